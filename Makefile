@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Each sets up all it needs, in .venv and node_modules.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+# The CDK command line and npm run on the Node that came with the virtual environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types format lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## virtual environment, Node, CDK command line (skipped when nothing changed)
+
+$(STAMP): requirements.lock pyproject.toml package.json package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "iot-jitr needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "setting up: Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "setting up: CDK command line"
+	@$(BIN)/npm ci --silent
+	@touch $@
+
+demo: $(STAMP) ## the whole story in one run, on the local cloud
+	@$(BIN)/jitr demo
+
+test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+
+lint: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+format: $(STAMP) ## format and fix what can be fixed
+	@$(BIN)/ruff check --fix-only --quiet . || true
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## lock the dependencies again, names, versions and hashes only
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	@$(BIN)/npm install --package-lock-only --silent
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) node_modules cdk.out .jitr build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

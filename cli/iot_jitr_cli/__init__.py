@@ -1,0 +1,1 @@
+"""The `jitr` command: local cloud, device kit, doctor, operations."""

@@ -1,0 +1,135 @@
+"""Device and CA certificates: parsed by `cryptography`, checked as RFC 5280 section 6.1 asks.
+
+Nothing here knows AWS. A check that fails raises one of the `CertificateRefused` family, which carries the
+`Reason` that goes into the ledger.
+"""
+
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CertificateId, SerialNumber, serial_number
+from iot_jitr_runtime.outcomes import Reason
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+"""How far the clocks of a CA and of this function may differ before it matters."""
+
+
+class CertificateRefused(JitrError):
+    """A certificate failed a check; `reason` says which."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class MalformedCertificateError(JitrError):
+    """The bytes are not one well-formed X.509 certificate."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """An X.509 certificate, device or CA."""
+
+    x509: x509.Certificate
+
+    @classmethod
+    def load(cls, data: bytes | str) -> "Certificate":
+        """Read one certificate, PEM or DER.
+
+        Raises:
+            MalformedCertificateError: It is not exactly one certificate.
+        """
+        raw = data.encode() if isinstance(data, str) else data
+        try:
+            with warnings.catch_warnings():
+                # Odd but readable certificates (long names, negative serials) are judged by our checks.
+                warnings.simplefilter("ignore")
+                if b"-----BEGIN" not in raw:
+                    return cls(x509.load_der_x509_certificate(raw))
+                found = x509.load_pem_x509_certificates(raw)
+        except ValueError as error:
+            raise MalformedCertificateError(f"not an X.509 certificate: {error}") from error
+        if len(found) != 1:
+            raise MalformedCertificateError(f"found {len(found)} certificates, expected one")
+        return cls(found[0])
+
+    @cached_property
+    def der(self) -> bytes:
+        """The certificate's DER encoding."""
+        return self.x509.public_bytes(Encoding.DER)
+
+    @cached_property
+    def pem(self) -> str:
+        """The certificate's PEM encoding."""
+        return self.x509.public_bytes(Encoding.PEM).decode()
+
+    @cached_property
+    def fingerprint(self) -> CertificateId:
+        """SHA-256 of the DER in hexadecimal: the `certificateId` AWS IoT gives a device certificate."""
+        return CertificateId(self.x509.fingerprint(hashes.SHA256()).hex())
+
+    @cached_property
+    def serial_number(self) -> SerialNumber:
+        """The serial number as the ledger writes it."""
+        return serial_number(self.x509.serial_number)
+
+    @cached_property
+    def subject(self) -> str:
+        """The subject as RFC 4514 writes it."""
+        return self.x509.subject.rfc4514_string()
+
+    @cached_property
+    def common_names(self) -> list[str]:
+        """All common names of the subject, as they stand in the certificate, never split or unescaped."""
+        return [str(a.value) for a in self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+
+    @property
+    def not_before(self) -> datetime:
+        """First moment of the validity period."""
+        return self.x509.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """Last moment of the validity period."""
+        return self.x509.not_valid_after_utc
+
+    def check_issued_by(self, ca: "Certificate") -> None:
+        """Check the issuer's name and signature (RFC 5280 section 6.1.3 (a) (1) and (4)).
+
+        Raises:
+            CertificateRefused: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
+        """
+        if self.x509.issuer != ca.x509.subject:
+            raise CertificateRefused(
+                Reason.ISSUER_MISMATCH,
+                f"issuer is '{self.x509.issuer.rfc4514_string()}', its CA's subject is '{ca.subject}'",
+            )
+        try:
+            self.x509.verify_directly_issued_by(ca.x509)
+        except InvalidSignature:
+            raise CertificateRefused(
+                Reason.BAD_SIGNATURE, f"the signature is not by the key of '{ca.subject}'"
+            ) from None
+        except (UnsupportedAlgorithm, TypeError, ValueError) as error:
+            raise CertificateRefused(Reason.UNSUPPORTED_KEY, f"cannot verify the signature: {error}") from error
+
+    def check_validity(self, now: datetime | None = None) -> None:
+        """Check that `now` is within the validity period (RFC 5280 section 4.1.2.5).
+
+        Raises:
+            CertificateRefused: `NOT_YET_VALID` or `EXPIRED`.
+        """
+        now = now or datetime.now(UTC)
+        if now < self.not_before - CLOCK_TOLERANCE:
+            raise CertificateRefused(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
+        if now > self.not_after + CLOCK_TOLERANCE:
+            raise CertificateRefused(Reason.EXPIRED, f"expired on {self.not_after:%Y-%m-%d %H:%M:%SZ}")

@@ -1,0 +1,21 @@
+"""Strings that must not be swapped for one another."""
+
+from typing import NewType
+
+CertificateId = NewType("CertificateId", str)
+"""AWS IoT's id of a device certificate: SHA-256 of its DER, 64 lower-case hexadecimal digits."""
+
+CaCertificateId = NewType("CaCertificateId", str)
+"""AWS IoT's id of a registered CA certificate: 64 lower-case hexadecimal digits. Not always a SHA-256."""
+
+SerialNumber = NewType("SerialNumber", str)
+"""A certificate's serial number (RFC 5280 section 4.1.2.2), lower-case hexadecimal without leading zeros."""
+
+
+def serial_number(value: int) -> SerialNumber:
+    """Write a serial number as the ledger and the revocation index do.
+
+    >>> serial_number(0x0A1B)
+    'a1b'
+    """
+    return SerialNumber(f"{value:x}")

@@ -1,0 +1,135 @@
+"""How an event can end, and why: closed sets, the same in logs, metrics, ledger, command line and docs.
+
+Every registration event ends in exactly one `Outcome`; every outcome except `ACTIVATED` has a `Reason`. The
+string values are a stable interface: they are never renamed, only added to.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class Outcome(StrEnum):
+    """What became of a registration event."""
+
+    ACTIVATED = "activated"
+    """The certificate passed every check, has its policy and is ACTIVE."""
+    STALE = "stale"
+    """Already decided: nothing to do."""
+    REFUSED = "refused"
+    """A check said no. The certificate keeps its status, the refusal is recorded."""
+    DEFERRED = "deferred"
+    """It cannot be decided now; the message goes back to the queue and is tried again."""
+    DEAD_LETTERED = "dead_lettered"
+    """Hopeless: not a registration event, or not of this deployment. Kept in the dead-letter queue."""
+
+
+class Reason(StrEnum):
+    """Why an event ended as it did. Each value belongs to exactly one outcome, see `outcome`."""
+
+    # stale
+    DUPLICATE = "duplicate"
+    """The same certificate stands in the same batch already."""
+    ALREADY_DECIDED = "already_decided"
+    """The ledger's decision is younger than the event, or a refusal is still remembered."""
+    NOT_PENDING = "not_pending"
+    """The certificate's status is not PENDING_ACTIVATION: somebody has decided."""
+    CERTIFICATE_GONE = "certificate_gone"
+    """AWS IoT knows no such certificate (any more)."""
+
+    # refused
+    UNPARSABLE_CERTIFICATE = "unparsable_certificate"
+    """The device certificate is not a well-formed X.509 certificate."""
+    UNSUPPORTED_KEY = "unsupported_key"
+    """The CA's key or the signature's algorithm cannot be verified here."""
+    ISSUER_MISMATCH = "issuer_mismatch"
+    """The certificate's issuer is not the subject of the CA it is registered under."""
+    BAD_SIGNATURE = "bad_signature"
+    """The CA's signature on the certificate does not verify."""
+    NOT_YET_VALID = "not_yet_valid"
+    """The certificate's notBefore is in the future."""
+    EXPIRED = "expired"
+    """The certificate's notAfter has passed."""
+    INVALID_COMMON_NAME = "invalid_common_name"
+    """The policy needs the common name, and it is missing, ambiguous or not usable in a policy."""
+    REVOKED = "revoked"
+    """The serial number is on the CA's CRL."""
+    ON_HOLD = "on_hold"
+    """The serial number is on the CA's CRL with reason certificateHold."""
+    NOT_LISTED = "not_listed"
+    """The device is not on the allow list."""
+    REFUSED_BY_FUNCTION = "refused_by_function"
+    """The admission function said no."""
+    INVALID_THING_NAME = "invalid_thing_name"
+    """The thing's name, made from the certificate, is not a valid thing name."""
+    THING_TAKEN = "thing_taken"
+    """The thing belongs to another certificate."""
+
+    # deferred
+    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    """Another worker holds the claim on this certificate."""
+    NOT_VISIBLE_YET = "not_visible_yet"
+    """AWS IoT does not know the certificate; it may just not have become visible."""
+    THROTTLED = "throttled"
+    """An AWS API throttled the call."""
+    SERVICE_ERROR = "service_error"
+    """An AWS API failed or could not be reached."""
+    ACCESS_DENIED = "access_denied"
+    """The function's role lacks a permission: nothing is lost, somebody has to mend the role."""
+    POLICY_MISSING = "policy_missing"
+    """The device policy does not exist."""
+    OUT_OF_TIME = "out_of_time"
+    """The function's time was up before this message's turn."""
+    CRL_MISSING = "crl_missing"
+    """A CRL is configured, but no revocation index is there."""
+    CRL_STALE = "crl_stale"
+    """The revocation index is past its nextUpdate."""
+    CRL_PARTITION_MISSING = "crl_partition_missing"
+    """The CRL partition that the certificate points at is not in the revocation index."""
+    ADMISSION_FAILED = "admission_failed"
+    """The admission function failed or timed out."""
+    INTERNAL_ERROR = "internal_error"
+    """A defect of ours. The message is kept until it is mended."""
+
+    # dead-lettered
+    MALFORMED_EVENT = "malformed_event"
+    """The message is not a registration event."""
+    FOREIGN_CA = "foreign_ca"
+    """The certificate is registered under a CA that is not of this deployment."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one outcome this reason belongs to."""
+        return _OUTCOME_OF[self]
+
+
+_REASONS_OF = {
+    Outcome.STALE: "DUPLICATE ALREADY_DECIDED NOT_PENDING CERTIFICATE_GONE",
+    Outcome.REFUSED: (
+        "UNPARSABLE_CERTIFICATE UNSUPPORTED_KEY ISSUER_MISMATCH BAD_SIGNATURE NOT_YET_VALID EXPIRED "
+        "INVALID_COMMON_NAME REVOKED ON_HOLD NOT_LISTED REFUSED_BY_FUNCTION INVALID_THING_NAME THING_TAKEN"
+    ),
+    Outcome.DEFERRED: (
+        "CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED POLICY_MISSING OUT_OF_TIME "
+        "CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED INTERNAL_ERROR"
+    ),
+    Outcome.DEAD_LETTERED: "MALFORMED_EVENT FOREIGN_CA",
+}
+_OUTCOME_OF = {Reason[name]: outcome for outcome, names in _REASONS_OF.items() for name in names.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome with its reason and one line of evidence for a person."""
+
+    outcome: Outcome
+    reason: Reason | None = None
+    detail: str = ""
+
+    @classmethod
+    def because(cls, reason: Reason, detail: str = "") -> Self:
+        """The verdict that `reason` stands for."""
+        return cls(reason.outcome, reason, detail)
+
+
+ACTIVATED = Verdict(Outcome.ACTIVATED)

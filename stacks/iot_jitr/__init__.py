@@ -1,0 +1,1 @@
+"""AWS IoT just-in-time registration as CDK constructs."""
