@@ -1,7 +1,7 @@
 """Device and CA certificates: parsed by `cryptography`, checked as RFC 5280 section 6.1 asks.
 
-Nothing here knows AWS. A check that fails raises one of the `CertificateRefused` family, which carries the
-`Reason` that goes into the ledger.
+Nothing here knows AWS. A check that fails raises `RefusedError` with the `Reason` that goes
+into the ledger.
 """
 
 import warnings
@@ -17,18 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId, SerialNumber, serial_number
-from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of a CA and of this function may differ before it matters."""
-
-
-class CertificateRefused(JitrError):
-    """A certificate failed a check; `reason` says which."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class MalformedCertificateError(JitrError):
@@ -106,30 +98,30 @@ class Certificate:
         """Check the issuer's name and signature (RFC 5280 section 6.1.3 (a) (1) and (4)).
 
         Raises:
-            CertificateRefused: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
+            RefusedError: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
         """
         if self.x509.issuer != ca.x509.subject:
-            raise CertificateRefused(
+            raise RefusedError(
                 Reason.ISSUER_MISMATCH,
                 f"issuer is '{self.x509.issuer.rfc4514_string()}', its CA's subject is '{ca.subject}'",
             )
         try:
             self.x509.verify_directly_issued_by(ca.x509)
         except InvalidSignature:
-            raise CertificateRefused(
+            raise RefusedError(
                 Reason.BAD_SIGNATURE, f"the signature is not by the key of '{ca.subject}'"
             ) from None
         except (UnsupportedAlgorithm, TypeError, ValueError) as error:
-            raise CertificateRefused(Reason.UNSUPPORTED_KEY, f"cannot verify the signature: {error}") from error
+            raise RefusedError(Reason.UNSUPPORTED_KEY, f"cannot verify the signature: {error}") from error
 
     def check_validity(self, now: datetime | None = None) -> None:
         """Check that `now` is within the validity period (RFC 5280 section 4.1.2.5).
 
         Raises:
-            CertificateRefused: `NOT_YET_VALID` or `EXPIRED`.
+            RefusedError: `NOT_YET_VALID` or `EXPIRED`.
         """
         now = now or datetime.now(UTC)
         if now < self.not_before - CLOCK_TOLERANCE:
-            raise CertificateRefused(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
+            raise RefusedError(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
         if now > self.not_after + CLOCK_TOLERANCE:
-            raise CertificateRefused(Reason.EXPIRED, f"expired on {self.not_after:%Y-%m-%d %H:%M:%SZ}")
+            raise RefusedError(Reason.EXPIRED, f"expired on {self.not_after:%Y-%m-%d %H:%M:%SZ}")

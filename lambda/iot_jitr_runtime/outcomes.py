@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from iot_jitr_runtime.errors import JitrError
+
 
 class Outcome(StrEnum):
     """What became of a registration event."""
@@ -133,3 +135,40 @@ class Verdict:
 
 
 ACTIVATED = Verdict(Outcome.ACTIVATED)
+
+
+class DecisionError(JitrError):
+    """Ends the examination of a certificate before it is activated; `verdict` says how."""
+
+    outcome: Outcome
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        if reason.outcome is not self.outcome:
+            raise ValueError(f"{reason} means {reason.outcome}, not {self.outcome}")
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.verdict = Verdict.because(reason, detail)
+
+
+class StaleError(DecisionError):
+    """The event's certificate is decided already."""
+
+    outcome = Outcome.STALE
+
+
+class RefusedError(DecisionError):
+    """The certificate must not be activated."""
+
+    outcome = Outcome.REFUSED
+
+
+class DeferredError(DecisionError):
+    """It cannot be known now whether the certificate may be activated."""
+
+    outcome = Outcome.DEFERRED
+
+
+class HopelessError(DecisionError):
+    """The message can never be decided here."""
+
+    outcome = Outcome.DEAD_LETTERED

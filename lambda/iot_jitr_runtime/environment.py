@@ -1,0 +1,31 @@
+"""Names of the environment variables that the stack sets and the functions read.
+
+Shared by both sides, so that a name is never written twice. None of them ever holds a secret.
+"""
+
+LEDGER_TABLE = "JITR_LEDGER_TABLE"
+"""Name of the ledger table."""
+
+DEAD_LETTER_QUEUE_URL = "JITR_DEAD_LETTER_QUEUE_URL"
+"""URL of the dead-letter queue."""
+
+ACTIVATION_QUEUE_URL = "JITR_ACTIVATION_QUEUE_URL"
+"""URL of the activation queue."""
+
+CAS = "JITR_CAS"
+"""JSON object: id of each CA certificate of this deployment → `{"revocation": "none" | "crl"}`."""
+
+DEVICE_POLICY = "JITR_DEVICE_POLICY"
+"""JSON object: `{"kind": "shared", "name": <policy name>, "needs_common_name": <bool>}`."""
+
+ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
+"""The activator's share of the account's quota, in certificates a second, over all workers."""
+
+CONCURRENCY = "JITR_CONCURRENCY"
+"""How many activator workers run at most at once."""
+
+REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
+"""Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
+
+ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
+CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"
