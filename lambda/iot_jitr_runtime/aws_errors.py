@@ -1,0 +1,52 @@
+"""What an error of an AWS call means to us: throttled, denied, or a service that failed.
+
+Written once: the activator, the sweep and the reconciler all defer for the same reasons. Codes as botocore's
+own retry handler knows them, plus AWS IoT's.
+"""
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.retries.standard import ThrottledRetryableChecker
+
+from iot_jitr_runtime.outcomes import DeferredError, Reason
+
+CLIENT_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="iot-jitr",
+)
+"""Every client of ours: three tries with jitter (about 1.5 s at worst), then the message is deferred."""
+
+AwsError = (ClientError, BotoCoreError)
+"""All that a boto3 call raises: the service said no, or it could not be reached."""
+
+_THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, "LimitExceededException"}  # noqa: SLF001 - the list
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedException",
+    "ForbiddenException",
+    "NotAuthorized",
+}
+
+
+def error_code(error: BaseException) -> str:
+    """Return the AWS error code, or the exception's class name where no service answered."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "Unknown")
+    return type(error).__name__
+
+
+def deferral(error: ClientError | BotoCoreError) -> DeferredError:
+    """Return the deferral that `error` calls for.
+
+    A deferral is right for every AWS error that the calling code does not know better: nothing is lost, and
+    the queue brings the message back.
+    """
+    code = error_code(error)
+    if code in _THROTTLED:
+        return DeferredError(Reason.THROTTLED, str(error))
+    if code in _DENIED:
+        return DeferredError(Reason.ACCESS_DENIED, str(error))
+    return DeferredError(Reason.SERVICE_ERROR, str(error))

@@ -1,0 +1,69 @@
+"""Registration events as they come out of the activation queue.
+
+The event is a hint: only its `certificateId` is used, everything else is read again from AWS IoT. When it was
+sent is taken from the queue, not from the event, so neither a forged time nor a device's clock matters.
+https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.outcomes import HopelessError, Reason
+
+TOPIC_PREFIX = "$aws/events/certificates/registered/"
+"""The topic of a registration event is this and the CA certificate's id."""
+
+_CERTIFICATE_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the activation queue, as the event source mapping hands it over."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    sent_at: int
+    """When the queue got it, in milliseconds since the epoch; 0 where the queue does not say."""
+    receive_count: int
+    """How often it was received, this time included."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Message":
+        """Read one record of a Lambda SQS event."""
+        attributes = record.get("attributes") or {}
+        return cls(
+            message_id=record["messageId"],
+            receipt_handle=record["receiptHandle"],
+            body=record.get("body") or "",
+            sent_at=int(attributes.get("SentTimestamp") or 0),
+            receive_count=int(attributes.get("ApproximateReceiveCount") or 1),
+        )
+
+
+def certificate_id(body: str) -> CertificateId:
+    """Return the one field of a registration event that is used.
+
+    Unknown, missing and odd further fields are ignored: AWS adds fields and writes some as strings or null.
+
+    Raises:
+        HopelessError: `MALFORMED_EVENT`, with what was found.
+    """
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise HopelessError(Reason.MALFORMED_EVENT, f"the message is not JSON: {body[:80]!r}") from None
+    if not isinstance(event, dict):
+        raise HopelessError(
+            Reason.MALFORMED_EVENT, f"the message is a JSON {type(event).__name__}, not an object"
+        )
+    found = event.get("certificateId")
+    if not isinstance(found, str) or not _CERTIFICATE_ID.fullmatch(found):
+        raise HopelessError(
+            Reason.MALFORMED_EVENT, f"certificateId is {str(found)[:80]!r}, not 64 lower-case hexadecimal digits"
+        )
+    return CertificateId(found)
