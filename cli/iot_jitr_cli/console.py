@@ -1,0 +1,84 @@
+"""How every command speaks: text on standard output, errors on standard error, `--json`, exit codes."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import IntEnum
+from pathlib import PurePath
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+
+from iot_jitr_runtime.errors import JitrError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+out = Console(highlight=False, soft_wrap=True)
+"""Standard output: what the command was asked for."""
+
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+"""Standard error: errors, warnings, progress that is not the answer."""
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says; a stable interface. Commands return one (`None` is `OK`)."""
+
+    OK = 0
+    """Done, or the answer is "yes"."""
+    NO = 1
+    """The answer is "no": revoked, not the right file, not let in; for doctor: the cause was found."""
+    WRONG_USE = 2
+    """The command was called wrongly; calling it again the same way cannot help."""
+    UNDETERMINED = 3
+    """The answer could not be found: something needed was unreachable, missing or broken."""
+    INTERRUPTED = 130
+    """Somebody pressed Ctrl-C (128 + SIGINT, as shells have it)."""
+
+
+class CliError(JitrError):
+    """An error that knows its exit code. Any other `JitrError` ends the command with `UNDETERMINED`."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.UNDETERMINED
+
+
+class WrongUseError(CliError):
+    """The command was called with something that it cannot work on."""
+
+    exit_code = ExitCode.WRONG_USE
+
+
+def json_option(command: Callable[P, R]) -> Callable[P, R]:
+    """Give a command `--json`; it arrives as the argument `as_json`."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    return option(command)
+
+
+def print_json(value: object) -> None:
+    """Print dataclasses, enums, times, paths and plain data as one indented JSON document.
+
+    Dataclasses become objects of their fields, times ISO 8601 strings, durations seconds.
+    """
+    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: object) -> None:
+    """Print one JSON document on one line, at once: for commands that report while they run."""
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    match value:
+        case set() | frozenset():
+            return sorted(value)
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case PurePath():
+            return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,135 @@
+"""The `jitr` command: a table of subcommands, imported when called, and the one place where errors end.
+
+A subcommand is a click command or group named in `COMMANDS`. It prints its answer, returns an `ExitCode`
+(`None` is `OK`) and lets errors fly: `JitrError`, errors of the AWS SDK and of the operating system become
+one line on standard error and an exit code here.
+"""
+
+import errno
+import importlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from iot_jitr_cli.console import CliError, ExitCode, err
+from iot_jitr_runtime.errors import JitrError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Where a subcommand lives, and its line in `jitr --help` (shown without importing it)."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "pki": Lazy("iot_jitr_cli.pki.command", "pki", "A development CA and its device certificates."),
+    "chain": Lazy("iot_jitr_cli.chain.command", "chain", "Is this the file the device must present?"),
+    "connect": Lazy(
+        "iot_jitr_cli.connect.command", "connect", "First connect, back-off, reconnect, publish."
+    ),
+}
+"""Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""
+
+
+class MissingExtraError(CliError):
+    """A subcommand needs a package that is not installed."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called, and ends every error as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the subcommands in the table's order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand."""
+        del ctx
+        lazy = COMMANDS.get(cmd_name)
+        return _load(cmd_name, lazy) if lazy else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; turn what it returns or raises into the exit code."""
+        try:
+            result = super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            err.print("interrupted")
+            ctx.exit(ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001  the one place where errors end; unknown ones go on
+            _end(ctx, error)
+        ctx.exit(result if isinstance(result, ExitCode) else ExitCode.OK)
+
+
+def _load(name: str, lazy: Lazy) -> click.Command:
+    try:
+        module = importlib.import_module(lazy.module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("iot_jitr"):
+            raise
+        raise MissingExtraError(
+            f"'jitr {name}' needs the Python package '{error.name}', which is not installed: "
+            "pip install 'iot-jitr[cli,lab]'"
+        ) from error
+    command: click.Command = getattr(module, lazy.attribute)
+    return command
+
+
+def _end(ctx: click.Context, error: Exception) -> NoReturn:
+    if isinstance(error, JitrError):
+        message = str(error)
+        code = error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
+    elif isinstance(error, OSError) and error.errno != errno.EPIPE:
+        message, code = _operating_system_error(error), ExitCode.UNDETERMINED
+    elif text := _aws_error(error):
+        message, code = text, ExitCode.UNDETERMINED
+    else:
+        raise error
+    err.print(f"[red]error:[/red] {click.unstyle(_one_line(message))}", markup=True)
+    ctx.exit(code)
+
+
+def _operating_system_error(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def _aws_error(error: Exception) -> str | None:
+    from iot_jitr_cli.session import explain  # noqa: PLC0415  commands without AWS never import its SDK
+
+    return explain(error)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(version("iot-jitr"), prog_name="jitr")
+def jitr() -> None:
+    """AWS IoT Core just-in-time registration: local cloud, device kit, doctor, operations.
+
+    Every command takes --json, honours AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL, and exits 0 (yes),
+    1 (no), 2 (wrong use) or 3 (could not tell).
+    """
+
+
+def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
+    """Run `jitr` with `arguments` (default: the process's own) and exit."""
+    jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr")
+    raise AssertionError("click exits by itself")

@@ -1,0 +1,91 @@
+"""The caller's AWS: `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` honoured, time-outs short, errors clear.
+
+>>> iot = aws_session().client("iot")  # doctest: +SKIP
+"""
+
+import os
+
+import boto3
+import botocore.session
+from botocore import exceptions
+from botocore.config import Config
+
+from iot_jitr_cli.console import CliError
+
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="iot-jitr-cli",
+)
+"""For every client: seconds to connect and to wait for an answer; three attempts, as somebody is waiting."""
+
+
+class NoRegionError(CliError):
+    """No AWS region is configured."""
+
+
+class NoCredentialsError(CliError):
+    """No AWS credentials are configured."""
+
+
+def aws_session() -> boto3.Session:
+    """A session whose clients have short time-outs and a known region and credentials.
+
+    `AWS_REGION` wins over `AWS_DEFAULT_REGION`, which wins over the profile's region (boto3 itself does not
+    read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
+
+    Raises:
+        NoRegionError: Neither the environment nor the profile names a region.
+        NoCredentialsError: No credentials in the environment, the profile or the instance's metadata.
+    """
+    core = botocore.session.Session()
+    core.set_default_client_config(CONFIG)
+    session = boto3.Session(botocore_session=core, region_name=os.environ.get("AWS_REGION") or None)
+    if not session.region_name:
+        raise NoRegionError("no AWS region is configured: set AWS_REGION, or 'region' in the AWS profile")
+    if session.get_credentials() is None:
+        raise NoCredentialsError(
+            "no AWS credentials found: set AWS_PROFILE, or log in ('aws sso login'), "
+            'or for the local cloud: eval "$(jitr lab env)"'
+        )
+    return session
+
+
+_CHECK_PROFILE = "check AWS_PROFILE and ~/.aws/config"
+_CHECK_ENDPOINT = "is the network up, and AWS_ENDPOINT_URL right (for the local cloud: 'jitr lab status')?"
+_LOG_IN = "set AWS_PROFILE, or log in ('aws sso login')"
+_REMEDIES: dict[type[exceptions.BotoCoreError], str] = {
+    exceptions.ProfileNotFound: _CHECK_PROFILE,
+    exceptions.EndpointConnectionError: _CHECK_ENDPOINT,
+    exceptions.ConnectTimeoutError: _CHECK_ENDPOINT,
+    exceptions.NoCredentialsError: _LOG_IN,
+    exceptions.PartialCredentialsError: _LOG_IN,
+    exceptions.TokenRetrievalError: _LOG_IN,
+    exceptions.SSOTokenLoadError: _LOG_IN,
+}
+
+
+def explain(error: BaseException) -> str | None:
+    """One line for an error of the AWS SDK: what failed and what to do. `None` if it is not one."""
+    if isinstance(error, exceptions.ClientError):
+        return _service_error(error)
+    if isinstance(error, exceptions.BotoCoreError):
+        remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), None)
+        return f"{error} ({remedy})" if remedy else str(error)
+    return None
+
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}
+
+
+def _service_error(error: exceptions.ClientError) -> str:
+    answer = error.response.get("Error", {})
+    code, text = answer.get("Code", "unknown"), answer.get("Message") or "no message"
+    what = f"AWS refused {error.operation_name}: {code}: {text}"
+    if code in _EXPIRED:
+        return f"{what} (log in again, or check AWS_PROFILE and AWS_ENDPOINT_URL)"
+    if code in _DENIED:
+        return f"{what} (the caller's identity lacks a permission)"
+    return what
