@@ -2,16 +2,19 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+
 from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import PurePath
-from typing import Any, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
 
 from iot_jitr_runtime.errors import JitrError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,7 +53,7 @@ class WrongUseError(CliError):
     exit_code = ExitCode.WRONG_USE
 
 
-def json_option(command: Callable[P, R]) -> Callable[P, R]:
+def json_option(command: "Callable[P, R]") -> "Callable[P, R]":
     """Give a command `--json`; it arrives as the argument `as_json`."""
     option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
     return option(command)

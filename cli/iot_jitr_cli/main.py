@@ -5,13 +5,14 @@ A subcommand is a click command or group named in `COMMANDS`. It prints its answ
 one line on standard error and an exit code here.
 """
 
-import errno
 import importlib
+import traceback
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from rich.markup import escape
 
 from iot_jitr_cli.console import CliError, ExitCode, err
 from iot_jitr_runtime.errors import JitrError
@@ -70,7 +71,9 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, click.Abort):
             err.print("interrupted")
             ctx.exit(ExitCode.INTERRUPTED)
-        except Exception as error:  # noqa: BLE001  the one place where errors end; unknown ones go on
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:  # noqa: BLE001  the one place where errors end
             _end(ctx, error)
         ctx.exit(result if isinstance(result, ExitCode) else ExitCode.OK)
 
@@ -90,31 +93,26 @@ def _load(name: str, lazy: Lazy) -> click.Command:
 
 
 def _end(ctx: click.Context, error: Exception) -> NoReturn:
-    if isinstance(error, JitrError):
-        message = str(error)
-        code = error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
-    elif isinstance(error, OSError) and error.errno != errno.EPIPE:
-        message, code = _operating_system_error(error), ExitCode.UNDETERMINED
-    elif text := _aws_error(error):
-        message, code = text, ExitCode.UNDETERMINED
-    else:
+    code = error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
+    if isinstance(error, BrokenPipeError):
         raise error
-    err.print(f"[red]error:[/red] {click.unstyle(_one_line(message))}", markup=True)
+    if message := _explanation(error):
+        err.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", markup=True)
+    else:
+        # Python's own exit code for an unforeseen error is 1, which would be taken for the answer "no".
+        traceback.print_exception(error)
+        err.print("error: this is a defect of jitr, please report it with the lines above")
     ctx.exit(code)
 
 
-def _operating_system_error(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-
-
-def _aws_error(error: Exception) -> str | None:
+def _explanation(error: Exception) -> str | None:
+    if isinstance(error, JitrError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     from iot_jitr_cli.session import explain  # noqa: PLC0415  commands without AWS never import its SDK
 
     return explain(error)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 @click.group(
