@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-
 from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import PurePath
