@@ -1,12 +1,10 @@
 """What an error of an AWS call means to us: throttled, denied, or a service that failed.
 
-Written once: the activator, the sweep and the reconciler all defer for the same reasons. Codes as botocore's
-own retry handler knows them, plus AWS IoT's.
+Written once: the activator, the sweep and the reconciler all defer for the same reasons.
 """
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.retries.standard import ThrottledRetryableChecker
 
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 
@@ -21,7 +19,18 @@ CLIENT_CONFIG = Config(
 AwsError = (ClientError, BotoCoreError)
 """All that a boto3 call raises: the service said no, or it could not be reached."""
 
-_THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, "LimitExceededException"}  # noqa: SLF001 - the list
+# AWS IoT's LimitExceededException is not here: it is a quota on resources, and waiting does not help.
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "ProvisionedThroughputExceededException",
+    "TransactionInProgressException",
+    "SlowDown",
+}
 _DENIED = {
     "AccessDenied",
     "AccessDeniedException",

@@ -28,20 +28,20 @@ class Message:
     receipt_handle: str
     body: str
     sent_at: int
-    """When the queue got it, in milliseconds since the epoch; 0 where the queue does not say."""
+    """When the queue got it, in milliseconds since the epoch."""
     receive_count: int
     """How often it was received, this time included."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Message":
         """Read one record of a Lambda SQS event."""
-        attributes = record.get("attributes") or {}
+        attributes = record["attributes"]
         return cls(
             message_id=record["messageId"],
             receipt_handle=record["receiptHandle"],
-            body=record.get("body") or "",
-            sent_at=int(attributes.get("SentTimestamp") or 0),
-            receive_count=int(attributes.get("ApproximateReceiveCount") or 1),
+            body=record["body"],
+            sent_at=int(attributes["SentTimestamp"]),
+            receive_count=int(attributes["ApproximateReceiveCount"]),
         )
 
 
@@ -64,6 +64,7 @@ def certificate_id(body: str) -> CertificateId:
     found = event.get("certificateId")
     if not isinstance(found, str) or not _CERTIFICATE_ID.fullmatch(found):
         raise HopelessError(
-            Reason.MALFORMED_EVENT, f"certificateId is {str(found)[:80]!r}, not 64 lower-case hexadecimal digits"
+            Reason.MALFORMED_EVENT,
+            f"certificateId is {str(found)[:80]!r}, not 64 lower-case hexadecimal digits",
         )
     return CertificateId(found)

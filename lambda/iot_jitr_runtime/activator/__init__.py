@@ -1,0 +1,1 @@
+"""From a registration event to an ACTIVE certificate, or to the recorded reason why not."""

@@ -1,0 +1,134 @@
+"""What the ledger keeps of one certificate: a row, its state, and a worker's claim on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.outcomes import Reason
+
+KEY = "certificateId"
+SERIAL_INDEX = "ca-serial"
+"""Global secondary index, keys only, partition key `SERIAL_INDEX_KEY`."""
+SERIAL_INDEX_KEY = "caSerial"
+TTL_ATTRIBUTE = "expiresAt"
+"""Seconds since the epoch; only rows that say nothing about a known certificate have it."""
+
+
+_DESERIALIZER = TypeDeserializer()
+
+
+class State(StrEnum):
+    """What the ledger knows of a certificate."""
+
+    ACTIVATING = "activating"
+    """All checks passed; its policy and status are being changed, or were when the worker stopped."""
+    ACTIVATED = "activated"
+    """This pipeline activated it."""
+    REFUSED = "refused"
+    """A check said no, see `reason`."""
+    DEFERRED = "deferred"
+    """Not decided yet, see `reason`; its message is in the queue."""
+    SUSPENDED = "suspended"
+    """This pipeline made it INACTIVE because of a certificateHold, and may release it."""
+    REVOKED = "revoked"
+    """This pipeline made it REVOKED."""
+    KNOWN = "known"
+    """Somebody else decided about it; entered so that it can be revoked by serial."""
+
+
+SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.KNOWN}
+"""States that a worker which finds the certificate already decided leaves as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as read. Every attribute may be missing: a claim makes a row before anything is known."""
+
+    certificate_id: CertificateId
+    state: State | None = None
+    reason: Reason | None = None
+    detail: str = ""
+    ca_certificate_id: CaCertificateId | None = None
+    serial_number: SerialNumber | None = None
+    common_name: str | None = None
+    index_version: str | None = None
+    policy_name: str | None = None
+    thing_name: str | None = None
+    first_seen_at: int = 0
+    decided_at: int = 0
+    look_again_at: int = 0
+    """Events sent up to this moment are stale."""
+    waiting_message_id: str | None = None
+    """While deferred: the queue message that will bring the certificate back by `look_again_at`."""
+    claim_expires_at: int = 0
+    attempts: int = 0
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any]) -> "Row":
+        """Read a row from DynamoDB's JSON."""
+        plain = {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+        return cls(
+            certificate_id=CertificateId(plain[KEY]),
+            state=_member(State, plain.get("state")),
+            reason=_member(Reason, plain.get("reason")),
+            detail=plain.get("detail", ""),
+            ca_certificate_id=plain.get("caCertificateId"),
+            serial_number=plain.get("serialNumber"),
+            common_name=plain.get("commonName"),
+            index_version=plain.get("indexVersion"),
+            policy_name=plain.get("policyName"),
+            thing_name=plain.get("thingName"),
+            first_seen_at=int(plain.get("firstSeenAt", 0)),
+            decided_at=int(plain.get("decidedAt", 0)),
+            look_again_at=int(plain.get("lookAgainAt", 0)),
+            waiting_message_id=plain.get("waitingMessageId"),
+            claim_expires_at=int(plain.get("claimExpiresAt", 0)),
+            attempts=int(plain.get("attempts", 0)),
+        )
+
+    def makes_stale(self, sent_at: int, message_id: str) -> bool:
+        """Whether an event is answered by this row: it was sent before the row says to look again.
+
+        The message that a deferral waits for is not stale: it is the one that tries again.
+        """
+        return sent_at <= self.look_again_at and message_id != self.waiting_message_id
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified certificate says of itself, as the ledger keeps it."""
+
+    ca_certificate_id: CaCertificateId
+    serial_number: SerialNumber
+    common_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's exclusive hold on one certificate, until it expires."""
+
+    token: str
+    row: Row
+    """The row as the claim found it."""
+
+    @property
+    def certificate_id(self) -> CertificateId:
+        """The certificate that is claimed."""
+        return self.row.certificate_id
+
+
+def ca_serial(ca_certificate_id: CaCertificateId, serial: SerialNumber) -> str:
+    """Return the key of index `ca-serial`."""
+    return f"{ca_certificate_id}#{serial}"
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def _member(enumeration: type[_E], value: object) -> _E | None:
+    """Read an enumeration's value; one written by a newer version than ours reads as unknown."""
+    return next((member for member in enumeration if member == value), None)

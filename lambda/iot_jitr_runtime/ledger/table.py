@@ -1,0 +1,257 @@
+"""The ledger's operations on its DynamoDB table: every write is conditional, so it may be repeated and raced."""
+
+import secrets
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeSerializer
+
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.rows import (
+    KEY,
+    SERIAL_INDEX_KEY,
+    SETTLED,
+    TTL_ATTRIBUTE,
+    Claim,
+    Identity,
+    Row,
+    State,
+    ca_serial,
+)
+from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_BATCH_GET_LIMIT = 100
+_BATCH_GET_TRIES = 5
+_BATCH_GET_PAUSE_SECONDS = 0.1
+_GARBAGE_SECONDS = 86_400
+_DETAIL_LENGTH = 500
+_CLAIM = ("claimToken", "claimExpiresAt")
+_SERIALIZER = TypeSerializer()
+
+
+class ClaimLostError(JitrError):
+    """The claim expired and somebody else took it: this worker must stop."""
+
+
+class Ledger:
+    """The ledger's operations. Each write is conditional, so each may be repeated and raced."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
+        """Read many rows: 100 a call, each once, unprocessed keys asked again.
+
+        Raises:
+            DeferredError: `THROTTLED`: some keys stayed unprocessed.
+        """
+        wanted = sorted(set(certificate_ids))
+        found: dict[CertificateId, Row] = {}
+        for start in range(0, len(wanted), _BATCH_GET_LIMIT):
+            keys = [{KEY: {"S": key}} for key in wanted[start : start + _BATCH_GET_LIMIT]]
+            for item in self._batch_get(keys):
+                row = Row.read(item)
+                found[row.certificate_id] = row
+        return found
+
+    def row(self, certificate_id: CertificateId) -> Row | None:
+        """Read one row, consistently."""
+        response = self._dynamodb.get_item(
+            TableName=self._table, Key={KEY: {"S": certificate_id}}, ConsistentRead=True
+        )
+        return Row.read(response["Item"]) if "Item" in response else None
+
+    def claim(
+        self, certificate_id: CertificateId, *, sent_at: int, message_id: str, now: int, expires_at: int
+    ) -> Claim:
+        """Claim a certificate for the event sent at `sent_at`, until `expires_at`.
+
+        `expires_at` must lie after the moment at which the caller is stopped for sure, so that nobody acts
+        under an expired claim.
+
+        Raises:
+            DeferredError: `CLAIMED_ELSEWHERE`.
+            StaleError: `ALREADY_DECIDED`, by somebody who was faster.
+        """
+        token = secrets.token_hex(8)
+        try:
+            response = self._dynamodb.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": certificate_id}},
+                UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
+                "firstSeenAt = if_not_exists(firstSeenAt, :now) ADD attempts :one",
+                ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now) AND "
+                "(attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent OR waitingMessageId = :message)",
+                ExpressionAttributeValues=_values(
+                    {
+                        "token": token,
+                        "expires": expires_at,
+                        "now": now,
+                        "one": 1,
+                        "sent": sent_at,
+                        "message": message_id,
+                    }
+                ),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            found: Any = error.response.get("Item")
+            row = Row.read(found) if found else Row(certificate_id)
+            if row.makes_stale(sent_at, message_id):
+                raise StaleError(Reason.ALREADY_DECIDED, f"{row.state} already") from error
+            raise DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker is at it") from error
+        return Claim(token, Row.read(response["Attributes"]))
+
+    def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
+        """Write that the certificate is about to be changed. From here on it can be found by its serial.
+
+        Returns:
+            The claim, which now knows that the change may have happened.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        self._write(
+            claim,
+            {"state": State.ACTIVATING, "indexVersion": index_version, **_identity(identity)},
+            remove={"reason", "detail", "decidedAt", "lookAgainAt", "waitingMessageId", TTL_ATTRIBUTE},
+        )
+        return replace(claim, row=replace(claim.row, state=State.ACTIVATING))
+
+    def record_activated(
+        self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, look_again_at: int
+    ) -> None:
+        """Write that the certificate is ACTIVE and give the claim back.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        self._write(
+            claim,
+            {
+                "state": State.ACTIVATED,
+                "policyName": policy_name,
+                "thingName": thing_name,
+                "decidedAt": now,
+                "lookAgainAt": look_again_at,
+            },
+            remove={"reason", "detail", "waitingMessageId", *_CLAIM},
+        )
+
+    def record_refused(
+        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, now: int, look_again_at: int
+    ) -> None:
+        """Write a refusal, remembered until `look_again_at`, and give the claim back.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        self._write(
+            claim,
+            {
+                "state": State.REFUSED,
+                **_why(verdict),
+                **(_identity(identity) if identity else {}),
+                "decidedAt": now,
+                "lookAgainAt": look_again_at,
+            },
+            remove={"waitingMessageId", *_CLAIM},
+        )
+
+    def record_stale(self, claim: Claim, identity: Identity | None, *, now: int, look_again_at: int) -> None:
+        """Write that somebody else had decided, or that there is no such certificate; give the claim back.
+
+        A certificate that the ledger did not know is entered with its serial, so that it can be revoked. A
+        row about a certificate that does not exist expires after a day.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        values: dict[str, object] = {"lookAgainAt": look_again_at}
+        remove = {"waitingMessageId", *_CLAIM}
+        if identity is not None and claim.row.state not in SETTLED:
+            values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
+            remove |= {"reason", "detail", TTL_ATTRIBUTE}
+        elif claim.row.state is None:
+            values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
+        self._write(claim, values, remove=remove)
+
+    def record_deferred(
+        self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
+    ) -> None:
+        """Write why it could not be decided and which message tries again; give the claim back.
+
+        `ACTIVATING` stays, for whoever tries again must know that the change may have happened; so does what
+        was settled, for it may be settled still.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        kept = claim.row.state in {State.ACTIVATING, *SETTLED}
+        self._write(
+            claim,
+            {
+                "state": claim.row.state if kept else State.DEFERRED,
+                **_why(verdict),
+                "decidedAt": now,
+                "lookAgainAt": look_again_at,
+                "waitingMessageId": message_id,
+            },
+            remove=set(_CLAIM),
+        )
+
+    def _write(self, claim: Claim, values: Mapping[str, object], *, remove: Collection[str]) -> None:
+        present = {name: value for name, value in values.items() if value is not None}
+        gone = sorted({*remove, *(name for name, value in values.items() if value is None)})
+        sets = ", ".join(f"#{name} = :{name}" for name in present)
+        removes = ", ".join(f"#{name}" for name in gone)
+        expression = " ".join(
+            f"{verb} {names}" for verb, names in (("SET", sets), ("REMOVE", removes)) if names
+        )
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": claim.certificate_id}},
+                UpdateExpression=expression,
+                ConditionExpression="claimToken = :claimed",
+                ExpressionAttributeNames={f"#{name}": name for name in (*present, *gone)},
+                ExpressionAttributeValues=_values({"claimed": claim.token, **present}),
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
+
+    def _batch_get(self, keys: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        for _ in range(_BATCH_GET_TRIES):
+            response = self._dynamodb.batch_get_item(RequestItems=request)
+            yield from response["Responses"].get(self._table, [])
+            request = response.get("UnprocessedKeys")
+            if not request:
+                return
+            time.sleep(_BATCH_GET_PAUSE_SECONDS)
+        raise DeferredError(Reason.THROTTLED, "the ledger left keys unprocessed")
+
+
+def _identity(identity: Identity) -> dict[str, object]:
+    return {
+        "caCertificateId": identity.ca_certificate_id,
+        "serialNumber": identity.serial_number,
+        "commonName": identity.common_name,
+        SERIAL_INDEX_KEY: ca_serial(identity.ca_certificate_id, identity.serial_number),
+    }
+
+
+def _why(verdict: Verdict) -> dict[str, object]:
+    return {"reason": verdict.reason, "detail": verdict.detail[:_DETAIL_LENGTH] or None}
+
+
+def _values(values: Mapping[str, object]) -> dict[str, Any]:
+    return {f":{name}": _SERIALIZER.serialize(value) for name, value in values.items()}
