@@ -1,0 +1,139 @@
+"""Build the Lambda asset on the machine that synthesizes, with pip and without Docker.
+
+For AWS, the hash-locked libraries are vendored for the functions' own platform, whatever the machine is. For
+the local cloud, nothing is vendored: it runs the functions in its own interpreter. boto3 is never vendored:
+the Lambda runtime brings it.
+
+Compiled files make a cold import about three times cheaper, but only the functions' own Python version can
+read them: they are added where the machine runs that version, and left out, with a word, where it does not.
+"""
+
+import compileall
+import py_compile
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_lambda as lambda_
+
+from iot_jitr.bundling.sources import LOCK, PACKAGE, copy_sources, fingerprint
+from iot_jitr.target import Target
+from iot_jitr_runtime.errors import JitrError
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+PYTHON_VERSION = (3, 13)
+ARCHITECTURE = lambda_.Architecture.ARM_64
+
+_VERSION = ".".join(map(str, PYTHON_VERSION))
+_PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (34, 28, 17)] + ["manylinux2014_aarch64"]
+"""Wheels that run on Amazon Linux 2023, the runtime's system: glibc 2.34 or older, arm64."""
+_PIP_SECONDS = 300
+
+
+class BundlingError(JitrError):
+    """The functions' libraries could not be fetched: pip is missing, offline, or a hash does not match."""
+
+
+@jsii.implements(cdk.ILocalBundling)
+class FunctionBundle:
+    """The asset for one `target`, as `code` for the functions."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.failure: BundlingError | None = None
+        """Why bundling failed: an exception raised in here reaches the caller only as a jsii stack trace."""
+
+    @property
+    def asset_hash(self) -> str:
+        """Made from sources, lock, variant, runtime and architecture."""
+        return fingerprint(self._target.value, RUNTIME.name, ARCHITECTURE.name, LOCK.read_text())
+
+    def code(self) -> lambda_.Code:
+        """The asset; it is built once for all functions of an app."""
+        return lambda_.Code.from_asset(
+            str(PACKAGE),
+            asset_hash=self.asset_hash,
+            asset_hash_type=cdk.AssetHashType.CUSTOM,
+            bundling=cdk.BundlingOptions(
+                # Never pulled: this class either builds the asset or fails.
+                image=cdk.DockerImage.from_registry("no-image-is-used"),
+                local=self,
+            ),
+        )
+
+    def try_bundle(self, output_dir: str, *_options: object, **_more: object) -> bool:
+        """Called by the CDK when the asset is not in the assembly yet."""
+        try:
+            self.build(Path(output_dir))
+        except BundlingError as error:
+            self.failure = error
+            raise
+        return True
+
+    def build(self, folder: Path) -> None:
+        """Write the asset's files into `folder`.
+
+        Raises:
+            BundlingError: A library could not be installed.
+        """
+        copy_sources(folder)
+        if self._target.vendors_dependencies:
+            _vendor(folder)
+        if sys.version_info[:2] == PYTHON_VERSION:
+            # "Unchecked": Lambda unpacks with its own time stamps, which would void time-stamped ones.
+            compileall.compile_dir(
+                folder,
+                quiet=2,
+                workers=1,
+                stripdir=str(folder),
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+        elif self._target is Target.AWS:
+            ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            sys.stderr.write(
+                f"iot-jitr: synthesized with Python {ours}, so the functions ship without compiled files; "
+                f"with Python {_VERSION} their cold starts are shorter.\n"
+            )
+
+
+def _vendor(folder: Path) -> None:
+    """Install the locked libraries for the functions' platform into `folder`."""
+    if find_spec("pip") is None:
+        raise BundlingError(
+            f"{sys.executable} has no pip, which the Lambda asset is built with; "
+            "run 'python -m ensurepip' in its environment"
+        )
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command += [
+        "--no-compile",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--retries=2",
+        "--timeout=15",
+    ]
+    command += ["--implementation=cp", f"--python-version={_VERSION}"]
+    command += [f"--platform={platform}" for platform in _PLATFORMS]
+    command += ["--target", str(folder), "--requirement", str(LOCK)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PIP_SECONDS)
+    except subprocess.CalledProcessError as error:
+        raise BundlingError(
+            "pip could not fetch the functions' libraries for the Lambda asset "
+            f"(is the package index within reach?): {_last_error(error.stderr)}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise BundlingError(
+            f"pip did not fetch the functions' libraries within {_PIP_SECONDS} s; "
+            "is the package index within reach?"
+        ) from error
+
+
+def _last_error(output: str) -> str:
+    """The line of pip's output that says what went wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines or ["no reason given"])[-1]

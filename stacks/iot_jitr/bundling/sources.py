@@ -1,0 +1,50 @@
+"""Which files of `iot_jitr_runtime` go into the Lambda asset, and the asset's hash.
+
+The hash is made from what goes in (sources, lock, variant, runtime, architecture), not from what comes out:
+compiled files would differ between machines. So it is the same in a checkout and from the installed wheel.
+"""
+
+import hashlib
+import shutil
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import iot_jitr_runtime
+
+PACKAGE = Path(iot_jitr_runtime.__file__).parent
+LOCK = Path(str(files("iot_jitr.bundling"))) / "functions.lock"
+"""The libraries vendored for AWS: names, versions and hashes."""
+
+_SUFFIXES = frozenset({".py", ".json", ".sql"})
+"""What the package is made of. Anything else that lies about (editors' files, caches) stays out."""
+
+
+def source_files() -> list[Path]:
+    """The package's files, relative to the folder that holds the package, in a stable order."""
+    return sorted(
+        path.relative_to(PACKAGE.parent)
+        for path in PACKAGE.rglob("*")
+        if path.suffix in _SUFFIXES and "__pycache__" not in path.parts and path.is_file()
+    )
+
+
+def copy_sources(to: Path) -> None:
+    """Copy the package into the folder `to`."""
+    for relative in source_files():
+        (to / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PACKAGE.parent / relative, to / relative)
+
+
+@cache
+def fingerprint(*facts: str) -> str:
+    """SHA-256 over the sources and `facts`, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, content in [
+        *((relative.as_posix(), (PACKAGE.parent / relative).read_bytes()) for relative in source_files()),
+        *(("", fact.encode()) for fact in facts),
+    ]:
+        # Lengths keep one file's end from being read as the next one's beginning.
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

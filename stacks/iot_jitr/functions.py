@@ -1,0 +1,120 @@
+"""A Lambda function of this project: one call gives it its own role and its own log group.
+
+Every function shares the one asset (another handler of the same code). It may write to its own log group and
+do what `permissions` says, nothing else: no managed policy is attached.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle
+from iot_jitr.target import Target
+
+METRICS_NAMESPACE = "IotJitr"
+SERVICE_NAME = "iot-jitr"
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """What all functions of one pipeline have in common."""
+
+    log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
+    """How long CloudWatch keeps their logs."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Level of the structured logs."""
+    metrics_namespace: str = METRICS_NAMESPACE
+    """CloudWatch namespace of the metrics."""
+
+
+@dataclass(frozen=True)
+class FunctionSize:
+    """Memory, which also sets the share of a CPU, and time-out."""
+
+    memory_mib: int = 256
+    timeout: cdk.Duration = field(default_factory=lambda: cdk.Duration.seconds(30))
+
+
+class JitrFunction(Construct):
+    """One function with its role and its log group.
+
+    Attributes:
+        function: The Lambda function.
+        role: Its role. Add to it with `allow`.
+        log_group: Its log group, deleted with the stack.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        handler: str,
+        description: str,
+        settings: FunctionSettings,
+        environment: Mapping[str, str],
+        permissions: Iterable[iam.PolicyStatement] = (),
+        size: FunctionSize | None = None,
+    ) -> None:
+        """Create the function.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree, for example `Activator`.
+            handler: Import path of the handler, one of the constants in `iot_jitr_runtime.environment`.
+            description: One sentence for the person who meets it in the console.
+            settings: What it has in common with the pipeline's other functions.
+            environment: Its variables, by the names in `iot_jitr_runtime.environment`; never a secret.
+            permissions: What it may do besides writing its log.
+            size: Memory and time-out; 256 MiB and 30 s by default.
+        """
+        super().__init__(scope, construct_id)
+        size = size or FunctionSize()
+        self.log_group = logs.LogGroup(
+            self, "Logs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"What this function may do: {description}"[:1000],
+        )
+        # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.
+        self.log_group.grant(self.role, "logs:CreateLogStream", "logs:PutLogEvents")
+        self.allow(*permissions)
+        bundle = FunctionBundle(Target.of(self))
+        try:
+            self.function = lambda_.Function(
+                self,
+                "Function",
+                runtime=RUNTIME,
+                architecture=ARCHITECTURE,
+                code=bundle.code(),
+                handler=handler,
+                description=description,
+                role=self.role,
+                log_group=self.log_group,
+                memory_size=size.memory_mib,
+                timeout=size.timeout,
+                environment={
+                    "POWERTOOLS_SERVICE_NAME": SERVICE_NAME,
+                    "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,
+                    "POWERTOOLS_LOG_LEVEL": settings.log_level,
+                    **environment,
+                },
+            )
+        except RuntimeError:
+            if bundle.failure is not None:
+                raise bundle.failure from None
+            raise
+
+    def allow(self, *statements: iam.PolicyStatement) -> None:
+        """Add `statements` to the function's role."""
+        for statement in statements:
+            self.role.add_to_principal_policy(statement)
