@@ -1,0 +1,144 @@
+"""The development CA: made, kept in a directory, signing device certificates."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension, PublicKey, ca_extensions, device_extensions
+from iot_jitr_cli.pki.files import refuse_existing, write_private, write_public
+from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem, load_key, signing_hash
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.certificates import Certificate
+
+DEFAULT_NAME = "iot-jitr development CA"
+CERTIFICATE_FILE = "ca.pem"
+KEY_FILE = "ca.key"
+DEVICES = "devices"
+"""The folder beside the CA's files that `jitr pki device` writes into."""
+_YEARS = 10
+
+
+class NoCaHereError(WrongUseError):
+    """The directory holds no development CA."""
+
+
+class KeyOfAnotherCaError(WrongUseError):
+    """The private key is not the one of the CA certificate."""
+
+
+class UnencodableSubjectError(WrongUseError):
+    """X.509 cannot hold the common name."""
+
+
+@dataclass(frozen=True)
+class DevelopmentCa:
+    """A self-signed CA whose private key is at hand."""
+
+    certificate: Certificate
+    key: PrivateKey = field(repr=False)
+
+    @classmethod
+    def create(
+        cls, name: str = DEFAULT_NAME, key: KeyKind = KeyKind.EC_P256, validity: Validity | None = None
+    ) -> "DevelopmentCa":
+        """Make a CA with a new key, by default valid for ten years.
+
+        Raises:
+            UnencodableSubjectError: The name is empty or longer than 64 characters.
+        """
+        private = key.generate()
+        subject = _subject(name)
+        builder = _builder(private.public_key(), subject, validity or Validity.days(365 * _YEARS))
+        builder = _extended(builder, ca_extensions(private.public_key()))
+        return cls(Certificate(builder.issuer_name(subject).sign(private, signing_hash(private))), private)
+
+    @classmethod
+    def load(cls, directory: Path) -> "DevelopmentCa":
+        """Read a CA from the directory it was saved in.
+
+        Raises:
+            NoCaHereError: The directory lacks `ca.pem` or `ca.key`.
+            KeyOfAnotherCaError: They do not belong together.
+            MalformedCertificateError, UnreadableKeyError: They cannot be read.
+        """
+        certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
+        for path in (certificate_file, key_file):
+            if not path.is_file():
+                raise NoCaHereError(
+                    f"no {path.name} in {directory}: make a CA with 'jitr pki ca {directory}'"
+                )
+        return cls.from_files(certificate_file, key_file)
+
+    @classmethod
+    def from_files(cls, certificate_file: Path, key_file: Path) -> "DevelopmentCa":
+        """Read a CA from its certificate and key, PEM or DER.
+
+        Raises:
+            KeyOfAnotherCaError: They do not belong together.
+            MalformedCertificateError, UnreadableKeyError: They cannot be read.
+        """
+        certificate = Certificate.load(certificate_file.read_bytes())
+        key = load_key(key_file.read_bytes())
+        if certificate.x509.public_key() != key.public_key():
+            raise KeyOfAnotherCaError(
+                f"{key_file} is not the private key of the certificate in {certificate_file}"
+            )
+        return cls(certificate, key)
+
+    def save(self, directory: Path) -> tuple[Path, Path]:
+        """Write `ca.pem` and `ca.key` (mode 0600) and return their paths.
+
+        Raises:
+            FileExistsAlreadyError: One of them is there; none is written.
+        """
+        certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
+        refuse_existing(certificate_file, key_file)
+        write_private(key_file, key_pem(self.key))
+        write_public(certificate_file, self.certificate.pem.encode())
+        return certificate_file, key_file
+
+    def issue(self, spec: DeviceSpec) -> DeviceIdentity:
+        """Make a device's key and certificate. What `spec` asks for is signed, sensible or not.
+
+        Raises:
+            UnencodableSubjectError: A common name is empty or longer than 64 characters.
+        """
+        private = spec.key.generate()
+        names = () if spec.common_name is None else (spec.common_name, *spec.more_common_names)
+        builder = _builder(private.public_key(), _subject(*names), spec.validity, spec.serial_number)
+        builder = _extended(builder, device_extensions(private.public_key(), self.certificate.x509))
+        builder = _extended(builder, list(spec.extensions)).issuer_name(self.certificate.x509.subject)
+        signed = builder.sign(self.key, signing_hash(self.key))
+        return DeviceIdentity(Certificate(signed), private, self.certificate)
+
+
+def _subject(*common_names: str) -> x509.Name:
+    try:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
+    except ValueError as error:
+        raise UnencodableSubjectError(
+            f"the common name cannot stand in a certificate: {error} (RFC 5280 appendix A.1: 1 to 64)"
+        ) from error
+
+
+def _builder(
+    public_key: PublicKey, subject: x509.Name, validity: Validity, serial_number: int | None = None
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number() if serial_number is None else serial_number)
+        .not_valid_before(validity.not_before)
+        .not_valid_after(validity.not_after)
+    )
+
+
+def _extended(builder: x509.CertificateBuilder, extensions: list[Extension]) -> x509.CertificateBuilder:
+    for extension in extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder

@@ -1,0 +1,76 @@
+"""What a device certificate shall hold, and the identity that comes out: certificate, key, chain, files."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from iot_jitr_cli.pki.files import refuse_existing, write_private, write_public
+from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem
+from iot_jitr_cli.pki.validity import Validity
+
+if TYPE_CHECKING:
+    from iot_jitr_cli.pki.extensions import Extension
+    from iot_jitr_runtime.certificates import Certificate
+
+DEFAULT_DAYS = 365
+"""How long a device certificate is valid unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """What a device certificate shall hold; every default makes one that AWS IoT Core takes."""
+
+    common_name: str | None
+    """The subject's (first) common name; `None` makes a certificate without one."""
+    key: KeyKind = KeyKind.EC_P256
+    validity: Validity = field(default_factory=lambda: Validity.days(DEFAULT_DAYS))
+    serial_number: int | None = None
+    """1 to 2^159 - 1 (RFC 5280 section 4.1.2.2); `None` draws a random one."""
+    more_common_names: tuple[str, ...] = ()
+    """Further common names, for certificates that must be refused because they have several."""
+    extensions: tuple["Extension", ...] = ()
+    """Extensions on top of the usual ones."""
+
+
+@dataclass(frozen=True)
+class DeviceFiles:
+    """Where a device's identity lies: what goes onto the device."""
+
+    key: Path
+    certificate: Path
+    chain: Path
+
+
+@dataclass(frozen=True)
+class DeviceIdentity:
+    """A device certificate with its private key and the CA certificate that signed it."""
+
+    certificate: "Certificate"
+    key: PrivateKey = field(repr=False)
+    ca: "Certificate"
+
+    @property
+    def chain_pem(self) -> str:
+        """The chain file's content: the device certificate, then its CA's, in the order TLS wants them."""
+        return self.certificate.pem + self.ca.pem
+
+    def save(self, directory: Path, name: str | None = None) -> DeviceFiles:
+        """Write key, certificate and chain as `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
+
+        The name is by default the common name, with what has no place in a file name written as `%xx`.
+
+        Raises:
+            FileExistsAlreadyError: One of the three is there; none is written.
+        """
+        stem = quote(name or "".join(self.certificate.common_names[:1]) or "device", safe=" :@,;=")
+        files = DeviceFiles(
+            key=directory / f"{stem}.key",
+            certificate=directory / f"{stem}.pem",
+            chain=directory / f"{stem}.chain.pem",
+        )
+        refuse_existing(files.key, files.certificate, files.chain)
+        write_private(files.key, key_pem(self.key))
+        write_public(files.certificate, self.certificate.pem.encode())
+        write_public(files.chain, self.chain_pem.encode())
+        return files

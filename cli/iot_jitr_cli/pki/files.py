@@ -1,0 +1,55 @@
+"""Files of the development PKI: written once, never overwritten, keys readable by their owner alone."""
+
+import os
+from pathlib import Path
+
+from iot_jitr_cli.console import WrongUseError
+
+_PUBLIC = 0o644
+_PRIVATE = 0o600
+
+
+class FileExistsAlreadyError(WrongUseError):
+    """A file that was to be written is there already."""
+
+
+def write_public(path: Path, content: bytes) -> None:
+    """Write a new file that anybody may read.
+
+    Raises:
+        FileExistsAlreadyError: It is there already; it is left as it is.
+    """
+    _write_new(path, content, _PUBLIC)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner may read, from its first moment on.
+
+    Raises:
+        FileExistsAlreadyError: It is there already; it is left as it is.
+    """
+    _write_new(path, content, _PRIVATE)
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Check, before anything is written, that none of the files is there.
+
+    Raises:
+        FileExistsAlreadyError: One is.
+    """
+    for path in paths:
+        if path.exists():
+            raise FileExistsAlreadyError(
+                f"{path} exists already and is never overwritten; choose another name or directory"
+            )
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        refuse_existing(path)
+        raise
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

@@ -1,0 +1,78 @@
+"""Key pairs of the kinds that AWS IoT Core takes, for CAs and devices."""
+
+from enum import StrEnum
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from iot_jitr_cli.console import WrongUseError
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+"""A key that can sign certificates for AWS IoT Core."""
+
+
+class KeyKind(StrEnum):
+    """Algorithm and size of a key pair."""
+
+    EC_P256 = "ec-p256"
+    EC_P384 = "ec-p384"
+    RSA_2048 = "rsa-2048"
+    RSA_4096 = "rsa-4096"
+
+    def generate(self) -> PrivateKey:
+        """Make a new key pair."""
+        match self:
+            case KeyKind.EC_P256:
+                return ec.generate_private_key(ec.SECP256R1())
+            case KeyKind.EC_P384:
+                return ec.generate_private_key(ec.SECP384R1())
+            case KeyKind.RSA_2048:
+                return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            case KeyKind.RSA_4096:
+                return rsa.generate_private_key(public_exponent=65537, key_size=4096)
+
+
+class UnreadableKeyError(WrongUseError):
+    """The bytes are not a private key that can be used here."""
+
+
+def load_key(data: bytes) -> PrivateKey:
+    """Read a private key, PEM or DER, without a passphrase.
+
+    Raises:
+        UnreadableKeyError: Not a private key, an encrypted one, or neither EC nor RSA. The message holds
+            nothing of the key.
+    """
+    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    try:
+        key = load(data, password=None)
+    except TypeError:
+        raise UnreadableKeyError(
+            "the private key is encrypted; give an unencrypted copy: openssl pkey -in KEY -out PLAIN-KEY"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        # The library's message could quote the input.
+        raise UnreadableKeyError("not a private key: expected PEM or DER, EC or RSA") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise UnreadableKeyError(f"the private key is {type(key).__name__}, expected EC or RSA")
+    return key
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    """The key as unencrypted PKCS #8 PEM, as device SDKs read it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def signing_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """The hash to sign with: as strong as the key's curve, SHA-256 for RSA (NIST SP 800-57-1, table 3)."""
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size > 256:  # noqa: PLR2004  P-256
+        return hashes.SHA384()
+    return hashes.SHA256()

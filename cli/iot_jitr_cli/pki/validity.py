@@ -1,0 +1,38 @@
+"""Validity periods of certificates, relative to now: current, past and future ones."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+BACKDATED = timedelta(minutes=5)
+"""How long before its making a certificate becomes valid, for devices whose clock is behind."""
+
+
+@dataclass(frozen=True)
+class Validity:
+    """First and last moment of a certificate's validity (RFC 5280 section 4.1.2.5)."""
+
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def days(cls, days: int) -> "Validity":
+        """Valid from now for so many days."""
+        now = _now()
+        return cls(now - BACKDATED, now + timedelta(days=days))
+
+    @classmethod
+    def expired(cls) -> "Validity":
+        """Valid for a month, until yesterday."""
+        now = _now()
+        return cls(now - timedelta(days=31), now - timedelta(days=1))
+
+    @classmethod
+    def future(cls) -> "Validity":
+        """Valid for a month, from tomorrow."""
+        now = _now()
+        return cls(now + timedelta(days=1), now + timedelta(days=31))
+
+
+def _now() -> datetime:
+    # X.509 times have whole seconds.
+    return datetime.now(UTC).replace(microsecond=0)
