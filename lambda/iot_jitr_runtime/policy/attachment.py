@@ -1,0 +1,44 @@
+"""Giving a certificate its policy before it is activated."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.outcomes import DeferredError, Reason
+from iot_jitr_runtime.policy.common_name import check_common_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+@dataclass(frozen=True)
+class SharedPolicy:
+    """One policy for all devices; its variables tell them apart when they connect."""
+
+    iot: "IoTClient"
+    name: str
+    needs_common_name: bool
+    """Whether the policy's variables include the certificate's common name."""
+
+    def check(self, candidate: Candidate) -> None:
+        """Check that the common name can stand in the policy.
+
+        Raises:
+            RefusedError: `INVALID_COMMON_NAME`.
+        """
+        if self.needs_common_name:
+            check_common_name(candidate.certificate)
+
+    def attach(self, candidate: Candidate, thing_name: str | None) -> str:  # noqa: ARG002 - the seam's
+        """Attach the policy; attaching it again changes nothing.
+
+        Raises:
+            DeferredError: `POLICY_MISSING`.
+        """
+        try:
+            self.iot.attach_policy(policyName=self.name, target=candidate.certificate_arn)
+        except self.iot.exceptions.ResourceNotFoundException as error:
+            raise DeferredError(
+                Reason.POLICY_MISSING, f"there is no policy '{self.name}' to attach"
+            ) from error
+        return self.name

@@ -1,0 +1,57 @@
+"""The common name as an identity: one, short, and made only of what cannot change a policy's meaning."""
+
+import re
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy.vocabulary import COMMON_NAME, PLACEHOLDER, VARIABLE, Placeholder
+
+LONGEST = 64
+"""Characters a common name may have (RFC 5280 appendix A.1, ub-common-name)."""
+
+_SAFE = re.compile(r"[A-Za-z0-9!%&()\-.,:;<=>@\[\]^_`|~]")
+
+
+def check_common_name(certificate: Certificate) -> str:
+    r"""Return the certificate's common name, safe as a client id, as a topic level and in a policy.
+
+    Refused are:
+
+    * no common name, or several: AWS would take the first one, another reader the last;
+    * more than 64 characters;
+    * `*` and `?`, the wildcards of policies; `+`, `#` and `$`, with which AWS leaves a variable unreplaced
+      (Developer Guide, "X.509 Certificate AWS IoT Core policy variables");
+    * `/`: to the policy of device `a`, the topics of a device `a/b` would be its own;
+    * braces, of which variables and placeholders are made;
+    * quotes and backslash, white space, control characters and everything beyond ASCII, where two names
+      can look the same.
+
+    Raises:
+        RefusedError: `INVALID_COMMON_NAME`.
+    """
+    names = certificate.common_names
+    if len(names) != 1:
+        found = ", ".join(repr(name[:LONGEST]) for name in names[:3]) or "none"
+        raise _refused(f"found {len(names)} common names ({found}), expected exactly one")
+    name = names[0]
+    if not 1 <= len(name) <= LONGEST:
+        raise _refused(f"the common name has {len(name)} characters, expected 1 to {LONGEST}")
+    unsafe = next((character for character in name if not _SAFE.fullmatch(character)), None)
+    if unsafe is not None:
+        raise _refused(f"the common name {name!r} holds {unsafe!r}, which is not safe in topics and policies")
+    return name
+
+
+def needs_common_name(policy_text: str) -> bool:
+    """Tell whether a policy tells devices apart by their common name.
+
+    >>> needs_common_name("topic/${iot:Certificate.Subject.CommonName}/*"), needs_common_name("topic/all")
+    (True, False)
+    """
+    return COMMON_NAME in VARIABLE.findall(policy_text) or Placeholder.COMMON_NAME in PLACEHOLDER.findall(
+        policy_text
+    )
+
+
+def _refused(detail: str) -> RefusedError:
+    return RefusedError(Reason.INVALID_COMMON_NAME, detail)

@@ -1,0 +1,268 @@
+"""The rules a device policy must keep before it is deployed, each finding with its line and a way out.
+
+A finding on a statement whose `acknowledge` gives a reason does not fail the synthesis: it is shown with that
+reason. What AWS itself would refuse cannot be acknowledged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.policy import vocabulary as v
+from iot_jitr_runtime.policy.document import Effect, PolicyDocument, Statement, Term
+from iot_jitr_runtime.policy.resources import NotAnIotArnError, Resource, identity_end, reaches_beyond
+
+
+class Kind(StrEnum):
+    """Whose policy it is: one for all devices, with policy variables, or one rendered for each."""
+
+    SHARED = "shared"
+    PER_DEVICE = "per_device"
+
+
+class Rule(StrEnum):
+    """What a finding is about. The values are stable: they are printed and can be searched for."""
+
+    TOO_LARGE = "too-large"
+    UNKNOWN_PLACEHOLDER = "unknown-placeholder"
+    UNKNOWN_ACTION = "unknown-action"
+    ACTION_WILDCARD = "action-wildcard"
+    UNKNOWN_VARIABLE = "unknown-variable"
+    NOT_AN_ARN = "not-an-arn"
+    WRONG_RESOURCE_TYPE = "wrong-resource-type"
+    RESOURCE_WILDCARD = "resource-wildcard"
+    CLIENT_ID_WILDCARD = "client-id-wildcard"
+    CLIENT_ID_NOT_OWN = "client-id-not-own"
+    REACHES_NEIGHBOURS = "reaches-neighbours"
+    MQTT_WILDCARD = "mqtt-wildcard"
+    NEEDLESS_ACKNOWLEDGEMENT = "needless-acknowledgement"
+
+
+UNFORGIVABLE = {Rule.TOO_LARGE, Rule.UNKNOWN_PLACEHOLDER, Rule.NEEDLESS_ACKNOWLEDGEMENT}
+"""What no acknowledgement excuses: AWS or the renderer would refuse it, or it excuses nothing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which a policy breaks a rule."""
+
+    line: int
+    rule: Rule
+    message: str
+    acknowledged: str | None = None
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message} [{self.rule}]"
+
+
+class PolicyRejectedError(JitrError):
+    """A device policy breaks rules that nobody has acknowledged."""
+
+    def __init__(self, name: str, findings: list[Finding]) -> None:
+        self.findings = findings
+        super().__init__(f"device policy {name}: " + "; ".join(map(str, findings)))
+
+
+def lint(document: PolicyDocument, kind: Kind) -> list[Finding]:
+    """Return everything that is wrong with a policy template, in the order of its lines."""
+    found = [*_whole(document, kind)]
+    for statement in document.statements:
+        found += _excused(statement, list(_statement(statement, kind)))
+    return sorted(set(found), key=lambda finding: (finding.line, finding.rule, finding.message))
+
+
+def check(name: str, document: PolicyDocument, kind: Kind) -> list[Finding]:
+    """Return the acknowledged findings of a policy that may be deployed.
+
+    Raises:
+        PolicyRejectedError: There are others.
+    """
+    findings = lint(document, kind)
+    broken = [finding for finding in findings if finding.acknowledged is None]
+    if broken:
+        raise PolicyRejectedError(name, broken)
+    return findings
+
+
+def _excused(statement: Statement, findings: list[Finding]) -> list[Finding]:
+    if statement.acknowledge is None:
+        return findings
+    if all(finding.rule in UNFORGIVABLE for finding in findings):
+        message = f"'acknowledge' of {statement.name} excuses nothing; remove it"
+        findings = [*findings, Finding(statement.line, Rule.NEEDLESS_ACKNOWLEDGEMENT, message)]
+    return [f if f.rule in UNFORGIVABLE else replace(f, acknowledged=statement.acknowledge) for f in findings]
+
+
+def _whole(document: PolicyDocument, kind: Kind) -> Iterator[Finding]:
+    size = longest_size(document)
+    if size > v.SIZE_LIMIT:
+        longest = " with the longest values of its placeholders" if kind is Kind.PER_DEVICE else ""
+        yield Finding(
+            1,
+            Rule.TOO_LARGE,
+            f"{size} characters without white space{longest}; AWS IoT takes {v.SIZE_LIMIT}: "
+            "shorten topics or merge statements",
+        )
+
+
+def longest_size(document: PolicyDocument) -> int:
+    """Return the characters, white space not counted, that the deployed policy can have at most."""
+    text = "".join(document.text().split())
+    for name, value in v.PSEUDO_PARAMETERS.items():
+        text = text.replace(f"${{{name}}}", value)
+    for name, length in v.LONGEST.items():
+        text = text.replace(f"{{{{{name}}}}}", "x" * length)
+    return len(text)
+
+
+def _statement(statement: Statement, kind: Kind) -> Iterator[Finding]:
+    for term in _terms(statement):
+        yield from _placeholders(term, kind)
+        yield from _variables(term)
+    for condition in statement.conditions:
+        if not v.is_known_condition_key(condition.key):
+            yield _unknown_variable(condition.line, condition.key, f"the condition key '{condition.key}'")
+    for action in statement.actions:
+        yield from _action(action)
+    resources = []
+    for term in statement.resources:
+        try:
+            resources.append((term, Resource.parse(term.text)))
+        except NotAnIotArnError as error:
+            yield Finding(term.line, Rule.NOT_AN_ARN, str(error))
+    yield from _types(statement, resources)
+    if statement.effect is Effect.ALLOW:
+        for term, resource in resources:
+            yield from _reach(statement, term, resource)
+
+
+def _terms(statement: Statement) -> Iterator[Term]:
+    yield from statement.actions
+    yield from statement.resources
+    for condition in statement.conditions:
+        yield from condition.values
+
+
+def _placeholders(term: Term, kind: Kind) -> Iterator[Finding]:
+    for name in v.PLACEHOLDER.findall(term.text):
+        if kind is Kind.SHARED:
+            message = (
+                f"the placeholder '{{{{{name}}}}}' is for per-device policies; "
+                f"a shared one takes policy variables such as '${{{v.COMMON_NAME}}}'"
+            )
+            yield Finding(term.line, Rule.UNKNOWN_PLACEHOLDER, message)
+        elif name not in set(v.Placeholder):
+            known = ", ".join(f"'{{{{{each}}}}}'" for each in v.Placeholder)
+            message = f"unknown placeholder '{{{{{name}}}}}'; known are {known}"
+            yield Finding(term.line, Rule.UNKNOWN_PLACEHOLDER, message)
+
+
+def _variables(term: Term) -> Iterator[Finding]:
+    for name in v.VARIABLE.findall(term.text):
+        if name not in v.PSEUDO_PARAMETERS and not v.is_known_variable(name):
+            yield _unknown_variable(term.line, name, f"the variable '${{{name}}}'")
+
+
+def _unknown_variable(line: int, name: str, what: str) -> Finding:
+    near = get_close_matches(name, [*v.COMMON_VARIABLES, *v.PSEUDO_PARAMETERS], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return Finding(line, Rule.UNKNOWN_VARIABLE, f"AWS IoT knows {what} not, so it matches nothing{hint}")
+
+
+def _action(action: Term) -> Iterator[Finding]:
+    if "*" in action.text or "?" in action.text:
+        yield Finding(
+            action.line,
+            Rule.ACTION_WILDCARD,
+            f"'{action.text}' also grants what AWS adds later; name each action",
+        )
+    elif action.text not in v.RESOURCE_TYPE_OF:
+        near = get_close_matches(action.text, v.RESOURCE_TYPE_OF, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        yield Finding(
+            action.line,
+            Rule.UNKNOWN_ACTION,
+            f"'{action.text}' is not an action that a device can be granted{hint}",
+        )
+
+
+def _types(statement: Statement, resources: list[tuple[Term, Resource]]) -> Iterator[Finding]:
+    """Each action needs a resource of its type, and each resource an action that takes it."""
+    present = {resource.type for _, resource in resources}
+    known = [action for action in statement.actions if action.text in v.RESOURCE_TYPE_OF]
+    for action in known:
+        wanted = v.RESOURCE_TYPE_OF[action.text]
+        if "*" not in present and (wanted or "*") not in present:
+            taken = f"resources of type '{wanted}/'" if wanted else "only the resource '*'"
+            yield Finding(
+                action.line,
+                Rule.WRONG_RESOURCE_TYPE,
+                f"'{action.text}' takes {taken}; this statement has {_listed(present)}",
+            )
+    taken_types = {v.RESOURCE_TYPE_OF[action.text] for action in known}
+    for term, resource in resources:
+        if len(known) == len(statement.actions) and resource.type not in {"*", *taken_types}:
+            yield Finding(
+                term.line,
+                Rule.WRONG_RESOURCE_TYPE,
+                f"'{resource.type}/' is taken by none of {_listed({a.text for a in known})}",
+            )
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
+def _reach(statement: Statement, term: Term, resource: Resource) -> Iterator[Finding]:
+    if resource.type == "*":
+        if any(v.RESOURCE_TYPE_OF.get(action.text, "") is not None for action in statement.actions):
+            yield Finding(
+                term.line,
+                _wildcard_rule(statement),
+                "the resource '*' is every client id, topic and thing of the account; name them",
+            )
+    elif resource.type == v.ResourceType.CLIENT:
+        yield from _client_id(term, resource)
+    elif resource.type in {v.ResourceType.TOPIC, v.ResourceType.TOPIC_FILTER, v.ResourceType.THING}:
+        yield from _names(term, resource)
+
+
+def _wildcard_rule(statement: Statement) -> Rule:
+    if any(action.text == "iot:Connect" for action in statement.actions):
+        return Rule.CLIENT_ID_WILDCARD
+    return Rule.RESOURCE_WILDCARD
+
+
+def _client_id(term: Term, resource: Resource) -> Iterator[Finding]:
+    own = f"'client/${{{v.COMMON_NAME}}}'"
+    if "*" in resource.bare_name or "?" in resource.bare_name:
+        yield Finding(
+            term.line,
+            Rule.CLIENT_ID_WILDCARD,
+            f"the client id '{resource.name}' lets one device connect as another; use {own}",
+        )
+    elif identity_end(resource.name, v.CERTIFICATE_IDENTITIES) is None:
+        yield Finding(
+            term.line,
+            Rule.CLIENT_ID_NOT_OWN,
+            f"the client id '{resource.name}' is not bound to the certificate"
+            f"{' (a device chooses its own ClientId)' if v.CLIENT_ID in resource.name else ''}; use {own}",
+        )
+
+
+def _names(term: Term, resource: Resource) -> Iterator[Finding]:
+    if resource.type == v.ResourceType.TOPIC and {"+", "#"} & set(resource.bare_name):
+        yield Finding(
+            term.line,
+            Rule.MQTT_WILDCARD,
+            f"'+' and '#' are ordinary characters in 'topic/{resource.name}'; a policy's wildcard is '*'",
+        )
+    if reaches_beyond(resource):
+        yield Finding(
+            term.line,
+            Rule.REACHES_NEIGHBOURS,
+            f"'{resource.type}/{resource.name}' is open to every device with this policy: before a wildcard "
+            f"there must be the device's identity as a whole level, as in 'devices/${{{v.COMMON_NAME}}}/*'",
+        )

@@ -1,0 +1,60 @@
+"""On which line of a JSON text a value stands: the standard parser forgets it, messages need it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+Path = tuple[str | int, ...]
+"""Where a value is in a JSON document: object keys and array indexes from the root."""
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    r"""Find the line (from 1) on which each value of a JSON text begins.
+
+    The text must be valid JSON: this only locates what `json.loads` has accepted.
+
+    >>> lines_of('{"a":\n [1,\n 2]}')
+    {(): 1, ('a',): 2, ('a', 0): 2, ('a', 1): 3}
+    """
+    lines: dict[Path, int] = {}
+    _place(_tokens(text), (), lines)
+    return lines
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    line, seen = 1, 0
+    for match in _TOKEN.finditer(text):
+        line += text.count("\n", seen, match.start())
+        seen = match.start()
+        yield match.group(), line
+
+
+def _place(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> str:
+    """Place the next value and return its first token, which tells an empty container's end."""
+    token, line = next(tokens)
+    if token in {"]", "}"}:
+        return token
+    lines[path] = line
+    if token == "[":  # noqa: S105 - a token of JSON
+        _place_items(tokens, path, lines)
+    elif token == "{":  # noqa: S105 - a token of JSON
+        _place_members(tokens, path, lines)
+    return token
+
+
+def _place_items(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> None:
+    index = 0
+    while _place(tokens, (*path, index), lines) != "]" and next(tokens)[0] != "]":
+        index += 1
+
+
+def _place_members(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> None:
+    for token, _ in tokens:
+        if token == "}":  # noqa: S105 - a token of JSON
+            return
+        next(tokens)  # the colon
+        _place(tokens, (*path, json.loads(token)), lines)
+        if next(tokens)[0] == "}":
+            return

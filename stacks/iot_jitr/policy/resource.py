@@ -1,0 +1,82 @@
+"""The device policy in a stack: what is deployed, what the activator is told, and what it may do."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from iot_jitr.policy.definition import DevicePolicy
+from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.policy.vocabulary import PSEUDO_PARAMETERS
+
+PER_DEVICE_PREFIX = "jitr-"
+"""Per-device policies are named with this and the certificate's id."""
+
+
+class DevicePolicyResource(Construct):
+    """A device policy, deployed.
+
+    Attributes:
+        policy: What it was made from.
+        policy_name: Name of the shared policy; None where each device has its own.
+        setting: What the activator is told, the value of `JITR_DEVICE_POLICY`.
+        activator_permissions: What the activator may do besides `AttachPolicy` on certificates.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, policy: DevicePolicy) -> None:
+        """Deploy `policy`.
+
+        A shared one has a generated name and is retained when the stack is deleted or the policy is replaced:
+        `DeletePolicy` refuses while certificates are attached, and devices that are in must stay in.
+        """
+        super().__init__(scope, construct_id)
+        self.policy = policy
+        for finding in policy.acknowledged:
+            cdk.Annotations.of(self).add_info(
+                f"Device policy, {finding}: acknowledged: {finding.acknowledged}"
+            )
+        document = _with_pseudo_parameters(policy.document.plain())
+        self.policy_name: str | None = None
+        if policy.kind is Kind.SHARED:
+            resource = iot.CfnPolicy(self, "Shared", policy_document=document)
+            resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+            self.policy_name = resource.ref
+            told: dict[str, Any] = {"name": self.policy_name}
+        else:
+            told = {"prefix": PER_DEVICE_PREFIX, "template": document}
+        self.setting = cdk.Stack.of(self).to_json_string(
+            {"kind": policy.kind.value, "needs_common_name": policy.needs_common_name, **told}
+        )
+        self.activator_permissions = [] if policy.kind is Kind.SHARED else [self._per_device_permission()]
+
+    def _per_device_permission(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=[
+                "iot:CreatePolicy",
+                "iot:CreatePolicyVersion",
+                "iot:DeletePolicyVersion",
+                "iot:GetPolicy",
+                "iot:ListPolicyVersions",
+            ],
+            resources=[
+                cdk.Stack.of(self).format_arn(
+                    service="iot", resource="policy", resource_name=f"{PER_DEVICE_PREFIX}*"
+                )
+            ],
+        )
+
+
+def _with_pseudo_parameters(value: Any) -> Any:
+    """Put what CloudFormation knows in the place of `${AWS::…}`; policy variables stay as they are."""
+    if isinstance(value, dict):
+        return {key: _with_pseudo_parameters(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_pseudo_parameters(each) for each in value]
+    if isinstance(value, str):
+        known = {"AWS::Partition": cdk.Aws.PARTITION, "AWS::Region": cdk.Aws.REGION}
+        known["AWS::AccountId"] = cdk.Aws.ACCOUNT_ID
+        for name in PSEUDO_PARAMETERS:
+            value = value.replace(f"${{{name}}}", known[name])
+    return value
