@@ -1,4 +1,4 @@
-"""The ledger's operations on its DynamoDB table: every write is conditional, so it may be repeated and raced."""
+"""The ledger's operations on its DynamoDB table: every write is conditional and may be repeated."""
 
 import secrets
 import time
@@ -166,17 +166,19 @@ class Ledger:
             remove={"waitingMessageId", *_CLAIM},
         )
 
-    def record_stale(self, claim: Claim, identity: Identity | None, *, now: int, look_again_at: int) -> None:
-        """Write that somebody else had decided, or that there is no such certificate; give the claim back.
+    def record_stale(
+        self, claim: Claim, identity: Identity | None, *, message_id: str, now: int, look_again_at: int
+    ) -> None:
+        """Write that there is nothing for us to decide; give the claim back.
 
-        A certificate that the ledger did not know is entered with its serial, so that it can be revoked. A
-        row about a certificate that does not exist expires after a day.
+        A certificate that somebody else decided about is entered with its serial, so that it can be revoked.
+        A row about a certificate that is not there, or not ours, expires after a day.
 
         Raises:
             ClaimLostError: The claim is somebody else's now.
         """
-        values: dict[str, object] = {"lookAgainAt": look_again_at}
-        remove = {"waitingMessageId", *_CLAIM}
+        values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
+        remove = {*_CLAIM}
         if identity is not None and claim.row.state not in SETTLED:
             values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
             remove |= {"reason", "detail", TTL_ATTRIBUTE}

@@ -1,0 +1,255 @@
+"""The activation of one certificate: claim, look, check, attach, activate, record.
+
+Three IoT calls: DescribeCertificate, AttachPolicy, UpdateCertificate. Each step may be cut off after any call
+and repeated; the ledger's row says how far it came. The policy is attached before the status changes, because
+AWS IoT refuses the connect of an ACTIVE certificate that has none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE, REFUSAL_MEMORY, refusal_memory, retry_delay
+from iot_jitr_runtime.activator.ports import (
+    Admission,
+    Candidate,
+    PolicyAttachment,
+    RevocationCheck,
+    ThingRegistration,
+)
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.events import Message
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, State
+from iot_jitr_runtime.outcomes import (
+    ACTIVATED,
+    DecisionError,
+    DeferredError,
+    Outcome,
+    Reason,
+    RefusedError,
+    StaleError,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
+
+    from iot_jitr_runtime.activator.issuers import Issuers
+    from iot_jitr_runtime.pacing import Pacer
+
+_TRIES_UNTIL_GONE = 3
+"""A certificate that AWS IoT does not know may not be visible yet; after so many looks it is gone."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as the ledger writes it."""
+    return int(moment.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of one message, with all that a log line needs."""
+
+    verdict: Verdict
+    certificate_id: CertificateId | None = None
+    identity: Identity | None = None
+    retry_in: int = 0
+    """Seconds until the message is tried again; only for a deferral."""
+    waited: float | None = None
+    """Seconds since the certificate was first seen; only for an activation."""
+    defect: Exception | None = None
+    """What went wrong, where it should not have been able to."""
+
+
+@dataclass
+class _Examination:
+    """What is known so far, while a certificate is examined."""
+
+    message: Message
+    claim: Claim
+    identity: Identity | None = None
+    defect: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Decides about certificates. Holds no state of its own besides its collaborators."""
+
+    iot: "IoTClient"
+    ledger: Ledger
+    issuers: "Issuers"
+    revocation: RevocationCheck
+    admission: Admission
+    things: ThingRegistration
+    policy: PolicyAttachment
+    pacer: "Pacer"
+    clock: Callable[[], datetime] = field(default=_now)
+
+    def decide(self, message: Message, certificate_id: CertificateId, *, stopped_by: datetime) -> Decision:
+        """Bring one certificate to its outcome and record it.
+
+        Args:
+            message: The registration event's message.
+            certificate_id: The certificate it names.
+            stopped_by: When this function is stopped for sure; the claim lasts a little longer.
+        """
+        now = self.clock()
+        try:
+            claim = self.ledger.claim(
+                certificate_id,
+                sent_at=message.sent_at,
+                message_id=message.message_id,
+                now=milliseconds(now),
+                expires_at=milliseconds(stopped_by + CLOCK_TOLERANCE),
+            )
+        except DecisionError as decided:
+            return self._unrecorded(message, certificate_id, decided.verdict)
+        except AwsError as error:
+            return self._unrecorded(message, certificate_id, deferral(error).verdict)
+        examination = _Examination(message, claim)
+        verdict = self._examine(examination)
+        return self._record(examination, verdict)
+
+    def _examine(self, examination: _Examination) -> Verdict:
+        try:
+            self._activate(examination)
+        except DecisionError as decided:
+            return decided.verdict
+        except AwsError as error:
+            return deferral(error).verdict
+        except ClaimLostError as error:
+            return Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
+        except Exception as defect:  # noqa: BLE001 - a defect of ours must cost time, never a device
+            examination.defect = defect
+            return Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
+        return ACTIVATED
+
+    def _activate(self, examination: _Examination) -> None:
+        self.pacer.wait()
+        description = self._describe(examination)
+        candidate = self._identify(examination, description)
+        status = description["status"]
+        if status == "ACTIVE" and examination.claim.row.state is State.ACTIVATING:
+            # Ours: cut off after the change, before it could be recorded.
+            thing_name = examination.claim.row.thing_name
+        elif status != "PENDING_ACTIVATION":
+            raise StaleError(Reason.NOT_PENDING, f"the certificate is {status}")
+        else:
+            thing_name = self._check(examination, candidate)
+        policy_name = self.policy.attach(candidate, thing_name)
+        if status == "PENDING_ACTIVATION":
+            self._set_active(candidate)
+        now = self.clock()
+        self.ledger.record_activated(
+            examination.claim,
+            policy_name=policy_name,
+            thing_name=thing_name,
+            now=milliseconds(now),
+            look_again_at=milliseconds(now + CLOCK_TOLERANCE),
+        )
+
+    def _describe(self, examination: _Examination) -> "CertificateDescriptionTypeDef":
+        try:
+            response = self.iot.describe_certificate(certificateId=examination.claim.certificate_id)
+        except self.iot.exceptions.ResourceNotFoundException:
+            if examination.message.receive_count < _TRIES_UNTIL_GONE:
+                raise DeferredError(Reason.NOT_VISIBLE_YET, "AWS IoT knows no such certificate yet") from None
+            raise StaleError(Reason.CERTIFICATE_GONE, "AWS IoT knows no such certificate") from None
+        return response["certificateDescription"]
+
+    def _identify(self, examination: _Examination, description: "CertificateDescriptionTypeDef") -> Candidate:
+        self.issuers.certificate(description.get("caCertificateId"))
+        try:
+            certificate = Certificate.load(description["certificatePem"])
+        except MalformedCertificateError as error:
+            raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
+        candidate = Candidate(
+            certificate_id=examination.claim.certificate_id,
+            certificate_arn=description["certificateArn"],
+            ca_certificate_id=CaCertificateId(description["caCertificateId"]),
+            certificate=certificate,
+        )
+        examination.identity = Identity(
+            candidate.ca_certificate_id,
+            certificate.serial_number,
+            next(iter(certificate.common_names), None),
+        )
+        return candidate
+
+    def _check(self, examination: _Examination, candidate: Candidate) -> str | None:
+        certificate = candidate.certificate
+        certificate.check_issued_by(self.issuers.certificate(candidate.ca_certificate_id))
+        certificate.check_validity(self.clock())
+        self.policy.check(candidate)
+        index_version = self.revocation.check(candidate.ca_certificate_id, certificate)
+        attributes = self.admission.admit(candidate)
+        assert examination.identity is not None  # noqa: S101 - `_identify` came first
+        examination.claim = self.ledger.record_activating(
+            examination.claim, examination.identity, index_version
+        )
+        return self.things.register(candidate, attributes)
+
+    def _set_active(self, candidate: Candidate) -> None:
+        try:
+            self.iot.update_certificate(certificateId=candidate.certificate_id, newStatus="ACTIVE")
+        except self.iot.exceptions.CertificateStateException as error:
+            raise StaleError(Reason.NOT_PENDING, f"the certificate changed meanwhile: {error}") from error
+
+    def _record(self, examination: _Examination, verdict: Verdict) -> Decision:
+        message, claim, identity = examination.message, examination.claim, examination.identity
+        now = self.clock()
+        decision = Decision(
+            verdict,
+            claim.certificate_id,
+            identity,
+            retry_in=retry_in(verdict, message),
+            waited=(milliseconds(now) - claim.row.first_seen_at) / 1000
+            if verdict.outcome is Outcome.ACTIVATED
+            else None,
+            defect=examination.defect,
+        )
+        at = milliseconds(now)
+        try:
+            match verdict.outcome:
+                case Outcome.REFUSED if verdict.reason:
+                    again = milliseconds(now + refusal_memory(verdict.reason))
+                    self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=again)
+                case Outcome.DEFERRED:
+                    self.ledger.record_deferred(
+                        claim,
+                        verdict,
+                        message_id=message.message_id,
+                        now=at,
+                        look_again_at=milliseconds(now + timedelta(seconds=decision.retry_in)),
+                    )
+                case Outcome.STALE | Outcome.DEAD_LETTERED:
+                    again = milliseconds(now + REFUSAL_MEMORY)
+                    self.ledger.record_stale(
+                        claim, identity, message_id=message.message_id, now=at, look_again_at=again
+                    )
+        except ClaimLostError as error:
+            return self._unrecorded(
+                message, claim.certificate_id, Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
+            )
+        except AwsError as error:
+            # What could not be recorded has not happened: the message comes back, the claim expires.
+            return self._unrecorded(message, claim.certificate_id, deferral(error).verdict)
+        return decision
+
+    def _unrecorded(self, message: Message, certificate_id: CertificateId, verdict: Verdict) -> Decision:
+        return Decision(verdict, certificate_id, retry_in=retry_in(verdict, message))
+
+
+def retry_in(verdict: Verdict, message: Message) -> int:
+    """Return after how many seconds the message is tried again: 0 unless the verdict is a deferral."""
+    if verdict.outcome is not Outcome.DEFERRED or verdict.reason is None:
+        return 0
+    return retry_delay(verdict.reason, message.receive_count)

@@ -1,0 +1,139 @@
+"""One batch of the activation queue: drop what is decided, decide the rest, end every message in one way.
+
+A message ends acknowledged (activated, stale, refused), in the dead-letter queue (hopeless), or back in the
+activation queue with a growing visibility time-out (deferred). One bad message never touches the others.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.activator.activation import Activation, Decision, retry_in
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.events import Message, certificate_id
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Reason, Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+TIME_FOR_ONE = timedelta(seconds=8)
+"""A message is begun only with this much time left: its calls with their retries fit into it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Decides about the messages of one invocation, oldest first."""
+
+    activation: Activation
+    ledger: Ledger
+    sqs: "SQSClient"
+    queue_url: str
+    dead_letter_queue_url: str
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def process(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        stopped_by: datetime,
+        on_decision: Callable[[Decision], None],
+    ) -> dict[str, Any]:
+        """Decide about every record and return Lambda's partial batch response.
+
+        Args:
+            records: The records of the SQS event.
+            stopped_by: When this function is stopped for sure.
+            on_decision: Told each decision as it falls, for logs and metrics.
+        """
+        # The device that has waited longest comes first, whatever the order in which SQS delivers.
+        messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
+        failures = []
+        for message, decision in self._decisions(messages, stopped_by):
+            final = self._end(message, decision)
+            on_decision(final)
+            if final.verdict.outcome is Outcome.DEFERRED:
+                failures.append({"itemIdentifier": message.message_id})
+        return {"batchItemFailures": failures}
+
+    def _decisions(self, messages: list[Message], stopped_by: datetime) -> Iterator[tuple[Message, Decision]]:
+        named: list[tuple[Message, CertificateId]] = []
+        for message in messages:
+            try:
+                named.append((message, certificate_id(message.body)))
+            except HopelessError as hopeless:
+                yield message, Decision(hopeless.verdict)
+        rows, unread = self._rows(named)
+        begun: set[CertificateId] = set()
+        for message, certificate in named:
+            if unread is not None:
+                verdict = unread
+            elif (row := rows.get(certificate)) and row.makes_stale(message.sent_at, message.message_id):
+                verdict = Verdict.because(Reason.ALREADY_DECIDED, f"{row.state}")
+            elif certificate in begun:
+                verdict = Verdict.because(Reason.DUPLICATE)
+            elif self.clock() + TIME_FOR_ONE > stopped_by:
+                verdict = Verdict.because(Reason.OUT_OF_TIME)
+            else:
+                begun.add(certificate)
+                yield message, self._decide(message, certificate, stopped_by)
+                continue
+            yield message, _unrecorded(message, certificate, verdict)
+
+    def _rows(
+        self, named: list[tuple[Message, CertificateId]]
+    ) -> tuple[dict[CertificateId, Row], Verdict | None]:
+        try:
+            return self.ledger.rows(certificate for _, certificate in named), None
+        except DecisionError as decided:
+            return {}, decided.verdict
+        except AwsError as error:
+            return {}, deferral(error).verdict
+
+    def _decide(self, message: Message, certificate: CertificateId, stopped_by: datetime) -> Decision:
+        try:
+            return self.activation.decide(message, certificate, stopped_by=stopped_by)
+        except Exception as defect:  # noqa: BLE001 - one bad message must not fail the others
+            verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
+            return replace(_unrecorded(message, certificate, verdict), defect=defect)
+
+    def _end(self, message: Message, decision: Decision) -> Decision:
+        if decision.verdict.outcome is Outcome.DEAD_LETTERED:
+            try:
+                self._dead_letter(message, decision.verdict)
+            except AwsError as error:
+                decision = _unrecorded(message, decision.certificate_id, deferral(error).verdict)
+        if decision.verdict.outcome is Outcome.DEFERRED:
+            self._put_back(message, decision.retry_in)
+        return decision
+
+    def _dead_letter(self, message: Message, verdict: Verdict) -> None:
+        attributes = {
+            "reason": verdict.reason or "",
+            "detail": verdict.detail,
+            "messageId": message.message_id,
+        }
+        self.sqs.send_message(
+            QueueUrl=self.dead_letter_queue_url,
+            MessageBody=message.body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+                if value
+            },
+        )
+
+    def _put_back(self, message: Message, seconds: int) -> None:
+        try:
+            self.sqs.change_message_visibility(
+                QueueUrl=self.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
+            )
+        except AwsError:
+            # It comes back all the same, after the queue's own visibility time-out.
+            return
+
+
+def _unrecorded(message: Message, certificate: CertificateId | None, verdict: Verdict) -> Decision:
+    return Decision(verdict, certificate, retry_in=retry_in(verdict, message))

@@ -1,0 +1,38 @@
+"""The activator's settings, read from the environment that the stack set."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.identifiers import CaCertificateId
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatorSettings:
+    """What the activator must know about its deployment."""
+
+    ledger_table: str
+    queue_url: str
+    dead_letter_queue_url: str
+    cas: Mapping[CaCertificateId, Mapping[str, str]]
+    device_policy: Mapping[str, str | bool]
+    pace: float
+    """Certificates a second that one worker may begin."""
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str]) -> "ActivatorSettings":
+        """Read the settings.
+
+        Raises:
+            KeyError: A variable is missing: stack and function are not of the same version.
+        """
+        return cls(
+            ledger_table=variables[environment.LEDGER_TABLE],
+            queue_url=variables[environment.ACTIVATION_QUEUE_URL],
+            dead_letter_queue_url=variables[environment.DEAD_LETTER_QUEUE_URL],
+            cas=json.loads(variables[environment.CAS]),
+            device_policy=json.loads(variables[environment.DEVICE_POLICY]),
+            pace=float(variables[environment.ACTIVATIONS_PER_SECOND])
+            / int(variables[environment.CONCURRENCY]),
+        )
