@@ -1,0 +1,191 @@
+"""One CA certificate of the configuration: which it is, who signs for it, what becomes of it."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from iot_jitr.configuration.reader import ConfigurationError
+from iot_jitr.configuration.revocation import Revocation, read_revocation
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
+from iot_jitr_runtime.ca_registration.sources import (
+    KINDS,
+    KmsSource,
+    NoSource,
+    PresignedSource,
+    PrivateCaSource,
+    SecretSource,
+    Source,
+)
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from iot_jitr.configuration.reader import Section
+
+NAME_PATTERN = r"[A-Za-z][A-Za-z0-9]{0,31}"
+_NAME_ALLOWED = "a letter, then up to 31 letters and digits"
+
+
+@dataclass(frozen=True)
+class CaConfiguration:
+    """A CA whose devices are registered just in time.
+
+    Raises:
+        ConfigurationError: Two of the values contradict one another.
+    """
+
+    name: str
+    """Names the CA in the stack; to rename it is to register it anew. A letter, then letters and digits."""
+    revocation: Revocation
+    """Where its CRLs come from, or `NoRevocation()`, in words."""
+    certificate_pem: str | None = None
+    """The CA certificate, PEM, without its key. None: read from the AWS Private CA that signs."""
+    signer: Source = field(default_factory=NoSource)
+    """Who signs the verification certificate that mode DEFAULT asks for."""
+    mode: Mode = Mode.DEFAULT
+    """Whether possession of the CA's key is proved to AWS."""
+    status: CaStatus = CaStatus.ACTIVE
+    """INACTIVE: no new registrations; devices that are in stay connected."""
+    auto_registration: AutoRegistration = AutoRegistration.ENABLE
+    """DISABLE: for a CA on its way out; devices that are in stay connected."""
+    on_existing: OnExisting = OnExisting.ADOPT
+    """What to do when somebody else has registered this CA."""
+    on_delete: OnDelete = OnDelete.DISABLE
+    """What becomes of the CA when the stack goes."""
+
+    def __post_init__(self) -> None:
+        where = f"CA '{self.name}'"
+        unsigned = isinstance(self.signer, NoSource)
+        if self.mode is Mode.DEFAULT and unsigned:
+            raise ConfigurationError(
+                f"{where}: signer",
+                "none with mode DEFAULT",
+                "secret, kms, acm-pca, presigned, or mode SNI_ONLY",
+            )
+        if self.mode is Mode.SNI_ONLY and not unsigned:
+            raise ConfigurationError(
+                f"{where}: signer",
+                "a signer with mode SNI_ONLY",
+                "none, or mode DEFAULT: SNI_ONLY proves nothing",
+            )
+        if self.certificate_pem is None and not isinstance(self.signer, PrivateCaSource):
+            raise ConfigurationError(
+                f"{where}: certificate",
+                "nothing",
+                "a CA certificate; only an AWS Private CA can be asked for its own",
+            )
+
+
+def read_ca(ca: "Section") -> CaConfiguration:
+    """Read one entry of `cas`.
+
+    Raises:
+        ConfigurationError: A value is wrong or missing.
+    """
+    name = ca.text("name", pattern=NAME_PATTERN, allowed=_NAME_ALLOWED)
+    mode = ca.choice("mode", Mode.DEFAULT)
+    signer = _read_signer(ca, mode)
+    configuration = CaConfiguration(
+        name=name,
+        revocation=read_revocation(ca),
+        certificate_pem=_read_certificate(ca, signer),
+        signer=signer,
+        mode=mode,
+        status=ca.choice("status", CaStatus.ACTIVE),
+        auto_registration=(
+            AutoRegistration.ENABLE
+            if ca.flag("auto_registration", default=True)
+            else AutoRegistration.DISABLE
+        ),
+        on_existing=ca.choice("on_existing", OnExisting.ADOPT),
+        on_delete=ca.choice("on_delete", OnDelete.DISABLE),
+    )
+    ca.finish()
+    return configuration
+
+
+def _read_certificate(ca: "Section", signer: Source) -> str | None:
+    allowed = "the path of the CA certificate, PEM or DER; make a development CA with: jitr pki ca ca"
+    path = ca.file("certificate", allowed=allowed)
+    if path is None:
+        if isinstance(signer, PrivateCaSource):
+            return None
+        raise ca.wrong("certificate", allowed)
+    return _pem(ca, "certificate", path, f"make a development CA with: jitr pki ca {path.parent}")
+
+
+def _pem(section: "Section", name: str, path: "Path", remedy: str) -> str:
+    """The file's text; a DER certificate as PEM. What it holds is judged where it is used."""
+    key = section.key(name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise ConfigurationError(
+            key, f"'{path}', {reason}", f"the path of a certificate file; {remedy}"
+        ) from error
+    if b"-----BEGIN" in content:
+        return content.decode("utf-8", errors="replace")
+    try:
+        return Certificate.load(content).pem
+    except MalformedCertificateError as error:
+        raise ConfigurationError(key, f"'{path}', not a certificate", f"PEM or DER; {remedy}") from error
+
+
+def _read_signer(ca: "Section", mode: Mode) -> Source:
+    if ca.get("signer") is None and mode is Mode.SNI_ONLY:
+        return NoSource()
+    signer = ca.section("signer")
+    kind = signer.get("type")
+    if kind not in KINDS:
+        raise signer.wrong("type", ", ".join(KINDS))
+    source = _SIGNERS[kind](signer)
+    signer.finish()
+    return source
+
+
+_ARN = r"arn:[a-z-]+:{}:[a-z0-9-]+:[0-9]{{12}}:.+"
+
+
+def _read_secret(signer: "Section") -> Source:
+    return SecretSource(
+        secret_id=signer.text("secret", allowed="the ARN or the name of the secret that holds the CA's key"),
+        encryption_key_arn=signer.text(
+            "encryption_key", None, pattern=_ARN.format("kms"), allowed="the ARN of a KMS key"
+        ),
+    )
+
+
+def _read_kms(signer: "Section") -> Source:
+    return KmsSource(
+        signer.text("key", pattern=_ARN.format("kms"), allowed="the ARN of the KMS key that is the CA's key")
+    )
+
+
+def _read_private_ca(signer: "Section") -> Source:
+    return PrivateCaSource(
+        signer.text("arn", pattern=_ARN.format("acm-pca"), allowed="the ARN of the AWS Private CA")
+    )
+
+
+def _read_presigned(signer: "Section") -> Source:
+    remedy = "make one with: jitr ca registration-code, jitr ca sign-verification"
+    path = signer.file(
+        "verification_certificate", allowed=f"the path of the verification certificate; {remedy}"
+    )
+    if path is None:
+        raise signer.wrong("verification_certificate", f"the path of the verification certificate; {remedy}")
+    return PresignedSource(_pem(signer, "verification_certificate", path, remedy))
+
+
+def _read_none(_signer: "Section") -> Source:
+    return NoSource()
+
+
+_SIGNERS = {
+    "secret": _read_secret,
+    "kms": _read_kms,
+    "acm-pca": _read_private_ca,
+    "presigned": _read_presigned,
+    "none": _read_none,
+}

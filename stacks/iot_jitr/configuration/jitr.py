@@ -1,0 +1,141 @@
+"""The whole configuration of the shipped app: the context `jitr` of `cdk.json`."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, MAXIMUM_ACTIVATIONS_PER_SECOND
+from iot_jitr.configuration.ca import CaConfiguration, read_ca
+from iot_jitr.configuration.reader import ConfigurationError, Section, shown
+from iot_jitr.policy import DevicePolicy, PolicyOption
+from iot_jitr.target import Target
+from iot_jitr_runtime.policy.lint import Kind
+
+CONTEXT_KEY = "jitr"
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What CloudWatch Logs allows, in days (API reference, `PutRetentionPolicy`)."""
+_NO_CAS = 'a list with at least one CA, for example [{"name": "Factory", "certificate": "ca/ca.pem", …}]'
+
+
+class Removal(StrEnum):
+    """What becomes of stateful resources (the ledger, the CRL bucket) when the stack is deleted."""
+
+    RETAIN = "retain"
+    DESTROY = "destroy"
+    """For test stacks: the ledger is what tells later which certificates this pipeline let in."""
+
+
+class LogLevel(StrEnum):
+    """Level of the functions' structured logs."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class JitrConfiguration:
+    """What the shipped app deploys."""
+
+    cas: tuple[CaConfiguration, ...]
+    """The CAs whose devices are registered just in time; at least one."""
+    policy: DevicePolicy = field(default_factory=DevicePolicy.shared)
+    """What activated devices may do."""
+    activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
+    """The account's quota of the AWS IoT API (`DescribeCertificate`, `UpdateCertificate`), calls a second."""
+    log_retention_days: int = 30
+    """How long CloudWatch keeps the functions' logs."""
+    log_level: LogLevel = LogLevel.INFO
+    """Level of the functions' logs."""
+    metrics_namespace: str = "IotJitr"
+    """CloudWatch namespace of the metrics."""
+    removal: Removal = Removal.RETAIN
+    """What becomes of stateful resources when the stack is deleted."""
+    target: Target = Target.AWS
+    """Where it is deployed to."""
+    stack_name: str = "iot-jitr"
+    """Name of the CloudFormation stack."""
+
+    @classmethod
+    def parse(cls, context: object, folder: Path) -> "JitrConfiguration":
+        """Read the context `jitr`.
+
+        Args:
+            context: Its value: an object, or its JSON where it comes from the command line (`-c jitr=…`).
+            folder: The folder of `cdk.json`, which relative paths are relative to.
+
+        Raises:
+            ConfigurationError: A value is wrong or missing.
+            DevicePolicyError: The policy's template cannot be read.
+            PolicyRejectedError: The policy's template breaks rules that it does not acknowledge.
+        """
+        if context is None:
+            raise ConfigurationError(
+                CONTEXT_KEY, "nothing", f"an object under 'context' of cdk.json, with {_NO_CAS}"
+            )
+        root = Section(CONTEXT_KEY, _object(context), folder)
+        configuration = cls(
+            cas=_read_cas(root),
+            policy=_read_policy(root),
+            activations_per_second=root.number(
+                "activations_per_second",
+                DEFAULT_ACTIVATIONS_PER_SECOND,
+                low=1,
+                high=MAXIMUM_ACTIVATIONS_PER_SECOND,
+            ),
+            log_retention_days=root.number_among("log_retention_days", 30, allowed=LOG_RETENTION_DAYS),
+            log_level=root.choice("log_level", LogLevel.INFO),
+            metrics_namespace=root.text(
+                "metrics_namespace",
+                "IotJitr",
+                pattern=r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}",
+                allowed="1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/",
+            ),
+            removal=root.choice("removal", Removal.RETAIN),
+            target=root.choice("target", Target.AWS),
+            stack_name=root.text(
+                "stack_name",
+                "iot-jitr",
+                pattern=r"[A-Za-z][A-Za-z0-9-]{0,127}",
+                allowed="a letter, then up to 127 letters, digits and hyphens",
+            ),
+        )
+        root.finish()
+        return configuration
+
+
+def _object(context: object) -> object:
+    if not isinstance(context, str):
+        return context
+    try:
+        return json.loads(context)
+    except ValueError as error:
+        raise ConfigurationError(CONTEXT_KEY, shown(context), "an object, as JSON") from error
+
+
+def _read_cas(root: Section) -> tuple[CaConfiguration, ...]:
+    cas = tuple(map(read_ca, root.sections("cas", allowed=_NO_CAS)))
+    names = [ca.name for ca in cas]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigurationError(
+                root.key(f"cas[{index}].name"), f"'{name}' a second time", "each name once"
+            )
+    return cas
+
+
+def _read_policy(root: Section) -> DevicePolicy:
+    policy = root.section("policy")
+    kind = policy.choice("kind", Kind.SHARED)
+    template = policy.file("template", allowed="the path of a JSON file with the device policy")
+    options = [
+        PolicyOption(name) for name in policy.texts("options", allowed=[o.value for o in PolicyOption])
+    ]
+    policy.finish()
+    make = DevicePolicy.shared if kind is Kind.SHARED else DevicePolicy.per_device
+    return make(template, options=options)
