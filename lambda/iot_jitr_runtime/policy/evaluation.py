@@ -1,0 +1,191 @@
+"""What a policy lets one device do, worked out here: AWS's own `TestAuthorization` needs an account.
+
+Follows the Developer Guide, "AWS IoT Core policies" and "AWS IoT Core policy variables": a statement that
+denies beats one that allows; nothing is allowed that no statement allows. Region and account of a resource
+are not compared, so the answer errs on the side of "allowed".
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.policy import vocabulary as v
+from iot_jitr_runtime.policy.document import Condition, Effect, PolicyDocument, Statement
+from iot_jitr_runtime.policy.resources import NotAnIotArnError, Resource
+
+_UNREPLACED = set("*$+?#")
+"""With one of these in a certificate's field, AWS leaves the variable as it stands."""
+
+_TOKEN = re.compile(r"\$\{([^}]*)\}|[*?]")
+
+
+class Access(StrEnum):
+    """Whether a device may do something."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    """A statement says so."""
+    NOT_ALLOWED = "not allowed"
+    """No statement allows it."""
+    DEPENDS = "depends"
+    """A condition decides that cannot be known here, such as the source address."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer, and the statement it comes from, if one does."""
+
+    access: Access
+    statement: Statement | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """One device's connection, as the broker sees it."""
+
+    client_id: str
+    values: Mapping[str, str]
+    """Policy variables with a value. Of those below `iot:`, what is missing has none."""
+
+    @classmethod
+    def of(cls, certificate: Certificate, client_id: str, thing_name: str | None = None) -> "Session":
+        """Return the session of a device that connects with `certificate` as `client_id`."""
+        names = certificate.common_names
+        return cls.named(client_id, names[0] if names else None, thing_name, certificate.serial_number)
+
+    @classmethod
+    def named(
+        cls, client_id: str, common_name: str | None, thing_name: str | None, serial_number: str | None = None
+    ) -> "Session":
+        """Return the session of a device with these names; None where it has none."""
+        values = {
+            v.CLIENT_ID: client_id,
+            v.COMMON_NAME: common_name,
+            "iot:Certificate.SerialNumber": serial_number,
+            v.THING_NAME: thing_name,
+            v.IS_ATTACHED: "false" if thing_name is None else "true",
+        }
+        return cls(client_id, {key: value for key, value in values.items() if value is not None})
+
+    def replaced(self, name: str) -> str | None:
+        """Return what stands for `${name}` in a resource, None where AWS leaves it as it is."""
+        if name in set("*?$"):
+            return name
+        value = self.values.get(name)
+        if value is None or (name != v.CLIENT_ID and _UNREPLACED & set(value)):
+            return None
+        return value
+
+
+def decide(
+    documents: Iterable[PolicyDocument], session: Session, action: str, resource: Resource
+) -> Decision:
+    """Decide whether a device may do `action` on `resource`, whose name holds no wildcards of policies.
+
+    Args:
+        documents: All policies attached to the device's certificate.
+        session: The device.
+        action: For example `iot:Publish`.
+        resource: For example `Resource("topic", "devices/sensor-7/state")`.
+    """
+    matching = [
+        (statement, _conditions_hold(statement.conditions, session))
+        for document in documents
+        for statement in document.statements
+        if _matches(statement, session, action, resource)
+    ]
+    denies = {holds: each for each, holds in reversed(matching) if each.effect is Effect.DENY}
+    allows = {holds: each for each, holds in reversed(matching) if each.effect is Effect.ALLOW}
+    if True in denies:
+        return Decision(Access.DENIED, denies[True])
+    if True in allows and None not in denies:
+        return Decision(Access.ALLOWED, allows[True])
+    if True in allows:
+        return Decision(Access.DEPENDS, denies[None])
+    if None in allows:
+        return Decision(Access.DEPENDS, allows[None])
+    return Decision(Access.NOT_ALLOWED)
+
+
+def pattern(template: str, session: Session) -> re.Pattern[str]:
+    """Return what a name in a policy matches for one device: variables replaced, wildcards open."""
+    parts, at = [], 0
+    for token in _TOKEN.finditer(template):
+        parts.append(re.escape(template[at : token.start()]))
+        parts.append(_part(token, session))
+        at = token.end()
+    parts.append(re.escape(template[at:]))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _part(token: re.Match[str], session: Session) -> str:
+    if token[1] is None:
+        return ".*" if token[0] == "*" else "."
+    value = session.replaced(token[1])
+    return re.escape(token[0] if value is None else value)
+
+
+def _matches(statement: Statement, session: Session, action: str, resource: Resource) -> bool:
+    # Actions are compared without case, as IAM does: reading more into a policy is the safe error here.
+    if not any(pattern(each.text.lower(), session).fullmatch(action.lower()) for each in statement.actions):
+        return False
+    return any(_covers(each.text, session, resource) for each in statement.resources)
+
+
+def _covers(text: str, session: Session, resource: Resource) -> bool:
+    try:
+        granted = Resource.parse(text)
+    except NotAnIotArnError:
+        return False
+    if granted.type == "*":
+        return True
+    named = pattern(granted.name, session)
+    return granted.type == resource.type and named.fullmatch(resource.name) is not None
+
+
+def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool | None:
+    """All conditions must hold; None where that depends on what is not known here."""
+    answers = {_condition_holds(condition, session) for condition in conditions}
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _condition_holds(condition: Condition, session: Session) -> bool | None:
+    operator = condition.operator.removesuffix("IfExists")
+    value = session.values.get(condition.key)
+    if operator not in _TESTS or not _is_known_here(condition.key):
+        return None
+    if value is None:
+        return operator != condition.operator or operator in _NEGATED
+    found = any(_TESTS[operator](each.text, value, session) for each in condition.values)
+    return found != (operator in _NEGATED)
+
+
+def _is_known_here(key: str) -> bool:
+    return key in {v.CLIENT_ID, v.COMMON_NAME, v.THING_NAME, v.IS_ATTACHED, "iot:Certificate.SerialNumber"}
+
+
+def _equals(expected: str, value: str, session: Session) -> bool:
+    literal = v.VARIABLE.sub(lambda match: session.replaced(match[1]) or match[0], expected)
+    return literal == value
+
+
+def _like(expected: str, value: str, session: Session) -> bool:
+    return pattern(expected, session).fullmatch(value) is not None
+
+
+def _same_truth(expected: str, value: str, session: Session) -> bool:  # noqa: ARG001 - one of `_TESTS`
+    return expected.lower() == value.lower()
+
+
+_TESTS = {
+    "StringEquals": _equals,
+    "StringNotEquals": _equals,
+    "StringLike": _like,
+    "StringNotLike": _like,
+    "Bool": _same_truth,
+}
+_NEGATED = {"StringNotEquals", "StringNotLike"}

@@ -1,0 +1,57 @@
+"""A policy for one certificate: the template's three placeholders filled from what was verified.
+
+Values are refused rather than escaped: only characters get in that mean nothing to JSON, to policies and to
+topics, and the text is put together by a JSON writer. So no field of a certificate can end its string, become
+a wildcard or a policy variable, or bring a placeholder of its own.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy.common_name import check_common_name
+from iot_jitr_runtime.policy.vocabulary import PLACEHOLDER, Placeholder
+
+THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+"""What AWS IoT takes as a thing's name (CreateThing, `thingName`)."""
+
+
+def render(template: Mapping[str, Any], certificate: Certificate, thing_name: str | None) -> str:
+    """Return the policy of one device as AWS takes it.
+
+    Args:
+        template: The policy with placeholders, a parsed JSON document that `lint` has accepted.
+        certificate: The device's verified certificate.
+        thing_name: Name of the certificate's thing, None where devices have none.
+
+    Raises:
+        RefusedError: `INVALID_COMMON_NAME` or `INVALID_THING_NAME`, where the template needs it.
+    """
+    values = {
+        Placeholder.COMMON_NAME: lambda: check_common_name(certificate),
+        Placeholder.SERIAL_NUMBER: lambda: str(certificate.serial_number),
+        Placeholder.THING_NAME: lambda: _checked_thing_name(thing_name),
+    }
+    return json.dumps(_filled(template, values), separators=(",", ":"))
+
+
+def _filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(each, values) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, values) for each in value]
+    if isinstance(value, str):
+        # One pass: what a value brings is never looked at again.
+        return PLACEHOLDER.sub(lambda match: values[Placeholder(match[1])](), value)
+    return value
+
+
+def _checked_thing_name(name: str | None) -> str:
+    if name is None:
+        raise RefusedError(Reason.INVALID_THING_NAME, "the policy names the device's thing, and it has none")
+    if not THING_NAME.fullmatch(name):
+        raise RefusedError(Reason.INVALID_THING_NAME, f"{name[:140]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -")
+    return name
