@@ -1,0 +1,63 @@
+"""`jitr chain`: a chain file looked at before a device presents it."""
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from iot_jitr_cli.chain.check import check_chain
+from iot_jitr_cli.chain.findings import ChainReport, CheckId, Finding, Status
+from iot_jitr_cli.console import ExitCode, json_option, out, print_json
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MARKS = {
+    Status.PASSED: ("✓", "green"),
+    Status.FAILED: ("✗", "red"),
+    Status.WARNING: ("!", "yellow"),
+    Status.NOT_CHECKED: ("?", "dim"),
+}
+_COLUMN = max(len(check) for check in CheckId)
+_ANSWERS = {
+    ExitCode.OK: "yes: a device can present this file",
+    ExitCode.NO: "no: mend what is marked ✗",
+    ExitCode.UNDETERMINED: "cannot tell: what is marked ? could not be checked",
+}
+
+
+@click.group()
+def chain() -> None:
+    """Is this the file the device must present?"""
+
+
+@chain.command()
+@click.argument("chain_file", metavar="CHAIN", type=_FILE)
+@click.option("--key", "key_file", type=_FILE, help="The device's private key: is it this certificate's?")
+@json_option
+def check(chain_file: Path, key_file: Path | None, *, as_json: bool) -> ExitCode:
+    """Check that CHAIN is the file a device must present: its certificate, then its CA's.
+
+    Nothing is sent anywhere. PEM or DER. Exits 0 (yes), 1 (no, and what to do), 3 (could not tell).
+    """
+    report = check_chain(chain_file.read_bytes(), key_file.read_bytes() if key_file else None)
+    if as_json:
+        print_json({"file": chain_file, "ok": report.exit_code is ExitCode.OK, "findings": report.findings})
+    else:
+        _show(report)
+    return report.exit_code
+
+
+def _show(report: ChainReport) -> None:
+    for line in checklist(report.findings):
+        out.print(line)
+    out.print(_ANSWERS[report.exit_code])
+
+
+def checklist(findings: tuple[Finding, ...]) -> list[Text]:
+    """The findings as lines with ✓ or ✗, each ✗ with its fix below."""
+    lines = []
+    for finding in findings:
+        mark, style = _MARKS[finding.status]
+        lines.append(Text.assemble((mark, style), f"  {finding.id:<{_COLUMN}}  {finding.found}"))
+        if finding.fix:
+            lines.append(Text(f"   → {finding.fix}", style="bold"))
+    return lines

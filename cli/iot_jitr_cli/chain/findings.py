@@ -1,0 +1,116 @@
+"""What a look at a chain file finds: typed results with stable ids, in `--json` and `jitr doctor` too."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from iot_jitr_cli.console import ExitCode
+
+
+class CheckId(StrEnum):
+    """The checks, in the order they are shown. Values are a stable interface: added to, never renamed."""
+
+    READABLE = "chain.readable"
+    """The file holds X.509 certificates, PEM or DER."""
+    CA_INCLUDED = "chain.ca_included"
+    """The CA certificate that signed the device certificate is in the file."""
+    ORDER = "chain.order"
+    """The device certificate comes first, its CA's second (RFC 8446 section 4.4.2)."""
+    NOTHING_EXTRA = "chain.nothing_extra"
+    """No certificate beyond those two."""
+    NO_PRIVATE_KEY = "chain.no_private_key"
+    """The file, which is sent and shown to others, holds no private key."""
+    NOT_A_CA = "device.not_a_ca"
+    """The device certificate is not a CA's."""
+    ISSUER = "device.issuer"
+    """The device certificate's issuer is the CA certificate's subject."""
+    SIGNATURE = "device.signature"
+    """The CA's key signed the device certificate."""
+    VALIDITY = "device.validity"
+    """The device certificate is within its validity period."""
+    KEY_ALGORITHM = "device.key_algorithm"
+    """AWS IoT Core takes the device's kind of key."""
+    SIGNATURE_ALGORITHM = "device.signature_algorithm"
+    """AWS IoT Core takes the algorithm the device certificate is signed with."""
+    CLIENT_USE = "device.client_use"
+    """The device certificate may be used by a TLS client."""
+    COMMON_NAME = "device.common_name"
+    """The common name serves as client id and in policy variables."""
+    CA_MAY_SIGN = "ca.may_sign"
+    """The CA certificate says that it is one."""
+    CA_VALIDITY = "ca.validity"
+    """The CA certificate is within its validity period."""
+    CA_KEY_ALGORITHM = "ca.key_algorithm"
+    """AWS IoT Core takes the CA's kind of key."""
+    CA_SIGNATURE_ALGORITHM = "ca.signature_algorithm"
+    """AWS IoT Core takes the algorithm the CA certificate is signed with."""
+    KEY_READABLE = "key.readable"
+    """The key file holds a private key."""
+    KEY_MATCHES = "key.matches"
+    """The private key is the device certificate's."""
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """The device stays out, or will at some client or broker."""
+    WARNING = "warning"
+    """It works, but not well or not everywhere."""
+    NOT_CHECKED = "not_checked"
+    """It cannot be told, because something it depends on is missing or broken."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check: what was found and, unless it passed, what to do."""
+
+    id: CheckId
+    status: Status
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class ChainReport:
+    """All findings about one chain file."""
+
+    findings: tuple[Finding, ...]
+
+    def __getitem__(self, check: CheckId) -> Finding:
+        """The finding of one check; `KeyError` if it was not made (no key given, file unreadable)."""
+        return {finding.id: finding for finding in self.findings}[check]
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """The findings that keep a device out."""
+        return tuple(finding for finding in self.findings if finding.status is Status.FAILED)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """`NO` if a check failed, `UNDETERMINED` if one could not be made, else `OK`."""
+        if self.failures:
+            return ExitCode.NO
+        if any(finding.status is Status.NOT_CHECKED for finding in self.findings):
+            return ExitCode.UNDETERMINED
+        return ExitCode.OK
+
+
+def passed(check: CheckId, found: str) -> Finding:
+    """A check that passed."""
+    return Finding(check, Status.PASSED, found)
+
+
+def failed(check: CheckId, found: str, fix: str) -> Finding:
+    """A check that failed."""
+    return Finding(check, Status.FAILED, found, fix)
+
+
+def warning(check: CheckId, found: str, fix: str) -> Finding:
+    """A check that found something that works, but should be mended."""
+    return Finding(check, Status.WARNING, found, fix)
+
+
+def not_checked(check: CheckId, why: str) -> Finding:
+    """A check that could not be made."""
+    return Finding(check, Status.NOT_CHECKED, why)

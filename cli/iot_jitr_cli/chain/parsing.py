@@ -1,0 +1,131 @@
+"""A chain file's certificates, and which of them is the device's and which its CA's."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.outcomes import RefusedError
+
+if TYPE_CHECKING:
+    from iot_jitr_cli.pki.keys import PrivateKey
+
+_PRIVATE_KEY = b"PRIVATE KEY-----"
+_EXPECTED = "expected PEM or DER: the device certificate, then its CA's"
+_LONG_FORM = 0x80
+
+
+class UnreadableChainError(WrongUseError):
+    """The file does not hold X.509 certificates."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The certificates of a chain file, in the file's order, and the parts they play."""
+
+    certificates: tuple[Certificate, ...]
+    encoding: str
+    """`PEM` or `DER`."""
+    holds_private_key: bool
+    device: Certificate
+    ca: Certificate | None
+    """The certificate that signed the device's, or at least bears its issuer's name, or `None`."""
+
+    @property
+    def pem(self) -> str:
+        """The whole chain in PEM, in the file's order, as TLS libraries want it."""
+        return "".join(certificate.pem for certificate in self.certificates)
+
+
+def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
+    """Read a chain file, PEM or DER (one certificate after another), in whatever order.
+
+    The device's certificate is not a CA's, if there is such a one, and the one of `key`, if that is there;
+    of several, the first.
+
+    Raises:
+        UnreadableChainError: The file does not hold X.509 certificates.
+    """
+    pem = b"-----BEGIN" in data
+    if pem and b"CERTIFICATE-----" not in data:
+        what = "a private key" if _PRIVATE_KEY in data else "PEM of another kind"
+        raise UnreadableChainError(f"found {what}, but no certificate; {_EXPECTED}")
+    try:
+        with warnings.catch_warnings():
+            # Odd but readable certificates (negative serials and the like) are judged by the checks.
+            warnings.simplefilter("ignore")
+            parsed = x509.load_pem_x509_certificates(data) if pem else _load_der(data)
+    except ValueError as error:
+        raise UnreadableChainError(
+            f"found no well-formed X.509 certificates ({error}); {_EXPECTED}"
+        ) from error
+    certificates = tuple(Certificate(certificate) for certificate in parsed)
+    device = _device(certificates, key)
+    return Chain(
+        certificates=certificates,
+        encoding="PEM" if pem else "DER",
+        holds_private_key=_PRIVATE_KEY in data,
+        device=device,
+        ca=_ca_of(device, certificates),
+    )
+
+
+def is_ca(certificate: Certificate) -> bool:
+    """Whether the certificate's basicConstraints say CA:TRUE (RFC 5280 section 4.2.1.9)."""
+    try:
+        return certificate.x509.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def signed(ca: Certificate, certificate: Certificate) -> bool:
+    """Whether `ca` is the certificate's issuer by name and signature."""
+    try:
+        certificate.check_issued_by(ca)
+    except RefusedError:
+        return False
+    return True
+
+
+def has_key(certificate: Certificate, key: "PrivateKey") -> bool:
+    """Whether `key` is the certificate's private key."""
+    try:
+        return certificate.x509.public_key() == key.public_key()
+    except (ValueError, TypeError):  # a public key that the library cannot read is not this key
+        return False
+
+
+def _device(certificates: tuple[Certificate, ...], key: "PrivateKey | None") -> Certificate:
+    candidates = [certificate for certificate in certificates if not is_ca(certificate)] or [*certificates]
+    of_the_key = (certificate for certificate in candidates if key is not None and has_key(certificate, key))
+    return next(of_the_key, candidates[0])
+
+
+def _ca_of(device: Certificate, certificates: tuple[Certificate, ...]) -> Certificate | None:
+    others = [certificate for certificate in certificates if certificate.der != device.der]
+    candidates = [
+        *(other for other in others if signed(other, device)),
+        *(other for other in others if other.x509.subject == device.x509.issuer),
+        *(other for other in others if is_ca(other)),
+    ]
+    return next(iter(candidates), None)
+
+
+def _load_der(data: bytes) -> list[x509.Certificate]:
+    certificates: list[x509.Certificate] = []
+    while data or not certificates:
+        size = _der_size(data)
+        certificates.append(x509.load_der_x509_certificate(data[:size]))
+        data = data[size:]
+    return certificates
+
+
+def _der_size(data: bytes) -> int:
+    """Octets of the first DER element: identifier, length and content (ITU-T X.690 section 8.1.3)."""
+    if len(data) < 2 or not data[1] & _LONG_FORM:  # noqa: PLR2004  identifier and length octet
+        return len(data)
+    octets = data[1] & ~_LONG_FORM
+    return 2 + octets + int.from_bytes(data[2 : 2 + octets])
