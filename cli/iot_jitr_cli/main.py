@@ -31,6 +31,11 @@ class Lazy:
 
 
 COMMANDS = {
+    "lab": Lazy(
+        "iot_jitr_cli.lab.command",
+        "lab",
+        "The local cloud with the stack deployed in it: up, down, status, env.",
+    ),
     "pki": Lazy("iot_jitr_cli.pki.command", "pki", "A development CA and its device certificates."),
     "chain": Lazy("iot_jitr_cli.chain.command", "chain", "Is this the file the device must present?"),
     "connect": Lazy(

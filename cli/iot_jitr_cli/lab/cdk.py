@@ -1,0 +1,195 @@
+"""The CDK command line, pinned: where it is found, how it is run, what its failure means.
+
+`aws-cdk-lib` writes assemblies that an older CDK command line cannot read, and npm's tag `latest` points at
+another major version, so one exact version is used: the checkout's, else a matching one on `PATH`, else
+`npx` fetches it.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.lab.environment import download_environment
+from iot_jitr_cli.lab.node import node_directory
+
+CDK_VERSION = "2.1148.1"
+"""The pinned version, as in package.json."""
+_CHECKOUT = Path(__file__).resolve().parents[3]
+_SCRIPT = Path("node_modules", "aws-cdk", "bin", "cdk")
+_LOOK_LIMIT = 30.0
+_FETCH_LIMIT = 180.0
+
+
+class CdkMissingError(CliError):
+    """There is no CDK command line of the pinned version, and none could be fetched."""
+
+
+class CdkTimeoutError(CliError):
+    """The CDK command line did not come to an end."""
+
+
+class CdkFailedError(CliError):
+    """The CDK command line ended with an error."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """The CDK's own last word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cdk:
+    """A CDK command line that can be run."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """What it needs on top of the environment it is run in."""
+
+    def run(  # noqa: PLR0913  one subprocess, described once
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        limit: float,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Run it to its end; its output is appended to `log` and given to `on_line` as it comes.
+
+        Raises:
+            CdkTimeoutError: It was still running after `limit` seconds, and was ended.
+            CdkFailedError: It exited with an error.
+        """
+        merged = {**environment, **self.environment}
+        with log.open("a") as record:
+            process = subprocess.Popen(
+                [*self.command, *arguments],
+                cwd=cwd,
+                env=merged,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                # Its own group, so that the app and the jsii kernel below it end with it.
+                start_new_session=True,
+            )
+            expired = threading.Event()
+
+            def expire() -> None:
+                expired.set()
+                _end_group(process)
+
+            alarm = threading.Timer(limit, expire)
+            alarm.daemon = True
+            alarm.start()
+            lines: list[str] = []
+            try:
+                for line in process.stdout or ():
+                    record.write(line)
+                    record.flush()
+                    lines.append(line.rstrip())
+                    on_line(lines[-1])
+                code = process.wait()
+            finally:
+                alarm.cancel()
+                _end_group(process)
+                process.wait()
+                if process.stdout:
+                    process.stdout.close()
+        what = f"'cdk {arguments[0]}'"
+        if expired.is_set():
+            raise CdkTimeoutError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
+        if code != 0:
+            reason = last_word(lines)
+            raise CdkFailedError(f"{what} failed: {reason or f'exit code {code}'} (log: {log})", reason)
+
+
+def find_cdk() -> Cdk:
+    """The CDK command line to use.
+
+    Raises:
+        CdkMissingError: None of the pinned version is there and npm could not fetch it.
+        NodeMissingError: There is no Node to run it on.
+    """
+    node = node_directory() / "node"
+    for root in (Path.cwd(), _CHECKOUT):
+        if (root / _SCRIPT).is_file():
+            return Cdk((str(node), str(root / _SCRIPT)), {})
+    installed = shutil.which("cdk")
+    if installed is not None and _version_of(installed) == CDK_VERSION:
+        return Cdk((installed,), {})
+    return _fetched()
+
+
+def last_word(lines: Sequence[str]) -> str:
+    """The line of the CDK's output that says what went wrong: its app's, or its own last one."""
+    said = [line.strip() for line in lines if line.strip()]
+    for position, line in enumerate(said):
+        if ": Subprocess exited with error " in line and position:
+            return said[position - 1]
+    return said[-1] if said else ""
+
+
+def _version_of(command: str) -> str:
+    """Its version, such as `2.1148.1`; empty when it cannot say."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        answer = subprocess.run(
+            [command, "--version"], capture_output=True, text=True, timeout=_LOOK_LIMIT, check=False
+        )
+        return answer.stdout.split(" ")[0].strip()
+    return ""
+
+
+def _fetched() -> Cdk:
+    npx = node_directory() / "npx"
+    cdk = Cdk((str(npx), "--yes", f"aws-cdk@{CDK_VERSION}"), download_environment())
+    environment = {
+        **os.environ,
+        **cdk.environment,
+        "PATH": f"{node_directory()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        # Without a network, say so soon.
+        "npm_config_fetch_retries": "1",
+        "npm_config_fetch_retry_mintimeout": "1000",
+    }
+    remedy = (
+        f"put it there with 'npm install aws-cdk@{CDK_VERSION}' ('make setup' in a checkout), "
+        "or see that npm's registry can be reached"
+    )
+    try:
+        answer = subprocess.run(
+            [*cdk.command, "--version"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_FETCH_LIMIT,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise CdkMissingError(
+            f"neither the CDK command line {CDK_VERSION} nor npx is installed: {remedy}"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise CdkMissingError(
+            f"npm did not fetch the CDK command line {CDK_VERSION} within {_FETCH_LIMIT:.0f} s: {remedy}"
+        ) from None
+    if answer.returncode != 0:
+        complaint = next(
+            (line for line in answer.stderr.splitlines() if line.startswith("npm error")), "npm failed"
+        )
+        raise CdkMissingError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
+    return cdk
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,66 @@
+"""Environments of the lab's child processes, built from nothing.
+
+A variable of the caller's reaches a child only if it is named here: an `AWS_PROFILE`, an `AWS_ENDPOINT_URL`
+or a variable that MiniStack happens to read must never send a call to a real account or change the lab.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from iot_jitr_cli.lab.node import node_directory
+
+_KEPT = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    # Interpreters in unusual places find their libraries through these.
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)
+_KEPT_FOR_DOWNLOADS = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+)
+LOOPBACK = "127.0.0.1"
+
+
+def child_environment(temporary: Path, additions: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child process: the few harmless variables of the caller's, and `additions`.
+
+    `node` is the one that came with the virtual environment; temporary files go to `temporary`. The AWS
+    SDKs find no configuration file and ask no instance metadata.
+    """
+    search_path = [
+        str(node_directory()),
+        str(Path(sys.executable).parent),
+        os.environ.get("PATH", os.defpath),
+    ]
+    return {
+        **_taken_over(_KEPT),
+        "PATH": os.pathsep.join(search_path),
+        "TMPDIR": str(temporary),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **additions,
+    }
+
+
+def download_environment() -> dict[str, str]:
+    """What npm needs in addition to reach its registry: proxies, extra CAs, npm's own configuration."""
+    npm = (name for name in os.environ if name.lower().startswith("npm_config_"))
+    return {**_taken_over((*_KEPT_FOR_DOWNLOADS, *npm)), "NO_PROXY": f"{LOOPBACK},localhost"}
+
+
+def _taken_over(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -1,0 +1,31 @@
+"""Why a stack failed, in CloudFormation's own words."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+_CONSEQUENCES = ("cancelled", "Rollback requested", "The following resource(s) failed")
+"""Reasons that only tell that something else failed."""
+
+
+def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
+    """The first failure of the stack that failed last: which resource, of what type, and why.
+
+    Returns:
+        `None` when no stack is in a failed state.
+    """
+    failed = [
+        stack
+        for stack in cloudformation.describe_stacks()["Stacks"]
+        if stack["StackStatus"].endswith("FAILED") or "ROLLBACK" in stack["StackStatus"]
+    ]
+    for stack in failed:
+        events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+        for event in sorted(events, key=lambda event: event["Timestamp"]):
+            reason = event.get("ResourceStatusReason", "")
+            if event["ResourceStatus"].endswith("FAILED") and not any(
+                word in reason for word in _CONSEQUENCES
+            ):
+                return f"{event['LogicalResourceId']} ({event.get('ResourceType', 'resource')}): {reason}"
+    return None

@@ -1,0 +1,172 @@
+"""The lab's folder: what lies where, who may read it, and that only a lab's own folder is ever removed."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iot_jitr_cli.console import CliError, WrongUseError
+from iot_jitr_cli.lab.ministack import Endpoint
+from iot_jitr_cli.lab.process import ProcessIdentity
+
+DEFAULT_DIRECTORY = Path(".jitr", "lab")
+_MARKER = ".jitr-lab"
+_PRIVATE_FOLDER = 0o700
+_PRIVATE_FILE = 0o600
+
+
+class NotALabFolderError(WrongUseError):
+    """The folder holds something that no lab put there."""
+
+
+class StateUnreadableError(CliError):
+    """The lab's state file is damaged."""
+
+
+class LabBusyError(CliError):
+    """Another command is starting or stopping this lab."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the lab deployed into its cloud last."""
+
+    stack: str
+    outputs: Mapping[str, str]
+    ca_certificate: str
+    """Path of the (first) CA certificate that the stack registers."""
+    seconds: float
+    """How long `cdk deploy` took."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the lab must remember from one command to the next."""
+
+    endpoint: Endpoint
+    deployment: Deployment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabFiles:
+    """The paths in a lab's folder."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """State, with the local cloud's credentials; mode 0600."""
+        return self.folder / "lab.json"
+
+    @property
+    def ministack_log(self) -> Path:
+        """Everything that MiniStack and the functions in it write."""
+        return self.folder / "ministack.log"
+
+    @property
+    def cdk_log(self) -> Path:
+        """Everything that the CDK command line writes."""
+        return self.folder / "cdk.log"
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files of everything that runs in the lab."""
+        return self.folder / "tmp"
+
+    @property
+    def project(self) -> Path:
+        """The CDK project that is deployed."""
+        return self.folder / "project"
+
+    @property
+    def ca(self) -> Path:
+        """The development CA, unless the caller brought one."""
+        return self.folder / "ca"
+
+    @property
+    def broker_ca(self) -> Path:
+        """The CA certificate that MQTT clients trust the broker by."""
+        return self.folder / "broker-ca.pem"
+
+    def create(self) -> None:
+        """Make the folder, readable by its owner alone; one that is a lab's already is kept.
+
+        Raises:
+            NotALabFolderError: It exists and holds other things.
+        """
+        if (
+            not self.is_a_lab()
+            and self.folder.exists()
+            and (not self.folder.is_dir() or any(self.folder.iterdir()))
+        ):
+            raise NotALabFolderError(
+                f"{self.folder} holds other things than a lab; choose an empty or new folder with --directory"
+            )
+        self.folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
+        self.folder.chmod(_PRIVATE_FOLDER)
+        (self.folder / _MARKER).touch()
+        self.temporary.mkdir(exist_ok=True)
+
+    def is_a_lab(self) -> bool:
+        """Whether a lab made this folder."""
+        return (self.folder / _MARKER).is_file()
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, if a lab made it."""
+        if self.is_a_lab():
+            shutil.rmtree(self.folder)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other commands from starting or stopping this lab meanwhile.
+
+        Raises:
+            LabBusyError: One of them is at it.
+        """
+        with (self.folder / _MARKER).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LabBusyError(
+                    f"another 'jitr lab' command is working in {self.folder}: wait until it is done"
+                ) from None
+            yield
+
+    def write_state(self, state: State) -> None:
+        """Replace the state file in one step."""
+        fresh = self.state.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(dataclasses.asdict(state), file, indent=2)
+        fresh.replace(self.state)
+
+    def read_state(self) -> State | None:
+        """What the last command remembered, `None` if there is nothing.
+
+        Raises:
+            StateUnreadableError: The file is damaged.
+        """
+        try:
+            return _state(json.loads(self.state.read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise StateUnreadableError(
+                f"{self.state} is damaged ({error!r}): end the process it names, if any, "
+                f"and remove {self.folder}"
+            ) from error
+
+
+def _state(data: dict[str, Any]) -> State:
+    endpoint = data["endpoint"]
+    deployment = data["deployment"]
+    return State(
+        endpoint=Endpoint(**{**endpoint, "process": ProcessIdentity(**endpoint["process"])}),
+        deployment=Deployment(**deployment) if deployment else None,
+    )

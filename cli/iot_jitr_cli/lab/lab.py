@@ -1,0 +1,211 @@
+"""A local cloud with a stack in it, as a library: several of them can run side by side."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.lab import ministack
+from iot_jitr_cli.lab.cdk import CdkFailedError, find_cdk
+from iot_jitr_cli.lab.clients import client
+from iot_jitr_cli.lab.environment import child_environment
+from iot_jitr_cli.lab.failures import failure_reason
+from iot_jitr_cli.lab.files import Deployment, LabFiles, State
+from iot_jitr_cli.lab.process import stop_group
+from iot_jitr_cli.lab.project import Configuration, write_project
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_DEPLOY_LIMIT = 300.0
+_DESTROY_LIMIT = 180.0
+_QUIET = ("--ci", "--no-notices", "--no-version-reporting", "--no-color")
+_ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ministack.ACCOUNT}-{ministack.REGION}"
+"""The bucket that `cdk bootstrap` would make; all else is done with the caller's own credentials."""
+MQTT_HOST = "localhost"
+"""A name, not an address: only then do clients send SNI, which the registration of a device asks for."""
+
+
+class LabNotRunningError(CliError):
+    """No lab is running in the folder."""
+
+
+class DeployError(CliError):
+    """The stack could not be deployed into the local cloud, or not be taken out of it."""
+
+
+def _ignore(line: str) -> None:
+    del line
+
+
+class Lab:
+    """A running MiniStack and the folder that belongs to it.
+
+    As a context manager it stops at the end, and its folder is removed.
+
+    >>> with Lab.start(Path("/tmp/lab")) as lab:  # doctest: +SKIP
+    ...     deployment = lab.deploy(default_configuration(ca_certificate))
+    ...     lab.client("iot").list_ca_certificates()
+    """
+
+    def __init__(self, files: LabFiles, state: State) -> None:
+        self.files = files
+        self._state = state
+
+    @classmethod
+    def start(cls, directory: Path, ports: ministack.Ports | None = None) -> Self:
+        """Start MiniStack; nothing is deployed yet.
+
+        Raises:
+            NotALabFolderError: The folder holds other things.
+            PortTakenError, MiniStackMissingError, StartError, NodeMissingError: MiniStack cannot be started.
+        """
+        files = LabFiles(directory.resolve())
+        files.create()
+        endpoint = ministack.start(
+            files.folder, ports or ministack.Ports(), log=files.ministack_log, temporary=files.temporary
+        )
+        state = State(endpoint)
+        lab = cls(files, state)
+        files.write_state(state)
+        files.broker_ca.write_bytes(ministack.fetch(endpoint, "/_ministack/iot/ca.pem"))
+        lab.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
+        return lab
+
+    @classmethod
+    def find(cls, directory: Path) -> Self | None:
+        """The lab running in `directory`, if one is.
+
+        Raises:
+            StateUnreadableError: Its state file is damaged.
+        """
+        files = LabFiles(directory.resolve())
+        state = files.read_state()
+        if state is None or not state.endpoint.process.is_running():
+            return None
+        return cls(files, state)
+
+    @classmethod
+    def attach(cls, directory: Path) -> Self:
+        """The lab running in `directory`.
+
+        Raises:
+            LabNotRunningError: There is none.
+            StateUnreadableError: Its state file is damaged.
+        """
+        lab = cls.find(directory)
+        if lab is None:
+            raise LabNotRunningError(f"no lab is running in {directory}: start one with 'jitr lab up'")
+        return lab
+
+    def __enter__(self) -> Self:
+        """Keep it running until the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        """Stop it, whatever happened."""
+        self.stop()
+
+    @property
+    def endpoint(self) -> ministack.Endpoint:
+        """Where its MiniStack listens, and its credentials."""
+        return self._state.endpoint
+
+    @property
+    def deployment(self) -> Deployment | None:
+        """What was deployed last, if anything is."""
+        return self._state.deployment
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a shell needs to talk to this local cloud: `AWS_*` and `JITR_MQTT_*`."""
+        return {
+            **self.endpoint.credentials,
+            "JITR_MQTT_HOST": MQTT_HOST,
+            "JITR_MQTT_PORT": str(self.endpoint.mqtt_port),
+            "JITR_MQTT_CAFILE": str(self.files.broker_ca),
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with root rights in this local cloud."""
+        return client(self.endpoint, service)
+
+    def put_secret(self, name: str, value: str) -> None:
+        """Store a secret in the local cloud's Secrets Manager, or replace it."""
+        secrets = self.client("secretsmanager")
+        try:
+            secrets.create_secret(Name=name, SecretString=value)
+        except secrets.exceptions.ResourceExistsException:
+            secrets.put_secret_value(SecretId=name, SecretString=value)
+
+    def deploy(self, configuration: Configuration, on_line: Callable[[str], None] = _ignore) -> Deployment:
+        """Deploy the stack with this `jitr` configuration, or update it, by the real `cdk deploy`.
+
+        Raises:
+            CdkMissingError, NodeMissingError: There is no CDK command line, or nothing to run it on.
+            CdkTimeoutError: It did not end within five minutes.
+            DeployError: Synthesis or deployment failed; says why.
+        """
+        write_project(self.files.project, configuration)
+        outputs_file = self.files.project / "outputs.json"
+        outputs_file.unlink(missing_ok=True)
+        started = time.monotonic()
+        # "direct": no change set to wait for, as nobody is going to look at it.
+        options = ("--method=direct", "--progress=events", f"--outputs-file={outputs_file}")
+        self._run_cdk(("deploy", "--all", "--require-approval=never", *options), _DEPLOY_LIMIT, on_line)
+        stacks = json.loads(outputs_file.read_text())
+        stack, outputs = next(iter(stacks.items()))
+        cas = configuration.get("cas") or [{}]
+        deployment = Deployment(
+            stack, outputs, str(cas[0].get("certificate", "")), time.monotonic() - started
+        )
+        self._remember(State(self.endpoint, deployment))
+        return deployment
+
+    def destroy(self, on_line: Callable[[str], None] = _ignore) -> None:
+        """Take the stack out again, by the real `cdk destroy`; MiniStack goes on.
+
+        Raises:
+            DeployError: It failed; says why.
+        """
+        # The assembly that was deployed: there is nothing to synthesize anew.
+        self._run_cdk(("destroy", "--all", "--force", "--app=cdk.out"), _DESTROY_LIMIT, on_line)
+        self._remember(State(self.endpoint))
+
+    def stop(self) -> None:
+        """End MiniStack, with all that runs in it, and remove the folder."""
+        stop_group(self.endpoint.process)
+        self.files.remove()
+
+    def stop_and_keep_logs(self) -> None:
+        """End MiniStack and keep the folder: somebody may want to read why it failed."""
+        stop_group(self.endpoint.process)
+        self.files.state.unlink(missing_ok=True)
+
+    def _remember(self, state: State) -> None:
+        self._state = state
+        self.files.write_state(state)
+
+    def _run_cdk(self, arguments: tuple[str, ...], limit: float, on_line: Callable[[str], None]) -> None:
+        variables = {
+            **self.endpoint.credentials,
+            "CDK_HOME": str(self.files.folder / "cdk-home"),
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_DISABLE_VERSION_CHECK": "true",
+        }
+        try:
+            find_cdk().run(
+                (*arguments, *_QUIET),
+                cwd=self.files.project,
+                environment=child_environment(self.files.temporary, variables),
+                log=self.files.cdk_log,
+                limit=limit,
+                on_line=on_line,
+            )
+        except CdkFailedError as error:
+            reason = failure_reason(self.client("cloudformation")) or error.reason
+            raise DeployError(f"'cdk {arguments[0]}' failed: {reason} (log: {self.files.cdk_log})") from error

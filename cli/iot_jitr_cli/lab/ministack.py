@@ -1,0 +1,196 @@
+"""Starts MiniStack on two loopback ports and waits until both answer."""
+
+import http.client
+import importlib.util
+import json
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+_START_LIMIT = 60.0
+"""Seconds from the start to the first answer; some three on an idle machine."""
+_REQUEST_LIMIT = 10.0
+
+
+class MiniStackMissingError(CliError):
+    """The package `ministack` is not installed."""
+
+
+class PortTakenError(CliError):
+    """Another program listens on the port that was asked for."""
+
+
+class StartError(CliError):
+    """MiniStack ended, or never answered."""
+
+
+class UnreachableError(CliError):
+    """MiniStack's process is there, but it does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A running MiniStack: where it listens, and the root credentials it was started with."""
+
+    process: ProcessIdentity
+    gateway_port: int
+    mqtt_port: int
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The AWS endpoint. An address, not `localhost`: it makes the JavaScript SDK use path-style S3."""
+        return f"http://{LOOPBACK}:{self.gateway_port}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The `AWS_*` variables of a caller with root rights in this local cloud, and nowhere else."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports to listen on; 0 takes a free one."""
+
+    gateway: int = 0
+    mqtt: int = 0
+
+
+def start(folder: Path, ports: Ports, *, log: Path, temporary: Path) -> Endpoint:
+    """Start MiniStack with IAM enforced, working in `folder`.
+
+    Raises:
+        MiniStackMissingError: The extra `lab` is not installed.
+        PortTakenError: A port of `ports` is not free.
+        StartError: It ended or did not answer within a minute.
+    """
+    if importlib.util.find_spec("ministack") is None:
+        raise MiniStackMissingError(
+            "MiniStack, the local cloud, is not installed: pip install 'iot-jitr[lab]'"
+        )
+    access_key_id, secret_access_key = f"LKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
+    with ExitStack() as stack:
+        gateway = stack.enter_context(_listening_place(ports.gateway, "gateway"))
+        mqtt = stack.enter_context(_listening_place(ports.mqtt, "mqtt"))
+        gateway_port, mqtt_port = gateway.getsockname()[1], mqtt.getsockname()[1]
+        variables = {
+            "AUTH": "true",
+            "BIND_HOST": LOOPBACK,
+            "GATEWAY_PORT": str(gateway_port),
+            "IOT_MTLS_PORT": str(mqtt_port),
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_REGION": REGION,
+            # Root's key: MiniStack takes the pair it was started with for the account's root.
+            "AWS_ACCESS_KEY_ID": access_key_id,
+            "AWS_SECRET_ACCESS_KEY": secret_access_key,
+            # Every call is recorded, so that `aws cloudtrail lookup-events` says who called what.
+            "CLOUDTRAIL_RECORDING": "1",
+            "LAMBDA_EXECUTOR": "local",
+            # A daemon on this machine is none of the lab's business.
+            "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
+        }
+        process = spawn(
+            [sys.executable, "-m", "iot_jitr_cli.lab.launcher", str(gateway.fileno()), str(mqtt.fileno())],
+            environment=child_environment(temporary, variables),
+            log=log,
+            cwd=folder,
+            sockets=(gateway.fileno(), mqtt.fileno()),
+        )
+    endpoint = Endpoint(process, gateway_port, mqtt_port, access_key_id, secret_access_key)
+    _wait_until_ready(endpoint, log)
+    return endpoint
+
+
+def health(endpoint: Endpoint) -> Mapping[str, Any]:
+    """MiniStack's own report about itself.
+
+    Raises:
+        UnreachableError: It does not answer.
+    """
+    answer: Mapping[str, Any] = json.loads(fetch(endpoint, "/_ministack/health"))
+    return answer
+
+
+def fetch(endpoint: Endpoint, path: str) -> bytes:
+    """Read one of MiniStack's own pages.
+
+    Raises:
+        UnreachableError: It does not answer, or not with success.
+    """
+    connection = http.client.HTTPConnection(LOOPBACK, endpoint.gateway_port, timeout=_REQUEST_LIMIT)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise UnreachableError(
+            f"MiniStack does not answer at {endpoint.url} ({error}): 'jitr lab down', then 'jitr lab up'"
+        ) from error
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        raise UnreachableError(
+            f"MiniStack answered {endpoint.url}{path} with {response.status}, expected 200"
+        )
+    return body
+
+
+def _listening_place(port: int, name: str) -> socket.socket:
+    """Take a port now and hand it over, instead of choosing a number that another program may take first."""
+    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        place.bind((LOOPBACK, port))
+    except OSError as error:
+        place.close()
+        raise PortTakenError(
+            f"cannot listen on {LOOPBACK}:{port} ({error.strerror}): choose another with --{name}-port, "
+            "or leave it out to get a free one"
+        ) from error
+    return place
+
+
+def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
+    state = "ended"
+
+    def decided() -> bool:
+        nonlocal state
+        if not endpoint.process.is_running():
+            state = "ended"
+            return True
+        try:
+            fetch(endpoint, "/_ministack/ready")
+            state = str(health(endpoint)["iot_mtls"])
+        except UnreachableError:
+            state = "did not answer"
+            return False
+        return True
+
+    wait_until(decided, limit=_START_LIMIT)
+    if state == "listening":
+        return
+    stop_group(endpoint.process)
+    raise StartError(f"MiniStack did not start ({state}; last line: {_last_line(log)!r}): see {log}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

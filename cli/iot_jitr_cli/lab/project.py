@@ -1,0 +1,38 @@
+"""The CDK project that the lab deploys: this package's own app, configured for the local cloud."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Configuration = Mapping[str, Any]
+"""The `jitr` context as it would stand in `cdk.json`."""
+
+CA_KEY_SECRET = "iot-jitr/lab/ca-key"  # noqa: S105  the secret's name
+"""Where the local cloud's Secrets Manager keeps the CA's private key."""
+
+
+def default_configuration(ca_certificate: "Path") -> Configuration:
+    """The stack as the README's quick start has it, for one CA whose key is in Secrets Manager."""
+    ca = {
+        "name": "Lab",
+        "certificate": str(ca_certificate.resolve()),
+        "signer": {"type": "secret", "secret": CA_KEY_SECRET},
+        "revocation": "none",
+    }
+    return {"cas": [ca]}
+
+
+def write_project(folder: "Path", configuration: Configuration) -> None:
+    """Write `cdk.json` into `folder`, so that `cdk deploy` there deploys the stack to the local cloud."""
+    folder.mkdir(exist_ok=True)
+    project = {
+        "app": shlex.join([sys.executable, "-m", "iot_jitr.app"]),
+        "output": "cdk.out",
+        "context": {"jitr": {**configuration, "target": "local"}},
+    }
+    (folder / "cdk.json").write_text(json.dumps(project, indent=2) + "\n")
