@@ -19,6 +19,7 @@ from iot_jitr.target import Target
 
 METRICS_NAMESPACE = "IotJitr"
 SERVICE_NAME = "iot-jitr"
+LogLevelName = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FunctionSettings:
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
     """How long CloudWatch keeps their logs."""
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevelName = "INFO"
     """Level of the structured logs."""
     metrics_namespace: str = METRICS_NAMESPACE
     """CloudWatch namespace of the metrics."""

@@ -9,15 +9,11 @@ from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, MAXIMUM_ACTIVATION
 from iot_jitr.configuration.ca import CaConfiguration, read_ca
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
 from iot_jitr.policy import DevicePolicy, PolicyOption
+from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
 from iot_jitr_runtime.policy.lint import Kind
 
 CONTEXT_KEY = "jitr"
-LOG_RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
-"""What CloudWatch Logs allows, in days (API reference, `PutRetentionPolicy`)."""
 _NO_CAS = 'a list with at least one CA, for example [{"name": "Factory", "certificate": "ca/ca.pem", …}]'
 
 
@@ -88,7 +84,7 @@ class JitrConfiguration:
                 low=1,
                 high=MAXIMUM_ACTIVATIONS_PER_SECOND,
             ),
-            log_retention_days=root.number_among("log_retention_days", 30, allowed=LOG_RETENTION_DAYS),
+            log_retention_days=root.number_among("log_retention_days", 30, allowed=RETENTION_OF),
             log_level=root.choice("log_level", LogLevel.INFO),
             metrics_namespace=root.text(
                 "metrics_namespace",

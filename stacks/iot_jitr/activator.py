@@ -1,0 +1,132 @@
+"""The activator: the one function that decides about device certificates."""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.target import Target
+from iot_jitr_runtime import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from iot_jitr.capacity import Capacity
+    from iot_jitr.ledger import Ledger
+    from iot_jitr.policy import DevicePolicyResource
+    from iot_jitr.queues import ActivationQueues
+
+MEMORY_MIB = 512
+"""Lambda gives CPU by memory. Start-up is CPU: at 256 MiB and a seventh of a core it would take seconds."""
+
+
+class Activator(Construct):
+    """The activator function, fed from the activation queue.
+
+    Attributes:
+        function: The function with its role and log group.
+        event_source: The event source mapping from the activation queue.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: "Mapping[str, Mapping[str, str]]",
+        ca_certificate_arns: "Sequence[str]",
+        capacity: "Capacity",
+        device_policy: "DevicePolicyResource",
+        ledger: "Ledger",
+        queues: "ActivationQueues",
+        settings: FunctionSettings,
+    ) -> None:
+        """Create the function.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree.
+            cas: Id of each CA certificate, usually a token → what the activator is told about it.
+            ca_certificate_arns: The CA certificates it may read.
+            capacity: Its pace, concurrency and batches.
+            device_policy: What it attaches to the certificates it activates.
+            ledger: What it reads and writes its decisions in.
+            queues: Where its messages come from, and where hopeless ones go.
+            settings: What it has in common with the pipeline's other functions.
+        """
+        super().__init__(scope, construct_id)
+        self.function = JitrFunction(
+            self,
+            "Function",
+            handler=environment.ACTIVATOR_HANDLER,
+            description="Decides about device certificates that registered just in time",
+            settings=settings,
+            environment={
+                environment.LEDGER_TABLE: ledger.table.table_name,
+                environment.ACTIVATION_QUEUE_URL: queues.activation.queue_url,
+                environment.DEAD_LETTER_QUEUE_URL: queues.dead_letters.queue_url,
+                environment.CAS: cdk.Stack.of(self).to_json_string(cas),
+                environment.DEVICE_POLICY: device_policy.setting,
+                environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
+                environment.CONCURRENCY: str(capacity.concurrency),
+            },
+            permissions=[
+                *self._ledger_permissions(ledger),
+                *self._queue_permissions(queues),
+                *self._iot_permissions(ca_certificate_arns),
+                *device_policy.activator_permissions,
+            ],
+            size=FunctionSize(MEMORY_MIB, cdk.Duration.seconds(capacity.function_timeout_seconds)),
+        )
+        self.event_source = lambda_.EventSourceMapping(
+            self,
+            "Events",
+            target=self.function.function,
+            event_source_arn=queues.activation.queue_arn,
+            batch_size=capacity.batch_size,
+            max_concurrency=capacity.concurrency,
+            report_batch_item_failures=True,
+        )
+        # Lambda checks the role's permissions on the queue when the mapping is made.
+        self.event_source.node.add_dependency(self.function.role)
+
+    def _ledger_permissions(self, ledger: "Ledger") -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                actions=[
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                ],
+                resources=[ledger.table.table_arn],
+            )
+        ]
+
+    def _queue_permissions(self, queues: "ActivationQueues") -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                actions=[
+                    "sqs:ChangeMessageVisibility",
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ReceiveMessage",
+                ],
+                resources=[queues.activation.queue_arn],
+            ),
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.dead_letters.queue_arn]),
+        ]
+
+    def _iot_permissions(self, ca_certificate_arns: "Sequence[str]") -> list[iam.PolicyStatement]:
+        # AttachPolicy is authorised against the certificate, never against the policy.
+        certificates = cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
+        target = Target.of(self)
+        return [
+            *target.statement(
+                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [certificates]
+            ),
+            *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
+        ]

@@ -1,0 +1,47 @@
+"""The CDK app: one `JitrStack` made from the context `jitr` of `cdk.json`."""
+
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from iot_jitr.configuration import JitrConfiguration
+from iot_jitr.configuration.jitr import CONTEXT_KEY
+from iot_jitr.stack import JitrStack
+from iot_jitr_runtime.errors import JitrError
+
+STACK_ID = "Jitr"
+
+
+def build(app: cdk.App, folder: Path) -> JitrStack:
+    """Add the stack to `app`.
+
+    Args:
+        app: The app, whose context holds the configuration.
+        folder: The folder of `cdk.json`, which relative paths in the configuration are relative to.
+
+    Raises:
+        JitrError: The configuration is wrong, or the Lambda asset could not be built.
+    """
+    configuration = JitrConfiguration.parse(app.node.try_get_context(CONTEXT_KEY), folder)
+    return JitrStack(app, STACK_ID, configuration)
+
+
+def main() -> int:
+    """Synthesize; called by the CDK command line in the folder of `cdk.json`.
+
+    Returns:
+        0; 1 after one line on standard error that says what is wrong and what is allowed.
+    """
+    app = cdk.App()
+    try:
+        build(app, Path.cwd())
+    except JitrError as error:
+        sys.stderr.write(f"iot-jitr: {error}\n")
+        return 1
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

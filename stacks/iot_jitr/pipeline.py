@@ -1,0 +1,116 @@
+"""`JitrPipeline`: AWS IoT just-in-time registration as one construct for any stack."""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from iot_jitr.activator import Activator
+from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
+from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
+from iot_jitr.configuration import CaConfiguration, ConfigurationError, NoRevocation
+from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, LogLevelName
+from iot_jitr.ledger import Ledger
+from iot_jitr.policy import DevicePolicy, DevicePolicyResource
+from iot_jitr.queues import ActivationQueues
+from iot_jitr.rules import RegistrationRules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class JitrPipeline(Construct):
+    """From the first connect of a device with a certificate of your own CA to an ACTIVE certificate.
+
+    Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: several of them live in
+    one stack or account.
+
+    Attributes:
+        cas: The registered CA of each name.
+        ledger: What was decided about each certificate.
+        queues: The activation queue and its dead-letter queue.
+        device_policy: What activated devices may do.
+        activator: The function that decides.
+        rules: The topic rules that feed the activation queue.
+        capacity: Pace, concurrency and batches.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: "Sequence[CaConfiguration]",
+        device_policy: DevicePolicy | None = None,
+        activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        log_level: LogLevelName = "INFO",
+        metrics_namespace: str = METRICS_NAMESPACE,
+        removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
+    ) -> None:
+        """Create the pipeline.
+
+        Args:
+            scope: The stack or construct it belongs to.
+            construct_id: Its name there.
+            cas: The CAs whose devices are registered just in time; at least one, each name once.
+            device_policy: What activated devices may do; `DevicePolicy.shared()` by default.
+            activations_per_second: The account's quota of the AWS IoT API, calls a second, 1 to 1,000; 10 by
+                default as AWS's is.
+            log_retention: How long CloudWatch keeps the functions' logs; a month by default.
+            log_level: Level of the functions' structured logs; INFO by default.
+            metrics_namespace: CloudWatch namespace of the metrics.
+            removal_policy: What becomes of the ledger when the stack is deleted; retained by default. The
+                shared device policy is retained always: devices that are in stay in.
+
+        Raises:
+            ConfigurationError: No CA, or a name twice.
+            CaCertificateError: A certificate cannot serve as a CA certificate.
+        """
+        super().__init__(scope, construct_id)
+        _check_names(cas)
+        settings = FunctionSettings(log_retention, log_level, metrics_namespace)
+        self.capacity = Capacity(activations_per_second)
+        self.ledger = Ledger(self, "Ledger", removal_policy=removal_policy)
+        self.queues = ActivationQueues(self, "Queues", capacity=self.capacity)
+        self.device_policy = DevicePolicyResource(
+            self, "DevicePolicy", device_policy or DevicePolicy.shared()
+        )
+        self.ca_registration = CaRegistrationProvider(self, "CaRegistration", settings=settings)
+        self.cas = {
+            ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
+        }
+        self.activator = Activator(
+            self,
+            "Activator",
+            cas={self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas},
+            ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
+            capacity=self.capacity,
+            device_policy=self.device_policy,
+            ledger=self.ledger,
+            queues=self.queues,
+            settings=settings,
+        )
+        self.rules = RegistrationRules(
+            self,
+            "Rules",
+            ca_certificate_ids={name: ca.certificate_id for name, ca in self.cas.items()},
+            queues=self.queues,
+        )
+        self._warn_of_unchecked_revocation(cas)
+
+    def _warn_of_unchecked_revocation(self, cas: "Sequence[CaConfiguration]") -> None:
+        for ca in cas:
+            if isinstance(ca.revocation, NoRevocation):
+                cdk.Annotations.of(self).add_warning_v2(
+                    f"iot-jitr:no-revocation:{ca.name}",
+                    f"CA '{ca.name}' has revocation: none, so its certificates are activated without a check "
+                    "against a revocation list; a stolen device key stays good until its certificate expires",
+                )
+
+
+def _check_names(cas: "Sequence[CaConfiguration]") -> None:
+    names = [ca.name for ca in cas]
+    if not names or len(set(names)) != len(names):
+        raise ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")

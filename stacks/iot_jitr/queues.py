@@ -1,0 +1,48 @@
+"""The activation queue, which every registration event goes through, and its dead-letter queue."""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT, RETENTION_DAYS
+from iot_jitr.target import Target
+
+if TYPE_CHECKING:
+    from iot_jitr.capacity import Capacity
+
+
+class ActivationQueues(Construct):
+    """A standard queue and its dead-letter queue, both encrypted and kept for 14 days.
+
+    The receive count is only a backstop: the activator itself sends what is hopeless to the dead-letter
+    queue, and lets what is deferred wait, for days if it must.
+
+    Attributes:
+        activation: Registration events on their way to the activator.
+        dead_letters: What could never be decided, and what a topic rule could not deliver.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, capacity: "Capacity") -> None:
+        """Create both queues."""
+        super().__init__(scope, construct_id)
+        enforce_ssl = Target.of(self).enforce_tls
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=enforce_ssl,
+            retention_period=cdk.Duration.days(RETENTION_DAYS),
+        )
+        self.activation = sqs.Queue(
+            self,
+            "Activation",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=enforce_ssl,
+            retention_period=cdk.Duration.days(RETENTION_DAYS),
+            visibility_timeout=cdk.Duration.seconds(capacity.visibility_timeout_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVE_COUNT
+            ),
+        )

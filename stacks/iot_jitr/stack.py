@@ -1,0 +1,64 @@
+"""`JitrStack`: the shipped stack, one pipeline made from the configuration, with its outputs."""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+from iot_jitr.pipeline import JitrPipeline
+from iot_jitr.retention import RETENTION_OF
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from iot_jitr.configuration import JitrConfiguration
+
+
+class JitrStack(cdk.Stack):
+    """One `JitrPipeline` and what an operator needs to know of it.
+
+    Attributes:
+        pipeline: The pipeline.
+    """
+
+    def __init__(self, scope: "Construct", construct_id: str, configuration: "JitrConfiguration") -> None:
+        """Create the stack that `configuration` describes."""
+        configuration.target.choose_for(scope)
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=configuration.stack_name,
+            description="AWS IoT Core just-in-time registration (iot-jitr)",
+            synthesizer=configuration.target.synthesizer(),
+        )
+        self.pipeline = JitrPipeline(
+            self,
+            "Jitr",
+            cas=configuration.cas,
+            device_policy=configuration.policy,
+            activations_per_second=configuration.activations_per_second,
+            log_retention=RETENTION_OF[configuration.log_retention_days],
+            log_level=configuration.log_level.value,
+            metrics_namespace=configuration.metrics_namespace,
+            removal_policy=cdk.RemovalPolicy(configuration.removal.name),
+        )
+        self._write_outputs()
+
+    def _write_outputs(self) -> None:
+        """Say what was made; the names of these outputs are a stable interface."""
+        pipeline = self.pipeline
+        for name, ca in pipeline.cas.items():
+            self._output(f"{name}CaCertificateId", ca.certificate_id, f"Id of CA {name}")
+            self._output(f"{name}Rule", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
+        self._output("ActivationQueueUrl", pipeline.queues.activation.queue_url, "Registration events")
+        self._output("DeadLetterQueueUrl", pipeline.queues.dead_letters.queue_url, "Undecidable events")
+        if pipeline.device_policy.policy_name is not None:
+            self._output("DevicePolicyName", pipeline.device_policy.policy_name, "Policy of the devices")
+        self._output(
+            "LedgerTable", pipeline.ledger.table.table_name, "What was decided about each certificate"
+        )
+        activator = pipeline.activator.function
+        self._output("ActivatorFunction", activator.function.function_name, "The function that decides")
+        self._output("ActivatorLogGroup", activator.log_group.log_group_name, "Log of the activator")
+
+    def _output(self, name: str, value: str, description: str) -> None:
+        cdk.CfnOutput(self, name, value=value, description=description)
