@@ -1,0 +1,97 @@
+"""Answers CloudFormation, by way of the CDK's provider framework, about one CA certificate.
+
+The framework turns whatever is raised here into a FAILED response with the message as its reason, calls with
+the response URL removed, and ignores the deletion of what was never created.
+https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.html
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
+from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
+from iot_jitr_runtime.ca_registration.ownership import Owner
+from iot_jitr_runtime.ca_registration.properties import Attribute, CaProperties
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegisteredCa
+from iot_jitr_runtime.ca_registration.signers import signer_for
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+CLIENT_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 6},
+    user_agent_extra="iot-jitr",
+)
+"""Six attempts, up to half a minute of back-off: a deployment would rather wait for AWS IoT than fail."""
+
+logger = Logger()
+_session = boto3.Session()
+
+
+class CaRegistrationFailedError(Exception):
+    """What CloudFormation shows as the reason of the failure."""
+
+
+def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:  # noqa: ARG001 -- Lambda's signature
+    """Create, update or delete the CA certificate that `event` is about.
+
+    Raises:
+        CaRegistrationFailedError: It failed; the message is the reason, in one line without anything secret.
+    """
+    logger.info(
+        "CA registration",
+        extra={"request_type": event.get("RequestType"), "physical_id": event.get("PhysicalResourceId")},
+    )
+    try:
+        return respond(event, _session)
+    except JitrError as error:
+        logger.warning("CA registration failed", extra={"reason": str(error)})
+        raise CaRegistrationFailedError(str(error)) from None
+    except Exception as error:  # noqa: BLE001 -- CloudFormation must get an answer, whatever happens
+        # Neither its message nor its cause: what was read, a key for instance, may stand in them.
+        logger.warning("CA registration failed", extra={"reason": type(error).__name__})
+        raise CaRegistrationFailedError(
+            f"unexpected {type(error).__name__} in the CA registration function; this is a defect, please "
+            "report it"
+        ) from None
+
+
+def respond(event: dict[str, Any], session: boto3.Session) -> dict[str, Any]:
+    """The answer to `event`, with clients made from `session`.
+
+    Raises:
+        JitrError: It could not be done.
+    """
+    properties = CaProperties.from_cloudformation(event["ResourceProperties"])
+    owner = Owner.of_event(event["StackId"], properties.construct_path)
+    lifecycle = CaLifecycle(CaRegistry(session.client("iot", config=CLIENT_CONFIG)), owner)
+    signer = signer_for(properties.source, partial(session.client, config=CLIENT_CONFIG))
+    if event["RequestType"] == "Create":
+        return _answer(lifecycle.create(properties, signer))
+    ca_id = CaCertificateId(event["PhysicalResourceId"])
+    if event["RequestType"] == "Update":
+        old = CaProperties.from_cloudformation(event["OldResourceProperties"])
+        return _answer(lifecycle.update(ca_id, properties, old, signer))
+    lifecycle.delete(ca_id, properties)
+    return {"PhysicalResourceId": ca_id}
+
+
+def _answer(ca: RegisteredCa) -> dict[str, Any]:
+    return {
+        "PhysicalResourceId": ca.ca_id,
+        "Data": {
+            Attribute.CERTIFICATE_ID.value: ca.ca_id,
+            Attribute.CERTIFICATE_ARN.value: ca.arn,
+            Attribute.STATUS.value: ca.state.status.value,
+            Attribute.MODE.value: ca.mode.value,
+            Attribute.AUTO_REGISTRATION.value: ca.state.auto_registration.value,
+            Attribute.NOT_AFTER.value: f"{ca.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    }

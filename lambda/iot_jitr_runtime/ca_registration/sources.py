@@ -1,0 +1,83 @@
+"""The five ways a verification certificate comes about, as references that may stand in a template."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from iot_jitr_runtime.errors import JitrError
+
+
+class UnknownSourceError(JitrError, ValueError):
+    """The properties name no way to sign that this version knows."""
+
+
+@dataclass(frozen=True)
+class SecretSource:
+    """The CA's key is a PEM in Secrets Manager."""
+
+    secret_id: str
+    """ARN or name of the secret."""
+    encryption_key_arn: str | None = None
+    """The customer managed KMS key that encrypts the secret; None: the AWS managed key."""
+
+
+@dataclass(frozen=True)
+class KmsSource:
+    """The CA's key is an asymmetric KMS key, which it never leaves."""
+
+    key_arn: str
+
+
+@dataclass(frozen=True)
+class PrivateCaSource:
+    """The CA is an AWS Private CA."""
+
+    certificate_authority_arn: str
+
+
+@dataclass(frozen=True)
+class PresignedSource:
+    """The CA's key is offline; its holder has signed the verification certificate already."""
+
+    verification_certificate_pem: str
+
+
+@dataclass(frozen=True)
+class NoSource:
+    """Nobody signs: for mode SNI_ONLY, which asks for no verification certificate."""
+
+
+Source = SecretSource | KmsSource | PrivateCaSource | PresignedSource | NoSource
+
+KINDS: Mapping[str, type[Source]] = {
+    "secret": SecretSource,
+    "kms": KmsSource,
+    "acm-pca": PrivateCaSource,
+    "presigned": PresignedSource,
+    "none": NoSource,
+}
+"""The sources by their name in configuration, properties and documentation."""
+
+_NAME_OF: Mapping[type[Source], str] = {kind: name for name, kind in KINDS.items()}
+
+
+def source_properties(source: Source) -> dict[str, Any]:
+    """The source as it stands in the template."""
+    set_fields = {name: value for name, value in asdict(source).items() if value is not None}
+    return {"Kind": _NAME_OF[type(source)], **set_fields}
+
+
+def source_from(properties: Mapping[str, Any]) -> Source:
+    """Read what `source_properties` wrote.
+
+    Raises:
+        UnknownSourceError: The kind is none of `KINDS`, or its fields do not fit.
+    """
+    fields = dict(properties)
+    kind = fields.pop("Kind", None)
+    if kind not in KINDS:
+        raise UnknownSourceError(f"unknown source '{kind}', expected one of {', '.join(KINDS)}")
+    try:
+        return KINDS[kind](**fields)
+    except TypeError as error:
+        raise UnknownSourceError(f"source '{kind}' with unfit fields: {', '.join(sorted(fields))}") from error

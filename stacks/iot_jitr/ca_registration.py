@@ -1,0 +1,213 @@
+"""CA certificates registered with AWS IoT, as CloudFormation resources.
+
+One `CaRegistrationProvider` serves all CAs of a pipeline; each CA is one `CaRegistration`.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import custom_resources
+from constructs import Construct
+
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.target import Target
+from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
+from iot_jitr_runtime.ca_registration.sources import (
+    KmsSource,
+    PrivateCaSource,
+    SecretSource,
+    Source,
+)
+from iot_jitr_runtime.ca_registration.validation import (
+    EXPIRY_WARNING,
+    check_ca_certificate,
+    expires_soon,
+    load_ca_certificate,
+)
+from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
+
+if TYPE_CHECKING:
+    from iot_jitr.configuration import CaConfiguration
+
+_TIMEOUT = cdk.Duration.minutes(10)
+"""Room for every retry of every call; a function that is cut off can undo nothing."""
+
+_ON_ANY_CA = [
+    "iot:DescribeCACertificate",
+    "iot:UpdateCACertificate",
+    "iot:DeleteCACertificate",
+    "iot:TagResource",
+    "iot:UntagResource",
+    "iot:ListTagsForResource",
+]
+_WITHOUT_RESOURCE = [
+    "iot:GetRegistrationCode",
+    "iot:RegisterCACertificate",
+    "iot:ListCACertificates",
+]
+"""AWS defines no resource for these three (Service Authorization Reference, AWS IoT)."""
+
+
+class CaRegistrationProvider(Construct):
+    """The function behind every `CaRegistration` of a pipeline, and the CDK's framework around it.
+
+    Attributes:
+        service_token: What a custom resource names as its provider.
+        log_groups: Of both functions.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: FunctionSettings) -> None:
+        """Create the provider; `settings` are those of the pipeline's other functions."""
+        super().__init__(scope, construct_id)
+        target = Target.of(self)
+        cas = cdk.Stack.of(self).format_arn(service="iot", resource="cacert", resource_name="*")
+        self._function = JitrFunction(
+            self,
+            "OnEvent",
+            handler=CA_REGISTRATION_HANDLER,
+            description="Registers and looks after CA certificates for CloudFormation",
+            settings=settings,
+            environment={},
+            permissions=[
+                iam.PolicyStatement(actions=_WITHOUT_RESOURCE, resources=["*"]),
+                # The id is given by AWS at registration: nothing narrower can be named before.
+                *target.statement(_ON_ANY_CA, [cas]),
+            ],
+            size=FunctionSize(memory_mib=256, timeout=_TIMEOUT),
+        )
+        framework_logs = logs.LogGroup(
+            self, "FrameworkLogs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        )
+        framework_role = iam.Role(
+            self,
+            "FrameworkRole",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description="What the custom resource framework of the CA registration may do",
+        )
+        framework_logs.grant(framework_role, "logs:CreateLogStream", "logs:PutLogEvents")
+        provider = custom_resources.Provider(
+            self,
+            "Framework",
+            on_event_handler=self._function.function,
+            log_group=framework_logs,
+            framework_on_event_role=framework_role,
+        )
+        self.service_token = provider.service_token
+        self.log_groups = (self._function.log_group, framework_logs)
+
+    def allow(self, source: Source) -> None:
+        """Let the function sign with `source`: this one secret, key or Private CA, nothing else."""
+        self._function.allow(*_permissions(self, source))
+
+
+class CaRegistration(Construct):
+    """One CA certificate, registered and looked after.
+
+    Attributes:
+        certificate_id: AWS IoT's id of the CA certificate.
+        certificate_arn: Its ARN.
+        status: `ACTIVE` or `INACTIVE`.
+        mode: `DEFAULT` or `SNI_ONLY`.
+        auto_registration_status: `ENABLE` or `DISABLE`.
+        not_after: End of its validity, ISO 8601 in UTC.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, provider: CaRegistrationProvider, ca: "CaConfiguration"
+    ) -> None:
+        """Register `ca`.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree. The CA is recognised by it and by the stack's name:
+                to rename either is to register the CA anew.
+            provider: The pipeline's provider.
+            ca: The CA and what to do with it.
+
+        Raises:
+            CaCertificateError: The certificate cannot serve as a CA certificate of devices.
+        """
+        super().__init__(scope, construct_id)
+        if ca.certificate_pem is not None:
+            self._check(ca.certificate_pem)
+        provider.allow(ca.signer)
+        properties = CaProperties(
+            construct_path=re.sub(r"[^\w .:/=+@-]", "_", self.node.path)[-256:],
+            certificate_pem=ca.certificate_pem,
+            source=ca.signer,
+            mode=ca.mode,
+            status=ca.status,
+            auto_registration=ca.auto_registration,
+            on_existing=ca.on_existing,
+            on_delete=ca.on_delete,
+        )
+        resource = cdk.CustomResource(
+            self,
+            "Resource",
+            service_token=provider.service_token,
+            resource_type=RESOURCE_TYPE,
+            properties=properties.to_cloudformation(),
+        )
+        self.certificate_id = resource.get_att_string(Attribute.CERTIFICATE_ID.value)
+        self.certificate_arn = resource.get_att_string(Attribute.CERTIFICATE_ARN.value)
+        self.status = resource.get_att_string(Attribute.STATUS.value)
+        self.mode = resource.get_att_string(Attribute.MODE.value)
+        self.auto_registration_status = resource.get_att_string(Attribute.AUTO_REGISTRATION.value)
+        self.not_after = resource.get_att_string(Attribute.NOT_AFTER.value)
+
+    def _check(self, pem: str) -> None:
+        certificate = load_ca_certificate(pem)
+        check_ca_certificate(certificate)
+        if expires_soon(certificate):
+            cdk.Annotations.of(self).add_warning_v2(
+                "iot-jitr:ca-expires-soon",
+                f"the CA certificate '{certificate.subject}' expires on {certificate.not_after:%Y-%m-%d}, in "
+                f"less than {EXPIRY_WARNING.days} days; no device of it will be activated after that: rotate "
+                "it (docs/ca.md)",
+            )
+
+
+def _permissions(scope: Construct, source: Source) -> list[iam.PolicyStatement]:
+    match source:
+        case SecretSource(secret_id=secret_id, encryption_key_arn=key_arn):
+            statements = [
+                iam.PolicyStatement(
+                    actions=["secretsmanager:GetSecretValue"], resources=[_secret_arn(scope, secret_id)]
+                )
+            ]
+            if key_arn is not None:
+                statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[key_arn]))
+            return statements
+        case KmsSource(key_arn=key_arn):
+            return [iam.PolicyStatement(actions=["kms:GetPublicKey", "kms:Sign"], resources=[key_arn])]
+        case PrivateCaSource(certificate_authority_arn=arn):
+            return [
+                iam.PolicyStatement(
+                    actions=[
+                        "acm-pca:GetCertificateAuthorityCertificate",
+                        "acm-pca:IssueCertificate",
+                        "acm-pca:GetCertificate",
+                    ],
+                    resources=[arn],
+                )
+            ]
+    return []
+
+
+def _secret_arn(scope: Construct, secret_id: str) -> str:
+    """The ARN to allow; Secrets Manager ends a secret's ARN in six characters of its own."""
+    if cdk.Token.is_unresolved(secret_id):
+        return secret_id
+    if not secret_id.startswith("arn:"):
+        secret_id = cdk.Stack.of(scope).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=secret_id,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+    elif re.search(r"-[A-Za-z0-9]{6}$", secret_id):
+        return secret_id
+    return f"{secret_id}-??????"
