@@ -13,6 +13,7 @@ from aws_cdk import custom_resources
 from constructs import Construct
 
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.permissions import without_resource
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
 from iot_jitr_runtime.ca_registration.sources import (
@@ -43,12 +44,6 @@ _ON_ANY_CA = [
     "iot:UntagResource",
     "iot:ListTagsForResource",
 ]
-_WITHOUT_RESOURCE = [
-    "iot:GetRegistrationCode",
-    "iot:RegisterCACertificate",
-    "iot:ListCACertificates",
-]
-"""AWS defines no resource for these three (Service Authorization Reference, AWS IoT)."""
 
 
 class CaRegistrationProvider(Construct):
@@ -72,7 +67,9 @@ class CaRegistrationProvider(Construct):
             settings=settings,
             environment={},
             permissions=[
-                iam.PolicyStatement(actions=_WITHOUT_RESOURCE, resources=["*"]),
+                without_resource(
+                    "iot:GetRegistrationCode", "iot:ListCACertificates", "iot:RegisterCACertificate"
+                ),
                 # The id is given by AWS at registration: nothing narrower can be named before.
                 *target.statement(_ON_ANY_CA, [cas]),
             ],

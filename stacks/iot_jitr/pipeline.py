@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class JitrPipeline(Construct):
     """From the first connect of a device with a certificate of your own CA to an ACTIVE certificate.
 
-    Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: several of them live in
-    one stack or account.
+    Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: a stack or an account
+    may hold several.
 
     Attributes:
         cas: The registered CA of each name.

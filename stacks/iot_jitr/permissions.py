@@ -1,0 +1,26 @@
+"""The actions for which AWS lets no resource be named, each with the reason: all that is ever allowed on `*`.
+
+The source is the Service Authorization Reference: an action without a resource type can only be allowed on
+`*` (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html). A test holds that
+no other statement of the deployed stack has `Resource: *`.
+"""
+
+from collections.abc import Mapping
+
+from aws_cdk import aws_iam as iam
+
+WITHOUT_RESOURCE: Mapping[str, str] = {
+    "iot:GetRegistrationCode": "there is one for each account and region, and it has no ARN",
+    "iot:ListCACertificates": "it lists all CA certificates of the account",
+    "iot:RegisterCACertificate": "the CA certificate gets its id, and so its ARN, by this very call",
+}
+
+
+def without_resource(*actions: str) -> iam.PolicyStatement:
+    """Allow `actions`, each of which must be in `WITHOUT_RESOURCE`, on `*`."""
+    unknown = set(actions) - set(WITHOUT_RESOURCE)
+    if unknown:
+        raise ValueError(
+            f"{', '.join(sorted(unknown))}: name the resource, or say in WITHOUT_RESOURCE why not"
+        )
+    return iam.PolicyStatement(actions=sorted(actions), resources=["*"])
