@@ -164,7 +164,7 @@ class _Reader:
                 self.lines[(*path, key)],
                 f"unknown key '{key}' in a statement; known are {', '.join(sorted(STATEMENT_KEYS))}",
             )
-        if raw.get("Effect") not in set(Effect):
+        if raw.get("Effect") not in list(Effect):
             raise self._wrong((*path, "Effect"), raw.get("Effect"), '"Allow" or "Deny"')
         sid = raw.get("Sid", "")
         if not isinstance(sid, str):

@@ -1,0 +1,46 @@
+"""Device certificates as a test needs them: any subject, signed by a throw-away CA."""
+
+import warnings
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_runtime.certificates import Certificate
+
+
+@cache
+def key(number: int = 0) -> ec.EllipticCurvePrivateKey:
+    """Return the same key for the same number: making one for each test costs more than the tests."""
+    del number
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def device_certificate(
+    *common_names: str, serial_number: int = 0x0A1B, organization: str = ""
+) -> Certificate:
+    """Return a certificate with these common names, even such as no CA should issue."""
+    attributes = [_attribute(NameOID.COMMON_NAME, name) for name in common_names]
+    if organization:
+        attributes.append(_attribute(NameOID.ORGANIZATION_NAME, organization))
+    now = datetime.now(UTC)
+    return Certificate(
+        x509.CertificateBuilder()
+        .subject_name(x509.Name(attributes))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")]))
+        .public_key(key(1).public_key())
+        .serial_number(serial_number)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key(0), hashes.SHA256())
+    )
+
+
+def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute:
+    with warnings.catch_warnings():
+        # A name that is empty or too long is made on purpose.
+        warnings.simplefilter("ignore")
+        return x509.NameAttribute(oid, value, _validate=False)

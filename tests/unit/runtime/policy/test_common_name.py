@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy.common_name import check_common_name, needs_common_name
+from tests.support.device_certificates import device_certificate
+
+HOSTILE = {
+    "wildcard": "sensor-*",
+    "single wildcard": "sensor-?",
+    "MQTT wildcards": "+",
+    "MQTT multi-level wildcard": "a#",
+    "policy variable": "${iot:ClientId}",
+    "placeholder": "{{serial_number}}",
+    "another device's topics": "sensor-7/8",
+    "quote": 'a","b',
+    "single quote": "a'b",
+    "backslash": "a\\u002a",
+    "space": "sensor 7",
+    "newline": "sensor\n7",
+    "null": "sensor\x007",
+    "delete": "sensor\x7f7",
+    "letter that looks like another": "sens\u043er",
+    "full-width asterisk": "\uff0a",
+    "right-to-left override": "a\u202eb",
+    "65 characters": "x" * 65,
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_common_name_that_could_mean_more_than_itself_is_refused(name):
+    with pytest.raises(RefusedError) as refused:
+        check_common_name(device_certificate(name))
+
+    assert refused.value.reason is Reason.INVALID_COMMON_NAME
+
+
+@pytest.mark.parametrize("name", ["sensor-7", "x" * 64, "a=b,c", "urn:dev:7", "7", "SN_00.01@line~2"])
+def test_an_ordinary_common_name_is_returned_as_it_stands(name):
+    assert check_common_name(device_certificate(name)) == name
+
+
+def test_a_certificate_without_common_name_is_refused_not_a_crash():
+    with pytest.raises(RefusedError, match="found 0 common names"):
+        check_common_name(device_certificate(organization="Acme"))
+
+
+def test_two_common_names_are_refused_because_readers_differ_about_which_counts():
+    with pytest.raises(RefusedError, match="found 2 common names"):
+        check_common_name(device_certificate("sensor-7", "sensor-8"))
+
+
+def test_the_refusal_of_a_long_name_does_not_repeat_it_into_the_log():
+    with pytest.raises(RefusedError) as refused:
+        check_common_name(device_certificate("x" * 5000))
+
+    assert len(str(refused.value)) < 200
+
+
+@given(st.text(min_size=1, max_size=70))
+def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_topics_know(name):
+    try:
+        passed = check_common_name(device_certificate(name))
+    except (RefusedError, ValueError):  # cryptography itself refuses what UTF-8 cannot hold
+        return
+    assert passed == name
+    assert passed.isascii()
+    assert passed.isprintable()
+    assert not set(passed) & set("*?$+#/{}\"'\\ ")
+
+
+def test_a_policy_needs_the_common_name_by_variable_or_by_placeholder():
+    assert needs_common_name("topic/${iot:Certificate.Subject.CommonName}/*")
+    assert needs_common_name("topic/{{common_name}}/*")
+    assert not needs_common_name("topic/{{serial_number}}/${iot:ClientId}")
