@@ -66,9 +66,9 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
 
 
-def print_json_line(value: object) -> None:
-    """Print one JSON document on one line, at once: for commands that report while they run."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+def printable(text: str) -> str:
+    """Make text from a certificate or a server safe for a terminal: control characters become `\ufffd`."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _plain(value: object) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from rich.markup import escape
 
-from iot_jitr_cli.console import CliError, ExitCode, err
+from iot_jitr_cli.console import CliError, ExitCode, err, printable
 from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _end(ctx: click.Context, error: Exception) -> NoReturn:
     if isinstance(error, BrokenPipeError):
         raise error
     if message := _explanation(error):
-        err.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", markup=True)
+        err.print(f"[red]error:[/red] {escape(printable(' '.join(message.split())))}", markup=True)
     else:
         # Python's own exit code for an unforeseen error is 1, which would be taken for the answer "no".
         traceback.print_exception(error)

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from iot_jitr_cli.chain.check import check_chain
 from iot_jitr_cli.chain.findings import ChainReport, CheckId, Finding, Status
-from iot_jitr_cli.console import ExitCode, json_option, out, print_json
+from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {
@@ -57,7 +57,7 @@ def checklist(findings: tuple[Finding, ...]) -> list[Text]:
     lines = []
     for finding in findings:
         mark, style = _MARKS[finding.status]
-        lines.append(Text.assemble((mark, style), f"  {finding.id:<{_COLUMN}}  {finding.found}"))
+        lines.append(Text.assemble((mark, style), f"  {finding.id:<{_COLUMN}}  {printable(finding.found)}"))
         if finding.fix:
-            lines.append(Text(f"   → {finding.fix}", style="bold"))
+            lines.append(Text(f"   → {printable(finding.fix)}", style="bold"))
     return lines

@@ -1,0 +1,30 @@
+"""A device's way in, as `jitr connect` runs it; the demonstration and the tests use it too.
+
+Example:
+    ```python
+    credentials = Credentials.load(Path("s-1.chain.pem"), Path("s-1.key"))
+    endpoint = Endpoint.parse("a1b2-ats.iot.eu-west-1.amazonaws.com")
+    result = connect(Device(credentials, endpoint, credentials.common_name), on_event=print)
+    ```
+"""
+
+from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect.causes import Cause
+from iot_jitr_cli.connect.credentials import Credentials
+from iot_jitr_cli.connect.device import Device, connect
+from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint
+from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
+
+__all__ = [
+    "Backoff",
+    "Cause",
+    "ConnectResult",
+    "Credentials",
+    "Device",
+    "Ending",
+    "Endpoint",
+    "Step",
+    "TimelineEvent",
+    "account_endpoint",
+    "connect",
+]

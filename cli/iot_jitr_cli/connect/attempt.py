@@ -1,0 +1,131 @@
+"""One attempt: TCP, TLS, CONNECT, subscribe, publish one message, get it back, disconnect."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
+
+from iot_jitr_cli.connect.causes import Cause, Failure, alert_in, failure_of
+from iot_jitr_cli.connect.timeline import Step
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from paho.mqtt.client import ConnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from iot_jitr_cli.connect.endpoint import Endpoint
+
+_AT_LEAST_ONCE = 1
+_NOT_AUTHORIZED = 135
+"""The reason code paho makes of CONNACK 5, "not authorized" (MQTT 3.1.1 section 3.2.2.3)."""
+_POLL = 0.1
+"""Seconds to wait for the socket before looking at the clock again."""
+_KEEP_ALIVE = 30
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What the device does once it is in."""
+
+    client_id: str
+    topic: str
+    payload: bytes
+
+
+class Attempt:
+    """One connection, driven by its own loop in the caller's thread. Use once."""
+
+    def __init__(
+        self, errand: Errand, context: "ssl.SSLContext", on_step: "Callable[[Step, str], None]"
+    ) -> None:
+        self._errand = errand
+        self._on_step = on_step
+        self._failure: Failure | None = None
+        self._connected = self._subscribed = self._published = self._received = False
+        self._client = client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=errand.client_id,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            clean_session=True,
+            reconnect_on_failure=False,
+        )
+        client.tls_set_context(context)
+        client.on_connect = self._connack
+        client.on_subscribe = self._suback
+        client.on_publish = self._puback
+        client.on_message = self._message
+        client.on_log = self._log
+
+    def run(self, endpoint: "Endpoint", timeout: float) -> Failure | None:
+        """Do the errand within `timeout` seconds; return why it failed, or `None`."""
+        deadline = time.monotonic() + timeout
+        self._client.connect_timeout = timeout
+        try:
+            self._client.connect(endpoint.host, endpoint.port, _KEEP_ALIVE)
+        except OSError as error:
+            return failure_of(error)
+        while self._failure is None and not (self._published and self._received):
+            if time.monotonic() > deadline:
+                self._failure = Failure(Cause.NO_ANSWER, f"waiting for {self._awaited}")
+            elif self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS and self._failure is None:
+                self._failure = Failure(
+                    Cause.CLOSED_AFTER_CONNACK if self._connected else Cause.CLOSED_WITHOUT_CONNACK
+                )
+        self._client.disconnect()
+        return self._failure
+
+    @property
+    def _awaited(self) -> str:
+        """The packet that is still missing."""
+        if not self._connected:
+            return "CONNACK"
+        if not self._subscribed:
+            return "SUBACK"
+        return "the message" if self._published else "PUBACK"
+
+    def _connack(
+        self,
+        client: Client,
+        _data: object,
+        _flags: "ConnectFlags",
+        code: "ReasonCode",
+        _more: "Properties | None",
+    ) -> None:
+        if code.is_failure:
+            cause = Cause.NOT_AUTHORIZED if code.value == _NOT_AUTHORIZED else Cause.CONNECT_REFUSED
+            self._failure = Failure(cause, str(code))
+            return
+        self._connected = True
+        self._on_step(Step.CONNECTED, f"as client id {self._errand.client_id}")
+        client.subscribe(self._errand.topic, _AT_LEAST_ONCE)
+
+    def _suback(
+        self, client: Client, _data: object, _id: int, codes: "list[ReasonCode]", _more: "Properties | None"
+    ) -> None:
+        if any(code.is_failure for code in codes):
+            self._failure = Failure(Cause.SUBSCRIBE_REFUSED, f"topic {self._errand.topic}")
+            return
+        self._subscribed = True
+        self._on_step(Step.SUBSCRIBED, self._errand.topic)
+        client.publish(self._errand.topic, self._errand.payload, _AT_LEAST_ONCE)
+
+    def _puback(
+        self, _client: Client, _data: object, _id: int, _code: "ReasonCode", _more: "Properties | None"
+    ) -> None:
+        self._published = True
+        self._on_step(Step.PUBLISHED, f"{len(self._errand.payload)} bytes to {self._errand.topic}")
+
+    def _message(self, _client: Client, _data: object, message: "MQTTMessage") -> None:
+        if message.payload == self._errand.payload and not self._received:
+            self._received = True
+            self._on_step(Step.RECEIVED, f"from {message.topic}")
+
+    def _log(self, _client: Client, _data: object, level: int, text: str) -> None:
+        # The one place where paho says which error ended the connection.
+        if level == LogLevel.MQTT_LOG_ERR and self._failure is None:
+            self._failure = alert_in(text)

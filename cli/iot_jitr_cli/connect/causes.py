@@ -1,0 +1,164 @@
+"""Why a connection did not come about, from what the socket, TLS and MQTT say."""
+
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why an attempt ended before the message came back. Values are a stable interface."""
+
+    # the endpoint answered
+    CLOSED_WITHOUT_CONNACK = "closed_without_connack"
+    """TLS succeeded and CONNECT was sent; the answer was the end of the connection."""
+    NOT_AUTHORIZED = "not_authorized"
+    """CONNACK: not authorised."""
+    CONNECT_REFUSED = "connect_refused"
+    """CONNACK with another refusal."""
+    CERTIFICATE_REJECTED = "certificate_rejected"
+    """A TLS alert about the device's certificate or chain."""
+    CLOSED_IN_HANDSHAKE = "closed_in_handshake"
+    """The connection ended during the TLS handshake, without an alert."""
+    SUBSCRIBE_REFUSED = "subscribe_refused"
+    """SUBACK: the subscription is refused."""
+    CLOSED_AFTER_CONNACK = "closed_after_connack"
+    """Connected, then closed: AWS IoT Core's way to say that a topic is not allowed."""
+    NO_ANSWER = "no_answer"
+    """The connection stands, but the expected packet did not come in time."""
+
+    # nothing is known of the device
+    NAME_NOT_FOUND = "name_not_found"
+    """The host name has no address."""
+    CONNECTION_REFUSED = "connection_refused"
+    """Nothing listens on that port."""
+    TIMED_OUT = "timed_out"
+    """No answer from that address, or none during the TLS handshake."""
+    UNREACHABLE = "unreachable"
+    """Some other error of the network."""
+    SERVER_NOT_TRUSTED = "server_not_trusted"
+    """The server's certificate is not signed by a trusted CA, or is expired."""
+    SERVER_NAME_MISMATCH = "server_name_mismatch"
+    """The server's certificate is for another name."""
+    NOT_TLS = "not_tls"
+    """What listens there does not speak TLS, or none in common."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether an endpoint answered that is what it claims to be."""
+        return self in _ANSWERED
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether trying again cannot help."""
+        return self in _HOPELESS
+
+    @property
+    def explanation(self) -> str:
+        """What it means and what to do, in one line."""
+        return _EXPLANATIONS[self]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cause with what was seen."""
+
+    cause: Cause
+    seen: str = ""
+
+    @property
+    def text(self) -> str:
+        """One line: what was seen, what it means, what to do."""
+        return f"{self.cause.explanation} ({self.seen})" if self.seen else self.cause.explanation
+
+
+def failure_of(error: OSError) -> Failure:
+    """Tell the cause from the error that connecting raised."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        mismatch = error.verify_code in _NAME_MISMATCH
+        cause = Cause.SERVER_NAME_MISMATCH if mismatch else Cause.SERVER_NOT_TRUSTED
+        return Failure(cause, error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return _tls_failure(error)
+    for kind, cause in _BY_TYPE.items():
+        if isinstance(error, kind):
+            return Failure(cause)
+    return Failure(Cause.UNREACHABLE, error.strerror or str(error))
+
+
+def alert_in(text: str) -> Failure | None:
+    """Tell the cause from a message that quotes a TLS alert; `None` if it quotes none.
+
+    With TLS 1.3 a client learns of the refusal of its certificate only after its side of the handshake, when
+    it first reads (RFC 8446 section 4.4.2.4).
+
+    >>> alert_in("failed to receive on socket: [SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca").seen
+    'TLS alert: unknown ca'
+    """
+    found = _ALERT.search(text)
+    return Failure(Cause.CERTIFICATE_REJECTED, f"TLS alert: {_words(found[1])}") if found else None
+
+
+def _tls_failure(error: ssl.SSLError) -> Failure:
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Failure(Cause.CLOSED_IN_HANDSHAKE)
+    reason = error.reason or ""
+    if reason.endswith(("ALERT_PROTOCOL_VERSION", "ALERT_NO_APPLICATION_PROTOCOL")):
+        return Failure(Cause.NOT_TLS, f"TLS alert: {_words(reason.partition('ALERT_')[2])}")
+    return alert_in(f"[SSL: {reason}]") or Failure(Cause.NOT_TLS, _words(reason) or str(error))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").lower()
+
+
+_ALERT = re.compile(r"\[SSL: \w*?ALERT_(\w+)\]")
+_NAME_MISMATCH = {62, 64}
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
+_BY_TYPE: dict[type[OSError], Cause] = {
+    socket.gaierror: Cause.NAME_NOT_FOUND,
+    ConnectionRefusedError: Cause.CONNECTION_REFUSED,
+    TimeoutError: Cause.TIMED_OUT,
+    ConnectionResetError: Cause.CLOSED_IN_HANDSHAKE,
+    BrokenPipeError: Cause.CLOSED_IN_HANDSHAKE,
+}
+_HOPELESS = {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
+_EXPLANATIONS = {
+    Cause.CLOSED_WITHOUT_CONNACK: (
+        "closed without a CONNACK: expected at the first connect, which registers the certificate; later it "
+        "means not activated, or a client id that the policy does not allow"
+    ),
+    Cause.NOT_AUTHORIZED: "not authorised: not activated, or the policy does not allow this client id",
+    Cause.CONNECT_REFUSED: "refused in the CONNACK",
+    Cause.CERTIFICATE_REJECTED: (
+        "the device's certificate was refused in the TLS handshake: is its CA registered here, is it within "
+        "its validity? 'jitr chain check' tells"
+    ),
+    Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account and region?",
+    Cause.SUBSCRIBE_REFUSED: "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
+    Cause.CLOSED_AFTER_CONNACK: (
+        "let in, then cut off: the policy does not allow this topic, or another client has this client id"
+    ),
+    Cause.NO_ANSWER: "no answer in time; for a message to come back, the policy must allow iot:Receive",
+    Cause.NAME_NOT_FOUND: "the host name is not known: check --endpoint and the network",
+    Cause.CONNECTION_REFUSED: "nothing listens there: check --endpoint; local cloud: 'jitr lab status'",
+    Cause.TIMED_OUT: "no answer: does a firewall block the port (8883, or 443)?",
+    Cause.UNREACHABLE: "the network failed",
+    Cause.SERVER_NOT_TRUSTED: (
+        "the server's certificate is not trusted: give its CA with --ca-file (AWS: Amazon Root CA 1; local "
+        "cloud: JITR_MQTT_CAFILE)"
+    ),
+    Cause.SERVER_NAME_MISMATCH: "the server's certificate is for another host name: check --endpoint",
+    Cause.NOT_TLS: "no TLS with what listens there: check --endpoint and its port",
+}
+_ANSWERED = {
+    Cause.CLOSED_WITHOUT_CONNACK,
+    Cause.NOT_AUTHORIZED,
+    Cause.CONNECT_REFUSED,
+    Cause.CERTIFICATE_REJECTED,
+    Cause.CLOSED_IN_HANDSHAKE,
+    Cause.SUBSCRIBE_REFUSED,
+    Cause.CLOSED_AFTER_CONNACK,
+    Cause.NO_ANSWER,
+}

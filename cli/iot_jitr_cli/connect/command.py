@@ -1,0 +1,107 @@
+"""`jitr connect`: one device's way in, with its timeline."""
+
+import os
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from iot_jitr_cli.connect.credentials import Credentials
+from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
+from iot_jitr_cli.connect.device import connect as bring_in
+from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint, environment_endpoint
+from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
+from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step.RECEIVED: "green"}
+
+
+@click.command()
+@click.argument("chain_file", metavar="CHAIN", type=_FILE)
+@click.option("--key", "key_file", type=_FILE, required=True, help="The device's private key.")
+@click.option(
+    "--endpoint",
+    metavar="HOST[:PORT]",
+    help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
+)
+@click.option(
+    "--ca-file",
+    type=_FILE,
+    envvar="JITR_MQTT_CAFILE",
+    show_envvar=True,
+    help="CA certificates to verify the server with. Default: the system's.",
+)
+@click.option("--client-id", help="Default: the certificate's common name.")
+@click.option(
+    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where one message is published and awaited."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 86400),
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    metavar="S",
+    help="Seconds to keep trying.",
+)
+@json_option
+def connect(  # noqa: PLR0913  a command's options are its arguments
+    chain_file: Path,
+    *,
+    key_file: Path,
+    endpoint: str | None,
+    ca_file: Path | None,
+    client_id: str | None,
+    topic: str,
+    timeout: float,
+    as_json: bool,
+) -> ExitCode:
+    """Connect as a device does: be refused, wait, connect again, publish one message and get it back.
+
+    Prints the timeline. Exits 0 (connected and published), 1 (not let in within the time-out), 3 (could not
+    tell: endpoint unreachable or not to be trusted).
+    """
+    credentials = Credentials.load(chain_file, key_file)
+    device = Device(
+        credentials=credentials,
+        endpoint=_endpoint(endpoint, ca_file),
+        client_id=client_id or credentials.common_name,
+        topic=topic,
+        timeout=timeout,
+    )
+    if as_json:
+        result = bring_in(device)
+        print_json({"endpoint": str(device.endpoint), **vars(result)})
+    else:
+        result = bring_in(device, lambda event: out.print(timeline_line(event)))
+        out.print(_conclusion(result, chain_file))
+    return result.ending.exit_code
+
+
+def timeline_line(event: TimelineEvent) -> Text:
+    """One event as one line: seconds since the start, step, detail."""
+    style = _STYLES.get(event.step, "")
+    line = Text(f"{event.elapsed:7.2f} s  ")
+    line.append(f"{event.step:<10}", style=style)
+    return line.append(f"  {printable(event.detail)}")
+
+
+def _endpoint(given: str | None, ca_file: Path | None) -> Endpoint:
+    if given:
+        return Endpoint.parse(given, ca_file)
+    if found := environment_endpoint(os.environ, ca_file):
+        return found
+    from iot_jitr_cli.session import aws_session  # noqa: PLC0415  not needed, and slow, where it is given
+
+    return account_endpoint(aws_session().client("iot"), ca_file)
+
+
+def _conclusion(result: ConnectResult, chain_file: Path) -> str:
+    attempts = f"{result.attempts} attempt{'s' if result.attempts > 1 else ''}"
+    match result.ending:
+        case Ending.PUBLISHED:
+            return f"connected and published after {attempts}"
+        case Ending.NOT_LET_IN:
+            return f"not let in after {attempts}; next: jitr doctor {chain_file}"
+        case _:
+            return f"could not tell: no answer from an endpoint to be trusted, after {attempts}"

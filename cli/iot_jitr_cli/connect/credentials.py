@@ -1,0 +1,78 @@
+"""What the device shows: its chain file and private key, made ready for TLS."""
+
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iot_jitr_cli.chain.parsing import Chain, has_key, parse_chain
+from iot_jitr_cli.connect.endpoint import HTTPS_PORT, Endpoint
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.files import write_private
+from iot_jitr_cli.pki.keys import PrivateKey, key_pem, load_key
+
+_MQTT_OVER_443 = "x-amzn-mqtt-ca"
+"""ALPN name of MQTT with client certificates (Developer Guide, "Device communication protocols")."""
+
+
+class KeyDoesNotFitError(WrongUseError):
+    """The private key is not the chain file's first certificate's."""
+
+
+class NoCommonNameError(WrongUseError):
+    """The certificate has no common name to be used as the client id."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A chain and the private key of its first certificate."""
+
+    chain: Chain
+    key: PrivateKey = field(repr=False)
+
+    @classmethod
+    def load(cls, chain_file: Path, key_file: Path) -> "Credentials":
+        """Read both files, PEM or DER.
+
+        Raises:
+            UnreadableChainError, UnreadableKeyError: One cannot be read.
+            KeyDoesNotFitError: The key is not that of the first certificate, which TLS presents.
+        """
+        key = load_key(key_file.read_bytes())
+        chain = parse_chain(chain_file.read_bytes(), key)
+        if not has_key(chain.certificates[0], key):
+            raise KeyDoesNotFitError(
+                f"{key_file} is not the key of the first certificate in {chain_file}, '"
+                f"{chain.certificates[0].subject}': see 'jitr chain check {chain_file} --key {key_file}'"
+            )
+        return cls(chain, key)
+
+    @property
+    def common_name(self) -> str:
+        """The certificate's common name, the default client id.
+
+        Raises:
+            NoCommonNameError: It has none.
+        """
+        names = self.chain.certificates[0].common_names
+        if not names:
+            raise NoCommonNameError("the certificate has no common name: give the client id with --client-id")
+        return names[0]
+
+    def tls_context(self, endpoint: Endpoint) -> ssl.SSLContext:
+        """A TLS client context: chain and key presented, server and its name verified, TLS 1.2 or newer.
+
+        Raises:
+            UnreadableChainError: The endpoint's CA file holds no certificates.
+        """
+        trusted = parse_chain(endpoint.ca_file.read_bytes()).pem if endpoint.ca_file else None
+        context = ssl.create_default_context(cadata=trusted)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if endpoint.port == HTTPS_PORT:
+            context.set_alpn_protocols([_MQTT_OVER_443])
+        # The ssl module reads client certificates and keys from files only, and only PEM.
+        with tempfile.TemporaryDirectory(prefix="jitr-") as directory:
+            file = Path(directory) / "identity.pem"
+            write_private(file, key_pem(self.key) + self.chain.pem.encode())
+            context.load_cert_chain(file)
+        return context

@@ -1,0 +1,123 @@
+"""One device on its way in: connect, be refused, wait, connect again, publish; each step is told."""
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from iot_jitr_cli.connect.attempt import Attempt, Errand
+from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
+from iot_jitr_cli.console import WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from iot_jitr_cli.connect.causes import Cause, Failure
+    from iot_jitr_cli.connect.credentials import Credentials
+    from iot_jitr_cli.connect.endpoint import Endpoint
+
+ATTEMPT_TIMEOUT = 10.0
+"""Seconds one attempt may take at most."""
+DEFAULT_TIMEOUT = 60.0
+"""Seconds to keep trying."""
+DEFAULT_TOPIC = "devices/{client_id}/hello"
+"""Within what the default device policy allows: everything below `devices/<client id>/`."""
+
+
+class InvalidTopicError(WrongUseError):
+    """No message can be published to this topic (MQTT 3.1.1 section 4.7.1)."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Who connects, where to, and how patiently."""
+
+    credentials: "Credentials"
+    endpoint: "Endpoint"
+    client_id: str
+    topic: str = DEFAULT_TOPIC
+    """Where the message goes and comes back; `{client_id}` stands for the client id."""
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds to keep trying, over all attempts."""
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def __post_init__(self) -> None:
+        if not self.topic or any(wildcard in self.topic for wildcard in "+#"):
+            raise InvalidTopicError(
+                f"topic '{self.topic}': expected one topic to publish to, without '+' and '#'"
+            )
+
+
+def connect(
+    device: Device,
+    on_event: "Callable[[TimelineEvent], None]" = lambda _event: None,
+    stop: threading.Event | None = None,
+) -> ConnectResult:
+    """Bring one device in, in the caller's thread; several devices take a thread each.
+
+    Args:
+        device: The device.
+        on_event: Called with each step as it happens, in this thread.
+        stop: Set it, from another thread, to call the device off; it ends after the attempt it is in.
+
+    Returns:
+        How it ended, with all events. Whatever keeps the device out is a result, not an error.
+
+    Raises:
+        UnreadableChainError: The endpoint's CA file holds no certificates.
+    """
+    return _Journey(device, on_event, stop or threading.Event()).run()
+
+
+class _Journey:
+    def __init__(
+        self, device: Device, on_event: "Callable[[TimelineEvent], None]", stop: threading.Event
+    ) -> None:
+        self._device = device
+        self._on_event = on_event
+        self._stop = stop
+        self._context = device.credentials.tls_context(device.endpoint)
+        self._events: list[TimelineEvent] = []
+        self._attempt = 0
+        self._began = time.monotonic()
+
+    def run(self) -> ConnectResult:
+        ending = self._ending()
+        return ConnectResult(self._device.client_id, ending, tuple(self._events))
+
+    def _ending(self) -> Ending:
+        while not self._stop.is_set():
+            self._attempt += 1
+            failure = self._try_once()
+            if failure is None:
+                return Ending.PUBLISHED
+            self._tell(Step.REFUSED if failure.cause.answered else Step.FAILED, failure.text, failure.cause)
+            wait = self._device.backoff.wait_after(self._attempt)
+            if failure.cause.hopeless or wait > self._left:
+                answered = any(event.cause and event.cause.answered for event in self._events)
+                return Ending.NOT_LET_IN if answered else Ending.UNREACHABLE
+            self._tell(Step.WAITING, f"{wait:.1f} s")
+            self._stop.wait(wait)
+        return Ending.STOPPED
+
+    def _try_once(self) -> "Failure | None":
+        device = self._device
+        self._tell(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
+        # Random, so that the message that comes back is known to be this attempt's.
+        payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
+        errand = Errand(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
+        attempt = Attempt(errand, self._context, self._tell)
+        return attempt.run(device.endpoint, max(0.1, min(ATTEMPT_TIMEOUT, self._left)))
+
+    @property
+    def _left(self) -> float:
+        return self._device.timeout - (time.monotonic() - self._began)
+
+    def _tell(self, step: Step, detail: str, cause: "Cause | None" = None) -> None:
+        elapsed = time.monotonic() - self._began
+        event = TimelineEvent(step, datetime.now(UTC), round(elapsed, 3), self._attempt, detail, cause)
+        self._events.append(event)
+        self._on_event(event)

@@ -1,0 +1,73 @@
+"""Where the device connects to: given, or the account's own endpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from iot_jitr_cli.console import WrongUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_iot import IoTClient
+
+MQTT_TLS_PORT = 8883
+HTTPS_PORT = 443
+"""AWS IoT Core takes MQTT here too, if the client asks for it by ALPN."""
+
+
+class InvalidEndpointError(WrongUseError):
+    """The endpoint is not `HOST` or `HOST:PORT`."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An MQTT endpoint that speaks TLS."""
+
+    host: str
+    port: int = MQTT_TLS_PORT
+    ca_file: Path | None = None
+    """CA certificates the server is verified with, PEM or DER; `None`: the system's."""
+
+    @classmethod
+    def parse(cls, text: str, ca_file: Path | None = None) -> "Endpoint":
+        """Read `HOST` or `HOST:PORT`; an IPv6 address stands in brackets.
+
+        >>> Endpoint.parse("a1b2-ats.iot.eu-west-1.amazonaws.com").port
+        8883
+
+        Raises:
+            InvalidEndpointError: It is something else.
+        """
+        wrong = InvalidEndpointError(
+            f"endpoint '{text}': expected HOST or HOST:PORT, without a scheme or path"
+        )
+        try:
+            parts = urlsplit(f"//{text}")
+            port = parts.port
+        except ValueError as error:
+            raise wrong from error
+        if not parts.hostname or parts.path or parts.query or "@" in text or "#" in text or port == 0:
+            raise wrong
+        return cls(parts.hostname, MQTT_TLS_PORT if port is None else port, ca_file)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def environment_endpoint(environ: "Mapping[str, str]", ca_file: Path | None = None) -> Endpoint | None:
+    """The endpoint that `jitr lab env` exports: `JITR_MQTT_HOST`, `JITR_MQTT_PORT`; `None` without the first.
+
+    Raises:
+        InvalidEndpointError: They do not name one.
+    """
+    host, port = environ.get("JITR_MQTT_HOST"), environ.get("JITR_MQTT_PORT") or str(MQTT_TLS_PORT)
+    return Endpoint.parse(f"{host}:{port}", ca_file) if host else None
+
+
+def account_endpoint(iot: "IoTClient", ca_file: Path | None = None) -> Endpoint:
+    """The account's own endpoint in the session's region (DescribeEndpoint, iot:Data-ATS)."""
+    answer = iot.describe_endpoint(endpointType="iot:Data-ATS")
+    return Endpoint.parse(answer["endpointAddress"], ca_file)

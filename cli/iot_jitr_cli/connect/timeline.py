@@ -1,0 +1,91 @@
+"""What happens to a device on its way in: typed events, in order, and how it ended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from iot_jitr_cli.connect.causes import Cause
+from iot_jitr_cli.console import ExitCode
+
+
+class Step(StrEnum):
+    """A point on a device's timeline. Values are a stable interface."""
+
+    CONNECTING = "connecting"
+    """An attempt begins: TCP, TLS, CONNECT."""
+    REFUSED = "refused"
+    """The endpoint answered, and did not let the device in; the event's cause says how."""
+    FAILED = "failed"
+    """The endpoint was not reached, or is not to be trusted; the event's cause says why."""
+    WAITING = "waiting"
+    """Backing off before the next attempt."""
+    CONNECTED = "connected"
+    """CONNACK: the device is in."""
+    SUBSCRIBED = "subscribed"
+    """SUBACK: its own topic is subscribed."""
+    PUBLISHED = "published"
+    """PUBACK: one message is published there."""
+    RECEIVED = "received"
+    """That message came back."""
+
+
+class Ending(StrEnum):
+    """How it ended. Values are a stable interface."""
+
+    PUBLISHED = "published"
+    """Connected, subscribed, published, and the message came back."""
+    NOT_LET_IN = "not_let_in"
+    """The endpoint answered, but within the time-out it did not let the device in and publish."""
+    UNREACHABLE = "unreachable"
+    """No attempt got an answer from an endpoint that is to be trusted, so nothing is known of the device."""
+    STOPPED = "stopped"
+    """The caller called it off."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command exits with."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Ending.PUBLISHED: ExitCode.OK,
+    Ending.NOT_LET_IN: ExitCode.NO,
+    Ending.UNREACHABLE: ExitCode.UNDETERMINED,
+    Ending.STOPPED: ExitCode.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True)
+class TimelineEvent:
+    """One step of one device."""
+
+    step: Step
+    at: datetime
+    """When, in UTC."""
+    elapsed: float
+    """Seconds since the first attempt began."""
+    attempt: int
+    """Which attempt, counted from 1."""
+    detail: str
+    """One line for a person."""
+    cause: Cause | None = None
+    """Why, for `REFUSED` and `FAILED`."""
+
+
+@dataclass(frozen=True)
+class ConnectResult:
+    """How a device's way in ended, with its timeline."""
+
+    client_id: str
+    ending: Ending
+    events: tuple[TimelineEvent, ...]
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made."""
+        return max((event.attempt for event in self.events), default=0)
+
+    @property
+    def last_cause(self) -> Cause | None:
+        """Why the last attempt that did not get through did not; `None` if every one did."""
+        return next((event.cause for event in reversed(self.events) if event.cause), None)
