@@ -54,8 +54,8 @@ class CaLimitReachedError(RegistryError):
     """The account holds as many CA certificates as its quota allows."""
 
     explanation = (
-        "the account's quota is reached; delete a CA certificate that is not in use ('jitr ca list'), or ask for "
-        "a higher quota"
+        "the account's quota is reached; delete a CA certificate that is not in use ('jitr ca list'), or ask "
+        "for a higher quota"
     )
 
 

@@ -27,7 +27,7 @@ _CERTIFICATE_HEADER = "-----BEGIN CERTIFICATE-----"
 
 
 class CaCertificateError(JitrError):
-    """The certificate cannot serve as the CA certificate of devices."""
+    """The certificate cannot serve as it should."""
 
 
 class NotACertificateError(CaCertificateError):
@@ -63,7 +63,16 @@ class WeakSignatureError(CaCertificateError):
 
 
 def load_ca_certificate(pem: str) -> Certificate:
-    """Read the one certificate that `pem` must hold, and nothing else.
+    """Read the CA certificate that `pem` holds alone.
+
+    Raises:
+        CaCertificateError: Not a certificate, several of them, or something else beside it.
+    """
+    return load_one_certificate(pem, what="CA certificate")
+
+
+def load_one_certificate(pem: str, *, what: str) -> Certificate:
+    """Read the one certificate that `pem` must hold, and nothing else; errors call it `what`.
 
     A private key beside the certificate is refused without looking at it: the text is going to stand in a
     template.
@@ -75,22 +84,22 @@ def load_ca_certificate(pem: str) -> Certificate:
     certificates = pem.count(_CERTIFICATE_HEADER)
     if blocks != certificates:
         raise KeyInCertificateFileError(
-            "the CA certificate's file also holds something that is not a certificate (a private key?); "
-            "give the certificate alone, keys never belong into a template"
+            f"the file of the {what} also holds something that is not a certificate (a private key?); give "
+            "the certificate alone: it becomes part of the template, where no key may ever be"
         )
     if certificates == 0:
         raise NotACertificateError(
-            "not a CA certificate: expected PEM with one '-----BEGIN CERTIFICATE-----' block"
+            f"the {what} is not a certificate; expected PEM with one '{_CERTIFICATE_HEADER}' block"
         )
     if certificates > 1:
         raise SeveralCertificatesError(
-            f"found {certificates} certificates, expected one: only the CA that signs the device "
-            "certificates, without its chain; several CAs are configured as several entries"
+            f"found {certificates} certificates in place of the {what}, expected one, without its chain; "
+            "several CAs are configured as several entries"
         )
     try:
         return Certificate.load(pem)
     except MalformedCertificateError as error:
-        raise NotACertificateError(f"the CA certificate is {error}") from error
+        raise NotACertificateError(f"the {what} cannot be read: {error}; is the file damaged?") from error
 
 
 def check_ca_certificate(ca: Certificate, now: datetime | None = None) -> None:

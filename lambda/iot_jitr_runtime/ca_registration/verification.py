@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_runtime.ca_registration.validation import load_one_certificate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.outcomes import RefusedError
 
 VALIDITY = timedelta(days=1)
 """AWS IoT looks at the certificate once, at registration."""
@@ -24,16 +26,27 @@ _BACKDATING = timedelta(minutes=5)
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 """A CA's private key, or something that signs in its place."""
 
+Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+
 
 class KeyMismatchError(JitrError):
     """The private key is not the CA certificate's."""
 
 
-class UnsupportedSigningKeyError(JitrError):
-    """The private key is neither RSA nor EC."""
+class VerificationCertificateError(JitrError):
+    """The verification certificate proves nothing about this CA in this account."""
 
 
-Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
+class NotSignedByCaError(VerificationCertificateError):
+    """It is not signed by the CA."""
+
+
+class VerificationOutOfDateError(VerificationCertificateError):
+    """It is expired or not yet valid."""
+
+
+class OtherRegistrationCodeError(VerificationCertificateError):
+    """Its common name is not the account's registration code."""
 
 
 def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> Hash:
@@ -47,13 +60,14 @@ def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKe
     return hashes.SHA256()
 
 
-def check_key_belongs(key: SigningKey, ca: Certificate, *, where: str) -> None:
-    """Check that `key`, found at `where`, is the key of `ca`.
+def check_key_belongs(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, ca: Certificate, where: str) -> None:
+    """Check that `key`, whose private half is at `where`, is the key of `ca`.
 
     Raises:
         KeyMismatchError: It is another one.
     """
-    if _spki(key.public_key()) != _spki(ca.x509.public_key()):
+    encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_bytes(*encoding) != ca.x509.public_key().public_bytes(*encoding):
         raise KeyMismatchError(
             f"the key in {where} is not the key of the CA certificate '{ca.subject}'; give the certificate "
             "and the key of the same CA"
@@ -78,7 +92,7 @@ def make_verification_certificate(
     own_key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, registration_code)]))
+        .subject_name(verification_subject(registration_code))
         .issuer_name(ca.x509.subject)
         .public_key(own_key.public_key())
         .serial_number(x509.random_serial_number())
@@ -90,5 +104,53 @@ def make_verification_certificate(
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _spki(key: object) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined,no-any-return]
+def verification_subject(registration_code: str) -> x509.Name:
+    """The subject of a verification certificate."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, registration_code)])
+
+
+def load_verification_certificate(pem: str, ca: Certificate) -> Certificate:
+    """Read a verification certificate and check that `ca` signed it.
+
+    Raises:
+        CaCertificateError: It is not exactly one certificate.
+        NotSignedByCaError: The CA's key did not sign it.
+    """
+    certificate = load_one_certificate(pem, what="verification certificate")
+    try:
+        certificate.check_issued_by(ca)
+    except RefusedError as error:
+        raise NotSignedByCaError(
+            f"the verification certificate is not signed by the CA '{ca.subject}': {error}; sign it with the "
+            "key of the CA that is to be registered ('jitr ca sign-verification')"
+        ) from error
+    return certificate
+
+
+def check_still_valid(certificate: Certificate, now: datetime | None = None) -> None:
+    """Check that a verification certificate may be used now.
+
+    Raises:
+        VerificationOutOfDateError: It is expired or not yet valid.
+    """
+    try:
+        certificate.check_validity(now)
+    except RefusedError as error:
+        raise VerificationOutOfDateError(
+            f"the verification certificate is out of date: {error}; sign a new one ('jitr ca "
+            "sign-verification')"
+        ) from error
+
+
+def check_registration_code(certificate: Certificate, registration_code: str) -> None:
+    """Check the common name of a verification certificate.
+
+    Raises:
+        OtherRegistrationCodeError: It is another one.
+    """
+    if certificate.common_names != [registration_code]:
+        raise OtherRegistrationCodeError(
+            f"the verification certificate's common name is {certificate.common_names}, the registration "
+            f"code of this account and region is '{registration_code}'; sign a new one with this code ('jitr "
+            "ca sign-verification'), and mind account and region"
+        )
