@@ -6,6 +6,9 @@ from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name, needs_common_name
 from tests.support.device_certificates import device_certificate
 
+# The certificates of these tests are such as no CA should issue, and `cryptography` says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
+
 HOSTILE = {
     "wildcard": "sensor-*",
     "single wildcard": "sensor-?",
@@ -30,7 +33,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_common_name_that_could_mean_more_than_itself_is_refused(name):
+def test_a_common_name_that_could_mean_more_than_itself_is_refused(name: str) -> None:
     with pytest.raises(RefusedError) as refused:
         check_common_name(device_certificate(name))
 
@@ -38,21 +41,21 @@ def test_a_common_name_that_could_mean_more_than_itself_is_refused(name):
 
 
 @pytest.mark.parametrize("name", ["sensor-7", "x" * 64, "a=b,c", "urn:dev:7", "7", "SN_00.01@line~2"])
-def test_an_ordinary_common_name_is_returned_as_it_stands(name):
+def test_an_ordinary_common_name_is_returned_as_it_stands(name: str) -> None:
     assert check_common_name(device_certificate(name)) == name
 
 
-def test_a_certificate_without_common_name_is_refused_not_a_crash():
+def test_a_certificate_without_common_name_is_refused_not_a_crash() -> None:
     with pytest.raises(RefusedError, match="found 0 common names"):
         check_common_name(device_certificate(organization="Acme"))
 
 
-def test_two_common_names_are_refused_because_readers_differ_about_which_counts():
+def test_two_common_names_are_refused_because_readers_differ_about_which_counts() -> None:
     with pytest.raises(RefusedError, match="found 2 common names"):
         check_common_name(device_certificate("sensor-7", "sensor-8"))
 
 
-def test_the_refusal_of_a_long_name_does_not_repeat_it_into_the_log():
+def test_the_refusal_of_a_long_name_does_not_repeat_it_into_the_log() -> None:
     with pytest.raises(RefusedError) as refused:
         check_common_name(device_certificate("x" * 5000))
 
@@ -60,7 +63,7 @@ def test_the_refusal_of_a_long_name_does_not_repeat_it_into_the_log():
 
 
 @given(st.text(min_size=1, max_size=70))
-def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_topics_know(name):
+def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_topics_know(name: str) -> None:
     try:
         passed = check_common_name(device_certificate(name))
     except (RefusedError, ValueError):  # cryptography itself refuses what UTF-8 cannot hold
@@ -71,7 +74,7 @@ def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_top
     assert not set(passed) & set("*?$+#/{}\"'\\ ")
 
 
-def test_a_policy_needs_the_common_name_by_variable_or_by_placeholder():
+def test_a_policy_needs_the_common_name_by_variable_or_by_placeholder() -> None:
     assert needs_common_name("topic/${iot:Certificate.Subject.CommonName}/*")
     assert needs_common_name("topic/{{common_name}}/*")
     assert not needs_common_name("topic/{{serial_number}}/${iot:ClientId}")

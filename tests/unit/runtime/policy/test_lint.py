@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,15 +13,15 @@ ARN = "arn:aws:iot:eu-central-1:123456789012:"
 CN = "${iot:Certificate.Subject.CommonName}"
 
 
-def statement(action, resource, **more):
+def statement(action: str | list[str], resource: str | list[str], **more: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
-def document(*statements):
+def document(*statements: dict[str, Any]) -> PolicyDocument:
     return PolicyDocument.parse(json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=1))
 
 
-def rules(*statements, kind=Kind.SHARED):
+def rules(*statements: dict[str, Any], kind: str = Kind.SHARED) -> set[Rule]:
     return {finding.rule for finding in lint(document(*statements), kind)}
 
 
@@ -56,7 +57,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("good", GOOD.values(), ids=GOOD.keys())
-def test_what_stays_with_the_device_passes(good):
+def test_what_stays_with_the_device_passes(good: dict[str, Any]) -> None:
     assert lint(document(good), Kind.SHARED) == []
 
 
@@ -130,11 +131,11 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "rule"), BAD.values(), ids=BAD.keys())
-def test_what_opens_the_fleet_or_matches_nothing_is_found(bad, rule):
+def test_what_opens_the_fleet_or_matches_nothing_is_found(bad: dict[str, Any], rule: Rule) -> None:
     assert rule in rules(bad)
 
 
-def test_each_finding_names_its_line_and_a_way_out():
+def test_each_finding_names_its_line_and_a_way_out() -> None:
     text = """{
       "Version": "2012-10-17",
       "Statement": [{
@@ -161,7 +162,7 @@ def test_each_finding_names_its_line_and_a_way_out():
     assert str(findings[3]).startswith("line 9: ")
 
 
-def test_an_acknowledged_exception_passes_and_is_still_reported_with_its_reason():
+def test_an_acknowledged_exception_passes_and_is_still_reported_with_its_reason() -> None:
     gateway = statement("iot:Connect", f"{ARN}client/*", acknowledge="gateways connect for their sensors")
 
     [finding] = check("gateway.json", document(gateway), Kind.SHARED)
@@ -170,7 +171,7 @@ def test_an_acknowledged_exception_passes_and_is_still_reported_with_its_reason(
     assert finding.acknowledged == "gateways connect for their sensors"
 
 
-def test_an_acknowledgement_excuses_its_own_statement_only():
+def test_an_acknowledgement_excuses_its_own_statement_only() -> None:
     excused = statement("iot:Connect", f"{ARN}client/*", acknowledge="gateways")
     other = statement("iot:Publish", f"{ARN}topic/*")
 
@@ -188,12 +189,12 @@ def test_an_acknowledgement_excuses_its_own_statement_only():
         statement("iot:Connect", f"{ARN}client/{{{{name}}}}", acknowledge="we need it"),
     ],
 )
-def test_what_aws_or_the_renderer_would_refuse_cannot_be_acknowledged(unforgivable):
+def test_what_aws_or_the_renderer_would_refuse_cannot_be_acknowledged(unforgivable: dict[str, Any]) -> None:
     with pytest.raises(PolicyRejectedError):
         check("big.json", document(unforgivable), Kind.PER_DEVICE)
 
 
-def test_a_per_device_template_may_use_the_three_placeholders_and_no_other():
+def test_a_per_device_template_may_use_the_three_placeholders_and_no_other() -> None:
     for name in ("common_name", "serial_number", "thing_name"):
         template = statement("iot:Connect", f"{ARN}client/{{{{{name}}}}}")
         assert rules(template, kind=Kind.PER_DEVICE) == set()
@@ -202,19 +203,19 @@ def test_a_per_device_template_may_use_the_three_placeholders_and_no_other():
     assert rules(unknown, kind=Kind.PER_DEVICE) == {Rule.UNKNOWN_PLACEHOLDER}
 
 
-def test_a_placeholder_stands_for_the_device_before_a_wildcard():
+def test_a_placeholder_stands_for_the_device_before_a_wildcard() -> None:
     template = statement("iot:Publish", f"{ARN}topic/devices/{{{{serial_number}}}}/*")
 
     assert rules(template, kind=Kind.PER_DEVICE) == set()
 
 
-def test_the_size_counts_the_longest_values_and_no_white_space():
+def test_the_size_counts_the_longest_values_and_no_white_space() -> None:
     small = document(statement("iot:Publish", f"{ARN}topic/{{{{thing_name}}}}/x y"))
 
     assert longest_size(small) == len("".join(small.text().split()).replace("{{thing_name}}", "t" * 128))
 
 
-def test_2048_characters_pass_and_2049_do_not():
+def test_2048_characters_pass_and_2049_do_not() -> None:
     room = vocabulary.SIZE_LIMIT - longest_size(document(statement("iot:Publish", f"{ARN}topic/")))
 
     assert rules(statement("iot:Publish", f"{ARN}topic/" + "x" * room)) == set()
@@ -222,7 +223,7 @@ def test_2048_characters_pass_and_2049_do_not():
 
 
 @given(st.text(min_size=1, max_size=60))
-def test_no_spelling_of_a_client_id_without_identity_passes(name):
+def test_no_spelling_of_a_client_id_without_identity_passes(name: str) -> None:
     found = rules(statement("iot:Connect", f"{ARN}client/{name}"))
 
     assert found & {
