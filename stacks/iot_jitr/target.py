@@ -3,8 +3,8 @@
 Everything that differs between the two is in this module, and a test holds that nothing else does. The local
 cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in three things that matter here:
 
-* it authorises `AttachPolicy`, the CA certificate calls and `ListCertificatesByCA` against the resource `*`,
-  so a statement that names a certificate or a CA certificate, as on AWS, denies them;
+* it authorises `AttachPolicy` and the calls on a CA certificate against the resource `*`, so a statement that
+  names a certificate or a CA certificate, as on AWS, denies them;
 * its endpoint is plain HTTP, so a queue or bucket policy that insists on TLS (the bucket of `cdk bootstrap`
   has one) denies everything;
 * it runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
@@ -31,8 +31,6 @@ WIDENED_LOCALLY = frozenset(
         "iot:AttachPolicy",
         "iot:DeleteCACertificate",
         "iot:DescribeCACertificate",
-        "iot:ListCertificatesByCA",
-        "iot:RegisterCACertificate",
         "iot:UpdateCACertificate",
     }
 )

@@ -1,0 +1,99 @@
+"""Builds stacks for tests and takes their templates apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk.assertions import Annotations, Match, Template
+
+from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSource
+from tests.support.ca_certificates import FACTORY
+
+Statement = dict[str, Any]
+Resource = dict[str, Any]
+
+FACTORY_CA = CaConfiguration(
+    name="Factory",
+    certificate_pem=FACTORY,
+    signer=SecretSource("iot-jitr/factory-ca-key"),
+    revocation=NoRevocation(),
+)
+"""A CA whose key is in Secrets Manager; take `replace` for others."""
+
+DEFAULTS = JitrConfiguration(cas=(FACTORY_CA,))
+
+
+@contextmanager
+def app_without_bundling() -> Iterator[cdk.App]:
+    """An app that leaves nothing behind and takes the sources themselves for the Lambda asset."""
+    with TemporaryDirectory() as folder:
+        yield cdk.App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
+
+
+def template_of(configuration: JitrConfiguration) -> dict[str, Any]:
+    """The template that the shipped stack synthesizes to."""
+    with app_without_bundling() as app:
+        return template(JitrStack(app, "Jitr", configuration))
+
+
+def template(stack: cdk.Stack) -> dict[str, Any]:
+    return Template.from_stack(stack).to_json()
+
+
+def warnings(stack: cdk.Stack) -> list[str]:
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    return [str(message.entry.data) for message in found]
+
+
+def with_ca(**changes: Any) -> JitrConfiguration:
+    """The defaults with the one CA changed."""
+    return replace(DEFAULTS, cas=(replace(FACTORY_CA, **changes),))
+
+
+def of_type(template: dict[str, Any], kind: str) -> dict[str, Resource]:
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def only(template: dict[str, Any], kind: str) -> Resource:
+    (found,) = of_type(template, kind).values()
+    return found
+
+
+def named(template: dict[str, Any], kind: str, part: str) -> tuple[str, Resource]:
+    """The one resource of `kind` whose logical id contains `part`, with that id."""
+    ((name, resource),) = ((n, r) for n, r in of_type(template, kind).items() if part in n)
+    return name, resource
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(template: dict[str, Any], part: str) -> list[Statement]:
+    """What the policy whose logical id contains `part` allows."""
+    _, policy = named(template, "AWS::IAM::Policy", part)
+    return list(policy["Properties"]["PolicyDocument"]["Statement"])
+
+
+def all_statements(template: dict[str, Any]) -> list[tuple[str, Statement]]:
+    return [
+        (name, statement)
+        for name, policy in of_type(template, "AWS::IAM::Policy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def joined(value: Any) -> str:
+    """A value with its intrinsic functions written out: `${Name}`, `${Name.Attribute}`, joins joined."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    if function == "Ref":
+        return f"${{{argument}}}"
+    if function == "Fn::GetAtt":
+        return f"${{{'.'.join(argument)}}}"
+    separator, parts = argument
+    return str(separator).join(map(joined, parts))
