@@ -119,11 +119,17 @@ class Attempt:
     ) -> None:
         self._published = True
         self._on_step(Step.PUBLISHED, f"{len(self._errand.payload)} bytes to {self._errand.topic}")
+        self._tell_receipt()
 
     def _message(self, _client: Client, _data: object, message: "MQTTMessage") -> None:
         if message.payload == self._errand.payload and not self._received:
             self._received = True
-            self._on_step(Step.RECEIVED, f"from {message.topic}")
+            self._tell_receipt()
+
+    def _tell_receipt(self) -> None:
+        # The message may overtake its own PUBACK; the timeline keeps the order in which things happened.
+        if self._published and self._received:
+            self._on_step(Step.RECEIVED, f"from {self._errand.topic}")
 
     def _log(self, _client: Client, _data: object, level: int, text: str) -> None:
         # The one place where paho says which error ended the connection.

@@ -126,8 +126,8 @@ _BY_TYPE: dict[type[OSError], Cause] = {
 _HOPELESS = {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
 _EXPLANATIONS = {
     Cause.CLOSED_WITHOUT_CONNACK: (
-        "closed without a CONNACK: expected at the first connect, which registers the certificate; later it "
-        "means not activated, or a client id that the policy does not allow"
+        "closed without a CONNACK: registered now, as expected at a first connect, or not yet activated, or "
+        "the policy does not allow this client id"
     ),
     Cause.NOT_AUTHORIZED: "not authorised: not activated, or the policy does not allow this client id",
     Cause.CONNECT_REFUSED: "refused in the CONNACK",
@@ -135,7 +135,7 @@ _EXPLANATIONS = {
         "the device's certificate was refused in the TLS handshake: is its CA registered here, is it within "
         "its validity? 'jitr chain check' tells"
     ),
-    Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account and region?",
+    Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account?",
     Cause.SUBSCRIBE_REFUSED: "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
     Cause.CLOSED_AFTER_CONNACK: (
         "let in, then cut off: the policy does not allow this topic, or another client has this client id"

@@ -42,7 +42,7 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
     default=DEFAULT_TIMEOUT,
     show_default=True,
     metavar="S",
-    help="Seconds to keep trying.",
+    help="No further attempt after so many seconds.",
 )
 @json_option
 def connect(  # noqa: PLR0913  a command's options are its arguments

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 
 from iot_jitr_cli.connect.attempt import Attempt, Errand
 from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect.causes import Cause
+from iot_jitr_cli.connect.probe import probe
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from iot_jitr_cli.connect.causes import Cause, Failure
+    from iot_jitr_cli.connect.causes import Failure
     from iot_jitr_cli.connect.credentials import Credentials
     from iot_jitr_cli.connect.endpoint import Endpoint
 
 ATTEMPT_TIMEOUT = 10.0
 """Seconds one attempt may take at most."""
+LAST_ATTEMPT_TIMEOUT = 2.0
+"""Seconds that an attempt gets even if it begins when the time-out is nearly over."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds to keep trying."""
 DEFAULT_TOPIC = "devices/{client_id}/hello"
@@ -41,7 +45,7 @@ class Device:
     topic: str = DEFAULT_TOPIC
     """Where the message goes and comes back; `{client_id}` stands for the client id."""
     timeout: float = DEFAULT_TIMEOUT
-    """Seconds to keep trying, over all attempts."""
+    """Seconds after which no further attempt begins."""
     backoff: Backoff = field(default_factory=Backoff)
 
     def __post_init__(self) -> None:
@@ -95,10 +99,10 @@ class _Journey:
             if failure is None:
                 return Ending.PUBLISHED
             self._tell(Step.REFUSED if failure.cause.answered else Step.FAILED, failure.text, failure.cause)
-            wait = self._device.backoff.wait_after(self._attempt)
-            if failure.cause.hopeless or wait > self._left:
-                answered = any(event.cause and event.cause.answered for event in self._events)
-                return Ending.NOT_LET_IN if answered else Ending.UNREACHABLE
+            backoff = self._device.backoff
+            if failure.cause.hopeless or self._left < backoff.shortest:
+                return self._give_up(failure)
+            wait = min(backoff.wait_after(self._attempt), self._left)
             self._tell(Step.WAITING, f"{wait:.1f} s")
             self._stop.wait(wait)
         return Ending.STOPPED
@@ -110,13 +114,23 @@ class _Journey:
         payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
         errand = Errand(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
         attempt = Attempt(errand, self._context, self._tell)
-        return attempt.run(device.endpoint, max(0.1, min(ATTEMPT_TIMEOUT, self._left)))
+        return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._left)))
+
+    def _give_up(self, failure: "Failure") -> Ending:
+        if failure.cause is Cause.CLOSED_WITHOUT_CONNACK:
+            objection = probe(self._device.endpoint, self._context)
+            if objection is None:
+                self._tell(Step.PROBED, "TLS accepts the certificate; it is the CONNECT that is refused")
+            else:
+                self._tell(Step.PROBED, objection.text, objection.cause)
+        answered = any(event.cause and event.cause.answered for event in self._events)
+        return Ending.NOT_LET_IN if answered else Ending.UNREACHABLE
 
     @property
     def _left(self) -> float:
         return self._device.timeout - (time.monotonic() - self._began)
 
-    def _tell(self, step: Step, detail: str, cause: "Cause | None" = None) -> None:
+    def _tell(self, step: Step, detail: str, cause: Cause | None = None) -> None:
         elapsed = time.monotonic() - self._began
         event = TimelineEvent(step, datetime.now(UTC), round(elapsed, 3), self._attempt, detail, cause)
         self._events.append(event)

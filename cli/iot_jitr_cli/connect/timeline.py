@@ -19,6 +19,8 @@ class Step(StrEnum):
     """The endpoint was not reached, or is not to be trusted; the event's cause says why."""
     WAITING = "waiting"
     """Backing off before the next attempt."""
+    PROBED = "probed"
+    """The TLS handshake alone, at the end, to tell whether the certificate or the CONNECT is refused."""
     CONNECTED = "connected"
     """CONNACK: the device is in."""
     SUBSCRIBED = "subscribed"
@@ -69,7 +71,7 @@ class TimelineEvent:
     detail: str
     """One line for a person."""
     cause: Cause | None = None
-    """Why, for `REFUSED` and `FAILED`."""
+    """Why, for `REFUSED` and `FAILED`, and `PROBED` if the certificate is refused."""
 
 
 @dataclass(frozen=True)
