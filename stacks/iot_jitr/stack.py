@@ -59,6 +59,13 @@ class JitrStack(cdk.Stack):
         activator = pipeline.activator.function
         self._output("ActivatorFunction", activator.function.function_name, "The function that decides")
         self._output("ActivatorLogGroup", activator.log_group.log_group_name, "Log of the activator")
+        ours, framework = pipeline.ca_registration.log_groups
+        self._output("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
+        self._output(
+            "CaRegistrationFrameworkLogGroup",
+            framework.log_group_name,
+            "Log of the custom resource framework around the CA registration",
+        )
 
     def _output(self, name: str, value: str, description: str) -> None:
         cdk.CfnOutput(self, name, value=value, description=description)
