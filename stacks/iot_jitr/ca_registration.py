@@ -14,21 +14,24 @@ from constructs import Construct
 
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import without_resource
+from iot_jitr.signing_permissions import signing_permissions
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    PrivateCaSource,
-    SecretSource,
-    Source,
-)
+from iot_jitr_runtime.ca_registration.sources import PresignedSource, PrivateCaSource
 from iot_jitr_runtime.ca_registration.validation import (
     EXPIRY_WARNING,
     check_ca_certificate,
     expires_soon,
     load_ca_certificate,
 )
+from iot_jitr_runtime.ca_registration.verification import (
+    VerificationOutOfDateError,
+    check_still_valid,
+    load_verification_certificate,
+)
+from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
+from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
     from iot_jitr.configuration import CaConfiguration
@@ -46,6 +49,10 @@ _ON_ANY_CA = [
 ]
 
 
+class CaTwiceError(JitrError):
+    """The same CA is configured twice in one pipeline."""
+
+
 class CaRegistrationProvider(Construct):
     """The function behind every `CaRegistration` of a pipeline, and the CDK's framework around it.
 
@@ -57,6 +64,7 @@ class CaRegistrationProvider(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: FunctionSettings) -> None:
         """Create the provider; `settings` are those of the pipeline's other functions."""
         super().__init__(scope, construct_id)
+        self._served: dict[str, str] = {}
         target = Target.of(self)
         cas = cdk.Stack.of(self).format_arn(service="iot", resource="cacert", resource_name="*")
         self._function = JitrFunction(
@@ -95,9 +103,20 @@ class CaRegistrationProvider(Construct):
         self.service_token = provider.service_token
         self.log_groups = (self._function.log_group, framework_logs)
 
-    def allow(self, source: Source) -> None:
-        """Let the function sign with `source`: this one secret, key or Private CA, nothing else."""
-        self._function.allow(*_permissions(self, source))
+    def serve(self, ca: "CaConfiguration") -> None:
+        """Let the function sign for `ca`: with this one secret, key or Private CA, nothing else.
+
+        Raises:
+            CaTwiceError: Another one of the pipeline's CAs is this very one.
+            KmsAliasError: The KMS key is named by an alias.
+        """
+        other = self._served.setdefault(_identity(ca), ca.name)
+        if other != ca.name:
+            raise CaTwiceError(
+                f"CA '{ca.name}' and CA '{other}' are the same certificate; an account holds a CA once: take "
+                "one of them out"
+            )
+        self._function.allow(*signing_permissions(self, ca.signer))
 
 
 class CaRegistration(Construct):
@@ -126,11 +145,13 @@ class CaRegistration(Construct):
 
         Raises:
             CaCertificateError: The certificate cannot serve as a CA certificate of devices.
+            CaTwiceError: The pipeline has this CA already.
+            NotSignedByCaError: The verification certificate is not this CA's.
         """
         super().__init__(scope, construct_id)
         if ca.certificate_pem is not None:
-            self._check(ca.certificate_pem)
-        provider.allow(ca.signer)
+            self._check(ca, load_ca_certificate(ca.certificate_pem))
+        provider.serve(ca)
         properties = CaProperties(
             construct_path=re.sub(r"[^\w .:/=+@-]", "_", self.node.path)[-256:],
             certificate_pem=ca.certificate_pem,
@@ -155,56 +176,25 @@ class CaRegistration(Construct):
         self.auto_registration_status = resource.get_att_string(Attribute.AUTO_REGISTRATION.value)
         self.not_after = resource.get_att_string(Attribute.NOT_AFTER.value)
 
-    def _check(self, pem: str) -> None:
-        certificate = load_ca_certificate(pem)
+    def _check(self, ca: "CaConfiguration", certificate: Certificate) -> None:
         check_ca_certificate(certificate)
         if expires_soon(certificate):
             cdk.Annotations.of(self).add_warning_v2(
                 "iot-jitr:ca-expires-soon",
                 f"the CA certificate '{certificate.subject}' expires on {certificate.not_after:%Y-%m-%d}, in "
-                f"less than {EXPIRY_WARNING.days} days; no device of it will be activated after that: rotate "
-                "it (docs/ca.md)",
+                f"less than {EXPIRY_WARNING.days} days; none of its devices gets in after that: rotate it "
+                "(docs/ca.md)",
             )
+        if isinstance(ca.signer, PresignedSource):
+            verification = load_verification_certificate(ca.signer.verification_certificate_pem, certificate)
+            try:
+                check_still_valid(verification)
+            except VerificationOutOfDateError as error:
+                # It was needed once: a CA that is registered already deploys on without it.
+                cdk.Annotations.of(self).add_warning_v2("iot-jitr:verification-out-of-date", str(error))
 
 
-def _permissions(scope: Construct, source: Source) -> list[iam.PolicyStatement]:
-    match source:
-        case SecretSource(secret_id=secret_id, encryption_key_arn=key_arn):
-            statements = [
-                iam.PolicyStatement(
-                    actions=["secretsmanager:GetSecretValue"], resources=[_secret_arn(scope, secret_id)]
-                )
-            ]
-            if key_arn is not None:
-                statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[key_arn]))
-            return statements
-        case KmsSource(key_arn=key_arn):
-            return [iam.PolicyStatement(actions=["kms:GetPublicKey", "kms:Sign"], resources=[key_arn])]
-        case PrivateCaSource(certificate_authority_arn=arn):
-            return [
-                iam.PolicyStatement(
-                    actions=[
-                        "acm-pca:GetCertificateAuthorityCertificate",
-                        "acm-pca:IssueCertificate",
-                        "acm-pca:GetCertificate",
-                    ],
-                    resources=[arn],
-                )
-            ]
-    return []
-
-
-def _secret_arn(scope: Construct, secret_id: str) -> str:
-    """The ARN to allow; Secrets Manager ends a secret's ARN in six characters of its own."""
-    if cdk.Token.is_unresolved(secret_id):
-        return secret_id
-    if not secret_id.startswith("arn:"):
-        secret_id = cdk.Stack.of(scope).format_arn(
-            service="secretsmanager",
-            resource="secret",
-            resource_name=secret_id,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-    elif re.search(r"-[A-Za-z0-9]{6}$", secret_id):
-        return secret_id
-    return f"{secret_id}-??????"
+def _identity(ca: "CaConfiguration") -> str:
+    if ca.certificate_pem is None and isinstance(ca.signer, PrivateCaSource):
+        return ca.signer.certificate_authority_arn
+    return load_ca_certificate(ca.certificate_pem or "").fingerprint

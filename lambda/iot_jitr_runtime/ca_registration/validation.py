@@ -144,8 +144,8 @@ def _check_may_sign(ca: Certificate) -> None:
 def _check_period(ca: Certificate, now: datetime) -> None:
     if now > ca.not_after + CLOCK_TOLERANCE:
         raise CaExpiredError(
-            f"the CA certificate '{ca.subject}' expired on {ca.not_after:%Y-%m-%d %H:%M:%SZ}; renew it, AWS "
-            "IoT registers no expired CA"
+            f"the CA certificate '{ca.subject}' expired on {ca.not_after:%Y-%m-%d %H:%M:%SZ}; none of its "
+            "devices can get in any more: put its successor in its place, or take it out of the configuration"
         )
     if now < ca.not_before - CLOCK_TOLERANCE:
         raise CaNotYetValidError(

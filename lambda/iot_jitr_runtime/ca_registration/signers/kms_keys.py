@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, Hash, HashAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -43,12 +43,11 @@ class _InKms:
         algorithm: HashAlgorithm,
         specs: "dict[type[HashAlgorithm], SigningAlgorithmSpecType]",
     ) -> bytes:
-        digest = Hash(algorithm)
-        digest.update(data)
+        # KMS hashes up to 4,096 bytes itself; a verification certificate has a few hundred.
         answer = self._client.sign(
             KeyId=self._key_id,
-            Message=digest.finalize(),
-            MessageType="DIGEST",
+            Message=data,
+            MessageType="RAW",
             SigningAlgorithm=specs[type(algorithm)],
         )
         return answer["Signature"]
