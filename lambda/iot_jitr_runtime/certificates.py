@@ -45,10 +45,14 @@ class Certificate:
             with warnings.catch_warnings():
                 # Odd but readable certificates (long names, negative serials) are judged by our checks.
                 warnings.simplefilter("ignore")
-                if b"-----BEGIN" not in raw:
-                    return cls(x509.load_der_x509_certificate(raw))
-                found = x509.load_pem_x509_certificates(raw)
-        except ValueError as error:
+                found = (
+                    x509.load_pem_x509_certificates(raw)
+                    if b"-----BEGIN" in raw
+                    else [x509.load_der_x509_certificate(raw)]
+                )
+                for certificate in found:
+                    _read_through(certificate)
+        except (ValueError, TypeError, x509.InvalidVersion) as error:
             raise MalformedCertificateError(f"not an X.509 certificate: {error}") from error
         if len(found) != 1:
             raise MalformedCertificateError(f"found {len(found)} certificates, expected one")
@@ -125,3 +129,9 @@ class Certificate:
             raise RefusedError(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
         if now > self.not_after + CLOCK_TOLERANCE:
             raise RefusedError(Reason.EXPIRED, f"expired on {self.not_after:%Y-%m-%d %H:%M:%SZ}")
+
+
+def _read_through(certificate: x509.Certificate) -> None:
+    """Parse at once what the library parses when it is first asked for, so that later reads cannot fail."""
+    for part in ("issuer", "subject", "serial_number", "not_valid_before_utc", "not_valid_after_utc"):
+        getattr(certificate, part)

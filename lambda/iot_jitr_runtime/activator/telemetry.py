@@ -3,7 +3,7 @@
 from collections import Counter
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from iot_jitr_runtime.activator.activation import Decision
 from iot_jitr_runtime.outcomes import Outcome, Reason
@@ -25,7 +25,7 @@ TIME_TO_ACTIVE = "TimeToActive"
 class Telemetry:
     """Counts the decisions of one invocation and writes them out at its end."""
 
-    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+    def __init__(self, logger: Logger, metrics: Metrics | EphemeralMetrics) -> None:
         self._logger = logger
         self._metrics = metrics
         self._reasons: Counter[Reason] = Counter()

@@ -87,8 +87,10 @@ class Ledger:
                 Key={KEY: {"S": certificate_id}},
                 UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
                 "firstSeenAt = if_not_exists(firstSeenAt, :now) ADD attempts :one",
-                ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now) AND "
-                "(attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent OR waitingMessageId = :message)",
+                # The token is ours already where botocore repeats a call whose answer was lost.
+                ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now "
+                "OR claimToken = :token) AND (attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent "
+                "OR waitingMessageId = :message)",
                 ExpressionAttributeValues=_values(
                     {
                         "token": token,

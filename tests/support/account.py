@@ -1,0 +1,219 @@
+"""An AWS account in this process (moto), with one CA registered and the activator put together for it."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iot.models import iot_backends
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.activator.activation import Activation, Decision
+from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
+from iot_jitr_runtime.pacing import Pacer
+from iot_jitr_runtime.policy.attachment import SharedPolicy
+from tests.support.clock import Clock
+
+REGION = "eu-central-1"
+POLICY = "device-policy"
+ONE_TRY = Config(retries={"total_max_attempts": 1})
+"""Faults are to reach the code under test, not botocore's retries."""
+FUNCTION_TIMEOUT = timedelta(seconds=30)
+_TEMPLATE = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "iot:Connect",
+            "Resource": "arn:aws:iot:*:*:client/${iot:Certificate.Subject.CommonName}",
+        }
+    ],
+}
+
+
+def make_ledger_table(dynamodb: Any) -> str:
+    """Create a ledger table as the stack does and return its name."""
+    name = f"ledger-{uuid.uuid4().hex[:8]}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
+        AttributeDefinitions=[
+            {"AttributeName": KEY, "AttributeType": "S"},
+            {"AttributeName": SERIAL_INDEX_KEY, "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": SERIAL_INDEX,
+                "KeySchema": [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+@dataclass
+class Account:
+    """The activator in an account; its parts can be replaced before `batch` is asked for."""
+
+    iot: Any
+    dynamodb: Any
+    sqs: Any
+    ca: DevelopmentCa
+    ca_id: CaCertificateId
+    table: str
+    queue_url: str
+    dead_letter_queue_url: str
+    clock: Clock = field(default_factory=Clock)
+    parts: dict[str, Any] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.dynamodb, self.table)
+
+    def batch(self) -> Batch:
+        """A fresh execution environment."""
+        parts: dict[str, Any] = {
+            "iot": self.iot,
+            "ledger": self.ledger,
+            "issuers": Issuers(self.iot, [self.ca_id]),
+            "revocation": NoCrl(),
+            "admission": AdmitAll(),
+            "things": NoThings(),
+            "policy": SharedPolicy(self.iot, POLICY, needs_common_name=True),
+            "pacer": Pacer(1e9),
+            "clock": self.clock,
+        }
+        return Batch(
+            activation=Activation(**(parts | self.parts)),
+            ledger=self.ledger,
+            sqs=self.sqs,
+            queue_url=self.queue_url,
+            dead_letter_queue_url=self.dead_letter_queue_url,
+            clock=self.clock,
+        )
+
+    def pending(self, certificate: Certificate | None = None, ca: Certificate | None = None) -> CertificateId:
+        """Register a certificate as an auto-registering CA does, by default a sound one; return its id."""
+        certificate = certificate or self.ca.issue(DeviceSpec(f"device-{uuid.uuid4().hex[:8]}")).certificate
+        return self.register(certificate.pem, "PENDING_ACTIVATION", ca)
+
+    def register(self, pem: str, status: str, ca: Certificate | None = None) -> CertificateId:
+        response = self.iot.register_certificate(
+            certificatePem=pem, caCertificatePem=(ca or self.ca.certificate).pem, status=status
+        )
+        return CertificateId(response["certificateId"])
+
+    def send(self, body: object, **attributes: Any) -> dict[str, Any]:
+        """A record as the event source mapping hands it over; sent now unless told otherwise."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        return {
+            "messageId": attributes.pop("message_id", str(uuid.uuid4())),
+            "receiptHandle": self._receipt(text),
+            "body": text,
+            "attributes": {
+                "SentTimestamp": str(attributes.pop("sent_at", self.clock.milliseconds)),
+                "ApproximateReceiveCount": str(attributes.pop("receive_count", 1)),
+            },
+        }
+
+    def event(self, certificate_id: str, **attributes: Any) -> dict[str, Any]:
+        """The record of a registration event about a certificate."""
+        body = {
+            "certificateId": certificate_id,
+            "caCertificateId": self.ca_id,
+            "timestamp": self.clock.milliseconds,
+            "certificateStatus": "PENDING_ACTIVATION",
+            "awsAccountId": "123456789012",
+            "certificateRegistrationTimestamp": None,
+        }
+        return self.send(body, **attributes)
+
+    def process(self, *records: dict[str, Any], batch: Batch | None = None) -> list[str]:
+        """Run one invocation; return the ids of the messages that go back to the queue."""
+        self.decisions = []
+        response = (batch or self.batch()).process(
+            records, stopped_by=self.clock() + FUNCTION_TIMEOUT, on_decision=self.decisions.append
+        )
+        return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+    def redelivered(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The same message, received once more."""
+        count = int(record["attributes"]["ApproximateReceiveCount"]) + 1
+        return record | {"attributes": record["attributes"] | {"ApproximateReceiveCount": str(count)}}
+
+    def status(self, certificate_id: str) -> str:
+        response = self.iot.describe_certificate(certificateId=certificate_id)
+        return str(response["certificateDescription"]["status"])
+
+    def policies(self, certificate_id: str) -> list[str]:
+        arn = self.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"][
+            "certificateArn"
+        ]
+        return [p["policyName"] for p in self.iot.list_attached_policies(target=arn)["policies"]]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        response = self.sqs.receive_message(
+            QueueUrl=self.dead_letter_queue_url, MessageAttributeNames=["All"], MaxNumberOfMessages=10
+        )
+        return list(response.get("Messages", []))
+
+    def _receipt(self, body: str) -> str:
+        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body or " ")
+        received = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=1)
+        return str(received["Messages"][0]["ReceiptHandle"])
+
+
+@contextmanager
+def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iterator[Account]:
+    """Open a fresh account."""
+    with mock_aws():
+        iot, dynamodb, sqs = (
+            boto3.client(
+                name,  # type: ignore[call-overload]
+                region_name=REGION,
+                config=ONE_TRY,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+            for name in ("iot", "dynamodb", "sqs")
+        )
+        ca = make_ca()
+        ca_id = iot.register_ca_certificate(caCertificate=ca.certificate.pem, setAsActive=True)[
+            "certificateId"
+        ]
+        iot.create_policy(policyName=POLICY, policyDocument=json.dumps(_TEMPLATE))
+        iot.meta.events.register("after-call.iot.DescribeCertificate", _name_the_ca)
+        yield Account(
+            iot=iot,
+            dynamodb=dynamodb,
+            sqs=sqs,
+            ca=ca,
+            ca_id=ca_id,
+            table=make_ledger_table(dynamodb),
+            queue_url=sqs.create_queue(QueueName="activation")["QueueUrl"],
+            dead_letter_queue_url=sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
+        )
+
+
+def _name_the_ca(parsed: dict[str, Any], **_: Any) -> None:
+    """Add what AWS IoT says and moto leaves out of DescribeCertificate's answer."""
+    if description := parsed.get("certificateDescription"):
+        backend = iot_backends[DEFAULT_ACCOUNT_ID][REGION]
+        certificate = backend.certificates[description["certificateId"]]
+        description["caCertificateId"] = certificate.ca_certificate_id

@@ -1,0 +1,102 @@
+"""Faults at the wire: what a boto3 client meets when AWS throttles, fails, times out, or the function dies.
+
+They are injected into real clients through botocore's own events, so the code under test runs unchanged.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from io import BytesIO
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ReadTimeoutError
+
+
+class Crash(BaseException):
+    """The function is gone, at this very moment."""
+
+
+class Fault(StrEnum):
+    THROTTLE = "throttle"
+    SERVER_ERROR = "server error"
+    ACCESS_DENIED = "access denied"
+    TIMEOUT_BEFORE = "time-out before it took effect"
+    TIMEOUT_AFTER = "time-out after it took effect"
+    CRASH_BEFORE = "crash before the call"
+    CRASH_AFTER = "crash after the call"
+
+
+_REFUSALS = {
+    Fault.THROTTLE: (400, "ThrottlingException"),
+    Fault.SERVER_ERROR: (500, "InternalFailureException"),
+    Fault.ACCESS_DENIED: (403, "AccessDeniedException"),
+}
+
+
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _response(status: int, code: str) -> AWSResponse:
+    body = f'{{"__type": "{code}", "message": "injected"}}'.encode()
+    headers = {"x-amzn-errortype": code, "content-type": "application/json"}
+    return AWSResponse("http://injected", status, headers, _Body(body))
+
+
+@contextmanager
+def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> Iterator[Callable[[], int]]:
+    """Let the `at_call`-th call of `operation` meet `fault`; yields how often it struck."""
+    service = client.meta.service_model.service_id.hyphenize()
+    calls = struck = 0
+
+    def strike() -> bool:
+        nonlocal calls, struck
+        calls += 1
+        struck += calls == at_call
+        return calls == at_call
+
+    def before(**_: Any) -> AWSResponse | None:
+        if not strike():
+            return None
+        if fault is Fault.CRASH_BEFORE:
+            raise Crash
+        if fault is Fault.TIMEOUT_BEFORE:
+            raise ReadTimeoutError(endpoint_url="http://injected")
+        return _response(*_REFUSALS[fault])
+
+    def after(**_: Any) -> None:
+        if strike():
+            raise Crash if fault is Fault.CRASH_AFTER else ReadTimeoutError(endpoint_url="http://injected")
+
+    late = fault in {Fault.TIMEOUT_AFTER, Fault.CRASH_AFTER}
+    event, handler = (
+        (f"after-call.{service}.{operation}", after)
+        if late
+        else (
+            f"before-send.{service}.{operation}",
+            before,
+        )
+    )
+    client.meta.events.register_first(event, handler)
+    try:
+        yield lambda: struck
+    finally:
+        client.meta.events.unregister(event, handler)
+
+
+@contextmanager
+def counted(client: Any) -> Iterator[list[str]]:
+    """Collect the names of the operations called through this client."""
+    calls: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        calls.append(model.name)
+
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register_first(f"before-call.{service}.*", note)
+    try:
+        yield calls
+    finally:
+        client.meta.events.unregister(f"before-call.{service}.*", note)

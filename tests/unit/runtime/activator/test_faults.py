@@ -1,0 +1,201 @@
+"""Every API call of the activator, cut off in every way: redelivery ends in the right state.
+
+Invariants 1, 3 and 6 of docs/architecture.md hold at the moment of the fault, not only at the end.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from tests.support.account import POLICY, Account
+from tests.support.faults import Crash, Fault, injected
+
+# (client, operation, which call of it): all that one activation does, in order.
+STEPS = [
+    ("dynamodb", "BatchGetItem", 1),
+    ("dynamodb", "UpdateItem", 1),
+    ("iot", "DescribeCertificate", 1),
+    ("iot", "DescribeCACertificate", 1),
+    ("dynamodb", "UpdateItem", 2),
+    ("iot", "AttachPolicy", 1),
+    ("iot", "UpdateCertificate", 1),
+    ("dynamodb", "UpdateItem", 3),
+]
+CRASHES = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
+
+
+def step_name(step: Any) -> str:
+    return "-".join(map(str, step)) if isinstance(step, tuple) else str(step)
+
+
+def assert_nothing_is_active_without_policy_and_row(aws: Account, certificate_id: str) -> None:
+    if aws.status(certificate_id) == "ACTIVE":
+        assert aws.policies(certificate_id) == [POLICY]
+        row = aws.ledger.row(certificate_id)  # type: ignore[arg-type]
+        assert row is not None
+        assert row.state in {State.ACTIVATING, State.ACTIVATED}
+        assert row.serial_number is not None
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("step", STEPS, ids=step_name)
+def test_after_any_fault_at_any_call_redelivery_activates(
+    aws: Account, step: tuple[str, str, int], fault: Fault
+) -> None:
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    client, operation, at_call = step
+
+    back: list[str] = [record["messageId"]]
+    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        back = aws.process(record)
+    assert struck() == 1
+    assert_nothing_is_active_without_policy_and_row(aws, certificate_id)
+    assert back == [record["messageId"]], "the message must come back: nothing says that it was decided"
+
+    aws.clock.pass_time(minutes=20)
+    back = aws.process(aws.redelivered(record))
+
+    assert back == []
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert aws.policies(certificate_id) == [POLICY]
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert (row.state, row.reason, row.claim_expires_at) == (State.ACTIVATED, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.THROTTLE, Reason.THROTTLED),
+        (Fault.SERVER_ERROR, Reason.SERVICE_ERROR),
+        (Fault.ACCESS_DENIED, Reason.ACCESS_DENIED),
+        (Fault.TIMEOUT_BEFORE, Reason.SERVICE_ERROR),
+        (Fault.TIMEOUT_AFTER, Reason.SERVICE_ERROR),
+    ],
+)
+def test_a_fault_is_a_deferral_with_its_reason_in_ledger_and_decision(
+    aws: Account, fault: Fault, reason: Reason
+) -> None:
+    certificate_id = aws.pending()
+
+    with injected(aws.iot, "AttachPolicy", fault):
+        aws.process(aws.event(certificate_id))
+
+    [decision] = aws.decisions
+    assert (decision.verdict.outcome, decision.verdict.reason) == (Outcome.DEFERRED, reason)
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert (row.state, row.reason) == (State.ACTIVATING, reason)
+
+
+@pytest.mark.parametrize("operation", ["AttachPolicy", "UpdateCertificate"])
+def test_a_worker_that_dies_blocks_its_certificate_only_until_it_would_have_been_stopped(
+    aws: Account, operation: str
+) -> None:
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    with injected(aws.iot, operation, Fault.CRASH_BEFORE), suppress(Crash):
+        aws.process(record)
+
+    assert aws.process(aws.redelivered(record)) == [record["messageId"]]
+    assert aws.decisions[0].verdict.reason is Reason.CLAIMED_ELSEWHERE
+
+    aws.clock.pass_time(seconds=36)
+    assert aws.process(aws.redelivered(record)) == []
+    assert aws.status(certificate_id) == "ACTIVE"
+
+
+def test_a_crash_after_the_change_is_recorded_as_our_activation(aws: Account) -> None:
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    with injected(aws.dynamodb, "UpdateItem", Fault.CRASH_BEFORE, at_call=3), suppress(Crash):
+        aws.process(record)
+    assert aws.status(certificate_id) == "ACTIVE"
+
+    aws.clock.pass_time(minutes=5)
+    aws.process(aws.redelivered(record))
+
+    [decision] = aws.decisions
+    assert decision.verdict.outcome is Outcome.ACTIVATED
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.state is State.ACTIVATED
+
+
+def test_an_operator_who_switches_off_a_half_activated_certificate_has_the_last_word(aws: Account) -> None:
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    with injected(aws.iot, "UpdateCertificate", Fault.CRASH_AFTER), suppress(Crash):
+        aws.process(record)
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+
+    aws.clock.pass_time(minutes=5)
+    aws.process(aws.redelivered(record))
+
+    assert aws.decisions[0].verdict.reason is Reason.NOT_PENDING
+    assert aws.status(certificate_id) == "INACTIVE"
+
+
+def test_a_worker_that_lost_its_claim_stops_before_it_changes_the_certificate(aws: Account) -> None:
+    certificate_id = aws.pending()
+
+    def overtake(**_: object) -> None:
+        aws.dynamodb.update_item(
+            TableName=aws.table,
+            Key={"certificateId": {"S": certificate_id}},
+            UpdateExpression="SET claimToken = :other",
+            ExpressionAttributeValues={":other": {"S": "somebody else"}},
+        )
+
+    aws.iot.meta.events.register("before-call.iot.DescribeCertificate", overtake)
+    back = aws.process(aws.event(certificate_id))
+
+    assert len(back) == 1
+    assert aws.decisions[0].verdict.reason is Reason.CLAIMED_ELSEWHERE
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+    assert aws.policies(certificate_id) == []
+
+
+@pytest.mark.parametrize("fault", [f for f in Fault if f not in CRASHES])
+def test_a_hopeless_message_that_cannot_be_dead_lettered_comes_back(aws: Account, fault: Fault) -> None:
+    record = aws.send("not an event")
+
+    with injected(aws.sqs, "SendMessage", fault):
+        back = aws.process(record)
+    assert back == [record["messageId"]]
+
+    assert aws.process(aws.redelivered(record)) == []
+    assert aws.dead_letters()
+
+
+@pytest.mark.parametrize("fault", [f for f in Fault if f not in CRASHES])
+def test_a_message_whose_waiting_time_cannot_be_set_still_comes_back(aws: Account, fault: Fault) -> None:
+    record = aws.event("0" * 64)
+
+    with injected(aws.sqs, "ChangeMessageVisibility", fault):
+        back = aws.process(record)
+
+    assert back == [record["messageId"]]
+
+
+def test_a_refusal_that_cannot_be_recorded_is_tried_again(aws: Account) -> None:
+    aws.parts["policy"] = RefusesEverybody()
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+
+    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=2):
+        back = aws.process(record)
+
+    assert back == [record["messageId"]]
+    assert aws.decisions[0].verdict.reason is Reason.THROTTLED
+
+
+class RefusesEverybody:
+    def check(self, candidate: object) -> None:
+        from iot_jitr_runtime.outcomes import RefusedError
+
+        raise RefusedError(Reason.INVALID_COMMON_NAME, str(candidate))

@@ -1,0 +1,127 @@
+"""The handler as Lambda calls it: environment in, partial batch response and telemetry out."""
+
+import importlib
+import io
+import json
+import uuid
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.telemetry import Telemetry
+from tests.support.account import POLICY, REGION, Account
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Any:
+    for name, value in {
+        environment.LEDGER_TABLE: aws.table,
+        environment.ACTIVATION_QUEUE_URL: aws.queue_url,
+        environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
+        environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
+        environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
+        environment.ACTIVATIONS_PER_SECOND: "1000",
+        environment.CONCURRENCY: "2",
+        "POWERTOOLS_SERVICE_NAME": f"activator-{uuid.uuid4()}",
+        "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    module = importlib.reload(importlib.import_module("iot_jitr_runtime.activator.handler"))
+    module.logger.handlers[0].setStream(log)
+    return module.handle
+
+
+def context() -> SimpleNamespace:
+    return SimpleNamespace(
+        function_name="activator",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:activator",
+        aws_request_id="request-1",
+        get_remaining_time_in_millis=lambda: 30_000,
+    )
+
+
+def lines(captured: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in captured.splitlines() if line.startswith("{")]
+
+
+def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
+    aws: Account, handle: Any, log: io.StringIO
+) -> None:
+    event = {"Records": [aws.event("0" * 64)]}
+
+    response = handle(event, context())
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    [line] = lines(log.getvalue())
+    assert line["outcome"] == "deferred"
+    assert line["reason"] == "not_visible_yet"
+    assert line["certificate_id"] == "0" * 64
+    assert line["function_request_id"] == "request-1"
+    assert line["retry_in_seconds"] >= 1
+    assert line["level"] == "WARNING"
+
+
+def test_an_activation_says_how_long_the_device_waited_and_a_defect_comes_with_its_trace(
+    aws: Account, log: io.StringIO
+) -> None:
+    service = f"activator-{uuid.uuid4()}"
+    telemetry = Telemetry(
+        Logger(service=service, stream=log), EphemeralMetrics(namespace="N", service=service)
+    )
+    aws.process(aws.event(aws.pending()), aws.event("0" * 64))
+    for decision in aws.decisions:
+        telemetry.decided(decision)
+    telemetry.decided(replace(aws.decisions[1], defect=ZeroDivisionError("half")))
+
+    activated, _, defect = lines(log.getvalue())
+    assert (activated["message"], activated["seconds_to_active"]) == ("activated", 0.0)
+    assert (activated["ca_certificate_id"], activated["common_name"][:6]) == (aws.ca_id, "device")
+    assert (defect["level"], defect["exception_name"]) == ("ERROR", "ZeroDivisionError")
+
+
+def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
+    aws: Account, handle: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    records = [aws.send("poison"), aws.event("0" * 64), aws.event("1" * 64)]
+
+    handle({"Records": records}, context())
+
+    metrics = [entry for entry in lines(capfd.readouterr().out) if "_aws" in entry]
+    outcomes = next(m for m in metrics if "Deferred" in m)
+    assert (outcomes["Deferred"], outcomes["DeadLettered"]) == ([1.0, 1.0], [1.0])
+    by_reason = {m["reason"]: m["Decisions"] for m in metrics if "Decisions" in m}
+    assert by_reason == {"malformed_event": [1.0], "not_visible_yet": [2.0]}
+    dimensions = {
+        d for m in metrics for c in m["_aws"]["CloudWatchMetrics"] for s in c["Dimensions"] for d in s
+    }
+    assert dimensions == {"service", "reason"}
+    assert all(c["Namespace"] == "IotJitr" for m in metrics for c in m["_aws"]["CloudWatchMetrics"])
+
+
+def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:
+    handle({"Records": [aws.send("x" * 5_000)]}, context())
+    assert "malformed_event" in log.getvalue()
+    assert "x" * 200 not in log.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_an_environment_of_another_version_fails_at_once(
+    handle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(environment.LEDGER_TABLE)
+    with pytest.raises(KeyError, match=environment.LEDGER_TABLE):
+        handle({"Records": []}, context())

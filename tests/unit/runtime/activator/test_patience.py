@@ -1,0 +1,35 @@
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_runtime.activator.patience import (
+    LONGEST_WAIT_SECONDS,
+    REFUSAL_MEMORY,
+    refusal_memory,
+    retry_delay,
+)
+from iot_jitr_runtime.outcomes import Outcome, Reason
+
+DEFERRALS = [reason for reason in Reason if reason.outcome is Outcome.DEFERRED]
+SQS_RETENTION = timedelta(days=14)
+MAX_RECEIVE_COUNT = 1000
+
+
+@given(st.sampled_from(DEFERRALS), st.integers(1, 2_000))
+def test_a_wait_is_at_least_a_second_and_never_longer_than_the_longest(reason: Reason, count: int) -> None:
+    assert 1 <= retry_delay(reason, count) <= LONGEST_WAIT_SECONDS
+
+
+@given(st.sampled_from(DEFERRALS))
+def test_a_wait_grows(reason: Reason) -> None:
+    assert retry_delay(reason, 30) > retry_delay(reason, 1)
+
+
+def test_a_message_is_dead_lettered_before_the_queue_forgets_it() -> None:
+    assert timedelta(seconds=LONGEST_WAIT_SECONDS) * MAX_RECEIVE_COUNT < SQS_RETENTION
+
+
+def test_a_refusal_that_may_pass_is_remembered_for_a_minute_and_one_that_cannot_for_a_day() -> None:
+    assert refusal_memory(Reason.NOT_LISTED) == REFUSAL_MEMORY == timedelta(minutes=1)
+    assert refusal_memory(Reason.EXPIRED) == timedelta(days=1)

@@ -1,0 +1,99 @@
+import hashlib
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.keys import KeyKind
+from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+
+CA = DevelopmentCa.create()
+DEVICE = CA.issue(DeviceSpec("sensor-1", serial_number=0x0F00)).certificate
+
+
+@pytest.mark.parametrize("data", [DEVICE.pem, DEVICE.pem.encode(), DEVICE.x509.public_bytes(Encoding.DER)])
+def test_a_certificate_reads_the_same_from_pem_and_der(data: bytes | str) -> None:
+    assert Certificate.load(data).fingerprint == DEVICE.fingerprint
+
+
+def test_the_fingerprint_is_the_sha256_of_the_der() -> None:
+    assert DEVICE.fingerprint == hashlib.sha256(DEVICE.der).hexdigest()
+
+
+def test_the_serial_number_is_lower_case_hexadecimal_without_leading_zeros() -> None:
+    assert DEVICE.serial_number == "f00"
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", DEVICE.der[:-1], DEVICE.pem.replace("M", "!", 1)])
+def test_what_is_no_certificate_is_refused_with_one_line(data: bytes | str) -> None:
+    with pytest.raises(MalformedCertificateError, match=r"not an X\.509 certificate"):
+        Certificate.load(data)
+
+
+def test_several_certificates_are_not_one() -> None:
+    with pytest.raises(MalformedCertificateError, match="found 2 certificates, expected one"):
+        Certificate.load(DEVICE.pem + CA.certificate.pem)
+
+
+@given(st.binary(max_size=2_000))
+def test_only_the_typed_error_leaves_the_parser(data: bytes) -> None:
+    try:
+        Certificate.load(data)
+    except MalformedCertificateError:
+        return
+
+
+@given(st.integers(0, len(DEVICE.der) - 1), st.integers(0, 255))
+def test_a_changed_byte_never_passes_for_issued_by_the_ca(at: int, value: int) -> None:
+    changed = DEVICE.der[:at] + bytes([value]) + DEVICE.der[at + 1 :]
+    try:
+        certificate = Certificate.load(changed)
+        certificate.check_issued_by(CA.certificate)
+    except (MalformedCertificateError, RefusedError):
+        return
+    # The one byte that may differ is one that does not: the parser may also normalise.
+    assert certificate.x509.tbs_certificate_bytes == DEVICE.x509.tbs_certificate_bytes
+
+
+@pytest.mark.parametrize("kind", KeyKind)
+def test_the_signature_of_every_kind_of_ca_verifies(kind: KeyKind) -> None:
+    ca = DevelopmentCa.create(key=kind)
+    ca.issue(DeviceSpec("sensor-1")).certificate.check_issued_by(ca.certificate)
+
+
+@pytest.mark.parametrize(
+    ("ca", "reason"),
+    [
+        (DevelopmentCa.create(), Reason.BAD_SIGNATURE),
+        (DevelopmentCa.create(key=KeyKind.RSA_2048), Reason.UNSUPPORTED_KEY),
+        (DevelopmentCa.create(name="another name"), Reason.ISSUER_MISMATCH),
+    ],
+)
+def test_a_certificate_of_another_issuer_is_refused(ca: DevelopmentCa, reason: Reason) -> None:
+    with pytest.raises(RefusedError) as caught:
+        DEVICE.check_issued_by(ca.certificate)
+    assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize("seconds", [0, CLOCK_TOLERANCE.total_seconds()])
+def test_both_ends_of_the_validity_period_are_inside_it_with_a_tolerance(seconds: float) -> None:
+    DEVICE.check_validity(DEVICE.not_before - timedelta(seconds=seconds))
+    DEVICE.check_validity(DEVICE.not_after + timedelta(seconds=seconds))
+
+
+def test_outside_the_validity_period_a_certificate_is_refused() -> None:
+    beyond = CLOCK_TOLERANCE + timedelta(seconds=1)
+    with pytest.raises(RefusedError) as early:
+        DEVICE.check_validity(DEVICE.not_before - beyond)
+    with pytest.raises(RefusedError) as late:
+        DEVICE.check_validity(DEVICE.not_after + beyond)
+    assert (early.value.reason, late.value.reason) == (Reason.NOT_YET_VALID, Reason.EXPIRED)
+
+
+def test_a_subject_reads_as_rfc_4514_writes_it() -> None:
+    assert DEVICE.subject == "CN=sensor-1"
