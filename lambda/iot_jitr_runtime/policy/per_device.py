@@ -35,14 +35,15 @@ def render(template: Mapping[str, Any], certificate: Certificate, thing_name: st
         Placeholder.SERIAL_NUMBER: lambda: str(certificate.serial_number),
         Placeholder.THING_NAME: lambda: _checked_thing_name(thing_name),
     }
-    return json.dumps(_filled(template, values), separators=(",", ":"))
+    return json.dumps(filled(template, values), separators=(",", ":"))
 
 
-def _filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
+def filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
+    """Return a parsed JSON value with its placeholders filled; a value is asked for only where it is used."""
     if isinstance(value, Mapping):
-        return {key: _filled(each, values) for key, each in value.items()}
+        return {key: filled(each, values) for key, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, values) for each in value]
+        return [filled(each, values) for each in value]
     if isinstance(value, str):
         # One pass: what a value brings is never looked at again.
         return PLACEHOLDER.sub(lambda match: values[Placeholder(match[1])](), value)

@@ -19,16 +19,17 @@ def lines_of(text: str) -> dict[Path, int]:
     {(): 1, ('a',): 2, ('a', 0): 2, ('a', 1): 3}
     """
     lines: dict[Path, int] = {}
-    _place(_tokens(text), (), lines)
+    _place(iter(_tokens(text)), (), lines)
     return lines
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    line, seen = 1, 0
+def _tokens(text: str) -> list[tuple[str, int]]:
+    tokens, line, seen = [], 1, 0
     for match in _TOKEN.finditer(text):
         line += text.count("\n", seen, match.start())
         seen = match.start()
-        yield match.group(), line
+        tokens.append((match.group(), line))
+    return tokens
 
 
 def _place(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> str:
@@ -51,10 +52,10 @@ def _place_items(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path
 
 
 def _place_members(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> None:
-    for token, _ in tokens:
-        if token == "}":  # noqa: S105 - a token of JSON
-            return
+    token, _ = next(tokens)
+    while token != "}":  # noqa: S105 - a token of JSON
         next(tokens)  # the colon
         _place(tokens, (*path, json.loads(token)), lines)
-        if next(tokens)[0] == "}":
-            return
+        token, _ = next(tokens)
+        if token == ",":  # noqa: S105 - a token of JSON
+            token, _ = next(tokens)

@@ -39,6 +39,11 @@ class Question:
     type: str
     name: str
 
+    @property
+    def resource(self) -> Resource:
+        """What it is about."""
+        return Resource(self.type, self.name)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -66,9 +71,22 @@ def reach(device: Device, neighbour: Device) -> list[Answer]:
     """Ask a device's policies what it could do, on what is its own and on what is its neighbour's."""
     questions = {*_always(device.session, neighbour.session), *_from_policies(device, neighbour)}
     return [
-        Answer(each, decide(device.documents, device.session, each.action, Resource(each.type, each.name)))
+        Answer(each, decide(device.documents, _asking(device.session, each), each.action, each.resource))
         for each in sorted(questions, key=_order)
     ]
+
+
+def _asking(session: Session, question: Question) -> Session:
+    """Whoever connects chooses the client id, so the variable has the value that is asked about."""
+    if question.action != "iot:Connect":
+        return session
+    return Session(question.name, {**session.values, v.CLIENT_ID: question.name})
+
+
+def own_client_id(device: Device) -> str | None:
+    """Return a client id that the device's policies let it connect with, None where there is none."""
+    clients = [each.name for action, each in _granted(device) if action == "iot:Connect"]
+    return next(iter(clients), None)
 
 
 def _order(question: Question) -> tuple[int, int, str]:

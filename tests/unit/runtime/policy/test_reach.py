@@ -41,6 +41,7 @@ def test_a_policy_bound_to_the_identity_reaches_no_neighbour() -> None:
 
 HOLES = {
     "any client id": (("iot:Connect", "client/*"), ("iot:Connect", "s72")),
+    "the client id a device likes": (("iot:Connect", "client/${iot:ClientId}"), ("iot:Connect", "s72")),
     "a wildcard straight after the name": (
         ("iot:Publish", f"topic/devices/{CN}*"),
         ("iot:Publish", "devices/s72/sample"),

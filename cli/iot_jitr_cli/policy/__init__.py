@@ -1,0 +1,1 @@
+"""`jitr policy`: device policies, checked and explained."""

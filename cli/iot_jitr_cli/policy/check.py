@@ -1,0 +1,129 @@
+"""What is wrong with a device policy, and what it would let one device do."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.outcomes import RefusedError
+from iot_jitr_runtime.policy.common_name import check_common_name, needs_common_name
+from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
+from iot_jitr_runtime.policy.evaluation import Session
+from iot_jitr_runtime.policy.lint import Finding, Kind, lint
+from iot_jitr_runtime.policy.per_device import filled
+from iot_jitr_runtime.policy.reach import Answer, Device, own_client_id, reach
+from iot_jitr_runtime.policy.vocabulary import PLACEHOLDER, Placeholder
+
+EXAMPLE = "sensor-7"
+"""The device that is asked about where no certificate is given."""
+
+EXAMPLE_SERIAL_NUMBER = "a1b2"
+
+
+@dataclass(frozen=True)
+class Names:
+    """By what a device is known."""
+
+    common_name: str | None
+    serial_number: str
+    thing_name: str | None
+
+    def neighbour(self) -> "Names":
+        """Another device, each of whose names begins like this one's."""
+        return Names(
+            self.common_name and f"{self.common_name}2",
+            f"{self.serial_number}2",
+            self.thing_name and f"{self.thing_name}2",
+        )
+
+
+@dataclass(frozen=True)
+class PolicyReport:
+    """The answer of `jitr policy check`."""
+
+    kind: Kind | None
+    """None where the text is no policy."""
+    syntax_error: PolicySyntaxError | None
+    findings: list[Finding]
+    refused: str | None
+    """Why a device with this certificate would be refused before the policy matters."""
+    device: Names | None
+    neighbour: Names | None
+    answers: list[Answer]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may be deployed, and lets the device reach nothing of its neighbour's by mistake."""
+        broken = any(finding.acknowledged is None for finding in self.findings)
+        return not (self.syntax_error or broken or self.refused or self.holes)
+
+    @property
+    def holes(self) -> list[Answer]:
+        """What of its neighbour's the device reaches, and no statement acknowledges."""
+        return [
+            answer
+            for answer in self.answers
+            if answer.reaches_neighbour
+            and not (answer.decision.statement and answer.decision.statement.acknowledge)
+        ]
+
+
+def check_policy(text: str, certificate: Certificate | None, thing_name: str | None) -> PolicyReport:
+    """Lint a policy template and work out what a device could do under it.
+
+    Args:
+        text: The template. With placeholders it is a per-device one.
+        certificate: The device's certificate; an example device where it is None.
+        thing_name: Name of the device's thing; None where devices have none.
+    """
+    try:
+        document = PolicyDocument.parse(text)
+    except PolicySyntaxError as error:
+        return PolicyReport(None, error, [], None, None, None, [])
+    kind = Kind.PER_DEVICE if PLACEHOLDER.search(document.text()) else Kind.SHARED
+    findings = lint(document, kind)
+    try:
+        names = _names(document, certificate, thing_name)
+    except RefusedError as error:
+        return PolicyReport(kind, None, findings, str(error), None, None, [])
+    neighbour = names.neighbour()
+    answers = reach(_device(document, names), _device(document, neighbour))
+    return PolicyReport(kind, None, findings, None, names, neighbour, answers)
+
+
+def _names(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Names:
+    if certificate is None:
+        return Names(EXAMPLE, EXAMPLE_SERIAL_NUMBER, thing_name)
+    if needs_common_name(document.text()):
+        return Names(check_common_name(certificate), certificate.serial_number, thing_name)
+    return Names(next(iter(certificate.common_names), None), certificate.serial_number, thing_name)
+
+
+def _device(document: PolicyDocument, names: Names) -> Device:
+    """The device as the broker would see it, under the policy as it would be rendered for it."""
+    values: Mapping[Placeholder, Callable[[], str]] = {
+        Placeholder.COMMON_NAME: lambda: names.common_name or "",
+        Placeholder.SERIAL_NUMBER: lambda: names.serial_number,
+        Placeholder.THING_NAME: lambda: names.thing_name or "",
+    }
+    rendered = _with_acknowledgements(document, values)
+    unnamed = _session(names, names.common_name or names.serial_number)
+    client_id = own_client_id(Device(unnamed, [rendered])) or unnamed.client_id
+    return Device(_session(names, client_id), [rendered])
+
+
+def _session(names: Names, client_id: str) -> Session:
+    return Session.named(client_id, names.common_name, names.thing_name, names.serial_number)
+
+
+def _with_acknowledgements(
+    document: PolicyDocument, values: Mapping[Placeholder, Callable[[], str]]
+) -> PolicyDocument:
+    known = {name.value for name in Placeholder}
+    raw = {
+        "Version": document.plain()["Version"],
+        "Statement": [dict(statement.source) for statement in document.statements],
+    }
+    if any(name not in known for name in PLACEHOLDER.findall(document.text())):
+        return document
+    return PolicyDocument.parse(json.dumps(filled(raw, values)))
