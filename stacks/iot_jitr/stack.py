@@ -6,6 +6,7 @@ import aws_cdk as cdk
 
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.retention import RETENTION_OF
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, RULE, Output
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -47,18 +48,22 @@ class JitrStack(cdk.Stack):
         """Say what was made; the names of these outputs are a stable interface."""
         pipeline = self.pipeline
         for name, ca in pipeline.cas.items():
-            self._output(f"{name}CaCertificateId", ca.certificate_id, f"Id of CA {name}")
-            self._output(f"{name}Rule", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
-        self._output("ActivationQueueUrl", pipeline.queues.activation.queue_url, "Registration events")
-        self._output("DeadLetterQueueUrl", pipeline.queues.dead_letters.queue_url, "Undecidable events")
-        if pipeline.device_policy.policy_name is not None:
-            self._output("DevicePolicyName", pipeline.device_policy.policy_name, "Policy of the devices")
+            self._output(f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}")
+            self._output(f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
+        self._output(Output.ACTIVATION_QUEUE_URL, pipeline.queues.activation.queue_url, "Registration events")
         self._output(
-            "LedgerTable", pipeline.ledger.table.table_name, "What was decided about each certificate"
+            Output.DEAD_LETTER_QUEUE_URL, pipeline.queues.dead_letters.queue_url, "Undecidable events"
+        )
+        if pipeline.device_policy.policy_name is not None:
+            self._output(
+                Output.DEVICE_POLICY_NAME, pipeline.device_policy.policy_name, "Policy of the devices"
+            )
+        self._output(
+            Output.LEDGER_TABLE, pipeline.ledger.table.table_name, "What was decided about each certificate"
         )
         activator = pipeline.activator.function
-        self._output("ActivatorFunction", activator.function.function_name, "The function that decides")
-        self._output("ActivatorLogGroup", activator.log_group.log_group_name, "Log of the activator")
+        self._output(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
+        self._output(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
         ours, framework = pipeline.ca_registration.log_groups
         self._output("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
         self._output(
@@ -68,4 +73,4 @@ class JitrStack(cdk.Stack):
         )
 
     def _output(self, name: str, value: str, description: str) -> None:
-        cdk.CfnOutput(self, name, value=value, description=description)
+        cdk.CfnOutput(self, str(name), value=value, description=description)

@@ -1,0 +1,126 @@
+"""The deployment that a command works on: found through the outputs of its CloudFormation stack.
+
+>>> deployment = find_deployment(aws_session(), "iot-jitr")  # doctest: +SKIP
+>>> deployment[Output.LEDGER_TABLE]  # doctest: +SKIP
+'iot-jitr-JitrLedgerTable8B4F1D3C-1KQ2X'
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+from botocore.exceptions import ClientError
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, RULE, Output
+
+if TYPE_CHECKING:
+    import boto3
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEFAULT_STACK = "iot-jitr"
+"""Name of the stack unless `cdk.json` says otherwise (`stack_name`)."""
+
+
+class NoSuchStackError(CliError):
+    """There is no such stack in this account and region."""
+
+
+class StackUnfinishedError(CliError):
+    """The stack has no outputs, because its deployment is under way or has failed."""
+
+
+class NoSuchPartError(CliError):
+    """The stack lacks an output: it is not one of ours, or it was deployed without that part."""
+
+
+@dataclass(frozen=True)
+class DeployedCa:
+    """A CA of a deployment."""
+
+    name: str
+    """As the configuration names it."""
+    certificate_id: CaCertificateId
+    rule: str
+    """Name of the topic rule that catches its registration events."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployed pipeline: what its stack says it is made of."""
+
+    stack_name: str
+    region: str
+    outputs: Mapping[str, str]
+
+    def __getitem__(self, output: Output) -> str:
+        """The value of an output.
+
+        Raises:
+            NoSuchPartError: The stack lacks it.
+        """
+        if output not in self.outputs:
+            raise NoSuchPartError(
+                f"the stack '{self.stack_name}' in {self.region} has no output '{output}': it is not a stack "
+                "of iot-jitr (--stack NAME names another), or it was deployed without that part"
+            )
+        return self.outputs[output]
+
+    def get(self, output: Output) -> str | None:
+        """The value of an output, None where the deployment does without that part."""
+        return self.outputs.get(output)
+
+    @property
+    def cas(self) -> tuple[DeployedCa, ...]:
+        """The CAs of the deployment, by name."""
+        return tuple(
+            DeployedCa(name, CaCertificateId(value), self.outputs.get(f"{name}{RULE}", ""))
+            for output, value in sorted(self.outputs.items())
+            if (name := output.removesuffix(CA_CERTIFICATE_ID)) and name != output
+        )
+
+
+def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -> Deployment:
+    """Find a deployment by the name of its stack. Takes the permission `cloudformation:DescribeStacks`.
+
+    Raises:
+        NoSuchStackError: No such stack in this account and region.
+        StackUnfinishedError: It is there, but has no outputs (yet).
+        botocore.exceptions.ClientError: CloudFormation refused the call.
+    """
+    region = session.region_name
+    try:
+        answer = session.client("cloudformation").describe_stacks(StackName=stack_name)
+    except ClientError as error:
+        # CloudFormation has no error code of its own for this.
+        if "does not exist" not in error.response.get("Error", {}).get("Message", ""):
+            raise
+        raise NoSuchStackError(
+            f"there is no stack '{stack_name}' in region {region}: check AWS_PROFILE and AWS_REGION, name it "
+            "with --stack, or deploy it ('cdk deploy'; for the local cloud: 'jitr lab up')"
+        ) from error
+    stack = answer["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if not outputs:
+        raise StackUnfinishedError(
+            f"the stack '{stack_name}' in {region} has no outputs, its status is {stack['StackStatus']}: "
+            "wait for its deployment to end, or see in its events why it failed"
+        )
+    return Deployment(stack_name, region, outputs)
+
+
+def stack_option(command: "Callable[P, R]") -> "Callable[P, R]":
+    """Give a command `--stack`; it arrives as the argument `stack_name`."""
+    option = click.option(
+        "--stack",
+        "stack_name",
+        envvar="JITR_STACK",
+        default=DEFAULT_STACK,
+        show_default=True,
+        help="Name of the deployed CloudFormation stack.",
+    )
+    return option(command)

@@ -1,0 +1,30 @@
+"""Names of the stack's outputs: written by the stack, read by the `jitr` command to find its deployment.
+
+A stable interface: names are added, never changed.
+"""
+
+from enum import StrEnum
+
+
+class Output(StrEnum):
+    """An output that a deployment has at most once. Those of an optional part are missing without it."""
+
+    ACTIVATION_QUEUE_URL = "ActivationQueueUrl"
+    """URL of the activation queue."""
+    DEAD_LETTER_QUEUE_URL = "DeadLetterQueueUrl"
+    """URL of the dead-letter queue."""
+    DEVICE_POLICY_NAME = "DevicePolicyName"
+    """Name of the shared device policy; missing where each device has its own."""
+    LEDGER_TABLE = "LedgerTable"
+    """Name of the ledger table."""
+    ACTIVATOR_FUNCTION = "ActivatorFunction"
+    """Name of the activator function."""
+    ACTIVATOR_LOG_GROUP = "ActivatorLogGroup"
+    """Name of the activator's log group."""
+
+
+CA_CERTIFICATE_ID = "CaCertificateId"
+"""Ends the name of an output that begins with a CA's name: the id of its CA certificate."""
+
+RULE = "Rule"
+"""Ends the name of an output that begins with a CA's name: the name of its topic rule."""

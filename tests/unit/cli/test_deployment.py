@@ -1,0 +1,115 @@
+"""How a command finds its deployment."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import click
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from click.testing import CliRunner
+
+from iot_jitr_cli.deployment import (
+    Deployment,
+    NoSuchPartError,
+    NoSuchStackError,
+    StackUnfinishedError,
+    find_deployment,
+    stack_option,
+)
+from iot_jitr_runtime.stack_outputs import Output
+
+
+class _Session:
+    """A session that hands out one client."""
+
+    region_name = "eu-central-1"
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def client(self, name: str) -> Any:
+        assert name == "cloudformation"
+        return self._client
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[tuple[Any, Stubber]]:
+    client = boto3.client(
+        "cloudformation", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    with Stubber(client) as stubber:
+        yield _Session(client), stubber
+        stubber.assert_no_pending_responses()
+
+
+def _stack(**outputs: str) -> dict[str, Any]:
+    return {
+        "Stacks": [
+            {
+                "StackName": "mine",
+                "StackStatus": "CREATE_IN_PROGRESS",
+                "CreationTime": "2026-01-01T00:00:00Z",
+                "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+            }
+        ]
+    }
+
+
+def test_the_outputs_of_the_named_stack_say_what_there_is(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    answer = _stack(LedgerTable="ledger", FactoryCaCertificateId="ca-1", FactoryRule="rule-1", LabRule="x")
+    stubber.add_response("describe_stacks", answer, {"StackName": "mine"})
+
+    deployment = find_deployment(session, "mine")
+
+    assert deployment[Output.LEDGER_TABLE] == "ledger"
+    assert deployment.get(Output.DEVICE_POLICY_NAME) is None
+    assert [(ca.name, ca.certificate_id, ca.rule) for ca in deployment.cas] == [("Factory", "ca-1", "rule-1")]
+
+
+def test_a_part_that_is_missing_is_named_with_what_may_be_the_matter() -> None:
+    deployment = Deployment("mine", "eu-central-1", {})
+
+    with pytest.raises(NoSuchPartError, match=r"'mine' in eu-central-1 has no output 'LedgerTable'.*--stack"):
+        deployment[Output.LEDGER_TABLE]
+
+
+def test_a_stack_that_does_not_exist_is_told_with_region_and_remedy(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    stubber.add_client_error(
+        "describe_stacks", "ValidationError", "Stack with id mine does not exist", http_status_code=400
+    )
+
+    with pytest.raises(NoSuchStackError, match="no stack 'mine' in region eu-central-1"):
+        find_deployment(session, "mine")
+
+
+def test_a_stack_without_outputs_is_told_with_its_status(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    stubber.add_response("describe_stacks", _stack())
+
+    with pytest.raises(StackUnfinishedError, match="CREATE_IN_PROGRESS"):
+        find_deployment(session, "mine")
+
+
+def test_other_refusals_of_cloudformation_stay_what_they_are(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    stubber.add_client_error("describe_stacks", "AccessDenied", "not authorized", http_status_code=403)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        find_deployment(session, "mine")
+
+
+def test_the_stack_is_named_by_option_or_environment_and_has_a_default() -> None:
+    @click.command()
+    @stack_option
+    def command(stack_name: str) -> None:
+        click.echo(stack_name)
+
+    runner = CliRunner()
+
+    assert runner.invoke(command, []).output == "iot-jitr\n"
+    assert runner.invoke(command, ["--stack", "mine"]).output == "mine\n"
+    assert runner.invoke(command, [], env={"JITR_STACK": "theirs"}).output == "theirs\n"
