@@ -41,6 +41,7 @@ COMMANDS = {
     "connect": Lazy(
         "iot_jitr_cli.connect.command", "connect", "First connect, back-off, reconnect, publish."
     ),
+    "ca": Lazy("iot_jitr_cli.ca.command", "ca", "Registered CA certificates; verification certificates."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
 }
 """Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""

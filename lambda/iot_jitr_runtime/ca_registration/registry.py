@@ -102,14 +102,19 @@ class CaRegistry:
             has_template=bool(answer.get("registrationConfig")),
         )
 
-    def find(self, ca: Certificate) -> RegisteredCa | None:
-        """Look for `ca` among all registered CAs, by its bytes: its id is AWS's affair."""
+    def ids(self) -> list[CaCertificateId]:
+        """The ids of all CA certificates of the account and region."""
         with translated("ListCACertificates"):
             pages = self._iot.get_paginator("list_ca_certificates").paginate()
-            ids = [
+            return [
                 CaCertificateId(entry["certificateId"]) for page in pages for entry in page["certificates"]
             ]
-        return next((found for found in map(self.describe, ids) if found.certificate.der == ca.der), None)
+
+    def find(self, ca: Certificate) -> RegisteredCa | None:
+        """Look for `ca` among all registered CAs, by its bytes: its id is AWS's affair."""
+        return next(
+            (found for found in map(self.describe, self.ids()) if found.certificate.der == ca.der), None
+        )
 
     def set_state(self, ca_id: CaCertificateId, state: CaState) -> None:
         """Set status and auto-registration, in one call."""

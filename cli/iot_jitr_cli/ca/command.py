@@ -1,0 +1,182 @@
+"""`jitr ca`: registered CA certificates, and verification certificates for offline keys."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iot_jitr_cli.ca.offline import sign_verification
+from iot_jitr_cli.ca.report import CaReport, report, reports, resolve
+from iot_jitr_cli.ca.switch import disable as switch_off
+from iot_jitr_cli.ca.switch import enable as switch_on
+from iot_jitr_cli.console import err, json_option, out, print_json, printable
+from iot_jitr_cli.pki.files import write_public
+from iot_jitr_cli.session import aws_session
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, CaState
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DEFAULT_DAYS = 30
+
+
+@click.group()
+def ca() -> None:
+    """CA certificates registered with AWS IoT; verification certificates for offline keys."""
+
+
+@ca.command(name="list")
+@json_option
+def list_command(*, as_json: bool) -> None:
+    """All CA certificates of the account and region, with their auto-registration status."""
+    found = reports(_registry())
+    if as_json:
+        print_json([_plain(each) for each in found])
+        return
+    if not found:
+        out.print("no CA certificate is registered in this account and region")
+    for each in found:
+        _print_line(each)
+
+
+@ca.command()
+@click.argument("ca_id", metavar="ID")
+@json_option
+def show(ca_id: str, *, as_json: bool) -> None:
+    """Everything about one CA certificate. ID may be shortened to where it is unique."""
+    registry = _registry()
+    found = report(registry, resolve(registry, ca_id))
+    if as_json:
+        print_json(_plain(found))
+        return
+    rows = {
+        "id": found.certificate_id,
+        "ARN": found.arn,
+        "subject": found.subject,
+        "status": found.status.value,
+        "auto-registration": found.auto_registration.value,
+        "registers devices": "yes" if found.registers_devices else "no",
+        "mode": found.mode.value,
+        "valid": f"{found.not_before:%Y-%m-%d %H:%M:%SZ} to {found.not_after:%Y-%m-%d %H:%M:%SZ}",
+        "provisioning template": "yes: AWS activates its devices itself"
+        if found.has_provisioning_template
+        else "no",
+        "looked after by": _looked_after(found),
+    }
+    for name, value in rows.items():
+        out.print(f"{name:<22} {printable(value)}", markup=False)
+    out.print(found.certificate_pem.rstrip(), markup=False)
+
+
+@ca.command(name="registration-code")
+@json_option
+def registration_code(*, as_json: bool) -> None:
+    """The registration code of the account and region: step one of registering a CA with an offline key."""
+    code = _registry().registration_code()
+    if as_json:
+        print_json({"registration_code": code})
+        return
+    click.echo(code)
+
+
+@ca.command(name="sign-verification")
+@click.argument("code", metavar="REGISTRATION-CODE")
+@click.option("--ca-cert", "ca_cert", required=True, type=_FILE, help="The CA certificate, PEM or DER.")
+@click.option("--ca-key", "ca_key", required=True, type=_FILE, help="Its private key, PEM or DER.")
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write (default: standard output).",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=_DEFAULT_DAYS, show_default=True, help="Validity in days."
+)
+@json_option
+def sign_verification_command(  # noqa: PLR0913  a command's options are its arguments
+    code: str, ca_cert: Path, ca_key: Path, target: Path | None, days: int, *, as_json: bool
+) -> None:
+    """Sign a verification certificate, step two: on the machine that holds the CA's key. Needs no network.
+
+    The passphrase of an encrypted key is asked for. Carry the result back; it is public.
+    """
+    pem = sign_verification(
+        code,
+        ca_cert,
+        ca_key,
+        validity=timedelta(days=days),
+        ask_passphrase=lambda: str(click.prompt(f"passphrase of {ca_key}", hide_input=True, err=True)),
+    )
+    if target is not None:
+        write_public(target, pem.encode())
+    if as_json:
+        print_json({"verification_certificate": pem, "file": target})
+    elif target is None:
+        click.echo(pem, nl=False)
+    else:
+        out.print(f"verification certificate  {target}  (for {days} days)", markup=False)
+
+
+@ca.command()
+@click.argument("ca_id", metavar="ID")
+@json_option
+def enable(ca_id: str, *, as_json: bool) -> None:
+    """Register new devices of a CA: make it ACTIVE and turn its auto-registration on."""
+    registry = _registry()
+    found = report(registry, resolve(registry, ca_id))
+    _print_state(found, switch_on(registry, found), as_json=as_json)
+
+
+@ca.command()
+@click.argument("ca_id", metavar="ID")
+@json_option
+def disable(ca_id: str, *, as_json: bool) -> None:
+    """Register no more devices of a CA: turn its auto-registration off. Those that are in stay."""
+    registry = _registry()
+    found = report(registry, resolve(registry, ca_id))
+    _print_state(found, switch_off(registry, found), as_json=as_json)
+
+
+def _registry() -> CaRegistry:
+    return CaRegistry(aws_session().client("iot"))
+
+
+def _plain(ca: CaReport) -> dict[str, Any]:
+    return {**asdict(ca), "registers_devices": ca.registers_devices}
+
+
+def _print_line(ca: CaReport) -> None:
+    remaining = (ca.not_after - datetime.now(UTC)).days
+    facts = [
+        f"{ca.status} auto-registration {ca.auto_registration}",
+        f"mode {ca.mode}",
+        f"until {ca.not_after:%Y-%m-%d} ({remaining} days)"
+        if remaining >= 0
+        else f"expired {ca.not_after:%Y-%m-%d}",
+        _looked_after(ca),
+    ]
+    if ca.has_provisioning_template:
+        facts.append("has a provisioning template")
+    out.print(f"{ca.certificate_id}  {printable(ca.subject)}", markup=False)
+    out.print(f"    {', '.join(facts)}", markup=False)
+
+
+def _looked_after(ca: CaReport) -> str:
+    if ca.looked_after_by is None:
+        return "no stack of iot-jitr"
+    return ca.looked_after_by + (", adopted" if ca.adopted else "")
+
+
+def _print_state(ca: CaReport, state: CaState, *, as_json: bool) -> None:
+    if ca.looked_after_by is not None:
+        err.print(
+            f"note: {ca.looked_after_by} looks after this CA; its next deployment that changes the CA sets "
+            "what the configuration says",
+            markup=False,
+        )
+    if as_json:
+        print_json({"certificate_id": ca.certificate_id, **asdict(state)})
+        return
+    out.print(
+        f"{ca.certificate_id}  {state.status} auto-registration {state.auto_registration}", markup=False
+    )

@@ -1,0 +1,111 @@
+"""What there is to know about a registered CA certificate, gathered from three calls."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_runtime.ca_registration.api_errors import NotRegisteredError
+from iot_jitr_runtime.ca_registration.ownership import Claim, Ownership, UnreadableOwnershipError
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
+from iot_jitr_runtime.ca_registration.registry import CaRegistry
+from iot_jitr_runtime.identifiers import CaCertificateId
+
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class UnknownCaError(WrongUseError):
+    """No registered CA certificate has this id."""
+
+
+class AmbiguousCaError(WrongUseError):
+    """Several CA certificates' ids begin with what was given."""
+
+
+@dataclass(frozen=True)
+class CaReport:
+    """A registered CA certificate."""
+
+    certificate_id: CaCertificateId
+    arn: str
+    subject: str
+    status: CaStatus
+    auto_registration: AutoRegistration
+    mode: Mode
+    not_before: datetime
+    not_after: datetime
+    has_provisioning_template: bool
+    """Whether AWS's own just-in-time provisioning activates its devices, past every check of a pipeline."""
+    looked_after_by: str | None
+    """The stack and construct whose registration it is; None for none."""
+    adopted: bool
+    """Whether it goes back to a former state when that construct is deleted."""
+    certificate_pem: str
+
+    @property
+    def registers_devices(self) -> bool:
+        """Whether a device with a certificate of this CA is registered when it first connects."""
+        return self.status is CaStatus.ACTIVE and self.auto_registration is AutoRegistration.ENABLE
+
+
+def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
+    """Look at one CA certificate.
+
+    Raises:
+        UnknownCaError: There is none with this id.
+        RegistryError: AWS IoT did not answer.
+    """
+    try:
+        found = registry.describe(ca_id)
+    except NotRegisteredError as error:
+        raise UnknownCaError(
+            f"no CA certificate {ca_id} in this account and region; 'jitr ca list' names them"
+        ) from error
+    try:
+        ownership = Ownership.from_tags(registry.tags(found.arn))
+        owner = _owner(ownership)
+    except UnreadableOwnershipError as error:
+        ownership, owner = None, f"unreadable: {error}"
+    return CaReport(
+        certificate_id=ca_id,
+        arn=found.arn,
+        subject=found.certificate.subject,
+        status=found.state.status,
+        auto_registration=found.state.auto_registration,
+        mode=found.mode,
+        not_before=found.certificate.not_before,
+        not_after=found.certificate.not_after,
+        has_provisioning_template=found.has_template,
+        looked_after_by=owner,
+        adopted=ownership is not None and ownership.adopted,
+        certificate_pem=found.certificate.pem,
+    )
+
+
+def reports(registry: CaRegistry) -> list[CaReport]:
+    """Look at every CA certificate of the account and region."""
+    return [report(registry, ca_id) for ca_id in registry.ids()]
+
+
+def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
+    """The id that `text`, an id or the beginning of one, stands for.
+
+    Raises:
+        UnknownCaError: No CA certificate's id begins so.
+        AmbiguousCaError: Several do.
+    """
+    text = text.lower()
+    if _FULL_ID.fullmatch(text):
+        return CaCertificateId(text)
+    matches = [ca_id for ca_id in registry.ids() if ca_id.startswith(text)]
+    if not matches:
+        raise UnknownCaError(f"no CA certificate's id begins with '{text}'; 'jitr ca list' names them")
+    if len(matches) > 1:
+        raise AmbiguousCaError(f"{len(matches)} CA certificates' ids begin with '{text}'; give more of it")
+    return matches[0]
+
+
+def _owner(ownership: Ownership | None) -> str | None:
+    if ownership is None:
+        return None
+    return str(ownership.owner) + (" (gone)" if ownership.claim is Claim.RELEASED else "")
