@@ -13,7 +13,9 @@ from iot_jitr_cli.lab.environment import child_environment, download_environment
 from iot_jitr_cli.lab.node import NodeMissingError, node_directory
 
 
-def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(monkeypatch, tmp_path):
+def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     strangers = (
         *("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
         *("AWS_CA_BUNDLE", "CDK_DEFAULT_ACCOUNT", "CDK_OUTDIR", "SERVICES", "PERSIST_STATE", "USE_SSL"),
@@ -28,14 +30,14 @@ def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_chil
     assert environment["AWS_REGION"] == "us-east-1"
 
 
-def test_the_aws_sdk_in_a_child_finds_no_configuration_and_asks_no_instance(tmp_path):
+def test_the_aws_sdk_in_a_child_finds_no_configuration_and_asks_no_instance(tmp_path: Path) -> None:
     environment = child_environment(tmp_path, {})
 
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
 
 
-def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path):
+def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path: Path) -> None:
     environment = child_environment(tmp_path, {})
 
     answer = subprocess.run(
@@ -50,7 +52,7 @@ def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path):
     assert Path(answer.stdout.strip()) == tmp_path
 
 
-def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path):
+def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path: Path) -> None:
     environment = child_environment(tmp_path, {})
 
     found = shutil.which("node", path=environment["PATH"])
@@ -63,7 +65,9 @@ def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path):
     assert version.stdout.startswith("v24.")
 
 
-def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(monkeypatch):
+def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("npm_config_registry", "https://npm.example/")
 
@@ -74,7 +78,9 @@ def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(
     assert environment["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_without_the_wheel_node_is_taken_from_the_search_path(monkeypatch, tmp_path):
+def test_without_the_wheel_node_is_taken_from_the_search_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     installed = tmp_path / "node"
     installed.write_text("#!/bin/sh\n")
     installed.chmod(0o755)
@@ -84,7 +90,7 @@ def test_without_the_wheel_node_is_taken_from_the_search_path(monkeypatch, tmp_p
     assert node_directory() == tmp_path
 
 
-def test_no_node_at_all_says_how_to_get_one(monkeypatch, tmp_path):
+def test_no_node_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
 

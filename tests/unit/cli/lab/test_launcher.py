@@ -35,13 +35,13 @@ def addresses(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", None, "", "127.0.0.1"])
-def test_a_server_asked_for_on_any_interface_listens_on_loopback(host):
+def test_a_server_asked_for_on_any_interface_listens_on_loopback(host: str | None) -> None:
     found = addresses(lambda loop: loop.create_server(asyncio.Protocol, host=host, port=0), [])
 
     assert [address for address, _ in found] == ["127.0.0.1"]
 
 
-def test_a_server_for_the_port_of_a_handed_over_socket_gets_that_socket():
+def test_a_server_for_the_port_of_a_handed_over_socket_gets_that_socket() -> None:
     place = loopback_socket()
     port = place.getsockname()[1]
 
@@ -50,7 +50,7 @@ def test_a_server_for_the_port_of_a_handed_over_socket_gets_that_socket():
     assert found == [("127.0.0.1", port)]
 
 
-def test_a_server_with_a_socket_of_its_own_keeps_it():
+def test_a_server_with_a_socket_of_its_own_keeps_it() -> None:
     place = loopback_socket()
     port = place.getsockname()[1]
 

@@ -38,7 +38,7 @@ def started(folder: Path, ports: Ports | None = None) -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory) -> Iterator[Endpoint]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """One MiniStack for the tests of this module that only look at it."""
     with started(tmp_path_factory.mktemp("ministack") / "a") as running:
         yield running
@@ -50,8 +50,11 @@ def free_port() -> int:
         return place.getsockname()[1]
 
 
-def test_it_listens_on_loopback_and_on_nothing_else(endpoint):
-    family = [psutil.Process(endpoint.process.pid), *psutil.Process(endpoint.process.pid).children(recursive=True)]
+def test_it_listens_on_loopback_and_on_nothing_else(endpoint: Endpoint) -> None:
+    family = [
+        psutil.Process(endpoint.process.pid),
+        *psutil.Process(endpoint.process.pid).children(recursive=True),
+    ]
     listening = [
         connection.laddr
         for process in family
@@ -65,7 +68,7 @@ def test_it_listens_on_loopback_and_on_nothing_else(endpoint):
     }
 
 
-def test_iam_is_enforced(endpoint):
+def test_iam_is_enforced(endpoint: Endpoint) -> None:
     assert health(endpoint)["auth"] == "enabled"
     iam = client(endpoint, "iam")
     iam.create_user(UserName="nobody")
@@ -76,14 +79,16 @@ def test_iam_is_enforced(endpoint):
         nobody.client("iot", endpoint_url=endpoint.url).list_things()
 
 
-def test_credentials_of_another_account_are_refused(endpoint):
+def test_credentials_of_another_account_are_refused(endpoint: Endpoint) -> None:
     foreign = boto3.Session("AKIAIOSFODNN7EXAMPLE", "secret", region_name="us-east-1")
 
     with pytest.raises(ClientError, match="security token"):
         foreign.client("iot", endpoint_url=endpoint.url).list_things()
 
 
-def test_its_client_is_deaf_to_the_callers_aws_configuration(endpoint, monkeypatch):
+def test_its_client_is_deaf_to_the_callers_aws_configuration(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://203.0.113.1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -93,17 +98,23 @@ def test_its_client_is_deaf_to_the_callers_aws_configuration(endpoint, monkeypat
     assert identity["Arn"] == "arn:aws:iam::000000000000:root"
 
 
-def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(endpoint, tmp_path):
+def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
     with started(tmp_path / "b") as other:
         assert {other.gateway_port, other.mqtt_port}.isdisjoint({endpoint.gateway_port, endpoint.mqtt_port})
         crossed = Endpoint(
-            other.process, other.gateway_port, other.mqtt_port, endpoint.access_key_id, endpoint.secret_access_key
+            other.process,
+            other.gateway_port,
+            other.mqtt_port,
+            endpoint.access_key_id,
+            endpoint.secret_access_key,
         )
         with pytest.raises(ClientError, match="security token"):
             client(crossed, "sts").get_caller_identity()
 
 
-def test_nothing_of_the_callers_environment_leaks_in(tmp_path, monkeypatch):
+def test_nothing_of_the_callers_environment_leaks_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "the caller's")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "the caller's")
     monkeypatch.setenv("SERVICES", "the caller's")
@@ -114,7 +125,7 @@ def test_nothing_of_the_callers_environment_leaks_in(tmp_path, monkeypatch):
     assert "the caller's" not in environment.values()
 
 
-def test_it_takes_the_ports_that_were_asked_for(tmp_path):
+def test_it_takes_the_ports_that_were_asked_for(tmp_path: Path) -> None:
     wanted = Ports(free_port(), free_port())
 
     with started(tmp_path / "a", wanted) as running:
@@ -122,7 +133,7 @@ def test_it_takes_the_ports_that_were_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gateway", "mqtt"])
-def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path, name):
+def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Path, name: str) -> None:
     with socket.socket() as occupant:
         occupant.bind(("127.0.0.1", 0))
         occupant.listen()
@@ -132,14 +143,18 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path, na
             start(tmp_path, Ports(**{name: port}), log=tmp_path / "log", temporary=tmp_path)
 
 
-def test_without_the_package_the_error_says_what_to_install(tmp_path, monkeypatch):
+def test_without_the_package_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ministack.importlib.util, "find_spec", lambda _name: None)
 
     with pytest.raises(MiniStackMissingError, match=r"pip install 'iot-jitr\[lab\]'"):
         start(tmp_path, Ports(), log=tmp_path / "log", temporary=tmp_path)
 
 
-def test_a_process_that_ends_at_once_is_reported_with_its_last_words(tmp_path, monkeypatch):
+def test_a_process_that_ends_at_once_is_reported_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'no module named anything'\nexit 1\n")
     broken.chmod(0o755)
@@ -149,7 +164,9 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(tmp_path, m
         start(tmp_path, Ports(), log=tmp_path / "log", temporary=tmp_path)
 
 
-def test_a_process_that_never_answers_is_ended_and_reported(tmp_path, monkeypatch):
+def test_a_process_that_never_answers_is_ended_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     silent = tmp_path / "python"
     silent.write_text("#!/bin/sh\necho $$\nexec sleep 600\n")
     silent.chmod(0o755)
@@ -162,18 +179,18 @@ def test_a_process_that_never_answers_is_ended_and_reported(tmp_path, monkeypatc
     assert not psutil.pid_exists(int((tmp_path / "log").read_text()))
 
 
-def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint):
+def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint: Endpoint) -> None:
     assert fetch(endpoint, "/_ministack/iot/ca.pem").startswith(b"-----BEGIN CERTIFICATE-----")
     with pytest.raises(UnreachableError, match="expected 200"):
         fetch(endpoint, "/_ministack/no-such-page")
 
 
-def test_a_gateway_that_does_not_answer_is_an_error_with_a_remedy():
+def test_a_gateway_that_does_not_answer_is_an_error_with_a_remedy() -> None:
     nowhere = Endpoint(ProcessIdentity(1, 0.0), free_port(), 1, "key", "secret")
 
     with pytest.raises(UnreachableError, match="jitr lab down"):
         health(nowhere)
 
 
-def test_the_secret_key_is_not_in_the_endpoints_representation(endpoint):
+def test_the_secret_key_is_not_in_the_endpoints_representation(endpoint: Endpoint) -> None:
     assert endpoint.secret_access_key not in repr(endpoint)

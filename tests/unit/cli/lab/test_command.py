@@ -1,0 +1,233 @@
+"""`jitr lab` on a real MiniStack, with a stand-in for the CDK command line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+
+from iot_jitr_cli.lab import lab as lab_module
+from iot_jitr_cli.lab import ministack
+from iot_jitr_cli.lab.cdk import Cdk
+from iot_jitr_cli.lab.files import LabFiles
+from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.main import jitr
+from iot_jitr_cli.pki.authority import DevelopmentCa
+
+Run = Callable[..., Result]
+DEPLOYS = """
+import json, pathlib, sys
+for argument in sys.argv:
+    if argument.startswith("--outputs-file="):
+        pathlib.Path(argument.partition("=")[2]).write_text(json.dumps({"iot-jitr": {"LedgerTable": "t"}}))
+"""
+FAILS = "print('no such thing'); raise SystemExit(1)"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "a lab's folder"
+    yield folder
+    lab = Lab.find(folder)
+    if lab is not None:
+        lab.stop()
+
+
+@pytest.fixture
+def run(directory: Path) -> Run:
+    return lambda *arguments: CliRunner().invoke(jitr, ["lab", *arguments, "--directory", str(directory)])
+
+
+@pytest.fixture
+def cdk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Choose what stands in for the CDK command line; by default it deploys nothing, with success."""
+
+    def use(program: str) -> None:
+        monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk((sys.executable, "-c", program), {}))
+
+    use(DEPLOYS)
+    return use
+
+
+@pytest.mark.usefixtures("cdk")
+def test_up_status_env_down(run: Run, directory: Path) -> None:
+    up = run("up")
+    assert (up.exit_code, Lab.find(directory) is not None) == (0, True), up.output
+    assert "local cloud     ok" in up.stdout
+    assert "deploying the stack" in up.stderr
+    process = Lab.attach(directory).endpoint.process
+
+    status = run("status")
+    assert status.exit_code == 0
+    assert "stack           iot-jitr gone" in status.stdout
+
+    environment = run("env")
+    shell = subprocess.run(
+        [
+            "sh",
+            "-c",
+            'eval "$1"; printf "%s\\n" "$AWS_ENDPOINT_URL" "$JITR_MQTT_CAFILE"',
+            "sh",
+            environment.stdout,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert shell.stdout.splitlines() == [
+        Lab.attach(directory).endpoint.url,
+        str(directory / "broker-ca.pem"),
+    ]
+
+    down = run("down")
+    assert (down.exit_code, process.is_running(), directory.exists()) == (0, False, False)
+    again = run("down")
+    assert (again.exit_code, again.stdout) == (0, f"no lab was running in {directory}\n")
+
+
+@pytest.mark.usefixtures("cdk")
+def test_up_twice_keeps_the_local_cloud_and_deploys_again(run: Run, directory: Path) -> None:
+    run("up")
+    first = Lab.attach(directory).endpoint
+
+    second = run("up", "--json")
+
+    assert second.exit_code == 0
+    assert json.loads(second.stdout)["pid"] == first.process.pid
+    assert Lab.attach(directory).endpoint == first
+    assert "running already" in second.stderr
+
+
+@pytest.mark.usefixtures("cdk")
+def test_the_callers_ca_is_deployed_and_its_key_goes_to_the_local_secrets_manager_only(
+    run: Run, directory: Path, tmp_path: Path
+) -> None:
+    certificate_file, key_file = DevelopmentCa.create("own").save(tmp_path / "own")
+
+    result = run("up", "--ca-cert", str(certificate_file), "--ca-key", str(key_file))
+
+    assert result.exit_code == 0, result.output
+    lab = Lab.attach(directory)
+    assert lab.deployment is not None
+    assert lab.deployment.ca_certificate == str(certificate_file)
+    secret = lab.client("secretsmanager").get_secret_value(SecretId="iot-jitr/lab/ca-key")["SecretString"]
+    assert secret == key_file.read_text()
+    written = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    assert b"PRIVATE KEY" not in written
+
+
+@pytest.mark.usefixtures("cdk")
+def test_half_a_ca_is_wrong_use_and_starts_nothing(run: Run, directory: Path, tmp_path: Path) -> None:
+    certificate_file, _ = DevelopmentCa.create("own").save(tmp_path / "own")
+
+    result = run("up", "--ca-cert", str(certificate_file))
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: a CA of your own takes both")
+    assert not directory.exists()
+
+
+def test_a_deployment_that_fails_is_one_line_and_stops_what_was_started(
+    run: Run, directory: Path, cdk: Callable[[str], None]
+) -> None:
+    cdk(FAILS)
+
+    result = run("up")
+
+    assert result.exit_code == 3
+    error = result.stderr.splitlines()[-1]
+    assert error.startswith("error: 'cdk deploy' failed: no such thing (log:")
+    assert Lab.find(directory) is None
+    assert not [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(directory)]
+    assert LabFiles(directory).cdk_log.read_text() == "no such thing\n"
+    assert run("down").exit_code == 0
+    assert not directory.exists()
+
+
+def test_a_second_deployment_that_fails_leaves_the_local_cloud_running(
+    run: Run, directory: Path, cdk: Callable[[str], None]
+) -> None:
+    run("up")
+    cdk(FAILS)
+
+    result = run("up")
+
+    assert result.exit_code == 3
+    assert Lab.find(directory) is not None
+
+
+def test_the_status_of_no_lab_is_no(run: Run, directory: Path) -> None:
+    result = run("status")
+
+    assert result.exit_code == 1
+    assert "start it with: jitr lab up" in result.stdout
+    assert json.loads(run("status", "--json").stdout)["health"] == "not running"
+    assert not directory.exists()
+
+
+def test_the_environment_of_no_lab_is_an_error_on_standard_error(run: Run) -> None:
+    result = run("env")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "jitr lab up" in result.stderr
+
+
+@pytest.mark.usefixtures("cdk")
+def test_a_lab_that_does_not_answer_cannot_be_told(
+    run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("up")
+    lab = Lab.attach(directory)
+    psutil.Process(lab.endpoint.process.pid).suspend()
+    monkeypatch.setattr(ministack, "_REQUEST_LIMIT", 0.5)
+    try:
+        result = run("status", "--json")
+    finally:
+        psutil.Process(lab.endpoint.process.pid).resume()
+
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["health"] == "not answering"
+
+
+@pytest.mark.usefixtures("cdk")
+def test_the_results_can_be_had_as_json(run: Run, directory: Path) -> None:
+    run("up")
+
+    environment = json.loads(run("env", "--json").stdout)
+    down = json.loads(run("down", "--json").stdout)
+
+    assert environment["JITR_MQTT_HOST"] == "localhost"
+    assert down == {"stopped": True, "directory": str(directory)}
+
+
+@pytest.mark.usefixtures("cdk")
+def test_down_takes_down_nothing_that_it_did_not_start(run: Run, directory: Path) -> None:
+    run("up")
+    files = LabFiles(directory)
+    state = json.loads(files.state.read_text())
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    real = Lab.attach(directory).endpoint.process
+    try:
+        files.state.write_text(
+            json.dumps(
+                {
+                    **state,
+                    "endpoint": {**state["endpoint"], "process": {"pid": bystander.pid, "started": 1.0}},
+                }
+            )
+        )
+
+        result = run("down")
+
+        assert result.exit_code == 0
+        assert "no lab was running" in result.stdout
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+        psutil.Process(real.pid).kill()

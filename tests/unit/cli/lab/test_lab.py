@@ -1,0 +1,146 @@
+"""A lab as a library, on a real MiniStack; the CDK command line is a stand-in that deploys nothing.
+
+That the real one deploys the real stack is held by the end-to-end tests.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.lab import lab as lab_module
+from iot_jitr_cli.lab.cdk import Cdk
+from iot_jitr_cli.lab.lab import DeployError, Lab, LabNotRunningError
+from iot_jitr_cli.lab.process import wait_until
+
+STAND_IN = """
+import json, os, pathlib, sys
+cdk_json = json.loads(pathlib.Path("cdk.json").read_text())
+pathlib.Path("seen.json").write_text(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
+print(sys.argv[1], cdk_json["context"]["jitr"]["target"])
+for argument in sys.argv:
+    if argument.startswith("--outputs-file="):
+        pathlib.Path(argument.partition("=")[2]).write_text(json.dumps({"iot-jitr": {"LedgerTable": "t"}}))
+sys.exit(int(cdk_json["context"]["jitr"].get("exit", 0)))
+"""
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "cdk.py"
+    script.write_text(STAND_IN)
+    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk((sys.executable, str(script)), {}))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One lab for the tests of this module; each deploys what it needs."""
+    with Lab.start(tmp_path_factory.mktemp("labs") / "lab") as running:
+        yield running
+
+
+def seen(lab: Lab) -> dict:
+    return json.loads((lab.files.project / "seen.json").read_text())
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_remembers_the_outputs(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "the caller's")
+    lines: list[str] = []
+
+    deployment = lab.deploy({"cas": [{"certificate": "/ca.pem"}]}, lines.append)
+
+    call = seen(lab)
+    assert call["arguments"][:3] == ["deploy", "--all", "--require-approval=never"]
+    assert call["environment"]["AWS_ENDPOINT_URL"] == lab.endpoint.url
+    assert call["environment"]["AWS_ACCESS_KEY_ID"] == lab.endpoint.access_key_id
+    assert "the caller's" not in call["environment"].values()
+    assert lines == ["deploy local"]
+    assert (deployment.stack, deployment.outputs, deployment.ca_certificate) == (
+        "iot-jitr",
+        {"LedgerTable": "t"},
+        "/ca.pem",
+    )
+    assert Lab.attach(lab.files.folder).deployment == deployment
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_forgets_it(lab: Lab) -> None:
+    lab.deploy({})
+
+    lab.destroy()
+
+    assert seen(lab)["arguments"][:4] == ["destroy", "--all", "--force", "--app=cdk.out"]
+    assert lab.deployment is None
+    assert Lab.attach(lab.files.folder).deployment is None
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
+    cloudformation = lab.client("cloudformation")
+    rule = {
+        "Type": "AWS::IoT::TopicRule",
+        "Properties": {"TopicRulePayload": {"Sql": "nonsense", "Actions": []}},
+    }
+    cloudformation.create_stack(StackName="broken", TemplateBody=json.dumps({"Resources": {"Rule": rule}}))
+    assert wait_until(
+        lambda: cloudformation.describe_stacks()["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE", limit=30
+    )
+
+    with pytest.raises(
+        DeployError, match=r"'cdk deploy' failed: Rule \(AWS::IoT::TopicRule\): Rule SQL must be"
+    ):
+        lab.deploy({"exit": 1})
+
+    cloudformation.delete_stack(StackName="broken")
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_failed_synthesis_says_what_the_app_said(lab: Lab) -> None:
+    with pytest.raises(DeployError, match=r"'cdk deploy' failed: deploy local \(log: .*cdk\.log\)"):
+        lab.deploy({"exit": 1})
+
+
+def test_a_secret_is_stored_and_replaced(lab: Lab) -> None:
+    lab.put_secret("name", "first")
+    lab.put_secret("name", "second")
+
+    assert lab.client("secretsmanager").get_secret_value(SecretId="name")["SecretString"] == "second"
+
+
+def test_clients_of_the_lab_trust_its_broker_by_a_file_in_its_folder(lab: Lab) -> None:
+    variables = lab.variables
+
+    assert variables["JITR_MQTT_PORT"] == str(lab.endpoint.mqtt_port)
+    assert "BEGIN CERTIFICATE" in Path(variables["JITR_MQTT_CAFILE"]).read_text()
+
+
+def test_a_lab_is_found_by_its_folder_from_another_process(lab: Lab) -> None:
+    assert Lab.attach(lab.files.folder).endpoint == lab.endpoint
+
+
+def test_no_lab_in_the_folder_says_how_to_start_one(tmp_path: Path) -> None:
+    assert Lab.find(tmp_path) is None
+    with pytest.raises(LabNotRunningError, match="jitr lab up"):
+        Lab.attach(tmp_path)
+
+
+def test_stopping_leaves_neither_process_nor_folder(tmp_path: Path) -> None:
+    with Lab.start(tmp_path / "lab") as lab:
+        process = lab.endpoint.process
+        assert process.is_running()
+
+    assert not process.is_running()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lab_that_ended_by_itself_is_not_found(tmp_path: Path) -> None:
+    lab = Lab.start(tmp_path / "lab")
+    lab.stop_and_keep_logs()
+
+    assert Lab.find(tmp_path / "lab") is None
+    assert lab.files.ministack_log.is_file()
