@@ -9,6 +9,8 @@ best. The workers pace themselves to that, so that throttling is the exception a
 import math
 from dataclasses import dataclass
 
+from iot_jitr_runtime.errors import JitrError
+
 DEFAULT_ACTIVATIONS_PER_SECOND = 10
 """The default quota of DescribeCertificate and UpdateCertificate."""
 MAXIMUM_ACTIVATIONS_PER_SECOND = 1000
@@ -30,9 +32,16 @@ _VISIBILITY_FACTOR = 6
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
 
 
+class RateOutOfRangeError(JitrError, ValueError):
+    """`activations_per_second` is not from 1 to 1,000."""
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What follows from `activations_per_second`, from 1 to 1,000.
+
+    Raises:
+        RateOutOfRangeError: It is another.
 
     >>> Capacity(10)
     Capacity(activations_per_second=10, function_timeout_seconds=30)
@@ -47,6 +56,13 @@ class Capacity:
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
     """Certificates a second over all workers."""
     function_timeout_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.activations_per_second <= MAXIMUM_ACTIVATIONS_PER_SECOND:
+            raise RateOutOfRangeError(
+                f"activations_per_second: found {self.activations_per_second} a second, expected a number "
+                f"from 1 to {MAXIMUM_ACTIVATIONS_PER_SECOND}"
+            )
 
     @property
     def concurrency(self) -> int:

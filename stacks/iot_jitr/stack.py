@@ -23,7 +23,6 @@ class JitrStack(cdk.Stack):
 
     def __init__(self, scope: "Construct", construct_id: str, configuration: "JitrConfiguration") -> None:
         """Create the stack that `configuration` describes."""
-        configuration.target.choose_for(scope)
         super().__init__(
             scope,
             construct_id,
@@ -31,6 +30,7 @@ class JitrStack(cdk.Stack):
             description="AWS IoT Core just-in-time registration (iot-jitr)",
             synthesizer=configuration.target.synthesizer(),
         )
+        configuration.target.choose_for(self)
         self.pipeline = JitrPipeline(
             self,
             "Jitr",

@@ -49,7 +49,7 @@ class Target(StrEnum):
         return cls(scope.node.try_get_context(CONTEXT_KEY) or cls.AWS)
 
     def choose_for(self, scope: "IConstruct") -> None:
-        """Make this the target of every construct that is created below `scope` from now on."""
+        """Make this the target of all that will be created below `scope`, which has no children yet."""
         scope.node.set_context(CONTEXT_KEY, self.value)
 
     def statement(self, actions: Sequence[str], resources: Sequence[str]) -> list[iam.PolicyStatement]:

@@ -1,0 +1,55 @@
+"""The arithmetic between `activations_per_second` and what queue and workers are set to."""
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr import capacity
+from iot_jitr.capacity import MAXIMUM_ACTIVATIONS_PER_SECOND, Capacity
+
+RATES = st.integers(min_value=1, max_value=MAXIMUM_ACTIVATIONS_PER_SECOND)
+
+
+@given(RATES)
+def test_all_workers_together_keep_to_the_rate(rate: int) -> None:
+    capacity = Capacity(rate)
+
+    assert capacity.pace * capacity.concurrency == pytest.approx(rate)
+
+
+@given(RATES)
+def test_the_concurrency_is_one_that_an_event_source_takes(rate: int) -> None:
+    assert 2 <= Capacity(rate).concurrency <= 1000
+
+
+@given(RATES)
+def test_a_worker_has_time_for_its_batch_at_its_pace(rate: int) -> None:
+    capacity = Capacity(rate)
+
+    assert 1 <= capacity.batch_size <= 10
+    assert capacity.batch_size / capacity.pace <= capacity.function_timeout_seconds / 2
+
+
+@given(RATES)
+def test_a_worker_has_four_tenths_of_a_second_for_each_certificate(rate: int) -> None:
+    assert 1 / Capacity(rate).pace >= 0.4
+
+
+@given(RATES)
+def test_a_message_stays_hidden_while_its_worker_may_live(rate: int) -> None:
+    capacity = Capacity(rate)
+
+    assert capacity.visibility_timeout_seconds == 6 * capacity.function_timeout_seconds
+
+
+@pytest.mark.parametrize("rate", [0, -1, MAXIMUM_ACTIVATIONS_PER_SECOND + 1])
+def test_a_rate_out_of_range_is_refused(rate: int) -> None:
+    with pytest.raises(capacity.RateOutOfRangeError, match=f"{rate} .* from 1 to 1000"):
+        Capacity(rate)
+
+
+def test_the_documented_arithmetic_is_right() -> None:
+    assert doctest.testmod(capacity).failed == 0
+    assert doctest.testmod(capacity).attempted > 0
