@@ -1,0 +1,122 @@
+"""A CRL as it was read, before anything about it is believed (RFC 5280 section 5)."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from iot_jitr_runtime.revocation.der import Outline, outline
+from iot_jitr_runtime.revocation.scope import Scope
+from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+
+_PEM_BEGIN = b"-----BEGIN"
+_SHOWN = 40
+_LONGEST_NUMBER = 8 * 20
+
+E = TypeVar("E", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, eq=False)
+class Crl:
+    """One CRL: well-formed, otherwise unverified. `verification.verify` says whether it may be used."""
+
+    der: bytes
+    parsed: x509.CertificateRevocationList
+    outline: Outline
+
+    @classmethod
+    def load(cls, data: bytes) -> "Crl":
+        """Read one CRL, DER or PEM.
+
+        Raises:
+            UnusableCrlError: `MALFORMED`.
+        """
+        try:
+            if _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30"):
+                data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+            return cls(data, x509.load_der_x509_crl(data), outline(data))
+        except (ValueError, x509.InvalidVersion) as error:
+            raise UnusableCrlError(
+                Rule.MALFORMED, f"{len(data)} bytes that begin with {data[:_SHOWN]!r} are no X.509 CRL"
+            ) from error
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the DER, hexadecimal."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    @property
+    def issuer(self) -> str:
+        """The issuer as RFC 4514 writes it."""
+        return self.parsed.issuer.rfc4514_string()
+
+    @property
+    def this_update(self) -> datetime:
+        """When it was issued."""
+        return self.parsed.last_update_utc
+
+    @cached_property
+    def next_update(self) -> datetime:
+        """When the next one is issued, at the latest.
+
+        Raises:
+            UnusableCrlError: `NO_NEXT_UPDATE`.
+        """
+        moment = self.parsed.next_update_utc
+        if moment is None:
+            raise UnusableCrlError(Rule.NO_NEXT_UPDATE, "it has no nextUpdate")
+        return moment
+
+    @cached_property
+    def extensions(self) -> x509.Extensions:
+        """Its extensions.
+
+        Raises:
+            UnusableCrlError: `MALFORMED`.
+        """
+        try:
+            return self.parsed.extensions
+        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+            raise UnusableCrlError(Rule.MALFORMED, f"its extensions cannot be read: {error}") from error
+
+    def extension(self, kind: type[E]) -> x509.Extension[E] | None:
+        """One of its extensions, None where it has none of that kind.
+
+        Raises:
+            UnusableCrlError: `MALFORMED`.
+        """
+        try:
+            return self.extensions.get_extension_for_class(kind)
+        except x509.ExtensionNotFound:
+            return None
+
+    @cached_property
+    def number(self) -> int:
+        """Its CRL number.
+
+        Raises:
+            UnusableCrlError: `NO_NUMBER` or `MALFORMED`.
+        """
+        found = self.extension(x509.CRLNumber)
+        if found is None:
+            raise UnusableCrlError(Rule.NO_NUMBER, "it has no CRL number, so a rollback could not be noticed")
+        if found.critical:
+            raise UnusableCrlError(Rule.NO_NUMBER, "its CRL number is marked critical")
+        number = found.value.crl_number
+        if number.bit_length() > _LONGEST_NUMBER:
+            raise UnusableCrlError(Rule.NO_NUMBER, "its CRL number is longer than 20 octets")
+        return number
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The certificates it speaks for, as far as its IssuingDistributionPoint limits them.
+
+        Raises:
+            UnusableCrlError: `MALFORMED`.
+        """
+        found = self.extension(x509.IssuingDistributionPoint)
+        return Scope.of(found.value, self.parsed.issuer) if found else Scope()

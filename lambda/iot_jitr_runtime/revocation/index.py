@@ -1,0 +1,196 @@
+"""A revocation index, read in place: is this certificate revoked, and what is new since another index?"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.revocation.entries import serial_key
+from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.records import CrlRecord
+from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT
+from iot_jitr_runtime.revocation.scope import Scope
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_EVERYTHING = Scope()
+_ALL = "SELECT serial, reason FROM revoked"
+# What EXCEPT means, without a copy of either side: both are in the order of their serial numbers.
+_NEW = """
+SELECT serial, reason FROM main.revoked AS new WHERE NOT EXISTS (
+    SELECT 1 FROM former.revoked AS old WHERE old.serial = new.serial AND old.reason = new.reason
+)
+"""
+
+
+class DamagedIndexError(JitrError):
+    """The file is not a revocation index, or not a whole one."""
+
+
+class Status(StrEnum):
+    """What the CRLs of its CA say of a certificate."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    ON_HOLD = "on_hold"
+    STALE = "stale"
+    """The CRLs that speak for it are all past their nextUpdate, or older than the configured maximum."""
+    NOT_COVERED = "not_covered"
+    """No CRL speaks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status with its evidence."""
+
+    status: Status
+    detail: str
+    reason: RevocationReason | None = None
+    """Why, for a revoked certificate and one on hold."""
+
+
+class Revoked(NamedTuple):
+    """One entry."""
+
+    serial: int
+    reason: RevocationReason
+
+
+class Index:
+    """An index opened for reading. It never changes, and may be read by one thread at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        about = dict(connection.execute("SELECT name, value FROM about"))
+        self.ca_certificate_id: str = about["ca_certificate_id"]
+        self.version: str = about["version"]
+        """Names this very index; greater than those of earlier ones."""
+        self.max_age = timedelta(seconds=int(about["max_age"])) if "max_age" in about else None
+        """How old a CRL of it may be, however far away its nextUpdate."""
+        rows = connection.execute("SELECT * FROM crl ORDER BY id").fetchall()
+        self._crls = {row[0]: CrlRecord.from_row(row[1:]) for row in rows}
+        self._for_all = all(record.scope == _EVERYTHING for record in self._crls.values())
+
+    @classmethod
+    def open(cls, path: Path) -> "Index":
+        """Open an index.
+
+        Raises:
+            DamagedIndexError: It is none.
+        """
+        try:
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        except sqlite3.Error as error:
+            raise DamagedIndexError(f"{path.name} cannot be opened: {error}") from error
+        try:
+            _check_marks(connection)
+            return cls(connection, path)
+        except (sqlite3.Error, LookupError, ValueError, TypeError) as error:
+            connection.close()
+            raise DamagedIndexError(f"{path.name} is not a revocation index: {error}") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    @property
+    def crls(self) -> list[CrlRecord]:
+        """The CRLs in force."""
+        return list(self._crls.values())
+
+    @property
+    def usable_until(self) -> datetime:
+        """When the first of its CRLs becomes stale."""
+        return min(record.usable_until(self.max_age) for record in self._crls.values())
+
+    def status(self, certificate: "x509.Certificate", now: datetime) -> Answer:
+        """Say what the CRLs say of a certificate that their CA issued.
+
+        Raises:
+            DamagedIndexError: The file is damaged.
+            ValueError: The certificate's extensions cannot be read.
+        """
+        speaking = self._crls
+        if not self._for_all:
+            speaking = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
+        if not speaking:
+            return Answer(
+                Status.NOT_COVERED, "no CRL speaks for this certificate (RFC 5280 section 6.3.3 (b) (2))"
+            )
+        moment = now - CLOCK_TOLERANCE
+        fresh = {id_ for id_, crl in speaking.items() if moment < crl.usable_until(self.max_age)}
+        if not fresh:
+            last = max(crl.usable_until(self.max_age) for crl in speaking.values())
+            return Answer(Status.STALE, f"its CRL has been stale since {last:%Y-%m-%d %H:%M:%SZ}")
+        serial = certificate.serial_number
+        found = [(crl, reason) for crl, reason in self._find(serial) if crl in fresh]
+        if not found:
+            return Answer(Status.GOOD, f"serial {serial:x} is on no CRL that speaks for it")
+        crl, reason = max(found, key=lambda entry: entry[1] is not RevocationReason.CERTIFICATE_HOLD)
+        return Answer(
+            Status.ON_HOLD if reason is RevocationReason.CERTIFICATE_HOLD else Status.REVOKED,
+            f"serial {serial:x} is on CRL number {speaking[crl].number} with reason {reason.label}",
+            reason,
+        )
+
+    def reason(self, serial: int) -> RevocationReason | None:
+        """Why the serial is listed, on whichever CRL; a hold gives way to any other reason. None: it is not.
+
+        Raises:
+            DamagedIndexError: The file is damaged.
+        """
+        reasons = [reason for _, reason in self._find(serial)]
+        return max(reasons, key=lambda reason: reason is not RevocationReason.CERTIFICATE_HOLD, default=None)
+
+    def __len__(self) -> int:
+        return sum(record.entries for record in self._crls.values())
+
+    def newly_revoked(self, former: "Index | None") -> Iterator[Revoked]:
+        """Entries, serial and reason, that are not in `former`; all of them where there is none.
+
+        Raises:
+            DamagedIndexError: One of the files is damaged.
+        """
+        if former is None:
+            yield from self._entries(_ALL)
+            return
+        self._connection.execute(
+            "ATTACH ? AS former", [f"{former.path.absolute().as_uri()}?mode=ro&immutable=1"]
+        )
+        try:
+            yield from self._entries(_NEW)
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.execute("DETACH former")
+
+    def _entries(self, query: str) -> Iterator[Revoked]:
+        try:
+            with closing(self._connection.execute(query)) as cursor:
+                for serial, reason in cursor:
+                    yield Revoked(int.from_bytes(serial, "big", signed=True), RevocationReason(reason))
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise DamagedIndexError(f"{self.path.name} is damaged: {error}") from error
+
+    def _find(self, serial: int) -> list[tuple[int, RevocationReason]]:
+        try:
+            rows = self._connection.execute(
+                "SELECT crl, reason FROM revoked WHERE serial = ?", [serial_key(serial)]
+            ).fetchall()
+            return [(crl, RevocationReason(reason)) for crl, reason in rows]
+        except (sqlite3.Error, ValueError) as error:
+            raise DamagedIndexError(f"{self.path.name} is damaged: {error}") from error
+
+
+def _check_marks(connection: sqlite3.Connection) -> None:
+    for mark, expected in (("application_id", APPLICATION_ID), ("user_version", FORMAT)):
+        found = connection.execute(f"PRAGMA {mark}").fetchone()[0]
+        if found != expected:
+            raise ValueError(f"its {mark} is {found}, not {expected}")
