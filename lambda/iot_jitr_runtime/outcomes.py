@@ -66,6 +66,8 @@ class Reason(StrEnum):
     """The thing's name, made from the certificate, is not a valid thing name."""
     THING_TAKEN = "thing_taken"
     """The thing belongs to another certificate."""
+    INVALID_THING_ATTRIBUTE = "invalid_thing_attribute"
+    """The thing's type, a group or an attribute, made from the certificate, is missing or not valid."""
 
     # deferred
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
@@ -90,6 +92,8 @@ class Reason(StrEnum):
     """The CRL partition that the certificate points at is not in the revocation index."""
     ADMISSION_FAILED = "admission_failed"
     """The admission function failed or timed out."""
+    THING_SETUP_MISSING = "thing_setup_missing"
+    """The thing type or thing group of the configuration does not exist."""
     INTERNAL_ERROR = "internal_error"
     """A defect of ours. The message is kept until it is mended."""
 
@@ -109,11 +113,12 @@ _REASONS_OF = {
     Outcome.STALE: "DUPLICATE ALREADY_DECIDED NOT_PENDING CERTIFICATE_GONE",
     Outcome.REFUSED: (
         "UNPARSABLE_CERTIFICATE UNSUPPORTED_KEY ISSUER_MISMATCH BAD_SIGNATURE NOT_YET_VALID EXPIRED "
-        "INVALID_COMMON_NAME REVOKED ON_HOLD NOT_LISTED REFUSED_BY_FUNCTION INVALID_THING_NAME THING_TAKEN"
+        "INVALID_COMMON_NAME REVOKED ON_HOLD NOT_LISTED REFUSED_BY_FUNCTION INVALID_THING_NAME THING_TAKEN "
+        "INVALID_THING_ATTRIBUTE"
     ),
     Outcome.DEFERRED: (
         "CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED POLICY_MISSING OUT_OF_TIME "
-        "CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED INTERNAL_ERROR"
+        "CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED THING_SETUP_MISSING INTERNAL_ERROR"
     ),
     Outcome.DEAD_LETTERED: "MALFORMED_EVENT FOREIGN_CA",
 }

@@ -1,0 +1,134 @@
+"""Fields of a verified certificate by name, and texts with `{{field}}` in the place of values.
+
+Used wherever a configuration speaks of certificates it cannot know yet: the names of things, the keys of the
+allow list. A field counts only where the certificate has it exactly once: two readers may disagree about
+which of several is meant.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
+
+_PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
+_SHOWN = 80
+
+
+class UnknownFieldError(JitrError):
+    """A template names a field that certificates do not have."""
+
+
+class MissingFieldError(JitrError):
+    """A certificate does not have a field, or has it more than once."""
+
+
+class Field(StrEnum):
+    """What a certificate says of its device. The values are what configurations write."""
+
+    COMMON_NAME = "common_name"
+    """The subject's common name (CN)."""
+    SUBJECT_SERIAL_NUMBER = "subject_serial_number"
+    """The subject's serialNumber attribute (RFC 4519 section 2.31): the device's, not the certificate's."""
+    ORGANIZATION = "organization"
+    """The subject's organization (O)."""
+    ORGANIZATIONAL_UNIT = "organizational_unit"
+    """The subject's organizational unit (OU)."""
+    COUNTRY = "country"
+    """The subject's country (C)."""
+    LOCALITY = "locality"
+    """The subject's locality (L)."""
+    SERIAL_NUMBER = "serial_number"
+    """The certificate's serial number, lower-case hexadecimal without leading zeros."""
+    CERTIFICATE_ID = "certificate_id"
+    """The certificate's SHA-256 fingerprint, its id at AWS IoT."""
+    CA_CERTIFICATE_ID = "ca_certificate_id"
+    """The id of the CA certificate at AWS IoT."""
+
+
+IDENTIFYING = {Field.COMMON_NAME, Field.SUBJECT_SERIAL_NUMBER, Field.SERIAL_NUMBER, Field.CERTIFICATE_ID}
+"""The fields that tell one device from another."""
+
+_ATTRIBUTE_OF = {
+    Field.COMMON_NAME: NameOID.COMMON_NAME,
+    Field.SUBJECT_SERIAL_NUMBER: NameOID.SERIAL_NUMBER,
+    Field.ORGANIZATION: NameOID.ORGANIZATION_NAME,
+    Field.ORGANIZATIONAL_UNIT: NameOID.ORGANIZATIONAL_UNIT_NAME,
+    Field.COUNTRY: NameOID.COUNTRY_NAME,
+    Field.LOCALITY: NameOID.LOCALITY_NAME,
+}
+
+
+def value_of(field: Field, certificate: Certificate, ca_certificate_id: CaCertificateId) -> str:
+    """Return one field of a device's certificate.
+
+    Raises:
+        MissingFieldError: The subject does not have it exactly once.
+    """
+    match field:
+        case Field.SERIAL_NUMBER:
+            return certificate.serial_number
+        case Field.CERTIFICATE_ID:
+            return certificate.fingerprint
+        case Field.CA_CERTIFICATE_ID:
+            return ca_certificate_id
+    found = certificate.x509.subject.get_attributes_for_oid(_ATTRIBUTE_OF[field])
+    if len(found) != 1:
+        raise MissingFieldError(
+            f"the certificate's subject has {len(found)} of '{field}', expected exactly one"
+        )
+    return str(found[0].value)
+
+
+@dataclass(frozen=True)
+class FieldTemplate:
+    """A text with `{{field}}` in the place of a certificate's values; make one with `parse`."""
+
+    text: str
+    fields: frozenset[Field]
+
+    @classmethod
+    def parse(cls, text: str) -> "FieldTemplate":
+        """Read a template.
+
+        Raises:
+            UnknownFieldError: It names a field that is not one of `Field`.
+        """
+        names = _PLACEHOLDER.findall(text)
+        for name in names:
+            if name not in set(Field):
+                raise UnknownFieldError(_unknown(name, list(Field)))
+        return cls(text, frozenset(map(Field, names)))
+
+    @property
+    def is_identifying(self) -> bool:
+        """Whether the filled text differs from device to device."""
+        return bool(self.fields & IDENTIFYING)
+
+    def fill(self, value: Callable[[Field], str]) -> str:
+        """Return the text with its fields filled, in one pass: what a value brings is never looked at again.
+
+        Args:
+            value: Gives the value of a field; what it raises flies.
+        """
+        return _PLACEHOLDER.sub(lambda match: value(Field(match[1])), self.text)
+
+    def fill_from(self, certificate: Certificate, ca_certificate_id: CaCertificateId) -> str:
+        """Return the text for one certificate.
+
+        Raises:
+            MissingFieldError: The certificate lacks a field, or has it more than once.
+        """
+        return self.fill(lambda field: value_of(field, certificate, ca_certificate_id))
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean '{{{{{near[0]}}}}}'? " if near else ""
+    return f"unknown field '{{{{{name[:_SHOWN]}}}}}'; {hint}known are {', '.join(known)}"
