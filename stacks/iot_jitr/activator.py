@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
@@ -81,6 +82,11 @@ class Activator(Construct):
             ],
             size=FunctionSize(MEMORY_MIB, cdk.Duration.seconds(capacity.function_timeout_seconds)),
         )
+        acknowledge_wildcard(
+            self.function.role,
+            self._certificates,
+            "certificates are registered by AWS IoT when devices connect, so their ids cannot be known before",
+        )
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",
@@ -92,6 +98,10 @@ class Activator(Construct):
         )
         # Lambda checks the role's permissions on the queue when the mapping is made.
         self.event_source.node.add_dependency(self.function.role)
+
+    @property
+    def _certificates(self) -> str:
+        return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
 
     def _ledger_permissions(self, ledger: "Ledger") -> list[iam.PolicyStatement]:
         return [
@@ -121,12 +131,11 @@ class Activator(Construct):
         ]
 
     def _iot_permissions(self, ca_certificate_arns: "Sequence[str]") -> list[iam.PolicyStatement]:
-        # AttachPolicy is authorised against the certificate, never against the policy.
-        certificates = cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
         target = Target.of(self)
         return [
+            # AttachPolicy is authorised against the certificate, never against the policy.
             *target.statement(
-                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [certificates]
+                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [self._certificates]
             ),
             *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
         ]

@@ -12,8 +12,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 from constructs import Construct
 
+from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
-from iot_jitr.permissions import without_resource
+from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.signing_permissions import signing_permissions
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
@@ -83,6 +84,8 @@ class CaRegistrationProvider(Construct):
             ],
             size=FunctionSize(memory_mib=256, timeout=_TIMEOUT),
         )
+        acknowledge_wildcard(self._function.role, cas, "a CA certificate gets its id when it is registered")
+        acknowledge_wildcard(self._function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
         framework_logs = logs.LogGroup(
             self, "FrameworkLogs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
         )
@@ -99,6 +102,11 @@ class CaRegistrationProvider(Construct):
             on_event_handler=self._function.function,
             log_group=framework_logs,
             framework_on_event_role=framework_role,
+        )
+        acknowledge_wildcard(
+            framework_role,
+            f"{self._function.function.function_arn}:*",
+            "the framework may invoke each version of this one function",
         )
         self.service_token = provider.service_token
         self.log_groups = (self._function.log_group, framework_logs)

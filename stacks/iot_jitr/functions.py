@@ -14,6 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from iot_jitr.acknowledgements import acknowledge
 from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle
 from iot_jitr.target import Target
 
@@ -111,9 +112,15 @@ class JitrFunction(Construct):
                 },
             )
         except RuntimeError:
+            # What is raised in the bundler comes back from jsii as a stack trace in a text.
             if bundle.failure is not None:
                 raise bundle.failure from None
             raise
+        acknowledge(
+            self.function,
+            "AwsSolutions-L1",
+            "the vendored libraries are locked, hashed and tested for this Python version",
+        )
 
     def allow(self, *statements: iam.PolicyStatement) -> None:
         """Add `statements` to the function's role."""
