@@ -16,7 +16,7 @@ from iot_jitr_cli.chain.algorithms import (
     supported_signature,
 )
 from iot_jitr_cli.chain.findings import CheckId, Finding, failed, not_checked, passed, warning
-from iot_jitr_cli.chain.parsing import is_ca
+from iot_jitr_cli.chain.parsing import extension, is_ca
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 
@@ -108,9 +108,8 @@ def check_ca_signature_algorithm(chain: "Chain") -> Finding:
 
 def check_client_use(chain: "Chain") -> Finding:
     """Check that an extended key usage, if there is one, allows TLS clients (RFC 5280 section 4.2.1.12)."""
-    try:
-        usage = chain.device.x509.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    usage = extension(chain.device, x509.ExtendedKeyUsage)
+    if usage is None:
         return passed(CheckId.CLIENT_USE, "not restricted")
     if {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage):
         return passed(CheckId.CLIENT_USE, "clientAuth")
@@ -147,9 +146,8 @@ def check_ca_may_sign(chain: "Chain") -> Finding:
     fix = "make the CA certificate with basicConstraints CA:TRUE and keyUsage keyCertSign (see 'jitr pki ca')"
     if not is_ca(chain.ca):
         return failed(CheckId.CA_MAY_SIGN, f"'{chain.ca.subject}' lacks basicConstraints CA:TRUE", fix)
-    try:
-        usage = chain.ca.x509.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
+    usage = extension(chain.ca, x509.KeyUsage)
+    if usage is None:
         return passed(CheckId.CA_MAY_SIGN, "CA:TRUE")
     if not usage.key_cert_sign:
         return failed(CheckId.CA_MAY_SIGN, f"the keyUsage of '{chain.ca.subject}' lacks keyCertSign", fix)

@@ -1,13 +1,13 @@
 """A chain file's certificates, and which of them is the device's and which its CA's."""
 
-import warnings
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import RefusedError
 
 if TYPE_CHECKING:
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 _EXPECTED = "expected PEM or DER: the device certificate, then its CA's"
+_BEGINNING = re.compile(rb"(?=-----BEGIN )")
+_LABELS = (b"-----BEGIN CERTIFICATE-----", b"-----BEGIN X509 CERTIFICATE-----")
 _LONG_FORM = 0x80
+
+ExtensionKind = TypeVar("ExtensionKind", bound=x509.ExtensionType)
 
 
 class UnreadableChainError(WrongUseError):
@@ -50,19 +54,13 @@ def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
         UnreadableChainError: The file does not hold X.509 certificates.
     """
     pem = b"-----BEGIN" in data
-    if pem and b"CERTIFICATE-----" not in data:
-        what = "a private key" if _PRIVATE_KEY in data else "PEM of another kind"
-        raise UnreadableChainError(f"found {what}, but no certificate; {_EXPECTED}")
+    elements = _pem_elements(data) if pem else _der_elements(data)
     try:
-        with warnings.catch_warnings():
-            # Odd but readable certificates (negative serials and the like) are judged by the checks.
-            warnings.simplefilter("ignore")
-            parsed = x509.load_pem_x509_certificates(data) if pem else _load_der(data)
-    except ValueError as error:
+        certificates = tuple(Certificate.load(element) for element in elements)
+    except MalformedCertificateError as error:
         raise UnreadableChainError(
             f"found no well-formed X.509 certificates ({error}); {_EXPECTED}"
         ) from error
-    certificates = tuple(Certificate(certificate) for certificate in parsed)
     device = _device(certificates, key)
     return Chain(
         certificates=certificates,
@@ -75,10 +73,16 @@ def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
 
 def is_ca(certificate: Certificate) -> bool:
     """Whether the certificate's basicConstraints say CA:TRUE (RFC 5280 section 4.2.1.9)."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def extension(certificate: Certificate, kind: type[ExtensionKind]) -> ExtensionKind | None:
+    """An extension of the certificate; `None` if it has none of this kind, or none that can be read."""
     try:
-        return certificate.x509.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+        return certificate.x509.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return None
 
 
 def signed(ca: Certificate, certificate: Certificate) -> bool:
@@ -114,13 +118,22 @@ def _ca_of(device: Certificate, certificates: tuple[Certificate, ...]) -> Certif
     return next(iter(candidates), None)
 
 
-def _load_der(data: bytes) -> list[x509.Certificate]:
-    certificates: list[x509.Certificate] = []
-    while data or not certificates:
+def _pem_elements(data: bytes) -> list[bytes]:
+    # Cut at each beginning, so that a block without an end is not skipped but refused.
+    elements = [block for block in _BEGINNING.split(data) if block.startswith(_LABELS)]
+    if not elements:
+        what = "a private key" if _PRIVATE_KEY in data else "PEM of another kind"
+        raise UnreadableChainError(f"found {what}, but no certificate; {_EXPECTED}")
+    return elements
+
+
+def _der_elements(data: bytes) -> list[bytes]:
+    elements: list[bytes] = []
+    while data or not elements:
         size = _der_size(data)
-        certificates.append(x509.load_der_x509_certificate(data[:size]))
+        elements.append(data[:size])
         data = data[size:]
-    return certificates
+    return elements
 
 
 def _der_size(data: bytes) -> int:

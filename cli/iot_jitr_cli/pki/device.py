@@ -55,20 +55,25 @@ class DeviceIdentity:
         """The chain file's content: the device certificate, then its CA's, in the order TLS wants them."""
         return self.certificate.pem + self.ca.pem
 
-    def save(self, directory: Path, name: str | None = None) -> DeviceFiles:
-        """Write key, certificate and chain as `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
+    def files(self, directory: Path, name: str | None = None) -> DeviceFiles:
+        """Where `save` writes: `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
 
-        The name is by default the common name, with what has no place in a file name written as `%xx`.
-
-        Raises:
-            FileExistsAlreadyError: One of the three is there; none is written.
+        The name is by default the common name; what has no place in a file name stands as `%xx`.
         """
         stem = quote(name or "".join(self.certificate.common_names[:1]) or "device", safe=" :@,;=")
-        files = DeviceFiles(
+        return DeviceFiles(
             key=directory / f"{stem}.key",
             certificate=directory / f"{stem}.pem",
             chain=directory / f"{stem}.chain.pem",
         )
+
+    def save(self, directory: Path, name: str | None = None) -> DeviceFiles:
+        """Write key (mode 0600), certificate and chain; see `files` for where.
+
+        Raises:
+            FileExistsAlreadyError: One of the three is there; none is written.
+        """
+        files = self.files(directory, name)
         refuse_existing(files.key, files.certificate, files.chain)
         write_private(files.key, key_pem(self.key))
         write_public(files.certificate, self.certificate.pem.encode())

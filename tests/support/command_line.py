@@ -1,0 +1,29 @@
+"""Running `jitr` in the test's own process."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from click.testing import CliRunner
+
+from iot_jitr_cli.main import jitr
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and exited with."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.out)
+
+
+def run_jitr(*arguments: object) -> Answer:
+    """Run `jitr` with these arguments."""
+    result = CliRunner().invoke(jitr, [str(argument) for argument in arguments])
+    return Answer(result.exit_code, result.stdout, result.stderr)

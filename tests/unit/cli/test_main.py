@@ -1,0 +1,183 @@
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from iot_jitr_cli.console import CliError, ExitCode, WrongUseError
+from iot_jitr_cli.main import COMMANDS, Lazy, jitr, main
+from iot_jitr_runtime.errors import JitrError
+from tests.support.command_line import Answer, run_jitr
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], Answer]:
+    """Run a function as a subcommand of `jitr`."""
+
+    def run_as_subcommand(function: Callable[[], Any]) -> Answer:
+        module = SimpleNamespace(command=click.command("fake")(function))
+        monkeypatch.setitem(sys.modules, "fake_module", module)
+        monkeypatch.setitem(COMMANDS, "fake", Lazy("fake_module", "command", "A fake."))
+        return run_jitr("fake")
+
+    return run_as_subcommand
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def test_version_is_the_packages() -> None:
+    assert run_jitr("--version").out == f"jitr, version {version('iot-jitr')}\n"
+
+
+def test_help_lists_every_subcommand_in_the_tables_order() -> None:
+    lines = run_jitr("--help").out.partition("Commands:\n")[2].splitlines()
+
+    names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
+    assert names == list(COMMANDS)
+
+
+def test_help_imports_no_subcommand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "broken", Lazy("no_such_module", "command", "Is not there."))
+
+    answer = run_jitr("--help")
+
+    assert answer.exit_code == ExitCode.OK
+    assert "Is not there." in answer.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_subcommand_of_the_table_answers_help(name: str) -> None:
+    answer = run_jitr(name, "--help")
+
+    assert answer.exit_code == ExitCode.OK
+    assert answer.out.startswith(f"Usage: jitr {name}")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["no-such-command"], ["pki", "ca"], ["pki", "ca", "x", "--key", "dsa"]]
+)
+def test_wrong_use_exits_2_and_says_so_on_standard_error(arguments: list[str]) -> None:
+    answer = run_jitr(*arguments)
+
+    assert answer.exit_code == ExitCode.WRONG_USE
+    assert answer.out == ""
+    assert "Error: " in answer.err
+
+
+@pytest.mark.parametrize("returned", list(ExitCode))
+def test_the_exit_code_is_what_the_subcommand_returns(
+    run: Callable[[Any], Answer], returned: ExitCode
+) -> None:
+    assert run(lambda: returned).exit_code == returned
+
+
+def test_a_subcommand_that_returns_nothing_exits_0(run: Callable[[Any], Answer]) -> None:
+    assert run(lambda: None).exit_code == ExitCode.OK
+
+
+class OwnCodeError(CliError):
+    exit_code = ExitCode.NO
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (JitrError("cannot tell"), ExitCode.UNDETERMINED),
+        (CliError("cannot tell"), ExitCode.UNDETERMINED),
+        (WrongUseError("cannot tell"), ExitCode.WRONG_USE),
+        (OwnCodeError("cannot tell"), ExitCode.NO),
+        (FileNotFoundError(2, "cannot tell", "some.file"), ExitCode.UNDETERMINED),
+        (OSError("cannot tell"), ExitCode.UNDETERMINED),
+        (EndpointConnectionError(endpoint_url="http://cannot tell"), ExitCode.UNDETERMINED),
+    ],
+)
+def test_an_expected_error_is_one_line_on_standard_error(
+    run: Callable[[Any], Answer], error: Exception, code: ExitCode
+) -> None:
+    answer = run(raising(error))
+
+    assert answer.exit_code == code
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert "cannot tell" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_an_error_of_several_lines_with_markup_and_control_characters_stays_one_harmless_line(
+    run: Callable[[Any], Answer],
+) -> None:
+    answer = run(raising(JitrError("first\n[bold]second[/bold]\x1b[2J")))
+
+    assert answer.err == "error: first [bold]second[/bold]\ufffd[2J\n"
+
+
+def test_a_defect_shows_its_traceback_and_is_not_taken_for_the_answer_no(
+    run: Callable[[Any], Answer],
+) -> None:
+    answer = run(raising(RuntimeError("a defect")))
+
+    assert answer.exit_code == ExitCode.UNDETERMINED
+    assert "Traceback" in answer.err
+    assert "RuntimeError: a defect" in answer.err
+    assert "report" in answer.err
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), click.Abort()])
+def test_an_interruption_is_clean_and_exits_130(
+    run: Callable[[Any], Answer], interruption: BaseException
+) -> None:
+    answer = run(raising(interruption))
+
+    assert answer.exit_code == ExitCode.INTERRUPTED
+    assert answer.err == "interrupted\n"
+
+
+def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], Answer]) -> None:
+    assert run(raising(click.UsageError("wrong"))).exit_code == ExitCode.WRONG_USE
+
+
+def test_a_reader_that_went_away_is_no_defect(run: Callable[[Any], Answer]) -> None:
+    answer = run(raising(BrokenPipeError(32, "Broken pipe")))
+
+    assert "Traceback" not in answer.err
+
+
+def test_a_missing_package_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "fake", Lazy("a_package_nobody_has", "command", "A fake."))
+
+    answer = run_jitr("fake")
+
+    assert answer.exit_code == ExitCode.UNDETERMINED
+    assert "pip install 'iot-jitr[" in answer.err
+    assert "a_package_nobody_has" in answer.err
+
+
+def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "fake", Lazy("iot_jitr_cli.no_such_module", "command", "A fake."))
+
+    assert "report" in run_jitr("fake").err
+
+
+def test_main_exits_with_the_commands_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["jitr", "--version"])
+
+    with pytest.raises(SystemExit) as from_the_process:
+        main()
+    with pytest.raises(SystemExit) as from_arguments:
+        main(["no-such-command"])
+
+    assert from_the_process.value.code == ExitCode.OK
+    assert from_arguments.value.code == ExitCode.WRONG_USE
+
+
+def test_the_group_is_named_jitr_in_usage() -> None:
+    assert run_jitr("--help").out.startswith(f"Usage: {jitr.name}")

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+from botocore import exceptions
+
+from iot_jitr_cli.session import NoCredentialsError, NoRegionError, aws_session, explain
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment with credentials and a region, and nothing of the machine's own."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    return monkeypatch
+
+
+def test_aws_region_wins_over_the_default_region(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_DEFAULT_REGION", "us-west-2")
+
+    assert aws_session().region_name == "eu-west-1"
+
+
+def test_the_default_region_is_honoured(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_REGION")
+    environment.setenv("AWS_DEFAULT_REGION", "us-west-2")
+
+    assert aws_session().region_name == "us-west-2"
+
+
+def test_the_profile_gives_region_and_credentials(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        environment.delenv(name)
+    environment.setenv("AWS_PROFILE", "plant")
+    (tmp_path / "config").write_text("[profile plant]\nregion = sa-east-1\n")
+    (tmp_path / "credentials").write_text("[plant]\naws_access_key_id = p\naws_secret_access_key = s\n")
+
+    session = aws_session()
+
+    assert session.region_name == "sa-east-1"
+    credentials = session.get_credentials()
+    assert credentials is not None
+    assert credentials.access_key == "p"
+
+
+def test_clients_honour_the_endpoint_and_have_short_time_outs(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+
+    client = aws_session().client("iot")
+
+    assert client.meta.endpoint_url == "http://127.0.0.1:4566"
+    assert client.meta.config.connect_timeout == 5
+    assert client.meta.config.read_timeout == 20
+
+
+def test_a_missing_region_is_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_REGION")
+
+    with pytest.raises(NoRegionError, match="AWS_REGION"):
+        aws_session()
+
+
+def test_missing_credentials_are_named(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("AWS_ACCESS_KEY_ID")
+    environment.delenv("AWS_SECRET_ACCESS_KEY")
+
+    with pytest.raises(NoCredentialsError, match="AWS_PROFILE"):
+        aws_session()
+
+
+def test_an_unknown_profile_is_explained(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_PROFILE", "nobody")
+
+    with pytest.raises(exceptions.ProfileNotFound) as raised:
+        aws_session()
+
+    assert "nobody" in (text := explain(raised.value) or "")
+    assert "AWS_PROFILE" in text
+
+
+def test_an_unreachable_endpoint_says_what_to_check() -> None:
+    text = explain(exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1/"))
+
+    assert text is not None
+    assert "http://127.0.0.1:1/" in text
+    assert "AWS_ENDPOINT_URL" in text
+
+
+def test_another_error_of_the_sdk_is_its_own_text() -> None:
+    error = exceptions.ReadTimeoutError(endpoint_url="http://there")
+
+    assert explain(error) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("ExpiredTokenException", "log in again"),
+        ("AccessDeniedException", "permission"),
+        ("ThrottlingException", "ThrottlingException"),
+    ],
+)
+def test_a_refusal_names_the_call_the_code_and_what_to_do(code: str, hint: str) -> None:
+    error = exceptions.ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeCertificate")
+
+    text = explain(error) or ""
+
+    assert f"DescribeCertificate: {code}: no" in text
+    assert hint in text
+
+
+def test_a_refusal_without_a_message_is_still_explained() -> None:
+    assert explain(exceptions.ClientError({}, "Call")) == "AWS refused Call: unknown: no message"
+
+
+def test_other_errors_are_not_explained() -> None:
+    assert explain(RuntimeError("a defect")) is None
