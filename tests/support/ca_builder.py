@@ -1,0 +1,82 @@
+"""CA certificates of any make, sound ones and such as must be refused."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_runtime.certificates import Certificate
+
+
+@cache
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    """Return one key for each size: to make one takes longer than a test."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def _days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+@dataclass(frozen=True)
+class CaSpec:
+    """What a CA certificate shall look like; a sound one unless told otherwise."""
+
+    name: str = "Test CA"
+    key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    hash: Any = field(default_factory=hashes.SHA256)
+    starts_in_days: float = -1
+    ends_in_days: float = 3650
+    is_ca: bool | None = True
+    """basicConstraints CA; None for none at all."""
+    may_sign: bool | None = True
+    """keyUsage keyCertSign; None for no keyUsage at all."""
+
+    def build(self) -> Certificate:
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_days(self.starts_in_days))
+            .not_valid_after(_days(self.ends_in_days))
+        )
+        if self.is_ca is not None:
+            constraints = x509.BasicConstraints(ca=self.is_ca, path_length=0 if self.is_ca else None)
+            builder = builder.add_extension(constraints, critical=True)
+        if self.may_sign is not None:
+            builder = builder.add_extension(_usage(key_cert_sign=self.may_sign), critical=True)
+        return Certificate(builder.sign(self.key, self.hash))
+
+
+def pem_of(key: Any, passphrase: str | None = None) -> str:
+    """A private key as it stands in a file or a secret."""
+    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode())
+
+
+def _usage(*, key_cert_sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=key_cert_sign,
+        crl_sign=key_cert_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -1,0 +1,207 @@
+"""The CA certificates of an AWS IoT account, at the wire of real boto3 clients.
+
+What moto leaves out, as AWS has it: the verification certificate and the registration code are looked at, a CA
+is there only once, ids and modes are kept, tags exist, an ACTIVE CA cannot be deleted. `moto` answers all
+other services.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import boto3
+import botocore.loaders
+import botocore.session
+from botocore.awsrequest import AWSResponse
+from cryptography import x509
+from moto import mock_aws
+
+from iot_jitr_runtime.certificates import Certificate
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+REGISTRATION_CODE = "5f1c" * 16
+STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
+
+
+_LOADER = botocore.loaders.create_loader()
+"""Shared: to read the service models anew for each test takes longer than the tests."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, message: str = "", **more: str) -> None:
+        super().__init__(code)
+        self.status, self.code, self.body = status, code, {"message": message, **more}
+
+
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+@dataclass
+class CaRegistryEmulation:
+    """The state; tests read and set it directly."""
+
+    cas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    elsewhere: set[bytes] = field(default_factory=set)
+    """Fingerprints of CAs that another account of the region holds."""
+    quota: int = 10
+
+    def add(self, ca: Certificate, **changes: Any) -> str:
+        """Register a CA as somebody else did, long ago; return its id."""
+        # Not always the SHA-256 of the certificate: nothing may rely on it.
+        ca_id = ca.fingerprint[::-1]
+        self.cas[ca_id] = {
+            "certificateArn": f"arn:aws:iot:{REGION}:{ACCOUNT}:cacert/{ca_id}",
+            "certificateId": ca_id,
+            "certificatePem": ca.pem,
+            "status": "ACTIVE",
+            "autoRegistrationStatus": "DISABLE",
+            "certificateMode": "DEFAULT",
+            **changes,
+        }
+        return ca_id
+
+    def state(self, ca_id: str) -> tuple[str, str]:
+        return self.cas[ca_id]["status"], self.cas[ca_id]["autoRegistrationStatus"]
+
+    def tags_of(self, ca_id: str) -> dict[str, str]:
+        return self.tags.get(self.cas[ca_id]["certificateArn"], {})
+
+    def snapshot(self) -> str:
+        """Everything there is, to compare."""
+        return json.dumps([self.cas, {arn: tags for arn, tags in self.tags.items() if tags}], sort_keys=True)
+
+    def answer(self, request: Any, **_: Any) -> AWSResponse:
+        url = urlsplit(request.url)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        body = json.loads(request.body or b"{}")
+        try:
+            status, result = 200, self._route(request.method, unquote(url.path), query, body)
+        except _Refused as refused:
+            status, result = refused.status, {"__type": refused.code, **refused.body}
+        return AWSResponse(
+            request.url, status, {"content-type": "application/json"}, _Body(json.dumps(result).encode())
+        )
+
+    def _route(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        match method, path.strip("/").split("/"):
+            case "GET", ["registrationcode"]:
+                return {"registrationCode": REGISTRATION_CODE}
+            case "POST", ["cacertificate"]:
+                return self._register(query, body)
+            case "GET", ["cacertificates"]:
+                return {"certificates": [{"certificateId": ca_id} for ca_id in self.cas]}
+            case "GET", ["cacertificate", ca_id]:
+                record = dict(self._record(ca_id))
+                config = record.pop("registrationConfig", None)
+                return {
+                    "certificateDescription": record,
+                    **({"registrationConfig": config} if config else {}),
+                }
+            case "PUT", ["cacertificate", ca_id]:
+                record = self._record(ca_id)
+                record["status"] = query.get("newStatus", record["status"])
+                record["autoRegistrationStatus"] = query.get(
+                    "newAutoRegistrationStatus", record["autoRegistrationStatus"]
+                )
+                return {}
+            case "DELETE", ["cacertificate", ca_id]:
+                record = self._record(ca_id)
+                if record["status"] == "ACTIVE":
+                    raise _Refused(406, "CertificateStateException", "CA certificate must be INACTIVE")
+                del self.cas[ca_id]
+                self.tags.pop(record["certificateArn"], None)
+                return {}
+            case "GET", ["tags"]:
+                tags = self.tags.get(query["resourceArn"], {})
+                return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            case "POST", ["tags"]:
+                tags = {tag["Key"]: tag["Value"] for tag in body["tags"]}
+                self.tags.setdefault(body["resourceArn"], {}).update(tags)
+                return {}
+            case "POST", ["untag"]:
+                for key in body["tagKeys"]:
+                    self.tags.get(body["resourceArn"], {}).pop(key, None)
+                return {}
+        raise AssertionError(f"unexpected call: {method} {path}")
+
+    def _record(self, ca_id: str) -> dict[str, Any]:
+        if ca_id not in self.cas:
+            raise _Refused(404, "ResourceNotFoundException", "Requested CA Certificate does not exist.")
+        return self.cas[ca_id]
+
+    def _register(self, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+        ca = Certificate.load(body["caCertificate"])
+        _verify(ca, body)
+        registered = [
+            ca_id
+            for ca_id, each in self.cas.items()
+            if Certificate.load(each["certificatePem"]).der == ca.der
+        ]
+        if registered or ca.der in self.elsewhere:
+            ca_id = (registered or [ca.fingerprint])[0]
+            raise _Refused(
+                409, "ResourceAlreadyExistsException", "The certificate already exists.", resourceId=ca_id
+            )
+        if len(self.cas) >= self.quota:
+            raise _Refused(410, "LimitExceededException", "CA certificate limit reached")
+        ca_id = self.add(
+            ca,
+            status="ACTIVE" if query.get("setAsActive") == "true" else "INACTIVE",
+            autoRegistrationStatus="ENABLE" if query.get("allowAutoRegistration") == "true" else "DISABLE",
+            certificateMode=body.get("certificateMode", "DEFAULT"),
+        )
+        arn = self.cas[ca_id]["certificateArn"]
+        self.tags[arn] = {tag["Key"]: tag["Value"] for tag in body.get("tags", [])}
+        return {"certificateArn": arn, "certificateId": ca_id}
+
+
+def _verify(ca: Certificate, body: dict[str, Any]) -> None:
+    pem = body.get("verificationCertificate")
+    if body.get("certificateMode") == "SNI_ONLY":
+        if pem:
+            raise _Refused(
+                400, "InvalidRequestException", "Cannot provide verification certificate in SNI_ONLY mode"
+            )
+        return
+    if not pem:
+        raise _Refused(
+            400, "InvalidRequestException", "Need to provide verification certificate in DEFAULT mode"
+        )
+    verification = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        verification.verify_directly_issued_by(ca.x509)
+    except Exception as error:
+        raise _Refused(400, "CertificateValidationException", "The signature failed verification.") from error
+    if Certificate(verification).common_names != [REGISTRATION_CODE]:
+        raise _Refused(400, "RegistrationCodeValidationException", "Registration code is invalid.")
+
+
+@dataclass
+class CaAccount:
+    """An account whose AWS IoT is the emulation and whose other services are moto's."""
+
+    session: boto3.Session
+    registry: CaRegistryEmulation
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service)  # type: ignore[call-overload]
+
+
+@contextmanager
+def ca_account() -> Iterator[CaAccount]:
+    """Open a fresh account."""
+    with mock_aws(config={"core": {"passthrough": {"services": ["iot"]}}}):
+        core = botocore.session.Session()
+        core.register_component("data_loader", _LOADER)
+        session = boto3.Session("test", "test", region_name=REGION, botocore_session=core)
+        registry = CaRegistryEmulation()
+        session.events.register_first("before-send.iot", registry.answer)
+        yield CaAccount(session, registry)

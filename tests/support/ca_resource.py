@@ -1,0 +1,75 @@
+"""The custom resource as CloudFormation drives it: properties on the wire, physical ids, the order of calls."""
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+
+from iot_jitr_runtime.ca_registration.handler import respond
+from iot_jitr_runtime.ca_registration.properties import CaProperties
+
+STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/{}/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
+
+
+def on_the_wire(value: Any) -> Any:
+    """CloudFormation sends every scalar as a string."""
+    if isinstance(value, dict):
+        return {key: on_the_wire(each) for key, each in value.items()}
+    return str(value)
+
+
+@dataclass
+class CaResource:
+    """One resource of one stack."""
+
+    session: boto3.Session
+    stack: str = "fleet"
+    physical_id: str = ""
+    properties: CaProperties | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def create(self, properties: CaProperties) -> str:
+        """Create it; return the id of the CA certificate."""
+        self._settle(self.call("Create", properties), properties)
+        return self.physical_id
+
+    def update(self, properties: CaProperties) -> str:
+        """Update it. On a replacement, delete the former CA with the former properties, as CloudFormation does."""
+        former_id, former = self.physical_id, self._current()
+        answer = self.call("Update", properties, PhysicalResourceId=former_id, Old=former)
+        self._settle(answer, properties)
+        if self.physical_id != former_id:
+            self.call("Delete", former, PhysicalResourceId=former_id)
+        return self.physical_id
+
+    def change(self, **changes: Any) -> str:
+        """Update some of the properties."""
+        return self.update(replace(self._current(), **changes))
+
+    def delete(self) -> None:
+        self.call("Delete", self._current(), PhysicalResourceId=self.physical_id)
+
+    def call(self, request_type: str, properties: CaProperties, **more: Any) -> dict[str, Any]:
+        """Call the function without keeping what it answers."""
+        event = {
+            "RequestType": request_type,
+            "RequestId": str(uuid.uuid4()),
+            "StackId": STACK_ID.format(self.stack),
+            "LogicalResourceId": "Ca",
+            "ResourceProperties": on_the_wire(properties.to_cloudformation()),
+        }
+        if old := more.pop("Old", None):
+            event["OldResourceProperties"] = on_the_wire(old.to_cloudformation())
+        return respond({**event, **more}, self.session)
+
+    def _settle(self, answer: dict[str, Any], properties: CaProperties) -> None:
+        self.physical_id, self.attributes, self.properties = (
+            answer["PhysicalResourceId"],
+            answer["Data"],
+            properties,
+        )
+
+    def _current(self) -> CaProperties:
+        assert self.properties is not None
+        return self.properties

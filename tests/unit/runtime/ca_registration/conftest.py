@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.ca_registry import CaAccount, CaRegistryEmulation, ca_account
+from tests.support.ca_resource import CaResource
+
+
+@pytest.fixture
+def account() -> Iterator[CaAccount]:
+    with ca_account() as account:
+        yield account
+
+
+@pytest.fixture
+def registry(account: CaAccount) -> CaRegistryEmulation:
+    return account.registry
+
+
+@pytest.fixture
+def resource(account: CaAccount) -> CaResource:
+    return CaResource(account.session)
