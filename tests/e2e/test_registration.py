@@ -1,0 +1,175 @@
+"""Devices on their way in: the real stack, IAM and IoT policies enforced, TLS with client certificates."""
+
+import threading
+
+import pytest
+
+from iot_jitr_cli.connect import Cause, ConnectResult, Step
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.keys import KeyKind
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.ledger.rows import State
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import Cloud
+
+BRIEFLY = 4.0
+"""Seconds to knock for a device that must stay out: several attempts."""
+
+
+@pytest.mark.parametrize("kind", [KeyKind.EC_P256, KeyKind.EC_P384, KeyKind.RSA_2048])
+def test_a_device_is_refused_on_first_connect_then_activated_and_publishes(
+    cloud: Cloud, kind: KeyKind
+) -> None:
+    identity = cloud.ca.issue(DeviceSpec(f"first-{kind}", kind))
+    certificate_id = identity.certificate.fingerprint
+
+    result = cloud.connect(identity)
+
+    refusals = [event.cause for event in result.events if event.step is Step.REFUSED]
+    assert refusals
+    assert set(refusals) == {Cause.CLOSED_WITHOUT_CONNACK}
+    assert [event.step for event in result.events][-2:] in (
+        [Step.PUBLISHED, Step.RECEIVED],
+        [Step.RECEIVED, Step.PUBLISHED],
+    )
+    assert cloud.status(certificate_id) == "ACTIVE"
+    assert cloud.policies_of(certificate_id) == [cloud.outputs[Output.DEVICE_POLICY_NAME]]
+    row = cloud.wait_for_state(certificate_id, State.ACTIVATED)
+    assert (row.common_name, row.serial_number) == (f"first-{kind}", identity.certificate.serial_number)
+
+
+def test_ten_devices_that_come_at_once_all_get_in(cloud: Cloud) -> None:
+    identities = [cloud.ca.issue(DeviceSpec(f"ten-{number}")) for number in range(10)]
+    results: dict[str, ConnectResult] = {}
+
+    def come(number: int) -> None:
+        results[f"ten-{number}"] = cloud.connect(identities[number])
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {name: result.ending for name, result in results.items()} == dict.fromkeys(results, "published")
+    assert len(results) == 10
+    assert {cloud.status(identity.certificate.fingerprint) for identity in identities} == {"ACTIVE"}
+
+
+def test_an_activation_takes_three_iot_calls_and_duplicates_of_its_event_take_none(cloud: Cloud) -> None:
+    certificate_id = cloud.plant(cloud.ca.issue(DeviceSpec("duplicated")))
+    cloud.wait_until_drained()
+    before = cloud.iot_calls_of_activator()
+
+    cloud.send_event(certificate_id)
+    cloud.wait_for_state(certificate_id, State.ACTIVATED)
+    activation = cloud.iot_calls_of_activator()[len(before) :]
+    for _ in range(20):
+        cloud.send_event(certificate_id)
+    cloud.wait_until_drained()
+    everything = cloud.iot_calls_of_activator()[len(before) :]
+
+    # A worker that has just started reads the CA certificate too, once for its life.
+    assert activation in (["GET.iot", "PUT.iot", "PUT.iot"], ["GET.iot", "GET.iot", "PUT.iot", "PUT.iot"])
+    assert everything == activation
+    assert cloud.calls_of_activator()[-1] == "BatchGetItem"
+    assert cloud.status(certificate_id) == "ACTIVE"
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
+def test_a_replayed_event_does_not_activate_what_an_operator_shut_out(cloud: Cloud, status: str) -> None:
+    identity = cloud.bring_in(f"shut-out-{status.lower()}")
+    certificate_id = identity.certificate.fingerprint
+    cloud.client("iot").update_certificate(certificateId=certificate_id, newStatus=status)
+
+    cloud.send_event(certificate_id)
+    cloud.wait_until_drained()
+
+    assert cloud.status(certificate_id) == status
+    assert cloud.connect(identity, timeout=BRIEFLY).ending == "not_let_in"
+
+
+def test_a_certificate_of_a_ca_that_nobody_registered_never_gets_in(cloud: Cloud) -> None:
+    identity = DevelopmentCa.create("foreign CA").issue(DeviceSpec("foreign"))
+
+    result = cloud.connect(identity, timeout=BRIEFLY)
+
+    assert (result.ending, result.last_cause) == ("not_let_in", Cause.CERTIFICATE_REJECTED)
+    assert not cloud.is_registered(identity.certificate.fingerprint)
+
+
+def test_a_certificate_that_only_names_our_ca_never_gets_in(cloud: Cloud) -> None:
+    impostor = DevelopmentCa.create("end-to-end CA")
+    identity = impostor.issue(DeviceSpec("impostor"))
+
+    result = cloud.connect(identity, timeout=BRIEFLY)
+
+    assert result.ending == "not_let_in"
+    assert not cloud.is_registered(identity.certificate.fingerprint)
+
+
+def test_an_expired_certificate_is_turned_away_by_the_broker_and_refused_by_the_activator(
+    cloud: Cloud,
+) -> None:
+    identity = cloud.ca.issue(DeviceSpec("expired", validity=Validity.expired()))
+
+    result = cloud.connect(identity, timeout=BRIEFLY)
+    certificate_id = cloud.plant(identity)
+    cloud.send_event(certificate_id)
+    row = cloud.wait_for_state(certificate_id, State.REFUSED)
+
+    assert (result.ending, result.last_cause) == ("not_let_in", Cause.CERTIFICATE_REJECTED)
+    assert row.reason is Reason.EXPIRED
+    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
+    assert cloud.policies_of(certificate_id) == []
+
+
+def test_a_certificate_that_is_not_valid_yet_is_refused(cloud: Cloud) -> None:
+    certificate_id = cloud.plant(cloud.ca.issue(DeviceSpec("too-early", validity=Validity.future())))
+
+    cloud.send_event(certificate_id)
+
+    assert cloud.wait_for_state(certificate_id, State.REFUSED).reason is Reason.NOT_YET_VALID
+    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+@pytest.mark.parametrize("common_name", ["*", "a/b", "a$b", "${iot:ClientId}", "plus+"])
+def test_a_common_name_that_would_open_the_policy_is_refused(cloud: Cloud, common_name: str) -> None:
+    certificate_id = cloud.plant(cloud.ca.issue(DeviceSpec(common_name)))
+
+    cloud.send_event(certificate_id)
+
+    assert cloud.wait_for_state(certificate_id, State.REFUSED).reason is Reason.INVALID_COMMON_NAME
+    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_a_device_cannot_take_another_ones_client_id(cloud: Cloud) -> None:
+    cloud.bring_in("victim")
+    thief = cloud.bring_in("thief")
+
+    result = cloud.connect(thief, client_id="victim", timeout=BRIEFLY)
+
+    assert result.ending == "not_let_in"
+    assert Step.CONNECTED not in {event.step for event in result.events}
+
+
+def test_a_device_cannot_reach_another_ones_topics(cloud: Cloud) -> None:
+    nosy = cloud.bring_in("nosy")
+
+    result = cloud.connect(nosy, topic="devices/neighbour/hello", timeout=BRIEFLY)
+
+    assert result.ending == "not_let_in"
+    assert Step.CONNECTED in {event.step for event in result.events}
+    assert not {Step.SUBSCRIBED, Step.RECEIVED} & {event.step for event in result.events}
+
+
+def test_a_message_that_is_no_event_goes_to_the_dead_letters_with_its_reason(cloud: Cloud) -> None:
+    cloud.send("this is no event")
+    cloud.wait_until_drained()
+
+    letters = [letter for letter in cloud.dead_letters() if "this is no event" in letter["Body"]]
+
+    assert len(letters) == 1
+    assert Reason.MALFORMED_EVENT.value in str(letters[0])

@@ -1,0 +1,220 @@
+"""The real stack in a local cloud of its own, and what end-to-end tests do and look at in it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, Endpoint, connect
+from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_runtime.ledger.rows import KEY, Row
+from iot_jitr_runtime.stack_outputs import Output
+
+PATIENCE = 60.0
+"""Seconds to wait for what takes two on an idle machine."""
+
+
+@dataclass
+class Cloud:
+    """A lab with the stack deployed, its CA, and a folder for devices."""
+
+    lab: Lab
+    ca: DevelopmentCa
+    folder: Path
+    clients: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, DeviceFiles] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A client with root rights, made once."""
+        return self.clients.setdefault(service, self.lab.client(service))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        assert self.lab.deployment is not None
+        return dict(self.lab.deployment.outputs)
+
+    # devices
+
+    def credentials(self, identity: DeviceIdentity) -> Credentials:
+        """The identity as a device loads it: from its chain file and its key file."""
+        name = identity.certificate.fingerprint
+        if name not in self.files:
+            self.files[name] = identity.save(self.folder, name)
+        return Credentials.load(self.files[name].chain, self.files[name].key)
+
+    def connect(
+        self,
+        identity: DeviceIdentity,
+        client_id: str | None = None,
+        timeout: float = PATIENCE,
+        topic: str = "",
+    ) -> ConnectResult:
+        """Let the device connect, reconnect and publish until it is in or `timeout` seconds are over."""
+        endpoint = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
+        name = client_id or identity.certificate.common_names[0]
+        device = Device(
+            self.credentials(identity), endpoint, name, timeout=timeout, backoff=Backoff(longest=2.0)
+        )
+        if topic:
+            device = Device(
+                device.credentials, endpoint, name, topic=topic, timeout=timeout, backoff=device.backoff
+            )
+        return connect(device)
+
+    def bring_in(self, common_name: str) -> DeviceIdentity:
+        """Make a device and wait until it has published."""
+        identity = self.ca.issue(DeviceSpec(common_name))
+        result = self.connect(identity)
+        assert result.ending == "published", result
+        return identity
+
+    # AWS IoT
+
+    def status(self, certificate_id: str) -> str:
+        """The certificate's status in AWS IoT."""
+        return str(
+            self.client("iot").describe_certificate(certificateId=certificate_id)["certificateDescription"][
+                "status"
+            ]
+        )
+
+    def is_registered(self, certificate_id: str) -> bool:
+        """Whether AWS IoT knows the certificate."""
+        iot = self.client("iot")
+        try:
+            iot.describe_certificate(certificateId=certificate_id)
+        except iot.exceptions.ResourceNotFoundException:
+            return False
+        return True
+
+    def policies_of(self, certificate_id: str) -> list[str]:
+        """Names of the policies attached to the certificate."""
+        iot = self.client("iot")
+        arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"][
+            "certificateArn"
+        ]
+        return [policy["policyName"] for policy in iot.list_attached_policies(target=arn)["policies"]]
+
+    def plant(self, identity: DeviceIdentity) -> str:
+        """Enter a certificate as pending, past the broker, which turns some away before registering them."""
+        iot = self.client("iot")
+        certificate_id = iot.register_certificate(
+            certificatePem=identity.certificate.pem, caCertificatePem=identity.ca.pem, status="INACTIVE"
+        )["certificateId"]
+        iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
+        return str(certificate_id)
+
+    # the pipeline
+
+    def send_event(self, certificate_id: str) -> None:
+        """Put a registration event into the activation queue, as the rule does.
+
+        The rule's own topic is closed to clients, in the local cloud as on AWS.
+        """
+        event = {
+            "certificateId": certificate_id,
+            "caCertificateId": self.outputs["LabCaCertificateId"],
+            "timestamp": int(datetime.now(UTC).timestamp() * 1000),
+            "certificateStatus": "PENDING_ACTIVATION",
+            "awsAccountId": "000000000000",
+            "certificateRegistrationTimestamp": None,
+        }
+        self.send(json.dumps(event))
+
+    def send(self, body: str) -> None:
+        """Put any message into the activation queue."""
+        self.client("sqs").send_message(QueueUrl=self.outputs[Output.ACTIVATION_QUEUE_URL], MessageBody=body)
+
+    def row(self, certificate_id: str) -> Row | None:
+        """The ledger's row of a certificate."""
+        answer = self.client("dynamodb").get_item(
+            TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": certificate_id}}, ConsistentRead=True
+        )
+        return Row.read(answer["Item"]) if "Item" in answer else None
+
+    def wait_for_state(self, certificate_id: str, state: str) -> Row:
+        """Wait until the ledger says so."""
+
+        def reached() -> bool:
+            row = self.row(certificate_id)
+            return row is not None and row.state == state
+
+        assert wait_until(reached, limit=PATIENCE, interval=0.05), self.row(certificate_id)
+        row = self.row(certificate_id)
+        assert row is not None
+        return row
+
+    def wait_until_drained(self) -> None:
+        """Wait until every message of the activation queue is decided."""
+        assert wait_until(
+            lambda: self.waiting(Output.ACTIVATION_QUEUE_URL) == 0, limit=PATIENCE, interval=0.1
+        )
+
+    def waiting(self, queue: Output) -> int:
+        """How many messages are in a queue, those that a worker holds included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs[queue], AttributeNames=names
+        )
+        return sum(int(value) for value in attributes["Attributes"].values())
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Take what is in the dead-letter queue."""
+        sqs, url = self.client("sqs"), self.outputs[Output.DEAD_LETTER_QUEUE_URL]
+        messages = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
+        ).get("Messages", [])
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return list(messages)
+
+    def calls_of_activator(self) -> list[str]:
+        """Every AWS call of the activator so far, oldest first, as the local cloud's CloudTrail has it.
+
+        AWS IoT's calls are recorded by their HTTP method only: `GET.iot`, `PUT.iot`.
+        """
+        key = self._activators_access_key()
+        pages = (
+            self.client("cloudtrail")
+            .get_paginator("lookup_events")
+            .paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key}])
+        )
+        events = [event for page in pages for event in page["Events"]]
+        return [event["EventName"] for event in sorted(events, key=lambda event: event["EventTime"])]
+
+    def iot_calls_of_activator(self) -> list[str]:
+        """The AWS IoT API calls among them."""
+        return [name for name in self.calls_of_activator() if name.endswith(".iot")]
+
+    def _activators_access_key(self) -> str:
+        """The key that the local cloud gives this function's role: derived from the two ARNs.
+
+        Should a later version derive it otherwise, `calls_of_activator` is empty, and the tests which hold
+        that an activation makes calls fail.
+        """
+        name = self.outputs[Output.ACTIVATOR_FUNCTION]
+        function = self.client("lambda").get_function(FunctionName=name)["Configuration"]
+        digest = hashlib.sha256(f"{function['FunctionArn']}:{function['Role']}".encode()).hexdigest()
+        return f"ASIA{digest[:16].upper()}"
+
+
+@contextmanager
+def deployed_cloud(folder: Path, **ca_settings: Any) -> Iterator[Cloud]:
+    """A local cloud with the stack deployed; `ca_settings` go into the configuration of its one CA."""
+    ca = DevelopmentCa.create("end-to-end CA")
+    certificate_file, _ = ca.save(folder / "ca")
+    with Lab.start(folder / "lab") as lab:
+        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        configuration = default_configuration(certificate_file)
+        lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}]})
+        yield Cloud(lab, ca, folder / "devices")
