@@ -36,11 +36,13 @@ class State(StrEnum):
     """This pipeline made it INACTIVE because of a certificateHold, and may release it."""
     REVOKED = "revoked"
     """This pipeline made it REVOKED."""
+    RETIRED = "retired"
+    """This pipeline made it INACTIVE when the grace period of its renewal was over."""
     KNOWN = "known"
     """Somebody else decided about it; entered so that it can be revoked by serial."""
 
 
-SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.KNOWN}
+SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}
 """States that a worker which finds the certificate already decided leaves as they are."""
 
 

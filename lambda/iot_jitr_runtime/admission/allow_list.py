@@ -1,0 +1,45 @@
+"""Admission by a list of expected devices, in a DynamoDB table that `jitr allow` keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind, key_of
+from iot_jitr_runtime.certificate_fields import MissingFieldError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True)
+class AllowList:
+    """Admits the devices that stand in a table."""
+
+    dynamodb: "DynamoDBClient"
+    table: str
+    kind: KeyKind
+
+    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+        """Return the thing attributes that the list has for the device.
+
+        One consistent read: a device that has just been listed is let in.
+
+        Raises:
+            RefusedError: `NOT_LISTED`.
+        """
+        try:
+            key = key_of(self.kind, candidate.certificate, candidate.ca_certificate_id)
+        except MissingFieldError as error:
+            raise RefusedError(Reason.NOT_LISTED, str(error)) from error
+        response = self.dynamodb.get_item(
+            TableName=self.table, Key={TABLE_KEY: {"S": str(key)}}, ConsistentRead=True
+        )
+        item = response.get("Item")
+        if item is None:
+            raise RefusedError(
+                Reason.NOT_LISTED, f"no device '{key}' is on the allow list; to list it: jitr allow load"
+            )
+        attributes = item.get(ATTRIBUTES, {"M": {}}).get("M", {})
+        return {name: value["S"] for name, value in attributes.items() if "S" in value}

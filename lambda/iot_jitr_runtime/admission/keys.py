@@ -1,0 +1,100 @@
+"""Keys of the allow list: how an expected device is written down, the same on both sides."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from iot_jitr_runtime.certificate_fields import Field, MissingFieldError, value_of
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId, SerialNumber
+
+TABLE_KEY = "deviceKey"
+"""Partition key of the allow list's table."""
+ATTRIBUTES = "thingAttributes"
+"""Attribute with what goes into the registry about the device's thing, a map of strings."""
+
+_CA_ID = re.compile(r"[0-9a-f]{64}")
+_SERIAL = re.compile(r"[0-9a-fA-F]{1,40}")
+_LONGEST_VALUE = 256
+
+
+class InvalidKeyError(JitrError):
+    """A value cannot be a key of the allow list."""
+
+
+class KeyKind(StrEnum):
+    """By what devices are listed."""
+
+    CA_SERIAL = "ca_serial"
+    """The CA and the certificate's serial number: one certificate. A renewed one is listed anew."""
+    COMMON_NAME = "common_name"
+    """The subject's common name: one device, under any certificate of this deployment's CAs."""
+    SUBJECT_SERIAL_NUMBER = "subject_serial_number"
+    """The subject's serialNumber attribute: one device, under any certificate of this deployment's CAs."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a file of such devices has."""
+        if self is KeyKind.CA_SERIAL:
+            return (Field.CA_CERTIFICATE_ID.value, Field.SERIAL_NUMBER.value)
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class DeviceKey:
+    """The key of one device in the allow list's table."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def ca_serial_key(ca_certificate_id: str, serial_number: str) -> DeviceKey:
+    """Return the key of a certificate: `<CA certificate id>#<serial number>`.
+
+    Args:
+        ca_certificate_id: 64 hexadecimal digits.
+        serial_number: Hexadecimal, as OpenSSL and `jitr` print it: colons, a leading `0x`, upper case and
+            leading zeros make no difference.
+
+    Raises:
+        InvalidKeyError: One of them is not that.
+    """
+    ca = ca_certificate_id.strip().lower()
+    if not _CA_ID.fullmatch(ca):
+        raise InvalidKeyError(
+            f"'{ca[:80]}' is not a CA certificate id, expected 64 hexadecimal digits as 'jitr ca list' shows"
+        )
+    digits = serial_number.strip().lower().removeprefix("0x").replace(":", "")
+    if not _SERIAL.fullmatch(digits):
+        raise InvalidKeyError(
+            f"'{serial_number[:80]}' is not a serial number, expected up to 40 hexadecimal digits"
+        )
+    return DeviceKey(f"{ca}#{SerialNumber(digits.lstrip('0') or '0')}")
+
+
+def field_key(value: str) -> DeviceKey:
+    """Return the key of a device that is listed by one field of its subject: the value as it stands.
+
+    Raises:
+        InvalidKeyError: Nothing, or longer than any such field.
+    """
+    if not 1 <= len(value) <= _LONGEST_VALUE:
+        raise InvalidKeyError(f"found {len(value)} characters, expected 1 to {_LONGEST_VALUE}")
+    return DeviceKey(value)
+
+
+def key_of(kind: KeyKind, certificate: Certificate, ca_certificate_id: CaCertificateId) -> DeviceKey:
+    """Return the key under which a device must be listed.
+
+    Raises:
+        MissingFieldError: The certificate does not have the field exactly once.
+    """
+    if kind is KeyKind.CA_SERIAL:
+        return ca_serial_key(ca_certificate_id, certificate.serial_number)
+    try:
+        return field_key(value_of(Field(kind.value), certificate, ca_certificate_id))
+    except InvalidKeyError as error:
+        raise MissingFieldError(f"the certificate's '{kind}' cannot be a key: {error}") from error

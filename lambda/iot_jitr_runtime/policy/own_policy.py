@@ -1,0 +1,85 @@
+"""A policy of its own for each certificate: created before it is attached, deleted when it is revoked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.policy.common_name import check_common_name
+from iot_jitr_runtime.policy.per_device import render
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+@dataclass(frozen=True)
+class PerDevicePolicy:
+    """Renders the template for each certificate. Its name is the prefix and the certificate's id."""
+
+    iot: "IoTClient"
+    prefix: str
+    template: Mapping[str, Any]
+    needs_common_name: bool
+
+    def check(self, candidate: Candidate) -> None:
+        """Check that the common name can stand in the policy.
+
+        Raises:
+            RefusedError: `INVALID_COMMON_NAME`.
+        """
+        if self.needs_common_name:
+            check_common_name(candidate.certificate)
+
+    def attach(self, candidate: Candidate, thing_name: str | None) -> str:
+        """Create the device's policy and attach it; done again, it changes nothing.
+
+        Two calls. A policy that is there already, from a try that was cut off, gets today's document if
+        the template has changed since.
+
+        Raises:
+            RefusedError: `INVALID_COMMON_NAME` or `INVALID_THING_NAME`.
+        """
+        name = f"{self.prefix}{candidate.certificate_id}"
+        document = render(self.template, candidate.certificate, thing_name)
+        try:
+            self.iot.create_policy(policyName=name, policyDocument=document)
+        except self.iot.exceptions.ResourceAlreadyExistsException:
+            self._bring_up_to_date(name, document)
+        self.iot.attach_policy(policyName=name, target=candidate.certificate_arn)
+        return name
+
+    def _bring_up_to_date(self, name: str, document: str) -> None:
+        found = self.iot.get_policy(policyName=name)["policyDocument"]
+        if json.loads(found) == json.loads(document):
+            return
+        # AWS keeps five versions; the older ones are of no use to anybody.
+        _delete_old_versions(self.iot, name)
+        self.iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
+
+
+def withdraw(iot: "IoTClient", certificate_id: CertificateId, certificate_arn: str, policy_name: str) -> bool:
+    """Detach and delete the policy of a certificate that has been revoked; done again, it changes nothing.
+
+    Only a policy that carries the certificate's id in its name is the certificate's own: a shared one stays
+    as it is, attached to others.
+
+    Returns:
+        Whether the policy was the certificate's own.
+    """
+    if not policy_name.endswith(certificate_id):
+        return False
+    try:
+        iot.detach_policy(policyName=policy_name, target=certificate_arn)
+        _delete_old_versions(iot, policy_name)
+        iot.delete_policy(policyName=policy_name)
+    except iot.exceptions.ResourceNotFoundException:
+        return True  # somebody, perhaps an earlier try of ours, has done it
+    return True
+
+
+def _delete_old_versions(iot: "IoTClient", name: str) -> None:
+    for version in iot.list_policy_versions(policyName=name)["policyVersions"]:
+        if not version["isDefaultVersion"]:
+            iot.delete_policy_version(policyName=name, policyVersionId=version["versionId"])

@@ -1,0 +1,111 @@
+"""One device's thing: its name, type, groups and attributes, filled from the certificate and checked.
+
+The patterns are those of the AWS IoT API reference (CreateThing, AddThingToThingGroup). A value that does not
+fit is refused, never trimmed: a shortened name could be another device's.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.certificate_fields import FieldTemplate, MissingFieldError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy.per_device import THING_NAME
+from iot_jitr_runtime.things.settings import ThingSettings
+
+_ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
+_ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,800}")
+_SHOWN = 140
+
+
+@dataclass(frozen=True)
+class ThingDescription:
+    """What CreateThing and AddThingToThingGroup are told."""
+
+    name: str
+    type: str | None
+    groups: tuple[str, ...]
+    attributes: Mapping[str, str]
+
+    def create_request(self) -> dict[str, Any]:
+        """Return the parameters of CreateThing."""
+        request: dict[str, Any] = {"thingName": self.name}
+        if self.type is not None:
+            request["thingTypeName"] = self.type
+        if self.attributes:
+            request["attributePayload"] = {"attributes": dict(self.attributes)}
+        return request
+
+
+def describe(settings: ThingSettings, candidate: Candidate, extra: Mapping[str, str]) -> ThingDescription:
+    """Fill the templates from a device's certificate.
+
+    Args:
+        settings: The templates.
+        candidate: The device.
+        extra: Attributes that its admission brought; they win over those of the settings.
+
+    Raises:
+        RefusedError: `INVALID_THING_NAME` or `INVALID_THING_ATTRIBUTE`.
+    """
+    attributes = {
+        name: _attribute(f"attribute '{name}'", template, candidate)
+        for name, template in settings.attributes.items()
+    }
+    return ThingDescription(
+        name=thing_name(settings.name, candidate),
+        type=_registry_name("thing type", settings.type, candidate) if settings.type else None,
+        groups=tuple(_registry_name("thing group", each, candidate) for each in settings.groups),
+        attributes={**attributes, **_checked(extra)},
+    )
+
+
+def thing_name(template: FieldTemplate, candidate: Candidate) -> str:
+    """Return the name of a device's thing.
+
+    Raises:
+        RefusedError: `INVALID_THING_NAME`.
+    """
+    try:
+        name = template.fill_from(candidate.certificate, candidate.ca_certificate_id)
+    except MissingFieldError as error:
+        raise RefusedError(Reason.INVALID_THING_NAME, f"thing name '{template.text}': {error}") from error
+    if not THING_NAME.fullmatch(name):
+        raise RefusedError(
+            Reason.INVALID_THING_NAME, f"thing name {name[:_SHOWN]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -"
+        )
+    return name
+
+
+def _registry_name(what: str, template: FieldTemplate, candidate: Candidate) -> str:
+    name = _filled(what, template, candidate)
+    if not THING_NAME.fullmatch(name):
+        raise _invalid(f"{what} {name[:_SHOWN]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -")
+    return name
+
+
+def _attribute(what: str, template: FieldTemplate, candidate: Candidate) -> str:
+    value = _filled(what, template, candidate)
+    if not _ATTRIBUTE_VALUE.fullmatch(value):
+        raise _invalid(f"{what} {value[:_SHOWN]!r} is not 1 to 800 of a-z A-Z 0-9 _ . , @ / : # -")
+    return value
+
+
+def _filled(what: str, template: FieldTemplate, candidate: Candidate) -> str:
+    try:
+        return template.fill_from(candidate.certificate, candidate.ca_certificate_id)
+    except MissingFieldError as error:
+        raise _invalid(f"{what} '{template.text}': {error}") from error
+
+
+def _checked(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in attributes.items():
+        if not _ATTRIBUTE_NAME.fullmatch(name) or not _ATTRIBUTE_VALUE.fullmatch(value):
+            raise _invalid(f"attribute {name[:_SHOWN]!r} of the admission is not one that AWS IoT takes")
+    return attributes
+
+
+def _invalid(detail: str) -> RefusedError:
+    return RefusedError(Reason.INVALID_THING_ATTRIBUTE, detail)

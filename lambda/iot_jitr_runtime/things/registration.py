@@ -1,0 +1,122 @@
+"""Giving a certificate its thing: create or reuse, see who has it, attach.
+
+Three IoT calls (CreateThing, ListThingPrincipals, AttachThingPrincipal), one more for each group, and one
+for each certificate that is replaced in a renewal. All of it happens under a claim on the thing, and each
+step may be repeated.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.things.description import ThingDescription, describe
+from iot_jitr_runtime.things.renewal import Predecessors
+from iot_jitr_runtime.things.settings import Renewal, ThingSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Things:
+    """Registers devices as things."""
+
+    iot: "IoTClient"
+    settings: ThingSettings
+    claims: ThingClaims
+    follow_ups: FollowUps
+    claim_lasts: timedelta
+    """Longer than the function's time-out."""
+    clock: Callable[[], datetime] = field(default=_now)
+
+    def register(self, candidate: Candidate, attributes: Mapping[str, str]) -> str:
+        """Create or reuse the device's thing, attach its certificate, and return the thing's name.
+
+        A thing that is there already keeps its type and attributes: an operator may have changed them.
+
+        Raises:
+            RefusedError: `INVALID_THING_NAME`, `INVALID_THING_ATTRIBUTE`, or `THING_TAKEN`.
+            DeferredError: `CLAIMED_ELSEWHERE`, or `THING_SETUP_MISSING`: type or group do not exist.
+        """
+        thing = describe(self.settings, candidate, attributes)
+        with self._claimed(thing.name, candidate):
+            self._create(thing)
+            self._attach(thing.name, candidate)
+        for group in thing.groups:
+            self._join(thing.name, group)
+        return thing.name
+
+    @contextmanager
+    def _claimed(self, name: str, candidate: Candidate) -> Iterator[None]:
+        now = self.clock()
+        claim = self.claims.take(
+            name,
+            candidate.certificate_id,
+            now=_milliseconds(now),
+            expires_at=_milliseconds(now + self.claim_lasts),
+        )
+        try:
+            yield
+        finally:
+            # A claim that cannot be given back expires by itself.
+            with suppress(*AwsError):
+                self.claims.release(claim)
+
+    def _create(self, thing: ThingDescription) -> None:
+        try:
+            self.iot.create_thing(**thing.create_request())
+        except self.iot.exceptions.ResourceAlreadyExistsException:
+            return  # with other attributes or another type than ours: reused as it is
+        except self.iot.exceptions.ResourceNotFoundException as error:
+            raise DeferredError(
+                Reason.THING_SETUP_MISSING, f"there is no thing type '{thing.type}'; create it"
+            ) from error
+
+    def _attach(self, name: str, candidate: Candidate) -> None:
+        principals = self._principals(name)
+        if candidate.certificate_arn in principals:
+            return  # an earlier try came so far, with everything that had to come before
+        if principals and self.settings.renewal is Renewal.REFUSE:
+            raise RefusedError(
+                Reason.THING_TAKEN,
+                f"the thing '{name}' has another certificate already, and renewal is not allowed",
+            )
+        if principals:
+            self._predecessors().make_way(principals, candidate, name)
+        self.iot.attach_thing_principal(
+            thingName=name,
+            principal=candidate.certificate_arn,
+            thingPrincipalType=self.settings.attachment.value,
+        )
+
+    def _predecessors(self) -> Predecessors:
+        return Predecessors(
+            self.iot, self.follow_ups, self.settings.name, self.settings.grace_period, self.clock
+        )
+
+    def _principals(self, name: str) -> list[str]:
+        pages = self.iot.get_paginator("list_thing_principals").paginate(thingName=name)
+        return [principal for page in pages for principal in page["principals"]]
+
+    def _join(self, name: str, group: str) -> None:
+        try:
+            self.iot.add_thing_to_thing_group(thingName=name, thingGroupName=group)
+        except self.iot.exceptions.ResourceNotFoundException as error:
+            raise DeferredError(
+                Reason.THING_SETUP_MISSING, f"there is no thing group '{group}'; create it"
+            ) from error
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,96 @@
+"""Renewal: a newer certificate of the same device takes the place of an older one.
+
+The same device is one with a certificate of the same CA, with the same common name, that gives its thing the
+same name. An older certificate never displaces a newer one: a key stolen years ago is no renewal.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.certificate_fields import FieldTemplate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.rows import Identity
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.things.description import thing_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+
+@dataclass(frozen=True)
+class Predecessors:
+    """The certificates that a thing has, when another comes for it."""
+
+    iot: "IoTClient"
+    follow_ups: FollowUps
+    name: FieldTemplate
+    grace_period: timedelta
+    clock: Callable[[], datetime]
+
+    def make_way(self, principals: Iterable[str], successor: Candidate, thing: str) -> None:
+        """Schedule the retirement of the certificates that `successor` replaces.
+
+        Before it is attached: were it the other way round and cut off between, both would stay for good.
+        All are looked at before anything is written.
+
+        Raises:
+            RefusedError: `THING_TAKEN`: one of them is not an older certificate of the same device.
+        """
+        predecessors = [self._examined(principal, successor, thing) for principal in principals]
+        at = int((self.clock() + self.grace_period).timestamp() * 1000)
+        for predecessor in predecessors:
+            certificate = predecessor.certificate
+            self.follow_ups.retire(
+                predecessor.certificate_id,
+                Identity(
+                    predecessor.ca_certificate_id,
+                    certificate.serial_number,
+                    next(iter(certificate.common_names), None),
+                ),
+                thing_name=thing,
+                superseded_by=successor.certificate_id,
+                at=at,
+            )
+
+    def _examined(self, principal: str, successor: Candidate, thing: str) -> Candidate:
+        predecessor = self._described(principal, thing)
+        if predecessor.ca_certificate_id != successor.ca_certificate_id:
+            raise _taken(thing, "a certificate of another CA")
+        if not self._is_same_device(predecessor, successor):
+            raise _taken(thing, "the certificate of another identity")
+        if predecessor.certificate.not_before > successor.certificate.not_before:
+            raise _taken(thing, "a newer certificate of the same device")
+        return predecessor
+
+    def _described(self, principal: str, thing: str) -> Candidate:
+        _, is_certificate, certificate_id = principal.partition(":cert/")
+        if not is_certificate:
+            raise _taken(thing, "a principal that is not a certificate")
+        description = self.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        try:
+            certificate = Certificate.load(description["certificatePem"])
+        except MalformedCertificateError as error:
+            raise _taken(thing, "a certificate that cannot be read") from error
+        return Candidate(
+            CertificateId(certificate_id),
+            principal,
+            CaCertificateId(description.get("caCertificateId", "")),
+            certificate,
+        )
+
+    def _is_same_device(self, predecessor: Candidate, successor: Candidate) -> bool:
+        if predecessor.certificate.common_names != successor.certificate.common_names:
+            return False
+        try:
+            return thing_name(self.name, predecessor) == thing_name(self.name, successor)
+        except RefusedError:
+            return False
+
+
+def _taken(thing: str, by: str) -> RefusedError:
+    return RefusedError(Reason.THING_TAKEN, f"the thing '{thing}' has {by} already")
