@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-done
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types format lock clean
+.PHONY: help setup demo snapshot test check lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ $(STAMP): requirements.lock pyproject.toml package.json package-lock.json
 
 demo: $(STAMP) ## the whole story in one run, on the local cloud
 	@$(BIN)/jitr demo
+
+snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/templates); review the diff
+	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py
 
 test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
 	@$(BIN)/python -m pytest

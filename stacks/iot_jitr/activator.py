@@ -85,8 +85,13 @@ class Activator(Construct):
         acknowledge_wildcard(
             self.function.role,
             self._certificates,
-            "certificates are registered by AWS IoT when devices connect, so their ids cannot be known before",
+            "device certificates get their ids when the devices connect, so none can be named before",
         )
+        for statement in device_policy.activator_permissions:
+            for resource in statement.resources:
+                acknowledge_wildcard(
+                    self.function.role, resource, "each device's policy is made when the device is activated"
+                )
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",

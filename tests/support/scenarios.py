@@ -1,0 +1,34 @@
+"""Named configurations that snapshots, cfn-lint and cdk-nag look at."""
+
+from dataclasses import replace
+
+from iot_jitr import CaConfiguration, DevicePolicy, JitrConfiguration, KmsSource, Mode, NoRevocation, NoSource
+from iot_jitr.configuration import Removal
+from iot_jitr.target import Target
+from tests.support.ca_certificates import WORKSHOP
+from tests.support.stacks import DEFAULTS, FACTORY_CA
+
+WORKSHOP_CA = CaConfiguration(
+    name="Workshop",
+    certificate_pem=WORKSHOP,
+    mode=Mode.SNI_ONLY,
+    signer=NoSource(),
+    revocation=NoRevocation(),
+)
+
+SCENARIOS: dict[str, JitrConfiguration] = {
+    "defaults": DEFAULTS,
+    "several_cas": replace(DEFAULTS, cas=(FACTORY_CA, WORKSHOP_CA)),
+    "everything_on": replace(
+        DEFAULTS,
+        cas=(
+            replace(FACTORY_CA, signer=KmsSource("arn:aws:kms:eu-central-1:123456789012:key/factory-ca")),
+            WORKSHOP_CA,
+        ),
+        policy=DevicePolicy.per_device(),
+        activations_per_second=100,
+        log_retention_days=365,
+        removal=Removal.DESTROY,
+    ),
+    "local_cloud": replace(DEFAULTS, target=Target.LOCAL),
+}
