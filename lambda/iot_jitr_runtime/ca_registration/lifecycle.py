@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 _OFF = CaState(CaStatus.INACTIVE, AutoRegistration.DISABLE)
 
+IN_ANOTHER_ACCOUNT = "the CA certificate is already registered, but not in this account"
+"""Begins the reason that CloudFormation shows for `InAnotherAccountError`; `jitr doctor` looks for it."""
+
 
 class InAnotherAccountError(JitrError):
     """The CA is registered, but not in this account."""
@@ -117,8 +120,8 @@ class CaLifecycle:
             found = self._registry.describe(ca_id)
         except NotRegisteredError as error:
             raise InAnotherAccountError(
-                "the CA certificate is already registered, but not in this account: in mode DEFAULT only one "
-                "account of a region may hold it; delete it there, or use mode SNI_ONLY in each account"
+                f"{IN_ANOTHER_ACCOUNT}: in mode DEFAULT only one account of a region may hold it; delete it "
+                "there, or use mode SNI_ONLY in each account"
             ) from error
         tags = self._registry.tags(found.arn)
         ownership = ownership_of(found, tags, ca, properties, self._owner)
