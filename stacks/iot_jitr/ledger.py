@@ -7,11 +7,14 @@ from constructs import Construct
 KEY = "certificateId"
 SERIAL_INDEX = "ca-serial"
 SERIAL_INDEX_KEY = "caSerial"
+FOLLOW_UP_INDEX = "follow-up"
+FOLLOW_UP_KEY = "followUp"
+FOLLOW_UP_AT = "followUpAt"
 TTL_ATTRIBUTE = "expiresAt"
 
 
 class Ledger(Construct):
-    """A DynamoDB table with one row for each certificate, and an index by CA and serial number.
+    """A DynamoDB table with one row for each certificate, also found by its CA and serial number.
 
     Attributes:
         table: The table, paid by request, with point-in-time recovery.
@@ -36,5 +39,12 @@ class Ledger(Construct):
         self.table.add_global_secondary_index(
             index_name=SERIAL_INDEX,
             partition_key=dynamodb.Attribute(name=SERIAL_INDEX_KEY, type=text),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        # Only rows with something left to do are in it: the end of a grace period, a policy to delete.
+        self.table.add_global_secondary_index(
+            index_name=FOLLOW_UP_INDEX,
+            partition_key=dynamodb.Attribute(name=FOLLOW_UP_KEY, type=text),
+            sort_key=dynamodb.Attribute(name=FOLLOW_UP_AT, type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )

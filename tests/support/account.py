@@ -19,10 +19,12 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.activation import Activation, Decision
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Turns
+from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
 from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.clock import Clock
@@ -53,13 +55,23 @@ def make_ledger_table(dynamodb: Any) -> str:
         AttributeDefinitions=[
             {"AttributeName": KEY, "AttributeType": "S"},
             {"AttributeName": SERIAL_INDEX_KEY, "AttributeType": "S"},
+            {"AttributeName": FOLLOW_UP_KEY, "AttributeType": "S"},
+            {"AttributeName": FOLLOW_UP_AT, "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
             {
                 "IndexName": SERIAL_INDEX,
                 "KeySchema": [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
+            },
+            {
+                "IndexName": FOLLOW_UP_INDEX,
+                "KeySchema": [
+                    {"AttributeName": FOLLOW_UP_KEY, "KeyType": "HASH"},
+                    {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
         BillingMode="PAY_PER_REQUEST",
     )
@@ -78,6 +90,7 @@ class Account:
     table: str
     queue_url: str
     dead_letter_queue_url: str
+    activations_per_second: float = 1e6
     clock: Clock = field(default_factory=Clock)
     parts: dict[str, Any] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
@@ -102,6 +115,7 @@ class Account:
         return Batch(
             activation=Activation(**(parts | self.parts)),
             ledger=self.ledger,
+            line=Line(Turns(self.dynamodb, self.table, self.activations_per_second)),
             sqs=self.sqs,
             queue_url=self.queue_url,
             dead_letter_queue_url=self.dead_letter_queue_url,

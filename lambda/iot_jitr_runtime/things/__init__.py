@@ -1,7 +1,4 @@
-"""Things: the registry's entry for a device, made or reused when its certificate is activated."""
+"""Things: the registry's entry for a device, made or reused when its certificate is activated.
 
-from iot_jitr_runtime.things.registration import Things
-from iot_jitr_runtime.things.retirement import Retirement
-from iot_jitr_runtime.things.settings import Renewal, ThingSettings
-
-__all__ = ["Renewal", "Retirement", "ThingSettings", "Things"]
+Nothing is imported here: the stack shares `settings` with the function, and synthesizes without the AWS SDK.
+"""
