@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from iot_jitr_runtime.ca_registration.signers.private_ca import template_arn
-from iot_jitr_runtime.ca_registration.sources import KmsSource, PrivateCaSource, SecretSource, Source
+from iot_jitr_runtime.ca_registration.sources import (
+    KmsSource,
+    PrivateCaSource,
+    SecretSource,
+    Source,
+    verification_template_arn,
+)
 from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def signing_permissions(scope: "Construct", source: Source) -> Sequence[iam.Poli
         case PrivateCaSource():
             arn = source.certificate_authority_arn
             issue = _allow([arn], "acm-pca:IssueCertificate")
-            issue.add_condition("StringEquals", {"acm-pca:TemplateArn": template_arn(arn)})
+            issue.add_condition("StringEquals", {"acm-pca:TemplateArn": verification_template_arn(arn)})
             return [
                 issue,
                 _allow([arn], "acm-pca:GetCertificate", "acm-pca:GetCertificateAuthorityCertificate"),

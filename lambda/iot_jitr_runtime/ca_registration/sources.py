@@ -81,3 +81,11 @@ def source_from(properties: Mapping[str, Any]) -> Source:
         return KINDS[kind](**fields)
     except TypeError as error:
         raise UnknownSourceError(f"source '{kind}' with unfit fields: {', '.join(sorted(fields))}") from error
+
+
+def verification_template_arn(ca_arn: str) -> str:
+    """The one AWS Private CA template that a verification certificate is issued from, in the CA's partition.
+
+    https://docs.aws.amazon.com/privateca/latest/userguide/template-definitions.html
+    """
+    return f"arn:{ca_arn.split(':')[1]}:acm-pca:::template/EndEntityCertificate/V1"

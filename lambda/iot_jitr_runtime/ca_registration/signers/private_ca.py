@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.signers.base import RegistrationCode, Signer
+from iot_jitr_runtime.ca_registration.sources import verification_template_arn
 from iot_jitr_runtime.ca_registration.verification import (
     check_key_belongs,
     signature_hash,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_acm_pca.literals import SigningAlgorithmType
 
 _VALIDITY_DAYS = 1
-_END_ENTITY_TEMPLATE = "acm-pca:::template/EndEntityCertificate/V1"
 
 
 class PrivateCaUnavailableError(JitrError):
@@ -71,7 +71,7 @@ class PrivateCaSigner(Signer):
                 CertificateAuthorityArn=self._arn,
                 Csr=_request(registration_code()),
                 SigningAlgorithm=_algorithm(key),
-                TemplateArn=template_arn(self._arn),
+                TemplateArn=verification_template_arn(self._arn),
                 Validity={"Value": _VALIDITY_DAYS, "Type": "DAYS"},
             )["CertificateArn"]
             self._client.get_waiter("certificate_issued").wait(
@@ -89,11 +89,6 @@ class PrivateCaSigner(Signer):
             f"cannot use the Private CA '{self._arn}': {found}; it must exist in this account and region, or "
             "be shared with it, be active, and let the registration function issue certificates"
         )
-
-
-def template_arn(ca_arn: str) -> str:
-    """The one template that the verification certificate is issued from, in the partition of the CA."""
-    return f"arn:{ca_arn.split(':')[1]}:{_END_ENTITY_TEMPLATE}"
 
 
 def _request(registration_code: str) -> bytes:
