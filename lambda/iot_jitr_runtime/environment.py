@@ -21,9 +21,6 @@ DEVICE_POLICY = "JITR_DEVICE_POLICY"
 ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 """The activator's share of the account's quota, in certificates a second, over all workers."""
 
-CONCURRENCY = "JITR_CONCURRENCY"
-"""How many activator workers run at most at once."""
-
 REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 """Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
 

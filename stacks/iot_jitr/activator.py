@@ -52,7 +52,7 @@ class Activator(Construct):
             construct_id: Its name in the construct tree.
             cas: Id of each CA certificate, usually a token → what the activator is told about it.
             ca_certificate_arns: The CA certificates it may read.
-            capacity: Its pace, concurrency and batches.
+            capacity: Its rate, concurrency and batches.
             device_policy: What it attaches to the certificates it activates.
             ledger: What it reads and writes its decisions in.
             queues: Where its messages come from, and where hopeless ones go.
@@ -72,7 +72,6 @@ class Activator(Construct):
                 environment.CAS: cdk.Stack.of(self).to_json_string(cas),
                 environment.DEVICE_POLICY: device_policy.setting,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
-                environment.CONCURRENCY: str(capacity.concurrency),
             },
             permissions=[
                 *self._ledger_permissions(ledger),

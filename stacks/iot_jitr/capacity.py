@@ -3,7 +3,11 @@
 The AWS IoT API is the limit: one activation is at least three calls (DescribeCertificate, AttachPolicy,
 UpdateCertificate), and a default account may make 10 DescribeCertificate and 10 UpdateCertificate calls a
 second (https://docs.aws.amazon.com/general/latest/gr/iot-core.html), so it activates 10 devices a second at
-best. The workers pace themselves to that, so that throttling is the exception and not the regulator.
+best. Each examination takes a turn (`iot_jitr_runtime.ledger.Turns`), so all workers together keep to the
+rate however many they are, and throttling is the exception and not the regulator.
+
+The load is not the devices but their events: a device that waits connects again, and each connect is one
+more. `docs/performance.md` has the arithmetic from here to fleets of 10 million.
 """
 
 import math
@@ -19,14 +23,17 @@ MAXIMUM_RECEIVE_COUNT = 1000
 RETENTION_DAYS = 14
 """SQS's maximum: deferred messages wait for days if they must."""
 
+CONNECTS_PER_SECOND = 500
+"""The default quota of MQTT connects, hence of events: duplicates come no faster, however large the fleet."""
+EVENTS_PER_ACTIVATION = 10
+"""For accounts whose quotas were raised: their connect quota grows at least so many times faster."""
+
 _SECONDS_AN_ACTIVATION = 0.4
 """Three IoT calls and three ledger writes, one after the other, with room for a slow one."""
+_SECONDS_A_BATCH = 0.05
+"""A batch of stale events: the invocation and one BatchGetItem."""
 _LEAST_CONCURRENCY = 2
 """The least maximum concurrency that an SQS event source takes."""
-_LARGEST_BATCH = 10
-"""The largest batch that needs no batching window, so a lone device never waits for company."""
-_SHARE_OF_TIMEOUT = 0.5
-"""How much of the function's time-out a batch may take at the worker's pace."""
 _VISIBILITY_FACTOR = 6
 """AWS's advice for queues that feed functions: room for the retries of a throttled invocation
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
@@ -45,12 +52,8 @@ class Capacity:
 
     >>> Capacity(10)
     Capacity(activations_per_second=10, function_timeout_seconds=30)
-    >>> Capacity(10).concurrency, Capacity(10).pace, Capacity(10).batch_size
-    (4, 2.5, 10)
-    >>> Capacity(1).concurrency, Capacity(1).pace, Capacity(1).batch_size
-    (2, 0.5, 7)
-    >>> Capacity(1000).concurrency
-    400
+    >>> [Capacity(rate).concurrency for rate in (1, 10, 100, 1000)]
+    [3, 7, 45, 450]
     """
 
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
@@ -65,25 +68,31 @@ class Capacity:
             )
 
     @property
-    def concurrency(self) -> int:
-        """How many workers run at most at once: rate times the time of one activation, at least 2.
-
-        Little's law: 10 a second, 0.4 s each, keep 4 workers busy.
-        """
-        return max(_LEAST_CONCURRENCY, math.ceil(self.activations_per_second * _SECONDS_AN_ACTIVATION))
+    def events_per_second(self) -> int:
+        """How many events a second, duplicates almost all, the workers must keep up with."""
+        return max(CONNECTS_PER_SECOND, EVENTS_PER_ACTIVATION * self.activations_per_second)
 
     @property
-    def pace(self) -> float:
-        """Certificates a second of one worker: the rate over the workers, so that all together keep to it."""
-        return self.activations_per_second / self.concurrency
+    def concurrency(self) -> int:
+        """How many workers run at most at once, at least 2.
+
+        Little's law: 10 activations a second, 0.4 s each, keep 4 workers busy; 500 stale events a second,
+        0.05 s for each batch of 10, keep 2.5 more.
+        """
+        busy = (
+            self.activations_per_second * _SECONDS_AN_ACTIVATION
+            + self.events_per_second / self.batch_size * _SECONDS_A_BATCH
+        )
+        return max(_LEAST_CONCURRENCY, math.ceil(busy))
 
     @property
     def batch_size(self) -> int:
-        """Messages a worker takes at once: what it can decide in half of its time-out, at most 10.
+        """Messages a worker takes at once: 10, the most that need no batching window.
 
-        At 2.5 a second a batch of 10 takes 4 s of 30; at 0.5 a second (rate 1) 7 messages take 14 s.
+        Larger batches would save invocations, the smallest item of the bill, and cost a lone device a second
+        of waiting for company.
         """
-        return max(1, min(_LARGEST_BATCH, int(self.pace * self.function_timeout_seconds * _SHARE_OF_TIMEOUT)))
+        return 10
 
     @property
     def visibility_timeout_seconds(self) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY
+from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
 from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE
 from tests.support.stacks import joined, named, of_type, only
 
@@ -130,7 +131,6 @@ def test_the_activator_is_told_what_it_needs(template: Template) -> None:
         environment.CAS: f'{{"${{{ca}.CaCertificateId}}":{{"revocation":"none"}}}}',
         environment.DEVICE_POLICY: f'{{"kind":"shared","needs_common_name":true,"name":"${{{policy}}}"}}',
         environment.ACTIVATIONS_PER_SECOND: "10",
-        environment.CONCURRENCY: "4",
         "POWERTOOLS_SERVICE_NAME": "iot-jitr",
         "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
         "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -143,10 +143,10 @@ def test_one_bad_message_does_not_fail_its_batch(template: Template) -> None:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_activators_workers_share_the_pace(template: Template) -> None:
+def test_the_activators_workers_are_as_many_as_the_rate_needs(template: Template) -> None:
     mapping = only(template, "AWS::Lambda::EventSourceMapping")["Properties"]
 
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 4}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 7}
     assert mapping["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in mapping
 
@@ -190,10 +190,16 @@ def test_the_ledger_has_the_keys_that_the_functions_use(template: Template) -> N
     table = only(template, "AWS::DynamoDB::Table")["Properties"]
 
     assert table["KeySchema"] == [{"AttributeName": KEY, "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == SERIAL_INDEX
-    assert index["KeySchema"] == [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}]
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    by_serial, by_task = table["GlobalSecondaryIndexes"]
+    assert by_serial["IndexName"] == SERIAL_INDEX
+    assert by_serial["KeySchema"] == [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}]
+    assert by_serial["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert by_task["IndexName"] == FOLLOW_UP_INDEX
+    assert by_task["KeySchema"] == [
+        {"AttributeName": FOLLOW_UP_KEY, "KeyType": "HASH"},
+        {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
+    ]
+    assert by_task["Projection"] == {"ProjectionType": "KEYS_ONLY"}
     assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
 
 

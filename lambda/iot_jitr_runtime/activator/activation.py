@@ -67,6 +67,16 @@ class Decision:
     """Seconds since the certificate was first seen; only for an activation."""
     defect: Exception | None = None
     """What went wrong, where it should not have been able to."""
+    place_kept: bool = False
+    """The message ends although nothing is decided: the turn is too far off for the queue. The ledger keeps
+    it; the device's next connect after it, or the reconciler, brings the certificate back."""
+
+    @classmethod
+    def unrecorded(
+        cls, message: Message, certificate_id: CertificateId | None, verdict: Verdict
+    ) -> "Decision":
+        """Return the decision about a message that changes nothing in the ledger."""
+        return cls(verdict, certificate_id, retry_in=retry_in(verdict, message))
 
 
 @dataclass
@@ -111,9 +121,9 @@ class Activation:
                 expires_at=milliseconds(stopped_by + CLOCK_TOLERANCE),
             )
         except DecisionError as decided:
-            return self._unrecorded(message, certificate_id, decided.verdict)
+            return Decision.unrecorded(message, certificate_id, decided.verdict)
         except AwsError as error:
-            return self._unrecorded(message, certificate_id, deferral(error).verdict)
+            return Decision.unrecorded(message, certificate_id, deferral(error).verdict)
         examination = _Examination(message, claim)
         verdict = self._examine(examination)
         return self._record(examination, verdict)
@@ -236,16 +246,13 @@ class Activation:
                         claim, identity, message_id=message.message_id, now=at, look_again_at=again
                     )
         except ClaimLostError as error:
-            return self._unrecorded(
+            return Decision.unrecorded(
                 message, claim.certificate_id, Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
             )
         except AwsError as error:
             # What could not be recorded has not happened: the message comes back, the claim expires.
-            return self._unrecorded(message, claim.certificate_id, deferral(error).verdict)
+            return Decision.unrecorded(message, claim.certificate_id, deferral(error).verdict)
         return decision
-
-    def _unrecorded(self, message: Message, certificate_id: CertificateId, verdict: Verdict) -> Decision:
-        return Decision(verdict, certificate_id, retry_in=retry_in(verdict, message))
 
 
 def retry_in(verdict: Verdict, message: Message) -> int:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.activator.activation import Activation, Decision, retry_in
+from iot_jitr_runtime.activator.activation import Activation, Decision, milliseconds
+from iot_jitr_runtime.activator.line import Arrival, Line
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
@@ -29,6 +30,7 @@ class Batch:
 
     activation: Activation
     ledger: Ledger
+    line: Line
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
@@ -54,7 +56,7 @@ class Batch:
         for message, decision in self._decisions(messages, stopped_by):
             final = self._end(message, decision)
             on_decision(final)
-            if final.verdict.outcome is Outcome.DEFERRED:
+            if final.verdict.outcome is Outcome.DEFERRED and not final.place_kept:
                 failures.append({"itemIdentifier": message.message_id})
         return {"batchItemFailures": failures}
 
@@ -66,21 +68,40 @@ class Batch:
             except HopelessError as hopeless:
                 yield message, Decision(hopeless.verdict)
         rows, unread = self._rows(named)
+        arrivals: list[Arrival] = []
         begun: set[CertificateId] = set()
         for message, certificate in named:
+            row = rows.get(certificate) or Row(certificate)
             if unread is not None:
                 verdict = unread
-            elif (row := rows.get(certificate)) and row.makes_stale(message.sent_at, message.message_id):
+            elif row.makes_stale(message.sent_at, message.message_id):
                 verdict = Verdict.because(Reason.ALREADY_DECIDED, f"{row.state}")
             elif certificate in begun:
                 verdict = Verdict.because(Reason.DUPLICATE)
-            elif self.clock() + TIME_FOR_ONE > stopped_by:
-                verdict = Verdict.because(Reason.OUT_OF_TIME)
             else:
                 begun.add(certificate)
-                yield message, self._decide(message, certificate, stopped_by)
+                arrivals.append(Arrival(message, row))
                 continue
-            yield message, _unrecorded(message, certificate, verdict)
+            yield message, Decision.unrecorded(message, certificate, verdict)
+        yield from self._examinations(arrivals, stopped_by)
+
+    def _examinations(
+        self, arrivals: list[Arrival], stopped_by: datetime
+    ) -> Iterator[tuple[Message, Decision]]:
+        waiting = self.line.sort_out(arrivals, milliseconds(self.clock()))
+        # Those who wait first: should this function die of an examination, they keep their places.
+        for arrival in arrivals:
+            if decision := waiting.get(arrival.message.message_id):
+                yield arrival.message, decision
+        for arrival in arrivals:
+            message, certificate = arrival.message, arrival.row.certificate_id
+            if message.message_id in waiting:
+                continue
+            if self.clock() + TIME_FOR_ONE > stopped_by:
+                out_of_time = Verdict.because(Reason.OUT_OF_TIME)
+                yield message, Decision.unrecorded(message, certificate, out_of_time)
+            else:
+                yield message, self._decide(message, certificate, stopped_by)
 
     def _rows(
         self, named: list[tuple[Message, CertificateId]]
@@ -97,15 +118,15 @@ class Batch:
             return self.activation.decide(message, certificate, stopped_by=stopped_by)
         except Exception as defect:  # noqa: BLE001 - one bad message must not fail the others
             verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
-            return replace(_unrecorded(message, certificate, verdict), defect=defect)
+            return replace(Decision.unrecorded(message, certificate, verdict), defect=defect)
 
     def _end(self, message: Message, decision: Decision) -> Decision:
         if decision.verdict.outcome is Outcome.DEAD_LETTERED:
             try:
                 self._dead_letter(message, decision.verdict)
             except AwsError as error:
-                decision = _unrecorded(message, decision.certificate_id, deferral(error).verdict)
-        if decision.verdict.outcome is Outcome.DEFERRED:
+                decision = Decision.unrecorded(message, decision.certificate_id, deferral(error).verdict)
+        if decision.verdict.outcome is Outcome.DEFERRED and not decision.place_kept:
             self._put_back(message, decision.retry_in)
         return decision
 
@@ -133,7 +154,3 @@ class Batch:
         except AwsError:
             # It comes back all the same, after the queue's own visibility time-out.
             return
-
-
-def _unrecorded(message: Message, certificate: CertificateId | None, verdict: Verdict) -> Decision:
-    return Decision(verdict, certificate, retry_in=retry_in(verdict, message))

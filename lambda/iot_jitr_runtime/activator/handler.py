@@ -11,11 +11,12 @@ from aws_lambda_powertools import Logger, Metrics
 from iot_jitr_runtime.activator.activation import Activation
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.ledger import Ledger
+from iot_jitr_runtime.ledger import Ledger, Turns
 from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 
@@ -31,7 +32,8 @@ def _batch() -> Batch:
     """Put the activator together, once for each execution environment."""
     settings = ActivatorSettings.read(os.environ)
     iot = boto3.client("iot", config=CLIENT_CONFIG)
-    ledger = Ledger(boto3.client("dynamodb", config=CLIENT_CONFIG), settings.ledger_table)
+    dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    ledger = Ledger(dynamodb, settings.ledger_table)
     activation = Activation(
         iot=iot,
         ledger=ledger,
@@ -44,11 +46,12 @@ def _batch() -> Batch:
             name=str(settings.device_policy["name"]),
             needs_common_name=bool(settings.device_policy["needs_common_name"]),
         ),
-        pacer=Pacer(settings.pace),
+        pacer=Pacer(settings.activations_per_second),
     )
     return Batch(
         activation=activation,
         ledger=ledger,
+        line=Line(Turns(dynamodb, settings.ledger_table, settings.activations_per_second)),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,

@@ -17,8 +17,8 @@ class ActivatorSettings:
     dead_letter_queue_url: str
     cas: Mapping[CaCertificateId, Mapping[str, str]]
     device_policy: Mapping[str, str | bool]
-    pace: float
-    """Certificates a second that one worker may begin."""
+    activations_per_second: float
+    """Certificates a second that all workers together may examine."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "ActivatorSettings":
@@ -33,6 +33,5 @@ class ActivatorSettings:
             dead_letter_queue_url=variables[environment.DEAD_LETTER_QUEUE_URL],
             cas=json.loads(variables[environment.CAS]),
             device_policy=json.loads(variables[environment.DEVICE_POLICY]),
-            pace=float(variables[environment.ACTIVATIONS_PER_SECOND])
-            / int(variables[environment.CONCURRENCY]),
+            activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),
         )

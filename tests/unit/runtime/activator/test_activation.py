@@ -91,7 +91,8 @@ def test_identical_events_in_one_batch_count_once(aws: Account) -> None:
 
     assert back == []
     assert calls.count("UpdateCertificate") == 1
-    assert [d.verdict.reason for d in aws.decisions] == [None] + [Reason.DUPLICATE] * 4
+    reasons = [d.verdict.reason for d in aws.decisions]
+    assert (reasons.count(None), reasons.count(Reason.DUPLICATE)) == (1, 4)
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])

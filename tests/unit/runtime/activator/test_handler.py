@@ -31,7 +31,6 @@ def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
         environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
         environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
         environment.ACTIVATIONS_PER_SECOND: "1000",
-        environment.CONCURRENCY: "2",
         "POWERTOOLS_SERVICE_NAME": f"activator-{uuid.uuid4()}",
         "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
         "AWS_DEFAULT_REGION": REGION,
