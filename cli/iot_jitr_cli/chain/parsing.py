@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
@@ -98,7 +99,7 @@ def has_key(certificate: Certificate, key: "PrivateKey") -> bool:
     """Whether `key` is the certificate's private key."""
     try:
         return certificate.x509.public_key() == key.public_key()
-    except (ValueError, TypeError):  # a public key that the library cannot read is not this key
+    except (UnsupportedAlgorithm, ValueError):  # a public key that the library cannot read is not this key
         return False
 
 

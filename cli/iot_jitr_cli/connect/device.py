@@ -25,6 +25,8 @@ ATTEMPT_TIMEOUT = 10.0
 """Seconds one attempt may take at most."""
 LAST_ATTEMPT_TIMEOUT = 2.0
 """Seconds that an attempt gets even if it begins when the time-out is nearly over."""
+PROBE_PATIENCE = 2.0
+"""Seconds in which a server that objects to the certificate will have hung up."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds to keep trying."""
 DEFAULT_TOPIC = "devices/{client_id}/hello"
@@ -118,7 +120,7 @@ class _Journey:
 
     def _give_up(self, failure: "Failure") -> Ending:
         if failure.cause is Cause.CLOSED_WITHOUT_CONNACK:
-            objection = probe(self._device.endpoint, self._context)
+            objection = probe(self._device.endpoint, self._context, PROBE_PATIENCE)
             if objection is None:
                 self._tell(Step.PROBED, "TLS accepts the certificate; it is the CONNECT that is refused")
             else:

@@ -46,6 +46,8 @@ class Endpoint:
         try:
             parts = urlsplit(f"//{text}")
             port = parts.port
+            # What has no form in DNS would fail in the resolver, which raises no OSError for it.
+            (parts.hostname or "").encode("idna")
         except ValueError as error:
             raise wrong from error
         if not parts.hostname or parts.path or parts.query or "@" in text or "#" in text or port == 0:

@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
     from iot_jitr_cli.connect.endpoint import Endpoint
 
-PATIENCE = 2.0
-"""Seconds in which a server that objects to the certificate will have hung up."""
 
-
-def probe(endpoint: "Endpoint", context: "ssl.SSLContext", patience: float = PATIENCE) -> Failure | None:
-    """Shake hands, send nothing, wait; return why the server hung up, or `None` if it did not."""
+def probe(endpoint: "Endpoint", context: "ssl.SSLContext", patience: float) -> Failure | None:
+    """Shake hands, send nothing, wait `patience` seconds; return why the server hung up, or `None`."""
     try:
         with (
             socket.create_connection((endpoint.host, endpoint.port), timeout=patience) as tcp,

@@ -13,7 +13,7 @@ from iot_jitr_cli.chain import ChainReport, CheckId, Status, check_chain
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, KeyKind, Validity
 from iot_jitr_cli.pki.keys import key_pem
-from tests.support.identities import ca, device
+from tests.support.identities import ca, ca_under_a_root, device
 
 DEVICE, CA = device().certificate, ca().certificate
 SHA256 = hashes.SHA256()
@@ -123,15 +123,9 @@ def test_the_device_certificate_twice_is_one_too_many() -> None:
 
 
 def test_the_cas_own_issuer_is_only_a_warning() -> None:
-    root_key, name = KeyKind.EC_P256.generate(), common_name("Root")
-    root = certificate(root_key, subject=name, issuer=name, signer=root_key, ca_flag=True)
-    sub_key = KeyKind.EC_P256.generate()
-    sub = certificate(sub_key, subject=common_name("Sub"), issuer=name, signer=root_key, ca_flag=True)
-    leaf = certificate(
-        KeyKind.EC_P256.generate(), subject=common_name("s"), issuer=common_name("Sub"), signer=sub_key
-    )
+    root, authority = ca_under_a_root()
 
-    found = report(leaf, sub, root)
+    found = report(authority.issue(DeviceSpec("s")).chain_pem, root.pem)
 
     assert statuses(found, Status.WARNING) == {CheckId.NOTHING_EXTRA}
     assert found.exit_code == ExitCode.OK
@@ -253,6 +247,16 @@ def test_a_key_that_aws_iot_does_not_take_is_found(make_key: Callable[[], object
 
     assert statuses(found, Status.FAILED) == {CheckId.KEY_ALGORITHM}
     assert named in found[CheckId.KEY_ALGORITHM].found
+
+
+def test_a_key_on_a_curve_that_nobody_knows_is_found_and_is_not_the_given_key() -> None:
+    p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
+    data = DEVICE.der.replace(p256, unknown) + CA.der
+
+    found = check_chain(data, key_pem(device().key))
+
+    assert "cannot be read" in found[CheckId.KEY_ALGORITHM].found
+    assert found[CheckId.KEY_MATCHES].status is Status.FAILED
 
 
 def test_an_unsupported_ca_key_leaves_its_signatures_algorithm_refused_too() -> None:

@@ -1,0 +1,141 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from iot_jitr_cli import session
+from iot_jitr_cli.connect import command as command_module
+from iot_jitr_cli.connect import device as device_module
+from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect.endpoint import Endpoint
+from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.pki.device import DeviceFiles
+from tests.support.command_line import run_jitr
+from tests.support.identities import device
+from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeviceFiles:
+    """A device's files, in an environment without a local cloud, where nobody waits long."""
+    for name in ("JITR_MQTT_HOST", "JITR_MQTT_PORT", "JITR_MQTT_CAFILE"):
+        monkeypatch.delenv(name, raising=False)
+    quick = Backoff(0.01, 0.02)
+    monkeypatch.setattr(Backoff, "wait_after", lambda _self, _attempt: quick.shortest)
+    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.3)
+    (tmp_path / "broker-ca.pem").write_text(server_ca().certificate.pem)
+    return device().save(tmp_path)
+
+
+@pytest.fixture
+def served() -> Iterator[Broker]:
+    with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as running:
+        yield running
+
+
+def test_the_timeline_is_printed_line_by_line_and_the_end_is_said(
+    files: DeviceFiles, served: Broker, tmp_path: Path
+) -> None:
+    answer = run_jitr(
+        *("connect", files.chain, "--key", files.key),
+        *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
+    )
+
+    lines = answer.out.splitlines()
+    assert answer.exit_code == ExitCode.OK
+    assert [line.split()[2] for line in lines[:-1]] == [
+        *("connecting", "refused", "waiting"),
+        *("connecting", "connected", "subscribed", "published", "received"),
+    ]
+    assert lines[-1] == "connected and published after 2 attempts"
+
+
+def test_json_is_the_whole_timeline(files: DeviceFiles, served: Broker, tmp_path: Path) -> None:
+    answer = run_jitr(
+        *("connect", files.chain, "--key", files.key, "--json", "--client-id", "other"),
+        *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
+    )
+
+    assert answer.exit_code == ExitCode.OK
+    assert answer.json["client_id"] == "other"
+    assert answer.json["ending"] == "published"
+    assert answer.json["endpoint"] == f"127.0.0.1:{served.port}"
+    refused = answer.json["events"][1]
+    assert refused["step"] == "refused"
+    assert refused["cause"] == "closed_without_connack"
+    assert refused["attempt"] == 1
+    assert set(refused) == {"step", "at", "elapsed", "attempt", "detail", "cause"}
+    assert served.client_ids == ["other", "other"]
+
+
+def test_the_local_clouds_variables_are_enough(
+    files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
+    monkeypatch.setenv("JITR_MQTT_PORT", str(served.port))
+    monkeypatch.setenv("JITR_MQTT_CAFILE", str(tmp_path / "broker-ca.pem"))
+
+    assert run_jitr("connect", files.chain, "--key", files.key).exit_code == ExitCode.OK
+
+
+def test_without_any_the_accounts_endpoint_is_asked_for(
+    files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
+
+    def account_endpoint(iot: object, ca_file: Path) -> Endpoint:
+        asked.append(iot.meta.region_name)
+        return Endpoint("127.0.0.1", served.port, ca_file)
+
+    monkeypatch.setattr(command_module, "account_endpoint", account_endpoint)
+
+    answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
+
+    assert answer.exit_code == ExitCode.OK
+    assert asked == ["eu-west-1"]
+
+
+def test_a_device_that_is_not_let_in_exits_1_and_is_pointed_to_the_doctor(
+    files: DeviceFiles, tmp_path: Path
+) -> None:
+    with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
+        answer = run_jitr(
+            *("connect", files.chain, "--key", files.key, "--timeout", 1),
+            *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
+        )
+
+    assert answer.exit_code == ExitCode.NO
+    assert answer.out.splitlines()[-1].endswith(f"next: jitr doctor {files.chain}")
+
+
+def test_a_server_that_is_not_trusted_exits_3(files: DeviceFiles, served: Broker) -> None:
+    answer = run_jitr("connect", files.chain, "--key", files.key, "--endpoint", f"127.0.0.1:{served.port}")
+
+    assert answer.exit_code == ExitCode.UNDETERMINED
+    assert "--ca-file" in answer.out
+    assert answer.out.splitlines()[-1].startswith("could not tell")
+    assert answer.out.endswith("after 1 attempt\n")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--endpoint", "mqtts://there"],
+        ["--endpoint", "there", "--topic", "a/#"],
+        ["--endpoint", "there", "--timeout", "0"],
+        ["--endpoint", "there", "--ca-file", "no-such-file"],
+    ],
+)
+def test_wrong_use_exits_2(files: DeviceFiles, more: list[str]) -> None:
+    assert run_jitr("connect", files.chain, "--key", files.key, *more).exit_code == ExitCode.WRONG_USE
+
+
+def test_the_wrong_key_exits_2_before_anything_is_sent(files: DeviceFiles, tmp_path: Path) -> None:
+    other = device("sensor-2").save(tmp_path)
+
+    answer = run_jitr("connect", files.chain, "--key", other.key, "--endpoint", "127.0.0.1:1")
+
+    assert answer.exit_code == ExitCode.WRONG_USE
+    assert "jitr chain check" in answer.err

@@ -1,0 +1,367 @@
+"""Devices against a broker that plays a script, over real TLS."""
+
+import socket
+import ssl
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.connect import (
+    Backoff,
+    Cause,
+    ConnectResult,
+    Credentials,
+    Device,
+    Ending,
+    Endpoint,
+    Step,
+    TimelineEvent,
+    connect,
+)
+from iot_jitr_cli.connect import device as device_module
+from iot_jitr_cli.connect.device import InvalidTopicError
+from iot_jitr_cli.connect.probe import probe
+from iot_jitr_cli.pki import DeviceSpec
+from tests.support.identities import ca, ca_under_a_root, device
+from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+
+QUICK = Backoff(shortest=0.01, longest=0.02)
+IN = [Step.CONNECTED, Step.SUBSCRIBED, Step.PUBLISHED, Step.RECEIVED]
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    files = device().save(tmp_path)
+    return Credentials.load(files.chain, files.key)
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path) -> Path:
+    path = tmp_path / "broker-ca.pem"
+    path.write_text(server_ca().certificate.pem)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for what does not come."""
+    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.3)
+    monkeypatch.setattr(device_module, "PROBE_PATIENCE", 0.3)
+
+
+def try_for(
+    seconds: float, credentials: Credentials, served: Broker, ca_file: Path | None, host: str = "127.0.0.1"
+) -> ConnectResult:
+    endpoint = Endpoint(host, served.port, ca_file)
+    return connect(Device(credentials, endpoint, "sensor-1", timeout=seconds, backoff=QUICK))
+
+
+def steps(result: ConnectResult) -> list[Step]:
+    return [event.step for event in result.events]
+
+
+def test_a_device_refused_at_first_comes_back_and_gets_its_message(
+    credentials: Credentials, ca_file: Path
+) -> None:
+    with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
+        result = try_for(30, credentials, served, ca_file)
+
+    refused = [Step.CONNECTING, Step.REFUSED, Step.WAITING]
+    assert steps(result) == [*refused, *refused, Step.CONNECTING, *IN]
+    assert result.ending is Ending.PUBLISHED
+    assert result.attempts == 3
+    assert result.last_cause is Cause.CLOSED_WITHOUT_CONNACK
+    assert served.client_ids == ["sensor-1"] * 3
+    assert served.subscribed == ["devices/sensor-1/hello"]
+
+
+def test_events_are_told_as_they_happen_in_order_with_their_times(
+    credentials: Credentials, ca_file: Path
+) -> None:
+    told: list[TimelineEvent] = []
+    with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        result = connect(Device(credentials, endpoint, "sensor-1", backoff=QUICK), told.append)
+
+    assert tuple(told) == result.events
+    assert [event.attempt for event in told] == [1, 1, 1, 2, 2, 2, 2, 2]
+    assert [event.elapsed for event in told] == sorted(event.elapsed for event in told)
+    assert [event.at for event in told] == sorted(event.at for event in told)
+    assert [event.cause is not None for event in told] == [event.step is Step.REFUSED for event in told]
+
+
+def test_waits_between_attempts_are_at_least_a_second_by_default() -> None:
+    assert Device.__dataclass_fields__["backoff"].default_factory() == Backoff(1.0, 15.0)
+
+
+def test_the_device_shows_its_certificate_and_the_server_name(
+    credentials: Credentials, ca_file: Path
+) -> None:
+    with broker(Act.ACCEPT) as served:
+        try_for(30, credentials, served, ca_file, host="localhost")
+
+    assert served.common_names == ["sensor-1"]
+    assert served.server_names == ["localhost"]
+
+
+def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_file: Path) -> None:
+    """A server that knows only the root can verify the device because the chain file brings the CA."""
+    root, signing = ca_under_a_root()
+    files = signing.issue(DeviceSpec("sensor-1")).save(tmp_path / "whole")
+    whole = Credentials.load(files.chain, files.key)
+    lone = Credentials.load(files.certificate, files.key)
+
+    with broker(Act.ACCEPT, trusted=root) as served:
+        with_chain = try_for(30, whole, served, ca_file)
+        without = try_for(0.1, lone, served, ca_file)
+
+    assert with_chain.ending is Ending.PUBLISHED
+    assert without.ending is Ending.NOT_LET_IN
+    assert without.last_cause is Cause.CERTIFICATE_REJECTED
+
+
+@pytest.mark.parametrize(
+    ("act", "cause", "seen"),
+    [
+        (Act.ANSWER_NOT_AUTHORIZED, Cause.NOT_AUTHORIZED, "Not authorized"),
+        (Act.ANSWER_UNAVAILABLE, Cause.CONNECT_REFUSED, "Server unavailable"),
+        (Act.HANG_UP_ON_SUBSCRIBE, Cause.CLOSED_AFTER_CONNACK, ""),
+        (Act.REFUSE_SUBSCRIPTION, Cause.SUBSCRIBE_REFUSED, "devices/sensor-1/hello"),
+        (Act.IGNORE_CONNECT, Cause.NO_ANSWER, "waiting for CONNACK"),
+        (Act.IGNORE_SUBSCRIBE, Cause.NO_ANSWER, "waiting for SUBACK"),
+        (Act.IGNORE_PUBLISH, Cause.NO_ANSWER, "waiting for PUBACK"),
+        (Act.SWALLOW_MESSAGE, Cause.NO_ANSWER, "waiting for the message"),
+        (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
+    ],
+)
+def test_an_endpoint_that_answers_with_anything_less_does_not_let_the_device_in(
+    credentials: Credentials, ca_file: Path, act: Act, cause: Cause, seen: str
+) -> None:
+    with broker(act) as served:
+        result = try_for(0.01, credentials, served, ca_file)
+
+    refusal = next(event for event in result.events if event.step is Step.REFUSED)
+    assert result.ending is Ending.NOT_LET_IN
+    assert refusal.cause is cause
+    assert seen in refusal.detail
+
+
+def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
+    credentials: Credentials, ca_file: Path
+) -> None:
+    with broker(Act.HANG_UP_ON_CONNECT) as served:
+        result = try_for(0.01, credentials, served, ca_file)
+
+    assert result.ending is Ending.NOT_LET_IN
+    assert result.events[-1].step is Step.PROBED
+    assert "TLS accepts the certificate" in result.events[-1].detail
+    assert result.last_cause is Cause.CLOSED_WITHOUT_CONNACK
+
+
+def test_a_certificate_refused_without_a_word_is_told_apart(credentials: Credentials, ca_file: Path) -> None:
+    with broker(Act.HANG_UP_AFTER_HANDSHAKE) as served:
+        result = try_for(0.01, credentials, served, ca_file)
+
+    assert result.ending is Ending.NOT_LET_IN
+    assert result.events[-1].step is Step.PROBED
+    assert result.last_cause is Cause.CERTIFICATE_REJECTED
+
+
+@pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
+    tmp_path: Path, ca_file: Path, newest_tls: ssl.TLSVersion
+) -> None:
+    files = ca("Foreign CA").issue(DeviceSpec("sensor-1")).save(tmp_path)
+    foreign = Credentials.load(files.chain, files.key)
+
+    with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
+        result = try_for(0.01, foreign, served, ca_file)
+
+    assert result.ending is Ending.NOT_LET_IN
+    assert result.last_cause is Cause.CERTIFICATE_REJECTED
+    assert "unknown ca" in result.events[-1].detail
+
+
+@pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls: ssl.TLSVersion) -> None:
+    files = ca("Foreign CA").issue(DeviceSpec("sensor-1")).save(tmp_path)
+
+    with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        context = Credentials.load(files.chain, files.key).tls_context(endpoint)
+        found = probe(endpoint, context, 5)
+
+    assert found is not None
+    assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
+
+
+def test_a_server_that_is_not_trusted_ends_it_at_once_and_nothing_is_said_of_the_device(
+    credentials: Credentials,
+) -> None:
+    with broker(Act.ACCEPT) as served:
+        result = try_for(30, credentials, served, ca_file=None)
+
+    assert steps(result) == [Step.CONNECTING, Step.FAILED]
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NOT_TRUSTED)
+    assert served.client_ids == []
+
+
+def test_a_server_of_another_name_ends_it_at_once(
+    credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
+    )
+    with broker(Act.ACCEPT) as served:
+        result = try_for(30, credentials, served, ca_file, host="other.example")
+
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NAME_MISMATCH)
+    assert result.attempts == 1
+
+
+def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: Credentials) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+
+    result = connect(Device(credentials, Endpoint("127.0.0.1", port), "sensor-1", timeout=0.1, backoff=QUICK))
+
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.CONNECTION_REFUSED)
+    assert result.attempts > 1
+    assert set(steps(result)) == {Step.CONNECTING, Step.FAILED, Step.WAITING}
+
+
+def test_a_host_that_is_not_known_is_said_so(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_arguments: object, **_more: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    result = connect(Device(credentials, Endpoint("no.such.host"), "sensor-1", timeout=0.01, backoff=QUICK))
+
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NAME_NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "cause"), [(b"HTTP/1.1 400 Bad Request\r\n\r\n", Cause.NOT_TLS), (b"", Cause.TIMED_OUT)]
+)
+def test_what_does_not_speak_tls_says_nothing_of_the_device(
+    credentials: Credentials, greeting: bytes, cause: Cause
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        accepted: list[socket.socket] = []
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            connection.sendall(greeting)
+            accepted.append(connection)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
+        result = connect(Device(credentials, endpoint, "sensor-1", timeout=0.001, backoff=QUICK))
+        thread.join()
+        accepted[0].close()
+
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, cause)
+
+
+def test_an_endpoint_that_answered_once_has_answered_even_if_it_is_gone_later(
+    credentials: Credentials, ca_file: Path
+) -> None:
+    with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
+        seen = threading.Event()
+
+        def close_after_the_first(event: TimelineEvent) -> None:
+            if event.step is Step.REFUSED and not seen.is_set():
+                seen.set()
+                served.close()
+
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        result = connect(
+            Device(credentials, endpoint, "sensor-1", timeout=0.1, backoff=QUICK), close_after_the_first
+        )
+
+    assert result.last_cause is Cause.CONNECTION_REFUSED
+    assert result.ending is Ending.NOT_LET_IN
+
+
+@pytest.mark.parametrize(
+    "act", [Act.ACCEPT_AND_ECHO_BEFORE_PUBACK, Act.ACCEPT_AND_SEND_ANOTHER_MESSAGE_FIRST]
+)
+def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
+    credentials: Credentials, ca_file: Path, act: Act
+) -> None:
+    with broker(act) as served:
+        result = try_for(30, credentials, served, ca_file)
+
+    assert steps(result) == [Step.CONNECTING, *IN]
+
+
+def test_a_device_can_be_called_off_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
+    stop = threading.Event()
+    with broker(Act.HANG_UP_ON_CONNECT) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        patient = Device(credentials, endpoint, "sensor-1", timeout=600, backoff=Backoff(500, 500))
+        result = connect(patient, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
+
+    assert result.ending is Ending.STOPPED
+    assert result.attempts == 1
+
+
+def test_a_device_called_off_before_it_begins_does_nothing(credentials: Credentials) -> None:
+    stop = threading.Event()
+    stop.set()
+
+    result = connect(Device(credentials, Endpoint("127.0.0.1", 1), "sensor-1"), stop=stop)
+
+    assert (result.ending, result.attempts, result.last_cause) == (Ending.STOPPED, 0, None)
+
+
+def test_several_devices_at_once_do_not_get_in_one_anothers_way(tmp_path: Path, ca_file: Path) -> None:
+    results: dict[str, ConnectResult] = {}
+    with broker(Act.ACCEPT) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+
+        def bring_in(name: str) -> None:
+            files = device(name).save(tmp_path)
+            credentials = Credentials.load(files.chain, files.key)
+            results[name] = connect(Device(credentials, endpoint, name, backoff=QUICK))
+
+        threads = [threading.Thread(target=bring_in, args=(f"sensor-{n}",)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert {name: result.ending for name, result in results.items()} == {
+        f"sensor-{n}": Ending.PUBLISHED for n in range(3)
+    }
+
+
+def test_the_topic_is_made_of_the_client_id(credentials: Credentials, ca_file: Path) -> None:
+    with broker(Act.ACCEPT) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        connect(Device(credentials, endpoint, "{0}", topic="a/{client_id}/b{1}"))
+
+    assert served.subscribed == ["a/{0}/b{1}"]
+
+
+@pytest.mark.parametrize("topic", ["", "a/#", "a/+/b"])
+def test_a_topic_that_nothing_can_be_published_to_is_refused(credentials: Credentials, topic: str) -> None:
+    with pytest.raises(InvalidTopicError, match="one topic"):
+        Device(credentials, Endpoint("127.0.0.1"), "sensor-1", topic=topic)
+
+
+def test_port_443_asks_for_mqtt_by_alpn(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _self, names: asked.append(names))
+
+    credentials.tls_context(Endpoint("localhost", 8883))
+    credentials.tls_context(Endpoint("localhost", 443))
+
+    assert asked == [["x-amzn-mqtt-ca"]]
