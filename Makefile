@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUNDLING := stacks/iot_jitr/bundling
 STAMP := $(VENV)/.setup-done
 # The CDK command line and npm run on the Node that came with the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -52,6 +53,9 @@ format: $(STAMP) ## format and fix what can be fixed
 lock: $(STAMP) ## lock the dependencies again, names, versions and hashes only
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	@cd $(BUNDLING) && $(CURDIR)/$(BIN)/uv pip compile functions.in --constraint $(CURDIR)/requirements.lock \
+		--python-version 3.13 --python-platform aarch64-manylinux_2_28 --only-binary :all: \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o functions.lock
 	@$(BIN)/npm install --package-lock-only --silent
 
 clean: ## remove what the commands above made

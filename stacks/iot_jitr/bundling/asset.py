@@ -10,6 +10,7 @@ read them: they are added where the machine runs that version, and left out, wit
 
 import compileall
 import py_compile
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -97,6 +98,13 @@ class FunctionBundle:
                 f"iot-jitr: synthesized with Python {ours}, so the functions ship without compiled files; "
                 f"with Python {_VERSION} their cold starts are shorter.\n"
             )
+        _make_readable(folder)
+
+
+def _make_readable(folder: Path) -> None:
+    """Give everything the modes that Lambda's user needs, whatever the umask of this machine is."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _vendor(folder: Path) -> None:
@@ -130,6 +138,8 @@ def _vendor(folder: Path) -> None:
             f"pip did not fetch the functions' libraries within {_PIP_SECONDS} s; "
             "is the package index within reach?"
         ) from error
+    # Command line tools of the libraries: nobody runs them in a function.
+    shutil.rmtree(folder / "bin", ignore_errors=True)
 
 
 def _last_error(output: str) -> str:

@@ -1,0 +1,148 @@
+"""The Lambda asset as it goes to AWS: the right libraries for the right machine, and nothing else."""
+
+import os
+import re
+import stat
+import struct
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+
+import iot_jitr_runtime
+from iot_jitr.bundling import FunctionBundle
+from iot_jitr.bundling.sources import LOCK
+from iot_jitr.target import Target
+
+ELF = b"\x7fELF"
+AARCH64 = 0xB7
+"""`e_machine` of an ELF header (ELF for the Arm 64-bit Architecture, section 4.1)."""
+LIBRARIES = {
+    "aws_lambda_powertools",
+    "cffi",
+    "cryptography",
+    "jmespath",
+    "pycparser",
+    "typing_extensions.py",
+}
+CFFI_EXTENSION = re.compile(r"_cffi_backend\.cpython-313-aarch64-linux-gnu\.so")
+
+
+def locked() -> dict[str, str]:
+    return dict(re.findall(r"^([a-z-]+)==([^ ]+) \\$", LOCK.read_text(), flags=re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    before = os.umask(0o077)
+    try:
+        FunctionBundle(Target.AWS).build(folder)
+    finally:
+        os.umask(before)
+    return folder
+
+
+def machine_of(library: Path) -> int:
+    header = library.read_bytes()[:20]
+    assert header.startswith(ELF), library
+    (machine,) = struct.unpack_from("<H", header, offset=18)
+    return int(machine)
+
+
+def test_every_native_library_is_for_arm64(bundle: Path) -> None:
+    native = [path for path in bundle.rglob("*") if path.is_file() and path.read_bytes()[:4] == ELF]
+
+    assert {path.name.split(".")[0] for path in native} >= {"_rust", "_cffi_backend"}
+    assert {machine_of(path) for path in native} == {AARCH64}
+
+
+def test_native_libraries_are_for_python_313_or_its_stable_abi(bundle: Path) -> None:
+    names = {path.name for path in bundle.rglob("*.so")}
+
+    assert names
+    assert all("abi3" in name or "cpython-313-aarch64" in name for name in names)
+
+
+def test_nothing_foreign_is_inside(bundle: Path) -> None:
+    top = {path.name for path in bundle.iterdir()}
+    own_and_libraries = {
+        name for name in top if not name.endswith(".dist-info") and not CFFI_EXTENSION.fullmatch(name)
+    }
+
+    assert own_and_libraries == LIBRARIES | {"iot_jitr_runtime"}
+
+
+def test_the_libraries_are_the_locked_ones(bundle: Path) -> None:
+    installed = [PathDistribution(path) for path in bundle.glob("*.dist-info")]
+
+    assert {each.name.replace("_", "-"): each.version for each in installed} == locked()
+
+
+def test_no_wheel_is_for_another_machine(bundle: Path) -> None:
+    tags = {
+        line.removeprefix("Tag: ")
+        for path in bundle.glob("*.dist-info/WHEEL")
+        for line in path.read_text().splitlines()
+        if line.startswith("Tag: ")
+    }
+
+    assert tags
+    assert all(tag.endswith(("-any", "_aarch64")) for tag in tags)
+
+
+def test_our_sources_are_all_there_without_tests_or_leftovers(bundle: Path) -> None:
+    package = Path(iot_jitr_runtime.__file__).parent
+    ours = {
+        path.relative_to(bundle / "iot_jitr_runtime").as_posix()
+        for path in (bundle / "iot_jitr_runtime").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+    assert ours >= {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    assert {Path(name).suffix for name in ours} <= {".py", ".json", ".sql"}
+    assert not [name for name in ours if "test" in name]
+
+
+def test_lambdas_user_may_read_everything_whatever_the_umask_was(bundle: Path) -> None:
+    for path in bundle.rglob("*"):
+        wanted = 0o755 if path.is_dir() else 0o644
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def test_it_fits_into_lambda(bundle: Path) -> None:
+    """250 MB unzipped is the quota of a function with its layers (AWS Lambda Developer Guide, quotas)."""
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+
+    assert size < 50_000_000
+
+
+def test_what_the_runtime_brings_is_not_vendored(bundle: Path) -> None:
+    assert not [name for name in ("boto3", "botocore", "urllib3") if (bundle / name).exists()]
+
+
+def test_what_is_shipped_is_what_is_tested() -> None:
+    lines = (LOCK.parents[3] / "requirements.lock").read_text()
+
+    tested = dict(re.findall(r"^([a-z-]+)==([^ ]+) ", lines, flags=re.MULTILINE))
+
+    assert locked()
+    assert {name: tested[name] for name in locked()} == locked()
+
+
+def test_the_lock_holds_names_versions_and_hashes_only() -> None:
+    rest = re.sub(
+        r"^[a-z-]+==[\w.]+ \\$|^    --hash=sha256:[0-9a-f]{64}( \\)?$",
+        "",
+        LOCK.read_text(),
+        flags=re.MULTILINE,
+    )
+
+    assert rest.strip() == ""
+    assert "--hash" in LOCK.read_text()
+
+
+def test_the_local_variant_has_our_sources_only(tmp_path: Path) -> None:
+    FunctionBundle(Target.LOCAL).build(tmp_path)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"iot_jitr_runtime"}
