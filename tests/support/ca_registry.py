@@ -1,7 +1,7 @@
 """The CA certificates of an AWS IoT account, at the wire of real boto3 clients.
 
-What moto leaves out, as AWS has it: the verification certificate and the registration code are looked at, a CA
-is there only once, ids and modes are kept, tags exist, an ACTIVE CA cannot be deleted. `moto` answers all
+What moto leaves out, as AWS has it: the verification certificate and the registration code are looked at, a
+CA is there only once, ids and modes are kept, tags exist, an ACTIVE CA cannot be deleted. `moto` answers all
 other services.
 """
 
@@ -32,7 +32,7 @@ _LOADER = botocore.loaders.create_loader()
 """Shared: to read the service models anew for each test takes longer than the tests."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, status: int, code: str, message: str = "", **more: str) -> None:
         super().__init__(code)
         self.status, self.code, self.body = status, code, {"message": message, **more}
@@ -52,6 +52,11 @@ class CaRegistryEmulation:
     elsewhere: set[bytes] = field(default_factory=set)
     """Fingerprints of CAs that another account of the region holds."""
     quota: int = 10
+
+    def clear(self) -> None:
+        """Empty the account."""
+        self.cas.clear()
+        self.tags.clear()
 
     def add(self, ca: Certificate, **changes: Any) -> str:
         """Register a CA as somebody else did, long ago; return its id."""
@@ -84,57 +89,57 @@ class CaRegistryEmulation:
         body = json.loads(request.body or b"{}")
         try:
             status, result = 200, self._route(request.method, unquote(url.path), query, body)
-        except _Refused as refused:
+        except _RefusedError as refused:
             status, result = refused.status, {"__type": refused.code, **refused.body}
         return AWSResponse(
             request.url, status, {"content-type": "application/json"}, _Body(json.dumps(result).encode())
         )
 
     def _route(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
-        match method, path.strip("/").split("/"):
-            case "GET", ["registrationcode"]:
+        match path.strip("/").split("/"):
+            case ["registrationcode"]:
                 return {"registrationCode": REGISTRATION_CODE}
-            case "POST", ["cacertificate"]:
-                return self._register(query, body)
-            case "GET", ["cacertificates"]:
+            case ["cacertificates"]:
                 return {"certificates": [{"certificateId": ca_id} for ca_id in self.cas]}
-            case "GET", ["cacertificate", ca_id]:
-                record = dict(self._record(ca_id))
-                config = record.pop("registrationConfig", None)
-                return {
-                    "certificateDescription": record,
-                    **({"registrationConfig": config} if config else {}),
-                }
-            case "PUT", ["cacertificate", ca_id]:
-                record = self._record(ca_id)
-                record["status"] = query.get("newStatus", record["status"])
-                record["autoRegistrationStatus"] = query.get(
-                    "newAutoRegistrationStatus", record["autoRegistrationStatus"]
-                )
-                return {}
-            case "DELETE", ["cacertificate", ca_id]:
-                record = self._record(ca_id)
-                if record["status"] == "ACTIVE":
-                    raise _Refused(406, "CertificateStateException", "CA certificate must be INACTIVE")
-                del self.cas[ca_id]
-                self.tags.pop(record["certificateArn"], None)
-                return {}
-            case "GET", ["tags"]:
-                tags = self.tags.get(query["resourceArn"], {})
-                return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-            case "POST", ["tags"]:
-                tags = {tag["Key"]: tag["Value"] for tag in body["tags"]}
-                self.tags.setdefault(body["resourceArn"], {}).update(tags)
-                return {}
-            case "POST", ["untag"]:
-                for key in body["tagKeys"]:
-                    self.tags.get(body["resourceArn"], {}).pop(key, None)
-                return {}
+            case ["cacertificate"]:
+                return self._register(query, body)
+            case ["cacertificate", ca_id]:
+                return self._one(method, self._record(ca_id), query)
+            case ["tags"] | ["untag"]:
+                return self._tagging(body, query)
         raise AssertionError(f"unexpected call: {method} {path}")
+
+    def _one(self, method: str, record: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+        if method == "GET":
+            template = record.get("registrationConfig")
+            description = {key: value for key, value in record.items() if key != "registrationConfig"}
+            return {
+                "certificateDescription": description,
+                **({"registrationConfig": template} if template else {}),
+            }
+        if method == "PUT":
+            record["status"] = query.get("newStatus", record["status"])
+            record["autoRegistrationStatus"] = query.get(
+                "newAutoRegistrationStatus", record["autoRegistrationStatus"]
+            )
+            return {}
+        if record["status"] == "ACTIVE":
+            raise _RefusedError(406, "CertificateStateException", "CA certificate must be INACTIVE")
+        del self.cas[record["certificateId"]]
+        self.tags.pop(record["certificateArn"], None)
+        return {}
+
+    def _tagging(self, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
+        arn = body.get("resourceArn") or query["resourceArn"]
+        tags = self.tags.setdefault(arn, {})
+        tags.update({tag["Key"]: tag["Value"] for tag in body.get("tags", [])})
+        for key in body.get("tagKeys", []):
+            tags.pop(key, None)
+        return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def _record(self, ca_id: str) -> dict[str, Any]:
         if ca_id not in self.cas:
-            raise _Refused(404, "ResourceNotFoundException", "Requested CA Certificate does not exist.")
+            raise _RefusedError(404, "ResourceNotFoundException", "Requested CA Certificate does not exist.")
         return self.cas[ca_id]
 
     def _register(self, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
@@ -147,11 +152,11 @@ class CaRegistryEmulation:
         ]
         if registered or ca.der in self.elsewhere:
             ca_id = (registered or [ca.fingerprint])[0]
-            raise _Refused(
+            raise _RefusedError(
                 409, "ResourceAlreadyExistsException", "The certificate already exists.", resourceId=ca_id
             )
         if len(self.cas) >= self.quota:
-            raise _Refused(410, "LimitExceededException", "CA certificate limit reached")
+            raise _RefusedError(410, "LimitExceededException", "CA certificate limit reached")
         ca_id = self.add(
             ca,
             status="ACTIVE" if query.get("setAsActive") == "true" else "INACTIVE",
@@ -167,21 +172,23 @@ def _verify(ca: Certificate, body: dict[str, Any]) -> None:
     pem = body.get("verificationCertificate")
     if body.get("certificateMode") == "SNI_ONLY":
         if pem:
-            raise _Refused(
+            raise _RefusedError(
                 400, "InvalidRequestException", "Cannot provide verification certificate in SNI_ONLY mode"
             )
         return
     if not pem:
-        raise _Refused(
+        raise _RefusedError(
             400, "InvalidRequestException", "Need to provide verification certificate in DEFAULT mode"
         )
     verification = x509.load_pem_x509_certificate(pem.encode())
     try:
         verification.verify_directly_issued_by(ca.x509)
     except Exception as error:
-        raise _Refused(400, "CertificateValidationException", "The signature failed verification.") from error
+        raise _RefusedError(
+            400, "CertificateValidationException", "The signature does not verify."
+        ) from error
     if Certificate(verification).common_names != [REGISTRATION_CODE]:
-        raise _Refused(400, "RegistrationCodeValidationException", "Registration code is invalid.")
+        raise _RefusedError(400, "RegistrationCodeValidationException", "Registration code is invalid.")
 
 
 @dataclass

@@ -1,13 +1,14 @@
-"""The custom resource as CloudFormation drives it: properties on the wire, physical ids, the order of calls."""
+"""The custom resource as CloudFormation drives it: properties on the wire, ids, the order of calls."""
 
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import boto3
+from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.ca_registration.handler import respond
 from iot_jitr_runtime.ca_registration.properties import CaProperties
+
+if TYPE_CHECKING:
+    import boto3
 
 STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/{}/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
 
@@ -23,7 +24,7 @@ def on_the_wire(value: Any) -> Any:
 class CaResource:
     """One resource of one stack."""
 
-    session: boto3.Session
+    session: "boto3.Session"
     stack: str = "fleet"
     physical_id: str = ""
     properties: CaProperties | None = None
@@ -35,7 +36,7 @@ class CaResource:
         return self.physical_id
 
     def update(self, properties: CaProperties) -> str:
-        """Update it. On a replacement, delete the former CA with the former properties, as CloudFormation does."""
+        """Update it; on a replacement, delete the former CA with the former properties afterwards."""
         former_id, former = self.physical_id, self._current()
         answer = self.call("Update", properties, PhysicalResourceId=former_id, Old=former)
         self._settle(answer, properties)

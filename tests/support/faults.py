@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 
 class Crash(BaseException):
@@ -20,6 +20,7 @@ class Crash(BaseException):
 class Fault(StrEnum):
     THROTTLE = "throttle"
     SERVER_ERROR = "server error"
+    """After the call took effect: what an error of the server leaves open, taken at its worst."""
     ACCESS_DENIED = "access denied"
     TIMEOUT_BEFORE = "time-out before it took effect"
     TIMEOUT_AFTER = "time-out after it took effect"
@@ -29,7 +30,6 @@ class Fault(StrEnum):
 
 _REFUSALS = {
     Fault.THROTTLE: (400, "ThrottlingException"),
-    Fault.SERVER_ERROR: (500, "InternalFailureException"),
     Fault.ACCESS_DENIED: (403, "AccessDeniedException"),
 }
 
@@ -39,10 +39,21 @@ class _Body(BytesIO):
         yield self.read()
 
 
-def _response(status: int, code: str) -> AWSResponse:
+def _server_error() -> AWSResponse:
+    # All handlers of the event run, the emulation among them: the call takes effect, and this is its answer.
+    code = "InternalFailureException"
     body = f'{{"__type": "{code}", "message": "injected"}}'.encode()
     headers = {"x-amzn-errortype": code, "content-type": "application/json"}
-    return AWSResponse("http://injected", status, headers, _Body(body))
+    return AWSResponse("http://injected", 500, headers, _Body(body))
+
+
+def _refusal(operation: str, status: int, code: str) -> ClientError:
+    # Raised, so that no handler after it runs: the call takes no effect.
+    response: Any = {
+        "Error": {"Code": code, "Message": "injected"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, operation)
 
 
 @contextmanager
@@ -64,7 +75,9 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
             raise Crash
         if fault is Fault.TIMEOUT_BEFORE:
             raise ReadTimeoutError(endpoint_url="http://injected")
-        return _response(*_REFUSALS[fault])
+        if fault is Fault.SERVER_ERROR:
+            return _server_error()
+        raise _refusal(operation, *_REFUSALS[fault])
 
     def after(**_: Any) -> None:
         if strike():

@@ -6,6 +6,12 @@ from tests.support.ca_registry import CaAccount, CaRegistryEmulation, ca_account
 from tests.support.ca_resource import CaResource
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the SDK retry without the pauses between its tries."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+
 @pytest.fixture
 def account() -> Iterator[CaAccount]:
     with ca_account() as account:

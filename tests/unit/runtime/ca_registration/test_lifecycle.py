@@ -105,7 +105,7 @@ class TestCreate:
     def test_at_the_quota_says_so(self, resource: CaResource, registry: CaRegistryEmulation) -> None:
         registry.quota = 0
 
-        with pytest.raises(CaLimitReachedError, match="quota is reached.*jitr ca list"):
+        with pytest.raises(CaLimitReachedError, match=r"quota is reached.*jitr ca list"):
             resource.create(sni_only())
 
     def test_of_a_ca_that_another_account_holds_says_so(
