@@ -1,0 +1,70 @@
+"""The device kit as its user has it: the commands, and the examples of docs/device-kit.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from tests.support.cloud import PATIENCE, Cloud
+from tests.support.command_line import run_jitr
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "devices"
+
+
+@pytest.fixture
+def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `jitr lab env` exports of the MQTT endpoint."""
+    monkeypatch.setenv("JITR_MQTT_HOST", MQTT_HOST)
+    monkeypatch.setenv("JITR_MQTT_PORT", str(cloud.lab.endpoint.mqtt_port))
+    monkeypatch.setenv("JITR_MQTT_CAFILE", str(cloud.lab.files.broker_ca))
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_commands_alone_bring_a_new_device_in(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.ca.save(tmp_path)
+
+    made = run_jitr("pki", "device", tmp_path, "kit-commands", "--json").json
+    checked = run_jitr("chain", "check", made["chain"], "--key", made["key"])
+    connected = run_jitr("connect", made["chain"], "--key", made["key"], "--timeout", PATIENCE, "--json")
+
+    assert checked.exit_code == ExitCode.OK
+    assert connected.exit_code == ExitCode.OK
+    steps = [event["step"] for event in connected.json["events"]]
+    assert steps[:3] == ["connecting", "refused", "waiting"]
+    assert steps[-4:] == ["connected", "subscribed", "published", "received"]
+    assert cloud.status(made["certificate_id"]) == "ACTIVE"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_certificate_of_an_unknown_ca_is_told_apart_from_one_that_waits(tmp_path: Path) -> None:
+    foreign = DevelopmentCa.create("kit foreign CA").issue(DeviceSpec("kit-foreign")).save(tmp_path)
+
+    answer = run_jitr("connect", foreign.chain, "--key", foreign.key, "--timeout", 2, "--json")
+
+    assert answer.exit_code == ExitCode.NO
+    assert answer.json["events"][-1]["step"] == "probed"
+    assert answer.json["events"][-1]["cause"] == "certificate_rejected"
+
+
+@pytest.mark.parametrize("example", ["paho_device.py", "aws_sdk_device.py"])
+def test_the_examples_come_in_through_the_refused_first_connect(
+    cloud: Cloud, tmp_path: Path, example: str
+) -> None:
+    name = f"kit-{Path(example).stem}"
+    files = cloud.ca.issue(DeviceSpec(name)).save(tmp_path)
+
+    arguments = [MQTT_HOST, str(cloud.lab.endpoint.mqtt_port), files.chain, files.key, name]
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / example, *arguments, cloud.lab.files.broker_ca],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout) == (0, f"received 'hello' from devices/{name}/hello\n"), run.stderr

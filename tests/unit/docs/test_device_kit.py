@@ -1,0 +1,66 @@
+"""docs/device-kit.md: its examples are the files that run, its tables name what the code knows."""
+
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.connect import Cause
+from tests.support.command_line import run_jitr
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "device-kit.md").read_text()
+EXAMPLES = sorted((ROOT / "examples" / "devices").iterdir())
+MOSQUITTO = ROOT / "examples" / "devices" / "mosquitto_device.sh"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_the_page_shows_each_example_as_it_is(example: Path) -> None:
+    blocks = re.findall(r"^```(?:python|sh)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+    assert example.read_text() in blocks
+    assert f"(../examples/devices/{example.name})" in PAGE
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_the_page_names_every_cause(cause: Cause) -> None:
+    assert f"`{cause}`" in PAGE
+
+
+def test_the_commands_of_the_page_exist() -> None:
+    commands = set(re.findall(r"^jitr (pki \w+|chain \w+|connect)", PAGE, re.MULTILINE))
+
+    assert commands == {"pki ca", "pki device", "chain check"}
+    for command in commands:
+        assert run_jitr(*command.split(), "--help").exit_code == 0
+
+
+def test_the_mosquitto_loop_comes_back_until_it_is_let_in_and_waits_at_least_a_second(tmp_path: Path) -> None:
+    """With stand-ins for `mosquitto_pub`, which is let in at its fourth call, and for `sleep`."""
+    calls, waits = tmp_path / "calls", tmp_path / "waits"
+    stand_in(tmp_path / "mosquitto_pub", f'echo "$@" >> {calls}; [ "$(wc -l < {calls})" -ge 4 ] || exit 7')
+    stand_in(tmp_path / "sleep", f'echo "$1" >> {waits}')
+
+    subprocess.run(
+        ["/usr/bin/env", "bash", MOSQUITTO, "there", "8883", "s.chain.pem", "s.key", "s", "root.pem"],
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        timeout=60,
+        check=True,
+    )
+
+    delays = [int(line) for line in waits.read_text().splitlines()]
+    assert len(delays) == 3
+    assert all(low <= delay <= 2 * low for low, delay in zip([1, 2, 4], delays, strict=True))
+    arguments = (
+        "--host there --port 8883 --id s --cafile root.pem --cert s.chain.pem --key s.key "
+        "--qos 1 --topic devices/s/hello --message hello"
+    )
+    assert calls.read_text().splitlines() == [arguments] * 4
+
+
+def stand_in(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
