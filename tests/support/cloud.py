@@ -13,6 +13,7 @@ from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, En
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
@@ -178,23 +179,15 @@ class Cloud:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return list(messages)
 
-    def calls_of_activator(self) -> list[str]:
-        """Every AWS call of the activator so far, oldest first, as the local cloud's CloudTrail has it.
-
-        AWS IoT's calls are recorded by their HTTP method only: `GET.iot`, `PUT.iot`.
-        """
+    def calls_of_activator(self) -> list[ApiCall]:
+        """Every AWS API call that the activator made so far."""
         key = self._activators_access_key()
-        pages = (
-            self.client("cloudtrail")
-            .get_paginator("lookup_events")
-            .paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key}])
-        )
-        events = [event for page in pages for event in page["Events"]]
-        return [event["EventName"] for event in sorted(events, key=lambda event: event["EventTime"])]
+        return [call for call in read_calls(self.lab.files.requests) if call.key == key]
 
     def iot_calls_of_activator(self) -> list[str]:
-        """The AWS IoT API calls among them."""
-        return [name for name in self.calls_of_activator() if name.endswith(".iot")]
+        """Those to AWS IoT, by method and first part of the path, which tells them apart."""
+        operations = [call.operation for call in self.calls_of_activator() if call.service == "iot"]
+        return ["/".join(operation.split("/")[:2]) for operation in operations]
 
     def _activators_access_key(self) -> str:
         """The key that the local cloud gives this function's role: derived from the two ARNs.

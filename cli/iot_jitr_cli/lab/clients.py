@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 
-from iot_jitr_cli.lab.ministack import REGION
+from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.session import CONFIG
 
 if TYPE_CHECKING:
-    from iot_jitr_cli.lab.ministack import Endpoint
+    from iot_jitr_cli.lab.endpoint import Endpoint
 
 _NOTHING_CONFIGURED = {
     "profile": (None, None, None, None),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iot_jitr_cli.console import CliError, WrongUseError
-from iot_jitr_cli.lab.ministack import Endpoint
+from iot_jitr_cli.lab.endpoint import Endpoint
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 DEFAULT_DIRECTORY = Path(".jitr", "lab")
@@ -68,6 +68,11 @@ class LabFiles:
     def ministack_log(self) -> Path:
         """Everything that MiniStack and the functions in it write."""
         return self.folder / "ministack.log"
+
+    @property
+    def requests(self) -> Path:
+        """Every AWS API call that was made in the local cloud, one JSON object a line."""
+        return self.folder / "requests.jsonl"
 
     @property
     def cdk_log(self) -> Path:

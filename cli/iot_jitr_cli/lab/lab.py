@@ -10,6 +10,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import CdkFailedError, find_cdk
 from iot_jitr_cli.lab.clients import client
+from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
 from iot_jitr_cli.lab.failures import failure_reason
 from iot_jitr_cli.lab.files import Deployment, LabFiles, State
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _DEPLOY_LIMIT = 300.0
 _DESTROY_LIMIT = 180.0
 _QUIET = ("--ci", "--no-notices", "--no-version-reporting", "--no-color")
-_ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ministack.ACCOUNT}-{ministack.REGION}"
+_ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 """The bucket that `cdk bootstrap` would make; all else is done with the caller's own credentials."""
 MQTT_HOST = "localhost"
 """A name, not an address: only then do clients send SNI, which the registration of a device asks for."""
@@ -64,9 +65,7 @@ class Lab:
         """
         files = LabFiles(directory.resolve())
         files.create()
-        endpoint = ministack.start(
-            files.folder, ports or ministack.Ports(), log=files.ministack_log, temporary=files.temporary
-        )
+        endpoint = ministack.start(files, ports or ministack.Ports())
         state = State(endpoint)
         lab = cls(files, state)
         files.write_state(state)
@@ -111,7 +110,7 @@ class Lab:
         self.stop()
 
     @property
-    def endpoint(self) -> ministack.Endpoint:
+    def endpoint(self) -> Endpoint:
         """Where its MiniStack listens, and its credentials."""
         return self._state.endpoint
 

@@ -8,16 +8,16 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from iot_jitr_cli.console import CliError
+from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
+from iot_jitr_cli.lab.files import LabFiles
+from iot_jitr_cli.lab.process import spawn, stop_group, wait_until
 
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
 _START_LIMIT = 60.0
 """Seconds from the start to the first answer; some three on an idle machine."""
 _REQUEST_LIMIT = 10.0
@@ -40,33 +40,6 @@ class UnreachableError(CliError):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A running MiniStack: where it listens, and the root credentials it was started with."""
-
-    process: ProcessIdentity
-    gateway_port: int
-    mqtt_port: int
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-
-    @property
-    def url(self) -> str:
-        """The AWS endpoint. An address, not `localhost`: it makes the JavaScript SDK use path-style S3."""
-        return f"http://{LOOPBACK}:{self.gateway_port}"
-
-    @property
-    def credentials(self) -> dict[str, str]:
-        """The `AWS_*` variables of a caller with root rights in this local cloud, and nowhere else."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL": self.url,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Ports:
     """The ports to listen on; 0 takes a free one."""
 
@@ -74,8 +47,8 @@ class Ports:
     mqtt: int = 0
 
 
-def start(folder: Path, ports: Ports, *, log: Path, temporary: Path) -> Endpoint:
-    """Start MiniStack with IAM enforced, working in `folder`.
+def start(files: LabFiles, ports: Ports) -> Endpoint:
+    """Start MiniStack with IAM enforced, working in the lab's folder.
 
     Raises:
         MiniStackMissingError: The extra `lab` is not installed.
@@ -83,9 +56,7 @@ def start(folder: Path, ports: Ports, *, log: Path, temporary: Path) -> Endpoint
         StartError: It ended or did not answer within a minute.
     """
     if importlib.util.find_spec("ministack") is None:
-        raise MiniStackMissingError(
-            "MiniStack, the local cloud, is not installed: pip install 'iot-jitr[lab]'"
-        )
+        raise MiniStackMissingError("the local cloud, MiniStack, is missing: pip install 'iot-jitr[lab]'")
     access_key_id, secret_access_key = f"LKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
     with ExitStack() as stack:
         gateway = stack.enter_context(_listening_place(ports.gateway, "gateway"))
@@ -101,21 +72,21 @@ def start(folder: Path, ports: Ports, *, log: Path, temporary: Path) -> Endpoint
             # Root's key: MiniStack takes the pair it was started with for the account's root.
             "AWS_ACCESS_KEY_ID": access_key_id,
             "AWS_SECRET_ACCESS_KEY": secret_access_key,
-            # Every call is recorded, so that `aws cloudtrail lookup-events` says who called what.
-            "CLOUDTRAIL_RECORDING": "1",
             "LAMBDA_EXECUTOR": "local",
             # A daemon on this machine is none of the lab's business.
-            "DOCKER_HOST": f"unix://{folder / 'no-docker.sock'}",
+            "DOCKER_HOST": f"unix://{files.folder / 'no-docker.sock'}",
         }
+        descriptors = (gateway.fileno(), mqtt.fileno())
+        arguments = (*map(str, descriptors), str(files.requests))
         process = spawn(
-            [sys.executable, "-m", "iot_jitr_cli.lab.launcher", str(gateway.fileno()), str(mqtt.fileno())],
-            environment=child_environment(temporary, variables),
-            log=log,
-            cwd=folder,
-            sockets=(gateway.fileno(), mqtt.fileno()),
+            [sys.executable, "-m", "iot_jitr_cli.lab.launcher", *arguments],
+            environment=child_environment(files.temporary, variables),
+            log=files.ministack_log,
+            cwd=files.folder,
+            sockets=descriptors,
         )
     endpoint = Endpoint(process, gateway_port, mqtt_port, access_key_id, secret_access_key)
-    _wait_until_ready(endpoint, log)
+    _wait_until_ready(endpoint, files.ministack_log)
     return endpoint
 
 

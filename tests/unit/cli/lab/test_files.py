@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from iot_jitr_cli.lab.endpoint import Endpoint
 from iot_jitr_cli.lab.files import (
     Deployment,
     LabBusyError,
@@ -14,7 +15,6 @@ from iot_jitr_cli.lab.files import (
     State,
     StateUnreadableError,
 )
-from iot_jitr_cli.lab.ministack import Endpoint
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 ENDPOINT = Endpoint(ProcessIdentity(4711, 1_700_000_000.5), 4566, 8883, "LKIA1", "very-secret")

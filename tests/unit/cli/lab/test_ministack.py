@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.clients import client
+from iot_jitr_cli.lab.endpoint import Endpoint
+from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.ministack import (
-    Endpoint,
     MiniStackMissingError,
     Ports,
     PortTakenError,
@@ -27,10 +28,15 @@ from iot_jitr_cli.lab.ministack import (
 from iot_jitr_cli.lab.process import ProcessIdentity, stop_group
 
 
+def lab_files(folder: Path) -> LabFiles:
+    files = LabFiles(folder)
+    files.create()
+    return files
+
+
 @contextlib.contextmanager
 def started(folder: Path, ports: Ports | None = None) -> Iterator[Endpoint]:
-    (folder / "tmp").mkdir(parents=True)
-    endpoint = start(folder, ports or Ports(), log=folder / "log", temporary=folder / "tmp")
+    endpoint = start(lab_files(folder), ports or Ports())
     try:
         yield endpoint
     finally:
@@ -140,7 +146,7 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Pa
         port = occupant.getsockname()[1]
 
         with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{port} .*--{name}-port"):
-            start(tmp_path, Ports(**{name: port}), log=tmp_path / "log", temporary=tmp_path)
+            start(lab_files(tmp_path / "lab"), Ports(**{name: port}))
 
 
 def test_without_the_package_the_error_says_what_to_install(
@@ -149,7 +155,7 @@ def test_without_the_package_the_error_says_what_to_install(
     monkeypatch.setattr(ministack.importlib.util, "find_spec", lambda _name: None)
 
     with pytest.raises(MiniStackMissingError, match=r"pip install 'iot-jitr\[lab\]'"):
-        start(tmp_path, Ports(), log=tmp_path / "log", temporary=tmp_path)
+        start(lab_files(tmp_path / "lab"), Ports())
 
 
 def test_a_process_that_ends_at_once_is_reported_with_its_last_words(
@@ -161,7 +167,7 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(
     monkeypatch.setattr(sys, "executable", str(broken))
 
     with pytest.raises(StartError, match=r"ended; last line: 'no module named anything'"):
-        start(tmp_path, Ports(), log=tmp_path / "log", temporary=tmp_path)
+        start(lab_files(tmp_path / "lab"), Ports())
 
 
 def test_a_process_that_never_answers_is_ended_and_reported(
@@ -174,9 +180,9 @@ def test_a_process_that_never_answers_is_ended_and_reported(
     monkeypatch.setattr(ministack, "_START_LIMIT", 0.5)
 
     with pytest.raises(StartError, match="did not answer"):
-        start(tmp_path, Ports(), log=tmp_path / "log", temporary=tmp_path)
+        start(lab_files(tmp_path / "lab"), Ports())
 
-    assert not psutil.pid_exists(int((tmp_path / "log").read_text()))
+    assert not psutil.pid_exists(int(LabFiles(tmp_path / "lab").ministack_log.read_text()))
 
 
 def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint: Endpoint) -> None:
