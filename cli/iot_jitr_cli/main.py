@@ -43,6 +43,7 @@ COMMANDS = {
     ),
     "ca": Lazy("iot_jitr_cli.ca.command", "ca", "Registered CA certificates; verification certificates."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
+    "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not in?"),
 }
 """Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""
 

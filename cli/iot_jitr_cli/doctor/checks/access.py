@@ -1,0 +1,108 @@
+"""After the decision: the certificate's status, its policy, and what the policy lets it do."""
+
+from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.policy.evaluation import Access, Session, decide
+from iot_jitr_runtime.policy.resources import Resource
+
+_PENDING = "PENDING_ACTIVATION"
+_NOT_YET = "the policy is attached when the certificate is activated"
+
+
+def check_status(case: Case) -> Finding:
+    """Nobody but the pipeline has taken the certificate out of service."""
+    registered = case.device.registered
+    if registered is None:
+        return not_applicable("not registered")
+    if registered.status in {"ACTIVE", _PENDING}:
+        return ok(registered.status)
+    row = case.decision.row
+    if row is not None and row.state in {State.SUSPENDED, State.REVOKED, State.REFUSED}:
+        return ok(f"{registered.status}, by this pipeline")
+    if row is not None and row.state is State.RETIRED:
+        return failed(
+            Cause.SUPERSEDED,
+            f"{registered.status} since the grace period of a renewal ended; the thing is '{row.thing_name}'",
+            "let the device use its newer certificate; if it never got it, issue one and let it connect",
+        )
+    if registered.status == "REVOKED":
+        return failed(
+            Cause.REVOKED_BY_OPERATOR,
+            "REVOKED, and not by this pipeline",
+            "that is final: issue the device a new certificate",
+        )
+    return failed(
+        Cause.DEACTIVATED_BY_OPERATOR,
+        f"{registered.status}, and not by this pipeline",
+        "ask who did it and why; then: aws iot update-certificate --new-status ACTIVE --certificate-id "
+        f"{case.subject.certificate_id}",
+    )
+
+
+def check_policy_attached(case: Case) -> Finding:
+    """The certificate has a policy: without one, AWS IoT refuses the CONNECT of an active certificate."""
+    registered = case.device.registered
+    if registered is None or registered.status == _PENDING:
+        return not_applicable(_NOT_YET)
+    names = case.device.policies
+    if names:
+        return ok(", ".join(names))
+    row = case.decision.row
+    given = f", although it was given '{row.policy_name}'" if row and row.policy_name else ""
+    policy = row.policy_name if row and row.policy_name else "POLICY"
+    return failed(
+        Cause.POLICY_DETACHED,
+        f"no policy is attached{given}",
+        f"aws iot attach-policy --policy-name {policy} --target {registered.arn}",
+    )
+
+
+def check_client_id(case: Case) -> Finding:
+    """The policy lets the device connect under its client id."""
+    registered = case.device.registered
+    if registered is None or registered.status == _PENDING:
+        return not_applicable(_NOT_YET)
+    if not case.device.policies:
+        return not_applicable("no policy to ask")
+    certificate = case.device.certificate
+    client_id = case.subject.client_id or next(iter(certificate.common_names if certificate else []), None)
+    if client_id is None:
+        return unknown("the client id is not known (--client-id)")
+    try:
+        return _asked(case, registered.arn, client_id)
+    except CannotTellError as error:
+        return _evaluated(case, client_id, str(error))
+
+
+def _asked(case: Case, certificate_arn: str, client_id: str) -> Finding:
+    resource = f"{certificate_arn.rsplit(':', 1)[0]}:client/{client_id}"
+    result = case.device.authorization(client_id, resource)
+    decision = result.get("authDecision", "")
+    if decision == "ALLOWED":
+        return ok(f"'{client_id}', by TestAuthorization")
+    return _refused(client_id, f"TestAuthorization says {decision}")
+
+
+def _evaluated(case: Case, client_id: str, why: str) -> Finding:
+    certificate = case.device.certificate
+    thing = next(iter(case.device.things), None)
+    if certificate is None:
+        return unknown("the certificate cannot be parsed")
+    session = Session.of(certificate, client_id, thing)
+    decision = decide(case.device.documents, session, "iot:Connect", Resource("client", client_id))
+    if decision.access is Access.ALLOWED:
+        return ok(f"'{client_id}', evaluated here (no TestAuthorization: {why})")
+    if decision.access is Access.DEPENDS:
+        return unknown(f"a condition of the policy decides about '{client_id}' that cannot be known here")
+    return _refused(client_id, f"the policy says {decision.access}, evaluated here")
+
+
+def _refused(client_id: str, evidence: str) -> Finding:
+    return failed(
+        Cause.CLIENT_ID_NOT_ALLOWED,
+        f"'{client_id}' may not connect: {evidence}",
+        "let the device connect with its certificate's common name as client id, or change the device policy",
+    )

@@ -1,0 +1,136 @@
+"""The device's own files: chain, key, validity, clock. What `jitr chain check` finds, with its cause."""
+
+from datetime import timedelta
+
+from iot_jitr_cli.chain import CheckId
+from iot_jitr_cli.chain import Status as ChainStatus
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
+
+_CLOCK_OFF = timedelta(hours=1)
+"""A device's clock that is further off is taken for wrong: its TLS library may refuse AWS's certificate."""
+_TIME_ZONE = timedelta(days=1)
+"""A certificate that becomes valid within this time was most likely issued by a clock that is ahead."""
+_NO_FILE = "no chain file given"
+
+
+def check_order(case: Case) -> Finding:
+    """The device certificate comes first, then its CA's, and nothing else is in the file."""
+    if case.subject.presented is None:
+        return not_applicable(_NO_FILE)
+    return _first_failure(
+        case,
+        (CheckId.ORDER, Cause.CHAIN_WRONG_ORDER),
+        (CheckId.NOT_A_CA, Cause.CHAIN_WRONG_CERTIFICATES),
+        (CheckId.NOTHING_EXTRA, Cause.CHAIN_WRONG_CERTIFICATES),
+        (CheckId.CA_MAY_SIGN, Cause.CHAIN_WRONG_CERTIFICATES),
+    ) or ok(case.report[CheckId.ORDER].found)
+
+
+def check_ca_included(case: Case) -> Finding:
+    """The CA certificate is in the file, or the device sends SNI."""
+    if case.subject.presented is None:
+        return not_applicable(_NO_FILE)
+    found = case.report[CheckId.CA_INCLUDED]
+    if found.status is ChainStatus.PASSED:
+        return ok(found.found)
+    if case.subject.sends_sni:
+        return ok(f"{found.found}, which is enough, as the device sends SNI")
+    doubt = "" if case.subject.sends_sni is False else "; it would be enough if the device sent SNI (--sni)"
+    return failed(Cause.CHAIN_CA_MISSING, found.found + doubt, found.fix)
+
+
+def check_signed_by_ca(case: Case) -> Finding:
+    """The CA in the file, and the registered one, signed the device certificate."""
+    broken = _first_failure(
+        case,
+        (CheckId.ISSUER, Cause.NOT_SIGNED_BY_CA),
+        (CheckId.SIGNATURE, Cause.NOT_SIGNED_BY_CA),
+    )
+    if broken:
+        return broken
+    issuer = case.ca.issuer
+    if issuer.ca is None and issuer.namesake is not None:
+        return failed(
+            Cause.NOT_SIGNED_BY_CA,
+            f"the registered CA '{issuer.namesake.certificate.subject}' ({issuer.namesake.ca_id}) has the "
+            "issuer's name, but another key",
+            "issue the certificate with the registered CA's key, or register the CA that did issue it",
+        )
+    signature = case.report[CheckId.SIGNATURE]
+    if signature.status is ChainStatus.NOT_CHECKED and issuer.ca is None:
+        return unknown(signature.found)
+    return ok("verifies with the CA's key")
+
+
+def check_key(case: Case) -> Finding:
+    """The private key is the device certificate's."""
+    if case.subject.presented is None or case.subject.presented.key_file is None:
+        return not_applicable("no private key given (--key)")
+    return _first_failure(
+        case, (CheckId.KEY_READABLE, Cause.KEY_MISMATCH), (CheckId.KEY_MATCHES, Cause.KEY_MISMATCH)
+    ) or ok(case.report[CheckId.KEY_MATCHES].found)
+
+
+def check_algorithms(case: Case) -> Finding:
+    """AWS IoT takes the keys and the signature algorithms."""
+    return _first_failure(
+        case,
+        (CheckId.KEY_ALGORITHM, Cause.UNSUPPORTED_KEY),
+        (CheckId.CA_KEY_ALGORITHM, Cause.UNSUPPORTED_KEY),
+        (CheckId.SIGNATURE_ALGORITHM, Cause.UNSUPPORTED_SIGNATURE),
+        (CheckId.CA_SIGNATURE_ALGORITHM, Cause.UNSUPPORTED_SIGNATURE),
+    ) or ok(f"{case.report[CheckId.KEY_ALGORITHM].found}, {case.report[CheckId.SIGNATURE_ALGORITHM].found}")
+
+
+def check_validity(case: Case) -> Finding:
+    """The device certificate and its CA's are within their validity, by AWS's clock."""
+    report, certificate = case.report, case.device.certificate
+    device, ca = report[CheckId.VALIDITY], report[CheckId.CA_VALIDITY]
+    if device.status is ChainStatus.FAILED and certificate is not None:
+        if case.time > certificate.not_after:
+            return failed(Cause.EXPIRED, device.found, device.fix)
+        ahead = certificate.not_before - case.time
+        if ahead <= _TIME_ZONE:
+            return failed(
+                Cause.CLOCK_SKEW,
+                f"{device.found}, {_spoken(ahead)} from now: the issuing machine's clock is ahead",
+                "wait until then; set that machine's clock (and time zone), or back-date certificates",
+            )
+        return failed(Cause.NOT_YET_VALID, device.found, device.fix)
+    if ca.status is ChainStatus.FAILED:
+        return failed(Cause.CA_EXPIRED, f"the CA certificate: {ca.found}", ca.fix)
+    return ok(device.found)
+
+
+def check_clock(case: Case) -> Finding:
+    """The device's clock is right, where the caller says what it shows."""
+    clock = case.subject.clock
+    if clock is None:
+        return not_applicable("the device's clock is not known (--device-time)")
+    off = abs(clock - case.time)
+    if off > _CLOCK_OFF:
+        return failed(
+            Cause.CLOCK_SKEW,
+            f"the device's clock is {_spoken(off)} off: it says {clock:%Y-%m-%d %H:%MZ}, it is "
+            f"{case.time:%Y-%m-%d %H:%MZ}",
+            "set it (NTP) before TLS: with a wrong clock the device refuses AWS's certificate by itself",
+        )
+    return ok(f"{_spoken(off)} off")
+
+
+def _first_failure(case: Case, *causes: tuple[CheckId, Cause]) -> Finding | None:
+    for check, cause in causes:
+        finding = case.report[check]
+        if finding.status is ChainStatus.FAILED:
+            return failed(cause, finding.found, finding.fix)
+    return None
+
+
+def _spoken(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {name}s"
+    return f"{seconds} seconds"

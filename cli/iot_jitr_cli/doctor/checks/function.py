@@ -1,0 +1,161 @@
+"""The activator: does it run, may it do what it must, is it overwhelmed, what did it give up?"""
+
+from iot_jitr_cli.console import printable
+from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.stack_outputs import Output
+
+_WORTH_A_WORD_SECONDS = 60
+"""A queue that takes longer to work off than this keeps its last device waiting."""
+_LINE = 300
+
+
+def check_function(case: Case) -> Finding:
+    """The activator exists and may run."""
+    function = case.pipeline.activator
+    if function is None:
+        return failed(
+            Cause.FUNCTION_STOPPED,
+            f"there is no function {case.pipeline.output(Output.ACTIVATOR_FUNCTION)}",
+            "deploy the stack anew: the function was deleted behind CloudFormation's back",
+        )
+    if function.state == "Failed" or function.last_update == "Failed":
+        return failed(
+            Cause.FUNCTION_STOPPED,
+            f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
+            "mend what Lambda names and deploy again",
+        )
+    if case.pipeline.reserved_concurrency == 0:
+        return failed(
+            Cause.FUNCTION_STOPPED,
+            f"the reserved concurrency of {function.name} is 0, so it never runs",
+            f"aws lambda delete-function-concurrency --function-name {function.name}",
+        )
+    return ok(f"{function.name} is {function.state}")
+
+
+def check_function_role(case: Case) -> Finding:
+    """The activator's role may do what an activation takes."""
+    function = case.pipeline.activator
+    if function is None:
+        return not_applicable("no function to look at")
+    lacking = [
+        f"{action} on {resource}"
+        for actions, resource in _needed(case)
+        for action in case.pipeline.denied(function.role_arn, actions, resource)
+    ]
+    row = case.decision.row
+    if row is not None and row.reason is Reason.ACCESS_DENIED:
+        lacking.append(f"what it was denied last: {row.detail}")
+    if lacking:
+        return failed(
+            Cause.FUNCTION_ROLE_BROKEN,
+            f"the role {function.role_arn} lacks {'; '.join(lacking)}",
+            "give it back (deploy the stack anew if its policy was changed by hand); waiting events are kept",
+        )
+    return ok("all permissions of an activation")
+
+
+def check_function_errors(case: Case) -> Finding:
+    """The activator's invocations succeed."""
+    row = case.decision.row
+    if row is not None and row.reason is Reason.INTERNAL_ERROR:
+        return _failing(f"while this certificate was examined: {row.detail}")
+    queue = case.pipeline.activation_queue
+    if queue is not None and queue.messages == 0:
+        return ok("nothing waits in the activation queue for an invocation to succeed")
+    line = case.pipeline.last_error
+    if line is not None:
+        return _failing(f"last error of the last 15 minutes: {printable(line[:_LINE])}")
+    errors = case.pipeline.recent.get("errors", 0)
+    if errors:
+        return _failing(f"{errors:.0f} failed invocations in the last 15 minutes")
+    return ok("no error in the last 15 minutes")
+
+
+def check_backlog(case: Case) -> Finding:
+    """The activation queue is worked off, and nothing throttles the activator."""
+    row = case.decision.row
+    if row is not None and row.reason in {Reason.THROTTLED, Reason.AWAITING_TURN}:
+        return failed(
+            Cause.THROTTLED,
+            f"{row.reason}: {row.detail or 'as many others came first'}",
+            "wait: it is tried again by itself; a higher quota of the AWS IoT API shortens it",
+        )
+    queue = case.pipeline.activation_queue
+    if queue is None:
+        return not_applicable("no queue to look at")
+    pace = case.pipeline.activator.activations_per_second if case.pipeline.activator else None
+    seconds = queue.messages / pace if pace else 0
+    if seconds > _WORTH_A_WORD_SECONDS:
+        return failed(
+            Cause.THROTTLED,
+            f"{queue.messages} messages in the activation queue, {seconds / 60:.0f} minutes of work at "
+            f"{pace:g} a second{_oldest(case)}",
+            "wait, or raise the quota of the AWS IoT API and 'activations_per_second' (docs/performance.md)",
+        )
+    throttles = case.pipeline.recent.get("throttles", 0)
+    if throttles:
+        return failed(
+            Cause.THROTTLED,
+            f"Lambda throttled the activator {throttles:.0f} times in the last 15 minutes",
+            "see the account's concurrent executions (Service Quotas): other functions take them all",
+        )
+    return ok(f"{queue.messages} messages in the activation queue")
+
+
+def check_dead_letter(case: Case) -> Finding:
+    """The registration event is not in the dead-letter queue."""
+    queue = case.pipeline.dead_letter_queue
+    if queue is None or queue.messages == 0:
+        return ok("the dead-letter queue is empty" if queue else "there is no dead-letter queue")
+    letter = case.decision.dead_letter
+    if letter is None:
+        return ok(f"none of this device among {queue.messages} dead letters")
+    return failed(
+        Cause.DEAD_LETTERED,
+        f"{letter.reason or 'no reason given'}: {letter.detail or 'received too often'}",
+        "mend the cause, then 'jitr redrive'",
+    )
+
+
+def _needed(case: Case) -> list[tuple[list[str], str]]:
+    """What an activation of this device takes: actions, on which resource."""
+    deployment = case.pipeline.deployment
+    registered, ca = case.device.registered, case.ca.issuer.ca
+    needed = []
+    if queue := case.pipeline.activation_queue:
+        actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+        needed.append((actions, queue.arn))
+    if queue := case.pipeline.dead_letter_queue:
+        needed.append((["sqs:SendMessage"], queue.arn))
+    if registered is not None:
+        needed.append(
+            (["iot:DescribeCertificate", "iot:AttachPolicy", "iot:UpdateCertificate"], registered.arn)
+        )
+        account = registered.arn.split(":")[4]
+        table = f"arn:{registered.arn.split(':')[1]}:dynamodb:{deployment.region}:{account}:table/"
+        ledger = deployment[Output.LEDGER_TABLE]
+        needed.append((["dynamodb:BatchGetItem", "dynamodb:UpdateItem"], f"{table}{ledger}"))
+    if ca is not None:
+        needed.append((["iot:DescribeCACertificate"], ca.arn))
+    return needed
+
+
+def _failing(evidence: str) -> Finding:
+    return failed(
+        Cause.FUNCTION_FAILING,
+        evidence,
+        "read its log ('jitr status' names the log group), mend and deploy; waiting events are kept",
+    )
+
+
+def _oldest(case: Case) -> str:
+    try:
+        age = case.pipeline.recent.get("oldest_message_seconds")
+    except CannotTellError:
+        return ""
+    return f", the oldest is {age / 60:.0f} minutes old" if age else ""

@@ -1,0 +1,131 @@
+"""`jitr doctor`: why is this device not in?"""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from iot_jitr_cli.chain import UnreadableChainError, parse_chain
+from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
+from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
+from iot_jitr_cli.doctor.facts.account import AccountFacts
+from iot_jitr_cli.doctor.facts.case import Presented, Subject, open_case
+from iot_jitr_cli.doctor.permissions import minimal_policy
+from iot_jitr_cli.doctor.report import as_json as report_as_json
+from iot_jitr_cli.doctor.report import checklist, conclusion
+from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
+from iot_jitr_cli.session import aws_session
+from iot_jitr_runtime.identifiers import CertificateId
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class NoDeviceError(WrongUseError):
+    """Neither a chain file nor a certificate id was given, or both."""
+
+
+class NotACertificateIdError(WrongUseError):
+    """The text is not the id of a device certificate."""
+
+
+@click.command()
+@click.argument("chain_file", metavar="[CHAIN]", type=_FILE, required=False)
+@click.option("--certificate-id", help="The device certificate's id, in place of its chain file.")
+@click.option("--key", "key_file", type=_FILE, help="The device's private key: is it this certificate's?")
+@click.option("--endpoint", metavar="HOST[:PORT]", help="What the device connects to.")
+@click.option("--sni/--no-sni", default=None, help="Whether the device sends SNI.")
+@click.option("--client-id", help="What the device connects as; its common name by default.")
+@click.option(
+    "--device-time", help="What the device's clock says now, ISO 8601, UTC unless it says otherwise."
+)
+@click.option("--iam-policy", is_flag=True, help="Print the least IAM policy that this command needs.")
+@stack_option
+@json_option
+def doctor(  # noqa: PLR0913  a command's options are its arguments
+    chain_file: Path | None,
+    *,
+    certificate_id: str | None,
+    key_file: Path | None,
+    endpoint: str | None,
+    client_id: str | None,
+    device_time: str | None,
+    stack_name: str,
+    sni: bool | None,
+    iam_policy: bool,
+    as_json: bool,
+) -> ExitCode | None:
+    """Say why a device is not in: a checklist along its path, and the one most likely cause.
+
+    Reads only: nothing is changed. Exits 0 (nothing keeps it out), 1 (the cause is found) or 3 (it could not
+    be told, for example because a permission is missing).
+    """
+    if iam_policy:
+        _print_policy(stack_name)
+        return None
+    if (chain_file is None) == (certificate_id is None):
+        raise NoDeviceError("give the device's chain file, or its certificate's id with --certificate-id")
+    try:
+        presented = _presented(chain_file, key_file) if chain_file else None
+    except UnreadableChainError as error:
+        return _show(None, unreadable(str(error)), as_json=as_json)
+    subject = Subject(
+        certificate_id=presented.chain.device.fingerprint if presented else _checked(certificate_id or ""),
+        presented=presented,
+        endpoint=endpoint.rsplit(":", 1)[0] if endpoint else None,
+        sends_sni=sni,
+        client_id=client_id,
+        clock=_time(device_time) if device_time else None,
+    )
+    return _show(
+        subject.certificate_id, diagnose(open_case(aws_session(), stack_name, subject)), as_json=as_json
+    )
+
+
+def _show(certificate_id: CertificateId | None, diagnosis: Diagnosis, *, as_json: bool) -> ExitCode:
+    if as_json:
+        print_json(report_as_json(certificate_id, diagnosis))
+    else:
+        for line in (*checklist(diagnosis), "", *conclusion(diagnosis)):
+            out.print(line)
+    return diagnosis.exit_code
+
+
+def _presented(chain_file: Path, key_file: Path | None) -> Presented:
+    content, key = chain_file.read_bytes(), key_file.read_bytes() if key_file else None
+    return Presented(content, parse_chain(content, _key(key) if key else None), key)
+
+
+def _key(content: bytes) -> PrivateKey | None:
+    try:
+        return load_key(content)
+    except UnreadableKeyError:
+        # The checklist says so.
+        return None
+
+
+def _checked(certificate_id: str) -> CertificateId:
+    if not _ID.fullmatch(certificate_id):
+        raise NotACertificateIdError(
+            f"'{certificate_id[:80]}' is not a certificate id: expected 64 lower-case hexadecimal digits"
+        )
+    return CertificateId(certificate_id)
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise WrongUseError(
+            f"--device-time: '{text}' is not a time; expected e.g. 2026-01-31T12:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _print_policy(stack_name: str) -> None:
+    session = aws_session()
+    deployment = find_deployment(session, stack_name)
+    partition = session.get_partition_for_region(session.region_name)
+    print_json(minimal_policy(deployment, AccountFacts(session).identity.account, partition))

@@ -1,0 +1,59 @@
+"""The least that `jitr doctor` needs: an IAM policy with read permissions only, and where each is used."""
+
+from typing import Any
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_runtime.stack_outputs import Output
+
+WITHOUT_RESOURCE = (
+    "cloudwatch:GetMetricData",
+    "iot:DescribeEndpoint",
+    "iot:ListCACertificates",
+    "iot:ListPrincipalThings",
+    "lambda:ListEventSourceMappings",
+)
+"""Actions for which AWS lets no resource be named (Service Authorization Reference)."""
+ON_CERTIFICATES = ("iot:DescribeCertificate", "iot:ListAttachedPolicies", "iot:TestAuthorization")
+ON_CA_CERTIFICATES = ("iot:DescribeCACertificate",)
+ON_POLICIES = ("iot:GetPolicy",)
+ON_RULES = ("iot:GetTopicRule",)
+ON_STACK = ("cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks")
+ON_FUNCTION = ("lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")
+ON_QUEUES = ("sqs:GetQueueAttributes",)
+ON_DEAD_LETTERS = ("sqs:ReceiveMessage",)
+ON_TABLES = ("dynamodb:GetItem",)
+ON_LOGS = ("logs:FilterLogEvents",)
+ON_ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")
+
+
+def minimal_policy(deployment: Deployment, account: str, partition: str = "aws") -> dict[str, Any]:
+    """The IAM policy that makes every check of this deployment possible, and nothing else."""
+    region, stack = deployment.region, deployment.stack_name
+
+    def arn(service: str, resource: str, where: str = region) -> str:
+        return f"arn:{partition}:{service}:{where}:{account}:{resource}"
+
+    queues = [deployment[Output.ACTIVATION_QUEUE_URL], deployment[Output.DEAD_LETTER_QUEUE_URL]]
+    activation, dead_letters = (arn("sqs", url.rsplit("/", 1)[-1]) for url in queues)
+    statements = (
+        ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
+        ("Certificates", ON_CERTIFICATES, [arn("iot", "cert/*")]),
+        ("CaCertificates", ON_CA_CERTIFICATES, [arn("iot", "cacert/*")]),
+        ("Policies", ON_POLICIES, [arn("iot", "policy/*")]),
+        ("Rules", ON_RULES, [arn("iot", f"rule/{ca.rule}") for ca in deployment.cas]),
+        ("Stack", ON_STACK, [arn("cloudformation", f"stack/{stack}/*")]),
+        ("Function", ON_FUNCTION, [arn("lambda", f"function:{deployment[Output.ACTIVATOR_FUNCTION]}")]),
+        ("Queues", ON_QUEUES, [activation, dead_letters]),
+        ("DeadLetters", ON_DEAD_LETTERS, [dead_letters]),
+        ("Tables", ON_TABLES, [arn("dynamodb", f"table/{deployment[Output.LEDGER_TABLE]}")]),
+        ("Logs", ON_LOGS, [arn("logs", f"log-group:{deployment[Output.ACTIVATOR_LOG_GROUP]}:*")]),
+        # Roles that CloudFormation names begin with the stack's name.
+        ("Roles", ON_ROLES, [arn("iam", f"role/{stack}-*", "")]),
+    )
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": sid, "Effect": "Allow", "Action": [*actions], "Resource": resources}
+            for sid, actions, resources in statements
+        ],
+    }
