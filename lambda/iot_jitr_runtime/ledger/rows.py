@@ -60,7 +60,10 @@ class Row:
     index_version: str | None = None
     policy_name: str | None = None
     thing_name: str | None = None
+    refusal_status: str | None = None
+    """While refused: what the certificate was made because of it, `inactive` or `revoked`."""
     first_seen_at: int = 0
+    """When its first event was sent."""
     decided_at: int = 0
     look_again_at: int = 0
     """Events sent up to this moment are stale."""
@@ -84,6 +87,7 @@ class Row:
             index_version=plain.get("indexVersion"),
             policy_name=plain.get("policyName"),
             thing_name=plain.get("thingName"),
+            refusal_status=plain.get("refusalStatus"),
             first_seen_at=int(plain.get("firstSeenAt", 0)),
             decided_at=int(plain.get("decidedAt", 0)),
             look_again_at=int(plain.get("lookAgainAt", 0)),

@@ -86,7 +86,7 @@ class Ledger:
                 TableName=self._table,
                 Key={KEY: {"S": certificate_id}},
                 UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
-                "firstSeenAt = if_not_exists(firstSeenAt, :now) ADD attempts :one",
+                "firstSeenAt = if_not_exists(firstSeenAt, :sent) ADD attempts :one",
                 # The token is ours already where botocore repeats a call whose answer was lost.
                 ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now "
                 "OR claimToken = :token) AND (attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent "
@@ -124,7 +124,10 @@ class Ledger:
         self._write(
             claim,
             {"state": State.ACTIVATING, "indexVersion": index_version, **_identity(identity)},
-            remove={"reason", "detail", "decidedAt", "lookAgainAt", "waitingMessageId", TTL_ATTRIBUTE},
+            remove={
+                *("reason", "detail", "decidedAt", "lookAgainAt"),
+                *("waitingMessageId", "refusalStatus", TTL_ATTRIBUTE),
+            },
         )
         return replace(claim, row=replace(claim.row, state=State.ACTIVATING))
 
@@ -146,6 +149,25 @@ class Ledger:
                 "lookAgainAt": look_again_at,
             },
             remove={"reason", "detail", "waitingMessageId", *_CLAIM},
+        )
+
+    def record_refusing(
+        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, status: str
+    ) -> None:
+        """Write that the certificate is refused and about to get `status`; the claim is kept.
+
+        Raises:
+            ClaimLostError: The claim is somebody else's now.
+        """
+        self._write(
+            claim,
+            {
+                "state": State.REFUSED,
+                "refusalStatus": status,
+                **_why(verdict),
+                **(_identity(identity) if identity else {}),
+            },
+            remove={TTL_ATTRIBUTE},
         )
 
     def record_refused(
@@ -181,7 +203,10 @@ class Ledger:
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
         remove = {*_CLAIM}
-        if identity is not None and claim.row.state not in SETTLED:
+        if claim.row.reason is Reason.AWAITING_TURN:
+            remove |= {"reason", "detail"}
+        settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
+        if identity is not None and not settled:
             values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
             remove |= {"reason", "detail", TTL_ATTRIBUTE}
         elif claim.row.state is None:

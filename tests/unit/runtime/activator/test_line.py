@@ -1,0 +1,235 @@
+"""Who is examined now and who stands in line."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
+from tests.support.account import Account
+from tests.support.faults import Crash, Fault, counted, injected
+
+
+@pytest.fixture
+def aws(aws: Account) -> Iterator[Account]:
+    """An account that examines one certificate a second."""
+    aws.activations_per_second = 1
+    return aws
+
+
+def hidden(aws: Account) -> list[int]:
+    seconds: list[int] = []
+    aws.sqs.meta.events.register(
+        "provide-client-params.sqs.ChangeMessageVisibility",
+        lambda params, **_: seconds.append(params["VisibilityTimeout"]),
+    )
+    return seconds
+
+
+def reasons(aws: Account) -> list[Reason | None]:
+    return [decision.verdict.reason for decision in aws.decisions]
+
+
+def crowd(aws: Account, count: int) -> list[dict[str, Any]]:
+    now = aws.clock.milliseconds
+    return [aws.event(aws.pending(), sent_at=now + number) for number in range(count)]
+
+
+def test_devices_beyond_the_rate_wait_for_their_turn_in_the_queue(aws: Account) -> None:
+    records = crowd(aws, 5)
+    seconds = hidden(aws)
+
+    back = aws.process(*records)
+
+    assert back == [record["messageId"] for record in records[1:]]
+    assert reasons(aws) == [Reason.AWAITING_TURN] * 4 + [None]
+    assert seconds == [2, 3, 4, 5]
+
+
+def test_who_came_first_has_the_first_turn(aws: Account) -> None:
+    records = crowd(aws, 4)
+
+    aws.process(*reversed(records))
+
+    [activated] = [d.certificate_id for d in aws.decisions if d.verdict.outcome is Outcome.ACTIVATED]
+    assert activated is not None
+    assert activated in records[0]["body"]
+
+
+def test_while_a_device_waits_its_further_events_cost_no_iot_call_and_no_write(aws: Account) -> None:
+    first, second = crowd(aws, 2)
+    aws.process(first, second)
+    again = aws.send(second["body"])
+
+    with counted(aws.iot) as iot, counted(aws.dynamodb) as ledger:
+        back = aws.process(again)
+
+    assert back == []
+    assert reasons(aws) == [Reason.ALREADY_DECIDED]
+    assert (iot, ledger) == ([], ["BatchGetItem"])
+
+
+def test_when_its_turn_has_come_a_device_is_examined_without_another(aws: Account) -> None:
+    first, second = crowd(aws, 2)
+    aws.process(first, second)
+    aws.clock.pass_time(seconds=2)
+
+    back = aws.process(aws.redelivered(second))
+
+    assert back == []
+    assert reasons(aws) == [None]
+    assert aws.batch().line.turns.reserve(1, now=aws.clock.milliseconds) == [aws.clock.milliseconds + 61]
+
+
+def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(aws: Account) -> None:
+    records = crowd(aws, 6)
+    aws.process(*records)
+    aws.clock.pass_time(seconds=2)
+    seconds = hidden(aws)
+
+    with counted(aws.dynamodb) as ledger:
+        back = aws.process(aws.redelivered(records[5]))
+
+    assert back == [records[5]["messageId"]]
+    assert (reasons(aws), seconds, ledger) == ([Reason.AWAITING_TURN], [4], ["BatchGetItem"])
+
+
+def test_an_event_after_its_turn_takes_the_place_of_a_message_that_is_late(aws: Account) -> None:
+    first, second = crowd(aws, 2)
+    aws.process(first, second)
+    aws.clock.pass_time(seconds=10)
+
+    back = aws.process(aws.send(second["body"]))
+
+    assert (back, reasons(aws)) == ([], [None])
+
+
+def test_a_newcomer_never_overtakes_who_waits(aws: Account) -> None:
+    aws.process(*crowd(aws, 10))
+    aws.clock.pass_time(seconds=1)
+
+    aws.process(*crowd(aws, 1))
+
+    [newcomer] = aws.decisions
+    assert newcomer.verdict.reason is Reason.AWAITING_TURN
+    assert newcomer.retry_in == 10
+
+
+def test_refused_devices_that_hammer_do_not_delay_anybody(aws: Account) -> None:
+    aws.parts["policy"] = _Never()
+    refused = crowd(aws, 1)
+    aws.process(*refused)
+    del aws.parts["policy"]
+    aws.clock.pass_time(seconds=61)
+    aws.process(*crowd(aws, 10))
+
+    with counted(aws.iot) as calls:
+        back = aws.process(*(aws.send(refused[0]["body"]) for _ in range(3)))
+
+    assert back == []
+    assert reasons(aws).count(Reason.ALREADY_DECIDED) == 1
+    assert calls == []
+    newcomer = crowd(aws, 1)
+    aws.process(*newcomer)
+    assert aws.decisions[0].retry_in == 11
+
+
+def test_a_refused_device_is_looked_at_again_while_the_line_is_short(aws: Account) -> None:
+    aws.parts["policy"] = _Never()
+    [refused] = crowd(aws, 1)
+    aws.process(refused)
+    del aws.parts["policy"]
+    aws.clock.pass_time(seconds=61)
+    aws.process(*crowd(aws, 2))
+
+    aws.process(aws.send(refused["body"]))
+    [waiting] = aws.decisions
+    aws.clock.pass_time(seconds=3)
+    aws.process(aws.send(refused["body"]))
+
+    assert waiting.verdict.reason is Reason.AWAITING_TURN
+    assert reasons(aws) == [None]
+
+
+def test_a_deferred_message_that_tries_again_takes_a_turn_as_everybody(aws: Account) -> None:
+    [record] = crowd(aws, 1)
+    with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
+        aws.process(record)
+    aws.clock.pass_time(seconds=5)
+    aws.process(*crowd(aws, 3))
+
+    back = aws.process(aws.redelivered(record))
+
+    assert (back, reasons(aws)) == ([record["messageId"]], [Reason.AWAITING_TURN])
+
+
+def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_place(aws: Account) -> None:
+    aws.batch().line.turns.reserve(100_000, now=aws.clock.milliseconds)
+    [record] = crowd(aws, 1)
+    seconds = hidden(aws)
+
+    back = aws.process(record)
+
+    certificate = aws.decisions[0].certificate_id
+    assert certificate is not None
+    row = aws.ledger.row(certificate)
+    assert row is not None
+    assert (back, reasons(aws), seconds) == ([], [Reason.AWAITING_TURN], [])
+    assert row.look_again_at - aws.clock.milliseconds > 100_000_000
+    aws.clock.pass_time(days=2)
+    assert (aws.process(aws.send(record["body"])), reasons(aws)) == ([], [None])
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.TIMEOUT_AFTER])
+@pytest.mark.parametrize("call", [1, 2, 3], ids=["joining", "starting the line", "writing who waits"])
+def test_a_line_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault, call: int) -> None:
+    records = crowd(aws, 2)
+
+    with injected(aws.dynamodb, "UpdateItem", fault, at_call=call):
+        back = aws.process(*records)
+
+    assert records[1]["messageId"] in back
+    aws.clock.pass_time(minutes=1)
+    aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
+    aws.clock.pass_time(minutes=1)
+    aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
+    assert {aws.status(d.certificate_id) for d in aws.decisions if d.certificate_id} == {"ACTIVE"}
+
+
+def test_dying_in_an_examination_leaves_everybody_their_place(aws: Account) -> None:
+    records = crowd(aws, 3)
+    seconds = hidden(aws)
+
+    with injected(aws.iot, "DescribeCertificate", Fault.CRASH_BEFORE), pytest.raises(Crash):
+        aws.process(*records)
+
+    assert seconds == [2, 3]
+    rows = [aws.ledger.row(d.certificate_id) for d in aws.decisions if d.certificate_id]
+    assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.AWAITING_TURN)] * 2
+
+
+def test_a_certificate_that_is_gone_when_its_turn_comes_waits_no_longer(aws: Account) -> None:
+    first, second = crowd(aws, 2)
+    aws.process(first, second)
+    [gone] = [d.certificate_id for d in aws.decisions if d.verdict.reason is Reason.AWAITING_TURN]
+    assert gone is not None
+    aws.iot.update_certificate(certificateId=gone, newStatus="INACTIVE")
+    aws.iot.delete_certificate(certificateId=gone, forceDelete=True)
+    aws.clock.pass_time(seconds=5)
+    second["attributes"]["ApproximateReceiveCount"] = "3"
+
+    aws.process(second)
+
+    row = aws.ledger.row(gone)
+    assert row is not None
+    assert reasons(aws) == [Reason.CERTIFICATE_GONE]
+    assert row.reason is None
+
+
+class _Never:
+    """A policy that tells no device from another."""
+
+    def check(self, candidate: object) -> None:
+        del candidate
+        raise RefusedError(Reason.INVALID_COMMON_NAME, "no")
