@@ -1,9 +1,11 @@
 """The Lambda asset as it goes to AWS: the right libraries for the right machine, and nothing else."""
 
+import ast
 import os
 import re
 import stat
 import struct
+import sys
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -146,3 +148,28 @@ def test_the_local_variant_has_our_sources_only(tmp_path: Path) -> None:
     FunctionBundle(Target.LOCAL).build(tmp_path)
 
     assert {path.name for path in tmp_path.iterdir()} == {"iot_jitr_runtime"}
+
+
+def imported_at_run_time(source: Path) -> set[str]:
+    """Top-level packages that a module imports, wherever in it, but not for the type checker only."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [ast.parse(source.read_text())]
+    while pending:
+        match pending.pop():
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=orelse):
+                pending += orelse
+            case ast.Import(names=names):
+                found |= {each.name.split(".")[0] for each in names}
+            case ast.ImportFrom(module=str(module), level=0):
+                found.add(module.split(".")[0])
+            case node:
+                pending += ast.iter_child_nodes(node)
+    return found
+
+
+def test_whatever_our_functions_import_is_in_the_bundle_or_in_the_runtime(bundle: Path) -> None:
+    needed = set().union(*map(imported_at_run_time, (bundle / "iot_jitr_runtime").rglob("*.py")))
+    shipped = {path.name.removesuffix(".py") for path in bundle.iterdir()}
+
+    assert {"cryptography", "boto3"} <= needed
+    assert needed - set(sys.stdlib_module_names) - {"boto3", "botocore"} <= shipped

@@ -17,7 +17,7 @@ from iot_jitr import (
     Mode,
     NoSource,
 )
-from iot_jitr.capacity import RateOutOfRangeError
+from iot_jitr.capacity import Capacity, RateOutOfRangeError
 from iot_jitr_runtime import environment
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import (
@@ -75,7 +75,7 @@ def test_everything_it_makes_can_be_reached(stack: cdk.Stack) -> None:
     ]
     assert all(each.node.scopes[0] is stack.node.root for each in reached)
     assert pipeline.device_policy.policy_name is not None
-    assert pipeline.capacity.concurrency == 4
+    assert pipeline.capacity == Capacity()
 
 
 def test_two_pipelines_live_in_one_stack(stack: cdk.Stack) -> None:
@@ -164,7 +164,7 @@ def test_a_higher_quota_means_more_workers(stack: cdk.Stack) -> None:
     JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], activations_per_second=100)
 
     mapping = only(template(stack), "AWS::Lambda::EventSourceMapping")
-    assert mapping["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 40}
+    assert mapping["Properties"]["ScalingConfig"] == {"MaximumConcurrency": Capacity(100).concurrency}
 
 
 def test_logs_and_metrics_are_as_the_caller_says(stack: cdk.Stack) -> None:
