@@ -6,6 +6,8 @@ one line on standard error and an exit code here.
 """
 
 import importlib
+import io
+import sys
 import traceback
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -137,5 +139,8 @@ def jitr() -> None:
 
 def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
     """Run `jitr` with `arguments` (default: the process's own) and exit."""
-    jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr")
-    raise AssertionError("click exits by itself")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A ✓ that the terminal's encoding lacks must not end the command.
+            stream.reconfigure(errors="replace")
+    sys.exit(jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr"))

@@ -1,17 +1,22 @@
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from click.shell_completion import ShellComplete
 
 from iot_jitr_cli.console import CliError, ExitCode, WrongUseError
 from iot_jitr_cli.main import COMMANDS, Lazy, jitr, main
 from iot_jitr_runtime.errors import JitrError
 from tests.support.command_line import Answer, run_jitr
+from tests.support.identities import device
 
 
 @pytest.fixture
@@ -43,6 +48,12 @@ def test_help_lists_every_subcommand_in_the_tables_order() -> None:
 
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
     assert names == list(COMMANDS)
+
+
+def test_shell_completion_offers_the_subcommands() -> None:
+    offered = ShellComplete(jitr, {}, "jitr", "_JITR_COMPLETE").get_completions([], "c")
+
+    assert [item.value for item in offered] == [name for name in COMMANDS if name.startswith("c")]
 
 
 def test_help_imports_no_subcommand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +188,21 @@ def test_main_exits_with_the_commands_code(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert from_the_process.value.code == ExitCode.OK
     assert from_arguments.value.code == ExitCode.WRONG_USE
+
+
+def test_a_terminal_that_knows_no_tick_does_not_end_the_command(tmp_path: Path) -> None:
+    files = device().save(tmp_path)
+
+    run = subprocess.run(
+        [sys.executable, "-c", "from iot_jitr_cli.main import main; main()", "chain", "check", files.chain],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert run.returncode == ExitCode.OK
+    assert b"?  chain.readable" in run.stdout
 
 
 def test_the_group_is_named_jitr_in_usage() -> None:

@@ -13,7 +13,7 @@ from tests.support.command_line import run_jitr
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "device-kit.md").read_text()
-EXAMPLES = sorted((ROOT / "examples" / "devices").iterdir())
+EXAMPLES = sorted(path for path in (ROOT / "examples" / "devices").iterdir() if path.is_file())
 MOSQUITTO = ROOT / "examples" / "devices" / "mosquitto_device.sh"
 
 
