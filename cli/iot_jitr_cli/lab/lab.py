@@ -66,12 +66,19 @@ class Lab:
         files = LabFiles(directory.resolve())
         files.create()
         endpoint = ministack.start(files, ports or ministack.Ports())
-        state = State(endpoint)
-        lab = cls(files, state)
-        files.write_state(state)
-        files.broker_ca.write_bytes(ministack.fetch(endpoint, "/_ministack/iot/ca.pem"))
-        lab.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
+        lab = cls(files, State(endpoint))
+        try:
+            lab._prepare()
+        except BaseException:
+            lab.stop_and_keep_logs()
+            raise
         return lab
+
+    def _prepare(self) -> None:
+        """Write down that it runs, and make what clients and `cdk deploy` need of it."""
+        self.files.write_state(self._state)
+        self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
+        self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
 
     @classmethod
     def find(cls, directory: Path) -> Self | None:

@@ -86,7 +86,12 @@ def start(files: LabFiles, ports: Ports) -> Endpoint:
             sockets=descriptors,
         )
     endpoint = Endpoint(process, gateway_port, mqtt_port, access_key_id, secret_access_key)
-    _wait_until_ready(endpoint, files.ministack_log)
+    try:
+        _wait_until_ready(endpoint, files.ministack_log)
+    except BaseException:
+        # Ctrl-C included: nobody else knows of the process yet.
+        stop_group(endpoint.process)
+        raise
     return endpoint
 
 
@@ -158,7 +163,6 @@ def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
     wait_until(decided, limit=_START_LIMIT)
     if state == "listening":
         return
-    stop_group(endpoint.process)
     raise StartError(f"MiniStack did not start ({state}; last line: {_last_line(log)!r}): see {log}")
 
 

@@ -3,8 +3,10 @@
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +67,11 @@ def stop_group(identity: ProcessIdentity, *, grace: float = 3.0) -> None:
         return
     leader = psutil.Process(identity.pid)
     members = [leader, *leader.children(recursive=True)]
-    _signal_group(identity.pid, signal.SIGTERM)
-    if not wait_until(lambda: not any(map(_is_alive, members)), limit=grace):
-        _signal_group(identity.pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(_is_alive, members)), limit=grace)
+    with _undisturbed():
+        _signal_group(identity.pid, signal.SIGTERM)
+        if not wait_until(lambda: not any(map(_is_alive, members)), limit=grace):
+            _signal_group(identity.pid, signal.SIGKILL)
+            wait_until(lambda: not any(map(_is_alive, members)), limit=grace)
 
 
 def wait_until(condition: Callable[[], bool], *, limit: float, interval: float = _POLL_INTERVAL) -> bool:
@@ -79,6 +82,19 @@ def wait_until(condition: Callable[[], bool], *, limit: float, interval: float =
             return False
         time.sleep(interval)
     return True
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C meanwhile: who presses it a second time wants an end, not a process left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
