@@ -2,6 +2,9 @@
 
 import sys
 
-from iot_jitr.app import main
+try:
+    from iot_jitr.app import main
+except ModuleNotFoundError as missing:
+    sys.exit(f"iot-jitr: {sys.executable} has no package '{missing.name}'; run: make setup")
 
 sys.exit(main())

@@ -69,6 +69,13 @@ def test_a_missing_ca_is_said_in_one_line_with_the_command_that_makes_one(tmp_pa
     assert not (tmp_path / "cdk.out" / "manifest.json").exists()
 
 
+def test_a_missing_set_up_is_said_in_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    done = synthesize(tmp_path, {}, ["-S", str(ROOT / "app.py")])
+
+    assert done.returncode == 1
+    assert done.stderr == f"iot-jitr: {sys.executable} has no package 'iot_jitr'; run: make setup\n"
+
+
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> cdk.App:
     """The app that `main` will make, in this process."""

@@ -418,6 +418,11 @@ def test_only_a_private_ca_may_go_without_a_certificate() -> None:
         CaConfiguration(name="Factory", revocation=NoRevocation(), signer=KmsSource(KEY_ARN))
 
 
+def test_a_name_must_be_good_for_logical_ids() -> None:
+    with pytest.raises(ConfigurationError, match=r"CA: name: found 'my-ca'; allowed: a letter, then"):
+        CaConfiguration(name="my-ca", revocation=NoRevocation(), certificate_pem=FACTORY, mode=Mode.SNI_ONLY)
+
+
 def test_the_key_of_an_error_can_be_asked_for() -> None:
     assert ConfigurationError("jitr.removal", '"x"', "retain").key == "jitr.removal"
 

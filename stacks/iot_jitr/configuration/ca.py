@@ -1,5 +1,6 @@
 """One CA certificate of the configuration: which it is, who signs for it, what becomes of it."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ class CaConfiguration:
     """What becomes of the CA when the stack goes."""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME_PATTERN, self.name):
+            raise ConfigurationError("CA: name", f"'{self.name}'", _NAME_ALLOWED)
         where = f"CA '{self.name}'"
         unsigned = isinstance(self.signer, NoSource)
         if self.mode is Mode.DEFAULT and unsigned:
