@@ -16,7 +16,19 @@ CAS = "JITR_CAS"
 """JSON object: id of each CA certificate of this deployment → `{"revocation": "none" | "crl"}`."""
 
 DEVICE_POLICY = "JITR_DEVICE_POLICY"
-"""JSON object: `{"kind": "shared", "name": <policy name>, "needs_common_name": <bool>}`."""
+"""JSON object: `needs_common_name` (bool) and `kind`; for `shared` the policy's `name`, for `per_device` the
+`prefix` of the policies' names and the `template`, a policy document with placeholders."""
+
+ADMISSION = "JITR_ADMISSION"
+"""JSON object with `kind`; for `allow_list` the `table` and by what `key` devices are listed, for `function`
+the `function` (ARN) and `timeout_seconds`. Unset where every device is expected."""
+
+THINGS = "JITR_THINGS"
+"""JSON object: `thing` (see `ThingSettings.to_json`), and `claim_seconds`, how long a claim on a thing lasts.
+Unset where devices have no things."""
+
+ON_REFUSAL = "JITR_ON_REFUSAL"
+"""JSON object: reason of a refusal → status that its certificate gets. Unset where all stay pending."""
 
 ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 """The activator's share of the account's quota, in certificates a second, over all workers."""

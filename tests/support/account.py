@@ -21,6 +21,7 @@ from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
+from iot_jitr_runtime.activator.refusal import OnRefusal
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Turns
@@ -109,6 +110,7 @@ class Account:
             "admission": AdmitAll(),
             "things": NoThings(),
             "policy": SharedPolicy(self.iot, POLICY, needs_common_name=True),
+            "on_refusal": OnRefusal(self.iot, self.ledger),
             "pacer": Pacer(1e9),
             "clock": self.clock,
         }

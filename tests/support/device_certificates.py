@@ -23,13 +23,20 @@ def device_certificate(
     *common_names: str, serial_number: int = 0x0A1B, organization: str = ""
 ) -> Certificate:
     """Return a certificate with these common names, even such as no CA should issue."""
-    attributes = [_attribute(NameOID.COMMON_NAME, name) for name in common_names]
+    subject = [(NameOID.COMMON_NAME, name) for name in common_names]
     if organization:
-        attributes.append(_attribute(NameOID.ORGANIZATION_NAME, organization))
+        subject.append((NameOID.ORGANIZATION_NAME, organization))
+    return certificate_of(subject, serial_number=serial_number)
+
+
+def certificate_of(
+    subject: list[tuple[x509.ObjectIdentifier, str]], *, serial_number: int = 0x0A1B
+) -> Certificate:
+    """Return a certificate with this subject."""
     now = datetime.now(UTC)
     return Certificate(
         x509.CertificateBuilder()
-        .subject_name(x509.Name(attributes))
+        .subject_name(x509.Name([_attribute(oid, value) for oid, value in subject]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")]))
         .public_key(key(1).public_key())
         .serial_number(serial_number)

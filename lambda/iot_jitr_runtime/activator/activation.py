@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
     from iot_jitr_runtime.activator.issuers import Issuers
+    from iot_jitr_runtime.activator.refusal import OnRefusal
     from iot_jitr_runtime.pacing import Pacer
 
 _TRIES_UNTIL_GONE = 3
@@ -85,6 +86,7 @@ class _Examination:
 
     message: Message
     claim: Claim
+    status: str | None = None
     identity: Identity | None = None
     defect: Exception | None = None
 
@@ -100,6 +102,7 @@ class Activation:
     admission: Admission
     things: ThingRegistration
     policy: PolicyAttachment
+    on_refusal: "OnRefusal"
     pacer: "Pacer"
     clock: Callable[[], datetime] = field(default=_now)
 
@@ -145,11 +148,11 @@ class Activation:
     def _activate(self, examination: _Examination) -> None:
         self.pacer.wait()
         description = self._describe(examination)
+        status = examination.status = description["status"]
         candidate = self._identify(examination, description)
-        status = description["status"]
         if status == "ACTIVE" and examination.claim.row.state is State.ACTIVATING:
-            # Ours: cut off after the change, before it could be recorded.
-            thing_name = examination.claim.row.thing_name
+            # Ours: cut off after the change, before it could be recorded. Its thing is there; this names it.
+            thing_name = self.things.register(candidate, {})
         elif status != "PENDING_ACTIVATION":
             raise StaleError(Reason.NOT_PENDING, f"the certificate is {status}")
         else:
@@ -230,6 +233,7 @@ class Activation:
         try:
             match verdict.outcome:
                 case Outcome.REFUSED if verdict.reason:
+                    self.on_refusal.apply(examination.status, claim, verdict, identity)
                     again = milliseconds(now + refusal_memory(verdict.reason))
                     self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=again)
                 case Outcome.DEFERRED:

@@ -9,16 +9,17 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from iot_jitr_runtime.activator.activation import Activation
+from iot_jitr_runtime.activator.assembly import admission_of, policy_of, things_of
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.line import Line
-from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
+from iot_jitr_runtime.activator.ports import NoCrl
+from iot_jitr_runtime.activator.refusal import OnRefusal
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.ledger import Ledger, Turns
 from iot_jitr_runtime.pacing import Pacer
-from iot_jitr_runtime.policy.attachment import SharedPolicy
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -39,13 +40,10 @@ def _batch() -> Batch:
         ledger=ledger,
         issuers=Issuers(iot, settings.cas),
         revocation=NoCrl(),
-        admission=AdmitAll(),
-        things=NoThings(),
-        policy=SharedPolicy(
-            iot,
-            name=str(settings.device_policy["name"]),
-            needs_common_name=bool(settings.device_policy["needs_common_name"]),
-        ),
+        admission=admission_of(settings.admission, dynamodb),
+        things=things_of(settings.things, iot, dynamodb, settings.ledger_table),
+        policy=policy_of(settings.device_policy, iot),
+        on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
         pacer=Pacer(settings.activations_per_second),
     )
     return Batch(

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.refusal import RefusalStatus, check_statuses
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.outcomes import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,10 @@ class ActivatorSettings:
     queue_url: str
     dead_letter_queue_url: str
     cas: Mapping[CaCertificateId, Mapping[str, str]]
-    device_policy: Mapping[str, str | bool]
+    device_policy: Mapping[str, Any]
+    admission: Mapping[str, Any] | None
+    things: Mapping[str, Any] | None
+    on_refusal: Mapping[Reason, RefusalStatus]
     activations_per_second: float
     """Certificates a second that all workers together may examine."""
 
@@ -33,5 +39,8 @@ class ActivatorSettings:
             dead_letter_queue_url=variables[environment.DEAD_LETTER_QUEUE_URL],
             cas=json.loads(variables[environment.CAS]),
             device_policy=json.loads(variables[environment.DEVICE_POLICY]),
+            admission=json.loads(variables.get(environment.ADMISSION, "null")),
+            things=json.loads(variables.get(environment.THINGS, "null")),
+            on_refusal=check_statuses(json.loads(variables.get(environment.ON_REFUSAL, "{}"))),
             activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),
         )

@@ -1,6 +1,5 @@
 """How devices become things: templates over certificate fields, shared by the stack and the function."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,9 +56,8 @@ class ThingSettings:
         }
 
     @classmethod
-    def from_json(cls, text: str) -> "ThingSettings":
-        """Read what the stack told the function."""
-        told = json.loads(text)
+    def from_json(cls, told: Mapping[str, Any]) -> "ThingSettings":
+        """Read what the stack told the function, parsed."""
         return cls(
             name=FieldTemplate.parse(told["name"]),
             type=FieldTemplate.parse(told["type"]) if told["type"] else None,

@@ -1,0 +1,81 @@
+"""Which admission, things and policy an activator works with: read from what the stack told it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from iot_jitr_runtime.activator.ports import (
+    Admission,
+    AdmitAll,
+    NoThings,
+    PolicyAttachment,
+    ThingRegistration,
+)
+from iot_jitr_runtime.admission.allow_list import AllowList
+from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
+from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
+from iot_jitr_runtime.things.registration import Things
+from iot_jitr_runtime.things.settings import ThingSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iot import IoTClient
+
+
+def admission_of(told: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> Admission:
+    """Return what admits devices.
+
+    Args:
+        told: The value of `JITR_ADMISSION`, parsed; None where every device is expected.
+        dynamodb: The client for the allow list.
+    """
+    if told is None:
+        return AdmitAll()
+    if told["kind"] == "allow_list":
+        return AllowList(dynamodb, told["table"], KeyKind(told["key"]))
+    client = boto3.client("lambda", config=client_config(told["timeout_seconds"]))
+    return AdmissionFunction(client, told["function"])
+
+
+def things_of(
+    told: Mapping[str, Any] | None, iot: "IoTClient", dynamodb: "DynamoDBClient", ledger_table: str
+) -> ThingRegistration:
+    """Return what registers things.
+
+    Args:
+        told: The value of `JITR_THINGS`, parsed; None where devices have none.
+        iot: The client for the registry.
+        dynamodb: The client for the ledger.
+        ledger_table: The ledger's name.
+    """
+    if told is None:
+        return NoThings()
+    return Things(
+        iot=iot,
+        settings=ThingSettings.from_json(told["thing"]),
+        claims=ThingClaims(dynamodb, ledger_table),
+        follow_ups=FollowUps(dynamodb, ledger_table),
+        claim_lasts=timedelta(seconds=told["claim_seconds"]),
+    )
+
+
+def policy_of(told: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachment:
+    """Return what gives devices their policy.
+
+    Args:
+        told: The value of `JITR_DEVICE_POLICY`, parsed.
+        iot: The client for policies.
+    """
+    needs_common_name = bool(told["needs_common_name"])
+    if told["kind"] == Kind.SHARED:
+        return SharedPolicy(iot, name=told["name"], needs_common_name=needs_common_name)
+    return PerDevicePolicy(
+        iot, prefix=told["prefix"], template=told["template"], needs_common_name=needs_common_name
+    )

@@ -1,0 +1,74 @@
+"""Device certificates and the registry of things in an account of moto."""
+
+from datetime import timedelta
+from typing import Any
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.pacing import Pacer
+from iot_jitr_runtime.things.registration import Things
+from iot_jitr_runtime.things.retirement import Retirement
+from iot_jitr_runtime.things.settings import ThingSettings
+from tests.support.account import FUNCTION_TIMEOUT, Account
+
+CLAIM_LASTS = FUNCTION_TIMEOUT + timedelta(seconds=5)
+
+
+def with_things(aws: Account, settings: ThingSettings) -> Things:
+    """Let the account's activator register things; return what does it."""
+    things = Things(
+        iot=aws.iot,
+        settings=settings,
+        claims=ThingClaims(aws.dynamodb, aws.table),
+        follow_ups=FollowUps(aws.dynamodb, aws.table),
+        claim_lasts=CLAIM_LASTS,
+        clock=aws.clock,
+    )
+    aws.parts["things"] = things
+    return things
+
+
+def retirement(aws: Account, settings: ThingSettings) -> Retirement:
+    """What ends grace periods in the account."""
+    return Retirement(
+        iot=aws.iot,
+        ledger=aws.ledger,
+        follow_ups=FollowUps(aws.dynamodb, aws.table),
+        grace_period=settings.grace_period,
+        pacer=Pacer(1e9),
+        clock=aws.clock,
+    )
+
+
+def pending(aws: Account, name: str, *, ca: DevelopmentCa | None = None, age: float = 1) -> CertificateId:
+    """Register a certificate with this common name, valid since `age` hours; return its id."""
+    now = aws.clock()
+    authority = ca or aws.ca
+    validity = Validity(now - timedelta(hours=age), now + timedelta(days=300))
+    certificate = authority.issue(DeviceSpec(name, validity=validity)).certificate
+    return aws.pending(certificate, authority.certificate)
+
+
+def activate(aws: Account, certificate_id: CertificateId) -> None:
+    """Let the activator decide about a certificate's registration event."""
+    aws.process(aws.event(certificate_id))
+
+
+def arn_of(aws: Account, certificate_id: str) -> str:
+    description = aws.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+    return str(description["certificateArn"])
+
+
+def holders(aws: Account, thing: str) -> set[str]:
+    """The ids of the certificates that a thing has."""
+    principals = aws.iot.list_thing_principals(thingName=thing)["principals"]
+    return {principal.rpartition("/")[2] for principal in principals}
+
+
+def last_verdict(aws: Account) -> tuple[Any, Any]:
+    [decision] = aws.decisions
+    return decision.verdict.outcome, decision.verdict.reason

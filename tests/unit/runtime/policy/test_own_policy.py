@@ -1,0 +1,171 @@
+"""A policy for each certificate, in an account."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.policy.own_policy import PerDevicePolicy, withdraw
+from tests.support.account import POLICY, Account, account
+from tests.support.faults import Fault, counted, injected
+
+TEMPLATE = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/{{common_name}}"}
+    ],
+}
+PREFIX = "jitr-"
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    with account() as opened:
+        use(opened, TEMPLATE)
+        yield opened
+
+
+def use(aws: Account, template: dict[str, Any]) -> None:
+    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template, needs_common_name=True)
+
+
+def pending(aws: Account, name: str) -> CertificateId:
+    return aws.pending(aws.ca.issue(DeviceSpec(name)).certificate)
+
+
+def document(aws: Account, certificate_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        aws.iot.get_policy(policyName=f"{PREFIX}{certificate_id}")["policyDocument"]
+    )
+    return found
+
+
+def arn(aws: Account, certificate_id: str) -> str:
+    return str(
+        aws.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
+    )
+
+
+def test_each_device_gets_a_policy_named_after_its_certificate_in_four_calls(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    batch = aws.batch()
+    aws.process(aws.event(pending(aws, "warm-up")), batch=batch)
+    record = aws.event(certificate_id)
+
+    with counted(aws.iot) as calls:
+        aws.process(record, batch=batch)
+
+    assert calls == ["DescribeCertificate", "CreatePolicy", "AttachPolicy", "UpdateCertificate"]
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert aws.policies(certificate_id) == [f"{PREFIX}{certificate_id}"]
+    assert document(aws, certificate_id)["Statement"][0]["Resource"] == "arn:aws:iot:*:*:client/sensor-7"
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.policy_name == f"{PREFIX}{certificate_id}"
+
+
+def test_an_unusable_common_name_is_refused_before_anything_is_created(aws: Account) -> None:
+    certificate_id = pending(aws, "a/b")
+
+    with counted(aws.iot) as calls:
+        aws.process(aws.event(certificate_id))
+
+    [decision] = aws.decisions
+    assert (decision.verdict.outcome, decision.verdict.reason) == (
+        Outcome.REFUSED,
+        Reason.INVALID_COMMON_NAME,
+    )
+    assert "CreatePolicy" not in calls
+
+
+def test_without_need_for_it_a_common_name_is_not_looked_at(aws: Account) -> None:
+    template = json.loads(json.dumps(TEMPLATE).replace("common_name", "serial_number"))
+    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template, needs_common_name=False)
+    certificate_id = pending(aws, "a/b")
+
+    aws.process(aws.event(certificate_id))
+
+    assert aws.status(certificate_id) == "ACTIVE"
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("operation", ["CreatePolicy", "AttachPolicy"])
+def test_after_any_fault_redelivery_ends_with_one_policy(aws: Account, operation: str, fault: Fault) -> None:
+    from contextlib import suppress
+
+    from tests.support.faults import Crash
+
+    certificate_id = pending(aws, "sensor-7")
+    record = aws.event(certificate_id)
+
+    with injected(aws.iot, operation, fault) as struck, suppress(Crash):
+        aws.process(record)
+    assert struck() == 1
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert aws.policies(certificate_id) == [f"{PREFIX}{certificate_id}"]
+    versions = aws.iot.list_policy_versions(policyName=f"{PREFIX}{certificate_id}")["policyVersions"]
+    assert len(versions) == 1
+
+
+def test_a_template_that_changed_meanwhile_holds_however_often_it_changes(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    record = aws.event(certificate_id)
+    for attempt in range(8):
+        changed = json.loads(json.dumps(TEMPLATE).replace("iot:Connect", f"iot:Connect{attempt}"))
+        use(aws, changed)
+        with injected(aws.iot, "AttachPolicy", Fault.SERVER_ERROR):
+            aws.process(record)
+        aws.clock.pass_time(minutes=20)
+        record = aws.redelivered(record)
+    use(aws, TEMPLATE)
+
+    aws.process(record)
+
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert document(aws, certificate_id)["Statement"][0]["Action"] == "iot:Connect"
+
+
+def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    aws.process(aws.event(certificate_id))
+    name = f"{PREFIX}{certificate_id}"
+    aws.iot.create_policy_version(policyName=name, policyDocument=json.dumps(TEMPLATE), setAsDefault=True)
+
+    for _ in range(2):  # done again, it changes nothing
+        assert withdraw(aws.iot, certificate_id, arn(aws, certificate_id), name) is True
+
+    assert aws.policies(certificate_id) == []
+    with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
+        aws.iot.get_policy(policyName=name)
+
+
+def test_a_shared_policy_is_never_withdrawn(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    aws.iot.attach_policy(policyName=POLICY, target=arn(aws, certificate_id))
+
+    assert withdraw(aws.iot, certificate_id, arn(aws, certificate_id), POLICY) is False
+
+    assert aws.policies(certificate_id) == [POLICY]
+
+
+def test_a_crash_after_the_change_of_status_leaves_nothing_to_be_done_twice(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    record = aws.event(certificate_id)
+    with injected(aws.iot, "UpdateCertificate", Fault.TIMEOUT_AFTER):
+        aws.process(record)
+    aws.clock.pass_time(minutes=20)
+
+    aws.process(aws.redelivered(record))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.state is State.ACTIVATED

@@ -1,0 +1,273 @@
+"""A certificate gets its thing: made or reused, never taken over."""
+
+from contextlib import suppress
+
+import pytest
+from botocore.stub import Stubber
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.certificate_fields import FieldTemplate
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason
+from iot_jitr_runtime.things.settings import Attachment, ThingSettings
+from tests.support.account import Account
+from tests.support.answers import answered
+from tests.support.device_certificates import device_certificate
+from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.things import activate, arn_of, holders, last_verdict, pending, with_things
+
+
+def template(text: str) -> FieldTemplate:
+    return FieldTemplate.parse(text)
+
+
+def test_the_device_becomes_a_thing_in_six_calls_and_seven_with_a_group(aws: Account) -> None:
+    aws.iot.create_thing_group(thingGroupName="fleet")
+    for groups, expected in (((), 6), ((template("fleet"),), 7)):
+        with_things(aws, ThingSettings(groups=groups))
+        batch = aws.batch()
+        aws.process(aws.event(pending(aws, f"warm-up-{expected}")), batch=batch)
+        record = aws.event(pending(aws, f"sensor-{expected}"))
+
+        with counted(aws.iot) as calls:
+            aws.process(record, batch=batch)
+
+        assert calls == [
+            "DescribeCertificate",
+            "CreateThing",
+            "ListThingPrincipals",
+            "AttachThingPrincipal",
+            *["AddThingToThingGroup"] * len(groups),
+            "AttachPolicy",
+            "UpdateCertificate",
+        ]
+        assert len(calls) == expected
+
+
+def test_the_thing_has_the_name_type_attributes_and_groups_of_the_templates(aws: Account) -> None:
+    aws.iot.create_thing_type(thingTypeName="Sensor")
+    aws.iot.create_thing_group(thingGroupName="fleet")
+    with_things(
+        aws,
+        ThingSettings(
+            name=template("dev:{{common_name}}"),
+            type=template("Sensor"),
+            groups=(template("fleet"),),
+            attributes={"serial": template("{{serial_number}}")},
+        ),
+    )
+    certificate_id = pending(aws, "7")
+
+    activate(aws, certificate_id)
+
+    thing = aws.iot.describe_thing(thingName="dev:7")
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert thing["thingTypeName"] == "Sensor"
+    assert thing["attributes"] == {"serial": row.serial_number}
+    assert aws.iot.list_things_in_thing_group(thingGroupName="fleet")["things"] == ["dev:7"]
+    assert holders(aws, "dev:7") == {certificate_id}
+    assert (row.state, row.thing_name) == (State.ACTIVATED, "dev:7")
+
+
+def test_the_certificate_belongs_to_its_thing_exclusively_unless_told_otherwise(aws: Account) -> None:
+    for attachment in Attachment:
+        things = with_things(aws, ThingSettings(attachment=attachment))
+        arn = "arn:aws:iot:eu-central-1:123456789012:cert/" + "a" * 64
+        candidate = Candidate(
+            CertificateId("a" * 64), arn, CaCertificateId("c" * 64), device_certificate("sensor-7")
+        )
+        with Stubber(aws.iot) as stub:
+            stub.add_response("create_thing", {}, {"thingName": "sensor-7"})
+            stub.add_response("list_thing_principals", {"principals": []}, {"thingName": "sensor-7"})
+            expected = {"thingName": "sensor-7", "principal": arn, "thingPrincipalType": attachment.value}
+            stub.add_response("attach_thing_principal", {}, expected)
+
+            assert things.register(candidate, {}) == "sensor-7"
+
+            stub.assert_no_pending_responses()
+
+
+def test_a_thing_made_beforehand_is_reused_and_keeps_what_its_operator_set(aws: Account) -> None:
+    aws.iot.create_thing(thingName="sensor-7", attributePayload={"attributes": {"site": "lab"}})
+    with_things(aws, ThingSettings(attributes={"site": template("factory")}))
+    certificate_id = pending(aws, "sensor-7")
+
+    with answered(aws.iot, "CreateThing", "ResourceAlreadyExistsException"):
+        activate(aws, certificate_id)
+
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert holders(aws, "sensor-7") == {certificate_id}
+    assert aws.iot.describe_thing(thingName="sensor-7")["attributes"] == {"site": "lab"}
+
+
+def test_a_thing_that_has_another_certificate_is_not_taken_over(aws: Account) -> None:
+    with_things(aws, ThingSettings())
+    first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
+    activate(aws, first)
+
+    activate(aws, second)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert aws.status(second) == "PENDING_ACTIVATION"
+    assert aws.policies(second) == []
+    assert holders(aws, "sensor-7") == {first}
+
+
+def test_two_certificates_racing_for_a_thing_are_let_in_one_by_one(aws: Account) -> None:
+    """The second comes while the first is between asking who has the thing and attaching to it."""
+    things = with_things(aws, ThingSettings())
+    first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
+    meanwhile: list[Reason] = []
+
+    def race(**_: object) -> None:
+        candidate = Candidate(second, arn_of(aws, second), aws.ca_id, device_certificate("sensor-7"))
+        try:
+            things.register(candidate, {})
+        except DeferredError as deferred:
+            meanwhile.append(deferred.reason)
+
+    aws.iot.meta.events.register_first("before-call.iot.AttachThingPrincipal", race)
+    activate(aws, first)
+    aws.iot.meta.events.unregister("before-call.iot.AttachThingPrincipal", race)
+
+    assert meanwhile == [Reason.CLAIMED_ELSEWHERE]
+    assert holders(aws, "sensor-7") == {first}
+    activate(aws, second)
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+
+
+def test_a_claim_on_a_thing_outlives_a_crash_only_until_it_expires(aws: Account) -> None:
+    first, second = CertificateId("a" * 64), CertificateId("b" * 64)
+    claims = ThingClaims(aws.dynamodb, aws.table)
+    now = aws.clock.milliseconds
+    held = claims.take("sensor-7", first, now=now, expires_at=now + 35_000)
+
+    with pytest.raises(DeferredError):
+        claims.take("sensor-7", second, now=now, expires_at=now + 35_000)
+    taken_over = claims.take("sensor-7", second, now=now + 35_001, expires_at=now + 70_000)
+    claims.release(held)
+
+    with pytest.raises(DeferredError):
+        claims.take("sensor-7", first, now=now + 35_002, expires_at=now + 80_000)
+    claims.release(taken_over)
+    claims.take("sensor-7", first, now=now + 35_003, expires_at=now + 80_000)
+
+
+STEPS = [
+    ("dynamodb", "UpdateItem", 3),
+    ("iot", "CreateThing", 1),
+    ("iot", "ListThingPrincipals", 1),
+    ("iot", "AttachThingPrincipal", 1),
+    ("dynamodb", "UpdateItem", 4),
+    ("iot", "AddThingToThingGroup", 1),
+    ("iot", "AttachPolicy", 1),
+    ("iot", "UpdateCertificate", 1),
+    ("dynamodb", "UpdateItem", 5),
+]
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledger(
+    aws: Account, step: tuple[str, str, int], fault: Fault
+) -> None:
+    aws.iot.create_thing_group(thingGroupName="fleet")
+    with_things(aws, ThingSettings(groups=(template("fleet"),)))
+    certificate_id = pending(aws, "sensor-7")
+    record = aws.event(certificate_id)
+    client, operation, at_call = step
+
+    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        aws.process(record)
+    assert struck() == 1
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert (row.state, row.thing_name) == (State.ACTIVATED, "sensor-7")
+    assert holders(aws, "sensor-7") == {certificate_id}
+    assert aws.iot.list_things_in_thing_group(thingGroupName="fleet")["things"] == ["sensor-7"]
+
+
+@pytest.mark.parametrize(
+    "thing",
+    ["{{serial_number}} x", "{{common_name}}{{common_name}}{{common_name}}", "{{organization}}"],
+    ids=["a blank", "192 characters", "a field that is missing"],
+)
+def test_a_name_that_aws_would_not_take_is_refused_with_the_reason(aws: Account, thing: str) -> None:
+    with_things(aws, ThingSettings(name=template(thing)))
+    certificate_id = pending(aws, "x" * 64)
+
+    activate(aws, certificate_id)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.INVALID_THING_NAME)
+    assert aws.iot.list_things()["things"] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ThingSettings(type=FieldTemplate.parse("{{organization}}")),
+        ThingSettings(type=FieldTemplate.parse("a b")),
+        ThingSettings(groups=(FieldTemplate.parse("{{country}}"),)),
+        ThingSettings(attributes={"site": FieldTemplate.parse("{{locality}}")}),
+        ThingSettings(attributes={"site": FieldTemplate.parse("a b")}),
+    ],
+    ids=["type missing", "type invalid", "group missing", "attribute missing", "attribute invalid"],
+)
+def test_type_group_or_attribute_that_cannot_be_made_refuses_the_device(
+    aws: Account, settings: ThingSettings
+) -> None:
+    with_things(aws, settings)
+
+    activate(aws, pending(aws, "sensor-7"))
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.INVALID_THING_ATTRIBUTE)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ThingSettings(type=FieldTemplate.parse("Missing")),
+        ThingSettings(groups=(FieldTemplate.parse("missing"),)),
+    ],
+    ids=["type", "group"],
+)
+def test_a_type_or_group_that_nobody_made_defers_until_somebody_does(
+    aws: Account, settings: ThingSettings
+) -> None:
+    with_things(aws, settings)
+    certificate_id = pending(aws, "sensor-7")
+    record = aws.event(certificate_id)
+
+    back = aws.process(record)
+
+    assert back == [record["messageId"]]
+    assert last_verdict(aws) == (Outcome.DEFERRED, Reason.THING_SETUP_MISSING)
+    aws.iot.create_thing_type(thingTypeName="Missing")
+    aws.iot.create_thing_group(thingGroupName="missing")
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+    assert aws.status(certificate_id) == "ACTIVE"
+
+
+def test_the_same_name_under_another_ca_is_another_device(aws: Account) -> None:
+    other = DevelopmentCa.create("Other CA")
+    response = aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)
+    from iot_jitr_runtime.activator.issuers import Issuers
+
+    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, response["certificateId"]])
+    with_things(aws, ThingSettings())
+    first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7", ca=other)
+    activate(aws, first)
+
+    activate(aws, second)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert holders(aws, "sensor-7") == {first}
