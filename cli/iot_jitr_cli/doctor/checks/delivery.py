@@ -69,7 +69,7 @@ def check_rule_target(case: Case) -> Finding:
 
 def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
-    mapping = case.pipeline.event_source
+    mapping = case.function.event_source
     if mapping is None:
         return failed(
             Cause.EVENT_SOURCE_DISABLED,

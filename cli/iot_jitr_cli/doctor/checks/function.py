@@ -15,7 +15,7 @@ _LINE = 300
 
 def check_function(case: Case) -> Finding:
     """The activator exists and may run."""
-    function = case.pipeline.activator
+    function = case.function.activator
     if function is None:
         return failed(
             Cause.FUNCTION_STOPPED,
@@ -28,7 +28,7 @@ def check_function(case: Case) -> Finding:
             f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
             "mend what Lambda names and deploy again",
         )
-    if case.pipeline.reserved_concurrency == 0:
+    if case.function.reserved_concurrency == 0:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"the reserved concurrency of {function.name} is 0, so it never runs",
@@ -39,7 +39,7 @@ def check_function(case: Case) -> Finding:
 
 def check_function_role(case: Case) -> Finding:
     """The activator's role may do what an activation takes."""
-    function = case.pipeline.activator
+    function = case.function.activator
     if function is None:
         return not_applicable("no function to look at")
     lacking = [
@@ -63,16 +63,16 @@ def check_function_errors(case: Case) -> Finding:
     """The activator's invocations succeed."""
     row = case.decision.row
     if row is not None and row.reason is Reason.INTERNAL_ERROR:
-        return _failing(f"while this certificate was examined: {row.detail}")
+        return _failing(case, f"while this certificate was examined: {row.detail}")
     queue = case.pipeline.activation_queue
     if queue is not None and queue.messages == 0:
         return ok("nothing waits in the activation queue for an invocation to succeed")
-    line = case.pipeline.last_error
+    line = case.function.last_error
     if line is not None:
-        return _failing(f"last error of the last 15 minutes: {printable(line[:_LINE])}")
-    errors = case.pipeline.recent.get("errors", 0)
+        return _failing(case, f"last error of the last 15 minutes: {printable(line[:_LINE])}")
+    errors = case.function.recent.get("errors", 0)
     if errors:
-        return _failing(f"{errors:.0f} failed invocations in the last 15 minutes")
+        return _failing(case, f"{errors:.0f} failed invocations in the last 15 minutes")
     return ok("no error in the last 15 minutes")
 
 
@@ -88,7 +88,7 @@ def check_backlog(case: Case) -> Finding:
     queue = case.pipeline.activation_queue
     if queue is None:
         return not_applicable("no queue to look at")
-    pace = case.pipeline.activator.activations_per_second if case.pipeline.activator else None
+    pace = case.function.activator.activations_per_second if case.function.activator else None
     seconds = queue.messages / pace if pace else 0
     if seconds > _WORTH_A_WORD_SECONDS:
         return failed(
@@ -97,7 +97,7 @@ def check_backlog(case: Case) -> Finding:
             f"{pace:g} a second{_oldest(case)}",
             "wait, or raise the quota of the AWS IoT API and 'activations_per_second' (docs/performance.md)",
         )
-    throttles = case.pipeline.recent.get("throttles", 0)
+    throttles = case.function.recent.get("throttles", 0)
     if throttles:
         return failed(
             Cause.THROTTLED,
@@ -145,17 +145,18 @@ def _needed(case: Case) -> list[tuple[list[str], str]]:
     return needed
 
 
-def _failing(evidence: str) -> Finding:
+def _failing(case: Case, evidence: str) -> Finding:
     return failed(
         Cause.FUNCTION_FAILING,
         evidence,
-        "read its log ('jitr status' names the log group), mend and deploy; waiting events are kept",
+        f"read its log, {case.pipeline.output(Output.ACTIVATOR_LOG_GROUP)}; mend and deploy: waiting events "
+        "are kept",
     )
 
 
 def _oldest(case: Case) -> str:
     try:
-        age = case.pipeline.recent.get("oldest_message_seconds")
+        age = case.function.recent.get("oldest_message_seconds")
     except CannotTellError:
         return ""
     return f", the oldest is {age / 60:.0f} minutes old" if age else ""

@@ -10,6 +10,7 @@ from iot_jitr_cli.doctor.facts.account import AccountFacts
 from iot_jitr_cli.doctor.facts.ca import CaFacts
 from iot_jitr_cli.doctor.facts.decision import DecisionFacts
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
+from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime.identifiers import CertificateId
 
@@ -56,6 +57,7 @@ class Case:
     device: DeviceFacts
     ca: CaFacts
     pipeline: PipelineFacts
+    function: FunctionFacts
     decision: DecisionFacts
 
     @property
@@ -90,7 +92,7 @@ def open_case(
     now = now or datetime.now(UTC)
     certificate = subject.presented.chain.device if subject.presented else None
     device = DeviceFacts(session, subject.certificate_id, certificate)
-    pipeline = PipelineFacts(session, stack_name, now)
+    pipeline = PipelineFacts(session, stack_name)
     return Case(
         subject=subject,
         now=now,
@@ -98,5 +100,6 @@ def open_case(
         device=device,
         ca=CaFacts(session, stack_name, device),
         pipeline=pipeline,
+        function=FunctionFacts(session, pipeline, now),
         decision=DecisionFacts(session, subject.certificate_id, pipeline),
     )

@@ -1,26 +1,17 @@
-"""The deployed pipeline: stack, rule, queue, function."""
+"""The deployed pipeline: stack, topic rule, queues, roles."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment, NoSuchStackError, StackUnfinishedError, find_deployment
 from iot_jitr_cli.doctor.asking import CannotTellError, asking, fact
-from iot_jitr_runtime import environment
 from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     import boto3
-    from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
-
-_RECENT = timedelta(minutes=15)
-_LAMBDA_FAILURES = (
-    '?"[ERROR]" ?"\\"level\\":\\"ERROR\\"" ?"Task timed out" ?"Runtime exited" ?"Runtime.Import"'
-)
-"""CloudWatch Logs filter: what Python, our own logger and Lambda itself write when an invocation fails."""
 
 
 class NotDeployedError(CannotTellError):
@@ -56,32 +47,12 @@ class Queue:
         return self.visible + self.in_flight + self.delayed
 
 
-@dataclass(frozen=True)
-class Activator:
-    """The activator function as it is now."""
-
-    name: str
-    role_arn: str
-    state: str
-    last_update: str
-    reason: str
-    """Why it is in that state, where Lambda says so."""
-    environment: Mapping[str, str]
-
-    @property
-    def activations_per_second(self) -> float | None:
-        """How many certificates it examines a second; None where it is not told."""
-        value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
-        return float(value) if value else None
-
-
 class PipelineFacts:
     """Facts about the pipeline that a stack deploys."""
 
-    def __init__(self, session: "boto3.Session", stack_name: str, now: datetime) -> None:
+    def __init__(self, session: "boto3.Session", stack_name: str) -> None:
         self._session = session
         self._stack_name = stack_name
-        self._now = now
 
     @fact("cloudformation:DescribeStacks")
     def deployment(self) -> Deployment:
@@ -115,83 +86,6 @@ class PipelineFacts:
     def dead_letter_queue(self) -> Queue | None:
         """The dead-letter queue, None where it is gone."""
         return self._queue(self.output(Output.DEAD_LETTER_QUEUE_URL))
-
-    @fact("lambda:GetFunctionConfiguration")
-    def activator(self) -> Activator | None:
-        """The activator, None where it is gone."""
-        functions = self._session.client("lambda")
-        try:
-            found = functions.get_function_configuration(FunctionName=self.output(Output.ACTIVATOR_FUNCTION))
-        except functions.exceptions.ResourceNotFoundException:
-            return None
-        return Activator(
-            name=found["FunctionName"],
-            role_arn=found["Role"],
-            state=found.get("State", "Active"),
-            last_update=found.get("LastUpdateStatus", "Successful"),
-            reason=found.get("StateReason") or found.get("LastUpdateStatusReason") or "",
-            environment=found.get("Environment", {}).get("Variables", {}),
-        )
-
-    @fact("lambda:GetFunctionConcurrency")
-    def reserved_concurrency(self) -> int | None:
-        """How many instances of the activator may run; None where nothing is reserved."""
-        name = self.output(Output.ACTIVATOR_FUNCTION)
-        answer = self._session.client("lambda").get_function_concurrency(FunctionName=name)
-        return answer.get("ReservedConcurrentExecutions")
-
-    @fact("lambda:ListEventSourceMappings")
-    def event_source(self) -> "EventSourceMappingConfigurationTypeDef | None":
-        """The mapping from the activation queue to the activator, None where there is none."""
-        queue = self.activation_queue
-        pages = self._session.client("lambda").get_paginator("list_event_source_mappings")
-        found = pages.paginate(FunctionName=self.output(Output.ACTIVATOR_FUNCTION))
-        mappings = (mapping for page in found for mapping in page["EventSourceMappings"])
-        return next((m for m in mappings if queue and m.get("EventSourceArn") == queue.arn), None)
-
-    @fact("logs:FilterLogEvents")
-    def last_error(self) -> str | None:
-        """The last line of the last quarter of an hour in which the activator reports a failure."""
-        logs = self._session.client("logs")
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self.output(Output.ACTIVATOR_LOG_GROUP),
-            startTime=int((self._now - _RECENT).timestamp() * 1000),
-            filterPattern=_LAMBDA_FAILURES,
-            PaginationConfig={"MaxItems": 200},
-        )
-        try:
-            lines = [(event["timestamp"], event["message"]) for page in pages for event in page["events"]]
-        except logs.exceptions.ResourceNotFoundException:
-            return None
-        return max(lines)[1].strip() if lines else None
-
-    @fact("cloudwatch:GetMetricData")
-    def recent(self) -> Mapping[str, float]:
-        """Figures of the last quarter of an hour: `errors`, `throttles`, `oldest_message_seconds`.
-
-        A figure that CloudWatch has not got is missing.
-        """
-        function, queue = self.output(Output.ACTIVATOR_FUNCTION), self.output(Output.ACTIVATION_QUEUE_URL)
-        of_function = {"FunctionName": function}
-        of_queue = {"QueueName": queue.rsplit("/", 1)[-1]}
-        answer = self._session.client("cloudwatch").get_metric_data(
-            MetricDataQueries=[
-                _metric("errors", "AWS/Lambda", "Errors", of_function, "Sum"),
-                _metric("throttles", "AWS/Lambda", "Throttles", of_function, "Sum"),
-                _metric(
-                    "oldest_message_seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", of_queue, "Maximum"
-                ),
-            ],
-            StartTime=self._now - _RECENT,
-            EndTime=self._now,
-        )
-        return {
-            result["Id"]: sum(result["Values"])
-            if result["Id"] != "oldest_message_seconds"
-            else result["Values"][0]
-            for result in answer["MetricDataResults"]
-            if result["Values"]
-        }
 
     def rule(self, name: str) -> Rule | None:
         """A topic rule, None where there is none of that name."""
@@ -255,21 +149,6 @@ class PipelineFacts:
             in_flight=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
             delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
         )
-
-
-def _metric(name: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str) -> Any:
-    return {
-        "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": namespace,
-                "MetricName": metric,
-                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-            },
-            "Period": 60,
-            "Stat": statistic,
-        },
-    }
 
 
 def _services(document: Any) -> set[str]:

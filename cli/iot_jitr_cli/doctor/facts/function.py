@@ -1,0 +1,164 @@
+"""The activator: configuration, event source, errors and figures of the last quarter of an hour."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_cli.doctor.asking import fact
+from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+_RECENT = timedelta(minutes=15)
+_FAILURES = ("ERROR", '"Task timed out"', '"Runtime exited"')
+"""CloudWatch Logs filters: what Python and our own logger, and Lambda itself, write about a failure."""
+_PAGES = 5
+"""Pages of the log that are read at most, for each filter."""
+
+
+@dataclass(frozen=True)
+class Activator:
+    """The activator function as it is now."""
+
+    name: str
+    role_arn: str
+    state: str
+    last_update: str
+    reason: str
+    """Why it is in that state, where Lambda says so."""
+    environment: Mapping[str, str]
+
+    @property
+    def activations_per_second(self) -> float | None:
+        """How many certificates it examines a second; None where it is not told."""
+        value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
+        return float(value) if value else None
+
+
+class FunctionFacts:
+    """Facts about the activator."""
+
+    def __init__(self, session: "boto3.Session", pipeline: PipelineFacts, now: datetime) -> None:
+        self._session = session
+        self._pipeline = pipeline
+        self._now = now
+
+    @fact("lambda:GetFunctionConfiguration")
+    def activator(self) -> Activator | None:
+        """The activator, None where it is gone."""
+        functions = self._session.client("lambda")
+        try:
+            found = functions.get_function_configuration(
+                FunctionName=self._pipeline.output(Output.ACTIVATOR_FUNCTION)
+            )
+        except functions.exceptions.ResourceNotFoundException:
+            return None
+        return Activator(
+            name=found["FunctionName"],
+            role_arn=found["Role"],
+            state=found.get("State", "Active"),
+            last_update=found.get("LastUpdateStatus", "Successful"),
+            reason=found.get("StateReason") or found.get("LastUpdateStatusReason") or "",
+            environment=found.get("Environment", {}).get("Variables", {}),
+        )
+
+    @fact("lambda:GetFunctionConcurrency")
+    def reserved_concurrency(self) -> int | None:
+        """How many instances of the activator may run; None where nothing is reserved."""
+        name = self._pipeline.output(Output.ACTIVATOR_FUNCTION)
+        answer = self._session.client("lambda").get_function_concurrency(FunctionName=name)
+        return answer.get("ReservedConcurrentExecutions")
+
+    @fact("lambda:ListEventSourceMappings")
+    def event_source(self) -> "EventSourceMappingConfigurationTypeDef | None":
+        """The mapping from the activation queue to the activator, None where there is none."""
+        queue = self._pipeline.activation_queue
+        pages = self._session.client("lambda").get_paginator("list_event_source_mappings")
+        found = pages.paginate(FunctionName=self._pipeline.output(Output.ACTIVATOR_FUNCTION))
+        mappings = (mapping for page in found for mapping in page["EventSourceMappings"])
+        return next((m for m in mappings if queue and m.get("EventSourceArn") == queue.arn), None)
+
+    @fact("logs:FilterLogEvents")
+    def last_error(self) -> str | None:
+        """The last line of the last quarter of an hour in which the activator reports a failure."""
+        events = sorted(
+            (event for pattern in _FAILURES for event in self._log_events(pattern)),
+            key=lambda event: event["timestamp"],
+        )
+        lines = [event["message"].strip() for event in events]
+        return next((line for line in reversed(lines) if not _is_below_error(line)), None)
+
+    @fact("cloudwatch:GetMetricData")
+    def recent(self) -> Mapping[str, float]:
+        """Figures of the last quarter of an hour: `errors`, `throttles`, `oldest_message_seconds`.
+
+        A figure that CloudWatch has not got is missing.
+        """
+        function, queue = (
+            self._pipeline.output(Output.ACTIVATOR_FUNCTION),
+            self._pipeline.output(Output.ACTIVATION_QUEUE_URL),
+        )
+        of_function = {"FunctionName": function}
+        of_queue = {"QueueName": queue.rsplit("/", 1)[-1]}
+        answer = self._session.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[
+                _metric("errors", "AWS/Lambda", "Errors", of_function, "Sum"),
+                _metric("throttles", "AWS/Lambda", "Throttles", of_function, "Sum"),
+                _metric(
+                    "oldest_message_seconds", "AWS/SQS", "ApproximateAgeOfOldestMessage", of_queue, "Maximum"
+                ),
+            ],
+            StartTime=self._now - _RECENT,
+            EndTime=self._now,
+        )
+        return {
+            result["Id"]: sum(result["Values"])
+            if result["Id"] != "oldest_message_seconds"
+            else result["Values"][0]
+            for result in answer["MetricDataResults"]
+            if result["Values"]
+        }
+
+    def _log_events(self, pattern: str) -> "list[FilteredLogEventTypeDef]":
+        logs = self._session.client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self._pipeline.output(Output.ACTIVATOR_LOG_GROUP),
+            startTime=int((self._now - _RECENT).timestamp() * 1000),
+            filterPattern=pattern,
+        )
+        try:
+            return [event for page in islice(pages, _PAGES) for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+
+
+def _is_below_error(line: str) -> bool:
+    """Whether it is a structured line of a lower level, which may well speak of an error of somebody else."""
+    try:
+        level = json.loads(line).get("level", "ERROR")
+    except (ValueError, AttributeError):
+        return False
+    return level not in {"ERROR", "CRITICAL"}
+
+
+def _metric(name: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str) -> Any:
+    return {
+        "Id": name,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            },
+            "Period": 60,
+            "Stat": statistic,
+        },
+    }
