@@ -21,7 +21,7 @@ _CACHE_KIB = 16_384
 # One statement for each batch: SQLite cuts the serial numbers out itself, much faster than row by row.
 _STAGE = """
 WITH RECURSIVE cut(at) AS (
-    VALUES (1) UNION ALL SELECT at + :width FROM cut WHERE at + :width < length(:serials)
+    VALUES (1) UNION ALL SELECT at + :width FROM cut WHERE at + :width <= length(:serials)
 )
 INSERT INTO staged SELECT substr(:serials, at, :width), :reason FROM cut
 """
@@ -117,11 +117,11 @@ class IndexBuilder:
             self._connection.execute("DETACH former")
 
     def note_superseded(self, origin: Origin) -> None:
-        """Remember that what lies at `origin` is older than the CRL in force, so it need not be read
-        again."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO superseded VALUES (?, ?)", [origin.location, origin.etag or ""]
-        )
+        """Remember that what lies at `origin` is older than the CRL in force."""
+        if origin.etag is not None:
+            self._connection.execute(
+                "INSERT OR IGNORE INTO superseded VALUES (?, ?)", [origin.location, origin.etag]
+            )
 
     def finish(
         self, ca_certificate_id: CaCertificateId, compiled_at: datetime, max_age: timedelta | None

@@ -14,7 +14,7 @@ from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 
 _PEM_BEGIN = b"-----BEGIN"
-_SHOWN = 40
+_SHOWN = 20
 _LONGEST_NUMBER = 8 * 20
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -38,10 +38,14 @@ class Crl:
         try:
             if _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30"):
                 data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
-            return cls(data, x509.load_der_x509_crl(data), outline(data))
+            parsed = x509.load_der_x509_crl(data)
+            # These are parsed when asked for.
+            _ = parsed.issuer, parsed.last_update_utc, parsed.next_update_utc
+            return cls(data, parsed, outline(data))
         except (ValueError, x509.InvalidVersion) as error:
             raise UnusableCrlError(
-                Rule.MALFORMED, f"{len(data)} bytes that begin with {data[:_SHOWN]!r} are no X.509 CRL"
+                Rule.MALFORMED,
+                f"{len(data)} bytes that begin with {data[:_SHOWN]!r} are no X.509 CRL: {error}",
             ) from error
 
     @cached_property
@@ -101,11 +105,11 @@ class Crl:
         Raises:
             UnusableCrlError: `NO_NUMBER` or `MALFORMED`.
         """
+        if not self.outline.states_version:
+            raise UnusableCrlError(Rule.NO_NUMBER, "it is of version 1, which has no extensions")
         found = self.extension(x509.CRLNumber)
         if found is None:
             raise UnusableCrlError(Rule.NO_NUMBER, "it has no CRL number, so a rollback could not be noticed")
-        if found.critical:
-            raise UnusableCrlError(Rule.NO_NUMBER, "its CRL number is marked critical")
         number = found.value.crl_number
         if number.bit_length() > _LONGEST_NUMBER:
             raise UnusableCrlError(Rule.NO_NUMBER, "its CRL number is longer than 20 octets")

@@ -7,8 +7,8 @@ length, so the few elements read here can be trusted to nest.
 
 from dataclasses import dataclass
 
-_SEQUENCE = 0x30
 _INTEGER = 0x02
+_SEQUENCE = 0x30
 _TIMES = (0x17, 0x18)
 _LONG_FORM = 0x80
 
@@ -29,10 +29,8 @@ class Outline:
 
     signed: Element
     """tbsCertList, tag and length included: what the signature is over."""
-    inner_algorithm: Element
-    """The `signature` field inside what is signed."""
-    outer_algorithm: Element
-    """The `signatureAlgorithm` field beside it."""
+    states_version: bool
+    """It says which version it has; one that does not is of version 1, without extensions."""
     entries: Element | None
     """revokedCertificates; None where it is absent."""
 
@@ -43,11 +41,10 @@ def element(data: bytes, start: int) -> Element:
     Raises:
         ValueError: The data end before the element does.
     """
-    head = data[start : start + 2]
-    if len(head) != 2:  # noqa: PLR2004 - a tag and a length
-        raise ValueError(f"the data end at offset {start}, where an element should begin")
-    tag, length = head
     content = start + 2
+    if content > len(data):
+        raise ValueError(f"the data end at offset {start}, where an element should begin")
+    tag, length = data[start:content]
     if length >= _LONG_FORM:
         octets = length - _LONG_FORM
         length = int.from_bytes(data[content : content + octets], "big")
@@ -65,16 +62,13 @@ def outline(data: bytes) -> Outline:
     """
     whole = element(data, 0)
     signed = element(data, whole.content)
-    outer_algorithm = element(data, signed.end)
     fields = _children(data, signed)
-    if fields and fields[0].tag == _INTEGER:
-        del fields[0]
-    if len(fields) < 3 or {fields[0].tag, fields[1].tag} != {_SEQUENCE}:  # noqa: PLR2004 - algorithm, issuer,
-    thisUpdate
-        raise ValueError("a CertificateList begins with signature algorithm, issuer and thisUpdate")
-    after_times = 4 if len(fields) > 3 and fields[3].tag in _TIMES else 3  # noqa: PLR2004 - nextUpdate or not
-    entries = next((field for field in fields[after_times:] if field.tag == _SEQUENCE), None)
-    return Outline(signed, fields[0], outer_algorithm, entries)
+    times = [field for field in fields if field.tag in _TIMES]
+    if not times:
+        raise ValueError("what is signed has no thisUpdate")
+    after_times = (field for field in fields if field.start >= times[-1].end)
+    entries = next((field for field in after_times if field.tag == _SEQUENCE), None)
+    return Outline(signed, fields[0].tag == _INTEGER, entries)
 
 
 def _children(data: bytes, parent: Element) -> list[Element]:

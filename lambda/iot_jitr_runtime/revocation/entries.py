@@ -24,7 +24,6 @@ from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 _WINDOW = 8 << 20
 _BATCH = 100_000
 _LONGEST_SERIAL = 21
-_LONGEST_COMMON_ENTRY = 64
 
 _SERIAL = b"|".join(b"(?<=\\x%02x).{%d}" % (size, size) for size in range(_LONGEST_SERIAL, 0, -1))
 _REASON_CODE = rb"\x30\x0c\x30\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01([\x00-\x06\x09\x0a])"
@@ -103,7 +102,8 @@ class _CommonEntries:
             pattern = _UP_TO_THE_END if stop == self._end else _BEFORE_ANOTHER
             found = pattern.findall(self._der, self._at, stop)
             rest = found.pop()[2] if found[-1][2] else b""
-            stuck = len(rest) > _LONGEST_COMMON_ENTRY or (stop == self._end and bool(rest))
+            # An entry that the window cuts off is read from its beginning in the next one.
+            stuck = not found or (stop == self._end and bool(rest))
             self._at = stop - len(rest)
             self.count += len(found)
             groups: defaultdict[tuple[int, bytes], list[bytes]] = defaultdict(list)

@@ -13,7 +13,7 @@ from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.entries import serial_key
 from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.records import CrlRecord
+from iot_jitr_runtime.revocation.records import CrlRecord, Origin
 from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT
 from iot_jitr_runtime.revocation.scope import Scope
 
@@ -111,6 +111,20 @@ class Index:
         """When the first of its CRLs becomes stale."""
         return min(record.usable_until(self.max_age) for record in self._crls.values())
 
+    def supersedes(self, origin: Origin) -> bool:
+        """Whether what lies at `origin` was found to be older than a CRL in force.
+
+        Raises:
+            DamagedIndexError: The file is damaged.
+        """
+        if origin.etag is None:
+            return False
+        query = "SELECT 1 FROM superseded WHERE location = ? AND etag = ?"
+        try:
+            return self._connection.execute(query, [origin.location, origin.etag]).fetchone() is not None
+        except sqlite3.Error as error:
+            raise self._damage(error) from error
+
     def status(self, certificate: "x509.Certificate", now: datetime) -> Answer:
         """Say what the CRLs say of a certificate that their CA issued.
 
@@ -150,7 +164,9 @@ class Index:
         reasons = [reason for _, reason in self._find(serial)]
         return max(reasons, key=lambda reason: reason is not RevocationReason.CERTIFICATE_HOLD, default=None)
 
-    def __len__(self) -> int:
+    @property
+    def entries(self) -> int:
+        """How many entries its CRLs have together."""
         return sum(record.entries for record in self._crls.values())
 
     def newly_revoked(self, former: "Index | None") -> Iterator[Revoked]:
@@ -177,7 +193,10 @@ class Index:
                 for serial, reason in cursor:
                     yield Revoked(int.from_bytes(serial, "big", signed=True), RevocationReason(reason))
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise DamagedIndexError(f"{self.path.name} is damaged: {error}") from error
+            raise self._damage(error) from error
+
+    def _damage(self, error: Exception) -> DamagedIndexError:
+        return DamagedIndexError(f"{self.path.name} is damaged: {error}")
 
     def _find(self, serial: int) -> list[tuple[int, RevocationReason]]:
         try:
@@ -186,7 +205,7 @@ class Index:
             ).fetchall()
             return [(crl, RevocationReason(reason)) for crl, reason in rows]
         except (sqlite3.Error, ValueError) as error:
-            raise DamagedIndexError(f"{self.path.name} is damaged: {error}") from error
+            raise self._damage(error) from error
 
 
 def _check_marks(connection: sqlite3.Connection) -> None:

@@ -23,9 +23,6 @@ def check_signature(crl: Crl, ca: Certificate) -> None:
     Raises:
         UnusableCrlError: `SIGNATURE_ALGORITHM` or `BAD_SIGNATURE`.
     """
-    inner, outer = crl.outline.inner_algorithm, crl.outline.outer_algorithm
-    if crl.der[inner.start : inner.end] != crl.der[outer.start : outer.end]:
-        raise UnusableCrlError(Rule.SIGNATURE_ALGORITHM, "it names two different signature algorithms")
     try:
         algorithm = crl.parsed.signature_hash_algorithm
         if isinstance(algorithm, _WEAK):
@@ -50,8 +47,8 @@ def _verifies(crl: Crl, ca: Certificate, algorithm: hashes.HashAlgorithm | None)
             case ec.EllipticCurvePublicKey(), ec.ECDSA() if algorithm is not None:
                 key.verify(crl.parsed.signature, _hash(crl, algorithm), ec.ECDSA(Prehashed(algorithm)))
             case _:
-                return crl.parsed.is_signature_valid(key)  # type: ignore[arg-type]  # it refuses other keys
-                itself
+                # It refuses keys that cannot sign.
+                return crl.parsed.is_signature_valid(key)  # type: ignore[arg-type]
     except InvalidSignature:
         return False
     return True

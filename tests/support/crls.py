@@ -1,0 +1,162 @@
+"""CRLs as a test needs them: right by default, wrong in exactly the way that is asked for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.certificates import Certificate
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+KEY_COMPROMISE = x509.ReasonFlags.key_compromise
+HOLD = x509.ReasonFlags.certificate_hold
+_UTC_TIME = "%y%m%d%H%M%SZ"
+
+Extension = tuple[x509.ExtensionType, bool]
+"""An extension and whether it is critical."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    serial: int
+    reason: x509.ReasonFlags | None = None
+    extensions: Sequence[Extension] = ()
+    revoked_at: datetime = NOW - timedelta(days=1)
+
+    def build(self) -> x509.RevokedCertificate:
+        builder = x509.RevokedCertificateBuilder().serial_number(self.serial).revocation_date(self.revoked_at)
+        if self.reason is not None:
+            builder = builder.add_extension(x509.CRLReason(self.reason), critical=False)
+        for value, critical in self.extensions:
+            builder = builder.add_extension(value, critical)
+        return builder.build()
+
+
+def make_ca(
+    name: str = "CRL test CA", extensions: Iterable[Extension] = (), key: object = None
+) -> DevelopmentCa:
+    """A CA with exactly these extensions beside basic constraints."""
+    private = key or ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())  # type: ignore[attr-defined]
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=400))
+        .not_valid_after(NOW + timedelta(days=400))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    for value, critical in extensions:
+        builder = builder.add_extension(value, critical)
+    algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return DevelopmentCa(Certificate(builder.sign(private, algorithm)), private)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class CrlSpec:
+    """What a CRL shall hold."""
+
+    entries: Sequence[Entry] = ()
+    number: int | None = 1
+    this_update: datetime = NOW - timedelta(hours=1)
+    next_update: datetime = NOW + timedelta(days=1)
+    extensions: Sequence[Extension] = ()
+    issuer: str | None = None
+    algorithm: hashes.HashAlgorithm | None = field(default_factory=hashes.SHA256)
+    padding: object = None
+
+
+def make_crl(ca: DevelopmentCa, spec: CrlSpec | None = None, encoding: Encoding = Encoding.DER) -> bytes:
+    """Sign a CRL with the CA's key."""
+    spec = spec or CrlSpec()
+    issuer = ca.certificate.x509.subject
+    if spec.issuer is not None:
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, spec.issuer)])
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer)
+        .last_update(spec.this_update)
+        .next_update(spec.next_update)
+    )
+    if spec.number is not None:
+        builder = builder.add_extension(x509.CRLNumber(spec.number), critical=False)
+    for value, critical in spec.extensions:
+        builder = builder.add_extension(value, critical)
+    for entry in spec.entries:
+        builder = builder.add_revoked_certificate(entry.build())
+    signed = builder.sign(ca.key, spec.algorithm, rsa_padding=spec.padding)  # type: ignore[arg-type]
+    return signed.public_bytes(encoding)
+
+
+def idp(*urls: str, **limits: object) -> Extension:
+    """A critical IssuingDistributionPoint with these URLs and limits."""
+    values: dict[str, object] = {
+        "full_name": [x509.UniformResourceIdentifier(url) for url in urls] or None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**(values | limits)), True  # type: ignore[arg-type]
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """One DER element."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_ECDSA_SHA384 = bytes.fromhex("300a06082a8648ce3d040303")
+
+
+@dataclass(frozen=True)
+class RawCrl:
+    """A CRL put together byte by byte, for what no library writes."""
+
+    entries: Sequence[bytes] = ()
+    next_update: datetime | None = NOW + timedelta(days=1)
+    version: bytes = tlv(2, b"\x01")
+    extensions: bytes = bytes.fromhex("a00e300c300a0603551d14040302010a")
+    """CRL number 10."""
+    other_outer_algorithm: bool = False
+
+    def sign(self, ca: DevelopmentCa) -> bytes:
+        assert isinstance(ca.key, ec.EllipticCurvePrivateKey)
+        times = [NOW - timedelta(hours=1), *([self.next_update] if self.next_update else [])]
+        signed = tlv(
+            0x30,
+            self.version
+            + _ECDSA_SHA256
+            + ca.certificate.x509.subject.public_bytes()
+            + b"".join(tlv(0x17, time.strftime(_UTC_TIME).encode()) for time in times)
+            + (tlv(0x30, b"".join(self.entries)) if self.entries else b"")
+            + self.extensions,
+        )
+        signature = ca.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+        outer = _ECDSA_SHA384 if self.other_outer_algorithm else _ECDSA_SHA256
+        return tlv(0x30, signed + outer + tlv(3, b"\x00" + signature))
+
+
+def raw_entry(serial: bytes, extensions: bytes = b"", time: bytes = b"\x17\x0d260101000000Z") -> bytes:
+    """An entry; `serial` is the content of its INTEGER."""
+    return tlv(0x30, tlv(2, serial) + time + (tlv(0x30, extensions) if extensions else b""))
+
+
+def raw_extension(oid: str, value: bytes, *, critical: bool | None = None) -> bytes:
+    """An extension, `critical` left out, true, or (which DER forbids) false in words."""
+    flag = b"" if critical is None else tlv(1, b"\xff" if critical else b"\x00")
+    return tlv(0x30, tlv(6, bytes.fromhex(oid)) + flag + tlv(4, value))

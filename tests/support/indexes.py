@@ -1,0 +1,55 @@
+"""Revocation indexes as a test needs them, compiled from CRLs by the engine itself."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.builder import IndexBuilder
+from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.records import Origin
+from tests.support.crls import NOW, CrlSpec, make_crl
+
+CA_ID = CaCertificateId("ca" * 32)
+
+
+def compile_index(
+    path: Path,
+    ca: DevelopmentCa,
+    *specs: CrlSpec,
+    max_age: timedelta | None = None,
+    former: Index | None = None,
+    compiled_at: datetime = NOW,
+    ca_id: CaCertificateId = CA_ID,
+) -> Index:
+    """Compile CRLs, all of which must be usable now."""
+    return compile_crls(
+        path,
+        ca,
+        [make_crl(ca, spec) for spec in specs],
+        max_age=max_age,
+        former=former,
+        compiled_at=compiled_at,
+        ca_id=ca_id,
+    )
+
+
+def compile_crls(
+    path: Path,
+    ca: DevelopmentCa,
+    crls: Sequence[bytes],
+    *,
+    max_age: timedelta | None = None,
+    former: Index | None = None,
+    compiled_at: datetime = NOW,
+    ca_id: CaCertificateId = CA_ID,
+) -> Index:
+    with IndexBuilder(path) as builder:
+        compiler = Compiler(builder, ca.certificate, compiled_at, max_age, former)
+        for number, crl in enumerate(crls):
+            compiler.take(crl, Origin(f"crl-{number}", etag=str(number)))
+        compiler.complete()
+        builder.finish(ca_id, compiled_at, max_age)
+    return Index.open(path)

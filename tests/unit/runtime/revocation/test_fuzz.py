@@ -1,0 +1,108 @@
+"""Whatever the bytes: the engine answers, or says with its one error that the CRL is unusable.
+
+Bytes that the CA did not sign must never be usable; bytes that it did sign may be anything, too.
+"""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.entries import batches
+from iot_jitr_runtime.revocation.unusable import UnusableCrlError
+from iot_jitr_runtime.revocation.verification import check_time, verify
+from tests.support.crls import (
+    HOLD,
+    KEY_COMPROMISE,
+    NOW,
+    CrlSpec,
+    Entry,
+    RawCrl,
+    idp,
+    make_crl,
+    raw_entry,
+    raw_extension,
+    tlv,
+)
+
+CA = DevelopmentCa.create()
+SEEDS = [
+    make_crl(CA),
+    make_crl(CA, CrlSpec(entries=[Entry(5), Entry(6, HOLD), Entry(2**100, KEY_COMPROMISE)])),
+    make_crl(CA, CrlSpec(extensions=[idp("http://crl.example/1", only_contains_user_certs=True)])),
+    RawCrl(entries=[raw_entry(b"\x05", time=b"\x18\x0f20510101000000Z")]).sign(CA),
+]
+KNOWN_OIDS = ["551d15", "551d18", "551d1d", "551d14", "551d1c", "551d1b", "551d23", "551d2e", "2a030405"]
+
+oids = st.sampled_from(KNOWN_OIDS)
+tags = st.sampled_from(
+    [0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0A, 0x16, 0x17, 0x30, 0x31, 0x80, 0x81, 0xA0, 0xA1]
+)
+values = st.recursive(
+    st.builds(tlv, tags, st.binary(max_size=6)),
+    lambda inner: st.builds(tlv, tags, st.lists(inner, max_size=3).map(b"".join)),
+    max_leaves=6,
+)
+extensions = st.builds(
+    raw_extension, oids, values | st.binary(max_size=6), critical=st.sampled_from([None, True])
+)
+entries = st.builds(
+    raw_entry, st.binary(min_size=1, max_size=22), st.lists(extensions, max_size=2).map(b"".join)
+)
+signed_crls = st.builds(
+    RawCrl,
+    entries=st.lists(entries | values, max_size=4),
+    next_update=st.sampled_from([None, NOW]),
+    version=st.sampled_from([b"", b"\x02\x01\x00", b"\x02\x01\x01", b"\x02\x01\x02"]),
+    extensions=st.lists(extensions, max_size=3).map(lambda each: tlv(0xA0, tlv(0x30, b"".join(each)))),
+)
+MUTATED = 400
+
+
+def examine(data: bytes) -> Crl | None:
+    """Do with the CRL all that the publisher does."""
+    try:
+        crl = Crl.load(data)
+        verify(crl, CA.certificate)
+        check_time(crl, NOW)
+        list(batches(crl))
+    except UnusableCrlError:
+        return None
+    return crl
+
+
+@settings(max_examples=MUTATED)
+@given(st.binary(max_size=400))
+def test_random_bytes_are_never_usable(data: bytes) -> None:
+    assert examine(data) is None
+
+
+@settings(max_examples=MUTATED)
+@given(st.data())
+def test_changed_bytes_are_never_usable_as_something_else(data: st.DataObject) -> None:
+    seed = data.draw(st.sampled_from(SEEDS))
+    changed = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        match data.draw(st.sampled_from(["set", "drop", "insert", "cut"])):
+            case "set":
+                changed[at] = data.draw(st.integers(0, 255))
+            case "drop" if at:
+                del changed[at]
+            case "insert":
+                changed.insert(at, data.draw(st.integers(0, 255)))
+            case "cut" if at:
+                del changed[at:]
+    original = Crl.load(seed).outline.signed
+
+    usable = examine(bytes(changed))
+
+    if usable is not None:
+        signed = usable.outline.signed
+        assert usable.der[signed.start : signed.end] == seed[original.start : original.end]
+
+
+@settings(max_examples=MUTATED)
+@given(signed_crls)
+def test_whatever_the_ca_signs_only_the_one_error_comes_of_it(crl: RawCrl) -> None:
+    examine(crl.sign(CA))

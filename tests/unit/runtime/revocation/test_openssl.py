@@ -1,0 +1,268 @@
+"""The same inputs to `openssl verify -crl_check` and to the engine: they agree, or the engine is stricter.
+
+Each difference stands in `STRICTER` with its reason. CRLs are made by OpenSSL itself where it can make them.
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import crl_distribution_points
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.revocation.builder import IndexBuilder
+from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.revocation.index import Index, Status
+from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from tests.support.crls import (
+    HOLD,
+    KEY_COMPROMISE,
+    NOW,
+    CrlSpec,
+    Entry,
+    RawCrl,
+    idp,
+    make_ca,
+    make_crl,
+    raw_entry,
+    raw_extension,
+)
+
+OPENSSL = shutil.which("openssl")
+pytestmark = pytest.mark.skipif(OPENSSL is None, reason="the openssl command is not installed")
+
+SERIAL = 0x1000
+URL, OTHER_URL = "http://crl.example/1.crl", "http://crl.example/2.crl"
+LONG = Validity(NOW - timedelta(days=30), NOW + timedelta(days=30))
+CA = DevelopmentCa.create(validity=LONG)
+NO_CRL_SIGN = make_ca(
+    extensions=[
+        (x509.KeyUsage(False, False, False, False, False, True, False, False, False), True)  # noqa: FBT003
+    ]
+)
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+DAY = timedelta(days=1)
+
+
+def openssl(*arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(OPENSSL), *map(str, arguments)], check=check, capture_output=True, text=True, timeout=60
+    )
+
+
+@dataclass
+class Workplace:
+    """A directory in which `openssl ca` works for one CA, as its manual page describes."""
+
+    folder: Path
+    ca: DevelopmentCa = field(default_factory=lambda: CA)
+
+    def __post_init__(self) -> None:
+        key = self.ca.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / "ca.pem").write_text(self.ca.certificate.pem)
+        (self.folder / "ca.key").write_bytes(key)
+        (self.folder / "index.txt").touch()
+        (self.folder / "crlnumber").write_text("0A\n")
+
+    def certificate(self, serial: int = SERIAL, *urls: str) -> Path:
+        extensions = (crl_distribution_points(*urls),) if urls else ()
+        issued = self.ca.issue(
+            DeviceSpec("device", validity=LONG, serial_number=serial, extensions=extensions)
+        )
+        path = self.folder / f"device-{serial:x}.pem"
+        path.write_text(issued.certificate.pem)
+        return path
+
+    def revoke(self, certificate: Path, *reason: str) -> None:
+        self._ca("-revoke", certificate, *reason)
+
+    def crl(self, extensions: str = "", number: bool = True, *more: str) -> bytes:  # noqa: FBT001, FBT002
+        target = self.folder / "made.crl"
+        self._ca("-gencrl", "-out", target, *more, extensions=extensions, number=number)
+        return target.read_bytes()
+
+    def _ca(self, *arguments: str | Path, extensions: str = "", number: bool = True) -> None:
+        config = self.folder / "openssl.cnf"
+        config.write_text(
+            "[ca]\ndefault_ca = here\n[here]\n"
+            f"database = {self.folder}/index.txt\ncertificate = {self.folder}/ca.pem\n"
+            f"private_key = {self.folder}/ca.key\ndefault_md = sha256\ndefault_crl_days = 1\n"
+            + (f"crlnumber = {self.folder}/crlnumber\n" if number else "")
+            + "crl_extensions = crl_ext\n"
+            f"[crl_ext]\nauthorityKeyIdentifier = keyid:always\n{extensions}\n"
+        )
+        openssl("ca", "-batch", "-config", config, *arguments)
+
+    def openssl_accepts(self, crl: bytes, certificate: Path, at: datetime | None = None) -> bool:
+        pem = crl if crl.startswith(b"-----") else _pem(crl)
+        if pem is None:
+            return False
+        (self.folder / "checked.crl").write_bytes(pem)
+        arguments = ["-crl_check", "-CAfile", self.folder / "ca.pem", "-CRLfile", self.folder / "checked.crl"]
+        moment = ["-attime", str(int(at.timestamp()))] if at else []
+        # What scope a CRL has is only looked at with extended CRL support.
+        run = openssl("verify", "-extended_crl", *arguments, *moment, certificate, check=False)
+        return run.returncode == 0
+
+    def engine_accepts(self, crl: bytes, certificate: Path, at: datetime | None = None) -> bool | Rule:
+        at = at or datetime.now(UTC)
+        ca, leaf = self.ca.certificate, Certificate.load(certificate.read_bytes())
+        path = self.folder / "index"
+        path.unlink(missing_ok=True)
+        with IndexBuilder(path) as builder:
+            try:
+                Compiler(builder, ca, at).take(crl, Origin("crl"))
+            except UnusableCrlError as error:
+                return error.rule
+            builder.finish("ca", at, None)  # type: ignore[arg-type]
+        index = Index.open(path)
+        status = index.status(leaf.x509, at).status
+        index.close()
+        return status is Status.GOOD
+
+
+def _pem(der: bytes) -> bytes | None:
+    run = subprocess.run(
+        [str(OPENSSL), "crl", "-inform", "DER"], input=der, capture_output=True, timeout=60, check=False
+    )
+    return run.stdout if run.returncode == 0 else None
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
+
+
+def test_a_crl_by_openssl_lets_a_good_certificate_pass(workplace: Workplace) -> None:
+    workplace.revoke(workplace.certificate(0x2000))
+    crl, certificate = workplace.crl(), workplace.certificate()
+
+    assert workplace.openssl_accepts(crl, certificate)
+    assert workplace.engine_accepts(crl, certificate) is True
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        (),
+        ("-crl_reason", "keyCompromise"),
+        ("-crl_reason", "CACompromise"),
+        ("-crl_reason", "affiliationChanged"),
+        ("-crl_reason", "superseded"),
+        ("-crl_reason", "cessationOfOperation"),
+        ("-crl_hold", "holdInstructionReject"),
+        ("-crl_compromise", "20260101000000Z"),
+    ],
+)
+def test_a_crl_by_openssl_stops_a_revoked_certificate(workplace: Workplace, reason: tuple[str, ...]) -> None:
+    certificate = workplace.certificate()
+    workplace.revoke(workplace.certificate(0x2000))
+    workplace.revoke(certificate, *reason)
+    crl = workplace.crl()
+
+    assert not workplace.openssl_accepts(crl, certificate)
+    assert workplace.engine_accepts(crl, certificate) is False
+
+
+def test_partitions_by_openssl_speak_for_their_certificates_only(workplace: Workplace) -> None:
+    crl = workplace.crl(f"issuingDistributionPoint = critical,@idp\n[idp]\nfullname = URI:{URL}\n")
+    inside, outside = workplace.certificate(0x3000, URL), workplace.certificate(0x3001, OTHER_URL)
+
+    assert workplace.openssl_accepts(crl, inside)
+    assert workplace.engine_accepts(crl, inside) is True
+    assert not workplace.openssl_accepts(crl, outside)
+    assert workplace.engine_accepts(crl, outside) is False
+
+
+def spec(*entries: Entry, **values: object) -> bytes:
+    return make_crl(CA, CrlSpec(entries=entries, **values))  # type: ignore[arg-type]
+
+
+MADE = {
+    "good": spec(Entry(0x2000)),
+    "revoked": spec(Entry(SERIAL)),
+    "compromised": spec(Entry(SERIAL, KEY_COMPROMISE)),
+    "on hold": spec(Entry(SERIAL, HOLD)),
+    "forged": make_crl(DevelopmentCa.create()),
+    "another issuer": make_crl(CA, CrlSpec(issuer="Another CA")),
+    "expired": spec(this_update=NOW - 2 * DAY, next_update=NOW - DAY),
+    "future": spec(this_update=NOW + DAY, next_update=NOW + 2 * DAY),
+    "critical extension": spec(extensions=[(UNKNOWN, True)]),
+    "extension": spec(extensions=[(UNKNOWN, False)]),
+    "critical entry extension elsewhere": spec(Entry(0x2000, extensions=[(UNKNOWN, True)])),
+    "entry extension elsewhere": spec(Entry(0x2000, extensions=[(UNKNOWN, False)])),
+    "critical number": make_crl(CA, CrlSpec(number=None, extensions=[(x509.CRLNumber(1), True)])),
+    "user certificates only": spec(extensions=[idp(only_contains_user_certs=True)]),
+    "CA certificates only": spec(extensions=[idp(only_contains_ca_certs=True)]),
+    "attribute certificates only": spec(extensions=[idp(only_contains_attribute_certs=True)]),
+    "some reasons only": spec(extensions=[idp(only_some_reasons=frozenset({KEY_COMPROMISE}))]),
+    "a partition it does not point at": spec(extensions=[idp(URL)]),
+    "another authority key": spec(extensions=[(x509.AuthorityKeyIdentifier(b"another", None, None), False)]),
+    "delta": spec(extensions=[(x509.DeltaCRLIndicator(1), True)]),
+    "garbage": b"\x30\x03\x02\x01\x05",
+    # The engine is stricter here.
+    "entry of another issuer": spec(
+        Entry(
+            0x2000,
+            extensions=[(x509.CertificateIssuer([x509.DirectoryName(CA.certificate.x509.subject)]), True)],
+        )
+    ),
+    "reason that does not exist": RawCrl(
+        entries=[raw_entry(b"\x20\x00", raw_extension("551d15", b"\x0a\x01\x07"))]
+    ).sign(CA),
+    "no number": make_crl(CA, CrlSpec(number=None)),
+    "version 1": RawCrl(version=b"", extensions=b"").sign(CA),
+    "no nextUpdate": RawCrl(next_update=None).sign(CA),
+    "indirect": spec(extensions=[idp(indirect_crl=True)]),
+    "removed from the CRL": spec(Entry(SERIAL, x509.ReasonFlags.remove_from_crl)),
+}
+STRICTER = {
+    "entry of another issuer": "OpenSSL skips such entries; to the engine the CRL is an indirect one",
+    "reason that does not exist": "OpenSSL does not look; the engine could not tell whether it is a hold",
+    "no number": "required of every CRL (RFC 5280 section 5.2.3); without it a rollback cannot be noticed",
+    "version 1": "it has no number",
+    "no nextUpdate": "required of every CRL (section 5.1.2.5); without it no CRL would ever be stale",
+    "indirect": "OpenSSL resolves the issuers of entries; the engine supports the CA's own CRLs only",
+    "removed from the CRL": "a reason of delta CRLs only (section 5.3.1); OpenSSL takes it for good",
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_openssl_and_the_engine_agree_or_the_engine_is_stricter(workplace: Workplace, name: str) -> None:
+    certificate = workplace.certificate()
+
+    by_openssl = workplace.openssl_accepts(MADE[name], certificate)
+    by_engine = workplace.engine_accepts(MADE[name], certificate) is True
+
+    if name in STRICTER:
+        assert (by_openssl, by_engine) == (True, False)
+    else:
+        assert by_openssl == by_engine
+
+
+def test_both_refuse_a_crl_of_a_ca_that_may_not_sign_crls(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path, NO_CRL_SIGN)
+    crl, certificate = make_crl(NO_CRL_SIGN), workplace.certificate()
+
+    assert not workplace.openssl_accepts(crl, certificate)
+    assert workplace.engine_accepts(crl, certificate) is Rule.NO_CRL_SIGN
+
+
+@pytest.mark.parametrize("hours", [-2, -1, 0, 23, 24, 25])
+def test_both_draw_the_line_at_the_same_times(workplace: Workplace, hours: int) -> None:
+    crl, certificate = make_crl(CA), workplace.certificate()
+    # Beyond the tolerance, which OpenSSL has not.
+    at = NOW + timedelta(hours=hours, seconds=10)
+
+    assert workplace.openssl_accepts(crl, certificate, at) is (
+        workplace.engine_accepts(crl, certificate, at) is True
+    )

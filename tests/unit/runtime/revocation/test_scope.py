@@ -1,0 +1,176 @@
+"""Does a CRL speak for this certificate? Distribution points of both sides are compared."""
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
+from iot_jitr_runtime.revocation.scope import Scope, points_of
+from tests.support.crls import idp
+
+CA = DevelopmentCa.create()
+ISSUER = CA.certificate.x509.subject
+ONE, TWO = "http://crl.example/1.crl", "http://crl.example/2.crl"
+OTHER_ISSUER = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Another CA")]))
+RELATIVE = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "CRL 7")])
+ABSOLUTE = x509.DirectoryName(x509.Name([*ISSUER.rdns, RELATIVE]))
+
+
+def certificate(*points: x509.DistributionPoint) -> x509.Certificate:
+    extensions = (Extension(x509.CRLDistributionPoints(points)),) if points else ()
+    return CA.issue(DeviceSpec("device", extensions=extensions)).certificate.x509
+
+
+def at(*urls: str) -> x509.Certificate:
+    return CA.issue(DeviceSpec("device", extensions=(crl_distribution_points(*urls),))).certificate.x509
+
+
+def point(
+    name: x509.GeneralName | None = None,
+    relative: x509.RelativeDistinguishedName | None = None,
+    reasons: frozenset[x509.ReasonFlags] | None = None,
+    crl_issuer: list[x509.GeneralName] | None = None,
+) -> x509.DistributionPoint:
+    return x509.DistributionPoint([name] if name else None, relative, reasons, crl_issuer)
+
+
+def partition(*urls: str) -> Scope:
+    return Scope(frozenset(urls))
+
+
+def test_a_crl_without_distribution_point_speaks_for_every_certificate() -> None:
+    assert Scope().covers(certificate())
+    assert Scope().covers(at(ONE))
+
+
+def test_a_partition_speaks_for_certificates_that_point_at_it() -> None:
+    assert partition(ONE).covers(at(ONE))
+    assert partition(ONE).covers(at(TWO, ONE))
+    assert partition(TWO, ONE).covers(at(ONE))
+
+
+def test_a_partition_does_not_speak_for_certificates_of_another_one() -> None:
+    assert not partition(ONE).covers(at(TWO))
+
+
+def test_a_partition_does_not_speak_for_certificates_without_distribution_points() -> None:
+    assert not partition(ONE).covers(certificate())
+
+
+@pytest.mark.parametrize("almost", [ONE + "/", ONE.upper(), "HTTP" + ONE[4:], ONE + "?x"])
+def test_distribution_points_are_compared_exactly(almost: str) -> None:
+    assert not partition(ONE).covers(at(almost))
+
+
+def test_a_point_for_some_reasons_does_not_settle_anything() -> None:
+    some = frozenset({x509.ReasonFlags.key_compromise})
+    limited = certificate(point(x509.UniformResourceIdentifier(ONE), reasons=some))
+
+    assert not partition(ONE).covers(limited)
+
+
+def test_a_point_of_another_crl_issuer_is_not_the_cas() -> None:
+    foreign = certificate(point(x509.UniformResourceIdentifier(ONE), crl_issuer=[OTHER_ISSUER]))
+
+    assert not partition(ONE).covers(foreign)
+
+
+def test_a_point_that_names_the_ca_as_crl_issuer_is_the_cas() -> None:
+    own = certificate(point(x509.UniformResourceIdentifier(ONE), crl_issuer=[x509.DirectoryName(ISSUER)]))
+
+    assert partition(ONE).covers(own)
+
+
+def test_a_point_without_name_matches_nothing() -> None:
+    assert points_of(certificate(point(crl_issuer=[x509.DirectoryName(ISSUER)]))) == frozenset()
+
+
+def test_relative_names_are_completed_with_the_issuer_on_both_sides() -> None:
+    extension = x509.IssuingDistributionPoint(None, RELATIVE, False, False, None, False, False)  # noqa: FBT003
+
+    scope = Scope.of(extension, ISSUER)
+
+    assert scope.covers(certificate(point(relative=RELATIVE)))
+    assert scope.covers(certificate(point(ABSOLUTE)))
+    assert not scope.covers(certificate(point(x509.DirectoryName(ISSUER))))
+
+
+def test_names_of_different_kinds_never_match() -> None:
+    scope = partition(f"directoryName:{ABSOLUTE.value.rfc4514_string()}")
+    imitation = certificate(point(x509.DNSName(f"directoryName:{ABSOLUTE.value.rfc4514_string()}")))
+
+    assert not scope.covers(imitation)
+    assert scope.covers(certificate(point(ABSOLUTE)))
+
+
+def test_a_crl_for_user_certificates_does_not_speak_for_ca_certificates() -> None:
+    scope = Scope(only_user_certificates=True)
+
+    assert scope.covers(certificate())
+    assert not scope.covers(CA.certificate.x509)
+
+
+def test_a_certificate_without_basic_constraints_is_a_user_certificate() -> None:
+    from tests.support.device_certificates import device_certificate
+
+    assert Scope(only_user_certificates=True).covers(device_certificate("device").x509)
+
+
+BROKEN = {
+    "distribution points": Extension(
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00")
+    ),
+    "policies": Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x04\x00")),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize("scope", [partition(ONE), Scope(only_user_certificates=True)])
+def test_unreadable_extensions_are_an_error(scope: Scope, broken: Extension) -> None:
+    unreadable = CA.issue(DeviceSpec("device", extensions=(broken,))).certificate.x509
+
+    with pytest.raises(ValueError, match="error parsing"):
+        scope.covers(unreadable)
+
+
+def test_the_scope_says_what_the_extension_says() -> None:
+    extension, _ = idp(ONE, TWO, only_contains_user_certs=True)
+    assert isinstance(extension, x509.IssuingDistributionPoint)
+
+    assert Scope.of(extension, ISSUER) == Scope(frozenset({ONE, TWO}), only_user_certificates=True)
+
+
+def test_the_scope_reads_well() -> None:
+    assert str(partition(TWO, ONE)) == f"{ONE}, {TWO}"
+    assert str(Scope()) == "all certificates of the CA"
+
+
+scopes = st.builds(Scope, st.frozensets(st.text(max_size=10), max_size=3), st.booleans())
+
+
+@given(scopes, scopes)
+def test_keys_are_equal_exactly_for_equal_scopes(one: Scope, other: Scope) -> None:
+    assert (one.key == other.key) is (one == other)
+    assert Scope.from_key(one.key) == one
+
+
+@pytest.mark.parametrize("kind", [x509.CRLDistributionPoints.oid, x509.BasicConstraints.oid])
+def test_an_extension_that_is_there_twice_is_an_error(kind: x509.ObjectIdentifier) -> None:
+    twice = tuple(
+        Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(f"2.5.29.{last}"), b"\x04\x00"))
+        for last in (100, 101)
+    )
+    der = CA.issue(DeviceSpec("device", extensions=twice)).certificate.der
+    arc = int(kind.dotted_string.rpartition(".")[2])
+    doubled = der.replace(b"\x55\x1d\x64", bytes([0x55, 0x1D, arc])).replace(
+        b"\x55\x1d\x65", bytes([0x55, 0x1D, arc])
+    )
+
+    with pytest.raises(ValueError, match="Duplicate"):
+        Scope(frozenset({ONE}), only_user_certificates=True).covers(x509.load_der_x509_certificate(doubled))
+    with pytest.raises(ValueError, match="Duplicate"):
+        partition(ONE).covers(x509.load_der_x509_certificate(doubled))
