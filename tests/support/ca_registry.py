@@ -52,6 +52,8 @@ class CaRegistryEmulation:
     elsewhere: set[bytes] = field(default_factory=set)
     """Fingerprints of CAs that another account of the region holds."""
     quota: int = 10
+    throttled_calls: int = 0
+    """How many of the next calls are throttled."""
 
     def clear(self) -> None:
         """Empty the account."""
@@ -88,12 +90,18 @@ class CaRegistryEmulation:
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = json.loads(request.body or b"{}")
         try:
+            self._throttle()
             status, result = 200, self._route(request.method, unquote(url.path), query, body)
         except _RefusedError as refused:
             status, result = refused.status, {"__type": refused.code, **refused.body}
         return AWSResponse(
             request.url, status, {"content-type": "application/json"}, _Body(json.dumps(result).encode())
         )
+
+    def _throttle(self) -> None:
+        if self.throttled_calls:
+            self.throttled_calls -= 1
+            raise _RefusedError(400, "ThrottlingException", "Rate exceeded")
 
     def _route(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         match path.strip("/").split("/"):

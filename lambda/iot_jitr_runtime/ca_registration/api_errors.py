@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
@@ -101,6 +101,8 @@ def translated(call: str) -> Iterator[None]:
 
 def _translate(error: ClientError | BotoCoreError, call: str) -> RegistryError:
     code = error_code(error)
+    if isinstance(error, ParamValidationError):
+        return RegistryError(f"{call}: {RegistryError.explanation} ({error})")
     if not isinstance(error, ClientError):
         return OutcomeUnknownError(f"{call}: {OutcomeUnknownError.explanation} ({code}: {error})")
     if code == "ResourceAlreadyExistsException":

@@ -5,6 +5,7 @@ the response URL removed, and ignores the deletion of what was never created.
 https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.html
 """
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ CLIENT_CONFIG = Config(
 )
 """Six attempts, up to half a minute of back-off: a deployment would rather wait for AWS IoT than fail."""
 
+_CA_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+"""The ids that AWS IoT takes (API reference, `DescribeCACertificate`)."""
+
 logger = Logger()
 _session = boto3.Session()
 
@@ -52,8 +56,9 @@ def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:  
     try:
         return respond(event, _session)
     except JitrError as error:
-        logger.warning("CA registration failed", extra={"reason": str(error)})
-        raise CaRegistrationFailedError(str(error)) from None
+        reason = " ".join(str(error).split())
+        logger.warning("CA registration failed", extra={"reason": reason})
+        raise CaRegistrationFailedError(reason) from None
     except Exception as error:  # noqa: BLE001 -- CloudFormation must get an answer, whatever happens
         # Neither its message nor its cause: what was read, a key for instance, may stand in them.
         logger.warning("CA registration failed", extra={"reason": type(error).__name__})
@@ -79,7 +84,9 @@ def respond(event: dict[str, Any], session: boto3.Session) -> dict[str, Any]:
     if event["RequestType"] == "Update":
         old = CaProperties.from_cloudformation(event["OldResourceProperties"])
         return _answer(lifecycle.update(ca_id, properties, old, signer))
-    lifecycle.delete(ca_id, properties)
+    # Another id is CloudFormation's or the framework's, for a resource whose creation failed.
+    if _CA_ID.fullmatch(ca_id):
+        lifecycle.delete(ca_id, properties)
     return {"PhysicalResourceId": ca_id}
 
 

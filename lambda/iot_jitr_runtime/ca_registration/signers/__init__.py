@@ -11,7 +11,6 @@ from iot_jitr_runtime.ca_registration.signers.private_ca import PrivateCaSigner
 from iot_jitr_runtime.ca_registration.signers.secret import SecretSigner
 from iot_jitr_runtime.ca_registration.sources import (
     KmsSource,
-    NoSource,
     PresignedSource,
     PrivateCaSource,
     SecretSource,
@@ -32,5 +31,4 @@ def signer_for(source: Source, client: Callable[[str], Any]) -> Signer:
             return PrivateCaSigner(client("acm-pca"), source.certificate_authority_arn)
         case PresignedSource():
             return PresignedSigner(source.verification_certificate_pem)
-        case NoSource():
-            return NoSigner()
+    return NoSigner()

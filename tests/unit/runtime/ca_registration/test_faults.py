@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError
 from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.ownership import Owner
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
@@ -212,3 +213,21 @@ def test_a_repeated_step_ends_as_if_nothing_had_failed(
     step.act(world, before)
 
     assert world.registry.snapshot() == without_fault
+
+
+def test_a_step_back_that_fails_hides_neither_the_first_failure_nor_the_other_steps(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    ca_id = registered_by_somebody(world)
+    tags = dict(world.registry.tags_of(ca_id))
+    iot = world.clients["iot"]
+
+    with (
+        injected(iot, "UpdateCACertificate", Fault.TIMEOUT_AFTER),
+        injected(iot, "UpdateCACertificate", Fault.THROTTLE, at_call=2),
+        pytest.raises(OutcomeUnknownError, match="UpdateCACertificate"),
+    ):
+        world.create()
+
+    assert world.registry.tags_of(ca_id) == tags
+    assert "could not undo a change of the CA certificate: UpdateCACertificate" in caplog.text

@@ -1,0 +1,145 @@
+"""The function's face to CloudFormation: it always answers, in one line, and tells no secret."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.ca_registration import handler
+from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
+from iot_jitr_runtime.ca_registration.properties import CaProperties
+from iot_jitr_runtime.ca_registration.signers.secret import SecretSigner
+from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
+from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_registry import CaAccount
+from tests.support.ca_resource import STACK_ID
+
+CONTEXT: Any = object()
+SPEC = CaSpec()
+CA = SPEC.build()
+
+
+def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
+    properties = CaProperties("fleet/Ca", CA.pem, SecretSource("ca-key"))
+    return {
+        "RequestType": request_type,
+        "ResponseURL": "https://response.example/?signature=private",
+        "StackId": STACK_ID.format("fleet"),
+        "ResourceProperties": properties.to_cloudformation(),
+        **more,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _session(account: CaAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "_session", account.session)
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the function logs."""
+    log = io.StringIO()
+    monkeypatch.setattr(handler.logger.registered_handler, "stream", log)
+    return log
+
+
+@pytest.fixture
+def _key(account: CaAccount) -> None:
+    account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(SPEC.key))
+
+
+@pytest.mark.usefixtures("_key")
+def test_answers_each_request(account: CaAccount) -> None:
+    created = handle(event(), CONTEXT)
+    ca_id = created["PhysicalResourceId"]
+    properties = {**event()["ResourceProperties"], "AutoRegistration": "DISABLE", "OnDelete": "delete"}
+    update = event("Update", PhysicalResourceId=ca_id, OldResourceProperties=event()["ResourceProperties"])
+    updated = handle({**update, "ResourceProperties": properties}, CONTEXT)
+    deleted = handle({**event("Delete", PhysicalResourceId=ca_id), "ResourceProperties": properties}, CONTEXT)
+
+    assert created["Data"]["AutoRegistrationStatus"] == "ENABLE"
+    assert updated["Data"]["AutoRegistrationStatus"] == "DISABLE"
+    assert deleted == {"PhysicalResourceId": ca_id}
+    assert account.registry.cas == {}
+
+
+def test_a_known_failure_is_told_in_its_own_words(log: io.StringIO) -> None:
+    with pytest.raises(CaRegistrationFailedError, match="cannot read the secret 'ca-key'") as caught:
+        handle(event(), CONTEXT)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert "cannot read the secret" in json.loads(log.getvalue().splitlines()[-1])["reason"]
+
+
+def test_an_unforeseen_failure_is_told_without_its_message(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(SecretSigner, "verification_certificate", fail)
+
+    with pytest.raises(CaRegistrationFailedError, match="unexpected RuntimeError") as caught:
+        handle(event(), CONTEXT)
+
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in log.getvalue()
+    assert "hunter2" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"ResourceProperties": {}}, {"ResourceProperties": None}, {"RequestType": "Create"}]
+)
+def test_a_broken_event_is_answered_too(broken: dict[str, Any]) -> None:
+    with pytest.raises(CaRegistrationFailedError):
+        handle(broken, CONTEXT)
+
+
+@pytest.mark.usefixtures("_key")
+def test_logs_neither_the_event_nor_the_key(monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+
+    handle(event(), CONTEXT)
+
+    logged = log.getvalue()
+    assert '"request_type":"Create"' in logged
+    assert "signature=private" not in logged
+    assert "PRIVATE KEY" not in logged
+    assert not [line for line in pem_of(SPEC.key).splitlines() if line in logged]
+
+
+@pytest.mark.usefixtures("_key")
+def test_throttling_is_retried(account: CaAccount) -> None:
+    account.registry.throttled_calls = 5
+
+    handle(event(), CONTEXT)
+
+    assert len(account.registry.cas) == 1
+
+
+@pytest.mark.usefixtures("_key")
+def test_throttling_that_does_not_end_is_told(account: CaAccount) -> None:
+    account.registry.throttled_calls = 100
+
+    with pytest.raises(CaRegistrationFailedError, match="throttled through all retries; try again later"):
+        handle(event(), CONTEXT)
+
+
+@pytest.mark.parametrize("physical_id", ["CREATE_FAILED", "2024/01/01/[$LATEST]abc", "fleet-Ca-1ABC"])
+def test_the_deletion_of_what_was_never_created_succeeds(account: CaAccount, physical_id: str) -> None:
+    asked: list[str] = []
+    account.session.events.register("before-call.iot", lambda model, **_: asked.append(model.name))
+
+    assert handle(event("Delete", PhysicalResourceId=physical_id), CONTEXT) == {
+        "PhysicalResourceId": physical_id
+    }
+    assert asked == []
+
+
+def test_is_where_the_stack_says_it_is() -> None:
+    module, _, name = CA_REGISTRATION_HANDLER.rpartition(".")
+
+    assert (module, name) == (handle.__module__, handle.__name__)
