@@ -1,0 +1,1 @@
+"""The whole story in one run on the local cloud: `jitr demo`."""

@@ -1,0 +1,107 @@
+"""The story: a cloud, a CA, a stack, devices that get in, devices that stay out, and a clean stage after it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iot_jitr_cli.connect import Endpoint
+from iot_jitr_cli.demo.arrivals import Arrivals
+from iot_jitr_cli.demo.outsiders import Outsiders
+from iot_jitr_cli.demo.records import Records
+from iot_jitr_cli.lab.ca import LabCa, development_ca
+from iot_jitr_cli.lab.deploy_progress import DeployProgress
+from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from iot_jitr_cli.demo.narrator import Narrator
+    from iot_jitr_cli.lab.files import Deployment
+    from iot_jitr_cli.pki.device import DeviceIdentity
+
+
+def tell(folder: Path, count: int, narrator: "Narrator") -> None:
+    """Play it all with `count` devices, in `folder`, which is removed unless something went wrong.
+
+    Whatever happens, the local cloud is stopped at the end.
+
+    Raises:
+        JitrError: The local cloud or the stack did not come up.
+    """
+    began = time.monotonic()
+    with _cloud(folder, narrator) as lab:
+        ca, deployment = _prepare(lab, narrator)
+        identities = _manufacture(ca, count, narrator)
+        _play(lab, ca, deployment, identities, narrator)
+    narrator.stage.seconds = time.monotonic() - began
+
+
+@contextmanager
+def _cloud(folder: Path, narrator: "Narrator") -> Iterator[Lab]:
+    with narrator.step("local cloud") as step:
+        lab = Lab.start(folder)
+        step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
+    try:
+        yield lab
+    except Exception:
+        # Somebody will want to read why.
+        lab.stop_and_keep_logs()
+        raise
+    except BaseException:
+        lab.stop()
+        raise
+    with narrator.step("taken down") as step:
+        if all(expectation.met for expectation in narrator.stage.expectations):
+            lab.stop()
+            step.detail = "processes ended, files removed"
+        else:
+            lab.stop_and_keep_logs()
+            step.detail = f"processes ended; logs in {lab.files.folder}"
+
+
+def _prepare(lab: Lab, narrator: "Narrator") -> "tuple[LabCa, Deployment]":
+    with narrator.step("CA made") as step:
+        ca = development_ca(lab.files.ca)
+        lab.put_secret(CA_KEY_SECRET, ca.key_pem)
+        step.detail = f"{ca.authority.certificate.subject}, its key in Secrets Manager"
+    with narrator.step("stack deployed") as step:
+        progress = DeployProgress()
+
+        def tell(line: str) -> None:
+            progress.read(line)
+            step.detail = str(progress)
+
+        deployment = lab.deploy(default_configuration(ca.certificate_file), tell)
+        step.detail = f"by 'cdk deploy': {progress.resources} resources"
+    return ca, deployment
+
+
+def _manufacture(ca: LabCa, count: int, narrator: "Narrator") -> "list[DeviceIdentity]":
+    with narrator.step(f"{count} devices manufactured") as step:
+        identities = [ca.authority.issue(DeviceSpec(f"sensor-{number:02}")) for number in range(1, count + 1)]
+        step.detail = "each with a key and a certificate signed by the CA; AWS knows none of them"
+    return identities
+
+
+def _play(
+    lab: Lab,
+    ca: LabCa,
+    deployment: "Deployment",
+    identities: "Sequence[DeviceIdentity]",
+    narrator: "Narrator",
+) -> None:
+    iot, outputs = lab.client("iot"), deployment.outputs
+    ca_certificate_id = next(value for name, value in outputs.items() if name.endswith(CA_CERTIFICATE_ID))
+    records = Records(iot, lab.client("dynamodb"), ca_certificate_id, outputs[Output.LEDGER_TABLE])
+    endpoint = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
+    arrivals = Arrivals(narrator, endpoint, records)
+    narrator.stage.expectations += arrivals.play(identities)
+    outsiders = Outsiders(narrator, endpoint, records, ca.authority)
+    narrator.stage.expectations += outsiders.play(
+        iot, lab.client("sqs"), outputs[Output.ACTIVATION_QUEUE_URL]
+    )
