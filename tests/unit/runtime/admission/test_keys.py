@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_runtime.admission.keys import (
+    InvalidKeyError,
+    KeyKind,
+    ca_serial_key,
+    field_key,
+    key_of,
+)
+from iot_jitr_runtime.certificate_fields import MissingFieldError
+from iot_jitr_runtime.identifiers import CaCertificateId
+from tests.support.device_certificates import device_certificate
+
+CA = CaCertificateId("c0ffee" + "0" * 58)
+
+
+@pytest.mark.parametrize("written", ["a1b", "0A1B", "0x0a1b", "0A:1B", " 00:0a:1b ", "A1B"])
+def test_a_serial_number_has_one_key_however_it_is_written(written: str) -> None:
+    assert str(ca_serial_key(CA.upper(), written)) == f"{CA}#a1b"
+
+
+@given(st.integers(min_value=1, max_value=2**159 - 1))
+def test_the_list_and_the_certificate_agree_about_every_serial_number(number: int) -> None:
+    certificate = device_certificate("x", serial_number=number)
+    text = f"{number:X}"
+    colons = ":".join(f"{byte:02X}" for byte in number.to_bytes((number.bit_length() + 7) // 8))
+
+    expected = key_of(KeyKind.CA_SERIAL, certificate, CA)
+
+    assert ca_serial_key(CA, text) == expected
+    assert ca_serial_key(CA, colons) == expected
+
+
+@pytest.mark.parametrize("serial", ["", "xyz", "-1", "12 34", "f" * 41, "0x"])
+def test_what_is_no_serial_number_is_refused(serial: str) -> None:
+    with pytest.raises(InvalidKeyError, match="is not a serial number"):
+        ca_serial_key(CA, serial)
+
+
+@pytest.mark.parametrize("ca", ["", "abc", "g" * 64, "c" * 65])
+def test_what_is_no_ca_certificate_id_is_refused(ca: str) -> None:
+    with pytest.raises(InvalidKeyError, match="is not a CA certificate id"):
+        ca_serial_key(ca, "1")
+
+
+def test_a_field_is_its_own_key_as_it_stands() -> None:
+    assert str(field_key(" Sensor-7 ")) == " Sensor-7 "
+    assert str(key_of(KeyKind.COMMON_NAME, device_certificate("sensor-7"), CA)) == "sensor-7"
+
+
+@pytest.mark.parametrize("value", ["", "x" * 257])
+def test_a_field_that_is_empty_or_too_long_is_no_key(value: str) -> None:
+    with pytest.raises(InvalidKeyError, match="expected 1 to 256"):
+        field_key(value)
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length must be")
+@pytest.mark.parametrize("names", [(), ("a", "b"), ("",)])
+def test_a_certificate_without_the_field_has_no_key(names: tuple[str, ...]) -> None:
+    with pytest.raises(MissingFieldError):
+        key_of(KeyKind.COMMON_NAME, device_certificate(*names, organization="Acme"), CA)
+
+
+def test_each_kind_names_its_columns() -> None:
+    assert KeyKind.CA_SERIAL.columns == ("ca_certificate_id", "serial_number")
+    assert KeyKind.COMMON_NAME.columns == ("common_name",)

@@ -1,0 +1,333 @@
+"""Renewal: a newer certificate of the same device takes the older one's place, and only that."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.certificate_fields import FieldTemplate
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Identity, State, ca_serial
+from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.things.retirement import RetirementResult
+from iot_jitr_runtime.things.settings import Renewal, ThingSettings
+from tests.support.account import Account
+from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.things import activate, arn_of, holders, last_verdict, pending, retirement, with_things
+
+RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_period=timedelta(hours=24))
+
+
+@pytest.fixture
+def old(aws: Account) -> CertificateId:
+    """A device that is in, with a certificate an hour old."""
+    with_things(aws, RENEWABLE)
+    certificate_id = pending(aws, "sensor-7", age=1)
+    activate(aws, certificate_id)
+    return certificate_id
+
+
+@pytest.fixture
+def new(aws: Account, old: CertificateId) -> CertificateId:
+    """The same device's next certificate, just active."""
+    del old
+    certificate_id = pending(aws, "sensor-7", age=0.5)
+    activate(aws, certificate_id)
+    return certificate_id
+
+
+def retire(aws: Account) -> dict[CertificateId, RetirementResult]:
+    return retirement(aws, RENEWABLE).retire_due(limit=100)
+
+
+def state(aws: Account, certificate_id: CertificateId) -> State | None:
+    row = aws.ledger.row(certificate_id)
+    return row.state if row else None
+
+
+def test_in_the_grace_period_both_certificates_work(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.clock.pass_time(hours=23, minutes=59)
+
+    assert retire(aws) == {}
+    assert (aws.status(old), aws.status(new)) == ("ACTIVE", "ACTIVE")
+    assert holders(aws, "sensor-7") == {old, new}
+
+
+def test_after_it_the_old_one_is_detached_and_inactive_and_stays_known_to_the_ledger(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.clock.pass_time(hours=24, seconds=1)
+
+    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert (aws.status(old), aws.status(new)) == ("INACTIVE", "ACTIVE")
+    assert holders(aws, "sensor-7") == {new}
+    assert (state(aws, old), state(aws, new)) == (State.RETIRED, State.ACTIVATED)
+    assert retire(aws) == {}
+
+
+def test_a_renewal_takes_one_call_more_than_a_first_registration(aws: Account, old: CertificateId) -> None:
+    del old
+    record = aws.event(pending(aws, "sensor-7", age=0.5))
+
+    with counted(aws.iot) as calls:
+        aws.process(record)
+
+    assert [call for call in calls if call != "DescribeCACertificate"] == [
+        "DescribeCertificate",
+        "CreateThing",
+        "ListThingPrincipals",
+        "DescribeCertificate",
+        "AttachThingPrincipal",
+        "AttachPolicy",
+        "UpdateCertificate",
+    ]
+
+
+def test_an_older_certificate_never_displaces_a_newer_one(aws: Account, old: CertificateId) -> None:
+    stolen = pending(aws, "sensor-7", age=1000)
+
+    activate(aws, stolen)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert holders(aws, "sensor-7") == {old}
+    assert retire(aws) == {}
+
+
+def test_another_ca_or_another_identity_is_no_renewal(aws: Account, old: CertificateId) -> None:
+    other = DevelopmentCa.create("Other CA")
+    response = aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)
+    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, response["certificateId"]])
+    activate(aws, pending(aws, "sensor-7", ca=other, age=0.1))
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+
+    with_things(aws, ThingSettings(name=FieldTemplate.parse("sensor-7"), renewal=Renewal.ALLOW))
+    activate(aws, pending(aws, "sensor-8", age=0.1))
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+
+    assert holders(aws, "sensor-7") == {old}
+
+
+def test_a_certificate_to_which_the_template_gives_another_thing_is_no_predecessor(
+    aws: Account, old: CertificateId
+) -> None:
+    newer = aws.ca.issue(DeviceSpec("sensor-7")).certificate
+    aws.iot.create_thing(thingName=newer.serial_number)
+    aws.iot.attach_thing_principal(thingName=newer.serial_number, principal=arn_of(aws, old))
+    with_things(aws, ThingSettings(name=FieldTemplate.parse("{{serial_number}}"), renewal=Renewal.ALLOW))
+
+    activate(aws, aws.pending(newer))
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert holders(aws, newer.serial_number) == {old}
+
+
+def test_a_principal_that_is_no_certificate_keeps_its_thing(aws: Account) -> None:
+    with_things(aws, RENEWABLE)
+    certificate_id = pending(aws, "sensor-7")
+    cognito = "eu-central-1:12345678-1234-1234-1234-123456789012"
+
+    def principals(parsed: dict[str, object], **_: object) -> None:
+        parsed["principals"] = [cognito]
+
+    aws.iot.meta.events.register("after-call.iot.ListThingPrincipals", principals)
+    activate(aws, certificate_id)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_without_a_new_certificate_that_is_active_the_old_one_stays(aws: Account, old: CertificateId) -> None:
+    new = pending(aws, "sensor-7", age=0.5)
+    record = aws.event(new)
+    with injected(aws.iot, "AttachPolicy", Fault.ACCESS_DENIED):
+        aws.process(record)
+    aws.clock.pass_time(hours=25)
+
+    assert retire(aws) == {old: RetirementResult.POSTPONED}
+    assert aws.status(old) == "ACTIVE"
+
+    aws.process(aws.redelivered(record))
+    aws.clock.pass_time(hours=23)
+    assert retire(aws) == {old: RetirementResult.POSTPONED}, "the grace period begins with the activation"
+    aws.clock.pass_time(hours=1, seconds=1)
+    assert retire(aws) == {old: RetirementResult.RETIRED}
+
+
+def test_a_successor_that_was_revoked_retires_nobody(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.dynamodb.update_item(
+        TableName=aws.table,
+        Key={"certificateId": {"S": new}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":s": {"S": State.REVOKED}},
+    )
+    aws.clock.pass_time(hours=25)
+
+    assert retire(aws) == {old: RetirementResult.CANCELLED}
+    assert aws.status(old) == "ACTIVE"
+    assert retire(aws) == {}
+
+
+def test_a_certificate_revoked_in_its_grace_period_stays_revoked(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.iot.update_certificate(certificateId=old, newStatus="REVOKED")
+    aws.dynamodb.update_item(
+        TableName=aws.table,
+        Key={"certificateId": {"S": old}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues={":s": {"S": State.REVOKED}},
+    )
+    aws.clock.pass_time(hours=25)
+
+    retire(aws)
+
+    assert aws.status(old) == "REVOKED"
+    assert state(aws, old) is State.REVOKED
+    assert holders(aws, "sensor-7") == {new}
+    assert retire(aws) == {}
+
+
+def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.iot.detach_thing_principal(thingName="sensor-7", principal=arn_of(aws, old))
+    aws.clock.pass_time(hours=25)
+    assert retire(aws) == {old: RetirementResult.RETIRED}
+
+    third = pending(aws, "sensor-7", age=0.2)
+    activate(aws, third)
+    aws.iot.detach_thing_principal(thingName="sensor-7", principal=arn_of(aws, new))
+    aws.iot.detach_policy(policyName="device-policy", target=arn_of(aws, new))
+    aws.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
+    aws.iot.delete_certificate(certificateId=new)
+    aws.clock.pass_time(hours=25)
+    assert retire(aws) == {new: RetirementResult.CANCELLED}
+    assert retire(aws) == {}
+
+
+def test_a_predecessor_this_pipeline_never_saw_can_be_revoked_by_serial_meanwhile(aws: Account) -> None:
+    with_things(aws, RENEWABLE)
+    stranger = pending(aws, "sensor-7", age=2)
+    aws.iot.create_thing(thingName="sensor-7")
+    aws.iot.attach_thing_principal(thingName="sensor-7", principal=arn_of(aws, stranger))
+    aws.iot.update_certificate(certificateId=stranger, newStatus="ACTIVE")
+
+    activate(aws, pending(aws, "sensor-7", age=1))
+
+    row = aws.ledger.row(stranger)
+    assert row is not None
+    assert row.state is State.KNOWN
+    assert row.ca_certificate_id is not None
+    assert row.serial_number is not None
+    found = aws.dynamodb.query(
+        TableName=aws.table,
+        IndexName="ca-serial",
+        KeyConditionExpression="caSerial = :key",
+        ExpressionAttributeValues={":key": {"S": ca_serial(row.ca_certificate_id, row.serial_number)}},
+    )["Items"]
+    assert [item["certificateId"]["S"] for item in found] == [stranger]
+
+
+def test_a_date_once_set_is_not_pushed_back_by_a_repeated_event(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    follow_ups = FollowUps(aws.dynamodb, aws.table)
+    row = aws.ledger.row(old)
+    assert row is not None
+    assert row.ca_certificate_id is not None
+    assert row.serial_number is not None
+    follow_ups.retire(
+        old,
+        Identity(row.ca_certificate_id, row.serial_number, "sensor-7"),
+        thing_name="sensor-7",
+        superseded_by=new,
+        at=2**50,
+    )
+    aws.clock.pass_time(hours=24, seconds=1)
+
+    assert retire(aws) == {old: RetirementResult.RETIRED}
+
+
+RENEWAL_STEPS = [
+    ("iot", "DescribeCertificate", 2),
+    ("dynamodb", "UpdateItem", 4),
+    ("iot", "AttachThingPrincipal", 1),
+    ("dynamodb", "UpdateItem", 5),
+    ("iot", "UpdateCertificate", 1),
+]
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("step", RENEWAL_STEPS, ids=lambda step: "-".join(map(str, step)))
+def test_after_any_fault_in_a_renewal_redelivery_ends_with_one_successor(
+    aws: Account, old: CertificateId, step: tuple[str, str, int], fault: Fault
+) -> None:
+    new = pending(aws, "sensor-7", age=0.5)
+    record = aws.event(new)
+    client, operation, at_call = step
+
+    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        aws.process(record)
+    assert struck() == 1
+    assert aws.status(old) == "ACTIVE"
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+    assert (aws.status(old), aws.status(new)) == ("ACTIVE", "ACTIVE")
+    aws.clock.pass_time(hours=25)
+    retire(aws)
+
+    assert (aws.status(old), aws.status(new)) == ("INACTIVE", "ACTIVE")
+    assert holders(aws, "sensor-7") == {new}
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("dynamodb", "Query"),
+        ("iot", "DescribeCertificate"),
+        ("iot", "DetachThingPrincipal"),
+        ("iot", "UpdateCertificate"),
+        ("dynamodb", "UpdateItem"),
+    ],
+)
+def test_after_any_fault_in_the_retirement_the_next_run_ends_it(
+    aws: Account, old: CertificateId, new: CertificateId, call: tuple[str, str], fault: Fault
+) -> None:
+    client, operation = call
+    aws.clock.pass_time(hours=25)
+
+    with injected(getattr(aws, client), operation, fault) as struck, suppress(Exception, Crash):
+        retire(aws)
+    assert struck() == 1
+    retire(aws)
+
+    assert (aws.status(old), aws.status(new)) == ("INACTIVE", "ACTIVE")
+    assert holders(aws, "sensor-7") == {new}
+    assert state(aws, old) is State.RETIRED
+    assert retire(aws) == {}
+
+
+def test_the_deletion_of_a_policy_is_found_when_it_is_due(aws: Account) -> None:
+    follow_ups = FollowUps(aws.dynamodb, aws.table)
+    certificate_id = CertificateId("a" * 64)
+    now = aws.clock.milliseconds
+    follow_ups.delete_policy(certificate_id, policy_name="jitr-x", at=now + 60_000)
+
+    assert follow_ups.due(FollowUp.DELETE_POLICY, now=now, limit=10) == []
+    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10)
+    assert (due.certificate_id, due.policy_name) == (certificate_id, "jitr-x")
+    follow_ups.cancel(certificate_id, FollowUp.RETIRE)
+    assert len(follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10)) == 1
+    follow_ups.cancel(certificate_id, FollowUp.DELETE_POLICY)
+    assert follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10) == []
