@@ -1,0 +1,178 @@
+"""What becomes of refused certificates: pending by default, another status only if the reason cannot pass."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import pytest
+
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.refusal import (
+    CAN_PASS,
+    OnRefusal,
+    RefusalStatus,
+    RefusalStatusError,
+    check_statuses,
+)
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
+from tests.support.account import Account
+from tests.support.faults import Crash, Fault, counted, injected
+
+
+def use(aws: Account, **statuses: str) -> None:
+    aws.parts["on_refusal"] = OnRefusal(aws.iot, aws.ledger, check_statuses(statuses))
+
+
+def expired(aws: Account) -> CertificateId:
+    return aws.pending(aws.ca.issue(DeviceSpec("sensor-7", validity=Validity.expired())).certificate)
+
+
+def test_a_refused_certificate_stays_pending_unless_told_otherwise(aws: Account) -> None:
+    certificate_id = expired(aws)
+
+    with counted(aws.iot) as calls:
+        aws.process(aws.event(certificate_id))
+
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+    assert "UpdateCertificate" not in calls
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("inactive", "INACTIVE"), ("revoked", "REVOKED")])
+def test_a_refused_certificate_gets_the_status_its_reason_calls_for(
+    aws: Account, wanted: str, status: str
+) -> None:
+    use(aws, expired=wanted)
+    certificate_id = expired(aws)
+
+    back = aws.process(aws.event(certificate_id))
+
+    row = aws.ledger.row(certificate_id)
+    assert back == []
+    assert aws.status(certificate_id) == status
+    assert row is not None
+    assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, wanted)
+    assert row.claim_expires_at == 0
+
+
+def test_another_reason_leaves_the_certificate_alone(aws: Account) -> None:
+    use(aws, bad_signature="revoked", expired="pending")
+    certificate_id = expired(aws)
+
+    aws.process(aws.event(certificate_id))
+
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
+def test_a_certificate_that_is_not_pending_is_never_touched(aws: Account, status: str) -> None:
+    """Invariant 2, and an unreadable certificate is refused before its status is asked for otherwise."""
+    use(aws, expired="revoked", unparsable_certificate="revoked")
+    certificate_id = expired(aws)
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
+
+    def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
+        parsed["certificateDescription"]["certificatePem"] = "not a certificate"
+
+    with counted(aws.iot) as calls:
+        aws.process(aws.event(certificate_id))
+        aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
+        aws.clock.pass_time(days=2)
+        aws.process(aws.event(certificate_id))
+        aws.iot.meta.events.unregister("after-call.iot.DescribeCertificate", spoil)
+
+    assert "UpdateCertificate" not in calls
+    assert aws.status(certificate_id) == status
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize(
+    "call", [("dynamodb", "UpdateItem", 2), ("iot", "UpdateCertificate", 1), ("dynamodb", "UpdateItem", 3)]
+)
+def test_after_any_fault_redelivery_ends_with_status_and_reason(
+    aws: Account, call: tuple[str, str, int], fault: Fault
+) -> None:
+    use(aws, expired="inactive")
+    certificate_id = expired(aws)
+    record = aws.event(certificate_id)
+    client, operation, at_call = call
+
+    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        aws.process(record)
+    assert struck() == 1
+    if aws.status(certificate_id) == "INACTIVE":
+        row = aws.ledger.row(certificate_id)
+        assert row is not None
+        assert row.reason is Reason.EXPIRED, "a status never changes before its reason is written down"
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert aws.status(certificate_id) == "INACTIVE"
+    assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, "inactive")
+
+
+def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: Account) -> None:
+    use(aws, expired="inactive")
+    certificate_id = expired(aws)
+
+    def revoke(**_: object) -> None:
+        error = {"Error": {"Code": "CertificateStateException", "Message": "revoked"}}
+        raise aws.iot.exceptions.CertificateStateException(error, "UpdateCertificate")
+
+    aws.iot.meta.events.register_first("before-send.iot.UpdateCertificate", revoke)
+    aws.process(aws.event(certificate_id))
+    aws.iot.meta.events.unregister("before-send.iot.UpdateCertificate", revoke)
+
+    [decision] = aws.decisions
+    assert (decision.verdict.outcome, decision.verdict.reason) == (Outcome.REFUSED, Reason.EXPIRED)
+
+
+class RefusesEverybody:
+    def admit(self, _candidate: Candidate) -> Mapping[str, str]:
+        raise RefusedError(Reason.REFUSED_BY_FUNCTION)
+
+
+def test_deleted_and_registered_anew_it_is_judged_anew(aws: Account) -> None:
+    use(aws, refused_by_function="inactive")
+    aws.parts["admission"] = RefusesEverybody()
+    certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
+    certificate_id = aws.pending(certificate)
+    aws.process(aws.event(certificate_id))
+    assert aws.status(certificate_id) == "INACTIVE"
+    aws.iot.delete_certificate(certificateId=certificate_id)
+    aws.pending(certificate)
+    del aws.parts["admission"]
+    aws.clock.pass_time(minutes=2)
+
+    aws.process(aws.event(certificate_id))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert (row.state, row.refusal_status) == (State.ACTIVATED, None)
+
+
+@pytest.mark.parametrize("reason", sorted(CAN_PASS))
+@pytest.mark.parametrize("status", ["inactive", "revoked"])
+def test_a_reason_that_can_pass_may_not_lock_the_device_out(reason: Reason, status: str) -> None:
+    with pytest.raises(RefusalStatusError, match="would never knock again"):
+        check_statuses({reason.value: status})
+
+    assert check_statuses({reason.value: "pending"}) == {reason: RefusalStatus.PENDING}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "message"),
+    [
+        ({"throttled": "inactive"}, "is not the reason of a refusal; these are: unparsable_certificate"),
+        ({"nonsense": "inactive"}, "is not the reason of a refusal"),
+        ({"expired": "active"}, "expected one of pending, inactive, revoked"),
+    ],
+)
+def test_what_is_no_refusal_or_no_status_is_refused_in_words(statuses: dict[str, str], message: str) -> None:
+    with pytest.raises(RefusalStatusError, match=message):
+        check_statuses(statuses)
