@@ -62,6 +62,8 @@ class Decision:
     verdict: Verdict
     certificate_id: CertificateId | None = None
     identity: Identity | None = None
+    message_id: str = ""
+    """The queue's id of the message: the same in every line about it, however often it is tried."""
     retry_in: int = 0
     """Seconds until the message is tried again; only for a deferral."""
     waited: float | None = None

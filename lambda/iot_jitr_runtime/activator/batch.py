@@ -55,7 +55,7 @@ class Batch:
         failures = []
         for message, decision in self._decisions(messages, stopped_by):
             final = self._end(message, decision)
-            on_decision(final)
+            on_decision(replace(final, message_id=message.message_id))
             if final.verdict.outcome is Outcome.DEFERRED and not final.place_kept:
                 failures.append({"itemIdentifier": message.message_id})
         return {"batchItemFailures": failures}

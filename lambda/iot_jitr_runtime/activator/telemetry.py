@@ -6,20 +6,25 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Outcome, Reason
 
 METRIC_OF = {
-    Outcome.ACTIVATED: "Activated",
-    Outcome.STALE: "Stale",
-    Outcome.REFUSED: "Refused",
-    Outcome.DEFERRED: "Deferred",
-    Outcome.DEAD_LETTERED: "DeadLettered",
+    Outcome.ACTIVATED: Metric.ACTIVATED,
+    Outcome.STALE: Metric.STALE,
+    Outcome.REFUSED: Metric.REFUSED,
+    Outcome.DEFERRED: Metric.DEFERRED,
+    Outcome.DEAD_LETTERED: Metric.DEAD_LETTERED,
 }
 """A metric for each outcome, counted in messages."""
-DECISIONS = "Decisions"
-"""The same messages by dimension `reason`."""
-TIME_TO_ACTIVE = "TimeToActive"
-"""Seconds from the first event of a certificate until it is ACTIVE."""
+WAITS_ITS_TURN = {
+    Reason.AWAITING_TURN,
+    Reason.CLAIMED_ELSEWHERE,
+    Reason.NOT_VISIBLE_YET,
+    Reason.OUT_OF_TIME,
+}
+"""Deferrals that pass by themselves, however many they are; all others are counted as impeded too."""
 
 
 class Telemetry:
@@ -28,23 +33,24 @@ class Telemetry:
     def __init__(self, logger: Logger, metrics: Metrics | EphemeralMetrics) -> None:
         self._logger = logger
         self._metrics = metrics
-        self._reasons: Counter[Reason] = Counter()
+        self._reasons: Counter[tuple[Reason, CaCertificateId | None]] = Counter()
 
     def decided(self, decision: Decision) -> None:
         """Log and count one decision."""
-        verdict = decision.verdict
+        verdict, identity = decision.verdict, decision.identity
         self._metrics.add_metric(METRIC_OF[verdict.outcome], MetricUnit.Count, 1)
+        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in WAITS_ITS_TURN:
+            self._metrics.add_metric(Metric.IMPEDED, MetricUnit.Count, 1)
         if decision.waited is not None:
-            self._metrics.add_metric(TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
+            self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
         if verdict.reason is not None:
-            self._reasons[verdict.reason] += 1
+            self._reasons[verdict.reason, identity.ca_certificate_id if identity else None] += 1
         # Duplicates are the load: they are counted, and written only when somebody debugs.
         log = self._logger.debug if verdict.outcome is Outcome.STALE else self._logger.info
         if verdict.outcome is Outcome.DEFERRED:
             log = self._logger.warning
         if decision.defect is not None:
             log = self._logger.error
-        identity = decision.identity
         log(
             verdict.outcome.value,
             exc_info=decision.defect,
@@ -58,14 +64,25 @@ class Telemetry:
                 "common_name": identity.common_name if identity else None,
                 "seconds_to_active": decision.waited,
                 "retry_in_seconds": decision.retry_in or None,
+                "correlation_id": decision.message_id,
             },
         )
 
     def flush(self) -> None:
-        """Write the counts by reason; those by outcome are written by Powertools when the handler returns."""
-        for reason, count in self._reasons.items():
+        """Write the counts by reason; those by outcome are written by Powertools when the handler returns.
+
+        The CA is a property of these records, for CloudWatch Logs Insights, and not a dimension: each value
+        of a dimension is one more metric that is paid for.
+        """
+        for (reason, ca), count in self._reasons.items():
             with single_metric(
-                name=DECISIONS, unit=MetricUnit.Count, value=count, namespace=self._metrics.namespace
+                name=Metric.DECISIONS,
+                unit=MetricUnit.Count,
+                value=count,
+                namespace=self._metrics.namespace,
+                default_dimensions={Dimension.SERVICE.value: str(self._metrics.service)},
             ) as metric:
-                metric.add_dimension(name="reason", value=reason.value)
+                metric.add_dimension(name=Dimension.REASON, value=reason.value)
+                if ca is not None:
+                    metric.add_metadata(key="ca_certificate_id", value=ca)
         self._reasons.clear()

@@ -13,7 +13,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.activation import Decision
 from iot_jitr_runtime.activator.telemetry import Telemetry
+from iot_jitr_runtime.identifiers import SerialNumber
+from iot_jitr_runtime.ledger import Identity
+from iot_jitr_runtime.outcomes import Reason, Verdict
 from tests.support.account import POLICY, REGION, Account
 
 
@@ -72,6 +76,7 @@ def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
     assert line["function_request_id"] == "request-1"
     assert line["retry_in_seconds"] >= 1
     assert line["level"] == "WARNING"
+    assert line["correlation_id"] == event["Records"][0]["messageId"]
 
 
 def test_an_activation_says_how_long_the_device_waited_and_a_defect_comes_with_its_trace(
@@ -108,7 +113,36 @@ def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
         d for m in metrics for c in m["_aws"]["CloudWatchMetrics"] for s in c["Dimensions"] for d in s
     }
     assert dimensions == {"service", "reason"}
+    assert all(
+        "service" in s for m in metrics for c in m["_aws"]["CloudWatchMetrics"] for s in c["Dimensions"]
+    )
     assert all(c["Namespace"] == "IotJitr" for m in metrics for c in m["_aws"]["CloudWatchMetrics"])
+
+
+def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.StringIO) -> None:
+    metrics = EphemeralMetrics(namespace="N", service="s")
+    telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
+
+    for reason in (Reason.AWAITING_TURN, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
+        telemetry.decided(Decision(Verdict.because(reason)))
+
+    counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
+    assert counted == {"Deferred": [1.0] * 4, "Impeded": [1.0] * 2}
+
+
+def test_the_counts_by_reason_carry_the_ca_as_a_property(
+    aws: Account, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = EphemeralMetrics(namespace="N", service="mine")
+    telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
+    identity = Identity(aws.ca_id, SerialNumber("1"), "device")
+    telemetry.decided(Decision(Verdict.because(Reason.EXPIRED), identity=identity))
+
+    telemetry.flush()
+
+    [entry] = lines(capsys.readouterr().out)
+    assert (entry["reason"], entry["service"], entry["ca_certificate_id"]) == ("expired", "mine", aws.ca_id)
+    assert entry["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "reason"]]
 
 
 def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:

@@ -1,0 +1,55 @@
+"""Names of the CloudWatch metrics: written by the functions, read by alarms, dashboard and `jitr status`.
+
+Every metric has the dimension `service`, which names the pipeline, so that two pipelines of an account that
+share a namespace do not add up. A stable interface: names are added, never changed.
+"""
+
+from enum import StrEnum
+
+
+class Dimension(StrEnum):
+    """What a metric is divided by."""
+
+    SERVICE = "service"
+    """The pipeline. Powertools adds it to every metric, from `POWERTOOLS_SERVICE_NAME`."""
+    REASON = "reason"
+    """One of `iot_jitr_runtime.outcomes.Reason`."""
+    CA = "ca"
+    """Id of a CA certificate. Only for figures of which a CA has one; decisions carry it as a property."""
+
+
+class Metric(StrEnum):
+    """What is measured; counts are summed, the others are gauges."""
+
+    ACTIVATED = "Activated"
+    """Messages that ended with an activation."""
+    STALE = "Stale"
+    """Messages about certificates that were decided already."""
+    REFUSED = "Refused"
+    """Messages that ended with a refusal."""
+    DEFERRED = "Deferred"
+    """Messages that went back to the queue, for whatever reason."""
+    IMPEDED = "Impeded"
+    """Those of `Deferred` that wait for something to be mended, not just for their turn."""
+    DEAD_LETTERED = "DeadLettered"
+    """Messages that went to the dead-letter queue."""
+    DECISIONS = "Decisions"
+    """All messages, by reason."""
+    TIME_TO_ACTIVE = "TimeToActive"
+    """Seconds from the first event of a certificate until it is ACTIVE."""
+    CRL_AGE = "CrlAge"
+    """Seconds since the oldest CRL in force of a CA was issued (`thisUpdate`), by CA."""
+    CRL_TIME_LEFT = "CrlTimeLeft"
+    """Seconds until the first CRL in force of a CA becomes stale; negative afterwards, by CA."""
+    CRL_ENTRIES = "CrlEntries"
+    """Serial numbers in a CA's revocation index, by CA."""
+    CRL_UNUSABLE = "CrlUnusable"
+    """CRLs that were fetched and could not be used, by CA."""
+    SWEPT = "Swept"
+    """Active certificates that were revoked, suspended or released because of a new CRL."""
+    SWEEP_STOPPED = "SweepStopped"
+    """Sweeps that the safety catch stopped, by CA."""
+    PENDING_AGE = "PendingAge"
+    """Seconds that the oldest certificate without a decision has been pending."""
+    CA_DAYS_TO_EXPIRY = "CaDaysToExpiry"
+    """Days until a CA certificate expires; negative afterwards, by CA."""
