@@ -28,3 +28,18 @@ CA_CERTIFICATE_ID = "CaCertificateId"
 
 RULE = "Rule"
 """Ends the name of an output that begins with a CA's name: the name of its topic rule."""
+
+CA_CERTIFICATE_ARN = "CaCertificateArn"
+"""Ends the name of an output that begins with a CA's name: the ARN of its CA certificate."""
+
+CA_STATUS = "CaStatus"
+"""Ends the name of an output that begins with a CA's name: ACTIVE or INACTIVE, as the deployment left it."""
+
+CA_MODE = "CaMode"
+"""Ends the name of an output that begins with a CA's name: DEFAULT or SNI_ONLY."""
+
+CA_AUTO_REGISTRATION = "CaAutoRegistrationStatus"
+"""Ends the name of an output that begins with a CA's name: ENABLE or DISABLE, as the deployment left it."""
+
+CA_NOT_AFTER = "CaNotAfter"
+"""Ends the name of an output that begins with a CA's name: the end of its validity, ISO 8601."""

@@ -169,6 +169,7 @@ class CaRegistration(Construct):
             auto_registration=ca.auto_registration,
             on_existing=ca.on_existing,
             on_delete=ca.on_delete,
+            tags=ca.tags,
         )
         resource = cdk.CustomResource(
             self,

@@ -6,7 +6,16 @@ import aws_cdk as cdk
 
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.retention import RETENTION_OF
-from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, RULE, Output
+from iot_jitr_runtime.stack_outputs import (
+    CA_AUTO_REGISTRATION,
+    CA_CERTIFICATE_ARN,
+    CA_CERTIFICATE_ID,
+    CA_MODE,
+    CA_NOT_AFTER,
+    CA_STATUS,
+    RULE,
+    Output,
+)
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -49,6 +58,15 @@ class JitrStack(cdk.Stack):
         pipeline = self.pipeline
         for name, ca in pipeline.cas.items():
             self._output(f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}")
+            self._output(f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}")
+            self._output(f"{name}{CA_STATUS}", ca.status, f"Status of CA {name}")
+            self._output(f"{name}{CA_MODE}", ca.mode, f"Mode of CA {name}")
+            self._output(
+                f"{name}{CA_AUTO_REGISTRATION}",
+                ca.auto_registration_status,
+                f"Auto-registration of CA {name}",
+            )
+            self._output(f"{name}{CA_NOT_AFTER}", ca.not_after, f"End of validity of CA {name}")
             self._output(f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
         self._output(Output.ACTIVATION_QUEUE_URL, pipeline.queues.activation.queue_url, "Registration events")
         self._output(

@@ -19,12 +19,20 @@ from iot_jitr_runtime.ca_registration.sources import (
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from iot_jitr.configuration.reader import Section
 
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9]{0,31}"
 _NAME_ALLOWED = "a letter, then up to 31 letters and digits"
+_TAG_KEY = r"(?!(?i:aws|jitr):)[\w .:/=+@-]{1,128}"
+_TAG_VALUE = r"[\w .:/=+@-]{0,256}"
+_MOST_TAGS = 45
+_TAGS_ALLOWED = (
+    f"an object of at most {_MOST_TAGS} texts, of letters, digits and . : / = + - @ _; no key may begin with "
+    "aws: or jitr:"
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class CaConfiguration:
     """What to do when somebody else has registered this CA."""
     on_delete: OnDelete = OnDelete.DISABLE
     """What becomes of the CA when the stack goes."""
+    tags: "Mapping[str, str]" = field(default_factory=dict, hash=False)
+    """Tags of the CA besides those that say whose it is, which begin with `jitr:`."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):
@@ -102,9 +112,24 @@ def read_ca(ca: "Section") -> CaConfiguration:
         ),
         on_existing=ca.choice("on_existing", OnExisting.ADOPT),
         on_delete=ca.choice("on_delete", OnDelete.DISABLE),
+        tags=_read_tags(ca),
     )
     ca.finish()
     return configuration
+
+
+def _read_tags(ca: "Section") -> dict[str, str]:
+    tags = ca.get("tags")
+    if tags is None:
+        return {}
+    if (
+        not isinstance(tags, dict)
+        or len(tags) > _MOST_TAGS
+        or any(not re.fullmatch(_TAG_KEY, key) for key in tags)
+        or any(not isinstance(value, str) or not re.fullmatch(_TAG_VALUE, value) for value in tags.values())
+    ):
+        raise ca.wrong("tags", _TAGS_ALLOWED)
+    return dict(tags)
 
 
 def _read_certificate(ca: "Section", signer: Source) -> str | None:
