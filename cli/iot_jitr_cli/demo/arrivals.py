@@ -78,12 +78,10 @@ class Arrivals:
         active = [each for each in self._devices if statuses.get(each) == "ACTIVE"]
         complete = [device for device in self._devices.values() if len(device.marks) == len(Mark)]
         return [
-            _expect(
-                f"{count} of {count} devices were refused at their first connect", len(refused_first), count
-            ),
-            _expect(f"{count} of {count} came back, connected and published", len(published), count),
-            _expect(f"{count} of {count} certificates are ACTIVE", len(active), count),
-            _expect(f"{count} of {count} went all the way under our eyes", len(complete), count),
+            _expect("were refused at their first connect, which registers them", len(refused_first), count),
+            _expect("connected and published later", len(published), count),
+            _expect("have an ACTIVE certificate", len(active), count),
+            _expect("were seen at every point on the way", len(complete), count),
         ]
 
 
@@ -93,4 +91,4 @@ def _refused_first(result: "ConnectResult") -> bool:
 
 
 def _expect(claim: str, found: int, wanted: int) -> Expectation:
-    return Expectation(claim, found == wanted, f"{found} of {wanted}")
+    return Expectation(f"{wanted} of {wanted} devices {claim}", found == wanted, f"{found} of {wanted}")

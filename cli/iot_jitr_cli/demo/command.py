@@ -2,6 +2,7 @@
 
 import signal
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from iot_jitr_cli.demo.plain import PlainLines, summary
 from iot_jitr_cli.demo.story import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
     from typing import NoReturn
 
@@ -30,24 +32,33 @@ def demo(devices: int, *, as_json: bool) -> ExitCode:
 
     Exits 0 only if every expectation was met.
     """
-    # A closed terminal or a 'kill' ends it as Ctrl-C does: with everything taken down.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     stage = Stage()
     folder = Path(tempfile.mkdtemp(prefix="jitr-demo-"))
-    if as_json:
-        tell(folder, devices, Narrator(stage, Nobody()))
-        print_json({"succeeded": stage.succeeded, "stage": stage})
-    elif out.is_terminal:
-        with LivePicture(out, stage) as audience:
-            tell(folder, devices, Narrator(stage, audience))
-    else:
-        tell(folder, devices, Narrator(stage, PlainLines()))
-        for line in summary(stage):
-            click.echo(line)
+    with _ended_by_signals():
+        if as_json:
+            tell(folder, devices, Narrator(stage, Nobody()))
+            print_json({"succeeded": stage.succeeded, "stage": stage})
+        elif out.is_terminal:
+            with LivePicture(out, stage) as audience:
+                tell(folder, devices, Narrator(stage, audience))
+        else:
+            tell(folder, devices, Narrator(stage, PlainLines()))
+            for line in summary(stage):
+                click.echo(line)
     return ExitCode.OK if stage.succeeded else ExitCode.NO
 
 
-def _interrupt(number: int, frame: "FrameType | None") -> "NoReturn":
-    del number, frame
-    raise KeyboardInterrupt
+@contextmanager
+def _ended_by_signals() -> "Iterator[None]":
+    """Let a closed terminal or a `kill` end it as Ctrl-C does: with everything taken down."""
+
+    def interrupt(number: int, frame: "FrameType | None") -> "NoReturn":
+        del number, frame
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -12,11 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider, Stage, Step
+from iot_jitr_cli.demo.plain import verdict
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _FRAMES_PER_SECOND = 12
+_TITLE_WIDTH = 24
+_SECONDS_WIDTH = 7
 
 
 class LivePicture:
@@ -29,7 +32,8 @@ class LivePicture:
             get_renderable=self._picture,
             console=console,
             refresh_per_second=_FRAMES_PER_SECOND,
-            vertical_overflow="visible",
+            # The last frame is drawn in full; until then a fleet may be longer than the screen.
+            vertical_overflow="crop",
         )
 
     def __enter__(self) -> Self:
@@ -83,7 +87,11 @@ def picture(stage: Stage, symbols: _Symbols) -> RenderableType:
     if stage.outsiders:
         parts.append(_outsiders(stage.outsiders, symbols))
     if stage.expectations:
-        parts.append(_expectations(stage, symbols))
+        parts.append(_expectations(stage.expectations, symbols))
+    if stage.clearing:
+        parts.append(_steps(stage.clearing, symbols))
+    if stage.seconds is not None:
+        parts.append(_verdict(stage))
     return Padding(Group(*_spaced(parts)), (1, 2))
 
 
@@ -94,9 +102,9 @@ def _spaced(parts: list[RenderableType]) -> list[RenderableType]:
 def _steps(steps: list[Step], symbols: _Symbols) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=2)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim", overflow="ellipsis", no_wrap=True)
+    table.add_column(min_width=_TITLE_WIDTH)
+    table.add_column(justify="right", min_width=_SECONDS_WIDTH)
+    table.add_column(style="dim")
     for step in steps:
         if step.seconds is None:
             running = time.monotonic() - symbols.began.get(id(step), time.monotonic())
@@ -141,18 +149,17 @@ def _outsiders(outsiders: list[Outsider], symbols: _Symbols) -> Table:
     return table
 
 
-def _expectations(stage: Stage, symbols: _Symbols) -> RenderableType:
+def _expectations(expectations: list[Expectation], symbols: _Symbols) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=2)
     table.add_column()
-    for expectation in stage.expectations:
+    for expectation in expectations:
         table.add_row(*_expectation(expectation, symbols))
-    if stage.seconds is None:
-        return table
-    verdict = Text("Every expectation was met.", style="bold green")
-    if not stage.succeeded:
-        verdict = Text("Not every expectation was met.", style="bold red")
-    return Group(table, Text(), verdict.append(f" {stage.seconds:.0f} s in all.", style="default"))
+    return table
+
+
+def _verdict(stage: Stage) -> Text:
+    return Text(verdict(stage), style="bold green" if stage.succeeded else "bold red")
 
 
 def _expectation(expectation: Expectation, symbols: _Symbols) -> tuple[Text, Text]:

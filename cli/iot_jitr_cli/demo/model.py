@@ -1,4 +1,4 @@
-"""What a demonstration shows: steps, devices on their way in, devices that stay out, and whether all went as told."""
+"""What a demonstration shows: steps, devices that get in, devices that stay out, and whether all came so."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,11 +65,21 @@ class Stage:
     """All that an audience sees, at any moment."""
 
     steps: list[Step] = field(default_factory=list)
+    """The preparation."""
     devices: list[DeviceProgress] = field(default_factory=list)
     outsiders: list[Outsider] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
+    clearing: list[Step] = field(default_factory=list)
+    """What is done after the last device."""
     seconds: float | None = None
     """How long the whole took; missing before its end."""
+
+    @property
+    def all_in_after(self) -> float | None:
+        """Seconds from the first connect until the last device had published; missing while one has not."""
+        published = [device.marks.get(Mark.PUBLISHED) for device in self.devices]
+        known = [seconds for seconds in published if seconds is not None]
+        return max(known) if known and len(known) == len(published) else None
 
     @property
     def succeeded(self) -> bool:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.demo.model import DeviceProgress, Mark, Outsider, Stage, Step
@@ -20,13 +20,19 @@ class Narrator:
         self._audience = audience
         self._lock = threading.Lock()
 
-    @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
+    def step(self, title: str) -> AbstractContextManager[Step]:
         """A part of the preparation, timed; what it finds out goes into the step's `detail`."""
-        step = Step(title)
+        return self._timed(Step(title), self.stage.steps)
+
+    def clearing(self, title: str) -> AbstractContextManager[Step]:
+        """A part of what is done at the end."""
+        return self._timed(Step(title), self.stage.clearing)
+
+    @contextmanager
+    def _timed(self, step: Step, steps: list[Step]) -> Iterator[Step]:
         began = time.monotonic()
         with self._lock:
-            self.stage.steps.append(step)
+            steps.append(step)
             self._audience.step_began(step)
         yield step
         with self._lock:

@@ -1,10 +1,9 @@
 """Second scene: a device with a foreign CA's certificate and one whose certificate has expired stay out."""
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.connect import ConnectResult, Ending, Step
+from iot_jitr_cli.connect import Cause, Ending, Step
 from iot_jitr_cli.demo.fleet import Fleet
 from iot_jitr_cli.demo.model import Expectation, Outsider
 from iot_jitr_cli.lab.process import wait_until
@@ -24,7 +23,6 @@ FOREIGN, EXPIRED = "foreign", "expired"
 _PATIENCE = 2.5
 """Seconds a device that must stay out keeps knocking: two or three times."""
 _DECISION_LIMIT = 30.0
-_ALERT = re.compile(r"\((TLS alert: [^)]*)\)")
 
 
 class Outsiders:
@@ -53,7 +51,7 @@ class Outsiders:
 
     def _judge_foreign(self, outsider: Outsider) -> list[Expectation]:
         registered = self._foreign.certificate.fingerprint in self._records.statuses()
-        self._narrator.stays_out(outsider, f"{self._at_the_door(FOREIGN)}; never registered")
+        self._narrator.stays_out(outsider, f"{self._at_the_door(FOREIGN)}; AWS IoT never registered it")
         return [
             self._turned_away(FOREIGN),
             Expectation("the foreign certificate was never registered", not registered),
@@ -65,15 +63,15 @@ class Outsiders:
         sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"certificateId": certificate_id}))
         row = self._decision(certificate_id)
         reason = row.reason if row and row.state is State.REFUSED else None
-        said = f"{reason}: {row.detail}" if row and reason else "no decision"
+        said = row.detail or str(reason) if row and reason else "no decision"
         self._narrator.stays_out(
-            outsider, f"{self._at_the_door(EXPIRED)}; put past the broker: refused, {said}"
+            outsider, f"{self._at_the_door(EXPIRED)}; put past the broker, the pipeline refuses it: {said}"
         )
         status = self._records.statuses().get(certificate_id)
         return [
             self._turned_away(EXPIRED),
-            Expectation("the pipeline refuses it as 'expired'", reason is Reason.EXPIRED, said),
-            Expectation("its certificate is not ACTIVE", status == "PENDING_ACTIVATION", str(status)),
+            Expectation("the pipeline refused its certificate as 'expired'", reason is Reason.EXPIRED, said),
+            Expectation("that certificate never became ACTIVE", status == "PENDING_ACTIVATION", str(status)),
         ]
 
     def _decision(self, certificate_id: str) -> "Row | None":
@@ -89,11 +87,13 @@ class Outsiders:
     def _turned_away(self, name: str) -> Expectation:
         result = self._fleet.results[name]
         connected = any(event.step is Step.CONNECTED for event in result.events)
-        claim = f"the {name} device was turned away each time it knocked"
+        claim = f"the {name} device was turned away each time"
         return Expectation(claim, result.ending is Ending.NOT_LET_IN and not connected, result.ending.value)
 
     def _at_the_door(self, name: str) -> str:
-        return _alert(self._fleet.results[name]) or "refused at the connect"
+        cause = self._fleet.results[name].last_cause
+        in_tls = cause in (Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE)
+        return "refused in the TLS handshake" if in_tls else "refused at the connect"
 
 
 def _plant(iot: Any, identity: DeviceIdentity) -> str:
@@ -103,11 +103,6 @@ def _plant(iot: Any, identity: DeviceIdentity) -> str:
     # AWS has no such call; the local cloud takes it.
     iot.update_certificate(certificateId=registered["certificateId"], newStatus="PENDING_ACTIVATION")
     return str(registered["certificateId"])
-
-
-def _alert(result: ConnectResult) -> str | None:
-    found = [_ALERT.search(event.detail) for event in result.events]
-    return next((match[1] for match in found if match), None)
 
 
 def _nothing(identity: DeviceIdentity, event: "TimelineEvent") -> None:

@@ -28,12 +28,19 @@ class PlainLines:
 
 
 def summary(stage: "Stage") -> list[str]:
-    """What was expected and whether it came so, and the verdict."""
+    """What was expected, whether it came so, and the verdict."""
     lines = [
         f"{'ok' if expectation.met else 'NOT SO'}: {expectation.claim}"
         + ("" if expectation.met or not expectation.seen else f" (seen: {expectation.seen})")
         for expectation in stage.expectations
     ]
+    return [*lines, verdict(stage)]
+
+
+def verdict(stage: "Stage") -> str:
+    """The last line."""
     met = sum(expectation.met for expectation in stage.expectations)
-    lines.append(f"{met} of {len(stage.expectations)} expectations met in {stage.seconds or 0:.0f} s")
-    return lines
+    fleet = ""
+    if stage.all_in_after is not None:
+        fleet = f"{len(stage.devices)} devices in after {stage.all_in_after:.1f} s; "
+    return f"{fleet}{met} of {len(stage.expectations)} expectations met; {stage.seconds or 0:.0f} s in all"

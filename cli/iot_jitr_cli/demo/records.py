@@ -1,4 +1,4 @@
-"""What AWS IoT Core and the pipeline have on record of a certificate: the times come from there, not from a guess."""
+"""What AWS IoT Core and the pipeline's ledger have on record of certificates; times come from there."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The story: a cloud, a CA, a stack, devices that get in, devices that stay out, and a clean stage after it."""
+"""The story: a cloud, a CA, a stack, devices that get in, devices that stay out, a clean stage after."""
 
 import time
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _cloud(folder: Path, narrator: "Narrator") -> Iterator[Lab]:
     except BaseException:
         lab.stop()
         raise
-    with narrator.step("taken down") as step:
+    with narrator.clearing("taken down") as step:
         if all(expectation.met for expectation in narrator.stage.expectations):
             lab.stop()
             step.detail = "processes ended, files removed"
