@@ -1,5 +1,6 @@
 """`jitr pki`: a development CA, its device certificates and its CRLs."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -8,11 +9,13 @@ from iot_jitr_cli.console import WrongUseError, json_option, out, print_json
 from iot_jitr_cli.pki.authority import DEFAULT_NAME, DEVICES, DevelopmentCa
 from iot_jitr_cli.pki.device import DEFAULT_DAYS, DeviceSpec
 from iot_jitr_cli.pki.keys import KeyKind
+from iot_jitr_cli.pki.revocation_list import CRL_FILE, REASONS, RevocationList, replace_file, serial_of
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 _KEY = click.Choice([kind.value for kind in KeyKind])
 
 
@@ -22,7 +25,7 @@ class UnusableCommonNameError(WrongUseError):
 
 @click.group()
 def pki() -> None:
-    """A development CA and its device certificates."""
+    """A development CA, its device certificates and its revocation list."""
 
 
 @pki.command()
@@ -100,3 +103,62 @@ def device(  # noqa: PLR0913  a command's options are its arguments
     out.print(f"private key  {files.key}  (mode 0600)", markup=False)
     out.print(f"certificate  {files.certificate}  (id {identity.certificate.fingerprint})", markup=False)
     out.print(f"next: jitr connect {files.chain} --key {files.key}", markup=False)
+
+
+@pki.command()
+@click.argument("directory", metavar="DIR", type=_DIRECTORY)
+@click.option(
+    "--revoke",
+    "revoked",
+    metavar="FILE-OR-SERIAL",
+    multiple=True,
+    help="A certificate to revoke: its file, or its serial number in hexadecimal. Repeatable.",
+)
+@click.option(
+    "--reason",
+    type=click.Choice(list(REASONS)),
+    default="unspecified",
+    show_default=True,
+    help="Why those of --revoke are revoked. certificateHold can be lifted again, all others are for good.",
+)
+@click.option(
+    "--release", "released", metavar="FILE-OR-SERIAL", multiple=True, help="A certificate to take off hold."
+)
+@click.option(
+    "--hours", type=click.IntRange(1, 87600), default=168, show_default=True, help="Until its nextUpdate."
+)
+@click.option("--partition", metavar="URL", help="Speak only for certificates with this distribution point.")
+@click.option("--out", "target", type=_FILE, help=f"The list's file.  [default: DIR/{CRL_FILE}]")
+@json_option
+def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments
+    directory: Path,
+    revoked: tuple[str, ...],
+    reason: str,
+    released: tuple[str, ...],
+    hours: int,
+    partition: str | None,
+    target: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Sign a revocation list with the CA in DIR.
+
+    It goes on from the list that is in the file already: what is on it stays on it, and its number is one
+    higher. DER.
+    """
+    authority = DevelopmentCa.load(directory)
+    path = target or directory / CRL_FILE
+    revocations = RevocationList.read(authority, path)
+    for text in revoked:
+        revocations.revoke(serial_of(text, authority.certificate), REASONS[reason])
+    for text in released:
+        revocations.release(serial_of(text, authority.certificate))
+    life = timedelta(hours=hours)
+    replace_file(path, revocations.sign(life, partition))
+    if as_json:
+        print_json({"crl": path, "number": revocations.number, "entries": len(revocations.entries)})
+        return
+    out.print(
+        f"revocation list  {path}  (number {revocations.number}, {len(revocations.entries)} certificates)",
+        markup=False,
+    )

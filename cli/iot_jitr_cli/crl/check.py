@@ -1,0 +1,123 @@
+"""Is this certificate revoked? Answered by the engine that the deployed functions run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from iot_jitr_cli.console import ExitCode, WrongUseError
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.outcomes import RefusedError
+from iot_jitr_runtime.revocation.builder import IndexBuilder
+from iot_jitr_runtime.revocation.compiler import Compiler, Fate
+from iot_jitr_runtime.revocation.index import Answer, Index, Status
+from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+
+
+class NotIssuedByCaError(WrongUseError):
+    """The certificate is not of this CA, so no CRL of the CA says anything about it."""
+
+
+class UnreadableExtensionsError(WrongUseError):
+    """The certificate's extensions cannot be read."""
+
+
+class Verdict(StrEnum):
+    """The answer; a stable interface."""
+
+    GOOD = "good"
+    """On none of the CRLs that speak for it."""
+    REVOKED = "revoked"
+    """On one of them, be it for good or on hold."""
+    UNUSABLE = "unusable"
+    """No CRL speaks for it that may be used."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that says the same."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Verdict.GOOD: ExitCode.OK,
+    Verdict.REVOKED: ExitCode.NO,
+    Verdict.UNUSABLE: ExitCode.UNDETERMINED,
+}
+_VERDICTS = {Status.GOOD: Verdict.GOOD, Status.REVOKED: Verdict.REVOKED, Status.ON_HOLD: Verdict.REVOKED}
+
+
+@dataclass(frozen=True)
+class CheckedCrl:
+    """What the engine makes of one CRL."""
+
+    file: Path
+    usable: bool
+    detail: str
+    rule: Rule | None = None
+    """The rule that it breaks."""
+    source: str | None = None
+    """Where that rule is written."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer with all that it rests on."""
+
+    verdict: Verdict
+    detail: str
+    serial_number: str
+    reason: str | None
+    """Why it is revoked, as RFC 5280 names it."""
+    crls: list[CheckedCrl]
+
+
+def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: datetime) -> Report:
+    """Check a certificate against its CA's CRLs at a moment.
+
+    Raises:
+        NotIssuedByCaError: The CA did not issue the certificate.
+        UnreadableExtensionsError: The certificate's extensions cannot be read.
+        OSError: A file cannot be read.
+    """
+    try:
+        certificate.check_issued_by(ca)
+    except RefusedError as error:
+        raise NotIssuedByCaError(f"the certificate was not issued by this CA: {error}") from error
+    with TemporaryDirectory(prefix="jitr-crl-") as folder:
+        path = Path(folder) / "index.sqlite"
+        with IndexBuilder(path) as builder:
+            compiler = Compiler(builder, ca, at)
+            checked = [_take(compiler, file) for file in crls]
+            builder.finish(CaCertificateId(ca.fingerprint), at, None)
+        answer = _ask(path, certificate, at)
+    verdict = _VERDICTS.get(answer.status, Verdict.UNUSABLE)
+    unusable = [f"{crl.file}: {crl.detail}" for crl in checked if not crl.usable]
+    detail = answer.detail
+    if verdict is Verdict.UNUSABLE and unusable:
+        detail = "; ".join(unusable)
+    reason = answer.reason.label if answer.reason is not None else None
+    return Report(verdict, detail, certificate.serial_number, reason, checked)
+
+
+def _take(compiler: Compiler, file: Path) -> CheckedCrl:
+    try:
+        fate = compiler.take(file.read_bytes(), Origin(str(file)))
+    except UnusableCrlError as error:
+        return CheckedCrl(file, usable=False, detail=str(error), rule=error.rule, source=error.rule.source)
+    if fate is Fate.SUPERSEDED:
+        return CheckedCrl(file, usable=True, detail="superseded by another one of the given CRLs")
+    return CheckedCrl(file, usable=True, detail="in force")
+
+
+def _ask(index_file: Path, certificate: Certificate, at: datetime) -> Answer:
+    index = Index.open(index_file)
+    try:
+        return index.status(certificate.x509, at)
+    except ValueError as error:
+        raise UnreadableExtensionsError(f"the certificate's extensions cannot be read: {error}") from error
+    finally:
+        index.close()

@@ -1,0 +1,188 @@
+"""The development CA's revocation list: read, extended, signed with the next number."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.keys import signing_hash
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.outcomes import RefusedError
+from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.verification import verify
+
+if TYPE_CHECKING:
+    from iot_jitr_cli.pki.authority import DevelopmentCa
+
+CRL_FILE = "ca.crl"
+"""DER, as whoever fetches a CRL over HTTP expects it (RFC 5280 section 4.2.1.13)."""
+DEFAULT_LIFE = timedelta(days=7)
+HOLD = x509.ReasonFlags.certificate_hold
+REASONS = {
+    reason.value: reason
+    for reason in x509.ReasonFlags
+    # It takes an entry off again, and stands in delta CRLs only.
+    if reason is not x509.ReasonFlags.remove_from_crl
+}
+"""Reasons to revoke a certificate, by the names of RFC 5280 section 5.3.1."""
+
+
+class NotASerialError(WrongUseError):
+    """What is to be revoked is neither the file of a certificate nor a serial number."""
+
+
+class CertificateOfAnotherCaError(WrongUseError):
+    """The certificate was not issued by this CA."""
+
+
+class NotOnHoldError(WrongUseError):
+    """Only a certificate on hold can be released; all other revocations are for good."""
+
+
+@dataclass(frozen=True)
+class RevokedCertificate:
+    """One entry."""
+
+    serial: int
+    reason: x509.ReasonFlags
+    revoked_at: datetime
+
+
+@dataclass
+class RevocationList:
+    """What the CA has revoked by now."""
+
+    ca: "DevelopmentCa"
+    number: int = 0
+    """CRL number of the last one that was signed."""
+    entries: dict[int, RevokedCertificate] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, ca: "DevelopmentCa", path: Path) -> "RevocationList":
+        """Go on from the list in `path`; start a new one if there is no such file.
+
+        Raises:
+            UnusableCrlError: What is there is no CRL of this CA.
+        """
+        if not path.exists():
+            return cls(ca)
+        crl = Crl.load(path.read_bytes())
+        verify(crl, ca.certificate)
+        entries = (
+            RevokedCertificate(entry.serial_number, _reason(entry), entry.revocation_date_utc)
+            for entry in crl.parsed
+        )
+        return cls(ca, crl.number, {entry.serial: entry for entry in entries})
+
+    def revoke(self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
+        """Enter a certificate. What is revoked for good stays as it was entered first."""
+        former = self.entries.get(serial)
+        if former is None or former.reason is HOLD:
+            self.entries[serial] = RevokedCertificate(serial, reason, _now())
+
+    def release(self, serial: int) -> None:
+        """Take a certificate off hold.
+
+        Raises:
+            NotOnHoldError: It is not on hold.
+        """
+        former = self.entries.get(serial)
+        if former is None or former.reason is not HOLD:
+            found = f"revoked for good ({former.reason.value})" if former else "not revoked"
+            raise NotOnHoldError(f"serial {serial:x} is {found}; only a certificate on hold can be released")
+        del self.entries[serial]
+
+    def sign(self, life: timedelta = DEFAULT_LIFE, partition: str | None = None) -> bytes:
+        """Sign the list with the next number and return it, DER.
+
+        Args:
+            life: How long until its nextUpdate.
+            partition: URL of the distribution point that it is for; None: for all certificates of the CA.
+        """
+        now = _now()
+        self.number += 1
+        issuer = self.ca.certificate.x509
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(issuer.subject)
+            .last_update(now)
+            .next_update(now + life)
+            .add_extension(x509.CRLNumber(self.number), critical=False)
+        )
+        if partition is not None:
+            builder = builder.add_extension(_issuing_distribution_point(partition), critical=True)
+        for entry in self.entries.values():
+            builder = builder.add_revoked_certificate(_built(entry))
+        return builder.sign(self.ca.key, signing_hash(self.ca.key)).public_bytes(Encoding.DER)
+
+
+def serial_of(text: str, ca: Certificate) -> int:
+    """Return the serial number that a person means: of a certificate's file, or in hexadecimal.
+
+    Raises:
+        NotASerialError: It is neither.
+        CertificateOfAnotherCaError: The certificate is not of this CA.
+        MalformedCertificateError: The file holds no certificate.
+    """
+    path = Path(text)
+    if path.is_file():
+        certificate = Certificate.load(path.read_bytes())
+        try:
+            certificate.check_issued_by(ca)
+        except RefusedError as error:
+            raise CertificateOfAnotherCaError(f"{path} is not of this CA: {error}") from error
+        return certificate.x509.serial_number
+    try:
+        serial = int(text.replace(":", ""), 16)
+    except ValueError as error:
+        raise NotASerialError(
+            f"'{text}' is neither the file of a certificate nor a serial number in hexadecimal"
+        ) from error
+    if serial <= 0:
+        raise NotASerialError(f"'{text}' is not a serial number: it must be greater than zero")
+    return serial
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file anew in one step: whoever reads it sees the former content or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return x509.ReasonFlags.unspecified
+
+
+def _built(entry: RevokedCertificate) -> x509.RevokedCertificate:
+    builder = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.revoked_at)
+    # RFC 5280 section 5.3.1: leave the extension out rather than say "unspecified".
+    if entry.reason is not x509.ReasonFlags.unspecified:
+        builder = builder.add_extension(x509.CRLReason(entry.reason), critical=False)
+    return builder.build()
+
+
+def _issuing_distribution_point(url: str) -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
+        full_name=[x509.UniformResourceIdentifier(url)],
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=False,
+        only_contains_attribute_certs=False,
+    )
+
+
+def _now() -> datetime:
+    # X.509 times have whole seconds.
+    return datetime.now(UTC).replace(microsecond=0)
