@@ -1,0 +1,340 @@
+"""One custom resource a CA: what it may do, what synthesis refuses, what it warns of."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from iot_jitr import (
+    AutoRegistration,
+    CaConfiguration,
+    CaStatus,
+    ConfigurationError,
+    JitrConfiguration,
+    JitrPipeline,
+    JitrStack,
+    KmsSource,
+    Mode,
+    NoRevocation,
+    NoSource,
+    OnDelete,
+    OnExisting,
+    PresignedSource,
+    PrivateCaSource,
+    SecretSource,
+)
+from iot_jitr.ca_registration import CaTwiceError
+from iot_jitr.signing_permissions import KmsAliasError
+from iot_jitr_runtime.ca_registration.properties import CaProperties
+from iot_jitr_runtime.ca_registration.sources import Source
+from iot_jitr_runtime.ca_registration.validation import (
+    CaExpiredError,
+    CaNotYetValidError,
+    KeyInCertificateFileError,
+    NotACaError,
+    NotACertificateError,
+    SeveralCertificatesError,
+    WeakKeyError,
+    WeakSignatureError,
+)
+from iot_jitr_runtime.ca_registration.verification import NotSignedByCaError, make_verification_certificate
+from tests.support.ca_builder import CaSpec, pem_of, rsa_key
+from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.stacks import (
+    FACTORY_CA,
+    Statement,
+    app_without_bundling,
+    as_list,
+    joined,
+    named,
+    of_type,
+    statements,
+    template,
+    template_of,
+    warnings,
+)
+
+IOT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
+SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+FULL_SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ca-key-AbCdEf"
+KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/factory-ca"
+PRIVATE_CA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/a"
+SPEC = CaSpec()
+CA = SPEC.build()
+
+
+@pytest.fixture
+def app() -> Iterator[cdk.App]:
+    with app_without_bundling() as opened:
+        yield opened
+
+
+def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
+    return template_of(JitrConfiguration(cas=cas))
+
+
+def signing_statements(source: Source, pem: str | None = FACTORY) -> list[Statement]:
+    """What the registration may do besides writing its log and asking AWS IoT."""
+    found = statements(synthesized(replace(FACTORY_CA, signer=source, certificate_pem=pem)), "OnEventRole")
+    return [each for each in found if not as_list(each["Action"])[0].startswith(("logs:", "iot:"))]
+
+
+def granted(statements: list[Statement]) -> dict[str, str]:
+    return {
+        action: joined(statement["Resource"])
+        for statement in statements
+        for action in as_list(statement["Action"])
+    }
+
+
+class TestPermissions:
+    @pytest.mark.parametrize(
+        ("secret", "resource"),
+        [
+            ("iot-jitr/ca-key", f"{SECRET}iot-jitr/ca-key-??????"),
+            (FULL_SECRET_ARN, FULL_SECRET_ARN),
+            (FULL_SECRET_ARN[:-7], f"{FULL_SECRET_ARN[:-7]}-??????"),
+        ],
+    )
+    def test_the_secret_signer_may_read_this_one_secret(self, secret: str, resource: str) -> None:
+        assert granted(signing_statements(SecretSource(secret))) == {
+            "secretsmanager:GetSecretValue": resource
+        }
+
+    def test_the_secret_signer_may_decrypt_with_the_key_of_the_secret(self) -> None:
+        assert granted(signing_statements(SecretSource(FULL_SECRET_ARN, KEY_ARN))) == {
+            "secretsmanager:GetSecretValue": FULL_SECRET_ARN,
+            "kms:Decrypt": KEY_ARN,
+        }
+
+    def test_a_secret_of_the_same_app_is_referenced(self, app: cdk.App) -> None:
+        stack = cdk.Stack(app, "Fleet")
+        secret = secretsmanager.Secret(stack, "CaKey")
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=SecretSource(secret.secret_arn))])
+
+        found = statements(template(stack), "OnEventRole")
+
+        name, _ = named(template(stack), "AWS::SecretsManager::Secret", "CaKey")
+        assert granted(found)["secretsmanager:GetSecretValue"] == f"${{{name}}}"
+
+    def test_the_kms_signer_may_sign_with_this_one_key(self) -> None:
+        assert granted(signing_statements(KmsSource(KEY_ARN))) == {
+            "kms:GetPublicKey": KEY_ARN,
+            "kms:Sign": KEY_ARN,
+        }
+
+    def test_the_private_ca_signer_may_issue_end_entity_certificates_of_this_one_ca(self) -> None:
+        found = signing_statements(PrivateCaSource(PRIVATE_CA_ARN), pem=None)
+
+        assert granted(found) == {
+            "acm-pca:IssueCertificate": PRIVATE_CA_ARN,
+            "acm-pca:GetCertificate": PRIVATE_CA_ARN,
+            "acm-pca:GetCertificateAuthorityCertificate": PRIVATE_CA_ARN,
+        }
+        (issue,) = [each for each in found if each["Action"] == "acm-pca:IssueCertificate"]
+        assert issue["Condition"] == {
+            "StringEquals": {"acm-pca:TemplateArn": "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
+        }
+
+    def test_the_presigned_signer_may_nothing_more(self) -> None:
+        verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
+
+        assert signing_statements(PresignedSource(verification), CA.pem) == []
+
+    def test_without_a_signer_it_may_nothing_more(self) -> None:
+        ca = replace(FACTORY_CA, signer=NoSource(), mode=Mode.SNI_ONLY)
+
+        actions = {
+            action
+            for each in statements(synthesized(ca), "OnEventRole")
+            for action in as_list(each["Action"])
+        }
+
+        assert {action.split(":")[0] for action in actions} == {"iot", "logs"}
+
+    def test_several_cas_each_bring_their_own_and_nothing_else(self) -> None:
+        kms = replace(FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, signer=KmsSource(KEY_ARN))
+
+        found = granted(statements(synthesized(FACTORY_CA, kms), "OnEventRole"))
+
+        others = {action: on for action, on in found.items() if not action.startswith(("logs:", "iot:"))}
+        assert others == {
+            "secretsmanager:GetSecretValue": f"{SECRET}iot-jitr/factory-ca-key-??????",
+            "kms:GetPublicKey": KEY_ARN,
+            "kms:Sign": KEY_ARN,
+        }
+
+    def test_calls_about_a_ca_are_allowed_on_ca_certificates_only(self) -> None:
+        found = granted(statements(synthesized(FACTORY_CA), "OnEventRole"))
+
+        assert {action: on for action, on in found.items() if action.startswith("iot:")} == {
+            **dict.fromkeys(
+                ("iot:GetRegistrationCode", "iot:ListCACertificates", "iot:RegisterCACertificate"), "*"
+            ),
+            **dict.fromkeys(
+                (
+                    "iot:DescribeCACertificate",
+                    "iot:UpdateCACertificate",
+                    "iot:DeleteCACertificate",
+                    "iot:TagResource",
+                    "iot:UntagResource",
+                    "iot:ListTagsForResource",
+                ),
+                f"{IOT}:cacert/*",
+            ),
+        }
+
+    def test_a_kms_alias_is_refused(self) -> None:
+        alias = KmsSource("arn:aws:kms:eu-central-1:123456789012:alias/ca")
+
+        with pytest.raises(KmsAliasError, match="give the ARN of the key itself"):
+            synthesized(replace(FACTORY_CA, signer=alias))
+
+
+class TestResource:
+    def test_says_what_the_configuration_says(self) -> None:
+        ca = replace(
+            FACTORY_CA,
+            status=CaStatus.INACTIVE,
+            auto_registration=AutoRegistration.DISABLE,
+            on_existing=OnExisting.FAIL,
+            on_delete=OnDelete.DELETE,
+            tags={"team": "iot"},
+        )
+
+        (resource,) = of_type(synthesized(ca), "Custom::JitrCaCertificate").values()
+
+        assert CaProperties.from_cloudformation(resource["Properties"]) == CaProperties(
+            construct_path="Jitr/Jitr/CaFactory",
+            certificate_pem=FACTORY,
+            source=SecretSource("iot-jitr/factory-ca-key"),
+            status=CaStatus.INACTIVE,
+            auto_registration=AutoRegistration.DISABLE,
+            on_existing=OnExisting.FAIL,
+            on_delete=OnDelete.DELETE,
+            tags={"team": "iot"},
+        )
+
+    def test_is_deleted_with_the_stack_so_that_on_delete_is_heeded(self) -> None:
+        (resource,) = of_type(synthesized(FACTORY_CA), "Custom::JitrCaCertificate").values()
+
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
+
+    def test_its_path_is_one_that_a_tag_can_hold(self, app: cdk.App) -> None:
+        scope: Construct = cdk.Stack(app, "Fleet")
+        stack = cdk.Stack.of(scope)
+        for depth in range(8):
+            scope = Construct(scope, f"{depth}{'x' * 40}")
+        JitrPipeline(scope, "Jitr (main)", cas=[FACTORY_CA])
+
+        (resource,) = of_type(template(stack), "Custom::JitrCaCertificate").values()
+
+        path = resource["Properties"]["ConstructPath"]
+        assert len(path) == 256
+        assert path.endswith("/Jitr _main_/CaFactory")
+
+    def test_every_attribute_is_an_output_of_the_stack(self) -> None:
+        found = synthesized(FACTORY_CA)
+        name, _ = named(found, "Custom::JitrCaCertificate", "Factory")
+
+        outputs = {key: joined(value["Value"]) for key, value in found["Outputs"].items()}
+
+        assert {key: value for key, value in outputs.items() if key.startswith("FactoryCa")} == {
+            "FactoryCaCertificateId": f"${{{name}.CaCertificateId}}",
+            "FactoryCaCertificateArn": f"${{{name}.CaCertificateArn}}",
+            "FactoryCaStatus": f"${{{name}.Status}}",
+            "FactoryCaMode": f"${{{name}.Mode}}",
+            "FactoryCaAutoRegistrationStatus": f"${{{name}.AutoRegistrationStatus}}",
+            "FactoryCaNotAfter": f"${{{name}.NotAfter}}",
+        }
+
+    def test_both_functions_have_log_groups_with_retention(self) -> None:
+        found = synthesized(FACTORY_CA)
+        groups = of_type(found, "AWS::Logs::LogGroup")
+
+        of_registration = {name: each for name, each in groups.items() if "CaRegistration" in name}
+
+        assert len(of_registration) == 2
+        assert {each["Properties"]["RetentionInDays"] for each in of_registration.values()} == {30}
+        for function in of_type(found, "AWS::Lambda::Function").values():
+            assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+    def test_no_private_key_gets_into_the_template(self) -> None:
+        text = str(synthesized(FACTORY_CA))
+
+        assert "PRIVATE KEY" not in text
+        assert "BEGIN CERTIFICATE" in text
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("pem", "error"),
+        [
+            ("", NotACertificateError),
+            ("hello", NotACertificateError),
+            (FACTORY + WORKSHOP, SeveralCertificatesError),
+            (FACTORY + pem_of(SPEC.key), KeyInCertificateFileError),
+            (CaSpec(is_ca=False, may_sign=False).build().pem, NotACaError),
+            (CaSpec(starts_in_days=-20, ends_in_days=-10).build().pem, CaExpiredError),
+            (CaSpec(starts_in_days=10).build().pem, CaNotYetValidError),
+            (CaSpec(key=rsa_key(1024)).build().pem, WeakKeyError),
+            (CaSpec(key=ec.generate_private_key(ec.SECP256K1())).build().pem, WeakKeyError),
+            (CaSpec(hash=hashes.SHA224()).build().pem, WeakSignatureError),
+        ],
+    )
+    def test_a_certificate_that_cannot_be_registered_fails_the_synthesis(
+        self, pem: str, error: type[Exception]
+    ) -> None:
+        with pytest.raises(error):
+            synthesized(replace(FACTORY_CA, certificate_pem=pem))
+
+    def test_the_same_ca_twice_fails_the_synthesis(self) -> None:
+        again = replace(FACTORY_CA, name="Again", certificate_pem=f"the same\n{FACTORY}")
+
+        with pytest.raises(CaTwiceError, match="CA 'Again' and CA 'Factory' are the same certificate"):
+            synthesized(FACTORY_CA, again)
+
+    def test_the_same_private_ca_twice_fails_the_synthesis(self) -> None:
+        first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSource(PRIVATE_CA_ARN))
+
+        with pytest.raises(CaTwiceError):
+            synthesized(first, replace(first, name="Second"))
+
+    def test_a_verification_certificate_of_another_ca_fails_the_synthesis(self) -> None:
+        verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
+
+        with pytest.raises(NotSignedByCaError, match="jitr ca sign-verification"):
+            synthesized(replace(FACTORY_CA, signer=PresignedSource(verification)))
+
+    def test_sni_only_with_a_verification_certificate_fails_the_synthesis(self) -> None:
+        with pytest.raises(ConfigurationError, match="a signer with mode SNI_ONLY"):
+            replace(FACTORY_CA, signer=PresignedSource("PEM"), mode=Mode.SNI_ONLY)
+
+
+class TestWarnings:
+    @pytest.mark.parametrize(("days", "warned"), [(89, True), (91, False)])
+    def test_a_ca_that_ends_within_ninety_days_is_warned_of(
+        self, app: cdk.App, days: int, *, warned: bool
+    ) -> None:
+        ca = CaSpec("Old CA", ends_in_days=days).build()
+        stack = JitrStack(app, "Jitr", JitrConfiguration(cas=(replace(FACTORY_CA, certificate_pem=ca.pem),)))
+
+        found = [each for each in warnings(stack) if "expires on" in each]
+
+        assert bool(found) is warned
+        assert all(f"{ca.not_after:%Y-%m-%d}" in each and "'CN=Old CA'" in each for each in found)
+
+    def test_a_verification_certificate_that_has_served_is_only_warned_of(self, app: cdk.App) -> None:
+        short = make_verification_certificate(CA, SPEC.key, "0a1b" * 16, validity=timedelta(seconds=-60))
+        ca = replace(FACTORY_CA, certificate_pem=CA.pem, signer=PresignedSource(short))
+
+        stack = JitrStack(app, "Jitr", JitrConfiguration(cas=(ca,)))
+
+        assert [each for each in warnings(stack) if "verification certificate is out of date" in each]
