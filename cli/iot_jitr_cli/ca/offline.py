@@ -9,19 +9,24 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.ca_registration.validation import check_ca_certificate
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, check_ca_certificate
 from iot_jitr_runtime.ca_registration.verification import (
+    KeyMismatchError,
     SigningKey,
     check_key_belongs,
     make_verification_certificate,
 )
-from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 _CODE_LENGTH = 64
 
 
 class UnusableCaKeyError(WrongUseError):
     """The file holds no private key that can sign for a CA, or the passphrase is wrong."""
+
+
+class UnusableCaError(WrongUseError):
+    """The certificate is no CA certificate that AWS IoT would take, or the key is not its own."""
 
 
 class NoRegistrationCodeError(WrongUseError):
@@ -48,20 +53,21 @@ def sign_verification(
 
     Raises:
         NoRegistrationCodeError: It does not look like a registration code.
-        MalformedCertificateError: The certificate cannot be read.
-        CaCertificateError: AWS IoT would not take the CA certificate.
+        UnusableCaError: AWS IoT would not take the CA certificate, or the key is another CA's.
         UnusableCaKeyError: The key cannot be read.
-        KeyMismatchError: The key is another CA's.
     """
     if not registration_code.isalnum() or len(registration_code) != _CODE_LENGTH:
         raise NoRegistrationCodeError(
             f"'{registration_code}' is no registration code: expected the {_CODE_LENGTH} characters that "
             "'jitr ca registration-code' prints"
         )
-    ca = Certificate.load(ca_certificate.read_bytes())
-    check_ca_certificate(ca)
-    key = _load_key(ca_key, ask_passphrase)
-    check_key_belongs(key.public_key(), ca, str(ca_key))
+    try:
+        ca = Certificate.load(ca_certificate.read_bytes())
+        check_ca_certificate(ca)
+        key = _load_key(ca_key, ask_passphrase)
+        check_key_belongs(key.public_key(), ca, str(ca_key))
+    except (MalformedCertificateError, CaCertificateError, KeyMismatchError) as error:
+        raise UnusableCaError(f"{ca_certificate}: {error}") from error
     return make_verification_certificate(ca, key, registration_code, validity=validity)
 
 
