@@ -4,11 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.chain.parsing import parse_chain
-from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, Step, TimelineEvent, connect
+from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, TimelineEvent, connect
 
 if TYPE_CHECKING:
     from iot_jitr_cli.connect import Endpoint
@@ -61,8 +60,3 @@ class Fleet:
         device = Device(credentials, self.endpoint, name, timeout=self.timeout, backoff=backoff)
         begin.wait()
         self.results[name] = connect(device, lambda event: self.on_event(identity, event), self._stop)
-
-
-def first(result: ConnectResult, step: Step) -> datetime | None:
-    """When the device first came to `step`."""
-    return next((event.at for event in result.events if event.step is step), None)

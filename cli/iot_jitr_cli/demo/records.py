@@ -28,11 +28,13 @@ class Records:
     def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Mark, float]]:
         """Certificate, mark and time (seconds since 1970) of all that is on record so far."""
         wanted = set(certificate_ids)
-        for certificate in self._registered():
-            if certificate["certificateId"] in wanted:
-                yield certificate["certificateId"], Mark.REGISTERED, certificate["creationDate"].timestamp()
+        created = {each["certificateId"]: each["creationDate"].timestamp() for each in self._registered()}
+        for certificate_id in wanted & created.keys():
+            yield certificate_id, Mark.REGISTERED, created[certificate_id]
         for row in self.rows(wanted):
-            yield row.certificate_id, Mark.PENDING, row.first_seen_at / 1000
+            # The queue's clock has whole milliseconds, AWS IoT's has more.
+            first_seen = max(row.first_seen_at / 1000, created.get(row.certificate_id, 0.0))
+            yield row.certificate_id, Mark.PENDING, first_seen
             if row.state is State.ACTIVATED:
                 yield row.certificate_id, Mark.ACTIVATED, row.decided_at / 1000
 

@@ -1,0 +1,57 @@
+"""`jitr demo` as people run it: the real stack on a local cloud of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from iot_jitr_cli.main import jitr
+
+JITR = [sys.executable, "-c", "from iot_jitr_cli.main import main; main()"]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the demonstration puts its folder: nothing may be left here."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary: Path) -> None:
+    result = CliRunner().invoke(jitr, ["demo", "--devices", "2", "--json"])
+
+    told = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert told["succeeded"] is True
+    marks = [device["marks"] for device in told["stage"]["devices"]]
+    order = ["registered", "pending", "activated", "connected", "published"]
+    assert [sorted(each, key=each.get) for each in marks] == [order, order]
+    assert [outsider["name"] for outsider in told["stage"]["outsiders"]] == ["foreign", "expired"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_ctrl_c_takes_everything_down(temporary: Path) -> None:
+    process = subprocess.Popen(
+        [*JITR, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    assert process.stdout is not None
+    first_line = process.stdout.readline()
+    ours = psutil.Process(process.pid).children(recursive=True)
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+
+    assert first_line.startswith("local cloud")
+    assert process.returncode == 130
+    assert errors.endswith("interrupted\n")
+    assert ours
+    assert not [each for each in ours if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,94 @@
+"""What becomes of the local cloud when the story does not go as told: real MiniStack, a CDK that fails."""
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from iot_jitr_cli.demo import command, story
+from iot_jitr_cli.demo.audience import Nobody
+from iot_jitr_cli.demo.model import Expectation, Stage
+from iot_jitr_cli.demo.narrator import Narrator
+from iot_jitr_cli.lab import lab as lab_module
+from iot_jitr_cli.lab.cdk import Cdk
+from iot_jitr_cli.lab.files import Deployment
+from iot_jitr_cli.lab.lab import DeployError, Lab
+from iot_jitr_cli.main import jitr
+
+
+@pytest.fixture
+def failing_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = (sys.executable, "-c", "print('no such thing'); raise SystemExit(1)")
+    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(fails, {}))
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    return [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(folder)]
+
+
+@pytest.mark.usefixtures("failing_cdk")
+def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+
+    with pytest.raises(DeployError, match="no such thing"):
+        story.tell(folder, 1, Narrator(Stage(), Nobody()))
+
+    assert processes_in(folder) == []
+    assert (folder / "cdk.log").read_text() == "no such thing\n"
+
+
+@pytest.mark.parametrize(("met", "left"), [(True, False), (False, True)])
+def test_the_logs_stay_only_where_an_expectation_was_not_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, met: bool, left: bool
+) -> None:
+    def play(_lab: object, _ca: object, _deployment: object, _identities: object, narrator: Narrator) -> None:
+        narrator.stage.expectations.append(Expectation("it went well", met))
+
+    monkeypatch.setattr(story, "_play", play)
+    monkeypatch.setattr(Lab, "deploy", lambda *_arguments: Deployment("iot-jitr", {}, "", 0.0))
+    stage, folder = Stage(), tmp_path / "demo"
+
+    story.tell(folder, 2, Narrator(stage, Nobody()))
+
+    assert processes_in(folder) == []
+    assert folder.exists() is left
+    assert stage.succeeded is met
+    assert [step.title for step in stage.steps] == [
+        "local cloud",
+        "CA made",
+        "stack deployed",
+        "2 devices manufactured",
+    ]
+    assert [step.title for step in stage.clearing] == ["taken down"]
+
+
+@pytest.mark.parametrize(("met", "exit_code"), [(True, 0), (False, 1)])
+def test_the_command_exits_0_only_if_every_expectation_was_met(
+    monkeypatch: pytest.MonkeyPatch, *, met: bool, exit_code: int
+) -> None:
+    def tell(folder: Path, count: int, narrator: Narrator) -> None:
+        folder.rmdir()
+        narrator.stage.expectations.append(Expectation(f"{count} devices", met))
+        narrator.stage.seconds = 1.0
+
+    monkeypatch.setattr(command, "tell", tell)
+
+    plain = CliRunner().invoke(jitr, ["demo", "--devices", "7"])
+    monkeypatch.setattr(command.out, "_force_terminal", True)
+    live = CliRunner().invoke(jitr, ["demo"])
+
+    assert (plain.exit_code, live.exit_code) == (exit_code, exit_code)
+    assert "7 devices" in plain.stdout
+    assert "on the local cloud" in live.stdout
+
+
+def test_a_signal_to_end_is_heard_as_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(folder: Path, _count: int, _narrator: Narrator) -> None:
+        folder.rmdir()
+        psutil.Process().terminate()
+
+    monkeypatch.setattr(command, "tell", tell)
+
+    assert CliRunner().invoke(jitr, ["demo"]).exit_code == 130
