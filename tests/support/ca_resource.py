@@ -8,6 +8,8 @@ from iot_jitr_runtime.ca_registration.handler import respond
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import boto3
 
 STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/{}/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
@@ -24,11 +26,17 @@ def on_the_wire(value: Any) -> Any:
 class CaResource:
     """One resource of one stack."""
 
-    session: "boto3.Session"
+    function: "Callable[[dict[str, Any]], dict[str, Any]]"
+    """Takes an event and answers as the function does."""
     stack: str = "fleet"
     physical_id: str = ""
     properties: CaProperties | None = None
     attributes: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: "boto3.Session", stack: str = "fleet") -> "CaResource":
+        """A resource whose function runs in this process."""
+        return cls(lambda event: respond(event, session), stack)
 
     def create(self, properties: CaProperties) -> str:
         """Create it; return the id of the CA certificate."""
@@ -62,7 +70,7 @@ class CaResource:
         }
         if old := more.pop("Old", None):
             event["OldResourceProperties"] = on_the_wire(old.to_cloudformation())
-        return respond({**event, **more}, self.session)
+        return self.function({**event, **more})
 
     def _settle(self, answer: dict[str, Any], properties: CaProperties) -> None:
         self.physical_id, self.attributes, self.properties = (

@@ -38,7 +38,7 @@ def registry(account: CaAccount) -> CaRegistryEmulation:
 def of_pipeline(account: CaAccount, **changes: Any) -> str:
     """A CA that a deployed stack looks after."""
     properties = CaProperties("fleet/Jitr/CaFactory", CA.pem, NoSource(), Mode.SNI_ONLY, **changes)
-    return CaResource(account.session).create(properties)
+    return CaResource.of(account.session).create(properties)
 
 
 class TestList:
@@ -80,7 +80,7 @@ class TestList:
         properties = CaProperties(
             "fleet/Jitr/CaFactory", CA.pem, NoSource(), Mode.SNI_ONLY, on_delete=OnDelete.RETAIN
         )
-        resource = CaResource(account.session)
+        resource = CaResource.of(account.session)
         resource.create(properties)
         resource.delete()
         assert "construct 'fleet/Jitr/CaFactory' (gone), adopted" in run_jitr("ca", "list").out
@@ -243,7 +243,7 @@ class TestOfflineKey:
         signed = self.sign(files, "--out", files / "verification.pem", code=code)
         verification = (files / "verification.pem").read_text()
 
-        ca_id = CaResource(account.session).create(
+        ca_id = CaResource.of(account.session).create(
             CaProperties("fleet/Ca", CA.pem, PresignedSource(verification))
         )
 

@@ -26,4 +26,4 @@ def registry(account: CaAccount) -> CaRegistryEmulation:
 
 @pytest.fixture
 def resource(account: CaAccount) -> CaResource:
-    return CaResource(account.session)
+    return CaResource.of(account.session)

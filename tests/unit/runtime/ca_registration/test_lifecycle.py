@@ -237,7 +237,7 @@ class TestAdopt:
         resource.create(sni_only())
 
         with pytest.raises(HeldByAnotherError, match="stack 'fleet'"):
-            CaResource(account.session, stack="other").create(sni_only())
+            CaResource.of(account.session, stack="other").create(sni_only())
 
         assert registry.state(resource.physical_id) == ON
 
@@ -247,7 +247,7 @@ class TestAdopt:
         resource.create(sni_only())
         resource.delete()
 
-        other = CaResource(account.session, stack="other")
+        other = CaResource.of(account.session, stack="other")
         other.create(sni_only(on_delete=OnDelete.DELETE))
         assert registry.state(other.physical_id) == ON
         other.delete()
@@ -372,7 +372,7 @@ class TestUpdate:
         resource.delete()
         registry.add(NEXT_CA)
 
-        ca_id = CaResource(resource.session).create(sni_only())
+        ca_id = CaResource(resource.function).create(sni_only())
 
         assert registry.state(ca_id) == ON
 
