@@ -1,10 +1,14 @@
 """AWS IoT just-in-time registration: `JitrPipeline` for any CDK stack, `JitrStack` as the app deploys it."""
 
+from iot_jitr.admission import Admission, AdmissionError
 from iot_jitr.capacity import Capacity
 from iot_jitr.configuration import CaConfiguration, ConfigurationError, JitrConfiguration, NoRevocation
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
 from iot_jitr.stack import JitrStack
+from iot_jitr.things import ThingRegistration, ThingRegistrationError
+from iot_jitr_runtime.activator.refusal import RefusalStatusError
+from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
     KmsSource,
@@ -13,8 +17,12 @@ from iot_jitr_runtime.ca_registration.sources import (
     PrivateCaSource,
     SecretSource,
 )
+from iot_jitr_runtime.things.settings import Attachment, Renewal
 
 __all__ = [
+    "Admission",
+    "AdmissionError",
+    "Attachment",
     "AutoRegistration",
     "CaConfiguration",
     "CaStatus",
@@ -25,6 +33,7 @@ __all__ = [
     "JitrConfiguration",
     "JitrPipeline",
     "JitrStack",
+    "KeyKind",
     "KmsSource",
     "Mode",
     "NoRevocation",
@@ -34,5 +43,9 @@ __all__ = [
     "PolicyOption",
     "PresignedSource",
     "PrivateCaSource",
+    "RefusalStatusError",
+    "Renewal",
     "SecretSource",
+    "ThingRegistration",
+    "ThingRegistrationError",
 ]

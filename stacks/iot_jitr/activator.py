@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iot_jitr.capacity import Capacity
+    from iot_jitr.identity import IdentityResources
     from iot_jitr.ledger import Ledger
-    from iot_jitr.policy import DevicePolicyResource
     from iot_jitr.queues import ActivationQueues
 
 MEMORY_MIB = 512
@@ -40,7 +40,7 @@ class Activator(Construct):
         cas: "Mapping[str, Mapping[str, str]]",
         ca_certificate_arns: "Sequence[str]",
         capacity: "Capacity",
-        device_policy: "DevicePolicyResource",
+        identity: "IdentityResources",
         ledger: "Ledger",
         queues: "ActivationQueues",
         settings: FunctionSettings,
@@ -53,7 +53,7 @@ class Activator(Construct):
             cas: Id of each CA certificate, usually a token → what the activator is told about it.
             ca_certificate_arns: The CA certificates it may read.
             capacity: Its rate, concurrency and batches.
-            device_policy: What it attaches to the certificates it activates.
+            identity: Who gets in, and as whom.
             ledger: What it reads and writes its decisions in.
             queues: Where its messages come from, and where hopeless ones go.
             settings: What it has in common with the pipeline's other functions.
@@ -70,14 +70,14 @@ class Activator(Construct):
                 environment.ACTIVATION_QUEUE_URL: queues.activation.queue_url,
                 environment.DEAD_LETTER_QUEUE_URL: queues.dead_letters.queue_url,
                 environment.CAS: cdk.Stack.of(self).to_json_string(cas),
-                environment.DEVICE_POLICY: device_policy.setting,
+                **identity.environment,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
             },
             permissions=[
                 *self._ledger_permissions(ledger),
                 *self._queue_permissions(queues),
                 *self._iot_permissions(ca_certificate_arns),
-                *device_policy.activator_permissions,
+                *identity.permissions,
             ],
             size=FunctionSize(MEMORY_MIB, cdk.Duration.seconds(capacity.function_timeout_seconds)),
         )
@@ -86,11 +86,12 @@ class Activator(Construct):
             self._certificates,
             "device certificates get their ids when the devices connect, so none can be named before",
         )
-        for statement in device_policy.activator_permissions:
-            for resource in statement.resources:
-                acknowledge_wildcard(
-                    self.function.role, resource, "each device's policy is made when the device is activated"
-                )
+        for resource in {each for statement in identity.permissions for each in statement.resources}:
+            acknowledge_wildcard(
+                self.function.role,
+                resource,
+                "each device's own policy and thing are made when the device is activated",
+            )
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",

@@ -11,13 +11,17 @@ from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
 from iot_jitr.configuration import CaConfiguration, ConfigurationError, NoRevocation
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, LogLevelName
+from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
-from iot_jitr.policy import DevicePolicy, DevicePolicyResource
+from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
 from iot_jitr.rules import RegistrationRules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from iot_jitr.admission import Admission
+    from iot_jitr.things import ThingRegistration
 
 
 class JitrPipeline(Construct):
@@ -30,6 +34,7 @@ class JitrPipeline(Construct):
         cas: The registered CA of each name.
         ledger: What was decided about each certificate.
         queues: The activation queue and its dead-letter queue.
+        identity: Who gets in, and as whom: policy, admission and things, as the activator is told of them.
         device_policy: What activated devices may do.
         activator: The function that decides.
         rules: The topic rules that feed the activation queue.
@@ -43,6 +48,9 @@ class JitrPipeline(Construct):
         *,
         cas: "Sequence[CaConfiguration]",
         device_policy: DevicePolicy | None = None,
+        admission: "Admission | None" = None,
+        things: "ThingRegistration | None" = None,
+        on_refusal: "Mapping[str, str] | None" = None,
         activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: LogLevelName = "INFO",
@@ -56,17 +64,26 @@ class JitrPipeline(Construct):
             construct_id: Its name there.
             cas: The CAs whose devices are registered just in time; at least one, each name once.
             device_policy: What activated devices may do; `DevicePolicy.shared()` by default.
+            admission: Which devices are expected, `Admission.allow_list()` or `Admission.function(fn)`; all
+                with a certificate in order by default.
+            things: Which things devices become; none by default.
+            on_refusal: Reason of a refusal → status of its certificate, `inactive` or `revoked`; refused
+                certificates stay pending by default, so that a device may knock again. The reasons that can
+                pass (`not_listed`, `on_hold`, `not_yet_valid`) must be left pending.
             activations_per_second: The account's quota of the AWS IoT API, calls a second, 1 to 1,000; 10 by
                 default as AWS's is.
             log_retention: How long CloudWatch keeps the functions' logs; a month by default.
             log_level: Level of the functions' structured logs; INFO by default.
             metrics_namespace: CloudWatch namespace of the metrics.
-            removal_policy: What becomes of the ledger when the stack is deleted; retained by default. The
-                shared device policy is retained always: devices that are in stay in.
+            removal_policy: What becomes of the ledger and of an allow list when the stack is deleted;
+                retained by default. The shared device policy is retained always: devices that are in stay
+                in.
 
         Raises:
             ConfigurationError: No CA, or a name twice.
             CaCertificateError: A certificate cannot serve as a CA certificate.
+            DevicePolicyError: The policy needs things, and there are none.
+            RefusalStatusError: `on_refusal` has a reason or a status that it cannot have.
         """
         super().__init__(scope, construct_id)
         _check_names(cas)
@@ -74,9 +91,13 @@ class JitrPipeline(Construct):
         self.capacity = Capacity(activations_per_second)
         self.ledger = Ledger(self, "Ledger", removal_policy=removal_policy)
         self.queues = ActivationQueues(self, "Queues", capacity=self.capacity)
-        self.device_policy = DevicePolicyResource(
-            self, "DevicePolicy", device_policy or DevicePolicy.shared()
+        self.identity = IdentityResources(
+            self,
+            Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {}),
+            activator_timeout_seconds=self.capacity.function_timeout_seconds,
+            removal_policy=removal_policy,
         )
+        self.device_policy = self.identity.device_policy
         self.ca_registration = CaRegistrationProvider(self, "CaRegistration", settings=settings)
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
@@ -87,7 +108,7 @@ class JitrPipeline(Construct):
             cas={self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas},
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
-            device_policy=self.device_policy,
+            identity=self.identity,
             ledger=self.ledger,
             queues=self.queues,
             settings=settings,

@@ -45,6 +45,9 @@ class JitrStack(cdk.Stack):
             "Jitr",
             cas=configuration.cas,
             device_policy=configuration.policy,
+            admission=configuration.admission,
+            things=configuration.things,
+            on_refusal=configuration.on_refusal,
             activations_per_second=configuration.activations_per_second,
             log_retention=RETENTION_OF[configuration.log_retention_days],
             log_level=configuration.log_level.value,
@@ -79,6 +82,7 @@ class JitrStack(cdk.Stack):
         self._output(
             Output.LEDGER_TABLE, pipeline.ledger.table.table_name, "What was decided about each certificate"
         )
+        self._write_allow_list_outputs()
         activator = pipeline.activator.function
         self._output(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
         self._output(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
@@ -89,6 +93,14 @@ class JitrStack(cdk.Stack):
             framework.log_group_name,
             "Log of the custom resource framework around the CA registration",
         )
+
+    def _write_allow_list_outputs(self) -> None:
+        admission = self.pipeline.identity.admission
+        if admission is not None and admission.table is not None and admission.key is not None:
+            self._output(Output.ALLOW_LIST_TABLE, admission.table.table_name, "The expected devices")
+            self._output(
+                Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed"
+            )
 
     def _output(self, name: str, value: str, description: str) -> None:
         cdk.CfnOutput(self, str(name), value=value, description=description)

@@ -1,14 +1,17 @@
 """Where the pipeline is deployed to: AWS, or the local cloud that emulates it.
 
 Everything that differs between the two is in this module, and a test holds that nothing else does. The local
-cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in three things that matter here:
+cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in four things that matter here:
 
-* it authorises `AttachPolicy` and the calls on a CA certificate against the resource `*`, so a statement that
-  names a certificate or a CA certificate, as on AWS, denies them;
+* it authorises `AttachPolicy`, `DetachPolicy` and the calls on a CA certificate against the resource `*`, and
+  `AttachThingPrincipal` and `DetachThingPrincipal` against the thing, so a statement that names a certificate
+  or a CA certificate, as on AWS, denies them;
 * its endpoint is plain HTTP, so a queue or bucket policy that insists on TLS (the bucket of `cdk bootstrap`
   has one) denies everything;
 * it runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
-  arm64) would break there.
+  arm64) would break there;
+* it does not know saved queries of CloudWatch Logs Insights, nor AWS IoT's own log and the API that switches it
+  on, so both are left out there.
 
 The target is a context value, so every construct finds it without being told: `Target.of(construct)`.
 """
@@ -29,12 +32,15 @@ CONTEXT_KEY = "iot-jitr:target"
 WIDENED_LOCALLY = frozenset(
     {
         "iot:AttachPolicy",
+        "iot:AttachThingPrincipal",
         "iot:DeleteCACertificate",
         "iot:DescribeCACertificate",
+        "iot:DetachPolicy",
+        "iot:DetachThingPrincipal",
         "iot:UpdateCACertificate",
     }
 )
-"""The actions that the local cloud authorises against `*`, whatever the call names."""
+"""The actions that the local cloud does not authorise against what AWS does."""
 
 
 class Target(StrEnum):
@@ -72,6 +78,16 @@ class Target(StrEnum):
     @property
     def vendors_dependencies(self) -> bool:
         """Whether the functions' libraries are part of the Lambda asset."""
+        return self is Target.AWS
+
+    @property
+    def saves_queries(self) -> bool:
+        """Whether CloudFormation knows `AWS::Logs::QueryDefinition`."""
+        return self is Target.AWS
+
+    @property
+    def has_account_logging(self) -> bool:
+        """Whether AWS IoT's own log, and the API that switches it on, exist."""
         return self is Target.AWS
 
     def synthesizer(self) -> cdk.IReusableStackSynthesizer | None:

@@ -27,9 +27,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def context(signer: dict[str, Any]) -> dict[str, Any]:
+DEVICES: list[dict[str, Any]] = [
+    {"admission": {"kind": "allow_list"}, "things": {}},
+    {"admission": {"kind": "function", "function": "arn:aws:lambda:eu-central-1:123456789012:function:x"}},
+]
+
+
+def context(signer: dict[str, Any], **more: Any) -> dict[str, Any]:
     ca = {"name": "Factory", "certificate": "ca/ca.pem", "signer": signer, "revocation": "none"}
-    return {"cas": [ca]}
+    return {"cas": [ca], **more}
 
 
 def test_every_key_that_is_read_is_described_and_no_other(
@@ -45,6 +51,8 @@ def test_every_key_that_is_read_is_described_and_no_other(
     monkeypatch.setattr(Section, "get", recording)
     for signer in SIGNERS:
         JitrConfiguration.parse(context(signer), folder)
+    for devices in DEVICES:
+        JitrConfiguration.parse(context(SIGNERS[0], **devices), folder)
 
     described = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text(), flags=re.MULTILINE)
     assert sorted(described) == sorted(read)
@@ -62,7 +70,7 @@ def test_the_defaults_are_the_described_ones(folder: Path) -> None:
     described = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]+?)`? \|", PAGE.read_text(), flags=re.MULTILINE))
     configuration = JitrConfiguration.parse(context(SIGNERS[0]), folder)
 
-    simple = set(described) - {"cas", "policy"}
+    simple = set(described) - {"cas", "policy", "admission", "things", "on_refusal"}
     assert {key: str(getattr(configuration, key)) for key in simple} == {
         key: described[key] for key in simple
     }

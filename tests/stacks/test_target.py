@@ -54,8 +54,11 @@ def test_the_local_template_does_differ(template: Template, local_template: Temp
 def test_the_widening_is_confined_to_what_the_local_cloud_cannot_match() -> None:
     assert {
         "iot:AttachPolicy",
+        "iot:AttachThingPrincipal",
         "iot:DeleteCACertificate",
         "iot:DescribeCACertificate",
+        "iot:DetachPolicy",
+        "iot:DetachThingPrincipal",
         "iot:UpdateCACertificate",
     } == WIDENED_LOCALLY
 

@@ -1,16 +1,20 @@
 """The whole configuration of the shipped app: the context `jitr` of `cdk.json`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from iot_jitr.admission import Admission
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, MAXIMUM_ACTIVATIONS_PER_SECOND
 from iot_jitr.configuration.ca import CaConfiguration, read_ca
+from iot_jitr.configuration.devices import read_admission, read_on_refusal, read_things
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
 from iot_jitr.policy import DevicePolicy, PolicyOption
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
+from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime.policy.lint import Kind
 
 CONTEXT_KEY = "jitr"
@@ -42,6 +46,12 @@ class JitrConfiguration:
     """The CAs whose devices are registered just in time; at least one."""
     policy: DevicePolicy = field(default_factory=DevicePolicy.shared)
     """What activated devices may do."""
+    admission: Admission | None = None
+    """Which devices are expected; all with a certificate in order by default."""
+    things: ThingRegistration | None = None
+    """Which things devices become; none by default."""
+    on_refusal: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Reason of a refusal → `inactive` or `revoked`; refused certificates stay pending by default."""
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
     """The account's quota of the AWS IoT API (`DescribeCertificate`, `UpdateCertificate`), calls a second."""
     log_retention_days: int = 30
@@ -78,6 +88,9 @@ class JitrConfiguration:
         configuration = cls(
             cas=_read_cas(root),
             policy=_read_policy(root),
+            admission=read_admission(root),
+            things=read_things(root),
+            on_refusal=read_on_refusal(root),
             activations_per_second=root.number(
                 "activations_per_second",
                 DEFAULT_ACTIVATIONS_PER_SECOND,

@@ -1,0 +1,123 @@
+"""Admission: which of the devices with a certificate in order are expected.
+
+`Admission.allow_list()` deploys a table that `jitr allow` fills; `Admission.function(fn)` asks a function of
+the user's own. Without either, every certificate of the deployment's CAs is expected.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from iot_jitr_runtime.admission.keys import TABLE_KEY, KeyKind
+from iot_jitr_runtime.errors import JitrError
+
+DEFAULT_TIMEOUT_SECONDS = 5
+LONGEST_TIMEOUT_SECONDS = 10
+"""The activator decides about a batch in 30 s; a slower answer belongs into an allow list."""
+
+
+class AdmissionError(JitrError):
+    """An admission contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who decides which devices are expected; make one with `allow_list` or `function`."""
+
+    key: KeyKind | None = None
+    """For an allow list: by what its devices are listed."""
+    asked: lambda_.IFunction | str | None = None
+    """For a function: the function, or its ARN."""
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+
+    @classmethod
+    def allow_list(cls, key: KeyKind = KeyKind.CA_SERIAL) -> "Admission":
+        """Devices that stand on a list; a table is deployed for it, and `jitr allow load` fills it.
+
+        Args:
+            key: By what they are listed: each certificate by CA and serial number (the default), or each
+                device by a field of its certificates' subject, so that renewed certificates need no entry.
+        """
+        return cls(key=key)
+
+    @classmethod
+    def function(
+        cls, function: lambda_.IFunction | str, *, timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    ) -> "Admission":
+        """Devices that a function admits; `docs/admission.md` documents what it gets and answers.
+
+        Args:
+            function: The function, or its ARN. The activator is allowed to invoke it.
+            timeout_seconds: How long the activator waits for its answer, 1 to 10. An error or no answer in
+                time defers the device: it stays out, and is asked about again.
+
+        Raises:
+            AdmissionError: The time-out is out of range.
+        """
+        if not 1 <= timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
+            raise AdmissionError(
+                f"admission: found a time-out of {timeout_seconds} s, expected 1 to {LONGEST_TIMEOUT_SECONDS}"
+            )
+        return cls(asked=function, timeout_seconds=timeout_seconds)
+
+
+class AdmissionResource(Construct):
+    """An admission, deployed.
+
+    Attributes:
+        table: The allow list's table; None where a function is asked.
+        key: By what its devices are listed.
+        setting: What the activator is told, the value of `JITR_ADMISSION`.
+        activator_permissions: What the activator may do for it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        admission: Admission,
+        *,
+        removal_policy: cdk.RemovalPolicy,
+    ) -> None:
+        """Deploy `admission`; `removal_policy` says what becomes of an allow list with the stack."""
+        super().__init__(scope, construct_id)
+        self.key = admission.key
+        self.table: dynamodb.Table | None = None
+        if admission.key is not None:
+            self.table = self._allow_list(removal_policy)
+            told: dict[str, Any] = {
+                "kind": "allow_list",
+                "table": self.table.table_name,
+                "key": admission.key.value,
+            }
+            allowed = iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])
+        else:
+            arn = self._arn(admission.asked)
+            told = {"kind": "function", "function": arn, "timeout_seconds": admission.timeout_seconds}
+            allowed = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[arn])
+        self.setting = cdk.Stack.of(self).to_json_string(told)
+        self.activator_permissions = [allowed]
+
+    def _allow_list(self, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            "AllowList",
+            partition_key=dynamodb.Attribute(name=TABLE_KEY, type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=removal_policy,
+        )
+
+    def _arn(self, function: lambda_.IFunction | str | None) -> str:
+        if function is None:
+            raise AdmissionError(
+                "admission: found neither an allow list nor a function, expected one of them"
+            )
+        return function if isinstance(function, str) else function.function_arn

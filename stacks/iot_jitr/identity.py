@@ -1,0 +1,99 @@
+"""Who gets in, and as whom, as one pipeline is told it: policy, admission, things, and the refused."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from iot_jitr.admission import Admission, AdmissionResource
+from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
+from iot_jitr.things import ThingRegistration
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.refusal import check_statuses
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_CLAIM_MARGIN_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a pipeline is told about its devices.
+
+    Raises:
+        DevicePolicyError: The policy's template names the device's thing, and there are no things.
+        RefusalStatusError: A reason was given a status that it cannot have.
+    """
+
+    policy: DevicePolicy = field(default_factory=DevicePolicy.shared)
+    admission: Admission | None = None
+    things: ThingRegistration | None = None
+    on_refusal: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_statuses(self.on_refusal)
+        if self.policy.needs_thing_name and self.things is None:
+            raise DevicePolicyError(
+                "the device policy's template has the placeholder '{{thing_name}}', and no things are "
+                "registered: configure 'things', or take the placeholder out"
+            )
+
+
+class IdentityResources:
+    """What an `Identity` deploys, what the activator is told of it, and what it may do for it.
+
+    Attributes:
+        device_policy: The policy of the devices.
+        admission: Who decides which devices are expected; None where all are.
+        environment: What the activator is told, by the names in `iot_jitr_runtime.environment`.
+        permissions: What the activator may do, besides attaching policies to certificates and changing their
+            status.
+    """
+
+    def __init__(
+        self,
+        scope: "Construct",
+        identity: Identity,
+        *,
+        activator_timeout_seconds: int,
+        removal_policy: cdk.RemovalPolicy,
+    ) -> None:
+        """Deploy `identity`.
+
+        Args:
+            scope: The pipeline, in which the policy and the admission are made.
+            identity: What the pipeline is told about its devices.
+            activator_timeout_seconds: The activator's time-out, which claims on things outlast.
+            removal_policy: What becomes of an allow list when the stack is deleted.
+        """
+        self.device_policy = DevicePolicyResource(scope, "DevicePolicy", identity.policy)
+        self.environment = {environment.DEVICE_POLICY: self.device_policy.setting}
+        self.permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]
+        self.admission: AdmissionResource | None = None
+        if identity.admission is not None:
+            self.admission = AdmissionResource(
+                scope, "Admission", identity.admission, removal_policy=removal_policy
+            )
+            self.environment[environment.ADMISSION] = self.admission.setting
+            self.permissions += self.admission.activator_permissions
+        if identity.things is not None:
+            self.environment[environment.THINGS] = identity.things.setting(
+                scope, claim_seconds=activator_timeout_seconds + _CLAIM_MARGIN_SECONDS
+            )
+            self.permissions += identity.things.activator_permissions(scope)
+        elif identity.policy.needs_thing:
+            _warn_of_missing_things(scope)
+        if identity.on_refusal:
+            self.environment[environment.ON_REFUSAL] = json.dumps(dict(identity.on_refusal))
+
+
+def _warn_of_missing_things(scope: "Construct") -> None:
+    cdk.Annotations.of(scope).add_warning_v2(
+        "iot-jitr:policy-without-things",
+        "the device policy speaks of the device's thing (the options 'shadow' and 'jobs' do), and no things "
+        "are registered: these statements grant nothing until somebody attaches things to certificates",
+    )
