@@ -36,5 +36,8 @@ ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 """Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
 
+REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
+"""How often a worker asks for a newer revocation index at most; a minute where it is unset."""
+
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
 CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"

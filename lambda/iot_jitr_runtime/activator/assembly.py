@@ -1,4 +1,4 @@
-"""Which admission, things and policy an activator works with: read from what the stack told it."""
+"""What an activator works with, admission, revocation, things and policy: read from what it was told."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,27 +6,59 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.ports import (
     Admission,
     AdmitAll,
+    NoCrl,
     NoThings,
     PolicyAttachment,
+    RevocationCheck,
     ThingRegistration,
 )
+from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
 from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
+from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.thing_claims import ThingClaims
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot import IoTClient
+
+
+NO_CRL = "none"
+
+
+class NoRevocationBucketError(JitrError):
+    """A CA has a CRL, but the function was not told where the revocation indexes are."""
+
+
+def revocation_of(settings: ActivatorSettings) -> RevocationCheck:
+    """Return what checks the CAs' revocation lists.
+
+    Raises:
+        NoRevocationBucketError: A CA has a CRL, and no bucket is named. Nothing is activated then.
+    """
+    without_crl = {ca for ca, told in settings.cas.items() if told["revocation"] == NO_CRL}
+    if without_crl == set(settings.cas):
+        return NoCrl()
+    if settings.revocation_bucket is None:
+        raise NoRevocationBucketError(
+            f"{environment.REVOCATION_BUCKET} is not set, although a CA has a CRL: deploy the stack again"
+        )
+    store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), settings.revocation_bucket)
+    return IndexedRevocation(store, without_crl, settings.revocation_refresh)
 
 
 def admission_of(told: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> Admission:

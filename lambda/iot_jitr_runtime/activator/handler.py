@@ -9,11 +9,10 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from iot_jitr_runtime.activator.activation import Activation
-from iot_jitr_runtime.activator.assembly import admission_of, policy_of, things_of
+from iot_jitr_runtime.activator.assembly import admission_of, policy_of, revocation_of, things_of
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.line import Line
-from iot_jitr_runtime.activator.ports import NoCrl
 from iot_jitr_runtime.activator.refusal import OnRefusal
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.activator.telemetry import Telemetry
@@ -39,7 +38,7 @@ def _batch() -> Batch:
         iot=iot,
         ledger=ledger,
         issuers=Issuers(iot, settings.cas),
-        revocation=NoCrl(),
+        revocation=revocation_of(settings),
         admission=admission_of(settings.admission, dynamodb),
         things=things_of(settings.things, iot, dynamodb, settings.ledger_table),
         policy=policy_of(settings.device_policy, iot),

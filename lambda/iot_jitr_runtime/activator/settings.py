@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.refusal import RefusalStatus, check_statuses
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.revocation.checker import REFRESH
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class ActivatorSettings:
     admission: Mapping[str, Any] | None
     things: Mapping[str, Any] | None
     on_refusal: Mapping[Reason, RefusalStatus]
+    revocation_bucket: str | None
+    revocation_refresh: timedelta
     activations_per_second: float
     """Certificates a second that all workers together may examine."""
 
@@ -33,6 +37,7 @@ class ActivatorSettings:
         Raises:
             KeyError: A variable is missing: stack and function are not of the same version.
         """
+        refresh = variables.get(environment.REVOCATION_REFRESH_SECONDS)
         return cls(
             ledger_table=variables[environment.LEDGER_TABLE],
             queue_url=variables[environment.ACTIVATION_QUEUE_URL],
@@ -42,5 +47,7 @@ class ActivatorSettings:
             admission=json.loads(variables.get(environment.ADMISSION, "null")),
             things=json.loads(variables.get(environment.THINGS, "null")),
             on_refusal=check_statuses(json.loads(variables.get(environment.ON_REFUSAL, "{}"))),
+            revocation_bucket=variables.get(environment.REVOCATION_BUCKET),
+            revocation_refresh=timedelta(seconds=float(refresh)) if refresh else REFRESH,
             activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),
         )

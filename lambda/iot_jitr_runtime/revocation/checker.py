@@ -1,0 +1,123 @@
+"""What the activation asks: is this certificate on its CA's CRL? Answered from a local copy of the index.
+
+When the copy was last confirmed longer than `refresh` ago, S3 is asked for a newer one, and without an answer
+nothing is decided. So a decision never rests on an index that was replaced more than `refresh` before it,
+which is what the sweep counts on (`iot_jitr_runtime.sweep`).
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.revocation.index import Answer, DamagedIndexError, Index, Status
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+
+REFRESH = timedelta(seconds=60)
+"""How often S3 is asked for a newer index at most, unless configured otherwise."""
+
+
+@dataclass(frozen=True)
+class _Copy:
+    index: Index
+    etag: str
+    confirmed_at: datetime
+    """When the question was sent that S3 answered with "this one"."""
+
+    def drop(self) -> None:
+        self.index.close()
+        with suppress(FileNotFoundError):
+            self.index.path.unlink()
+
+
+@dataclass
+class IndexedRevocation:
+    """Checks the certificates of CAs that have a CRL; implements the activation's `RevocationCheck`.
+
+    Kept at module scope, so that the copies last for the life of the execution environment.
+    """
+
+    store: IndexStore
+    without_crl: Collection[CaCertificateId] = ()
+    """CAs that were declared, in words, to have no CRL."""
+    refresh: timedelta = REFRESH
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _copies: dict[CaCertificateId, _Copy] = field(default_factory=dict)
+    _folder: TemporaryDirectory[str] = field(
+        default_factory=lambda: TemporaryDirectory(prefix="jitr-revocation-", ignore_cleanup_errors=True)
+    )
+    _downloads: int = 0
+
+    def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
+        """Return the version of the index that the answer "good" rests on, None where the CA has no CRL.
+
+        Raises:
+            RefusedError: `REVOKED`, `ON_HOLD`, or `UNPARSABLE_CERTIFICATE` where its extensions are needed.
+            DeferredError: `CRL_MISSING`, `CRL_STALE` or `CRL_PARTITION_MISSING`.
+        """
+        if ca_certificate_id in self.without_crl:
+            return None
+        try:
+            index = self._index(ca_certificate_id)
+            answer = index.status(certificate.x509, self.clock())
+        except IndexMissingError as error:
+            self._forget(ca_certificate_id)
+            raise DeferredError(Reason.CRL_MISSING, str(error)) from error
+        except DamagedIndexError as error:
+            # The next question downloads it again.
+            self._forget(ca_certificate_id)
+            raise DeferredError(Reason.CRL_MISSING, f"the revocation index is damaged: {error}") from error
+        except ValueError as error:
+            raise RefusedError(
+                Reason.UNPARSABLE_CERTIFICATE, f"its extensions cannot be read: {error}"
+            ) from error
+        _decide(answer)
+        return index.version
+
+    def _index(self, ca: CaCertificateId) -> Index:
+        now = self.clock()
+        copy = self._copies.get(ca)
+        if copy and timedelta(0) <= now - copy.confirmed_at < self.refresh:
+            return copy.index
+        path = Path(self._folder.name) / f"{ca}-{self._downloads}.sqlite"
+        if copy is None:
+            published = self.store.download(ca, path)
+        elif newer := self.store.download_newer(ca, path, copy.etag):
+            published = newer
+        else:
+            self._copies[ca] = replace(copy, confirmed_at=now)
+            return copy.index
+        self._downloads += 1
+        self._forget(ca)
+        index = _opened(path, ca)
+        self._copies[ca] = _Copy(index, published.etag, now)
+        return index
+
+    def _forget(self, ca: CaCertificateId) -> None:
+        if copy := self._copies.pop(ca, None):
+            copy.drop()
+
+
+def _opened(path: Path, ca: CaCertificateId) -> Index:
+    index = Index.open(path)
+    if index.ca_certificate_id != ca:
+        index.close()
+        raise DamagedIndexError(f"the index is of CA {index.ca_certificate_id}, not {ca}")
+    return index
+
+
+def _decide(answer: Answer) -> None:
+    match answer.status:
+        case Status.REVOKED:
+            raise RefusedError(Reason.REVOKED, answer.detail)
+        case Status.ON_HOLD:
+            raise RefusedError(Reason.ON_HOLD, answer.detail)
+        case Status.STALE:
+            raise DeferredError(Reason.CRL_STALE, answer.detail)
+        case Status.NOT_COVERED:
+            raise DeferredError(Reason.CRL_PARTITION_MISSING, answer.detail)

@@ -1,0 +1,184 @@
+"""Where the indexes are kept: one object for each CA in a versioned, encrypted S3 bucket.
+
+An index is written in one atomic put, and only in place of the one it was made from. Its SHA-256 is part of
+the object's metadata, so that a reader knows that it has all of it.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from iot_jitr_runtime.aws_errors import error_code
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.index import DamagedIndexError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PREFIX = "index/"
+"""Below it lie the indexes."""
+
+_SUFFIX = ".sqlite"
+_CHUNK = 1 << 20
+_DIGEST = "sha256"
+_VERSION = "index-version"
+_MISSING = {"NoSuchKey", "NoSuchVersion", "404"}
+_NOT_MODIFIED = {"304", "NotModified"}
+_REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+class IndexMissingError(JitrError):
+    """There is no index (of this version) of the CA."""
+
+
+class IndexReplacedError(JitrError):
+    """Somebody else has published another index meanwhile; begin again from that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One index in the bucket."""
+
+    version: str
+    """Its own version, see `Index.version`."""
+    version_id: str
+    """S3's version id, under which it stays available after it has been replaced."""
+    etag: str
+    published_at: datetime
+    """When S3 took it: from then on every reader that asks gets it."""
+
+
+@dataclass(frozen=True)
+class IndexStore:
+    """Reads and writes indexes; botocore's errors fly."""
+
+    s3: "S3Client"
+    bucket: str
+
+    def current(self, ca: CaCertificateId) -> Published:
+        """Say which index is in force, without reading it.
+
+        Raises:
+            IndexMissingError: None is.
+        """
+        try:
+            return _published(self.s3.head_object(Bucket=self.bucket, Key=key(ca)))
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                raise IndexMissingError(f"no revocation index of CA {ca} has been published") from error
+            raise
+
+    def download(self, ca: CaCertificateId, path: Path, *, version_id: str | None = None) -> Published:
+        """Read an index into a file, which is written only if all of the index arrives.
+
+        Args:
+            ca: Whose index.
+            path: The file.
+            version_id: S3's id of a former version; the one in force if None.
+
+        Raises:
+            IndexMissingError: There is none.
+            DamagedIndexError: What arrived is not what was published.
+        """
+        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
+        return self._get(ca, path, version)
+
+    def download_newer(self, ca: CaCertificateId, path: Path, etag: str) -> Published | None:
+        """Read the index in force unless it is the one with this ETag; return None if it is.
+
+        Raises:
+            IndexMissingError: There is none any more.
+            DamagedIndexError: What arrived is not what was published.
+        """
+        try:
+            return self._get(ca, path, {"IfNoneMatch": etag})
+        except ClientError as error:
+            if error_code(error) in _NOT_MODIFIED:
+                return None
+            raise
+
+    def _get(self, ca: CaCertificateId, path: Path, condition: dict[str, Any]) -> Published:
+        try:
+            response = self.s3.get_object(Bucket=self.bucket, Key=key(ca), **condition)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                raise IndexMissingError(f"no revocation index of CA {ca} has been published") from error
+            raise
+        _save(response, path)
+        return _published(response)
+
+    def publish(
+        self, ca: CaCertificateId, path: Path, version: str, *, instead_of: Published | None
+    ) -> Published:
+        """Put an index in force.
+
+        Args:
+            ca: Whose index.
+            path: The finished index.
+            version: Its version.
+            instead_of: The one it was made from, None where there was none.
+
+        Raises:
+            IndexReplacedError: Another one is in force by now.
+        """
+        condition: dict[str, Any] = (
+            {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of.etag}
+        )
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            try:
+                self.s3.put_object(
+                    Bucket=self.bucket,
+                    Key=key(ca),
+                    Body=file,
+                    ContentType="application/vnd.sqlite3",
+                    Metadata={_DIGEST: digest, _VERSION: version},
+                    **condition,
+                )
+            except ClientError as error:
+                if error_code(error) in _REPLACED | _MISSING:
+                    raise IndexReplacedError(f"the index of CA {ca} was published by another run") from error
+                raise
+        return self.current(ca)
+
+
+def key(ca: CaCertificateId) -> str:
+    """Return the key of a CA's index."""
+    return f"{PREFIX}{ca}{_SUFFIX}"
+
+
+def ca_of(object_key: str) -> CaCertificateId | None:
+    """Return the CA whose index an object is, None if it is none."""
+    found = re.fullmatch(rf"{PREFIX}([^/]+){re.escape(_SUFFIX)}", object_key)
+    return CaCertificateId(found[1]) if found else None
+
+
+def _save(response: Any, path: Path) -> None:
+    digest = hashlib.sha256()
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        with draft.open("wb") as file:
+            for chunk in response["Body"].iter_chunks(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+        if digest.hexdigest() != response["Metadata"].get(_DIGEST):
+            raise DamagedIndexError("the revocation index is not what was published: its SHA-256 differs")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _published(response: Any) -> Published:
+    return Published(
+        version=response["Metadata"].get(_VERSION, ""),
+        version_id=response.get("VersionId", "null"),
+        etag=response["ETag"],
+        published_at=response["LastModified"],
+    )

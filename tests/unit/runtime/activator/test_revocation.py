@@ -1,0 +1,175 @@
+"""The activation of certificates whose CA has a CRL: never without a fresh answer."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.assembly import NoRevocationBucketError, revocation_of
+from iot_jitr_runtime.activator.ports import NoCrl
+from iot_jitr_runtime.activator.settings import ActivatorSettings
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
+from tests.support.account import Account
+from tests.support.buckets import BUCKET, make_bucket
+from tests.support.crls import HOLD, CrlSpec, Entry
+from tests.support.faults import Fault, injected
+from tests.support.indexes import compile_index
+
+HOUR = timedelta(hours=1)
+
+
+class Revoking:
+    """An account whose CA has a CRL."""
+
+    def __init__(self, aws: Account, folder: Path) -> None:
+        self.aws = aws
+        self.folder = folder
+        self.s3 = make_bucket()
+        self.store = IndexStore(self.s3, BUCKET)
+        aws.parts["revocation"] = IndexedRevocation(self.store, clock=aws.clock)
+        self.number = 0
+
+    def publish(self, *entries: Entry) -> Published:
+        self.number += 1
+        now = self.aws.clock()
+        spec = CrlSpec(entries, number=self.number, this_update=now - HOUR, next_update=now + 24 * HOUR)
+        index = compile_index(
+            self.folder / str(self.number), self.aws.ca, spec, compiled_at=now, ca_id=self.aws.ca_id
+        )
+        index.close()
+        try:
+            former = self.store.current(self.aws.ca_id)
+        except IndexMissingError:
+            former = None
+        return self.store.publish(self.aws.ca_id, index.path, index.version, instead_of=former)
+
+    def device(self) -> Certificate:
+        return self.aws.ca.issue(DeviceSpec("device")).certificate
+
+    def come(self, certificate_id: CertificateId) -> tuple[Outcome, Reason | None]:
+        self.aws.process(self.aws.event(certificate_id))
+        [decision] = self.aws.decisions
+        return decision.verdict.outcome, decision.verdict.reason
+
+
+@pytest.fixture
+def revoking(aws: Account, tmp_path: Path) -> Revoking:
+    return Revoking(aws, tmp_path)
+
+
+def test_a_certificate_that_is_not_listed_is_activated_and_the_ledger_knows_on_which_index(
+    aws: Account, revoking: Revoking
+) -> None:
+    published = revoking.publish(Entry(1))
+    certificate_id = aws.pending(revoking.device())
+
+    assert revoking.come(certificate_id) == (Outcome.ACTIVATED, None)
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert (row.state, row.index_version) == (State.ACTIVATED, published.version)
+
+
+@pytest.mark.parametrize(("reason", "expected"), [(None, Reason.REVOKED), (HOLD, Reason.ON_HOLD)])
+def test_a_listed_certificate_is_refused(
+    aws: Account, revoking: Revoking, reason: Any, expected: Reason
+) -> None:
+    device = revoking.device()
+    revoking.publish(Entry(device.x509.serial_number, reason))
+    certificate_id = aws.pending(device)
+
+    assert revoking.come(certificate_id) == (Outcome.REFUSED, expected)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+    assert aws.policies(certificate_id) == []
+
+
+def test_without_an_index_the_certificate_waits(aws: Account, revoking: Revoking) -> None:
+    certificate_id = aws.pending(revoking.device())
+
+    assert revoking.come(certificate_id) == (Outcome.DEFERRED, Reason.CRL_MISSING)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_what_waited_for_a_fresh_crl_is_activated_from_its_own_message(
+    aws: Account, revoking: Revoking
+) -> None:
+    revoking.publish()
+    aws.clock.pass_time(days=2)
+    certificate_id = aws.pending(revoking.device())
+    record = aws.event(certificate_id)
+    batch = aws.batch()
+    assert aws.process(record, batch=batch) == [record["messageId"]]
+    assert aws.decisions[0].verdict.reason is Reason.CRL_STALE
+
+    revoking.publish()
+    aws.clock.pass_time(minutes=5)
+    assert aws.process(aws.redelivered(record), batch=batch) == []
+
+    assert aws.status(certificate_id) == "ACTIVE"
+
+
+def test_an_unreachable_bucket_lets_nobody_in(aws: Account, revoking: Revoking) -> None:
+    revoking.publish()
+    certificate_id = aws.pending(revoking.device())
+    with injected(revoking.s3, "GetObject", Fault.SERVER_ERROR):
+        assert revoking.come(certificate_id) == (Outcome.DEFERRED, Reason.SERVICE_ERROR)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> ActivatorSettings:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    return ActivatorSettings.read(
+        {
+            environment.LEDGER_TABLE: "ledger",
+            environment.ACTIVATION_QUEUE_URL: "queue",
+            environment.DEAD_LETTER_QUEUE_URL: "dead",
+            environment.CAS: json.dumps({"a": {"revocation": "crl"}, "b": {"revocation": "none"}}),
+            environment.DEVICE_POLICY: "{}",
+            environment.ACTIVATIONS_PER_SECOND: "10",
+            environment.REVOCATION_BUCKET: BUCKET,
+            environment.REVOCATION_REFRESH_SECONDS: "5",
+        }
+    )
+
+
+def test_the_activator_checks_the_cas_that_have_a_crl(settings: ActivatorSettings) -> None:
+    check = revocation_of(settings)
+
+    assert isinstance(check, IndexedRevocation)
+    assert (check.without_crl, check.store.bucket) == ({"b"}, BUCKET)
+    assert check.refresh == timedelta(seconds=5)
+
+
+def test_where_no_ca_has_a_crl_there_is_nothing_to_check(settings: ActivatorSettings) -> None:
+    without = replace(settings, cas={"b": {"revocation": "none"}}, revocation_bucket=None)
+
+    assert isinstance(revocation_of(without), NoCrl)
+
+
+def test_without_a_bucket_nothing_is_checked_and_nothing_activated(settings: ActivatorSettings) -> None:
+    with pytest.raises(NoRevocationBucketError, match="JITR_REVOCATION_BUCKET is not set"):
+        revocation_of(replace(settings, revocation_bucket=None))
+
+
+def test_a_minute_is_the_refresh_unless_told_otherwise(settings: ActivatorSettings) -> None:
+    del settings
+    variables = {
+        environment.LEDGER_TABLE: "ledger",
+        environment.ACTIVATION_QUEUE_URL: "queue",
+        environment.DEAD_LETTER_QUEUE_URL: "dead",
+        environment.CAS: "{}",
+        environment.DEVICE_POLICY: "{}",
+        environment.ACTIVATIONS_PER_SECOND: "10",
+    }
+
+    assert ActivatorSettings.read(variables).revocation_refresh == REFRESH == timedelta(seconds=60)

@@ -1,0 +1,285 @@
+"""The activation's question, answered from a local copy: fresh enough, or not at all."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cryptography import x509
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.outcomes import DecisionError, Reason
+from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published, key
+from tests.support.buckets import BUCKET, versioned_bucket
+from tests.support.clock import Clock
+from tests.support.crls import HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
+from tests.support.faults import Fault, counted, injected
+from tests.support.indexes import CA_ID, compile_index
+
+CA = DevelopmentCa.create()
+URL = "http://crl.example/1.crl"
+HOUR = timedelta(hours=1)
+
+
+def device(serial: int, *extensions: Extension) -> Certificate:
+    return CA.issue(DeviceSpec("device", serial_number=serial, extensions=extensions)).certificate
+
+
+class Bench:
+    """A bucket to publish into, and a checker that reads from it."""
+
+    def __init__(self, s3: Any, folder: Path) -> None:
+        self.s3 = s3
+        self.folder = folder
+        self.clock = Clock()
+        self.store = IndexStore(s3, BUCKET)
+        self.checker = IndexedRevocation(self.store, clock=self.clock)
+        self.number = 0
+
+    def publish(self, *entries: Entry, ca_id: CaCertificateId = CA_ID, **values: Any) -> Published:
+        self.number += 1
+        now = self.clock()
+        values = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
+        spec = CrlSpec(entries=entries, number=self.number, **values)
+        index = compile_index(self.folder / f"{self.number}", CA, spec, compiled_at=now, ca_id=ca_id)
+        index.close()
+        try:
+            former = self.store.current(CA_ID)
+        except IndexMissingError:
+            former = None
+        return self.store.publish(CA_ID, index.path, index.version, instead_of=former)
+
+    def check(self, serial: int = 1, *extensions: Extension) -> str | None:
+        return self.checker.check(CA_ID, device(serial, *extensions))
+
+    def refused(self, serial: int = 1, *extensions: Extension) -> Reason:
+        with pytest.raises(DecisionError) as caught:
+            self.check(serial, *extensions)
+        return caught.value.reason
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with versioned_bucket() as s3:
+        yield Bench(s3, tmp_path)
+
+
+def test_a_good_certificate_passes_on_a_named_version(bench: Bench) -> None:
+    published = bench.publish(Entry(2))
+
+    assert bench.check(1) == published.version
+
+
+def test_a_revoked_certificate_is_refused(bench: Bench) -> None:
+    bench.publish(Entry(1, KEY_COMPROMISE))
+
+    assert bench.refused(1) is Reason.REVOKED
+
+
+def test_a_certificate_on_hold_is_refused_for_now(bench: Bench) -> None:
+    bench.publish(Entry(1, HOLD))
+
+    assert bench.refused(1) is Reason.ON_HOLD
+
+
+def test_without_an_index_it_is_deferred(bench: Bench) -> None:
+    assert bench.refused() is Reason.CRL_MISSING
+
+
+def test_with_a_stale_index_it_is_deferred_whatever_it_says(bench: Bench) -> None:
+    bench.publish(Entry(1))
+    bench.clock.pass_time(days=2)
+
+    assert bench.refused(1) is Reason.CRL_STALE
+    assert bench.refused(2) is Reason.CRL_STALE
+
+
+def test_a_fresh_index_ends_the_waiting(bench: Bench) -> None:
+    bench.publish()
+    bench.clock.pass_time(days=2)
+    assert bench.refused() is Reason.CRL_STALE
+
+    published = bench.publish()
+    bench.clock.pass_time(seconds=60)
+
+    assert bench.check() == published.version
+
+
+def test_without_its_partition_it_is_deferred(bench: Bench) -> None:
+    bench.publish(extensions=[idp("http://crl.example/2.crl")])
+
+    assert bench.refused(1, crl_distribution_points(URL)) is Reason.CRL_PARTITION_MISSING
+
+
+def test_a_ca_that_was_declared_to_have_no_crl_is_not_asked_for(bench: Bench) -> None:
+    checker = IndexedRevocation(bench.store, without_crl={CA_ID})
+    with counted(bench.s3) as calls:
+        assert checker.check(CA_ID, device(1)) is None
+    assert calls == []
+
+
+def test_unreadable_extensions_refuse_the_certificate(bench: Bench) -> None:
+    bench.publish(extensions=[idp(URL)])
+    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
+
+    assert bench.refused(1, broken) is Reason.UNPARSABLE_CERTIFICATE
+
+
+def test_s3_is_asked_once_a_minute_at_most(bench: Bench) -> None:
+    bench.publish()
+    with counted(bench.s3) as calls:
+        for _ in range(5):
+            bench.check()
+        bench.clock.pass_time(seconds=59)
+        bench.check()
+        assert calls == ["GetObject"]
+        bench.clock.pass_time(seconds=1)
+        bench.check()
+    assert calls == ["GetObject", "GetObject"]
+
+
+def test_an_unchanged_index_is_kept_without_being_read_again(bench: Bench) -> None:
+    published = bench.publish()
+    for _ in range(3):
+        assert bench.check() == published.version
+        bench.clock.pass_time(minutes=2)
+    assert len(list(Path(bench.checker._folder.name).iterdir())) == 1
+
+
+def test_a_new_index_counts_within_a_minute(bench: Bench) -> None:
+    bench.publish()
+    bench.check(1)
+    bench.publish(Entry(1))
+
+    bench.clock.pass_time(seconds=REFRESH.total_seconds())
+
+    assert bench.refused(1) is Reason.REVOKED
+
+
+def test_only_the_copy_in_use_is_kept(bench: Bench) -> None:
+    for _ in range(4):
+        bench.publish()
+        bench.check()
+        bench.clock.pass_time(minutes=1)
+    assert len(list(Path(bench.checker._folder.name).iterdir())) == 1
+
+
+def test_a_clock_that_went_back_confirms_nothing(bench: Bench) -> None:
+    bench.publish()
+    bench.check()
+    bench.clock.pass_time(seconds=-30)
+    with counted(bench.s3) as calls:
+        bench.check()
+    assert calls == ["GetObject"]
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
+def test_an_index_that_cannot_be_confirmed_decides_nothing(bench: Bench, fault: Fault) -> None:
+    bench.publish()
+    bench.check()
+    bench.clock.pass_time(minutes=1)
+
+    with injected(bench.s3, "GetObject", fault), pytest.raises(ClientError):
+        bench.check()
+    assert bench.check()
+
+
+def test_an_index_that_was_deleted_decides_nothing(bench: Bench) -> None:
+    bench.publish()
+    bench.check()
+    bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    bench.clock.pass_time(minutes=1)
+
+    assert bench.refused() is Reason.CRL_MISSING
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", bytes(10_000)])
+def test_an_index_that_arrives_damaged_decides_nothing(bench: Bench, content: bytes) -> None:
+    bench.publish()
+    bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=content)
+
+    assert bench.refused() is Reason.CRL_MISSING
+
+
+def test_a_damaged_index_does_not_keep_the_former_one_in_use(bench: Bench) -> None:
+    bench.publish()
+    bench.check()
+    bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=b"half")
+    bench.clock.pass_time(minutes=1)
+
+    assert bench.refused() is Reason.CRL_MISSING
+    assert bench.refused() is Reason.CRL_MISSING
+
+
+def test_the_index_of_another_ca_decides_nothing(bench: Bench) -> None:
+    bench.publish(ca_id=CaCertificateId("another"))
+
+    assert bench.refused() is Reason.CRL_MISSING
+
+
+def test_a_local_copy_that_got_damaged_is_downloaded_again(bench: Bench) -> None:
+    published = bench.publish(*[Entry(serial) for serial in range(1, 2000)])
+    assert bench.check(5000) == published.version
+    [copy] = Path(bench.checker._folder.name).iterdir()
+    copy.write_bytes(copy.read_bytes()[:4096])
+
+    assert bench.refused(1500) is Reason.CRL_MISSING
+    assert bench.refused(1500) is Reason.REVOKED
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["publish good", "publish revoked", "delete", "damage", "fail", "20 s", "70 s", "2 days"]
+        ),
+        max_size=12,
+    )
+)
+def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
+    bench: Bench, events: list[str]
+) -> None:
+    bench.checker = IndexedRevocation(bench.store, clock=bench.clock)
+    in_force: list[tuple[Any, str | None]] = [(bench.clock(), None)]
+    bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    for event in events:
+        fault = Fault.SERVER_ERROR if event == "fail" else None
+        match event:
+            case "publish good":
+                in_force.append((bench.clock(), bench.publish().version))
+            case "publish revoked":
+                bench.publish(Entry(1))
+                in_force.append((bench.clock(), None))
+            case "delete":
+                bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+                in_force.append((bench.clock(), None))
+            case "damage":
+                bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=b"damaged")
+                in_force.append((bench.clock(), None))
+            case "20 s" | "70 s":
+                bench.clock.pass_time(seconds=int(event[:2]))
+            case "2 days":
+                bench.clock.pass_time(days=2)
+        try:
+            if fault:
+                with injected(bench.s3, "GetObject", fault):
+                    version = bench.check(1)
+            else:
+                version = bench.check(1)
+        except (DecisionError, ClientError):
+            continue
+        ends = [since for since, _ in in_force[1:]] + [bench.clock() + REFRESH]
+        acceptable = {
+            each for (_, each), end in zip(in_force, ends, strict=True) if bench.clock() - end < REFRESH
+        }
+        assert version is not None
+        assert version in acceptable

@@ -1,0 +1,182 @@
+"""Indexes in S3: whole or not at all, and never one in place of another than it was made from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
+from iot_jitr_runtime.revocation.store import (
+    IndexMissingError,
+    IndexReplacedError,
+    IndexStore,
+    Published,
+    ca_of,
+    key,
+)
+from tests.support.buckets import BUCKET, versioned_bucket
+from tests.support.crls import CrlSpec, Entry
+from tests.support.faults import Fault, injected
+from tests.support.indexes import CA_ID, compile_index
+
+CA = DevelopmentCa.create()
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    with versioned_bucket() as client:
+        yield client
+
+
+@pytest.fixture
+def store(s3: Any) -> IndexStore:
+    return IndexStore(s3, BUCKET)
+
+
+class Indexes:
+    def __init__(self, store: IndexStore, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+
+    def publish(self, serial: int, instead_of: Published | None = None) -> tuple[Published, bytes]:
+        index = compile_index(self.folder / f"made-{serial}", CA, CrlSpec([Entry(serial)], number=serial))
+        index.close()
+        published = self.store.publish(CA_ID, index.path, index.version, instead_of=instead_of)
+        return published, index.path.read_bytes()
+
+
+@pytest.fixture
+def indexes(store: IndexStore, tmp_path: Path) -> Indexes:
+    return Indexes(store, tmp_path)
+
+
+def test_what_was_published_is_what_is_downloaded(
+    store: IndexStore, indexes: Indexes, tmp_path: Path
+) -> None:
+    published, content = indexes.publish(1)
+
+    downloaded = store.download(CA_ID, tmp_path / "here")
+
+    assert downloaded == published == store.current(CA_ID)
+    assert (tmp_path / "here").read_bytes() == content
+    assert Index.open(tmp_path / "here").version == published.version
+
+
+def test_where_nothing_was_published_the_index_is_missing(store: IndexStore, tmp_path: Path) -> None:
+    with pytest.raises(IndexMissingError):
+        store.current(CA_ID)
+    with pytest.raises(IndexMissingError):
+        store.download(CA_ID, tmp_path / "here")
+    with pytest.raises(IndexMissingError):
+        store.download_newer(CA_ID, tmp_path / "here", '"etag"')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_that_was_deleted_is_missing(
+    s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path
+) -> None:
+    indexes.publish(1)
+    s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+
+    with pytest.raises(IndexMissingError):
+        store.download(CA_ID, tmp_path / "here")
+
+
+def test_an_unchanged_index_is_not_read_again(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
+    published, _ = indexes.publish(1)
+
+    assert store.download_newer(CA_ID, tmp_path / "here", published.etag) is None
+    assert not (tmp_path / "here").exists()
+
+
+def test_a_newer_index_is_read(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
+    first, _ = indexes.publish(1)
+    second, content = indexes.publish(2, instead_of=first)
+
+    assert store.download_newer(CA_ID, tmp_path / "here", first.etag) == second
+    assert (tmp_path / "here").read_bytes() == content
+
+
+def test_a_former_version_stays_available(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
+    first, content = indexes.publish(1)
+    indexes.publish(2, instead_of=first)
+
+    assert store.download(CA_ID, tmp_path / "here", version_id=first.version_id).version == first.version
+    assert (tmp_path / "here").read_bytes() == content
+
+
+def test_a_version_that_is_gone_is_missing(store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
+    indexes.publish(1)
+
+    with pytest.raises(IndexMissingError):
+        store.download(CA_ID, tmp_path / "here", version_id="a4711000-0000-0000-0000-000000000000")
+
+
+def test_the_first_index_is_never_put_over_another(indexes: Indexes) -> None:
+    indexes.publish(1)
+
+    with pytest.raises(IndexReplacedError):
+        indexes.publish(2, instead_of=None)
+
+
+def test_an_index_is_put_only_over_the_one_it_was_made_from(store: IndexStore, indexes: Indexes) -> None:
+    first, _ = indexes.publish(1)
+    second, _ = indexes.publish(2, instead_of=first)
+
+    with pytest.raises(IndexReplacedError):
+        indexes.publish(3, instead_of=first)
+    assert store.current(CA_ID) == second
+
+
+def test_an_index_is_not_put_where_its_former_one_was_deleted(s3: Any, indexes: Indexes) -> None:
+    first, _ = indexes.publish(1)
+    s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+
+    with pytest.raises(IndexReplacedError):
+        indexes.publish(2, instead_of=first)
+
+
+@pytest.mark.parametrize("how", ["half", "garbage", "without digest"])
+def test_what_is_not_whole_is_never_left_for_an_index(
+    s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path, how: str
+) -> None:
+    _, content = indexes.publish(1)
+    head = s3.head_object(Bucket=BUCKET, Key=key(CA_ID))["Metadata"]
+    body = {"half": content[: len(content) // 2], "garbage": b"\x00" * 100, "without digest": content}[how]
+    s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=body, Metadata=head if how != "without digest" else {})
+
+    with pytest.raises(DamagedIndexError, match="SHA-256 differs"):
+        store.download(CA_ID, tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_server_error_is_not_taken_for_an_answer(
+    s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path
+) -> None:
+    published, _ = indexes.publish(1)
+    with injected(s3, "GetObject", Fault.SERVER_ERROR), pytest.raises(ClientError):
+        store.download(CA_ID, tmp_path / "here")
+    with injected(s3, "GetObject", Fault.ACCESS_DENIED), pytest.raises(ClientError):
+        store.download_newer(CA_ID, tmp_path / "here", published.etag)
+    with injected(s3, "HeadObject", Fault.ACCESS_DENIED), pytest.raises(ClientError):
+        store.current(CA_ID)
+    with injected(s3, "PutObject", Fault.SERVER_ERROR), pytest.raises(ClientError):
+        indexes.publish(2, instead_of=published)
+
+
+def test_a_put_that_loses_a_race_is_a_replacement(s3: Any, indexes: Indexes) -> None:
+    with Stubber(s3) as stub:
+        stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        with pytest.raises(IndexReplacedError):
+            indexes.publish(1)
+
+
+def test_a_key_tells_its_ca() -> None:
+    assert ca_of(key(CA_ID)) == CA_ID
+    assert ca_of("crl/Factory/ca.crl") is None
+    assert ca_of("index/deep/er.sqlite") is None
