@@ -17,6 +17,7 @@ from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.ledger.rows import KEY, Row
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -108,9 +109,13 @@ class Cloud:
 
     def plant(self, identity: DeviceIdentity) -> str:
         """Enter a certificate as pending, past the broker, which turns some away before registering them."""
+        return self.plant_certificate(identity.certificate, identity.ca)
+
+    def plant_certificate(self, certificate: Certificate, ca: Certificate) -> str:
+        """The same for a certificate that no device has a key of."""
         iot = self.client("iot")
         certificate_id = iot.register_certificate(
-            certificatePem=identity.certificate.pem, caCertificatePem=identity.ca.pem, status="INACTIVE"
+            certificatePem=certificate.pem, caCertificatePem=ca.pem, status="INACTIVE"
         )["certificateId"]
         iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
         return str(certificate_id)
@@ -142,6 +147,16 @@ class Cloud:
             TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": certificate_id}}, ConsistentRead=True
         )
         return Row.read(answer["Item"]) if "Item" in answer else None
+
+    def look_again(self, certificate_id: str, after: int) -> None:
+        """Let the ledger's decision answer events for `after` seconds from now, and no later ones."""
+        at = int((datetime.now(UTC).timestamp() + after) * 1000)
+        self.client("dynamodb").update_item(
+            TableName=self.outputs[Output.LEDGER_TABLE],
+            Key={KEY: {"S": certificate_id}},
+            UpdateExpression="SET lookAgainAt = :at",
+            ExpressionAttributeValues={":at": {"N": str(at)}},
+        )
 
     def wait_for_state(self, certificate_id: str, state: str) -> Row:
         """Wait until the ledger says so."""
@@ -202,12 +217,17 @@ class Cloud:
 
 
 @contextmanager
-def deployed_cloud(folder: Path, **ca_settings: Any) -> Iterator[Cloud]:
-    """A local cloud with the stack deployed; `ca_settings` go into the configuration of its one CA."""
+def deployed_cloud(
+    folder: Path, pipeline_settings: dict[str, Any] | None = None, **ca_settings: Any
+) -> Iterator[Cloud]:
+    """A local cloud with the stack deployed.
+
+    `pipeline_settings` go into its configuration, `ca_settings` into that of its one CA.
+    """
     ca = DevelopmentCa.create("end-to-end CA")
     certificate_file, _ = ca.save(folder / "ca")
     with Lab.start(folder / "lab") as lab:
         lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
         configuration = default_configuration(certificate_file)
-        lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}]})
+        lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}], **(pipeline_settings or {})})
         yield Cloud(lab, ca, folder / "devices")
