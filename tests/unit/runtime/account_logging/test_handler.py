@@ -1,0 +1,85 @@
+"""The custom resource's answers to CloudFormation."""
+
+import importlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.account_logging.handler import PHYSICAL_ID, respond
+from iot_jitr_runtime.account_logging.properties import (
+    Level,
+    LoggingProperties,
+    MalformedPropertiesError,
+    Mode,
+)
+from tests.support.account_log import AccountLog, account_log
+
+PROPERTIES = LoggingProperties(Mode.MANAGE, "Stack/Logging", "arn:aws:iam::1:role/ours", Level.WARN, 90)
+STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
+
+
+@pytest.fixture
+def account() -> Iterator[AccountLog]:
+    with account_log() as fresh:
+        yield fresh
+
+
+def event(kind: str, **more: Any) -> dict[str, Any]:
+    # CloudFormation makes a text of every value.
+    properties = {key: str(value) for key, value in PROPERTIES.to_cloudformation().items()}
+    return {"RequestType": kind, "StackId": STACK, "ResourceProperties": properties, **more}
+
+
+def test_each_request_answers_with_the_log_group_under_one_physical_id(account: AccountLog) -> None:
+    old = {"OldResourceProperties": PROPERTIES.to_cloudformation()}
+
+    answers = [
+        respond(event(kind, **more), account.iot, account.group)
+        for kind, more in (("Create", {}), ("Update", old), ("Delete", {}))
+    ]
+
+    assert answers == [{"PhysicalResourceId": PHYSICAL_ID, "Data": {"LogGroup": "AWSIotLogsV2"}}] * 3
+    assert [setting["defaultLogLevel"] for setting in account.settings] == ["WARN", "WARN", "DISABLED"]
+
+
+def test_its_owner_is_the_stack_and_the_construct(account: AccountLog) -> None:
+    respond(event("Create"), account.iot, account.group)
+
+    group = account.log_group()
+    assert group is not None
+    assert group["tags"]["jitr:logging-owner"] == "mine:Stack/Logging"
+
+
+def test_properties_survive_cloudformation() -> None:
+    plain = {key: str(value) for key, value in PROPERTIES.to_cloudformation().items()}
+
+    assert LoggingProperties.from_cloudformation(plain) == PROPERTIES
+
+
+@pytest.mark.parametrize("broken", [{}, {"Mode": "perhaps"}, {"RetentionDays": "long"}])
+def test_properties_of_another_version_are_refused(broken: dict[str, Any]) -> None:
+    properties = PROPERTIES.to_cloudformation() | broken if broken else {}
+
+    with pytest.raises(MalformedPropertiesError, match="same version"):
+        LoggingProperties.from_cloudformation(properties)
+
+
+def test_lambda_calls_it_with_clients_of_its_own_region(
+    account: AccountLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("iot_jitr_runtime.account_logging.handler")
+    clients = {"iot": account.iot, "logs": account.logs}
+    monkeypatch.setattr(module.boto3, "client", lambda name, **_: clients[name])
+    context = SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=256,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
+        aws_request_id="1",
+    )
+
+    answer = module.handle(event("Create"), context)
+
+    assert answer["PhysicalResourceId"] == PHYSICAL_ID
+    assert account.log_group() is not None
