@@ -17,7 +17,7 @@ from pathlib import Path
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.environment import download_environment
-from iot_jitr_cli.lab.node import node_directory
+from iot_jitr_cli.lab.node import node_directory, npx_command
 
 CDK_VERSION = "2.1148.1"
 """The pinned version, as in package.json."""
@@ -150,8 +150,14 @@ def _version_of(command: str) -> str:
 
 
 def _fetched() -> Cdk:
-    npx = node_directory() / "npx"
-    cdk = Cdk((str(npx), "--yes", f"aws-cdk@{CDK_VERSION}"), download_environment())
+    remedy = (
+        f"put it there with 'npm install aws-cdk@{CDK_VERSION}' ('make setup' in a checkout), "
+        "or see that npm's registry can be reached"
+    )
+    npx = npx_command()
+    if npx is None:
+        raise CdkMissingError(f"neither the CDK command line {CDK_VERSION} nor npx is installed: {remedy}")
+    cdk = Cdk((*npx, "--yes", f"aws-cdk@{CDK_VERSION}"), download_environment())
     environment = {
         **os.environ,
         **cdk.environment,
@@ -160,10 +166,6 @@ def _fetched() -> Cdk:
         "npm_config_fetch_retries": "1",
         "npm_config_fetch_retry_mintimeout": "1000",
     }
-    remedy = (
-        f"put it there with 'npm install aws-cdk@{CDK_VERSION}' ('make setup' in a checkout), "
-        "or see that npm's registry can be reached"
-    )
     try:
         answer = subprocess.run(
             [*cdk.command, "--version"],
@@ -174,20 +176,20 @@ def _fetched() -> Cdk:
             timeout=_FETCH_LIMIT,
             check=False,
         )
-    except FileNotFoundError:
-        raise CdkMissingError(
-            f"neither the CDK command line {CDK_VERSION} nor npx is installed: {remedy}"
-        ) from None
     except subprocess.TimeoutExpired:
         raise CdkMissingError(
             f"npm did not fetch the CDK command line {CDK_VERSION} within {_FETCH_LIMIT:.0f} s: {remedy}"
         ) from None
     if answer.returncode != 0:
-        complaint = next(
-            (line for line in answer.stderr.splitlines() if line.startswith("npm error")), "npm failed"
-        )
+        complaint = _complaint(answer.stderr.splitlines())
         raise CdkMissingError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
     return cdk
+
+
+def _complaint(lines: Sequence[str]) -> str:
+    """What npm says went wrong: of its errors the one that names the network's, else the first."""
+    errors = [line for line in lines if line.startswith("npm error")]
+    return next((line for line in errors if "request to" in line), (errors or ["npm failed"])[0])
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

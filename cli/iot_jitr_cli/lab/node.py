@@ -30,3 +30,20 @@ def node_directory() -> Path:
             "Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH"
         )
     return Path(found).resolve().parent
+
+
+def npx_command() -> tuple[str, ...] | None:
+    """How to run npx, `None` without it.
+
+    By its script, which stands at the same place in every Node: the `npx` beside the wheel's `node` is a
+    copy of what should be a link, and does not find its own parts.
+
+    Raises:
+        NodeMissingError: There is no Node.
+    """
+    directory = node_directory()
+    script = directory.parent / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js"
+    if script.is_file():
+        return (str(directory / "node"), str(script))
+    found = shutil.which("npx")
+    return None if found is None else (found,)

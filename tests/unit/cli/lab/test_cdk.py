@@ -29,6 +29,11 @@ def executable(path: Path, script: str) -> Path:
     return path
 
 
+def npx_in(place: Path) -> tuple[str, ...] | None:
+    npx = place / "node-bin" / "npx"
+    return (str(npx),) if npx.is_file() else None
+
+
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place with no checkout around it and no CDK command line on PATH."""
@@ -38,6 +43,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cdk, "_CHECKOUT", place)
     monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
     monkeypatch.setattr(cdk, "node_directory", lambda: place / "node-bin")
+    monkeypatch.setattr(cdk, "npx_command", lambda: npx_in(place))
     return place
 
 
@@ -89,6 +95,20 @@ class TestFinding:
         with pytest.raises(
             CdkMissingError, match=r"npm error code ENOTFOUND.*npm install aws-cdk@.*registry"
         ):
+            find_cdk()
+
+    @pytest.mark.parametrize(
+        ("errors", "shown"),
+        [
+            ("npm error code E1\nnpm error request to https://x failed", "request to https://x failed"),
+            ("npm error code E1\nnpm error errno 1", "npm error code E1"),
+            ("something else", "npm failed"),
+        ],
+    )
+    def test_of_npms_errors_the_telling_one_is_shown(self, nowhere: Path, errors: str, shown: str) -> None:
+        executable(nowhere / "node-bin" / "npx", f"printf '{errors}\n' >&2; exit 1")
+
+        with pytest.raises(CdkMissingError, match=shown):
             find_cdk()
 
     def test_npm_that_never_answers_is_given_up(self, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

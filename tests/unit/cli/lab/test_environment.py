@@ -10,7 +10,7 @@ import pytest
 
 from iot_jitr_cli.lab import node
 from iot_jitr_cli.lab.environment import child_environment, download_environment
-from iot_jitr_cli.lab.node import NodeMissingError, node_directory
+from iot_jitr_cli.lab.node import NodeMissingError, node_directory, npx_command
 
 
 def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(
@@ -96,3 +96,25 @@ def test_no_node_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp
 
     with pytest.raises(NodeMissingError, match=r"pip install 'iot-jitr\[lab\]'"):
         node_directory()
+
+
+def test_the_virtual_environments_npx_runs() -> None:
+    command = npx_command()
+
+    assert command is not None
+    answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.split(".")[0].isdigit()
+
+
+def test_a_node_without_npm_beside_it_uses_the_npx_on_the_search_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("node", "npx"):
+        installed = tmp_path / "bin" / name
+        installed.parent.mkdir(exist_ok=True)
+        installed.write_text("#!/bin/sh\n")
+        installed.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
+
+    assert npx_command() == (str(tmp_path / "bin" / "npx"),)
