@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.certificates import Certificate
 
 
@@ -30,19 +31,23 @@ def device_certificate(
 
 
 def certificate_of(
-    subject: list[tuple[x509.ObjectIdentifier, str]], *, serial_number: int = 0x0A1B
+    subject: list[tuple[x509.ObjectIdentifier, str]],
+    *,
+    serial_number: int = 0x0A1B,
+    ca: DevelopmentCa | None = None,
 ) -> Certificate:
-    """Return a certificate with this subject."""
+    """Return a certificate with this subject, signed by `ca` or by somebody who does not matter."""
     now = datetime.now(UTC)
+    issuer = ca.certificate.x509.subject if ca else x509.Name([_attribute(NameOID.COMMON_NAME, "Test CA")])
     return Certificate(
         x509.CertificateBuilder()
         .subject_name(x509.Name([_attribute(oid, value) for oid, value in subject]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")]))
+        .issuer_name(issuer)
         .public_key(key(1).public_key())
         .serial_number(serial_number)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .sign(key(0), hashes.SHA256())
+        .sign(ca.key if ca else key(0), hashes.SHA256())
     )
 
 

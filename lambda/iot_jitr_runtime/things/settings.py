@@ -57,10 +57,10 @@ class ThingSettings:
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "ThingSettings":
-        """Read what the stack told the function, parsed."""
+        """Read what the stack told the function, parsed. On its way CloudFormation drops what is null."""
         return cls(
             name=FieldTemplate.parse(told["name"]),
-            type=FieldTemplate.parse(told["type"]) if told["type"] else None,
+            type=FieldTemplate.parse(told["type"]) if told.get("type") else None,
             groups=tuple(map(FieldTemplate.parse, told["groups"])),
             attributes={name: FieldTemplate.parse(template) for name, template in told["attributes"].items()},
             attachment=Attachment(told["attachment"]),

@@ -1,0 +1,303 @@
+"""Who gets in, and as whom: on the local cloud, with IAM and IoT policies enforced.
+
+Two clouds besides the shared one: one with a policy for each device, things that may be renewed and an allow
+list; one with a shared policy and shadow, things that may not, and an admission function.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.x509.oid import NameOID
+
+from iot_jitr_cli.connect import Endpoint
+from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.ledger import Ledger
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.rows import State
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.pacing import Pacer
+from iot_jitr_runtime.policy.own_policy import withdraw
+from iot_jitr_runtime.stack_outputs import Output
+from iot_jitr_runtime.things.retirement import Retirement, RetirementResult
+from tests.support.admission_function import create_admission_function
+from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
+from tests.support.device_certificates import certificate_of
+from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
+
+BRIEFLY = 4.0
+
+
+@pytest.fixture(scope="module")
+def listed_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    settings = {
+        "policy": {"kind": "per_device"},
+        "admission": {"kind": "allow_list", "key": "common_name"},
+        "things": {
+            "renewal": "allow",
+            "grace_period_hours": 0,
+            "attributes": {"serial": "{{serial_number}}"},
+        },
+    }
+    with deployed_cloud(tmp_path_factory.mktemp("listed"), settings) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def asking_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("asking")
+    with deployed_cloud(folder) as cloud:
+        arn = create_admission_function(cloud.lab.client, "is-it-ours")
+        cloud.client("iot").create_thing_group(thingGroupName="fleet")
+        assert cloud.lab.deployment is not None
+        redeploy(
+            cloud,
+            policy={"options": ["shadow", "jobs"]},
+            admission={"kind": "function", "function": arn, "timeout_seconds": 2},
+            things={"groups": ["fleet"]},
+            on_refusal={"refused_by_function": "inactive"},
+        )
+        yield cloud
+
+
+def redeploy(cloud: Cloud, **settings: Any) -> None:
+    from iot_jitr_cli.lab.project import default_configuration
+
+    certificate = next((cloud.folder.parent / "ca").glob("*.pem"))
+    cloud.lab.deploy({**default_configuration(certificate), **settings})
+
+
+@contextmanager
+def connected(cloud: Cloud, identity: DeviceIdentity, client_id: str) -> Iterator[MqttSession]:
+    endpoint = Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+    with session(cloud.credentials(identity), endpoint, client_id) as opened:
+        yield opened
+
+
+def list_device(cloud: Cloud, common_name: str) -> None:
+    cloud.client("dynamodb").put_item(
+        TableName=cloud.outputs[Output.ALLOW_LIST_TABLE], Item={TABLE_KEY: {"S": common_name}}
+    )
+
+
+def holders(cloud: Cloud, thing: str) -> set[str]:
+    principals = cloud.client("iot").list_thing_principals(thingName=thing)["principals"]
+    return {principal.rpartition("/")[2] for principal in principals}
+
+
+def assert_it_keeps_to_its_own(cloud: Cloud, device: DeviceIdentity, neighbour: str) -> None:
+    name = device.certificate.common_names[0]
+    with connected(cloud, device, name) as own:
+        assert own.may_subscribe(f"devices/{name}/#")
+        assert own.may_publish(f"devices/{name}/state", b"42")
+        assert own.wait_for_message(f"devices/{name}/state") == b"42"
+        assert not own.may_publish(f"devices/{neighbour}/state")
+        assert not own.may_subscribe(f"devices/{neighbour}/#")
+        assert not own.may_subscribe("devices/+/state")
+        assert not own.may_subscribe("#")
+        assert not own.may_publish(f"devices/{name}")
+        assert not own.may_publish("elsewhere")
+    for stolen in (neighbour, f"{name}2", "anything"):
+        with pytest.raises(RefusedByBrokerError), connected(cloud, device, stolen):
+            pass
+
+
+# the shared policy
+
+
+def test_under_the_shared_policy_a_device_keeps_to_its_own_topics_and_client_id(cloud: Cloud) -> None:
+    device, neighbour = cloud.bring_in("shared-7"), cloud.bring_in("shared-72")
+
+    assert_it_keeps_to_its_own(cloud, device, "shared-72")
+    assert_it_keeps_to_its_own(cloud, neighbour, "shared-7")
+
+
+HOSTILE = {
+    "wildcard": ["hostile-*"],
+    "mqtt wildcards": ["+"],
+    "another device's topics": ["shared-7/8"],
+    "quote": ['a","Resource":"*'],
+    "policy variable": ["${iot:ClientId}"],
+    "placeholder": ["{{serial_number}}"],
+    "a letter that looks like another": ["sh\u0430red-7"],
+    "65 characters": ["x" * 65],
+    "empty": [""],
+    "none": [],
+    "two": ["shared-7", "shared-8"],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length must be")
+@pytest.mark.parametrize("names", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_common_name_is_refused_and_its_certificate_stays_pending(
+    cloud: Cloud, names: list[str]
+) -> None:
+    subject = [(NameOID.COMMON_NAME, name) for name in names] + [(NameOID.ORGANIZATION_NAME, "Acme")]
+    serial_number = abs(hash(tuple(names))) + 2**64
+    certificate = certificate_of(subject, serial_number=serial_number, ca=cloud.ca)
+    certificate_id = cloud.plant_certificate(certificate, cloud.ca.certificate)
+
+    cloud.send_event(certificate_id)
+
+    row = cloud.wait_for_state(certificate_id, State.REFUSED)
+    assert row.reason is Reason.INVALID_COMMON_NAME
+    assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
+    assert cloud.policies_of(certificate_id) == []
+
+
+def test_a_common_name_of_64_characters_is_in_order(cloud: Cloud) -> None:
+    name = "x" * 64
+
+    assert_it_keeps_to_its_own(cloud, cloud.bring_in(name), "x" * 63)
+
+
+# a policy for each device, an allow list, things that may be renewed
+
+
+def test_under_policies_of_their_own_devices_keep_to_their_topics_and_client_ids(listed_cloud: Cloud) -> None:
+    for name in ("own-7", "own-72"):
+        list_device(listed_cloud, name)
+    device, neighbour = listed_cloud.bring_in("own-7"), listed_cloud.bring_in("own-72")
+
+    assert_it_keeps_to_its_own(listed_cloud, device, "own-72")
+    assert_it_keeps_to_its_own(listed_cloud, neighbour, "own-7")
+    certificate_id = device.certificate.fingerprint
+    assert listed_cloud.policies_of(certificate_id) == [f"jitr-{certificate_id}"]
+
+
+def test_a_device_that_is_not_listed_stays_out_until_it_is(listed_cloud: Cloud) -> None:
+    identity = listed_cloud.ca.issue(DeviceSpec("late-7"))
+    certificate_id = identity.certificate.fingerprint
+    assert listed_cloud.connect(identity, timeout=BRIEFLY).ending != "published"
+    row = listed_cloud.wait_for_state(certificate_id, State.REFUSED)
+    assert row.reason is Reason.NOT_LISTED
+    assert listed_cloud.status(certificate_id) == "PENDING_ACTIVATION"
+
+    list_device(listed_cloud, "late-7")
+    # A refusal is remembered for a minute.
+    result = listed_cloud.connect(identity, timeout=PATIENCE + 90)
+
+    assert result.ending == "published"
+    assert listed_cloud.status(certificate_id) == "ACTIVE"
+
+
+def test_a_revoked_devices_policy_is_withdrawn(listed_cloud: Cloud) -> None:
+    list_device(listed_cloud, "gone-7")
+    certificate_id = listed_cloud.bring_in("gone-7").certificate.fingerprint
+    iot = listed_cloud.client("iot")
+    arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
+
+    assert withdraw(iot, certificate_id, arn, f"jitr-{certificate_id}")
+
+    assert listed_cloud.policies_of(certificate_id) == []
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.get_policy(policyName=f"jitr-{certificate_id}")
+
+
+def test_a_renewed_certificate_takes_the_older_ones_place(listed_cloud: Cloud) -> None:
+    cloud = listed_cloud
+    list_device(cloud, "renewed-7")
+    now = datetime.now(UTC)
+    validity = Validity(now - timedelta(days=300), now + timedelta(days=10))
+    old = cloud.ca.issue(DeviceSpec("renewed-7", validity=validity))
+    assert cloud.connect(old).ending == "published"
+    new = cloud.ca.issue(DeviceSpec("renewed-7"))
+
+    assert cloud.connect(new).ending == "published"
+
+    old_id, new_id = old.certificate.fingerprint, new.certificate.fingerprint
+    cloud.wait_for_state(new_id, State.ACTIVATED)
+    assert holders(cloud, "renewed-7") == {old_id, new_id}
+    assert (cloud.status(old_id), cloud.status(new_id)) == ("ACTIVE", "ACTIVE")
+    table = cloud.outputs[Output.LEDGER_TABLE]
+    dynamodb = cloud.client("dynamodb")
+    retirement = Retirement(
+        cloud.client("iot"), Ledger(dynamodb, table), FollowUps(dynamodb, table), timedelta(0), Pacer(10)
+    )
+    assert retirement.retire_due(limit=10) == {old_id: RetirementResult.RETIRED}
+    assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
+    assert holders(cloud, "renewed-7") == {new_id}
+    with pytest.raises(RefusedByBrokerError), connected(cloud, old, "renewed-7"):
+        pass
+    with connected(cloud, new, "renewed-7") as device:
+        assert device.may_publish("devices/renewed-7/state")
+
+
+def test_an_older_certificate_does_not_displace_a_newer_one(listed_cloud: Cloud) -> None:
+    cloud = listed_cloud
+    list_device(cloud, "cloned-7")
+    device = cloud.bring_in("cloned-7")
+    now = datetime.now(UTC)
+    validity = Validity(now - timedelta(days=300), now + timedelta(days=10))
+    older = cloud.ca.issue(DeviceSpec("cloned-7", validity=validity))
+
+    assert cloud.connect(older, timeout=BRIEFLY).ending != "published"
+
+    row = cloud.wait_for_state(older.certificate.fingerprint, State.REFUSED)
+    assert row.reason is Reason.THING_TAKEN
+    assert holders(cloud, "cloned-7") == {device.certificate.fingerprint}
+
+
+# an admission function, things that may not be renewed, shadows
+
+
+def test_a_device_that_the_function_admits_gets_in_with_its_attributes_and_shadow(
+    asking_cloud: Cloud,
+) -> None:
+    device = asking_cloud.bring_in("admit-7")
+
+    iot = asking_cloud.client("iot")
+    certificate_id = device.certificate.fingerprint
+    assert iot.describe_thing(thingName="admit-7")["attributes"] == {"certificate": certificate_id}
+    assert iot.list_things_in_thing_group(thingGroupName="fleet")["things"].count("admit-7") == 1
+    assert_it_keeps_to_its_own(asking_cloud, device, "admit-72")
+    with connected(asking_cloud, device, "admit-7") as own:
+        assert own.may_publish("$aws/things/admit-7/shadow/update", b'{"state": {"reported": {"on": true}}}')
+        assert own.may_subscribe("$aws/things/admit-7/jobs/notify")
+        assert not own.may_publish("$aws/things/admit-72/shadow/update", b"{}")
+        assert not own.may_subscribe("$aws/things/admit-72/jobs/notify")
+
+
+def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_locked_out_as_configured(
+    asking_cloud: Cloud,
+) -> None:
+    identity = asking_cloud.ca.issue(DeviceSpec("refuse-7"))
+    certificate_id = identity.certificate.fingerprint
+
+    assert asking_cloud.connect(identity, timeout=BRIEFLY).ending != "published"
+
+    row = asking_cloud.wait_for_state(certificate_id, State.REFUSED)
+    assert (row.reason, row.detail) == (Reason.REFUSED_BY_FUNCTION, "nobody ordered refuse-7")
+    assert wait_until(
+        lambda: asking_cloud.status(certificate_id) == "INACTIVE", limit=PATIENCE, interval=0.05
+    )
+
+
+@pytest.mark.parametrize("name", ["error-7", "slow-7"])
+def test_a_function_that_fails_or_is_late_defers_the_device(asking_cloud: Cloud, name: str) -> None:
+    identity = asking_cloud.ca.issue(DeviceSpec(name))
+    certificate_id = identity.certificate.fingerprint
+
+    assert asking_cloud.connect(identity, timeout=BRIEFLY).ending != "published"
+
+    row = asking_cloud.wait_for_state(certificate_id, State.DEFERRED)
+    assert row.reason is Reason.ADMISSION_FAILED
+    assert asking_cloud.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_a_thing_that_has_a_certificate_is_not_taken_over(asking_cloud: Cloud) -> None:
+    first = asking_cloud.bring_in("admit-8")
+    second = asking_cloud.ca.issue(DeviceSpec("admit-8"))
+
+    assert asking_cloud.connect(second, timeout=BRIEFLY).ending != "published"
+
+    row = asking_cloud.wait_for_state(second.certificate.fingerprint, State.REFUSED)
+    assert row.reason is Reason.THING_TAKEN
+    assert asking_cloud.status(second.certificate.fingerprint) == "PENDING_ACTIVATION"
+    assert holders(asking_cloud, "admit-8") == {first.certificate.fingerprint}
