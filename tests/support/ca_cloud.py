@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -155,8 +155,8 @@ class CaCloud:
 
     def sni_only(self, **changes: Any) -> CaProperties:
         """Properties of a CA of its own, for a resource."""
-        ca = CaSpec().build()
-        return CaProperties("fleet/Ca", ca.pem, NoSource(), Mode.SNI_ONLY, **changes)
+        properties = CaProperties("fleet/Ca", CaSpec().build().pem, NoSource(), Mode.SNI_ONLY)
+        return replace(properties, **changes)
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         answer = self.lab.client("lambda").invoke(

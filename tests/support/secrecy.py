@@ -27,7 +27,7 @@ def _forms(key: Any) -> Iterator[str]:
     for secret in secrets:
         raw = secret.to_bytes((secret.bit_length() + 7) // 8, "big")
         yield str(secret)
-        yield raw.hex()
+        yield f"{secret:x}"
         yield base64.b64encode(raw).decode().rstrip("=")
     for shape in (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL):
         pem = key.private_bytes(Encoding.PEM, shape, NoEncryption()).decode()
