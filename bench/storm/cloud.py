@@ -1,0 +1,216 @@
+"""The local cloud that the storm breaks over: the real stack, its IoT API behind the quota proxy."""
+
+import http.client
+import io
+import json
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import iot_jitr_runtime
+from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.stack_outputs import Output
+
+_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_IOT"
+"""The AWS SDK's own variable for the endpoint of one service."""
+_BATCH = 10
+
+
+@dataclass
+class Proxy:
+    """The quota proxy in its own process."""
+
+    url: str
+
+    def report(self, since: int = 0) -> dict[str, Any]:
+        """What became of the calls, and the activations from number `since` on."""
+        answer: dict[str, Any] = json.loads(self._ask("GET", f"/report?since={since}"))
+        return answer
+
+    def reset(self) -> None:
+        """Forget the calls and fill the buckets."""
+        self._ask("POST", "/reset")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """Messages in a queue."""
+
+    visible: int
+    hidden: int
+    """In a worker's hands, or waiting for their turn."""
+
+    @property
+    def total(self) -> int:
+        """All."""
+        return self.visible + self.hidden
+
+
+@dataclass
+class Cloud:
+    """The lab, the stack in it, and the proxy before its IoT API."""
+
+    lab: Lab
+    ca: DevelopmentCa
+    proxy: Proxy
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """A client with root rights, past the proxy."""
+        return self._clients.setdefault(service, self.lab.client(service))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        if self.lab.deployment is None:
+            raise RuntimeError("nothing is deployed")
+        return dict(self.lab.deployment.outputs)
+
+    def new_devices(self, count: int) -> list[DeviceIdentity]:
+        """Make devices that the cloud has not seen."""
+        run = uuid.uuid4().hex[:8]
+        return [self.ca.issue(DeviceSpec(f"storm-{run}-{number}")) for number in range(count)]
+
+    def plant(self, devices: list[DeviceIdentity]) -> list[str]:
+        """Register certificates as pending, as their first connect does; return their ids."""
+        iot = self.client("iot")
+        planted = []
+        for device in devices:
+            certificate_id = iot.register_certificate(
+                certificatePem=device.certificate.pem, caCertificatePem=device.ca.pem, status="INACTIVE"
+            )["certificateId"]
+            iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
+            planted.append(certificate_id)
+        return planted
+
+    def active(self, certificate_ids: list[str]) -> int:
+        """How many of these are ACTIVE, asked of AWS IoT itself."""
+        wanted = set(certificate_ids)
+        found = 0
+        pages = self.client("iot").get_paginator("list_certificates_by_ca")
+        for page in pages.paginate(caCertificateId=self.outputs["LabCaCertificateId"]):
+            found += sum(
+                1
+                for certificate in page["certificates"]
+                if certificate["certificateId"] in wanted and certificate["status"] == "ACTIVE"
+            )
+        return found
+
+    def event(self, certificate_id: str) -> str:
+        """The registration event that the connect of a pending device causes."""
+        return json.dumps(
+            {
+                "certificateId": certificate_id,
+                "caCertificateId": self.outputs["LabCaCertificateId"],
+                "timestamp": 0,
+                "certificateStatus": "PENDING_ACTIVATION",
+                "awsAccountId": "000000000000",
+                "certificateRegistrationTimestamp": None,
+            }
+        )
+
+    def send(self, certificate_ids: list[str]) -> None:
+        """Put events into the activation queue, where the rule puts them."""
+        sqs, url = self.client("sqs"), self.outputs[Output.ACTIVATION_QUEUE_URL]
+        for start in range(0, len(certificate_ids), _BATCH):
+            entries = [
+                {"Id": str(number), "MessageBody": self.event(certificate_id)}
+                for number, certificate_id in enumerate(certificate_ids[start : start + _BATCH])
+            ]
+            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+
+    def depth(self, queue: Output = Output.ACTIVATION_QUEUE_URL) -> QueueDepth:
+        """How many messages are in a queue."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.client("sqs").get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)[
+            "Attributes"
+        ]
+        return QueueDepth(*(int(found[name]) for name in names))
+
+    def empty_queues(self) -> None:
+        """Throw away what a run left behind."""
+        for queue in (Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL):
+            self.client("sqs").purge_queue(QueueUrl=self.outputs[queue])
+
+    def use_code(self, handler: str, *more: Path) -> None:
+        """Let the activator run this handler of the runtime's sources and `more` modules beside them."""
+        name = self.outputs[Output.ACTIVATOR_FUNCTION]
+        functions = self.client("lambda")
+        functions.update_function_code(FunctionName=name, ZipFile=_zip_of_runtime(*more))
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=name,
+            Handler=handler,
+            Environment={"Variables": {**variables, _ENDPOINT_VARIABLE: self.proxy.url}},
+        )
+
+    def use_ours(self) -> None:
+        """Let the activator run as it is."""
+        self.use_code(environment.ACTIVATOR_HANDLER)
+
+    def use_no_stale_check(self) -> None:
+        """Let the activator run without its stale-event check."""
+        self.use_code("no_stale_check.handle", Path(__file__).with_name("no_stale_check.py"))
+
+
+def _zip_of_runtime(*more: Path) -> bytes:
+    root = Path(iot_jitr_runtime.__file__).parent
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for source in sorted(root.rglob("*.py")):
+            archive.write(source, source.relative_to(root.parent))
+        for module in more:
+            archive.write(module, module.name)
+    return content.getvalue()
+
+
+@contextmanager
+def storm_cloud(folder: Path) -> Iterator[Cloud]:
+    """A fresh local cloud with the stack deployed by `cdk deploy`, quotas enforced."""
+    ca = DevelopmentCa.create("storm CA")
+    certificate_file, _ = ca.save(folder / "ca")
+    with Lab.start(folder / "lab") as lab:
+        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        lab.deploy(default_configuration(certificate_file))
+        with _proxy(lab.endpoint.url) as proxy:
+            cloud = Cloud(lab, ca, proxy)
+            cloud.use_ours()
+            yield cloud
+
+
+@contextmanager
+def _proxy(upstream: str) -> Iterator[Proxy]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.storm.proxy", upstream],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        if process.stdout is None:
+            raise RuntimeError("the proxy has no output to read its address from")
+        yield Proxy(process.stdout.readline().strip())
+    finally:
+        process.communicate(timeout=10)
+        wait_until(lambda: process.poll() is not None, limit=5)

@@ -1,0 +1,79 @@
+"""The default quotas of AWS IoT Core as token buckets.
+
+https://docs.aws.amazon.com/general/latest/gr/iot-core.html, per account and region. AWS does not say how
+large its buckets are; here each holds one second's worth.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+CALLS_PER_SECOND = {
+    "DescribeCertificate": 10,
+    "UpdateCertificate": 10,
+    "CreatePolicy": 10,
+    "RegisterThing": 10,
+    "ListCertificatesByCA": 10,
+    "RegisterCACertificate": 10,
+    "UpdateCACertificate": 10,
+    "DescribeCACertificate": 10,
+    "GetRegistrationCode": 10,
+    "AttachPolicy": 15,
+    "DetachPolicy": 15,
+    "ListAttachedPolicies": 15,
+    "CreateThing": 100,
+    "AttachThingPrincipal": 100,
+    "AddThingToThingGroup": 100,
+}
+OTHERS_PER_SECOND = 10
+"""An operation that the table does not have."""
+CONNECTS_PER_SECOND = 500
+"""MQTT CONNECTs of the account. What is above is refused without a registration event."""
+
+
+@dataclass
+class TokenBucket:
+    """`rate` tokens a second, at most one second's worth of them at hand."""
+
+    rate: float
+    clock: Callable[[], float] = time.monotonic
+    _tokens: float = field(init=False)
+    _filled: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tokens, self._filled = self.rate, self.clock()
+
+    def take(self) -> bool:
+        """Take a token if there is one."""
+        now = self.clock()
+        self._tokens = min(self.rate, self._tokens + (now - self._filled) * self.rate)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Quotas:
+    """One bucket for each operation, and what became of the calls."""
+
+    def __init__(
+        self,
+        calls_per_second: Mapping[str, float] = CALLS_PER_SECOND,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rates = calls_per_second
+        self._clock = clock
+        self._buckets: dict[str, TokenBucket] = {}
+        self.served: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
+
+    def allow(self, operation: str) -> bool:
+        """Whether a call of `operation` is within the quota; counted either way."""
+        if operation not in self._buckets:
+            rate = self._rates.get(operation, OTHERS_PER_SECOND)
+            self._buckets[operation] = TokenBucket(rate, self._clock)
+        allowed = self._buckets[operation].take()
+        (self.served if allowed else self.throttled)[operation] += 1
+        return allowed

@@ -1,0 +1,72 @@
+"""Real devices, hundreds in one asyncio process: TLS with their own certificates, and an MQTT CONNECT."""
+
+import asyncio
+import ssl
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.storm.devices import Behaviour
+
+_ANSWER_LIMIT = 20.0
+_CONNACK = 0x20
+
+
+@dataclass
+class RealDevice:
+    """One device: connects until it is let in."""
+
+    client_id: str
+    context: ssl.SSLContext
+    host: str
+    port: int
+    attempts: int = 0
+    first_attempt: float = 0.0
+    """Seconds since 1970."""
+    let_in: float | None = None
+
+    async def run(self, behaviour: Behaviour, delay: float) -> None:
+        """Switch on after `delay` seconds, and come back until connected."""
+        await asyncio.sleep(delay)
+        self.first_attempt = time.time()
+        while self.let_in is None:
+            begun = time.monotonic()
+            self.attempts += 1
+            if await self._connect():
+                self.let_in = time.time()
+                return
+            pause = behaviour.wait_after(self.attempts) - (time.monotonic() - begun)
+            await asyncio.sleep(max(0.0, pause))
+
+    async def _connect(self) -> bool:
+        try:
+            async with asyncio.timeout(_ANSWER_LIMIT):
+                reader, writer = await asyncio.open_connection(self.host, self.port, ssl=self.context)
+                try:
+                    writer.write(connect_packet(self.client_id))
+                    answer = await reader.readexactly(4)
+                finally:
+                    writer.close()
+                    with suppress(OSError, ssl.SSLError):
+                        await writer.wait_closed()
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError):
+            return False
+        return answer[0] == _CONNACK and answer[3] == 0
+
+
+def connect_packet(client_id: str) -> bytes:
+    """An MQTT 3.1.1 CONNECT with a clean session (MQTT 3.1.1 section 3.1)."""
+    name = client_id.encode()
+    rest = struct.pack("!H4sBBHH", 4, b"MQTT", 4, 2, 60, len(name)) + name
+    if len(rest) > 127:
+        raise ValueError(f"client id of {len(name)} bytes, expected at most 115")
+    return bytes([0x10, len(rest)]) + rest
+
+
+def client_context(broker_ca: Path, chain: Path, key: Path) -> ssl.SSLContext:
+    """A TLS context that presents the device's chain and trusts the broker's CA."""
+    context = ssl.create_default_context(cafile=str(broker_ca))
+    context.load_cert_chain(chain, key)
+    return context
