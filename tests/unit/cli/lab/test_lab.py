@@ -144,3 +144,20 @@ def test_a_lab_that_ended_by_itself_is_not_found(tmp_path: Path) -> None:
 
     assert Lab.find(tmp_path / "lab") is None
     assert lab.files.ministack_log.is_file()
+
+
+def test_a_lab_that_cannot_be_prepared_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Lab] = []
+
+    def fail(lab: Lab) -> None:
+        started.append(lab)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lab, "_prepare", fail)
+
+    with pytest.raises(KeyboardInterrupt):
+        Lab.start(tmp_path / "lab")
+
+    assert not started[0].endpoint.process.is_running()

@@ -185,6 +185,21 @@ def test_a_process_that_never_answers_is_ended_and_reported(
     assert not psutil.pid_exists(int(LabFiles(tmp_path / "lab").ministack_log.read_text()))
 
 
+def test_an_interruption_while_it_starts_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_endpoint: Endpoint) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ministack, "health", interrupt)
+    files = lab_files(tmp_path / "lab")
+
+    with pytest.raises(KeyboardInterrupt):
+        start(files, Ports())
+
+    assert not [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(files.folder)]
+
+
 def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint: Endpoint) -> None:
     assert fetch(endpoint, "/_ministack/iot/ca.pem").startswith(b"-----BEGIN CERTIFICATE-----")
     with pytest.raises(UnreachableError, match="expected 200"):

@@ -1,8 +1,11 @@
 """Processes that outlive their command: real ones, started, recognised and ended."""
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +96,31 @@ def test_a_process_that_ignores_sigterm_is_ended_by_force(start: Start, tmp_path
     assert said(tmp_path, "deaf")
 
     stop_group(identity, grace=0.2)
+
+    assert not identity.is_running()
+
+
+def test_a_second_ctrl_c_does_not_interrupt_the_stopping(start: Start, tmp_path: Path) -> None:
+    identity = start(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('deaf', flush=True); time.sleep(600)"
+    )
+    assert said(tmp_path, "deaf")
+    impatience = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    impatience.start()
+
+    stop_group(identity, grace=0.5)
+
+    impatience.join()
+    assert not identity.is_running()
+
+
+def test_stopping_works_from_any_thread(start: Start) -> None:
+    identity = start(SLEEP)
+
+    thread = threading.Thread(target=stop_group, args=(identity,))
+    thread.start()
+    thread.join()
 
     assert not identity.is_running()
 
