@@ -39,5 +39,11 @@ REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
 """How often a worker asks for a newer revocation index at most; a minute where it is unset."""
 
+CRL_SOURCES = "JITR_CRL_SOURCES"
+"""JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
+`max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
+
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
+CRL_PUBLISHER_HANDLER = "iot_jitr_runtime.crl_publisher.handler.handle"
+ACCOUNT_LOGGING_HANDLER = "iot_jitr_runtime.account_logging.handler.handle"
 CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"

@@ -1,5 +1,6 @@
-"""A versioned bucket in this process (moto)."""
+"""Versioned buckets in this process (moto)."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,26 +9,31 @@ import boto3
 from botocore.config import Config
 from moto import mock_aws
 
-BUCKET = "revocation"
 ONE_TRY = Config(retries={"total_max_attempts": 1})
+"""Faults are to reach the code under test, not botocore's retries."""
 
 
 @contextmanager
-def versioned_bucket() -> Iterator[Any]:
-    """Open an account with an empty versioned bucket; yields an S3 client."""
+def simulated_s3() -> Iterator[Any]:
+    """Open an account with nothing in it; yields an S3 client. Opening one takes longer than a test does."""
     with mock_aws():
-        yield make_bucket()
+        yield s3_client()
 
 
-def make_bucket(name: str = BUCKET) -> Any:
-    """Create the bucket in the account that is open."""
-    s3 = boto3.client(
+def s3_client() -> Any:
+    """A client for the account that is open."""
+    return boto3.client(
         "s3",
         region_name="us-east-1",
         config=ONE_TRY,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
+
+
+def new_bucket(s3: Any) -> str:
+    """Create an empty bucket and return its name."""
+    name = f"revocation-{uuid.uuid4()}"
     s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    return s3
+    return name

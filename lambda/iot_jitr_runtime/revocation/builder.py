@@ -123,6 +123,10 @@ class IndexBuilder:
                 "INSERT OR IGNORE INTO superseded VALUES (?, ?)", [origin.location, origin.etag]
             )
 
+    def superseded(self) -> set[tuple[str, str]]:
+        """Location and ETag of all that `note_superseded` was told."""
+        return set(self._connection.execute("SELECT location, etag FROM superseded"))
+
     def finish(
         self, ca_certificate_id: CaCertificateId, compiled_at: datetime, max_age: timedelta | None
     ) -> str:

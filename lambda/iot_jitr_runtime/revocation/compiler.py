@@ -69,10 +69,14 @@ class Compiler:
             return Fate.SUPERSEDED
         check_time(crl, self.now, self.max_age)
         self.builder.add(crl, origin)
+        if at_hand:
+            self._older.append(at_hand)
         return Fate.IN_FORCE
 
     def keep(self, origin: Origin) -> bool:
         """Whether this very object is known from the former index, and need not be read again."""
+        if origin.etag is None and origin.last_modified is None:
+            return False
         if self.former is not None and self.former.supersedes(origin):
             self.builder.note_superseded(origin)
             return True

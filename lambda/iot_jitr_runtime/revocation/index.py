@@ -76,6 +76,10 @@ class Index:
         self.max_age = timedelta(seconds=int(about["max_age"])) if "max_age" in about else None
         """How old a CRL of it may be, however far away its nextUpdate."""
         rows = connection.execute("SELECT * FROM crl ORDER BY id").fetchall()
+        self.superseded: set[tuple[str, str]] = {
+            (location, etag) for location, etag in connection.execute("SELECT * FROM superseded")
+        }
+        """Location and ETag of what was found to be older than a CRL in force."""
         self._crls = {row[0]: CrlRecord.from_row(row[1:]) for row in rows}
         self._for_all = all(record.scope == _EVERYTHING for record in self._crls.values())
 
@@ -112,18 +116,8 @@ class Index:
         return min(record.usable_until(self.max_age) for record in self._crls.values())
 
     def supersedes(self, origin: Origin) -> bool:
-        """Whether what lies at `origin` was found to be older than a CRL in force.
-
-        Raises:
-            DamagedIndexError: The file is damaged.
-        """
-        if origin.etag is None:
-            return False
-        query = "SELECT 1 FROM superseded WHERE location = ? AND etag = ?"
-        try:
-            return self._connection.execute(query, [origin.location, origin.etag]).fetchone() is not None
-        except sqlite3.Error as error:
-            raise self._damage(error) from error
+        """Whether what lies at `origin` was found to be older than a CRL in force."""
+        return origin.etag is not None and (origin.location, origin.etag) in self.superseded
 
     def status(self, certificate: "x509.Certificate", now: datetime) -> Answer:
         """Say what the CRLs say of a certificate that their CA issued.

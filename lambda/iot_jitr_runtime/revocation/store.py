@@ -28,6 +28,7 @@ _SUFFIX = ".sqlite"
 _CHUNK = 1 << 20
 _DIGEST = "sha256"
 _VERSION = "index-version"
+_USABLE_UNTIL = "usable-until"
 _MISSING = {"NoSuchKey", "NoSuchVersion", "404"}
 _NOT_MODIFIED = {"304", "NotModified"}
 _REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -52,6 +53,8 @@ class Published:
     etag: str
     published_at: datetime
     """When S3 took it: from then on every reader that asks gets it."""
+    usable_until: datetime | None
+    """When the first of its CRLs becomes stale."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,13 @@ class IndexStore:
         return _published(response)
 
     def publish(
-        self, ca: CaCertificateId, path: Path, version: str, *, instead_of: Published | None
+        self,
+        ca: CaCertificateId,
+        path: Path,
+        version: str,
+        *,
+        instead_of: Published | None,
+        usable_until: datetime,
     ) -> Published:
         """Put an index in force.
 
@@ -123,6 +132,7 @@ class IndexStore:
             path: The finished index.
             version: Its version.
             instead_of: The one it was made from, None where there was none.
+            usable_until: When the first of its CRLs becomes stale.
 
         Raises:
             IndexReplacedError: Another one is in force by now.
@@ -139,7 +149,11 @@ class IndexStore:
                     Key=key(ca),
                     Body=file,
                     ContentType="application/vnd.sqlite3",
-                    Metadata={_DIGEST: digest, _VERSION: version},
+                    Metadata={
+                        _DIGEST: digest,
+                        _VERSION: version,
+                        _USABLE_UNTIL: usable_until.isoformat(),
+                    },
                     **condition,
                 )
             except ClientError as error:
@@ -176,9 +190,12 @@ def _save(response: Any, path: Path) -> None:
 
 
 def _published(response: Any) -> Published:
+    metadata = response["Metadata"]
+    usable_until = metadata.get(_USABLE_UNTIL)
     return Published(
-        version=response["Metadata"].get(_VERSION, ""),
+        version=metadata.get(_VERSION, ""),
         version_id=response.get("VersionId", "null"),
         etag=response["ETag"],
         published_at=response["LastModified"],
+        usable_until=datetime.fromisoformat(usable_until) if usable_until else None,
     )

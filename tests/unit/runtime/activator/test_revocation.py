@@ -20,7 +20,7 @@ from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
 from tests.support.account import Account
-from tests.support.buckets import BUCKET, make_bucket
+from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import HOLD, CrlSpec, Entry
 from tests.support.faults import Fault, injected
 from tests.support.indexes import compile_index
@@ -34,8 +34,8 @@ class Revoking:
     def __init__(self, aws: Account, folder: Path) -> None:
         self.aws = aws
         self.folder = folder
-        self.s3 = make_bucket()
-        self.store = IndexStore(self.s3, BUCKET)
+        self.s3 = s3_client()
+        self.store = IndexStore(self.s3, new_bucket(self.s3))
         aws.parts["revocation"] = IndexedRevocation(self.store, clock=aws.clock)
         self.number = 0
 
@@ -51,7 +51,9 @@ class Revoking:
             former = self.store.current(self.aws.ca_id)
         except IndexMissingError:
             former = None
-        return self.store.publish(self.aws.ca_id, index.path, index.version, instead_of=former)
+        return self.store.publish(
+            self.aws.ca_id, index.path, index.version, instead_of=former, usable_until=index.usable_until
+        )
 
     def device(self) -> Certificate:
         return self.aws.ca.issue(DeviceSpec("device")).certificate
@@ -136,7 +138,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> ActivatorSettings:
             environment.CAS: json.dumps({"a": {"revocation": "crl"}, "b": {"revocation": "none"}}),
             environment.DEVICE_POLICY: "{}",
             environment.ACTIVATIONS_PER_SECOND: "10",
-            environment.REVOCATION_BUCKET: BUCKET,
+            environment.REVOCATION_BUCKET: "revocation",
             environment.REVOCATION_REFRESH_SECONDS: "5",
         }
     )
@@ -146,7 +148,7 @@ def test_the_activator_checks_the_cas_that_have_a_crl(settings: ActivatorSetting
     check = revocation_of(settings)
 
     assert isinstance(check, IndexedRevocation)
-    assert (check.without_crl, check.store.bucket) == ({"b"}, BUCKET)
+    assert (check.without_crl, check.store.bucket) == ({"b"}, "revocation")
     assert check.refresh == timedelta(seconds=5)
 
 

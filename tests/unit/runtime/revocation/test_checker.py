@@ -19,7 +19,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published, key
-from tests.support.buckets import BUCKET, versioned_bucket
+from tests.support.buckets import new_bucket, simulated_s3
 from tests.support.clock import Clock
 from tests.support.crls import HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
 from tests.support.faults import Fault, counted, injected
@@ -41,7 +41,7 @@ class Bench:
         self.s3 = s3
         self.folder = folder
         self.clock = Clock()
-        self.store = IndexStore(s3, BUCKET)
+        self.store = IndexStore(s3, new_bucket(s3))
         self.checker = IndexedRevocation(self.store, clock=self.clock)
         self.number = 0
 
@@ -56,7 +56,9 @@ class Bench:
             former = self.store.current(CA_ID)
         except IndexMissingError:
             former = None
-        return self.store.publish(CA_ID, index.path, index.version, instead_of=former)
+        return self.store.publish(
+            CA_ID, index.path, index.version, instead_of=former, usable_until=index.usable_until
+        )
 
     def check(self, serial: int = 1, *extensions: Extension) -> str | None:
         return self.checker.check(CA_ID, device(serial, *extensions))
@@ -67,10 +69,15 @@ class Bench:
         return caught.value.reason
 
 
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    with simulated_s3() as client:
+        yield client
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with versioned_bucket() as s3:
-        yield Bench(s3, tmp_path)
+def bench(s3: Any, tmp_path: Path) -> Bench:
+    return Bench(s3, tmp_path)
 
 
 def test_a_good_certificate_passes_on_a_named_version(bench: Bench) -> None:
@@ -196,7 +203,7 @@ def test_an_index_that_cannot_be_confirmed_decides_nothing(bench: Bench, fault: 
 def test_an_index_that_was_deleted_decides_nothing(bench: Bench) -> None:
     bench.publish()
     bench.check()
-    bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
     bench.clock.pass_time(minutes=1)
 
     assert bench.refused() is Reason.CRL_MISSING
@@ -205,7 +212,7 @@ def test_an_index_that_was_deleted_decides_nothing(bench: Bench) -> None:
 @pytest.mark.parametrize("content", [b"", b"<html></html>", bytes(10_000)])
 def test_an_index_that_arrives_damaged_decides_nothing(bench: Bench, content: bytes) -> None:
     bench.publish()
-    bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=content)
+    bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=content)
 
     assert bench.refused() is Reason.CRL_MISSING
 
@@ -213,7 +220,7 @@ def test_an_index_that_arrives_damaged_decides_nothing(bench: Bench, content: by
 def test_a_damaged_index_does_not_keep_the_former_one_in_use(bench: Bench) -> None:
     bench.publish()
     bench.check()
-    bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=b"half")
+    bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=b"half")
     bench.clock.pass_time(minutes=1)
 
     assert bench.refused() is Reason.CRL_MISSING
@@ -250,7 +257,7 @@ def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
 ) -> None:
     bench.checker = IndexedRevocation(bench.store, clock=bench.clock)
     in_force: list[tuple[Any, str | None]] = [(bench.clock(), None)]
-    bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
     for event in events:
         fault = Fault.SERVER_ERROR if event == "fail" else None
         match event:
@@ -260,10 +267,10 @@ def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
                 bench.publish(Entry(1))
                 in_force.append((bench.clock(), None))
             case "delete":
-                bench.s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+                bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
                 in_force.append((bench.clock(), None))
             case "damage":
-                bench.s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=b"damaged")
+                bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=b"damaged")
                 in_force.append((bench.clock(), None))
             case "20 s" | "70 s":
                 bench.clock.pass_time(seconds=int(event[:2]))

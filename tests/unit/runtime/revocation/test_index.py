@@ -276,14 +276,12 @@ def test_an_index_without_what_it_is_about_is_no_index(index: Index) -> None:
         lambda index: index.status(device(1), NOW),
         lambda index: list(index.newly_revoked(None)),
         lambda index: list(index.newly_revoked(index)),
-        lambda index: index.supersedes(Origin("x", "y")),
     ],
 )
 def test_a_table_that_is_gone_is_damage(index: Index, ask: Any) -> None:
     index.close()
     with sqlite3.connect(index.path) as database:
         database.execute("DROP TABLE revoked")
-        database.execute("DROP TABLE superseded")
 
     with pytest.raises(DamagedIndexError):
         ask(Index.open(index.path))

@@ -18,7 +18,7 @@ from iot_jitr_runtime.revocation.store import (
     ca_of,
     key,
 )
-from tests.support.buckets import BUCKET, versioned_bucket
+from tests.support.buckets import new_bucket, simulated_s3
 from tests.support.crls import CrlSpec, Entry
 from tests.support.faults import Fault, injected
 from tests.support.indexes import CA_ID, compile_index
@@ -26,15 +26,15 @@ from tests.support.indexes import CA_ID, compile_index
 CA = DevelopmentCa.create()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
-    with versioned_bucket() as client:
+    with simulated_s3() as client:
         yield client
 
 
 @pytest.fixture
 def store(s3: Any) -> IndexStore:
-    return IndexStore(s3, BUCKET)
+    return IndexStore(s3, new_bucket(s3))
 
 
 class Indexes:
@@ -45,7 +45,9 @@ class Indexes:
     def publish(self, serial: int, instead_of: Published | None = None) -> tuple[Published, bytes]:
         index = compile_index(self.folder / f"made-{serial}", CA, CrlSpec([Entry(serial)], number=serial))
         index.close()
-        published = self.store.publish(CA_ID, index.path, index.version, instead_of=instead_of)
+        published = self.store.publish(
+            CA_ID, index.path, index.version, instead_of=instead_of, usable_until=index.usable_until
+        )
         return published, index.path.read_bytes()
 
 
@@ -80,7 +82,7 @@ def test_an_index_that_was_deleted_is_missing(
     s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path
 ) -> None:
     indexes.publish(1)
-    s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    s3.delete_object(Bucket=store.bucket, Key=key(CA_ID))
 
     with pytest.raises(IndexMissingError):
         store.download(CA_ID, tmp_path / "here")
@@ -132,9 +134,11 @@ def test_an_index_is_put_only_over_the_one_it_was_made_from(store: IndexStore, i
     assert store.current(CA_ID) == second
 
 
-def test_an_index_is_not_put_where_its_former_one_was_deleted(s3: Any, indexes: Indexes) -> None:
+def test_an_index_is_not_put_where_its_former_one_was_deleted(
+    s3: Any, store: IndexStore, indexes: Indexes
+) -> None:
     first, _ = indexes.publish(1)
-    s3.delete_object(Bucket=BUCKET, Key=key(CA_ID))
+    s3.delete_object(Bucket=store.bucket, Key=key(CA_ID))
 
     with pytest.raises(IndexReplacedError):
         indexes.publish(2, instead_of=first)
@@ -145,9 +149,11 @@ def test_what_is_not_whole_is_never_left_for_an_index(
     s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path, how: str
 ) -> None:
     _, content = indexes.publish(1)
-    head = s3.head_object(Bucket=BUCKET, Key=key(CA_ID))["Metadata"]
+    head = s3.head_object(Bucket=store.bucket, Key=key(CA_ID))["Metadata"]
     body = {"half": content[: len(content) // 2], "garbage": b"\x00" * 100, "without digest": content}[how]
-    s3.put_object(Bucket=BUCKET, Key=key(CA_ID), Body=body, Metadata=head if how != "without digest" else {})
+    s3.put_object(
+        Bucket=store.bucket, Key=key(CA_ID), Body=body, Metadata=head if how != "without digest" else {}
+    )
 
     with pytest.raises(DamagedIndexError, match="SHA-256 differs"):
         store.download(CA_ID, tmp_path / "here")

@@ -1,0 +1,201 @@
+"""One run for one CA: fetch its CRLs, compile those that may be used, put the index in force.
+
+An unusable CRL never takes anything away: what was in force stays in force, until it is stale, and the run
+says what was wrong. Every run may be repeated, cut off anywhere, and run twice side by side.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known, Source
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.builder import IndexBuilder
+from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
+from iot_jitr_runtime.revocation.records import CrlRecord
+from iot_jitr_runtime.revocation.store import (
+    IndexMissingError,
+    IndexReplacedError,
+    IndexStore,
+    Published,
+)
+from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+
+_TRIES = 3
+"""Two runs side by side settle in two; a third for good measure."""
+
+
+class IndexProblem(StrEnum):
+    """What can be wrong besides the CRLs themselves. The values are a stable interface."""
+
+    NOT_OFFERED = "not_offered"
+    """A CRL in force has gone from its source; it stays in force until it is stale."""
+    STALE = "stale"
+    """A CRL in force is past its nextUpdate or the configured maximum age, and no newer one is here."""
+    INDEX_DAMAGED = "index_damaged"
+    """The index in force cannot be read; it is made anew from what the source has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that somebody should look at."""
+
+    kind: Rule | FetchProblem | IndexProblem
+    location: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run found and did."""
+
+    ca_certificate_id: CaCertificateId
+    version: str | None
+    """Version of the index in force now, None if there is none."""
+    crls: list[CrlRecord] = field(default_factory=list)
+    usable_until: datetime | None = None
+    problems: list[Problem] = field(default_factory=list)
+    changed: bool = False
+    """This run put it in force."""
+
+
+@dataclass
+class _Run:
+    """What is known in the course of one run."""
+
+    folder: Path
+    problems: list[Problem] = field(default_factory=list)
+    former: Index | None = None
+    in_force: Published | None = None
+    listed: set[str] | None = None
+    """Locations that the source has; None if it could not say."""
+
+    def close(self) -> None:
+        if self.former is not None:
+            self.former.close()
+
+    def note(self, kind: Rule | FetchProblem | IndexProblem, location: str, detail: str) -> None:
+        self.problems.append(Problem(kind, location, detail))
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Publishes the index of any CA."""
+
+    store: IndexStore
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def publish(
+        self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None = None
+    ) -> Report:
+        """Bring a CA's index up to date; botocore's errors about the index fly.
+
+        Args:
+            ca_id: Id of the CA certificate.
+            ca: The CA certificate.
+            source: Where its CRLs come from.
+            max_age: How old a CRL may be, however far away its nextUpdate.
+
+        Raises:
+            IndexReplacedError: Other runs were faster, again and again.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(IndexReplacedError):
+                return self._attempt(ca_id, ca, source, max_age)
+        return self._attempt(ca_id, ca, source, max_age)
+
+    def _attempt(
+        self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None
+    ) -> Report:
+        with TemporaryDirectory(prefix="jitr-publication-") as folder, closing(_Run(Path(folder))) as run:
+            self._load_former(run, ca_id)
+            path = run.folder / "new.sqlite"
+            with IndexBuilder(path) as builder:
+                compiler = Compiler(builder, ca, self.clock(), max_age, run.former)
+                _compile(run, source, compiler)
+                return self._put_in_force(run, ca_id, compiler, path)
+
+    def _put_in_force(self, run: _Run, ca_id: CaCertificateId, compiler: Compiler, path: Path) -> Report:
+        builder, max_age = compiler.builder, compiler.max_age
+        crls = list(builder.crls().values())
+        if not crls:
+            return Report(ca_id, None, problems=run.problems)
+        usable_until = min(record.usable_until(max_age) for record in crls)
+        if run.former is not None and not _differs(run.former, crls, builder.superseded(), max_age):
+            return Report(ca_id, run.former.version, crls, usable_until, run.problems)
+        version = builder.finish(ca_id, compiler.now, max_age)
+        self.store.publish(ca_id, path, version, instead_of=run.in_force, usable_until=usable_until)
+        return Report(ca_id, version, crls, usable_until, run.problems, changed=True)
+
+    def _load_former(self, run: _Run, ca_id: CaCertificateId) -> None:
+        path = run.folder / "former.sqlite"
+        try:
+            run.in_force = self.store.download(ca_id, path)
+            run.former = Index.open(path)
+        except IndexMissingError:
+            return
+        except DamagedIndexError as error:
+            run.in_force = self.store.current(ca_id)
+            run.note(IndexProblem.INDEX_DAMAGED, "index", str(error))
+
+
+def _compile(run: _Run, source: Source, compiler: Compiler) -> None:
+    _offer_all(run, source, compiler)
+    completion = compiler.complete()
+    for origin, error in completion.rolled_back.items():
+        run.note(error.rule, origin.location, str(error))
+    _note_not_offered(run, completion.not_offered)
+    _note_stale(run, compiler.builder.crls().values(), compiler.now, compiler.max_age)
+
+
+def _offer_all(run: _Run, source: Source, compiler: Compiler) -> None:
+    listed = set()
+    try:
+        for offer in source.offers(Known(run.former)):
+            listed.add(offer.origin.location)
+            if offer.read is None:
+                compiler.keep(offer.origin)
+                continue
+            try:
+                compiler.take(offer.read(), offer.origin)
+            except FetchError as error:
+                run.note(error.problem, offer.origin.location, str(error))
+            except UnusableCrlError as error:
+                run.note(error.rule, offer.origin.location, str(error))
+        run.listed = listed
+    except FetchError as error:
+        run.note(error.problem, "source", str(error))
+
+
+def _note_not_offered(run: _Run, records: Iterable[CrlRecord]) -> None:
+    for record in records:
+        if run.listed is not None and record.origin.location not in run.listed:
+            run.note(
+                IndexProblem.NOT_OFFERED,
+                record.origin.location,
+                f"CRL number {record.number} for {record.scope} is not there any more",
+            )
+
+
+def _note_stale(run: _Run, crls: Iterable[CrlRecord], now: datetime, max_age: timedelta | None) -> None:
+    for record in crls:
+        end = record.usable_until(max_age)
+        if now >= end:
+            run.note(
+                IndexProblem.STALE,
+                record.origin.location,
+                f"CRL number {record.number} for {record.scope}: stale since {end:%Y-%m-%d %H:%M:%SZ}",
+            )
+
+
+def _differs(
+    former: Index, crls: Iterable[CrlRecord], superseded: set[tuple[str, str]], max_age: timedelta | None
+) -> bool:
+    before = ({each.digest for each in former.crls}, former.superseded, former.max_age)
+    return before != ({each.digest for each in crls}, superseded, max_age)

@@ -1,0 +1,54 @@
+"""The publisher's settings, read from the environment that the stack set."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.crl_publisher.http_source import HttpSource
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.identifiers import CaCertificateId
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class CaSettings:
+    """Where the CRLs of one CA come from, and how old they may be."""
+
+    source: HttpSource | S3Source
+    max_age: timedelta | None
+
+
+@dataclass(frozen=True)
+class PublisherSettings:
+    """What the publisher must know about its deployment."""
+
+    bucket: str
+    cas: Mapping[CaCertificateId, CaSettings]
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str], s3: "S3Client") -> "PublisherSettings":
+        """Read the settings.
+
+        Args:
+            variables: The environment.
+            s3: The client for sources in S3.
+
+        Raises:
+            KeyError: A variable is missing: stack and function are not of the same version.
+        """
+        told: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
+        return cls(
+            bucket=variables[environment.REVOCATION_BUCKET],
+            cas={ca: _ca_settings(each, s3) for ca, each in told.items()},
+        )
+
+
+def _ca_settings(told: Mapping[str, Any], s3: "S3Client") -> CaSettings:
+    source = HttpSource(told["url"]) if "url" in told else S3Source(s3, told["bucket"], told["prefix"])
+    hours = told.get("max_age_hours")
+    return CaSettings(source, timedelta(hours=hours) if hours is not None else None)

@@ -1,0 +1,58 @@
+"""What starts the publisher, and which CAs that concerns."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+
+LEAD = timedelta(minutes=15)
+"""How long before the first CRL becomes stale its CA is asked again at every watch."""
+
+
+class Trigger(StrEnum):
+    """What a schedule's event says."""
+
+    SCHEDULE = "schedule"
+    """Time to ask every CA."""
+    WATCH = "watch"
+    """Time to ask the CAs whose CRLs are about to become stale, are stale, or missing."""
+
+
+class UnknownTriggerError(JitrError):
+    """The event is neither a schedule's nor an upload's."""
+
+
+def concerned(
+    event: Mapping[str, Any], settings: PublisherSettings, store: IndexStore, now: datetime
+) -> list[CaCertificateId]:
+    """Return the CAs that an event asks to publish.
+
+    Raises:
+        UnknownTriggerError: It is none of the events that the stack lets through.
+    """
+    if event.get("trigger") == Trigger.SCHEDULE:
+        return list(settings.cas)
+    if event.get("trigger") == Trigger.WATCH:
+        return [ca for ca in settings.cas if _is_due(ca, store, now)]
+    if event.get("source") == "aws.s3":
+        bucket, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
+        return [
+            ca
+            for ca, each in settings.cas.items()
+            if isinstance(each.source, S3Source) and each.source.contains(bucket, key)
+        ]
+    raise UnknownTriggerError(f"not an event of this deployment: its keys are {sorted(event)}")
+
+
+def _is_due(ca: CaCertificateId, store: IndexStore, now: datetime) -> bool:
+    try:
+        usable_until = store.current(ca).usable_until
+    except IndexMissingError:
+        return True
+    return usable_until is None or now >= usable_until - LEAD

@@ -1,0 +1,116 @@
+"""An HTTP server on loopback that serves a CRL, or misbehaves in the way that is asked for."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Behaviour = Callable[["Request"], None]
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request, in the server's thread."""
+
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        self.server.owner.requests.append((self.path, dict(self.headers)))
+        try:
+            self.server.owner.behaviour(self)
+        except (ConnectionError, TimeoutError):
+            return
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    @property
+    def closing(self) -> threading.Event:
+        return self.server.owner.closing
+
+    def drip(self, data: bytes, pause: float) -> None:
+        """Send byte by byte, until the test is over."""
+        for byte in data:
+            if self.closing.is_set():
+                return
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(pause)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    owner: "CrlServer"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is what many tests are about."""
+
+
+@dataclass
+class CrlServer:
+    """Set `behaviour`; look at `requests`, path and headers of each."""
+
+    port: int
+    behaviour: Behaviour = lambda request: request.answer(404)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str = "/ca.crl", host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    def serve(self, body: bytes, **headers: str) -> None:
+        def behave(request: Request) -> None:
+            same = {
+                "If-None-Match": headers.get("ETag"),
+                "If-Modified-Since": headers.get("Last_Modified"),
+            }
+            if any(value and request.headers.get(name) == value for name, value in same.items()):
+                request.answer(304)
+            else:
+                request.answer(200, body, **headers)
+
+        self.behaviour = behave
+
+
+@contextmanager
+def crl_server(tls: ssl.SSLContext | None = None) -> Iterator[CrlServer]:
+    server = _Server(("127.0.0.1", 0), Request)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    server.owner = CrlServer(server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server.owner
+    finally:
+        server.owner.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

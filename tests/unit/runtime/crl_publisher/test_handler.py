@@ -1,0 +1,237 @@
+"""The publisher as EventBridge calls it: which CAs an event concerns, and what is logged and measured."""
+
+import importlib
+import io
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
+from iot_jitr_runtime.crl_publisher.triggers import LEAD, UnknownTriggerError, concerned
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.store import IndexStore, key
+from tests.support.buckets import new_bucket, s3_client
+from tests.support.clock import Clock
+from tests.support.crls import CrlSpec, Entry, make_crl
+
+REGION = "us-east-1"
+FACTORY, WORKSHOP = DevelopmentCa.create("Factory CA"), DevelopmentCa.create("Workshop CA")
+
+
+class Plant:
+    """Two registered CAs, each with its prefix in the bucket, and the handler that publishes for both."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        iot = boto3.client("iot", region_name=REGION)
+        self.factory, self.workshop = (
+            CaCertificateId(
+                iot.register_ca_certificate(caCertificate=ca.certificate.pem, setAsActive=True)[
+                    "certificateId"
+                ]
+            )
+            for ca in (FACTORY, WORKSHOP)
+        )
+        self.s3 = s3_client()
+        self.bucket = new_bucket(self.s3)
+        self.store = IndexStore(self.s3, self.bucket)
+        self.variables = {
+            environment.REVOCATION_BUCKET: self.bucket,
+            environment.CRL_SOURCES: json.dumps(
+                {
+                    self.factory: {"bucket": self.bucket, "prefix": "crl/Factory/"},
+                    self.workshop: {"bucket": self.bucket, "prefix": "crl/Workshop/", "max_age_hours": 12},
+                }
+            ),
+        }
+        for name, value in self.variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"publisher-{uuid.uuid4()}")
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IotJitr")
+        module = importlib.reload(importlib.import_module("iot_jitr_runtime.crl_publisher.handler"))
+        self.failed = module.PublicationFailedError
+        self.log = io.StringIO()
+        module.logger.handlers[0].setStream(self.log)
+        self.handle = module.handle
+
+    @property
+    def settings(self) -> PublisherSettings:
+        return PublisherSettings.read(self.variables, self.s3)
+
+    def upload(self, name: str, ca: DevelopmentCa, **values: Any) -> None:
+        content = make_crl(ca, CrlSpec([Entry(1), Entry(2)], **values))
+        self.s3.put_object(Bucket=self.bucket, Key=f"crl/{name}/ca.crl", Body=content)
+
+    def come(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        self.handle(event, context())
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+def context() -> SimpleNamespace:
+    return SimpleNamespace(
+        function_name="publisher",
+        memory_limit_in_mb=512,
+        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:publisher",
+        aws_request_id="request-1",
+    )
+
+
+def uploaded(bucket: str, object_key: str) -> dict[str, Any]:
+    return {"source": "aws.s3", "detail": {"bucket": {"name": bucket}, "object": {"key": object_key}}}
+
+
+def measured(captured: str) -> dict[tuple[str, str], float]:
+    found = {}
+    for line in captured.splitlines():
+        entry = json.loads(line)
+        assert entry["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "ca"]]
+        [metric] = entry["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+        found[entry["ca"], metric["Name"]] = entry[metric["Name"]][0]
+    return found
+
+
+@pytest.fixture
+def plant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+    with mock_aws():
+        yield Plant(monkeypatch)
+
+
+def test_on_schedule_every_ca_is_published(plant: Plant) -> None:
+    plant.upload("Factory", FACTORY)
+    plant.upload("Workshop", WORKSHOP)
+
+    lines = plant.come({"trigger": "schedule"})
+
+    assert [(line["message"], line["ca_certificate_id"]) for line in lines] == [
+        ("published", plant.factory),
+        ("published", plant.workshop),
+    ]
+    assert lines[0]["index_version"] == plant.store.current(plant.factory).version
+    assert lines[0]["crls"] == [
+        {
+            "scope": "all certificates of the CA",
+            "number": "1",
+            "entries": 2,
+            "location": f"s3://{plant.bucket}/crl/Factory/ca.crl",
+        }
+    ]
+
+
+def test_an_upload_publishes_for_its_ca_alone(plant: Plant) -> None:
+    plant.upload("Factory", FACTORY)
+    plant.upload("Workshop", WORKSHOP)
+
+    lines = plant.come(uploaded(plant.bucket, "crl/Workshop/ca.crl"))
+
+    assert [line["ca_certificate_id"] for line in lines] == [plant.workshop]
+
+
+@pytest.mark.parametrize("object_key", ["crl/Other/ca.crl", "index/x.sqlite", "crl/Workshop"])
+def test_any_other_object_concerns_nobody(plant: Plant, object_key: str) -> None:
+    assert concerned(uploaded(plant.bucket, object_key), plant.settings, plant.store, Clock()()) == []
+    elsewhere = uploaded("elsewhere", "crl/Factory/ca.crl")
+    assert concerned(elsewhere, plant.settings, plant.store, Clock()()) == []
+
+
+def test_a_source_over_http_has_no_uploads(plant: Plant) -> None:
+    plant.variables[environment.CRL_SOURCES] = json.dumps({plant.factory: {"url": "http://crl.example/"}})
+
+    assert concerned(uploaded(plant.bucket, "crl/x"), plant.settings, plant.store, Clock()()) == []
+    assert plant.settings.cas[plant.factory].max_age is None
+
+
+def test_the_watch_asks_for_what_is_missing_or_about_to_become_stale(plant: Plant) -> None:
+    clock = Clock()
+    watch = {"trigger": "watch"}
+    assert concerned(watch, plant.settings, plant.store, clock()) == [plant.factory, plant.workshop]
+    soon = clock() + timedelta(hours=1)
+    plant.upload("Factory", FACTORY, next_update=soon)
+    plant.upload("Workshop", WORKSHOP)
+    plant.come({"trigger": "schedule"})
+
+    assert concerned(watch, plant.settings, plant.store, clock()) == []
+    assert concerned(watch, plant.settings, plant.store, soon - LEAD - timedelta(seconds=1)) == []
+    assert concerned(watch, plant.settings, plant.store, soon - LEAD) == [plant.factory]
+    assert concerned(watch, plant.settings, plant.store, soon + timedelta(hours=2)) == [plant.factory]
+
+
+def test_an_index_that_does_not_say_when_it_becomes_stale_is_due(plant: Plant) -> None:
+    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"old")
+
+    due = concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
+
+    assert plant.factory in due
+
+
+@pytest.mark.parametrize("event", [{}, {"trigger": "whatever"}, {"source": "aws.ec2"}])
+def test_any_other_event_is_an_error(plant: Plant, event: dict[str, Any]) -> None:
+    with pytest.raises(UnknownTriggerError):
+        concerned(event, plant.settings, plant.store, Clock()())
+
+
+def test_the_maximum_age_is_taken_from_the_settings(plant: Plant) -> None:
+    plant.upload("Workshop", WORKSHOP)
+    plant.come(uploaded(plant.bucket, "crl/Workshop/ca.crl"))
+
+    current = plant.store.current(plant.workshop)
+    assert current.usable_until is not None
+    assert current.usable_until < Clock()() + timedelta(hours=12)
+
+
+def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    plant.upload("Factory", FACTORY)
+    plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+
+    figures = measured(capsys.readouterr().out)
+
+    assert figures[plant.factory, "CrlUnusable"] == 0
+    assert figures[plant.factory, "CrlEntries"] == 2
+    assert 3600 <= figures[plant.factory, "CrlAge"] < 3900
+    assert 86_000 < figures[plant.factory, "CrlTimeLeft"] <= 86_400
+
+
+def test_an_unusable_crl_is_logged_with_its_reason_and_measured(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant.upload("Factory", WORKSHOP)
+
+    lines = plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+
+    assert (lines[0]["level"], lines[0]["message"]) == ("ERROR", "crl_problem")
+    assert (lines[0]["problem"], lines[0]["ca_certificate_id"]) == ("wrong_issuer", plant.factory)
+    assert lines[0]["crl"] == f"s3://{plant.bucket}/crl/Factory/ca.crl"
+    assert "RFC 5280 section 6.3.3" in lines[0]["detail"]
+    figures = measured(capsys.readouterr().out)
+    assert figures == {(plant.factory, "CrlUnusable"): 1, (plant.factory, "CrlTimeLeft"): 0}
+
+
+def test_one_cas_failure_does_not_keep_the_others_from_theirs_and_is_tried_again(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iot_jitr_runtime.activator.issuers import Issuers
+
+    plant.upload("Workshop", WORKSHOP)
+    certificate = Issuers.certificate
+
+    def fail(self: Issuers, ca: str) -> Any:
+        if ca == plant.factory:
+            raise RuntimeError("no answer")
+        return certificate(self, ca)
+
+    monkeypatch.setattr(Issuers, "certificate", fail)
+
+    with pytest.raises(plant.failed, match=plant.factory):
+        plant.handle({"trigger": "schedule"}, context())
+    assert plant.store.current(plant.workshop)
+    assert "no answer" in plant.log.getvalue()

@@ -1,0 +1,363 @@
+"""Fetching over HTTP: whatever the server does, it ends in the CRL or in one typed error, in bounded time."""
+
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.crl_publisher import http_fetch
+from iot_jitr_runtime.crl_publisher.http_fetch import Answer, Limits, get
+from iot_jitr_runtime.crl_publisher.http_source import HttpSource
+from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known
+from iot_jitr_runtime.revocation.builder import IndexBuilder
+from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.records import Origin
+from tests.support.crl_server import CrlServer, Request, closed_port, crl_server, silent_port
+from tests.support.crls import NOW, make_crl
+from tests.support.indexes import CA_ID
+
+BODY = b"the CRL"
+QUICK = Limits(size=1_000_000, total_seconds=5, pause_seconds=0.5)
+IMPATIENT = Limits(size=1_000_000, total_seconds=0.5, pause_seconds=0.4)
+
+
+@pytest.fixture
+def server() -> Iterator[CrlServer]:
+    with crl_server() as running:
+        yield running
+
+
+def problem(url: str, limits: Limits = QUICK) -> FetchProblem:
+    with pytest.raises(FetchError) as caught:
+        get(url, limits)
+    assert "\n" not in str(caught.value)
+    return caught.value.problem
+
+
+def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
+    server.serve(BODY, ETag='"1"', Last_Modified="Mon, 05 Jan 2026 00:00:00 GMT")
+
+    assert get(server.url(), QUICK) == Answer(BODY, '"1"', "Mon, 05 Jan 2026 00:00:00 GMT")
+    _, headers = server.requests[0]
+    assert headers["Accept-Encoding"] == "identity"
+    assert "If-None-Match" not in headers
+
+
+def test_an_unchanged_body_does_not_arrive_again(server: CrlServer) -> None:
+    server.serve(BODY, ETag='"1"')
+
+    assert get(server.url(), QUICK, etag='"1"') == Answer(None, '"1"', None)
+    assert get(server.url(), QUICK, etag='"0"').body == BODY
+
+
+def test_without_etag_the_time_of_the_last_change_is_used(server: CrlServer) -> None:
+    modified = "Mon, 05 Jan 2026 00:00:00 GMT"
+    server.serve(BODY, Last_Modified=modified)
+
+    assert get(server.url(), QUICK, last_modified=modified).body is None
+
+
+def test_the_query_is_part_of_the_request(server: CrlServer) -> None:
+    server.serve(BODY)
+    get(server.url("/crl?ca=7"), QUICK)
+    get(f"http://127.0.0.1:{server.port}", QUICK)
+
+    assert [path for path, _ in server.requests] == ["/crl?ca=7", "/"]
+
+
+def test_chunked_bodies_are_put_together(server: CrlServer) -> None:
+    def chunked(request: Request) -> None:
+        request.protocol_version = "HTTP/1.1"
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(b"4\r\nthe \r\n3\r\nCRL\r\n0\r\n\r\n")
+
+    server.behaviour = chunked
+
+    assert get(server.url(), QUICK).body == BODY
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(server: CrlServer, status: int) -> None:
+    def behave(request: Request) -> None:
+        if request.path == "/ca.crl":
+            request.answer(status, Location="/moved/../here.crl?x")
+        else:
+            request.answer(200, BODY)
+
+    server.behaviour = behave
+
+    assert get(server.url(), QUICK).body == BODY
+
+
+def test_a_redirect_loop_ends(server: CrlServer) -> None:
+    server.behaviour = lambda request: request.answer(302, Location="/ca.crl")
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+    assert len(server.requests) == QUICK.redirects + 1
+
+
+def test_an_endless_chain_of_redirects_ends(server: CrlServer) -> None:
+    numbers = count()
+    server.behaviour = lambda request: request.answer(302, Location=f"/{next(numbers)}")
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/ca.crl", "data:,x", ""])
+def test_a_redirect_to_anything_but_http_is_refused(server: CrlServer, location: str) -> None:
+    server.behaviour = lambda request: request.answer(302, Location=location)
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+
+
+def test_a_redirect_without_target_is_refused(server: CrlServer) -> None:
+    server.behaviour = lambda request: request.answer(302)
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+
+
+def test_a_redirect_to_another_name_for_loopback_is_refused(server: CrlServer) -> None:
+    server.behaviour = lambda request: request.answer(302, Location=server.url("/inside", host="localhost"))
+
+    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+    assert [path for path, _ in server.requests] == ["/ca.crl"]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (404, FetchProblem.NOT_FOUND),
+        (410, FetchProblem.NOT_FOUND),
+        (403, FetchProblem.REFUSED),
+        (500, FetchProblem.REFUSED),
+        (206, FetchProblem.REFUSED),
+        (300, FetchProblem.REFUSED),
+    ],
+)
+def test_any_other_status_is_a_problem(server: CrlServer, status: int, expected: FetchProblem) -> None:
+    server.behaviour = lambda request: request.answer(status, b"<html>no</html>")
+
+    assert problem(server.url()) is expected
+
+
+def test_a_body_said_to_be_too_large_is_not_read(server: CrlServer) -> None:
+    def boast(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(10**12))
+        request.end_headers()
+        request.closing.wait(5)
+
+    server.behaviour = boast
+
+    assert problem(server.url()) is FetchProblem.TOO_LARGE
+
+
+def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer) -> None:
+    sent = []
+
+    def pour(request: Request) -> None:
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(100):
+            request.wfile.write(bytes(1_000_000))
+            sent.append(1)
+
+    server.behaviour = pour
+
+    assert problem(server.url()) is FetchProblem.TOO_LARGE
+    assert len(sent) < 100
+
+
+def test_a_body_of_exactly_the_limit_is_read(server: CrlServer) -> None:
+    server.serve(bytes(1000))
+
+    assert get(server.url(), Limits(size=1000)).body == bytes(1000)
+    assert problem(server.url(), Limits(size=999)) is FetchProblem.TOO_LARGE
+
+
+def test_a_truncated_body_is_a_problem(server: CrlServer) -> None:
+    def truncate(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000")
+        request.end_headers()
+        request.wfile.write(BODY)
+
+    server.behaviour = truncate
+
+    assert problem(server.url()) is FetchProblem.UNREACHABLE
+
+
+def test_a_body_that_drips_ends_at_the_deadline(server: CrlServer) -> None:
+    def drip(request: Request) -> None:
+        request.send_response(200)
+        request.end_headers()
+        request.drip(bytes(1000), 0.05)
+
+    server.behaviour = drip
+
+    assert problem(server.url(), IMPATIENT) is FetchProblem.TIMED_OUT
+
+
+def test_headers_that_drip_end_at_the_deadline(server: CrlServer) -> None:
+    server.behaviour = lambda request: request.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000, 0.05)
+
+    assert problem(server.url(), IMPATIENT) is FetchProblem.TIMED_OUT
+
+
+def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None:
+    def drip(request: Request) -> None:
+        request.send_response(200)
+        request.end_headers()
+        request.drip(bytes(1000), 0.05)
+
+    server.behaviour = drip
+    request = http_fetch._Request(server.url(), QUICK, {}, deadline=time.monotonic() + 0.2)
+
+    with pytest.raises(FetchError, match="not complete") as caught:
+        request.follow()
+    assert caught.value.problem is FetchProblem.TIMED_OUT
+
+
+def test_a_server_that_says_nothing_times_out() -> None:
+    with silent_port() as port:
+        assert problem(f"http://127.0.0.1:{port}/") is FetchProblem.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://127.0.0.1:{closed_port()}/ca.crl",
+        "http://no-such-host.invalid/ca.crl",
+        "http:///ca.crl",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:1/with\nnewline",
+        "http://[::1/",
+    ],
+)
+def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        get(url, QUICK)
+    assert caught.value.problem is FetchProblem.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n"]
+)
+def test_what_is_no_http_is_a_problem(server: CrlServer, garbage: bytes) -> None:
+    def talk(request: Request) -> None:
+        request.wfile.write(garbage)
+
+    server.behaviour = talk
+
+    assert problem(server.url()) is FetchProblem.UNREACHABLE
+
+
+class TlsServer:
+    """The server again, behind TLS with a certificate for 127.0.0.1 that only its file trusts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate, key = folder / "tls.pem", folder / "tls.key"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+                *("-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-keyout", str(key), "-out", str(self.certificate)),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.certificate, key)
+
+
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[CrlServer, TlsServer]]:
+    tls_server = TlsServer(tmp_path)
+    with crl_server(tls_server.context) as running:
+        yield running, tls_server
+    monkeypatch.undo()
+
+
+def https(server: CrlServer, path: str = "/ca.crl") -> str:
+    return server.url(path).replace("http:", "https:")
+
+
+def test_https_is_verified(tls: tuple[CrlServer, TlsServer]) -> None:
+    server, _ = tls
+    server.serve(BODY)
+
+    assert problem(https(server)) is FetchProblem.UNREACHABLE
+    assert server.requests == []
+
+
+def test_https_is_read_and_never_left_for_http(
+    tls: tuple[CrlServer, TlsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, tls_server = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.certificate))
+    server.serve(BODY)
+    assert get(https(server), QUICK).body == BODY
+
+    server.behaviour = lambda request: request.answer(302, Location="http://127.0.0.1:1/ca.crl")
+    assert problem(https(server)) is FetchProblem.BAD_REDIRECT
+
+
+def test_https_is_the_default_for_its_scheme_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[Any] = []
+
+    def connect(self: Any) -> None:
+        connected.append((type(self), self.host, self.port))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(HTTPSConnection, "connect", connect)
+
+    assert problem("https://crl.example/ca.crl") is FetchProblem.UNREACHABLE
+    assert connected == [(HTTPSConnection, "crl.example", 443)]
+
+
+CA = DevelopmentCa.create()
+
+
+@pytest.fixture
+def known(server: CrlServer, tmp_path: Path) -> Iterator[Known]:
+    """What an index made from the server's CRL knows."""
+    with IndexBuilder(tmp_path / "index") as builder:
+        compiler = Compiler(builder, CA.certificate, NOW)
+        compiler.take(make_crl(CA), Origin(server.url(), '"7"', "Mon, 05 Jan 2026 00:00:00 GMT"))
+        builder.finish(CA_ID, NOW, None)
+    index = Index.open(tmp_path / "index")
+    yield Known(index)
+    index.close()
+
+
+def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
+    server.serve(BODY, ETag='"7"')
+
+    [offer] = HttpSource(server.url(), QUICK).offers(Known())
+
+    assert offer.origin == Origin(server.url(), '"7"')
+    assert offer.read is not None
+    assert offer.read() == BODY
+
+
+def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer, known: Known) -> None:
+    server.serve(BODY, ETag='"7"')
+
+    [offer] = HttpSource(server.url(), QUICK).offers(known)
+
+    assert offer.read is None
+    assert offer.origin == known.at(server.url())
+    _, headers = server.requests[0]
+    assert headers["If-None-Match"] == '"7"'
+    assert headers["If-Modified-Since"] == "Mon, 05 Jan 2026 00:00:00 GMT"

@@ -1,0 +1,454 @@
+"""One run: good CRLs come into force, bad ones change nothing and are reported, whatever happens beside."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.crl_publisher.http_fetch import Limits
+from iot_jitr_runtime.crl_publisher.http_source import HttpSource
+from iot_jitr_runtime.crl_publisher.publication import IndexProblem, Publication, Report
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.store import (
+    PREFIX,
+    IndexMissingError,
+    IndexReplacedError,
+    IndexStore,
+    key,
+)
+from iot_jitr_runtime.revocation.unusable import Rule
+from tests.support.buckets import new_bucket, simulated_s3
+from tests.support.clock import Clock
+from tests.support.crl_server import CrlServer, crl_server
+from tests.support.crls import CrlSpec, Entry, idp, make_crl
+from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.indexes import CA_ID
+
+CA = DevelopmentCa.create()
+HOUR = timedelta(hours=1)
+ONE, TWO = "http://crl.example/1.crl", "http://crl.example/2.crl"
+PROBLEMS = Rule | FetchProblem | IndexProblem
+
+
+class Office:
+    """A bucket with a prefix for CRLs, and the publisher at work on it."""
+
+    def __init__(self, s3: Any, folder: Path) -> None:
+        self.s3 = s3
+        self.folder = folder
+        self.clock = Clock()
+        self.bucket = new_bucket(s3)
+        self.store = IndexStore(s3, self.bucket)
+        self.publication = Publication(self.store, self.clock)
+        self.source: Any = S3Source(s3, self.bucket, "crl/Factory/", max_bytes=1_000_000)
+        self.downloads = 0
+
+    def crl(self, *serials: int, number: int = 1, url: str | None = None, **values: Any) -> bytes:
+        now = self.clock()
+        times = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
+        extensions = [idp(url)] if url else []
+        return make_crl(CA, CrlSpec([Entry(s) for s in serials], number, extensions=extensions, **times))
+
+    def upload(self, content: bytes, name: str = "ca.crl") -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=f"crl/Factory/{name}", Body=content)
+
+    def delete(self, name: str = "ca.crl") -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=f"crl/Factory/{name}")
+
+    def publish(self, max_age: timedelta | None = None) -> Report:
+        return self.publication.publish(CA_ID, CA.certificate, self.source, max_age)
+
+    def listed(self) -> set[int] | None:
+        """What the index in force lists; None where there is none."""
+        self.downloads += 1
+        path = self.folder / f"downloaded-{self.downloads}"
+        try:
+            self.store.download(CA_ID, path)
+        except IndexMissingError:
+            return None
+        index = Index.open(path)
+        serials = {entry.serial for entry in index.newly_revoked(None)}
+        index.close()
+        return serials
+
+
+def kinds(report: Report) -> list[PROBLEMS]:
+    return [problem.kind for problem in report.problems]
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    with simulated_s3() as client:
+        yield client
+
+
+@pytest.fixture
+def office(s3: Any, tmp_path: Path) -> Office:
+    return Office(s3, tmp_path)
+
+
+def test_an_uploaded_crl_comes_into_force(office: Office) -> None:
+    office.upload(office.crl(1, 2, number=7))
+
+    report = office.publish()
+
+    assert (report.changed, report.problems) == (True, [])
+    assert report.version == office.store.current(CA_ID).version
+    assert report.usable_until == office.clock() + 24 * HOUR == office.store.current(CA_ID).usable_until
+    assert [(crl.number, crl.origin.location) for crl in report.crls] == [
+        (7, f"s3://{office.bucket}/crl/Factory/ca.crl")
+    ]
+    assert office.listed() == {1, 2}
+
+
+def test_an_unchanged_crl_is_neither_read_nor_published_again(office: Office) -> None:
+    office.upload(office.crl(1))
+    first = office.publish()
+
+    with counted(office.s3) as calls:
+        second = office.publish()
+
+    assert (second.changed, second.version, second.problems) == (False, first.version, [])
+    assert calls.count("PutObject") == 0
+    assert calls.count("GetObject") == 1
+
+
+def test_a_new_crl_replaces_the_one_in_force(office: Office) -> None:
+    office.upload(office.crl(1, number=1))
+    office.publish()
+    office.upload(office.crl(2, number=2))
+
+    assert office.publish().changed
+    assert office.listed() == {2}
+
+
+def test_all_partitions_below_the_prefix_are_taken(office: Office) -> None:
+    office.upload(office.crl(1, url=ONE), "1.crl")
+    office.upload(office.crl(2, url=TWO), "deeper/2.crl")
+    office.s3.put_object(Bucket=office.bucket, Key="crl/Factory/deeper/", Body=b"")
+    office.s3.put_object(Bucket=office.bucket, Key="crl/Workshop/ca.crl", Body=b"another CA's")
+
+    report = office.publish()
+
+    assert (len(report.crls), report.problems) == (2, [])
+    assert office.listed() == {1, 2}
+
+
+UNUSABLE: dict[str, tuple[Callable[[Office], bytes], PROBLEMS]] = {
+    "empty": (lambda _: b"", Rule.MALFORMED),
+    "garbage": (lambda _: b"\x30\x82\xff\xff garbage", Rule.MALFORMED),
+    "html": (lambda _: b"<!DOCTYPE html><html></html>", Rule.MALFORMED),
+    "truncated": (lambda office: office.crl(3, number=9)[:-5], Rule.MALFORMED),
+    "wrong issuer": (
+        lambda _: make_crl(DevelopmentCa.create("Another CA"), CrlSpec(number=9)),
+        Rule.WRONG_ISSUER,
+    ),
+    "wrong signature": (lambda _: make_crl(DevelopmentCa.create(), CrlSpec(number=9)), Rule.BAD_SIGNATURE),
+    "expired": (
+        lambda office: office.crl(
+            3, number=9, this_update=office.clock() - 9 * HOUR, next_update=office.clock() - HOUR
+        ),
+        Rule.EXPIRED,
+    ),
+    "future": (
+        lambda office: office.crl(3, number=9, this_update=office.clock() + HOUR),
+        Rule.NOT_YET_VALID,
+    ),
+    "rolled back": (lambda office: office.crl(3, number=4), Rule.ROLLED_BACK),
+    "zeros": (lambda _: bytes(900_000), Rule.MALFORMED),
+    "too large": (lambda _: bytes(1_000_001), FetchProblem.TOO_LARGE),
+}
+
+
+@pytest.mark.parametrize(("make", "kind"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_an_unusable_crl_leaves_the_former_index_in_force_and_says_why(
+    office: Office, make: Callable[[Office], bytes], kind: PROBLEMS
+) -> None:
+    office.upload(office.crl(1, number=5))
+    first = office.publish()
+    office.upload(make(office))
+
+    for _ in range(2):
+        report = office.publish()
+        assert (report.changed, report.version, kinds(report)) == (False, first.version, [kind])
+        assert report.problems[0].location == f"s3://{office.bucket}/crl/Factory/ca.crl"
+        assert report.problems[0].detail
+    assert office.listed() == {1}
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [each for name, each in UNUSABLE.items() if name != "rolled back"],
+    ids=[name for name in UNUSABLE if name != "rolled back"],
+)
+def test_an_unusable_first_crl_makes_no_index(
+    office: Office, make: Callable[[Office], bytes], kind: PROBLEMS
+) -> None:
+    office.upload(make(office))
+
+    report = office.publish()
+
+    assert (report.version, report.crls, kinds(report)) == (None, [], [kind])
+    assert office.listed() is None
+
+
+def test_an_unusable_crl_does_not_keep_the_others_from_coming_into_force(office: Office) -> None:
+    office.upload(b"garbage", "a.crl")
+    office.upload(office.crl(1, url=ONE), "b.crl")
+
+    report = office.publish()
+
+    assert kinds(report) == [Rule.MALFORMED]
+    assert office.listed() == {1}
+
+
+def test_a_deleted_crl_stays_in_force_and_is_reported(office: Office) -> None:
+    office.upload(office.crl(1, url=ONE), "1.crl")
+    office.upload(office.crl(2, url=TWO), "2.crl")
+    office.publish()
+    office.delete("2.crl")
+
+    report = office.publish()
+
+    assert (report.changed, kinds(report)) == (False, [IndexProblem.NOT_OFFERED])
+    assert office.listed() == {1, 2}
+
+
+def test_an_empty_prefix_leaves_the_former_index_in_force(office: Office) -> None:
+    office.upload(office.crl(1))
+    office.publish()
+    office.delete()
+
+    assert kinds(office.publish()) == [FetchProblem.NOT_FOUND]
+    assert office.listed() == {1}
+
+
+def test_a_crl_that_is_deleted_while_it_is_read_is_reported(office: Office) -> None:
+    office.upload(office.crl(1))
+    [offer] = office.source.offers(Known())
+    office.delete()
+
+    assert offer.read is not None
+    with pytest.raises(FetchError) as caught:
+        offer.read()
+    assert caught.value.problem is FetchProblem.NOT_FOUND
+
+
+def test_a_crl_that_is_replaced_while_it_is_read_is_not_taken_for_the_listed_one(office: Office) -> None:
+    office.upload(office.crl(1))
+    [offer] = office.source.offers(Known())
+    office.upload(office.crl(2))
+
+    assert offer.read is not None
+    with pytest.raises(FetchError):
+        offer.read()
+
+
+def test_far_too_many_objects_are_not_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iot_jitr_runtime.crl_publisher.s3_source.MAX_OBJECTS", 2)
+    for number in range(3):
+        office.upload(b"x", f"{number}.crl")
+
+    assert kinds(office.publish()) == [FetchProblem.TOO_MANY]
+
+
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "GetObject"])
+def test_a_source_that_fails_leaves_the_former_index_in_force(office: Office, operation: str) -> None:
+    office.upload(office.crl(1, number=1))
+    office.publish()
+    office.upload(office.crl(2, number=2))
+    with injected(office.s3, operation, Fault.SERVER_ERROR, at_call=1 if operation[0] == "L" else 2):
+        report = office.publish()
+
+    assert kinds(report) == [FetchProblem.UNREACHABLE]
+    assert office.listed() == {1}
+
+
+def test_history_is_read_once_and_changes_nothing(office: Office) -> None:
+    office.upload(office.crl(1, number=1), "1.crl")
+    office.upload(office.crl(2, number=2), "2.crl")
+    assert office.publish().problems == []
+
+    with counted(office.s3) as calls:
+        report = office.publish()
+
+    assert (report.changed, report.problems) == (False, [])
+    assert calls.count("GetObject") == 1
+    assert office.listed() == {2}
+
+
+def test_a_stale_crl_is_reported_until_a_fresh_one_comes(office: Office) -> None:
+    office.upload(office.crl(1, number=1))
+    office.publish()
+    office.clock.pass_time(days=2)
+
+    assert kinds(office.publish()) == [IndexProblem.STALE]
+    office.upload(office.crl(1, number=2))
+    assert office.publish().problems == []
+
+
+def test_the_maximum_age_counts_at_once_when_it_is_changed(office: Office) -> None:
+    office.upload(office.crl(1))
+    office.publish()
+
+    report = office.publish(max_age=2 * HOUR)
+
+    assert report.changed
+    assert report.usable_until == office.clock() + HOUR
+    assert kinds(office.publish(max_age=timedelta(minutes=30))) == [IndexProblem.STALE]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_damaged_index_is_made_anew(office: Office, content: bytes) -> None:
+    office.upload(office.crl(1))
+    office.publish()
+    office.s3.put_object(Bucket=office.bucket, Key=key(CA_ID), Body=content)
+
+    report = office.publish()
+
+    assert (report.changed, kinds(report)) == (True, [IndexProblem.INDEX_DAMAGED])
+    assert office.listed() == {1}
+    assert office.publish().problems == []
+
+
+def test_a_deleted_index_is_made_anew(office: Office) -> None:
+    office.upload(office.crl(1))
+    office.publish()
+    office.s3.delete_object(Bucket=office.bucket, Key=key(CA_ID))
+
+    assert office.publish().changed
+    assert office.listed() == {1}
+
+
+@contextmanager
+def overtaken(office: Office, times: int) -> Iterator[None]:
+    """Let another run publish just before this one's put, so many times."""
+    left = times
+
+    def overtake(params: Any, **_: Any) -> None:
+        nonlocal left
+        if left and PREFIX in params["url_path"]:
+            left -= 1
+            office.upload(office.crl(100, number=100))
+            Publication(office.store, office.clock).publish(CA_ID, CA.certificate, office.source)
+
+    office.s3.meta.events.register_first("before-call.s3.PutObject", overtake)
+    try:
+        yield
+    finally:
+        office.s3.meta.events.unregister("before-call.s3.PutObject", overtake)
+
+
+def test_a_run_that_is_overtaken_begins_again_from_the_newer_index(office: Office) -> None:
+    office.upload(office.crl(1, number=1))
+    with overtaken(office, 1):
+        report = office.publish()
+
+    assert report.problems == []
+    assert office.listed() == {100}
+
+
+def test_a_run_that_is_overtaken_for_ever_gives_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replaced(*_: Any, **__: Any) -> None:
+        raise IndexReplacedError("again")
+
+    monkeypatch.setattr(IndexStore, "publish", replaced)
+    office.upload(office.crl(1))
+
+    with pytest.raises(IndexReplacedError):
+        office.publish()
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject", "HeadObject"])
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_run_that_is_cut_off_anywhere_can_be_repeated(office: Office, operation: str, fault: Fault) -> None:
+    office.upload(office.crl(1, number=1))
+    office.publish()
+    office.upload(office.crl(2, number=2))
+    with injected(office.s3, operation, fault) as struck:
+        try:
+            office.publish()
+        except (Crash, ClientError, ReadTimeoutError):
+            assert struck()
+
+    report = office.publish()
+
+    assert report.problems == []
+    assert office.listed() == {2}
+
+
+@pytest.fixture
+def server() -> Iterator[CrlServer]:
+    with crl_server() as running:
+        yield running
+
+
+def over_http(office: Office, server: CrlServer) -> None:
+    office.source = HttpSource(server.url(), Limits(size=1_000_000, total_seconds=2, pause_seconds=1))
+
+
+def test_a_crl_over_http_comes_into_force_and_is_not_fetched_again_unchanged(
+    office: Office, server: CrlServer
+) -> None:
+    over_http(office, server)
+    server.serve(office.crl(1, 2), ETag='"1"')
+
+    first, second = office.publish(), office.publish()
+
+    assert (first.changed, second.changed) == (True, False)
+    assert (second.version, second.problems) == (first.version, [])
+    assert office.listed() == {1, 2}
+    assert server.requests[-1][1]["If-None-Match"] == '"1"'
+
+
+def test_a_server_that_names_no_etag_is_read_every_time(office: Office, server: CrlServer) -> None:
+    over_http(office, server)
+    server.serve(office.crl(1, number=1))
+    office.publish()
+    server.serve(office.crl(2, number=2))
+
+    assert office.publish().changed
+    assert office.listed() == {2}
+
+
+@pytest.mark.parametrize(
+    ("behave", "kind"),
+    [
+        (lambda request: request.answer(404), FetchProblem.NOT_FOUND),
+        (lambda request: request.answer(503), FetchProblem.REFUSED),
+        (lambda request: request.answer(200, b"<html>maintenance</html>"), Rule.MALFORMED),
+        (lambda request: request.answer(200, b""), Rule.MALFORMED),
+        (lambda request: request.answer(200, bytes(1_000_001)), FetchProblem.TOO_LARGE),
+        (lambda request: request.answer(302, Location="/ca.crl"), FetchProblem.BAD_REDIRECT),
+        (lambda request: request.drip(b"HTTP/1.1 200 OK\r\n" * 50, 0.1), FetchProblem.TIMED_OUT),
+    ],
+)
+def test_a_server_that_misbehaves_leaves_the_former_index_in_force(
+    office: Office, server: CrlServer, behave: Any, kind: PROBLEMS
+) -> None:
+    over_http(office, server)
+    server.serve(office.crl(1), ETag='"1"')
+    office.publish()
+    server.behaviour = behave
+
+    report = office.publish()
+
+    assert (report.changed, kinds(report)) == (False, [kind])
+    assert office.listed() == {1}
+
+
+def test_a_server_that_answers_unchanged_to_the_first_question_makes_no_index(
+    office: Office, server: CrlServer
+) -> None:
+    over_http(office, server)
+    server.behaviour = lambda request: request.answer(304)
+
+    assert office.publish().version is None
+    assert office.listed() is None
