@@ -23,7 +23,8 @@ def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
     for stack in failed:
         events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
         for event in sorted(events, key=lambda event: event["Timestamp"]):
-            reason = event.get("ResourceStatusReason", "")
+            # The stack trace of a custom resource's framework follows on lines of its own.
+            reason = event.get("ResourceStatusReason", "").partition("\n")[0].strip()
             if event["ResourceStatus"].endswith("FAILED") and not any(
                 word in reason for word in _CONSEQUENCES
             ):
