@@ -1,6 +1,5 @@
 """Things: the registry's entries for devices, made from the fields of their certificates."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +11,14 @@ from aws_cdk import aws_iam as iam
 from iot_jitr.target import Target
 from iot_jitr_runtime.certificate_fields import FieldTemplate, UnknownFieldError
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.things.patterns import (
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_NAME_IN_WORDS,
+    ATTRIBUTE_VALUE,
+    ATTRIBUTE_VALUE_IN_WORDS,
+    REGISTRY_NAME,
+    REGISTRY_NAME_IN_WORDS,
+)
 from iot_jitr_runtime.things.settings import (
     DEFAULT_GRACE_PERIOD,
     DEFAULT_NAME,
@@ -21,12 +28,11 @@ from iot_jitr_runtime.things.settings import (
 )
 
 if TYPE_CHECKING:
+    import re
+
     from constructs import Construct
 
 LONGEST_GRACE_PERIOD = timedelta(days=365)
-_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
-_ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
-_ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,800}")
 _ATTRIBUTES_WITH_TYPE = 50
 _ATTRIBUTES_WITHOUT_TYPE = 3
 """How many attributes a thing may have (AWS IoT Core quotas)."""
@@ -73,12 +79,10 @@ class ThingRegistration:
                 "{{common_name}}, {{subject_serial_number}}, {{serial_number}} or {{certificate_id}}"
             )
         for what, text in [("name", self.name), ("type", self.type), *(("group", g) for g in self.groups)]:
-            _check(f"{what} '{text}'", text, _NAME, "1 to 128 of a-z A-Z 0-9 : _ -")
+            _check(f"{what} '{text}'", text, REGISTRY_NAME, REGISTRY_NAME_IN_WORDS)
         for name, value in (self.attributes or {}).items():
-            _check(
-                f"attribute name '{name}'", name, _ATTRIBUTE_NAME, "1 to 128 of a-z A-Z 0-9 _ . , @ / : # -"
-            )
-            _check(f"attribute '{value}'", value, _ATTRIBUTE_VALUE, "1 to 800 of a-z A-Z 0-9 _ . , @ / : # -")
+            _check(f"attribute name '{name}'", name, ATTRIBUTE_NAME, ATTRIBUTE_NAME_IN_WORDS)
+            _check(f"attribute '{value}'", value, ATTRIBUTE_VALUE, ATTRIBUTE_VALUE_IN_WORDS)
         most = _ATTRIBUTES_WITH_TYPE if self.type else _ATTRIBUTES_WITHOUT_TYPE
         if len(self.attributes or {}) > most:
             raise ThingRegistrationError(
@@ -148,7 +152,7 @@ def _parsed(text: str) -> FieldTemplate:
         raise ThingRegistrationError(f"things: '{text}': {error}") from error
 
 
-def _check(what: str, text: str | None, pattern: re.Pattern[str], allowed: str) -> None:
+def _check(what: str, text: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
     """What the template spells out itself must be possible, whatever the fields bring."""
     if text is None:
         return

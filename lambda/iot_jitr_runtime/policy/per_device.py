@@ -6,7 +6,6 @@ a wildcard or a policy variable, or bring a placeholder of its own.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,9 +13,7 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 from iot_jitr_runtime.policy.vocabulary import PLACEHOLDER, Placeholder
-
-THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
-"""What AWS IoT takes as a thing's name (CreateThing, `thingName`)."""
+from iot_jitr_runtime.things.patterns import REGISTRY_NAME, REGISTRY_NAME_IN_WORDS
 
 
 def render(template: Mapping[str, Any], certificate: Certificate, thing_name: str | None) -> str:
@@ -53,6 +50,6 @@ def filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
 def _checked_thing_name(name: str | None) -> str:
     if name is None:
         raise RefusedError(Reason.INVALID_THING_NAME, "the policy names the device's thing, and it has none")
-    if not THING_NAME.fullmatch(name):
-        raise RefusedError(Reason.INVALID_THING_NAME, f"{name[:140]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -")
+    if not REGISTRY_NAME.fullmatch(name):
+        raise RefusedError(Reason.INVALID_THING_NAME, f"{name[:140]!r} is not {REGISTRY_NAME_IN_WORDS}")
     return name

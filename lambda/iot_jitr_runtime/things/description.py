@@ -4,7 +4,6 @@ The patterns are those of the AWS IoT API reference (CreateThing, AddThingToThin
 fit is refused, never trimmed: a shortened name could be another device's.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,15 @@ from typing import Any
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.certificate_fields import FieldTemplate, MissingFieldError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from iot_jitr_runtime.policy.per_device import THING_NAME
+from iot_jitr_runtime.things.patterns import (
+    ATTRIBUTE_NAME,
+    ATTRIBUTE_VALUE,
+    ATTRIBUTE_VALUE_IN_WORDS,
+    REGISTRY_NAME,
+    REGISTRY_NAME_IN_WORDS,
+)
 from iot_jitr_runtime.things.settings import ThingSettings
 
-_ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
-_ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,800}")
 _SHOWN = 140
 
 
@@ -72,24 +75,24 @@ def thing_name(template: FieldTemplate, candidate: Candidate) -> str:
         name = template.fill_from(candidate.certificate, candidate.ca_certificate_id)
     except MissingFieldError as error:
         raise RefusedError(Reason.INVALID_THING_NAME, f"thing name '{template.text}': {error}") from error
-    if not THING_NAME.fullmatch(name):
+    if not REGISTRY_NAME.fullmatch(name):
         raise RefusedError(
-            Reason.INVALID_THING_NAME, f"thing name {name[:_SHOWN]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -"
+            Reason.INVALID_THING_NAME, f"thing name {name[:_SHOWN]!r} is not {REGISTRY_NAME_IN_WORDS}"
         )
     return name
 
 
 def _registry_name(what: str, template: FieldTemplate, candidate: Candidate) -> str:
     name = _filled(what, template, candidate)
-    if not THING_NAME.fullmatch(name):
-        raise _invalid(f"{what} {name[:_SHOWN]!r} is not 1 to 128 of a-z A-Z 0-9 : _ -")
+    if not REGISTRY_NAME.fullmatch(name):
+        raise _invalid(f"{what} {name[:_SHOWN]!r} is not {REGISTRY_NAME_IN_WORDS}")
     return name
 
 
 def _attribute(what: str, template: FieldTemplate, candidate: Candidate) -> str:
     value = _filled(what, template, candidate)
-    if not _ATTRIBUTE_VALUE.fullmatch(value):
-        raise _invalid(f"{what} {value[:_SHOWN]!r} is not 1 to 800 of a-z A-Z 0-9 _ . , @ / : # -")
+    if not ATTRIBUTE_VALUE.fullmatch(value):
+        raise _invalid(f"{what} {value[:_SHOWN]!r} is not {ATTRIBUTE_VALUE_IN_WORDS}")
     return value
 
 
@@ -102,7 +105,7 @@ def _filled(what: str, template: FieldTemplate, candidate: Candidate) -> str:
 
 def _checked(attributes: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in attributes.items():
-        if not _ATTRIBUTE_NAME.fullmatch(name) or not _ATTRIBUTE_VALUE.fullmatch(value):
+        if not ATTRIBUTE_NAME.fullmatch(name) or not ATTRIBUTE_VALUE.fullmatch(value):
             raise _invalid(f"attribute {name[:_SHOWN]!r} of the admission is not one that AWS IoT takes")
     return attributes
 

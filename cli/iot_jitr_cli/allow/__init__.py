@@ -1,0 +1,1 @@
+"""`jitr allow`: the allow list of expected devices."""

@@ -1,0 +1,66 @@
+"""A deployment with an allow list, in an account of moto."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from iot_jitr_cli.allow import command
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.main import jitr
+from iot_jitr_runtime.admission.keys import TABLE_KEY
+
+TABLE = "expected-devices"
+
+
+@dataclass
+class Deployed:
+    """What the commands work on."""
+
+    dynamodb: Any
+    outputs: dict[str, str]
+
+    def stack(self, key: str, *cas: str) -> None:
+        self.outputs |= {"AllowListTable": TABLE, "AllowListKey": key}
+        self.outputs |= {f"Ca{number}CaCertificateId": ca for number, ca in enumerate(cas)}
+
+    def items(self) -> dict[str, dict[str, str]]:
+        found = {}
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
+        for item in (each for page in pages for each in page["Items"]):
+            attributes = item.get("thingAttributes", {"M": {}})["M"]
+            found[item[TABLE_KEY]["S"]] = {name: value["S"] for name, value in attributes.items()}
+        return found
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        dynamodb.create_table(
+            TableName=TABLE,
+            KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        deployed = Deployed(dynamodb, {})
+        deployment = Deployment("iot-jitr", "eu-central-1", deployed.outputs)
+        monkeypatch.setattr(command, "find_deployment", lambda _session, _stack: deployment)
+        yield deployed
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(jitr, ["allow", *map(str, arguments)])
+
+    return invoke

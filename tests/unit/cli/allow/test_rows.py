@@ -1,0 +1,119 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iot_jitr_cli.allow.rows import DeviceFile, InvalidRowsError, UnknownFormatError
+from iot_jitr_runtime.admission.keys import KeyKind
+
+CA = "c0ffee" + "0" * 58
+
+
+def file(folder: Path, name: str, text: str, kind: KeyKind = KeyKind.COMMON_NAME) -> DeviceFile:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return DeviceFile(path, kind)
+
+
+WRONG = {
+    "no header": ("d.csv", "", "the header has no column 'common_name', found nothing"),
+    "wrong header": ("d.csv", "cn\nx\n", "no column 'common_name', found cn"),
+    "too few columns": ("d.csv", "common_name,site\nx\n", "line 2: expected 2 columns"),
+    "too many columns": ("d.csv", "common_name\nx,y\n", "line 2: expected 1 columns"),
+    "an open quote": ("d.csv", 'common_name\n"x\n', "not CSV"),
+    "not JSON": ("d.jsonl", "x\n", "line 1: not JSON"),
+    "a list": ("d.jsonl", '["x"]\n', "line 1: expected a JSON object"),
+    "an unknown key": ("d.jsonl", '{"cn": "x"}\n', "line 1: unknown key 'cn', known are common_name, thingA"),
+    "a number": ("d.jsonl", '{"common_name": 7}\n', "line 1: found no text 'common_name'"),
+    "too long": ("d.jsonl", json.dumps({"common_name": "x" * 257}), "line 1: found 257 characters"),
+    "attributes in a list": (
+        "d.jsonl",
+        '{"common_name": "x", "thingAttributes": ["a"]}',
+        "'thingAttributes' is not an object",
+    ),
+    "attribute name": (
+        "d.jsonl",
+        '{"common_name": "x", "thingAttributes": {"a b": "c"}}',
+        "attribute name 'a b' is not 1 to 128",
+    ),
+    "attribute value": (
+        "d.jsonl",
+        '{"common_name": "x", "thingAttributes": {"a": 7}}',
+        "attribute 'a' is not 1 to 800",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_device_is_named_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(InvalidRowsError) as refused:
+        file(tmp_path, name, text).check()
+
+    assert message in str(refused.value)
+    assert str(refused.value).endswith("nothing was loaded")
+
+
+def test_the_first_wrong_rows_are_named_and_the_rest_only_mentioned(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRowsError) as refused:
+        file(tmp_path, "d.jsonl", "x\n" * 100).check()
+
+    assert str(refused.value).count("not JSON") == 3
+    assert ", and more;" in str(refused.value)
+
+
+def test_reading_stops_at_a_wrong_row_that_was_right_when_the_file_was_checked(tmp_path: Path) -> None:
+    devices = file(tmp_path, "d.csv", "common_name\na\n\n").devices()
+
+    assert str(next(devices).key) == "a"
+    with pytest.raises(InvalidRowsError):
+        list(file(tmp_path, "e.csv", "common_name,x\na\n").devices())
+
+
+def test_a_serial_number_without_a_ca_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRowsError, match="name the CA with --ca"):
+        file(tmp_path, "d.csv", "serial_number\na1b\n", KeyKind.CA_SERIAL).check()
+
+
+def test_a_serial_number_that_is_none_is_refused(tmp_path: Path) -> None:
+    text = f"ca_certificate_id,serial_number\n{CA},xyz\n"
+    with pytest.raises(InvalidRowsError, match="line 2: 'xyz' is not a serial number"):
+        file(tmp_path, "d.csv", text, KeyKind.CA_SERIAL).check()
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormatError, match=r"ends in \.csv or \.jsonl"):
+        file(tmp_path, "devices.xlsx", "")
+
+
+def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(b"common_name\n\xff\xfe\n")
+
+    with pytest.raises(InvalidRowsError, match="not UTF-8"):
+        DeviceFile(path, KeyKind.COMMON_NAME).check()
+
+
+def test_a_file_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text("common_name\r\nsensor-7\r\n", encoding="utf-8-sig")
+
+    assert [str(each.key) for each in DeviceFile(path, KeyKind.COMMON_NAME).devices()] == ["sensor-7"]
+
+
+@given(names=st.lists(st.text(min_size=1, max_size=20).filter(lambda text: "\r" not in text), max_size=20))
+def test_any_name_survives_both_formats(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    names = [name for name in names if name.encode("utf-8", "ignore").decode() == name and "\x00" not in name]
+    folder = tmp_path_factory.mktemp("rows")
+    with (folder / "d.csv").open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["common_name"], *([name] for name in names)])
+    lines = "".join(json.dumps({"common_name": name}) + "\n" for name in names)
+
+    from_csv = DeviceFile(folder / "d.csv", KeyKind.COMMON_NAME)
+    from_json = file(folder, "d.jsonl", lines)
+
+    assert [str(each.key) for each in from_csv.devices()] == names
+    assert [str(each.key) for each in from_json.devices()] == names
+    assert from_csv.check() == from_json.check() == len(names)
