@@ -25,6 +25,12 @@ class Output(StrEnum):
     """Name of the activator function."""
     ACTIVATOR_LOG_GROUP = "ActivatorLogGroup"
     """Name of the activator's log group."""
+    METRICS_NAMESPACE = "MetricsNamespace"
+    """CloudWatch namespace of the metrics."""
+    SERVICE_NAME = "ServiceName"
+    """Value of the metrics' dimension `service`."""
+    DASHBOARD = "Dashboard"
+    """Name of the CloudWatch dashboard."""
 
 
 CA_CERTIFICATE_ID = "CaCertificateId"

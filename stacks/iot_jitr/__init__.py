@@ -2,7 +2,15 @@
 
 from iot_jitr.admission import Admission, AdmissionError
 from iot_jitr.capacity import Capacity
-from iot_jitr.configuration import CaConfiguration, ConfigurationError, JitrConfiguration, NoRevocation
+from iot_jitr.configuration import (
+    AccountLoggingMode,
+    AlarmThresholds,
+    CaConfiguration,
+    ConfigurationError,
+    JitrConfiguration,
+    NoRevocation,
+)
+from iot_jitr.observability import AlarmSettings
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
 from iot_jitr.stack import JitrStack
@@ -20,8 +28,11 @@ from iot_jitr_runtime.ca_registration.sources import (
 from iot_jitr_runtime.things.settings import Attachment, Renewal
 
 __all__ = [
+    "AccountLoggingMode",
     "Admission",
     "AdmissionError",
+    "AlarmSettings",
+    "AlarmThresholds",
     "Attachment",
     "AutoRegistration",
     "CaConfiguration",

@@ -7,14 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
-from aws_cdk import custom_resources
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.provider_framework import provider_framework
 from iot_jitr.signing_permissions import signing_permissions
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
@@ -86,29 +84,9 @@ class CaRegistrationProvider(Construct):
         )
         acknowledge_wildcard(self._function.role, cas, "a CA certificate gets its id when it is registered")
         acknowledge_wildcard(self._function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
-        framework_logs = logs.LogGroup(
-            self, "FrameworkLogs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        self.service_token, framework_logs = provider_framework(
+            self, self._function, settings, of="CA registration"
         )
-        framework_role = iam.Role(
-            self,
-            "FrameworkRole",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description="What the custom resource framework of the CA registration may do",
-        )
-        framework_logs.grant(framework_role, "logs:CreateLogStream", "logs:PutLogEvents")
-        provider = custom_resources.Provider(
-            self,
-            "Framework",
-            on_event_handler=self._function.function,
-            log_group=framework_logs,
-            framework_on_event_role=framework_role,
-        )
-        acknowledge_wildcard(
-            framework_role,
-            f"{self._function.function.function_arn}:*",
-            "the framework may invoke each version of this one function",
-        )
-        self.service_token = provider.service_token
         self.log_groups = (self._function.log_group, framework_logs)
 
     def serve(self, ca: "CaConfiguration") -> None:

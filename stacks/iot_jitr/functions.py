@@ -33,6 +33,8 @@ class FunctionSettings:
     """Level of the structured logs."""
     metrics_namespace: str = METRICS_NAMESPACE
     """CloudWatch namespace of the metrics."""
+    service_name: str = SERVICE_NAME
+    """Names the pipeline in logs and metrics, so that two in one namespace do not add up."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class JitrFunction(Construct):
                 memory_size=size.memory_mib,
                 timeout=size.timeout,
                 environment={
-                    "POWERTOOLS_SERVICE_NAME": SERVICE_NAME,
+                    "POWERTOOLS_SERVICE_NAME": settings.service_name,
                     "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,
                     "POWERTOOLS_LOG_LEVEL": settings.log_level,
                     **environment,

@@ -11,9 +11,11 @@ from aws_cdk import aws_iam as iam
 
 WITHOUT_RESOURCE: Mapping[str, str] = {
     "iot:GetRegistrationCode": "there is one for each account and region, and it has no ARN",
+    "iot:GetV2LoggingOptions": "the logging options are the account's; they have no ARN",
     "iot:ListCACertificates": "it lists all CA certificates of the account",
     "iot:ListCertificatesByCA": "it has no resource type, although it names a CA",
     "iot:RegisterCACertificate": "the CA certificate gets its id, and so its ARN, by this very call",
+    "iot:SetV2LoggingOptions": "the logging options are the account's; they have no ARN",
 }
 
 

@@ -6,22 +6,30 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
-from iot_jitr.configuration import CaConfiguration, ConfigurationError, NoRevocation
+from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, ConfigurationError, NoRevocation
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, LogLevelName
 from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
+from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics, Watched
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
 from iot_jitr.rules import RegistrationRules
+from iot_jitr.target import Target
+from iot_jitr_runtime.account_logging.properties import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iot_jitr.admission import Admission
     from iot_jitr.things import ThingRegistration
+
+
+_LONGEST_SERVICE_NAME = 128
+"""Names of metrics and of saved queries, which contain it, end at 255."""
 
 
 class JitrPipeline(Construct):
@@ -39,6 +47,9 @@ class JitrPipeline(Construct):
         activator: The function that decides.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
+        metrics: The pipeline's own metrics.
+        observability: Alarms, dashboard and saved queries.
+        account_logging: AWS IoT's own log; None with `account_logging: none`.
     """
 
     def __init__(
@@ -55,6 +66,8 @@ class JitrPipeline(Construct):
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: LogLevelName = "INFO",
         metrics_namespace: str = METRICS_NAMESPACE,
+        alarms: AlarmSettings | None = None,
+        account_logging: AccountLoggingMode = AccountLoggingMode.NONE,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
         """Create the pipeline.
@@ -75,6 +88,9 @@ class JitrPipeline(Construct):
             log_retention: How long CloudWatch keeps the functions' logs; a month by default.
             log_level: Level of the functions' structured logs; INFO by default.
             metrics_namespace: CloudWatch namespace of the metrics.
+            alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
+            account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
+                written: `none` by default, since there is one for the whole account.
             removal_policy: What becomes of the ledger and of an allow list when the stack is deleted;
                 retained by default. The shared device policy is retained always: devices that are in stay
                 in.
@@ -87,7 +103,8 @@ class JitrPipeline(Construct):
         """
         super().__init__(scope, construct_id)
         _check_names(cas)
-        settings = FunctionSettings(log_retention, log_level, metrics_namespace)
+        self.metrics = PipelineMetrics(metrics_namespace, _service_name(self))
+        settings = FunctionSettings(log_retention, log_level, metrics_namespace, self.metrics.service)
         self.capacity = Capacity(activations_per_second)
         self.ledger = Ledger(self, "Ledger", removal_policy=removal_policy)
         self.queues = ActivationQueues(self, "Queues", capacity=self.capacity)
@@ -119,7 +136,45 @@ class JitrPipeline(Construct):
             ca_certificate_ids={name: ca.certificate_id for name, ca in self.cas.items()},
             queues=self.queues,
         )
+        self.observability = Observability(
+            self,
+            "Observability",
+            watched=Watched(
+                metrics=self.metrics,
+                queues=self.queues,
+                activator=self.activator.function.function,
+                background={},
+                cas={name: ca.certificate_id for name, ca in self.cas.items()},
+                cas_with_crl={},
+            ),
+            settings=alarms or AlarmSettings(),
+            activations_per_second=activations_per_second,
+            activator_log_group=self.activator.function.log_group,
+        )
+        self.account_logging = self._account_logging(account_logging, settings)
         self._warn_of_unchecked_revocation(cas)
+
+    def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:
+        if mode is AccountLoggingMode.NONE or not Target.of(self).has_account_logging:
+            cdk.Annotations.of(self).add_info(
+                "errors during auto-registration are written to AWS IoT's own log only, and it is "
+                + (
+                    "not looked at (account_logging: none); 'manage' switches it on for the whole account"
+                    if mode is AccountLoggingMode.NONE
+                    else "unknown to the local cloud, so account_logging is off there"
+                )
+            )
+            return None
+        logging = AccountLogging(
+            self,
+            "AccountLogging",
+            mode=Mode(mode.value),
+            rule_names=[rule.ref for rule in self.rules.rules.values()],
+            metrics=self.metrics,
+            settings=settings,
+        )
+        self.observability.watch_account_log(logging)
+        return logging
 
     def _warn_of_unchecked_revocation(self, cas: "Sequence[CaConfiguration]") -> None:
         for ca in cas:
@@ -129,6 +184,16 @@ class JitrPipeline(Construct):
                     f"CA '{ca.name}' has revocation: none, so its certificates are activated without a check "
                     "against a revocation list; a stolen device key stays good until its certificate expires",
                 )
+
+
+def _service_name(pipeline: JitrPipeline) -> str:
+    """The stack's name and the pipeline's path in it: no other pipeline of account and region has both."""
+    stack = cdk.Stack.of(pipeline)
+    below = [scope.node.id for scope in pipeline.node.scopes[len(stack.node.scopes) :]]
+    name = "/".join([stack.stack_name, *below])
+    if len(name) <= _LONGEST_SERVICE_NAME:
+        return name
+    return cdk.Names.unique_resource_name(pipeline, max_length=_LONGEST_SERVICE_NAME)
 
 
 def _check_names(cas: "Sequence[CaConfiguration]") -> None:

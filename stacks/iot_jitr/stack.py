@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_sns as sns
 
+from iot_jitr.observability import AlarmSettings
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr_runtime.stack_outputs import (
@@ -20,7 +22,7 @@ from iot_jitr_runtime.stack_outputs import (
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from iot_jitr.configuration import JitrConfiguration
+    from iot_jitr.configuration import AlarmConfiguration, JitrConfiguration
 
 
 class JitrStack(cdk.Stack):
@@ -52,9 +54,15 @@ class JitrStack(cdk.Stack):
             log_retention=RETENTION_OF[configuration.log_retention_days],
             log_level=configuration.log_level.value,
             metrics_namespace=configuration.metrics_namespace,
+            alarms=self._alarm_settings(configuration.alarms),
+            account_logging=configuration.account_logging,
             removal_policy=cdk.RemovalPolicy(configuration.removal.name),
         )
         self._write_outputs()
+
+    def _alarm_settings(self, alarms: "AlarmConfiguration") -> AlarmSettings:
+        topic = sns.Topic.from_topic_arn(self, "AlarmTopic", alarms.topic_arn) if alarms.topic_arn else None
+        return AlarmSettings(alarms.thresholds, topic, alarms.runbook_url)
 
     def _write_outputs(self) -> None:
         """Say what was made; the names of these outputs are a stable interface."""
@@ -86,6 +94,11 @@ class JitrStack(cdk.Stack):
         activator = pipeline.activator.function
         self._output(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
         self._output(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
+        self._output(Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics")
+        self._output(Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics")
+        self._output(
+            Output.DASHBOARD, pipeline.observability.dashboard.dashboard_name, "CloudWatch dashboard"
+        )
         ours, framework = pipeline.ca_registration.log_groups
         self._output("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
         self._output(

@@ -10,8 +10,8 @@ cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in four t
   has one) denies everything;
 * it runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
   arm64) would break there;
-* it does not know saved queries of CloudWatch Logs Insights, nor AWS IoT's own log and the API that switches it
-  on, so both are left out there.
+* it does not know saved queries of CloudWatch Logs Insights, nor AWS IoT's own log and the API that switches
+  it on, so both are left out there.
 
 The target is a context value, so every construct finds it without being told: `Target.of(construct)`.
 """

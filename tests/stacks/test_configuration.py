@@ -371,7 +371,7 @@ WRONG = [
     ),
     pytest.param(
         changed(zzz=5),
-        "jitr.zzz: found an unknown key; allowed: activations_per_second, admission, cas, ",
+        "jitr.zzz: found an unknown key; allowed: account_logging, activations_per_second, admission, ",
         id="strange key",
     ),
     pytest.param(changed(policy="x.json"), 'jitr.policy: found "x.json"; allowed: an object', id="policy"),

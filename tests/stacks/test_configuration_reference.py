@@ -70,7 +70,7 @@ def test_the_defaults_are_the_described_ones(folder: Path) -> None:
     described = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]+?)`? \|", PAGE.read_text(), flags=re.MULTILINE))
     configuration = JitrConfiguration.parse(context(SIGNERS[0]), folder)
 
-    simple = set(described) - {"cas", "policy", "admission", "things", "on_refusal"}
+    simple = set(described) - {"cas", "policy", "admission", "alarms", "things", "on_refusal"}
     assert {key: str(getattr(configuration, key)) for key in simple} == {
         key: described[key] for key in simple
     }

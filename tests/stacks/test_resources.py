@@ -25,6 +25,8 @@ def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
     made = sorted(resource["Type"] for resource in template["Resources"].values())
 
     assert made == [
+        *["AWS::CloudWatch::Alarm"] * 9,
+        "AWS::CloudWatch::Dashboard",
         "AWS::DynamoDB::Table",
         *["AWS::IAM::Policy"] * 4,
         *["AWS::IAM::Role"] * 4,
@@ -33,6 +35,7 @@ def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
         "AWS::Lambda::EventSourceMapping",
         *["AWS::Lambda::Function"] * 3,
         *["AWS::Logs::LogGroup"] * 3,
+        *["AWS::Logs::QueryDefinition"] * 6,
         *["AWS::SQS::Queue"] * 2,
         *["AWS::SQS::QueuePolicy"] * 2,
         "Custom::JitrCaCertificate",
@@ -131,7 +134,7 @@ def test_the_activator_is_told_what_it_needs(template: Template) -> None:
         environment.CAS: f'{{"${{{ca}.CaCertificateId}}":{{"revocation":"none"}}}}',
         environment.DEVICE_POLICY: f'{{"kind":"shared","needs_common_name":true,"name":"${{{policy}}}"}}',
         environment.ACTIVATIONS_PER_SECOND: "10",
-        "POWERTOOLS_SERVICE_NAME": "iot-jitr",
+        "POWERTOOLS_SERVICE_NAME": "iot-jitr/Jitr",
         "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from iot_jitr import CaConfiguration, DevicePolicy, JitrConfiguration, KmsSource, Mode, NoRevocation, NoSource
-from iot_jitr.configuration import Removal
+from iot_jitr.configuration import AccountLoggingMode, AlarmConfiguration, AlarmThresholds, Removal
 from iot_jitr.target import Target
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import DEFAULTS, FACTORY_CA
@@ -28,6 +28,10 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         policy=DevicePolicy.per_device(),
         activations_per_second=100,
         log_retention_days=365,
+        account_logging=AccountLoggingMode.MANAGE,
+        alarms=AlarmConfiguration(
+            AlarmThresholds(refused=1000), topic_arn="arn:aws:sns:eu-central-1:123456789012:operators"
+        ),
         removal=Removal.DESTROY,
     ),
     "local_cloud": replace(DEFAULTS, target=Target.LOCAL),

@@ -10,6 +10,7 @@ from iot_jitr.admission import Admission
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, MAXIMUM_ACTIVATIONS_PER_SECOND
 from iot_jitr.configuration.ca import CaConfiguration, read_ca
 from iot_jitr.configuration.devices import read_admission, read_on_refusal, read_things
+from iot_jitr.configuration.observability import AccountLoggingMode, AlarmConfiguration, read_alarms
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
 from iot_jitr.policy import DevicePolicy, PolicyOption
 from iot_jitr.retention import RETENTION_OF
@@ -60,6 +61,10 @@ class JitrConfiguration:
     """Level of the functions' logs."""
     metrics_namespace: str = "IotJitr"
     """CloudWatch namespace of the metrics."""
+    account_logging: AccountLoggingMode = AccountLoggingMode.NONE
+    """What becomes of AWS IoT's own log."""
+    alarms: AlarmConfiguration = field(default_factory=AlarmConfiguration)
+    """When alarms ring, and who is told."""
     removal: Removal = Removal.RETAIN
     """What becomes of stateful resources when the stack is deleted."""
     target: Target = Target.AWS
@@ -105,6 +110,8 @@ class JitrConfiguration:
                 pattern=r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}",
                 allowed="1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/",
             ),
+            account_logging=root.choice("account_logging", AccountLoggingMode.NONE),
+            alarms=read_alarms(root),
             removal=root.choice("removal", Removal.RETAIN),
             target=root.choice("target", Target.AWS),
             stack_name=root.text(

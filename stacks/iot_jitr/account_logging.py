@@ -1,0 +1,209 @@
+"""AWS IoT's own log, where errors during auto-registration are written before any function of ours sees them.
+
+There is one for each account and region. `AWS::IoT::Logging` fails where it is on already, and switches it
+off for the whole account when it is deleted; so it is looked after by a custom resource that touches only
+what is its own, and gives back what it found.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.functions import FunctionSettings, JitrFunction
+from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.provider_framework import provider_framework
+from iot_jitr.retention import RETENTION_OF
+from iot_jitr_runtime.account_logging.properties import (
+    LOG_GROUP,
+    LOG_GROUP_ATTRIBUTE,
+    RESOURCE_TYPE,
+    LoggingProperties,
+    Mode,
+)
+from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
+
+if TYPE_CHECKING:
+    from iot_jitr.observability import PipelineMetrics
+
+_DAYS = {retention: days for days, retention in RETENTION_OF.items()}
+FAILURES = "RegistrationFailures"
+"""Metric: failures in AWS IoT's own log that concern registration."""
+
+
+def failure_pattern(rule_names: Sequence[str]) -> str:
+    """The CloudWatch filter for failures that concern registration.
+
+    Registration and provisioning, TLS authentication, and our topic rules. Failed connects are left out: each
+    first connect of a device is one.
+    https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html
+    """
+    events = ("*Regist*", "*Provision*", "Connection.AuthNError")
+    concerns = [f'($.eventType = "{event}")' for event in events]
+    concerns += [f'($.ruleName = "{name}")' for name in rule_names]
+    return f'{{ ($.status = "Failure") && ({" || ".join(concerns)}) }}'
+
+
+class AccountLogging(Construct):
+    """AWS IoT's own log, switched on or adopted, and the failures in it as a metric.
+
+    Attributes:
+        log_group_name: `AWSIotLogsV2`, known once the log group is there.
+        log_groups: Of the functions behind the custom resource.
+        failures: How many failures of registration and of the topic rules stand in the log.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mode: Mode,
+        rule_names: Sequence[str],
+        metrics: "PipelineMetrics",
+        settings: FunctionSettings,
+    ) -> None:
+        """Switch it on, or adopt it.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree.
+            mode: `manage` or `adopt`.
+            rule_names: The topic rules whose failures count.
+            metrics: The pipeline's metrics, among which the failures are counted.
+            settings: What it has in common with the pipeline's other functions; the log is kept as long as
+                theirs, where it is this stack that switches it on.
+        """
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        log_group_arn = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=LOG_GROUP,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
+        function = self._function(mode, role, log_group_arn, settings)
+        token, framework_logs = provider_framework(self, function, settings, of="account logging")
+        self.log_groups = (function.log_group, framework_logs)
+        properties = LoggingProperties(
+            mode=mode,
+            path=self.node.path[-128:],
+            role_arn=role.role_arn if role else "",
+            retention_days=_DAYS[settings.log_retention],
+        )
+        resource = cdk.CustomResource(
+            self,
+            "Resource",
+            service_token=token,
+            resource_type=RESOURCE_TYPE,
+            properties=properties.to_cloudformation(),
+        )
+        # The role must be able to write before AWS IoT takes it, and for as long as it does.
+        for needed in [role] if role else []:
+            resource.node.add_dependency(needed)
+        self.log_group_name = resource.get_att_string(LOG_GROUP_ATTRIBUTE)
+        self._metric_filter(rule_names, metrics)
+        self.failures = cloudwatch.Metric(
+            namespace=metrics.namespace,
+            metric_name=f"{FAILURES}/{metrics.service}",
+            statistic="Sum",
+            period=cdk.Duration.minutes(15),
+            label="Failures in AWS IoT's own log",
+        )
+
+    def _metric_filter(self, rule_names: Sequence[str], metrics: "PipelineMetrics") -> None:
+        # A metric filter's dimensions come out of the log line, so the pipeline stands in the metric's name.
+        logs.CfnMetricFilter(
+            self,
+            "Failures",
+            log_group_name=self.log_group_name,
+            filter_pattern=failure_pattern(rule_names),
+            metric_transformations=[
+                logs.CfnMetricFilter.MetricTransformationProperty(
+                    metric_namespace=metrics.namespace,
+                    metric_name=f"{FAILURES}/{metrics.service}",
+                    metric_value="1",
+                )
+            ],
+        )
+
+    def _logging_role(self, log_group_arn: str) -> iam.Role:
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "iot.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            ),
+            description="Lets AWS IoT write its own log",
+        )
+        streams = f"{log_group_arn}:*"
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+                resources=[log_group_arn, streams],
+            )
+        )
+        acknowledge_wildcard(role, streams, "log streams get their names from AWS IoT")
+        return role
+
+    def _function(
+        self, mode: Mode, role: iam.Role | None, log_group_arn: str, settings: FunctionSettings
+    ) -> JitrFunction:
+        stack = cdk.Stack.of(self)
+        all_groups = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        permissions = [
+            without_resource("iot:GetV2LoggingOptions"),
+            iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[all_groups]),
+            iam.PolicyStatement(
+                actions=[
+                    "logs:CreateLogGroup",
+                    "logs:ListTagsForResource",
+                    "logs:TagResource",
+                    "logs:UntagResource",
+                ],
+                resources=[log_group_arn],
+            ),
+        ]
+        if mode is Mode.MANAGE and role is not None:
+            permissions += [
+                without_resource("iot:SetV2LoggingOptions"),
+                iam.PolicyStatement(
+                    actions=["iam:PassRole"],
+                    resources=[role.role_arn],
+                    conditions={"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}},
+                ),
+                iam.PolicyStatement(
+                    actions=[
+                        "logs:DeleteLogGroup",
+                        "logs:DeleteRetentionPolicy",
+                        "logs:PutRetentionPolicy",
+                    ],
+                    resources=[log_group_arn],
+                ),
+            ]
+        function = JitrFunction(
+            self,
+            "OnEvent",
+            handler=ACCOUNT_LOGGING_HANDLER,
+            description="Switches AWS IoT's own log on for CloudFormation, and gives back what it found",
+            settings=settings,
+            environment={},
+            permissions=permissions,
+        )
+        acknowledge_wildcard(function.role, "*", WITHOUT_RESOURCE["iot:GetV2LoggingOptions"])
+        acknowledge_wildcard(
+            function.role, all_groups, "DescribeLogGroups looks for a name among all of them"
+        )
+        return function

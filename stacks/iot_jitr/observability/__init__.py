@@ -1,0 +1,19 @@
+"""What an operator looks at: alarms that link to the runbook, one dashboard, saved queries."""
+
+from iot_jitr.observability.alarms import Alarms, AlarmSettings, Watched
+from iot_jitr.observability.construct import Observability
+from iot_jitr.observability.dashboard import Dashboard, Panel, Question, Row, layout
+from iot_jitr.observability.metrics import PipelineMetrics
+
+__all__ = [
+    "AlarmSettings",
+    "Alarms",
+    "Dashboard",
+    "Observability",
+    "Panel",
+    "PipelineMetrics",
+    "Question",
+    "Row",
+    "Watched",
+    "layout",
+]

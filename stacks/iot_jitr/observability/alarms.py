@@ -1,0 +1,237 @@
+"""The alarms: each says what happened, and links to the section of the runbook that says what to do."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from iot_jitr.configuration.observability import RUNBOOK_URL, AlarmThresholds
+from iot_jitr.observability.metrics import FIVE_MINUTES, QUARTER_HOUR, PipelineMetrics
+from iot_jitr.observability.runbook import Section
+from iot_jitr_runtime.metric_names import Metric
+from iot_jitr_runtime.outcomes import Reason
+
+if TYPE_CHECKING:
+    from iot_jitr.queues import ActivationQueues
+
+_HOUR = cdk.Duration.hours(1)
+_DAY = cdk.Duration.days(1)
+
+
+@dataclass(frozen=True)
+class AlarmSettings:
+    """What the alarms of a pipeline have in common."""
+
+    thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
+    topic: sns.ITopic | None = None
+    """Told when an alarm rings and when it is over; None: alarms are only shown."""
+    runbook_url: str = RUNBOOK_URL
+    """Where the runbook is; set it to your own copy, if you keep one."""
+
+
+@dataclass(frozen=True)
+class _Alarm:
+    """What rings when."""
+
+    id: str
+    section: Section
+    says: str
+    metric: cloudwatch.IMetric
+    threshold: float
+    periods: int = 1
+    below: bool = False
+    """Rings when the metric is below the threshold; else when it reaches it."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the alarms of a pipeline watch."""
+
+    metrics: PipelineMetrics
+    queues: "ActivationQueues"
+    activator: lambda_.IFunction
+    background: Mapping[str, lambda_.IFunction]
+    """Functions that run on a schedule or an upload, by a name for the alarm's id."""
+    cas: Mapping[str, str]
+    """Name of each CA → the id of its certificate."""
+    cas_with_crl: Mapping[str, str]
+    """Those of `cas` that have a CRL."""
+
+
+class Alarms(Construct):
+    """The alarms of a pipeline.
+
+    No data is no alarm: a fleet in which nothing happens is silent.
+
+    Attributes:
+        alarms: Every alarm, by its id in the construct tree.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, watched: Watched, settings: AlarmSettings
+    ) -> None:
+        """Create an alarm for everything in `watched`."""
+        super().__init__(scope, construct_id)
+        self._settings = settings
+        self.alarms: dict[str, cloudwatch.Alarm] = {}
+        for alarm in _all(watched, settings.thresholds):
+            self._add(alarm)
+
+    def add_registration_failures(self, metric: cloudwatch.IMetric) -> None:
+        """Add the alarm on AWS IoT's own log, where there is such a log."""
+        self._add(
+            _Alarm(
+                "RegistrationFailures",
+                Section.REGISTRATION_FAILURES,
+                "AWS IoT's own log reports failed registrations, or failures of the topic rules",
+                metric,
+                self._settings.thresholds.registration_failures,
+            )
+        )
+
+    def _add(self, alarm: _Alarm) -> None:
+        operators = cloudwatch.ComparisonOperator
+        made = cloudwatch.Alarm(
+            self,
+            alarm.id,
+            metric=alarm.metric,
+            threshold=alarm.threshold,
+            evaluation_periods=alarm.periods,
+            comparison_operator=(
+                operators.LESS_THAN_THRESHOLD if alarm.below else operators.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+            ),
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=f"{alarm.says}. What to do: {alarm.section.link(self._settings.runbook_url)}",
+        )
+        if self._settings.topic is not None:
+            action = actions.SnsAction(self._settings.topic)
+            made.add_alarm_action(action)
+            made.add_ok_action(action)
+        self.alarms[alarm.id] = made
+
+
+def _all(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+    yield from _of_queues(watched.queues, thresholds)
+    yield from _of_decisions(watched.metrics, thresholds)
+    yield from _of_functions(watched, thresholds)
+    for name, certificate_id in watched.cas.items():
+        metric = watched.metrics.of(Metric.CA_DAYS_TO_EXPIRY, "Minimum", _DAY, ca=certificate_id)
+        yield _Alarm(
+            f"CaExpiry{name}",
+            Section.CA_EXPIRY,
+            f"The CA certificate '{name}' expires soon; none of its devices can be activated after that",
+            metric,
+            thresholds.ca_days_to_expiry,
+            below=True,
+        )
+    for name, certificate_id in watched.cas_with_crl.items():
+        yield from _of_revocation(watched.metrics, name, certificate_id, thresholds)
+
+
+def _of_queues(queues: "ActivationQueues", thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+    yield _Alarm(
+        "DeadLetters",
+        Section.DEAD_LETTERS,
+        "Registration events that could not be decided are in the dead-letter queue",
+        queues.dead_letters.metric_approximate_number_of_messages_visible(
+            period=FIVE_MINUTES, statistic="Maximum"
+        ),
+        thresholds.dead_letters,
+    )
+    yield _Alarm(
+        "OldestMessage",
+        Section.OLDEST_MESSAGE,
+        "Devices have been waiting for their activation for long",
+        queues.activation.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
+        thresholds.oldest_message_minutes * 60,
+        periods=3,
+    )
+
+
+def _of_decisions(metrics: PipelineMetrics, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+    yield _Alarm(
+        "Deferred",
+        Section.DEFERRED,
+        "Devices cannot be activated before something is mended (see the reasons on the dashboard)",
+        metrics.of(Metric.IMPEDED, "Sum", QUARTER_HOUR),
+        thresholds.impeded,
+    )
+    yield _Alarm(
+        "Refused",
+        Section.REFUSED,
+        "Unusually many devices are refused (see the reasons on the dashboard)",
+        metrics.of(Metric.REFUSED, "Sum", QUARTER_HOUR),
+        thresholds.refused,
+    )
+    yield _Alarm(
+        "ApiThrottled",
+        Section.THROTTLES,
+        "The AWS IoT API throttles the activation: somebody else uses its quota",
+        metrics.of_reason(Reason.THROTTLED, QUARTER_HOUR),
+        thresholds.throttles,
+    )
+    yield _Alarm(
+        "Pending",
+        Section.PENDING,
+        "A certificate has been pending for long, and nothing was decided about it",
+        metrics.of(Metric.PENDING_AGE, "Maximum", _HOUR),
+        thresholds.pending_hours * 3600,
+    )
+
+
+def _of_functions(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+    yield _Alarm(
+        "ActivatorErrors",
+        Section.FUNCTION_ERRORS,
+        "The activator fails; its messages are kept and tried again",
+        watched.activator.metric_errors(period=QUARTER_HOUR, statistic="Sum"),
+        thresholds.function_errors,
+    )
+    yield _Alarm(
+        "ActivatorThrottles",
+        Section.THROTTLES,
+        "Lambda throttles the activator: other functions take the account's concurrency",
+        watched.activator.metric_throttles(period=QUARTER_HOUR, statistic="Sum"),
+        thresholds.throttles,
+    )
+    for name, function in watched.background.items():
+        yield _Alarm(
+            f"{name}Errors",
+            Section.FUNCTION_ERRORS,
+            f"The function {name} fails",
+            function.metric_errors(period=QUARTER_HOUR, statistic="Sum"),
+            1,
+        )
+
+
+def _of_revocation(
+    metrics: PipelineMetrics, name: str, certificate_id: str, thresholds: AlarmThresholds
+) -> Iterator[_Alarm]:
+    yield _Alarm(
+        f"CrlStale{name}",
+        Section.CRL_STALE,
+        f"The CRL of CA '{name}' is stale, or will be soon: its new devices have to wait then",
+        metrics.of(Metric.CRL_TIME_LEFT, "Minimum", _HOUR, ca=certificate_id),
+        thresholds.crl_minutes_left * 60,
+        below=True,
+    )
+    yield _Alarm(
+        f"CrlUnusable{name}",
+        Section.CRL_UNUSABLE,
+        f"A CRL of CA '{name}' was fetched and cannot be used; the former one stays in force",
+        metrics.of(Metric.CRL_UNUSABLE, "Sum", _HOUR, ca=certificate_id),
+        1,
+    )
+    yield _Alarm(
+        f"SweepStopped{name}",
+        Section.SWEEP_STOPPED,
+        f"A CRL of CA '{name}' would revoke an unusual share of the fleet: a person must confirm it",
+        metrics.of(Metric.SWEEP_STOPPED, "Sum", _HOUR, ca=certificate_id),
+        1,
+    )

@@ -1,0 +1,57 @@
+"""The CDK's provider framework around a function that answers for a custom resource.
+
+The framework retries, turns what the function raises into CloudFormation's reason, and always answers.
+"""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import custom_resources
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from iot_jitr.functions import FunctionSettings, JitrFunction
+
+
+def provider_framework(
+    scope: "Construct", function: "JitrFunction", settings: "FunctionSettings", *, of: str
+) -> tuple[str, logs.LogGroup]:
+    """Put the framework around `function`, with a role and a log group of its own.
+
+    Args:
+        scope: Where role, log group and framework belong.
+        function: What answers.
+        settings: What the pipeline's functions have in common.
+        of: What the custom resource is, for the role's description.
+
+    Returns:
+        The token that a custom resource names as its provider, and the framework's log group.
+    """
+    log_group = logs.LogGroup(
+        scope, "FrameworkLogs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+    )
+    role = iam.Role(
+        scope,
+        "FrameworkRole",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        description=f"What the custom resource framework of the {of} may do",
+    )
+    log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
+    provider = custom_resources.Provider(
+        scope,
+        "Framework",
+        on_event_handler=function.function,
+        log_group=log_group,
+        framework_on_event_role=role,
+    )
+    acknowledge_wildcard(
+        role,
+        f"{function.function.function_arn}:*",
+        "the framework may invoke each version of this one function",
+    )
+    return provider.service_token, log_group
