@@ -6,6 +6,8 @@ BUNDLING := stacks/iot_jitr/bundling
 STAMP := $(VENV)/.setup-done
 # The CDK command line and npm run on the Node that came with the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Tests of one file, and all that share a deployment, stay in one process (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo snapshot test check lint types format lock clean
@@ -34,10 +36,10 @@ snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/template
 	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py
 
 test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .
