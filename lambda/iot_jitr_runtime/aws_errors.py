@@ -31,13 +31,14 @@ _THROTTLED = {
     "TransactionInProgressException",
     "SlowDown",
 }
-_DENIED = {
+DENIED = {
     "AccessDenied",
     "AccessDeniedException",
     "UnauthorizedException",
     "ForbiddenException",
     "NotAuthorized",
 }
+"""The error codes by which AWS services say that a permission is missing."""
 
 
 def error_code(error: BaseException) -> str:
@@ -56,6 +57,6 @@ def deferral(error: ClientError | BotoCoreError) -> DeferredError:
     code = error_code(error)
     if code in _THROTTLED:
         return DeferredError(Reason.THROTTLED, str(error))
-    if code in _DENIED:
+    if code in DENIED:
         return DeferredError(Reason.ACCESS_DENIED, str(error))
     return DeferredError(Reason.SERVICE_ERROR, str(error))

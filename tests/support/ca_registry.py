@@ -52,8 +52,10 @@ class CaRegistryEmulation:
     elsewhere: set[bytes] = field(default_factory=set)
     """Fingerprints of CAs that another account of the region holds."""
     quota: int = 10
-    throttled_calls: int = 0
-    """How many of the next calls are throttled."""
+    refusals: list[str] = field(default_factory=list)
+    """Error codes that the next calls end in."""
+    tells_id: bool = True
+    """Whether a conflict names the CA that is there already."""
 
     def clear(self) -> None:
         """Empty the account."""
@@ -90,18 +92,14 @@ class CaRegistryEmulation:
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = json.loads(request.body or b"{}")
         try:
-            self._throttle()
+            if self.refusals:
+                raise _RefusedError(400, self.refusals.pop(0), "Not now")  # noqa: TRY301 -- one way to answer
             status, result = 200, self._route(request.method, unquote(url.path), query, body)
         except _RefusedError as refused:
             status, result = refused.status, {"__type": refused.code, **refused.body}
         return AWSResponse(
             request.url, status, {"content-type": "application/json"}, _Body(json.dumps(result).encode())
         )
-
-    def _throttle(self) -> None:
-        if self.throttled_calls:
-            self.throttled_calls -= 1
-            raise _RefusedError(400, "ThrottlingException", "Rate exceeded")
 
     def _route(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         match path.strip("/").split("/"):
@@ -160,9 +158,8 @@ class CaRegistryEmulation:
         ]
         if registered or ca.der in self.elsewhere:
             ca_id = (registered or [ca.fingerprint])[0]
-            raise _RefusedError(
-                409, "ResourceAlreadyExistsException", "The certificate already exists.", resourceId=ca_id
-            )
+            told = {"resourceId": ca_id} if self.tells_id else {}
+            raise _RefusedError(409, "ResourceAlreadyExistsException", "It already exists.", **told)
         if len(self.cas) >= self.quota:
             raise _RefusedError(410, "LimitExceededException", "CA certificate limit reached")
         ca_id = self.add(

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from iot_jitr_runtime.aws_errors import AwsError, error_code
+from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 
@@ -23,7 +23,7 @@ class AlreadyRegisteredError(RegistryError):
     """The CA is registered already, under the id `ca_id`."""
 
     def __init__(self, ca_id: str) -> None:
-        super().__init__(f"the CA certificate is already registered, with id {ca_id}")
+        super().__init__(f"the CA certificate is already registered, with id {ca_id or '(not told)'}")
         self.ca_id = CaCertificateId(ca_id)
 
 
@@ -84,9 +84,7 @@ _KIND_OF: Mapping[str, type[RegistryError]] = {
     "LimitExceededException": CaLimitReachedError,
     "ThrottlingException": ThrottledError,
     "TooManyRequestsException": ThrottledError,
-    "UnauthorizedException": DeniedError,
-    "AccessDeniedException": DeniedError,
-    "ForbiddenException": DeniedError,
+    **dict.fromkeys(DENIED, DeniedError),
 }
 
 

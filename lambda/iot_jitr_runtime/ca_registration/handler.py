@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.ownership import Owner
+from iot_jitr_runtime.ca_registration.patience import wait_for_permissions
 from iot_jitr_runtime.ca_registration.properties import Attribute, CaProperties
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegisteredCa
 from iot_jitr_runtime.ca_registration.signers import signer_for
@@ -37,6 +38,7 @@ _CA_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 
 logger = Logger()
 _session = boto3.Session()
+wait_for_permissions(_session)
 
 
 class CaRegistrationFailedError(Exception):

@@ -66,13 +66,8 @@ class CaLifecycle:
         tags = {**properties.tags, **Ownership(self._owner).to_tags()}
         try:
             return self._registry.register(ca, verification, properties.mode, _wanted(properties), tags)
-        except AlreadyRegisteredError as error:
-            return self._take_up(error.ca_id, ca, properties)
-        except OutcomeUnknownError:
-            found = self._registry.find(ca)
-            if found is None:
-                raise
-            return self._take_up(found.ca_id, ca, properties)
+        except (AlreadyRegisteredError, OutcomeUnknownError) as error:
+            return self._take_up(self._id_of(ca, error), ca, properties)
 
     def update(
         self, ca_id: CaCertificateId, properties: CaProperties, old: CaProperties, signer: Signer
@@ -138,6 +133,15 @@ class CaLifecycle:
                 self._registry.set_state(ca_id, wanted)
             undo.pop_all()
         return replace(found, state=wanted)
+
+    def _id_of(self, ca: Certificate, error: AlreadyRegisteredError | OutcomeUnknownError) -> CaCertificateId:
+        """The id `ca` is registered under, after a registration that ended in `error`."""
+        if isinstance(error, AlreadyRegisteredError) and error.ca_id:
+            return error.ca_id
+        found = self._registry.find(ca)
+        if found is None:
+            raise error
+        return found.ca_id
 
     def _let_go(self, found: RegisteredCa, properties: CaProperties) -> None:
         try:

@@ -213,7 +213,7 @@ class TestSwitch:
         self, registry: CaRegistryEmulation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        registry.throttled_calls = 1000
+        registry.refusals = ["ThrottlingException"] * 1000
 
         answer = run_jitr("ca", "list")
 

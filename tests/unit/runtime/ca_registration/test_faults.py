@@ -1,7 +1,7 @@
 """Every API call of every step fails once, in every way: nothing stays behind, a repetition succeeds."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError
+from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError, ThrottledError
 from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.ownership import Owner
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
 from iot_jitr_runtime.ca_registration.registry import CaRegistry
 from iot_jitr_runtime.ca_registration.signers import signer_for
-from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.ca_registration.sources import KmsSource, PrivateCaSource, SecretSource
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_keys import make_kms_key, make_private_ca
 from tests.support.ca_registry import CaRegistryEmulation, ca_account
 from tests.support.faults import Crash, Fault, counted, injected
 
@@ -29,6 +30,7 @@ NEXT_CA = NEXT_SPEC.build()
 PROPERTIES = CaProperties(
     "fleet/Ca", CA.pem, SecretSource("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"}
 )
+SERVICES = ("secretsmanager", "kms", "acm-pca", "iot")
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
 
@@ -39,6 +41,8 @@ class World:
 
     registry: CaRegistryEmulation
     clients: dict[str, Any]
+    kms_properties: CaProperties
+    private_ca_properties: CaProperties
     owner: Owner = Owner("fleet", "fleet/Ca")  # noqa: RUF009 -- frozen
 
     def create(self, properties: CaProperties = PROPERTIES) -> CaCertificateId:
@@ -63,10 +67,17 @@ def account_with_key() -> Iterator[World]:
     with ca_account() as account:
         clients = {
             name: account.session.client(name, config=ONE_TRY)  # type: ignore[call-overload]
-            for name in ("iot", "secretsmanager")
+            for name in SERVICES
         }
         clients["secretsmanager"].create_secret(Name="ca-key", SecretString=pem_of(SPEC.key))
-        yield World(account.registry, clients)
+        kms_arn, kms_key = make_kms_key(clients["kms"], "ECC_NIST_P256")
+        private_ca_arn, _ = make_private_ca(clients["acm-pca"])
+        yield World(
+            account.registry,
+            clients,
+            replace(PROPERTIES, certificate_pem=CaSpec(key=kms_key).build().pem, source=KmsSource(kms_arn)),
+            replace(PROPERTIES, certificate_pem=None, source=PrivateCaSource(private_ca_arn)),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +126,10 @@ def adopted(world: World) -> CaCertificateId:
 
 
 CREATE = Step("create", nothing, lambda world, _: world.create())
+CREATE_WITH_KMS = Step("create with KMS", nothing, lambda world, _: world.create(world.kms_properties))
+CREATE_WITH_PRIVATE_CA = Step(
+    "create with a Private CA", nothing, lambda world, _: world.create(world.private_ca_properties)
+)
 ADOPT = Step("adopt", registered_by_somebody, lambda world, _: world.create())
 TAKE_UP = Step("take up", kept_by_us, lambda world, _: world.create())
 UPDATE = Step(
@@ -141,8 +156,8 @@ DELETES = [
 ]
 GIVE_BACK = Step("give back", adopted, World.delete)
 
-CREATIONS = [CREATE, ADOPT, TAKE_UP]
-CHANGES = [*CREATIONS, UPDATE, REPLACE]
+OTHER_SIGNERS = [CREATE_WITH_KMS, CREATE_WITH_PRIVATE_CA]
+CHANGES = [CREATE, ADOPT, TAKE_UP, UPDATE, REPLACE]
 ALL = [*CHANGES, *DELETES, GIVE_BACK]
 
 
@@ -151,12 +166,13 @@ def calls_of(step: Step) -> tuple[tuple[str, str, int], ...]:
     """Every API call of a step: service, operation, and which call of that operation it is."""
     with account_with_key() as here:
         before = step.arrange(here)
-        with counted(here.clients["iot"]) as iot, counted(here.clients["secretsmanager"]) as secrets:
+        with ExitStack() as listening:
+            names = {each: listening.enter_context(counted(here.clients[each])) for each in SERVICES}
             step.act(here, before)
         return tuple(
-            (service, name, names[: index + 1].count(name))
-            for service, names in (("secretsmanager", secrets), ("iot", iot))
-            for index, name in enumerate(names)
+            (service, name, called[: index + 1].count(name))
+            for service, called in names.items()
+            for index, name in enumerate(called)
         )
 
 
@@ -178,7 +194,7 @@ def test_the_steps_make_the_calls_they_are_known_for() -> None:
     assert {name for _, name, _ in calls_of(ADOPT)} >= {"TagResource", "UpdateCACertificate"}
 
 
-@pytest.mark.parametrize(("step", "call", "fault"), cases(CHANGES, FAILURES))
+@pytest.mark.parametrize(("step", "call", "fault"), cases([*CHANGES, *OTHER_SIGNERS], FAILURES))
 def test_a_failed_step_leaves_everything_as_it_was(
     world: World, step: Step, call: tuple[str, str, int], fault: Fault
 ) -> None:
@@ -231,3 +247,13 @@ def test_a_step_back_that_fails_hides_neither_the_first_failure_nor_the_other_st
 
     assert world.registry.tags_of(ca_id) == tags
     assert "could not undo a change of the CA certificate: UpdateCACertificate" in caplog.text
+
+
+def test_a_ca_without_tags_has_none_after_a_failure(world: World) -> None:
+    world.registry.add(CA)
+    state = world.registry.snapshot()
+
+    with injected(world.clients["iot"], "UpdateCACertificate", Fault.THROTTLE), pytest.raises(ThrottledError):
+        world.create()
+
+    assert world.registry.snapshot() == state

@@ -8,6 +8,7 @@ import pytest
 
 from iot_jitr_runtime.ca_registration import handler
 from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
+from iot_jitr_runtime.ca_registration.patience import DELAYS, wait_for_permissions
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers.secret import SecretSigner
 from iot_jitr_runtime.ca_registration.sources import SecretSource
@@ -34,6 +35,7 @@ def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _session(account: CaAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_permissions(account.session)
     monkeypatch.setattr(handler, "_session", account.session)
 
 
@@ -113,7 +115,7 @@ def test_logs_neither_the_event_nor_the_key(monkeypatch: pytest.MonkeyPatch, log
 
 @pytest.mark.usefixtures("_key")
 def test_throttling_is_retried(account: CaAccount) -> None:
-    account.registry.throttled_calls = 5
+    account.registry.refusals = ["ThrottlingException"] * 5
 
     handle(event(), CONTEXT)
 
@@ -122,10 +124,32 @@ def test_throttling_is_retried(account: CaAccount) -> None:
 
 @pytest.mark.usefixtures("_key")
 def test_throttling_that_does_not_end_is_told(account: CaAccount) -> None:
-    account.registry.throttled_calls = 100
+    account.registry.refusals = ["ThrottlingException"] * 100
 
     with pytest.raises(CaRegistrationFailedError, match="throttled through all retries; try again later"):
         handle(event(), CONTEXT)
+
+
+@pytest.mark.usefixtures("_key")
+@pytest.mark.parametrize("code", ["AccessDeniedException", "UnauthorizedException"])
+def test_a_permission_that_has_just_been_given_is_waited_for(account: CaAccount, code: str) -> None:
+    account.registry.refusals = [code] * len(DELAYS)
+
+    handle(event(), CONTEXT)
+
+    assert len(account.registry.cas) == 1
+
+
+@pytest.mark.usefixtures("_key")
+def test_a_permission_that_is_not_given_is_told(account: CaAccount) -> None:
+    account.registry.refusals = ["AccessDeniedException"] * (len(DELAYS) + 1)
+
+    with pytest.raises(CaRegistrationFailedError, match="GetRegistrationCode: the permission is missing"):
+        handle(event(), CONTEXT)
+
+
+def test_waiting_ends_long_before_the_function_does() -> None:
+    assert sum(DELAYS) < 20
 
 
 @pytest.mark.parametrize("physical_id", ["CREATE_FAILED", "2024/01/01/[$LATEST]abc", "fleet-Ca-1ABC"])

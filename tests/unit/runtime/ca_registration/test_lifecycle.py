@@ -12,7 +12,7 @@ from iot_jitr_runtime.ca_registration.adoption import (
     OtherCertificateError,
     ProvisioningTemplateError,
 )
-from iot_jitr_runtime.ca_registration.api_errors import CaLimitReachedError
+from iot_jitr_runtime.ca_registration.api_errors import AlreadyRegisteredError, CaLimitReachedError
 from iot_jitr_runtime.ca_registration.lifecycle import InAnotherAccountError
 from iot_jitr_runtime.ca_registration.ownership import KEYS
 from iot_jitr_runtime.ca_registration.properties import (
@@ -118,6 +118,25 @@ class TestCreate:
 
 
 class TestAdopt:
+    def test_finds_the_ca_where_the_conflict_does_not_name_it(
+        self, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        registry.tells_id = False
+        registry.add(NEXT_CA)
+        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
+
+        assert resource.create(sni_only()) == ca_id
+        assert registry.state(ca_id) == ON
+
+    def test_of_a_ca_that_cannot_be_found_says_so(
+        self, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        registry.tells_id = False
+        registry.elsewhere.add(CA.der)
+
+        with pytest.raises(AlreadyRegisteredError, match="already registered"):
+            resource.create(sni_only())
+
     def test_turns_auto_registration_on_and_remembers_the_former_state(
         self,
         resource: CaResource,

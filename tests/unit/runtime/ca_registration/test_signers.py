@@ -11,7 +11,7 @@ from botocore.stub import ANY, Stubber
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
 from iot_jitr_runtime.ca_registration.signers.base import CertificateNotGivenError
@@ -46,6 +46,7 @@ from iot_jitr_runtime.ca_registration.verification import (
 )
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
+from tests.support.ca_keys import make_kms_key, make_private_ca
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import CaResource
 
@@ -59,12 +60,7 @@ def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT
 
 
 def kms_key(account: CaAccount, spec: str) -> tuple[str, KmsEcKey | KmsRsaKey]:
-    """A KMS key, and the private key it stands for."""
-    client = account.client("kms")
-    arn = client.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-    public_key: Any = load_der_public_key(client.get_public_key(KeyId=arn)["PublicKey"])
-    kind = KmsRsaKey if spec.startswith("RSA") else KmsEcKey
-    return arn, kind(client, arn, public_key)
+    return make_kms_key(account.client("kms"), spec)
 
 
 def ca_of(key: Any, **changes: Any) -> Certificate:
@@ -232,27 +228,7 @@ class TestKms:
 
 
 def private_ca(account: CaAccount) -> tuple[str, Certificate]:
-    """An active AWS Private CA and its certificate, valid for ten years."""
-    client = account.client("acm-pca")
-    arn = client.create_certificate_authority(
-        CertificateAuthorityType="ROOT",
-        CertificateAuthorityConfiguration={
-            "KeyAlgorithm": "RSA_2048",
-            "SigningAlgorithm": "SHA256WITHRSA",
-            "Subject": {"CommonName": "Private CA"},
-        },
-    )["CertificateAuthorityArn"]
-    csr = client.get_certificate_authority_csr(CertificateAuthorityArn=arn)["Csr"]
-    issued = client.issue_certificate(
-        CertificateAuthorityArn=arn,
-        Csr=csr,
-        SigningAlgorithm="SHA256WITHRSA",
-        TemplateArn="arn:aws:acm-pca:::template/RootCACertificate/V1",
-        Validity={"Value": 3650, "Type": "DAYS"},
-    )["CertificateArn"]
-    pem = client.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued)["Certificate"]
-    client.import_certificate_authority_certificate(CertificateAuthorityArn=arn, Certificate=pem)
-    return arn, Certificate.load(pem)
+    return make_private_ca(account.client("acm-pca"))
 
 
 class TestPrivateCa:
