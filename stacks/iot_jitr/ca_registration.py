@@ -47,6 +47,9 @@ _ON_ANY_CA = [
     "iot:ListTagsForResource",
 ]
 
+_ANSWER_WITHIN = cdk.Duration.minutes(16)
+"""CloudFormation would wait an hour; the framework's function has 15 minutes."""
+
 
 class CaTwiceError(JitrError):
     """The same CA is configured twice in one pipeline."""
@@ -154,6 +157,7 @@ class CaRegistration(Construct):
             "Resource",
             service_token=provider.service_token,
             resource_type=RESOURCE_TYPE,
+            service_timeout=_ANSWER_WITHIN,
             properties=properties.to_cloudformation(),
         )
         self.certificate_id = resource.get_att_string(Attribute.CERTIFICATE_ID.value)
