@@ -22,6 +22,9 @@ ON_FUNCTION = ("lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration
 ON_QUEUES = ("sqs:GetQueueAttributes",)
 ON_DEAD_LETTERS = ("sqs:ReceiveMessage",)
 ON_TABLES = ("dynamodb:GetItem",)
+ON_INDEXES = ("s3:GetObject",)
+ON_BUCKET = ("s3:ListBucket",)
+"""Without it, S3 says of an index that is missing only that it is forbidden."""
 ON_LOGS = ("logs:FilterLogEvents",)
 ON_ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")
 

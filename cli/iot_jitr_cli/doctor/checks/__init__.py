@@ -4,7 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.checks import access, account, decision, delivery, files, function, registration
+from iot_jitr_cli.doctor.checks import (
+    access,
+    account,
+    decision,
+    delivery,
+    files,
+    function,
+    judgement,
+    ledger,
+    registration,
+)
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding
 
@@ -117,11 +127,11 @@ CHECKS = (
     _check("function.errors", "activator: errors", function.check_function_errors, Cause.FUNCTION_FAILING),
     _check("backlog", "activation queue: backlog, throttling", function.check_backlog, Cause.THROTTLED),
     _check("dead_letter", "dead-letter queue", function.check_dead_letter, Cause.DEAD_LETTERED),
-    _check("decision.common_name", "common name", decision.check_common_name, Cause.INVALID_COMMON_NAME),
+    _check("decision.common_name", "common name", judgement.check_common_name, Cause.INVALID_COMMON_NAME),
     _check(
         "decision.crl",
         "CRL",
-        decision.check_crl,
+        judgement.check_crl,
         Cause.CRL_MISSING,
         Cause.CRL_STALE,
         Cause.CRL_PARTITION_MISSING,
@@ -129,14 +139,14 @@ CHECKS = (
     _check(
         "decision.revocation",
         "revocation",
-        decision.check_revocation,
+        judgement.check_revocation,
         Cause.SERIAL_REVOKED,
         Cause.ON_HOLD,
     ),
     _check(
         "decision.admission",
         "admission",
-        decision.check_admission,
+        judgement.check_admission,
         Cause.NOT_LISTED,
         Cause.REFUSED_BY_FUNCTION,
         Cause.ADMISSION_FAILED,
@@ -144,7 +154,7 @@ CHECKS = (
     _check(
         "decision.thing",
         "thing",
-        decision.check_thing,
+        judgement.check_thing,
         Cause.THING_TAKEN,
         Cause.INVALID_THING_NAME,
         Cause.INVALID_THING_ATTRIBUTE,
@@ -157,7 +167,7 @@ CHECKS = (
         Cause.REFUSAL_OUTDATED,
         Cause.BEING_DECIDED,
         Cause.EVENT_LOST,
-        *decision.CAUSE_OF.values(),
+        *ledger.CAUSE_OF.values(),
     ),
     _check(
         "certificate.status",

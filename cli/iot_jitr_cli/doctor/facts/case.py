@@ -12,6 +12,7 @@ from iot_jitr_cli.doctor.facts.decision import DecisionFacts
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.doctor.facts.present import PresentFacts
 from iot_jitr_runtime.identifiers import CertificateId
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Case:
     pipeline: PipelineFacts
     function: FunctionFacts
     decision: DecisionFacts
+    present: PresentFacts
 
     @property
     def time(self) -> datetime:
@@ -93,13 +95,16 @@ def open_case(
     certificate = subject.presented.chain.device if subject.presented else None
     device = DeviceFacts(session, subject.certificate_id, certificate)
     pipeline = PipelineFacts(session, stack_name)
+    function = FunctionFacts(session, pipeline, now)
+    ca = CaFacts(session, stack_name, device)
     return Case(
         subject=subject,
         now=now,
         account=AccountFacts(session),
         device=device,
-        ca=CaFacts(session, stack_name, device),
+        ca=ca,
         pipeline=pipeline,
-        function=FunctionFacts(session, pipeline, now),
+        function=function,
         decision=DecisionFacts(session, subject.certificate_id, pipeline),
+        present=PresentFacts(session, device, ca, pipeline, function),
     )

@@ -42,6 +42,12 @@ class Activator:
         value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
         return float(value) if value else None
 
+    @property
+    def cas_with_crl(self) -> frozenset[str]:
+        """Ids of the CAs whose CRL it asks before it activates."""
+        cas = json.loads(self.environment.get(environment.CAS, "{}"))
+        return frozenset(ca for ca, about in cas.items() if about.get("revocation") != "none")
+
 
 class FunctionFacts:
     """Facts about the activator."""

@@ -1,0 +1,83 @@
+"""How the certificate was judged by the pipeline, and how it would be judged now."""
+
+from collections.abc import Collection
+
+from iot_jitr_cli.doctor.checks.ledger import (
+    CAUSE_OF,
+    FIX_OF,
+    VERB_OF,
+    is_over,
+    moment,
+    refusal,
+    standing_row,
+)
+from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
+
+_SWEPT = {State.SUSPENDED: Reason.ON_HOLD, State.REVOKED: Reason.REVOKED}
+"""What the sweep did about an active certificate, and why."""
+
+
+def check_common_name(case: Case) -> Finding:
+    """The policy can tell this device from others by its common name."""
+    return _judged(case, {Reason.INVALID_COMMON_NAME}, None)
+
+
+def check_crl(case: Case) -> Finding:
+    """There is a usable, fresh CRL wherever one is configured."""
+    present = case.present.revocation
+    if present is None:
+        return not_applicable("the CA was declared to have no CRL")
+    return _judged(case, {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}, present)
+
+
+def check_revocation(case: Case) -> Finding:
+    """The certificate is on no CRL of its CA."""
+    row = standing_row(case)
+    if row is not None and row.state in _SWEPT:
+        cause = CAUSE_OF[_SWEPT[row.state]]
+        return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}", FIX_OF[cause])
+    present = case.present.revocation
+    if present is None:
+        return not_applicable("the CA was declared to have no CRL")
+    return _judged(case, {Reason.REVOKED, Reason.ON_HOLD}, present)
+
+
+def check_admission(case: Case) -> Finding:
+    """The device is expected."""
+    reasons = {Reason.NOT_LISTED, Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
+    return _judged(case, reasons, case.present.admission)
+
+
+def check_thing(case: Case) -> Finding:
+    """The device's thing can be made, or is its own."""
+    reasons = {
+        Reason.THING_TAKEN,
+        Reason.INVALID_THING_NAME,
+        Reason.INVALID_THING_ATTRIBUTE,
+        Reason.THING_SETUP_MISSING,
+    }
+    return _judged(case, reasons, None)
+
+
+def _judged(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
+    """What the ledger says, unless the `present` verdict knows better, where `reasons` are looked for."""
+    row = standing_row(case)
+    if present is not None and present.reason is not None and present.reason in reasons:
+        cause = CAUSE_OF[present.reason]
+        return failed(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", FIX_OF[cause])
+    if row is not None and row.reason is not None and row.reason in reasons:
+        if is_over(case, row.reason):
+            return ok(f"{VERB_OF[row.reason.outcome]} {moment(row.decided_at)}, {row.reason}: that is over")
+        return refusal(row, row.reason)
+    if present is not None and present.outcome is Outcome.ACTIVATED:
+        return ok("nothing against it")
+    if row is None:
+        return not_applicable("not decided yet")
+    return ok("nothing against it when it was activated") if row.state is State.ACTIVATED else _elsewhere(row)
+
+
+def _elsewhere(row: Row) -> Finding:
+    return not_applicable(f"the decision was: {row.reason or row.state or 'none yet'}")
