@@ -43,7 +43,14 @@ CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
 `max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
 
+PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
+"""How long a certificate may be pending, without a decision, before its event counts as lost."""
+
+FULL_LISTING_SECONDS = "JITR_FULL_LISTING_SECONDS"
+"""How often the reconciler goes through all certificates, besides the newest ones."""
+
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
+RECONCILER_HANDLER = "iot_jitr_runtime.reconciler.handler.handle"
 CRL_PUBLISHER_HANDLER = "iot_jitr_runtime.crl_publisher.handler.handle"
 ACCOUNT_LOGGING_HANDLER = "iot_jitr_runtime.account_logging.handler.handle"
 CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"

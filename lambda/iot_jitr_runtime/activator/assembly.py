@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 
@@ -16,12 +16,12 @@ from iot_jitr_runtime.activator.ports import (
     RevocationCheck,
     ThingRegistration,
 )
-from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.thing_claims import ThingClaims
 from iot_jitr_runtime.policy.attachment import SharedPolicy
@@ -44,7 +44,18 @@ class NoRevocationBucketError(JitrError):
     """A CA has a CRL, but the function was not told where the revocation indexes are."""
 
 
-def revocation_of(settings: ActivatorSettings) -> RevocationCheck:
+class RevocationSettings(Protocol):
+    """What a function is told of its CAs' revocation lists."""
+
+    @property
+    def cas(self) -> Mapping[CaCertificateId, Mapping[str, str]]: ...  # noqa: D102 - see `environment`
+    @property
+    def revocation_bucket(self) -> str | None: ...  # noqa: D102 - see `environment`
+    @property
+    def revocation_refresh(self) -> timedelta: ...  # noqa: D102 - see `environment`
+
+
+def revocation_of(settings: RevocationSettings) -> RevocationCheck:
     """Return what checks the CAs' revocation lists.
 
     Raises:

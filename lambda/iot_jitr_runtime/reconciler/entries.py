@@ -1,0 +1,55 @@
+"""Rows that the reconciler writes into the ledger."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Identity, State, ca_serial
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True)
+class LedgerEntries:
+    """Enters certificates that the ledger does not know."""
+
+    dynamodb: "DynamoDBClient"
+    table: str
+
+    def enter_known(self, certificate_id: CertificateId, identity: Identity, *, now: int) -> bool:
+        """Enter a certificate that somebody else decided about; say whether it was not there yet.
+
+        A row whose serial number is known already is left as it is. One without, of a refusal before the
+        certificate was read for example, keeps its state and learns the serial number.
+
+        Args:
+            certificate_id: The certificate.
+            identity: What it says of itself.
+            now: This moment, in milliseconds since the epoch.
+        """
+        values: dict[str, Any] = {
+            ":known": {"S": State.KNOWN},
+            ":now": {"N": str(now)},
+            ":ca": {"S": identity.ca_certificate_id},
+            ":serial": {"S": identity.serial_number},
+            ":caSerial": {"S": ca_serial(identity.ca_certificate_id, identity.serial_number)},
+        }
+        name = ""
+        if identity.common_name is not None:
+            name = ", commonName = :name"
+            values[":name"] = {"S": identity.common_name}
+        try:
+            self.dynamodb.update_item(
+                TableName=self.table,
+                Key={KEY: {"S": certificate_id}},
+                UpdateExpression="SET #state = if_not_exists(#state, :known), "
+                "decidedAt = if_not_exists(decidedAt, :now), caCertificateId = :ca, serialNumber = :serial, "
+                f"{SERIAL_INDEX_KEY} = :caSerial{name} REMOVE expiresAt",
+                ConditionExpression="attribute_not_exists(serialNumber)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=values,
+            )
+        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True

@@ -1,0 +1,111 @@
+"""Entering certificates that somebody else registered or activated, so that they can be revoked by serial."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from iot_jitr_runtime.activator.ports import RevocationCheck
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Identity, LineTooLongError, Turns
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.reconciler.entries import LedgerEntries
+from iot_jitr_runtime.reconciler.listing import Listed
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+_SHORTEST_WAIT = 1000
+"""Milliseconds. Only a turn this near is taken: entering is never urgent."""
+
+
+class Enforcement(Protocol):
+    """What happens to a certificate in use that turns out to be on its CA's CRL."""
+
+    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
+        """Revoke (`REVOKED`) or suspend (`ON_HOLD`) the certificate; botocore's errors fly."""
+
+
+class NoEnforcement:
+    """For deployments none of whose CAs has a CRL."""
+
+    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
+        """Nothing is ever found revoked."""
+
+
+class Entered(StrEnum):
+    """What became of a certificate that the ledger did not know."""
+
+    KNOWN = "known"
+    """Entered with its serial number."""
+    ENFORCED = "enforced"
+    """Entered, and on its CA's CRL: revoked or suspended."""
+    UNCHECKED = "unchecked"
+    """Not entered: its CRL could not be asked. The next pass tries again."""
+    UNREADABLE = "unreadable"
+    """It is no well-formed certificate, so it has no serial number to be found by."""
+    GONE = "gone"
+    """Deleted meanwhile."""
+    LATER = "later"
+    """Devices wait for their turn: not now."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Enters certificates into the ledger. One AWS IoT call each, which takes a turn like any examination."""
+
+    iot: "IoTClient"
+    entries: LedgerEntries
+    turns: Turns
+    revocation: RevocationCheck
+    enforcement: Enforcement
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    sleep: Callable[[float], None] = time.sleep
+
+    def enter(self, ca: CaCertificateId, listed: Listed) -> Entered:
+        """Enter one certificate of `ca`; botocore's errors fly."""
+        if not self._take_turn():
+            return Entered.LATER
+        try:
+            described = self.iot.describe_certificate(certificateId=listed.certificate_id)
+        except self.iot.exceptions.ResourceNotFoundException:
+            return Entered.GONE
+        try:
+            certificate = Certificate.load(described["certificateDescription"]["certificatePem"])
+        except MalformedCertificateError:
+            return Entered.UNREADABLE
+        identity = Identity(ca, certificate.serial_number, next(iter(certificate.common_names), None))
+        return self._enter(listed, identity, certificate)
+
+    def _enter(self, listed: Listed, identity: Identity, certificate: Certificate) -> Entered:
+        found: Reason | None = None
+        try:
+            # Before it is entered: should a newer index appear meanwhile, its sweep looks for late entries.
+            self.revocation.check(identity.ca_certificate_id, certificate)
+        except DeferredError:
+            return Entered.UNCHECKED
+        except RefusedError as refused:
+            if refused.reason not in {Reason.REVOKED, Reason.ON_HOLD}:
+                return Entered.UNREADABLE
+            found = refused.reason
+        self.entries.enter_known(listed.certificate_id, identity, now=_milliseconds(self.clock()))
+        if found is None or listed.status != "ACTIVE":
+            return Entered.KNOWN
+        self.enforcement.enforce(listed.certificate_id, identity, found)
+        return Entered.ENFORCED
+
+    def _take_turn(self) -> bool:
+        now = _milliseconds(self.clock())
+        try:
+            [turn] = self.turns.reserve(1, now=now, within=_SHORTEST_WAIT)
+        except (LineTooLongError, DeferredError):
+            return False
+        self.sleep(max(0, turn - now) / 1000)
+        return True
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

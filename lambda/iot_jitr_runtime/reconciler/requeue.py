@@ -1,0 +1,83 @@
+"""Putting certificates into the activation queue again, as if their devices had just connected."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+_BATCH = 10
+_TRIES = 3
+
+
+class QueueRefusedError(JitrError):
+    """The activation queue did not take some messages, three times over."""
+
+
+@dataclass(frozen=True)
+class ActivationQueue:
+    """The activation queue, from its sending end."""
+
+    sqs: "SQSClient"
+    url: str
+
+    def send(self, ca: CaCertificateId, certificate_ids: Iterable[CertificateId]) -> int:
+        """Send one event for each certificate and return how many; botocore's errors fly.
+
+        An event too many does no harm: it is stale, or a duplicate.
+
+        Raises:
+            QueueRefusedError: Some were not taken.
+        """
+        sent = 0
+        for batch in _batches(certificate_ids, _BATCH):
+            self._send([event(ca, certificate_id) for certificate_id in batch])
+            sent += len(batch)
+        return sent
+
+    def is_empty(self) -> bool:
+        """Whether no message is waiting, in a worker's hands, or asleep until its turn."""
+        attributes = self.sqs.get_queue_attributes(
+            QueueUrl=self.url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        return not any(int(number) for number in attributes.values())
+
+    def _send(self, bodies: list[str]) -> None:
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)
+        ]
+        for _ in range(_TRIES):
+            response = self.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
+            failed = {failure["Id"] for failure in response.get("Failed", [])}
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            if not entries:
+                return
+        raise QueueRefusedError(
+            f"the activation queue took all but {len(entries)} of {len(bodies)} messages: run it again"
+        )
+
+
+def event(ca: CaCertificateId, certificate_id: CertificateId) -> str:
+    """Return the registration event that stands in for one that got lost."""
+    return json.dumps(
+        {
+            "certificateId": certificate_id,
+            "caCertificateId": ca,
+            "certificateStatus": "PENDING_ACTIVATION",
+            "requeued": True,
+        }
+    )
+
+
+def _batches(items: Iterable[CertificateId], size: int) -> Iterator[list[CertificateId]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
