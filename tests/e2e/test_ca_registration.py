@@ -33,24 +33,24 @@ BRIEFLY = 4.0
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaCloud]:
+def cas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaCloud]:
     """One deployment with a CA of each kind, and two that are going to be taken out of it."""
-    with ca_cloud(tmp_path_factory.mktemp("cas")) as cloud:
-        cloud.with_secret("Secret")
-        cloud.with_kms("Kms")
-        cloud.with_offline_key("Offline")
-        cloud.with_sni_only("SniOnly", tags={"team": "iot"})
-        cloud.with_registered("Adopted")
-        cloud.with_secret("Old", on_delete="delete")
-        cloud.with_registered("Borrowed")
-        cloud.deploy(*HELD, "Old", "Borrowed")
-        yield cloud
+    with ca_cloud(tmp_path_factory.mktemp("cas")) as cas:
+        cas.with_secret("Secret")
+        cas.with_kms("Kms")
+        cas.with_offline_key("Offline")
+        cas.with_sni_only("SniOnly", tags={"team": "iot"})
+        cas.with_registered("Adopted")
+        cas.with_secret("Old", on_delete="delete")
+        cas.with_registered("Borrowed")
+        cas.deploy(*HELD, "Old", "Borrowed")
+        yield cas
 
 
-def assert_nothing_leaked(cloud: CaCloud) -> None:
+def assert_nothing_leaked(cas: CaCloud) -> None:
     """No private key in any template, log, event, tag or function configuration so far."""
-    looked_for = needles(cloud.private_keys, [PASSPHRASE])
-    seen = dict(traces(cloud.lab))
+    looked_for = needles(cas.private_keys, [PASSPHRASE])
+    seen = dict(traces(cas.lab))
     assert any("template of" in where for where in seen)
     assert any("CaRegistration" in where for where in seen if where.startswith("log group"))
     leaks = [(where, needle[:12]) for where, text in seen.items() for needle in looked_for if needle in text]
@@ -58,8 +58,8 @@ def assert_nothing_leaked(cloud: CaCloud) -> None:
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_a_device_of_each_ca_gets_in(cloud: CaCloud, name: str) -> None:
-    devices = cloud.devices_of(name)
+def test_a_device_of_each_ca_gets_in(cas: CaCloud, name: str) -> None:
+    devices = cas.devices_of(name)
 
     identity = devices.bring_in(f"first-of-{name}")
 
@@ -77,82 +77,82 @@ def test_a_device_of_each_ca_gets_in(cloud: CaCloud, name: str) -> None:
     ],
 )
 def test_each_ca_registers_devices_and_says_whose_it_is(
-    cloud: CaCloud, name: str, mode: str, origin: str
+    cas: CaCloud, name: str, mode: str, origin: str
 ) -> None:
-    ca_id = cloud.ca_id(name)
+    ca_id = cas.ca_id(name)
 
-    assert cloud.state(ca_id) == ON
-    tags = cloud.tags(ca_id)
+    assert cas.state(ca_id) == ON
+    tags = cas.tags(ca_id)
     assert (tags["jitr:stack"], tags["jitr:path"]) == ("iot-jitr", f"Jitr/Jitr/Ca{name}")
     assert tags["jitr:origin"] == origin
-    assert cloud.lab.deployment is not None
-    outputs = cloud.lab.deployment.outputs
+    assert cas.lab.deployment is not None
+    outputs = cas.lab.deployment.outputs
     assert {key: outputs[f"{name}Ca{key}"] for key in ("CertificateId", "Status", "Mode")} == {
         "CertificateId": ca_id,
         "Status": "ACTIVE",
         "Mode": mode,
     }
     assert outputs[f"{name}CaAutoRegistrationStatus"] == "ENABLE"
-    assert outputs[f"{name}CaNotAfter"].startswith(f"{cloud.cas[name].certificate.not_after:%Y-%m-%d}")
+    assert outputs[f"{name}CaNotAfter"].startswith(f"{cas.cas[name].certificate.not_after:%Y-%m-%d}")
 
 
-def test_tags_of_the_configuration_and_of_former_owners_are_kept(cloud: CaCloud) -> None:
-    assert cloud.tags(cloud.ca_id("SniOnly"))["team"] == "iot"
-    adopted = cloud.tags(cloud.ca_id("Adopted"))
+def test_tags_of_the_configuration_and_of_former_owners_are_kept(cas: CaCloud) -> None:
+    assert cas.tags(cas.ca_id("SniOnly"))["team"] == "iot"
+    adopted = cas.tags(cas.ca_id("Adopted"))
     assert (adopted["owner"], adopted["jitr:former-state"]) == ("somebody", "ACTIVE/DISABLE")
 
 
 def test_rotation_keeps_the_devices_of_the_old_ca_connected_while_those_of_the_new_one_come_in(
-    cloud: CaCloud,
+    cas: CaCloud,
 ) -> None:
-    cloud.with_secret("New", on_delete="delete")
-    old, new = cloud.devices_of("Old"), cloud.devices_of("New")
+    cas.with_secret("New", on_delete="delete")
+    old, new = cas.devices_of("Old"), cas.devices_of("New")
     veteran = old.bring_in("veteran")
-    endpoint = Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
-    old_id, borrowed_id = cloud.ca_id("Old"), cloud.ca_id("Borrowed")
+    endpoint = Endpoint(MQTT_HOST, cas.lab.endpoint.mqtt_port, cas.lab.files.broker_ca)
+    old_id, borrowed_id = cas.ca_id("Old"), cas.ca_id("Borrowed")
 
     with live_session(old.credentials(veteran), endpoint) as session:
-        cloud.deploy(*HELD, "Old", "Borrowed", "New", Old={"auto_registration": False})
+        cas.deploy(*HELD, "Old", "Borrowed", "New", Old={"auto_registration": False})
         assert session.publishes()
         new.bring_in("rookie")
         assert session.publishes()
-        assert cloud.state(old_id) == DISABLED
+        assert cas.state(old_id) == DISABLED
 
         latecomer = old.ca.issue(DeviceSpec("latecomer"))
         assert old.connect(latecomer, timeout=BRIEFLY).ending != "published"
         assert not old.is_registered(latecomer.certificate.fingerprint)
 
-        cloud.deploy(*HELD, "New")
+        cas.deploy(*HELD, "New")
         assert session.publishes()
 
-    assert not cloud.is_there(old_id)
-    assert cloud.state(borrowed_id) == DISABLED
-    assert cloud.tags(borrowed_id) == {"owner": "somebody"}
+    assert not cas.is_there(old_id)
+    assert cas.state(borrowed_id) == DISABLED
+    assert cas.tags(borrowed_id) == {"owner": "somebody"}
     assert old.status(veteran.certificate.fingerprint) == "ACTIVE"
-    assert_nothing_leaked(cloud)
+    assert_nothing_leaked(cas)
 
 
-def test_a_replaced_certificate_works_before_the_old_one_goes(cloud: CaCloud) -> None:
-    resource = cloud.resource("replacing")
-    old = cloud.sni_only(on_delete=OnDelete.DELETE)
+def test_a_replaced_certificate_works_before_the_old_one_goes(cas: CaCloud) -> None:
+    resource = cas.resource("replacing")
+    old = cas.sni_only(on_delete=OnDelete.DELETE)
     old_id = resource.create(old)
-    new = cloud.sni_only(on_delete=OnDelete.DELETE)
+    new = cas.sni_only(on_delete=OnDelete.DELETE)
 
     answer = resource.call("Update", new, PhysicalResourceId=old_id, Old=old)
     new_id = answer["PhysicalResourceId"]
-    both = (cloud.state(old_id), cloud.state(new_id))
+    both = (cas.state(old_id), cas.state(new_id))
     resource.update(new)
 
     assert both == (ON, ON)
-    assert not cloud.is_there(old_id)
-    assert cloud.state(new_id) == ON
+    assert not cas.is_there(old_id)
+    assert cas.state(new_id) == ON
     resource.delete()
-    assert not cloud.is_there(new_id)
+    assert not cas.is_there(new_id)
 
 
-def test_an_update_in_place_changes_state_and_tags(cloud: CaCloud) -> None:
-    resource = cloud.resource("updating")
-    ca_id = resource.create(cloud.sni_only(tags={"team": "iot", "old": "1"}, on_delete=OnDelete.DISABLE))
+def test_an_update_in_place_changes_state_and_tags(cas: CaCloud) -> None:
+    resource = cas.resource("updating")
+    ca_id = resource.create(cas.sni_only(tags={"team": "iot", "old": "1"}, on_delete=OnDelete.DISABLE))
 
     resource.change(
         status=CaStatus.INACTIVE,
@@ -162,12 +162,12 @@ def test_an_update_in_place_changes_state_and_tags(cloud: CaCloud) -> None:
     )
 
     assert resource.physical_id == ca_id
-    assert cloud.state(ca_id) == OFF
-    tags = cloud.tags(ca_id)
+    assert cas.state(ca_id) == OFF
+    tags = cas.tags(ca_id)
     assert tags["team"] == "fleet"
     assert "old" not in tags
     resource.delete()
-    assert not cloud.is_there(ca_id)
+    assert not cas.is_there(ca_id)
 
 
 @pytest.mark.parametrize(
@@ -180,41 +180,41 @@ def test_an_update_in_place_changes_state_and_tags(cloud: CaCloud) -> None:
     ],
 )
 def test_each_delete_policy_leaves_the_documented_state_twice_over(
-    cloud: CaCloud, on_delete: OnDelete, left: tuple[str, str] | None
+    cas: CaCloud, on_delete: OnDelete, left: tuple[str, str] | None
 ) -> None:
-    resource = cloud.resource(f"deleting-{on_delete}")
-    ca_id = resource.create(cloud.sni_only(on_delete=on_delete))
+    resource = cas.resource(f"deleting-{on_delete}")
+    ca_id = resource.create(cas.sni_only(on_delete=on_delete))
 
     for _ in range(2):
         resource.delete()
-        assert (cloud.state(ca_id) if cloud.is_there(ca_id) else None) == left
+        assert (cas.state(ca_id) if cas.is_there(ca_id) else None) == left
 
 
-def test_a_kept_ca_is_taken_up_again_by_its_own_stack(cloud: CaCloud) -> None:
-    resource = cloud.resource("returning")
-    properties = cloud.sni_only(on_delete=OnDelete.DEACTIVATE, on_existing=OnExisting.FAIL)
+def test_a_kept_ca_is_taken_up_again_by_its_own_stack(cas: CaCloud) -> None:
+    resource = cas.resource("returning")
+    properties = cas.sni_only(on_delete=OnDelete.DEACTIVATE, on_existing=OnExisting.FAIL)
     ca_id = resource.create(properties)
     resource.delete()
 
     assert resource.create(properties) == ca_id
 
-    assert cloud.state(ca_id) == ON
-    assert cloud.tags(ca_id)["jitr:origin"] == "registered"
+    assert cas.state(ca_id) == ON
+    assert cas.tags(ca_id)["jitr:origin"] == "registered"
 
 
-def test_a_mode_change_is_refused_with_the_way_to_do_it(cloud: CaCloud) -> None:
-    resource = cloud.resource("changing-mode")
-    ca_id = resource.create(cloud.sni_only())
+def test_a_mode_change_is_refused_with_the_way_to_do_it(cas: CaCloud) -> None:
+    resource = cas.resource("changing-mode")
+    ca_id = resource.create(cas.sni_only())
 
     with pytest.raises(FunctionFailedError, match=r"It takes two deployments: \(1\).*\(2\)"):
         resource.change(mode=Mode.DEFAULT)
 
-    assert cloud.state(ca_id) == ON
+    assert cas.state(ca_id) == ON
 
 
-def test_a_ca_with_a_provisioning_template_is_not_adopted(cloud: CaCloud) -> None:
+def test_a_ca_with_a_provisioning_template_is_not_adopted(cas: CaCloud) -> None:
     ca = CaSpec().build()
-    ca_id = cloud.iot.register_ca_certificate(
+    ca_id = cas.iot.register_ca_certificate(
         caCertificate=ca.pem,
         certificateMode="SNI_ONLY",
         setAsActive=True,
@@ -222,38 +222,38 @@ def test_a_ca_with_a_provisioning_template_is_not_adopted(cloud: CaCloud) -> Non
     )["certificateId"]
 
     with pytest.raises(FunctionFailedError, match="past every check"):
-        cloud.resource("adopting").create(cloud.sni_only(certificate_pem=ca.pem))
+        cas.resource("adopting").create(cas.sni_only(certificate_pem=ca.pem))
 
-    assert cloud.state(ca_id) == DISABLED
+    assert cas.state(ca_id) == DISABLED
 
 
-def test_the_function_may_read_no_other_secret(cloud: CaCloud) -> None:
-    cloud.lab.put_secret("somebody-else/key", "x")
+def test_the_function_may_read_no_other_secret(cas: CaCloud) -> None:
+    cas.lab.put_secret("somebody-else/key", "x")
 
     with pytest.raises(FunctionFailedError, match="cannot read the secret 'somebody-else/key': AccessDenied"):
-        cloud.resource("curious").create(
-            cloud.sni_only(mode=Mode.DEFAULT, source=SecretSource("somebody-else/key"))
+        cas.resource("curious").create(
+            cas.sni_only(mode=Mode.DEFAULT, source=SecretSource("somebody-else/key"))
         )
 
 
-def test_a_failed_deployment_tells_why_and_leaves_nothing_behind(cloud: CaCloud) -> None:
-    cloud.with_secret("Broken")
+def test_a_failed_deployment_tells_why_and_leaves_nothing_behind(cas: CaCloud) -> None:
+    cas.with_secret("Broken")
     stranger = DevelopmentCa.create("Stranger CA")
-    cloud.private_keys.append(stranger.key)
-    cloud.add_ca("Broken", stranger, signer=cloud.configurations["Broken"]["signer"])
-    before = {each["certificateId"] for each in cloud.iot.list_ca_certificates()["certificates"]}
+    cas.private_keys.append(stranger.key)
+    cas.add_ca("Broken", stranger, signer=cas.configurations["Broken"]["signer"])
+    before = {each["certificateId"] for each in cas.iot.list_ca_certificates()["certificates"]}
 
     with pytest.raises(DeployError, match=r"secret 'Broken/ca-key' is not the key of the CA"):
-        cloud.deploy(*HELD, "Broken")
+        cas.deploy(*HELD, "Broken")
 
-    after = {each["certificateId"] for each in cloud.iot.list_ca_certificates()["certificates"]}
+    after = {each["certificateId"] for each in cas.iot.list_ca_certificates()["certificates"]}
     assert after == before
-    assert {cloud.state(cloud.ca_id(name)) for name in HELD} == {ON}
-    assert_nothing_leaked(cloud)
+    assert {cas.state(cas.ca_id(name)) for name in HELD} == {ON}
+    assert_nothing_leaked(cas)
 
 
-def test_no_private_key_is_in_templates_logs_or_events(cloud: CaCloud) -> None:
-    assert_nothing_leaked(cloud)
+def test_no_private_key_is_in_templates_logs_or_events(cas: CaCloud) -> None:
+    assert_nothing_leaked(cas)
 
 
 @pytest.mark.parametrize("key", [CaSpec().key, rsa_key()], ids=["EC", "RSA"])
