@@ -1,7 +1,7 @@
 """Things: the registry's entries for devices, made from the fields of their certificates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ class ThingRegistration:
     """Name of its thing type, which must exist; none by default."""
     groups: Sequence[str] = ()
     """Names of the static thing groups it joins, which must exist; none by default."""
-    attributes: Mapping[str, str] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Its attributes; none by default. At most 3 without a type, 50 with one."""
     attachment: Attachment = Attachment.EXCLUSIVE
     """Whether the certificate may belong to other things as well; not by default."""
@@ -80,13 +80,13 @@ class ThingRegistration:
             )
         for what, text in [("name", self.name), ("type", self.type), *(("group", g) for g in self.groups)]:
             _check(f"{what} '{text}'", text, REGISTRY_NAME, REGISTRY_NAME_IN_WORDS)
-        for name, value in (self.attributes or {}).items():
+        for name, value in self.attributes.items():
             _check(f"attribute name '{name}'", name, ATTRIBUTE_NAME, ATTRIBUTE_NAME_IN_WORDS)
             _check(f"attribute '{value}'", value, ATTRIBUTE_VALUE, ATTRIBUTE_VALUE_IN_WORDS)
         most = _ATTRIBUTES_WITH_TYPE if self.type else _ATTRIBUTES_WITHOUT_TYPE
-        if len(self.attributes or {}) > most:
+        if lenself.attributes > most:
             raise ThingRegistrationError(
-                f"things: found {len(self.attributes or {})} attributes, expected at most {most} for a thing "
+                f"things: found {lenself.attributes} attributes, expected at most {most} for a thing "
                 f"{'with' if self.type else 'without'} a type"
             )
         if not timedelta(0) <= self.grace_period <= LONGEST_GRACE_PERIOD:
@@ -102,7 +102,7 @@ class ThingRegistration:
             name=_parsed(self.name),
             type=None if self.type is None else _parsed(self.type),
             groups=tuple(map(_parsed, self.groups)),
-            attributes={name: _parsed(text) for name, text in (self.attributes or {}).items()},
+            attributes={name: _parsed(text) for name, text in self.attributes.items()},
             attachment=self.attachment,
             renewal=self.renewal,
             grace_period=self.grace_period,

@@ -1,0 +1,450 @@
+"""Who gets in, and as whom: what is deployed for it, what the activator is told and may do."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Annotations, Match, Template
+
+from iot_jitr import (
+    Admission,
+    AdmissionError,
+    Attachment,
+    ConfigurationError,
+    DevicePolicy,
+    DevicePolicyError,
+    JitrConfiguration,
+    JitrStack,
+    KeyKind,
+    PolicyOption,
+    RefusalStatusError,
+    Renewal,
+    ThingRegistration,
+    ThingRegistrationError,
+)
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.refusal import check_statuses
+from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.policy.lint import PolicyRejectedError
+from iot_jitr_runtime.things.settings import ThingSettings
+from tests.support.ca_certificates import FACTORY
+from tests.support.stacks import (
+    DEFAULTS,
+    app_without_bundling,
+    as_list,
+    joined,
+    of_type,
+    statements,
+    template_of,
+    warnings,
+)
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
+THINGS = ThingRegistration(
+    name="dev:{{common_name}}",
+    type="Sensor",
+    groups=("fleet", "site-{{organizational_unit}}"),
+    attributes={"serial": "{{serial_number}}"},
+    renewal=Renewal.ALLOW,
+)
+
+
+def told(template: dict[str, Any], name: str) -> Any:
+    (function,) = (
+        each
+        for logical_id, each in of_type(template, "AWS::Lambda::Function").items()
+        if "Activator" in logical_id
+    )
+    variables = function["Properties"]["Environment"]["Variables"]
+    return json.loads(joined(variables[name])) if name in variables else None
+
+
+def allowed(template: dict[str, Any]) -> set[tuple[str, str]]:
+    """What the activator may do, and on what."""
+    return {
+        (action, joined(resource))
+        for statement in statements(template, "Activator")
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def arn(resource: str) -> str:
+    return f"arn:${{AWS::Partition}}:iot:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
+
+
+def test_nothing_is_told_and_nothing_allowed_that_is_not_configured(template: dict[str, Any]) -> None:
+    for name in (environment.ADMISSION, environment.THINGS, environment.ON_REFUSAL):
+        assert told(template, name) is None
+    actions = {action for action, _ in allowed(template)}
+    assert not actions & {"iot:CreateThing", "iot:CreatePolicy", "lambda:InvokeFunction"}
+
+
+# the device policy
+
+
+def test_a_policy_for_each_device_is_told_as_a_template_and_none_is_deployed() -> None:
+    template = template_of(replace(DEFAULTS, policy=DevicePolicy.per_device()))
+
+    assert of_type(template, "AWS::IoT::Policy") == {}
+    policy = told(template, environment.DEVICE_POLICY)
+    assert policy["kind"] == "per_device"
+    assert policy["needs_common_name"] is True
+    resources = [statement["Resource"] for statement in policy["template"]["Statement"]]
+    assert resources[0] == arn("client/{{common_name}}")
+    assert {resource for action, resource in allowed(template) if action == "iot:CreatePolicy"} == {
+        arn(f"policy/{policy['prefix']}*")
+    }
+
+
+def test_the_shared_policy_is_kept_for_the_devices_that_are_in(template: dict[str, Any]) -> None:
+    [policy] = of_type(template, "AWS::IoT::Policy").values()
+
+    assert (policy["DeletionPolicy"], policy["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert "PolicyName" not in policy["Properties"]
+
+
+def test_no_statement_of_ours_has_a_wildcard_action_or_client_id(template: dict[str, Any]) -> None:
+    everything = DevicePolicy.shared(options=PolicyOption)
+    for each in (everything, DevicePolicy.per_device(options=PolicyOption)):
+        for statement in each.document.statements:
+            assert not any("*" in action.text for action in statement.actions)
+            assert not any("client/*" in resource.text for resource in statement.resources)
+    [policy] = of_type(template, "AWS::IoT::Policy").values()
+    assert "iot:*" not in json.dumps(policy)
+
+
+def test_a_template_that_breaks_a_rule_names_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "wide.json"
+    path.write_text(
+        '{"Version": "2012-10-17", "Statement": [\n'
+        ' {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}'
+    )
+
+    with pytest.raises(PolicyRejectedError, match=rf"{re.escape(str(path))}: line 2: .*client-id-wildcard"):
+        DevicePolicy.shared(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "line 1: not JSON"),
+        (b"\xff\xfe", "not UTF-8 text"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_template_that_is_no_policy_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "policy.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(DevicePolicyError, match=message):
+        DevicePolicy.per_device(path)
+
+
+def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.json"
+    path.write_text(
+        json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "iot:Connect",
+                        "Resource": arn("client/*"),
+                        "acknowledge": "gateways connect for their sensors",
+                    }
+                ],
+            }
+        )
+    )
+
+    with app_without_bundling() as app:
+        stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=DevicePolicy.shared(path)))
+        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
+        infos = [str(each.entry.data) for each in found]
+        policy = Template.from_stack(stack).to_json()
+
+    assert any("acknowledged: gateways connect for their sensors" in each for each in infos)
+    assert "acknowledge" not in json.dumps(of_type(policy, "AWS::IoT::Policy"))
+
+
+def test_a_policy_that_speaks_of_things_warns_where_there_are_none() -> None:
+    shadow = replace(DEFAULTS, policy=DevicePolicy.shared(options=[PolicyOption.SHADOW]))
+
+    with app_without_bundling() as app:
+        without, with_things = (
+            JitrStack(app, "Without", shadow),
+            JitrStack(app, "With", replace(shadow, things=ThingRegistration(), stack_name="with")),
+        )
+
+        assert any("no things are registered" in each for each in warnings(without))
+        assert not any("no things are registered" in each for each in warnings(with_things))
+
+
+def test_a_policy_that_cannot_be_rendered_without_things_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(
+        json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn("client/{{thing_name}}")}
+                ],
+            }
+        )
+    )
+    configuration = replace(DEFAULTS, policy=DevicePolicy.per_device(path))
+
+    with pytest.raises(DevicePolicyError, match=r"configure 'things', or take the placeholder out"):
+        template_of(configuration)
+    assert template_of(replace(configuration, things=ThingRegistration()))
+
+
+# admission
+
+
+@pytest.mark.parametrize("key", KeyKind)
+def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> None:
+    template = template_of(replace(DEFAULTS, admission=Admission.allow_list(key)))
+
+    ((name, table),) = (
+        (n, t) for n, t in of_type(template, "AWS::DynamoDB::Table").items() if "AllowList" in n
+    )
+    assert table["Properties"]["KeySchema"] == [{"AttributeName": TABLE_KEY, "KeyType": "HASH"}]
+    assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionPolicy"] == "Retain"
+    assert told(template, environment.ADMISSION) == {
+        "kind": "allow_list",
+        "table": f"${{{name}}}",
+        "key": key.value,
+    }
+    on_table = {action for action, resource in allowed(template) if resource == f"${{{name}.Arn}}"}
+    assert on_table == {"dynamodb:GetItem"}
+    outputs = template["Outputs"]
+    assert outputs["AllowListTable"]["Value"] == {"Ref": name}
+    assert outputs["AllowListKey"]["Value"] == key.value
+
+
+def test_a_function_by_its_arn_is_the_only_one_the_activator_may_invoke() -> None:
+    template = template_of(replace(DEFAULTS, admission=Admission.function(FUNCTION, timeout_seconds=3)))
+
+    assert told(template, environment.ADMISSION) == {
+        "kind": "function",
+        "function": FUNCTION,
+        "timeout_seconds": 3,
+    }
+    invoked = {resource for action, resource in allowed(template) if action == "lambda:InvokeFunction"}
+    assert invoked == {FUNCTION}
+    assert "AllowListTable" not in template["Outputs"]
+
+
+def test_a_function_of_the_same_app_is_taken_as_it_is() -> None:
+    with app_without_bundling() as app:
+        other = cdk.Stack(app, "Other")
+        function = lambda_.Function.from_function_arn(other, "Function", FUNCTION)
+
+        assert Admission.function(function).asked is function
+        stack = JitrStack(app, "Jitr", replace(DEFAULTS, admission=Admission.function(function)))
+        template = Template.from_stack(stack).to_json()
+
+    assert told(template, environment.ADMISSION)["function"] == FUNCTION
+
+
+@pytest.mark.parametrize("seconds", [0, 11])
+def test_a_time_out_that_the_activator_could_not_wait_for_is_refused(seconds: int) -> None:
+    with pytest.raises(AdmissionError, match="expected 1 to 10"):
+        Admission.function(FUNCTION, timeout_seconds=seconds)
+
+
+def test_an_admission_that_asks_nobody_is_refused() -> None:
+    with pytest.raises(AdmissionError, match="neither an allow list nor a function"):
+        template_of(replace(DEFAULTS, admission=Admission()))
+
+
+# things
+
+
+def test_the_function_reads_what_the_stack_tells_of_things() -> None:
+    for things in (ThingRegistration(), THINGS, replace(THINGS, attachment=Attachment.NON_EXCLUSIVE)):
+        template = template_of(replace(DEFAULTS, things=things))
+
+        setting = told(template, environment.THINGS)
+
+        assert ThingSettings.from_json(setting["thing"]) == things.settings
+        assert setting["claim_seconds"] == 35
+
+
+def test_the_activator_may_make_only_things_of_that_name_and_attach_only_certificates() -> None:
+    template = template_of(replace(DEFAULTS, things=THINGS))
+
+    granted = {pair for pair in allowed(template) if "Thing" in pair[0]}
+
+    assert granted == {
+        ("iot:CreateThing", arn("thing/dev:*")),
+        ("iot:ListThingPrincipals", arn("thing/dev:*")),
+        ("iot:AttachThingPrincipal", arn("cert/*")),
+        ("iot:AddThingToThingGroup", arn("thing/dev:*")),
+        ("iot:AddThingToThingGroup", arn("thinggroup/fleet")),
+        ("iot:AddThingToThingGroup", arn("thinggroup/site-*")),
+    }
+
+
+def test_whoever_ends_grace_periods_may_do_that_and_no_more() -> None:
+    stack = cdk.Stack()
+
+    assert ThingRegistration().retirement_permissions(stack) == []
+    actions = {action for statement in THINGS.retirement_permissions(stack) for action in statement.actions}
+    assert actions == {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThingPrincipal"}
+
+
+IMPOSSIBLE = {
+    "one name for all": ({"name": "sensor"}, "is the same for many devices"),
+    "a name by organization": ({"name": "{{organization}}"}, "is the same for many devices"),
+    "an unknown field": ({"name": "{{cn}}"}, "unknown field '{{cn}}'"),
+    "a blank in the name": ({"name": "my {{common_name}}"}, "1 to 128 of a-z A-Z 0-9 : _ -"),
+    "a slash in the type": ({"type": "a/b"}, "the type 'a/b' is not possible"),
+    "an empty group": ({"groups": ("",)}, "the group '' is not possible"),
+    "a blank in an attribute": ({"attributes": {"site": "a b"}}, "the attribute 'a b' is not possible"),
+    "a blank in its name": ({"attributes": {"a b": "x"}}, "the attribute name 'a b' is not possible"),
+    "four attributes without a type": (
+        {"attributes": dict.fromkeys("abcd", "x")},
+        "found 4 attributes, expected at most 3 for a thing without a type",
+    ),
+    "51 attributes with a type": (
+        {"attributes": {f"a{n}": "x" for n in range(51)}, "type": "Sensor"},
+        "found 51 attributes, expected at most 50 for a thing with a type",
+    ),
+    "a grace period before the renewal": ({"grace_period": timedelta(-1)}, "expected 0 to 365 days"),
+    "a grace period of two years": ({"grace_period": timedelta(730)}, "expected 0 to 365 days"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_things_that_aws_would_not_take_are_refused_at_synthesis(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ThingRegistrationError, match=re.escape(message)):
+        ThingRegistration(**values)
+
+
+# the refused
+
+
+def test_what_becomes_of_the_refused_is_told() -> None:
+    statuses = {"expired": "revoked", "refused_by_function": "inactive"}
+
+    template = template_of(replace(DEFAULTS, on_refusal=statuses))
+
+    assert told(template, environment.ON_REFUSAL) == statuses
+    assert check_statuses(told(template, environment.ON_REFUSAL))
+
+
+@pytest.mark.parametrize("reason", ["not_listed", "on_hold"])
+def test_a_reason_that_can_pass_may_not_lock_a_device_out(reason: str) -> None:
+    with pytest.raises(RefusalStatusError, match="would never knock again"):
+        template_of(replace(DEFAULTS, on_refusal={reason: "inactive"}))
+
+
+# the configuration
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ca.pem").write_text(FACTORY)
+    return tmp_path
+
+
+def context(**more: Any) -> dict[str, Any]:
+    ca = {
+        "name": "Factory",
+        "certificate": "ca.pem",
+        "signer": {"type": "secret", "secret": "key"},
+        "revocation": "none",
+    }
+    return {"cas": [ca], **more}
+
+
+def test_the_configuration_can_say_all_of_it(folder: Path) -> None:
+    configuration = JitrConfiguration.parse(
+        context(
+            admission={"kind": "allow_list", "key": "subject_serial_number"},
+            things={
+                "name": "dev:{{common_name}}",
+                "type": "Sensor",
+                "groups": ["fleet", "site-{{organizational_unit}}"],
+                "attributes": {"serial": "{{serial_number}}"},
+                "attachment": "non_exclusive",
+                "renewal": "allow",
+                "grace_period_hours": 48,
+            },
+            on_refusal={"expired": "revoked"},
+        ),
+        folder,
+    )
+
+    assert configuration.admission == Admission.allow_list(KeyKind.SUBJECT_SERIAL_NUMBER)
+    assert configuration.things == replace(
+        THINGS, attachment=Attachment.NON_EXCLUSIVE, grace_period=timedelta(hours=48)
+    )
+    assert configuration.on_refusal == {"expired": "revoked"}
+
+
+def test_by_default_everybody_is_expected_nobody_becomes_a_thing_and_the_refused_stay_pending(
+    folder: Path,
+) -> None:
+    configuration = JitrConfiguration.parse(context(), folder)
+
+    assert (configuration.admission, configuration.things, configuration.on_refusal) == (None, None, {})
+    assert JitrConfiguration.parse(context(things={}), folder).things == ThingRegistration()
+
+
+def test_a_function_is_configured_by_its_arn(folder: Path) -> None:
+    admission = {"kind": "function", "function": FUNCTION, "timeout_seconds": 2}
+
+    assert JitrConfiguration.parse(context(admission=admission), folder).admission == Admission.function(
+        FUNCTION, timeout_seconds=2
+    )
+
+
+WRONG = {
+    "kind": ({"admission": {"kind": "list"}}, 'jitr.admission.kind: found "list"; allowed: none, allow_list'),
+    "key": (
+        {"admission": {"kind": "allow_list", "key": "cn"}},
+        'jitr.admission.key: found "cn"; allowed: ca_',
+    ),
+    "function": ({"admission": {"kind": "function", "function": "x"}}, "the ARN of a Lambda function"),
+    "no function": ({"admission": {"kind": "function"}}, "jitr.admission.function: found nothing"),
+    "time-out": (
+        {"admission": {"kind": "function", "function": FUNCTION, "timeout_seconds": 60}},
+        "jitr.admission.timeout_seconds: found 60; allowed: a whole number from 1 to 10",
+    ),
+    "key of another kind": (
+        {"admission": {"kind": "none", "key": "cn"}},
+        "jitr.admission.key: found an unknown",
+    ),
+    "things are a list": ({"things": []}, "jitr.things: found []; allowed: an object"),
+    "thing name": ({"things": {"name": "x"}}, "is the same for many devices"),
+    "groups": ({"things": {"groups": "fleet"}}, 'jitr.things.groups: found "fleet"; allowed: a list'),
+    "attributes": ({"things": {"attributes": {"a": 7}}}, "jitr.things.attributes: found"),
+    "renewal": ({"things": {"renewal": "yes"}}, 'jitr.things.renewal: found "yes"; allowed: refuse, allow'),
+    "things key": ({"things": {"names": "x"}}, "jitr.things.names: found an unknown key"),
+    "on_refusal": ({"on_refusal": {"not_listed": "revoked"}}, "jitr.on_refusal: found"),
+    "on_refusal is a list": ({"on_refusal": ["expired"]}, "jitr.on_refusal: found"),
+}
+
+
+@pytest.mark.parametrize(("more", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_said_in_one_line(folder: Path, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        JitrConfiguration.parse(context(**more), folder)
+
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
