@@ -93,7 +93,7 @@ def test_each_ca_registers_devices_and_says_whose_it_is(
         "Mode": mode,
     }
     assert outputs[f"{name}CaAutoRegistrationStatus"] == "ENABLE"
-    assert outputs[f"{name}CaNotAfter"].startswith(f"{cas.cas[name].certificate.not_after:%Y-%m-%d}")
+    assert outputs[f"{name}CaNotAfter"].startswith(f"{cas.authorities[name].certificate.not_after:%Y-%m-%d}")
 
 
 def test_tags_of_the_configuration_and_of_former_owners_are_kept(cas: CaCloud) -> None:

@@ -36,7 +36,7 @@ class CaCloud:
 
     lab: Lab
     folder: Path
-    cas: dict[str, DevelopmentCa] = field(default_factory=dict)
+    authorities: dict[str, DevelopmentCa] = field(default_factory=dict)
     configurations: dict[str, Configuration] = field(default_factory=dict)
     private_keys: list[Any] = field(default_factory=list)
     """Every private key that could have leaked."""
@@ -49,7 +49,7 @@ class CaCloud:
 
     def devices_of(self, name: str) -> Cloud:
         """The cloud as it looks to the devices of one CA."""
-        return Cloud(self.lab, self.cas[name], self.folder / f"devices of {name}")
+        return Cloud(self.lab, self.authorities[name], self.folder / f"devices of {name}")
 
     # CAs
 
@@ -57,7 +57,7 @@ class CaCloud:
         """Keep a CA, and what the stack shall be told about it."""
         certificate = self.folder / f"{name}.pem"
         certificate.write_text(ca.certificate.pem)
-        self.cas[name] = ca
+        self.authorities[name] = ca
         self.configurations[name] = {
             "name": name,
             "certificate": str(certificate),
@@ -100,13 +100,13 @@ class CaCloud:
     def with_sni_only(self, name: str, **settings: Any) -> None:
         """A CA that nobody proves to hold."""
         self.add_ca(name, DevelopmentCa.create(f"{name} CA"), mode="SNI_ONLY", **settings)
-        self.private_keys.append(self.cas[name].key)
+        self.private_keys.append(self.authorities[name].key)
 
     def with_registered(self, name: str, **settings: Any) -> None:
         """A CA that somebody registered long ago, without auto-registration."""
         self.with_sni_only(name, **settings)
         self.iot.register_ca_certificate(
-            caCertificate=self.cas[name].certificate.pem,
+            caCertificate=self.authorities[name].certificate.pem,
             certificateMode="SNI_ONLY",
             setAsActive=True,
             tags=[{"Key": "owner", "Value": "somebody"}],
@@ -127,7 +127,7 @@ class CaCloud:
             ].strip(): str(each["certificateId"])
             for each in self.iot.list_ca_certificates()["certificates"]
         }
-        return registered[self.cas[name].certificate.pem.strip()]
+        return registered[self.authorities[name].certificate.pem.strip()]
 
     def is_there(self, ca_id: str) -> bool:
         return ca_id in {each["certificateId"] for each in self.iot.list_ca_certificates()["certificates"]}
