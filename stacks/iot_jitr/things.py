@@ -84,9 +84,9 @@ class ThingRegistration:
             _check(f"attribute name '{name}'", name, ATTRIBUTE_NAME, ATTRIBUTE_NAME_IN_WORDS)
             _check(f"attribute '{value}'", value, ATTRIBUTE_VALUE, ATTRIBUTE_VALUE_IN_WORDS)
         most = _ATTRIBUTES_WITH_TYPE if self.type else _ATTRIBUTES_WITHOUT_TYPE
-        if lenself.attributes > most:
+        if len(self.attributes) > most:
             raise ThingRegistrationError(
-                f"things: found {lenself.attributes} attributes, expected at most {most} for a thing "
+                f"things: found {len(self.attributes)} attributes, expected at most {most} for a thing "
                 f"{'with' if self.type else 'without'} a type"
             )
         if not timedelta(0) <= self.grace_period <= LONGEST_GRACE_PERIOD:
