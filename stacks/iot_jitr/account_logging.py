@@ -114,7 +114,6 @@ class AccountLogging(Construct):
             metric_name=f"{FAILURES}/{metrics.service}",
             statistic="Sum",
             period=cdk.Duration.minutes(15),
-            label="Failures in AWS IoT's own log",
         )
 
     def _metric_filter(self, rule_names: Sequence[str], metrics: "PipelineMetrics") -> None:

@@ -30,19 +30,23 @@ class PipelineMetrics:
         label: str | None = None,
         **dimensions: str,
     ) -> cloudwatch.Metric:
-        """One metric of this pipeline; `dimensions` by the values of `Dimension`."""
+        """One metric of this pipeline; `dimensions` by the values of `Dimension`.
+
+        A label is for graphs: an alarm on a metric that has one is written as metric math, which costs more
+        and which the local cloud does not know.
+        """
         return cloudwatch.Metric(
             namespace=self.namespace,
             metric_name=metric.value,
             dimensions_map={Dimension.SERVICE.value: self.service, **dimensions},
             statistic=statistic,
             period=period,
-            label=label or metric.value,
+            label=label,
         )
 
     def of_reason(self, reason: Reason, period: cdk.Duration) -> cloudwatch.Metric:
         """How many messages ended for one reason."""
-        return self.of(Metric.DECISIONS, "Sum", period, label=reason.value, reason=reason.value)
+        return self.of(Metric.DECISIONS, "Sum", period, reason=reason.value)
 
     def by_reason(self, label: str) -> cloudwatch.MathExpression:
         """How many messages ended for each reason: one line for each that there is."""
