@@ -233,10 +233,13 @@ def test_a_server_that_says_nothing_times_out() -> None:
         assert problem(f"http://127.0.0.1:{port}/") is FetchProblem.TIMED_OUT
 
 
+def test_where_nobody_listens_is_a_problem() -> None:
+    assert problem(f"http://127.0.0.1:{closed_port()}/ca.crl") is FetchProblem.UNREACHABLE
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        f"http://127.0.0.1:{closed_port()}/ca.crl",
         "http://no-such-host.invalid/ca.crl",
         "http:///ca.crl",
         "http://127.0.0.1:99999/",
