@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,10 @@ def withdraw(iot: "IoTClient", certificate_id: CertificateId, certificate_arn: s
     """
     if not policy_name.endswith(certificate_id):
         return False
-    try:
+    with suppress(iot.exceptions.ResourceNotFoundException):
+        # Detached already where an earlier try was cut off, or met a policy that AWS still saw attached.
         iot.detach_policy(policyName=policy_name, target=certificate_arn)
+    try:
         _delete_old_versions(iot, policy_name)
         iot.delete_policy(policyName=policy_name)
     except iot.exceptions.ResourceNotFoundException:

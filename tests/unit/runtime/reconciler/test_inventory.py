@@ -1,0 +1,205 @@
+"""Entering what somebody else registered, so that it can be revoked by serial."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, Turns, ca_serial
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.reconciler.entries import LedgerEntries
+from iot_jitr_runtime.reconciler.inventory import Entered, Inventory, NoEnforcement
+from iot_jitr_runtime.reconciler.listing import Listed
+from tests.support.account import Account
+from tests.support.faults import counted
+
+
+@dataclass
+class Crl:
+    """A revocation check that answers as told."""
+
+    answer: Exception | None = None
+
+    def check(self, ca_certificate_id: object, certificate: object) -> str:
+        del ca_certificate_id, certificate
+        if self.answer:
+            raise self.answer
+        return "1"
+
+
+@dataclass
+class Enforced:
+    calls: list[tuple[CertificateId, Identity, Reason]] = field(default_factory=list)
+
+    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
+        self.calls.append((certificate_id, identity, reason))
+
+
+def inventory(aws: Account, crl: Crl | None = None, enforcement: Any = None, rate: float = 1e6) -> Inventory:
+    return Inventory(
+        iot=aws.iot,
+        entries=LedgerEntries(aws.dynamodb, aws.table),
+        turns=Turns(aws.dynamodb, aws.table, rate),
+        revocation=crl or Crl(),
+        enforcement=enforcement or Enforced(),
+        clock=aws.clock,
+        sleep=lambda seconds: aws.clock.pass_time(seconds=seconds),
+    )
+
+
+def listed(aws: Account, certificate_id: str, status: str = "ACTIVE") -> Listed:
+    return Listed(CertificateId(certificate_id), status, aws.clock())
+
+
+def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
+    certificate_id = aws.pending()
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
+    return certificate_id
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
+def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: Account, status: str) -> None:
+    certificate_id = registered(aws, status)
+
+    assert inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, status)) is Entered.KNOWN
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.serial_number is not None
+    assert row.state is State.KNOWN
+    assert row.common_name is not None
+    found = aws.dynamodb.query(
+        TableName=aws.table,
+        IndexName=SERIAL_INDEX,
+        KeyConditionExpression=f"{SERIAL_INDEX_KEY} = :key",
+        ExpressionAttributeValues={":key": {"S": ca_serial(aws.ca_id, row.serial_number)}},
+    )
+    assert [item["certificateId"]["S"] for item in found["Items"]] == [certificate_id]
+
+
+def test_its_status_is_not_touched(aws: Account) -> None:
+    certificate_id = registered(aws, "INACTIVE")
+
+    with counted(aws.iot) as calls:
+        inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, "INACTIVE"))
+
+    assert calls == ["DescribeCertificate"]
+
+
+@pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.ON_HOLD])
+def test_an_active_one_on_the_crl_is_entered_and_revoked(aws: Account, reason: Reason) -> None:
+    certificate_id, enforced = registered(aws), Enforced()
+
+    result = inventory(aws, Crl(RefusedError(reason)), enforced).enter(aws.ca_id, listed(aws, certificate_id))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert result is Entered.ENFORCED
+    [(named, identity, why)] = enforced.calls
+    assert (named, identity.serial_number, why) == (certificate_id, row.serial_number, reason)
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
+def test_one_that_is_not_in_use_is_only_entered(aws: Account, status: str) -> None:
+    certificate_id, enforced = registered(aws, status), Enforced()
+    crl = Crl(RefusedError(Reason.REVOKED))
+
+    result = inventory(aws, crl, enforced).enter(aws.ca_id, listed(aws, certificate_id, status))
+
+    assert (result, enforced.calls) == (Entered.KNOWN, [])
+
+
+def test_without_a_crl_to_ask_it_is_left_for_the_next_pass(aws: Account) -> None:
+    certificate_id = registered(aws)
+
+    result = inventory(aws, Crl(DeferredError(Reason.CRL_STALE))).enter(
+        aws.ca_id, listed(aws, certificate_id)
+    )
+
+    assert result is Entered.UNCHECKED
+    assert aws.ledger.row(certificate_id) is None
+
+
+def test_one_that_is_deleted_meanwhile_is_gone(aws: Account) -> None:
+    assert inventory(aws).enter(aws.ca_id, listed(aws, "0" * 64)) is Entered.GONE
+
+
+def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate_id = registered(aws)
+    described = {"certificateDescription": {"certificatePem": "no certificate"}}
+    monkeypatch.setattr(aws.iot, "describe_certificate", lambda **_: described)
+
+    assert inventory(aws).enter(aws.ca_id, listed(aws, certificate_id)) is Entered.UNREADABLE
+
+
+def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None:
+    crl = Crl(RefusedError(Reason.UNPARSABLE_CERTIFICATE))
+
+    result = inventory(aws, crl).enter(aws.ca_id, listed(aws, registered(aws)))
+
+    assert result is Entered.UNREADABLE
+
+
+def test_while_devices_wait_nothing_is_entered_and_no_call_made(aws: Account) -> None:
+    certificate_id = registered(aws)
+    slow = inventory(aws, rate=10)
+    slow.turns.reserve(50, now=aws.clock.milliseconds)
+
+    with counted(aws.iot) as calls:
+        result = slow.enter(aws.ca_id, listed(aws, certificate_id))
+
+    assert (result, calls) == (Entered.LATER, [])
+
+
+def test_a_turn_that_is_near_is_waited_for(aws: Account) -> None:
+    begun = aws.clock()
+    slow = inventory(aws, rate=2)
+    for _ in range(2):
+        assert slow.enter(aws.ca_id, listed(aws, registered(aws))) is Entered.KNOWN
+
+    assert 0.5 < (aws.clock() - begun).total_seconds() < 0.6
+
+
+def test_a_row_that_knows_its_serial_is_left_as_it_is(aws: Account) -> None:
+    certificate_id = aws.pending()
+    aws.process(aws.event(certificate_id))
+    before = aws.ledger.row(certificate_id)
+
+    inventory(aws).enter(aws.ca_id, listed(aws, certificate_id))
+
+    assert aws.ledger.row(certificate_id) == before
+
+
+def test_a_row_without_a_serial_learns_it_and_keeps_its_state(aws: Account) -> None:
+    certificate_id = registered(aws)
+    aws.dynamodb.put_item(
+        TableName=aws.table,
+        Item={"certificateId": {"S": certificate_id}, "state": {"S": State.REFUSED}, "decidedAt": {"N": "7"}},
+    )
+
+    inventory(aws).enter(aws.ca_id, listed(aws, certificate_id))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert (row.state, row.decided_at) == (State.REFUSED, 7)
+    assert row.serial_number is not None
+
+
+def test_a_certificate_without_a_common_name_is_entered_too(aws: Account) -> None:
+    entries = LedgerEntries(aws.dynamodb, aws.table)
+    certificate_id = CertificateId("b" * 64)
+
+    assert entries.enter_known(certificate_id, Identity(aws.ca_id, "ab", None), now=1)  # type: ignore[arg-type]
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.common_name is None
+
+
+def test_without_any_crl_there_is_nothing_to_enforce(aws: Account) -> None:
+    certificate_id = registered(aws)
+
+    NoEnforcement().enforce(certificate_id, Identity(aws.ca_id, "ab", None), Reason.REVOKED)  # type: ignore[arg-type]
+
+    assert aws.status(certificate_id) == "ACTIVE"
