@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.doctor.asking import NoAnswerError, fact
+from iot_jitr_cli.doctor.asking import NoAnswerError, asking, fact
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
@@ -97,13 +97,18 @@ class DeviceFacts:
         return tuple(name for page in found for name in page["things"])
 
     def authorization(self, client_id: str, resource_arn: str) -> "AuthResultTypeDef":
-        """Ask AWS IoT whether the certificate may connect as `client_id`: `TestAuthorization`."""
+        """Ask AWS IoT whether the certificate may connect as `client_id`: `TestAuthorization`.
+
+        Raises:
+            CannotTellError: The caller may not ask, or this cloud does not know the call.
+        """
         arn = self.registered.arn if self.registered else ""
-        answer = self._session.client("iot").test_authorization(
-            principal=arn,
-            clientId=client_id,
-            authInfos=[{"actionType": "CONNECT", "resources": [resource_arn]}],
-        )
+        with asking("iot:TestAuthorization"):
+            answer = self._session.client("iot").test_authorization(
+                principal=arn,
+                clientId=client_id,
+                authInfos=[{"actionType": "CONNECT", "resources": [resource_arn]}],
+            )
         return answer["authResults"][0]
 
 
