@@ -10,6 +10,9 @@ SERIAL_INDEX_KEY = "caSerial"
 FOLLOW_UP_INDEX = "follow-up"
 FOLLOW_UP_KEY = "followUp"
 FOLLOW_UP_AT = "followUpAt"
+SUSPENDED_INDEX = "suspended"
+SUSPENDED_UNDER = "suspendedUnder"
+RELEASE_AT = "releaseAt"
 TTL_ATTRIBUTE = "expiresAt"
 
 
@@ -46,5 +49,12 @@ class Ledger(Construct):
             index_name=FOLLOW_UP_INDEX,
             partition_key=dynamodb.Attribute(name=FOLLOW_UP_KEY, type=text),
             sort_key=dynamodb.Attribute(name=FOLLOW_UP_AT, type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        # Only what is on hold is in it: looked at whenever a CA has a new CRL.
+        self.table.add_global_secondary_index(
+            index_name=SUSPENDED_INDEX,
+            partition_key=dynamodb.Attribute(name=SUSPENDED_UNDER, type=text),
+            sort_key=dynamodb.Attribute(name=RELEASE_AT, type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )

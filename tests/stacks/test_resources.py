@@ -9,6 +9,7 @@ import pytest
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY
 from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
+from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE
 from tests.support.stacks import joined, named, of_type, only
 
@@ -193,7 +194,7 @@ def test_the_ledger_has_the_keys_that_the_functions_use(template: Template) -> N
     table = only(template, "AWS::DynamoDB::Table")["Properties"]
 
     assert table["KeySchema"] == [{"AttributeName": KEY, "KeyType": "HASH"}]
-    by_serial, by_task = table["GlobalSecondaryIndexes"]
+    by_serial, by_task, on_hold = table["GlobalSecondaryIndexes"]
     assert by_serial["IndexName"] == SERIAL_INDEX
     assert by_serial["KeySchema"] == [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}]
     assert by_serial["Projection"] == {"ProjectionType": "KEYS_ONLY"}
@@ -203,6 +204,12 @@ def test_the_ledger_has_the_keys_that_the_functions_use(template: Template) -> N
         {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
     ]
     assert by_task["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert on_hold["IndexName"] == SUSPENDED_INDEX
+    assert on_hold["KeySchema"] == [
+        {"AttributeName": SUSPENDED_UNDER, "KeyType": "HASH"},
+        {"AttributeName": RELEASE_AT, "KeyType": "RANGE"},
+    ]
+    assert on_hold["Projection"] == {"ProjectionType": "KEYS_ONLY"}
     assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
 
 

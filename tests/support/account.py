@@ -26,6 +26,7 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Turns
 from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
+from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.clock import Clock
@@ -56,6 +57,8 @@ def make_ledger_table(dynamodb: Any) -> str:
         AttributeDefinitions=[
             {"AttributeName": KEY, "AttributeType": "S"},
             {"AttributeName": SERIAL_INDEX_KEY, "AttributeType": "S"},
+            {"AttributeName": SUSPENDED_UNDER, "AttributeType": "S"},
+            {"AttributeName": RELEASE_AT, "AttributeType": "N"},
             {"AttributeName": FOLLOW_UP_KEY, "AttributeType": "S"},
             {"AttributeName": FOLLOW_UP_AT, "AttributeType": "N"},
         ],
@@ -70,6 +73,14 @@ def make_ledger_table(dynamodb: Any) -> str:
                 "KeySchema": [
                     {"AttributeName": FOLLOW_UP_KEY, "KeyType": "HASH"},
                     {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": SUSPENDED_INDEX,
+                "KeySchema": [
+                    {"AttributeName": SUSPENDED_UNDER, "KeyType": "HASH"},
+                    {"AttributeName": RELEASE_AT, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.rows import KEY, SERIAL_INDEX_KEY, Identity, State, ca_serial
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class FollowUps:
 
         A certificate that has been revoked meanwhile stays revoked.
         """
+        Fleet(self.dynamodb, self.table).leave(certificate_id)
         try:
             self._update(
                 certificate_id,

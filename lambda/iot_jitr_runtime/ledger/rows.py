@@ -71,6 +71,8 @@ class Row:
     """While deferred: the queue message that will bring the certificate back by `look_again_at`."""
     claim_expires_at: int = 0
     attempts: int = 0
+    in_fleet: bool = False
+    """It counts as a device in service, see `fleet`."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
@@ -94,6 +96,7 @@ class Row:
             waiting_message_id=plain.get("waitingMessageId"),
             claim_expires_at=int(plain.get("claimExpiresAt", 0)),
             attempts=int(plain.get("attempts", 0)),
+            in_fleet=bool(plain.get("inFleet", False)),
         )
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:

@@ -10,6 +10,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.fleet import IN_FLEET, Fleet, RowConditionError
 from iot_jitr_runtime.ledger.rows import (
     KEY,
     SERIAL_INDEX_KEY,
@@ -31,7 +32,8 @@ _BATCH_GET_TRIES = 5
 _BATCH_GET_PAUSE_SECONDS = 0.1
 _GARBAGE_SECONDS = 86_400
 _DETAIL_LENGTH = 500
-_CLAIM = ("claimToken", "claimExpiresAt")
+CLAIM = ("claimToken", "claimExpiresAt")
+"""Attributes that a claim consists of."""
 _SERIALIZER = TypeSerializer()
 
 
@@ -45,6 +47,7 @@ class Ledger:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._fleet = Fleet(dynamodb, table)
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
         """Read many rows: 100 a call, each once, unprocessed keys asked again.
@@ -86,7 +89,7 @@ class Ledger:
                 TableName=self._table,
                 Key={KEY: {"S": certificate_id}},
                 UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
-                "firstSeenAt = if_not_exists(firstSeenAt, :sent) ADD attempts :one",
+                "firstSeenAt = if_not_exists(firstSeenAt, :first) ADD attempts :one",
                 # The token is ours already where botocore repeats a call whose answer was lost.
                 ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now "
                 "OR claimToken = :token) AND (attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent "
@@ -98,6 +101,7 @@ class Ledger:
                         "now": now,
                         "one": 1,
                         "sent": sent_at,
+                        "first": min(sent_at, now),
                         "message": message_id,
                     }
                 ),
@@ -129,7 +133,8 @@ class Ledger:
                 *("waitingMessageId", "refusalStatus", TTL_ATTRIBUTE),
             },
         )
-        return replace(claim, row=replace(claim.row, state=State.ACTIVATING))
+        row = replace(claim.row, state=State.ACTIVATING, ca_certificate_id=identity.ca_certificate_id)
+        return replace(claim, row=row)
 
     def record_activated(
         self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, look_again_at: int
@@ -148,7 +153,8 @@ class Ledger:
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"reason", "detail", "waitingMessageId", *_CLAIM},
+            remove={"reason", "detail", "waitingMessageId", *CLAIM},
+            in_fleet=True,
         )
 
     def record_refusing(
@@ -187,7 +193,7 @@ class Ledger:
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"waitingMessageId", *_CLAIM},
+            remove={"waitingMessageId", *CLAIM},
         )
 
     def record_stale(
@@ -202,7 +208,7 @@ class Ledger:
             ClaimLostError: The claim is somebody else's now.
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
-        remove = {*_CLAIM}
+        remove = {*CLAIM}
         if claim.row.reason is Reason.AWAITING_TURN:
             remove |= {"reason", "detail"}
         settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
@@ -234,27 +240,41 @@ class Ledger:
                 "lookAgainAt": look_again_at,
                 "waitingMessageId": message_id,
             },
-            remove=set(_CLAIM),
+            remove=set(CLAIM),
         )
 
-    def _write(self, claim: Claim, values: Mapping[str, object], *, remove: Collection[str]) -> None:
+    def _write(
+        self,
+        claim: Claim,
+        values: Mapping[str, object],
+        *,
+        remove: Collection[str],
+        in_fleet: bool | None = None,
+    ) -> None:
+        """Change a claimed row; `in_fleet` says whether it counts from now on, None that this stays so."""
+        ca = claim.row.ca_certificate_id if in_fleet not in (None, claim.row.in_fleet) else None
+        if ca is not None:
+            values = {**values, IN_FLEET: in_fleet or None}
         present = {name: value for name, value in values.items() if value is not None}
         gone = sorted({*remove, *(name for name, value in values.items() if value is None)})
         sets = ", ".join(f"#{name} = :{name}" for name in present)
         removes = ", ".join(f"#{name}" for name in gone)
-        expression = " ".join(
-            f"{verb} {names}" for verb, names in (("SET", sets), ("REMOVE", removes)) if names
-        )
+        update: dict[str, Any] = {
+            "TableName": self._table,
+            "Key": {KEY: {"S": claim.certificate_id}},
+            "UpdateExpression": " ".join(
+                f"{verb} {names}" for verb, names in (("SET", sets), ("REMOVE", removes)) if names
+            ),
+            "ConditionExpression": "claimToken = :claimed",
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*present, *gone)},
+            "ExpressionAttributeValues": _values({"claimed": claim.token, **present}),
+        }
         try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key={KEY: {"S": claim.certificate_id}},
-                UpdateExpression=expression,
-                ConditionExpression="claimToken = :claimed",
-                ExpressionAttributeNames={f"#{name}": name for name in (*present, *gone)},
-                ExpressionAttributeValues=_values({"claimed": claim.token, **present}),
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            if ca is None:
+                self._dynamodb.update_item(**update)
+            else:
+                self._fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
+        except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
             raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
 
     def _batch_get(self, keys: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:

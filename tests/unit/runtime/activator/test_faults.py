@@ -22,7 +22,7 @@ STEPS = [
     ("dynamodb", "UpdateItem", 2),
     ("iot", "AttachPolicy", 1),
     ("iot", "UpdateCertificate", 1),
-    ("dynamodb", "UpdateItem", 3),
+    ("dynamodb", "TransactWriteItems", 1),
 ]
 CRASHES = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
 
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_blocks_its_certificate_only_until_it_would_have_been
 def test_a_crash_after_the_change_is_recorded_as_our_activation(aws: Account) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
-    with injected(aws.dynamodb, "UpdateItem", Fault.CRASH_BEFORE, at_call=5), suppress(Crash):
+    with injected(aws.dynamodb, "TransactWriteItems", Fault.CRASH_BEFORE), suppress(Crash):
         aws.process(record)
     assert aws.status(certificate_id) == "ACTIVE"
 

@@ -1,0 +1,101 @@
+"""How many devices each CA has in service: counted with the rows, in the same transactions.
+
+A certificate counts from its activation until this pipeline revokes, suspends or retires it; its row says
+whether it counts (`inFleet`), so no repetition counts it twice. One that somebody deletes by hand counts
+until the pipeline meets it again. The counter is spread over several items, for a transaction fails where
+another one writes the same item at the same moment.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger.rows import KEY
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+IN_FLEET = "inFleet"
+SHARDS = 16
+_COUNT = "devices"
+_TRIES = 5
+_LONGEST_PAUSE_SECONDS = 0.2
+
+
+class RowConditionError(Exception):
+    """The row did not meet the condition of its part of a transaction. Never leaves this package."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The counters in the ledger's table."""
+
+    dynamodb: "DynamoDBClient"
+    table: str
+
+    def size(self, ca: CaCertificateId) -> int:
+        """Return how many devices of a CA are in service."""
+        keys = [_key(ca, shard) for shard in range(SHARDS)]
+        request: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        items: list[Any] = []
+        while request:
+            response = self.dynamodb.batch_get_item(RequestItems=request)
+            items += response["Responses"].get(self.table, [])
+            request = response.get("UnprocessedKeys")
+        return sum(int(item[_COUNT]["N"]) for item in items)
+
+    def write(
+        self, row_update: dict[str, Any], ca: CaCertificateId, certificate_id: CertificateId, *, by: int
+    ) -> None:
+        """Update a row and count `by` devices more, both or neither.
+
+        Raises:
+            RowConditionError: The row does not meet the update's condition.
+            ClientError: DynamoDB refused, or too many others wrote the same items.
+        """
+        count = {
+            "TableName": self.table,
+            "Key": _key(ca, int(certificate_id[:8], 16) % SHARDS),
+            "UpdateExpression": f"ADD {_COUNT} :by",
+            "ExpressionAttributeValues": {":by": {"N": str(by)}},
+        }
+        self._transact([{"Update": row_update}, {"Update": count}])
+
+    def leave(self, certificate_id: CertificateId) -> None:
+        """Count a certificate no longer, if it counts."""
+        key = {KEY: {"S": certificate_id}}
+        row = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
+        if IN_FLEET not in row or "caCertificateId" not in row:
+            return
+        update = {
+            "TableName": self.table,
+            "Key": key,
+            "UpdateExpression": f"REMOVE {IN_FLEET}",
+            "ConditionExpression": f"attribute_exists({IN_FLEET})",
+        }
+        try:
+            self.write(update, CaCertificateId(row["caCertificateId"]["S"]), certificate_id, by=-1)
+        except RowConditionError:
+            return
+
+    def _transact(self, items: Sequence[Any]) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self.dynamodb.transact_write_items(TransactItems=items)
+            except self.dynamodb.exceptions.TransactionCanceledException as error:
+                reasons = [each.get("Code") for each in error.response.get("CancellationReasons", [])]
+                if reasons[:1] == ["ConditionalCheckFailed"]:
+                    raise RowConditionError from error
+                if "TransactionConflict" not in reasons or not left:
+                    raise
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
+            else:
+                return
+
+
+def _key(ca: CaCertificateId, shard: int) -> dict[str, Any]:
+    # No certificate id begins like this.
+    return {KEY: {"S": f"#fleet#{ca}#{shard}"}}
