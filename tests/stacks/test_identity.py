@@ -103,6 +103,29 @@ def test_a_policy_for_each_device_is_told_as_a_template_and_none_is_deployed() -
     }
 
 
+def test_whoever_revokes_may_take_away_own_policies_and_no_shared_one() -> None:
+    for policy, expected in (
+        (DevicePolicy.shared(), set()),
+        (
+            DevicePolicy.per_device(),
+            {"iot:DetachPolicy", "iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"},
+        ),
+    ):
+        with app_without_bundling() as app:
+            stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=policy, things=THINGS))
+            identity = stack.pipeline.identity
+            withdrawal = identity.device_policy.withdrawal_permissions
+
+            assert {action for each in withdrawal for action in each.actions} == expected
+            follow_ups = {action for each in identity.follow_up_permissions for action in each.actions}
+            assert follow_ups == expected | {
+                "iot:DescribeCertificate",
+                "iot:UpdateCertificate",
+                "iot:DetachThingPrincipal",
+            }
+            assert all("*" not in each.resources for each in identity.follow_up_permissions)
+
+
 def test_the_shared_policy_is_kept_for_the_devices_that_are_in(template: dict[str, Any]) -> None:
     [policy] = of_type(template, "AWS::IoT::Policy").values()
 

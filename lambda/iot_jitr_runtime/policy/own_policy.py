@@ -1,18 +1,23 @@
 """A policy of its own for each certificate: created before it is attached, deleted when it is revoked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.policy.common_name import check_common_name
 from iot_jitr_runtime.policy.per_device import render
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+
+
+_STILL_ATTACHED = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,27 @@ def withdraw(iot: "IoTClient", certificate_id: CertificateId, certificate_arn: s
     except iot.exceptions.ResourceNotFoundException:
         return True  # somebody, perhaps an earlier try of ours, has done it
     return True
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Takes the own policies of revoked certificates away, now or as soon as AWS lets them go."""
+
+    iot: "IoTClient"
+    follow_ups: FollowUps
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def withdraw(self, certificate_id: CertificateId, certificate_arn: str, policy_name: str) -> None:
+        """Detach and delete a revoked certificate's own policy; a shared one stays as it is.
+
+        AWS may see a policy attached for minutes after it was detached (`DeletePolicy`, API reference). Then
+        its deletion is left to the reconciler; the device cannot use it any more.
+        """
+        try:
+            withdraw(self.iot, certificate_id, certificate_arn, policy_name)
+        except self.iot.exceptions.DeleteConflictException:
+            at = int((self.clock() + _STILL_ATTACHED).timestamp() * 1000)
+            self.follow_ups.delete_policy(certificate_id, policy_name=policy_name, at=at)
 
 
 def _delete_old_versions(iot: "IoTClient", name: str) -> None:

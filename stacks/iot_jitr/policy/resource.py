@@ -8,6 +8,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from iot_jitr.policy.definition import DevicePolicy
+from iot_jitr.target import Target
 from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.policy.vocabulary import PSEUDO_PARAMETERS
 
@@ -23,6 +24,7 @@ class DevicePolicyResource(Construct):
         policy_name: Name of the shared policy; None where each device has its own.
         setting: What the activator is told, the value of `JITR_DEVICE_POLICY`.
         activator_permissions: What the activator may do besides `AttachPolicy` on certificates.
+        withdrawal_permissions: What may be done by whoever takes a revoked certificate's own policy away.
     """
 
     def __init__(self, scope: Construct, construct_id: str, policy: DevicePolicy) -> None:
@@ -49,23 +51,24 @@ class DevicePolicyResource(Construct):
         self.setting = cdk.Stack.of(self).to_json_string(
             {"kind": policy.kind.value, "needs_common_name": policy.needs_common_name, **told}
         )
-        self.activator_permissions = [] if policy.kind is Kind.SHARED else [self._per_device_permission()]
+        self.activator_permissions: list[iam.PolicyStatement] = []
+        self.withdrawal_permissions: list[iam.PolicyStatement] = []
+        if policy.kind is Kind.PER_DEVICE:
+            self._allow_policies_of_their_own()
 
-    def _per_device_permission(self) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            actions=[
-                "iot:CreatePolicy",
-                "iot:CreatePolicyVersion",
-                "iot:DeletePolicyVersion",
-                "iot:GetPolicy",
-                "iot:ListPolicyVersions",
-            ],
-            resources=[
-                cdk.Stack.of(self).format_arn(
-                    service="iot", resource="policy", resource_name=f"{PER_DEVICE_PREFIX}*"
-                )
-            ],
-        )
+    def _allow_policies_of_their_own(self) -> None:
+        stack = cdk.Stack.of(self)
+        policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{PER_DEVICE_PREFIX}*")]
+        certificates = [stack.format_arn(service="iot", resource="cert", resource_name="*")]
+        change_versions = ["iot:DeletePolicyVersion", "iot:ListPolicyVersions"]
+        create = ["iot:CreatePolicy", "iot:CreatePolicyVersion", "iot:GetPolicy"]
+        self.activator_permissions = [
+            iam.PolicyStatement(actions=sorted([*create, *change_versions]), resources=policies)
+        ]
+        self.withdrawal_permissions = [
+            *Target.of(self).statement(["iot:DetachPolicy"], certificates),
+            iam.PolicyStatement(actions=["iot:DeletePolicy", *change_versions], resources=policies),
+        ]
 
 
 def _with_pseudo_parameters(value: Any) -> Any:

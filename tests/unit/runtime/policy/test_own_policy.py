@@ -9,9 +9,11 @@ import pytest
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
 from iot_jitr_runtime.outcomes import Outcome, Reason
-from iot_jitr_runtime.policy.own_policy import PerDevicePolicy, withdraw
+from iot_jitr_runtime.policy.own_policy import PerDevicePolicy, Withdrawal, withdraw
 from tests.support.account import POLICY, Account, account
+from tests.support.answers import answered
 from tests.support.faults import Fault, counted, injected
 
 TEMPLATE = {
@@ -144,6 +146,25 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
         assert withdraw(aws.iot, certificate_id, arn(aws, certificate_id), name) is True
 
     assert aws.policies(certificate_id) == []
+    with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
+        aws.iot.get_policy(policyName=name)
+
+
+def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    aws.process(aws.event(certificate_id))
+    name = f"{PREFIX}{certificate_id}"
+    follow_ups = FollowUps(aws.dynamodb, aws.table)
+    withdrawal = Withdrawal(aws.iot, follow_ups, aws.clock)
+
+    with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
+        withdrawal.withdraw(certificate_id, arn(aws, certificate_id), name)
+
+    assert aws.policies(certificate_id) == []
+    aws.clock.pass_time(minutes=11)
+    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=aws.clock.milliseconds, limit=10)
+    assert (due.certificate_id, due.policy_name) == (certificate_id, name)
+    withdrawal.withdraw(certificate_id, arn(aws, certificate_id), name)
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
         aws.iot.get_policy(policyName=name)
 
