@@ -21,12 +21,10 @@ from iot_jitr_runtime.ca_registration.properties import (
 from iot_jitr_runtime.ca_registration.sources import SecretSource
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_cloud import PASSPHRASE, CaCloud, FunctionFailedError, ca_cloud
+from tests.support.ca_states import DISABLED, OFF, ON
 from tests.support.live_session import live_session
 from tests.support.secrecy import needles, traces
 
-ON = ("ACTIVE", "ENABLE")
-DISABLED = ("ACTIVE", "DISABLE")
-OFF = ("INACTIVE", "DISABLE")
 HELD = ("Secret", "Kms", "Offline", "SniOnly", "Adopted")
 BRIEFLY = 4.0
 """Seconds to knock for a device that must stay out."""

@@ -25,7 +25,6 @@ from iot_jitr_runtime.certificates import Certificate
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 REGISTRATION_CODE = "5f1c" * 16
-STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/fleet/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
 
 
 _LOADER = botocore.loaders.create_loader()

@@ -33,10 +33,16 @@ class AlreadyThereError(AdoptionError):
     """The CA is registered, and `on_existing` is `fail`."""
 
 
-def ownership_of(
-    found: RegisteredCa, tags: Mapping[str, str], ca: Certificate, properties: CaProperties, owner: Owner
+def ownership_of(  # noqa: PLR0913  each of them decides
+    found: RegisteredCa,
+    tags: Mapping[str, str],
+    ca: Certificate,
+    properties: CaProperties,
+    *,
+    owner: Owner,
+    former_owner: Owner,
 ) -> Ownership:
-    """Decide as what `owner` may take the registered CA `found`, which carries `tags`.
+    """Decide as what `owner`, `former_owner` until now, may take the CA `found`, which carries `tags`.
 
     Returns:
         The ownership to write on it: as it was for a CA of our own, with the present state to return to for
@@ -47,7 +53,7 @@ def ownership_of(
         UnreadableOwnershipError: The tags that say whose it is are damaged.
     """
     before = Ownership.from_tags(tags)
-    is_own = before is not None and before.owner == owner
+    is_own = before is not None and before.owner in {owner, former_owner}
     _check_template(found)
     _check_certificate(found, ca)
     _check_mode(found, properties, is_own=is_own)

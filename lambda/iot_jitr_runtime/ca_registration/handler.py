@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.custom_resources-readme.
 """
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
+from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle, Former
 from iot_jitr_runtime.ca_registration.ownership import Owner
 from iot_jitr_runtime.ca_registration.patience import wait_for_permissions
 from iot_jitr_runtime.ca_registration.properties import Attribute, CaProperties
@@ -84,12 +85,18 @@ def respond(event: dict[str, Any], session: boto3.Session) -> dict[str, Any]:
         return _answer(lifecycle.create(properties, signer))
     ca_id = CaCertificateId(event["PhysicalResourceId"])
     if event["RequestType"] == "Update":
-        old = CaProperties.from_cloudformation(event["OldResourceProperties"])
-        return _answer(lifecycle.update(ca_id, properties, old, signer))
+        former = _former(event["StackId"], properties, event["OldResourceProperties"])
+        return _answer(lifecycle.update(ca_id, properties, signer, former))
     # Another id is CloudFormation's or the framework's, for a resource whose creation failed.
     if _CA_ID.fullmatch(ca_id):
         lifecycle.delete(ca_id, properties)
     return {"PhysicalResourceId": ca_id}
+
+
+def _former(stack_id: str, properties: CaProperties, old: Mapping[str, Any]) -> Former:
+    """What an update needs of the old properties, which an earlier version may have written."""
+    owner = Owner.of_event(stack_id, old.get("ConstructPath", properties.construct_path))
+    return Former(owner, frozenset(old.get("CaTags") or {}))
 
 
 def _answer(ca: RegisteredCa) -> dict[str, Any]:

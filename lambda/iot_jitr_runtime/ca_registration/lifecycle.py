@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iot_jitr_runtime.ca_registration.adoption import ownership_of
@@ -47,6 +47,16 @@ class InAnotherAccountError(JitrError):
     """The CA is registered, but not in this account."""
 
 
+@dataclass(frozen=True)
+class Former:
+    """What the resource was before an update."""
+
+    owner: Owner
+    """Itself; under another path if it was moved, which CloudFormation does not take for another resource."""
+    tags: AbstractSet[str] = frozenset()
+    """Keys of the tags it had set."""
+
+
 class CaLifecycle:
     """Creates, updates and deletes on behalf of one resource."""
 
@@ -70,7 +80,7 @@ class CaLifecycle:
             return self._take_up(self._id_of(ca, error), ca, properties)
 
     def update(
-        self, ca_id: CaCertificateId, properties: CaProperties, old: CaProperties, signer: Signer
+        self, ca_id: CaCertificateId, properties: CaProperties, signer: Signer, former: Former
     ) -> RegisteredCa:
         """Bring the CA into its new state; for another certificate, register that one.
 
@@ -87,7 +97,7 @@ class CaLifecycle:
             return self.create(properties, signer)
         if current.certificate.der != ca.der:
             return self.create(properties, signer)
-        return self._take_up(ca_id, ca, properties, obsolete=old.tags.keys() - properties.tags.keys())
+        return self._take_up(ca_id, ca, properties, former)
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties) -> None:
         """Treat the CA as `on_delete` says, or give an adopted one its former state back.
@@ -107,8 +117,7 @@ class CaLifecycle:
         ca_id: CaCertificateId,
         ca: Certificate,
         properties: CaProperties,
-        *,
-        obsolete: AbstractSet[str] = frozenset(),
+        former: Former | None = None,
     ) -> RegisteredCa:
         """Look after a registered CA: tags first, so that an adopted one's former state is never lost."""
         try:
@@ -119,7 +128,9 @@ class CaLifecycle:
                 "there, or use mode SNI_ONLY in each account"
             ) from error
         tags = self._registry.tags(found.arn)
-        ownership = ownership_of(found, tags, ca, properties, self._owner)
+        former = former or Former(self._owner)
+        ownership = ownership_of(found, tags, ca, properties, owner=self._owner, former_owner=former.owner)
+        obsolete = former.tags - properties.tags.keys() - KEYS
         wanted = _wanted(properties)
         with ExitStack() as undo:
             undo.callback(_try, self._registry.tag, found.arn, tags)
@@ -127,7 +138,7 @@ class CaLifecycle:
                 _try, self._registry.untag, found.arn, _new_keys(properties, ownership) - tags.keys()
             )
             self._registry.tag(found.arn, {**properties.tags, **ownership.to_tags()})
-            self._registry.untag(found.arn, (obsolete - KEYS) & tags.keys())
+            self._registry.untag(found.arn, obsolete & tags.keys())
             if found.state != wanted:
                 undo.callback(_try, self._registry.set_state, ca_id, found.state)
                 self._registry.set_state(ca_id, wanted)

@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 
 from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError, ThrottledError
-from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
+from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle, Former
 from iot_jitr_runtime.ca_registration.ownership import Owner
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
 from iot_jitr_runtime.ca_registration.registry import CaRegistry
@@ -49,7 +49,8 @@ class World:
         return self.lifecycle.create(properties, self.signer(properties)).ca_id
 
     def update(self, ca_id: CaCertificateId, properties: CaProperties) -> CaCertificateId:
-        return self.lifecycle.update(ca_id, properties, PROPERTIES, self.signer(properties)).ca_id
+        former = Former(self.owner, PROPERTIES.tags.keys())
+        return self.lifecycle.update(ca_id, properties, self.signer(properties), former).ca_id
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties = PROPERTIES) -> None:
         self.lifecycle.delete(ca_id, properties)

@@ -1,56 +1,26 @@
 """Create, update, delete: what state each leaves a CA in, whoever registered it."""
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 
 from iot_jitr_runtime.ca_registration.adoption import (
-    AlreadyThereError,
-    HeldByAnotherError,
     ModeChangeError,
-    OtherCertificateError,
     ProvisioningTemplateError,
 )
-from iot_jitr_runtime.ca_registration.api_errors import AlreadyRegisteredError, CaLimitReachedError
+from iot_jitr_runtime.ca_registration.api_errors import CaLimitReachedError
 from iot_jitr_runtime.ca_registration.lifecycle import InAnotherAccountError
 from iot_jitr_runtime.ca_registration.ownership import KEYS
 from iot_jitr_runtime.ca_registration.properties import (
     AutoRegistration,
-    CaProperties,
     CaStatus,
     Mode,
     OnDelete,
-    OnExisting,
 )
-from iot_jitr_runtime.ca_registration.sources import NoSource
+from iot_jitr_runtime.ca_registration.sources import PresignedSource
+from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from tests.support.ca_builder import CaSpec
-from tests.support.ca_registry import CaAccount, CaRegistryEmulation
-from tests.support.ca_resource import CaResource
-
-ON = ("ACTIVE", "ENABLE")
-DISABLED = ("ACTIVE", "DISABLE")
-OFF = ("INACTIVE", "DISABLE")
-CA = CaSpec().build()
-NEXT_CA = CaSpec("Next CA").build()
-
-
-def sni_only(**changes: Any) -> CaProperties:
-    """The simplest registration there is: nobody signs."""
-    return replace(
-        CaProperties("fleet/Jitr/CaFactory", CA.pem, NoSource(), mode=Mode.SNI_ONLY, tags={"team": "iot"}),
-        **changes,
-    )
-
-
-@pytest.fixture(params=["ACTIVE/ENABLE", "ACTIVE/DISABLE", "INACTIVE/ENABLE", "INACTIVE/DISABLE"])
-def existing(request: pytest.FixtureRequest, registry: CaRegistryEmulation) -> tuple[str, tuple[str, str]]:
-    """A CA that somebody else registered, with its id and state."""
-    status, auto_registration = request.param.split("/")
-    ca_id = registry.add(
-        CA, status=status, autoRegistrationStatus=auto_registration, certificateMode="SNI_ONLY"
-    )
-    return ca_id, (status, auto_registration)
+from tests.support.ca_registry import REGISTRATION_CODE, CaRegistryEmulation
+from tests.support.ca_resource import STACK_ID, CaResource
+from tests.support.ca_states import CA, DISABLED, NEXT_CA, OFF, ON, sni_only
 
 
 class TestCreate:
@@ -115,179 +85,6 @@ class TestCreate:
 
         with pytest.raises(InAnotherAccountError, match="SNI_ONLY"):
             resource.create(sni_only())
-
-
-class TestAdopt:
-    def test_finds_the_ca_where_the_conflict_does_not_name_it(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.tells_id = False
-        registry.add(NEXT_CA)
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-
-        assert resource.create(sni_only()) == ca_id
-        assert registry.state(ca_id) == ON
-
-    def test_of_a_ca_that_cannot_be_found_says_so(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.tells_id = False
-        registry.elsewhere.add(CA.der)
-
-        with pytest.raises(AlreadyRegisteredError, match="already registered"):
-            resource.create(sni_only())
-
-    def test_turns_auto_registration_on_and_remembers_the_former_state(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        existing: tuple[str, tuple[str, str]],
-    ) -> None:
-        ca_id, former = existing
-
-        assert resource.create(sni_only()) == ca_id
-
-        assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:origin"] == "adopted"
-        assert registry.tags_of(ca_id)["jitr:former-state"] == "/".join(former)
-
-    @pytest.mark.parametrize("on_delete", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.DELETE])
-    def test_deletion_gives_the_former_state_back_and_never_deletes(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        existing: tuple[str, tuple[str, str]],
-        on_delete: OnDelete,
-    ) -> None:
-        ca_id, former = existing
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = {"owner": "factory"}
-        resource.create(sni_only(on_delete=on_delete))
-
-        resource.delete()
-
-        assert registry.state(ca_id) == former
-        assert registry.tags_of(ca_id) == {"owner": "factory"}
-
-    def test_retained_keeps_working_and_is_adopted_still_when_it_is_taken_up_again(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        resource.create(sni_only(on_delete=OnDelete.RETAIN))
-        resource.delete()
-        assert registry.state(ca_id) == ON
-
-        resource.create(sni_only(on_delete=OnDelete.DELETE))
-        resource.delete()
-
-        assert registry.state(ca_id) == DISABLED
-
-    def test_updates_do_not_forget_the_former_state(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY", status="INACTIVE")
-        resource.create(sni_only())
-        resource.change(auto_registration=AutoRegistration.DISABLE)
-        resource.change(auto_registration=AutoRegistration.ENABLE)
-
-        resource.delete()
-
-        assert registry.state(ca_id) == OFF
-
-    def test_is_refused_where_on_existing_says_fail(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        before = registry.snapshot()
-
-        with pytest.raises(AlreadyThereError, match=f"{ca_id}.*on_existing"):
-            resource.create(sni_only(on_existing=OnExisting.FAIL))
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_with_a_provisioning_template_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.add(CA, certificateMode="SNI_ONLY", registrationConfig={"templateBody": "{}"})
-        before = registry.snapshot()
-
-        with pytest.raises(ProvisioningTemplateError, match="past every check"):
-            resource.create(sni_only())
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_in_the_other_mode_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.add(CA, certificateMode="DEFAULT")
-
-        with pytest.raises(ModeChangeError, match="set mode to DEFAULT to adopt it"):
-            resource.create(sni_only())
-
-    def test_of_another_certificate_than_the_one_given_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        monkeypatch.setitem(registry.cas[ca_id], "certificatePem", CA.pem)
-        resource.create(sni_only())
-        # AWS names a registered certificate of the same CA in the conflict; the emulation, the given one.
-        registry.cas[ca_id]["certificatePem"] = NEXT_CA.pem
-        registry.elsewhere.add(CA.der)
-        registry.cas[CA.fingerprint] = registry.cas[ca_id]
-
-        with pytest.raises(OtherCertificateError, match=NEXT_CA.serial_number):
-            resource.create(sni_only())
-
-    def test_of_a_ca_that_another_construct_looks_after_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-        before = registry.snapshot()
-
-        with pytest.raises(
-            HeldByAnotherError, match=r"stack 'fleet', construct 'fleet/Jitr/CaFactory'.*twice"
-        ):
-            resource.call("Create", sni_only(construct_path="fleet/Jitr/CaOther"))
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_that_another_stack_looks_after_is_refused(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-
-        with pytest.raises(HeldByAnotherError, match="stack 'fleet'"):
-            CaResource.of(account.session, stack="other").create(sni_only())
-
-        assert registry.state(resource.physical_id) == ON
-
-    def test_of_a_ca_that_a_deleted_stack_has_kept_is_allowed(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-        resource.delete()
-
-        other = CaResource.of(account.session, stack="other")
-        other.create(sni_only(on_delete=OnDelete.DELETE))
-        assert registry.state(other.physical_id) == ON
-        other.delete()
-
-        assert registry.state(other.physical_id) == DISABLED
-
-
-class TestOurOwn:
-    @pytest.mark.parametrize("kept_by", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.RETAIN])
-    def test_a_ca_kept_by_an_earlier_deployment_is_taken_up_as_ours(
-        self, resource: CaResource, registry: CaRegistryEmulation, kept_by: OnDelete
-    ) -> None:
-        ca_id = resource.create(sni_only(on_delete=kept_by))
-        resource.delete()
-
-        assert resource.create(sni_only(on_delete=OnDelete.DELETE, on_existing=OnExisting.FAIL)) == ca_id
-
-        assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:origin"] == "registered"
-        resource.delete()
-        assert registry.cas == {}
 
 
 class TestUpdate:
@@ -387,13 +184,43 @@ class TestUpdate:
     def test_of_the_mode_works_in_two_deployments(
         self, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
-        resource.create(sni_only(on_delete=OnDelete.DELETE))
-        resource.delete()
-        registry.add(NEXT_CA)
+        spec = CaSpec()
+        ca = spec.build()
+        resource.create(sni_only(certificate_pem=ca.pem, on_delete=OnDelete.DELETE))
+        verification = PresignedSource(make_verification_certificate(ca, spec.key, REGISTRATION_CODE))
 
-        ca_id = CaResource(resource.function).create(sni_only())
+        resource.delete()
+        ca_id = resource.create(sni_only(certificate_pem=ca.pem, mode=Mode.DEFAULT, source=verification))
 
         assert registry.state(ca_id) == ON
+        assert registry.cas[ca_id]["certificateMode"] == "DEFAULT"
+
+    def test_of_the_path_alone_takes_the_ca_along(
+        self, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        ca_id = resource.create(sni_only(on_delete=OnDelete.DELETE))
+
+        assert resource.change(construct_path="production/Jitr/CaFactory") == ca_id
+
+        assert registry.tags_of(ca_id)["jitr:path"] == "production/Jitr/CaFactory"
+        assert registry.tags_of(ca_id)["jitr:origin"] == "registered"
+        resource.delete()
+        assert registry.cas == {}
+
+    def test_from_the_properties_of_another_version_is_in_place(
+        self, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        ca_id = resource.create(sni_only())
+        event = {
+            "RequestType": "Update",
+            "StackId": STACK_ID.format("fleet"),
+            "PhysicalResourceId": ca_id,
+            "ResourceProperties": sni_only(auto_registration=AutoRegistration.DISABLE).to_cloudformation(),
+            "OldResourceProperties": {"Certificate": "as it was called before"},
+        }
+
+        assert resource.function(event)["PhysicalResourceId"] == ca_id
+        assert registry.state(ca_id) == DISABLED
 
     def test_of_a_ca_that_somebody_deleted_registers_it_again(
         self, resource: CaResource, registry: CaRegistryEmulation
