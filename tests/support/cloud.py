@@ -11,7 +11,7 @@ from typing import Any
 
 from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, Endpoint, connect
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.process import this_process, wait_until
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
 from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -226,7 +226,7 @@ def deployed_cloud(
     """
     ca = DevelopmentCa.create("end-to-end CA")
     certificate_file, _ = ca.save(folder / "ca")
-    with Lab.start(folder / "lab") as lab:
+    with Lab.start(folder / "lab", owner=this_process()) as lab:
         lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
         configuration = default_configuration(certificate_file)
         lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}], **(pipeline_settings or {})})

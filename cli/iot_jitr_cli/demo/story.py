@@ -13,6 +13,7 @@ from iot_jitr_cli.demo.records import Records
 from iot_jitr_cli.lab.ca import LabCa, development_ca
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, Output
@@ -44,7 +45,7 @@ def tell(folder: Path, count: int, narrator: "Narrator") -> None:
 @contextmanager
 def _cloud(folder: Path, narrator: "Narrator") -> Iterator[Lab]:
     with narrator.step("local cloud") as step:
-        lab = Lab.start(folder)
+        lab = Lab.start(folder, owner=this_process())
         step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
     try:
         yield lab

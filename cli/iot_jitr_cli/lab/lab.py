@@ -14,7 +14,7 @@ from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
 from iot_jitr_cli.lab.failures import failure_reason
 from iot_jitr_cli.lab.files import Deployment, LabFiles, State
-from iot_jitr_cli.lab.process import stop_group
+from iot_jitr_cli.lab.process import ProcessIdentity, stop_group
 from iot_jitr_cli.lab.project import Configuration, write_project
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Lab:
 
     As a context manager it stops at the end, and its folder is removed.
 
-    >>> with Lab.start(Path("/tmp/lab")) as lab:  # doctest: +SKIP
+    >>> with Lab.start(Path("/tmp/lab"), owner=this_process()) as lab:  # doctest: +SKIP
     ...     deployment = lab.deploy(default_configuration(ca_certificate))
     ...     lab.client("iot").list_ca_certificates()
     """
@@ -56,8 +56,16 @@ class Lab:
         self._state = state
 
     @classmethod
-    def start(cls, directory: Path, ports: ministack.Ports | None = None) -> Self:
+    def start(
+        cls, directory: Path, ports: ministack.Ports | None = None, owner: ProcessIdentity | None = None
+    ) -> Self:
         """Start MiniStack; nothing is deployed yet.
+
+        Args:
+            directory: The lab's folder: a new one, an empty one or a lab's.
+            ports: Where it listens; free ports by default.
+            owner: The process that it must not outlive, even if that is killed; by default it goes on until
+                it is stopped.
 
         Raises:
             NotALabFolderError: The folder holds other things.
@@ -65,7 +73,7 @@ class Lab:
         """
         files = LabFiles(directory.resolve())
         files.create()
-        endpoint = ministack.start(files, ports or ministack.Ports())
+        endpoint = ministack.start(files, ports or ministack.Ports(), owner)
         lab = cls(files, State(endpoint))
         try:
             lab._prepare()

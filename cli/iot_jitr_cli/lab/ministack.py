@@ -16,7 +16,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
 from iot_jitr_cli.lab.files import LabFiles
-from iot_jitr_cli.lab.process import spawn, stop_group, wait_until
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
 
 _START_LIMIT = 60.0
 """Seconds from the start to the first answer; some three on an idle machine."""
@@ -47,8 +47,8 @@ class Ports:
     mqtt: int = 0
 
 
-def start(files: LabFiles, ports: Ports) -> Endpoint:
-    """Start MiniStack with IAM enforced, working in the lab's folder.
+def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -> Endpoint:
+    """Start MiniStack with IAM enforced, working in the lab's folder; it does not outlive `owner`.
 
     Raises:
         MiniStackMissingError: The extra `lab` is not installed.
@@ -77,7 +77,9 @@ def start(files: LabFiles, ports: Ports) -> Endpoint:
             "DOCKER_HOST": f"unix://{files.folder / 'no-docker.sock'}",
         }
         descriptors = (gateway.fileno(), mqtt.fileno())
-        arguments = (*map(str, descriptors), str(files.requests))
+        arguments = [*map(str, descriptors), str(files.requests)]
+        if owner is not None:
+            arguments += [str(owner.pid), repr(owner.started)]
         process = spawn(
             [sys.executable, "-m", "iot_jitr_cli.lab.launcher", *arguments],
             environment=child_environment(files.temporary, variables),

@@ -35,6 +35,11 @@ class ProcessIdentity:
             return False
 
 
+def this_process() -> ProcessIdentity:
+    """The caller's own identity."""
+    return ProcessIdentity(os.getpid(), psutil.Process().create_time())
+
+
 def spawn(
     arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, cwd: Path, sockets: Sequence[int]
 ) -> ProcessIdentity:

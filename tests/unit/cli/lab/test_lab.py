@@ -4,6 +4,7 @@ That the real one deploys the real stack is held by the end-to-end tests.
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import DeployError, Lab, LabNotRunningError
-from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.process import ProcessIdentity, this_process, wait_until
 
 STAND_IN = """
 import json, os, pathlib, sys
@@ -37,7 +38,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One lab for the tests of this module; each deploys what it needs."""
-    with Lab.start(tmp_path_factory.mktemp("labs") / "lab") as running:
+    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
         yield running
 
 
@@ -161,3 +162,24 @@ def test_a_lab_that_cannot_be_prepared_leaves_no_process(
         Lab.start(tmp_path / "lab")
 
     assert not started[0].endpoint.process.is_running()
+
+
+def test_a_lab_with_an_owner_does_not_outlive_it_even_if_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from iot_jitr_cli.lab.lab import Lab; "
+        "from iot_jitr_cli.lab.process import this_process; "
+        "process = Lab.start(Path(sys.argv[1]), owner=this_process()).endpoint.process; "
+        "print(process.pid, process.started, flush=True); time.sleep(600)"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "lab")], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    pid, started = owner.stdout.readline().split()
+    process = ProcessIdentity(int(pid), float(started))
+    assert process.is_running()
+
+    owner.kill()
+    owner.communicate()
+
+    assert wait_until(lambda: not process.is_running(), limit=30)

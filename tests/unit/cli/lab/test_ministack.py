@@ -25,7 +25,7 @@ from iot_jitr_cli.lab.ministack import (
     health,
     start,
 )
-from iot_jitr_cli.lab.process import ProcessIdentity, stop_group
+from iot_jitr_cli.lab.process import ProcessIdentity, stop_group, this_process
 
 
 def lab_files(folder: Path) -> LabFiles:
@@ -36,7 +36,7 @@ def lab_files(folder: Path) -> LabFiles:
 
 @contextlib.contextmanager
 def started(folder: Path, ports: Ports | None = None) -> Iterator[Endpoint]:
-    endpoint = start(lab_files(folder), ports or Ports())
+    endpoint = start(lab_files(folder), ports or Ports(), this_process())
     try:
         yield endpoint
     finally:
