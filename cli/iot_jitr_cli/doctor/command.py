@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +13,18 @@ from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
 from iot_jitr_cli.doctor.facts.account import AccountFacts
 from iot_jitr_cli.doctor.facts.case import Presented, Subject, open_case
+from iot_jitr_cli.doctor.facts.function import FunctionFacts
+from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.doctor.permissions import minimal_policy
 from iot_jitr_cli.doctor.report import as_json as report_as_json
 from iot_jitr_cli.doctor.report import checklist, conclusion
 from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
 from iot_jitr_cli.session import aws_session
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CertificateId
+
+if TYPE_CHECKING:
+    import boto3
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -128,4 +135,10 @@ def _print_policy(stack_name: str) -> None:
     session = aws_session()
     deployment = find_deployment(session, stack_name)
     partition = session.get_partition_for_region(session.region_name)
-    print_json(minimal_policy(deployment, AccountFacts(session).identity.account, partition))
+    account = AccountFacts(session).identity.account
+    print_json(minimal_policy(deployment, account, _index_bucket(session, stack_name), partition))
+
+
+def _index_bucket(session: "boto3.Session", stack_name: str) -> str | None:
+    function = FunctionFacts(session, PipelineFacts(session, stack_name), datetime.now(UTC)).activator
+    return function.environment.get(environment.REVOCATION_BUCKET) if function else None

@@ -29,8 +29,17 @@ ON_LOGS = ("logs:FilterLogEvents",)
 ON_ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")
 
 
-def minimal_policy(deployment: Deployment, account: str, partition: str = "aws") -> dict[str, Any]:
-    """The IAM policy that makes every check of this deployment possible, and nothing else."""
+def minimal_policy(
+    deployment: Deployment, account: str, index_bucket: str | None = None, partition: str = "aws"
+) -> dict[str, Any]:
+    """The IAM policy that makes every check of this deployment possible, and nothing else.
+
+    Args:
+        deployment: What is deployed.
+        account: Its account.
+        index_bucket: Name of the bucket with the revocation indexes; None where no CA has a CRL.
+        partition: `aws`, or that of another part of the world.
+    """
     region, stack = deployment.region, deployment.stack_name
 
     def arn(service: str, resource: str, where: str = region) -> str:
@@ -38,7 +47,8 @@ def minimal_policy(deployment: Deployment, account: str, partition: str = "aws")
 
     queues = [deployment[Output.ACTIVATION_QUEUE_URL], deployment[Output.DEAD_LETTER_QUEUE_URL]]
     activation, dead_letters = (arn("sqs", url.rsplit("/", 1)[-1]) for url in queues)
-    statements = (
+    tables = [deployment[Output.LEDGER_TABLE], deployment.get(Output.ALLOW_LIST_TABLE)]
+    statements = [
         ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
         ("Certificates", ON_CERTIFICATES, [arn("iot", "cert/*")]),
         ("CaCertificates", ON_CA_CERTIFICATES, [arn("iot", "cacert/*")]),
@@ -48,11 +58,14 @@ def minimal_policy(deployment: Deployment, account: str, partition: str = "aws")
         ("Function", ON_FUNCTION, [arn("lambda", f"function:{deployment[Output.ACTIVATOR_FUNCTION]}")]),
         ("Queues", ON_QUEUES, [activation, dead_letters]),
         ("DeadLetters", ON_DEAD_LETTERS, [dead_letters]),
-        ("Tables", ON_TABLES, [arn("dynamodb", f"table/{deployment[Output.LEDGER_TABLE]}")]),
+        ("Tables", ON_TABLES, [arn("dynamodb", f"table/{name}") for name in tables if name]),
         ("Logs", ON_LOGS, [arn("logs", f"log-group:{deployment[Output.ACTIVATOR_LOG_GROUP]}:*")]),
         # Roles that CloudFormation names begin with the stack's name.
         ("Roles", ON_ROLES, [arn("iam", f"role/{stack}-*", "")]),
-    )
+    ]
+    if index_bucket is not None:
+        bucket = f"arn:{partition}:s3:::{index_bucket}"
+        statements += [("Indexes", ON_INDEXES, [f"{bucket}/*"]), ("IndexBucket", ON_BUCKET, [bucket])]
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -505,6 +505,12 @@ def test_a_condition_that_cannot_be_known_leaves_the_policy_open() -> None:
     assert finding(patient, "policy.client_id").status is Status.UNKNOWN
 
 
+def test_an_event_that_the_stack_cannot_tell_of_is_no_event() -> None:
+    patient = unseen(issuer=Issuer(None), registration_failure=MissingPermissionError("x:y"))
+
+    assert diagnose(patient.case).cause is Cause.CA_NOT_REGISTERED
+
+
 def test_without_a_common_name_somebody_must_say_the_client_id() -> None:
     nameless = dc.ca().issue(DeviceSpec(None)).chain_pem
     patient = Patient(presented=presented(nameless))
