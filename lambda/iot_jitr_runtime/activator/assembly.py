@@ -87,6 +87,11 @@ def admission_of(told: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> 
     return AdmissionFunction(client, told["function"])
 
 
+def waiting_time_of(told: Mapping[str, Any] | None) -> timedelta:
+    """Return how long one device's admission may take at most, besides calls to AWS."""
+    return timedelta(seconds=(told or {}).get("timeout_seconds", 0))
+
+
 def things_of(
     told: Mapping[str, Any] | None, iot: "IoTClient", dynamodb: "DynamoDBClient", ledger_table: str
 ) -> ThingRegistration:

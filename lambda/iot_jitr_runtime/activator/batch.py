@@ -34,6 +34,8 @@ class Batch:
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
+    time_for_one: timedelta = TIME_FOR_ONE
+    """Longer where an admission function is waited for."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def process(
@@ -97,7 +99,7 @@ class Batch:
             message, certificate = arrival.message, arrival.row.certificate_id
             if message.message_id in waiting:
                 continue
-            if self.clock() + TIME_FOR_ONE > stopped_by:
+            if self.clock() + self.time_for_one > stopped_by:
                 out_of_time = Verdict.because(Reason.OUT_OF_TIME)
                 yield message, Decision.unrecorded(message, certificate, out_of_time)
             else:

@@ -9,8 +9,14 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 
 from iot_jitr_runtime.activator.activation import Activation
-from iot_jitr_runtime.activator.assembly import admission_of, policy_of, revocation_of, things_of
-from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.assembly import (
+    admission_of,
+    policy_of,
+    revocation_of,
+    things_of,
+    waiting_time_of,
+)
+from iot_jitr_runtime.activator.batch import TIME_FOR_ONE, Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.refusal import OnRefusal
@@ -52,6 +58,7 @@ def _batch() -> Batch:
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
+        time_for_one=TIME_FOR_ONE + waiting_time_of(settings.admission),
     )
 
 

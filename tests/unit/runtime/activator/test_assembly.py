@@ -1,0 +1,72 @@
+"""What the stack tells the activator becomes the parts that it works with."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.activator.assembly import admission_of, policy_of, things_of, waiting_time_of
+from iot_jitr_runtime.activator.ports import AdmitAll, NoThings
+from iot_jitr_runtime.admission.allow_list import AllowList
+from iot_jitr_runtime.admission.function import AdmissionFunction
+from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
+from iot_jitr_runtime.things.registration import Things
+from iot_jitr_runtime.things.settings import ThingSettings
+
+if TYPE_CHECKING:
+    import pytest
+
+FUNCTION: dict[str, Any] = {"kind": "function", "function": "arn:is-it-ours", "timeout_seconds": 3}
+CLIENT: Any = object()
+
+
+def test_everybody_is_admitted_where_nothing_is_said() -> None:
+    assert isinstance(admission_of(None, CLIENT), AdmitAll)
+
+
+def test_an_allow_list_reads_its_table_by_its_key() -> None:
+    told = {"kind": "allow_list", "table": "expected", "key": "common_name"}
+
+    assert admission_of(told, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
+
+
+def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
+    monkeypatch: "pytest.MonkeyPatch",
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+    admission = admission_of(FUNCTION, CLIENT)
+
+    assert isinstance(admission, AdmissionFunction)
+    assert admission.function == "arn:is-it-ours"
+    config = admission.lambda_.meta.config
+    assert config.read_timeout == 3
+    assert config.retries == {"total_max_attempts": 1, "mode": "legacy"}
+
+
+def test_a_message_is_begun_only_with_time_to_wait_for_the_function() -> None:
+    assert waiting_time_of(None) == timedelta(0)
+    assert waiting_time_of({"kind": "allow_list"}) == timedelta(0)
+    assert waiting_time_of(FUNCTION) == timedelta(seconds=3)
+
+
+def test_devices_become_things_where_it_is_said() -> None:
+    told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
+
+    things = things_of(told, CLIENT, CLIENT, "ledger")
+
+    assert isinstance(things, Things)
+    assert things.settings == ThingSettings()
+    assert things.claim_lasts == timedelta(seconds=35)
+    assert (things.claims.table, things.follow_ups.table) == ("ledger", "ledger")
+    assert isinstance(things_of(None, CLIENT, CLIENT, "ledger"), NoThings)
+
+
+def test_the_policy_is_shared_or_each_devices_own() -> None:
+    shared = {"kind": "shared", "name": "fleet", "needs_common_name": True}
+    own = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_common_name": False}
+
+    assert policy_of(shared, CLIENT) == SharedPolicy(CLIENT, name="fleet", needs_common_name=True)
+    assert policy_of(own, CLIENT) == PerDevicePolicy(
+        CLIENT, prefix="jitr-", template={}, needs_common_name=False
+    )
