@@ -25,6 +25,8 @@ from tests.support.ca_states import DISABLED, OFF, ON
 from tests.support.live_session import live_session
 from tests.support.secrecy import needles, traces
 
+pytestmark = pytest.mark.timeout(900)  # several deployments, of which each may take minutes on a busy machine
+
 HELD = ("Secret", "Kms", "Offline", "SniOnly", "Adopted")
 BRIEFLY = 4.0
 """Seconds to knock for a device that must stay out."""

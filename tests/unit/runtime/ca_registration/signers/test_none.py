@@ -1,0 +1,40 @@
+"""Nobody signs."""
+
+import pytest
+
+from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.signers.base import CertificateNotGivenError
+from iot_jitr_runtime.ca_registration.sources import (
+    KmsSource,
+    NoSource,
+    PresignedSource,
+    SecretSource,
+    Source,
+)
+from iot_jitr_runtime.certificates import Certificate
+from tests.support.ca_builder import CaSpec
+from tests.support.ca_registry import CaAccount, CaRegistryEmulation
+from tests.support.ca_resource import CaResource
+
+
+def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+
+
+class TestNone:
+    def test_registers_the_ca_without_asking_for_the_registration_code(
+        self, account: CaAccount, registry: CaRegistryEmulation, resource: CaResource
+    ) -> None:
+        asked: list[str] = []
+        account.session.events.register("before-call.iot", lambda model, **_: asked.append(model.name))
+
+        ca_id = resource.create(properties(CaSpec().build(), NoSource(), Mode.SNI_ONLY))
+
+        assert registry.cas[ca_id]["certificateMode"] == "SNI_ONLY"
+        assert asked == ["RegisterCACertificate"]
+
+
+@pytest.mark.parametrize("source", [SecretSource("s"), KmsSource("k"), PresignedSource("p"), NoSource()])
+def test_only_a_private_ca_knows_its_certificate(resource: CaResource, source: Source) -> None:
+    with pytest.raises(CertificateNotGivenError, match="only an AWS Private CA"):
+        resource.create(properties(None, source))
