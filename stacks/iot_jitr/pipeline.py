@@ -17,6 +17,7 @@ from iot_jitr.ledger import Ledger
 from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics, Watched
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
+from iot_jitr.reconciler import Reconciler, ReconcilerSettings
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.target import Target
 from iot_jitr_runtime.account_logging.properties import Mode
@@ -45,6 +46,7 @@ class JitrPipeline(Construct):
         identity: Who gets in, and as whom: policy, admission and things, as the activator is told of them.
         device_policy: What activated devices may do.
         activator: The function that decides.
+        reconciler: The function that finds what nobody decided.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
         metrics: The pipeline's own metrics.
@@ -66,6 +68,7 @@ class JitrPipeline(Construct):
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: LogLevelName = "INFO",
         metrics_namespace: str = METRICS_NAMESPACE,
+        reconciler: ReconcilerSettings | None = None,
         alarms: AlarmSettings | None = None,
         account_logging: AccountLoggingMode = AccountLoggingMode.NONE,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
@@ -88,6 +91,8 @@ class JitrPipeline(Construct):
             log_retention: How long CloudWatch keeps the functions' logs; a month by default.
             log_level: Level of the functions' structured logs; INFO by default.
             metrics_namespace: CloudWatch namespace of the metrics.
+            reconciler: How often certificates that nobody decided about are looked for, and how long one may
+                be pending; `ReconcilerSettings()` by default.
             alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
             account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
                 written: `none` by default, since there is one for the whole account.
@@ -130,6 +135,19 @@ class JitrPipeline(Construct):
             queues=self.queues,
             settings=settings,
         )
+        self.reconciler = Reconciler(
+            self,
+            "Reconciler",
+            cas={self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas},
+            ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
+            capacity=self.capacity,
+            identity=self.identity,
+            things=things,
+            ledger=self.ledger,
+            queues=self.queues,
+            functions=settings,
+            settings=reconciler,
+        )
         self.rules = RegistrationRules(
             self,
             "Rules",
@@ -143,7 +161,7 @@ class JitrPipeline(Construct):
                 metrics=self.metrics,
                 queues=self.queues,
                 activator=self.activator.function.function,
-                background={},
+                background={"Reconciler": self.reconciler.function.function},
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
                 cas_with_crl={},
             ),

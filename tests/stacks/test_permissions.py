@@ -81,6 +81,26 @@ def test_the_activator_may_do_exactly_this(template: Template) -> None:
     }
 
 
+def test_the_reconciler_may_change_no_certificate(template: Template) -> None:
+    table, _ = named(template, "AWS::DynamoDB::Table", "Ledger")
+    queue, _ = named(template, "AWS::SQS::Queue", "QueuesActivation")
+    log_group, _ = named(template, "AWS::Logs::LogGroup", "Reconciler")
+    ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
+
+    assert granted(template, "Reconciler") == {
+        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
+        *(
+            (f"dynamodb:{action}", f"${{{table}.Arn}}")
+            for action in ("BatchGetItem", "GetItem", "PutItem", "UpdateItem")
+        ),
+        ("dynamodb:Query", f"${{{table}.Arn}}/index/follow-up"),
+        *((f"sqs:{action}", f"${{{queue}.Arn}}") for action in ("GetQueueAttributes", "SendMessage")),
+        ("iot:DescribeCertificate", f"{IOT}:cert/*"),
+        ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
+        ("iot:ListCertificatesByCA", "*"),
+    }
+
+
 def test_topic_rules_may_only_send_to_the_two_queues(template: Template) -> None:
     queues = {f"${{{name}.Arn}}" for name in of_type(template, "AWS::SQS::Queue")}
 
@@ -110,7 +130,7 @@ def test_each_function_has_a_role_of_its_own(template: Template) -> None:
         for each in of_type(template, "AWS::Lambda::Function").values()
     ]
 
-    assert len(roles) == len(set(roles)) == 3
+    assert len(roles) == len(set(roles)) == 4
 
 
 def test_each_function_writes_to_its_own_log_group_only(template: Template) -> None:
@@ -147,6 +167,20 @@ def test_no_iam_user_key_or_access_to_other_accounts_is_made(template: Template)
     assert not kinds & {
         "AWS::IAM::User",
         "AWS::IAM::AccessKey",
-        "AWS::Lambda::Permission",
         "AWS::Lambda::Url",
+    }
+
+
+def test_only_the_schedule_of_this_stack_may_invoke_a_function(template: Template) -> None:
+    schedule, _ = named(template, "AWS::Events::Rule", "ReconcilerSchedule")
+    reconciler, _ = named(template, "AWS::Lambda::Function", "Reconciler")
+    (permission,) = of_type(template, "AWS::Lambda::Permission").values()
+
+    allowed = {name: joined(value) for name, value in permission["Properties"].items()}
+
+    assert allowed == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": f"${{{reconciler}.Arn}}",
+        "Principal": "events.amazonaws.com",
+        "SourceArn": f"${{{schedule}.Arn}}",
     }

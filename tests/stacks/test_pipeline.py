@@ -85,7 +85,7 @@ def test_two_pipelines_live_in_one_stack(stack: cdk.Stack) -> None:
     made = template(stack)
     assert len(of_type(made, "AWS::IoT::TopicRule")) == 2
     assert len(of_type(made, "AWS::DynamoDB::Table")) == 2
-    assert len(of_type(made, "AWS::Lambda::Function")) == 6
+    assert len(of_type(made, "AWS::Lambda::Function")) == 8
     ones = statements(made, "OneActivator")
     assert "Two" not in str(ones)
 

@@ -26,16 +26,18 @@ def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
     made = sorted(resource["Type"] for resource in template["Resources"].values())
 
     assert made == [
-        *["AWS::CloudWatch::Alarm"] * 9,
+        *["AWS::CloudWatch::Alarm"] * 10,
         "AWS::CloudWatch::Dashboard",
         "AWS::DynamoDB::Table",
-        *["AWS::IAM::Policy"] * 4,
-        *["AWS::IAM::Role"] * 4,
+        "AWS::Events::Rule",
+        *["AWS::IAM::Policy"] * 5,
+        *["AWS::IAM::Role"] * 5,
         "AWS::IoT::Policy",
         "AWS::IoT::TopicRule",
         "AWS::Lambda::EventSourceMapping",
-        *["AWS::Lambda::Function"] * 3,
-        *["AWS::Logs::LogGroup"] * 3,
+        *["AWS::Lambda::Function"] * 4,
+        "AWS::Lambda::Permission",
+        *["AWS::Logs::LogGroup"] * 4,
         *["AWS::Logs::QueryDefinition"] * 6,
         *["AWS::SQS::Queue"] * 2,
         *["AWS::SQS::QueuePolicy"] * 2,
@@ -174,11 +176,14 @@ def test_our_functions_share_one_asset(template: Template) -> None:
         if each["Properties"]["Handler"].startswith("iot_jitr_runtime.")
     ]
 
-    assert len(ours) == 2
+    assert len(ours) == 3
     assert len(set(ours)) == 1
 
 
-@pytest.mark.parametrize("handler", [environment.ACTIVATOR_HANDLER, environment.CA_REGISTRATION_HANDLER])
+@pytest.mark.parametrize(
+    "handler",
+    [environment.ACTIVATOR_HANDLER, environment.CA_REGISTRATION_HANDLER, environment.RECONCILER_HANDLER],
+)
 def test_each_handler_is_deployed_and_its_module_has_it(template: Template, handler: str) -> None:
     deployed = [each["Properties"]["Handler"] for each in of_type(template, "AWS::Lambda::Function").values()]
     module, _, name = handler.rpartition(".")

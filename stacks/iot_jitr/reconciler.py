@@ -1,0 +1,169 @@
+"""The reconciler: finds certificates that nobody decided about, or that the ledger does not know."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.policy.resource import PER_DEVICE_PREFIX
+from iot_jitr.target import Target
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_INDEX
+from iot_jitr_runtime.policy.lint import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from iot_jitr.capacity import Capacity
+    from iot_jitr.identity import IdentityResources
+    from iot_jitr.ledger import Ledger
+    from iot_jitr.queues import ActivationQueues
+    from iot_jitr.things import ThingRegistration
+
+_TIMEOUT = cdk.Duration.minutes(10)
+
+
+@dataclass(frozen=True)
+class ReconcilerSettings:
+    """How often the reconciler looks, and for what."""
+
+    every: timedelta = timedelta(hours=1)
+    """How often it goes through the newest certificates; whole minutes."""
+    pending_after: timedelta = timedelta(minutes=15)
+    """How long a certificate may be pending, without a decision, before its event counts as lost."""
+    full_pass_every: timedelta = timedelta(days=7)
+    """How often it goes through all certificates."""
+
+
+class Reconciler(Construct):
+    """The reconciler function and its schedule.
+
+    Attributes:
+        function: The function with its role and log group.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: "Mapping[str, Mapping[str, str]]",
+        ca_certificate_arns: "Sequence[str]",
+        capacity: "Capacity",
+        identity: "IdentityResources",
+        things: "ThingRegistration | None",
+        ledger: "Ledger",
+        queues: "ActivationQueues",
+        functions: FunctionSettings,
+        settings: ReconcilerSettings | None = None,
+    ) -> None:
+        """Create the function and its schedule.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree.
+            cas: Id of each CA certificate, usually a token → what the functions are told about it.
+            ca_certificate_arns: The CA certificates it may read.
+            capacity: The rate that it shares with the activator.
+            identity: What the activator is told of policy and things.
+            things: What devices become; None where they have no things.
+            ledger: What it compares with AWS IoT's list.
+            queues: Where it puts what nobody decided.
+            functions: What it has in common with the pipeline's other functions.
+            settings: How often it looks; `ReconcilerSettings()` by default.
+        """
+        super().__init__(scope, construct_id)
+        settings = settings or ReconcilerSettings()
+        own_policies = identity.device_policy.policy.kind is Kind.PER_DEVICE
+        told = {environment.DEVICE_POLICY, environment.THINGS} & set(identity.environment)
+        self.function = JitrFunction(
+            self,
+            "Function",
+            handler=environment.RECONCILER_HANDLER,
+            description="Finds device certificates that nobody decided about",
+            settings=functions,
+            environment={
+                environment.LEDGER_TABLE: ledger.table.table_name,
+                environment.ACTIVATION_QUEUE_URL: queues.activation.queue_url,
+                environment.CAS: cdk.Stack.of(self).to_json_string(cas),
+                **{name: identity.environment[name] for name in sorted(told)},
+                environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
+                environment.PENDING_AFTER_SECONDS: str(int(settings.pending_after.total_seconds())),
+                environment.FULL_LISTING_SECONDS: str(int(settings.full_pass_every.total_seconds())),
+            },
+            permissions=[
+                *self._permissions(ca_certificate_arns, ledger, queues),
+                *(things.retirement_permissions(self) if things else []),
+                *(self._own_policy_permissions() if own_policies else []),
+            ],
+            size=FunctionSize(timeout=_TIMEOUT),
+        )
+        acknowledge_wildcard(
+            self.function.role,
+            self._certificates,
+            "it reads certificates that others registered, whose ids nobody knows before",
+        )
+        acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:ListCertificatesByCA"])
+        if own_policies:
+            acknowledge_wildcard(
+                self.function.role, self._own_policies, "each device's policy is made when it is activated"
+            )
+        events.Rule(
+            self,
+            "Schedule",
+            description="Looks for certificates that nobody decided about",
+            schedule=events.Schedule.rate(cdk.Duration.seconds(int(settings.every.total_seconds()))),
+            # What an invocation misses, the next one finds.
+            targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
+        )
+
+    @property
+    def _certificates(self) -> str:
+        return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
+
+    @property
+    def _own_policies(self) -> str:
+        name = f"{PER_DEVICE_PREFIX}*"
+        return cdk.Stack.of(self).format_arn(service="iot", resource="policy", resource_name=name)
+
+    def _permissions(
+        self, ca_certificate_arns: "Sequence[str]", ledger: "Ledger", queues: "ActivationQueues"
+    ) -> list[iam.PolicyStatement]:
+        table = ledger.table.table_arn
+        target = Target.of(self)
+        return [
+            iam.PolicyStatement(
+                actions=[
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                ],
+                resources=[table],
+            ),
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table}/index/{FOLLOW_UP_INDEX}"]),
+            iam.PolicyStatement(
+                actions=["sqs:GetQueueAttributes", "sqs:SendMessage"],
+                resources=[queues.activation.queue_arn],
+            ),
+            without_resource("iot:ListCertificatesByCA"),
+            *target.statement(["iot:DescribeCertificate"], [self._certificates]),
+            *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
+        ]
+
+    def _own_policy_permissions(self) -> list[iam.PolicyStatement]:
+        return [
+            *Target.of(self).statement(["iot:DetachPolicy"], [self._certificates]),
+            iam.PolicyStatement(
+                actions=["iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"],
+                resources=[self._own_policies],
+            ),
+        ]
