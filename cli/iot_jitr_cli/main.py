@@ -48,6 +48,9 @@ COMMANDS = {
     "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Mass revocations held back."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
     "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not in?"),
+    "redrive": Lazy(
+        "iot_jitr_cli.redrive_command", "redrive", "Dead letters and pending certificates again."
+    ),
     "allow": Lazy("iot_jitr_cli.allow.command", "allow", "The allow list: which devices are expected."),
 }
 """Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""

@@ -1,0 +1,121 @@
+"""Dead letters and pending certificates again: what `jitr redrive` does.
+
+Dead letters are received, sent and deleted one by one, and not by `StartMessageMoveTask`, which moves them as
+they are: letters of the topic rule's error action hold the event inside a wrapping.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.reconciler.listing import CertificateList
+from iot_jitr_runtime.reconciler.pace import Pace
+from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+from iot_jitr_runtime.reconciler.undecided import is_undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_sqs import SQSClient
+
+_WRAPPED = "base64OriginalPayload"
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What was queued again."""
+
+    dead_letters: int
+    pending: int
+    """Pending certificates without a decision."""
+    certificates_seen: int
+
+
+def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url: str) -> int:
+    """Send every dead letter to the activation queue and return how many; botocore's errors fly.
+
+    A letter is deleted after it was sent, so none is lost; one that is hopeless still comes back. No more are
+    moved than were there at the beginning.
+    """
+    attributes = sqs.get_queue_attributes(
+        QueueUrl=dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    left = int(attributes["ApproximateNumberOfMessages"])
+    moved = 0
+    while moved < left:
+        received = sqs.receive_message(
+            QueueUrl=dead_letter_queue_url, MaxNumberOfMessages=min(10, left - moved), WaitTimeSeconds=1
+        )
+        messages = received.get("Messages", [])
+        if not messages:
+            break
+        for message in messages:
+            sqs.send_message(QueueUrl=queue_url, MessageBody=original(message["Body"]))
+            sqs.delete_message(QueueUrl=dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
+            moved += 1
+    return moved
+
+
+def original(body: str) -> str:
+    """Return the event that a dead letter is about: itself, or what a rule's error action wrapped."""
+    try:
+        letter = json.loads(body)
+        if not isinstance(letter, dict) or _WRAPPED not in letter:
+            return body
+        return base64.b64decode(letter[_WRAPPED], validate=True).decode()
+    except (ValueError, TypeError, binascii.Error):
+        return body
+
+
+@dataclass(frozen=True)
+class PendingSearch:
+    """Finds the certificates that nobody decided about and queues them."""
+
+    listing: CertificateList
+    ledger: Ledger
+    queue: ActivationQueue
+    pace: Pace
+
+    def run(
+        self, ca: CaCertificateId, pending_after: timedelta, on_page: "Callable[[int], Any]"
+    ) -> tuple[int, int]:
+        """Go through all certificates of a CA; botocore's errors fly.
+
+        Args:
+            ca: The CA.
+            pending_after: Younger ones are left alone: their events are on their way.
+            on_page: Told how many certificates a page had.
+
+        Returns:
+            How many were queued, and how many were seen.
+        """
+        queued = seen = 0
+        marker: str | None = None
+        while True:
+            self.pace.wait()
+            page = self.listing.page(ca, marker, oldest_first=True)
+            rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
+            now = datetime.now(UTC)
+            queued += self.queue.send(
+                ca,
+                [
+                    listed.certificate_id
+                    for listed in page.certificates
+                    if is_undecided(
+                        listed,
+                        rows.get(listed.certificate_id) or Row(listed.certificate_id),
+                        now,
+                        pending_after,
+                    )
+                ],
+            )
+            seen += len(page.certificates)
+            on_page(len(page.certificates))
+            if page.next_marker is None:
+                return queued, seen
+            marker = page.next_marker

@@ -1,0 +1,166 @@
+"""`jitr redrive`: dead letters and pending certificates again."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from iot_jitr_cli import redrive_command
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.main import jitr
+from iot_jitr_cli.redrive import PendingSearch, original, redrive_dead_letters
+from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.account import REGION, Account, account
+from tests.support.certificate_list import FakeList
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    with account() as opened:
+        yield opened
+
+
+class Pace:
+    def wait(self) -> None:
+        """Never wait."""
+
+
+def bodies(aws: Account, url: str) -> list[str]:
+    found: list[str] = []
+    while messages := aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        found += [message["Body"] for message in messages]
+    return sorted(found)
+
+
+def bury(aws: Account, *letters: str) -> None:
+    for letter in letters:
+        aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=letter)
+
+
+def test_every_dead_letter_is_queued_again_and_none_is_left(aws: Account) -> None:
+    letters = [f"letter {number:02}" for number in range(23)]
+    bury(aws, *letters)
+
+    moved = redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url)
+
+    assert moved == 23
+    assert bodies(aws, aws.queue_url) == letters
+    assert bodies(aws, aws.dead_letter_queue_url) == []
+
+
+def test_without_dead_letters_nothing_is_moved(aws: Account) -> None:
+    assert redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url) == 0
+
+
+def test_a_letter_that_cannot_be_sent_is_not_deleted(aws: Account) -> None:
+    bury(aws, "letter")
+
+    with pytest.raises(aws.sqs.exceptions.QueueDoesNotExist):
+        redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url + "-gone")
+
+    attributes = aws.sqs.get_queue_attributes(
+        QueueUrl=aws.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+    )["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+def test_letters_that_somebody_else_holds_are_left_alone(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(aws, "letter")
+    monkeypatch.setattr(aws.sqs, "receive_message", lambda **_: {})
+
+    assert redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url) == 0
+
+
+def test_what_a_rules_error_action_wrapped_is_unwrapped() -> None:
+    event = '{"certificateId": "abc"}'
+    letter = {"ruleName": "r", "base64OriginalPayload": base64.b64encode(event.encode()).decode()}
+
+    assert original(json.dumps(letter)) == event
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "not JSON",
+        "[]",
+        '{"certificateId": "abc"}',
+        '{"base64OriginalPayload": "not base64!"}',
+        '{"base64OriginalPayload": 7}',
+        '{"base64OriginalPayload": "/w=="}',
+    ],
+)
+def test_every_other_letter_is_queued_as_it_is(body: str) -> None:
+    assert original(body) == body
+
+
+def test_pending_certificates_that_nobody_decided_about_are_queued(aws: Account) -> None:
+    listing = FakeList(aws)
+    hour = timedelta(hours=1)
+    lost = [aws.pending() for _ in range(3)]
+    decided = aws.pending()
+    aws.process(aws.event(decided))
+    listing.certificates += [Listed(name, "PENDING_ACTIVATION", aws.clock() - hour) for name in lost]
+    listing.certificates.append(Listed(decided, "ACTIVE", aws.clock() - hour))
+    bodies(aws, aws.queue_url)
+    pages: list[int] = []
+    queue = ActivationQueue(aws.sqs, aws.queue_url)
+    search = PendingSearch(listing, aws.ledger, queue, Pace())  # type: ignore[arg-type]
+
+    found = search.run(aws.ca_id, timedelta(minutes=15), pages.append)
+
+    assert (found, pages) == ((3, 4), [2, 2])
+    assert {json.loads(body)["certificateId"] for body in bodies(aws, aws.queue_url)} == set(lost)
+
+
+@pytest.fixture
+def deployed(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
+    outputs = {
+        Output.ACTIVATION_QUEUE_URL: aws.queue_url,
+        Output.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
+        Output.LEDGER_TABLE: aws.table,
+        "FactoryCaCertificateId": aws.ca_id,
+    }
+    monkeypatch.setattr(
+        redrive_command, "find_deployment", lambda *_: Deployment("iot-jitr", REGION, outputs)
+    )
+    for name, value in {"REGION": REGION, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return aws
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(jitr, ["redrive", *arguments])
+
+
+def test_the_command_says_what_it_queued(deployed: Account) -> None:
+    bury(deployed, "letter")
+    deployed.pending()
+
+    result = run("--pending-minutes", "0")
+
+    assert result.exit_code == 0, result.output
+    assert "queued again: 1 dead letters, 1 pending certificates" in result.output
+
+
+def test_the_command_speaks_json(deployed: Account) -> None:
+    deployed.pending()
+
+    result = run("--pending-minutes", "0", "--json")
+
+    assert json.loads(result.stdout) == {"dead_letters": 0, "pending": 1, "certificates_seen": 1}
+
+
+def test_young_certificates_are_left_alone(deployed: Account) -> None:
+    deployed.pending()
+
+    result = run("--json")
+
+    assert json.loads(result.stdout)["pending"] == 0
