@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo snapshot test check lint types format lock clean
+.PHONY: bench-storm help setup demo snapshot test check lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
 
 check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
+
+bench-storm: $(STAMP) ## a fleet switched on at once, three systems side by side (40 minutes, needs the machine alone)
+	@$(BIN)/python -m bench.storm
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .

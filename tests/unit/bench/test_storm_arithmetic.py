@@ -1,0 +1,87 @@
+"""The storm's quotas and its closed form: what is measured against, and what the documentation prints."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.storm.model import Storm, duration, table
+from bench.storm.operations import UNKNOWN, operation_of
+from bench.storm.quotas import Quotas, TokenBucket
+from bench.storm.real_devices import connect_packet
+
+ID = "ab" * 32
+PERFORMANCE = Path(__file__).parents[3] / "docs" / "performance.md"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_holds_one_second_and_fills_at_its_rate() -> None:
+    clock = Clock()
+    bucket = TokenBucket(10, clock)
+    assert [bucket.take() for _ in range(11)].count(True) == 10
+
+    clock.now += 0.3
+    assert [bucket.take() for _ in range(11)].count(True) == 3
+
+    clock.now += 60
+    assert [bucket.take() for _ in range(11)].count(True) == 10
+
+
+def test_each_operation_has_a_quota_of_its_own() -> None:
+    quotas = Quotas(clock=Clock())
+
+    served = [quotas.allow("AttachPolicy") for _ in range(20)].count(True)
+
+    assert (served, quotas.allow("DescribeCertificate")) == (15, True)
+    assert (quotas.served["AttachPolicy"], quotas.throttled["AttachPolicy"]) == (15, 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "operation"),
+    [
+        ("GET", f"/certificates/{ID}", "DescribeCertificate"),
+        ("PUT", f"/certificates/{ID}?newStatus=ACTIVE", "UpdateCertificate"),
+        ("PUT", "/target-policies/device-policy", "AttachPolicy"),
+        ("GET", f"/cacertificate/{ID}", "DescribeCACertificate"),
+        ("GET", f"/certificates-by-ca/{ID}?pageSize=250", "ListCertificatesByCA"),
+        ("GET", "/no/such/path/at/all", UNKNOWN),
+    ],
+)
+def test_requests_are_told_apart_by_the_services_own_description(
+    method: str, target: str, operation: str
+) -> None:
+    assert operation_of(method, target) == operation
+
+
+def test_the_documented_table_is_what_the_model_prints() -> None:
+    assert table() in PERFORMANCE.read_text()
+
+
+def test_the_model_meets_the_target_where_the_target_is_set() -> None:
+    assert Storm(2000, 10).ratio < 1.10
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(90, "90 s"), (5400, "1.5 h"), (200_000, "2.3 d")])
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_connect_packet_is_mqtt_3_1_1() -> None:
+    packet = connect_packet("sensor-1")
+
+    assert packet[0] == 0x10
+    assert packet[1] == len(packet) - 2
+    assert re.search(rb"\x00\x04MQTT\x04\x02", packet)
+    assert packet.endswith(b"\x00\x08sensor-1")
+
+
+def test_a_client_id_too_long_for_a_short_packet_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected at most 115"):
+        connect_packet("x" * 116)
