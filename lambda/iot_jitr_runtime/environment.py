@@ -43,6 +43,10 @@ CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
 `max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
 
+SWEEP = "JITR_SWEEP"
+"""JSON object: `share` and `minimum` of the safety catch, `dry_run` (bool), and `settle_seconds`, after which
+a second pass finds what an activator did on the former index."""
+
 PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
 """How long a certificate may be pending, without a decision, before its event counts as lost."""
 
@@ -52,5 +56,6 @@ FULL_LISTING_SECONDS = "JITR_FULL_LISTING_SECONDS"
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
 RECONCILER_HANDLER = "iot_jitr_runtime.reconciler.handler.handle"
 CRL_PUBLISHER_HANDLER = "iot_jitr_runtime.crl_publisher.handler.handle"
+SWEEP_HANDLER = "iot_jitr_runtime.sweep.handler.handle"
 ACCOUNT_LOGGING_HANDLER = "iot_jitr_runtime.account_logging.handler.handle"
 CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"

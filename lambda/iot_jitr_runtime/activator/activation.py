@@ -18,10 +18,10 @@ from iot_jitr_runtime.activator.ports import (
     RevocationCheck,
     ThingRegistration,
 )
+from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import AwsError, deferral
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.events import Message
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, State
 from iot_jitr_runtime.outcomes import (
     ACTIVATED,
@@ -29,7 +29,6 @@ from iot_jitr_runtime.outcomes import (
     DeferredError,
     Outcome,
     Reason,
-    RefusedError,
     StaleError,
     Verdict,
 )
@@ -147,6 +146,10 @@ class Activation:
             return Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
         return ACTIVATED
 
+    @property
+    def _vetting(self) -> Vetting:
+        return Vetting(self.issuers, self.policy, self.revocation, self.admission)
+
     def _activate(self, examination: _Examination) -> None:
         self.pacer.wait()
         description = self._describe(examination)
@@ -181,36 +184,21 @@ class Activation:
         return response["certificateDescription"]
 
     def _identify(self, examination: _Examination, description: "CertificateDescriptionTypeDef") -> Candidate:
-        self.issuers.certificate(description.get("caCertificateId"))
-        try:
-            certificate = Certificate.load(description["certificatePem"])
-        except MalformedCertificateError as error:
-            raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
-        candidate = Candidate(
-            certificate_id=examination.claim.certificate_id,
-            certificate_arn=description["certificateArn"],
-            ca_certificate_id=CaCertificateId(description["caCertificateId"]),
-            certificate=certificate,
-        )
+        candidate = self._vetting.candidate(examination.claim.certificate_id, description)
         examination.identity = Identity(
             candidate.ca_certificate_id,
-            certificate.serial_number,
-            next(iter(certificate.common_names), None),
+            candidate.certificate.serial_number,
+            next(iter(candidate.certificate.common_names), None),
         )
         return candidate
 
     def _check(self, examination: _Examination, candidate: Candidate) -> str | None:
-        certificate = candidate.certificate
-        certificate.check_issued_by(self.issuers.certificate(candidate.ca_certificate_id))
-        certificate.check_validity(self.clock())
-        self.policy.check(candidate)
-        index_version = self.revocation.check(candidate.ca_certificate_id, certificate)
-        attributes = self.admission.admit(candidate)
+        vetted = self._vetting.vet(candidate, self.clock())
         assert examination.identity is not None  # noqa: S101 - `_identify` came first
         examination.claim = self.ledger.record_activating(
-            examination.claim, examination.identity, index_version
+            examination.claim, examination.identity, vetted.index_version
         )
-        return self.things.register(candidate, attributes)
+        return self.things.register(candidate, vetted.attributes)
 
     def _set_active(self, candidate: Candidate) -> None:
         try:

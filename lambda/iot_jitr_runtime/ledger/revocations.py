@@ -91,7 +91,7 @@ class RevocationLedger(Ledger):
         """
         self._write(claim, {}, remove={*_SUSPENSION, *CLAIM}, in_fleet=False)
 
-    def record_revoked(self, claim: Claim, *, detail: str, index_version: str, now: int) -> None:
+    def record_revoked(self, claim: Claim, *, detail: str, index_version: str | None, now: int) -> None:
         """Write that the certificate is REVOKED and give the claim back.
 
         Raises:
@@ -111,7 +111,7 @@ class RevocationLedger(Ledger):
         )
 
     def record_suspending(
-        self, claim: Claim, ca: CaCertificateId, *, detail: str, index_version: str
+        self, claim: Claim, ca: CaCertificateId, *, detail: str, index_version: str | None
     ) -> None:
         """Write that the certificate is about to be put on hold; the claim is kept.
 
@@ -176,16 +176,16 @@ class RevocationLedger(Ledger):
         """
         self._write(claim, {"detail": detail, RELEASE_AT: retry_at}, remove=CLAIM)
 
-    def record_decided_elsewhere(self, claim: Claim, *, now: int) -> None:
-        """Write that somebody else has decided about a certificate on hold; give the claim back.
+    def record_decided_elsewhere(self, claim: Claim, *, state: State | None) -> None:
+        """Write that a certificate is not on hold by us any more but in `state`; give the claim back.
 
         Raises:
             ClaimLostError: The claim is somebody else's now.
         """
         self._write(
             claim,
-            {"state": State.KNOWN, "decidedAt": now},
-            remove={"reason", "detail", *_SUSPENSION, *CLAIM},
+            {"state": state},
+            remove={*_SUSPENSION, *CLAIM},
         )
 
     def _query(self, **query: Any) -> list[CertificateId]:

@@ -1,0 +1,189 @@
+"""An account whose CA has a CRL, with devices in service, an activator and a sweep (moto)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.activator.ports import AdmitAll, NoThings
+from iot_jitr_runtime.activator.vetting import Vetting
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Row, Turns
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.outcomes import Verdict
+from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
+from iot_jitr_runtime.sweep.catch import SafetyCatch
+from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
+from iot_jitr_runtime.sweep.pace import Pace
+from iot_jitr_runtime.sweep.release import Release, Released
+from iot_jitr_runtime.sweep.states import Held, SweepState, SweepStates
+from iot_jitr_runtime.sweep.sweeping import Sweep
+from iot_jitr_runtime.sweep.targets import Target
+from tests.support.account import POLICY, Account, make_ledger_table
+from tests.support.buckets import new_bucket
+from tests.support.clock import Clock
+from tests.support.crls import CrlSpec, Entry
+from tests.support.indexes import compile_index
+
+SETTLE = timedelta(seconds=120)
+Reasons = Mapping[CertificateId, x509.ReasonFlags | None]
+
+
+@dataclass
+class Seen:
+    """An observer that remembers."""
+
+    enforced_: list[tuple[CertificateId, Enforced]] = field(default_factory=list)
+    released_: list[tuple[CertificateId, Released, Verdict | None]] = field(default_factory=list)
+    put_off_: list[tuple[CertificateId, Verdict]] = field(default_factory=list)
+    held_: list[Held] = field(default_factory=list)
+    reports: list[tuple[str, set[CertificateId]]] = field(default_factory=list)
+
+    def enforced(self, _ca: CaCertificateId, target: Target, result: Enforced) -> None:
+        self.enforced_.append((target.certificate_id, result))
+
+    def released(
+        self, _ca: CaCertificateId, certificate_id: CertificateId, result: Released, verdict: Verdict | None
+    ) -> None:
+        self.released_.append((certificate_id, result, verdict))
+
+    def put_off(self, _ca: CaCertificateId, certificate_id: CertificateId, verdict: Verdict) -> None:
+        self.put_off_.append((certificate_id, verdict))
+
+    def held(self, _ca: CaCertificateId, held: Held) -> None:
+        self.held_.append(held)
+
+    def would_put_out(self, _ca: CaCertificateId, version: str, targets: list[Target]) -> None:
+        self.reports.append((version, {target.certificate_id for target in targets}))
+
+
+class Town:
+    """Devices come with `bring_in`; `publish` a CRL; `sweep` runs once."""
+
+    def __init__(self, shared: Account, s3: Any, folder: Path) -> None:
+        table = make_ledger_table(shared.dynamodb)
+        self.aws = replace(shared, table=table, clock=Clock(), parts={}, decisions=[])
+        self.s3 = s3
+        self.folder = folder
+        self.store = IndexStore(s3, new_bucket(s3))
+        self.ledger = RevocationLedger(self.aws.dynamodb, table)
+        self.states = SweepStates(self.aws.dynamodb, table)
+        self.seen = Seen()
+        self.devices: dict[CertificateId, Certificate] = {}
+        self.number = 0
+        self.parts: dict[str, Any] = {}
+        self.admission: Any = AdmitAll()
+        self.activator = self.new_activator()
+
+    @property
+    def clock(self) -> Clock:
+        return self.aws.clock
+
+    @property
+    def ca(self) -> CaCertificateId:
+        return self.aws.ca_id
+
+    def new_activator(self) -> Batch:
+        """A fresh execution environment of the activator, with a copy of the index of its own."""
+        self.aws.parts["revocation"] = IndexedRevocation(self.store, clock=self.clock)
+        return self.aws.batch()
+
+    def publish(self, listed: Reasons | None = None, extra: Mapping[int, Any] | None = None) -> Published:
+        """Publish an index in which these certificates, and these serial numbers, are listed."""
+        self.number += 1
+        now = self.clock()
+        entries = [Entry(self.devices[each].x509.serial_number, why) for each, why in (listed or {}).items()]
+        entries += [Entry(serial, why) for serial, why in (extra or {}).items()]
+        hour = timedelta(hours=1)
+        spec = CrlSpec(entries, number=self.number, this_update=now - hour, next_update=now + 48 * hour)
+        index: Index = compile_index(
+            self.folder / f"made-{self.number}", self.aws.ca, spec, compiled_at=now, ca_id=self.ca
+        )
+        index.close()
+        try:
+            former = self.store.current(self.ca)
+        except IndexMissingError:
+            former = None
+        return self.store.publish(
+            self.ca, index.path, index.version, instead_of=former, usable_until=index.usable_until
+        )
+
+    def register(self, name: str = "device") -> CertificateId:
+        """A device has connected for the first time; nothing is decided."""
+        certificate = self.aws.ca.issue(DeviceSpec(name)).certificate
+        certificate_id = self.aws.pending(certificate)
+        self.devices[certificate_id] = certificate
+        return certificate_id
+
+    def activate(self, certificate_id: CertificateId) -> None:
+        self.aws.process(self.aws.event(certificate_id), batch=self.activator)
+
+    def bring_in(self, count: int = 1) -> list[CertificateId]:
+        """Devices in service; nothing is on any CRL yet."""
+        if not self.number:
+            self.publish()
+        certificate_ids = [self.register(f"device-{number}") for number in range(count)]
+        for certificate_id in certificate_ids:
+            self.activate(certificate_id)
+            assert self.aws.status(certificate_id) == "ACTIVE"
+        return certificate_ids
+
+    def make_sweep(self, **parts: Any) -> Sweep:
+        iot, table = self.aws.iot, self.aws.table
+        policy = SharedPolicy(iot, POLICY, needs_common_name=True)
+        vetting = Vetting(
+            Issuers(iot, [self.ca]),
+            policy,
+            IndexedRevocation(self.store, refresh=timedelta(0), clock=self.clock),
+            self.admission,
+        )
+        withdrawal = Withdrawal(iot, FollowUps(self.aws.dynamodb, table), self.clock)
+        values: dict[str, Any] = {
+            "store": self.store,
+            "states": self.states,
+            "ledger": self.ledger,
+            "enforcement": Enforcement(iot, self.ledger, withdrawal, self.clock),
+            "release": Release(iot, self.ledger, vetting, NoThings(), policy, self.clock),
+            "pace": Pace(Turns(self.aws.dynamodb, table, 1e6), self.clock, lambda _: None),
+            "observer": self.seen,
+            "settle": SETTLE,
+            "catch": SafetyCatch(share=1),
+            "clock": self.clock,
+        }
+        return Sweep(**(values | self.parts | parts))
+
+    def sweep(self, seconds: float = 300, **parts: Any) -> Seen:
+        """One run; return what it did."""
+        self.seen = Seen()
+        stopped_by = self.clock() + timedelta(seconds=seconds)
+        self.make_sweep(observer=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
+        return self.seen
+
+    def sweep_twice(self) -> None:
+        """Both passes."""
+        self.sweep()
+        self.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+        self.sweep()
+
+    def status(self, certificate_id: CertificateId) -> str:
+        return self.aws.status(certificate_id)
+
+    def row(self, certificate_id: CertificateId) -> Row:
+        row = self.ledger.row(certificate_id)
+        assert row is not None
+        return row
+
+    def state(self) -> SweepState:
+        return self.states.read(self.ca)

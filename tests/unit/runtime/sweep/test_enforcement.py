@@ -1,0 +1,67 @@
+"""Putting one certificate out, for whoever found it out."""
+
+import pytest
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Identity, State
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
+from tests.support.town import Town
+
+
+@pytest.fixture
+def enforcement(town: Town) -> Enforcement:
+    iot = town.aws.iot
+    withdrawal = Withdrawal(iot, FollowUps(town.aws.dynamodb, town.aws.table), town.clock)
+    return Enforcement(iot, town.ledger, withdrawal, town.clock)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "state"),
+    [(Reason.REVOKED, "REVOKED", State.REVOKED), (Reason.ON_HOLD, "INACTIVE", State.SUSPENDED)],
+)
+def test_the_reconciler_has_it_put_out_what_it_finds(
+    town: Town, enforcement: Enforcement, reason: Reason, status: str, state: State
+) -> None:
+    [device] = town.bring_in()
+    certificate = town.devices[device]
+
+    enforcement.enforce(device, Identity(town.ca, certificate.serial_number, "device"), reason)
+
+    assert (town.status(device), town.row(device).state) == (status, state)
+
+
+def test_done_again_it_is_the_same(town: Town, enforcement: Enforcement) -> None:
+    [device] = town.bring_in()
+
+    results = [
+        enforcement.put_out(CertificateId(device), town.ca, RevocationReason.KEY_COMPROMISE, "v1")
+        for _ in range(2)
+    ]
+
+    assert results == [Enforced.REVOKED, Enforced.REVOKED]
+    assert town.ledger.fleet.size(town.ca) == 0
+
+
+def test_a_policy_of_the_devices_own_is_taken_away(town: Town, enforcement: Enforcement) -> None:
+    [device] = town.bring_in()
+    iot = town.aws.iot
+    name = f"own-{device}"
+    iot.create_policy(policyName=name, policyDocument="{}")
+    arn = iot.describe_certificate(certificateId=device)["certificateDescription"]["certificateArn"]
+    iot.attach_policy(policyName=name, target=arn)
+    town.aws.dynamodb.update_item(
+        TableName=town.aws.table,
+        Key={"certificateId": {"S": device}},
+        UpdateExpression="SET policyName = :own",
+        ExpressionAttributeValues={":own": {"S": name}},
+    )
+
+    enforcement.put_out(device, town.ca, RevocationReason.UNSPECIFIED, "v1")
+
+    assert name not in town.aws.policies(device)
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.get_policy(policyName=name)

@@ -1,0 +1,179 @@
+"""The sweep as EventBridge calls it: settings in, a line for each certificate and metrics out."""
+
+import importlib
+import io
+import json
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.revocation.store import key
+from iot_jitr_runtime.sweep.settings import SweepSettings
+from tests.support.account import POLICY, REGION
+from tests.support.crls import HOLD, KEY_COMPROMISE
+from tests.support.town import Town
+
+
+class Called:
+    """The handler, in the environment that the stack makes."""
+
+    def __init__(self, town: Town, monkeypatch: pytest.MonkeyPatch, **sweep: Any) -> None:
+        told = {"share": 1, "minimum": 1, "settle_seconds": 120, "dry_run": False} | sweep
+        self.variables = {
+            environment.LEDGER_TABLE: town.aws.table,
+            environment.REVOCATION_BUCKET: town.store.bucket,
+            environment.CAS: json.dumps({town.ca: {"revocation": "crl"}, "x": {"revocation": "none"}}),
+            environment.DEVICE_POLICY: json.dumps(
+                {"kind": "shared", "name": POLICY, "needs_common_name": True}
+            ),
+            environment.ACTIVATIONS_PER_SECOND: "1000",
+            environment.SWEEP: json.dumps(told),
+        }
+        others = {
+            "POWERTOOLS_SERVICE_NAME": f"sweep-{uuid.uuid4()}",
+            "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        for name, value in (self.variables | others).items():
+            monkeypatch.setenv(name, value)
+        self.module = importlib.reload(importlib.import_module("iot_jitr_runtime.sweep.handler"))
+        # This client's answers name the certificate's CA, as AWS IoT's do and moto's do not.
+        real = self.module.boto3.client
+
+        def client(name: str, **options: Any) -> Any:
+            return town.aws.iot if name == "iot" else real(name, **options)
+
+        monkeypatch.setattr(self.module.boto3, "client", client)
+        self.log = io.StringIO()
+        self.module.logger.handlers[0].setStream(self.log)
+
+    def __call__(self) -> list[dict[str, Any]]:
+        context = SimpleNamespace(
+            function_name="sweep",
+            memory_limit_in_mb=512,
+            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:sweep",
+            aws_request_id="request-1",
+            get_remaining_time_in_millis=lambda: 300_000,
+        )
+        self.module.handle({}, context)
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+def metrics(captured: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for line in captured.splitlines():
+        entry = json.loads(line)
+        for declared in entry["_aws"]["CloudWatchMetrics"]:
+            for metric in declared["Metrics"]:
+                found[metric["Name"]] = entry[metric["Name"]]
+    return found
+
+
+def test_each_certificate_is_one_line_and_counted(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    revoked, held = town.bring_in(2)
+    town.publish({revoked: KEY_COMPROMISE, held: HOLD})
+
+    lines = Called(town, monkeypatch)()
+
+    by_certificate = {line["certificate_id"]: line for line in lines}
+    assert by_certificate[revoked]["message"] == "revoked"
+    assert by_certificate[revoked]["revocation_reason"] == "keyCompromise"
+    assert by_certificate[revoked]["common_name"] == "device-0"
+    assert by_certificate[held]["message"] == "suspended"
+    assert metrics(capsys.readouterr().out)["Swept"] == [1, 1]
+
+
+def test_a_release_is_one_line_and_counted(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [device] = town.bring_in()
+    town.publish({device: HOLD})
+    town.sweep()
+    town.publish()
+
+    [line] = Called(town, monkeypatch)()
+
+    assert (line["message"], line["certificate_id"]) == ("released", device)
+    assert metrics(capsys.readouterr().out)["Swept"] == [1]
+
+
+def test_a_release_that_fails_is_a_warning_with_its_reason(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [device] = town.bring_in()
+    town.publish({device: HOLD})
+    town.sweep()
+    town.publish()
+    called = Called(town, monkeypatch)
+    monkeypatch.setenv(
+        environment.DEVICE_POLICY,
+        json.dumps({"kind": "shared", "name": "no such policy", "needs_common_name": True}),
+    )
+
+    [line] = called()
+
+    assert (line["level"], line["message"], line["reason"]) == ("WARNING", "not_released", "policy_missing")
+
+
+def test_a_stopped_sweep_is_an_error_that_says_what_to_do_and_rings(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    devices = town.bring_in(2)
+    town.publish(dict.fromkeys(devices))
+
+    [line] = Called(town, monkeypatch, share=0.1)()
+
+    assert (line["level"], line["message"]) == ("ERROR", "held_back")
+    assert (line["devices"], line["fleet"]) == (2, 2)
+    assert line["remedy"].endswith(f"jitr crl confirm {town.ca}")
+    assert metrics(capsys.readouterr().out)["SweepStopped"] == [1]
+
+
+def test_a_dry_run_is_a_warning_that_names_the_certificates(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [device] = town.bring_in()
+    town.publish({device: KEY_COMPROMISE})
+
+    [line] = Called(town, monkeypatch, dry_run=True)()
+
+    assert (line["message"], line["devices"]) == ("dry_run", 1)
+    assert line["certificates"] == {device: "keyCompromise"}
+    assert town.status(device) == "ACTIVE"
+
+
+def test_a_certificate_that_is_put_off_is_a_warning(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    [device] = town.bring_in()
+    town.publish({device: None})
+    now = int(time.time() * 1000)
+    town.ledger.seize(device, now=now, expires_at=now + 60_000)
+
+    [line] = Called(town, monkeypatch)()
+
+    assert (line["message"], line["reason"]) == ("put_off", "claimed_elsewhere")
+
+
+def test_a_run_that_fails_is_logged_and_lambda_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    town.s3.put_object(Bucket=town.store.bucket, Key=key(town.ca), Body=b"damaged")
+    called = Called(town, monkeypatch)
+
+    with pytest.raises(called.module.SweepFailedError, match=town.ca):
+        called()
+    assert "failed" in called.log.getvalue()
+
+
+def test_only_cas_with_a_crl_are_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SweepSettings.read(Called(town, monkeypatch, settle_seconds=95).variables)
+
+    assert settings.cas_with_crl == [town.ca]
+    assert settings.settle.total_seconds() == 95
+    assert (settings.admission, settings.things, settings.dry_run) == (None, None, False)
