@@ -44,7 +44,9 @@ def signing_permissions(scope: "Construct", source: Source) -> Sequence[iam.Poli
         case PrivateCaSource():
             arn = source.certificate_authority_arn
             issue = _allow([arn], "acm-pca:IssueCertificate")
-            issue.add_condition("StringEquals", {"acm-pca:TemplateArn": verification_template_arn(arn)})
+            issue.add_condition(
+                "StringEquals", {"acm-pca:TemplateArn": verification_template_arn(_partition(scope, arn))}
+            )
             return [
                 issue,
                 _allow([arn], "acm-pca:GetCertificate", "acm-pca:GetCertificateAuthorityCertificate"),
@@ -69,6 +71,11 @@ def _secret_arn(scope: "Construct", secret_id: str) -> str:
     elif re.search(f"{_SUFFIX}$", secret_id):
         return secret_id
     return f"{secret_id}-??????"
+
+
+def _partition(scope: "Construct", arn: str) -> str:
+    """The partition that `arn` names; the stack's own where it is known at deployment only."""
+    return cdk.Stack.of(scope).partition if cdk.Token.is_unresolved(arn) else arn.split(":")[1]
 
 
 def _key_arn(key_arn: str) -> str:

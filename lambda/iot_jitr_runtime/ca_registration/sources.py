@@ -83,9 +83,9 @@ def source_from(properties: Mapping[str, Any]) -> Source:
         raise UnknownSourceError(f"source '{kind}' with unfit fields: {', '.join(sorted(fields))}") from error
 
 
-def verification_template_arn(ca_arn: str) -> str:
-    """The one AWS Private CA template that a verification certificate is issued from, in the CA's partition.
+def verification_template_arn(partition: str) -> str:
+    """The one AWS Private CA template that a verification certificate is issued from, in a CA's `partition`.
 
     https://docs.aws.amazon.com/privateca/latest/userguide/template-definitions.html
     """
-    return f"arn:{ca_arn.split(':')[1]}:acm-pca:::template/EndEntityCertificate/V1"
+    return f"arn:{partition}:acm-pca:::template/EndEntityCertificate/V1"

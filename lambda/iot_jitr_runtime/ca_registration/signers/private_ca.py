@@ -71,7 +71,7 @@ class PrivateCaSigner(Signer):
                 CertificateAuthorityArn=self._arn,
                 Csr=_request(registration_code()),
                 SigningAlgorithm=_algorithm(key),
-                TemplateArn=verification_template_arn(self._arn),
+                TemplateArn=verification_template_arn(self._arn.split(":")[1]),
                 Validity={"Value": _VALIDITY_DAYS, "Type": "DAYS"},
             )["CertificateArn"]
             self._client.get_waiter("certificate_issued").wait(

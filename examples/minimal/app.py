@@ -1,0 +1,25 @@
+"""The least that it takes: one CA whose key is in Secrets Manager, in a stack of your own."""
+
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, SecretSource
+
+CA = Path(__file__).with_name("ca.pem")
+
+app = cdk.App()
+stack = cdk.Stack(app, "Factory")
+JitrPipeline(
+    stack,
+    "Jitr",
+    cas=[
+        CaConfiguration(
+            name="Factory",
+            certificate_pem=CA.read_text(),
+            signer=SecretSource("iot-jitr/factory-ca-key"),
+            revocation=NoRevocation(),
+        )
+    ],
+)
+app.synth()

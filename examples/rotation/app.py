@@ -1,0 +1,51 @@
+"""A CA on its way out and its successor, side by side, while devices move from one to the other.
+
+Deploy three times:
+
+1. `Old` alone.
+2. Both, as below: devices that `Old` brought in stay connected and new ones come with `New`.
+3. `New` alone, when no device uses `Old` any more (`jitr ca show` counts them). `on_delete` then decides what
+   becomes of the registration.
+"""
+
+from pathlib import Path
+
+import aws_cdk as cdk
+
+from iot_jitr import (
+    AutoRegistration,
+    CaConfiguration,
+    JitrPipeline,
+    NoRevocation,
+    OnDelete,
+    SecretSource,
+)
+
+HERE = Path(__file__).parent
+
+app = cdk.App()
+stack = cdk.Stack(app, "Factory")
+pipeline = JitrPipeline(
+    stack,
+    "Jitr",
+    cas=[
+        CaConfiguration(
+            name="Old",
+            certificate_pem=(HERE / "old.pem").read_text(),
+            signer=SecretSource("iot-jitr/old-ca-key"),
+            revocation=NoRevocation(),
+            # Registers nobody any more. Its devices stay connected and keep their policy.
+            auto_registration=AutoRegistration.DISABLE,
+            on_delete=OnDelete.DEACTIVATE,
+        ),
+        CaConfiguration(
+            name="New",
+            certificate_pem=(HERE / "new.pem").read_text(),
+            signer=SecretSource("iot-jitr/new-ca-key"),
+            revocation=NoRevocation(),
+        ),
+    ],
+)
+for name, ca in pipeline.cas.items():
+    cdk.CfnOutput(stack, f"{name}NotAfter", value=ca.not_after)
+app.synth()

@@ -1,0 +1,55 @@
+"""Runs the apps in `examples/` as their users do: in a folder of their own, called as the CDK does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.ca_certificates import FACTORY, WORKSHOP
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WITHOUT_BUNDLING: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
+"""Context that leaves the Lambda asset unbuilt."""
+
+
+def lay_out(name: str, folder: Path) -> Path:
+    """Copy an example below `folder`, with CA certificates where it reads them."""
+    copy = folder / name
+    shutil.copytree(EXAMPLES / name, copy)
+    for file, content in {"ca.pem": FACTORY, "old.pem": FACTORY, "new.pem": WORKSHOP}.items():
+        (copy / file).write_text(content)
+    return copy
+
+
+def synthesize(
+    folder: Path, *, python: str = sys.executable, context: dict[str, Any] | None = None, **environment: str
+) -> Path:
+    """Run the app in `folder`; return its cloud assembly."""
+    assembly = folder / "cdk.out"
+    done = subprocess.run(
+        [python, "app.py"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "CDK_OUTDIR": str(assembly),
+            "CDK_CONTEXT_JSON": json.dumps(context or {}),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return assembly
+
+
+def templates(assembly: Path) -> dict[str, dict[str, Any]]:
+    """The templates of an assembly and of the stages in it, by file, relative to the assembly."""
+    return {
+        str(path.relative_to(assembly)).removesuffix(".template.json"): json.loads(path.read_text())
+        for path in sorted(assembly.rglob("*.template.json"))
+    }
