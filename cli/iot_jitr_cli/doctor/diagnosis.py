@@ -1,5 +1,6 @@
 """The doctor's engine: run every check, then name the one most likely cause."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -76,7 +77,7 @@ def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
         cause for line in lines if line.finding.status is Status.UNKNOWN for cause in line.check.causes
     }
     blind = bool(unchecked & set(PRECEDENCE[phase]))
-    cause = next((each for each in PRECEDENCE[phase] if each in failures), None)
+    cause = _most_likely(phase, failures)
     if cause is not None:
         conclusion = Conclusion.UNDETERMINED if blind and cause in RESIDUAL else Conclusion.CAUSE_FOUND
     elif phase is Phase.ACTIVE and not blind:
@@ -86,6 +87,13 @@ def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
     permissions = {line.finding.permission for line in lines if line.finding.permission}
     fix = failures[cause].fix if cause in failures else ""
     return Diagnosis(lines, phase, conclusion, cause, fix, tuple(sorted(permissions)))
+
+
+def _most_likely(phase: Phase, failures: Mapping[Cause, Finding]) -> Cause | None:
+    """What has happened comes before what is foreseen, and that before what remains when all else is fine."""
+    candidates = [cause for cause in PRECEDENCE[phase] if cause in failures]
+    ranked = sorted(candidates, key=lambda cause: (cause in RESIDUAL, failures[cause].foreseen))
+    return next(iter(ranked), None)
 
 
 def _run(check: Check, case: Case) -> Finding:

@@ -30,6 +30,8 @@ class Finding:
     """What to do about it."""
     permission: str | None = None
     """The IAM action that the caller lacks, where that is why the check could not be made."""
+    foreseen: bool = False
+    """It has not kept the device out yet, but it will, once the device comes so far."""
 
 
 def ok(evidence: str) -> Finding:
@@ -40,6 +42,11 @@ def ok(evidence: str) -> Finding:
 def failed(cause: Cause, evidence: str, fix: str) -> Finding:
     """This keeps the device out, or may."""
     return Finding(Status.FAILED, evidence, cause, fix)
+
+
+def foreseen(cause: Cause, evidence: str, fix: str) -> Finding:
+    """This has not kept the device out yet, but it will."""
+    return Finding(Status.FAILED, evidence, cause, fix, foreseen=True)
 
 
 def unknown(evidence: str, permission: str | None = None) -> Finding:

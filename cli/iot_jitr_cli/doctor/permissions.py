@@ -47,6 +47,7 @@ def minimal_policy(
 
     queues = [deployment[Output.ACTIVATION_QUEUE_URL], deployment[Output.DEAD_LETTER_QUEUE_URL]]
     activation, dead_letters = (arn("sqs", url.rsplit("/", 1)[-1]) for url in queues)
+    log_group = arn("logs", f"log-group:{deployment[Output.ACTIVATOR_LOG_GROUP]}")
     tables = [deployment[Output.LEDGER_TABLE], deployment.get(Output.ALLOW_LIST_TABLE)]
     statements = [
         ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
@@ -59,7 +60,8 @@ def minimal_policy(
         ("Queues", ON_QUEUES, [activation, dead_letters]),
         ("DeadLetters", ON_DEAD_LETTERS, [dead_letters]),
         ("Tables", ON_TABLES, [arn("dynamodb", f"table/{name}") for name in tables if name]),
-        ("Logs", ON_LOGS, [arn("logs", f"log-group:{deployment[Output.ACTIVATOR_LOG_GROUP]}:*")]),
+        # CloudWatch Logs matches some calls with the streams of a log group and some with the group itself.
+        ("Logs", ON_LOGS, [log_group, f"{log_group}:*"]),
         # Roles that CloudFormation names begin with the stack's name.
         ("Roles", ON_ROLES, [arn("iam", f"role/{stack}-*", "")]),
     ]

@@ -68,14 +68,14 @@ _DEFERRALS = (
     Cause.SERVICE_ERROR,
     Cause.THROTTLED,
 )
-_BEFORE_THE_QUEUE = (
-    Cause.RULE_MISSING,
-    Cause.RULE_ON_ANOTHER_TOPIC,
-    Cause.RULE_DISABLED,
+_INTO_THE_QUEUE = (
+    # What the rule could not deliver lies in the dead-letter queue: these say why.
     Cause.QUEUE_MISSING,
     Cause.RULE_SENDS_ELSEWHERE,
     Cause.RULE_ROLE_BROKEN,
+    Cause.DEAD_LETTERED,
 )
+_BEFORE_THE_QUEUE = (Cause.RULE_MISSING, Cause.RULE_ON_ANOTHER_TOPIC, Cause.RULE_DISABLED)
 _ACCESS = (Cause.POLICY_DETACHED, Cause.CLIENT_ID_NOT_ALLOWED)
 
 PRECEDENCE = {
@@ -103,7 +103,7 @@ PRECEDENCE = {
         Cause.CA_OF_ANOTHER_DEPLOYMENT,
         *_BEHIND_THE_QUEUE,
         *_DEFERRALS,
-        Cause.DEAD_LETTERED,
+        *_INTO_THE_QUEUE,
         *_BEFORE_THE_QUEUE,
         Cause.BEING_DECIDED,
         Cause.EVENT_LOST,
@@ -128,7 +128,7 @@ PRECEDENCE = {
         Cause.CA_OF_ANOTHER_DEPLOYMENT,
         *_BEHIND_THE_QUEUE,
         *_DEFERRALS,
-        Cause.DEAD_LETTERED,
+        *_INTO_THE_QUEUE,
         *_BEFORE_THE_QUEUE,
         *_ACCESS,
     ),

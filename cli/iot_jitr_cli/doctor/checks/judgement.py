@@ -12,7 +12,7 @@ from iot_jitr_cli.doctor.checks.ledger import (
     standing_row,
 )
 from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.findings import Finding, failed, foreseen, not_applicable, ok
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 
@@ -67,7 +67,9 @@ def _judged(case: Case, reasons: Collection[Reason], present: Verdict | None) ->
     row = standing_row(case)
     if present is not None and present.reason is not None and present.reason in reasons:
         cause = CAUSE_OF[present.reason]
-        return failed(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", FIX_OF[cause])
+        happened = row is not None and row.reason in reasons
+        find = failed if happened else foreseen
+        return find(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", FIX_OF[cause])
     if row is not None and row.reason is not None and row.reason in reasons:
         if is_over(case, row.reason):
             return ok(f"{VERB_OF[row.reason.outcome]} {moment(row.decided_at)}, {row.reason}: that is over")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _RECENT = timedelta(minutes=15)
 _FAILURES = ("ERROR", '"Task timed out"', '"Runtime exited"')
 """CloudWatch Logs filters: what Python and our own logger, and Lambda itself, write about a failure."""
+_DECISION = '"correlation_id"'
+"""What every line about a decision holds."""
 _PAGES = 5
 """Pages of the log that are read at most, for each filter."""
 
@@ -94,13 +96,20 @@ class FunctionFacts:
 
     @fact("logs:FilterLogEvents")
     def last_error(self) -> str | None:
-        """The last line of the last quarter of an hour in which the activator reports a failure."""
+        """The last failure that the activator reports, unless it has decided about a certificate since.
+
+        Looked for in the last quarter of an hour.
+        """
         events = sorted(
             (event for pattern in _FAILURES for event in self._log_events(pattern)),
             key=lambda event: event["timestamp"],
         )
-        lines = [event["message"].strip() for event in events]
-        return next((line for line in reversed(lines) if not _is_below_error(line)), None)
+        errors = [event for event in events if not _is_below_error(event["message"])]
+        if not errors:
+            return None
+        last = errors[-1]
+        decided = (event["timestamp"] for event in self._log_events(_DECISION))
+        return None if max(decided, default=0) > last["timestamp"] else last["message"].strip()
 
     @fact("cloudwatch:GetMetricData")
     def recent(self) -> Mapping[str, float]:

@@ -22,7 +22,7 @@ from iot_jitr_cli.doctor.diagnosis import Conclusion, Line, conclude, diagnose, 
 from iot_jitr_cli.doctor.findings import Status, failed, ok, unknown
 from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
 from iot_jitr_cli.doctor.report import as_json, checklist, conclusion
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from tests.support.doctor_case import Patient
 
 
@@ -89,6 +89,20 @@ def test_what_could_not_be_seen_does_not_matter_where_it_could_not_be_the_cause(
 
     assert diagnosis.conclusion is Conclusion.FINE
     assert diagnosis.missing_permissions == ("iot:GetTopicRule",)
+
+
+def test_what_has_happened_comes_before_what_is_foreseen() -> None:
+    not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
+    patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed, rule=None)
+
+    assert diagnose(patient.case).cause is Cause.RULE_MISSING
+
+
+def test_what_is_foreseen_comes_before_what_remains() -> None:
+    not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
+    patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed)
+
+    assert diagnose(patient.case).cause is Cause.NOT_LISTED
 
 
 def test_nobody_in_and_nothing_found_is_undetermined() -> None:

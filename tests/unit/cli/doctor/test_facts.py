@@ -511,10 +511,16 @@ def _log(cloud: Cloud, *messages: tuple[int, str]) -> None:
         cloud.answers("logs", "filter_log_events", {"events": []})
 
 
+def _decisions(cloud: Cloud, *timestamps: int) -> None:
+    events = [{"timestamp": when, "message": "{}"} for when in timestamps]
+    cloud.answers("logs", "filter_log_events", {"events": events})
+
+
 def test_the_last_error_of_the_log_is_found(cloud: Cloud) -> None:
     facts = function(cloud)
     warning = json.dumps({"level": "WARNING", "detail": "ERROR of somebody else"})
     _log(cloud, (2, "[ERROR] second\n"), (1, "[ERROR] first"), (3, warning))
+    _decisions(cloud, 1)
 
     assert facts.last_error == "[ERROR] second"
 
@@ -523,8 +529,17 @@ def test_a_structured_error_line_is_an_error(cloud: Cloud) -> None:
     facts = function(cloud)
     line = json.dumps({"level": "ERROR", "message": "deferred"})
     _log(cloud, (1, line), (2, "[1, 2] ERROR"))
+    _decisions(cloud)
 
     assert facts.last_error == "[1, 2] ERROR"
+
+
+def test_an_error_after_which_certificates_were_decided_is_over(cloud: Cloud) -> None:
+    facts = function(cloud)
+    _log(cloud, (1, "[ERROR] first"))
+    _decisions(cloud, 2)
+
+    assert facts.last_error is None
 
 
 def test_a_log_that_is_not_there_holds_no_error(cloud: Cloud) -> None:
