@@ -25,18 +25,21 @@ def lay_out(name: str, folder: Path) -> Path:
 
 
 def synthesize(
-    folder: Path, *, python: str = sys.executable, context: dict[str, Any] | None = None, **environment: str
+    folder: Path,
+    *,
+    python: str = sys.executable,
+    context: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Path:
-    """Run the app in `folder`; return its cloud assembly."""
+    """Run the app in `folder` in this process's environment, or in another; return its cloud assembly."""
     assembly = folder / "cdk.out"
     done = subprocess.run(
         [python, "app.py"],
         cwd=folder,
         env={
-            **os.environ,
+            **(os.environ if environment is None else environment),
             "CDK_OUTDIR": str(assembly),
             "CDK_CONTEXT_JSON": json.dumps(context or {}),
-            **environment,
         },
         capture_output=True,
         text=True,

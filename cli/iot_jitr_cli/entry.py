@@ -1,0 +1,26 @@
+"""Where the `jitr` script begins: with nothing imported that the wheel does not bring by itself.
+
+Who installs `iot-jitr` to synthesize gets the script as well, but not the libraries of the command line.
+"""
+
+import sys
+from typing import NoReturn
+
+_OURS = ("iot_jitr_cli", "iot_jitr_runtime")
+_UNDETERMINED = 3
+"""`ExitCode.UNDETERMINED`, whose module is one of those that may be missing."""
+
+
+def main() -> NoReturn:
+    """Run `jitr`, or say which extra it takes."""
+    try:
+        from iot_jitr_cli.main import main as jitr  # noqa: PLC0415  what it imports may be absent
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in _OURS:
+            raise
+        sys.stderr.write(
+            f"error: 'jitr' needs the Python package '{missing.name}', which is not installed: "
+            "pip install 'iot-jitr[cli]'\n"
+        )
+        sys.exit(_UNDETERMINED)
+    jitr()

@@ -1,0 +1,131 @@
+"""The wheel, installed by itself in a fresh virtual environment: all that a user of the construct has."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from iot_jitr.bundling import FunctionBundle
+from iot_jitr.bundling.sources import PACKAGE, source_files
+from iot_jitr.target import Target
+from iot_jitr_cli.console import ExitCode
+from tests.support.examples import lay_out, synthesize, templates
+from tests.support.stacks import of_type
+
+ROOT = Path(__file__).parents[2]
+OF_OTHERS = ("boto3", "click", "rich", "ministack", "paho", "aws_lambda_powertools")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder), at=ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the wheel and what it asks for, in the locked versions."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", str(folder / "venv"), at=folder)
+    interpreter = folder / "venv" / "bin" / "python"
+    (folder / "versions.txt").write_text(locked_versions())
+    install = ["install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    run(str(interpreter), "-m", "pip", *install, "-c", "versions.txt", str(wheel), at=folder)
+    return interpreter
+
+
+def run(*command: str, at: Path) -> str:
+    done = subprocess.run(
+        command, cwd=at, env=ours(), capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ours() -> dict[str, str]:
+    """This environment, without what would lead Python or the CDK back to the checkout."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CDK_", "COV_"))
+    }
+
+
+def locked_versions() -> str:
+    """The lock without its hashes, which would be asked of the wheel as well."""
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return "\n".join(line.removesuffix("\\").strip() for line in lines if line[:1].isalnum())
+
+
+def test_it_holds_the_three_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "iot_jitr",
+        "iot_jitr_cli",
+        "iot_jitr_runtime",
+    }
+    assert "iot_jitr/bundling/functions.lock" in names
+    assert {"iot_jitr/py.typed", "iot_jitr_cli/py.typed", "iot_jitr_runtime/py.typed"} <= names
+    assert {path.as_posix() for path in source_files()} <= names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_its_metadata_names_licence_and_python(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(archive.read(path).decode())
+
+    assert (metadata["Name"], metadata["License-Expression"]) == ("iot-jitr", "Apache-2.0")
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata.get_all("Provides-Extra") == ["cli", "dev", "lab"]
+
+
+def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_the_checkout(
+    python: Path, tmp_path: Path
+) -> None:
+    folder = lay_out("minimal", tmp_path)
+
+    assembly = synthesize(folder, python=str(python), environment=ours())
+
+    (template,) = templates(assembly).values()
+    ours_in_it = FunctionBundle(Target.AWS).asset_hash
+    keys = {f["Properties"]["Code"]["S3Key"] for f in of_type(template, "AWS::Lambda::Function").values()}
+    assert f"{ours_in_it}.zip" in keys
+    for relative in source_files():
+        of_asset = (assembly / f"asset.{ours_in_it}" / relative).read_bytes()
+        assert of_asset == (PACKAGE.parent / relative).read_bytes(), relative
+
+
+def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Path, tmp_path: Path) -> None:
+    program = (
+        "import json, sys; from importlib.util import find_spec; "
+        "print(json.dumps([name for name in sys.argv[1:] if find_spec(name)]))"
+    )
+
+    assert json.loads(run(str(python), "-c", program, *OF_OTHERS, at=tmp_path)) == []
+
+
+def test_the_command_says_which_extra_it_takes(python: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [python.with_name("jitr"), "--help"],
+        cwd=tmp_path,
+        env=ours(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == ExitCode.UNDETERMINED
+    assert done.stderr == (
+        "error: 'jitr' needs the Python package 'click', which is not installed: "
+        "pip install 'iot-jitr[cli]'\n"
+    )
