@@ -1,0 +1,64 @@
+"""The pages for operators name what the code names: every cause, every alarm, every saved query."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iot_jitr.observability.queries import FAILURES_OF_AWS_IOT, QUERIES
+from iot_jitr.observability.runbook import Section
+from iot_jitr_cli.doctor.causes import Cause
+
+DOCS = Path(__file__).parents[3] / "docs"
+TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
+RUNBOOK = (DOCS / "runbook.md").read_text()
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that a Markdown page's headings get."""
+    headings = re.findall(r"^#+ (.+)$", page, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def sections() -> dict[str, str]:
+    parts = re.split(r"^### (\w+)$", TROUBLESHOOTING, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_page_lists_the_same_causes_as_the_doctor() -> None:
+    assert sorted(sections()) == sorted(cause.value for cause in Cause)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_a_cause_has_its_headline_a_symptom_a_check_and_a_fix(cause: Cause) -> None:
+    section = sections()[cause]
+
+    assert section.strip().lower().startswith(f"*{cause.headline.lower()}.*")
+    for part in ("Symptom", "Check", "Fix"):
+        (text,) = re.findall(rf"^- \*\*{part}:\*\* (.+)$", section, flags=re.MULTILINE)
+        assert len(text) > 3
+
+
+@pytest.mark.parametrize("section", Section)
+def test_every_alarm_has_its_section_in_the_runbook(section: Section) -> None:
+    assert section.value in anchors(RUNBOOK)
+
+
+def test_what_rings_is_said_in_each_alarms_section() -> None:
+    assert RUNBOOK.count("**Rings when**") == len(Section)
+
+
+def test_saved_queries_are_called_by_their_titles() -> None:
+    titles = {re.sub(r" \(.*\)", "", query.title) for query in (*QUERIES, FAILURES_OF_AWS_IOT)}
+    called = re.findall(r"saved quer(?:y|ies) \*([^*]+)\*", RUNBOOK + TROUBLESHOOTING)
+
+    assert called
+    assert set(called) <= titles
+
+
+@pytest.mark.parametrize("page", ["troubleshooting.md", "runbook.md"])
+def test_links_inside_the_page_resolve(page: str) -> None:
+    text = (DOCS / page).read_text()
+
+    for target in re.findall(r"\]\(#([\w-]+)\)", text):
+        assert target in anchors(text)
