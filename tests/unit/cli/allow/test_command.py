@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from click.testing import Result
 
+from iot_jitr_cli.allow import command
 from iot_jitr_cli.allow.checkpoint import Checkpoint
 from iot_jitr_cli.allow.loader import Loader
 from tests.support.device_certificates import device_certificate
@@ -85,6 +86,20 @@ def test_a_load_that_was_cut_off_goes_on_where_it_stopped(
     assert json.loads(result.output)["resumed_at"] == 1500
     assert sum(calls) == 500
     assert len(aws.items()) == 2_000
+
+
+def test_a_load_that_is_killed_leaves_a_note_of_how_far_it_came(
+    aws: Any, run: Run, tmp_path: Path, monkeypatch: "pytest.MonkeyPatch"
+) -> None:
+    aws.stack("common_name", CA)
+    file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(200)))
+    monkeypatch.setattr(command, "_NOTE_EVERY", 50)
+    noted: list[int] = []
+    monkeypatch.setattr(Checkpoint, "write", lambda _self, rows: noted.append(rows) or True)
+
+    run("load", file)
+
+    assert noted == [50, 100, 150, 200, 200]
 
 
 def test_a_changed_file_or_another_table_is_loaded_from_the_start(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
@@ -16,6 +17,7 @@ from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.things.retirement import RetirementResult
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import Account
+from tests.support.device_certificates import certificate_of
 from tests.support.faults import Crash, Fault, counted, injected
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, retirement, with_things
 
@@ -331,3 +333,51 @@ def test_the_deletion_of_a_policy_is_found_when_it_is_due(aws: Account) -> None:
     assert len(follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10)) == 1
     follow_ups.cancel(certificate_id, FollowUp.DELETE_POLICY)
     assert follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10) == []
+
+
+def test_a_predecessor_that_cannot_be_read_keeps_its_thing(aws: Account, old: CertificateId) -> None:
+    newer = pending(aws, "sensor-7", age=0.5)
+
+    def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
+        if parsed["certificateDescription"]["certificateId"] == old:
+            parsed["certificateDescription"]["certificatePem"] = "not a certificate"
+
+    aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
+    activate(aws, newer)
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert holders(aws, "sensor-7") == {old}
+
+
+def test_a_certificate_that_lacks_a_field_of_the_name_is_no_predecessor(
+    aws: Account, old: CertificateId
+) -> None:
+    subject = [(NameOID.COMMON_NAME, "sensor-7"), (NameOID.ORGANIZATION_NAME, "Acme")]
+    newer = certificate_of(subject, serial_number=2**70, ca=aws.ca)
+    aws.iot.create_thing(thingName="Acme-sensor-7")
+    aws.iot.attach_thing_principal(thingName="Acme-sensor-7", principal=arn_of(aws, old))
+    name = FieldTemplate.parse("{{organization}}-{{common_name}}")
+    with_things(aws, ThingSettings(name=name, renewal=Renewal.ALLOW))
+
+    activate(aws, aws.pending(newer))
+
+    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert holders(aws, "Acme-sensor-7") == {old}
+
+
+def test_an_index_that_lags_behind_makes_nothing_be_done_twice(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    del new
+    aws.clock.pass_time(hours=25)
+    retire(aws)
+
+    def lag(parsed: dict[str, object], **_: object) -> None:
+        parsed["Items"] = [{"certificateId": {"S": old}}]
+
+    aws.dynamodb.meta.events.register("after-call.dynamodb.Query", lag)
+    with counted(aws.iot) as calls:
+        assert retire(aws) == {}
+    aws.dynamodb.meta.events.unregister("after-call.dynamodb.Query", lag)
+
+    assert calls == []
