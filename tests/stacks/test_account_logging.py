@@ -1,0 +1,178 @@
+"""AWS IoT's own log: looked after by a custom resource that may touch this one log group and no other."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Annotations, Match
+
+from iot_jitr import AccountLoggingMode, JitrStack
+from iot_jitr.account_logging import failure_pattern
+from iot_jitr.target import Target
+from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
+from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
+from tests.support.stacks import (
+    DEFAULTS,
+    all_statements,
+    app_without_bundling,
+    as_list,
+    joined,
+    named,
+    of_type,
+    only,
+    template_of,
+)
+
+Template = dict[str, Any]
+GROUP = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:AWSIotLogsV2"
+
+
+@pytest.fixture(scope="module")
+def managed() -> Template:
+    return template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE))
+
+
+@pytest.fixture(scope="module")
+def adopted() -> Template:
+    return template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.ADOPT))
+
+
+def granted(template: Template, part: str) -> set[tuple[str, str]]:
+    return {
+        (action, joined(resource))
+        for name, statement in all_statements(template)
+        if part in name
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def infos(**changes: Any) -> list[str]:
+    with app_without_bundling() as app:
+        stack = JitrStack(app, "Jitr", replace(DEFAULTS, **changes))
+        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
+        return [str(message.entry.data) for message in found]
+
+
+def test_it_is_switched_on_with_a_role_of_its_own(managed: Template) -> None:
+    role, properties = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
+    resource = only(managed, RESOURCE_TYPE)
+    (statement,) = properties["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert resource["Properties"]["Mode"] == "manage"
+    assert resource["Properties"]["RoleArn"] == {"Fn::GetAtt": [role, "Arn"]}
+    assert resource["Properties"]["RetentionDays"] == 30
+    assert statement["Principal"] == {"Service": "iot.amazonaws.com"}
+    assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+
+
+def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
+    resources = {resource for _, resource in granted(managed, "AccountLoggingRole")}
+
+    assert resources == {GROUP, f"{GROUP}:*"}
+
+
+def test_the_role_can_write_before_aws_iot_takes_it(managed: Template) -> None:
+    resource = only(managed, RESOURCE_TYPE)
+
+    assert any("AccountLoggingRoleDefaultPolicy" in each for each in resource["DependsOn"])
+
+
+def test_the_function_may_change_this_log_group_only_and_pass_this_role_only(managed: Template) -> None:
+    role, _ = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
+    may = granted(managed, "AccountLoggingOnEvent")
+
+    assert {action for action, resource in may if resource == "*"} == {
+        "iot:GetV2LoggingOptions",
+        "iot:SetV2LoggingOptions",
+    }
+    assert ("iam:PassRole", f"${{{role}.Arn}}") in may
+    changing = {
+        "DeleteLogGroup",
+        "PutRetentionPolicy",
+        "DeleteRetentionPolicy",
+        "CreateLogGroup",
+        "TagResource",
+    }
+    for action, resource in may:
+        if action.removeprefix("logs:") in changing:
+            assert resource == GROUP, action
+
+
+def test_the_passed_role_goes_to_aws_iot_only(managed: Template) -> None:
+    (statement,) = (each for _, each in all_statements(managed) if each["Action"] == "iam:PassRole")
+
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
+
+
+def test_to_adopt_it_needs_no_role_and_may_not_switch(adopted: Template) -> None:
+    may = {action for action, _ in granted(adopted, "AccountLoggingOnEvent")}
+
+    assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
+    assert not may & {"iot:SetV2LoggingOptions", "iam:PassRole", "logs:DeleteLogGroup"}
+    assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
+
+
+def test_its_function_is_the_runtimes(managed: Template) -> None:
+    _, function = named(managed, "AWS::Lambda::Function", "AccountLoggingOnEvent")
+
+    assert function["Properties"]["Handler"] == ACCOUNT_LOGGING_HANDLER
+
+
+def test_failures_are_counted_once_the_log_group_is_there(managed: Template) -> None:
+    custom, _ = named(managed, RESOURCE_TYPE, "AccountLogging")
+    metric_filter = only(managed, "AWS::Logs::MetricFilter")["Properties"]
+    (transformation,) = metric_filter["MetricTransformations"]
+
+    assert metric_filter["LogGroupName"] == {"Fn::GetAtt": [custom, "LogGroup"]}
+    assert transformation["MetricName"] == "RegistrationFailures/iot-jitr/Jitr"
+
+
+def test_the_alarm_watches_what_the_filter_counts(managed: Template) -> None:
+    _, alarm = named(managed, "AWS::CloudWatch::Alarm", "AlarmsRegistrationFailures")
+    (transformation,) = only(managed, "AWS::Logs::MetricFilter")["Properties"]["MetricTransformations"]
+
+    assert alarm["Properties"]["MetricName"] == transformation["MetricName"]
+    assert alarm["Properties"]["Namespace"] == transformation["MetricNamespace"]
+
+
+def test_a_failure_is_one_of_registration_or_of_our_rules_never_a_mere_connect() -> None:
+    pattern = failure_pattern(["rule_1"])
+
+    assert pattern == (
+        '{ ($.status = "Failure") && (($.eventType = "*Regist*") || ($.eventType = "*Provision*") || '
+        '($.eventType = "Connection.AuthNError") || ($.ruleName = "rule_1")) }'
+    )
+
+
+def test_a_query_over_it_is_saved(managed: Template) -> None:
+    _, query = named(managed, "AWS::Logs::QueryDefinition", "FailuresOfAwsIot")
+
+    assert "status = 'Failure'" in query["Properties"]["QueryString"]
+
+
+def test_cloudformations_own_resource_is_never_used(managed: Template) -> None:
+    assert of_type(managed, "AWS::IoT::Logging") == {}
+
+
+def test_by_default_it_is_left_alone_and_the_synthesis_says_so(template: Template) -> None:
+    assert of_type(template, RESOURCE_TYPE) == {}
+    assert of_type(template, "AWS::Logs::MetricFilter") == {}
+    assert any("account_logging: none" in info for info in infos())
+
+
+def test_on_the_local_cloud_it_is_off_in_words() -> None:
+    local = replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE, target=Target.LOCAL)
+
+    assert of_type(template_of(local), RESOURCE_TYPE) == {}
+    (info,) = infos(account_logging=AccountLoggingMode.MANAGE, target=Target.LOCAL)
+    assert "unknown to the local cloud" in info
+
+
+def test_the_shipped_app_manages_it() -> None:
+    import json
+    from pathlib import Path
+
+    context = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
+
+    assert context["jitr"]["account_logging"] == "manage"
