@@ -71,7 +71,7 @@ class Reason(StrEnum):
 
     # deferred
     AWAITING_TURN = "awaiting_turn"
-    """Nothing is wrong: as many certificates are examined a second as the quota allows, and others came first."""
+    """Nothing is wrong: the quota allows so many certificates a second, and others came first."""
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     """Another worker holds the claim on this certificate."""
     NOT_VISIBLE_YET = "not_visible_yet"
@@ -119,8 +119,9 @@ _REASONS_OF = {
         "INVALID_THING_ATTRIBUTE"
     ),
     Outcome.DEFERRED: (
-        "AWAITING_TURN CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED POLICY_MISSING "
-        "OUT_OF_TIME CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED THING_SETUP_MISSING INTERNAL_ERROR"
+        "AWAITING_TURN CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED "
+        "POLICY_MISSING OUT_OF_TIME CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED "
+        "THING_SETUP_MISSING INTERNAL_ERROR"
     ),
     Outcome.DEAD_LETTERED: "MALFORMED_EVENT FOREIGN_CA",
 }
