@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr.bundling import FunctionBundle
 from iot_jitr.bundling.sources import PACKAGE, source_files
-from iot_jitr.target import Target
 from iot_jitr_cli.console import ExitCode
-from tests.support.examples import lay_out, synthesize, templates
-from tests.support.stacks import of_type
+from tests.support.examples import WITHOUT_BUNDLING, lay_out, synthesize, templates
+from tests.support.stacks import named
 
 ROOT = Path(__file__).parents[2]
 OF_OTHERS = ("boto3", "click", "rich", "ministack", "paho", "aws_lambda_powertools")
@@ -91,17 +89,23 @@ def test_its_metadata_names_licence_and_python(wheel: Path) -> None:
 def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_the_checkout(
     python: Path, tmp_path: Path
 ) -> None:
-    folder = lay_out("minimal", tmp_path)
+    installed = lay_out("minimal", tmp_path / "wheel")
+    checkout = lay_out("minimal", tmp_path / "checkout")
 
-    assembly = synthesize(folder, python=str(python), environment=ours())
+    assembly = synthesize(installed, python=str(python), environment=ours())
 
-    (template,) = templates(assembly).values()
-    ours_in_it = FunctionBundle(Target.AWS).asset_hash
-    keys = {f["Properties"]["Code"]["S3Key"] for f in of_type(template, "AWS::Lambda::Function").values()}
-    assert f"{ours_in_it}.zip" in keys
+    expected = asset_of_activator(synthesize(checkout, context=WITHOUT_BUNDLING))
+    assert asset_of_activator(assembly) == expected
     for relative in source_files():
-        of_asset = (assembly / f"asset.{ours_in_it}" / relative).read_bytes()
-        assert of_asset == (PACKAGE.parent / relative).read_bytes(), relative
+        assert (assembly / f"asset.{expected}" / relative).read_bytes() == (
+            PACKAGE.parent / relative
+        ).read_bytes()
+
+
+def asset_of_activator(assembly: Path) -> str:
+    (template,) = templates(assembly).values()
+    _, function = named(template, "AWS::Lambda::Function", "Activator")
+    return str(function["Properties"]["Code"]["S3Key"]).removesuffix(".zip")
 
 
 def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Path, tmp_path: Path) -> None:
