@@ -11,10 +11,11 @@ from aws_cdk import aws_sqs as sqs
 from cdk_nag import AwsSolutionsChecks
 
 from iot_jitr import JitrPipeline, JitrStack
+from tests.support.identity_scenarios import IDENTITIES
 from tests.support.scenarios import SCENARIOS
 from tests.support.stacks import FACTORY_CA, app_without_bundling
 
-ON_AWS = [name for name in SCENARIOS if name != "local_cloud"]
+ON_AWS = {name: each for name, each in SCENARIOS.items() if name != "local_cloud"} | IDENTITIES
 
 
 def report(app: cdk.App) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def app() -> Iterator[cdk.App]:
 
 @pytest.mark.parametrize("name", ON_AWS)
 def test_the_shipped_stack_is_clean(app: cdk.App, name: str) -> None:
-    JitrStack(app, "Jitr", SCENARIOS[name])
+    JitrStack(app, "Jitr", ON_AWS[name])
 
     found = report(app)
 
