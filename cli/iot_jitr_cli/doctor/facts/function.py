@@ -100,16 +100,7 @@ class FunctionFacts:
 
         Looked for in the last quarter of an hour.
         """
-        events = sorted(
-            (event for pattern in _FAILURES for event in self._log_events(pattern)),
-            key=lambda event: event["timestamp"],
-        )
-        errors = [event for event in events if not _is_below_error(event["message"])]
-        if not errors:
-            return None
-        last = errors[-1]
-        decided = (event["timestamp"] for event in self._log_events(_DECISION))
-        return None if max(decided, default=0) > last["timestamp"] else last["message"].strip()
+        return last_error_of(self._session, self._pipeline.output(Output.ACTIVATOR_LOG_GROUP), self._now)
 
     @fact("cloudwatch:GetMetricData")
     def recent(self) -> Mapping[str, float]:
@@ -142,17 +133,37 @@ class FunctionFacts:
             if result["Values"]
         }
 
-    def _log_events(self, pattern: str) -> "list[FilteredLogEventTypeDef]":
-        logs = self._session.client("logs")
-        pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self._pipeline.output(Output.ACTIVATOR_LOG_GROUP),
-            startTime=int((self._now - _RECENT).timestamp() * 1000),
-            filterPattern=pattern,
-        )
-        try:
-            return [event for page in islice(pages, _PAGES) for event in page["events"]]
-        except logs.exceptions.ResourceNotFoundException:
-            return []
+
+def last_error_of(session: "boto3.Session", log_group: str, now: datetime) -> str | None:
+    """The last failure in a function's log, unless a certificate was decided about since; None: none.
+
+    Looked for in the last quarter of an hour before `now`. Botocore's errors fly.
+    """
+    events = sorted(
+        (event for pattern in _FAILURES for event in _log_events(session, log_group, now, pattern)),
+        key=lambda event: event["timestamp"],
+    )
+    errors = [event for event in events if not _is_below_error(event["message"])]
+    if not errors:
+        return None
+    last = errors[-1]
+    decided = (event["timestamp"] for event in _log_events(session, log_group, now, _DECISION))
+    return None if max(decided, default=0) > last["timestamp"] else last["message"].strip()
+
+
+def _log_events(
+    session: "boto3.Session", log_group: str, now: datetime, pattern: str
+) -> "list[FilteredLogEventTypeDef]":
+    logs = session.client("logs")
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=log_group,
+        startTime=int((now - _RECENT).timestamp() * 1000),
+        filterPattern=pattern,
+    )
+    try:
+        return [event for page in islice(pages, _PAGES) for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
 
 
 def _is_below_error(line: str) -> bool:

@@ -1,0 +1,121 @@
+"""The parts that are looked at one by one: queues, CAs, CRLs, alarms, last errors."""
+
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError, asking
+from iot_jitr_cli.doctor.facts.function import FunctionFacts, last_error_of
+from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.status.snapshot import CaState, CrlState, Queues
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.ca_registration.api_errors import DeniedError, NotRegisteredError, RegistryError
+from iot_jitr_runtime.ca_registration.registry import CaRegistry
+from iot_jitr_runtime.ledger.fleet import Fleet
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    import boto3
+
+    from iot_jitr_runtime.identifiers import CaCertificateId
+
+LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
+"""Where errors of the deployment are looked for, as far as it has them."""
+
+
+def queues(pipeline: PipelineFacts, function: FunctionFacts) -> Queues:
+    """Look at both queues."""
+    activation, dead_letters = pipeline.activation_queue, pipeline.dead_letter_queue
+    if activation is None or dead_letters is None:
+        raise CannotTellError("a queue of the stack is missing ('jitr doctor' says which)")
+    try:
+        oldest = function.recent.get("oldest_message_seconds")
+    except CannotTellError:
+        oldest = None
+    return Queues(activation.visible, activation.in_flight, activation.delayed, oldest, dead_letters.messages)
+
+
+def cas(session: "boto3.Session", deployment: Deployment) -> tuple[CaState, ...]:
+    """Look at each CA, and count its devices in service."""
+    registry = CaRegistry(session.client("iot"))
+    fleet = Fleet(session.client("dynamodb"), deployment[Output.LEDGER_TABLE])
+    return tuple(_ca(registry, fleet, ca.name, ca.certificate_id) for ca in deployment.cas)
+
+
+def crls(session: "boto3.Session", deployment: Deployment, function: FunctionFacts) -> tuple[CrlState, ...]:
+    """Read what the revocation indexes were compiled from; nothing where no CA has a CRL."""
+    activator = function.activator
+    bucket = activator.environment.get(environment.REVOCATION_BUCKET) if activator else None
+    if activator is None or bucket is None:
+        return ()
+    store = IndexStore(session.client("s3"), bucket)
+    with_crl = [ca for ca in deployment.cas if ca.certificate_id in activator.cas_with_crl]
+    with TemporaryDirectory(prefix="jitr-status-") as folder, asking("s3:GetObject"):
+        return tuple(crl for ca in with_crl for crl in _crls(store, ca.name, ca.certificate_id, Path(folder)))
+
+
+def ringing(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]:
+    """What the alarms that ring say."""
+    pages = session.client("cloudwatch").get_paginator("describe_alarms")
+    with asking("cloudwatch:DescribeAlarms"):
+        found = pages.paginate(AlarmNamePrefix=f"{deployment.stack_name}-", StateValue="ALARM")
+        alarms = [alarm for page in found for alarm in page["MetricAlarms"]]
+    return tuple(alarm.get("AlarmDescription") or alarm["AlarmName"] for alarm in alarms)
+
+
+def errors(session: "boto3.Session", deployment: Deployment, now: datetime) -> dict[str, str]:
+    """The last error in each log group, where there was one in the last quarter of an hour."""
+    groups = [group for each in LOG_GROUPS if (group := deployment.get(each))]
+    with asking("logs:FilterLogEvents"):
+        found = {group: last_error_of(session, group, now) for group in groups}
+    return {group: line for group, line in found.items() if line}
+
+
+def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertificateId") -> CaState:
+    try:
+        found = registry.describe(certificate_id)
+    except NotRegisteredError as error:
+        raise CannotTellError(f"CA '{name}' ({certificate_id}) is not registered any more") from error
+    except DeniedError as error:
+        raise MissingPermissionError("iot:DescribeCACertificate") from error
+    except RegistryError as error:
+        raise NoAnswerError(str(error)) from error
+    with asking("dynamodb:BatchGetItem"):
+        devices = fleet.size(certificate_id)
+    return CaState(
+        name=name,
+        certificate_id=certificate_id,
+        status=found.state.status.value,
+        auto_registration=found.state.auto_registration.value,
+        not_after=found.certificate.not_after,
+        devices=devices,
+    )
+
+
+def _crls(store: IndexStore, name: str, ca: "CaCertificateId", folder: Path) -> tuple[CrlState, ...]:
+    path = folder / f"{ca}.sqlite"
+    try:
+        store.download(ca, path)
+        index = Index.open(path)
+    except IndexMissingError as error:
+        raise CannotTellError(f"CA '{name}': {error}") from error
+    except DamagedIndexError as error:
+        raise CannotTellError(f"CA '{name}': the revocation index is damaged: {error}") from error
+    try:
+        return tuple(
+            CrlState(
+                ca=name,
+                number=record.number,
+                entries=record.entries,
+                this_update=record.this_update,
+                next_update=record.usable_until(index.max_age),
+                location=record.origin.location,
+            )
+            for record in index.crls
+        )
+    finally:
+        index.close()
