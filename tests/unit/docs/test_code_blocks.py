@@ -1,0 +1,293 @@
+"""Each block of code in the documentation is run or, where that takes a deployment, checked against the code.
+
+* `python` is executed, with the names that a reader of the page has: the package's own, a stack, a CA.
+* `json` is read by the code that reads it in earnest.
+* Commands are parsed by the program they call; those that need no deployment are run (`test_commands_run`).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import botocore.session
+import click
+import pytest
+from botocore import xform_name
+from click.testing import CliRunner
+from moto import mock_aws
+
+import iot_jitr
+from iot_jitr import JitrConfiguration
+from iot_jitr.configuration.jitr import CONTEXT_KEY
+from iot_jitr_cli.main import jitr
+from iot_jitr_runtime.admission.facts import read_answer
+from iot_jitr_runtime.policy.document import PolicyDocument
+from iot_jitr_runtime.policy.lint import Kind, check
+from tests.support.ca_certificates import FACTORY
+from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages
+from tests.support.stacks import FACTORY_CA, app_without_bundling
+
+LANGUAGES = {"", "console", "json", "mermaid", "python", "sh", "text"}
+MINIMAL = {
+    "cas": [
+        {
+            "name": "Factory",
+            "certificate": "ca/ca.pem",
+            "signer": {"type": "secret", "secret": "factory-ca-key"},
+            "revocation": "none",
+        }
+    ]
+}
+FACTS = {"certificateId", "certificatePem", "commonNames"}
+SENSOR_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "iot:Connect",
+            "Resource": "arn:aws:iot:*:*:client/{{common_name}}",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a `cdk.json`, with the files that the pages speak of."""
+    for name, content in {
+        "ca/ca.pem": FACTORY,
+        "ca/verification.pem": FACTORY,
+        "policies/sensor.json": json.dumps(SENSOR_POLICY),
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_block_is_in_a_language_that_is_checked() -> None:
+    assert [str(block) for block in blocks() if block.language not in LANGUAGES] == []
+
+
+# python
+
+PROGRAMS = {path.read_text() for path in (ROOT / "examples" / "devices").glob("*.py")}
+"""Shown as they are and run against the local cloud, by tests/e2e/test_device_kit.py."""
+
+
+@pytest.fixture
+def names() -> Iterator[dict[str, Any]]:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Stack")
+        yield {
+            **{name: getattr(iot_jitr, name) for name in iot_jitr.__all__},
+            "cdk": cdk,
+            "self": stack,
+            "stack": stack,
+            "factory": FACTORY_CA,
+            "function": "arn:aws:lambda:eu-central-1:123456789012:function:expected",
+        }
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("block", [b for b in blocks("python") if b.text not in PROGRAMS], ids=str)
+def test_python_runs(block: Block, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDK_CONTEXT_JSON", json.dumps({"aws:cdk:bundling-stacks": []}))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    source = block.text.replace("cas=[…]", "cas=[factory]")
+
+    with mock_aws():
+        exec(compile(source, str(block), "exec"), names)
+
+
+# json
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_is_understood_by_the_code_that_reads_it(block: Block, folder: Path) -> None:
+    # An ARN's region and account, and what a reader puts in, are left out on the pages.
+    text = block.text.replace(":…:", ":eu-central-1:123456789012:").replace("…", "1")
+
+    for document in objects(text):
+        understand(document, folder)
+
+
+def objects(text: str) -> list[Any]:
+    """The JSON values that stand one after the other in `text`."""
+    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    while rest:
+        value, end = decoder.raw_decode(rest)
+        found.append(value)
+        rest = rest[end:].lstrip()
+    assert found
+    return found
+
+
+def understand(document: Any, folder: Path) -> None:
+    """Read a document by what reads it in earnest: a configuration unless it is something else for sure."""
+    match document:
+        case {"decision": _}:
+            read_answer(json.dumps(document).encode())
+        case {"Statement": _}:
+            check("page", PolicyDocument.parse(json.dumps(document)), Kind.SHARED)
+        case {"Effect": _}:
+            understand({"Version": "2012-10-17", "Statement": [document]}, folder)
+        case {"context": context}:
+            understand(context[CONTEXT_KEY], folder)
+        case {"name": _, "revocation": _}:
+            JitrConfiguration.parse({"cas": [document]}, folder)
+        case {**members} if members.keys() >= FACTS:
+            assert members["version"] == 1
+        case _:
+            JitrConfiguration.parse({**MINIMAL, **document}, folder)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"activation_per_second": 10}, {"policy": {"kind": "personal"}}, {"Statement": []}]
+)
+def test_json_that_nobody_understands_is_found(wrong: dict[str, Any], folder: Path) -> None:
+    with pytest.raises(Exception, match=r"unknown|found|policy"):
+        understand(wrong, folder)
+
+
+# commands
+
+SHELLS = blocks("console", "sh", "")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+CDK = {"bootstrap", "deploy", "destroy", "diff", "ls", "synth"}
+
+
+def problem(command: list[str]) -> str | None:
+    """Say what is wrong with a command; None for programs that are not ours to know."""
+    match command:
+        case ["jitr", *arguments]:
+            return problem_of_jitr(arguments)
+        case ["make", *targets]:
+            unknown = {target for target in targets if "=" not in target} - TARGETS
+            return f"no such target: {unknown}" if unknown else None
+        case ["npx", "cdk", *rest]:
+            return None if rest and rest[0] in CDK else f"no such command of the CDK: {rest}"
+        case ["aws", service, operation, *options]:
+            return problem_of_aws(service, operation, options)
+    return None
+
+
+def problem_of_jitr(arguments: list[str]) -> str | None:
+    command: click.Command = jitr
+    context = click.Context(jitr)
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+        inner = command.get_command(context, name)
+        if inner is None:
+            return f"no such command: jitr {name}"
+        context, command = click.Context(inner, parent=context, info_name=name), inner
+    try:
+        command.make_context("jitr", arguments)
+    except click.exceptions.Exit:
+        return None
+    except click.ClickException as error:
+        return error.format_message()
+    return None
+
+
+def problem_of_aws(service: str, operation: str, options: list[str]) -> str | None:
+    session = botocore.session.get_session()
+    model = session.get_service_model(service)
+    known = {xform_name(name, "-"): name for name in model.operation_names}
+    if operation not in known:
+        return f"aws {service} has no {operation}"
+    shape = model.operation_model(known[operation]).input_shape
+    members = {f"--{xform_name(name, '-')}" for name in (shape.members if shape else {})}
+    given = {option for option in options if option.startswith("--")}
+    unknown = given - members - {"--query", "--output", "--region", "--profile"}
+    return f"aws {service} {operation} has no {unknown}" if unknown else None
+
+
+@pytest.fixture
+def any_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files be named that are not there: what is asked is whether the command is written right."""
+    monkeypatch.setattr(click.Path, "convert", lambda _self, value, _param, _context: Path(value))
+
+
+@pytest.mark.usefixtures("any_file")
+@pytest.mark.parametrize("block", SHELLS, ids=str)
+def test_commands_are_written_right(block: Block) -> None:
+    found = [(" ".join(command), problem(command)) for command in commands(block)]
+
+    assert [each for each in found if each[1]] == []
+
+
+@pytest.mark.usefixtures("any_file")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("jitr lab op", "no such command: jitr op"),
+        ("jitr pki ca", "Missing argument"),
+        ("jitr connect chain.pem --keys x", "No such option"),
+        ("make tests", "no such target"),
+        ("npx cdk undeploy", "no such command of the CDK"),
+        ("aws iot describe-endpoints", "aws iot has no describe-endpoints"),
+        ("aws iot describe-endpoint --endpoint x", "has no {'--endpoint'}"),
+    ],
+)
+def test_a_command_written_wrong_is_found(command: str, said: str) -> None:
+    assert said in str(problem(command.split()))
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_commands_named_in_passing_exist(page: Path) -> None:
+    named = [code.split() for code in inline_code(page) if re.match(r"(jitr|make) [a-z]", code)]
+
+    assert [" ".join(words) for words in named if not exists(words)] == []
+
+
+def exists(words: list[str]) -> bool:
+    """Whether the command and, for `jitr`, its subcommand and options are there."""
+    program, *rest = words
+    if program == "make":
+        return rest[0].strip("…,") in TARGETS
+    command: click.Command = jitr
+    while isinstance(command, click.Group) and rest and re.fullmatch(r"[a-z-]+", rest[0]):
+        inner = command.get_command(click.Context(command), rest.pop(0))
+        if inner is None:
+            return False
+        command = inner
+    options = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help"}
+    return {word for word in rest if word.startswith("--")} <= options
+
+
+CAS = ("ca", "pki", ".jitr/lab/ca")
+LOCAL = {("pki",), ("chain",), ("policy",), ("crl", "check")}
+"""What needs neither AWS nor the local cloud."""
+
+
+def runs_here(command: list[str]) -> bool:
+    words = tuple(command[1:])
+    return command[0] == "jitr" and any(words[: len(each)] == each for each in LOCAL)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [p for p in pages() if any(runs_here(c) for b in SHELLS if b.page == p for c in commands(b))],
+    ids=name_of,
+)
+def test_commands_run_in_the_order_of_the_page(page: Path, folder: Path) -> None:
+    """What `jitr lab up` and the reader's own work would leave for them lies there already."""
+    runner = CliRunner()
+    here = [c for block in SHELLS if block.page == page for c in commands(block) if runs_here(c)]
+    (folder / "ca" / "ca.pem").unlink()
+    beforehand = []
+    for ca in (each for each in CAS if ["jitr", "pki", "ca", each] not in here):
+        beforehand += [["jitr", "pki", "ca", ca]]
+        beforehand += [["jitr", "pki", "device", ca, device] for device in ("my-device", "sensor-7")]
+
+    for command in [*(each for each in beforehand if each not in here), *here]:
+        result = runner.invoke(jitr, command[1:], catch_exceptions=False)
+
+        assert result.exit_code == 0, (command, result.output)
