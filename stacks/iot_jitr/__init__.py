@@ -7,8 +7,11 @@ from iot_jitr.configuration import (
     AlarmThresholds,
     CaConfiguration,
     ConfigurationError,
+    CrlBucket,
+    CrlUrl,
     JitrConfiguration,
     NoRevocation,
+    RevocationSettings,
 )
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.pipeline import JitrPipeline
@@ -39,6 +42,8 @@ __all__ = [
     "CaStatus",
     "Capacity",
     "ConfigurationError",
+    "CrlBucket",
+    "CrlUrl",
     "DevicePolicy",
     "DevicePolicyError",
     "JitrConfiguration",
@@ -56,6 +61,7 @@ __all__ = [
     "PrivateCaSource",
     "RefusalStatusError",
     "Renewal",
+    "RevocationSettings",
     "SecretSource",
     "ThingRegistration",
     "ThingRegistrationError",

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -10,7 +11,13 @@ from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
-from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, ConfigurationError, NoRevocation
+from iot_jitr.configuration import (
+    AccountLoggingMode,
+    CaConfiguration,
+    ConfigurationError,
+    NoRevocation,
+    RevocationSettings,
+)
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, LogLevelName
 from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
@@ -18,6 +25,7 @@ from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
 from iot_jitr.reconciler import Reconciler, ReconcilerSettings
+from iot_jitr.revocation import Revocation, RevokingCa
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.target import Target
 from iot_jitr_runtime.account_logging.properties import Mode
@@ -47,6 +55,7 @@ class JitrPipeline(Construct):
         device_policy: What activated devices may do.
         activator: The function that decides.
         reconciler: The function that finds what nobody decided.
+        revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
         metrics: The pipeline's own metrics.
@@ -64,6 +73,7 @@ class JitrPipeline(Construct):
         admission: "Admission | None" = None,
         things: "ThingRegistration | None" = None,
         on_refusal: "Mapping[str, str] | None" = None,
+        revocation: RevocationSettings | None = None,
         activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: LogLevelName = "INFO",
@@ -86,6 +96,8 @@ class JitrPipeline(Construct):
             on_refusal: Reason of a refusal → status of its certificate, `inactive` or `revoked`; refused
                 certificates stay pending by default, so that a device may knock again. The reasons that can
                 pass (`not_listed`, `on_hold`, `not_yet_valid`) must be left pending.
+            revocation: How CRLs are kept fresh and acted on, for all CAs that have one;
+                `RevocationSettings()` by default.
             activations_per_second: The account's quota of the AWS IoT API, calls a second, 1 to 1,000; 10 by
                 default as AWS's is.
             log_retention: How long CloudWatch keeps the functions' logs; a month by default.
@@ -148,6 +160,7 @@ class JitrPipeline(Construct):
             functions=settings,
             settings=reconciler,
         )
+        self.revocation = self._revocation(cas, revocation or RevocationSettings(), settings)
         self.rules = RegistrationRules(
             self,
             "Rules",
@@ -161,9 +174,13 @@ class JitrPipeline(Construct):
                 metrics=self.metrics,
                 queues=self.queues,
                 activator=self.activator.function.function,
-                background={"Reconciler": self.reconciler.function.function},
+                background=self._background(),
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
-                cas_with_crl={},
+                cas_with_crl={
+                    ca.name: self.cas[ca.name].certificate_id
+                    for ca in cas
+                    if not isinstance(ca.revocation, NoRevocation)
+                },
             ),
             settings=alarms or AlarmSettings(),
             activations_per_second=activations_per_second,
@@ -171,6 +188,44 @@ class JitrPipeline(Construct):
         )
         self.account_logging = self._account_logging(account_logging, settings)
         self._warn_of_unchecked_revocation(cas)
+
+    def _revocation(
+        self, cas: "Sequence[CaConfiguration]", settings: RevocationSettings, functions: FunctionSettings
+    ) -> Revocation | None:
+        revoking = [
+            RevokingCa(
+                ca.name,
+                self.cas[ca.name].certificate_id,
+                self.cas[ca.name].certificate_arn,
+                ca.revocation,
+            )
+            for ca in cas
+            if not isinstance(ca.revocation, NoRevocation)
+        ]
+        if not revoking:
+            return None
+        revocation = Revocation(
+            self,
+            "Revocation",
+            cas=revoking,
+            capacity=self.capacity,
+            identity=self.identity,
+            ledger=self.ledger,
+            functions=functions,
+            settings=settings,
+        )
+        revocation.let_check(self.activator.function)
+        revocation.let_check(self.reconciler.function)
+        revocation.let_put_out(self.reconciler.function, self.identity)
+        return revocation
+
+    def _background(self) -> dict[str, lambda_.IFunction]:
+        """The functions that run on a schedule or an upload."""
+        found: dict[str, lambda_.IFunction] = {"Reconciler": self.reconciler.function.function}
+        if self.revocation is not None:
+            found["CrlPublisher"] = self.revocation.publisher.function.function
+            found["Sweep"] = self.revocation.sweep.function.function
+        return found
 
     def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:
         if mode is AccountLoggingMode.NONE or not Target.of(self).has_account_logging:

@@ -15,6 +15,7 @@ from iot_jitr_runtime.stack_outputs import (
     CA_MODE,
     CA_NOT_AFTER,
     CA_STATUS,
+    CRL_LOCATION,
     RULE,
     Output,
 )
@@ -50,6 +51,7 @@ class JitrStack(cdk.Stack):
             admission=configuration.admission,
             things=configuration.things,
             on_refusal=configuration.on_refusal,
+            revocation=configuration.revocation,
             activations_per_second=configuration.activations_per_second,
             log_retention=RETENTION_OF[configuration.log_retention_days],
             log_level=configuration.log_level.value,
@@ -59,6 +61,7 @@ class JitrStack(cdk.Stack):
             removal_policy=cdk.RemovalPolicy(configuration.removal.name),
         )
         self._write_outputs()
+        self._write_revocation_outputs()
 
     def _alarm_settings(self, alarms: "AlarmConfiguration") -> AlarmSettings:
         topic = sns.Topic.from_topic_arn(self, "AlarmTopic", alarms.topic_arn) if alarms.topic_arn else None
@@ -114,6 +117,26 @@ class JitrStack(cdk.Stack):
             self._output(
                 Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed"
             )
+
+    def _write_revocation_outputs(self) -> None:
+        revocation = self.pipeline.revocation
+        if revocation is None:
+            return
+        self._output(Output.REVOCATION_BUCKET, revocation.bucket.name, "CRLs and revocation indexes")
+        for name, location in revocation.locations.items():
+            self._output(f"{name}{CRL_LOCATION}", location, f"Where the CRLs of CA {name} come from")
+        for output, log, function, what in (
+            (
+                Output.CRL_PUBLISHER_FUNCTION,
+                Output.CRL_PUBLISHER_LOG_GROUP,
+                revocation.publisher,
+                "publisher",
+            ),
+            (Output.SWEEP_FUNCTION, Output.SWEEP_LOG_GROUP, revocation.sweep, "sweep"),
+        ):
+            made = function.function
+            self._output(output, made.function.function_name, f"The revocation {what}")
+            self._output(log, made.log_group.log_group_name, f"Log of the revocation {what}")
 
     def _output(self, name: str, value: str, description: str) -> None:
         cdk.CfnOutput(self, str(name), value=value, description=description)

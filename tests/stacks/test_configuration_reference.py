@@ -33,6 +33,12 @@ DEVICES: list[dict[str, Any]] = [
 ]
 
 
+CRLS: list[dict[str, Any]] = [
+    {"crl_url": "https://crl.example/ca.crl", "max_age_hours": 48},
+    {"crl_s3": {"bucket": "my-crls", "prefix": "factory/"}},
+]
+
+
 def context(signer: dict[str, Any], **more: Any) -> dict[str, Any]:
     ca = {"name": "Factory", "certificate": "ca/ca.pem", "signer": signer, "revocation": "none"}
     return {"cas": [ca], **more}
@@ -53,6 +59,10 @@ def test_every_key_that_is_read_is_described_and_no_other(
         JitrConfiguration.parse(context(signer), folder)
     for devices in DEVICES:
         JitrConfiguration.parse(context(SIGNERS[0], **devices), folder)
+    for crl in CRLS:
+        configuration = context(SIGNERS[0])
+        configuration["cas"][0]["revocation"] = crl
+        JitrConfiguration.parse(configuration, folder)
 
     described = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text(), flags=re.MULTILINE)
     assert sorted(described) == sorted(read)
@@ -70,7 +80,7 @@ def test_the_defaults_are_the_described_ones(folder: Path) -> None:
     described = dict(re.findall(r"^\| `(\w+)` \| `?([^`|]+?)`? \|", PAGE.read_text(), flags=re.MULTILINE))
     configuration = JitrConfiguration.parse(context(SIGNERS[0]), folder)
 
-    simple = set(described) - {"cas", "policy", "admission", "alarms", "things", "on_refusal"}
+    simple = set(described) - {"cas", "policy", "admission", "alarms", "things", "on_refusal", "revocation"}
     assert {key: str(getattr(configuration, key)) for key in simple} == {
         key: described[key] for key in simple
     }

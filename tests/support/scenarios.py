@@ -1,8 +1,19 @@
 """Named configurations that snapshots, cfn-lint and cdk-nag look at."""
 
 from dataclasses import replace
+from datetime import timedelta
 
-from iot_jitr import CaConfiguration, DevicePolicy, JitrConfiguration, KmsSource, Mode, NoRevocation, NoSource
+from iot_jitr import (
+    CaConfiguration,
+    CrlBucket,
+    CrlUrl,
+    DevicePolicy,
+    JitrConfiguration,
+    KmsSource,
+    Mode,
+    NoRevocation,
+    NoSource,
+)
 from iot_jitr.configuration import AccountLoggingMode, AlarmConfiguration, AlarmThresholds, Removal
 from iot_jitr.target import Target
 from tests.support.ca_certificates import WORKSHOP
@@ -33,6 +44,14 @@ SCENARIOS: dict[str, JitrConfiguration] = {
             AlarmThresholds(refused=1000), topic_arn="arn:aws:sns:eu-central-1:123456789012:operators"
         ),
         removal=Removal.DESTROY,
+    ),
+    "revocation": replace(
+        DEFAULTS,
+        cas=(
+            replace(FACTORY_CA, revocation=CrlBucket(max_age=timedelta(days=2))),
+            replace(WORKSHOP_CA, revocation=CrlUrl("https://crl.example.com/workshop.crl")),
+        ),
+        policy=DevicePolicy.per_device(),
     ),
     "local_cloud": replace(DEFAULTS, target=Target.LOCAL),
 }

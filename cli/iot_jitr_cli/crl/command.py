@@ -5,12 +5,19 @@ from pathlib import Path
 
 import click
 
-from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
+from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.crl.check import Report, Verdict, check
+from iot_jitr_cli.crl.confirm import Confirmation, HeldBack, HeldCertificate
+from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.session import aws_session
 from iot_jitr_runtime.certificates import Certificate
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yellow"}
+
+
+class UnconfirmedError(WrongUseError):
+    """Nobody is there to be asked."""
 
 
 class NotATimeError(WrongUseError):
@@ -71,3 +78,65 @@ def _show(report: Report) -> None:
     )
     for checked in report.crls:
         out.print(printable(f"  {checked.file}: {checked.detail}"), markup=False)
+
+
+@crl.command()
+@click.argument("ca")
+@click.option("--dry-run", is_flag=True, help="Name the devices that would be put out; let nothing through.")
+@click.option("--yes", is_flag=True, help="Do not ask: somebody has looked at the CRL.")
+@stack_option
+@json_option
+def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCode:
+    """Let a mass revocation through that the safety catch holds back.
+
+    CA is the name of a CA in the configuration, or the id of its certificate. A CRL that would put out an
+    unusual share of a CA's devices waits here until a person has looked at it. Exits 1 if nothing waits.
+    """
+    session = aws_session()
+    confirmation = Confirmation(session, find_deployment(session, stack_name))
+    held = confirmation.held(ca)
+    if held is None:
+        _print(as_json=as_json, json_value={"held": None}, text=f"nothing of CA {ca} is held back")
+        return ExitCode.NO
+    certificates = confirmation.certificates(held) if dry_run else None
+    if not dry_run:
+        if not yes:
+            _ask(held, as_json=as_json)
+        confirmation.confirm(held)
+    if as_json:
+        print_json({"held": held, "confirmed": not dry_run, "certificates": certificates})
+    elif certificates is not None:
+        _show_held(held, certificates)
+    else:
+        out.print(f"confirmed: the sweep puts {held.devices} devices out, beginning within a minute")
+    return ExitCode.OK
+
+
+def _ask(held: HeldBack, *, as_json: bool) -> None:
+    if as_json:
+        raise UnconfirmedError("--json asks no questions: look with --dry-run, then confirm with --yes")
+    err.print(_sentence(held), markup=False)
+    click.confirm("Has somebody looked at the CRL, and is this meant?", abort=True, err=True)
+
+
+def _sentence(held: HeldBack) -> str:
+    return (
+        f"index {held.index_version} of CA {held.ca} would put out {held.devices} devices "
+        f"of {held.fleet} in service"
+    )
+
+
+def _show_held(held: HeldBack, certificates: list[HeldCertificate]) -> None:
+    out.print(_sentence(held), markup=False)
+    for each in certificates:
+        line = (
+            f"  {each.certificate_id}  {each.common_name or '-'}  serial {each.serial_number}  {each.reason}"
+        )
+        out.print(printable(line), markup=False)
+
+
+def _print(*, as_json: bool, json_value: object, text: str) -> None:
+    if as_json:
+        print_json(json_value)
+    else:
+        out.print(printable(text), markup=False)

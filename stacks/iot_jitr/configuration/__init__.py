@@ -8,7 +8,13 @@ from iot_jitr.configuration.observability import (
     AlarmThresholds,
 )
 from iot_jitr.configuration.reader import ConfigurationError
-from iot_jitr.configuration.revocation import NoRevocation, Revocation
+from iot_jitr.configuration.revocation import (
+    CrlBucket,
+    CrlUrl,
+    NoRevocation,
+    Revocation,
+    RevocationSettings,
+)
 
 __all__ = [
     "AccountLoggingMode",
@@ -16,8 +22,11 @@ __all__ = [
     "AlarmThresholds",
     "CaConfiguration",
     "ConfigurationError",
+    "CrlBucket",
+    "CrlUrl",
     "JitrConfiguration",
     "NoRevocation",
     "Removal",
     "Revocation",
+    "RevocationSettings",
 ]

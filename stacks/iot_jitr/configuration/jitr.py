@@ -12,6 +12,7 @@ from iot_jitr.configuration.ca import CaConfiguration, read_ca
 from iot_jitr.configuration.devices import read_admission, read_on_refusal, read_things
 from iot_jitr.configuration.observability import AccountLoggingMode, AlarmConfiguration, read_alarms
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
+from iot_jitr.configuration.revocation import RevocationSettings, read_revocation_settings
 from iot_jitr.policy import DevicePolicy, PolicyOption
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
@@ -53,6 +54,8 @@ class JitrConfiguration:
     """Which things devices become; none by default."""
     on_refusal: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Reason of a refusal → `inactive` or `revoked`; refused certificates stay pending by default."""
+    revocation: RevocationSettings = field(default_factory=RevocationSettings)
+    """How CRLs are kept fresh and acted on."""
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
     """The account's quota of the AWS IoT API (`DescribeCertificate`, `UpdateCertificate`), calls a second."""
     log_retention_days: int = 30
@@ -96,6 +99,7 @@ class JitrConfiguration:
             admission=read_admission(root),
             things=read_things(root),
             on_refusal=read_on_refusal(root),
+            revocation=read_revocation_settings(root),
             activations_per_second=root.number(
                 "activations_per_second",
                 DEFAULT_ACTIVATIONS_PER_SECOND,

@@ -1,12 +1,19 @@
 """Where a CA publishes its certificate revocation lists, or that it has none, said in words."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from iot_jitr.configuration.reader import ConfigurationError
 
 if TYPE_CHECKING:
     from iot_jitr.configuration.reader import Section
 
 NONE = "none"
+_INDEXES = "index/"
+_NOT_OURS = f"a prefix that leaves out '{_INDEXES}', the pipeline's own"
+_LONGEST_AGE_HOURS = 24 * 366
+_URL = r"https?://[^\s/?#@]+(/[^\s#]*)?"
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,84 @@ class NoRevocation:
     """What the activator is told."""
 
 
-Revocation = NoRevocation
+@dataclass(frozen=True)
+class CrlUrl:
+    """The CA publishes its CRL at a URL."""
+
+    url: str
+    """`https://` or `http://`; a CRL is signed, so both are as safe."""
+    max_age: timedelta | None = None
+    """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
+    setting = "crl"
+
+
+@dataclass(frozen=True)
+class CrlBucket:
+    """The CA's CRLs are uploaded to S3; every object below the prefix is one.
+
+    Raises:
+        ConfigurationError: The prefix is where the pipeline keeps its own indexes.
+    """
+
+    prefix: str | None = None
+    """None: `crl/<name of the CA>/`, in the pipeline's own bucket."""
+    bucket: str | None = None
+    """Name of a bucket of this account and region that sends its events to EventBridge; None: the pipeline's
+    own bucket."""
+    max_age: timedelta | None = None
+    """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
+    setting = "crl"
+
+    def __post_init__(self) -> None:
+        ours = self.bucket is None and self.prefix is not None
+        if ours and (not self.prefix or _INDEXES.startswith(self.prefix) or self.prefix.startswith(_INDEXES)):
+            raise ConfigurationError("crl_s3.prefix", f"'{self.prefix}'", _NOT_OURS)
+
+    def prefix_for(self, ca_name: str) -> str:
+        """The prefix below which the CRLs of the CA with this name lie."""
+        return f"crl/{ca_name}/" if self.prefix is None else self.prefix
+
+
+Revocation = NoRevocation | CrlUrl | CrlBucket
 """How the revocation of a CA's certificates is known."""
 
-ALLOWED = '"none", which says that certificates of this CA are activated without a revocation check'
+
+@dataclass(frozen=True)
+class RevocationSettings:
+    """How CRLs are kept fresh and acted on, for all CAs that have one.
+
+    Raises:
+        ConfigurationError: A value is out of its range.
+    """
+
+    every: timedelta = timedelta(hours=1)
+    """How often each CA's source is asked for a new CRL, 5 minutes to a day; before a CRL becomes stale it is
+    asked more often by itself."""
+    refresh: timedelta = timedelta(minutes=1)
+    """How often a worker asks for a newer index at most, 1 to 60 seconds."""
+    catch_percent: int = 10
+    """A CRL that would put out more than this share of a CA's devices waits for a person; 100: none does."""
+    catch_minimum: int = 50
+    """Fewer devices than this are always let through."""
+    dry_run: bool = False
+    """Only report whom a new CRL would put out. New devices are checked all the same."""
+
+    def __post_init__(self) -> None:
+        _check("every", self.every, timedelta(minutes=5), timedelta(days=1))
+        _check("refresh", self.refresh, timedelta(seconds=1), timedelta(seconds=60))
+        _check("catch_percent", self.catch_percent, 1, 100)
+        _check("catch_minimum", self.catch_minimum, 1, 1_000_000)
+
+
+def _check(name: str, value: timedelta | int, low: timedelta | int, high: timedelta | int) -> None:
+    if not low <= value <= high:  # type: ignore[operator]  # each call compares like with like
+        raise ConfigurationError(f"revocation: {name}", str(value), f"{low} to {high}")
+
+
+ALLOWED = (
+    '"none", which says that certificates of this CA are activated without a revocation check; '
+    'or {"crl_url": "https://…"}; or {"crl_s3": {}}'
+)
 
 
 def read_revocation(ca: "Section") -> Revocation:
@@ -31,6 +112,52 @@ def read_revocation(ca: "Section") -> Revocation:
     Raises:
         ConfigurationError: It is missing or wrong.
     """
-    if ca.get("revocation") != NONE:
+    value = ca.get("revocation")
+    if value == NONE:
+        return NoRevocation()
+    if not isinstance(value, dict) or len({"crl_url", "crl_s3"} & set(value)) != 1:
         raise ca.wrong("revocation", ALLOWED)
-    return NoRevocation()
+    section = ca.section("revocation")
+    hours = section.number("max_age_hours", 0, low=1, high=_LONGEST_AGE_HOURS)
+    max_age = timedelta(hours=hours) if hours else None
+    revocation: Revocation
+    url = section.text(
+        "crl_url", None, pattern=_URL, allowed="an https:// or http:// URL without credentials"
+    )
+    if url is not None:
+        revocation = CrlUrl(url, max_age)
+        section.get("crl_s3")
+    else:
+        revocation = _read_bucket(section.section("crl_s3"), max_age)
+    section.finish()
+    return revocation
+
+
+def _read_bucket(s3: "Section", max_age: timedelta | None) -> CrlBucket:
+    bucket = s3.text("bucket", None, pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", allowed="a bucket's name")
+    prefix = s3.text("prefix", None, pattern=r"[^\s*?\[\]]{1,512}", allowed="the beginning of object keys")
+    s3.finish()
+    if bucket is not None and prefix is None:
+        raise s3.wrong("prefix", "the beginning of the object keys in that bucket")
+    try:
+        return CrlBucket(prefix, bucket, max_age)
+    except ConfigurationError as error:
+        raise s3.wrong("prefix", _NOT_OURS) from error
+
+
+def read_revocation_settings(root: "Section") -> RevocationSettings:
+    """Read the key `revocation` of the pipeline.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+    section = root.section("revocation")
+    settings = RevocationSettings(
+        every=timedelta(minutes=section.number("schedule_minutes", 60, low=5, high=1440)),
+        refresh=timedelta(seconds=section.number("refresh_seconds", 60, low=1, high=60)),
+        catch_percent=section.number("catch_percent", 10, low=1, high=100),
+        catch_minimum=section.number("catch_minimum", 50, low=1, high=1_000_000),
+        dry_run=section.flag("dry_run", default=False),
+    )
+    section.finish()
+    return settings

@@ -1,0 +1,98 @@
+"""The bucket in which CRLs are uploaded and indexes are kept."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
+from iot_jitr.functions import JitrFunction
+from iot_jitr.target import Target
+from iot_jitr_runtime.revocation.store import PREFIX
+
+KEPT_DAYS = 30
+"""How long indexes that have been replaced are kept."""
+
+
+class RevocationBucket(Construct):
+    """A versioned, encrypted, private bucket whose events go to EventBridge.
+
+    It is retained when the stack is deleted, for S3 deletes empty buckets only.
+
+    Attributes:
+        bucket: `crl/…` is where CRLs are uploaded, `index/…` is what the functions read.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        """Create the bucket."""
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Objects",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=Target.of(self).enforce_tls,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    noncurrent_version_expiration=cdk.Duration.days(KEPT_DAYS),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+        )
+        resource = self.bucket.node.default_child
+        assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - what the construct is made of
+        # The construct's own option for this brings a hidden function with a broad role.
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                event_bridge_enabled=True
+            )
+        )
+        acknowledge(
+            self.bucket,
+            "AwsSolutions-S1",
+            "it holds revocation lists, which are public, and what is made of them; an account that wants to "
+            "know who wrote them records S3 data events in CloudTrail",
+        )
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        return self.bucket.bucket_name
+
+    def objects(self, prefix: str) -> str:
+        """The ARN of all objects below a prefix."""
+        return self.bucket.arn_for_objects(f"{prefix}*")
+
+    def let_read_indexes(self, function: JitrFunction) -> None:
+        """Let a function read the indexes."""
+        function.allow(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.objects(PREFIX)]),
+            # Without it S3 answers "denied" where it should say "there is no index".
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
+        )
+        acknowledge_wildcard(
+            function.role, self.objects(PREFIX), "there is one index for each CA, named by the CA's id"
+        )
+
+
+def on_upload(
+    scope: Construct, construct_id: str, *, bucket: str, prefix: str, function: JitrFunction
+) -> events.Rule:
+    """Invoke a function whenever an object is written below a prefix of a bucket."""
+    return events.Rule(
+        scope,
+        construct_id,
+        description="An object was written below a prefix",
+        event_pattern=events.EventPattern(
+            source=["aws.s3"],
+            detail_type=["Object Created"],
+            detail={"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix}]}},
+        ),
+        # What an invocation misses, the function's schedule finds.
+        targets=[targets.LambdaFunction(function.function, retry_attempts=2)],
+    )

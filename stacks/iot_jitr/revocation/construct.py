@@ -1,0 +1,87 @@
+"""`Revocation`: all that a pipeline needs whose CAs have CRLs."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from iot_jitr.configuration import RevocationSettings
+from iot_jitr.revocation.bucket import RevocationBucket
+from iot_jitr.revocation.publisher import CrlPublisher
+from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.revocation.sweep import SweepFunction
+from iot_jitr_runtime import environment
+
+if TYPE_CHECKING:
+    from iot_jitr.capacity import Capacity
+    from iot_jitr.functions import FunctionSettings, JitrFunction
+    from iot_jitr.identity import IdentityResources
+    from iot_jitr.ledger import Ledger
+
+
+class Revocation(Construct):
+    """The bucket, the publisher and the sweep.
+
+    Attributes:
+        bucket: Where CRLs are uploaded and indexes are kept.
+        publisher: Compiles CRLs into indexes.
+        sweep: Puts out what is revoked after its activation.
+        locations: Where the CRLs of each CA come from, by its name: a URL, or an S3 URI.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: Sequence[RevokingCa],
+        capacity: "Capacity",
+        identity: "IdentityResources",
+        ledger: "Ledger",
+        functions: "FunctionSettings",
+        settings: RevocationSettings,
+    ) -> None:
+        """Create all of it.
+
+        Args:
+            scope: The pipeline.
+            construct_id: Its name there.
+            cas: The CAs that have a CRL; at least one.
+            capacity: The rate that the sweep shares with the activator, and the activator's time-out.
+            identity: What a device must pass before it is released from a hold.
+            ledger: Where the sweep finds certificates by serial number.
+            functions: What the functions have in common with the pipeline's others.
+            settings: How CRLs are kept fresh and acted on.
+        """
+        super().__init__(scope, construct_id)
+        self._refresh = str(int(settings.refresh.total_seconds()))
+        self.bucket = RevocationBucket(self, "Bucket")
+        self.publisher = CrlPublisher(
+            self, "Publisher", cas=cas, bucket=self.bucket, functions=functions, settings=settings
+        )
+        self.sweep = SweepFunction(
+            self,
+            "Sweep",
+            cas=cas,
+            bucket=self.bucket,
+            capacity=capacity,
+            identity=identity,
+            ledger=ledger,
+            functions=functions,
+            settings=settings,
+        )
+        self.locations: Mapping[str, str] = {ca.name: ca.location(self.bucket.name) for ca in cas}
+
+    def let_check(self, function: "JitrFunction") -> None:
+        """Let a function ask the indexes."""
+        function.function.add_environment(environment.REVOCATION_BUCKET, self.bucket.name)
+        function.function.add_environment(environment.REVOCATION_REFRESH_SECONDS, self._refresh)
+        self.bucket.let_read_indexes(function)
+
+    def let_put_out(self, function: "JitrFunction", identity: "IdentityResources") -> None:
+        """Let a function that may read certificates put out those that it finds on a CRL."""
+        certificates = cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
+        function.allow(iam.PolicyStatement(actions=["iot:UpdateCertificate"], resources=[certificates]))
+        function.allow(*identity.device_policy.withdrawal_permissions)

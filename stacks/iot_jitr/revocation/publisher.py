@@ -1,0 +1,107 @@
+"""The CRL publisher: fetches CRLs on a schedule and on upload, and compiles them into indexes."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.configuration import CrlBucket, RevocationSettings
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.revocation.bucket import RevocationBucket, on_upload
+from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.target import Target
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.crl_publisher.triggers import Trigger
+from iot_jitr_runtime.revocation.store import PREFIX
+
+WATCH_EVERY = timedelta(minutes=5)
+"""How often CRLs that are about to become stale, are stale or missing are asked for."""
+
+_SIZE = FunctionSize(1024, cdk.Duration.minutes(5))
+"""A million entries take about 130 MB and a few seconds of CPU, which Lambda gives by memory."""
+
+
+class CrlPublisher(Construct):
+    """The publisher function, its schedules and its uploads.
+
+    Attributes:
+        function: The function with its role and log group.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: Sequence[RevokingCa],
+        bucket: RevocationBucket,
+        functions: FunctionSettings,
+        settings: RevocationSettings,
+    ) -> None:
+        """Create the function and what starts it."""
+        super().__init__(scope, construct_id)
+        self.function = JitrFunction(
+            self,
+            "Function",
+            handler=environment.CRL_PUBLISHER_HANDLER,
+            description="Compiles revocation lists into the index that the activator reads",
+            settings=functions,
+            environment={
+                environment.REVOCATION_BUCKET: bucket.name,
+                environment.CRL_SOURCES: cdk.Stack.of(self).to_json_string(
+                    {ca.certificate_id: ca.told(bucket.name) for ca in cas}
+                ),
+            },
+            permissions=[
+                iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.objects(PREFIX)]),
+                *Target.of(self).statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
+            ],
+            size=_SIZE,
+        )
+        bucket.let_read_indexes(self.function)
+        for ca in cas:
+            if ca.upload is not None:
+                self._read_uploads(ca, ca.upload, bucket)
+        self._ask("Schedule", settings.every, Trigger.SCHEDULE)
+        self._ask("Watch", WATCH_EVERY, Trigger.WATCH)
+
+    def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> None:
+        prefix = upload.prefix_for(ca.name)
+        on_upload(
+            self,
+            f"Upload{ca.name}",
+            bucket=upload.bucket or bucket.name,
+            prefix=prefix,
+            function=self.function,
+        )
+        objects = bucket.objects(prefix)
+        if upload.bucket is not None:
+            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{upload.bucket}"
+            objects = f"{arn}/{prefix}*"
+            self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
+        self.function.allow(iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]))
+        acknowledge_wildcard(
+            self.function.role,
+            objects,
+            "every object below the prefix is a revocation list, whatever its name",
+        )
+
+    def _ask(self, name: str, every: timedelta, trigger: Trigger) -> None:
+        events.Rule(
+            self,
+            name,
+            description=f"Asks for new revocation lists ({trigger})",
+            schedule=events.Schedule.rate(cdk.Duration.seconds(int(every.total_seconds()))),
+            targets=[
+                targets.LambdaFunction(
+                    self.function.function,
+                    event=events.RuleTargetInput.from_object({"trigger": trigger.value}),
+                    retry_attempts=0,
+                )
+            ],
+        )

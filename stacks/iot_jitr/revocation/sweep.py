@@ -1,0 +1,153 @@
+"""The sweep: puts out what is revoked after its activation, and lets in whose hold was lifted."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.configuration import RevocationSettings
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.revocation.bucket import RevocationBucket, on_upload
+from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.target import Target
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger import SERIAL_INDEX
+from iot_jitr_runtime.ledger.revocations import SUSPENDED_INDEX
+from iot_jitr_runtime.revocation.store import PREFIX
+
+if TYPE_CHECKING:
+    from iot_jitr.capacity import Capacity
+    from iot_jitr.identity import IdentityResources
+    from iot_jitr.ledger import Ledger
+
+SWEEP_EVERY = timedelta(minutes=1)
+"""How often the sweep looks whether something was left undone."""
+LEDGER_LAG = timedelta(seconds=30)
+"""How far the ledger's index by serial number may lag behind its rows; far more than it does."""
+
+_SIZE = FunctionSize(512, cdk.Duration.minutes(5))
+
+
+class SweepFunction(Construct):
+    """The sweep function, and what starts it.
+
+    Attributes:
+        function: The function with its role and log group.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: Sequence[RevokingCa],
+        bucket: RevocationBucket,
+        capacity: "Capacity",
+        identity: "IdentityResources",
+        ledger: "Ledger",
+        functions: FunctionSettings,
+        settings: RevocationSettings,
+    ) -> None:
+        """Create the function and what starts it."""
+        super().__init__(scope, construct_id)
+        told = {name: value for name, value in identity.environment.items() if name != environment.ON_REFUSAL}
+        self.function = JitrFunction(
+            self,
+            "Function",
+            handler=environment.SWEEP_HANDLER,
+            description="Revokes, suspends and releases device certificates as the revocation lists say",
+            settings=functions,
+            environment={
+                environment.LEDGER_TABLE: ledger.table.table_name,
+                environment.REVOCATION_BUCKET: bucket.name,
+                environment.CAS: cdk.Stack.of(self).to_json_string(
+                    {ca.certificate_id: {"revocation": ca.source.setting} for ca in cas}
+                ),
+                **told,
+                environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
+                environment.SWEEP: _setting(settings, capacity),
+            },
+            permissions=[
+                iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=[bucket.objects(PREFIX)]),
+                *_ledger_permissions(ledger),
+                *self._iot_permissions(cas),
+                *identity.permissions,
+                *identity.device_policy.withdrawal_permissions,
+            ],
+            size=_SIZE,
+        )
+        bucket.let_read_indexes(self.function)
+        self._acknowledge(identity)
+        events.Rule(
+            self,
+            "Schedule",
+            description="Finishes what sweeps have left undone",
+            schedule=events.Schedule.rate(cdk.Duration.seconds(int(SWEEP_EVERY.total_seconds()))),
+            targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
+        )
+        on_upload(self, "NewIndex", bucket=bucket.name, prefix=PREFIX, function=self.function)
+
+    @property
+    def _certificates(self) -> str:
+        return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
+
+    def _iot_permissions(self, cas: Sequence[RevokingCa]) -> list[iam.PolicyStatement]:
+        target = Target.of(self)
+        return [
+            *target.statement(
+                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [self._certificates]
+            ),
+            *target.statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
+        ]
+
+    def _acknowledge(self, identity: "IdentityResources") -> None:
+        acknowledge_wildcard(
+            self.function.role, self._certificates, "which certificates are revoked, nobody knows before"
+        )
+        statements = (*identity.permissions, *identity.device_policy.withdrawal_permissions)
+        for resource in {each for statement in statements for each in statement.resources}:
+            acknowledge_wildcard(
+                self.function.role,
+                resource,
+                "each device's own policy and thing are made when the device is activated",
+            )
+
+
+def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
+    table = ledger.table.table_arn
+    return [
+        iam.PolicyStatement(
+            actions=[
+                "dynamodb:BatchGetItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Scan",
+                "dynamodb:UpdateItem",
+            ],
+            resources=[table],
+        ),
+        iam.PolicyStatement(
+            actions=["dynamodb:Query"],
+            resources=[f"{table}/index/{name}" for name in (SERIAL_INDEX, SUSPENDED_INDEX)],
+        ),
+    ]
+
+
+def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
+    # An activator may work on the former index for as long as it keeps a copy, and until its time-out.
+    settle = settings.refresh + timedelta(seconds=capacity.function_timeout_seconds) + LEDGER_LAG
+    return json.dumps(
+        {
+            "share": settings.catch_percent / 100,
+            "minimum": settings.catch_minimum,
+            "settle_seconds": int(settle.total_seconds()),
+            "dry_run": settings.dry_run,
+        }
+    )

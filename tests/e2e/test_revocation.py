@@ -1,0 +1,212 @@
+"""Revocation on the local cloud: CRLs uploaded to S3, devices kept out, put out, held and let in again."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.main import jitr
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.revocation_list import HOLD, RevocationList
+from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
+
+BRIEFLY = 4.0
+"""Seconds to knock for a device that must stay out."""
+SHORT_LIFE = timedelta(seconds=20)
+"""Of a CRL that is to become stale: long enough to be published before."""
+KEY_COMPROMISE = x509.ReasonFlags.key_compromise
+CATCH = 4
+"""Devices that one CRL may not put out without a person."""
+
+
+class RevokingCloud:
+    """The cloud of a CA that publishes CRLs."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.revocations = RevocationList(cloud.ca)
+
+    def revoke(self, *identities: DeviceIdentity, reason: x509.ReasonFlags = KEY_COMPROMISE) -> None:
+        for identity in identities:
+            self.revocations.revoke(identity.certificate.x509.serial_number, reason)
+
+    def upload(self, life: timedelta = timedelta(days=1)) -> str:
+        """Upload the CRL as a CA would, wait until its index is in force, and return that index's version."""
+        before = self.index_version()
+        self.upload_raw(self.revocations.sign(life))
+        assert wait_until(lambda: self.index_version() != before, limit=PATIENCE, interval=0.1)
+        return self.index_version()
+
+    def upload_raw(self, content: bytes) -> None:
+        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
+
+    @property
+    def location(self) -> str:
+        return self.cloud.outputs["LabCrlLocation"]
+
+    def index_version(self) -> str:
+        objects = self.cloud.client("s3").list_objects_v2(
+            Bucket=self.cloud.outputs[Output.REVOCATION_BUCKET], Prefix="index/"
+        )
+        return "".join(each["ETag"] for each in objects.get("Contents", []))
+
+    def wait_for_status(self, identity: DeviceIdentity, status: str) -> None:
+        certificate_id = identity.certificate.fingerprint
+        assert wait_until(
+            lambda: self.cloud.status(certificate_id) == status, limit=PATIENCE, interval=0.1
+        ), self.cloud.status(certificate_id)
+
+    def sweep(self) -> None:
+        """What its schedule does every minute."""
+        answer = self.cloud.client("lambda").invoke(
+            FunctionName=self.cloud.outputs[Output.SWEEP_FUNCTION], Payload=b"{}"
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def knock(self, identity: DeviceIdentity) -> str:
+        """One visit of a device that stays out; it does not come back by itself."""
+        return self.cloud.connect(identity, timeout=BRIEFLY).ending
+
+
+@pytest.fixture(scope="module")
+def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud]:
+    settings = {"revocation": {"refresh_seconds": 1, "catch_minimum": CATCH}}
+    folder: Path = tmp_path_factory.mktemp("revoking")
+    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
+        made = RevokingCloud(cloud)
+        newcomer = cloud.ca.issue(DeviceSpec("before-the-first-crl"))
+        assert made.knock(newcomer) == "not_let_in"
+        row = cloud.wait_for_state(newcomer.certificate.fingerprint, State.DEFERRED)
+        assert row.reason is Reason.CRL_MISSING
+        made.upload()
+        # It gets in from its own message, without knocking again.
+        made.wait_for_status(newcomer, "ACTIVE")
+        yield made
+
+
+def test_a_revoked_device_never_gets_in(revoking: RevokingCloud) -> None:
+    identity = revoking.cloud.ca.issue(DeviceSpec("stolen-from-the-warehouse"))
+    revoking.revoke(identity)
+    revoking.upload()
+
+    assert revoking.knock(identity) == "not_let_in"
+
+    row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.REFUSED)
+    assert row.reason is Reason.REVOKED
+    assert revoking.cloud.policies_of(identity.certificate.fingerprint) == []
+
+
+def test_a_device_that_is_not_listed_gets_in_on_a_known_index(revoking: RevokingCloud) -> None:
+    identity = revoking.cloud.bring_in("not-listed")
+
+    row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.ACTIVATED)
+    assert row.index_version
+
+
+def test_an_active_device_is_put_out_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:
+    identity, other = (revoking.cloud.bring_in(name) for name in ("lost-in-the-field", "still-there"))
+    revoking.revoke(identity)
+
+    revoking.upload()
+
+    revoking.wait_for_status(identity, "REVOKED")
+    assert revoking.knock(identity) == "not_let_in"
+    assert revoking.cloud.connect(other).ending == "published"
+
+
+def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingCloud) -> None:
+    identity = revoking.cloud.bring_in("borrowed")
+    revoking.revoke(identity, reason=HOLD)
+    revoking.upload()
+    revoking.wait_for_status(identity, "INACTIVE")
+    assert revoking.knock(identity) == "not_let_in"
+
+    revoking.revocations.release(identity.certificate.x509.serial_number)
+    revoking.upload()
+    revoking.wait_for_status(identity, "ACTIVE")
+
+    assert revoking.cloud.connect(identity).ending == "published"
+
+
+def test_what_waits_for_a_fresh_crl_gets_in_without_knocking_again(revoking: RevokingCloud) -> None:
+    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
+    revoking.upload(SHORT_LIFE)
+    assert wait_until(lambda: datetime.now(UTC) > stale_at, limit=PATIENCE, interval=0.5)
+    identity = revoking.cloud.ca.issue(DeviceSpec("came-while-stale"))
+    certificate_id = identity.certificate.fingerprint
+    assert revoking.knock(identity) == "not_let_in"
+    row = revoking.cloud.wait_for_state(certificate_id, State.DEFERRED)
+    assert row.reason is Reason.CRL_STALE
+    assert revoking.cloud.status(certificate_id) == "PENDING_ACTIVATION"
+
+    revoking.upload()
+
+    revoking.wait_for_status(identity, "ACTIVE")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", bytes(100_000)])
+def test_a_bad_upload_changes_nothing(revoking: RevokingCloud, content: bytes) -> None:
+    identity = revoking.cloud.bring_in(f"beside-bad-upload-{len(content)}")
+    before = revoking.index_version()
+
+    revoking.upload_raw(content)
+    log = revoking.cloud.outputs[Output.CRL_PUBLISHER_LOG_GROUP]
+    assert wait_until(lambda: _logged(revoking.cloud, log, "malformed"), limit=PATIENCE, interval=0.5)
+
+    assert revoking.index_version() == before
+    assert revoking.cloud.connect(identity).ending == "published"
+    revoking.upload_raw(revoking.revocations.sign())
+
+
+def _logged(cloud: Cloud, log_group: str, text: str) -> bool:
+    events = cloud.client("logs").filter_log_events(logGroupName=log_group).get("events", [])
+    return any(text in event["message"] for event in events)
+
+
+@pytest.fixture
+def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
+    """`jitr crl confirm`, as an operator of this cloud."""
+    for name, value in revoking.cloud.lab.endpoint.credentials.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        result = CliRunner().invoke(jitr, ["crl", "confirm", "Lab", "--json", *arguments])
+        return result.exit_code, json.loads(result.stdout or "null")
+
+    return run
+
+
+def test_a_mass_revocation_waits_for_a_person(
+    revoking: RevokingCloud, command: Callable[..., tuple[int, Any]]
+) -> None:
+    fleet = [revoking.cloud.bring_in(f"one-of-many-{number}") for number in range(CATCH)]
+    newcomer = revoking.cloud.ca.issue(DeviceSpec("new-and-listed"))
+    revoking.revoke(*fleet, newcomer)
+    revoking.upload()
+    log = revoking.cloud.outputs[Output.SWEEP_LOG_GROUP]
+    assert wait_until(lambda: _logged(revoking.cloud, log, "held_back"), limit=PATIENCE, interval=0.5)
+
+    assert {revoking.cloud.status(each.certificate.fingerprint) for each in fleet} == {"ACTIVE"}
+    assert revoking.knock(newcomer) == "not_let_in", "the new index governs activations all the same"
+    code, report = command("--dry-run")
+    assert code == 0
+    assert {each["certificate_id"] for each in report["certificates"]} == {
+        each.certificate.fingerprint for each in fleet
+    }
+    assert command("--yes")[0] == 0
+    revoking.sweep()
+
+    for each in fleet:
+        revoking.wait_for_status(each, "REVOKED")
+    assert command("--yes") == (1, {"held": None})

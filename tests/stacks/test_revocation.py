@@ -1,0 +1,388 @@
+"""Revocation as it is deployed: fed, started, allowed and watched as the functions need it, and not more."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iot_jitr import ConfigurationError, CrlBucket, CrlUrl, NoRevocation, RevocationSettings
+from iot_jitr.configuration import JitrConfiguration
+from iot_jitr.target import Target
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.crl_publisher.triggers import Trigger
+from tests.stacks.test_permissions import granted
+from tests.stacks.test_target import comparable, widened
+from tests.support.ca_certificates import FACTORY
+from tests.support.scenarios import SCENARIOS, WORKSHOP_CA
+from tests.support.stacks import (
+    DEFAULTS,
+    FACTORY_CA,
+    joined,
+    named,
+    of_type,
+    template_of,
+    with_ca,
+)
+
+Template = dict[str, Any]
+S3 = "arn:${AWS::Partition}:s3:::"
+IOT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
+
+
+@pytest.fixture(scope="module")
+def uploading() -> Template:
+    """One CA whose CRLs are uploaded; shared policy."""
+    return template_of(with_ca(revocation=CrlBucket()))
+
+
+@pytest.fixture(scope="module")
+def everything() -> Template:
+    return template_of(SCENARIOS["revocation"])
+
+
+def bucket_name(found: Template) -> str:
+    return named(found, "AWS::S3::Bucket", "Revocation")[0]
+
+
+def variables(found: Template, part: str) -> dict[str, Any]:
+    _, function = named(found, "AWS::Lambda::Function", part)
+    return {name: joined(value) for name, value in function["Properties"]["Environment"]["Variables"].items()}
+
+
+def rules(found: Template, part: str) -> list[dict[str, Any]]:
+    function, _ = named(found, "AWS::Lambda::Function", part)
+    return [
+        rule["Properties"]
+        for rule in of_type(found, "AWS::Events::Rule").values()
+        if f'"{function}"' in json.dumps(rule["Properties"]["Targets"])
+    ]
+
+
+def test_without_a_crl_nothing_of_it_is_deployed(template: Template) -> None:
+    assert of_type(template, "AWS::S3::Bucket") == {}
+    assert not [name for name in template["Resources"] if "Revocation" in name]
+    assert environment.REVOCATION_BUCKET not in variables(template, "Activator")
+
+
+def test_the_bucket_is_private_encrypted_versioned_and_outlives_the_stack(uploading: Template) -> None:
+    bucket = named(uploading, "AWS::S3::Bucket", "Revocation")[1]
+    properties = bucket["Properties"]
+
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    [encryption] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    [rule] = properties["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+def test_its_events_go_to_eventbridge_without_a_hidden_function(uploading: Template) -> None:
+    bucket = named(uploading, "AWS::S3::Bucket", "Revocation")[1]["Properties"]
+
+    assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert not [name for name in of_type(uploading, "AWS::Lambda::Function") if "Notification" in name]
+
+
+def test_only_tls_reaches_the_bucket(uploading: Template) -> None:
+    policy = named(uploading, "AWS::S3::BucketPolicy", "Revocation")[1]
+
+    [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_publisher_is_started_by_schedules_and_uploads(uploading: Template) -> None:
+    schedules = {rule.get("ScheduleExpression"): rule for rule in rules(uploading, "Publisher")}
+
+    assert set(schedules) == {"rate(1 hour)", "rate(5 minutes)", None}
+    triggers = {
+        every: json.loads(rule["Targets"][0]["Input"])["trigger"]
+        for every, rule in schedules.items()
+        if every
+    }
+    assert triggers == {"rate(1 hour)": Trigger.SCHEDULE, "rate(5 minutes)": Trigger.WATCH}
+    pattern = schedules[None]["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+    assert pattern["detail"]["bucket"]["name"] == [{"Ref": bucket_name(uploading)}]
+    assert pattern["detail"]["object"]["key"] == [{"prefix": "crl/Factory/"}]
+
+
+def test_the_sweep_is_started_by_a_new_index_and_every_minute(uploading: Template) -> None:
+    [on_index] = [rule for rule in rules(uploading, "Sweep") if "EventPattern" in rule]
+    [schedule] = [rule for rule in rules(uploading, "Sweep") if "ScheduleExpression" in rule]
+
+    assert on_index["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "index/"}]
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+
+
+def test_no_rule_starts_itself(everything: Template) -> None:
+    """The publisher writes below index/, and is started by nothing that is written there."""
+    prefixes = [
+        key["prefix"]
+        for rule in rules(everything, "Publisher")
+        for key in rule.get("EventPattern", {}).get("detail", {}).get("object", {}).get("key", [])
+    ]
+
+    assert prefixes == ["crl/Factory/"]
+
+
+def test_activator_and_reconciler_are_told_where_the_indexes_are(uploading: Template) -> None:
+    for part in ("Activator", "Reconciler"):
+        told = variables(uploading, part)
+        assert told[environment.REVOCATION_BUCKET] == f"${{{bucket_name(uploading)}}}"
+        assert told[environment.REVOCATION_REFRESH_SECONDS] == "60"
+        assert '"revocation":"crl"' in told[environment.CAS]
+
+
+def test_the_publisher_is_told_the_sources(everything: Template) -> None:
+    told = variables(everything, "Publisher")[environment.CRL_SOURCES]
+
+    assert f'{{"bucket":"${{{bucket_name(everything)}}}","prefix":"crl/Factory/","max_age_hours":48}}' in told
+    assert '{"url":"https://crl.example.com/workshop.crl"}' in told
+
+
+def test_a_ca_without_crl_beside_one_with_is_neither_published_nor_swept() -> None:
+    found = template_of(replace(DEFAULTS, cas=(replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA)))
+
+    assert "Workshop" not in variables(found, "Publisher")[environment.CRL_SOURCES]
+    assert "none" not in variables(found, "Sweep")[environment.CAS]
+    assert '"revocation":"none"' in variables(found, "Activator")[environment.CAS]
+
+
+def test_the_sweep_waits_for_every_activator_that_may_hold_the_former_index(uploading: Template) -> None:
+    _, activator = named(uploading, "AWS::Lambda::Function", "Activator")
+    told = json.loads(variables(uploading, "Sweep")[environment.SWEEP])
+
+    refresh = int(variables(uploading, "Activator")[environment.REVOCATION_REFRESH_SECONDS])
+    assert told["settle_seconds"] > refresh + activator["Properties"]["Timeout"]
+    assert (told["share"], told["minimum"], told["dry_run"]) == (0.1, 50, False)
+
+
+def test_settings_reach_the_functions() -> None:
+    settings = RevocationSettings(
+        timedelta(minutes=10), timedelta(seconds=5), catch_percent=25, catch_minimum=3, dry_run=True
+    )
+    found = template_of(replace(with_ca(revocation=CrlBucket()), revocation=settings))
+
+    told = json.loads(variables(found, "Sweep")[environment.SWEEP])
+    assert told == {"share": 0.25, "minimum": 3, "settle_seconds": 65, "dry_run": True}
+    assert variables(found, "Activator")[environment.REVOCATION_REFRESH_SECONDS] == "5"
+    assert "rate(10 minutes)" in {rule.get("ScheduleExpression") for rule in rules(found, "Publisher")}
+
+
+def test_the_publisher_may_do_exactly_this(uploading: Template) -> None:
+    bucket = bucket_name(uploading)
+    log_group, _ = named(uploading, "AWS::Logs::LogGroup", "Publisher")
+    ca, _ = named(uploading, "Custom::JitrCaCertificate", "Factory")
+
+    assert granted(uploading, "Publisher") == {
+        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
+        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
+        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
+        ("s3:PutObject", f"${{{bucket}.Arn}}/index/*"),
+        ("s3:GetObject", f"${{{bucket}.Arn}}/crl/Factory/*"),
+        ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
+    }
+
+
+def test_the_sweep_may_do_exactly_this(uploading: Template) -> None:
+    bucket = bucket_name(uploading)
+    log_group, _ = named(uploading, "AWS::Logs::LogGroup", "Sweep")
+    table, _ = named(uploading, "AWS::DynamoDB::Table", "Ledger")
+    ca, _ = named(uploading, "Custom::JitrCaCertificate", "Factory")
+
+    assert granted(uploading, "Sweep") == {
+        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
+        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
+        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
+        ("s3:GetObjectVersion", f"${{{bucket}.Arn}}/index/*"),
+        *(
+            (f"dynamodb:{action}", f"${{{table}.Arn}}")
+            for action in ("BatchGetItem", "GetItem", "PutItem", "Scan", "UpdateItem")
+        ),
+        *(("dynamodb:Query", f"${{{table}.Arn}}/index/{name}") for name in ("ca-serial", "suspended")),
+        *(
+            (f"iot:{action}", f"{IOT}:cert/*")
+            for action in ("AttachPolicy", "DescribeCertificate", "UpdateCertificate")
+        ),
+        ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
+    }
+
+
+def test_the_activator_may_read_indexes_and_nothing_else_of_the_bucket(uploading: Template) -> None:
+    bucket = bucket_name(uploading)
+
+    assert {each for each in granted(uploading, "Activator") if each[0].startswith("s3:")} == {
+        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
+        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
+    }
+
+
+def test_the_reconciler_may_put_out_what_it_finds_only_where_there_is_a_crl(
+    template: Template, uploading: Template
+) -> None:
+    update = ("iot:UpdateCertificate", f"{IOT}:cert/*")
+
+    assert update in granted(uploading, "Reconciler")
+    assert update not in granted(template, "Reconciler")
+
+
+def test_who_revokes_may_take_the_devices_own_policy_away(everything: Template) -> None:
+    for part in ("Sweep", "Reconciler"):
+        actions = {action for action, _ in granted(everything, part)}
+        assert {"iot:DetachPolicy", "iot:DeletePolicy"} <= actions
+
+
+def test_a_foreign_bucket_may_be_listed_and_read_below_the_prefix_only() -> None:
+    found = template_of(with_ca(revocation=CrlBucket(prefix="factory/", bucket="my-crls")))
+
+    allowed = granted(found, "Publisher")
+    assert ("s3:ListBucket", f"{S3}my-crls") in allowed
+    assert ("s3:GetObject", f"{S3}my-crls/factory/*") in allowed
+    [upload] = [rule for rule in rules(found, "Publisher") if "EventPattern" in rule]
+    assert upload["EventPattern"]["detail"]["bucket"]["name"] == ["my-crls"]
+
+
+def test_the_outputs_say_where_to_upload(everything: Template) -> None:
+    outputs = {name: joined(output["Value"]) for name, output in everything["Outputs"].items()}
+
+    bucket = bucket_name(everything)
+    assert outputs["RevocationBucket"] == f"${{{bucket}}}"
+    assert outputs["FactoryCrlLocation"] == f"s3://${{{bucket}}}/crl/Factory/"
+    assert outputs["WorkshopCrlLocation"] == "https://crl.example.com/workshop.crl"
+    assert {"CrlPublisherFunction", "CrlPublisherLogGroup", "SweepFunction", "SweepLogGroup"} <= set(outputs)
+
+
+def test_alarms_watch_the_crls_and_the_functions(everything: Template) -> None:
+    alarms = of_type(everything, "AWS::CloudWatch::Alarm")
+
+    watched = {
+        (metric["Properties"].get("MetricName"), joined(dimension["Value"]))
+        for metric in alarms.values()
+        for dimension in metric["Properties"].get("Dimensions", [])
+        if dimension["Name"] == "ca"
+    }
+    assert {name for name, _ in watched} >= {"CrlTimeLeft", "CrlUnusable", "SweepStopped"}
+    assert len({ca for name, ca in watched if name == "CrlUnusable"}) == 2
+    assert [name for name in alarms if "Publisher" in name]
+    assert [name for name in alarms if "Sweep" in name]
+
+
+def test_the_local_cloud_gets_the_same_but_what_it_does_not_understand(everything: Template) -> None:
+    local = template_of(replace(SCENARIOS["revocation"], target=Target.LOCAL))
+    expected = widened(everything)
+    for name in of_type(expected, "AWS::S3::BucketPolicy"):
+        del expected["Resources"][name]
+
+    assert comparable(local) == expected
+
+
+def test_a_ca_with_a_crl_is_not_warned_of(everything: Template) -> None:
+    del everything
+    from tests.support.stacks import app_without_bundling, warnings
+
+    with app_without_bundling() as app:
+        from iot_jitr import JitrStack
+
+        stack = JitrStack(app, "Jitr", SCENARIOS["revocation"])
+        assert [each for each in warnings(stack) if "revocation" in each] == []
+
+
+# configuration
+
+
+def parsed(folder: Path, of_ca: Any, **root: Any) -> JitrConfiguration:
+    (folder / "ca.pem").write_text(FACTORY)
+    ca = {
+        "name": "Factory",
+        "certificate": "ca.pem",
+        "signer": {"type": "secret", "secret": "key"},
+        "revocation": of_ca,
+    }
+    return JitrConfiguration.parse({"cas": [ca], **root}, folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("none", NoRevocation()),
+        ({"crl_url": "http://crl.example/ca.crl"}, CrlUrl("http://crl.example/ca.crl")),
+        (
+            {"crl_url": "https://crl.example:8443/ca.crl?x=1", "max_age_hours": 24},
+            CrlUrl("https://crl.example:8443/ca.crl?x=1", timedelta(days=1)),
+        ),
+        ({"crl_s3": {}}, CrlBucket()),
+        ({"crl_s3": {"prefix": "mine/"}}, CrlBucket("mine/")),
+        ({"crl_s3": {"bucket": "my-crls", "prefix": "x"}}, CrlBucket("x", "my-crls")),
+    ],
+)
+def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -> None:
+    assert parsed(tmp_path, written).cas[0].revocation == read
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("crl", 'jitr.cas[0].revocation: found "crl"; allowed: "none"'),
+        ({}, "jitr.cas[0].revocation: found {}; allowed:"),
+        ({"crl_url": "https://x/y", "crl_s3": {}}, "jitr.cas[0].revocation: found"),
+        ({"crl_url": "ftp://x/y"}, "jitr.cas[0].revocation.crl_url: found"),
+        ({"crl_url": "https://user:secret@x/y"}, "an https:// or http:// URL without credentials"),
+        ({"crl_url": 5}, "jitr.cas[0].revocation.crl_url: found 5"),
+        ({"crl_url": "https://x/y", "max_age_hours": 0}, "a whole number from 1 to 8784"),
+        ({"crl_url": "https://x/y", "max_age": 5}, "did you mean 'max_age_hours'?"),
+        ({"crl_s3": {"prefix": "index/mine/"}}, "jitr.cas[0].revocation.crl_s3.prefix: found"),
+        ({"crl_s3": {"prefix": "ind"}}, "a prefix that leaves out 'index/'"),
+        ({"crl_s3": {"bucket": "my-crls"}}, "jitr.cas[0].revocation.crl_s3.prefix: found nothing"),
+        ({"crl_s3": {"bucket": "NOT A BUCKET", "prefix": "x"}}, "a bucket's name"),
+        ({"crl_s3": {"key": "x"}}, "jitr.cas[0].revocation.crl_s3.key: found an unknown key"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, written: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parsed(tmp_path, written)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_how_crls_are_acted_on_is_read(tmp_path: Path) -> None:
+    written = {
+        "schedule_minutes": 5,
+        "refresh_seconds": 1,
+        "catch_percent": 100,
+        "catch_minimum": 1,
+        "dry_run": True,
+    }
+
+    settings = parsed(tmp_path, "none", revocation=written).revocation
+
+    expected = RevocationSettings(timedelta(minutes=5), timedelta(seconds=1), 100, 1, dry_run=True)
+    assert settings == expected
+    assert parsed(tmp_path, "none").revocation == RevocationSettings()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"every": timedelta(minutes=4)},
+        {"every": timedelta(days=2)},
+        {"refresh": timedelta(0)},
+        {"refresh": timedelta(seconds=61)},
+        {"catch_percent": 0},
+        {"catch_percent": 101},
+        {"catch_minimum": 0},
+    ],
+)
+def test_settings_out_of_range_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(arguments))):
+        RevocationSettings(**arguments)
+
+
+def test_a_prefix_that_would_feed_the_indexes_back_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        CrlBucket(prefix="")
+    assert CrlBucket(prefix="", bucket="my-crls").prefix_for("Factory") == ""
