@@ -2,26 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from iot_jitr_runtime.crl_publisher.s3_source import S3Source
 from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
+from iot_jitr_runtime.crl_publisher.trigger import Trigger
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 LEAD = timedelta(minutes=15)
 """How long before the first CRL becomes stale its CA is asked again at every watch."""
-
-
-class Trigger(StrEnum):
-    """What a schedule's event says."""
-
-    SCHEDULE = "schedule"
-    """Time to ask every CA."""
-    WATCH = "watch"
-    """Time to ask the CAs whose CRLs are about to become stale, are stale, or missing."""
 
 
 class UnknownTriggerError(JitrError):

@@ -3,3 +3,6 @@
 The engine (`crl`, `verification`, `entries`, `scope`) and the index (`builder`, `index`), a SQLite file, know
 nothing of AWS. `store` keeps the index in S3, and `checker` is what the activation asks.
 """
+
+PREFIX = "index/"
+"""Below it, in the revocation bucket, lie the indexes."""

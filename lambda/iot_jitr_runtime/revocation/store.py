@@ -16,13 +16,11 @@ from botocore.exceptions import ClientError
 from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation import PREFIX
 from iot_jitr_runtime.revocation.index import DamagedIndexError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-PREFIX = "index/"
-"""Below it lie the indexes."""
 
 _SUFFIX = ".sqlite"
 _CHUNK = 1 << 20

@@ -10,7 +10,7 @@ from constructs import Construct
 from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
 from iot_jitr.functions import JitrFunction
 from iot_jitr.target import Target
-from iot_jitr_runtime.revocation.store import PREFIX
+from iot_jitr_runtime.revocation import PREFIX
 
 KEPT_DAYS = 30
 """How long indexes that have been replaced are kept."""

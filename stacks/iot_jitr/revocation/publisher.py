@@ -16,8 +16,8 @@ from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.crl_publisher.triggers import Trigger
-from iot_jitr_runtime.revocation.store import PREFIX
+from iot_jitr_runtime.crl_publisher.trigger import Trigger
+from iot_jitr_runtime.revocation import PREFIX
 
 WATCH_EVERY = timedelta(minutes=5)
 """How often CRLs that are about to become stale, are stale or missing are asked for."""

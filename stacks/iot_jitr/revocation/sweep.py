@@ -20,7 +20,7 @@ from iot_jitr.target import Target
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import SERIAL_INDEX
 from iot_jitr_runtime.ledger.revocations import SUSPENDED_INDEX
-from iot_jitr_runtime.revocation.store import PREFIX
+from iot_jitr_runtime.revocation import PREFIX
 
 if TYPE_CHECKING:
     from iot_jitr.capacity import Capacity
