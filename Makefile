@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: bench-storm help setup demo snapshot test check lint types format lock clean
+.PHONY: bench-storm help setup demo pictures snapshot test check lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ $(STAMP): requirements.lock pyproject.toml package.json package-lock.json
 
 demo: $(STAMP) ## the whole story in one run, on the local cloud
 	@$(BIN)/jitr demo
+
+pictures: $(STAMP) ## make the pictures of README and docs anew (runs the demo once)
+	@$(BIN)/python docs/pictures/make_pictures.py
 
 snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/templates); review the diff
 	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py

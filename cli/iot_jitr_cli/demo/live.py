@@ -27,7 +27,7 @@ class LivePicture:
 
     def __init__(self, console: Console, stage: Stage) -> None:
         self._stage = stage
-        self._symbols = _Symbols(console)
+        self._symbols = Symbols(console)
         self._live = Live(
             get_renderable=self._picture,
             console=console,
@@ -64,7 +64,7 @@ class LivePicture:
         return picture(self._stage, self._symbols)
 
 
-class _Symbols:
+class Symbols:
     """Signs that the terminal can show, and the clock of what is under way."""
 
     def __init__(self, console: Console) -> None:
@@ -76,7 +76,7 @@ class _Symbols:
         self.began: dict[int, float] = {}
 
 
-def picture(stage: Stage, symbols: _Symbols) -> RenderableType:
+def picture(stage: Stage, symbols: Symbols) -> RenderableType:
     """All that is known at this moment."""
     parts: list[RenderableType] = [
         Text("AWS IoT just-in-time registration, on the local cloud", style="bold"),
@@ -99,7 +99,7 @@ def _spaced(parts: list[RenderableType]) -> list[RenderableType]:
     return [each for part in parts for each in (part, Text())][:-1]
 
 
-def _steps(steps: list[Step], symbols: _Symbols) -> Table:
+def _steps(steps: list[Step], symbols: Symbols) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=2)
     table.add_column(min_width=_TITLE_WIDTH)
@@ -114,7 +114,7 @@ def _steps(steps: list[Step], symbols: _Symbols) -> Table:
     return table
 
 
-def _devices(devices: list[DeviceProgress], symbols: _Symbols) -> Table:
+def _devices(devices: list[DeviceProgress], symbols: Symbols) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("device", style="bold", no_wrap=True)
     for mark in Mark:
@@ -125,7 +125,7 @@ def _devices(devices: list[DeviceProgress], symbols: _Symbols) -> Table:
     return table
 
 
-def _cell(device: DeviceProgress, mark: Mark, symbols: _Symbols) -> RenderableType:
+def _cell(device: DeviceProgress, mark: Mark, symbols: Symbols) -> RenderableType:
     at = device.marks.get(mark)
     if at is not None:
         style = "bold green" if mark is Mark.PUBLISHED else "green"
@@ -134,7 +134,7 @@ def _cell(device: DeviceProgress, mark: Mark, symbols: _Symbols) -> RenderableTy
     return symbols.spinner if mark is awaited else Text("")
 
 
-def _outsiders(outsiders: list[Outsider], symbols: _Symbols) -> Table:
+def _outsiders(outsiders: list[Outsider], symbols: Symbols) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=2)
     table.add_column(style="bold", no_wrap=True)
@@ -149,7 +149,7 @@ def _outsiders(outsiders: list[Outsider], symbols: _Symbols) -> Table:
     return table
 
 
-def _expectations(expectations: list[Expectation], symbols: _Symbols) -> Table:
+def _expectations(expectations: list[Expectation], symbols: Symbols) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=2)
     table.add_column()
@@ -162,7 +162,7 @@ def _verdict(stage: Stage) -> Text:
     return Text(verdict(stage), style="bold green" if stage.succeeded else "bold red")
 
 
-def _expectation(expectation: Expectation, symbols: _Symbols) -> tuple[Text, Text]:
+def _expectation(expectation: Expectation, symbols: Symbols) -> tuple[Text, Text]:
     if expectation.met:
         return Text(symbols.done, style="green"), Text(expectation.claim)
     seen = f" (seen: {expectation.seen})" if expectation.seen else ""

@@ -1,0 +1,113 @@
+"""Pictures that everybody can remake: drawn from the code, and recorded from the demo."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.dom import minidom
+
+import pytest
+
+from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider, Stage, Step
+
+FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
+
+
+@pytest.fixture
+def scripts() -> Iterator[Any]:
+    """The scripts that make the pictures, imported as `make pictures` runs them."""
+    loaded: dict[str, ModuleType] = {}
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"pictures_{name}", FOLDER / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        loaded[spec.name] = sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in loaded:
+        del sys.modules[name]
+
+
+def stage() -> Stage:
+    return Stage(
+        steps=[Step("stack deployed", "by 'cdk deploy'", 3.0)],
+        devices=[DeviceProgress("sensor-01", "id", {Mark.REGISTERED: 0.4})],
+        outsiders=[Outsider("foreign", "signed by a stranger", "never registered")],
+        expectations=[Expectation("all in", met=True)],
+        seconds=4.0,
+    )
+
+
+def test_the_dashboards_picture_is_what_is_deployed(scripts: Any) -> None:
+    dashboard = scripts("dashboard")
+
+    assert (FOLDER / "dashboard.svg").read_text() == dashboard.drawn(dashboard.rows()), "make pictures"
+
+
+def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(scripts: Any) -> None:
+    recording = scripts("recording")
+    recorder = recording.Recorder(stage())
+    for _ in range(3):
+        recorder.look(always=True)
+
+    svg = recording.animated(recorder)
+
+    minidom.parseString(svg)
+    assert svg.count('visibility="hidden"') == 2
+    assert re.search(r'<g class="k2" visibility="visible">', svg)
+    assert "sensor-01" in svg
+    assert "never&#160;registered" in svg
+
+
+def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
+    recorder = scripts("recording").Recorder(stage())
+    step, device = recorder.stage.steps[0], recorder.stage.devices[0]
+
+    recorder.step_began(step)
+    recorder.step_ended(step)
+    recorder.mark_reached(device, Mark.PENDING)
+    recorder.stayed_out(recorder.stage.outsiders[0])
+
+    assert len(recorder.frames) == 1
+
+
+def test_a_long_run_keeps_its_first_and_its_last_frame(scripts: Any) -> None:
+    recording = scripts("recording")
+    frames = [(float(number), str(number)) for number in range(100)]
+
+    kept = recording.chosen(frames, 5)
+
+    assert [svg for _, svg in kept] == ["0", "25", "50", "74", "99"]
+    assert recording.chosen(frames[:3], 5) == frames[:3]
+
+
+@pytest.mark.parametrize("name", ["demo", "dashboard"])
+def test_a_picture_is_well_formed_and_fetches_nothing(name: str) -> None:
+    text = (FOLDER / f"{name}.svg").read_text()
+
+    minidom.parseString(text)
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http://127.0.0.1", "")
+    assert "<script" not in text
+
+
+def test_the_recorded_demo_met_every_expectation() -> None:
+    text = (FOLDER / "demo.svg").read_text().replace("&#160;", " ")
+    (met, of) = re.findall(r"(\d+) of (\d+) expectations met", text)[-1]
+
+    assert met == of
+
+
+def test_no_other_picture_is_there() -> None:
+    assert {path.stem for path in FOLDER.glob("*.svg")} == {"demo", "dashboard"}
+
+
+def test_an_unknown_picture_is_wrong_use(scripts: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scripts("make_pictures").main(["portrait"]) == 2
+    assert "no picture 'portrait'" in capsys.readouterr().err
