@@ -14,12 +14,11 @@ from constructs import Construct
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ledger import SERIAL_INDEX
-from iot_jitr_runtime.ledger.revocations import SUSPENDED_INDEX
 from iot_jitr_runtime.revocation import PREFIX
 
 if TYPE_CHECKING:
