@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -18,7 +17,7 @@ from iot_jitr.configuration import (
     NoRevocation,
     RevocationSettings,
 )
-from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, LogLevelName
+from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, JitrFunction, LogLevelName
 from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
 from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics, Watched
@@ -174,7 +173,7 @@ class JitrPipeline(Construct):
                 metrics=self.metrics,
                 queues=self.queues,
                 activator=self.activator.function.function,
-                background=self._background(),
+                background={name: each.function for name, each in self._background().items()},
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
                 cas_with_crl={
                     ca.name: self.cas[ca.name].certificate_id
@@ -185,6 +184,7 @@ class JitrPipeline(Construct):
             settings=alarms or AlarmSettings(),
             activations_per_second=activations_per_second,
             activator_log_group=self.activator.function.log_group,
+            other_log_groups=[each.log_group for each in self._background().values()],
         )
         self.account_logging = self._account_logging(account_logging, settings)
         self._warn_of_unchecked_revocation(cas)
@@ -219,12 +219,12 @@ class JitrPipeline(Construct):
         revocation.let_put_out(self.reconciler.function, self.identity)
         return revocation
 
-    def _background(self) -> dict[str, lambda_.IFunction]:
+    def _background(self) -> dict[str, JitrFunction]:
         """The functions that run on a schedule or an upload."""
-        found: dict[str, lambda_.IFunction] = {"Reconciler": self.reconciler.function.function}
+        found = {"Reconciler": self.reconciler.function}
         if self.revocation is not None:
-            found["CrlPublisher"] = self.revocation.publisher.function.function
-            found["Sweep"] = self.revocation.sweep.function.function
+            found["CrlPublisher"] = self.revocation.publisher.function
+            found["Sweep"] = self.revocation.sweep.function
         return found
 
     def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:

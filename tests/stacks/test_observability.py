@@ -16,6 +16,7 @@ from iot_jitr.observability.alarms import Alarms
 from iot_jitr.observability.queries import QUERIES
 from iot_jitr.observability.runbook import Section
 from iot_jitr_runtime.metric_names import Metric
+from tests.support.scenarios import SCENARIOS
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
@@ -193,6 +194,15 @@ def test_a_ca_with_a_crl_has_three_alarms_more_and_a_background_function_one() -
     assert one("PublisherErrors")["Threshold"] == 1
 
 
+def test_every_background_function_of_a_pipeline_with_crls_is_watched_and_searched() -> None:
+    found = template_of(SCENARIOS["revocation"])
+    queries = of_type(found, "AWS::Logs::QueryDefinition").values()
+
+    for name in ("Reconciler", "CrlPublisher", "Sweep"):
+        assert alarm(found, f"{name}Errors")["MetricName"] == "Errors"
+    assert {len(each["Properties"]["LogGroupNames"]) for each in queries} == {4}
+
+
 # dashboard
 
 
@@ -258,12 +268,13 @@ def test_refusals_are_shown_by_reason_and_one_by_one(template: Template) -> None
 # saved queries
 
 
-def test_queries_are_saved_in_a_folder_of_the_pipeline_over_its_log(template: Template) -> None:
+def test_queries_are_saved_in_a_folder_of_the_pipeline_over_its_logs(template: Template) -> None:
     saved = [each["Properties"] for each in of_type(template, "AWS::Logs::QueryDefinition").values()]
-    log_group, _ = named(template, "AWS::Logs::LogGroup", "Activator")
+    activator, _ = named(template, "AWS::Logs::LogGroup", "Activator")
+    reconciler, _ = named(template, "AWS::Logs::LogGroup", "Reconciler")
 
     assert {each["Name"] for each in saved} == {f"iot-jitr/Jitr/{query.title}" for query in QUERIES}
-    assert all(each["LogGroupNames"] == [{"Ref": log_group}] for each in saved)
+    assert all(each["LogGroupNames"] == [{"Ref": activator}, {"Ref": reconciler}] for each in saved)
 
 
 def test_the_local_cloud_knows_no_saved_queries(local_template: Template) -> None:
