@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: bench-storm help setup demo pictures snapshot test check lint types format lock clean
+.PHONY: bench-storm help setup demo docs pictures snapshot test check lint types format lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ pictures: $(STAMP) ## make the pictures of README and docs anew (runs the demo o
 
 snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/templates); review the diff
 	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py
+
+docs: $(STAMP) ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
+	@$(BIN)/python -m tools
 
 test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
 	@$(PYTEST)

@@ -16,6 +16,7 @@ from iot_jitr.configuration import (
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
+from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.stack import JitrStack
 from iot_jitr.things import ThingRegistration, ThingRegistrationError
 from iot_jitr_runtime.activator.refusal import RefusalStatusError
@@ -59,6 +60,7 @@ __all__ = [
     "PolicyOption",
     "PresignedSource",
     "PrivateCaSource",
+    "ReconcilerSettings",
     "RefusalStatusError",
     "Renewal",
     "RevocationSettings",

@@ -34,6 +34,7 @@ class Admission:
     asked: lambda_.IFunction | str | None = None
     """For a function: the function, or its ARN."""
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    """For a function: how long its answer is waited for, 1 to 10."""
 
     @classmethod
     def allow_list(cls, key: KeyKind = KeyKind.CA_SERIAL) -> "Admission":

@@ -59,6 +59,7 @@ class Capacity:
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
     """Certificates a second over all workers."""
     function_timeout_seconds: int = 30
+    """The activator's time-out; a batch takes a fraction of it."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.activations_per_second <= MAXIMUM_ACTIVATIONS_PER_SECOND:

@@ -32,21 +32,27 @@ class CaStatus(StrEnum):
     """Status of a registered CA certificate."""
 
     ACTIVE = "ACTIVE"
+    """Its devices register and connect."""
     INACTIVE = "INACTIVE"
+    """None registers any more; those that are in stay connected."""
 
 
 class AutoRegistration(StrEnum):
     """Whether the CA's devices are registered at their first connection."""
 
     ENABLE = "ENABLE"
+    """Devices of this CA register at their first connect."""
     DISABLE = "DISABLE"
+    """They don't any more; those that are in stay connected."""
 
 
 class OnExisting(StrEnum):
     """What creation does about a CA that somebody else has registered already."""
 
     ADOPT = "adopt"
+    """Take it up, and give its former state back in the end."""
     FAIL = "fail"
+    """Fail the deployment."""
 
 
 class OnDelete(StrEnum):

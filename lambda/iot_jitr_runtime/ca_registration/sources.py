@@ -26,6 +26,7 @@ class KmsSource:
     """The CA's key is an asymmetric KMS key, which it never leaves."""
 
     key_arn: str
+    """ARN of the key itself, not of an alias."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class PrivateCaSource:
     """The CA is an AWS Private CA."""
 
     certificate_authority_arn: str
+    """ARN of the Private CA."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class PresignedSource:
     """The CA's key is offline; its holder has signed the verification certificate already."""
 
     verification_certificate_pem: str
+    """The certificate, PEM: its common name is the account's registration code."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class AlarmSettings:
     """What the alarms of a pipeline have in common."""
 
     thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
+    """When each of them rings."""
     topic: sns.ITopic | None = None
     """Told when an alarm rings and when it is over; None: alarms are only shown."""
     runbook_url: str = RUNBOOK_URL

@@ -33,7 +33,9 @@ class DevicePolicy:
     """A checked device policy; make one with `shared` or `per_device`."""
 
     kind: Kind
+    """`shared` or `per_device`."""
     document: PolicyDocument
+    """The template, parsed."""
     acknowledged: tuple[Finding, ...]
     """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
 

@@ -1,0 +1,14 @@
+"""`make docs`: write the pages that come from the code."""
+
+from pathlib import Path
+
+from tests.support.ca_certificates import FACTORY
+from tools import configuration_page, construct_page
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+for name, text in (
+    ("configuration.md", configuration_page.page(FACTORY)),
+    ("construct.md", construct_page.page()),
+):
+    (DOCS / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,163 @@
+"""Writes `docs/construct.md`: everything that `iot_jitr` exports, from its signatures and docstrings.
+
+What has no docstring is an error: an option whose meaning is nowhere written is not finished.
+"""
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from typing import Any, cast
+
+from constructs import Construct
+
+import iot_jitr
+from iot_jitr_runtime.errors import JitrError
+
+HEAD = """\
+# The construct's options
+
+Everything that `iot_jitr` exports, for stacks of your own. The [examples](../examples/README.md) are small
+complete apps. The shipped app takes the same options from `cdk.json`: [configuration.md](configuration.md).
+
+Written by `make docs` from the code.
+"""
+
+
+class UndocumentedError(JitrError):
+    """Something that is exported has no docstring."""
+
+
+def page() -> str:
+    """The page.
+
+    Raises:
+        UndocumentedError: Something has no docstring.
+    """
+    exported = [getattr(iot_jitr, name) for name in iot_jitr.__all__]
+    kinds = {"Constructs": Construct, "Enumerations": Enum, "Errors": Exception}
+    sections = {title: [each for each in exported if _is(each, kind)] for title, kind in kinds.items()}
+    taken = {each for chosen in sections.values() for each in chosen}
+    sections["Options"] = [each for each in exported if each not in taken]
+    lines = [HEAD]
+    for title in ("Constructs", "Options", "Enumerations", "Errors"):
+        lines.append(f"## {title}\n")
+        lines += [text for each in sections[title] for text in _describe(each)]
+    return "\n".join(lines)
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, type) and issubclass(value, kind)
+
+
+def _describe(exported: type) -> Iterator[str]:
+    tree = _tree(exported)
+    yield f"### {exported.__name__}\n"
+    yield f"{_prose(_docstring(tree, exported.__name__))}\n"
+    if _is(exported, Exception):
+        return
+    if rows := [*_members(exported, tree)]:
+        yield f"| | {'value' if _is(exported, Enum) else 'default'} | meaning |\n|---|---|---|"
+        yield "\n".join(rows) + "\n"
+    for method in _makers(tree):
+        where = f"{exported.__name__}.{method.name}"
+        if method.name != "__init__":
+            yield f"**`{where}`** {_prose(_docstring(method, where))}\n"
+        if rows := [*_arguments(exported, method, where)]:
+            yield "| argument | default | meaning |\n|---|---|---|"
+            yield "\n".join(rows) + "\n"
+    if rows := [
+        _row(name, text) for name, text in _section(_docstring(tree, exported.__name__), "Attributes")
+    ]:
+        yield "| attribute | what it is |\n|---|---|"
+        yield "\n".join(rows) + "\n"
+
+
+@cache
+def _tree(exported: type) -> ast.ClassDef:
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(exported))).body
+    return cast("ast.ClassDef", node)
+
+
+def _members(exported: type, tree: ast.ClassDef) -> Iterator[str]:
+    """The fields of a dataclass or the members of an enumeration: each is followed by its docstring."""
+    for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name, default = node.target.id, _default(exported, node.value)
+        elif isinstance(node, ast.Assign) and _is(exported, Enum):
+            (target,) = node.targets
+            name, default = ast.unparse(target), f"`{ast.literal_eval(node.value)}`"
+        else:
+            continue
+        if name.startswith("_"):
+            continue
+        if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
+            raise UndocumentedError(f"{exported.__name__}.{name} has no docstring")
+        yield _row(name, default, str(after.value.value))
+
+
+def _makers(tree: ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    """The constructor, and the class methods that are called in its place."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            made_by = any(ast.unparse(each) == "classmethod" for each in node.decorator_list)
+            if node.name == "__init__" or (made_by and not node.name.startswith("_")):
+                yield node
+
+
+def _arguments(exported: type, method: ast.FunctionDef, where: str) -> Iterator[str]:
+    described = dict(_section(_docstring(method, where), "Args"))
+    plain = [argument for argument in method.args.args if argument.arg not in ("self", "cls")]
+    defaults: list[ast.expr | None] = [None] * len(plain)
+    if method.args.defaults:
+        defaults[-len(method.args.defaults) :] = method.args.defaults
+    pairs = [
+        *zip(plain, defaults, strict=True),
+        *zip(method.args.kwonlyargs, method.args.kw_defaults, strict=True),
+    ]
+    for argument, default in pairs:
+        if argument.arg not in described:
+            if "Args:" in _docstring(method, where):
+                raise UndocumentedError(f"{where}: the argument {argument.arg} is not described")
+            continue
+        yield _row(argument.arg, _default(exported, default), described[argument.arg])
+
+
+def _section(docstring: str, title: str) -> Iterator[tuple[str, str]]:
+    """The names that a section of a docstring describes, each with its text."""
+    lines = re.search(rf"^{title}:\n(.*?)(?=^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
+    entry = re.compile(r"^    (\w+): (.*?)(?=^    \w|\Z)", re.DOTALL | re.MULTILINE)
+    for match in entry.finditer(lines[1] if lines else ""):
+        yield match[1], match[2]
+
+
+def _docstring(node: ast.ClassDef | ast.FunctionDef, where: str) -> str:
+    text = ast.get_docstring(node)
+    if text is None:
+        raise UndocumentedError(f"{where} has no docstring")
+    return text
+
+
+def _prose(docstring: str) -> str:
+    """What stands before the sections of the docstring."""
+    return re.split(r"^(?:Args|Raises|Returns|Attributes):$|^>>>", docstring, flags=re.MULTILINE)[0].strip()
+
+
+def _default(exported: type, value: ast.expr | None) -> str:
+    """A default as it is written; a number or a text in the place of the constant that names it."""
+    if value is None:
+        return "\N{EN DASH}"
+    text = ast.unparse(value)
+    made = re.search(r"default_factory=(?:lambda: )?([\w.]+)", text)
+    meant = getattr(sys.modules[exported.__module__], text, None)
+    if isinstance(meant, int | str):
+        text = repr(meant)
+    return f"`{made[1]}()`" if made else f"`{text}`"
+
+
+def _row(name: str, *cells: str) -> str:
+    return " | ".join([f"| `{name}`", *(" ".join(cell.split()).replace("|", "\\|") for cell in cells)]) + " |"
