@@ -16,7 +16,7 @@ from iot_jitr_runtime.revocation.records import CrlRecord, Origin
 from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT, TABLES
 from iot_jitr_runtime.revocation.scope import Scope
 
-_CACHE_KIB = 16_384
+_CACHE_KIB = 65_536
 
 # One statement for each batch: SQLite cuts the serial numbers out itself, much faster than row by row.
 _STAGE = """
@@ -25,11 +25,13 @@ WITH RECURSIVE cut(at) AS (
 )
 INSERT INTO staged SELECT substr(:serials, at, :width), :reason FROM cut
 """
-# In the order of the key, so that the table is filled from left to right. Of a serial listed twice, a hold
-# gives way to any other reason.
-_MERGE = """
-INSERT OR IGNORE INTO revoked SELECT serial, :crl, reason FROM staged ORDER BY serial, reason = :hold
-"""
+# In the order of the key, so that the table is filled from left to right. Holds come after all others: of a
+# serial listed twice, a hold gives way to any other reason.
+_MERGE = "INSERT OR IGNORE INTO revoked SELECT serial, :crl, reason FROM staged"
+_MERGES = (
+    f"{_MERGE} WHERE reason <> :hold ORDER BY serial",
+    f"{_MERGE} WHERE reason = :hold ORDER BY serial",
+)
 _CARRY = """
 INSERT INTO revoked SELECT serial, :crl, reason FROM former.revoked
 WHERE crl = (SELECT id FROM former.crl WHERE scope = :scope) ORDER BY serial
@@ -92,8 +94,10 @@ class IndexBuilder:
             record = CrlRecord.of(crl, origin)
             crl_id = self._connection.execute(_RECORD, record.row()).lastrowid
             hold = RevocationReason.CERTIFICATE_HOLD
-            merged = self._connection.execute(_MERGE, {"crl": crl_id, "hold": hold})
-            record = replace(record, entries=merged.rowcount)
+            entries = sum(
+                self._connection.execute(merge, {"crl": crl_id, "hold": hold}).rowcount for merge in _MERGES
+            )
+            record = replace(record, entries=entries)
             self._connection.execute("UPDATE crl SET entries = ? WHERE id = ?", [record.entries, crl_id])
         finally:
             self._connection.execute("COMMIT")

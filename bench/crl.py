@@ -1,0 +1,266 @@
+"""How long CRLs of 1k to 1M revoked serials take to publish and to look up, beside plain `cryptography`.
+
+    .venv/bin/python bench/crl.py            # prints a table and writes bench/crl-results.json
+
+Every figure is measured in a process of its own, so that none profits from what another has warmed or left in
+memory. "Publish" is what the publisher does: read the file, verify it, compile the index. "Plain" is what one
+would write without this project: load the CRL with `cryptography`, `is_signature_valid`, and
+`get_revoked_certificate_by_serial_number`, on the same file in the same run.
+"""
+
+import json
+import platform
+import random
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from iot_jitr_runtime.revocation.index import Index
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+RESULTS = Path(__file__).with_name("crl-results.json")
+LOOK_UPS = 2_000
+"""Warm look-ups in a round, of a thousand serials spread over the whole index."""
+ROUNDS = 10
+"""The fastest round counts: others measure what else the machine does."""
+_REASON = bytes.fromhex("300c300a0603551d1504030a01")
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one size takes."""
+
+    entries: int
+    crl_bytes: int
+    index_bytes: int
+    publish_cpu_seconds: float
+    publish_peak_mib: float
+    first_look_up_ms: float
+    warm_look_up_us: float
+    resident_mib_more: float
+    plain_verify_cpu_seconds: float
+    plain_look_up_us: float
+    plain_peak_mib: float
+
+
+def tlv(tag: int, content: bytes) -> bytes:
+    """One DER element."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
+def make_crl(entries: int, folder: Path) -> None:
+    """Write a CRL with random serials of 16 to 20 bytes and a reason on every other entry, and its CA.
+
+    Put together by hand: the library's builder would take minutes for a million entries.
+    """
+    draw = random.Random(entries)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Benchmark CA")])
+    now = datetime.now(UTC).replace(microsecond=0)
+    ca = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    listed = b"".join(_entry(draw, number) for number in range(entries))
+    times = b"".join(
+        tlv(0x17, moment.strftime("%y%m%d%H%M%SZ").encode()) for moment in (now, now + timedelta(days=7))
+    )
+    number = bytes.fromhex("a00e300c300a0603551d14040302010a")
+    signed = tlv(
+        0x30,
+        tlv(2, b"\x01") + _ECDSA_SHA256 + name.public_bytes() + times + tlv(0x30, listed) + number,
+    )
+    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    (folder / "ca.crl").write_bytes(tlv(0x30, signed + _ECDSA_SHA256 + tlv(3, b"\x00" + signature)))
+    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+
+
+def _entry(draw: random.Random, number: int) -> bytes:
+    serial = bytes([draw.randrange(1, 0x80)]) + draw.randbytes(draw.randint(15, 19))
+    reason = _REASON + bytes([draw.choice((1, 3, 4, 5))]) if number % 2 else b""
+    return tlv(0x30, tlv(2, serial) + tlv(0x17, b"260101000000Z") + reason)
+
+
+def publish(folder: Path) -> dict[str, float]:
+    """Do what the publisher does with a CRL that it has fetched."""
+    from iot_jitr_runtime.certificates import Certificate
+    from iot_jitr_runtime.identifiers import CaCertificateId
+    from iot_jitr_runtime.revocation.builder import IndexBuilder
+    from iot_jitr_runtime.revocation.compiler import Compiler
+    from iot_jitr_runtime.revocation.records import Origin
+
+    ca, now = Certificate.load((folder / "ca.pem").read_bytes()), datetime.now(UTC)
+    began = time.process_time()
+    (folder / "index.sqlite").unlink(missing_ok=True)
+    with IndexBuilder(folder / "index.sqlite") as builder:
+        compiler = Compiler(builder, ca, now)
+        compiler.take((folder / "ca.crl").read_bytes(), Origin("ca.crl"))
+        compiler.complete()
+        builder.finish(CaCertificateId("benchmark"), now, None)
+    return {"cpu_seconds": time.process_time() - began, "peak_mib": _peak_mib()}
+
+
+def look_up(folder: Path) -> dict[str, float]:
+    """Do what the activator does with an index that it has downloaded."""
+    from iot_jitr_runtime.certificates import Certificate
+    from iot_jitr_runtime.revocation.index import Index, Status
+
+    serials = json.loads((folder / "serials.json").read_text())
+    ca = Certificate.load((folder / "ca.pem").read_bytes())
+    unlisted = ca.x509  # any certificate will do; its serial is on no list
+    now = datetime.now(UTC)
+    before = _resident_mib()
+    began = time.perf_counter()
+    index = Index.open(folder / "index.sqlite")
+    assert index.status(unlisted, now).status is Status.GOOD
+    first = time.perf_counter() - began
+    warm = min(_look_ups(index, serials) for _ in range(ROUNDS))
+    return {
+        "first_ms": first * 1e3,
+        "warm_us": warm / LOOK_UPS * 1e6,
+        "more_mib": max(0.0, _resident_mib() - before),
+    }
+
+
+def _look_ups(index: "Index", serials: list[int]) -> float:
+    began = time.perf_counter()
+    for turn in range(LOOK_UPS):
+        assert index.reason(serials[turn % len(serials)]) is not None
+    return time.perf_counter() - began
+
+
+def plain(folder: Path) -> dict[str, float]:
+    """Load, verify and look up with `cryptography` alone."""
+    serials = json.loads((folder / "serials.json").read_text())
+    ca = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    began = time.process_time()
+    crl = x509.load_der_x509_crl((folder / "ca.crl").read_bytes())
+    assert crl.is_signature_valid(ca.public_key())  # type: ignore[arg-type]
+    verified = time.process_time() - began
+    turns = serials[: max(3, 200_000 // len(crl))]
+    began = time.perf_counter()
+    for serial in turns:
+        assert crl.get_revoked_certificate_by_serial_number(serial) is not None
+    looked_up = time.perf_counter() - began
+    return {
+        "verify_seconds": verified,
+        "look_up_us": looked_up / len(turns) * 1e6,
+        "peak_mib": _peak_mib(),
+    }
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def measure(entries: int) -> Measured:
+    """Measure one size, each figure in a process of its own."""
+    with TemporaryDirectory(prefix="jitr-bench-") as name:
+        folder = Path(name)
+        _alone("make_crl", folder, str(entries))
+        crl = x509.load_der_x509_crl((folder / "ca.crl").read_bytes())
+        sample = [entry.serial_number for number, entry in enumerate(crl) if number % (entries // 1000) == 0]
+        random.Random(1).shuffle(sample)
+        (folder / "serials.json").write_text(json.dumps(sample))
+        published = _best("publish", folder, "cpu_seconds")
+        looked_up = _best("look_up", folder, "first_ms")
+        plainly = _best("plain", folder, "look_up_us")
+        return Measured(
+            entries=entries,
+            crl_bytes=(folder / "ca.crl").stat().st_size,
+            index_bytes=(folder / "index.sqlite").stat().st_size,
+            publish_cpu_seconds=published["cpu_seconds"],
+            publish_peak_mib=published["peak_mib"],
+            first_look_up_ms=looked_up["first_ms"],
+            warm_look_up_us=looked_up["warm_us"],
+            resident_mib_more=looked_up["more_mib"],
+            plain_verify_cpu_seconds=plainly["verify_seconds"],
+            plain_look_up_us=plainly["look_up_us"],
+            plain_peak_mib=plainly["peak_mib"],
+        )
+
+
+def _best(part: str, folder: Path, by: str) -> dict[str, float]:
+    """The best of three processes: the others measure what else the machine does."""
+    return min((_alone(part, folder) for _ in range(3)), key=lambda figures: figures[by])
+
+
+def _alone(part: str, folder: Path, *arguments: str) -> dict[str, float]:
+    run = subprocess.run(
+        [sys.executable, __file__, part, str(folder), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    return dict(json.loads(run.stdout or "{}"))
+
+
+def _row(one: Measured) -> str:
+    return (
+        f"| {one.entries:,} | {one.publish_cpu_seconds:.2f} s | {one.publish_peak_mib:.0f} MiB "
+        f"| {one.index_bytes / 1e6:.1f} MB | {one.first_look_up_ms:.1f} ms | {one.warm_look_up_us:.1f} µs "
+        f"| {one.resident_mib_more:.1f} MiB | {one.plain_verify_cpu_seconds:.2f} s "
+        f"| {one.plain_look_up_us:,.0f} µs | {one.plain_peak_mib:.0f} MiB |"
+    )
+
+
+def main() -> None:
+    """Measure all sizes, print the table and keep the results."""
+    head = ("entries", "publish, CPU", "peak", "index", "first look-up", "warm", "resident more")
+    print("|", " | ".join((*head, "plain: verify, CPU", "look-up", "peak")), "|")
+    print("|" + "---|" * 10)
+    results = []
+    for entries in SIZES:
+        results.append(measure(entries))
+        print(_row(results[-1]), flush=True)
+    RESULTS.write_text(
+        json.dumps(
+            {"python": platform.python_version(), "results": [asdict(one) for one in results]}, indent=2
+        )
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["make_crl", where, count]:
+            make_crl(int(count), Path(where))
+        case ["publish", where]:
+            print(json.dumps(publish(Path(where))))
+        case ["look_up", where]:
+            print(json.dumps(look_up(Path(where))))
+        case ["plain", where]:
+            print(json.dumps(plain(Path(where))))
+        case _:
+            main()
