@@ -36,7 +36,7 @@ pictures: $(STAMP) ## make the pictures of README and docs anew (runs the demo o
 	@$(BIN)/python docs/pictures/make_pictures.py
 
 snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/templates); review the diff
-	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py
+	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py tests/snapshot/test_stability.py
 
 docs: $(STAMP) ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
 	@$(BIN)/python -m tools

@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from tests.support.scenarios import SCENARIOS
-from tests.support.stacks import of_type, template_of
+from tests.support.stacks import template_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 UPDATE = "JITR_UPDATE_SNAPSHOTS"
-STATEFUL = (
-    "AWS::DynamoDB::Table",
-    "AWS::S3::Bucket",
-    "AWS::SQS::Queue",
-    "AWS::IoT::Policy",
-    "Custom::JitrCaCertificate",
-)
 
 
 def masked(template: dict[str, Any]) -> str:
@@ -39,20 +32,3 @@ def test_the_template_is_the_reviewed_one(name: str) -> None:
 
 def test_no_snapshot_is_left_over() -> None:
     assert {path.stem for path in TEMPLATES.iterdir()} == set(SCENARIOS)
-
-
-def test_stateful_resources_keep_their_logical_ids() -> None:
-    """One that changes replaces its resource: the ledger's rows, the queued events, the CA would go."""
-    stateful = {
-        name
-        for kind in STATEFUL
-        for name in of_type(json.loads((TEMPLATES / "defaults.json").read_text()), kind)
-    }
-
-    assert stateful == {
-        "JitrLedgerTable9B5F8499",
-        "JitrQueuesActivation60F7F482",
-        "JitrQueuesDeadLetters6D64BC3A",
-        "JitrDevicePolicyShared127B8EF9",
-        "JitrCaFactory6411E921",
-    }

@@ -1,0 +1,91 @@
+"""An upgrade replaces no stateful resource and registers no CA anew.
+
+`stateful.json` holds what was deployed by the releases so far: the logical id of each stateful resource, and
+the properties whose change makes CloudFormation replace it. `make snapshot` adds what is new. It never takes
+away or changes an entry: who means to replace one edits the file, says in the changelog what becomes of the
+data, and makes it a major release.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.scenarios import SCENARIOS
+from tests.support.stacks import template_of
+
+RECORD = Path(__file__).with_name("stateful.json")
+UPDATE = "JITR_UPDATE_SNAPSHOTS"
+REPLACED_BY = {
+    "AWS::DynamoDB::Table": ("TableName", "KeySchema", "LocalSecondaryIndexes"),
+    "AWS::IoT::Policy": ("PolicyName",),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
+    "Custom::JitrAccountLogging": ("ServiceToken",),
+    "Custom::JitrCaCertificate": ("CaCertificatePem", "Mode", "ServiceToken"),
+}
+"""The stateful types, each with what CloudFormation, or our custom resource, replaces it for."""
+
+Record = dict[str, dict[str, Any]]
+
+
+def stateful(template: dict[str, Any]) -> Record:
+    """The stateful resources of a template: logical id → type and what it would be replaced for."""
+    return {
+        name: {
+            "Type": resource["Type"],
+            **{
+                key: resource["Properties"][key]
+                for key in REPLACED_BY[resource["Type"]]
+                if key in resource["Properties"]
+            },
+        }
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in REPLACED_BY
+    }
+
+
+def replaced(before: Record, now: Record) -> set[str]:
+    """What an update from `before` to `now` would replace or delete."""
+    return {name for name, resource in before.items() if now.get(name) != resource}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_upgrade_replaces_nothing_that_holds_state(name: str) -> None:
+    released: dict[str, Record] = json.loads(RECORD.read_text())
+    now = stateful(template_of(SCENARIOS[name]))
+    if os.environ.get(UPDATE):
+        released[name] = now | released.get(name, {})
+        RECORD.write_text(json.dumps(released, indent=2, sort_keys=True) + "\n")
+
+    assert replaced(released[name], now) == set()
+    assert set(now) == set(released[name]), "new: make snapshot"
+
+
+def test_every_type_that_can_hold_state_is_watched() -> None:
+    """What is retained when the stack is deleted holds state."""
+    retained = {
+        resource["Type"]
+        for configuration in SCENARIOS.values()
+        for resource in template_of(configuration)["Resources"].values()
+        if resource.get("DeletionPolicy") == "Retain"
+    }
+
+    assert retained <= set(REPLACED_BY)
+    assert "AWS::DynamoDB::Table" in retained
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ({"Table": {"Type": "T", "KeySchema": "a"}}, set()),
+        ({"Table": {"Type": "T", "KeySchema": "a"}, "New": {"Type": "T"}}, set()),
+        ({"Table": {"Type": "T", "KeySchema": "b"}}, {"Table"}),
+        ({"Renamed": {"Type": "T", "KeySchema": "a"}}, {"Table"}),
+    ],
+    ids=["the same", "one more", "another key", "another logical id"],
+)
+def test_a_replacement_is_found(after: Record, expected: set[str]) -> None:
+    assert replaced({"Table": {"Type": "T", "KeySchema": "a"}}, after) == expected
