@@ -337,7 +337,7 @@ def test_every_check_of_a_device_that_is_in_is_ok_or_has_nothing_to_check() -> N
 
 def test_a_ca_certificate_that_is_expired_is_named() -> None:
     old = dc.DevelopmentCa.create("Old CA", validity=Validity(NOW - 9 * DAY, NOW - DAY))
-    leaf = old.issue(DeviceSpec("sensor-7"))
+    leaf = old.issue(DeviceSpec("sensor-7", validity=Validity(NOW - DAY, NOW + DAY)))
     patient = Patient(status=None, presented=presented(leaf.chain_pem)).with_facts(
         issuer=Issuer(registered_ca(certificate=old.certificate)), row=None
     )

@@ -7,8 +7,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from iot_jitr_runtime.account_logging.lifecycle import AccountLogging, NothingToAdoptError
 from iot_jitr_runtime.account_logging.log_group import Found
@@ -254,50 +252,6 @@ def test_a_log_group_whose_name_only_begins_like_it_is_not_it(account: AccountLo
     account.logs.create_log_group(logGroupName=f"{LOG_GROUP}-copy")
 
     assert account.group.look(Options()).existed is False
-
-
-# always
-
-OPTIONS = st.one_of(
-    st.none(),
-    st.builds(
-        lambda role, level, disabled: {"roleArn": role, "defaultLogLevel": level, "disableAllLogs": disabled},
-        st.sampled_from(["", THEIRS]),
-        st.sampled_from(["DEBUG", "INFO", "WARN", "ERROR", "DISABLED"]),
-        st.booleans(),
-    ),
-)
-GROUPS = st.sampled_from(["missing", None, 1, 30, 3653])
-STEPS = st.lists(st.sampled_from(["create", "update", "delete"]), max_size=4)
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(options=OPTIONS, group=GROUPS, steps=STEPS)
-def test_whatever_was_found_and_whatever_is_repeated_the_end_is_as_the_beginning(
-    options: dict[str, Any] | None, group: str | int | None, steps: list[str]
-) -> None:
-    with account_log() as account:
-        account.options = dict(options) if options is not None else None
-        if group != "missing":
-            account.logs.create_log_group(logGroupName=LOG_GROUP)
-        if isinstance(group, int):
-            account.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=group)
-        before = account.state()
-        calls = {
-            "create": lambda: logging(account).create(MANAGE),
-            "update": lambda: logging(account).update(MANAGE, replace(MANAGE, retention_days=7)),
-            "delete": lambda: logging(account).delete(MANAGE),
-        }
-
-        for step in [*steps, "delete"]:
-            calls[step]()
-
-        if options is None or not options["roleArn"]:
-            assert off(account.options)
-        else:
-            assert account.options == options
-        if off(options):
-            assert account.log_group() == before[1]
 
 
 # what is said to AWS

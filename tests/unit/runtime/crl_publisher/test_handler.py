@@ -197,7 +197,7 @@ def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureF
 
     assert figures[plant.factory, "CrlUnusable"] == 0
     assert figures[plant.factory, "CrlEntries"] == 2
-    assert 3600 <= figures[plant.factory, "CrlAge"] < 3900
+    assert 3600 <= figures[plant.factory, "CrlAge"] < 7200
     assert 86_000 < figures[plant.factory, "CrlTimeLeft"] <= 86_400
 
 
