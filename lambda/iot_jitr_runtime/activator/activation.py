@@ -23,6 +23,7 @@ from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, State
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import (
     ACTIVATED,
     DecisionError,
@@ -47,11 +48,6 @@ _TRIES_UNTIL_GONE = 3
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return a moment as the ledger writes it."""
-    return int(moment.timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.activator.activation import Activation, Decision, milliseconds
+from iot_jitr_runtime.activator.activation import Activation, Decision
 from iot_jitr_runtime.activator.line import Arrival, Line
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Reason, Verdict
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -128,6 +129,11 @@ class Claim:
     def certificate_id(self) -> CertificateId:
         """The certificate that is claimed."""
         return self.row.certificate_id
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as the ledger writes it: milliseconds since the epoch."""
+    return int(moment.timestamp() * 1000)
 
 
 def ca_serial(ca_certificate_id: CaCertificateId, serial: SerialNumber) -> str:

@@ -11,6 +11,7 @@ from iot_jitr_runtime.activator.ports import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Identity, LineTooLongError, Turns
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.listing import Listed
@@ -91,21 +92,17 @@ class Inventory:
             if refused.reason not in {Reason.REVOKED, Reason.ON_HOLD}:
                 return Entered.UNREADABLE
             found = refused.reason
-        self.entries.enter_known(listed.certificate_id, identity, now=_milliseconds(self.clock()))
+        self.entries.enter_known(listed.certificate_id, identity, now=milliseconds(self.clock()))
         if found is None or listed.status != "ACTIVE":
             return Entered.KNOWN
         self.enforcement.enforce(listed.certificate_id, identity, found)
         return Entered.ENFORCED
 
     def _take_turn(self) -> bool:
-        now = _milliseconds(self.clock())
+        now = milliseconds(self.clock())
         try:
             [turn] = self.turns.reserve(1, now=now, within=_SHORTEST_WAIT)
         except (LineTooLongError, DeferredError):
             return False
         self.sleep(max(0, turn - now) / 1000)
         return True
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.reconciler.listing import Listed
 
 _STILL_OPEN = {None, State.DEFERRED, State.ACTIVATING}
@@ -26,14 +27,10 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
     if row.state in _STILL_OPEN:
         # A worker is at it, or its message comes back, until one of these moments.
         busy_until = max(row.look_again_at, row.claim_expires_at)
-        return _milliseconds(now - pending_after) > busy_until
-    return row.decided_at < _milliseconds(certificate.created_at - _CLOCKS)
+        return milliseconds(now - pending_after) > busy_until
+    return row.decided_at < milliseconds(certificate.created_at - _CLOCKS)
 
 
 def is_unknown(certificate: Listed, row: Row) -> bool:
     """Whether somebody else decided about a certificate, so that the ledger cannot find it by serial."""
     return not certificate.is_pending and row.serial_number is None
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -14,6 +14,7 @@ from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Claim, Identity, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.reasons import RevocationReason
@@ -38,11 +39,6 @@ class Enforced(StrEnum):
     """AWS IoT knows no such certificate any more."""
     IMPOSSIBLE = "impossible"
     """AWS IoT does not let its status change, because it is being transferred to another account, say."""
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return a moment as the ledger writes it."""
-    return int(moment.timestamp() * 1000)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Verdict
-from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS, milliseconds
+from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient

@@ -18,11 +18,12 @@ from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import ClaimLostError, Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.catch import SafetyCatch
-from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement, milliseconds
+from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
 from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.release import Release, Released
 from iot_jitr_runtime.sweep.states import BeingSweptError, Held, IndexRef, SweepState, SweepStates

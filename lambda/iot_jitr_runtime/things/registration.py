@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.thing_claims import ThingClaims
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.description import ThingDescription, describe
@@ -63,8 +64,8 @@ class Things:
         claim = self.claims.take(
             name,
             candidate.certificate_id,
-            now=_milliseconds(now),
-            expires_at=_milliseconds(now + self.claim_lasts),
+            now=milliseconds(now),
+            expires_at=milliseconds(now + self.claim_lasts),
         )
         try:
             yield
@@ -116,7 +117,3 @@ class Things:
             raise DeferredError(
                 Reason.THING_SETUP_MISSING, f"there is no thing group '{group}'; create it"
             ) from error
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

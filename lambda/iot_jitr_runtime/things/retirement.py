@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.follow_ups import Due, FollowUp, FollowUps
+from iot_jitr_runtime.ledger.rows import milliseconds
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -53,7 +54,7 @@ class Retirement:
         A device is never left without a certificate: the old one goes only when the new one has been
         active for the whole grace period.
         """
-        due = self.follow_ups.due(FollowUp.RETIRE, now=_milliseconds(self.clock()), limit=limit)
+        due = self.follow_ups.due(FollowUp.RETIRE, now=milliseconds(self.clock()), limit=limit)
         return {each.certificate_id: self._retire(each) for each in due}
 
     def _retire(self, due: Due) -> RetirementResult:
@@ -62,9 +63,9 @@ class Retirement:
             self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
             return RetirementResult.CANCELLED
         if successor.state is not State.ACTIVATED:
-            return self._postponed(due, _milliseconds(self.clock() + _LOOK_AGAIN))
+            return self._postponed(due, milliseconds(self.clock() + _LOOK_AGAIN))
         over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
-        if over > _milliseconds(self.clock()):
+        if over > milliseconds(self.clock()):
             return self._postponed(due, over)
         return self._leave(due)
 
@@ -82,7 +83,7 @@ class Retirement:
             self._detach(due.thing_name, description["certificateArn"])
         if description["status"] == "ACTIVE":
             self.iot.update_certificate(certificateId=due.certificate_id, newStatus="INACTIVE")
-        self.follow_ups.retired(due.certificate_id, now=_milliseconds(self.clock()))
+        self.follow_ups.retired(due.certificate_id, now=milliseconds(self.clock()))
         return RetirementResult.RETIRED
 
     def _describe(self, due: Due) -> "CertificateDescriptionTypeDef | None":
@@ -97,7 +98,3 @@ class Retirement:
             self.iot.detach_thing_principal(thingName=thing_name, principal=certificate_arn)
         except self.iot.exceptions.ResourceNotFoundException:
             return  # the thing is gone, or the certificate has left it
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
