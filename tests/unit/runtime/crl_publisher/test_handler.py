@@ -190,15 +190,16 @@ def test_the_maximum_age_is_taken_from_the_settings(plant: Plant) -> None:
 
 
 def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
-    plant.upload("Factory", FACTORY)
+    now = Clock()()
+    plant.upload("Factory", FACTORY, this_update=now - timedelta(hours=1), next_update=now + timedelta(days=1))
     plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
 
     figures = measured(capsys.readouterr().out)
 
     assert figures[plant.factory, "CrlUnusable"] == 0
     assert figures[plant.factory, "CrlEntries"] == 2
-    assert 3600 <= figures[plant.factory, "CrlAge"] < 7200
-    assert 86_000 < figures[plant.factory, "CrlTimeLeft"] <= 86_400
+    assert 3600 <= figures[plant.factory, "CrlAge"] < 3700
+    assert 86_300 < figures[plant.factory, "CrlTimeLeft"] <= 86_400
 
 
 def test_an_unusable_crl_is_logged_with_its_reason_and_measured(
