@@ -78,7 +78,9 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A client with root rights, past the proxy."""
-        return self._clients.setdefault(service, self.lab.client(service))
+        if service not in self._clients:
+            self._clients[service] = self.lab.client(service)
+        return self._clients[service]
 
     @property
     def outputs(self) -> dict[str, str]:
