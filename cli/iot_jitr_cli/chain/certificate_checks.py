@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from iot_jitr_cli.chain.algorithms import (
+from iot_jitr_cli.chain.findings import CheckId, Finding, failed, not_checked, passed, warning
+from iot_jitr_cli.chain.parsing import extension, is_ca
+from iot_jitr_runtime.accepted_algorithms import (
     SUPPORTED_KEYS,
     SUPPORTED_SIGNATURES,
     UnsupportedKeyError,
@@ -15,8 +17,6 @@ from iot_jitr_cli.chain.algorithms import (
     supported_key,
     supported_signature,
 )
-from iot_jitr_cli.chain.findings import CheckId, Finding, failed, not_checked, passed, warning
-from iot_jitr_cli.chain.parsing import extension, is_ca
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 

@@ -8,20 +8,21 @@ https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from iot_jitr_runtime.accepted_algorithms import (
+    SUPPORTED_KEYS,
+    SUPPORTED_SIGNATURES,
+    UnsupportedKeyError,
+    UnsupportedSignatureError,
+    supported_key,
+    supported_signature,
+)
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.errors import JitrError
 
 EXPIRY_WARNING = timedelta(days=90)
 """How long before its end a CA certificate is announced as expiring."""
 
-MINIMUM_RSA_BITS = 2048
-
-_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _PEM_HEADER = "-----BEGIN "
 _CERTIFICATE_HEADER = "-----BEGIN CERTIFICATE-----"
 
@@ -156,33 +157,15 @@ def _check_period(ca: Certificate, now: datetime) -> None:
 
 def _check_key(ca: Certificate) -> None:
     try:
-        key = ca.x509.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
-        raise WeakKeyError(f"the CA's public key cannot be used: {error}; {_KEYS_TAKEN}") from error
-    if isinstance(key, rsa.RSAPublicKey):
-        if key.key_size >= MINIMUM_RSA_BITS:
-            return
-        found = f"RSA with {key.key_size} bits"
-    elif isinstance(key, ec.EllipticCurvePublicKey):
-        if isinstance(key.curve, _CURVES):
-            return
-        found = f"EC on curve {key.curve.name}"
-    else:
-        found = type(key).__name__.removesuffix("PublicKey")
-    raise WeakKeyError(f"the CA's key is {found}; {_KEYS_TAKEN}")
+        supported_key(ca)
+    except UnsupportedKeyError as error:
+        raise WeakKeyError(f"the CA's key is {error}; AWS IoT takes {SUPPORTED_KEYS}") from error
 
 
 def _check_signature(ca: Certificate) -> None:
     try:
-        algorithm = ca.x509.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        algorithm = None
-    if not isinstance(algorithm, _HASHES):
-        found = algorithm.name if algorithm else ca.x509.signature_algorithm_oid.dotted_string
+        supported_signature(ca)
+    except UnsupportedSignatureError as error:
         raise WeakSignatureError(
-            f"the CA certificate is signed with {found}; AWS IoT takes RSA or ECDSA with SHA-256, SHA-384 or "
-            "SHA-512"
-        )
-
-
-_KEYS_TAKEN = f"AWS IoT takes RSA from {MINIMUM_RSA_BITS} bits and EC on P-256, P-384 or P-521"
+            f"the CA certificate is signed with {error}; AWS IoT takes {SUPPORTED_SIGNATURES}"
+        ) from error

@@ -52,12 +52,16 @@ def test_sound_certificates_pass(spec: CaSpec) -> None:
         (CaSpec(may_sign=False), NotACaError, "lacks keyCertSign"),
         (CaSpec(starts_in_days=-20, ends_in_days=-10), CaExpiredError, "expired on .*successor"),
         (CaSpec(starts_in_days=10, ends_in_days=20), CaNotYetValidError, "not valid before"),
-        (CaSpec(key=rsa_key(1024)), WeakKeyError, "RSA with 1024 bits; AWS IoT takes RSA from 2048 bits"),
-        (CaSpec(key=ec.generate_private_key(ec.SECP256K1())), WeakKeyError, "EC on curve secp256k1"),
-        (CaSpec(key=ec.generate_private_key(ec.SECP224R1())), WeakKeyError, "EC on curve secp224r1"),
+        (
+            CaSpec(key=rsa_key(1024)),
+            WeakKeyError,
+            "key is RSA 1024 bits; AWS IoT takes RSA with at least 2048",
+        ),
+        (CaSpec(key=ec.generate_private_key(ec.SECP256K1())), WeakKeyError, "key is EC secp256k1"),
+        (CaSpec(key=ec.generate_private_key(ec.SECP224R1())), WeakKeyError, "key is EC secp224r1"),
         (CaSpec(key=ed25519.Ed25519PrivateKey.generate(), hash=None), WeakKeyError, "key is Ed25519"),
-        (CaSpec(hash=hashes.SHA224()), WeakSignatureError, "signed with sha224; AWS IoT takes"),
-        (CaSpec(hash=hashes.SHA3_256()), WeakSignatureError, "signed with sha3-256"),
+        (CaSpec(hash=hashes.SHA224()), WeakSignatureError, "with SHA224; AWS IoT takes"),
+        (CaSpec(hash=hashes.SHA3_256()), WeakSignatureError, "with SHA3-256; AWS IoT takes"),
     ],
 )
 def test_unsound_certificates_are_refused_by_name(spec: CaSpec, error: type[Exception], message: str) -> None:
@@ -74,8 +78,8 @@ ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 @pytest.mark.parametrize(
     ("identifier", "error", "message"),
     [
-        (EC_PUBLIC_KEY, WeakKeyError, "public key cannot be used"),
-        (ECDSA_WITH_SHA256, WeakSignatureError, r"signed with 1\.2\.840\.10045\.4\.3\.127"),
+        (EC_PUBLIC_KEY, WeakKeyError, "a key that cannot be read"),
+        (ECDSA_WITH_SHA256, WeakSignatureError, r"signed with algorithm 1\.2\.840\.10045\.4\.3\.127"),
     ],
 )
 def test_algorithms_that_nobody_knows_are_refused(

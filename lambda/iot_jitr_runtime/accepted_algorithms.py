@@ -1,4 +1,6 @@
-"""Keys and signatures that AWS IoT Core takes.
+"""Keys and signatures that AWS IoT Core takes, in CA certificates and in device certificates.
+
+Asked at synthesis, by the function that registers CAs, and by `jitr chain check`.
 
 Source: AWS IoT Core Developer Guide, "X.509 client certificates"
 (https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html).
@@ -11,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import SignatureAlgorithmOID
 
-from iot_jitr_cli.console import CliError
+from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
     from iot_jitr_runtime.certificates import Certificate
@@ -33,11 +35,11 @@ _SIGNATURES = {
 }
 
 
-class UnsupportedKeyError(CliError):
+class UnsupportedKeyError(JitrError):
     """AWS IoT Core does not take this kind of key; the message names the kind."""
 
 
-class UnsupportedSignatureError(CliError):
+class UnsupportedSignatureError(JitrError):
     """AWS IoT Core does not take this signature algorithm; the message names it."""
 
 
