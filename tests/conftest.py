@@ -1,6 +1,12 @@
-"""Which tests run in one process when several share the work (`make test`)."""
+"""Which tests run in one process when several share the work; how long property tests may take."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does: no test may fail by that.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mutants", settings.get_profile("patient"), max_examples=10, derandomize=True)
+settings.load_profile("patient")
 
 SHARED_CLOUD = "cloud"
 """The fixture that deploys the stack once for all tests of a process."""
@@ -13,3 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         group = SHARED_CLOUD if SHARED_CLOUD in fixtures else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_read_once() -> Iterator[None]:
+    """Let all AWS sessions share what botocore reads of the services: 0.3 s of CPU for each command that a
+    test calls in its own process, which a command in a process of its own spends only once.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.loaders, "create_loader", cache(botocore.loaders.create_loader))
+        yield
