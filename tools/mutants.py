@@ -1,0 +1,97 @@
+"""`make mutants`: change activator and CRL engine in small ways, and see which changes no test notices.
+
+mutmut wants the sources in `src/` of the folder it runs in. This puts a copy of the runtime and of its tests
+there, runs mutmut, and prints the score of each module and every survivor with its difference. The first run
+takes hours; later ones look only at functions that changed, and at survivors named on the command line:
+
+    python -m tools.mutants                                        everything
+    python -m tools.mutants '*activator.refusal*'                  one module
+    python -m tools.mutants --report                               the last results again
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORKBENCH = ROOT / "build" / "mutants"
+RESULTS = WORKBENCH / "mutants"
+NOTICED = frozenset({1, 3, -24, 24, 36, 152, 255})
+"""mutmut's exit codes for a mutant that a test noticed, a time-out included."""
+
+
+@dataclass(frozen=True)
+class ModuleScore:
+    """How many mutants of one module the tests noticed."""
+
+    module: str
+    noticed: int
+    total: int
+    survivors: tuple[str, ...]
+
+    @property
+    def percent(self) -> float:
+        """The share of mutants that a test noticed, 0-100."""
+        return 100 * self.noticed / self.total
+
+
+def prepare() -> None:
+    """Copy sources and tests to where mutmut looks for them; its results of former runs stay."""
+    WORKBENCH.mkdir(parents=True, exist_ok=True)
+    for folder in (WORKBENCH / "src", WORKBENCH / "tests", RESULTS / "tests"):
+        shutil.rmtree(folder, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    package = "iot_jitr_runtime"
+    shutil.copytree(ROOT / "lambda" / package, WORKBENCH / "src" / package, ignore=ignored)
+    for part in ("support", "unit/runtime"):
+        shutil.copytree(ROOT / "tests" / part, WORKBENCH / "tests" / part, ignore=ignored)
+    shutil.copy2(ROOT / "tests" / "conftest.py", WORKBENCH / "tests")
+    shutil.copy2(ROOT / "tools" / "mutants.toml", WORKBENCH / "pyproject.toml")
+
+
+def scores(results: Path) -> list[ModuleScore]:
+    """Read what mutmut wrote about each module that has mutants and was examined to the end."""
+    found = []
+    for meta in sorted(results.rglob("*.py.meta")):
+        codes: dict[str, int | None] = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
+        if not codes or None in codes.values():
+            continue
+        survivors = tuple(sorted(name for name, code in codes.items() if code not in NOTICED))
+        module = meta.relative_to(results / "src").with_suffix("").with_suffix("")
+        found.append(ModuleScore(".".join(module.parts), len(codes) - len(survivors), len(codes), survivors))
+    return found
+
+
+def main() -> int:
+    """Run mutmut and report; the exit code is mutmut's."""
+    parser = argparse.ArgumentParser(description="mutation testing of the activator and the CRL engine")
+    parser.add_argument(
+        "mutants", nargs="*", help="wildcards on mutants' names; default: all not examined yet"
+    )
+    parser.add_argument("--report", action="store_true", help="only print the results of the last run")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")
+    chosen = parser.parse_args()
+    mutmut = [str(Path(sys.executable).with_name("mutmut"))]
+    code = 0
+    if not chosen.report:
+        prepare()
+        run = [*mutmut, "run", "--max-children", str(chosen.jobs), *chosen.mutants]
+        code = subprocess.run(run, cwd=WORKBENCH, check=False).returncode
+    found = scores(RESULTS)
+    for survivor in (name for score in found for name in score.survivors):
+        subprocess.run([*mutmut, "show", survivor], cwd=WORKBENCH, check=False)
+    for score in found:
+        print(f"{score.percent:5.1f} %  {score.noticed:4} of {score.total:4}  {score.module}")
+    total = Counter(noticed=sum(s.noticed for s in found), mutants=sum(s.total for s in found))
+    if total["mutants"]:
+        print(f"{100 * total['noticed'] / total['mutants']:5.1f} %  all together")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
