@@ -1,5 +1,9 @@
-"""Which tests run in one process when several share the work; how long property tests may take."""
+"""Which tests share a process, what a process reads once, and how long property tests may take."""
 
+from collections.abc import Iterator
+from functools import cache
+
+import botocore.loaders
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -23,9 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _service_models_read_once() -> Iterator[None]:
-    """Let all AWS sessions share what botocore reads of the services: 0.3 s of CPU for each command that a
-    test calls in its own process, which a command in a process of its own spends only once.
-    """
+    # A test that calls a command makes a session of its own, and reading AWS's services takes 0.3 s of CPU.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.loaders, "create_loader", cache(botocore.loaders.create_loader))
         yield
