@@ -1,5 +1,6 @@
 """AWS IoT's V2 logging options, which no emulator knows: answered in the client, validated by its model."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,12 +9,18 @@ from typing import Any
 import boto3
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
+from moto.logs.models import logs_backends
 
 from iot_jitr_runtime.account_logging.log_group import LogGroup
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 
 REGION = "eu-central-1"
-GROUP_ARN = f"arn:aws:logs:{REGION}:123456789012:log-group:{LOG_GROUP}"
+ACCOUNT = "123456789012"
+GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
+
+
+class CutOffError(Exception):
+    """The function was ended before a call."""
 
 
 @dataclass
@@ -27,6 +34,8 @@ class AccountLog:
     roles_refused: int = 0
     """How many of the next settings are refused, as while a role is not known everywhere."""
     settings: list[dict[str, Any]] = field(default_factory=list)
+    calls_left: int | None = None
+    """How many calls are answered before the function is cut off; None: all."""
 
     @property
     def group(self) -> LogGroup:
@@ -48,6 +57,29 @@ class AccountLog:
         """All that account logging is made of."""
         return (dict(self.options) if self.options is not None else None, self.log_group())
 
+    def begin_anew(self) -> None:
+        """Make it an account in which nothing was ever set."""
+        self.options, self.calls_left, self.roles_refused = None, None, 0
+        self.settings.clear()
+        self.group.delete()
+
+    def cut_off(self, **_: Any) -> None:
+        """Let a call pass, or end the function before it, as a time-out does."""
+        if self.calls_left is not None:
+            if not self.calls_left:
+                raise CutOffError
+            self.calls_left -= 1
+
+    def delete_tags(self, **_: Any) -> None:
+        """On AWS, a log group's tags go with it; moto keeps them for the next one of that name."""
+        logs_backends[ACCOUNT][REGION].tagger.delete_all_tags_for_resource(GROUP_ARN)
+
+    def list_tags(self, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+        """On AWS, a log group that is missing has no tags to list; in moto, it has none."""
+        if LOG_GROUP in logs_backends[ACCOUNT][REGION].groups:
+            return None
+        return _answer(400, {"Error": {"Code": "ResourceNotFoundException", "Message": "none"}})
+
     def get(self, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         if self.options is None:
             return _answer(404, {"Error": {"Code": "NotConfiguredException", "Message": "none"}})
@@ -57,8 +89,6 @@ class AccountLog:
         if self.roles_refused:
             self.roles_refused -= 1
             return _answer(400, {"Error": {"Code": "InvalidRequestException", "Message": "role"}})
-        import json
-
         body = json.loads(params["body"])
         self.settings.append(body)
         self.options = {"roleArn": "", "disableAllLogs": False, **(self.options or {}), **body}
@@ -79,6 +109,10 @@ def account_log() -> Iterator[AccountLog]:
             for name in ("iot", "logs")
         )
         account = AccountLog(iot, logs)
+        for client in (iot, logs):
+            client.meta.events.register("before-parameter-build", account.cut_off)
+        logs.meta.events.register("after-call.cloudwatch-logs.DeleteLogGroup", account.delete_tags)
+        logs.meta.events.register("before-call.cloudwatch-logs.ListTagsForResource", account.list_tags)
         iot.meta.events.register("before-call.iot.GetV2LoggingOptions", account.get)
         iot.meta.events.register("before-call.iot.SetV2LoggingOptions", account.set)
         yield account

@@ -53,14 +53,16 @@ class AccountLogging:
 
     def delete(self, properties: LoggingProperties) -> None:
         """Give back what was found, unless somebody has changed it since."""
-        found = self.group.remembered(self.owner)
-        if properties.mode is Mode.ADOPT or read_options(self.iot).role_arn != properties.role_arn:
+        found, current = self.group.remembered(self.owner), read_options(self.iot)
+        if properties.mode is Mode.MANAGE and current.role_arn == properties.role_arn:
+            # Without a memory of what was found, the least is not to leave a role behind that is about to go.
+            write_options(self.iot, found.options if found else NEVER_CONFIGURED, self.sleep)
+        elif found is None or not found.options.is_off or current != found.options:
             log.info("the account's logging is not this stack's: it stays as it is")
             if found is not None:
                 self.group.forget()
             return
-        # Without a memory of what was found, the least is not to leave a role behind that is about to go.
-        write_options(self.iot, found.options if found else NEVER_CONFIGURED, self.sleep)
+        # Where the options are back already, an earlier call was cut off before the log group was.
         if found is not None:
             self._restore_group(found)
 
@@ -77,11 +79,12 @@ class AccountLogging:
                     "switch it on first, or set account_logging to 'manage'"
                 )
             return
-        self._switch_on(properties, current)
+        # Ours, and not remembered: somebody has deleted the log group. What was before it nobody knows.
+        self._switch_on(properties, NEVER_CONFIGURED if current.role_arn in ours else current)
 
-    def _switch_on(self, properties: LoggingProperties, current: Options) -> None:
+    def _switch_on(self, properties: LoggingProperties, former: Options) -> None:
         known = self.group.remembered(self.owner)
-        found = known or self.group.look(current)
+        found = known or self.group.look(former)
         with ExitStack() as undo:
             if known is None:
                 undo.callback(self._restore_group, found)

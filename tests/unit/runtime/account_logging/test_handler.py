@@ -20,10 +20,17 @@ PROPERTIES = LoggingProperties(Mode.MANAGE, "Stack/Logging", "arn:aws:iam::1:rol
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
 
 
+@pytest.fixture(scope="module")
+def one_account() -> Iterator[AccountLog]:
+    """The clients take long to make."""
+    with account_log() as shared:
+        yield shared
+
+
 @pytest.fixture
-def account() -> Iterator[AccountLog]:
-    with account_log() as fresh:
-        yield fresh
+def account(one_account: AccountLog) -> AccountLog:
+    one_account.begin_anew()
+    return one_account
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:

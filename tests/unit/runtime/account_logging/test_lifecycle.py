@@ -1,12 +1,15 @@
 """The account's logging is given back exactly as it was found, and somebody else's is never touched."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iot_jitr_runtime.account_logging.lifecycle import AccountLogging, NothingToAdoptError
 from iot_jitr_runtime.account_logging.log_group import Found
@@ -17,7 +20,7 @@ from iot_jitr_runtime.account_logging.options import (
     write_options,
 )
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Level, LoggingProperties, Mode
-from tests.support.account_log import GROUP_ARN, REGION, AccountLog, account_log
+from tests.support.account_log import GROUP_ARN, REGION, AccountLog, CutOffError, account_log
 
 OURS = "arn:aws:iam::123456789012:role/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
@@ -28,10 +31,17 @@ THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs":
 SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": True}
 
 
+@pytest.fixture(scope="module")
+def one_account() -> Iterator[AccountLog]:
+    """The clients take long to make."""
+    with account_log() as shared:
+        yield shared
+
+
 @pytest.fixture
-def account() -> Iterator[AccountLog]:
-    with account_log() as fresh:
-        yield fresh
+def account(one_account: AccountLog) -> AccountLog:
+    one_account.begin_anew()
+    return one_account
 
 
 def logging(account: AccountLog, owner: str = "stack:path") -> AccountLogging:
@@ -187,6 +197,37 @@ def test_without_its_memory_it_still_does_not_leave_its_role_in_use(account: Acc
     assert account.log_group() is not None
 
 
+def test_a_deletion_that_was_cut_off_after_the_options_still_gives_the_log_group_back(
+    account: AccountLog,
+) -> None:
+    account.options = dict(SWITCHED_OFF)
+    logging(account).create(MANAGE)
+    account.calls_left = 3  # the tags, the options, and their writing
+    with pytest.raises(CutOffError):
+        logging(account).delete(MANAGE)
+    account.calls_left = None
+
+    logging(account).delete(MANAGE)
+
+    assert account.state() == (SWITCHED_OFF, None)
+
+
+def test_a_log_group_that_somebody_deletes_does_not_make_our_logging_pass_for_theirs(
+    account: AccountLog,
+) -> None:
+    logging(account).create(MANAGE)
+    account.group.delete()
+
+    logging(account).update(replace(MANAGE, retention_days=7), MANAGE)
+    group = account.log_group()
+    logging(account).delete(MANAGE)
+
+    assert group is not None
+    assert group["retention"] == 7
+    assert off(account.options)
+    assert account.log_group() is None
+
+
 # adopt
 
 
@@ -252,6 +293,58 @@ def test_a_log_group_whose_name_only_begins_like_it_is_not_it(account: AccountLo
     account.logs.create_log_group(logGroupName=f"{LOG_GROUP}-copy")
 
     assert account.group.look(Options()).existed is False
+
+
+# always
+
+OPTIONS = st.one_of(
+    st.none(),
+    st.builds(
+        lambda role, level, disabled: {"roleArn": role, "defaultLogLevel": level, "disableAllLogs": disabled},
+        st.sampled_from(["", THEIRS]),
+        st.sampled_from(["DEBUG", "INFO", "WARN", "ERROR", "DISABLED"]),
+        st.booleans(),
+    ),
+)
+GROUPS = st.sampled_from(["missing", None, 1, 30, 3653])
+CUT_OFF = st.one_of(st.none(), st.integers(0, 6))
+"""After how many calls the function is ended; None: never."""
+STEPS = st.lists(st.tuples(st.sampled_from(["create", "update", "delete"]), CUT_OFF), max_size=5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(options=OPTIONS, group=GROUPS, steps=STEPS)
+def test_whatever_was_found_repeated_or_cut_off_the_end_is_as_the_beginning(
+    one_account: AccountLog,
+    options: dict[str, Any] | None,
+    group: str | int | None,
+    steps: list[tuple[str, int | None]],
+) -> None:
+    account = one_account
+    account.begin_anew()
+    account.options = dict(options) if options is not None else None
+    if group != "missing":
+        account.logs.create_log_group(logGroupName=LOG_GROUP)
+    if isinstance(group, int):
+        account.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=group)
+    before = account.state()
+    calls = {
+        "create": lambda: logging(account).create(MANAGE),
+        "update": lambda: logging(account).update(MANAGE, replace(MANAGE, retention_days=7)),
+        "delete": lambda: logging(account).delete(MANAGE),
+    }
+
+    for step, calls_left in [*steps, ("delete", None)]:
+        account.calls_left = calls_left
+        with suppress(CutOffError):
+            calls[step]()
+
+    if options is None or not options["roleArn"]:
+        assert off(account.options)
+    else:
+        assert account.options == options
+    if off(options):
+        assert account.log_group() == before[1]
 
 
 # what is said to AWS
