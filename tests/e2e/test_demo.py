@@ -26,7 +26,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary: Path) -> None:
-    result = CliRunner().invoke(jitr, ["demo", "--devices", "2", "--json"])
+    result = CliRunner().invoke(jitr, ["demo", "--devices", "3", "--json"])
 
     told = json.loads(result.stdout)
     assert result.exit_code == 0
@@ -34,7 +34,17 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     marks = [device["marks"] for device in told["stage"]["devices"]]
     order = ["registered", "pending", "activated", "connected", "published"]
     assert [sorted(each, key=each.get) for each in marks] == [order, order]
-    assert [outsider["name"] for outsider in told["stage"]["outsiders"]] == ["foreign", "expired"]
+    outsiders = {outsider["name"]: outsider["reason"] for outsider in told["stage"]["outsiders"]}
+    assert list(outsiders) == ["sensor-03", "foreign", "expired"]
+    assert "on CRL number 1" in outsiders["sensor-03"]
+    met = [expectation["claim"] for expectation in told["stage"]["expectations"] if expectation["met"]]
+    for claim in (
+        "sensor-03, which is on the CRL, was turned away each time",
+        "sensor-01 became REVOKED after the new CRL",
+        "sensor-01, which had been in, was refused at its next connect",
+        "1 of 1 other devices stayed ACTIVE",
+    ):
+        assert claim in met
     assert list(temporary.iterdir()) == []
 
 

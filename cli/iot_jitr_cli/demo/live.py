@@ -86,6 +86,8 @@ def picture(stage: Stage, symbols: Symbols) -> RenderableType:
         parts.append(_devices(stage.devices, symbols))
     if stage.outsiders:
         parts.append(_outsiders(stage.outsiders, symbols))
+    if stage.revocation:
+        parts.append(_steps(stage.revocation, symbols))
     if stage.expectations:
         parts.append(_expectations(stage.expectations, symbols))
     if stage.clearing:

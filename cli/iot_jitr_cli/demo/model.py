@@ -68,6 +68,8 @@ class Stage:
     """The preparation."""
     devices: list[DeviceProgress] = field(default_factory=list)
     outsiders: list[Outsider] = field(default_factory=list)
+    revocation: list[Step] = field(default_factory=list)
+    """How a device that is in gets out again."""
     expectations: list[Expectation] = field(default_factory=list)
     clearing: list[Step] = field(default_factory=list)
     """What is done after the last device."""

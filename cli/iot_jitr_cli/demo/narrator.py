@@ -24,6 +24,10 @@ class Narrator:
         """A part of the preparation, timed; what it finds out goes into the step's `detail`."""
         return self._timed(Step(title), self.stage.steps)
 
+    def revoking(self, title: str) -> AbstractContextManager[Step]:
+        """A part of how a device that is in gets out again."""
+        return self._timed(Step(title), self.stage.revocation)
+
     def clearing(self, title: str) -> AbstractContextManager[Step]:
         """A part of what is done at the end."""
         return self._timed(Step(title), self.stage.clearing)

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.connect import Cause, Ending, Step
+from iot_jitr_cli.demo.door import at_the_door, turned_away
 from iot_jitr_cli.demo.fleet import Fleet
 from iot_jitr_cli.demo.model import Expectation, Outsider
 from iot_jitr_cli.lab.process import wait_until
@@ -51,9 +51,10 @@ class Outsiders:
 
     def _judge_foreign(self, outsider: Outsider) -> list[Expectation]:
         registered = self._foreign.certificate.fingerprint in self._records.statuses()
-        self._narrator.stays_out(outsider, f"{self._at_the_door(FOREIGN)}; AWS IoT never registered it")
+        result = self._fleet.results[FOREIGN]
+        self._narrator.stays_out(outsider, f"{at_the_door(result)}; AWS IoT never registered it")
         return [
-            self._turned_away(FOREIGN),
+            turned_away("the foreign device was turned away each time", result),
             Expectation("the foreign certificate was never registered", not registered),
         ]
 
@@ -64,12 +65,13 @@ class Outsiders:
         row = self._decision(certificate_id)
         reason = row.reason if row and row.state is State.REFUSED else None
         said = row.detail or str(reason) if row and reason else "no decision"
+        result = self._fleet.results[EXPIRED]
         self._narrator.stays_out(
-            outsider, f"{self._at_the_door(EXPIRED)}; put past the broker, the pipeline refuses it: {said}"
+            outsider, f"{at_the_door(result)}; put past the broker, the pipeline refuses it: {said}"
         )
         status = self._records.statuses().get(certificate_id)
         return [
-            self._turned_away(EXPIRED),
+            turned_away("the expired device was turned away each time", result),
             Expectation("the pipeline refused its certificate as 'expired'", reason is Reason.EXPIRED, said),
             Expectation("that certificate never became ACTIVE", status == "PENDING_ACTIVATION", str(status)),
         ]
@@ -83,17 +85,6 @@ class Outsiders:
 
         wait_until(decided, limit=_DECISION_LIMIT, interval=0.1)
         return rows[0] if rows else None
-
-    def _turned_away(self, name: str) -> Expectation:
-        result = self._fleet.results[name]
-        connected = any(event.step is Step.CONNECTED for event in result.events)
-        claim = f"the {name} device was turned away each time"
-        return Expectation(claim, result.ending is Ending.NOT_LET_IN and not connected, result.ending.value)
-
-    def _at_the_door(self, name: str) -> str:
-        cause = self._fleet.results[name].last_cause
-        in_tls = cause in (Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE)
-        return "refused in the TLS handshake" if in_tls else "refused at the connect"
 
 
 def _plant(iot: Any, identity: DeviceIdentity) -> str:

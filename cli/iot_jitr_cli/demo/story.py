@@ -1,4 +1,4 @@
-"""The story: a cloud, a CA, a stack, devices that get in, devices that stay out, a clean stage after."""
+"""The story: a cloud, a CA, a stack, devices that get in or stay out, one that is put out, a clean stage."""
 
 import time
 from collections.abc import Iterator
@@ -6,20 +6,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
 from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.demo.arrivals import Arrivals
+from iot_jitr_cli.demo.crl import CaCrl
+from iot_jitr_cli.demo.listed import Listed
 from iot_jitr_cli.demo.outsiders import Outsiders
+from iot_jitr_cli.demo.put_out import PutOut
 from iot_jitr_cli.demo.records import Records
 from iot_jitr_cli.lab.ca import LabCa, development_ca
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import this_process
-from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, Output
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.store import IndexStore
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from iot_jitr_cli.demo.narrator import Narrator
     from iot_jitr_cli.lab.files import Deployment
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
 
 def tell(folder: Path, count: int, narrator: "Narrator") -> None:
     """Play it all with `count` devices, in `folder`, which is removed unless something went wrong.
+
+    The last of them is on the CRL from the beginning, the first is put on it at the end.
 
     Whatever happens, the local cloud is stopped at the end.
 
@@ -77,7 +87,7 @@ def _prepare(lab: Lab, narrator: "Narrator") -> "tuple[LabCa, Deployment]":
             progress.read(line)
             step.detail = str(progress)
 
-        deployment = lab.deploy(default_configuration(ca.certificate_file), tell)
+        deployment = lab.deploy(configuration_with_crl(ca.certificate_file), tell)
         step.detail = f"by 'cdk deploy': {progress.resources} resources"
     return ca, deployment
 
@@ -89,6 +99,27 @@ def _manufacture(ca: LabCa, count: int, narrator: "Narrator") -> "list[DeviceIde
     return identities
 
 
+def _crl(lab: Lab, ca: LabCa, deployment: "Deployment") -> CaCrl:
+    outputs, s3 = deployment.outputs, lab.client("s3")
+    return CaCrl(
+        RevocationList(ca.authority),
+        s3,
+        _of_ca(outputs, CRL_LOCATION),
+        IndexStore(s3, outputs[Output.REVOCATION_BUCKET]),
+        CaCertificateId(_of_ca(outputs, CA_CERTIFICATE_ID)),
+    )
+
+
+def _publish(crl: CaCrl, listed: "DeviceIdentity", narrator: "Narrator") -> None:
+    with narrator.step("CRL published") as step:
+        step.detail = (
+            f"{listed.certificate.common_names[0]} is on it; uploaded to S3, compiled by the publisher"
+        )
+        crl.revoke(listed, x509.ReasonFlags.cessation_of_operation)
+        crl.upload()
+        crl.wait_until_in_force()
+
+
 def _play(
     lab: Lab,
     ca: LabCa,
@@ -96,13 +127,22 @@ def _play(
     identities: "Sequence[DeviceIdentity]",
     narrator: "Narrator",
 ) -> None:
-    iot, outputs = lab.client("iot"), deployment.outputs
-    ca_certificate_id = next(value for name, value in outputs.items() if name.endswith(CA_CERTIFICATE_ID))
+    iot, outputs, stage = lab.client("iot"), deployment.outputs, narrator.stage
+    ca_certificate_id = _of_ca(outputs, CA_CERTIFICATE_ID)
     records = Records(iot, lab.client("dynamodb"), ca_certificate_id, outputs[Output.LEDGER_TABLE])
     endpoint = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
-    arrivals = Arrivals(narrator, endpoint, records)
-    narrator.stage.expectations += arrivals.play(identities)
+    crl = _crl(lab, ca, deployment)
+    *welcome, unwelcome = identities
+    _publish(crl, unwelcome, narrator)
+    with Listed(narrator, endpoint, records, unwelcome) as listed:
+        stage.expectations += Arrivals(narrator, endpoint, records).play(welcome)
+        stage.expectations += listed.judged()
     outsiders = Outsiders(narrator, endpoint, records, ca.authority)
-    narrator.stage.expectations += outsiders.play(
-        iot, lab.client("sqs"), outputs[Output.ACTIVATION_QUEUE_URL]
-    )
+    stage.expectations += outsiders.play(iot, lab.client("sqs"), outputs[Output.ACTIVATION_QUEUE_URL])
+    leaver, *others = welcome
+    stage.expectations += PutOut(narrator, endpoint, records, crl).play(leaver, others)
+
+
+def _of_ca(outputs: "Mapping[str, str]", ending: str) -> str:
+    """An output of the only CA."""
+    return next(value for name, value in outputs.items() if name.endswith(ending))

@@ -27,6 +27,12 @@ def default_configuration(ca_certificate: "Path") -> Configuration:
     return {"cas": [ca]}
 
 
+def configuration_with_crl(ca_certificate: "Path") -> Configuration:
+    """The same, for a CA whose CRLs are uploaded to the pipeline's own bucket."""
+    [ca] = default_configuration(ca_certificate)["cas"]
+    return {"cas": [{**ca, "revocation": {"crl_s3": {}}}]}
+
+
 def write_project(folder: "Path", configuration: Configuration) -> None:
     """Write `cdk.json` into `folder`, so that `cdk deploy` there deploys the stack to the local cloud."""
     folder.mkdir(exist_ok=True)

@@ -21,6 +21,7 @@ def finished_stage(*, met: bool = True) -> Stage:
         devices=[DeviceProgress("sensor-01", "0" * 64, marks)],
         outsiders=[Outsider("foreign", "of another CA", "refused")],
         expectations=[Expectation("all went well", met, "a fire")],
+        revocation=[Step("next connect", "refused at the door", 0.75)],
         clearing=[Step("taken down", "all gone", 0.5)],
         seconds=20.0,
     )
@@ -42,6 +43,7 @@ def test_the_picture_shows_every_step_device_outsider_and_the_verdict() -> None:
 
     for text in (
         *("✓ local cloud", "1.2 s", "at home", "sensor-01", "of another CA", "stays out: refused"),
+        *("✓ next connect", "0.8 s", "refused at the door"),
         *("✓ all went well", "✓ taken down", *(mark.value for mark in Mark), "2.00 s"),
         "1 devices in after 2.0 s; 1 of 1 expectations met; 20 s in all",
     ):
@@ -91,14 +93,17 @@ def test_plain_lines_tell_each_thing_once_as_it_happens(capsys: "pytest.CaptureF
     narrator.mark(device, Mark.REGISTERED, 0.25)
     narrator.mark(device, Mark.REGISTERED, 0.75)
     narrator.stays_out(outsider, "refused")
+    with narrator.revoking("next connect"):
+        pass
     with narrator.clearing("taken down"):
         pass
 
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["local", "sensor-01", "foreign", "taken"]
+    assert [line.split()[0] for line in lines] == ["local", "sensor-01", "foreign", "next", "taken"]
     assert lines[0].endswith("at home")
     assert "0.25 s  registered" in lines[1]
     assert lines[2].endswith("stays out (of another CA): refused")
+    assert [step.title for step in stage.revocation] == ["next connect"]
     assert [step.title for step in stage.clearing] == ["taken down"]
 
 

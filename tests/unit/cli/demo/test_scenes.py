@@ -1,25 +1,33 @@
-"""The two scenes of the demonstration, with devices and records that fare as each test says."""
+"""The scenes of the demonstration, with devices and records that fare as each test says."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from iot_jitr_cli.connect import Cause, ConnectResult, Device, Ending, Endpoint, Step, TimelineEvent
-from iot_jitr_cli.demo import fleet, outsiders
+from iot_jitr_cli.demo import crl, fleet, listed, outsiders, put_out
 from iot_jitr_cli.demo.arrivals import Arrivals
 from iot_jitr_cli.demo.audience import Nobody
+from iot_jitr_cli.demo.crl import CaCrl, IndexNotPublishedError
+from iot_jitr_cli.demo.listed import Listed
 from iot_jitr_cli.demo.model import Expectation, Mark, Stage
 from iot_jitr_cli.demo.narrator import Narrator
 from iot_jitr_cli.demo.outsiders import Outsiders
+from iot_jitr_cli.demo.put_out import PutOut
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
-from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger.rows import Row, State
 from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.store import IndexMissingError
 
 Fate = Callable[[Device], list[tuple[Step, Cause | None]]]
 GETS_IN: list[tuple[Step, Cause | None]] = [
@@ -43,6 +51,7 @@ class FakeRecords:
     status: str = "ACTIVE"
     row_state: State | None = State.ACTIVATED
     reason: Reason | None = None
+    revoked: list[str] = field(default_factory=list)
 
     def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Mark, float]]:
         for certificate_id in certificate_ids:
@@ -51,7 +60,7 @@ class FakeRecords:
                     yield certificate_id, mark, time.time()
 
     def statuses(self) -> dict[str, str]:
-        return dict.fromkeys(self.known, self.status)
+        return dict.fromkeys(self.known, self.status) | dict.fromkeys(self.revoked, "REVOKED")
 
     def rows(self, certificate_ids: Iterable[str]) -> Iterator[Row]:
         for certificate_id in certificate_ids:
@@ -194,3 +203,156 @@ class TestOutsiders:
 
         assert unmet(expectations) == ["the pipeline refused its certificate as 'expired': no decision"]
         assert (stage.outsiders[0].reason or "").startswith("refused at the connect")
+
+
+class TestListed:
+    @staticmethod
+    def play(records: FakeRecords) -> tuple[Stage, list[Expectation]]:
+        stage = Stage()
+        [identity] = identities(1)
+        records.known.append(identity.certificate.fingerprint)
+        with Listed(Narrator(stage, Nobody()), ENDPOINT, records, identity) as scene:  # type: ignore[arg-type]
+            return stage, scene.judged()
+
+    def test_a_device_on_the_crl_stays_out(self, fate: Callable[[Fate], None]) -> None:
+        fate(lambda _device: STAYS_OUT)
+
+        stage, expectations = self.play(FakeRecords([], "PENDING_ACTIVATION", State.REFUSED, Reason.REVOKED))
+
+        assert unmet(expectations) == []
+        assert len(expectations) == 3
+        [outsider] = stage.outsiders
+        assert outsider.reason == "refused in the TLS handshake; the pipeline refuses it: expired on X"
+
+    def test_one_that_gets_in_all_the_same_is_told(
+        self, fate: Callable[[Fate], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listed, "_DECISION_LIMIT", 0.0)
+        fate(lambda _device: GETS_IN)
+
+        _, expectations = self.play(FakeRecords([], "ACTIVE", State.ACTIVATED))
+
+        assert unmet(expectations) == [
+            "sensor-0, which is on the CRL, was turned away each time: published",
+            "the pipeline refused its certificate as 'revoked': no decision",
+            "that certificate is registered, and not ACTIVE: ACTIVE",
+        ]
+
+    def test_a_refusal_for_another_reason_is_not_taken_for_a_revocation(
+        self, fate: Callable[[Fate], None]
+    ) -> None:
+        fate(lambda _device: STAYS_OUT)
+
+        _, expectations = self.play(FakeRecords([], "PENDING_ACTIVATION", State.REFUSED, Reason.EXPIRED))
+
+        assert unmet(expectations) == ["the pipeline refused its certificate as 'revoked': expired on X"]
+
+
+class FakeCrl:
+    """A CRL that takes effect, or does not, when it is uploaded."""
+
+    def __init__(self, records: FakeRecords, leaver: DeviceIdentity | None) -> None:
+        self._records = records
+        self._takes_effect_on = leaver
+        self.revoked: list[DeviceIdentity] = []
+
+    def revoke(self, identity: DeviceIdentity, _reason: object) -> None:
+        self.revoked.append(identity)
+
+    def upload(self) -> None:
+        return
+
+    def wait_until_in_force(self) -> None:
+        if self._takes_effect_on in self.revoked:
+            self._records.revoked.append(self.revoked[0].certificate.fingerprint)
+
+
+class TestPutOut:
+    @staticmethod
+    def play(*, takes_effect: bool) -> tuple[Stage, list[Expectation]]:
+        leaver, *others = identities(3)
+        records = FakeRecords([each.certificate.fingerprint for each in (leaver, *others)])
+        ca_crl = FakeCrl(records, leaver if takes_effect else None)
+        stage = Stage()
+        scene = PutOut(Narrator(stage, Nobody()), ENDPOINT, records, ca_crl)  # type: ignore[arg-type]
+        return stage, scene.play(leaver, others)
+
+    def test_a_device_that_is_in_is_out_after_a_new_crl(self, fate: Callable[[Fate], None]) -> None:
+        fate(lambda _device: STAYS_OUT)
+
+        stage, expectations = self.play(takes_effect=True)
+
+        assert unmet(expectations) == []
+        assert len(expectations) == 3
+        assert [step.title for step in stage.revocation] == [
+            "sensor-0 revoked",
+            "index published",
+            "certificate REVOKED",
+            "next connect",
+        ]
+        assert stage.revocation[-1].detail == "refused in the TLS handshake"
+
+    def test_a_crl_that_has_no_effect_is_told(
+        self, fate: Callable[[Fate], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(put_out, "_SWEEP_LIMIT", 0.0)
+        fate(lambda _device: GETS_IN)
+
+        _, expectations = self.play(takes_effect=False)
+
+        assert unmet(expectations) == [
+            "sensor-0 became REVOKED after the new CRL: ACTIVE",
+            "sensor-0, which had been in, was refused at its next connect: published",
+        ]
+
+
+class FakeStore:
+    """Has an index from the `after`-th question on."""
+
+    def __init__(self, after: int) -> None:
+        self._after = after
+        self.asked = 0
+
+    def current(self, _ca: CaCertificateId) -> Any:
+        self.asked += 1
+        if self.asked <= self._after:
+            raise IndexMissingError("none yet")
+        return SimpleNamespace(version="1")
+
+
+class FakeS3:
+    """Keeps what is uploaded."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], bytes] = {}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803 - boto3's names
+        self.objects[Bucket, Key] = Body
+
+
+class TestCaCrl:
+    @staticmethod
+    def made(store: FakeStore, s3: FakeS3) -> CaCrl:
+        ca_id = CaCertificateId("ca")
+        return CaCrl(RevocationList(CA), s3, "s3://bucket/crl/Lab/", store, ca_id)  # type: ignore[arg-type]
+
+    def test_it_is_uploaded_below_the_prefix_and_waited_for(self) -> None:
+        store, s3 = FakeStore(after=3), FakeS3()
+        ca_crl = self.made(store, s3)
+        [identity] = identities(1)
+
+        ca_crl.revoke(identity, x509.ReasonFlags.key_compromise)
+        ca_crl.upload()
+        ca_crl.wait_until_in_force()
+
+        uploaded = Crl.load(s3.objects["bucket", "crl/Lab/ca.crl"]).parsed
+        assert [entry.serial_number for entry in uploaded] == [identity.certificate.x509.serial_number]
+        assert store.asked == 4
+
+    def test_an_upload_of_which_nothing_comes_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crl, "_LIMIT", 0.0)
+        ca_crl = self.made(FakeStore(after=99), FakeS3())
+        ca_crl.upload()
+
+        with pytest.raises(IndexNotPublishedError, match=r"ministack\.log"):
+            ca_crl.wait_until_in_force()
