@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: bench-storm help setup demo docs pictures snapshot test check lint types format lock mutants clean
+.PHONY: audit bench-storm help setup demo docs pictures snapshot test check lint types format lock mutants clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,10 @@ check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with 
 
 bench-storm: $(STAMP) ## a fleet switched on at once, three systems side by side (40 minutes, needs the machine alone)
 	@$(BIN)/python -m bench.storm
+
+audit: $(STAMP) ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
+	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
+		$(BIN)/uvx pip-audit@2.10.1 --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 
 mutants: $(STAMP) ## mutation testing of activator and CRL engine (hours; ONLY='*refusal*' for one module)
 	@$(BIN)/python -m tools.mutants $(if $(ONLY),'$(ONLY)')

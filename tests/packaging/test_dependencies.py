@@ -1,0 +1,154 @@
+"""The audit of the dependencies that needs no network: pinned, hashed, as installed, under fitting licences.
+
+What nobody can tell from here is which of them has a known vulnerability: `make audit` asks that.
+"""
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+LOCKS = [ROOT / "requirements.lock", ROOT / "stacks" / "iot_jitr" / "bundling" / "functions.lock"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+PERMISSIVE = {
+    "0BSD",
+    "Apache-2.0",
+    "Apache Software License",
+    "BSD License",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CC0-1.0",
+    "CNRI-Python",
+    "DFSG approved",
+    "MIT",
+    "MIT License",
+    "MIT No Attribution License (MIT-0)",
+    "MIT-0",
+    "MIT-CMU",
+    "PSF-2.0",
+    "Python Software Foundation License",
+    "Zlib",
+}
+WEAK_COPYLEFT = {"MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"}
+"""For what we use unchanged and ship to nobody."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One entry of a lock file."""
+
+    requirement: Requirement
+    hashes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return canonicalize_name(self.requirement.name)
+
+    @property
+    def version(self) -> str:
+        (specifier,) = self.requirement.specifier
+        return specifier.version
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        return self.requirement.marker is None or self.requirement.marker.evaluate()
+
+
+def entries(lock: Path) -> list[Locked]:
+    lines = re.sub(r"^ *#.*\n", "", lock.read_text(), flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    found = []
+    for line in lines:
+        requirement, *hashes = line.split(" --hash=")
+        found.append(Locked(Requirement(requirement.strip()), tuple(each.strip() for each in hashes)))
+    return found
+
+
+HERE = [each for each in entries(LOCKS[0]) if each.is_for_this_machine]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_each_entry_is_one_version_with_its_hashes_and_nothing_else(lock: Path) -> None:
+    """A line that is an option (an index, a URL, a path) is no requirement and fails to parse."""
+    found = entries(lock)
+
+    assert found
+    for each in found:
+        assert [s.operator for s in each.requirement.specifier] == ["=="], each
+        assert each.requirement.url is None
+        assert each.hashes, each
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in each.hashes)
+
+
+def test_the_lock_answers_what_the_project_asks_for() -> None:
+    locked = {each.name: each.version for each in HERE}
+    asked = [
+        *PROJECT["dependencies"],
+        *(r for extra in PROJECT["optional-dependencies"].values() for r in extra),
+    ]
+
+    unmet = [
+        str(requirement)
+        for requirement in map(Requirement, asked)
+        if requirement.name != PROJECT["name"]
+        and not requirement.specifier.contains(locked.get(canonicalize_name(requirement.name), "0"))
+    ]
+
+    assert unmet == [], "run `make lock`"
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    others = {
+        each.name: (each.version, installed)
+        for each in HERE
+        if (installed := metadata.version(each.name)) != each.version
+    }
+
+    assert others == {}, "run `make setup`"
+
+
+def licences(name: str) -> set[str]:
+    """The licences of an installed package; of several to choose from (`OR`), the permissive ones."""
+    about = metadata.metadata(name)
+    if expression := about.get("License-Expression"):
+        choices = [set(choice.split(" AND ")) for choice in expression.split(" OR ")]
+        return next((choice for choice in choices if choice <= PERMISSIVE), choices[0])
+    classifiers = [
+        line.split(" :: ") for line in about.get_all("Classifier") or [] if line.startswith("License ::")
+    ]
+    if named := {line[-1] for line in classifiers if line[-1] != "OSI Approved"}:
+        return named
+    text = about.get("License") or ""
+    return {"MIT"} if "Permission is hereby granted, free of charge" in text else {text}
+
+
+@pytest.mark.parametrize("each", HERE, ids=lambda each: each.name)
+def test_its_licence_is_one_of_those_we_can_live_with(each: Locked) -> None:
+    allowed = PERMISSIVE if is_shipped(each) else PERMISSIVE | WEAK_COPYLEFT
+
+    assert licences(each.name) <= allowed
+
+
+def is_shipped(each: Locked) -> bool:
+    """Whether it goes into the Lambda asset, or comes with the wheel."""
+    direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    return each.name in direct | {locked.name for locked in entries(LOCKS[1])}
+
+
+def test_the_cdk_command_line_is_pinned_with_its_hash() -> None:
+    wanted = json.loads((ROOT / "package.json").read_text())
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    packages = {path.removeprefix("node_modules/"): entry for path, entry in locked.items() if path}
+
+    assert {name: entry["version"] for name, entry in packages.items()} == wanted["devDependencies"]
+    for entry in packages.values():
+        assert entry["integrity"].startswith("sha512-")
+        assert entry["license"] in PERMISSIVE
+        assert "resolved" not in entry, "a host: run `make lock`"
