@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import iot_jitr_runtime
+from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
@@ -27,6 +29,7 @@ from iot_jitr_runtime.stack_outputs import Output
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_IOT"
 """The AWS SDK's own variable for the endpoint of one service."""
 _BATCH = 10
+_LAUNCHER = Path(__file__).with_name("fast_queue.py")
 
 
 @dataclass
@@ -192,7 +195,7 @@ def storm_cloud(folder: Path) -> Iterator[Cloud]:
     """A fresh local cloud with the stack deployed by `cdk deploy`, quotas enforced."""
     ca = DevelopmentCa.create("storm CA")
     certificate_file, _ = ca.save(folder / "ca")
-    with Lab.start(folder / "lab") as lab:
+    with mock.patch.object(ministack, "LAUNCHER", (str(_LAUNCHER),)), Lab.start(folder / "lab") as lab:
         lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
         lab.deploy(default_configuration(certificate_file))
         with _proxy(lab.endpoint.url) as proxy:

@@ -24,7 +24,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity
 
 POWER_UP_SECONDS = 1.0
 """Devices boot within so many seconds of each other."""
-PATIENCE = 3.0
+PATIENCE = 2.0
 """A run is given up after so many times the ideal time, and a minute."""
 EMPTY_LIMIT = 120.0
 """Seconds that the queue is watched after the last activation."""
@@ -247,7 +247,7 @@ class _OtherPrograms:
 
 def _cpu_of_all() -> float:
     times = psutil.cpu_times()
-    return float(times.user + times.system)
+    return float(times.user + times.nice + times.system)
 
 
 def _cpu_of_ours() -> float:

@@ -78,10 +78,11 @@ async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) 
     await serving
 
 
-def _run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
+def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
+    """Serve as the command line says."""
     pid_and_start = ProcessIdentity(int(owner[0]), float(owner[1])) if owner else None
     main(int(gateway_fd), int(mqtt_fd), Path(request_log), pid_and_start)
 
 
 if __name__ == "__main__":
-    _run(*sys.argv[1:])
+    run(*sys.argv[1:])

@@ -21,6 +21,8 @@ from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_un
 _START_LIMIT = 60.0
 """Seconds from the start to the first answer; some three on an idle machine."""
 _REQUEST_LIMIT = 10.0
+LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
+"""What the Python of the lab's process is told to run."""
 
 
 class MiniStackMissingError(CliError):
@@ -81,7 +83,7 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
         if owner is not None:
             arguments += [str(owner.pid), repr(owner.started)]
         process = spawn(
-            [sys.executable, "-m", "iot_jitr_cli.lab.launcher", *arguments],
+            [sys.executable, *LAUNCHER, *arguments],
             environment=child_environment(files.temporary, variables),
             log=files.ministack_log,
             cwd=files.folder,

@@ -5,6 +5,7 @@ activation queue with a growing visibility time-out (deferred). One bad message 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,12 @@ from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Rea
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef
 
+Decided = list[tuple[Message, Decision]]
+"""Messages, and what was decided about each."""
+_ENTRIES = 10
+"""SQS takes so many entries in one batch request."""
 TIME_FOR_ONE = timedelta(seconds=8)
 """A message is begun only with this much time left: its calls with their retries fit into it."""
 
@@ -56,20 +62,28 @@ class Batch:
         # The device that has waited longest comes first, whatever the order in which SQS delivers.
         messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
         failures = []
-        for message, decision in self._decisions(messages, stopped_by):
-            final = self._end(message, decision)
-            on_decision(replace(final, message_id=message.message_id))
-            if final.verdict.outcome is Outcome.DEFERRED and not final.place_kept:
-                failures.append({"itemIdentifier": message.message_id})
+        for decided in self._decisions(messages, stopped_by):
+            ended = [(message, self._end(message, decision)) for message, decision in decided]
+            back = [
+                (message, decision)
+                for message, decision in ended
+                if decision.verdict.outcome is Outcome.DEFERRED and not decision.place_kept
+            ]
+            self._put_back(back)
+            failures += [{"itemIdentifier": message.message_id} for message, _ in back]
+            for message, decision in ended:
+                on_decision(replace(decision, message_id=message.message_id))
         return {"batchItemFailures": failures}
 
-    def _decisions(self, messages: list[Message], stopped_by: datetime) -> Iterator[tuple[Message, Decision]]:
+    def _decisions(self, messages: list[Message], stopped_by: datetime) -> Iterator[Decided]:
+        """All that need no examination in one piece, then one examination after the other."""
         named: list[tuple[Message, CertificateId]] = []
+        decided: Decided = []
         for message in messages:
             try:
                 named.append((message, certificate_id(message.body)))
             except HopelessError as hopeless:
-                yield message, Decision(hopeless.verdict)
+                decided.append((message, Decision(hopeless.verdict)))
         rows, unread = self._rows(named)
         arrivals: list[Arrival] = []
         begun: set[CertificateId] = set()
@@ -85,26 +99,19 @@ class Batch:
                 begun.add(certificate)
                 arrivals.append(Arrival(message, row))
                 continue
-            yield message, Decision.unrecorded(message, certificate, verdict)
-        yield from self._examinations(arrivals, stopped_by)
-
-    def _examinations(
-        self, arrivals: list[Arrival], stopped_by: datetime
-    ) -> Iterator[tuple[Message, Decision]]:
+            decided.append((message, Decision.unrecorded(message, certificate, verdict)))
         waiting = self.line.sort_out(arrivals, milliseconds(self.clock()))
         # Those who wait first: should this function die of an examination, they keep their places.
+        yield decided + [(a.message, waiting[a.message.message_id]) for a in arrivals if a.waits_in(waiting)]
         for arrival in arrivals:
-            if decision := waiting.get(arrival.message.message_id):
-                yield arrival.message, decision
-        for arrival in arrivals:
-            message, certificate = arrival.message, arrival.row.certificate_id
-            if message.message_id in waiting:
-                continue
-            if self.clock() + self.time_for_one > stopped_by:
-                out_of_time = Verdict.because(Reason.OUT_OF_TIME)
-                yield message, Decision.unrecorded(message, certificate, out_of_time)
-            else:
-                yield message, self._decide(message, certificate, stopped_by)
+            if not arrival.waits_in(waiting):
+                yield [(arrival.message, self._examine(arrival, stopped_by))]
+
+    def _examine(self, arrival: Arrival, stopped_by: datetime) -> Decision:
+        message, certificate = arrival.message, arrival.row.certificate_id
+        if self.clock() + self.time_for_one > stopped_by:
+            return Decision.unrecorded(message, certificate, Verdict.because(Reason.OUT_OF_TIME))
+        return self._decide(message, certificate, stopped_by)
 
     def _rows(
         self, named: list[tuple[Message, CertificateId]]
@@ -129,8 +136,6 @@ class Batch:
                 self._dead_letter(message, decision.verdict)
             except AwsError as error:
                 decision = Decision.unrecorded(message, decision.certificate_id, deferral(error).verdict)
-        if decision.verdict.outcome is Outcome.DEFERRED and not decision.place_kept:
-            self._put_back(message, decision.retry_in)
         return decision
 
     def _dead_letter(self, message: Message, verdict: Verdict) -> None:
@@ -149,11 +154,16 @@ class Batch:
             },
         )
 
-    def _put_back(self, message: Message, seconds: int) -> None:
-        try:
-            self.sqs.change_message_visibility(
-                QueueUrl=self.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
-            )
-        except AwsError:
-            # It comes back all the same, after the queue's own visibility time-out.
-            return
+    def _put_back(self, back: Decided) -> None:
+        for start in range(0, len(back), _ENTRIES):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {
+                    "Id": str(number),
+                    "ReceiptHandle": message.receipt_handle,
+                    "VisibilityTimeout": decision.retry_in,
+                }
+                for number, (message, decision) in enumerate(back[start : start + _ENTRIES])
+            ]
+            # What fails comes back all the same, after the queue's own visibility time-out.
+            with suppress(*AwsError):
+                self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)

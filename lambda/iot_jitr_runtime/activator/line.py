@@ -5,7 +5,7 @@ Where others wait, its earlier refusal answers it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,6 +32,10 @@ class Arrival:
 
     message: Message
     row: Row
+
+    def waits_in(self, waiting: Mapping[str, Decision]) -> bool:
+        """Whether `Line.sort_out` let it wait."""
+        return self.message.message_id in waiting
 
 
 @dataclass(frozen=True)

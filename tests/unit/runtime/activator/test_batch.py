@@ -118,8 +118,8 @@ def test_a_deferred_message_waits_longer_each_time(aws: Account) -> None:
 def test_a_deferred_message_is_hidden_for_the_time_the_decision_says(aws: Account) -> None:
     hidden = []
     aws.sqs.meta.events.register(
-        "provide-client-params.sqs.ChangeMessageVisibility",
-        lambda params, **_: hidden.append(params["VisibilityTimeout"]),
+        "provide-client-params.sqs.ChangeMessageVisibilityBatch",
+        lambda params, **_: hidden.extend(e["VisibilityTimeout"] for e in params["Entries"]),
     )
 
     aws.process(aws.event("0" * 64))

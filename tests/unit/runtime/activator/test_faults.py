@@ -176,7 +176,7 @@ def test_a_hopeless_message_that_cannot_be_dead_lettered_comes_back(aws: Account
 def test_a_message_whose_waiting_time_cannot_be_set_still_comes_back(aws: Account, fault: Fault) -> None:
     record = aws.event("0" * 64)
 
-    with injected(aws.sqs, "ChangeMessageVisibility", fault):
+    with injected(aws.sqs, "ChangeMessageVisibilityBatch", fault):
         back = aws.process(record)
 
     assert back == [record["messageId"]]

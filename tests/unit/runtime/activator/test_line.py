@@ -21,8 +21,8 @@ def aws(aws: Account) -> Iterator[Account]:
 def hidden(aws: Account) -> list[int]:
     seconds: list[int] = []
     aws.sqs.meta.events.register(
-        "provide-client-params.sqs.ChangeMessageVisibility",
-        lambda params, **_: seconds.append(params["VisibilityTimeout"]),
+        "provide-client-params.sqs.ChangeMessageVisibilityBatch",
+        lambda params, **_: seconds.extend(e["VisibilityTimeout"] for e in params["Entries"]),
     )
     return seconds
 
