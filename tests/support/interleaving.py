@@ -1,0 +1,196 @@
+"""What a random interleaving of the activator's work is held against: the world, and the invariants.
+
+`World` is the model: what may be in, and who changed what. `Watch` looks at the account at each call that the
+activator makes, and notes what breaks an invariant of `docs/architecture.md`; it looks behind moto's API, so
+that looking costs nothing and changes nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.iot.models import iot_backends
+
+from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Claim, Ledger, State
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from tests.support.account import POLICY, REGION, Account
+
+PERMITTED = {
+    *("BatchGetItem", "GetItem", "PutItem", "UpdateItem", "TransactWriteItems"),
+    *("ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "SendMessage"),
+    *("DescribeCertificate", "UpdateCertificate", "AttachPolicy", "DescribeCACertificate"),
+}
+"""The calls that the activator's role allows; batches and transactions are authorised as their parts are."""
+REVOKED_IN_BETWEEN = "REVOKED in between"
+"""By an operator, while a worker was at it that had read the status before."""
+
+
+class Kind(StrEnum):
+    """What a device is like."""
+
+    SOUND = "sound"
+    UNLISTED = "unlisted"
+    """Nobody expects it, until somebody enters it into the allow list."""
+    EXPIRED = "expired"
+    FORGED = "forged"
+    """Signed by a CA that has our CA's name, and not its key."""
+    FOREIGN = "foreign"
+    """Registered under a CA of somebody else."""
+
+
+@dataclass
+class World:
+    """What changes while devices come in: the CRL, the allow list, and what operators do."""
+
+    kinds: dict[CertificateId, Kind] = field(default_factory=dict)
+    ids: dict[str, CertificateId] = field(default_factory=dict)
+    """Fingerprint → id: AWS IoT's id is the fingerprint, moto's is not."""
+    revoked: set[CertificateId] = field(default_factory=set)
+    crl_available: bool = True
+    all_listed: bool = False
+    operators: dict[CertificateId, str] = field(default_factory=dict)
+    """Certificates that an operator has decided about → the status that they must have."""
+
+    def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str:
+        """The seam of revocation."""
+        del ca_certificate_id
+        if not self.crl_available:
+            raise DeferredError(Reason.CRL_MISSING)
+        if self.ids[certificate.fingerprint] in self.revoked:
+            raise RefusedError(Reason.REVOKED)
+        return "1"
+
+    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+        """The seam of admission."""
+        if self.kinds[candidate.certificate_id] is Kind.UNLISTED and not self.all_listed:
+            raise RefusedError(Reason.NOT_LISTED)
+        return {}
+
+    def admits(self, certificate: CertificateId) -> bool:
+        """Whether a pending certificate may be activated at this moment."""
+        expected = {Kind.SOUND, Kind.UNLISTED} if self.all_listed else {Kind.SOUND}
+        return self.kinds[certificate] in expected and certificate not in self.revoked and self.crl_available
+
+
+class WatchedLedger(Ledger):
+    """A worker's ledger, which remembers what the worker has claimed."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        super().__init__(dynamodb, table)
+        self.tokens: dict[CertificateId, str] = {}
+
+    def claim(self, certificate_id: CertificateId, **event: Any) -> Claim:
+        claim = super().claim(certificate_id, **event)
+        self.tokens[certificate_id] = claim.token
+        return claim
+
+
+class Watch:
+    """Looks at the account whenever a worker makes a call."""
+
+    def __init__(self, aws: Account, world: World) -> None:
+        self._aws = aws
+        self._world = world
+        self._workers: list[WatchedLedger] = []
+        self.violations: list[str] = []
+
+    @property
+    def somebody_works(self) -> bool:
+        return bool(self._workers)
+
+    @contextmanager
+    def working(self, worker: WatchedLedger) -> Iterator[None]:
+        """All calls from now on are this worker's, until another one comes in between."""
+        self._workers.append(worker)
+        try:
+            yield
+        finally:
+            self._workers.pop()
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Watch the account's clients."""
+        watches: list[tuple[Any, str, Callable[..., None]]] = [
+            (self._aws.iot, "before-call.iot.*", self._on_call),
+            (self._aws.dynamodb, "before-call.dynamodb.*", self._on_call),
+            (self._aws.sqs, "before-call.sqs.*", self._on_call),
+            (self._aws.iot, "before-send.iot.UpdateCertificate", self._revoked_is_final),
+        ]
+        for client, event, watch in watches:
+            client.meta.events.register_first(event, watch)
+        try:
+            yield
+        finally:
+            for client, event, watch in watches:
+                client.meta.events.unregister(event, watch)
+
+    # what is there
+
+    def status(self, certificate: CertificateId) -> str:
+        return str(iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates[certificate].status)
+
+    def set_status(self, certificate: CertificateId, status: str) -> None:
+        """Set it as an operator does, through no client that is watched."""
+        iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates[certificate].status = status
+
+    def policies(self, certificate: CertificateId) -> list[str]:
+        attached = iot_backends[DEFAULT_ACCOUNT_ID][REGION].principal_policies
+        return [policy for arn, policy in attached if arn.endswith(f"/{certificate}")]
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """All items of the ledger's table, by key."""
+        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[self._aws.table]
+        items = (item.to_json()["Attributes"] for item in table.all_items())
+        return {item[KEY]["S"]: item for item in items}
+
+    # what must hold at each call
+
+    def _on_call(self, model: Any, params: Mapping[str, Any], **_: object) -> None:
+        if not self._workers:
+            return
+        if model.name not in PERMITTED:
+            self.violations.append(f"8: the activator's role does not allow {model.name}")
+        if model.name == "AttachPolicy":
+            self._check_change(CertificateId(json.loads(params["body"])["target"].rpartition("/")[2]))
+        if model.name == "UpdateCertificate":
+            certificate = CertificateId(params["url_path"].rpartition("/")[2])
+            self._check_change(certificate)
+            self._check_activation(certificate, params["query_string"]["newStatus"])
+
+    def _check_change(self, certificate: CertificateId) -> None:
+        """Invariant 6: who changes a certificate holds its claim, and has written down what it does."""
+        item = self.items().get(certificate, {})
+        if item.get("claimToken", {}).get("S") != self._workers[-1].tokens.get(certificate):
+            self.violations.append("6: changed by a worker that has lost its claim")
+        if int(item.get("claimExpiresAt", {}).get("N", 0)) <= self._aws.clock.milliseconds:
+            self.violations.append("6: changed under a claim that has expired")
+        if item.get("state", {}).get("S") != State.ACTIVATING or SERIAL_INDEX_KEY not in item:
+            self.violations.append("6: changed before the ledger says so, with the serial number")
+
+    def _check_activation(self, certificate: CertificateId, new_status: str) -> None:
+        """Invariants 1, 2 and 5: only what is pending, passes every check and has its policy is activated."""
+        kind, status = self._world.kinds[certificate], self.status(certificate)
+        if new_status != "ACTIVE":
+            self.violations.append(f"2: an event made a certificate {new_status}")
+        if status != "PENDING_ACTIVATION" and self._world.operators.get(certificate) != REVOKED_IN_BETWEEN:
+            self.violations.append(f"2: activated although it was {status}")
+        if not self._world.admits(certificate):
+            self.violations.append(f"1, 5: activated although it may not be in ({kind})")
+        if self.policies(certificate) != [POLICY]:
+            self.violations.append("1: activated before its policy was attached")
+
+    def _revoked_is_final(self, request: Any, **_: object) -> None:
+        """Refuse what AWS IoT refuses and moto does not."""
+        certificate = CertificateId(urlsplit(request.url).path.rpartition("/")[2])
+        if self.status(certificate) == "REVOKED":
+            error: Any = {"Error": {"Code": "CertificateStateException", "Message": "REVOKED is final"}}
+            raise self._aws.iot.exceptions.CertificateStateException(error, "UpdateCertificate")
