@@ -123,14 +123,14 @@ class Activator(Construct):
 
     def _queue_permissions(self, queues: "ActivationQueues") -> list[iam.PolicyStatement]:
         return [
-            iam.PolicyStatement(
-                actions=[
+            *Target.of(self).statement(
+                [
                     "sqs:ChangeMessageVisibility",
                     "sqs:DeleteMessage",
                     "sqs:GetQueueAttributes",
                     "sqs:ReceiveMessage",
                 ],
-                resources=[queues.activation.queue_arn],
+                [queues.activation.queue_arn],
             ),
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.dead_letters.queue_arn]),
         ]

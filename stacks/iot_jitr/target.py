@@ -1,11 +1,12 @@
 """Where the pipeline is deployed to: AWS, or the local cloud that emulates it.
 
 Everything that differs between the two is in this module, and a test holds that nothing else does. The local
-cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in four things that matter here:
+cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in five things that matter here:
 
 * it authorises `AttachPolicy`, `DetachPolicy` and the calls on a CA certificate against the resource `*`, and
   `AttachThingPrincipal` and `DetachThingPrincipal` against the thing, so a statement that names a certificate
   or a CA certificate, as on AWS, denies them;
+* it authorises a batch call as an action of its own, where AWS knows only the single call's action;
 * its endpoint is plain HTTP, so a queue or bucket policy that insists on TLS (the bucket of `cdk bootstrap`
   has one) denies everything;
 * it runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
@@ -42,6 +43,9 @@ WIDENED_LOCALLY = frozenset(
 )
 """The actions that the local cloud does not authorise against what AWS does."""
 
+BATCHES_LOCALLY = {"sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch"}
+"""The action by which AWS authorises a batch call, and the local cloud's."""
+
 
 class Target(StrEnum):
     """Where a stack is deployed to."""
@@ -62,7 +66,8 @@ class Target(StrEnum):
         """Allow `actions` on `resources`; on the local cloud, on `*` for those in `WIDENED_LOCALLY`."""
         if self is Target.AWS:
             return [iam.PolicyStatement(actions=[*actions], resources=[*resources])]
-        narrow = [action for action in actions if action not in WIDENED_LOCALLY]
+        batches = [BATCHES_LOCALLY[action] for action in actions if action in BATCHES_LOCALLY]
+        narrow = [action for action in [*actions, *batches] if action not in WIDENED_LOCALLY]
         wide = [action for action in actions if action in WIDENED_LOCALLY]
         return [
             iam.PolicyStatement(actions=chosen, resources=on)

@@ -1,4 +1,4 @@
-"""What the local cloud gets differs from what AWS gets in four named things, and in nothing else."""
+"""What the local cloud gets differs from what AWS gets in five named things, and in nothing else."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import pytest
 
 from iot_jitr.bundling import FunctionBundle
-from iot_jitr.target import CONTEXT_KEY, WIDENED_LOCALLY, Target
+from iot_jitr.target import BATCHES_LOCALLY, CONTEXT_KEY, WIDENED_LOCALLY, Target
 from tests.support.stacks import as_list, of_type
 
 Template = dict[str, Any]
@@ -34,7 +34,8 @@ def widened(template: Template) -> Template:
     for policy in of_type(expected, "AWS::IAM::Policy").values():
         policy["Properties"]["PolicyDocument"] = {
             (action, '"*"' if action in WIDENED_LOCALLY else resource)
-            for action, resource in policy["Properties"]["PolicyDocument"]
+            for single, resource in policy["Properties"]["PolicyDocument"]
+            for action in filter(None, [single, BATCHES_LOCALLY.get(single)])
         }
     for left_out in ("AWS::SQS::QueuePolicy", "AWS::Logs::QueryDefinition"):
         for name in of_type(expected, left_out):
@@ -62,6 +63,7 @@ def test_the_widening_is_confined_to_what_the_local_cloud_cannot_match() -> None
         "iot:DetachThingPrincipal",
         "iot:UpdateCACertificate",
     } == WIDENED_LOCALLY
+    assert BATCHES_LOCALLY == {"sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch"}
 
 
 def test_the_assets_are_not_the_same() -> None:

@@ -4,8 +4,8 @@ A message ends acknowledged (activated, stale, refused), in the dead-letter queu
 activation queue with a growing visibility time-out (deferred). One bad message never touches the others.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Rea
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef
+
+log = logging.getLogger(__name__)
 
 Decided = list[tuple[Message, Decision]]
 """Messages, and what was decided about each."""
@@ -164,6 +166,8 @@ class Batch:
                 }
                 for number, (message, decision) in enumerate(back[start : start + _ENTRIES])
             ]
-            # What fails comes back all the same, after the queue's own visibility time-out.
-            with suppress(*AwsError):
+            try:
                 self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
+            except AwsError as error:
+                # They come back all the same, after the queue's own visibility time-out.
+                log.warning("%d messages keep the queue's visibility time-out: %s", len(entries), error)

@@ -1,0 +1,122 @@
+"""What a pipeline refuses before it makes anything: options out of range, and options that contradict others.
+
+An option that another one leaves without effect is refused like a contradiction: who sets it expects it to do
+something. The message names both.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+import aws_cdk as cdk
+
+from iot_jitr.configuration import (
+    AccountLoggingMode,
+    AlarmThresholds,
+    CaConfiguration,
+    ConfigurationError,
+    NoRevocation,
+    RevocationSettings,
+)
+from iot_jitr.functions import LogLevelName
+from iot_jitr.identity import Identity
+from iot_jitr_runtime.outcomes import Reason
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_NAMESPACE = r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}"
+_OF_THINGS = frozenset({Reason.INVALID_THING_NAME, Reason.INVALID_THING_ATTRIBUTE, Reason.THING_TAKEN})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a pipeline that have something to do with one another."""
+
+    cas: Sequence[CaConfiguration]
+    identity: Identity
+    revocation: RevocationSettings | None
+    """None: not given."""
+    thresholds: AlarmThresholds
+    account_logging: AccountLoggingMode
+    log_level: LogLevelName
+    metrics_namespace: str
+
+
+def check(options: Options) -> None:
+    """Refuse `options` that are out of range or contradict one another.
+
+    Raises:
+        ConfigurationError: They do; the first one is named.
+    """
+    for error in _errors(options):
+        raise error
+
+
+def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
+    """Say at the synthesis which CAs' certificates are activated without a revocation check."""
+    for ca in cas:
+        if isinstance(ca.revocation, NoRevocation):
+            cdk.Annotations.of(scope).add_warning_v2(
+                f"iot-jitr:no-revocation:{ca.name}",
+                f"CA '{ca.name}' has revocation: none, so its certificates are activated without a check "
+                "against a revocation list; a stolen device key stays good until its certificate expires",
+            )
+
+
+def _errors(options: Options) -> Iterator[ConfigurationError]:
+    names = [ca.name for ca in options.cas]
+    if not names or len(set(names)) != len(names):
+        yield ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")
+    if options.log_level not in get_args(LogLevelName):
+        yield ConfigurationError("log_level", f"'{options.log_level}'", ", ".join(get_args(LogLevelName)))
+    if not cdk.Token.is_unresolved(options.metrics_namespace) and not re.fullmatch(
+        _NAMESPACE, options.metrics_namespace
+    ):
+        yield ConfigurationError(
+            "metrics_namespace",
+            f"'{options.metrics_namespace}'",
+            "1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/",
+        )
+    if all(isinstance(ca.revocation, NoRevocation) for ca in options.cas):
+        yield from _without_revocation(options)
+    yield from _without_account_log(options)
+    yield from _of_refusals(options.identity)
+
+
+def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
+    why = "no CA has a CRL (each has revocation: none)"
+    give = "a CRL for a CA, or nothing here"
+    if options.revocation is not None:
+        yield ConfigurationError("revocation", f"settings, and {why}", give)
+    if options.thresholds.crl_minutes_left != AlarmThresholds.crl_minutes_left:
+        yield ConfigurationError("alarms.crl_minutes_left", f"a threshold, and {why}", give)
+    if Reason.REVOKED in options.identity.on_refusal:
+        yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
+
+
+def _without_account_log(options: Options) -> Iterator[ConfigurationError]:
+    ours = options.thresholds.registration_failures
+    if options.account_logging is AccountLoggingMode.NONE and ours != AlarmThresholds.registration_failures:
+        yield ConfigurationError(
+            "alarms.registration_failures",
+            "a threshold with account_logging: none, so that nobody looks at AWS IoT's own log",
+            "account_logging: manage or adopt, or nothing here",
+        )
+
+
+def _of_refusals(identity: Identity) -> Iterator[ConfigurationError]:
+    statuses: Mapping[str, str] = identity.on_refusal
+    if identity.things is None:
+        for reason in sorted(_OF_THINGS & set(statuses)):
+            yield ConfigurationError(
+                "on_refusal", f"'{reason}', and no things are registered", "things, or another reason"
+            )
+    asks = identity.admission is not None and identity.admission.asked is not None
+    if Reason.REFUSED_BY_FUNCTION in statuses and not asks:
+        yield ConfigurationError(
+            "on_refusal",
+            f"'{Reason.REFUSED_BY_FUNCTION}', and no admission function is asked",
+            "admission by a function, or another reason",
+        )

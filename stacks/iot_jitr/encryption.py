@@ -1,0 +1,135 @@
+"""One customer managed KMS key for everything that a pipeline keeps: who may use it, and for what.
+
+A role may use the key only through the service that holds the data (`kms:ViaService`): whoever runs code as a
+function can read what the function reads, and can decrypt nothing else that the key protects.
+https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+    from constructs import Construct
+
+_OF_LOGS = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+"""What CloudWatch Logs asks for, wildcards written out
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)."""
+
+
+class KeyUse(Enum):
+    """What a role does with encrypted data: the service that holds it, and what that service asks of KMS."""
+
+    ENVIRONMENT = ("lambda", ("kms:Decrypt",))
+    """Start with environment variables."""
+    RECEIVE_MESSAGES = ("sqs", ("kms:Decrypt",))
+    """Read a queue."""
+    SEND_MESSAGES = ("sqs", ("kms:Decrypt", "kms:GenerateDataKey"))
+    """Write to a queue (SQS developer guide, "Key management")."""
+    TABLE = (
+        "dynamodb",
+        (
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ),
+    )
+    """Read and write a table (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
+    READ_OBJECTS = ("s3", ("kms:Decrypt",))
+    """Read a bucket."""
+    WRITE_OBJECTS = ("s3", ("kms:Decrypt", "kms:GenerateDataKey"))
+    """Write to a bucket; Decrypt is for uploads in parts."""
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """The key of a pipeline, or none: then AWS's own keys encrypt, for which nobody needs a permission."""
+
+    key: "kms.IKey | None" = None
+    """The customer managed key."""
+
+    def permissions(self, *uses: KeyUse) -> list[iam.PolicyStatement]:
+        """Return what a role may do with the key for `uses`: a statement for each service; none without."""
+        return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
+
+    def let_logs_use_it(self, scope: "Construct") -> None:
+        """Let CloudWatch Logs encrypt the log groups of the stack of `scope`.
+
+        The policy of an imported key cannot be changed from here: a warning says what it must contain.
+        """
+        if self.key is None:
+            return
+        statement = _for_logs(cdk.Stack.of(scope))
+        if self.key.add_to_resource_policy(statement).statement_added:
+            return
+        text = json.dumps(_written(cdk.Stack.of(scope).resolve(statement.to_statement_json())))
+        cdk.Annotations.of(scope).add_warning_v2(
+            "iot-jitr:imported-encryption-key",
+            "the policy of the imported encryption key cannot be changed from here; before the deployment it "
+            "must let the account's IAM policies take effect, and contain this, or no log group can be made: "
+            f"{text} (docs/security.md#encryption-at-rest)",
+        )
+
+
+def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
+    """Allow what `uses` take of the key: one statement for each service."""
+    asked: dict[str, set[str]] = {}
+    for use in uses:
+        service, actions = use.value
+        asked.setdefault(service, set()).update(actions)
+    return [
+        iam.PolicyStatement(
+            actions=sorted(actions),
+            resources=[key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"{service}.{cdk.Aws.REGION}.amazonaws.com"}},
+        )
+        for service, actions in sorted(asked.items())
+    ]
+
+
+def _for_logs(stack: cdk.Stack) -> iam.PolicyStatement:
+    # CloudFormation begins generated names with the stack's; a nested stack's is not known yet.
+    name = "" if cdk.Token.is_unresolved(stack.stack_name) else f"{stack.stack_name}-"
+    log_groups = stack.format_arn(
+        service="logs",
+        resource="log-group",
+        resource_name=f"{name}*",
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=[*_OF_LOGS],
+        # In the policy of a key this is the key.
+        resources=["*"],
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+    )
+
+
+def _written(value: object) -> object:
+    """A resolved value with references as CloudFormation's `Fn::Sub` writes them: `${AWS::Region}`."""
+    match value:
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(str(_written(part)) for part in parts)
+        case Mapping():
+            return {key: _written(each) for key, each in value.items()}
+    return value

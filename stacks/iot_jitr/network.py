@@ -1,0 +1,73 @@
+"""A VPC for the functions: none of them needs one, and some accounts allow no function without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+
+from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_ATTACH = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:UnassignPrivateIpAddresses",
+)
+_LOOK = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+
+
+@dataclass(frozen=True)
+class FunctionNetwork:
+    """The VPC that all functions of a pipeline run in; `docs/security.md` lists what they must reach."""
+
+    vpc: ec2.IVpc
+    """The VPC, of this account and region; one that was looked up or imported does too."""
+    subnets: ec2.SubnetSelection | None = None
+    """The subnets; None: the private ones with a way out. In a public one a function reaches nothing."""
+    security_groups: Sequence[ec2.ISecurityGroup] = ()
+    """The security groups, 5 at most; none: each function gets one that lets all out and nothing in."""
+
+    def permissions(self, role: iam.Role) -> list[iam.PolicyStatement]:
+        """Return what Lambda needs in `role` to put the function into the VPC, and acknowledge its wildcards.
+
+        Lambda uses the function's role for that. The condition keeps the function's own code from it: its
+        requests carry the function's ARN, those of Lambda itself don't
+        (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security).
+        """
+        everything = _everything_of_ec2(role)
+        attach = iam.PolicyStatement(actions=[*_ATTACH], resources=[everything])
+        look = without_resource(*_LOOK)
+        for statement in (attach, look):
+            statement.add_condition("Null", {"lambda:SourceFunctionArn": "true"})
+        acknowledge_wildcard(
+            role, everything, "network interfaces get their ids when Lambda makes them, in any of the subnets"
+        )
+        acknowledge_wildcard(role, "*", WITHOUT_RESOURCE["ec2:DescribeSubnets"])
+        return [attach, look]
+
+
+def placement(network: FunctionNetwork | None) -> "Placement":
+    """Return where Lambda is to put a function; nowhere in particular without a network."""
+    if network is None:
+        return Placement()
+    return Placement(network.vpc, network.subnets, [*network.security_groups] or None)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The arguments of the CDK's functions."""
+
+    vpc: ec2.IVpc | None = None
+    subnets: ec2.SubnetSelection | None = None
+    security_groups: list[ec2.ISecurityGroup] | None = None
+
+
+def _everything_of_ec2(scope: "Construct") -> str:
+    return cdk.Stack.of(scope).format_arn(service="ec2", resource="*", resource_name="*")
