@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger.batch_get import read_items
 from iot_jitr_runtime.ledger.rows import KEY
 
 if TYPE_CHECKING:
@@ -37,15 +38,13 @@ class Fleet:
     table: str
 
     def size(self, ca: CaCertificateId) -> int:
-        """Return how many devices of a CA are in service."""
-        keys = [_key(ca, shard) for shard in range(SHARDS)]
-        request: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
-        items: list[Any] = []
-        while request:
-            response = self.dynamodb.batch_get_item(RequestItems=request)
-            items += response["Responses"].get(self.table, [])
-            request = response.get("UnprocessedKeys")
-        return sum(int(item[_COUNT]["N"]) for item in items)
+        """Return how many devices of a CA are in service.
+
+        Raises:
+            DeferredError: `THROTTLED`: some of the counters could not be read.
+        """
+        keys = [_counter(ca, shard) for shard in range(SHARDS)]
+        return sum(int(item[_COUNT]["N"]) for item in read_items(self.dynamodb, self.table, keys))
 
     def write(
         self, row_update: dict[str, Any], ca: CaCertificateId, certificate_id: CertificateId, *, by: int
@@ -58,7 +57,7 @@ class Fleet:
         """
         count = {
             "TableName": self.table,
-            "Key": _key(ca, int(certificate_id[:8], 16) % SHARDS),
+            "Key": {KEY: {"S": _counter(ca, int(certificate_id[:8], 16) % SHARDS)}},
             "UpdateExpression": f"ADD {_COUNT} :by",
             "ExpressionAttributeValues": {":by": {"N": str(by)}},
         }
@@ -96,6 +95,6 @@ class Fleet:
                 return
 
 
-def _key(ca: CaCertificateId, shard: int) -> dict[str, Any]:
+def _counter(ca: CaCertificateId, shard: int) -> str:
     # No certificate id begins like this.
-    return {KEY: {"S": f"#fleet#{ca}#{shard}"}}
+    return f"#fleet#{ca}#{shard}"

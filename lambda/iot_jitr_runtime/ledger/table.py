@@ -1,7 +1,6 @@
 """The ledger's operations on its DynamoDB table: every write is conditional and may be repeated."""
 
 import secrets
-import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.batch_get import read_items
 from iot_jitr_runtime.ledger.fleet import IN_FLEET, Fleet, RowConditionError
 from iot_jitr_runtime.ledger.rows import (
     KEY,
@@ -27,9 +27,6 @@ from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_BATCH_GET_LIMIT = 100
-_BATCH_GET_TRIES = 5
-_BATCH_GET_PAUSE_SECONDS = 0.1
 _GARBAGE_SECONDS = 86_400
 _DETAIL_LENGTH = 500
 CLAIM = ("claimToken", "claimExpiresAt")
@@ -55,14 +52,8 @@ class Ledger:
         Raises:
             DeferredError: `THROTTLED`: some keys stayed unprocessed.
         """
-        wanted = sorted(set(certificate_ids))
-        found: dict[CertificateId, Row] = {}
-        for start in range(0, len(wanted), _BATCH_GET_LIMIT):
-            keys = [{KEY: {"S": key}} for key in wanted[start : start + _BATCH_GET_LIMIT]]
-            for item in self._batch_get(keys):
-                row = Row.read(item)
-                found[row.certificate_id] = row
-        return found
+        items = read_items(self._dynamodb, self._table, sorted(set(certificate_ids)))
+        return {row.certificate_id: row for row in map(Row.read, items)}
 
     def row(self, certificate_id: CertificateId) -> Row | None:
         """Read one row, consistently."""
@@ -276,17 +267,6 @@ class Ledger:
                 self._fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
         except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
             raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
-
-    def _batch_get(self, keys: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
-        request: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        for _ in range(_BATCH_GET_TRIES):
-            response = self._dynamodb.batch_get_item(RequestItems=request)
-            yield from response["Responses"].get(self._table, [])
-            request = response.get("UnprocessedKeys")
-            if not request:
-                return
-            time.sleep(_BATCH_GET_PAUSE_SECONDS)
-        raise DeferredError(Reason.THROTTLED, "the ledger left keys unprocessed")
 
 
 def _identity(identity: Identity) -> dict[str, object]:

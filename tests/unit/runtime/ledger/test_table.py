@@ -213,7 +213,7 @@ def test_unprocessed_keys_are_asked_for_again(dynamodb: Any, ledger: Ledger) -> 
 def test_keys_that_stay_unprocessed_are_a_throttle(
     dynamodb: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iot_jitr_runtime.ledger.table._BATCH_GET_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("iot_jitr_runtime.ledger.batch_get._PAUSE_SECONDS", 0)
 
     def leave_unprocessed(parsed: dict[str, Any], **_: Any) -> None:
         parsed["UnprocessedKeys"] = {ledger._table: {"Keys": [{"certificateId": {"S": CERTIFICATE}}]}}
