@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,19 @@ class Seen:
         self.reports.append((version, {target.certificate_id for target in targets}))
 
 
+@dataclass(frozen=True)
+class _Store(IndexStore):
+    """S3 by the town's clock: the emulation's own goes on while that stands still."""
+
+    clock: Clock = field(default_factory=Clock)
+    times: dict[str, datetime] = field(default_factory=dict)
+
+    def current(self, ca: CaCertificateId) -> Published:
+        published = super().current(ca)
+        published_at = self.times.setdefault(published.version_id, self.clock())
+        return replace(published, published_at=published_at)
+
+
 class Town:
     """Devices come with `bring_in`; `publish` a CRL; `sweep` runs once."""
 
@@ -77,7 +90,7 @@ class Town:
         self.aws = replace(shared, table=table, clock=Clock(), parts={}, decisions=[])
         self.s3 = s3
         self.folder = folder
-        self.store = IndexStore(s3, new_bucket(s3))
+        self.store: IndexStore = _Store(s3, new_bucket(s3), self.aws.clock)
         self.ledger = RevocationLedger(self.aws.dynamodb, table)
         self.states = SweepStates(self.aws.dynamodb, table)
         self.seen = Seen()

@@ -192,6 +192,14 @@ class _Run:
         return False
 
     def _targets(self, new: IndexRef, former: IndexRef | None) -> list[Target]:
+        found = self._found(new, former)
+        if new.version == self.current.version or not found:
+            return found
+        # What the CA has taken off the list since is not put out on the word of an earlier one.
+        with self._opened(self.current) as index:
+            return [target for target in found if index.reason(target.serial) is not None]
+
+    def _found(self, new: IndexRef, former: IndexRef | None) -> list[Target]:
         finder = Targets(self.sweep.ledger)
         with self._opened(new) as index:
             if former is None:

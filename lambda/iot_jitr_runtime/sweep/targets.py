@@ -30,6 +30,11 @@ class Target:
         return self.row.certificate_id
 
     @property
+    def serial(self) -> int:
+        """Its serial number."""
+        return int(self.row.serial_number or "0", 16)
+
+    @property
     def in_service(self) -> bool:
         """Whether a device would be put out."""
         return self.row.state in IN_SERVICE
