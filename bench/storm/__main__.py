@@ -15,7 +15,6 @@ from bench.storm.devices import BEHAVIOURS
 from bench.storm.storm import storm
 from bench.storm.systems import SYSTEMS
 
-RESULTS = Path(__file__).with_name("results")
 SIZES = (100, 500, 2000)
 REAL_SIZE = 200
 
@@ -26,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--behaviours", nargs="+", choices=BEHAVIOURS, default=list(BEHAVIOURS))
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="devices; events injected")
     parser.add_argument("--real", type=int, default=REAL_SIZE, help="real devices besides; 0 for none")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser.add_argument("--out", type=Path, default=results.RESULTS, help="folder for the results")
     return parser.parse_args()
 
 

@@ -1,18 +1,23 @@
-"""The storm in closed form: `python -m bench.storm.model` prints the table of `docs/performance.md`.
+"""The storm in closed form: `python -m bench.storm.model` prints the tables of `docs/performance.md`.
 
 A fleet of N devices, `r` activations a second, `c` MQTT connects a second for the account, each device back
-after 8 s on average while it waits. Prices are list prices of us-east-1 in US dollars, entered by hand: check
-them against the pricing pages before you rely on them.
+after `w` seconds on average while it waits. Prices are list prices of us-east-1 in US dollars, entered by
+hand: check them against the pricing pages before you rely on them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.storm.devices import POLITE, RUDE, SPREAD
+from bench.storm.results import ACTIVATIONS_PER_SECOND, RESULTS, Result, load
 from iot_jitr.capacity import Capacity
 from iot_jitr_runtime.ledger.turns import UTILISATION
 
 MILLION = 1_000_000
-RETRY_SECONDS = 8.0
-"""Mean wait of a polite device: between 1 and 15 s."""
+MEAN_WAIT = {POLITE.name: 8.0, RUDE.name: 1 + SPREAD / 2}
+"""Seconds between two connects of a device that waits: from 1 to 15, and one."""
+CALLS_A_DEVICE = 3
+"""DescribeCertificate, AttachPolicy, UpdateCertificate."""
 
 SQS_REQUEST = 0.40 / MILLION
 LAMBDA_INVOCATION = 0.20 / MILLION
@@ -33,6 +38,7 @@ class Storm:
 
     devices: int
     activations_per_second: int
+    behaviour: str = POLITE.name
 
     @property
     def capacity(self) -> Capacity:
@@ -51,9 +57,14 @@ class Storm:
 
     @property
     def events(self) -> float:
-        """All events: half of the fleet waits on average, and connects come no faster than the quota."""
-        wanted = self.devices / 2 / RETRY_SECONDS
-        return self.devices + min(wanted, self.capacity.events_per_second) * self.seconds
+        """All events: those who wait knock every `w` seconds, together no faster than the connect quota."""
+        wait, quota = MEAN_WAIT[self.behaviour], self.capacity.events_per_second
+        knocks = self.devices / wait
+        if knocks <= quota:
+            return self.devices + knocks * self.seconds / 2
+        # At the quota until so few are left that they keep below it, then falling evenly to nothing.
+        at_quota = (self.devices - quota * wait) / (self.activations_per_second * UTILISATION)
+        return quota * (at_quota + self.seconds) / 2
 
     @property
     def dollars(self) -> float:
@@ -99,5 +110,30 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def check(results: Iterable[Result]) -> str:
+    """What the closed form says of the runs of this pipeline that were measured, in Markdown."""
+    lines = [
+        "| run | time: model | measured | events: model | measured | calls a device: model | measured |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in sorted(results, key=lambda result: (result.behaviour, result.devices)):
+        if result.system != "ours" or result.real_devices or result.seconds_to_last is None:
+            continue
+        storm = Storm(result.devices, ACTIVATIONS_PER_SECOND, result.behaviour)
+        cells = (
+            f"{result.behaviour}, {result.devices:,}",
+            f"{storm.seconds:.0f} s",
+            f"{result.seconds_to_last:.0f} s",
+            f"{storm.events:,.0f}",
+            f"{result.events:,}",
+            f"{CALLS_A_DEVICE:.2f}",
+            f"{result.calls_per_device:.2f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     print(table())
+    print()
+    print(check(load(RESULTS)))

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+RESULTS = Path(__file__).with_name("results")
 ACTIVATIONS_PER_SECOND = 10
 """What a default account allows; the ideal time of N devices is N ÷ this."""
 
