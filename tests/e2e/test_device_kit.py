@@ -1,5 +1,6 @@
 """The device kit as its user has it: the commands, and the examples of docs/device-kit.md."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from tests.support.cloud import PATIENCE, Cloud
@@ -68,3 +70,51 @@ def test_the_examples_come_in_through_the_refused_first_connect(
     )
 
     assert (run.returncode, run.stdout) == (0, f"received 'hello' from devices/{name}/hello\n"), run.stderr
+
+
+@pytest.mark.skipif(
+    shutil.which("mosquitto_pub") is None, reason="Debian's mosquitto-clients are not installed"
+)
+def test_mosquittos_clients_come_in_and_listen(cloud: Cloud, tmp_path: Path) -> None:
+    """The scripts as the page shows them; the listener is sent a message again until it hears one."""
+    name = "kit-mosquitto"
+    device = cloud.ca.issue(DeviceSpec(name))
+    files = device.save(tmp_path)
+    arguments = [MQTT_HOST, str(cloud.lab.endpoint.mqtt_port), files.chain, files.key, name]
+
+    came_in = subprocess.run(
+        ["/usr/bin/env", "bash", EXAMPLES / "mosquitto_device.sh", *arguments, cloud.lab.files.broker_ca],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    status = cloud.status(device.certificate.fingerprint)
+    heard = tmp_path / "heard"
+    with heard.open("wb") as out:
+        listener = subprocess.Popen(
+            [
+                "/usr/bin/env",
+                "bash",
+                EXAMPLES / "mosquitto_listener.sh",
+                *arguments,
+                cloud.lab.files.broker_ca,
+            ],
+            stdout=out,
+        )
+    try:
+        wait_until(lambda: told(cloud, name, heard), limit=PATIENCE, interval=0.5)
+    finally:
+        listener.terminate()
+        listener.wait(timeout=PATIENCE)
+
+    assert came_in.returncode == 0, came_in.stderr
+    assert "connection was lost" in came_in.stderr.lower(), "the first connect was not refused"
+    assert status == "ACTIVE"
+    assert heard.read_text().splitlines()[0] == "blink"
+
+
+def told(cloud: Cloud, name: str, heard: Path) -> bool:
+    """Send the device a message; whether one of them has arrived."""
+    cloud.client("iot-data").publish(topic=f"devices/{name}/commands", payload=b"blink", qos=1)
+    return bool(heard.read_bytes())
