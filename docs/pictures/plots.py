@@ -1,4 +1,4 @@
-"""Plot what the benchmarks measured: the storm (`bench/storm/results`), the look-up (`bench/crl-results.json`).
+"""Plot what the benchmarks measured: `bench/storm/results` and `bench/crl-results.json`.
 
 The same figures make the same bytes: no date, and names inside the SVG that do not depend on the run.
 """
