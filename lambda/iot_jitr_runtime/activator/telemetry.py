@@ -1,6 +1,7 @@
 """One log line a decision, and metrics by outcome and by reason."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -45,13 +46,7 @@ class Telemetry:
             self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
         if verdict.reason is not None:
             self._reasons[verdict.reason, identity.ca_certificate_id if identity else None] += 1
-        # Duplicates are the load: they are counted, and written only when somebody debugs.
-        log = self._logger.debug if verdict.outcome is Outcome.STALE else self._logger.info
-        if verdict.outcome is Outcome.DEFERRED:
-            log = self._logger.warning
-        if decision.defect is not None:
-            log = self._logger.error
-        log(
+        self._at_level_of(decision)(
             verdict.outcome.value,
             exc_info=decision.defect,
             extra={
@@ -67,6 +62,17 @@ class Telemetry:
                 "correlation_id": decision.message_id,
             },
         )
+
+    def _at_level_of(self, decision: Decision) -> Callable[..., None]:
+        verdict = decision.verdict
+        if decision.defect is not None:
+            return self._logger.error
+        if verdict.outcome is Outcome.STALE:
+            # Duplicates are the load: they are counted, and written only when somebody debugs.
+            return self._logger.debug
+        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in WAITS_ITS_TURN:
+            return self._logger.warning
+        return self._logger.info
 
     def flush(self) -> None:
         """Write the counts by reason; those by outcome are written by Powertools when the handler returns.

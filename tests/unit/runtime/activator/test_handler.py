@@ -75,7 +75,7 @@ def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
     assert line["certificate_id"] == "0" * 64
     assert line["function_request_id"] == "request-1"
     assert line["retry_in_seconds"] >= 1
-    assert line["level"] == "WARNING"
+    assert line["level"] == "INFO"
     assert line["correlation_id"] == event["Records"][0]["messageId"]
 
 
@@ -128,6 +128,33 @@ def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.S
 
     counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
     assert counted == {"Deferred": [1.0] * 4, "Impeded": [1.0] * 2}
+
+
+@pytest.mark.parametrize(
+    ("reason", "level"),
+    [
+        (Reason.AWAITING_TURN, "INFO"),
+        (Reason.CLAIMED_ELSEWHERE, "INFO"),
+        (Reason.NOT_VISIBLE_YET, "INFO"),
+        (Reason.OUT_OF_TIME, "INFO"),
+        (Reason.THROTTLED, "WARNING"),
+        (Reason.CRL_STALE, "WARNING"),
+        (Reason.POLICY_MISSING, "WARNING"),
+        (Reason.NOT_LISTED, "INFO"),
+        (Reason.DUPLICATE, "DEBUG"),
+    ],
+)
+def test_a_deferral_is_a_warning_only_where_something_is_in_the_way(
+    log: io.StringIO, reason: Reason, level: str
+) -> None:
+    """A fleet that waits its turn is a normal state, and tens of thousands of lines long."""
+    logger = Logger(service=f"activator-{uuid.uuid4()}", stream=log, level="DEBUG")
+    telemetry = Telemetry(logger, EphemeralMetrics(namespace="N", service="s"))
+
+    telemetry.decided(Decision(Verdict.because(reason)))
+
+    [line] = lines(log.getvalue())
+    assert (line["level"], line["reason"]) == (level, reason)
 
 
 def test_the_counts_by_reason_carry_the_ca_as_a_property(
