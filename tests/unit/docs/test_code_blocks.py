@@ -2,7 +2,9 @@
 
 * `python` is executed, with the names that a reader of the page has: the package's own, a stack, a CA.
 * `json` is read by the code that reads it in earnest.
-* Commands are parsed by the program they call; those that need no deployment are run (`test_commands_run`).
+* Commands are parsed by the program they call; those that need no deployment are run, page by page.
+
+What is not checked so, and why, stands in `NOT_CHECKED` and `OF_OTHERS`; nothing else is left out.
 """
 
 import json
@@ -26,11 +28,23 @@ from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.admission.facts import read_answer
 from iot_jitr_runtime.policy.document import PolicyDocument
 from iot_jitr_runtime.policy.lint import Kind, check
-from tests.support.ca_certificates import FACTORY
-from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages
+from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages, text_of
 from tests.support.stacks import FACTORY_CA, app_without_bundling
 
-LANGUAGES = {"", "console", "json", "mermaid", "python", "sh", "text"}
+CHECKED = {"", "console", "json", "python", "sh"}
+NOT_CHECKED = {
+    "mermaid": "a picture, drawn by what shows the page",
+    "text": "what a command printed, on a machine and a day",
+}
+OF_OTHERS = {
+    ".": "the shell's own, as are `cd`, `eval`, `export` and `source`",
+    "cat": "of every system",
+    "git": "the repository's address is not there before it is published",
+    "openssl": "of the reader's machine; what it would make is made by `jitr ca sign-verification` besides",
+}
+"""Programs that pages call besides `jitr`, `make`, `npx cdk` and `aws`."""
+SHELL = {".", "cd", "eval", "export", "source"}
 MINIMAL = {
     "cas": [
         {
@@ -59,6 +73,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a `cdk.json`, with the files that the pages speak of."""
     for name, content in {
         "ca/ca.pem": FACTORY,
+        "ca/2020.pem": FACTORY,
+        "ca/2026.pem": WORKSHOP,
         "ca/verification.pem": FACTORY,
         "policies/sensor.json": json.dumps(SENSOR_POLICY),
     }.items():
@@ -69,13 +85,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_block_is_in_a_language_that_is_checked() -> None:
-    assert [str(block) for block in blocks() if block.language not in LANGUAGES] == []
+def test_every_block_is_in_a_language_that_is_checked_or_left_out_for_a_reason() -> None:
+    assert [str(block) for block in blocks() if block.language not in CHECKED | NOT_CHECKED.keys()] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_no_fence_of_a_page_is_overlooked(page: Path) -> None:
+    fences = re.findall(r"^\s*(?:```|~~~)", text_of(page), re.MULTILINE)
+
+    assert len(fences) == 2 * sum(block.page == page for block in blocks())
 
 
 # python
 
-PROGRAMS = {path.read_text() for path in (ROOT / "examples" / "devices").glob("*.py")}
+PROGRAMS = {path.read_text() for path in (ROOT / "examples" / "devices").iterdir()}
 """Shown as they are and run against the local cloud, by tests/e2e/test_device_kit.py."""
 
 
@@ -156,7 +179,7 @@ def test_json_that_nobody_understands_is_found(wrong: dict[str, Any], folder: Pa
 
 # commands
 
-SHELLS = blocks("console", "sh", "")
+SHELLS = [block for block in blocks("console", "sh", "") if block.text not in PROGRAMS]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 OF_THE_AWS_COMMAND_LINE = {"s3 cp", "s3 ls", "s3 rm", "logs tail"}
 """What it adds to the services' own operations; `s3api` is what it calls those of S3."""
@@ -214,6 +237,14 @@ def problem_of_aws(service: str, operation: str, options: list[str]) -> str | No
 def any_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files be named that are not there: what is asked is whether the command is written right."""
     monkeypatch.setattr(click.Path, "convert", lambda _self, value, _param, _context: Path(value))
+
+
+@pytest.mark.parametrize("block", blocks("console", "sh"), ids=str)
+def test_programs_that_are_not_ours_to_check_are_few_and_known(block: Block) -> None:
+    ours = {"jitr", "make", "npx", "aws"}
+    found = {command[0] for command in commands(block)} if block in SHELLS else set()
+
+    assert found <= ours | OF_OTHERS.keys() | SHELL
 
 
 @pytest.mark.usefixtures("any_file")
