@@ -4,6 +4,7 @@
 """
 
 import os
+from functools import cache
 
 import boto3
 import botocore.session
@@ -30,7 +31,7 @@ class NoCredentialsError(CliError):
 
 
 def aws_session() -> boto3.Session:
-    """A session whose clients have short time-outs and a known region and credentials.
+    """A session whose clients have short time-outs, a known region and credentials, and are made once.
 
     `AWS_REGION` wins over `AWS_DEFAULT_REGION`, which wins over the profile's region (boto3 itself does not
     read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
@@ -49,6 +50,8 @@ def aws_session() -> boto3.Session:
             "no AWS credentials found: set AWS_PROFILE, or log in ('aws sso login'), "
             'or for the local cloud: eval "$(jitr lab env)"'
         )
+    # A client for each question would mean a connection for each, and a TLS handshake.
+    session.client = cache(session.client)  # type: ignore[method-assign]
     return session
 
 

@@ -1,101 +1,57 @@
-"""`jitr doctor` against the real stack: each cause is brought about, and must be the one that is named."""
+"""`jitr doctor` against the real stack: each cause is brought about, and must be the one that is named.
+
+What takes a CRL is in `test_doctor_revocation.py`; what the local cloud cannot express, in `docs/testing.md`.
+"""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.revocation_list import HOLD, RevocationList
+from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
+from iot_jitr_runtime.ledger import Ledger, State
+from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.stack_outputs import Output
+from iot_jitr_runtime.things.retirement import Retirement
 from tests.support import doctor_cloud_faults as faults
-from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
+from tests.support.admission_function import create_admission_function
+from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.device_certificates import certificate_of
+from tests.support.doctor_command import Answer, Doctor, named
 
-BRIEFLY = 1.5
-"""Seconds: one refused connect, which registers."""
 DAY = timedelta(days=1)
-
-
-@dataclass
-class Answer:
-    """What the doctor said."""
-
-    exit_code: int
-    cause: Cause | None
-    document: dict[str, Any]
-
-    def check(self, name: str) -> dict[str, Any]:
-        return next(check for check in self.document["checks"] if check["id"] == name)
-
-
-@dataclass
-class Doctor:
-    """The command, called as an operator calls it."""
-
-    cloud: Cloud
-    folder: Path
-
-    def identity(self, name: str, **more: Any) -> DeviceIdentity:
-        return self.cloud.ca.issue(DeviceSpec(name, **more))
-
-    def files(self, identity: DeviceIdentity) -> DeviceFiles:
-        self.cloud.credentials(identity)
-        return self.cloud.files[identity.certificate.fingerprint]
-
-    def expect(self, name: str) -> None:
-        """Put the device on the allow list."""
-        table = self.cloud.outputs[Output.ALLOW_LIST_TABLE]
-        self.cloud.client("dynamodb").put_item(TableName=table, Item={TABLE_KEY: {"S": name}})
-
-    def registered(self, identity: DeviceIdentity) -> DeviceIdentity:
-        """Let the device connect once, so that AWS IoT knows it."""
-        self.cloud.connect(identity, timeout=BRIEFLY)
-        assert self.cloud.is_registered(identity.certificate.fingerprint)
-        return identity
-
-    def brought_in(self, name: str) -> DeviceIdentity:
-        self.expect(name)
-        return self.cloud.bring_in(name)
-
-    def ask(self, *arguments: object, variables: dict[str, str] | None = None) -> Answer:
-        result = CliRunner().invoke(
-            jitr, ["doctor", "--json", *map(str, arguments)], env=variables or self.cloud.lab.variables
-        )
-        assert result.output.startswith("{"), result.output
-        document = json.loads(result.output)
-        cause = Cause(document["cause"]) if document["cause"] else None
-        return Answer(result.exit_code, cause, document)
-
-    def about(self, identity: DeviceIdentity, *arguments: object) -> Answer:
-        files = self.files(identity)
-        return self.ask(files.chain, "--key", files.key, *arguments)
 
 
 @pytest.fixture(scope="module")
 def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
     """A cloud of its own, as things are broken in it."""
-    folder = tmp_path_factory.mktemp("doctor")
-    settings = {"admission": {"kind": "allow_list", "key": "common_name"}, "things": {}}
-    with deployed_cloud(folder, settings) as cloud:
-        yield Doctor(cloud, folder)
+    settings = {
+        "admission": {"kind": "allow_list", "key": "common_name"},
+        "things": {"renewal": "allow", "grace_period_hours": 0},
+    }
+    with deployed_cloud(tmp_path_factory.mktemp("doctor"), settings) as cloud:
+        yield Doctor(cloud)
 
 
-def named(answer: Answer, cause: Cause) -> None:
-    assert answer.cause is cause, [c for c in answer.document["checks"] if c["status"] != "ok"]
-    assert answer.exit_code == (0 if cause is Cause.ALREADY_FINE else 1)
+@pytest.fixture(scope="module", autouse=True)
+def lost(doctor: Doctor) -> str:
+    """A certificate whose event never came; it takes a minute until that is sure."""
+    doctor.expect("lost")
+    return doctor.cloud.plant(doctor.identity("lost"))
 
 
 # the device's files
@@ -126,6 +82,20 @@ def test_a_certificate_of_a_ca_with_the_same_name_but_another_key(doctor: Doctor
     forger = DevelopmentCa.create("end-to-end CA")
 
     named(doctor.about(forger.issue(DeviceSpec("forged"))), Cause.NOT_SIGNED_BY_CA)
+
+
+def test_keys_and_signatures_that_aws_iot_does_not_take(doctor: Doctor, tmp_path: Path) -> None:
+    ca = doctor.cloud.ca
+    edwards, curve = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+
+    for key, digest, cause in (
+        (edwards, hashes.SHA256(), Cause.UNSUPPORTED_KEY),
+        (curve, hashes.SHA224(), Cause.UNSUPPORTED_SIGNATURE),
+    ):
+        leaf = certificate_of([(NameOID.COMMON_NAME, "odd")], ca=ca, device_key=key, digest=digest)
+        path = tmp_path / "odd.chain.pem"
+        path.write_text(leaf.pem + ca.certificate.pem)
+        named(doctor.ask(path), cause)
 
 
 def test_validity_and_clocks(doctor: Doctor) -> None:
@@ -189,18 +159,29 @@ def test_a_ca_that_is_switched_off(doctor: Doctor) -> None:
         named(doctor.about(device), Cause.AUTO_REGISTRATION_OFF)
 
 
+def test_a_ca_that_is_expired(doctor: Doctor) -> None:
+    now = datetime.now(UTC)
+    old = DevelopmentCa.create("old CA", validity=Validity(now - 9 * DAY, now - DAY))
+    faults.register_ca(doctor.cloud, old)
+
+    named(doctor.about(old.issue(DeviceSpec("heir"))), Cause.CA_EXPIRED)
+
+
+def test_a_ca_that_another_account_has_registered(doctor: Doctor) -> None:
+    """The local cloud refuses no CA of another account: CloudFormation is told what AWS IoT would say."""
+    rival = DevelopmentCa.create("rival CA")
+
+    with faults.registration_refused(doctor.cloud, "elsewhere"):
+        answer = doctor.about(rival.issue(DeviceSpec("elsewhere")), "--stack", "elsewhere")
+
+    named(answer, Cause.CA_REGISTERED_ELSEWHERE)
+
+
 def test_cas_of_others(doctor: Doctor) -> None:
-    iot = doctor.cloud.client("iot")
     template = {"templateBody": "{}", "roleArn": faults.activator_role(doctor.cloud)}
     foreign, templated = (DevelopmentCa.create(name) for name in ("foreign CA", "templated CA"))
-    for ca, more in ((foreign, {}), (templated, {"registrationConfig": template})):
-        iot.register_ca_certificate(
-            caCertificate=ca.certificate.pem,
-            certificateMode="SNI_ONLY",
-            setAsActive=True,
-            allowAutoRegistration=True,
-            **more,
-        )
+    faults.register_ca(doctor.cloud, foreign)
+    faults.register_ca(doctor.cloud, templated, registrationConfig=template)
 
     device = foreign.issue(DeviceSpec("foreign"))
     named(doctor.about(templated.issue(DeviceSpec("templated"))), Cause.CA_HAS_TEMPLATE)
@@ -243,6 +224,13 @@ def test_the_rules_role(doctor: Doctor) -> None:
         named(doctor.ask("--certificate-id", certificate_id), Cause.RULE_ROLE_BROKEN)
 
 
+def test_the_queue(doctor: Doctor) -> None:
+    certificate_id = doctor.cloud.plant(doctor.identity("no-queue"))
+
+    with faults.queue_deleted(doctor.cloud):
+        named(doctor.ask("--certificate-id", certificate_id), Cause.QUEUE_MISSING)
+
+
 def test_the_event_source(doctor: Doctor) -> None:
     doctor.expect("event-source")
     device = doctor.identity("event-source")
@@ -280,6 +268,35 @@ def test_the_functions_role(doctor: Doctor) -> None:
 
     named(answer, Cause.FUNCTION_ROLE_BROKEN)
     assert "iot:AttachPolicy" in answer.check("function.role")["evidence"]
+
+
+def test_a_service_that_does_not_answer(doctor: Doctor) -> None:
+    certificate_id = doctor.cloud.plant(doctor.identity("unanswered"))
+
+    with faults.activator_told(doctor.cloud, AWS_ENDPOINT_URL_IOT="http://127.0.0.1:9"):
+        doctor.cloud.send_event(certificate_id)
+        doctor.cloud.wait_for_reason(certificate_id, Reason.SERVICE_ERROR)
+        named(doctor.ask("--certificate-id", certificate_id), Cause.SERVICE_ERROR)
+
+
+def test_a_line_that_is_long(doctor: Doctor) -> None:
+    certificate_id = doctor.cloud.plant(doctor.identity("last-in-line"))
+
+    with faults.line_of(doctor.cloud, timedelta(minutes=10)):
+        doctor.cloud.send_event(certificate_id)
+        doctor.cloud.wait_for_reason(certificate_id, Reason.AWAITING_TURN)
+        named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
+
+
+def test_an_event_that_is_lost(doctor: Doctor, lost: str) -> None:
+    iot = doctor.cloud.client("iot")
+    planted = iot.describe_certificate(certificateId=lost)["certificateDescription"]["creationDate"]
+    assert wait_until(
+        lambda: datetime.now(UTC) > planted + timedelta(minutes=1), limit=2 * PATIENCE, interval=0.5
+    )
+    faults.purge(doctor.cloud)
+
+    named(doctor.ask("--certificate-id", lost), Cause.EVENT_LOST)
 
 
 def test_a_dead_letter(doctor: Doctor) -> None:
@@ -320,10 +337,61 @@ def test_a_common_name_that_no_policy_takes(doctor: Doctor) -> None:
 
 def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
     doctor.brought_in("twin")
-    second = doctor.registered(doctor.identity("twin"))
+    now = datetime.now(UTC)
+    second = doctor.registered(doctor.identity("twin", validity=Validity(now - 30 * DAY, now + DAY)))
     doctor.cloud.wait_for_state(second.certificate.fingerprint, "refused")
 
     named(doctor.about(second), Cause.THING_TAKEN)
+
+
+JUDGED = {
+    ("refuse-1", "line", "unit", "there"): Cause.REFUSED_BY_FUNCTION,
+    ("error-1", "line", "unit", "there"): Cause.ADMISSION_FAILED,
+    ("admit-1", None, "unit", "there"): Cause.INVALID_THING_NAME,
+    ("admit-2", "line", "no unit", "there"): Cause.INVALID_THING_ATTRIBUTE,
+    ("admit-3", "line", "unit", "nowhere"): Cause.THING_SETUP_MISSING,
+    ("admit-4", "line", "unit", "there"): Cause.POLICY_MISSING,
+}
+"""Common name, O (part of the thing's name), OU (an attribute), L (the thing type) → what comes of it."""
+
+
+def test_an_admission_function_things_and_a_policy_that_is_gone(doctor: Doctor) -> None:
+    """The activator is told of an admission function, another thing and another policy than were deployed."""
+    cloud = doctor.cloud
+    function = create_admission_function(cloud.lab.client, "is-it-ours")
+    cloud.client("iot").create_thing_type(thingTypeName="there")
+    thing = {
+        "name": "{{organization}}-{{common_name}}",
+        "type": "{{locality}}",
+        "attributes": {"unit": "{{organizational_unit}}"},
+    }
+    oids = (
+        NameOID.COMMON_NAME,
+        NameOID.ORGANIZATION_NAME,
+        NameOID.ORGANIZATIONAL_UNIT_NAME,
+        NameOID.LOCALITY_NAME,
+    )
+    causes: dict[str, Cause] = {}
+    for number, (values, cause) in enumerate(JUDGED.items(), 1):
+        subject = [(oid, value) for oid, value in zip(oids, values, strict=True) if value]
+        certificate = certificate_of(subject, serial_number=2**64 + number, ca=cloud.ca)
+        causes[cloud.plant_certificate(certificate, cloud.ca.certificate)] = cause
+        doctor.expect(values[0])
+
+    with (
+        faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),
+        faults.activator_told(
+            cloud,
+            JITR_ADMISSION={"kind": "function", "function": function, "timeout_seconds": 8},
+            JITR_DEVICE_POLICY={"name": "gone"},
+            JITR_THINGS={"thing": thing},
+        ),
+    ):
+        for certificate_id in causes:
+            cloud.send_event(certificate_id)
+        for certificate_id, cause in causes.items():
+            cloud.wait_for_reason(certificate_id, Reason(cause))
+            named(doctor.ask("--certificate-id", certificate_id), cause)
 
 
 def test_a_certificate_that_is_being_decided(doctor: Doctor) -> None:
@@ -365,6 +433,19 @@ def test_a_certificate_that_an_operator_took_out(doctor: Doctor) -> None:
     named(doctor.about(device), Cause.DEACTIVATED_BY_OPERATOR)
     iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
     named(doctor.about(device), Cause.REVOKED_BY_OPERATOR)
+
+
+def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
+    cloud = doctor.cloud
+    old, new = doctor.brought_in("renewed"), doctor.brought_in("renewed")
+    cloud.wait_for_state(new.certificate.fingerprint, State.ACTIVATED)
+    table, dynamodb = cloud.outputs[Output.LEDGER_TABLE], cloud.client("dynamodb")
+
+    Retirement(
+        cloud.client("iot"), Ledger(dynamodb, table), FollowUps(dynamodb, table), timedelta(0), Pacer(10)
+    ).retire_due(limit=10)
+
+    named(doctor.about(old), Cause.SUPERSEDED)
 
 
 # with the least permissions
@@ -446,104 +527,3 @@ def test_a_permission_that_is_missing_is_named(
     assert answer.check(check)["status"] == "unknown"
     assert answer.check(check)["permission"] == permission
     assert permission in answer.document["missing_permissions"]
-
-
-# revocation, on a cloud of its own
-
-
-SHORT_LIFE = timedelta(seconds=15)
-
-
-@dataclass
-class Revoking:
-    """A doctor in the cloud of a CA that publishes CRLs."""
-
-    doctor: Doctor
-    crl: RevocationList
-
-    def publish(self, life: timedelta = DAY) -> None:
-        """Upload the CRL as the CA would, and wait until its index is in force."""
-        cloud = self.doctor.cloud
-        bucket, _, prefix = cloud.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
-        before = self._index()
-        cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.crl.sign(life))
-        assert wait_until(lambda: self._index() != before, limit=PATIENCE, interval=0.2)
-
-    def revoke(self, identity: DeviceIdentity, reason: x509.ReasonFlags) -> None:
-        self.crl.revoke(identity.certificate.x509.serial_number, reason)
-        self.publish()
-
-    def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
-        """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
-        self.doctor.registered(device)
-
-        def decided() -> bool:
-            row = self.doctor.cloud.row(device.certificate.fingerprint)
-            return row is not None and row.state is not None
-
-        assert wait_until(decided, limit=PATIENCE, interval=0.1)
-        return device
-
-    def _index(self) -> str:
-        bucket = self.doctor.cloud.outputs[Output.REVOCATION_BUCKET]
-        found = self.doctor.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix="index/")
-        return "".join(each["ETag"] for each in found.get("Contents", []))
-
-
-@pytest.fixture(scope="module")
-def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
-    folder = tmp_path_factory.mktemp("revoking-doctor")
-    settings = {"revocation": {"refresh_seconds": 1}}
-    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
-        made = Revoking(Doctor(cloud, folder), RevocationList(cloud.ca))
-        waiting = made.knocked(made.doctor.identity("too-early"))
-        named(made.doctor.about(waiting), Cause.CRL_MISSING)
-        made.publish()
-        yield made
-
-
-def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
-    stolen, borrowed = revoking.doctor.identity("stolen"), revoking.doctor.identity("borrowed")
-    revoking.crl.revoke(borrowed.certificate.x509.serial_number, HOLD)
-    revoking.revoke(stolen, x509.ReasonFlags.key_compromise)
-
-    for device, cause in ((stolen, Cause.SERIAL_REVOKED), (borrowed, Cause.ON_HOLD)):
-        revoking.knocked(device)
-        named(revoking.doctor.about(device), cause)
-
-
-def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
-    device = revoking.doctor.cloud.bring_in("swept")
-    revoking.revoke(device, x509.ReasonFlags.key_compromise)
-    certificate_id = device.certificate.fingerprint
-    assert wait_until(
-        lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=PATIENCE, interval=0.2
-    )
-
-    named(revoking.doctor.ask("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)
-
-
-def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
-    revoking.doctor.cloud.bring_in("counted")
-
-    result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.doctor.cloud.lab.variables)
-
-    answer = json.loads(result.output)
-    (ca,), (crl,) = answer["cas"], answer["crls"]
-    assert (ca["name"], ca["status"]) == ("Lab", "ACTIVE")
-    assert ca["devices"] >= 1
-    assert crl["number"] >= 1
-    assert answer["ledger"]["states"]["activated"] >= 1
-    assert not [part for part in answer.values() if isinstance(part, dict) and part.get("permission")]
-
-
-def test_a_stale_crl(revoking: Revoking) -> None:
-    revoking.publish(SHORT_LIFE)
-    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
-    assert wait_until(lambda: datetime.now(UTC) > stale_at, limit=PATIENCE, interval=0.5)
-    device = revoking.knocked(revoking.doctor.identity("came-while-stale"))
-
-    try:
-        named(revoking.doctor.about(device), Cause.CRL_STALE)
-    finally:
-        revoking.publish()

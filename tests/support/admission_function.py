@@ -20,11 +20,14 @@ def handle(event, context):
 """
 
 
-def create_admission_function(client: Any, name: str) -> str:
-    """Create it with a client maker such as `Lab.client`; return its ARN."""
+def create_admission_function(client: Any, name: str, source: str = SOURCE) -> str:
+    """Create it, or a function with another `source`, with a client maker such as `Lab.client`.
+
+    Returns its ARN.
+    """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as package:
-        package.writestr("index.py", SOURCE)
+        package.writestr("index.py", source)
     trust = {
         "Version": "2012-10-17",
         "Statement": [

@@ -2,14 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from iot_jitr_cli.connect import Backoff, ConnectResult, Credentials, Device, Endpoint, connect
+from iot_jitr_cli.connect import (
+    Backoff,
+    ConnectResult,
+    Credentials,
+    Device,
+    Endpoint,
+    Step,
+    TimelineEvent,
+    connect,
+)
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import this_process, wait_until
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
@@ -19,6 +29,7 @@ from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.ledger.rows import KEY, Row
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 PATIENCE = 60.0
@@ -72,6 +83,19 @@ class Cloud:
                 device.credentials, endpoint, name, topic=topic, timeout=timeout, backoff=device.backoff
             )
         return connect(device)
+
+    def knock(self, identity: DeviceIdentity) -> None:
+        """Let the device connect once, which registers it, and stay away after it was refused."""
+        stop = threading.Event()
+
+        def call_off(event: TimelineEvent) -> None:
+            if event.step is Step.REFUSED:
+                stop.set()
+
+        endpoint = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
+        connect(
+            Device(self.credentials(identity), endpoint, identity.certificate.common_names[0]), call_off, stop
+        )
 
     def bring_in(self, common_name: str) -> DeviceIdentity:
         """Make a device and wait until it has published."""
@@ -160,10 +184,16 @@ class Cloud:
 
     def wait_for_state(self, certificate_id: str, state: str) -> Row:
         """Wait until the ledger says so."""
+        return self._wait_for_row(certificate_id, lambda row: row.state == state)
 
+    def wait_for_reason(self, certificate_id: str, reason: Reason) -> Row:
+        """Wait until the ledger gives this reason."""
+        return self._wait_for_row(certificate_id, lambda row: row.reason is reason)
+
+    def _wait_for_row(self, certificate_id: str, wanted: Callable[[Row], bool]) -> Row:
         def reached() -> bool:
             row = self.row(certificate_id)
-            return row is not None and row.state == state
+            return row is not None and wanted(row)
 
         assert wait_until(reached, limit=PATIENCE, interval=0.05), self.row(certificate_id)
         row = self.row(certificate_id)

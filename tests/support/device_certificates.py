@@ -3,6 +3,7 @@
 import warnings
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -35,6 +36,8 @@ def certificate_of(
     *,
     serial_number: int = 0x0A1B,
     ca: DevelopmentCa | None = None,
+    device_key: Any = None,
+    digest: hashes.HashAlgorithm | None = None,
 ) -> Certificate:
     """Return a certificate with this subject, signed by `ca` or by somebody who does not matter."""
     now = datetime.now(UTC)
@@ -43,11 +46,11 @@ def certificate_of(
         x509.CertificateBuilder()
         .subject_name(x509.Name([_attribute(oid, value) for oid, value in subject]))
         .issuer_name(issuer)
-        .public_key(key(1).public_key())
+        .public_key((device_key or key(1)).public_key())
         .serial_number(serial_number)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .sign(ca.key if ca else key(0), hashes.SHA256())
+        .sign(ca.key if ca else key(0), digest or hashes.SHA256())
     )
 
 

@@ -3,11 +3,18 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
+from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
+from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger.turns import LINE_KEY
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.admission_function import create_admission_function
 from tests.support.cloud import PATIENCE, Cloud
 
 CA_OUTPUT = "LabCaCertificateId"
@@ -75,6 +82,19 @@ def role_without(cloud: Cloud, role_arn: str, *actions: str) -> Iterator[None]:
         put(kept)
 
 
+@contextmanager
+def role_with(cloud: Cloud, role_arn: str, action: str, resource: str) -> Iterator[None]:
+    """The role with one permission more."""
+    iam, role = cloud.client("iam"), role_arn.rsplit("/", 1)[-1]
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument=document)
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="more")
+
+
 def _without(document: dict[str, Any], actions: tuple[str, ...]) -> dict[str, Any]:
     statements = []
     for statement in document["Statement"]:
@@ -125,14 +145,125 @@ def function_stopped(cloud: Cloud) -> Iterator[None]:
 @contextmanager
 def function_broken(cloud: Cloud) -> Iterator[None]:
     """The activator lacks a setting, and fails."""
+
+    def lacking(variables: dict[str, str]) -> dict[str, str]:
+        return {key: value for key, value in variables.items() if key != environment.LEDGER_TABLE}
+
+    with _activator_with(cloud, lacking):
+        yield
+
+
+@contextmanager
+def activator_told(cloud: Cloud, **told: str | dict[str, Any]) -> Iterator[None]:
+    """The activator with other settings; what is a dictionary is merged into what it was told.
+
+    What waits in the queue in the end is taken away: it would come back in another test.
+    """
+
+    def changed(variables: dict[str, str]) -> dict[str, str]:
+        values = {
+            key: value if isinstance(value, str) else json.dumps(_merged(json.loads(variables[key]), value))
+            for key, value in told.items()
+        }
+        return {**variables, **values}
+
+    with _activator_with(cloud, changed):
+        yield
+        purge(cloud)
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    deeper = {
+        key: _merged(old[key], value)
+        for key, value in new.items()
+        if isinstance(value, dict) and isinstance(old.get(key), dict)
+    }
+    return {**old, **new, **deeper}
+
+
+@contextmanager
+def _activator_with(cloud: Cloud, change: Callable[[dict[str, str]], dict[str, str]]) -> Iterator[None]:
     functions, name = cloud.client("lambda"), cloud.outputs[Output.ACTIVATOR_FUNCTION]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    broken = {key: value for key, value in variables.items() if key != environment.LEDGER_TABLE}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": broken})
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": change(variables)})
     try:
         yield
     finally:
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+@contextmanager
+def line_of(cloud: Cloud, length: timedelta) -> Iterator[None]:
+    """So many others came first that the next turn is `length` away."""
+    dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
+    at = int((datetime.now(UTC) + length).timestamp() * 1_000_000)
+    dynamodb.put_item(TableName=table, Item={KEY: {"S": LINE_KEY}, "nextTurnAt": {"N": str(at)}})
+    try:
+        yield
+    finally:
+        dynamodb.delete_item(TableName=table, Key={KEY: {"S": LINE_KEY}})
+        purge(cloud)
+
+
+def purge(cloud: Cloud) -> None:
+    """Lose every message of the activation queue."""
+    cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[Output.ACTIVATION_QUEUE_URL])
+
+
+@contextmanager
+def queue_deleted(cloud: Cloud) -> Iterator[None]:
+    """No activation queue."""
+    sqs, url = cloud.client("sqs"), cloud.outputs[Output.ACTIVATION_QUEUE_URL]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    settings = ("DelaySeconds", "MessageRetentionPeriod", "VisibilityTimeout", "RedrivePolicy", "Policy")
+    sqs.delete_queue(QueueUrl=url)
+    try:
+        yield
+    finally:
+        kept = {name: found[name] for name in settings if name in found}
+        sqs.create_queue(QueueName=url.rsplit("/", 1)[-1], Attributes=kept)
+
+
+def register_ca(cloud: Cloud, ca: DevelopmentCa, **more: Any) -> None:
+    """Register a CA past the stack."""
+    cloud.client("iot").register_ca_certificate(
+        caCertificate=ca.certificate.pem,
+        certificateMode="SNI_ONLY",
+        setAsActive=True,
+        allowAutoRegistration=True,
+        **more,
+    )
+
+
+_REFUSAL = f"""
+import json, urllib.request
+
+def handle(event, context):
+    reason = "Error: {IN_ANOTHER_ACCOUNT}: in mode DEFAULT only one account of a region may hold it"
+    same = {{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}}
+    answer = {{**same, "Status": "FAILED", "Reason": reason, "PhysicalResourceId": "none"}}
+    put = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(put, timeout=10)
+"""
+
+
+@contextmanager
+def registration_refused(cloud: Cloud, stack: str) -> Iterator[None]:
+    """A stack that could not be created, as another account holds its CA."""
+    cloudformation = cloud.client("cloudformation")
+    function = create_admission_function(cloud.lab.client, f"{stack}-refusal", _REFUSAL)
+    ca = {"Type": RESOURCE_TYPE, "Properties": {"ServiceToken": function, "ServiceTimeout": 30}}
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": {"Ca": ca}}))
+    try:
+
+        def failed() -> bool:
+            (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+            return bool(found["StackStatus"] == "ROLLBACK_COMPLETE")
+
+        assert wait_until(failed, limit=PATIENCE, interval=0.1)
+        yield
+    finally:
+        cloudformation.delete_stack(StackName=stack)
 
 
 def wait_for_log(cloud: Cloud, text: str) -> None:

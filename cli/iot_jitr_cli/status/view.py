@@ -87,7 +87,9 @@ def _decisions(decisions: "Decisions | Unknown", quota: float | None) -> Rendera
     if isinstance(decisions, Unknown):
         return _unknown(decisions)
     if not decisions.outcomes:
-        return Text(f"  no figures in {decisions.hours} hours (the local cloud makes none)", style="dim")
+        none = f"  no figures in {decisions.hours} hours (the local cloud makes none)"
+        bound = f"; at most {quota:g} activations a second" if quota else ""
+        return Text(none + bound, style="dim")
     outcomes = _rows(_table("", ""), ((name, f"{count:,}") for name, count in decisions.outcomes.items()))
     reasons = _rows(_table("", ""), ((name, f"{count:,}") for name, count in decisions.reasons.items()))
     against = f" of {quota:g}" if quota else ""

@@ -69,6 +69,8 @@ def check_rule_target(case: Case) -> Finding:
 
 def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
+    if case.pipeline.activation_queue is None:
+        return not_applicable("no queue to read")
     mapping = case.function.event_source
     if mapping is None:
         return failed(

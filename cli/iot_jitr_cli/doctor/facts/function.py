@@ -143,7 +143,7 @@ def last_error_of(session: "boto3.Session", log_group: str, now: datetime) -> st
         (event for pattern in _FAILURES for event in _log_events(session, log_group, now, pattern)),
         key=lambda event: event["timestamp"],
     )
-    errors = [event for event in events if not _is_below_error(event["message"])]
+    errors = [event for event in events if _is_error(event["message"])]
     if not errors:
         return None
     last = errors[-1]
@@ -166,13 +166,16 @@ def _log_events(
         return []
 
 
-def _is_below_error(line: str) -> bool:
-    """Whether it is a structured line of a lower level, which may well speak of an error of somebody else."""
+def _is_error(line: str) -> bool:
+    """Whether a line that speaks of a failure is one itself.
+
+    A structured line of a lower level may speak of an error of somebody else, and metrics (EMF) of a reason.
+    """
     try:
-        level = json.loads(line).get("level", "ERROR")
-    except (ValueError, AttributeError):
-        return False
-    return level not in {"ERROR", "CRITICAL"}
+        found = json.loads(line)
+        return "_aws" not in found and found.get("level", "ERROR") in {"ERROR", "CRITICAL"}
+    except (ValueError, AttributeError, TypeError):
+        return True
 
 
 def _metric(name: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str) -> Any:

@@ -202,7 +202,8 @@ CASES: dict[Cause, list[Patient]] = {
         pending(trusted_services=None),
         pending(trusted_services={"ec2.amazonaws.com"}),
     ],
-    Cause.QUEUE_MISSING: [pending(activation_queue=None)],
+    # The event source mapping of a queue that is gone is not found either.
+    Cause.QUEUE_MISSING: [pending(activation_queue=None, event_source=None)],
     Cause.EVENT_SOURCE_DISABLED: [
         pending(event_source=None),
         pending(event_source={"UUID": "mapping-1", "State": "Disabled"}),

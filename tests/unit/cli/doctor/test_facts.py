@@ -519,7 +519,8 @@ def _decisions(cloud: Cloud, *timestamps: int) -> None:
 def test_the_last_error_of_the_log_is_found(cloud: Cloud) -> None:
     facts = function(cloud)
     warning = json.dumps({"level": "WARNING", "detail": "ERROR of somebody else"})
-    _log(cloud, (2, "[ERROR] second\n"), (1, "[ERROR] first"), (3, warning))
+    metrics = json.dumps({"_aws": {}, "reason": "service_error"})
+    _log(cloud, (2, "[ERROR] second\n"), (1, "[ERROR] first"), (3, warning), (4, metrics))
     _decisions(cloud, 1)
 
     assert facts.last_error == "[ERROR] second"

@@ -1,0 +1,165 @@
+"""`jitr doctor` and `jitr status` where CAs have CRLs."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from rich.console import Console
+
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.main import jitr
+from iot_jitr_cli.pki.device import DeviceIdentity
+from iot_jitr_cli.pki.revocation_list import HOLD, RevocationList
+from iot_jitr_cli.status import command as status_command
+from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.doctor_command import Doctor, named
+
+DAY = timedelta(days=1)
+SHORT_LIFE = timedelta(seconds=15)
+
+
+@dataclass
+class Revoking:
+    """A doctor in the cloud of a CA that publishes CRLs."""
+
+    doctor: Doctor
+    crl: RevocationList
+
+    def publish(self, life: timedelta = DAY) -> None:
+        """Upload the CRL as the CA would, and wait until its index is in force."""
+        cloud = self.doctor.cloud
+        bucket, _, prefix = cloud.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
+        before = self._index()
+        cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.crl.sign(life))
+        assert wait_until(lambda: self._index() != before, limit=PATIENCE, interval=0.2)
+
+    def revoke(self, identity: DeviceIdentity, reason: x509.ReasonFlags) -> None:
+        self.crl.revoke(identity.certificate.x509.serial_number, reason)
+        self.publish()
+
+    def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
+        """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
+        self.doctor.registered(device)
+
+        def decided() -> bool:
+            row = self.doctor.cloud.row(device.certificate.fingerprint)
+            return row is not None and row.state is not None
+
+        assert wait_until(decided, limit=PATIENCE, interval=0.1)
+        return device
+
+    def _index(self) -> str:
+        bucket = self.doctor.cloud.outputs[Output.REVOCATION_BUCKET]
+        found = self.doctor.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix="index/")
+        return "".join(each["ETag"] for each in found.get("Contents", []))
+
+
+@pytest.fixture(scope="module")
+def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
+    folder = tmp_path_factory.mktemp("revoking-doctor")
+    settings = {"revocation": {"refresh_seconds": 1}}
+    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
+        made = Revoking(Doctor(cloud), RevocationList(cloud.ca))
+        waiting = made.knocked(made.doctor.identity("too-early"))
+        named(made.doctor.about(waiting), Cause.CRL_MISSING)
+        made.publish()
+        yield made
+
+
+def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
+    stolen, borrowed = revoking.doctor.identity("stolen"), revoking.doctor.identity("borrowed")
+    revoking.crl.revoke(borrowed.certificate.x509.serial_number, HOLD)
+    revoking.revoke(stolen, x509.ReasonFlags.key_compromise)
+
+    for device, cause in ((stolen, Cause.SERIAL_REVOKED), (borrowed, Cause.ON_HOLD)):
+        revoking.knocked(device)
+        named(revoking.doctor.about(device), cause)
+
+
+def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
+    device = revoking.doctor.cloud.bring_in("swept")
+    revoking.revoke(device, x509.ReasonFlags.key_compromise)
+    certificate_id = device.certificate.fingerprint
+    assert wait_until(
+        lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=PATIENCE, interval=0.2
+    )
+
+    named(revoking.doctor.ask("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)
+
+
+def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
+    revoking.doctor.cloud.bring_in("counted")
+
+    result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.doctor.cloud.lab.variables)
+
+    answer = json.loads(result.output)
+    (ca,), (crl,) = answer["cas"], answer["crls"]
+    assert (ca["name"], ca["status"]) == ("Lab", "ACTIVE")
+    assert ca["devices"] >= 1
+    assert crl["number"] >= 1
+    assert answer["ledger"]["states"]["activated"] >= 1
+    assert not [part for part in answer.values() if isinstance(part, dict) and part.get("permission")]
+
+
+EVERY_PART = (
+    "activated",
+    "refused: invalid_common_name",
+    "at most 10 activations a second",
+    "activation queue: ",
+    " waiting, ",
+    "dead letters: 0",
+    "ACTIVE",
+    "auto-registration ENABLE",
+    " in service",
+    "expires in ",
+    "number ",
+    " entries",
+    "issued ",
+    "next in ",
+    "Last errors",
+)
+
+
+def test_the_live_status_shows_every_part_and_what_has_changed(
+    revoking: Revoking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, screen, looks = revoking.doctor.cloud, io.StringIO(), 0
+
+    def pause(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise KeyboardInterrupt
+        assert "invalid_common_name" not in screen.getvalue()
+        device = revoking.doctor.registered(revoking.doctor.identity("a*b"))
+        cloud.wait_for_state(device.certificate.fingerprint, "refused")
+
+    terminal = Console(force_terminal=True, color_system=None, file=screen, width=200, height=100)
+    monkeypatch.setattr(status_command, "out", terminal)
+    monkeypatch.setattr(status_command, "time", SimpleNamespace(sleep=pause))
+
+    result = CliRunner().invoke(jitr, ["status", "--watch"], env=cloud.lab.variables)
+
+    assert result.exit_code == 130, result.output
+    assert [part for part in EVERY_PART if part not in screen.getvalue()] == []
+
+
+def test_a_stale_crl(revoking: Revoking) -> None:
+    revoking.publish(SHORT_LIFE)
+    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
+    assert wait_until(lambda: datetime.now(UTC) > stale_at, limit=PATIENCE, interval=0.5)
+    device = revoking.knocked(revoking.doctor.identity("came-while-stale"))
+
+    try:
+        named(revoking.doctor.about(device), Cause.CRL_STALE)
+    finally:
+        revoking.publish()
