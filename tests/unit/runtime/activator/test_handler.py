@@ -8,10 +8,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.activation import Decision
 from iot_jitr_runtime.activator.telemetry import Telemetry
@@ -77,6 +79,31 @@ def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
     assert line["retry_in_seconds"] >= 1
     assert line["level"] == "INFO"
     assert line["correlation_id"] == event["Records"][0]["messageId"]
+
+
+def test_the_line_of_an_activation_says_who_got_in_and_after_how_long(
+    aws: Account, handle: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = {"iot": aws.iot, "dynamodb": aws.dynamodb, "sqs": aws.sqs}
+    monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
+    certificate = aws.ca.issue(DeviceSpec("device-7")).certificate
+    event = aws.event(aws.pending(certificate))
+
+    handle({"Records": [event]}, context())
+
+    [line] = lines(log.getvalue())
+    expected = {
+        "level": "INFO",
+        "outcome": "activated",
+        "reason": None,
+        "certificate_id": certificate.fingerprint,
+        "ca_certificate_id": aws.ca_id,
+        "serial_number": certificate.serial_number,
+        "common_name": "device-7",
+        "correlation_id": event["messageId"],
+    }
+    assert line.items() >= expected.items(), line
+    assert line["seconds_to_active"] >= 0
 
 
 def test_an_activation_says_how_long_the_device_waited_and_a_defect_comes_with_its_trace(
