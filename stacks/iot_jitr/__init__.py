@@ -13,6 +13,7 @@ from iot_jitr.configuration import (
     NoRevocation,
     RevocationSettings,
 )
+from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
@@ -47,6 +48,7 @@ __all__ = [
     "CrlUrl",
     "DevicePolicy",
     "DevicePolicyError",
+    "FunctionNetwork",
     "JitrConfiguration",
     "JitrPipeline",
     "JitrStack",

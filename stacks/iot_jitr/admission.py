@@ -13,6 +13,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from iot_jitr.encryption import Encryption
 from iot_jitr_runtime.admission.keys import TABLE_KEY, KeyKind
 from iot_jitr_runtime.errors import JitrError
 
@@ -27,14 +28,33 @@ class AdmissionError(JitrError):
 
 @dataclass(frozen=True)
 class Admission:
-    """Who decides which devices are expected; make one with `allow_list` or `function`."""
+    """Who decides which devices are expected; make one with `allow_list` or `function`.
+
+    Raises:
+        AdmissionError: Both or neither, or a time-out out of its range or for a list.
+    """
 
     key: KeyKind | None = None
     """For an allow list: by what its devices are listed."""
     asked: lambda_.IFunction | str | None = None
     """For a function: the function, or its ARN."""
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
-    """For a function: how long its answer is waited for, 1 to 10."""
+    """For a function: how long its answer is waited for, 1 to 10 seconds."""
+
+    def __post_init__(self) -> None:
+        if (self.key is None) is (self.asked is None):
+            found = "an allow list and a function" if self.asked else "neither an allow list nor a function"
+            raise AdmissionError(f"admission: found {found}, expected one of them")
+        if self.asked is None and self.timeout_seconds != DEFAULT_TIMEOUT_SECONDS:
+            raise AdmissionError(
+                f"admission: found a time-out of {self.timeout_seconds} s and an allow list, which nobody "
+                "waits for; expected a function, or no time-out"
+            )
+        if not 1 <= self.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
+            raise AdmissionError(
+                f"admission: found a time-out of {self.timeout_seconds} s, expected 1 to "
+                f"{LONGEST_TIMEOUT_SECONDS}"
+            )
 
     @classmethod
     def allow_list(cls, key: KeyKind = KeyKind.CA_SERIAL) -> "Admission":
@@ -60,10 +80,6 @@ class Admission:
         Raises:
             AdmissionError: The time-out is out of range.
         """
-        if not 1 <= timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise AdmissionError(
-                f"admission: found a time-out of {timeout_seconds} s, expected 1 to {LONGEST_TIMEOUT_SECONDS}"
-            )
         return cls(asked=function, timeout_seconds=timeout_seconds)
 
 
@@ -83,14 +99,23 @@ class AdmissionResource(Construct):
         construct_id: str,
         admission: Admission,
         *,
+        encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        """Deploy `admission`; `removal_policy` says what becomes of an allow list with the stack."""
+        """Deploy `admission`.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree.
+            admission: What to deploy.
+            encryption: The key of an allow list; without one DynamoDB's own.
+            removal_policy: What becomes of an allow list when the stack is deleted.
+        """
         super().__init__(scope, construct_id)
         self.key = admission.key
         self.table: dynamodb.Table | None = None
         if admission.key is not None:
-            self.table = self._allow_list(removal_policy)
+            self.table = self._allow_list(encryption, removal_policy)
             told: dict[str, Any] = {
                 "kind": "allow_list",
                 "table": self.table.table_name,
@@ -104,7 +129,7 @@ class AdmissionResource(Construct):
         self.setting = cdk.Stack.of(self).to_json_string(told)
         self.activator_permissions = [allowed]
 
-    def _allow_list(self, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
+    def _allow_list(self, encryption: Encryption, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
         return dynamodb.Table(
             self,
             "AllowList",
@@ -113,6 +138,7 @@ class AdmissionResource(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            encryption_key=encryption.key,
             removal_policy=removal_policy,
         )
 

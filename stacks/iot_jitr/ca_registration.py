@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+import jsii
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
@@ -108,8 +109,9 @@ class CaRegistrationProvider(Construct):
         self._function.allow(*signing_permissions(self, ca.signer))
 
 
+@jsii.implements(cdk.ITaggableV2)
 class CaRegistration(Construct):
-    """One CA certificate, registered and looked after.
+    """One CA certificate, registered and looked after. `Tags.of` reaches the CA like any other resource.
 
     Attributes:
         certificate_id: AWS IoT's id of the CA certificate.
@@ -138,6 +140,7 @@ class CaRegistration(Construct):
             NotSignedByCaError: The verification certificate is not this CA's.
         """
         super().__init__(scope, construct_id)
+        self._tags = cdk.TagManager(cdk.TagType.MAP, RESOURCE_TYPE, dict(ca.tags))
         if ca.certificate_pem is not None:
             self._check(ca, load_ca_certificate(ca.certificate_pem))
         provider.serve(ca)
@@ -158,7 +161,8 @@ class CaRegistration(Construct):
             service_token=provider.service_token,
             resource_type=RESOURCE_TYPE,
             service_timeout=_ANSWER_WITHIN,
-            properties=properties.to_cloudformation(),
+            # Tags are known when the aspects have run.
+            properties={**properties.to_cloudformation(), "CaTags": self._tags.rendered_tags},
         )
         self.certificate_id = resource.get_att_string(Attribute.CERTIFICATE_ID.value)
         self.certificate_arn = resource.get_att_string(Attribute.CERTIFICATE_ARN.value)
@@ -166,6 +170,11 @@ class CaRegistration(Construct):
         self.mode = resource.get_att_string(Attribute.MODE.value)
         self.auto_registration_status = resource.get_att_string(Attribute.AUTO_REGISTRATION.value)
         self.not_after = resource.get_att_string(Attribute.NOT_AFTER.value)
+
+    @property
+    def cdk_tag_manager(self) -> cdk.TagManager:
+        """What `Tags.of` adds to; the CDK asks for it."""
+        return self._tags
 
     def _check(self, ca: "CaConfiguration", certificate: Certificate) -> None:
         check_ca_certificate(certificate)

@@ -16,6 +16,8 @@ from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge
 from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle
+from iot_jitr.encryption import Encryption, KeyUse
+from iot_jitr.network import FunctionNetwork, placement
 from iot_jitr.target import Target
 
 METRICS_NAMESPACE = "IotJitr"
@@ -35,6 +37,10 @@ class FunctionSettings:
     """CloudWatch namespace of the metrics."""
     service_name: str = SERVICE_NAME
     """Names the pipeline in logs and metrics, so that two in one namespace do not add up."""
+    encryption: Encryption = field(default_factory=Encryption)
+    """The key of their environment variables and logs, and of the data that they read and write."""
+    network: FunctionNetwork | None = None
+    """The VPC that they run in; none by default."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class JitrFunction(Construct):
         settings: FunctionSettings,
         environment: Mapping[str, str],
         permissions: Iterable[iam.PolicyStatement] = (),
+        key_uses: Iterable[KeyUse] = (),
         size: FunctionSize | None = None,
     ) -> None:
         """Create the function.
@@ -76,12 +83,17 @@ class JitrFunction(Construct):
             settings: What it has in common with the pipeline's other functions.
             environment: Its variables, by the names in `iot_jitr_runtime.environment`; never a secret.
             permissions: What it may do besides writing its log.
+            key_uses: What it does with data under the pipeline's encryption key, besides starting.
             size: Memory and time-out; 256 MiB and 30 s by default.
         """
         super().__init__(scope, construct_id)
         size = size or FunctionSize()
         self.log_group = logs.LogGroup(
-            self, "Logs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+            self,
+            "Logs",
+            retention=settings.log_retention,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+            encryption_key=settings.encryption.key,
         )
         self.role = iam.Role(
             self,
@@ -91,7 +103,10 @@ class JitrFunction(Construct):
         )
         # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.
         self.log_group.grant(self.role, "logs:CreateLogStream", "logs:PutLogEvents")
-        self.allow(*permissions)
+        self.allow(*permissions, *settings.encryption.permissions(KeyUse.ENVIRONMENT, *key_uses))
+        if settings.network is not None:
+            self.allow(*settings.network.permissions(self.role))
+        place = placement(settings.network)
         bundle = FunctionBundle(Target.of(self))
         try:
             self.function = lambda_.Function(
@@ -106,6 +121,10 @@ class JitrFunction(Construct):
                 log_group=self.log_group,
                 memory_size=size.memory_mib,
                 timeout=size.timeout,
+                environment_encryption=settings.encryption.key,
+                vpc=place.vpc,
+                vpc_subnets=place.subnets,
+                security_groups=place.security_groups,
                 environment={
                     "POWERTOOLS_SERVICE_NAME": settings.service_name,
                     "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,

@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.admission import Admission, AdmissionResource
+from iot_jitr.encryption import Encryption
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
@@ -62,6 +63,7 @@ class IdentityResources:
         identity: Identity,
         *,
         activator_timeout_seconds: int,
+        encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
         """Deploy `identity`.
@@ -70,6 +72,7 @@ class IdentityResources:
             scope: The pipeline, in which the policy and the admission are made.
             identity: What the pipeline is told about its devices.
             activator_timeout_seconds: The activator's time-out, which claims on things outlast.
+            encryption: The key of an allow list; without one DynamoDB's own.
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
         self.device_policy = DevicePolicyResource(scope, "DevicePolicy", identity.policy)
@@ -79,7 +82,7 @@ class IdentityResources:
         self.admission: AdmissionResource | None = None
         if identity.admission is not None:
             self.admission = AdmissionResource(
-                scope, "Admission", identity.admission, removal_policy=removal_policy
+                scope, "Admission", identity.admission, encryption=encryption, removal_policy=removal_policy
             )
             self.environment[environment.ADMISSION] = self.admission.setting
             self.permissions += self.admission.activator_permissions

@@ -4,6 +4,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
+from iot_jitr.encryption import Encryption
+
 KEY = "certificateId"
 SERIAL_INDEX = "ca-serial"
 SERIAL_INDEX_KEY = "caSerial"
@@ -23,8 +25,22 @@ class Ledger(Construct):
         table: The table, paid by request, with point-in-time recovery.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, removal_policy: cdk.RemovalPolicy) -> None:
-        """Create the table; `removal_policy` says what becomes of it when the stack is deleted."""
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        encryption: Encryption,
+        removal_policy: cdk.RemovalPolicy,
+    ) -> None:
+        """Create the table.
+
+        Args:
+            scope: Where it belongs.
+            construct_id: Its name in the construct tree.
+            encryption: Its key; without one DynamoDB's own.
+            removal_policy: What becomes of it when the stack is deleted.
+        """
         super().__init__(scope, construct_id)
         text = dynamodb.AttributeType.STRING
         self.table = dynamodb.Table(
@@ -36,6 +52,7 @@ class Ledger(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute=TTL_ATTRIBUTE,
+            encryption_key=encryption.key,
             removal_policy=removal_policy,
         )
         # A revoked serial number is looked up here, where scanning AWS IoT would take 10 calls a second.

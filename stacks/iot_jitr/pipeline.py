@@ -10,13 +10,9 @@ from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
-from iot_jitr.configuration import (
-    AccountLoggingMode,
-    CaConfiguration,
-    ConfigurationError,
-    NoRevocation,
-    RevocationSettings,
-)
+from iot_jitr.checks import Options, check, warn_of_unchecked_revocation
+from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
+from iot_jitr.encryption import Encryption
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, JitrFunction, LogLevelName
 from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
@@ -32,7 +28,10 @@ from iot_jitr_runtime.account_logging.properties import Mode
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aws_cdk import aws_kms as kms
+
     from iot_jitr.admission import Admission
+    from iot_jitr.network import FunctionNetwork
     from iot_jitr.things import ThingRegistration
 
 
@@ -80,6 +79,8 @@ class JitrPipeline(Construct):
         reconciler: ReconcilerSettings | None = None,
         alarms: AlarmSettings | None = None,
         account_logging: AccountLoggingMode = AccountLoggingMode.NONE,
+        encryption_key: "kms.IKey | None" = None,
+        network: "FunctionNetwork | None" = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
         """Create the pipeline.
@@ -107,27 +108,43 @@ class JitrPipeline(Construct):
             alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
             account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
                 written: `none` by default, since there is one for the whole account.
+            encryption_key: Customer managed KMS key, symmetric, of this region, for everything at rest:
+                queues, ledger, allow list, CRL bucket, logs and environment variables; keys of AWS's own by
+                default. See `docs/security.md` for what its policy must allow.
+            network: The VPC that the functions run in; none by default.
             removal_policy: What becomes of the ledger and of an allow list when the stack is deleted;
                 retained by default. The shared device policy is retained always: devices that are in stay
                 in.
 
         Raises:
-            ConfigurationError: No CA, or a name twice.
+            ConfigurationError: No CA, a name twice, a value out of its range, or two options that contradict
+                one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
             DevicePolicyError: The policy needs things, and there are none.
             RefusalStatusError: `on_refusal` has a reason or a status that it cannot have.
         """
         super().__init__(scope, construct_id)
-        _check_names(cas)
+        alarms = alarms or AlarmSettings()
+        identity = Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {})
+        check(
+            Options(
+                cas, identity, revocation, alarms.thresholds, account_logging, log_level, metrics_namespace
+            )
+        )
         self.metrics = PipelineMetrics(metrics_namespace, _service_name(self))
-        settings = FunctionSettings(log_retention, log_level, metrics_namespace, self.metrics.service)
+        encryption = Encryption(encryption_key)
+        encryption.let_logs_use_it(self)
+        settings = FunctionSettings(
+            log_retention, log_level, metrics_namespace, self.metrics.service, encryption, network
+        )
         self.capacity = Capacity(activations_per_second)
-        self.ledger = Ledger(self, "Ledger", removal_policy=removal_policy)
-        self.queues = ActivationQueues(self, "Queues", capacity=self.capacity)
+        self.ledger = Ledger(self, "Ledger", encryption=encryption, removal_policy=removal_policy)
+        self.queues = ActivationQueues(self, "Queues", capacity=self.capacity, encryption=encryption)
         self.identity = IdentityResources(
             self,
-            Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {}),
+            identity,
             activator_timeout_seconds=self.capacity.function_timeout_seconds,
+            encryption=encryption,
             removal_policy=removal_policy,
         )
         self.device_policy = self.identity.device_policy
@@ -165,6 +182,7 @@ class JitrPipeline(Construct):
             "Rules",
             ca_certificate_ids={name: ca.certificate_id for name, ca in self.cas.items()},
             queues=self.queues,
+            encryption=encryption,
         )
         self.observability = Observability(
             self,
@@ -181,13 +199,13 @@ class JitrPipeline(Construct):
                     if not isinstance(ca.revocation, NoRevocation)
                 },
             ),
-            settings=alarms or AlarmSettings(),
+            settings=alarms,
             activations_per_second=activations_per_second,
             activator_log_group=self.activator.function.log_group,
             other_log_groups=[each.log_group for each in self._background().values()],
         )
         self.account_logging = self._account_logging(account_logging, settings)
-        self._warn_of_unchecked_revocation(cas)
+        warn_of_unchecked_revocation(self, cas)
 
     def _revocation(
         self, cas: "Sequence[CaConfiguration]", settings: RevocationSettings, functions: FunctionSettings
@@ -249,15 +267,6 @@ class JitrPipeline(Construct):
         self.observability.watch_account_log(logging)
         return logging
 
-    def _warn_of_unchecked_revocation(self, cas: "Sequence[CaConfiguration]") -> None:
-        for ca in cas:
-            if isinstance(ca.revocation, NoRevocation):
-                cdk.Annotations.of(self).add_warning_v2(
-                    f"iot-jitr:no-revocation:{ca.name}",
-                    f"CA '{ca.name}' has revocation: none, so its certificates are activated without a check "
-                    "against a revocation list; a stolen device key stays good until its certificate expires",
-                )
-
 
 def _service_name(pipeline: JitrPipeline) -> str:
     """The stack's name and the pipeline's path in it: no other pipeline of account and region has both."""
@@ -267,9 +276,3 @@ def _service_name(pipeline: JitrPipeline) -> str:
     if len(name) <= _LONGEST_SERVICE_NAME:
         return name
     return cdk.Names.unique_resource_name(pipeline, max_length=_LONGEST_SERVICE_NAME)
-
-
-def _check_names(cas: "Sequence[CaConfiguration]") -> None:
-    names = [ca.name for ca in cas]
-    if not names or len(set(names)) != len(names):
-        raise ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")

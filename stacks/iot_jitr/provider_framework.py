@@ -11,6 +11,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.encryption import KeyUse
+from iot_jitr.network import placement
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -33,7 +35,11 @@ def provider_framework(
         The token that a custom resource names as its provider, and the framework's log group.
     """
     log_group = logs.LogGroup(
-        scope, "FrameworkLogs", retention=settings.log_retention, removal_policy=cdk.RemovalPolicy.DESTROY
+        scope,
+        "FrameworkLogs",
+        retention=settings.log_retention,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+        encryption_key=settings.encryption.key,
     )
     role = iam.Role(
         scope,
@@ -42,12 +48,22 @@ def provider_framework(
         description=f"What the custom resource framework of the {of} may do",
     )
     log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
+    permissions = settings.encryption.permissions(KeyUse.ENVIRONMENT)
+    if settings.network is not None:
+        permissions += settings.network.permissions(role)
+    for statement in permissions:
+        role.add_to_principal_policy(statement)
+    place = placement(settings.network)
     provider = custom_resources.Provider(
         scope,
         "Framework",
         on_event_handler=function.function,
         log_group=log_group,
         framework_on_event_role=role,
+        provider_function_env_encryption=settings.encryption.key,
+        vpc=place.vpc,
+        vpc_subnets=place.subnets,
+        security_groups=place.security_groups,
     )
     acknowledge_wildcard(
         role,

@@ -7,6 +7,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT, RETENTION_DAYS
+from iot_jitr.encryption import Encryption
 from iot_jitr.target import Target
 
 if TYPE_CHECKING:
@@ -24,21 +25,27 @@ class ActivationQueues(Construct):
         dead_letters: What could never be decided, and what a topic rule could not deliver.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, capacity: "Capacity") -> None:
-        """Create both queues."""
+    def __init__(
+        self, scope: Construct, construct_id: str, *, capacity: "Capacity", encryption: Encryption
+    ) -> None:
+        """Create both queues, under the key of `encryption` or else under one of SQS's own."""
         super().__init__(scope, construct_id)
+        kind = sqs.QueueEncryption
+        encrypted = kind.SQS_MANAGED if encryption.key is None else kind.KMS
         enforce_ssl = Target.of(self).enforce_tls
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encrypted,
+            encryption_master_key=encryption.key,
             enforce_ssl=enforce_ssl,
             retention_period=cdk.Duration.days(RETENTION_DAYS),
         )
         self.activation = sqs.Queue(
             self,
             "Activation",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=encrypted,
+            encryption_master_key=encryption.key,
             enforce_ssl=enforce_ssl,
             retention_period=cdk.Duration.days(RETENTION_DAYS),
             visibility_timeout=cdk.Duration.seconds(capacity.visibility_timeout_seconds),

@@ -11,6 +11,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.configuration.reader import ConfigurationError
+from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import FOLLOW_UP_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
@@ -33,14 +35,34 @@ _TIMEOUT = cdk.Duration.minutes(10)
 
 @dataclass(frozen=True)
 class ReconcilerSettings:
-    """How often the reconciler looks, and for what."""
+    """How often the reconciler looks, and for what.
+
+    Raises:
+        ConfigurationError: A value is out of its range, or full passes are to come more often than any.
+    """
 
     every: timedelta = timedelta(hours=1)
-    """How often it goes through the newest certificates; whole minutes."""
+    """How often it goes through the newest certificates; whole minutes, 1 minute to a day."""
     pending_after: timedelta = timedelta(minutes=15)
-    """How long a certificate may be pending, without a decision, before its event counts as lost."""
+    """How long a certificate may be pending, without a decision, before its event counts as lost; 1 minute to
+    14 days, as long as the queue keeps messages."""
     full_pass_every: timedelta = timedelta(days=7)
-    """How often it goes through all certificates."""
+    """How often it goes through all certificates; `every` to 366 days."""
+
+    def __post_init__(self) -> None:
+        minute, day = timedelta(minutes=1), timedelta(days=1)
+        if self.every % minute or not minute <= self.every <= day:
+            raise ConfigurationError("reconciler: every", str(self.every), "whole minutes, 1 minute to a day")
+        if not minute <= self.pending_after <= 14 * day:
+            raise ConfigurationError(
+                "reconciler: pending_after", str(self.pending_after), "1 minute to 14 days"
+            )
+        if not self.every <= self.full_pass_every <= 366 * day:
+            raise ConfigurationError(
+                "reconciler: full_pass_every",
+                f"{self.full_pass_every} with every {self.every}",
+                "no less than every, and no more than 366 days",
+            )
 
 
 class Reconciler(Construct):
@@ -104,6 +126,7 @@ class Reconciler(Construct):
                 *(things.retirement_permissions(self) if things else []),
                 *(self._own_policy_permissions() if own_policies else []),
             ],
+            key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(timeout=_TIMEOUT),
         )
         acknowledge_wildcard(

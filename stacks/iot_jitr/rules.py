@@ -7,6 +7,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
+from iot_jitr.encryption import Encryption, KeyUse
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,6 +35,7 @@ class RegistrationRules(Construct):
         *,
         ca_certificate_ids: "Mapping[str, str]",
         queues: "ActivationQueues",
+        encryption: Encryption,
     ) -> None:
         """Create the rules.
 
@@ -41,6 +44,7 @@ class RegistrationRules(Construct):
             construct_id: Their name in the construct tree.
             ca_certificate_ids: Each CA's name → the id of its registered certificate, usually a token.
             queues: Where events go, and where those go that cannot be delivered there.
+            encryption: The key of the queues.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -64,6 +68,8 @@ class RegistrationRules(Construct):
                 resources=[queues.activation.queue_arn, queues.dead_letters.queue_arn],
             )
         )
+        for statement in encryption.permissions(KeyUse.SEND_MESSAGES):
+            self.role.add_to_policy(statement)
         self.rules = {
             name: self._rule(name, ca_certificate_id, queues)
             for name, ca_certificate_id in ca_certificate_ids.items()

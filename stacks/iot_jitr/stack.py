@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 
 from iot_jitr.observability import AlarmSettings
@@ -52,16 +54,27 @@ class JitrStack(cdk.Stack):
             things=configuration.things,
             on_refusal=configuration.on_refusal,
             revocation=configuration.revocation,
+            reconciler=configuration.reconciler,
             activations_per_second=configuration.activations_per_second,
             log_retention=RETENTION_OF[configuration.log_retention_days],
             log_level=configuration.log_level.value,
             metrics_namespace=configuration.metrics_namespace,
             alarms=self._alarm_settings(configuration.alarms),
             account_logging=configuration.account_logging,
+            encryption_key=self._encryption_key(configuration.encryption_key_arn),
             removal_policy=cdk.RemovalPolicy(configuration.removal.name),
         )
+        self._bound(configuration.permissions_boundary_arn)
         self._write_outputs()
         self._write_revocation_outputs()
+
+    def _encryption_key(self, arn: str | None) -> kms.IKey | None:
+        return kms.Key.from_key_arn(self, "EncryptionKey", arn) if arn else None
+
+    def _bound(self, policy_arn: str | None) -> None:
+        if policy_arn is not None:
+            policy = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", policy_arn)
+            iam.PermissionsBoundary.of(self).apply(policy)
 
     def _alarm_settings(self, alarms: "AlarmConfiguration") -> AlarmSettings:
         topic = sns.Topic.from_topic_arn(self, "AlarmTopic", alarms.topic_arn) if alarms.topic_arn else None

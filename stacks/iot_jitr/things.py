@@ -89,10 +89,24 @@ class ThingRegistration:
                 f"things: found {len(self.attributes)} attributes, expected at most {most} for a thing "
                 f"{'with' if self.type else 'without'} a type"
             )
+        self._check_renewal()
+
+    def _check_renewal(self) -> None:
         if not timedelta(0) <= self.grace_period <= LONGEST_GRACE_PERIOD:
             raise ThingRegistrationError(
                 f"things: found a grace period of {self.grace_period}, expected 0 to "
                 f"{LONGEST_GRACE_PERIOD.days} days"
+            )
+        if self.renewal is Renewal.ALLOW and self.attachment is Attachment.NON_EXCLUSIVE:
+            raise ThingRegistrationError(
+                "things: found renewal 'allow' with attachment 'non_exclusive': a renewal puts the older "
+                "certificate out, for its other things too; expected attachment 'exclusive', or renewal "
+                "'refuse'"
+            )
+        if self.renewal is Renewal.REFUSE and self.grace_period != DEFAULT_GRACE_PERIOD:
+            raise ThingRegistrationError(
+                f"things: found a grace period of {self.grace_period} with renewal 'refuse', so that no "
+                "certificate ever ends in one; expected renewal 'allow', or no grace period"
             )
 
     @property

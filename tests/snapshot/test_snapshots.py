@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scenarios import SCENARIOS
-from tests.support.stacks import template_of
+from tests.support.scenarios import NAMES, scenario
 
 TEMPLATES = Path(__file__).parent / "templates"
 UPDATE = "JITR_UPDATE_SNAPSHOTS"
@@ -20,10 +19,10 @@ def masked(template: dict[str, Any]) -> str:
     return re.sub(r"[0-9a-f]{64}(?=\.(zip|json))", "<asset>", json.dumps(template, indent=2)) + "\n"
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_template_is_the_reviewed_one(name: str) -> None:
     snapshot = TEMPLATES / f"{name}.json"
-    synthesized = masked(template_of(SCENARIOS[name]))
+    synthesized = masked(scenario(name))
     if os.environ.get(UPDATE):
         snapshot.write_text(synthesized)
 
@@ -31,4 +30,4 @@ def test_the_template_is_the_reviewed_one(name: str) -> None:
 
 
 def test_no_snapshot_is_left_over() -> None:
-    assert {path.stem for path in TEMPLATES.iterdir()} == set(SCENARIOS)
+    assert {path.stem for path in TEMPLATES.iterdir()} == set(NAMES)

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.scenarios import SCENARIOS
-from tests.support.stacks import template_of
+from tests.support.scenarios import NAMES, scenario
 
 RECORD = Path(__file__).with_name("stateful.json")
 UPDATE = "JITR_UPDATE_SNAPSHOTS"
 REPLACED_BY = {
     "AWS::DynamoDB::Table": ("TableName", "KeySchema", "LocalSecondaryIndexes"),
     "AWS::IoT::Policy": ("PolicyName",),
+    "AWS::KMS::Key": ("KeySpec", "KeyUsage"),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
     "Custom::JitrAccountLogging": ("ServiceToken",),
@@ -52,10 +52,10 @@ def replaced(before: Record, now: Record) -> set[str]:
     return {name for name, resource in before.items() if now.get(name) != resource}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_upgrade_replaces_nothing_that_holds_state(name: str) -> None:
     released: dict[str, Record] = json.loads(RECORD.read_text())
-    now = stateful(template_of(SCENARIOS[name]))
+    now = stateful(scenario(name))
     if os.environ.get(UPDATE):
         released[name] = now | released.get(name, {})
         RECORD.write_text(json.dumps(released, indent=2, sort_keys=True) + "\n")
@@ -68,8 +68,8 @@ def test_every_type_that_can_hold_state_is_watched() -> None:
     """What is retained when the stack is deleted holds state."""
     retained = {
         resource["Type"]
-        for configuration in SCENARIOS.values()
-        for resource in template_of(configuration)["Resources"].values()
+        for name in NAMES
+        for resource in scenario(name)["Resources"].values()
         if resource.get("DeletionPolicy") == "Retain"
     }
 

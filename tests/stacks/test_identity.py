@@ -296,7 +296,7 @@ def test_an_admission_that_asks_nobody_is_refused() -> None:
 
 
 def test_the_function_reads_what_the_stack_tells_of_things() -> None:
-    for things in (ThingRegistration(), THINGS, replace(THINGS, attachment=Attachment.NON_EXCLUSIVE)):
+    for things in (ThingRegistration(), THINGS, ThingRegistration(attachment=Attachment.NON_EXCLUSIVE)):
         template = template_of(replace(DEFAULTS, things=things))
 
         setting = told(template, environment.THINGS)
@@ -364,7 +364,7 @@ def test_things_that_aws_would_not_take_are_refused_at_synthesis(
 def test_what_becomes_of_the_refused_is_told() -> None:
     statuses = {"expired": "revoked", "refused_by_function": "inactive"}
 
-    template = template_of(replace(DEFAULTS, on_refusal=statuses))
+    template = template_of(replace(DEFAULTS, admission=Admission.function(FUNCTION), on_refusal=statuses))
 
     assert told(template, environment.ON_REFUSAL) == statuses
     assert check_statuses(told(template, environment.ON_REFUSAL))
@@ -404,7 +404,7 @@ def test_the_configuration_can_say_all_of_it(folder: Path) -> None:
                 "type": "Sensor",
                 "groups": ["fleet", "site-{{organizational_unit}}"],
                 "attributes": {"serial": "{{serial_number}}"},
-                "attachment": "non_exclusive",
+                "attachment": "exclusive",
                 "renewal": "allow",
                 "grace_period_hours": 48,
             },
@@ -414,9 +414,7 @@ def test_the_configuration_can_say_all_of_it(folder: Path) -> None:
     )
 
     assert configuration.admission == Admission.allow_list(KeyKind.SUBJECT_SERIAL_NUMBER)
-    assert configuration.things == replace(
-        THINGS, attachment=Attachment.NON_EXCLUSIVE, grace_period=timedelta(hours=48)
-    )
+    assert configuration.things == replace(THINGS, grace_period=timedelta(hours=48))
     assert configuration.on_refusal == {"expired": "revoked"}
 
 

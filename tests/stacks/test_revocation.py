@@ -362,7 +362,7 @@ def test_how_crls_are_acted_on_is_read(tmp_path: Path) -> None:
 
     expected = RevocationSettings(timedelta(minutes=5), timedelta(seconds=1), 100, 1, dry_run=True)
     assert settings == expected
-    assert parsed(tmp_path, "none").revocation == RevocationSettings()
+    assert parsed(tmp_path, "none").revocation is None
 
 
 @pytest.mark.parametrize(

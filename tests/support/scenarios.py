@@ -1,23 +1,48 @@
-"""Named configurations that snapshots, cfn-lint and cdk-nag look at."""
+"""Named stacks that snapshots, cfn-lint, cdk-nag and the test for collisions look at."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
 
 from iot_jitr import (
+    Admission,
+    AlarmSettings,
     CaConfiguration,
     CrlBucket,
     CrlUrl,
     DevicePolicy,
+    FunctionNetwork,
     JitrConfiguration,
+    JitrPipeline,
+    JitrStack,
     KmsSource,
     Mode,
     NoRevocation,
     NoSource,
+    Renewal,
+    RevocationSettings,
+    ThingRegistration,
 )
 from iot_jitr.configuration import AccountLoggingMode, AlarmConfiguration, AlarmThresholds, Removal
 from iot_jitr.target import Target
 from tests.support.ca_certificates import WORKSHOP
-from tests.support.stacks import DEFAULTS, FACTORY_CA
+from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, template, template_of
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4d5e6f"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+OPERATORS = "arn:aws:sns:eu-central-1:123456789012:operators"
+EXPECTED = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
+CRLS = "crls-of-the-company"
 
 WORKSHOP_CA = CaConfiguration(
     name="Workshop",
@@ -33,16 +58,25 @@ SCENARIOS: dict[str, JitrConfiguration] = {
     "everything_on": replace(
         DEFAULTS,
         cas=(
-            replace(FACTORY_CA, signer=KmsSource("arn:aws:kms:eu-central-1:123456789012:key/factory-ca")),
+            replace(
+                FACTORY_CA,
+                signer=KmsSource("arn:aws:kms:eu-central-1:123456789012:key/factory-ca"),
+                revocation=CrlBucket(),
+                tags={"team": "fleet"},
+            ),
             WORKSHOP_CA,
         ),
         policy=DevicePolicy.per_device(),
+        admission=Admission.allow_list(),
+        things=ThingRegistration(type="Sensor", groups=("fleet",), renewal=Renewal.ALLOW),
+        on_refusal={"expired": "revoked"},
+        revocation=RevocationSettings(catch_percent=5),
         activations_per_second=100,
         log_retention_days=365,
         account_logging=AccountLoggingMode.MANAGE,
-        alarms=AlarmConfiguration(
-            AlarmThresholds(refused=1000), topic_arn="arn:aws:sns:eu-central-1:123456789012:operators"
-        ),
+        alarms=AlarmConfiguration(AlarmThresholds(refused=1000), topic_arn=OPERATORS),
+        encryption_key_arn=KEY,
+        permissions_boundary_arn=BOUNDARY,
         removal=Removal.DESTROY,
     ),
     "revocation": replace(
@@ -53,5 +87,77 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         ),
         policy=DevicePolicy.per_device(),
     ),
+    "allow_list": replace(
+        DEFAULTS,
+        policy=DevicePolicy.per_device(),
+        admission=Admission.allow_list(),
+        things=ThingRegistration(
+            name="dev:{{common_name}}",
+            type="Sensor",
+            groups=("fleet", "site-{{organizational_unit}}"),
+            renewal=Renewal.ALLOW,
+        ),
+        on_refusal={"expired": "revoked"},
+    ),
+    "admission_function": replace(
+        DEFAULTS, admission=Admission.function(EXPECTED), things=ThingRegistration()
+    ),
     "local_cloud": replace(DEFAULTS, target=Target.LOCAL),
 }
+"""What the shipped stack can be configured to."""
+FOREIGN_STACK = "foreign_stack"
+NAMES = (*SCENARIOS, FOREIGN_STACK)
+
+
+def foreign(scope: Construct, construct_id: str = "Company") -> tuple[cdk.Stack, JitrPipeline]:
+    """A stack of somebody else, who brings all that can be brought: key, network, bucket, topic, boundary."""
+    place = cdk.Environment(account="123456789012", region="eu-central-1")
+    stack = cdk.Stack(scope, construct_id, env=place)
+    fleet = Construct(stack, "Fleet")
+    network = FunctionNetwork(
+        ec2.Vpc.from_vpc_attributes(
+            fleet,
+            "Vpc",
+            vpc_id="vpc-1a2b3c4d",
+            availability_zones=["eu-central-1a", "eu-central-1b"],
+            private_subnet_ids=["subnet-1a2b3c4d", "subnet-5e6f7a8b"],
+        ),
+        security_groups=[ec2.SecurityGroup.from_security_group_id(fleet, "Group", "sg-1a2b3c4d")],
+    )
+    expected = lambda_.Function.from_function_attributes(
+        fleet, "Expected", function_arn=EXPECTED, same_environment=True
+    )
+    pipeline = JitrPipeline(
+        fleet,
+        "Jitr",
+        cas=[replace(FACTORY_CA, revocation=CrlBucket("factory/", CRLS, encryption_key_arn=KEY))],
+        admission=Admission.function(expected),
+        things=ThingRegistration(),
+        alarms=AlarmSettings(topic=sns.Topic.from_topic_arn(fleet, "Operators", OPERATORS)),
+        account_logging=AccountLoggingMode.ADOPT,
+        encryption_key=kms.Key(fleet, "Key", enable_key_rotation=True),
+        network=network,
+    )
+    boundary = iam.ManagedPolicy.from_managed_policy_arn(fleet, "Boundary", BOUNDARY)
+    iam.PermissionsBoundary.of(pipeline).apply(boundary)
+    cdk.Tags.of(pipeline).add("team", "fleet")
+    return stack, pipeline
+
+
+@cache
+def _foreign_text() -> str:
+    with app_without_bundling() as app:
+        return json.dumps(template(foreign(app)[0]))
+
+
+def scenario(name: str) -> dict[str, Any]:
+    """The template of a scenario."""
+    return template_of(SCENARIOS[name]) if name in SCENARIOS else dict(json.loads(_foreign_text()))
+
+
+def add_to(app: cdk.App, name: str) -> cdk.Stack:
+    """Add a scenario's stack to `app` under a name of its own."""
+    if name not in SCENARIOS:
+        return foreign(app)[0]
+    named = name.replace("_", "-")
+    return JitrStack(app, named, replace(SCENARIOS[name], stack_name=named))

@@ -1,5 +1,6 @@
 """Builds stacks for tests and takes their templates apart."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,10 +34,18 @@ def app_without_bundling() -> Iterator[cdk.App]:
         yield cdk.App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
 
 
+_synthesized: list[tuple[JitrConfiguration, str]] = []
+"""What this process has synthesized already: the same configuration makes the same template."""
+
+
 def template_of(configuration: JitrConfiguration) -> dict[str, Any]:
-    """The template that the shipped stack synthesizes to."""
-    with app_without_bundling() as app:
-        return template(JitrStack(app, "Jitr", configuration))
+    """The template that the shipped stack synthesizes to; a copy of one's own."""
+    text = next((text for known, text in _synthesized if known == configuration), None)
+    if text is None:
+        with app_without_bundling() as app:
+            text = json.dumps(template(JitrStack(app, "Jitr", configuration)))
+        _synthesized.append((configuration, text))
+    return dict(json.loads(text))
 
 
 def template(stack: cdk.Stack) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from iot_jitr.configuration.reader import ConfigurationError
+from iot_jitr.configuration.reader import ConfigurationError, shown
 from iot_jitr.configuration.revocation import Revocation, read_revocation
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
@@ -62,12 +62,15 @@ class CaConfiguration:
     on_delete: OnDelete = OnDelete.DISABLE
     """What becomes of the CA when the stack goes."""
     tags: "Mapping[str, str]" = field(default_factory=dict, hash=False)
-    """Tags of the CA besides those that say whose it is, which begin with `jitr:`."""
+    """Tags of the CA besides those that say whose it is, which begin with `jitr:`; 45 at most. Those of
+    `Tags.of(pipeline)` are added."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):
             raise ConfigurationError("CA: name", f"'{self.name}'", _NAME_ALLOWED)
         where = f"CA '{self.name}'"
+        if not _are_tags(self.tags):
+            raise ConfigurationError(f"{where}: tags", shown(dict(self.tags)), _TAGS_ALLOWED)
         unsigned = isinstance(self.signer, NoSource)
         if self.mode is Mode.DEFAULT and unsigned:
             raise ConfigurationError(
@@ -122,14 +125,16 @@ def _read_tags(ca: "Section") -> dict[str, str]:
     tags = ca.get("tags")
     if tags is None:
         return {}
-    if (
-        not isinstance(tags, dict)
-        or len(tags) > _MOST_TAGS
-        or any(not re.fullmatch(_TAG_KEY, key) for key in tags)
-        or any(not isinstance(value, str) or not re.fullmatch(_TAG_VALUE, value) for value in tags.values())
-    ):
+    if not isinstance(tags, dict) or not _are_tags(tags):
         raise ca.wrong("tags", _TAGS_ALLOWED)
     return dict(tags)
+
+
+def _are_tags(tags: "Mapping[str, object]") -> bool:
+    return len(tags) <= _MOST_TAGS and all(
+        re.fullmatch(_TAG_KEY, key) and isinstance(value, str) and re.fullmatch(_TAG_VALUE, value)
+        for key, value in tags.items()
+    )
 
 
 def _read_certificate(ca: "Section", signer: Source) -> str | None:

@@ -12,8 +12,10 @@ from iot_jitr.configuration.ca import CaConfiguration, read_ca
 from iot_jitr.configuration.devices import read_admission, read_on_refusal, read_things
 from iot_jitr.configuration.observability import AccountLoggingMode, AlarmConfiguration, read_alarms
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
-from iot_jitr.configuration.revocation import RevocationSettings, read_revocation_settings
+from iot_jitr.configuration.reconciler import read_reconciler
+from iot_jitr.configuration.revocation import KEY_ARN, RevocationSettings, read_revocation_settings
 from iot_jitr.policy import DevicePolicy, PolicyOption
+from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
 from iot_jitr.things import ThingRegistration
@@ -54,8 +56,10 @@ class JitrConfiguration:
     """Which things devices become; none by default."""
     on_refusal: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Reason of a refusal → `inactive` or `revoked`; refused certificates stay pending by default."""
-    revocation: RevocationSettings = field(default_factory=RevocationSettings)
-    """How CRLs are kept fresh and acted on."""
+    revocation: RevocationSettings | None = None
+    """How CRLs are kept fresh and acted on; None: `RevocationSettings()`."""
+    reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
+    """How often certificates that nobody decided about are looked for."""
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
     """The account's quota of the AWS IoT API (`DescribeCertificate`, `UpdateCertificate`), calls a second."""
     log_retention_days: int = 30
@@ -68,6 +72,10 @@ class JitrConfiguration:
     """What becomes of AWS IoT's own log."""
     alarms: AlarmConfiguration = field(default_factory=AlarmConfiguration)
     """When alarms ring, and who is told."""
+    encryption_key_arn: str | None = None
+    """The customer managed KMS key for everything at rest; None: keys of AWS's own."""
+    permissions_boundary_arn: str | None = None
+    """The managed policy that bounds what the roles may do, whatever their own say; none by default."""
     removal: Removal = Removal.RETAIN
     """What becomes of stateful resources when the stack is deleted."""
     target: Target = Target.AWS
@@ -100,6 +108,7 @@ class JitrConfiguration:
             things=read_things(root),
             on_refusal=read_on_refusal(root),
             revocation=read_revocation_settings(root),
+            reconciler=read_reconciler(root),
             activations_per_second=root.number(
                 "activations_per_second",
                 DEFAULT_ACTIVATIONS_PER_SECOND,
@@ -116,6 +125,15 @@ class JitrConfiguration:
             ),
             account_logging=root.choice("account_logging", AccountLoggingMode.NONE),
             alarms=read_alarms(root),
+            encryption_key_arn=root.text(
+                "encryption_key", None, pattern=KEY_ARN, allowed="the ARN of a KMS key, arn:…:key/…"
+            ),
+            permissions_boundary_arn=root.text(
+                "permissions_boundary",
+                None,
+                pattern=r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+",
+                allowed="the ARN of a managed policy",
+            ),
             removal=root.choice("removal", Removal.RETAIN),
             target=root.choice("target", Target.AWS),
             stack_name=root.text(

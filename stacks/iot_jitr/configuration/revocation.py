@@ -13,6 +13,8 @@ NONE = "none"
 _INDEXES = "index/"
 _NOT_OURS = f"a prefix that leaves out '{_INDEXES}', the pipeline's own"
 _LONGEST_AGE_HOURS = 24 * 366
+KEY_ARN = r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+"
+"""A KMS key itself: a permission can name no alias."""
 _URL = r"https?://[^\s/?#@]+(/[^\s#]*)?"
 
 
@@ -34,13 +36,16 @@ class CrlUrl:
     """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
     setting = "crl"
 
+    def __post_init__(self) -> None:
+        _check_age("crl_url", self.max_age)
+
 
 @dataclass(frozen=True)
 class CrlBucket:
     """The CA's CRLs are uploaded to S3; every object below the prefix is one.
 
     Raises:
-        ConfigurationError: The prefix is where the pipeline keeps its own indexes.
+        ConfigurationError: The prefix is where the pipeline keeps its own indexes, or a key without a bucket.
     """
 
     prefix: str | None = None
@@ -50,9 +55,19 @@ class CrlBucket:
     own bucket."""
     max_age: timedelta | None = None
     """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
+    encryption_key_arn: str | None = None
+    """ARN of the KMS key that encrypts the bucket of that name, which the publisher may decrypt with; None:
+    it is encrypted by S3 itself. The pipeline's own bucket goes by the pipeline's `encryption_key`."""
     setting = "crl"
 
     def __post_init__(self) -> None:
+        _check_age("crl_s3", self.max_age)
+        if self.encryption_key_arn is not None and self.bucket is None:
+            raise ConfigurationError(
+                "crl_s3.encryption_key",
+                "a key and no bucket",
+                "the bucket that it encrypts; the pipeline's own goes by the pipeline's encryption_key",
+            )
         ours = self.bucket is None and self.prefix is not None
         if ours and (not self.prefix or _INDEXES.startswith(self.prefix) or self.prefix.startswith(_INDEXES)):
             raise ConfigurationError("crl_s3.prefix", f"'{self.prefix}'", _NOT_OURS)
@@ -91,6 +106,12 @@ class RevocationSettings:
         _check("refresh", self.refresh, timedelta(seconds=1), timedelta(seconds=60))
         _check("catch_percent", self.catch_percent, 1, 100)
         _check("catch_minimum", self.catch_minimum, 1, 1_000_000)
+
+
+def _check_age(where: str, age: timedelta | None) -> None:
+    hour = timedelta(hours=1)
+    if age is not None and (age % hour or not hour <= age <= _LONGEST_AGE_HOURS * hour):
+        raise ConfigurationError(f"{where}: max_age", str(age), f"1 to {_LONGEST_AGE_HOURS} whole hours")
 
 
 def _check(name: str, value: timedelta | int, low: timedelta | int, high: timedelta | int) -> None:
@@ -136,17 +157,20 @@ def read_revocation(ca: "Section") -> Revocation:
 def _read_bucket(s3: "Section", max_age: timedelta | None) -> CrlBucket:
     bucket = s3.text("bucket", None, pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", allowed="a bucket's name")
     prefix = s3.text("prefix", None, pattern=r"[^\s*?\[\]]{1,512}", allowed="the beginning of object keys")
+    key = s3.text("encryption_key", None, pattern=KEY_ARN, allowed="the ARN of a KMS key, arn:…:key/…")
     s3.finish()
+    if key is not None and bucket is None:
+        raise s3.wrong("encryption_key", "a key together with the bucket that it encrypts")
     if bucket is not None and prefix is None:
         raise s3.wrong("prefix", "the beginning of the object keys in that bucket")
     try:
-        return CrlBucket(prefix, bucket, max_age)
+        return CrlBucket(prefix, bucket, max_age, key)
     except ConfigurationError as error:
         raise s3.wrong("prefix", _NOT_OURS) from error
 
 
-def read_revocation_settings(root: "Section") -> RevocationSettings:
-    """Read the key `revocation` of the pipeline.
+def read_revocation_settings(root: "Section") -> RevocationSettings | None:
+    """Read the key `revocation` of the pipeline; None where it is absent.
 
     Raises:
         ConfigurationError: A value is wrong.
@@ -160,4 +184,4 @@ def read_revocation_settings(root: "Section") -> RevocationSettings:
         dry_run=section.flag("dry_run", default=False),
     )
     section.finish()
-    return settings
+    return None if root.get("revocation") is None else settings

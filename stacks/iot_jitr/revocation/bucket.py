@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
+from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.functions import JitrFunction
 from iot_jitr.target import Target
 from iot_jitr_runtime.revocation import PREFIX
@@ -25,14 +26,19 @@ class RevocationBucket(Construct):
         bucket: `crl/…` is where CRLs are uploaded, `index/…` is what the functions read.
     """
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
-        """Create the bucket."""
+    def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
+        """Create the bucket, under the key of `encryption` or else under one of S3's own."""
         super().__init__(scope, construct_id)
+        self._encryption = encryption
+        kind = s3.BucketEncryption
         self.bucket = s3.Bucket(
             self,
             "Objects",
             versioned=True,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=kind.S3_MANAGED if encryption.key is None else kind.KMS,
+            encryption_key=encryption.key,
+            # One call of KMS for a bucket's objects of a while, not one for each object.
+            bucket_key_enabled=None if encryption.key is None else True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=Target.of(self).enforce_tls,
@@ -74,6 +80,7 @@ class RevocationBucket(Construct):
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.objects(PREFIX)]),
             # Without it S3 answers "denied" where it should say "there is no index".
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
+            *self._encryption.permissions(KeyUse.READ_OBJECTS),
         )
         acknowledge_wildcard(
             function.role, self.objects(PREFIX), "there is one index for each CA, named by the CA's id"

@@ -57,7 +57,7 @@ class Revocation(Construct):
         """
         super().__init__(scope, construct_id)
         self._refresh = str(int(settings.refresh.total_seconds()))
-        self.bucket = RevocationBucket(self, "Bucket")
+        self.bucket = RevocationBucket(self, "Bucket", encryption=functions.encryption)
         self.publisher = CrlPublisher(
             self, "Publisher", cas=cas, bucket=self.bucket, functions=functions, settings=settings
         )

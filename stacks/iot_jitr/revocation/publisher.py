@@ -11,6 +11,7 @@ from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.configuration import CrlBucket, RevocationSettings
+from iot_jitr.encryption import KeyUse, key_permissions
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
@@ -61,6 +62,7 @@ class CrlPublisher(Construct):
                 iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.objects(PREFIX)]),
                 *Target.of(self).statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
             ],
+            key_uses=[KeyUse.WRITE_OBJECTS],
             size=_SIZE,
         )
         bucket.let_read_indexes(self.function)
@@ -84,6 +86,8 @@ class CrlPublisher(Construct):
             arn = f"arn:{cdk.Aws.PARTITION}:s3:::{upload.bucket}"
             objects = f"{arn}/{prefix}*"
             self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
+        if upload.encryption_key_arn is not None:
+            self.function.allow(*key_permissions(upload.encryption_key_arn, KeyUse.READ_OBJECTS))
         self.function.allow(iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]))
         acknowledge_wildcard(
             self.function.role,

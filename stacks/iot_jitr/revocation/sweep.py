@@ -13,6 +13,7 @@ from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.configuration import RevocationSettings
+from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
@@ -80,6 +81,7 @@ class SweepFunction(Construct):
                 *identity.permissions,
                 *identity.device_policy.withdrawal_permissions,
             ],
+            key_uses=[KeyUse.TABLE],
             size=_SIZE,
         )
         bucket.let_read_indexes(self.function)
