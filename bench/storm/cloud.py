@@ -24,6 +24,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger.turns import LINE_KEY
 from iot_jitr_runtime.stack_outputs import Output
 
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_IOT"
@@ -157,6 +159,12 @@ class Cloud:
         """Throw away what a run left behind."""
         for queue in (Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL):
             self.client("sqs").purge_queue(QueueUrl=self.outputs[queue])
+
+    def forget_line(self) -> None:
+        """Let the next run's turns begin now, not behind those that the last run gave away."""
+        self.client("dynamodb").delete_item(
+            TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": LINE_KEY}}
+        )
 
     def use_code(self, handler: str, *more: Path) -> None:
         """Let the activator run this handler of the runtime's sources and `more` modules beside them."""

@@ -26,7 +26,7 @@ POWER_UP_SECONDS = 1.0
 """Devices boot within so many seconds of each other."""
 PATIENCE = 2.0
 """A run is given up after so many times the ideal time, and a minute."""
-EMPTY_LIMIT = 120.0
+EMPTY_LIMIT = 60.0
 """Seconds that the queue is watched after the last activation."""
 _TICK = 0.05
 _LOOK = 0.5
