@@ -1,5 +1,8 @@
 """The CA certificate at AWS IoT, and whether AWS IoT has ever seen the device."""
 
+from collections.abc import Callable
+from functools import wraps
+
 from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
@@ -8,7 +11,16 @@ from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
 from iot_jitr_runtime.ca_registration.registry import RegisteredCa
 
-_NO_CA = "no registered CA to look at"
+
+def _where_there_is_a_ca(check: Callable[[Case, RegisteredCa], Finding]) -> Callable[[Case], Finding]:
+    """A check of the registered CA that signed the device certificate, where there is one."""
+
+    @wraps(check)
+    def run(case: Case) -> Finding:
+        ca = case.ca.issuer.ca
+        return check(case, ca) if ca else not_applicable("no registered CA to look at")
+
+    return run
 
 
 def check_ca_registered(case: Case) -> Finding:
@@ -33,11 +45,9 @@ def check_ca_registered(case: Case) -> Finding:
     )
 
 
-def check_ca_of_deployment(case: Case) -> Finding:
+@_where_there_is_a_ca
+def check_ca_of_deployment(case: Case, ca: RegisteredCa) -> Finding:
     """The CA belongs to this deployment."""
-    ca = case.ca.issuer.ca
-    if ca is None:
-        return not_applicable(_NO_CA)
     names = {ours.certificate_id: ours.name for ours in case.pipeline.deployment.cas}
     if ca.ca_id in names:
         return ok(f"CA '{names[ca.ca_id]}'")
@@ -48,11 +58,9 @@ def check_ca_of_deployment(case: Case) -> Finding:
     )
 
 
-def check_ca_active(case: Case) -> Finding:
+@_where_there_is_a_ca
+def check_ca_active(_: Case, ca: RegisteredCa) -> Finding:
     """The CA is ACTIVE."""
-    ca = case.ca.issuer.ca
-    if ca is None:
-        return not_applicable(_NO_CA)
     if ca.state.status is CaStatus.ACTIVE:
         return ok("ACTIVE")
     return failed(
@@ -62,11 +70,9 @@ def check_ca_active(case: Case) -> Finding:
     )
 
 
-def check_auto_registration(case: Case) -> Finding:
+@_where_there_is_a_ca
+def check_auto_registration(_: Case, ca: RegisteredCa) -> Finding:
     """The CA registers devices at their first connect."""
-    ca = case.ca.issuer.ca
-    if ca is None:
-        return not_applicable(_NO_CA)
     if ca.state.auto_registration is AutoRegistration.ENABLE:
         return ok("ENABLE")
     return failed(
@@ -76,11 +82,9 @@ def check_auto_registration(case: Case) -> Finding:
     )
 
 
-def check_template(case: Case) -> Finding:
+@_where_there_is_a_ca
+def check_template(_: Case, ca: RegisteredCa) -> Finding:
     """The CA has no provisioning template (JITP), which would activate devices past every check."""
-    ca = case.ca.issuer.ca
-    if ca is None:
-        return not_applicable(_NO_CA)
     if not ca.has_template:
         return ok("none")
     return failed(
@@ -90,14 +94,18 @@ def check_template(case: Case) -> Finding:
     )
 
 
-def check_sni(case: Case) -> Finding:
+@_where_there_is_a_ca
+def check_sni(case: Case, ca: RegisteredCa) -> Finding:
     """The device sends SNI where the CA's mode needs it."""
-    ca = case.ca.issuer.ca
-    if ca is None:
-        return not_applicable(_NO_CA)
     if ca.mode is not Mode.SNI_ONLY:
         return not_applicable(f"not needed in mode {ca.mode}")
-    return _sni(case, ca)
+    if case.subject.sends_sni is False:
+        return failed(
+            Cause.SNI_MISSING,
+            f"CA {ca.ca_id} is registered in mode {ca.mode}, and the device sends no SNI",
+            "let the TLS library send the endpoint's name (server_name, RFC 6066 section 3)",
+        )
+    return ok("the device sends it" if case.subject.sends_sni else "needed; most TLS libraries send it")
 
 
 def check_registered(case: Case) -> Finding:
@@ -111,16 +119,6 @@ def check_registered(case: Case) -> Finding:
         "let the device connect ('jitr connect' shows what happens); it registers with its MQTT CONNECT, so "
         "the TLS handshake alone is not enough",
     )
-
-
-def _sni(case: Case, ca: RegisteredCa) -> Finding:
-    if case.subject.sends_sni is False:
-        return failed(
-            Cause.SNI_MISSING,
-            f"CA {ca.ca_id} is registered in mode {ca.mode}, and the device sends no SNI",
-            "let the TLS library send the endpoint's name (server_name, RFC 6066 section 3)",
-        )
-    return ok("the device sends it" if case.subject.sends_sni else "needed; most TLS libraries send it")
 
 
 def _registration_failure(case: Case) -> str:
