@@ -48,6 +48,13 @@ def test_the_profile_gives_region_and_credentials(environment: pytest.MonkeyPatc
     assert credentials.access_key == "p"
 
 
+def test_a_client_is_made_once_and_keeps_its_connection() -> None:
+    session = aws_session()
+
+    assert session.client("iot") is session.client("iot")
+    assert session.client("iot") is not aws_session().client("iot")
+
+
 def test_clients_honour_the_endpoint_and_have_short_time_outs(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
