@@ -34,12 +34,14 @@ class Revoking:
     doctor: Doctor
     crl: RevocationList
 
-    def publish(self, life: timedelta = DAY) -> None:
+    def publish(self, life: timedelta = DAY, partition: str | None = None) -> None:
         """Upload the CRL as the CA would, and wait until its index is in force."""
         cloud = self.doctor.cloud
         bucket, _, prefix = cloud.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
         before = self._index()
-        cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.crl.sign(life))
+        cloud.client("s3").put_object(
+            Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.crl.sign(life, partition)
+        )
         assert wait_until(lambda: self._index() != before, limit=PATIENCE, interval=0.2)
 
     def revoke(self, identity: DeviceIdentity, reason: x509.ReasonFlags) -> None:
@@ -71,6 +73,8 @@ def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
         made = Revoking(Doctor(cloud), RevocationList(cloud.ca))
         waiting = made.knocked(made.doctor.identity("too-early"))
         named(made.doctor.about(waiting), Cause.CRL_MISSING)
+        made.publish(partition="http://crl.example.com/of-others.crl")
+        named(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
         made.publish()
         yield made
 
@@ -102,10 +106,11 @@ def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking)
     result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.doctor.cloud.lab.variables)
 
     answer = json.loads(result.output)
-    (ca,), (crl,) = answer["cas"], answer["crls"]
+    (ca,), crls = answer["cas"], answer["crls"]
     assert (ca["name"], ca["status"]) == ("Lab", "ACTIVE")
     assert ca["devices"] >= 1
-    assert crl["number"] >= 1
+    assert {crl["ca"] for crl in crls} == {"Lab"}
+    assert max(crl["number"] for crl in crls) >= 2
     assert answer["ledger"]["states"]["activated"] >= 1
     assert not [part for part in answer.values() if isinstance(part, dict) and part.get("permission")]
 
