@@ -54,7 +54,11 @@ class AccountLogging(Construct):
 
     Attributes:
         log_group_name: `AWSIotLogsV2`, known once the log group is there.
-        log_groups: Of the functions behind the custom resource.
+        role: What AWS IoT writes it with; None where it is adopted.
+        function: The function behind the custom resource, with its role and log group.
+        framework: The CDK's framework around it.
+        resource: The custom resource.
+        metric_filter: Counts the failures.
         failures: How many failures of registration and of the topic rules stand in the log.
     """
 
@@ -87,28 +91,27 @@ class AccountLogging(Construct):
             resource_name=LOG_GROUP,
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
-        function = self._function(mode, role, log_group_arn, settings)
-        token, framework_logs = provider_framework(self, function, settings, of="account logging")
-        self.log_groups = (function.log_group, framework_logs)
+        self.role = role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
+        self.function = self._function(mode, role, log_group_arn, settings)
+        self.framework = provider_framework(self, self.function, settings, of="account logging")
         properties = LoggingProperties(
             mode=mode,
             path=self.node.path[-128:],
             role_arn=role.role_arn if role else "",
             retention_days=_DAYS[settings.log_retention],
         )
-        resource = cdk.CustomResource(
+        self.resource = cdk.CustomResource(
             self,
             "Resource",
-            service_token=token,
+            service_token=self.framework.service_token,
             resource_type=RESOURCE_TYPE,
             properties=properties.to_cloudformation(),
         )
         # The role must be able to write before AWS IoT takes it, and for as long as it does.
         for needed in [role] if role else []:
-            resource.node.add_dependency(needed)
-        self.log_group_name = resource.get_att_string(LOG_GROUP_ATTRIBUTE)
-        self._metric_filter(rule_names, metrics)
+            self.resource.node.add_dependency(needed)
+        self.log_group_name = self.resource.get_att_string(LOG_GROUP_ATTRIBUTE)
+        self.metric_filter = self._metric_filter(rule_names, metrics)
         self.failures = cloudwatch.Metric(
             namespace=metrics.namespace,
             metric_name=f"{FAILURES}/{metrics.service}",
@@ -116,9 +119,9 @@ class AccountLogging(Construct):
             period=cdk.Duration.minutes(15),
         )
 
-    def _metric_filter(self, rule_names: Sequence[str], metrics: "PipelineMetrics") -> None:
+    def _metric_filter(self, rule_names: Sequence[str], metrics: "PipelineMetrics") -> logs.CfnMetricFilter:
         # A metric filter's dimensions come out of the log line, so the pipeline stands in the metric's name.
-        logs.CfnMetricFilter(
+        return logs.CfnMetricFilter(
             self,
             "Failures",
             log_group_name=self.log_group_name,

@@ -60,8 +60,8 @@ class CaRegistrationProvider(Construct):
     """The function behind every `CaRegistration` of a pipeline, and the CDK's framework around it.
 
     Attributes:
-        service_token: What a custom resource names as its provider.
-        log_groups: Of both functions.
+        function: The function with its role and log group.
+        framework: The CDK's framework around it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: FunctionSettings) -> None:
@@ -70,7 +70,7 @@ class CaRegistrationProvider(Construct):
         self._served: dict[str, str] = {}
         target = Target.of(self)
         cas = cdk.Stack.of(self).format_arn(service="iot", resource="cacert", resource_name="*")
-        self._function = JitrFunction(
+        self.function = JitrFunction(
             self,
             "OnEvent",
             handler=CA_REGISTRATION_HANDLER,
@@ -86,12 +86,9 @@ class CaRegistrationProvider(Construct):
             ],
             size=FunctionSize(memory_mib=256, timeout=_TIMEOUT),
         )
-        acknowledge_wildcard(self._function.role, cas, "a CA certificate gets its id when it is registered")
-        acknowledge_wildcard(self._function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
-        self.service_token, framework_logs = provider_framework(
-            self, self._function, settings, of="CA registration"
-        )
-        self.log_groups = (self._function.log_group, framework_logs)
+        acknowledge_wildcard(self.function.role, cas, "a CA certificate gets its id when it is registered")
+        acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
+        self.framework = provider_framework(self, self.function, settings, of="CA registration")
 
     def serve(self, ca: "CaConfiguration") -> None:
         """Let the function sign for `ca`: with this one secret, key or Private CA, nothing else.
@@ -106,7 +103,7 @@ class CaRegistrationProvider(Construct):
                 f"CA '{ca.name}' and CA '{other}' are the same certificate; an account holds a CA once: take "
                 "one of them out"
             )
-        self._function.allow(*signing_permissions(self, ca.signer))
+        self.function.allow(*signing_permissions(self, ca.signer))
 
 
 @jsii.implements(cdk.ITaggableV2)
@@ -114,6 +111,7 @@ class CaRegistration(Construct):
     """One CA certificate, registered and looked after. `Tags.of` reaches the CA like any other resource.
 
     Attributes:
+        resource: The custom resource.
         certificate_id: AWS IoT's id of the CA certificate.
         certificate_arn: Its ARN.
         status: `ACTIVE` or `INACTIVE`.
@@ -155,21 +153,21 @@ class CaRegistration(Construct):
             on_delete=ca.on_delete,
             tags=ca.tags,
         )
-        resource = cdk.CustomResource(
+        self.resource = cdk.CustomResource(
             self,
             "Resource",
-            service_token=provider.service_token,
+            service_token=provider.framework.service_token,
             resource_type=RESOURCE_TYPE,
             service_timeout=_ANSWER_WITHIN,
             # Tags are known when the aspects have run.
             properties={**properties.to_cloudformation(), "CaTags": self._tags.rendered_tags},
         )
-        self.certificate_id = resource.get_att_string(Attribute.CERTIFICATE_ID.value)
-        self.certificate_arn = resource.get_att_string(Attribute.CERTIFICATE_ARN.value)
-        self.status = resource.get_att_string(Attribute.STATUS.value)
-        self.mode = resource.get_att_string(Attribute.MODE.value)
-        self.auto_registration_status = resource.get_att_string(Attribute.AUTO_REGISTRATION.value)
-        self.not_after = resource.get_att_string(Attribute.NOT_AFTER.value)
+        self.certificate_id = self.resource.get_att_string(Attribute.CERTIFICATE_ID.value)
+        self.certificate_arn = self.resource.get_att_string(Attribute.CERTIFICATE_ARN.value)
+        self.status = self.resource.get_att_string(Attribute.STATUS.value)
+        self.mode = self.resource.get_att_string(Attribute.MODE.value)
+        self.auto_registration_status = self.resource.get_att_string(Attribute.AUTO_REGISTRATION.value)
+        self.not_after = self.resource.get_att_string(Attribute.NOT_AFTER.value)
 
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:

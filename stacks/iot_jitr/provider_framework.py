@@ -3,6 +3,7 @@
 The framework retries, turns what the function raises into CloudFormation's reason, and always answers.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -20,9 +21,29 @@ if TYPE_CHECKING:
     from iot_jitr.functions import FunctionSettings, JitrFunction
 
 
+@dataclass(frozen=True)
+class Framework:
+    """The framework around one function.
+
+    Attributes:
+        provider: The CDK's provider, whose token a custom resource names.
+        role: What the framework's own function may do.
+        log_group: Its log group.
+    """
+
+    provider: custom_resources.Provider
+    role: iam.Role
+    log_group: logs.LogGroup
+
+    @property
+    def service_token(self) -> str:
+        """What a custom resource names as its provider."""
+        return self.provider.service_token
+
+
 def provider_framework(
     scope: "Construct", function: "JitrFunction", settings: "FunctionSettings", *, of: str
-) -> tuple[str, logs.LogGroup]:
+) -> Framework:
     """Put the framework around `function`, with a role and a log group of its own.
 
     Args:
@@ -30,9 +51,6 @@ def provider_framework(
         function: What answers.
         settings: What the pipeline's functions have in common.
         of: What the custom resource is, for the role's description.
-
-    Returns:
-        The token that a custom resource names as its provider, and the framework's log group.
     """
     log_group = logs.LogGroup(
         scope,
@@ -70,4 +88,4 @@ def provider_framework(
         f"{function.function.function_arn}:*",
         "the framework may invoke each version of this one function",
     )
-    return provider.service_token, log_group
+    return Framework(provider, role, log_group)

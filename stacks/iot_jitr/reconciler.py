@@ -70,6 +70,7 @@ class Reconciler(Construct):
 
     Attributes:
         function: The function with its role and log group.
+        schedule: What starts it.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class Reconciler(Construct):
             acknowledge_wildcard(
                 self.function.role, self._own_policies, "each device's policy is made when it is activated"
             )
-        events.Rule(
+        self.schedule = events.Rule(
             self,
             "Schedule",
             description="Looks for certificates that nobody decided about",

@@ -115,7 +115,8 @@ class JitrStack(cdk.Stack):
         self._output(
             Output.DASHBOARD, pipeline.observability.dashboard.dashboard_name, "CloudWatch dashboard"
         )
-        ours, framework = pipeline.ca_registration.log_groups
+        registration = pipeline.ca_registration
+        ours, framework = registration.function.log_group, registration.framework.log_group
         self._output("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
         self._output(
             "CaRegistrationFrameworkLogGroup",

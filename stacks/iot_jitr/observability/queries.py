@@ -89,18 +89,23 @@ fields @timestamp, eventType, reason, details, clientId, principalId, sourceIp, 
 
 
 class SavedQueries(Construct):
-    """The saved queries of a pipeline. The local cloud does not know them, so there they are left out."""
+    """The saved queries of a pipeline. The local cloud does not know them, so there they are left out.
+
+    Attributes:
+        saved: Each of them, by its id in the construct tree.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, folder: str) -> None:
         """Prepare; `folder` is what the console groups the queries under."""
         super().__init__(scope, construct_id)
+        self.saved: dict[str, logs.CfnQueryDefinition] = {}
         self._folder = folder
         self._target = Target.of(self)
 
     def save(self, query: Query, log_group_names: Sequence[str]) -> None:
         """Save a query over these log groups."""
         if self._target.saves_queries:
-            logs.CfnQueryDefinition(
+            self.saved[query.id] = logs.CfnQueryDefinition(
                 self,
                 query.id,
                 name=f"{self._folder}/{query.title}",

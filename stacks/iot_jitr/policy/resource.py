@@ -21,6 +21,7 @@ class DevicePolicyResource(Construct):
 
     Attributes:
         policy: What it was made from.
+        resource: The shared policy; None where each device has its own.
         policy_name: Name of the shared policy; None where each device has its own.
         setting: What the activator is told, the value of `JITR_DEVICE_POLICY`.
         activator_permissions: What the activator may do besides `AttachPolicy` on certificates.
@@ -40,11 +41,12 @@ class DevicePolicyResource(Construct):
                 f"Device policy, {finding}: acknowledged: {finding.acknowledged}"
             )
         document = _with_pseudo_parameters(policy.document.plain())
+        self.resource: iot.CfnPolicy | None = None
         self.policy_name: str | None = None
         if policy.kind is Kind.SHARED:
-            resource = iot.CfnPolicy(self, "Shared", policy_document=document)
-            resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-            self.policy_name = resource.ref
+            self.resource = iot.CfnPolicy(self, "Shared", policy_document=document)
+            self.resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
+            self.policy_name = self.resource.ref
             told: dict[str, Any] = {"name": self.policy_name}
         else:
             told = {"prefix": PER_DEVICE_PREFIX, "template": document}

@@ -32,6 +32,9 @@ class CrlPublisher(Construct):
 
     Attributes:
         function: The function with its role and log group.
+        uploads: What starts it when a CRL was uploaded, by the CA's name; empty where all are fetched.
+        schedule: What starts it for a new CRL.
+        watch: What starts it when a CRL is about to become stale.
     """
 
     def __init__(
@@ -66,15 +69,15 @@ class CrlPublisher(Construct):
             size=_SIZE,
         )
         bucket.let_read_indexes(self.function)
-        for ca in cas:
-            if ca.upload is not None:
-                self._read_uploads(ca, ca.upload, bucket)
-        self._ask("Schedule", settings.every, Trigger.SCHEDULE)
-        self._ask("Watch", WATCH_EVERY, Trigger.WATCH)
+        self.uploads = {
+            ca.name: self._read_uploads(ca, ca.upload, bucket) for ca in cas if ca.upload is not None
+        }
+        self.schedule = self._ask("Schedule", settings.every, Trigger.SCHEDULE)
+        self.watch = self._ask("Watch", WATCH_EVERY, Trigger.WATCH)
 
-    def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> None:
+    def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> events.Rule:
         prefix = upload.prefix_for(ca.name)
-        on_upload(
+        rule = on_upload(
             self,
             f"Upload{ca.name}",
             bucket=upload.bucket or bucket.name,
@@ -94,9 +97,10 @@ class CrlPublisher(Construct):
             objects,
             "every object below the prefix is a revocation list, whatever its name",
         )
+        return rule
 
-    def _ask(self, name: str, every: timedelta, trigger: Trigger) -> None:
-        events.Rule(
+    def _ask(self, name: str, every: timedelta, trigger: Trigger) -> events.Rule:
+        return events.Rule(
             self,
             name,
             description=f"Asks for new revocation lists ({trigger})",

@@ -40,6 +40,8 @@ class SweepFunction(Construct):
 
     Attributes:
         function: The function with its role and log group.
+        schedule: What starts it when something was left undone.
+        on_new_index: What starts it when a CRL was compiled.
     """
 
     def __init__(
@@ -86,14 +88,16 @@ class SweepFunction(Construct):
         )
         bucket.let_read_indexes(self.function)
         self._acknowledge(identity)
-        events.Rule(
+        self.schedule = events.Rule(
             self,
             "Schedule",
             description="Finishes what sweeps have left undone",
             schedule=events.Schedule.rate(cdk.Duration.seconds(int(SWEEP_EVERY.total_seconds()))),
             targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
         )
-        on_upload(self, "NewIndex", bucket=bucket.name, prefix=PREFIX, function=self.function)
+        self.on_new_index = on_upload(
+            self, "NewIndex", bucket=bucket.name, prefix=PREFIX, function=self.function
+        )
 
     @property
     def _certificates(self) -> str:

@@ -1,0 +1,144 @@
+"""Two pipelines in a stack, two stacks in an account, several regions from one app: nothing collides.
+
+And nothing of the whole account is touched by a pipeline that was not asked to.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from iot_jitr import CrlBucket, JitrPipeline, JitrStack
+from tests.support.scenarios import NAMES, SCENARIOS, scenario
+from tests.support.stacks import FACTORY_CA, all_statements, app_without_bundling, as_list
+
+HOME = cdk.Environment(account="123456789012", region="eu-central-1")
+AWAY = cdk.Environment(account="123456789012", region="us-east-1")
+NAMED_BY: dict[str, tuple[str, ...]] = {
+    "AWS::CloudWatch::Alarm": ("AlarmName",),
+    "AWS::CloudWatch::Dashboard": ("DashboardName",),
+    "AWS::DynamoDB::Table": ("TableName",),
+    "AWS::Events::Rule": ("Name",),
+    "AWS::IAM::Policy": ("PolicyName", "Roles"),
+    "AWS::IAM::Role": ("RoleName",),
+    "AWS::IoT::Policy": ("PolicyName",),
+    "AWS::IoT::TopicRule": ("RuleName",),
+    "AWS::KMS::Key": (),
+    "AWS::Lambda::EventSourceMapping": (),
+    "AWS::Lambda::Function": ("FunctionName",),
+    "AWS::Lambda::Permission": (),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::Logs::MetricFilter": ("FilterName",),
+    "AWS::Logs::QueryDefinition": ("Name",),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::S3::BucketPolicy": (),
+    "AWS::SQS::Queue": ("QueueName",),
+    "AWS::SQS::QueuePolicy": (),
+    "Custom::JitrAccountLogging": (),
+    "Custom::JitrCaCertificate": (),
+}
+"""Each type that a pipeline may contain → the properties that make its name, where it has one to choose.
+
+All of them, so that a new one is thought about here. `AWS::IAM::Policy` is a policy in a role: two may have a
+name in two roles.
+"""
+OF_THE_ACCOUNT = {"Custom::JitrAccountLogging"}
+"""The types of `NAMED_BY` that reach beyond their stack."""
+
+
+@pytest.fixture(scope="module")
+def templates() -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The region and the template of each stack of an app with all these neighbours."""
+    with app_without_bundling() as app:
+        ca = replace(FACTORY_CA, revocation=CrlBucket())
+        two = cdk.Stack(app, "Two", env=HOME)
+        for name in ("North", "South"):
+            JitrPipeline(two, name, cas=[ca])
+        for place, env in (("Home", HOME), ("Away", AWAY)):
+            stage = cdk.Stage(app, place, env=env)
+            JitrPipeline(cdk.Stack(stage, "Jitr"), "Pipeline", cas=[ca])
+        for name in ("first", "second"):
+            JitrStack(app, name, replace(SCENARIOS["defaults"], stack_name=name))
+        folder = Path(app.synth().directory)
+        yield [
+            (AWAY.region or "" if "Away" in path.name else "", json.loads(path.read_text()))
+            for path in sorted(folder.rglob("*.template.json"))
+        ]
+
+
+def names(template: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The names that a template chooses: type and name. What it refers to in itself is made its own."""
+    for resource in template["Resources"].values():
+        if resource["Type"] in NAMED_BY:
+            chosen = [resource["Properties"].get(key) for key in NAMED_BY[resource["Type"]]]
+            if any(each is not None for each in chosen):
+                yield resource["Type"], json.dumps(chosen)
+
+
+def test_all_neighbours_are_there(templates: list[tuple[str, dict[str, Any]]]) -> None:
+    assert len(templates) == 5
+    kinds = [each["Type"] for _, template in templates for each in template["Resources"].values()]
+    assert kinds.count("Custom::JitrCaCertificate") == 6
+
+
+def test_no_two_resources_of_a_region_have_the_same_name(
+    templates: list[tuple[str, dict[str, Any]]],
+) -> None:
+    chosen = [
+        (region, kind, name)
+        for region, template in templates
+        for kind, name in names(template)
+        if kind != "AWS::IAM::Policy"
+    ]
+
+    assert {kind for _, kind, _ in chosen} == {"AWS::Logs::QueryDefinition"}
+    assert [each for each, times in Counter(chosen).items() if times > 1] == []
+
+
+def test_no_two_policies_of_a_role_have_the_same_name(
+    templates: list[tuple[str, dict[str, Any]]],
+) -> None:
+    for _, template in templates:
+        in_roles = [name for kind, name in names(template) if kind == "AWS::IAM::Policy"]
+        assert len(set(in_roles)) == len(in_roles)
+
+
+def test_no_two_pipelines_write_the_same_metrics(templates: list[tuple[str, dict[str, Any]]]) -> None:
+    services = [
+        (region, service)
+        for region, template in templates
+        for service in {
+            each["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+            for each in template["Resources"].values()
+            if "POWERTOOLS_SERVICE_NAME" in str(each.get("Properties", {}).get("Environment"))
+        }
+    ]
+
+    assert len(services) == len(set(services)) == 6
+
+
+def test_no_output_is_exported_under_a_name_of_ours(templates: list[tuple[str, dict[str, Any]]]) -> None:
+    assert [out for _, each in templates for out in each.get("Outputs", {}).values() if "Export" in out] == []
+
+
+def test_every_type_was_thought_about() -> None:
+    assert {each["Type"] for name in NAMES for each in scenario(name)["Resources"].values()} == set(NAMED_BY)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("everything_on", "foreign_stack")])
+def test_nothing_of_the_whole_account_is_touched_unless_asked(name: str) -> None:
+    template = scenario(name)
+    actions = {action for _, statement in all_statements(template) for action in as_list(statement["Action"])}
+
+    assert not OF_THE_ACCOUNT & {each["Type"] for each in template["Resources"].values()}
+    assert not {action for action in actions if "LoggingOptions" in action or "Account" in action}
+
+
+def test_what_was_asked_for_is_there() -> None:
+    for name in ("everything_on", "foreign_stack"):
+        assert {each["Type"] for each in scenario(name)["Resources"].values()} >= OF_THE_ACCOUNT

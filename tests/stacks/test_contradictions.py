@@ -1,0 +1,181 @@
+"""Options out of range, and options that contradict one another, are refused by a message that names both."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from iot_jitr import (
+    AccountLoggingMode,
+    Admission,
+    AlarmSettings,
+    AlarmThresholds,
+    Attachment,
+    CaConfiguration,
+    CrlBucket,
+    CrlUrl,
+    DevicePolicy,
+    JitrPipeline,
+    KeyKind,
+    Mode,
+    NoSource,
+    ReconcilerSettings,
+    Renewal,
+    RevocationSettings,
+    ThingRegistration,
+)
+from iot_jitr_runtime.errors import JitrError
+from tests.support.stacks import FACTORY_CA, app_without_bundling
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+WITH_CRL = replace(FACTORY_CA, revocation=CrlBucket())
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[cdk.Stack]:
+    with app_without_bundling() as app:
+        yield cdk.Stack(app, "Foreign")
+
+
+OF_A_PIPELINE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "CRL settings, and no CRL": (
+        {"revocation": RevocationSettings()},
+        ("revocation: found settings", "revocation: none"),
+    ),
+    "a threshold for CRLs, and no CRL": (
+        {"alarms": AlarmSettings(AlarmThresholds(crl_minutes_left=30))},
+        ("alarms.crl_minutes_left", "revocation: none"),
+    ),
+    "what becomes of the revoked, and no CRL": (
+        {"on_refusal": {"revoked": "inactive"}},
+        ("on_refusal: found 'revoked'", "revocation: none"),
+    ),
+    "a threshold for AWS IoT's log, which is not looked at": (
+        {"alarms": AlarmSettings(AlarmThresholds(registration_failures=3))},
+        ("alarms.registration_failures", "account_logging: none"),
+    ),
+    "what becomes of whose thing is taken, and no things": (
+        {"on_refusal": {"thing_taken": "inactive"}},
+        ("on_refusal: found 'thing_taken'", "no things"),
+    ),
+    "what becomes of whom a function refuses, and an allow list": (
+        {"on_refusal": {"refused_by_function": "inactive"}, "admission": Admission.allow_list()},
+        ("on_refusal: found 'refused_by_function'", "no admission function"),
+    ),
+    "a level that nobody logs at": ({"log_level": "TRACE"}, ("log_level: found 'TRACE'", "DEBUG, INFO")),
+    "AWS's own namespace": ({"metrics_namespace": "AWS/IoT"}, ("'AWS/IoT'", "not beginning with AWS/")),
+    "no CA": ({"cas": []}, ("cas: found no CA", "at least one")),
+    "a name twice": ({"cas": [FACTORY_CA, FACTORY_CA]}, ("Factory, Factory", "each name once")),
+    "a CA twice": (
+        {"cas": [FACTORY_CA, replace(FACTORY_CA, name="Other")]},
+        ("CA 'Other'", "CA 'Factory'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_A_PIPELINE)
+def test_a_pipeline_refuses(stack: cdk.Stack, case: str) -> None:
+    options, both = OF_A_PIPELINE[case]
+    name = f"Pipeline{list(OF_A_PIPELINE).index(case)}"
+
+    with pytest.raises(JitrError) as caught:
+        JitrPipeline(stack, name, **{"cas": [FACTORY_CA], **options})
+
+    assert [part for part in both if part not in str(caught.value)] == []
+
+
+def test_the_same_options_go_together_with_what_they_need(stack: cdk.Stack) -> None:
+    JitrPipeline(
+        stack,
+        "Pipeline",
+        cas=[WITH_CRL],
+        admission=Admission.function(FUNCTION),
+        things=ThingRegistration(),
+        on_refusal={"revoked": "inactive", "thing_taken": "inactive", "refused_by_function": "inactive"},
+        revocation=RevocationSettings(),
+        alarms=AlarmSettings(AlarmThresholds(crl_minutes_left=30, registration_failures=3)),
+        account_logging=AccountLoggingMode.ADOPT,
+        log_level="DEBUG",
+    )
+
+
+def ca(**changes: Any) -> Callable[[], CaConfiguration]:
+    return lambda: replace(FACTORY_CA, **changes)
+
+
+OF_AN_OPTION: dict[str, tuple[Callable[[], object], tuple[str, str]]] = {
+    "DEFAULT without a signer": (ca(signer=NoSource()), ("signer", "mode DEFAULT")),
+    "SNI_ONLY with a signer": (ca(mode=Mode.SNI_ONLY), ("a signer", "SNI_ONLY")),
+    "a signer that has no certificate": (ca(certificate_pem=None), ("certificate", "AWS Private CA")),
+    "a tag of ours on the CA": (ca(tags={"jitr:owner": "me"}), ("tags", "jitr:")),
+    "an allow list and a function": (
+        lambda: Admission(KeyKind.CA_SERIAL, FUNCTION),
+        ("an allow list", "a function"),
+    ),
+    "neither": (Admission, ("neither an allow list", "nor a function")),
+    "a time-out for an allow list": (
+        lambda: Admission(KeyKind.CA_SERIAL, timeout_seconds=3),
+        ("time-out of 3 s", "an allow list"),
+    ),
+    "renewals of certificates with other things": (
+        lambda: ThingRegistration(renewal=Renewal.ALLOW, attachment=Attachment.NON_EXCLUSIVE),
+        ("renewal 'allow'", "attachment 'non_exclusive'"),
+    ),
+    "a grace period without renewals": (
+        lambda: ThingRegistration(grace_period=timedelta(hours=2)),
+        ("grace period of 2:00:00", "renewal 'refuse'"),
+    ),
+    "more attributes than a thing without a type has": (
+        lambda: ThingRegistration(attributes=dict.fromkeys("abcd", "x")),
+        ("4 attributes", "without a type"),
+    ),
+    "a key without the bucket that it encrypts": (
+        lambda: CrlBucket(encryption_key_arn=KEY),
+        ("crl_s3.encryption_key", "no bucket"),
+    ),
+    "the prefix of the indexes": (lambda: CrlBucket("index/"), ("crl_s3.prefix", "the pipeline's own")),
+    "half an hour": (
+        lambda: CrlUrl("https://crl.example.com/a.crl", timedelta(minutes=30)),
+        ("max_age: found 0:30:00", "whole hours"),
+    ),
+    "a year and a half": (
+        lambda: CrlBucket(max_age=timedelta(days=548)),
+        ("max_age: found 548 days", "whole hours"),
+    ),
+    "full passes more often than any": (
+        lambda: ReconcilerSettings(every=timedelta(hours=6), full_pass_every=timedelta(hours=1)),
+        ("full_pass_every: found 1:00:00", "every 6:00:00"),
+    ),
+    "half a minute": (lambda: ReconcilerSettings(every=timedelta(seconds=90)), ("every", "whole minutes")),
+    "lost before it is sent": (
+        lambda: ReconcilerSettings(pending_after=timedelta(0)),
+        ("pending_after", "1 minute to 14 days"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OF_AN_OPTION)
+def test_an_option_refuses(case: str) -> None:
+    make, both = OF_AN_OPTION[case]
+
+    with pytest.raises(JitrError) as caught:
+        make()
+
+    assert [part for part in both if part not in str(caught.value)] == []
+
+
+def test_a_policy_that_names_things_is_refused_without_them(
+    stack: cdk.Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from iot_jitr.policy.definition import TEMPLATES
+
+    template = tmp_path_factory.mktemp("policy") / "policy.json"
+    own = (TEMPLATES / "per_device.json").read_text()
+    template.write_text(own.replace("{{common_name}}", "{{thing_name}}"))
+
+    with pytest.raises(JitrError, match=r"\{\{thing_name\}\}.*no things"):
+        JitrPipeline(stack, "Named", cas=[FACTORY_CA], device_policy=DevicePolicy.per_device(template))

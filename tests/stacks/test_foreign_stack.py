@@ -1,0 +1,210 @@
+"""The construct in somebody else's stack, with what that stack brings: network, boundary, tags, topic."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_ec2 as ec2
+from constructs import Node
+
+from iot_jitr import FunctionNetwork, JitrPipeline, JitrStack
+from tests.support.scenarios import BOUNDARY, OPERATORS, SCENARIOS, foreign, scenario
+from tests.support.stacks import (
+    FACTORY_CA,
+    all_statements,
+    app_without_bundling,
+    as_list,
+    joined,
+    of_type,
+    only,
+    statements,
+    template,
+)
+
+Template = dict[str, Any]
+TAG = {"Key": "team", "Value": "fleet"}
+CANNOT_BE_TAGGED = {
+    "AWS::IAM::Policy",
+    "AWS::KMS::Key",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::MetricFilter",
+    "AWS::Logs::QueryDefinition",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+    "Custom::JitrAccountLogging",
+}
+"""Types without tags in CloudFormation, and the key, which is not the pipeline's."""
+
+
+@pytest.fixture(scope="module")
+def company() -> Template:
+    return scenario("foreign_stack")
+
+
+@pytest.fixture(scope="module")
+def everything() -> Iterator[JitrPipeline]:
+    with app_without_bundling() as app:
+        yield JitrStack(app, "Jitr", SCENARIOS["everything_on"]).pipeline
+
+
+# the network
+
+
+def test_every_function_runs_in_the_vpc(company: Template) -> None:
+    functions = of_type(company, "AWS::Lambda::Function")
+
+    assert len(functions) == 8
+    for name, function in functions.items():
+        assert function["Properties"]["VpcConfig"] == {
+            "SecurityGroupIds": ["sg-1a2b3c4d"],
+            "SubnetIds": ["subnet-1a2b3c4d", "subnet-5e6f7a8b"],
+        }, name
+    assert of_type(company, "AWS::EC2::SecurityGroup") == {}
+
+
+def test_each_functions_role_lets_lambda_and_not_the_function_itself_make_network_interfaces(
+    company: Template,
+) -> None:
+    functions = of_type(company, "AWS::Lambda::Function").values()
+    roles = {each["Properties"]["Role"]["Fn::GetAtt"][0] for each in functions}
+    attach = [
+        (name, statement)
+        for name, statement in all_statements(company)
+        if "ec2:CreateNetworkInterface" in as_list(statement["Action"])
+    ]
+    of_ec2 = [
+        statement
+        for _, statement in all_statements(company)
+        if any(action.startswith("ec2:") for action in as_list(statement["Action"]))
+    ]
+
+    assert {company["Resources"][name]["Properties"]["Roles"][0]["Ref"] for name, _ in attach} == roles
+    assert len(of_ec2) == 2 * len(roles)
+    for statement in of_ec2:
+        assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}
+    for _, statement in attach:
+        assert joined(statement["Resource"]) == "arn:${AWS::Partition}:ec2:eu-central-1:123456789012:*/*"
+
+
+def test_without_a_network_no_role_knows_one() -> None:
+    without = scenario("everything_on")
+
+    assert "ec2:" not in str(all_statements(without))
+    assert "VpcConfig" not in str(without)
+
+
+def test_security_groups_may_be_left_to_the_construct() -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Stack")
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], network=FunctionNetwork(ec2.Vpc(stack, "Vpc")))
+        made = template(stack)
+
+    groups = of_type(made, "AWS::EC2::SecurityGroup").values()
+    assert len(groups) == len(of_type(made, "AWS::Lambda::Function"))
+    assert [each["Properties"].get("SecurityGroupIngress") for each in groups] == [None] * len(groups)
+
+
+# the rest that is brought
+
+
+def test_a_permissions_boundary_reaches_every_role_the_frameworks_included(company: Template) -> None:
+    for made in (company, scenario("everything_on")):
+        roles = of_type(made, "AWS::IAM::Role")
+        assert [name for name in roles if "Framework" in name]
+        assert {each["Properties"]["PermissionsBoundary"] for each in roles.values()} == {BOUNDARY}
+
+
+def test_tags_of_the_pipeline_reach_everything_that_can_be_tagged(company: Template) -> None:
+    untagged = set()
+    for resource in company["Resources"].values():
+        tags = resource.get("Properties", {}).get("Tags", [])
+        if TAG not in tags and dict(tags if isinstance(tags, Mapping) else {}).get("team") != "fleet":
+            untagged.add(resource["Type"])
+
+    assert untagged - {"Custom::JitrCaCertificate"} == CANNOT_BE_TAGGED
+
+
+def test_tags_of_the_pipeline_reach_the_registered_ca_beside_its_own(company: Template) -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Stack")
+        ca = replace(FACTORY_CA, tags={"line": "3"})
+        cdk.Tags.of(JitrPipeline(stack, "Jitr", cas=[ca])).add("team", "fleet")
+        made = template(stack)
+
+    of_ca = only(made, "Custom::JitrCaCertificate")["Properties"]["CaTags"]
+    assert of_ca == {"line": "3", "team": "fleet"}
+    assert only(company, "Custom::JitrCaCertificate")["Properties"]["CaTags"] == {"team": "fleet"}
+
+
+def test_the_topic_is_used_and_left_as_it_is(company: Template) -> None:
+    for alarm in of_type(company, "AWS::CloudWatch::Alarm").values():
+        assert alarm["Properties"]["AlarmActions"] == [OPERATORS]
+    assert of_type(company, "AWS::SNS::Topic") == of_type(company, "AWS::SNS::TopicPolicy") == {}
+
+
+def test_the_bucket_of_others_is_only_read(company: Template) -> None:
+    found = {
+        (action, joined(resource))
+        for statement in statements(company, "Publisher")
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if "crls-of-the-company" in joined(resource)
+    }
+
+    arn = "arn:${AWS::Partition}:s3:::crls-of-the-company"
+    assert found == {("s3:ListBucket", arn), ("s3:GetObject", f"{arn}/factory/*")}
+
+
+# attributes
+
+
+def test_everything_that_it_makes_can_be_reached_by_its_attributes(everything: JitrPipeline) -> None:
+    reached = set(_constructs(everything, set()))
+    pipeline = everything.node.path
+
+    made = {each.node.path for each in everything.node.find_all() if cdk.CfnResource.is_cfn_resource(each)}
+    hidden = {path for path in made if not any(path == to or path.startswith(f"{to}/") for to in reached)}
+
+    assert made
+    assert pipeline not in reached
+    assert hidden == set()
+
+
+def test_a_construct_of_ours_does_not_count_for_what_lies_under_it(
+    everything: JitrPipeline,
+) -> None:
+    reached = set(_constructs(everything, set()))
+
+    assert f"{everything.node.path}/Reconciler/Schedule" in reached
+    assert f"{everything.node.path}/Reconciler" not in reached
+
+
+def test_a_stack_of_others_gets_the_same(company: Template) -> None:
+    with app_without_bundling() as app:
+        _, pipeline = foreign(app)
+
+        assert list(pipeline.cas) == ["Factory"]
+        assert pipeline.account_logging is not None
+        assert pipeline.device_policy.resource is not None
+    assert len(of_type(company, "AWS::IoT::Policy")) == 1
+
+
+def _constructs(value: Any, seen: set[int]) -> Iterator[str]:
+    """The paths of all CDK constructs that public attributes of our classes lead to."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if type(value).__module__.startswith("iot_jitr"):
+        for name, each in vars(value).items():
+            if not name.startswith("_"):
+                yield from _constructs(each, seen)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _constructs(each, seen)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _constructs(each, seen)
+    elif isinstance(getattr(value, "node", None), Node):
+        yield value.node.path
