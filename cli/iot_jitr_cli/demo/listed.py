@@ -23,6 +23,8 @@ _PATIENCE = 120.0
 """Seconds it would keep knocking, were it not called off."""
 _DECISION_LIMIT = 30.0
 _LOOK_EVERY = 0.1
+_OUT = {State.REFUSED, State.REVOKED}
+"""What the activator makes of it, and the sweep, should that come by while it knocks."""
 
 
 class Listed:
@@ -57,7 +59,7 @@ class Listed:
         self._fleet.call_off()
         self._fleet.wait()
         result, row = self._fleet.results[self._name], self._row()
-        reason = row.reason if row and row.state is State.REFUSED else None
+        reason = row.reason if row and row.state in _OUT else None
         said = row.detail or str(reason) if row and reason else "no decision"
         self._narrator.stays_out(self._outsider, f"{at_the_door(result)}; the pipeline refuses it: {said}")
         status = self._records.statuses().get(self._identity.certificate.fingerprint)
@@ -76,8 +78,7 @@ class Listed:
 
     def _was_refused_again(self) -> bool:
         row = self._row()
-        decided = row is not None and row.state in {State.REFUSED, State.ACTIVATED}
-        return decided and row is not None and self._refused_at > row.decided_at / 1000
+        return row is not None and row.state in _OUT and self._refused_at > row.decided_at / 1000
 
     def _row(self) -> "Row | None":
         return next(iter(self._records.rows([self._identity.certificate.fingerprint])), None)

@@ -214,10 +214,15 @@ class TestListed:
         with Listed(Narrator(stage, Nobody()), ENDPOINT, records, identity) as scene:  # type: ignore[arg-type]
             return stage, scene.judged()
 
-    def test_a_device_on_the_crl_stays_out(self, fate: Callable[[Fate], None]) -> None:
+    @pytest.mark.parametrize(
+        ("status", "state"), [("PENDING_ACTIVATION", State.REFUSED), ("REVOKED", State.REVOKED)]
+    )
+    def test_a_device_on_the_crl_stays_out(
+        self, fate: Callable[[Fate], None], status: str, state: State
+    ) -> None:
         fate(lambda _device: STAYS_OUT)
 
-        stage, expectations = self.play(FakeRecords([], "PENDING_ACTIVATION", State.REFUSED, Reason.REVOKED))
+        stage, expectations = self.play(FakeRecords([], status, state, Reason.REVOKED))
 
         assert unmet(expectations) == []
         assert len(expectations) == 3
