@@ -85,7 +85,7 @@ class OnRefusal:
         Raises:
             ClaimLostError: The claim is somebody else's now.
         """
-        wanted = self.statuses.get(verdict.reason, RefusalStatus.PENDING) if verdict.reason else None
+        wanted = self.statuses.get(verdict.reason) if verdict.reason else None
         if status != "PENDING_ACTIVATION" or wanted in (None, RefusalStatus.PENDING):
             return
         self.ledger.record_refusing(claim, verdict, identity, status=wanted.value)

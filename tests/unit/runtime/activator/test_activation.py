@@ -1,11 +1,14 @@
 """What becomes of one event: the ways of facts.md's public activators to fail are named tests here."""
 
+from datetime import UTC
+
 import pytest
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.activator import activation
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -366,3 +369,7 @@ def test_a_certificate_revoked_between_look_and_change_is_not_ours_to_change(aws
 
     assert back == []
     assert only_verdict(aws) == (Outcome.STALE, Reason.NOT_PENDING)
+
+
+def test_without_a_clock_of_its_own_it_takes_the_time_with_its_zone() -> None:
+    assert activation._now().tzinfo is UTC

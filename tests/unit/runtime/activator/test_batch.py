@@ -38,6 +38,7 @@ def test_a_malformed_message_is_dead_lettered_with_its_reason(aws: Account, body
     assert decision.verdict.reason is Reason.MALFORMED_EVENT
     [letter] = aws.dead_letters()
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "malformed_event"
+    assert "detail" in letter["MessageAttributes"]
     assert letter["MessageAttributes"]["messageId"]["StringValue"] == record["messageId"]
 
 

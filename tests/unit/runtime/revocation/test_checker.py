@@ -64,9 +64,12 @@ class Bench:
         return self.checker.check(CA_ID, device(serial, *extensions))
 
     def refused(self, serial: int = 1, *extensions: Extension) -> Reason:
+        return self.refusal(serial, *extensions).reason
+
+    def refusal(self, serial: int = 1, *extensions: Extension) -> DecisionError:
         with pytest.raises(DecisionError) as caught:
             self.check(serial, *extensions)
-        return caught.value.reason
+        return caught.value
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,24 @@ def test_a_certificate_on_hold_is_refused_for_now(bench: Bench) -> None:
     bench.publish(Entry(1, HOLD))
 
     assert bench.refused(1) is Reason.ON_HOLD
+
+
+def test_what_stays_out_says_why_in_words(bench: Bench) -> None:
+    absent = bench.refusal()
+    bench.publish(Entry(1, KEY_COMPROMISE), Entry(2, HOLD), extensions=[idp(URL)])
+    pointing, elsewhere = crl_distribution_points(URL), crl_distribution_points("http://crl.example/2.crl")
+    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
+    revoked, on_hold = bench.refusal(1, pointing), bench.refusal(2, pointing)
+    uncovered, unreadable = bench.refusal(3, elsewhere), bench.refusal(3, broken)
+    bench.clock.pass_time(days=2)
+    stale = bench.refusal(3, pointing)
+
+    assert "index" in absent.verdict.detail
+    assert revoked.verdict.detail == "serial 1 is on CRL number 1 with reason keyCompromise"
+    assert on_hold.verdict.detail == "serial 2 is on CRL number 1 with reason certificateHold"
+    assert "no CRL speaks" in uncovered.verdict.detail
+    assert unreadable.verdict.detail.startswith("its extensions cannot be read: error parsing")
+    assert "stale since" in stale.verdict.detail
 
 
 def test_without_an_index_it_is_deferred(bench: Bench) -> None:
@@ -156,9 +177,13 @@ def test_s3_is_asked_once_a_minute_at_most(bench: Bench) -> None:
 
 def test_an_unchanged_index_is_kept_without_being_read_again(bench: Bench) -> None:
     published = bench.publish()
-    for _ in range(3):
-        assert bench.check() == published.version
-        bench.clock.pass_time(minutes=2)
+    with counted(bench.s3) as calls:
+        for _ in range(3):
+            assert bench.check() == published.version
+            bench.clock.pass_time(seconds=59)
+            assert bench.check() == published.version
+            bench.clock.pass_time(minutes=2)
+    assert calls == ["GetObject"] * 3
     assert len(list(Path(bench.checker._folder.name).iterdir())) == 1
 
 
@@ -230,7 +255,10 @@ def test_a_damaged_index_does_not_keep_the_former_one_in_use(bench: Bench) -> No
 def test_the_index_of_another_ca_decides_nothing(bench: Bench) -> None:
     bench.publish(ca_id=CaCertificateId("another"))
 
-    assert bench.refused() is Reason.CRL_MISSING
+    refusal = bench.refusal()
+
+    assert refusal.reason is Reason.CRL_MISSING
+    assert f"the index is of CA another, not {CA_ID}" in refusal.verdict.detail
 
 
 def test_a_local_copy_that_got_damaged_is_downloaded_again(bench: Bench) -> None:

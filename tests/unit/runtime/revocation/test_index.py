@@ -113,7 +113,9 @@ def test_the_configured_maximum_age_makes_it_stale_before_next_update(path: Path
 
     assert index.usable_until == NOW + timedelta(hours=1)
     assert index.status(device(1), NOW).status is Status.GOOD
-    assert index.status(device(1), NOW + timedelta(hours=1, minutes=1)).status is Status.STALE
+    stale = index.status(device(1), NOW + timedelta(hours=1, minutes=1))
+    assert stale.status is Status.STALE
+    assert stale.detail == f"its CRL has been stale since {NOW + timedelta(hours=1):%Y-%m-%d %H:%M:%SZ}"
 
 
 def test_each_partition_answers_for_its_certificates(path: Path) -> None:
@@ -136,7 +138,10 @@ def test_each_partition_answers_for_its_certificates(path: Path) -> None:
 def test_without_its_partition_a_certificate_is_not_covered(path: Path) -> None:
     index = compile_index(path, CA, partition(ONE))
 
-    assert index.status(device(1, TWO), NOW).status is Status.NOT_COVERED
+    answer = index.status(device(1, TWO), NOW)
+
+    assert answer.status is Status.NOT_COVERED
+    assert answer.detail.startswith("no CRL speaks for this certificate")
     assert index.status(device(1), NOW).status is Status.NOT_COVERED
 
 
@@ -158,12 +163,15 @@ def test_a_stale_partition_does_not_speak_while_another_that_covers_is_fresh(pat
     assert index.status(device(1, ONE), NOW + timedelta(hours=2)).status is Status.GOOD
 
 
-def test_a_revocation_on_one_crl_outweighs_a_hold_on_another(path: Path) -> None:
-    index = compile_index(
-        path, CA, CrlSpec(entries=[Entry(1, HOLD)]), partition(ONE, Entry(1, KEY_COMPROMISE))
-    )
+@pytest.mark.parametrize(("of_all", "of_one"), [(HOLD, KEY_COMPROMISE), (KEY_COMPROMISE, HOLD)])
+def test_a_revocation_on_one_crl_outweighs_a_hold_on_another(
+    path: Path, of_all: "x509.ReasonFlags", of_one: "x509.ReasonFlags"
+) -> None:
+    index = compile_index(path, CA, CrlSpec(entries=[Entry(1, of_all)]), partition(ONE, Entry(1, of_one)))
 
-    assert index.status(device(1, ONE), NOW).status is Status.REVOKED
+    answer = index.status(device(1, ONE), NOW)
+
+    assert (answer.status, answer.reason) == (Status.REVOKED, RevocationReason.KEY_COMPROMISE)
     assert index.reason(1) is RevocationReason.KEY_COMPROMISE
 
 
@@ -186,6 +194,26 @@ def test_all_is_new_where_nothing_was(index: Index) -> None:
         (0x12, RevocationReason.CERTIFICATE_HOLD),
         (2**158 + 1, RevocationReason.UNSPECIFIED),
     ]
+
+
+def test_serials_below_zero_are_told_as_they_are(index: Index) -> None:
+    """RFC 5280 section 4.1.2.2 forbids them, and asks who uses certificates to bear with them."""
+    index.close()
+    with sqlite3.connect(index.path) as database:
+        database.execute("UPDATE revoked SET serial = ? WHERE serial = ?", [b"\xff\x80", b"\x10"])
+    changed = Index.open(index.path)
+
+    assert -128 in {entry.serial for entry in changed.newly_revoked(None)}
+
+
+def test_one_index_is_compared_with_several(index: Index, tmp_path: Path) -> None:
+    formers = [
+        compile_index(tmp_path / f"{serial}", CA, CrlSpec(entries=[Entry(serial)])) for serial in (0x10, 0x20)
+    ]
+
+    found = [len(list(index.newly_revoked(former))) for former in formers]
+
+    assert found == [3, 4]
 
 
 def test_nothing_is_new_in_the_same_index(index: Index) -> None:
@@ -283,7 +311,7 @@ def test_a_table_that_is_gone_is_damage(index: Index, ask: Any) -> None:
     with sqlite3.connect(index.path) as database:
         database.execute("DROP TABLE revoked")
 
-    with pytest.raises(DamagedIndexError):
+    with pytest.raises(DamagedIndexError, match=r"^index\.sqlite is damaged: no such table"):
         ask(Index.open(index.path))
 
 

@@ -73,6 +73,18 @@ def test_a_point_for_some_reasons_does_not_settle_anything() -> None:
     assert not partition(ONE).covers(limited)
 
 
+def test_every_point_of_a_certificate_counts_whatever_stands_before_it() -> None:
+    some = frozenset({x509.ReasonFlags.key_compromise})
+    before = [
+        point(x509.UniformResourceIdentifier("http://crl.example/some.crl"), reasons=some),
+        point(x509.UniformResourceIdentifier("http://crl.example/foreign.crl"), crl_issuer=[OTHER_ISSUER]),
+        point(x509.UniformResourceIdentifier(ONE)),
+    ]
+    several = certificate(*before, point(x509.UniformResourceIdentifier(TWO)))
+
+    assert points_of(several) == {ONE, TWO}
+
+
 def test_a_point_of_another_crl_issuer_is_not_the_cas() -> None:
     foreign = certificate(point(x509.UniformResourceIdentifier(ONE), crl_issuer=[OTHER_ISSUER]))
 
@@ -104,6 +116,7 @@ def test_names_of_different_kinds_never_match() -> None:
     imitation = certificate(point(x509.DNSName(f"directoryName:{ABSOLUTE.value.rfc4514_string()}")))
 
     assert not scope.covers(imitation)
+    assert points_of(imitation) == {f"DNSName:directoryName:{ABSOLUTE.value.rfc4514_string()}"}
     assert scope.covers(certificate(point(ABSOLUTE)))
 
 
