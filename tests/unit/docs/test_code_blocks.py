@@ -17,6 +17,7 @@ import aws_cdk as cdk
 import botocore.session
 import click
 import pytest
+from aws_cdk import aws_kms as kms
 from botocore import xform_name
 from click.testing import CliRunner
 from moto import mock_aws
@@ -24,13 +25,15 @@ from moto import mock_aws
 import iot_jitr
 from iot_jitr import JitrConfiguration
 from iot_jitr.configuration.jitr import CONTEXT_KEY
+from iot_jitr.encryption import Encryption
 from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.admission.facts import read_answer
 from iot_jitr_runtime.policy.document import PolicyDocument
 from iot_jitr_runtime.policy.lint import Kind, check
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages, text_of
-from tests.support.stacks import FACTORY_CA, app_without_bundling
+from tests.support.scenarios import KEY
+from tests.support.stacks import FACTORY_CA, app_without_bundling, warnings
 
 CHECKED = {"", "console", "json", "python", "sh"}
 NOT_CHECKED = {
@@ -150,11 +153,24 @@ def objects(text: str) -> list[Any]:
     return found
 
 
+def of_an_imported_key() -> Any:
+    """The statement that the synthesis says the policy of an imported key must contain."""
+    place = cdk.Environment(account="123456789012", region="eu-central-1")
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Stack", stack_name="iot-jitr", env=place)
+        Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).let_logs_use_it(stack)
+        (text,) = warnings(stack)
+    said, _ = json.JSONDecoder().raw_decode(text[text.index('{"') :].replace("${AWS::Partition}", "aws"))
+    return said
+
+
 def understand(document: Any, folder: Path) -> None:
     """Read a document by what reads it in earnest: a configuration unless it is something else for sure."""
     match document:
         case {"decision": _}:
             read_answer(json.dumps(document).encode())
+        case {"Principal": {"Service": _}}:
+            assert document == of_an_imported_key()
         case {"Statement": _}:
             check("page", PolicyDocument.parse(json.dumps(document)), Kind.SHARED)
         case {"Effect": _}:
