@@ -11,6 +11,7 @@ takes hours; later ones look only at functions that changed, and at survivors na
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WORKBENCH = ROOT / "build" / "mutants"
 RESULTS = WORKBENCH / "mutants"
-NOTICED = frozenset({1, 3, -24, 24, 36, 152, 255})
-"""mutmut's exit codes for a mutant that a test noticed, a time-out included."""
+NOTICED = frozenset({1, 3, -24, 24, 36, 37, 152, 255})
+"""mutmut's exit codes for a mutant that a test or the type checker noticed, a time-out included."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,14 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="only print the results of the last run")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")
     chosen = parser.parse_args()
-    mutmut = [str(Path(sys.executable).with_name("mutmut"))]
+    programs = Path(sys.executable).parent
+    mutmut = [str(programs / "mutmut")]
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "MYPYPATH": "src"}
     code = 0
     if not chosen.report:
         prepare()
         run = [*mutmut, "run", "--max-children", str(chosen.jobs), *chosen.mutants]
-        code = subprocess.run(run, cwd=WORKBENCH, check=False).returncode
+        code = subprocess.run(run, cwd=WORKBENCH, env=environment, check=False).returncode
     found = scores(RESULTS)
     for survivor in (name for score in found for name in score.survivors):
         subprocess.run([*mutmut, "show", survivor], cwd=WORKBENCH, check=False)

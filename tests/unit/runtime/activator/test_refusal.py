@@ -171,7 +171,7 @@ def test_a_reason_that_can_pass_may_not_lock_the_device_out(reason: Reason, stat
     [
         (
             {"throttled": "inactive"},
-            "is not the reason of a refusal; these are: unparsable_certificate, [a-z_]+, ",
+            "refusal; these are: unparsable_certificate, [a-z_]+, ",
         ),
         ({"nonsense": "inactive"}, "is not the reason of a refusal"),
         ({"expired": "active"}, "expected one of pending, inactive, revoked"),
