@@ -19,7 +19,7 @@ from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
@@ -344,21 +344,40 @@ def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
     named(doctor.about(second), Cause.THING_TAKEN)
 
 
+def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -> None:
+    """The activator is told of an admission function, where an allow list was deployed."""
+    cloud = doctor.cloud
+    function = create_admission_function(cloud.lab.client, "is-it-ours")
+    # So that it has started when it is asked.
+    cloud.client("lambda").invoke(
+        FunctionName=function, Payload='{"commonNames": ["x"], "certificateId": ""}'
+    )
+    told = {"kind": "function", "function": function, "timeout_seconds": 8}
+
+    with (
+        faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),
+        faults.activator_told(cloud, JITR_ADMISSION=told),
+    ):
+        for name, cause in (("refuse", Cause.REFUSED_BY_FUNCTION), ("error", Cause.ADMISSION_FAILED)):
+            doctor.expect(name)
+            certificate_id = cloud.plant(doctor.identity(name))
+            cloud.send_event(certificate_id)
+            cloud.wait_for_reason(certificate_id, Reason(cause))
+            named(doctor.ask("--certificate-id", certificate_id), cause)
+
+
 JUDGED = {
-    ("refuse-1", "line", "unit", "there"): Cause.REFUSED_BY_FUNCTION,
-    ("error-1", "line", "unit", "there"): Cause.ADMISSION_FAILED,
-    ("admit-1", None, "unit", "there"): Cause.INVALID_THING_NAME,
-    ("admit-2", "line", "no unit", "there"): Cause.INVALID_THING_ATTRIBUTE,
-    ("admit-3", "line", "unit", "nowhere"): Cause.THING_SETUP_MISSING,
-    ("admit-4", "line", "unit", "there"): Cause.POLICY_MISSING,
+    ("nameless", None, "unit", "there"): Cause.INVALID_THING_NAME,
+    ("roomy", "line", "no unit", "there"): Cause.INVALID_THING_ATTRIBUTE,
+    ("typeless", "line", "unit", "nowhere"): Cause.THING_SETUP_MISSING,
+    ("without-policy", "line", "unit", "there"): Cause.POLICY_MISSING,
 }
 """Common name, O (part of the thing's name), OU (an attribute), L (the thing type) → what comes of it."""
 
 
-def test_an_admission_function_things_and_a_policy_that_is_gone(doctor: Doctor) -> None:
-    """The activator is told of an admission function, another thing and another policy than were deployed."""
+def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) -> None:
+    """The activator is told of another thing and another policy than were deployed."""
     cloud = doctor.cloud
-    function = create_admission_function(cloud.lab.client, "is-it-ours")
     cloud.client("iot").create_thing_type(thingTypeName="there")
     thing = {
         "name": "{{organization}}-{{common_name}}",
@@ -376,17 +395,9 @@ def test_an_admission_function_things_and_a_policy_that_is_gone(doctor: Doctor) 
         subject = [(oid, value) for oid, value in zip(oids, values, strict=True) if value]
         certificate = certificate_of(subject, serial_number=2**64 + number, ca=cloud.ca)
         causes[cloud.plant_certificate(certificate, cloud.ca.certificate)] = cause
-        doctor.expect(values[0])
+        doctor.expect(str(values[0]))
 
-    with (
-        faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),
-        faults.activator_told(
-            cloud,
-            JITR_ADMISSION={"kind": "function", "function": function, "timeout_seconds": 8},
-            JITR_DEVICE_POLICY={"name": "gone"},
-            JITR_THINGS={"thing": thing},
-        ),
-    ):
+    with faults.activator_told(cloud, JITR_DEVICE_POLICY={"name": "gone"}, JITR_THINGS={"thing": thing}):
         for certificate_id in causes:
             cloud.send_event(certificate_id)
         for certificate_id, cause in causes.items():
@@ -462,9 +473,9 @@ LOCAL_NAMES = {"lambda:GetFunctionConcurrency": "lambda:PutFunctionConcurrency"}
 """The local cloud checks the reading of the concurrency under the name of its writing."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def operator(doctor: Doctor) -> Iterator[Any]:
-    """A user with exactly the policy that `--iam-policy` prints; call it to leave actions out."""
+    """A user with the policy that `--iam-policy` prints; call it with the actions to leave out."""
     iam, variables = doctor.cloud.client("iam"), doctor.cloud.lab.variables
     printed = CliRunner().invoke(jitr, ["doctor", "--iam-policy"], env=variables)
     document = json.loads(printed.output)
@@ -505,6 +516,12 @@ def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: An
     assert "unknown" not in {check["status"] for check in answer.document["checks"]}
 
 
+@pytest.fixture(scope="module")
+def outsider(doctor: Doctor) -> DeviceIdentity:
+    """A device that is registered, and not on the list."""
+    return doctor.registered(doctor.identity("outsider"))
+
+
 @pytest.mark.parametrize(
     ("permission", "check"),
     [
@@ -518,11 +535,9 @@ def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: An
     ],
 )
 def test_a_permission_that_is_missing_is_named(
-    doctor: Doctor, operator: Any, permission: str, check: str
+    doctor: Doctor, operator: Any, outsider: DeviceIdentity, permission: str, check: str
 ) -> None:
-    device = doctor.registered(doctor.identity(f"without-{permission.replace(':', '-')}"))
-
-    answer = doctor.ask(doctor.files(device).chain, variables=operator(permission))
+    answer = doctor.ask(doctor.files(outsider).chain, variables=operator(permission))
 
     assert answer.check(check)["status"] == "unknown"
     assert answer.check(check)["permission"] == permission
