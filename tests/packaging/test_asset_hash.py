@@ -1,36 +1,16 @@
-"""The asset's hash: the same for the same content wherever it lies, another for any other content."""
+"""The asset's hash: the same for the same content wherever it lies, another for any other content.
 
-import json
+That checkout and wheel have the same asset, is in `test_wheel.py`.
+"""
+
 import os
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from iot_jitr.bundling import FunctionBundle, asset, sources
 from iot_jitr.target import Target
-
-ROOT = Path(__file__).parents[2]
-PRINT_HASHES = """
-import json, sys, tempfile
-import aws_cdk as cdk
-from iot_jitr.bundling import FunctionBundle
-from iot_jitr.bundling.sources import PACKAGE
-from iot_jitr.functions import FunctionSettings, JitrFunction
-from iot_jitr.target import Target
-
-with tempfile.TemporaryDirectory() as folder:
-    app = cdk.App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
-    stack = cdk.Stack(app, sys.argv[1])
-    JitrFunction(stack, "F", handler="m.f", description="d", settings=FunctionSettings(), environment={})
-    template = app.synth().get_stack_artifact(sys.argv[1]).template
-(function,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
-key = function["Properties"]["Code"]["S3Key"]
-print(json.dumps([str(PACKAGE), FunctionBundle(Target.AWS).asset_hash, key]))
-"""
 
 
 @pytest.fixture
@@ -48,41 +28,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fingerprint(*facts: str) -> str:
     sources.fingerprint.cache_clear()
     return sources.fingerprint(*facts)
-
-
-def hashes(folder: Path, stack: str, **environment: str) -> tuple[str, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT_HASHES, stack],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    package, ours, key = json.loads(done.stdout)
-    return package, ours, key
-
-
-def test_checkout_and_wheel_have_the_same_asset(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
-    (tmp_path / "elsewhere").mkdir()
-
-    of_checkout = hashes(ROOT, "One")
-    of_wheel = hashes(tmp_path / "elsewhere", "Another", PYTHONPATH=str(tmp_path / "installed"))
-
-    assert of_wheel[0].startswith(str(tmp_path))
-    assert not of_checkout[0].startswith(str(tmp_path))
-    assert of_wheel[1:] == of_checkout[1:]
 
 
 def test_another_place_time_and_leftovers_change_nothing(

@@ -7,13 +7,16 @@ import sys
 import zipfile
 from email.parser import Parser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from iot_jitr.bundling import FunctionBundle
 from iot_jitr.bundling.sources import PACKAGE, source_files
+from iot_jitr.target import Target
 from iot_jitr_cli.console import ExitCode
-from tests.support.examples import WITHOUT_BUNDLING, lay_out, synthesize, templates
-from tests.support.stacks import named
+from tests.support.examples import lay_out, synthesize, templates
+from tests.support.stacks import DEFAULTS, named, template_of
 
 ROOT = Path(__file__).parents[2]
 OF_OTHERS = ("boto3", "click", "rich", "ministack", "paho", "aws_lambda_powertools")
@@ -90,21 +93,18 @@ def test_its_metadata_names_licence_and_python(wheel: Path) -> None:
 def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_the_checkout(
     python: Path, tmp_path: Path
 ) -> None:
-    installed = lay_out("minimal", tmp_path / "wheel")
-    checkout = lay_out("minimal", tmp_path / "checkout")
+    assembly = synthesize(lay_out("minimal", tmp_path), python=str(python), environment=ours())
 
-    assembly = synthesize(installed, python=str(python), environment=ours())
-
-    expected = asset_of_activator(synthesize(checkout, context=WITHOUT_BUNDLING))
-    assert asset_of_activator(assembly) == expected
+    (installed,) = templates(assembly).values()
+    expected = FunctionBundle(Target.AWS).asset_hash
+    assert asset_of_activator(installed) == asset_of_activator(template_of(DEFAULTS)) == expected
     for relative in source_files():
         assert (assembly / f"asset.{expected}" / relative).read_bytes() == (
             PACKAGE.parent / relative
         ).read_bytes()
 
 
-def asset_of_activator(assembly: Path) -> str:
-    (template,) = templates(assembly).values()
+def asset_of_activator(template: dict[str, Any]) -> str:
     _, function = named(template, "AWS::Lambda::Function", "Activator")
     return str(function["Properties"]["Code"]["S3Key"]).removesuffix(".zip")
 

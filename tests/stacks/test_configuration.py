@@ -34,6 +34,7 @@ from iot_jitr_runtime.policy.lint import Kind
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1"
+BOUNDARY_ARN = "arn:aws:iam::123456789012:policy/boundary"
 PCA_ARN = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
 
 
@@ -105,6 +106,8 @@ def test_every_key_can_be_set(folder: Path) -> None:
         log_retention_days=365,
         log_level="DEBUG",
         metrics_namespace="Fleet/Jitr",
+        encryption_key=KEY_ARN,
+        permissions_boundary=BOUNDARY_ARN,
         removal="destroy",
         target="local",
         stack_name="fleet-jitr",
@@ -118,6 +121,8 @@ def test_every_key_can_be_set(folder: Path) -> None:
     assert configuration.log_retention_days == 365
     assert configuration.log_level == "DEBUG"
     assert configuration.metrics_namespace == "Fleet/Jitr"
+    assert configuration.encryption_key_arn == KEY_ARN
+    assert configuration.permissions_boundary_arn == BOUNDARY_ARN
     assert configuration.removal is Removal.DESTROY
     assert configuration.target is Target.LOCAL
     assert configuration.stack_name == "fleet-jitr"
@@ -356,6 +361,16 @@ WRONG = [
         changed(metrics_namespace="AWS/IoT"),
         'jitr.metrics_namespace: found "AWS/IoT"; allowed: 1 to 255 of letters',
         id="namespace",
+    ),
+    pytest.param(
+        changed(encryption_key=f"{KEY_ARN.partition(':key/')[0]}:alias/mine"),
+        "allowed: the ARN of a KMS key, arn:…:key/…",
+        id="alias of a key",
+    ),
+    pytest.param(
+        changed(permissions_boundary="boundary"),
+        'jitr.permissions_boundary: found "boundary"; allowed: the ARN of a managed policy',
+        id="name of a boundary",
     ),
     pytest.param(
         changed(removal="delete"), 'jitr.removal: found "delete"; allowed: retain, destroy', id="removal"

@@ -16,7 +16,7 @@ from iot_jitr_runtime.crl_publisher.trigger import Trigger
 from tests.stacks.test_permissions import granted
 from tests.stacks.test_target import comparable, widened
 from tests.support.ca_certificates import FACTORY
-from tests.support.scenarios import SCENARIOS, WORKSHOP_CA
+from tests.support.scenarios import KEY, SCENARIOS, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
@@ -318,6 +318,10 @@ def parsed(folder: Path, of_ca: Any, **root: Any) -> JitrConfiguration:
         ({"crl_s3": {}}, CrlBucket()),
         ({"crl_s3": {"prefix": "mine/"}}, CrlBucket("mine/")),
         ({"crl_s3": {"bucket": "my-crls", "prefix": "x"}}, CrlBucket("x", "my-crls")),
+        (
+            {"crl_s3": {"bucket": "my-crls", "prefix": "x", "encryption_key": KEY}},
+            CrlBucket("x", "my-crls", encryption_key_arn=KEY),
+        ),
     ],
 )
 def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -> None:
@@ -339,6 +343,8 @@ def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -
         ({"crl_s3": {"prefix": "ind"}}, "a prefix that leaves out 'index/'"),
         ({"crl_s3": {"bucket": "my-crls"}}, "jitr.cas[0].revocation.crl_s3.prefix: found nothing"),
         ({"crl_s3": {"bucket": "NOT A BUCKET", "prefix": "x"}}, "a bucket's name"),
+        ({"crl_s3": {"encryption_key": KEY}}, "a key together with the bucket that it encrypts"),
+        ({"crl_s3": {"bucket": "my-crls", "encryption_key": "alias/crls"}}, "the ARN of a KMS key"),
         ({"crl_s3": {"key": "x"}}, "jitr.cas[0].revocation.crl_s3.key: found an unknown key"),
     ],
 )
