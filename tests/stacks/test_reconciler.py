@@ -1,18 +1,22 @@
 """The reconciler as it is deployed: its schedule, what it is told, and what it may do where it has chores."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 
+from iot_jitr import ConfigurationError, JitrConfiguration, JitrStack
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.things.settings import Renewal
+from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import FACTORY_CA
 from tests.support.stacks import app_without_bundling, as_list, named, statements
 from tests.support.stacks import template as template_of_stack
@@ -22,6 +26,17 @@ from tests.support.stacks import template as template_of_stack
 def stack() -> Iterator[cdk.Stack]:
     with app_without_bundling() as app:
         yield cdk.Stack(app, "Stack")
+
+
+def configured(folder: Path, **root: Any) -> JitrConfiguration:
+    (folder / "ca.pem").write_text(FACTORY)
+    ca = {
+        "name": "Factory",
+        "certificate": "ca.pem",
+        "signer": {"type": "secret", "secret": "key"},
+        "revocation": "none",
+    }
+    return JitrConfiguration.parse({"cas": [ca], **root}, folder)
 
 
 def variables(template: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +80,47 @@ def test_how_often_it_looks_can_be_said(stack: cdk.Stack) -> None:
     assert rule["Properties"]["ScheduleExpression"] == "rate(10 minutes)"
     assert variables(made)[environment.PENDING_AFTER_SECONDS] == "7200"
     assert variables(made)[environment.FULL_LISTING_SECONDS] == "86400"
+
+
+def test_how_often_it_looks_is_read_from_the_context(stack: cdk.Stack, tmp_path: Path) -> None:
+    written = {"schedule_minutes": 1, "pending_minutes": 20_160, "full_pass_days": 366}
+
+    made = JitrStack(stack, "Inner", configured(tmp_path, reconciler=written))
+
+    variables_of_inner = variables(template_of_stack(made))
+    _, rule = named(template_of_stack(made), "AWS::Events::Rule", "ReconcilerSchedule")
+    assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert variables_of_inner[environment.PENDING_AFTER_SECONDS] == str(14 * 86_400)
+    assert variables_of_inner[environment.FULL_LISTING_SECONDS] == str(366 * 86_400)
+
+
+def test_nothing_said_in_the_context_means_the_defaults(tmp_path: Path) -> None:
+    assert configured(tmp_path).reconciler == configured(tmp_path, reconciler={}).reconciler
+    assert configured(tmp_path).reconciler == ReconcilerSettings()
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            {"schedule_minutes": 0},
+            "jitr.reconciler.schedule_minutes: found 0; allowed: a whole number from 1",
+        ),
+        ({"schedule_minutes": 1441}, "a whole number from 1 to 1440"),
+        ({"pending_minutes": 0}, "jitr.reconciler.pending_minutes: found 0"),
+        ({"pending_minutes": 20_161}, "a whole number from 1 to 20160"),
+        ({"full_pass_days": 0.5}, "jitr.reconciler.full_pass_days: found 0.5"),
+        ({"full_pass_days": 367}, "a whole number from 1 to 366"),
+        ({"every_minutes": 5}, "jitr.reconciler.every_minutes: found an unknown key"),
+        (5, "jitr.reconciler: found 5; allowed: an object"),
+    ],
+)
+def test_what_is_wrong_in_the_context_is_said_in_one_line(
+    tmp_path: Path, written: object, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as caught:
+        configured(tmp_path, reconciler=written)
+    assert "\n" not in str(caught.value)
 
 
 def test_where_things_are_renewed_it_may_retire_certificates(stack: cdk.Stack) -> None:
