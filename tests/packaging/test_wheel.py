@@ -95,6 +95,8 @@ def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_th
 ) -> None:
     assembly = synthesize(lay_out("minimal", tmp_path), python=str(python), environment=ours())
 
+    # The CDK's own check against AWS's schemas, which the other tests leave out.
+    assert json.loads((assembly / "validation-report.json").read_text())["pluginReports"] == []
     (installed,) = templates(assembly).values()
     expected = FunctionBundle(Target.AWS).asset_hash
     assert asset_of_activator(installed) == asset_of_activator(template_of(DEFAULTS)) == expected
