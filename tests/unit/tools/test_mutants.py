@@ -1,0 +1,44 @@
+"""`make mutants`: what it is told to mutate is there, and its score counts what was noticed."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tools.mutants import ModuleScore, scores
+
+ROOT = Path(__file__).parents[3]
+CONFIGURATION = tomllib.loads((ROOT / "tools" / "mutants.toml").read_text())["tool"]["mutmut"]
+
+
+@pytest.mark.parametrize("pattern", CONFIGURATION["only_mutate"])
+def test_each_module_to_mutate_is_there(pattern: str) -> None:
+    assert list((ROOT / "lambda").glob(pattern.removeprefix("src/")))
+
+
+@pytest.mark.parametrize("test", CONFIGURATION["pytest_add_cli_args_test_selection"])
+def test_each_test_to_run_or_to_leave_out_is_there(test: str) -> None:
+    assert (ROOT / test.removeprefix("--ignore=")).exists()
+
+
+def test_a_module_scores_what_tests_types_and_time_noticed(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "package"
+    package.mkdir(parents=True)
+    codes = {"noticed": 1, "survived": 0, "slow": -24, "typed": 37, "untested": 33}
+    (package / "module.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+
+    [score] = scores(tmp_path)
+
+    assert score == ModuleScore("package.module", 3, 5, ("survived", "untested"))
+    assert score.percent == 60
+
+
+@pytest.mark.parametrize("codes", [{}, {"done": 1, "ahead": None}])
+def test_a_module_without_mutants_or_not_examined_to_its_end_has_no_score(
+    tmp_path: Path, codes: dict[str, int | None]
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "module.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+
+    assert scores(tmp_path) == []
