@@ -15,6 +15,7 @@ from iot_jitr_cli.connect import (
     ConnectResult,
     Credentials,
     Device,
+    Ending,
     Endpoint,
     Step,
     TimelineEvent,
@@ -93,9 +94,8 @@ class Cloud:
                 stop.set()
 
         endpoint = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
-        connect(
-            Device(self.credentials(identity), endpoint, identity.certificate.common_names[0]), call_off, stop
-        )
+        device = Device(self.credentials(identity), endpoint, identity.certificate.common_names[0])
+        assert connect(device, call_off, stop).ending is Ending.STOPPED
 
     def bring_in(self, common_name: str) -> DeviceIdentity:
         """Make a device and wait until it has published."""
