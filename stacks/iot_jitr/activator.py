@@ -134,7 +134,7 @@ class Activator(Construct):
                 ],
                 [queues.activation.queue_arn],
             ),
-            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.dead_letters.queue_arn]),
+            *Target.of(self).statement(["sqs:SendMessage"], [queues.dead_letters.queue_arn]),
         ]
 
     def _iot_permissions(self, ca_certificate_arns: "Sequence[str]") -> list[iam.PolicyStatement]:

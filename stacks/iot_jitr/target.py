@@ -43,7 +43,10 @@ WIDENED_LOCALLY = frozenset(
 )
 """The actions that the local cloud does not authorise against what AWS does."""
 
-BATCHES_LOCALLY = {"sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch"}
+BATCHES_LOCALLY = {
+    "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+}
 """The action by which AWS authorises a batch call, and the local cloud's."""
 
 

@@ -63,7 +63,10 @@ def test_the_widening_is_confined_to_what_the_local_cloud_cannot_match() -> None
         "iot:DetachThingPrincipal",
         "iot:UpdateCACertificate",
     } == WIDENED_LOCALLY
-    assert BATCHES_LOCALLY == {"sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch"}
+    assert BATCHES_LOCALLY == {
+        "sqs:ChangeMessageVisibility": "sqs:ChangeMessageVisibilityBatch",
+        "sqs:SendMessage": "sqs:SendMessageBatch",
+    }
 
 
 def test_the_assets_are_not_the_same() -> None:
