@@ -1,8 +1,20 @@
-import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
 
-from iot_jitr_runtime.aws_errors import deferral, error_code
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError, ReadTimeoutError
+from moto import mock_aws
+
+from iot_jitr_runtime.aws_errors import CLIENT_CONFIG, deferral, error_code
 from iot_jitr_runtime.outcomes import Reason
+
+
+class Empty(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield b"{}"
 
 
 def client_error(code: str) -> ClientError:
@@ -35,3 +47,27 @@ def test_a_service_that_cannot_be_reached_is_a_service_error() -> None:
 
 def test_an_error_without_a_code_is_unknown() -> None:
     assert error_code(ClientError({}, "UpdateCertificate")) == "Unknown"
+
+
+def test_a_throttled_call_is_tried_three_times_with_jitter_before_anybody_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", pauses.append)
+    with mock_aws():
+        iot = boto3.client(
+            "iot",
+            region_name="eu-central-1",
+            config=CLIENT_CONFIG,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        throttled = AWSResponse("http://injected", 400, {"x-amzn-errortype": "ThrottlingException"}, Empty())
+        iot.meta.events.register_first("before-send.iot.*", lambda **_: throttled)
+
+        with pytest.raises(iot.exceptions.ThrottlingException):
+            iot.describe_certificate(certificateId="0" * 64)
+
+    assert len(pauses) == 2
+    assert sum(pauses) < 3, "it fits into the time that is kept for one message"
+    assert len(set(pauses)) == 2

@@ -199,3 +199,27 @@ class RefusesEverybody:
         from iot_jitr_runtime.outcomes import RefusedError
 
         raise RefusedError(Reason.INVALID_COMMON_NAME, str(candidate))
+
+
+@pytest.mark.parametrize("operation", ["DescribeCertificate", "AttachPolicy", "UpdateCertificate"])
+def test_throttling_alone_never_makes_a_dead_letter_however_often_a_message_was_tried(
+    aws: Account, operation: str
+) -> None:
+    record = aws.event(aws.pending(), receive_count=999)
+
+    with injected(aws.iot, operation, Fault.THROTTLE):
+        back = aws.process(record)
+
+    assert back == [record["messageId"]]
+    assert aws.decisions[0].verdict.reason is Reason.THROTTLED
+    assert aws.dead_letters() == []
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_queue_whose_clock_is_off_by_minutes_keeps_no_device_out(aws: Account, minutes: int) -> None:
+    certificate_id = aws.pending()
+    sent_at = aws.clock.milliseconds + minutes * 60_000
+
+    assert aws.process(aws.event(certificate_id, sent_at=sent_at)) == []
+
+    assert aws.status(certificate_id) == "ACTIVE"
