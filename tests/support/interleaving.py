@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -103,10 +103,6 @@ class Watch:
         self._workers: list[WatchedLedger] = []
         self.violations: list[str] = []
 
-    @property
-    def somebody_works(self) -> bool:
-        return bool(self._workers)
-
     @contextmanager
     def working(self, worker: WatchedLedger) -> Iterator[None]:
         """All calls from now on are this worker's, until another one comes in between."""
@@ -119,14 +115,15 @@ class Watch:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Watch the account's clients."""
+        # After what was registered to come first: another worker may have come in between.
         watches: list[tuple[Any, str, Callable[..., None]]] = [
-            (self._aws.iot, "before-call.iot.*", self._on_call),
-            (self._aws.dynamodb, "before-call.dynamodb.*", self._on_call),
-            (self._aws.sqs, "before-call.sqs.*", self._on_call),
-            (self._aws.iot, "before-send.iot.UpdateCertificate", self._revoked_is_final),
+            (self._aws.iot, "before-send.iot.*", self._on_request),
+            (self._aws.dynamodb, "before-send.dynamodb.*", self._on_request),
+            (self._aws.sqs, "before-send.sqs.*", self._on_request),
+            (self._aws.iot, "before-send.iot.*", self._revoked_is_final),
         ]
         for client, event, watch in watches:
-            client.meta.events.register_first(event, watch)
+            client.meta.events.register(event, watch)
         try:
             yield
         finally:
@@ -154,17 +151,19 @@ class Watch:
 
     # what must hold at each call
 
-    def _on_call(self, model: Any, params: Mapping[str, Any], **_: object) -> None:
+    def _on_request(self, request: Any, event_name: str, **_: object) -> None:
         if not self._workers:
             return
-        if model.name not in PERMITTED:
-            self.violations.append(f"8: the activator's role does not allow {model.name}")
-        if model.name == "AttachPolicy":
-            self._check_change(CertificateId(json.loads(params["body"])["target"].rpartition("/")[2]))
-        if model.name == "UpdateCertificate":
-            certificate = CertificateId(params["url_path"].rpartition("/")[2])
+        operation = event_name.rpartition(".")[2]
+        url = urlsplit(request.url)
+        if operation not in PERMITTED:
+            self.violations.append(f"8: the activator's role does not allow {operation}")
+        if operation == "AttachPolicy":
+            self._check_change(CertificateId(json.loads(request.body)["target"].rpartition("/")[2]))
+        if operation == "UpdateCertificate":
+            certificate = CertificateId(url.path.rpartition("/")[2])
             self._check_change(certificate)
-            self._check_activation(certificate, params["query_string"]["newStatus"])
+            self._check_activation(certificate, parse_qs(url.query)["newStatus"])
 
     def _check_change(self, certificate: CertificateId) -> None:
         """Invariant 6: who changes a certificate holds its claim, and has written down what it does."""
@@ -176,10 +175,10 @@ class Watch:
         if item.get("state", {}).get("S") != State.ACTIVATING or SERIAL_INDEX_KEY not in item:
             self.violations.append("6: changed before the ledger says so, with the serial number")
 
-    def _check_activation(self, certificate: CertificateId, new_status: str) -> None:
+    def _check_activation(self, certificate: CertificateId, new_status: list[str]) -> None:
         """Invariants 1, 2 and 5: only what is pending, passes every check and has its policy is activated."""
         kind, status = self._world.kinds[certificate], self.status(certificate)
-        if new_status != "ACTIVE":
+        if new_status != ["ACTIVE"]:
             self.violations.append(f"2: an event made a certificate {new_status}")
         if status != "PENDING_ACTIVATION" and self._world.operators.get(certificate) != REVOKED_IN_BETWEEN:
             self.violations.append(f"2: activated although it was {status}")
@@ -188,9 +187,9 @@ class Watch:
         if self.policies(certificate) != [POLICY]:
             self.violations.append("1: activated before its policy was attached")
 
-    def _revoked_is_final(self, request: Any, **_: object) -> None:
+    def _revoked_is_final(self, request: Any, event_name: str, **_: object) -> None:
         """Refuse what AWS IoT refuses and moto does not."""
         certificate = CertificateId(urlsplit(request.url).path.rpartition("/")[2])
-        if self.status(certificate) == "REVOKED":
+        if event_name.endswith(".UpdateCertificate") and self.status(certificate) == "REVOKED":
             error: Any = {"Error": {"Code": "CertificateStateException", "Message": "REVOKED is final"}}
             raise self._aws.iot.exceptions.CertificateStateException(error, "UpdateCertificate")
