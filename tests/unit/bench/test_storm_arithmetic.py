@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.storm.model import Storm, duration, table
+from bench.storm.model import Storm, check, duration, table
 from bench.storm.operations import UNKNOWN, operation_of
 from bench.storm.quotas import Quotas, TokenBucket
 from bench.storm.real_devices import connect_packet
+from bench.storm.report import measured
+from bench.storm.results import RESULTS, load
 
 ID = "ab" * 32
 PERFORMANCE = Path(__file__).parents[3] / "docs" / "performance.md"
@@ -62,6 +64,28 @@ def test_requests_are_told_apart_by_the_services_own_description(
 
 def test_the_documented_table_is_what_the_model_prints() -> None:
     assert table() in PERFORMANCE.read_text()
+
+
+def test_the_documented_runs_are_those_that_were_saved() -> None:
+    results = load(RESULTS)
+
+    assert measured(results) in PERFORMANCE.read_text()
+    assert check(results) in PERFORMANCE.read_text()
+
+
+def test_the_targets_are_met_by_the_run_that_they_are_set_for() -> None:
+    [run] = [
+        result
+        for result in load(RESULTS)
+        if (result.system, result.behaviour, result.devices) == ("ours", "rude", 2000)
+    ]
+
+    assert run.ratio is not None
+    assert run.ratio <= 1.10
+    assert run.calls_per_device <= 3.2
+    assert (run.lost, run.dead_letters) == (0, 0)
+    assert run.seconds_to_empty is not None
+    assert run.seconds_to_empty <= 60
 
 
 def test_the_model_meets_the_target_where_the_target_is_set() -> None:

@@ -191,7 +191,9 @@ def test_the_maximum_age_is_taken_from_the_settings(plant: Plant) -> None:
 
 def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
     now = Clock()()
-    plant.upload("Factory", FACTORY, this_update=now - timedelta(hours=1), next_update=now + timedelta(days=1))
+    plant.upload(
+        "Factory", FACTORY, this_update=now - timedelta(hours=1), next_update=now + timedelta(days=1)
+    )
     plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
 
     figures = measured(capsys.readouterr().out)
