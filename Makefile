@@ -47,7 +47,7 @@ test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
 check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
-bench-storm: $(STAMP) ## a fleet switched on at once, three systems side by side (40 minutes, needs the machine alone)
+bench-storm: $(STAMP) ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)
 	@$(BIN)/python -m bench.storm
 
 audit: $(STAMP) ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
