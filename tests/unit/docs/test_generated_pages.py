@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import aws_kms
 
 import iot_jitr
 from iot_jitr import JitrPipeline
@@ -81,6 +82,7 @@ def _hints(function: Any) -> dict[str, Any]:
     names = {**vars(typing), **vars(inspect.getmodule(function)), **vars(iot_jitr)}
     for module in ("collections.abc", "iot_jitr.admission", "iot_jitr.things"):
         names |= vars(__import__(module, fromlist=["_"]))
+    names["kms"] = aws_kms
     return typing.get_type_hints(function, globalns=names)
 
 
