@@ -1,4 +1,4 @@
-"""Which tests share a process, what a process reads once, and how long property tests may take."""
+"""What a process of tests reads once, and how long its property tests may take."""
 
 import os
 from collections.abc import Iterator
@@ -16,22 +16,6 @@ settings.load_profile("patient")
 # The CDK checks templates against AWS's schemas, which takes four times as long as the synthesis. cfn-lint,
 # which has the same schemas, looks at every reviewed template, and the wheel's test leaves this on.
 os.environ.setdefault("CDK_VALIDATION", "false")
-
-SHARED_CLOUD = "cloud"
-"""The fixture that deploys the stack once for all tests of a process."""
-SHARED_TEMPLATES = "snapshot"
-"""The folder whose files look at the same templates."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together, and all that share the deployed stack: each process deploys its own."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        folder = item.path.parent
-        alone = str(folder if folder.name == SHARED_TEMPLATES else item.path)
-        group = SHARED_CLOUD if SHARED_CLOUD in fixtures else alone
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
