@@ -430,6 +430,12 @@ def _side_by_side(run: Run, folder: Path, stack: ExitStack) -> Pipeline:
 # after each fault
 
 
+OUT = {
+    (State.REFUSED, Reason.REVOKED),
+    (State.REFUSED, Reason.EXPIRED),
+    (State.REVOKED, Reason.REVOKED),
+}
+"""How the ledger may say that a device that must not get in did not."""
 NAMES = ["killed", "s3", "api", "ledger", "redelivered", "poisoned", "clocks", "mixed", "mixed in second"]
 
 
@@ -443,11 +449,12 @@ def test_every_admissible_device_is_in_and_every_other_one_is_out(clouds: Clouds
         assert row is not None
         assert (row.state, row.reason, row.claim_expires_at) == (State.ACTIVATED, None, 0)
         assert pipeline.policies_of(certificate) == [pipeline.outputs[Output.DEVICE_POLICY_NAME]]
-    assert pipeline.statuses(case.inadmissible) == {"PENDING_ACTIVATION"}
+    # The sweep may have been by since, and made who is on the CRL REVOKED besides.
+    assert pipeline.statuses(case.inadmissible) <= {"PENDING_ACTIVATION", "REVOKED"}
     for certificate in case.inadmissible:
         row = pipeline.row(certificate)
         assert row is not None
-        assert (row.state, row.reason) in {(State.REFUSED, Reason.REVOKED), (State.REFUSED, Reason.EXPIRED)}
+        assert (row.state, row.reason) in OUT
         assert pipeline.policies_of(certificate) == []
 
 

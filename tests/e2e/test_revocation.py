@@ -146,8 +146,8 @@ def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingClou
 
 
 def test_what_waits_for_a_fresh_crl_gets_in_without_knocking_again(revoking: RevokingCloud) -> None:
-    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
     revoking.upload(SHORT_LIFE)
+    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
     assert wait_until(lambda: datetime.now(UTC) > stale_at, limit=PATIENCE, interval=0.5)
     identity = revoking.cloud.ca.issue(DeviceSpec("came-while-stale"))
     certificate_id = identity.certificate.fingerprint
