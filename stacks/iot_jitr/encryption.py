@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
-_OF_LOGS = (
+_ENCRYPT_AND_DECRYPT = (
     "kms:Decrypt",
     "kms:DescribeKey",
     "kms:Encrypt",
@@ -27,7 +27,7 @@ _OF_LOGS = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-"""What CloudWatch Logs asks for, wildcards written out
+"""What CloudWatch Logs and DynamoDB ask for, wildcards written out
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)."""
 
 
@@ -40,18 +40,7 @@ class KeyUse(Enum):
     """Read a queue."""
     SEND_MESSAGES = ("sqs", ("kms:Decrypt", "kms:GenerateDataKey"))
     """Write to a queue (SQS developer guide, "Key management")."""
-    TABLE = (
-        "dynamodb",
-        (
-            "kms:Decrypt",
-            "kms:DescribeKey",
-            "kms:Encrypt",
-            "kms:GenerateDataKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
-            "kms:ReEncryptFrom",
-            "kms:ReEncryptTo",
-        ),
-    )
+    TABLE = ("dynamodb", _ENCRYPT_AND_DECRYPT)
     """Read and write a table (DynamoDB developer guide, "Authorizing use of your customer managed key")."""
     READ_OBJECTS = ("s3", ("kms:Decrypt",))
     """Read a bucket."""
@@ -116,7 +105,7 @@ def _for_logs(stack: cdk.Stack) -> iam.PolicyStatement:
     )
     return iam.PolicyStatement(
         principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
-        actions=[*_OF_LOGS],
+        actions=[*_ENCRYPT_AND_DECRYPT],
         # In the policy of a key this is the key.
         resources=["*"],
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
