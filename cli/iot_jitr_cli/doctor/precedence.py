@@ -115,6 +115,9 @@ PRECEDENCE = {
         *_ENDPOINT,
         Cause.NOT_SIGNED_BY_CA,
         Cause.SNI_MISSING,
+        # The sweep is about to put it out.
+        Cause.SERIAL_REVOKED,
+        Cause.ON_HOLD,
     ),
     Phase.OUT: (*_REFUSALS, Cause.SUPERSEDED, Cause.REVOKED_BY_OPERATOR, Cause.DEACTIVATED_BY_OPERATOR),
     Phase.UNKNOWN: (

@@ -250,10 +250,12 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.SERIAL_REVOKED: [
         refused(Reason.REVOKED, revocation=Verdict.because(Reason.REVOKED, "key compromise")),
         Patient(status="REVOKED").with_facts(row=row(State.REVOKED)),
+        Patient().with_facts(revocation=Verdict.because(Reason.REVOKED, "active until the sweep comes by")),
     ],
     Cause.ON_HOLD: [
         pending(revocation=Verdict.because(Reason.ON_HOLD, "on hold")),
         Patient(status="INACTIVE").with_facts(row=row(State.SUSPENDED)),
+        Patient().with_facts(revocation=Verdict.because(Reason.ON_HOLD, "active until the sweep comes by")),
     ],
     Cause.NOT_LISTED: [
         refused(Reason.NOT_LISTED, admission=Verdict.because(Reason.NOT_LISTED, "no device")),
