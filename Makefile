@@ -6,8 +6,9 @@ BUNDLING := stacks/iot_jitr/bundling
 STAMP := $(VENV)/.setup-done
 # The CDK command line and npm run on the Node that came with the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# A file's tests stay in one process, which deploys once for all of them; the end-to-end tests come first.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# A file's tests stay in one process, which deploys once for all of them; the end-to-end tests come first. Three
+# processes keep two processors busy: the end-to-end tests wait as long as they compute.
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: audit bench-storm help setup demo docs pictures snapshot test check lint types format lock mutants clean
