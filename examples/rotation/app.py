@@ -4,8 +4,8 @@ Deploy three times:
 
 1. `Old` alone.
 2. Both, as below: devices that `Old` brought in stay connected and new ones come with `New`.
-3. `New` alone, when no device uses `Old` any more (`jitr ca show` counts them). `on_delete` then decides what
-   becomes of the registration.
+3. `New` alone, when no device uses `Old` any more (`aws iot list-certificates-by-ca` names them). `on_delete`
+   then decides what becomes of the registration.
 """
 
 from pathlib import Path
