@@ -137,6 +137,8 @@ class CaRegistryEmulation:
     def _tagging(self, body: dict[str, Any], query: dict[str, str]) -> dict[str, Any]:
         arn = body.get("resourceArn") or query["resourceArn"]
         tags = self.tags.setdefault(arn, {})
+        if any(tag["Key"].startswith("aws:") for tag in body.get("tags", [])):
+            raise _RefusedError(400, "InvalidRequestException", "aws: prefixed tag key names are not allowed")
         tags.update({tag["Key"]: tag["Value"] for tag in body.get("tags", [])})
         for key in body.get("tagKeys", []):
             tags.pop(key, None)

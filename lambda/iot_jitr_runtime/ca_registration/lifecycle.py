@@ -8,7 +8,7 @@ back when one of them fails.
 import logging
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,12 +67,21 @@ class CaLifecycle:
     def create(self, properties: CaProperties, signer: Signer) -> RegisteredCa:
         """Register the CA, take up our own earlier registration of it, or adopt it.
 
+        Our own needs no proof of possession any more, nor must it be valid still: a roll-back to a CA whose
+        key has been put away must succeed.
+
         Raises:
             JitrError: It could not be done, and nothing is left of the attempt.
         """
         ca = _ca_certificate(properties, signer)
-        check_ca_certificate(ca)
-        verification = signer.verification_certificate(ca, self._registry.registration_code)
+        try:
+            check_ca_certificate(ca)
+            verification = signer.verification_certificate(ca, self._registry.registration_code)
+        except JitrError:
+            kept = self._own(ca)
+            if kept is None:
+                raise
+            return self._take_up(kept, ca, properties)
         tags = {**properties.tags, **Ownership(self._owner).to_tags()}
         try:
             return self._registry.register(ca, verification, properties.mode, _wanted(properties), tags)
@@ -130,20 +139,30 @@ class CaLifecycle:
         tags = self._registry.tags(found.arn)
         former = former or Former(self._owner)
         ownership = ownership_of(found, tags, ca, properties, owner=self._owner, former_owner=former.owner)
-        obsolete = former.tags - properties.tags.keys() - KEYS
+        wanted_tags = {**properties.tags, **ownership.to_tags()}
+        obsolete = (former.tags - properties.tags.keys() - KEYS) & tags.keys()
+        # Only what is about to change: AWS's own tags, which begin with "aws:", cannot be set again.
+        changing = {key: value for key, value in tags.items() if key in wanted_tags.keys() | obsolete}
         wanted = _wanted(properties)
         with ExitStack() as undo:
-            undo.callback(_try, self._registry.tag, found.arn, tags)
-            undo.callback(
-                _try, self._registry.untag, found.arn, _new_keys(properties, ownership) - tags.keys()
-            )
-            self._registry.tag(found.arn, {**properties.tags, **ownership.to_tags()})
-            self._registry.untag(found.arn, obsolete & tags.keys())
+            undo.callback(_try, self._registry.tag, found.arn, changing)
+            undo.callback(_try, self._registry.untag, found.arn, wanted_tags.keys() - tags.keys())
+            self._registry.tag(found.arn, wanted_tags)
+            self._registry.untag(found.arn, obsolete)
             if found.state != wanted:
                 undo.callback(_try, self._registry.set_state, ca_id, found.state)
                 self._registry.set_state(ca_id, wanted)
             undo.pop_all()
         return replace(found, state=wanted)
+
+    def _own(self, ca: Certificate) -> CaCertificateId | None:
+        """The id of this resource's own registration of `ca`; None also where that cannot be told."""
+        with suppress(JitrError):
+            found = self._registry.find(ca)
+            ownership = Ownership.from_tags(self._registry.tags(found.arn)) if found else None
+            if found and ownership and ownership.owner == self._owner:
+                return found.ca_id
+        return None
 
     def _id_of(self, ca: Certificate, error: AlreadyRegisteredError | OutcomeUnknownError) -> CaCertificateId:
         """The id `ca` is registered under, after a registration that ended in `error`."""
@@ -189,10 +208,6 @@ def _ca_certificate(properties: CaProperties, signer: Signer) -> Certificate:
 
 def _wanted(properties: CaProperties) -> CaState:
     return CaState(properties.status, properties.auto_registration)
-
-
-def _new_keys(properties: CaProperties, ownership: Ownership) -> AbstractSet[str]:
-    return properties.tags.keys() | ownership.to_tags().keys()
 
 
 def _try(undo: Callable[..., Any], *arguments: Any) -> None:

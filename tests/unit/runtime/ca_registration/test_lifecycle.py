@@ -4,14 +4,19 @@ import pytest
 
 from iot_jitr_runtime.ca_registration.api_errors import CaLimitReachedError
 from iot_jitr_runtime.ca_registration.lifecycle import InAnotherAccountError
+from iot_jitr_runtime.ca_registration.ownership import Owner, Ownership
 from iot_jitr_runtime.ca_registration.properties import (
     AutoRegistration,
     CaStatus,
     OnDelete,
 )
+from iot_jitr_runtime.ca_registration.validation import CaExpiredError
+from tests.support.ca_builder import CaSpec
 from tests.support.ca_registry import CaRegistryEmulation
 from tests.support.ca_resource import CaResource
 from tests.support.ca_states import CA, DISABLED, OFF, ON, sni_only
+
+EXPIRED_CA = CaSpec("Old CA", starts_in_days=-20, ends_in_days=-10).build()
 
 
 class TestCreate:
@@ -62,6 +67,31 @@ class TestCreate:
 
         assert resource.call("Create", sni_only()) == first
         assert registry.snapshot() == state
+
+    def test_takes_up_its_own_registration_of_a_ca_that_has_expired_since(
+        self, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
+        owner = Owner("fleet", "fleet/Jitr/CaFactory")
+        registry.tags[registry.cas[ca_id]["certificateArn"]] = Ownership(owner).to_tags()
+
+        assert resource.create(sni_only(certificate_pem=EXPIRED_CA.pem)) == ca_id
+        assert registry.state(ca_id) == ON
+
+    @pytest.mark.parametrize(
+        "tags", [{}, Ownership(Owner("other", "other/Ca")).to_tags(), {"jitr:stack": "fleet"}]
+    )
+    def test_asks_a_registration_that_is_not_its_own_for_all_it_asks_a_new_one(
+        self, resource: CaResource, registry: CaRegistryEmulation, tags: dict[str, str]
+    ) -> None:
+        ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
+        registry.tags[registry.cas[ca_id]["certificateArn"]] = tags
+        before = registry.snapshot()
+
+        with pytest.raises(CaExpiredError):
+            resource.create(sni_only(certificate_pem=EXPIRED_CA.pem))
+
+        assert registry.snapshot() == before
 
     def test_at_the_quota_says_so(self, resource: CaResource, registry: CaRegistryEmulation) -> None:
         registry.quota = 0

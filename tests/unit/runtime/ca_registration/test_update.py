@@ -13,10 +13,10 @@ from iot_jitr_runtime.ca_registration.properties import (
     Mode,
     OnDelete,
 )
-from iot_jitr_runtime.ca_registration.sources import PresignedSource
+from iot_jitr_runtime.ca_registration.sources import PresignedSource, SecretSource
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
-from tests.support.ca_builder import CaSpec
-from tests.support.ca_registry import REGISTRATION_CODE, CaRegistryEmulation
+from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import STACK_ID, CaResource
 from tests.support.ca_states import CA, DISABLED, NEXT_CA, OFF, ON, sni_only
 
@@ -102,6 +102,23 @@ class TestUpdate:
 
         assert back["PhysicalResourceId"] == old_id
         assert list(registry.cas) == [old_id]
+        assert registry.state(old_id) == ON
+
+    def test_that_is_rolled_back_needs_no_key_of_the_old_ca_any_more(
+        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        spec = CaSpec()
+        secrets = account.client("secretsmanager")
+        secrets.create_secret(Name="ca-key", SecretString=pem_of(spec.key))
+        old = sni_only(certificate_pem=spec.build().pem, mode=Mode.DEFAULT, source=SecretSource("ca-key"))
+        old_id = resource.create(old)
+        new = sni_only(certificate_pem=NEXT_CA.pem)
+        new_id = resource.call("Update", new, PhysicalResourceId=old_id, Old=old)["PhysicalResourceId"]
+        secrets.delete_secret(SecretId="ca-key", ForceDeleteWithoutRecovery=True)
+
+        back = resource.call("Update", old, PhysicalResourceId=new_id, Old=new)
+
+        assert back["PhysicalResourceId"] == old_id
         assert registry.state(old_id) == ON
 
     def test_of_the_mode_is_refused_with_the_way_to_do_it(
