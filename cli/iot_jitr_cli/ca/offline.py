@@ -8,6 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, check_ca_certificate
 from iot_jitr_runtime.ca_registration.verification import (
@@ -16,7 +17,6 @@ from iot_jitr_runtime.ca_registration.verification import (
     check_key_belongs,
     make_verification_certificate,
 )
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 _CODE_LENGTH = 64
 
@@ -53,6 +53,7 @@ def sign_verification(
 
     Raises:
         NoRegistrationCodeError: It does not look like a registration code.
+        UnreadableCertificateError: The file holds no certificate.
         UnusableCaError: AWS IoT would not take the CA certificate, or the key is another CA's.
         UnusableCaKeyError: The key cannot be read.
     """
@@ -62,11 +63,11 @@ def sign_verification(
             "'jitr ca registration-code' prints"
         )
     try:
-        ca = Certificate.load(ca_certificate.read_bytes())
+        ca = read_certificate(ca_certificate)
         check_ca_certificate(ca)
         key = _load_key(ca_key, ask_passphrase)
         check_key_belongs(key.public_key(), ca, str(ca_key))
-    except (MalformedCertificateError, CaCertificateError, KeyMismatchError) as error:
+    except (CaCertificateError, KeyMismatchError) as error:
         raise UnusableCaError(f"{ca_certificate}: {error}") from error
     return make_verification_certificate(ca, key, registration_code, validity=validity)
 

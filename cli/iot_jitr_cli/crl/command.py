@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.crl.check import Report, Verdict, check
 from iot_jitr_cli.crl.confirm import Confirmation, HeldBack, HeldCertificate
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
-from iot_jitr_runtime.certificates import Certificate
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yellow"}
@@ -48,8 +48,8 @@ def check_command(
     or fetched.
     """
     report = check(
-        Certificate.load(certificate_file.read_bytes()),
-        Certificate.load(ca_file.read_bytes()),
+        read_certificate(certificate_file),
+        read_certificate(ca_file),
         crl_files,
         _time(at),
     )

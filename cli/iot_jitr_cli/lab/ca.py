@@ -32,7 +32,7 @@ def callers_ca(certificate_file: Path | None, key_file: Path | None) -> LabCa | 
 
     Raises:
         HalfACaError: One of the two is missing.
-        KeyOfAnotherCaError, MalformedCertificateError, UnreadableKeyError: They cannot be used.
+        KeyOfAnotherCaError, UnreadableCertificateError, UnreadableKeyError: They cannot be used.
     """
     if certificate_file is None and key_file is None:
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, PublicKey, ca_extensions, device_extensions
@@ -63,7 +64,7 @@ class DevelopmentCa:
         Raises:
             NoCaHereError: The directory lacks `ca.pem` or `ca.key`.
             KeyOfAnotherCaError: They do not belong together.
-            MalformedCertificateError, UnreadableKeyError: They cannot be read.
+            UnreadableCertificateError, UnreadableKeyError: They cannot be read.
         """
         certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
         for path in (certificate_file, key_file):
@@ -79,9 +80,9 @@ class DevelopmentCa:
 
         Raises:
             KeyOfAnotherCaError: They do not belong together.
-            MalformedCertificateError, UnreadableKeyError: They cannot be read.
+            UnreadableCertificateError, UnreadableKeyError: They cannot be read.
         """
-        certificate = Certificate.load(certificate_file.read_bytes())
+        certificate = read_certificate(certificate_file)
         key = load_key(key_file.read_bytes())
         if certificate.x509.public_key() != key.public_key():
             raise KeyOfAnotherCaError(

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.keys import signing_hash
-from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.verification import verify
 
 if TYPE_CHECKING:
     from iot_jitr_cli.pki.authority import DevelopmentCa
+    from iot_jitr_runtime.certificates import Certificate
 
 CRL_FILE = "ca.crl"
 """DER, as whoever fetches a CRL over HTTP expects it (RFC 5280 section 4.2.1.13)."""
@@ -121,17 +122,17 @@ class RevocationList:
         return builder.sign(self.ca.key, signing_hash(self.ca.key)).public_bytes(Encoding.DER)
 
 
-def serial_of(text: str, ca: Certificate) -> int:
+def serial_of(text: str, ca: "Certificate") -> int:
     """Return the serial number that a person means: of a certificate's file, or in hexadecimal.
 
     Raises:
         NotASerialError: It is neither.
         CertificateOfAnotherCaError: The certificate is not of this CA.
-        MalformedCertificateError: The file holds no certificate.
+        UnreadableCertificateError: The file holds no certificate.
     """
     path = Path(text)
     if path.is_file():
-        certificate = Certificate.load(path.read_bytes())
+        certificate = read_certificate(path)
         try:
             certificate.check_issued_by(ca)
         except RefusedError as error:

@@ -6,9 +6,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
 from iot_jitr_cli.policy.check import PolicyReport, check_policy
-from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.policy.evaluation import Access
 from iot_jitr_runtime.policy.reach import Answer, Whose
 
@@ -42,7 +42,7 @@ def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_js
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise NotTextError(f"{file} is not UTF-8 text, expected a JSON policy") from error
-    device = Certificate.load(certificate.read_bytes()) if certificate else None
+    device = read_certificate(certificate) if certificate else None
     report = check_policy(text, device, thing_name)
     if as_json:
         print_json(_plain(file, report))
