@@ -4,7 +4,9 @@
 """
 
 import os
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 import boto3
 import botocore.session
@@ -30,6 +32,10 @@ class NoCredentialsError(CliError):
     """No AWS credentials are configured."""
 
 
+class InvalidEndpointUrlError(CliError):
+    """The configured endpoint is no URL."""
+
+
 def aws_session() -> boto3.Session:
     """A session whose clients have short time-outs, a known region and credentials, and are made once.
 
@@ -51,8 +57,25 @@ def aws_session() -> boto3.Session:
             'or for the local cloud: eval "$(jitr lab env)"'
         )
     # A client for each question would mean a connection for each, and a TLS handshake.
-    session.client = cache(session.client)  # type: ignore[method-assign]
+    session.client = cache(partial(_client, session.client))  # type: ignore[method-assign]
     return session
+
+
+def _client(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Make a client.
+
+    Raises:
+        InvalidEndpointUrlError: The configured endpoint is no URL; botocore says so with a bare ValueError.
+    """
+    try:
+        return make(*arguments, **options)
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint"):
+            raise
+        raise InvalidEndpointUrlError(
+            f"{error}: expected a URL such as http://127.0.0.1:4566 in AWS_ENDPOINT_URL, or as the profile's "
+            "'endpoint_url'"
+        ) from error
 
 
 _CHECK_PROFILE = "check AWS_PROFILE and ~/.aws/config"
@@ -60,6 +83,7 @@ _CHECK_ENDPOINT = "is the network up, and AWS_ENDPOINT_URL right (for the local 
 _LOG_IN = "set AWS_PROFILE, or log in ('aws sso login')"
 _REMEDIES: dict[type[exceptions.BotoCoreError], str] = {
     exceptions.ProfileNotFound: _CHECK_PROFILE,
+    exceptions.InvalidRegionError: "check AWS_REGION",
     exceptions.EndpointConnectionError: _CHECK_ENDPOINT,
     exceptions.ConnectTimeoutError: _CHECK_ENDPOINT,
     exceptions.NoCredentialsError: _LOG_IN,

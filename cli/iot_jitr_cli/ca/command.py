@@ -14,13 +14,30 @@ from iot_jitr_cli.ca.switch import enable as switch_on
 from iot_jitr_cli.console import err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
+from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError, RegistryError
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, CaState
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DEFAULT_DAYS = 30
 
 
-@click.group()
+class CaGroup(click.Group):
+    """Lets an error of the AWS SDK through that the registry only passed on.
+
+    What to do about a network or credentials is said in one place for all commands.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except RegistryError as error:
+            if type(error) in {RegistryError, OutcomeUnknownError} and error.__cause__ is not None:
+                raise error.__cause__ from None
+            raise
+
+
+@click.group(cls=CaGroup)
 def ca() -> None:
     """CA certificates registered with AWS IoT; verification certificates for offline keys."""
 

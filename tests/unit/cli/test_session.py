@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 from botocore import exceptions
 
-from iot_jitr_cli.session import NoCredentialsError, NoRegionError, aws_session, explain
+from iot_jitr_cli.session import (
+    InvalidEndpointUrlError,
+    NoCredentialsError,
+    NoRegionError,
+    aws_session,
+    explain,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +84,23 @@ def test_missing_credentials_are_named(environment: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(NoCredentialsError, match="AWS_PROFILE"):
         aws_session()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:4566", "foo", "http:/missing"])
+def test_an_endpoint_that_is_no_url_is_named(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("AWS_ENDPOINT_URL", url)
+
+    with pytest.raises(InvalidEndpointUrlError, match=rf"{url}.*http://127.0.0.1:4566 in AWS_ENDPOINT_URL"):
+        aws_session().client("iot")
+
+
+def test_another_value_error_of_the_sdk_stays_what_it_is(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AWS_REGION", "no region")
+
+    with pytest.raises(exceptions.InvalidRegionError) as raised:
+        aws_session().client("iot")
+
+    assert "AWS_REGION" in (explain(raised.value) or "")
 
 
 def test_an_unknown_profile_is_explained(environment: pytest.MonkeyPatch) -> None:

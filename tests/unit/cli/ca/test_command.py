@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from iot_jitr_cli.console import ExitCode
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode, OnDelete
 from iot_jitr_runtime.ca_registration.sources import NoSource, PresignedSource
 from iot_jitr_runtime.certificates import Certificate
@@ -84,6 +86,27 @@ class TestList:
         resource.create(properties)
         resource.delete()
         assert "construct 'fleet/Jitr/CaFactory' (gone), adopted" in run_jitr("ca", "list").out
+
+    @pytest.mark.parametrize(
+        ("error", "remedy"),
+        [
+            (EndpointConnectionError(endpoint_url="http://127.0.0.1:9/"), "is the network up"),
+            (ClientError({"Error": {"Code": "ExpiredTokenException"}}, "ListCACertificates"), "log in again"),
+        ],
+    )
+    def test_that_cannot_be_told_says_what_to_do(
+        self, account: CaAccount, error: Exception, remedy: str
+    ) -> None:
+        def fail(**_: Any) -> None:
+            raise error
+
+        account.session.events.register_first("before-send.iot", fail)
+
+        answer = run_jitr("ca", "list")
+
+        assert answer.exit_code == ExitCode.UNDETERMINED
+        assert remedy in answer.err
+        assert "taken effect" not in answer.err
 
     def test_of_an_empty_account_says_so(self, registry: CaRegistryEmulation) -> None:
         assert registry.cas == {}
