@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-out = Console(highlight=False, soft_wrap=True)
+
+class PipeConsole(Console):
+    """A console whose reader may go away, as `head` does: an error like any other, which ends in `main`."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error fly on; rich itself would exit 1, which would be taken for the answer "no"."""
+        raise  # noqa: PLE0704  called while the error is handled
+
+
+out = PipeConsole(highlight=False, soft_wrap=True)
 """Standard output: what the command was asked for."""
 
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+err = PipeConsole(highlight=False, soft_wrap=True, stderr=True)
 """Standard error: errors, warnings, progress that is not the answer."""
 
 

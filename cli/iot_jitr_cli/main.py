@@ -7,8 +7,10 @@ one line on standard error and an exit code here.
 
 import importlib
 import io
+import os
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -112,7 +114,10 @@ def _load(name: str, lazy: Lazy) -> click.Command:
 def _end(ctx: click.Context, error: Exception) -> NoReturn:
     code = error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
     if isinstance(error, BrokenPipeError):
-        raise error
+        # Nobody reads on. What is still buffered must not fail once more when Python ends.
+        with suppress(io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(ExitCode.UNDETERMINED)
     if message := _explanation(error):
         err.print(f"[red]error:[/red] {escape(printable(' '.join(message.split())))}", markup=True)
     else:

@@ -159,7 +159,30 @@ def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], Answer]
 def test_a_reader_that_went_away_is_no_defect(run: Callable[[Any], Answer]) -> None:
     answer = run(raising(BrokenPipeError(32, "Broken pipe")))
 
+    assert answer.exit_code == ExitCode.UNDETERMINED
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_reader_that_went_away_is_not_told_the_answer_no(tmp_path: Path, more: list[str]) -> None:
+    files = device().save(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    run = subprocess.run(
+        [
+            *(sys.executable, "-c", "from iot_jitr_cli.main import main; main()"),
+            *("chain", "check", files.chain, *more),
+        ],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+
+    assert run.returncode == ExitCode.UNDETERMINED
+    assert run.stderr == b""
 
 
 def test_a_missing_package_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
