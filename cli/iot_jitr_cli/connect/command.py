@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from shlex import quote
 
 import click
 from rich.text import Text
@@ -102,6 +103,6 @@ def _conclusion(result: ConnectResult, chain_file: Path) -> str:
         case Ending.PUBLISHED:
             return f"connected and published after {attempts}"
         case Ending.NOT_LET_IN:
-            return f"not let in after {attempts}; next: jitr doctor {chain_file}"
+            return f"not let in after {attempts}; next: jitr doctor {quote(str(chain_file))}"
         case _:
             return f"could not tell: no answer from an endpoint to be trusted, after {attempts}"

@@ -71,7 +71,7 @@ def up(  # noqa: PLR0913  a command's options are its arguments
     _print(found)
     out.print(f"next: {_hint('eval', directory)}", markup=False)
     if ca is None:
-        out.print(f"      jitr pki device {directory / 'ca'} my-device", markup=False)
+        out.print(f"      jitr pki device {shlex.quote(str(directory / 'ca'))} my-device", markup=False)
 
 
 @lab.command()

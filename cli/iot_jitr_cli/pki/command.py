@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -52,7 +53,7 @@ def ca(directory: Path, name: str, kind: str, *, as_json: bool) -> None:
         return
     out.print(f"CA certificate  {certificate_file}  (register this one)", markup=False)
     out.print(f"private key     {key_file}  (mode 0600, never leaves your hands)", markup=False)
-    out.print(f"next: jitr pki device {directory} COMMON-NAME", markup=False)
+    out.print(f"next: jitr pki device {quote(str(directory))} COMMON-NAME", markup=False)
 
 
 @pki.command()
@@ -102,7 +103,7 @@ def device(  # noqa: PLR0913  a command's options are its arguments
     )
     out.print(f"private key  {files.key}  (mode 0600)", markup=False)
     out.print(f"certificate  {files.certificate}  (id {identity.certificate.fingerprint})", markup=False)
-    out.print(f"next: jitr connect {files.chain} --key {files.key}", markup=False)
+    out.print(f"next: jitr connect {quote(str(files.chain))} --key {quote(str(files.key))}", markup=False)
 
 
 @pki.command()
