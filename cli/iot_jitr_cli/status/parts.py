@@ -1,5 +1,6 @@
 """The parts that are looked at one by one: queues, CAs, CRLs, alarms, last errors."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,7 +65,13 @@ def ringing(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]
     with asking("cloudwatch:DescribeAlarms"):
         found = pages.paginate(AlarmNamePrefix=f"{deployment.stack_name}-", StateValue="ALARM")
         alarms = [alarm for page in found for alarm in page["MetricAlarms"]]
-    return tuple(alarm.get("AlarmDescription") or alarm["AlarmName"] for alarm in alarms)
+    # CloudFormation names an alarm <stack>-<logical id>-<random>; the names of other stacks may begin alike.
+    ours = re.compile(rf"{re.escape(deployment.stack_name)}-[A-Za-z0-9]+-[A-Za-z0-9]+")
+    return tuple(
+        alarm.get("AlarmDescription") or alarm["AlarmName"]
+        for alarm in alarms
+        if ours.fullmatch(alarm["AlarmName"])
+    )
 
 
 def errors(session: "boto3.Session", deployment: Deployment, now: datetime) -> dict[str, str]:
