@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from iot_jitr_cli.doctor.causes import Cause
 
+REVERT_DRIFT = "npx cdk deploy --revert-drift (it was deleted by hand, which a plain deployment does not see)"
+"""What brings a missing resource back: CloudFormation compares templates, unless it is told to look."""
+
 
 class Status(StrEnum):
     """How a check came out."""

@@ -6,7 +6,7 @@ from iot_jitr_cli.deployment import DeployedCa
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.pipeline import Rule
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
 from iot_jitr_runtime.events import TOPIC_PREFIX
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -25,8 +25,7 @@ def check_rule(case: Case) -> Finding:
         return failed(
             Cause.RULE_MISSING,
             f"there is no topic rule '{ca.rule}'",
-            "change something in the stack's configuration and deploy, or deploy it anew: the rule was "
-            "deleted behind CloudFormation's back",
+            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
         )
     expected = f"{TOPIC_PREFIX}{ca.certificate_id}"
     found = _TOPIC.search(rule.sql)
@@ -56,7 +55,7 @@ def check_rule_target(case: Case) -> Finding:
         return failed(
             Cause.QUEUE_MISSING,
             f"there is no queue {case.pipeline.output(Output.ACTIVATION_QUEUE_URL)}",
-            "deploy the stack anew: the queue was deleted behind CloudFormation's back",
+            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
         )
     if rule.queue_url is None or rule.role_arn is None or not _same_queue(rule.queue_url, queue.url):
         return failed(
@@ -76,7 +75,7 @@ def check_event_source(case: Case) -> Finding:
         return failed(
             Cause.EVENT_SOURCE_DISABLED,
             "no event source mapping leads from the activation queue to the activator",
-            "deploy the stack anew: the mapping was deleted behind CloudFormation's back",
+            f"{REVERT_DRIFT}; waiting events are not lost",
         )
     state, uuid = mapping.get("State", ""), mapping.get("UUID", "")
     why = mapping.get("StateTransitionReason") or "no reason given"
@@ -95,7 +94,7 @@ def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
         return failed(
             Cause.RULE_ROLE_BROKEN,
             f"the role {role_arn} of rule '{rule.name}' does not exist",
-            "deploy the stack anew: the role was deleted behind CloudFormation's back",
+            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
         )
     if "iot.amazonaws.com" not in trusted:
         return failed(

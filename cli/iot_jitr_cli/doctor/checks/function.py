@@ -4,7 +4,7 @@ from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -20,7 +20,7 @@ def check_function(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"there is no function {case.pipeline.output(Output.ACTIVATOR_FUNCTION)}",
-            "deploy the stack anew: the function was deleted behind CloudFormation's back",
+            f"{REVERT_DRIFT}; waiting events are not lost",
         )
     if function.state == "Failed" or function.last_update == "Failed":
         return failed(
@@ -54,7 +54,7 @@ def check_function_role(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_ROLE_BROKEN,
             f"the role {function.role_arn} lacks {'; '.join(lacking)}",
-            "give it back (deploy the stack anew if its policy was changed by hand); waiting events are kept",
+            "give it back ('npx cdk deploy --revert-drift' if it was taken by hand); waiting events are kept",
         )
     return ok("all permissions of an activation")
 

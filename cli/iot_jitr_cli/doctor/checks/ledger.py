@@ -58,7 +58,7 @@ FIX_OF = {
     Cause.BEING_DECIDED: "wait a minute",
     Cause.SERVICE_ERROR: "wait: it is tried again by itself; see the AWS Health Dashboard",
     Cause.FUNCTION_ROLE_BROKEN: "give the activator's role the permission back; waiting events are kept",
-    Cause.POLICY_MISSING: "create the policy again under that name, or deploy the stack anew",
+    Cause.POLICY_MISSING: "create the policy again under that name, or: npx cdk deploy --revert-drift",
     Cause.CRL_MISSING: "publish the CA's CRL where the configuration says; see the log of the CRL publisher",
     Cause.CRL_STALE: "let the CA publish a fresh CRL; see the log of the CRL publisher for why there is none",
     Cause.CRL_PARTITION_MISSING: "publish the partition that the certificate's CRLDistributionPoints names",

@@ -442,6 +442,22 @@ def test_the_host_of_a_queue_url_makes_no_difference() -> None:
     assert finding(patient, "rule.target").status is Status.OK
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"rule": None},
+        {"activation_queue": None, "event_source": None},
+        {"event_source": None},
+        {"trusted_services": None},
+        {"activator": None},
+    ],
+    ids=str,
+)
+def test_what_was_deleted_by_hand_comes_back_by_a_deployment_that_looks(missing: dict[str, None]) -> None:
+    """A plain deployment compares templates, and finds nothing to do."""
+    assert "cdk deploy --revert-drift" in diagnose(pending(**missing).case).fix
+
+
 def test_a_role_that_may_not_send_is_named() -> None:
     patient = pending(denied=["sqs:SendMessage"])
 
