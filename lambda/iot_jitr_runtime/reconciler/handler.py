@@ -20,7 +20,7 @@ from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks
 from iot_jitr_runtime.reconciler.chores import Chore, DeletePolicies, RetireReplaced
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Enforcement, Inventory, NoEnforcement
+from iot_jitr_runtime.reconciler.inventory import Enforcement, Inventory
 from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.passes import Passes
@@ -87,9 +87,11 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
     )
 
 
-def _enforcement(settings: ReconcilerSettings, iot: "IoTClient", dynamodb: "DynamoDBClient") -> Enforcement:
-    if settings.revocation_bucket is None:
-        return NoEnforcement()
+def _enforcement(
+    settings: ReconcilerSettings, iot: "IoTClient", dynamodb: "DynamoDBClient"
+) -> Enforcement | None:
+    if settings.revocation_bucket is None or settings.dry_run:
+        return None
     table = settings.ledger_table
     withdrawal = Withdrawal(iot, FollowUps(dynamodb, table))
     return PutOut(iot, RevocationLedger(dynamodb, table), withdrawal)

@@ -30,13 +30,6 @@ class Enforcement(Protocol):
         """Revoke (`REVOKED`) or suspend (`ON_HOLD`) the certificate; botocore's errors fly."""
 
 
-class NoEnforcement:
-    """For deployments none of whose CAs has a CRL."""
-
-    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
-        """Nothing is ever found revoked."""
-
-
 class Entered(StrEnum):
     """What became of a certificate that the ledger did not know."""
 
@@ -62,7 +55,8 @@ class Inventory:
     entries: LedgerEntries
     turns: Turns
     revocation: RevocationCheck
-    enforcement: Enforcement
+    enforcement: Enforcement | None
+    """None: nobody is put out, because no CA has a CRL, or in a dry run."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     sleep: Callable[[float], None] = time.sleep
 
@@ -93,7 +87,7 @@ class Inventory:
                 return Entered.UNREADABLE
             found = refused.reason
         self.entries.enter_known(listed.certificate_id, identity, now=milliseconds(self.clock()))
-        if found is None or listed.status != "ACTIVE":
+        if found is None or listed.status != "ACTIVE" or self.enforcement is None:
             return Entered.KNOWN
         self.enforcement.enforce(listed.certificate_id, identity, found)
         return Entered.ENFORCED

@@ -1,6 +1,6 @@
 """Entering what somebody else registered, so that it can be revoked by serial."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, Turns, ca_serial
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory, NoEnforcement
+from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
 from tests.support.account import Account
 from tests.support.faults import counted
@@ -197,9 +197,13 @@ def test_a_certificate_without_a_common_name_is_entered_too(aws: Account) -> Non
     assert row.common_name is None
 
 
-def test_without_any_crl_there_is_nothing_to_enforce(aws: Account) -> None:
+def test_in_a_dry_run_who_is_on_the_crl_is_entered_and_left_in(aws: Account) -> None:
     certificate_id = registered(aws)
+    dry = replace(inventory(aws, Crl(RefusedError(Reason.REVOKED))), enforcement=None)
 
-    NoEnforcement().enforce(certificate_id, Identity(aws.ca_id, "ab", None), Reason.REVOKED)  # type: ignore[arg-type]
+    assert dry.enter(aws.ca_id, listed(aws, certificate_id)) is Entered.KNOWN
 
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.serial_number is not None
     assert aws.status(certificate_id) == "ACTIVE"

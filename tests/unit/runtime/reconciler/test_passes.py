@@ -11,7 +11,7 @@ from iot_jitr_runtime.ledger import State, Turns
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory, NoEnforcement
+from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
@@ -59,7 +59,7 @@ def passes(aws: Account, listing: FakeList, revocation: Any = None, rate: float 
             entries=LedgerEntries(aws.dynamodb, aws.table),
             turns=Turns(aws.dynamodb, aws.table, rate),
             revocation=revocation or NoCrl(),
-            enforcement=NoEnforcement(),
+            enforcement=None,
             clock=aws.clock,
             sleep=lambda _: None,
         ),
