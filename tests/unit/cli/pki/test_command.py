@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_device_says_which_command_connects_it(ca_directory: Path) -> None:
     devices = ca_directory / "devices"
     assert f"jitr connect {devices / 'sensor-1.chain.pem'} --key {devices / 'sensor-1.key'}" in answer.out
     assert "PRIVATE KEY" not in answer.out
+
+
+def test_what_comes_next_can_be_run_as_it_is_printed(tmp_path: Path) -> None:
+    folder = tmp_path / "my plant"
+
+    hint = run_jitr("pki", "ca", folder).out.partition("next: jitr ")[2]
+    answer = run_jitr(*shlex.split(hint.replace("COMMON-NAME", "sensor-1")))
+
+    assert answer.exit_code == ExitCode.OK
+    stem = f"{folder}/devices/sensor-1"
+    hint = answer.out.partition("next: jitr ")[2]
+    assert shlex.split(hint) == ["connect", f"{stem}.chain.pem", "--key", f"{stem}.key"]
 
 
 def test_device_refuses_to_overwrite(ca_directory: Path) -> None:
