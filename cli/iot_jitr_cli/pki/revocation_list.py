@@ -14,6 +14,7 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.keys import signing_hash
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.unusable import UnusableCrlError
 from iot_jitr_runtime.revocation.verification import verify
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class NotASerialError(WrongUseError):
 
 class CertificateOfAnotherCaError(WrongUseError):
     """The certificate was not issued by this CA."""
+
+
+class NotTheListError(WrongUseError):
+    """The file holds something else than a revocation list of this CA."""
 
 
 class NotOnHoldError(WrongUseError):
@@ -68,12 +73,17 @@ class RevocationList:
         """Go on from the list in `path`; start a new one if there is no such file.
 
         Raises:
-            UnusableCrlError: What is there is no CRL of this CA.
+            NotTheListError: What is there is no CRL of this CA.
         """
         if not path.exists():
             return cls(ca)
-        crl = Crl.load(path.read_bytes())
-        verify(crl, ca.certificate)
+        try:
+            crl = Crl.load(path.read_bytes())
+            verify(crl, ca.certificate)
+        except UnusableCrlError as error:
+            raise NotTheListError(
+                f"{path} holds no revocation list of this CA to go on from: {error}; name another file with --out"
+            ) from error
         entries = (
             RevokedCertificate(entry.serial_number, _reason(entry), entry.revocation_date_utc)
             for entry in crl.parsed
