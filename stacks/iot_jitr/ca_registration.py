@@ -4,6 +4,8 @@ One `CaRegistrationProvider` serves all CAs of a pipeline; each CA is one `CaReg
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -14,17 +16,19 @@ from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
-from iot_jitr.signing_permissions import signing_permissions
+from iot_jitr.signing_permissions import KmsAliasError, signing_permissions
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
 from iot_jitr_runtime.ca_registration.sources import PresignedSource, PrivateCaSource
 from iot_jitr_runtime.ca_registration.validation import (
     EXPIRY_WARNING,
+    CaCertificateError,
     check_ca_certificate,
     expires_soon,
     load_ca_certificate,
 )
 from iot_jitr_runtime.ca_registration.verification import (
+    NotSignedByCaError,
     VerificationOutOfDateError,
     check_still_valid,
     load_verification_certificate,
@@ -139,9 +143,10 @@ class CaRegistration(Construct):
         """
         super().__init__(scope, construct_id)
         self._tags = cdk.TagManager(cdk.TagType.MAP, RESOURCE_TYPE, dict(ca.tags))
-        if ca.certificate_pem is not None:
-            self._check(ca, load_ca_certificate(ca.certificate_pem))
-        provider.serve(ca)
+        with _named(ca):
+            if ca.certificate_pem is not None:
+                self._check(ca, load_ca_certificate(ca.certificate_pem))
+            provider.serve(ca)
         properties = CaProperties(
             construct_path=re.sub(r"[^\w .:/=+@-]", "_", self.node.path)[-256:],
             certificate_pem=ca.certificate_pem,
@@ -190,6 +195,15 @@ class CaRegistration(Construct):
             except VerificationOutOfDateError as error:
                 # It was needed once: a CA that is registered already deploys on without it.
                 cdk.Annotations.of(self).add_warning_v2("iot-jitr:verification-out-of-date", str(error))
+
+
+@contextmanager
+def _named(ca: "CaConfiguration") -> Iterator[None]:
+    """Let an error about one of several CAs say about which."""
+    try:
+        yield
+    except (CaCertificateError, NotSignedByCaError, KmsAliasError) as error:
+        raise type(error)(f"CA '{ca.name}': {error}") from error
 
 
 def _identity(ca: "CaConfiguration") -> str:

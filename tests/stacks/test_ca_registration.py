@@ -194,7 +194,7 @@ class TestPermissions:
     def test_a_kms_alias_is_refused(self) -> None:
         alias = KmsSource("arn:aws:kms:eu-central-1:123456789012:alias/ca")
 
-        with pytest.raises(KmsAliasError, match="give the ARN of the key itself"):
+        with pytest.raises(KmsAliasError, match=r"^CA 'Factory': .*give the ARN of the key itself"):
             synthesized(replace(FACTORY_CA, signer=alias))
 
 
@@ -292,7 +292,7 @@ class TestRefusals:
     def test_a_certificate_that_cannot_be_registered_fails_the_synthesis(
         self, pem: str, error: type[Exception]
     ) -> None:
-        with pytest.raises(error):
+        with pytest.raises(error, match=r"^CA 'Factory': "):
             synthesized(replace(FACTORY_CA, certificate_pem=pem))
 
     def test_the_same_ca_twice_fails_the_synthesis(self) -> None:
@@ -310,7 +310,7 @@ class TestRefusals:
     def test_a_verification_certificate_of_another_ca_fails_the_synthesis(self) -> None:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
 
-        with pytest.raises(NotSignedByCaError, match="jitr ca sign-verification"):
+        with pytest.raises(NotSignedByCaError, match=r"^CA 'Factory': .*jitr ca sign-verification"):
             synthesized(replace(FACTORY_CA, signer=PresignedSource(verification)))
 
     def test_sni_only_with_a_verification_certificate_fails_the_synthesis(self) -> None:
