@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE, REFUSAL_MEMORY, refusal_memory, retry_delay
+from iot_jitr_runtime.activator.patience import ON_THEIR_WAY, remembered_for, retry_delay
 from iot_jitr_runtime.activator.ports import (
     Admission,
     Candidate,
@@ -22,7 +22,7 @@ from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, ClaimLostError, Identity, Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import (
     ACTIVATED,
@@ -118,7 +118,7 @@ class Activation:
                 sent_at=message.sent_at,
                 message_id=message.message_id,
                 now=milliseconds(now),
-                expires_at=milliseconds(stopped_by + CLOCK_TOLERANCE),
+                expires_at=milliseconds(stopped_by + CLAIM_MARGIN),
             )
         except DecisionError as decided:
             return Decision.unrecorded(message, certificate_id, decided.verdict)
@@ -167,7 +167,7 @@ class Activation:
             policy_name=policy_name,
             thing_name=thing_name,
             now=milliseconds(now),
-            look_again_at=milliseconds(now + CLOCK_TOLERANCE),
+            look_again_at=milliseconds(now + ON_THEIR_WAY),
         )
 
     def _describe(self, examination: _Examination) -> "CertificateDescriptionTypeDef":
@@ -220,7 +220,7 @@ class Activation:
             match verdict.outcome:
                 case Outcome.REFUSED if verdict.reason:
                     self.on_refusal.apply(examination.status, claim, verdict, identity)
-                    again = milliseconds(now + refusal_memory(verdict.reason))
+                    again = milliseconds(now + remembered_for(verdict.reason))
                     self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=again)
                 case Outcome.DEFERRED:
                     self.ledger.record_deferred(
@@ -230,8 +230,8 @@ class Activation:
                         now=at,
                         look_again_at=milliseconds(now + timedelta(seconds=decision.retry_in)),
                     )
-                case Outcome.STALE | Outcome.DEAD_LETTERED:
-                    again = milliseconds(now + REFUSAL_MEMORY)
+                case Outcome.STALE | Outcome.DEAD_LETTERED if verdict.reason:
+                    again = milliseconds(now + remembered_for(verdict.reason))
                     self.ledger.record_stale(
                         claim, identity, message_id=message.message_id, now=at, look_again_at=again
                     )

@@ -1,4 +1,4 @@
-"""How long to wait before a deferred message is tried again, and a refused device looked at again."""
+"""How long to wait before a deferred message is tried again, and a device that is decided looked at again."""
 
 import random
 from datetime import timedelta
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from iot_jitr_runtime.outcomes import Reason
 
-CLOCK_TOLERANCE = timedelta(seconds=5)
-"""Events sent this long after a decision still belong to the connects before it."""
+ON_THEIR_WAY = timedelta(seconds=5)
+"""Events sent this long after an activation still belong to the connects before it."""
 
-REFUSAL_MEMORY = timedelta(seconds=60)
-"""How long a refusal answers the device's further events, unless its reason says otherwise."""
+MEMORY = timedelta(seconds=60)
+"""How long any other decision answers the device's further events, unless its reason says otherwise."""
 
 _LASTING = timedelta(days=1)
 _MEMORY_OF = {
@@ -20,6 +20,8 @@ _MEMORY_OF = {
     Reason.ISSUER_MISMATCH: _LASTING,
     Reason.UNPARSABLE_CERTIFICATE: _LASTING,
     Reason.UNSUPPORTED_KEY: _LASTING,
+    # A letter that is redriven is a new event, and what it died of must not answer it.
+    Reason.FOREIGN_CA: timedelta(0),
 }
 
 
@@ -47,9 +49,9 @@ _BACK_OFF_OF = {
 _SOMEBODY_MUST_ACT = _BackOff(30, LONGEST_WAIT_SECONDS)
 
 
-def refusal_memory(reason: Reason) -> timedelta:
-    """Return for how long a refusal is remembered."""
-    return _MEMORY_OF.get(reason, REFUSAL_MEMORY)
+def remembered_for(reason: Reason) -> timedelta:
+    """Return for how long a decision answers events that are sent after it; a deferral has `retry_delay`."""
+    return _MEMORY_OF.get(reason, MEMORY)
 
 
 def retry_delay(reason: Reason, receive_count: int) -> int:

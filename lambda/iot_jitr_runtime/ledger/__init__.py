@@ -9,6 +9,7 @@ Times are milliseconds since the epoch. The format is a stable interface: attrib
 """
 
 from iot_jitr_runtime.ledger.rows import (
+    CLAIM_MARGIN,
     KEY,
     SERIAL_INDEX,
     SERIAL_INDEX_KEY,
@@ -23,6 +24,7 @@ from iot_jitr_runtime.ledger.table import ClaimLostError, Ledger
 from iot_jitr_runtime.ledger.turns import LINE_KEY, LineTooLongError, Turns
 
 __all__ = [
+    "CLAIM_MARGIN",
     "KEY",
     "LINE_KEY",
     "SERIAL_INDEX",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ SERIAL_INDEX = "ca-serial"
 SERIAL_INDEX_KEY = "caSerial"
 TTL_ATTRIBUTE = "expiresAt"
 """Seconds since the epoch; only rows that say nothing about a known certificate have it."""
+CLAIM_MARGIN = timedelta(seconds=5)
+"""How much longer a claim lasts than its holder runs: the clocks of two workers may differ by so much."""
 
 
 _DESERIALIZER = TypeDeserializer()

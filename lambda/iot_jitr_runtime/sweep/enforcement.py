@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import Claim, Identity, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, Identity, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import Reason
@@ -67,7 +66,7 @@ class Enforcement:
         claim = self.ledger.seize(
             certificate_id,
             now=milliseconds(now),
-            expires_at=milliseconds(now + CLAIM_LASTS + CLOCK_TOLERANCE),
+            expires_at=milliseconds(now + CLAIM_LASTS + CLAIM_MARGIN),
         )
         try:
             description = self.iot.describe_certificate(certificateId=certificate_id)[

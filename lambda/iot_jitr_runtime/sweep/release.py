@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE
+from iot_jitr_runtime.activator.patience import ON_THEIR_WAY
 from iot_jitr_runtime.activator.ports import PolicyAttachment, ThingRegistration
 from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Claim, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Verdict
@@ -60,7 +60,7 @@ class Release:
         claim = self.ledger.seize(
             certificate_id,
             now=milliseconds(now),
-            expires_at=milliseconds(now + CLAIM_LASTS + CLOCK_TOLERANCE),
+            expires_at=milliseconds(now + CLAIM_LASTS + CLAIM_MARGIN),
         )
         if claim.row.state is not State.SUSPENDED:
             self.ledger.record_decided_elsewhere(claim, state=claim.row.state)
@@ -112,5 +112,5 @@ class Release:
             policy_name=policy_name,
             thing_name=thing_name,
             now=milliseconds(now),
-            look_again_at=milliseconds(now + CLOCK_TOLERANCE),
+            look_again_at=milliseconds(now + ON_THEIR_WAY),
         )

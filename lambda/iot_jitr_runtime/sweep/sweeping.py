@@ -13,10 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from iot_jitr_runtime.activator.patience import CLOCK_TOLERANCE
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import ClaimLostError, Row, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError, Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
@@ -87,7 +86,7 @@ class Sweep:
             token, state = self.states.lease(
                 ca,
                 now=milliseconds(self.clock()),
-                expires_at=milliseconds(stopped_by + CLOCK_TOLERANCE),
+                expires_at=milliseconds(stopped_by + CLAIM_MARGIN),
             )
         except (IndexMissingError, BeingSweptError):
             return

@@ -9,6 +9,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.activator import activation
+from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -223,6 +224,26 @@ def test_a_certificate_of_a_ca_that_is_not_ours_is_dead_lettered(aws: Account) -
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "foreign_ca"
     assert certificate_id in letter["Body"]
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_a_letter_that_is_redriven_at_once_is_decided_anew_once_its_ca_is_ours(aws: Account) -> None:
+    other = DevelopmentCa.create()
+    other_id = aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)[
+        "certificateId"
+    ]
+    certificate_id = aws.pending(other.issue(DeviceSpec("sensor-1")).certificate, other.certificate)
+    another_connect = aws.event(certificate_id)
+    aws.process(aws.event(certificate_id))
+    aws.process(another_connect)
+    assert only_verdict(aws) == (Outcome.STALE, Reason.ALREADY_DECIDED)
+    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, other_id])
+    aws.clock.pass_time(milliseconds=1)
+    [letter] = aws.dead_letters()
+
+    aws.process(aws.send(letter["Body"]))
+
+    assert only_verdict(aws) == (Outcome.ACTIVATED, None)
+    assert aws.status(certificate_id) == "ACTIVE"
 
 
 def test_the_event_is_a_hint_and_its_other_fields_are_not_believed(aws: Account) -> None:

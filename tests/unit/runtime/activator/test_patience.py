@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from iot_jitr_runtime.activator.patience import (
     LONGEST_WAIT_SECONDS,
-    REFUSAL_MEMORY,
-    refusal_memory,
+    MEMORY,
+    remembered_for,
     retry_delay,
 )
 from iot_jitr_runtime.outcomes import Outcome, Reason
@@ -31,5 +31,5 @@ def test_a_message_is_dead_lettered_before_the_queue_forgets_it() -> None:
 
 
 def test_a_refusal_that_may_pass_is_remembered_for_a_minute_and_one_that_cannot_for_a_day() -> None:
-    assert refusal_memory(Reason.NOT_LISTED) == REFUSAL_MEMORY == timedelta(minutes=1)
-    assert refusal_memory(Reason.EXPIRED) == timedelta(days=1)
+    assert remembered_for(Reason.NOT_LISTED) == MEMORY == timedelta(minutes=1)
+    assert remembered_for(Reason.EXPIRED) == timedelta(days=1)
