@@ -82,7 +82,8 @@ class RevocationList:
             verify(crl, ca.certificate)
         except UnusableCrlError as error:
             raise NotTheListError(
-                f"{path} holds no revocation list of this CA to go on from: {error}; name another file with --out"
+                f"{path} holds no revocation list of this CA to go on from: {error}; name another file "
+                "with --out"
             ) from error
         entries = (
             RevokedCertificate(entry.serial_number, _reason(entry), entry.revocation_date_utc)
