@@ -15,6 +15,7 @@ from iot_jitr.configuration import (
 )
 from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import AlarmSettings
+from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
 from iot_jitr.reconciler import ReconcilerSettings
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigurationError",
     "CrlBucket",
     "CrlUrl",
+    "DeploymentOutputs",
     "DevicePolicy",
     "DevicePolicyError",
     "FunctionNetwork",

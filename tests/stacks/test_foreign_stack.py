@@ -9,7 +9,9 @@ import pytest
 from aws_cdk import aws_ec2 as ec2
 from constructs import Node
 
-from iot_jitr import FunctionNetwork, JitrPipeline, JitrStack
+from iot_jitr import DeploymentOutputs, FunctionNetwork, JitrPipeline, JitrStack
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_runtime.stack_outputs import Output
 from tests.support.scenarios import BOUNDARY, OPERATORS, SCENARIOS, foreign, scenario
 from tests.support.stacks import (
     FACTORY_CA,
@@ -189,6 +191,22 @@ def test_a_stack_of_others_gets_the_same(company: Template) -> None:
         assert pipeline.account_logging is not None
         assert pipeline.device_policy.resource is not None
     assert len(of_type(company, "AWS::IoT::Policy")) == 1
+
+
+def test_the_command_finds_a_pipeline_of_a_foreign_stack_by_its_outputs() -> None:
+    with app_without_bundling() as app:
+        stack, pipeline = foreign(app)
+        DeploymentOutputs(pipeline)
+        outputs = template(stack)["Outputs"]
+
+    without_allow_list = set(Output) - {Output.ALLOW_LIST_TABLE, Output.ALLOW_LIST_KEY}
+    assert without_allow_list | {"FactoryCrlLocation"} <= outputs.keys()
+    [ca] = Deployment("Company", "eu-central-1", dict.fromkeys(outputs, "there")).cas
+    assert (ca.name, ca.rule) == ("Factory", "there")
+
+
+def test_the_shipped_stack_has_the_same_outputs() -> None:
+    assert set(Output) - {Output.DEVICE_POLICY_NAME} <= scenario("everything_on")["Outputs"].keys()
 
 
 def _constructs(value: Any, seen: set[int]) -> Iterator[str]:

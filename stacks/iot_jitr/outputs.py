@@ -1,0 +1,113 @@
+"""`DeploymentOutputs`: the outputs of a stack by which the `jitr` command finds a pipeline."""
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from iot_jitr_runtime.stack_outputs import (
+    CA_AUTO_REGISTRATION,
+    CA_CERTIFICATE_ARN,
+    CA_CERTIFICATE_ID,
+    CA_MODE,
+    CA_NOT_AFTER,
+    CA_STATUS,
+    CRL_LOCATION,
+    RULE,
+    Output,
+)
+
+if TYPE_CHECKING:
+    from iot_jitr.pipeline import JitrPipeline
+
+
+class DeploymentOutputs(Construct):
+    """What the `jitr` command finds a pipeline by: outputs of its stack, under names that stay.
+
+    `JitrStack` has them. In a stack of your own this adds them, for one pipeline of the stack;
+    `jitr … --stack NAME` names the stack.
+    """
+
+    def __init__(self, pipeline: "JitrPipeline") -> None:
+        """Add the outputs.
+
+        Args:
+            pipeline: The pipeline that they speak of.
+        """
+        super().__init__(pipeline, "Outputs")
+        self._stack = cdk.Stack.of(pipeline)
+        self._add_cas(pipeline)
+        self._add_what_is_kept(pipeline)
+        self._add_allow_list(pipeline)
+        self._add_functions(pipeline)
+        self._add_revocation(pipeline)
+
+    def _add_cas(self, pipeline: "JitrPipeline") -> None:
+        for name, ca in pipeline.cas.items():
+            self._add(f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}")
+            self._add(f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}")
+            self._add(f"{name}{CA_STATUS}", ca.status, f"Status of CA {name}")
+            self._add(f"{name}{CA_MODE}", ca.mode, f"Mode of CA {name}")
+            self._add(
+                f"{name}{CA_AUTO_REGISTRATION}",
+                ca.auto_registration_status,
+                f"Auto-registration of CA {name}",
+            )
+            self._add(f"{name}{CA_NOT_AFTER}", ca.not_after, f"End of validity of CA {name}")
+            self._add(f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
+
+    def _add_what_is_kept(self, pipeline: "JitrPipeline") -> None:
+        queues = pipeline.queues
+        self._add(Output.ACTIVATION_QUEUE_URL, queues.activation.queue_url, "Registration events")
+        self._add(Output.DEAD_LETTER_QUEUE_URL, queues.dead_letters.queue_url, "Undecidable events")
+        if pipeline.device_policy.policy_name is not None:
+            self._add(Output.DEVICE_POLICY_NAME, pipeline.device_policy.policy_name, "Policy of the devices")
+        self._add(
+            Output.LEDGER_TABLE, pipeline.ledger.table.table_name, "What was decided about each certificate"
+        )
+
+    def _add_allow_list(self, pipeline: "JitrPipeline") -> None:
+        admission = pipeline.identity.admission
+        if admission is not None and admission.table is not None and admission.key is not None:
+            self._add(Output.ALLOW_LIST_TABLE, admission.table.table_name, "The expected devices")
+            self._add(Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed")
+
+    def _add_functions(self, pipeline: "JitrPipeline") -> None:
+        activator = pipeline.activator.function
+        self._add(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
+        self._add(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
+        self._add(Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics")
+        self._add(Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics")
+        self._add(Output.DASHBOARD, pipeline.observability.dashboard.dashboard_name, "CloudWatch dashboard")
+        registration = pipeline.ca_registration
+        ours, framework = registration.function.log_group, registration.framework.log_group
+        self._add("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
+        self._add(
+            "CaRegistrationFrameworkLogGroup",
+            framework.log_group_name,
+            "Log of the custom resource framework around the CA registration",
+        )
+
+    def _add_revocation(self, pipeline: "JitrPipeline") -> None:
+        revocation = pipeline.revocation
+        if revocation is None:
+            return
+        self._add(Output.REVOCATION_BUCKET, revocation.bucket.name, "CRLs and revocation indexes")
+        for name, location in revocation.locations.items():
+            self._add(f"{name}{CRL_LOCATION}", location, f"Where the CRLs of CA {name} come from")
+        for output, log, function, what in (
+            (
+                Output.CRL_PUBLISHER_FUNCTION,
+                Output.CRL_PUBLISHER_LOG_GROUP,
+                revocation.publisher,
+                "publisher",
+            ),
+            (Output.SWEEP_FUNCTION, Output.SWEEP_LOG_GROUP, revocation.sweep, "sweep"),
+        ):
+            made = function.function
+            self._add(output, made.function.function_name, f"The revocation {what}")
+            self._add(log, made.log_group.log_group_name, f"Log of the revocation {what}")
+
+    def _add(self, name: str, value: str, description: str) -> None:
+        # In the stack itself, or CloudFormation's name of the output would be another.
+        cdk.CfnOutput(self._stack, str(name), value=value, description=description)
