@@ -29,6 +29,7 @@ Decided = list[tuple[Message, Decision]]
 """Messages, and what was decided about each."""
 _ENTRIES = 10
 """SQS takes so many entries in one batch request."""
+_NOT_HIDDEN = "%d messages keep the queue's visibility time-out: %s"
 TIME_FOR_ONE = timedelta(seconds=8)
 """A message is begun only with this much time left: its calls with their retries fit into it."""
 
@@ -166,8 +167,11 @@ class Batch:
                 }
                 for number, (message, decision) in enumerate(back[start : start + _ENTRIES])
             ]
+            # What SQS does not take comes back all the same, after the queue's own visibility time-out.
             try:
-                self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
+                answer = self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
             except AwsError as error:
-                # They come back all the same, after the queue's own visibility time-out.
-                log.warning("%d messages keep the queue's visibility time-out: %s", len(entries), error)
+                log.warning(_NOT_HIDDEN, len(entries), error)
+            else:
+                if codes := [failed["Code"] for failed in answer.get("Failed", [])]:
+                    log.warning(_NOT_HIDDEN, len(codes), ", ".join(sorted(set(codes))))

@@ -128,6 +128,20 @@ def test_a_deferred_message_is_hidden_for_the_time_the_decision_says(aws: Accoun
     assert hidden == [aws.decisions[0].retry_in]
 
 
+def test_messages_that_sqs_does_not_hide_are_counted_in_the_log(
+    aws: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, gone, old = (aws.event(certificate * 64) for certificate in "012")
+    for record in (gone, old):
+        record["receiptHandle"] = "of a message that is not in flight"
+
+    with injected(aws.dynamodb, "BatchGetItem", Fault.SERVER_ERROR):
+        back = aws.process(kept, gone, old)
+
+    assert back == [record["messageId"] for record in (kept, gone, old)]
+    assert "2 messages keep the queue's visibility time-out: ReceiptHandleIsInvalid" in caplog.text
+
+
 def test_when_the_ledger_cannot_be_read_everything_goes_back(aws: Account) -> None:
     records = [aws.event(aws.pending()) for _ in range(3)]
 
