@@ -1,0 +1,34 @@
+"""What `jitr status` finds in a healthy deployment."""
+
+from datetime import timedelta
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.status.snapshot import (
+    CaState,
+    CrlState,
+    Decisions,
+    Ledger,
+    Queues,
+    Snapshot,
+)
+from tests.support import doctor_case as dc
+from tests.support.doctor_cloud import NOW
+
+OUTPUTS = {**dc.OUTPUTS, "MetricsNamespace": "IotJitr", "ServiceName": "stack/Jitr"}
+DEPLOYMENT = Deployment("stack", dc.REGION, OUTPUTS)
+HEALTHY = Snapshot(
+    stack="stack",
+    region=dc.REGION,
+    taken_at=NOW,
+    quota_per_second=10,
+    ledger=Ledger({"activated": 1200, "refused: expired": 3}, rows=1210, complete=True),
+    decisions=Decisions(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
+    queues=Queues(12, 3, 0, 95.0, 0),
+    cas=(CaState("Factory", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=900), 1200),),
+    crls=(
+        CrlState("Factory", 7, 1_000_000, NOW - timedelta(hours=2), NOW + timedelta(hours=5), "https://crl"),
+    ),
+    alarms=(),
+    errors={},
+    log_groups=("/log/activator",),
+)

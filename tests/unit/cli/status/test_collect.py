@@ -1,0 +1,61 @@
+"""The whole: a part that cannot be read costs only itself."""
+
+import pytest
+
+from iot_jitr_cli.deployment import NoSuchStackError
+from iot_jitr_cli.doctor.asking import MissingPermissionError
+from iot_jitr_cli.doctor.facts.function import FunctionFacts
+from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.status.collect import _quota, snapshot
+from iot_jitr_cli.status.snapshot import (
+    Queues,
+    Unknown,
+    learned,
+)
+from tests.support.doctor_cloud import NOW, Cloud, configuration, stack
+
+
+def test_a_part_that_may_not_be_read_costs_only_itself(cloud: Cloud) -> None:
+    for _ in range(2):
+        cloud.answers("cloudformation", "describe_stacks", stack(MetricsNamespace="N", ServiceName="s"))
+    cloud.answers("lambda", "get_function_configuration", configuration(JITR_ACTIVATIONS_PER_SECOND="10"))
+    cloud.refuses("dynamodb", "scan", "AccessDeniedException")
+    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+    for _ in range(2):
+        cloud.answers("sqs", "get_queue_attributes", {"Attributes": {"QueueArn": "arn:q"}})
+    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+    cloud.refuses("iot", "describe_ca_certificate", "UnauthorizedException")
+    cloud.answers("cloudwatch", "describe_alarms", {"MetricAlarms": []})
+    for _ in range(3):
+        cloud.answers("logs", "filter_log_events", {"events": []})
+
+    found = snapshot(cloud, "stack", now=NOW)  # type: ignore[arg-type]
+
+    assert found.quota_per_second == 10
+    assert found.queues == Queues(0, 0, 0, None, 0)
+    assert {each.permission for each in found.unknown} == {"dynamodb:Scan", "iot:DescribeCACertificate"}
+
+
+def test_without_the_function_there_is_no_quota_to_compare_with() -> None:
+    cloud = Cloud()
+    cloud.answers("cloudformation", "describe_stacks", stack())
+    cloud.refuses("lambda", "get_function_configuration", "AccessDeniedException")
+    pipeline = PipelineFacts(cloud, "stack")  # type: ignore[arg-type]
+
+    assert _quota(FunctionFacts(cloud, pipeline, NOW)) is None  # type: ignore[arg-type]
+
+
+def test_a_stack_that_is_not_there_is_an_error(cloud: Cloud) -> None:
+    cloud.refuses("cloudformation", "describe_stacks", "ValidationError", "Stack x does not exist")
+
+    with pytest.raises(NoSuchStackError):
+        snapshot(cloud, "x")  # type: ignore[arg-type]
+
+
+def test_what_could_not_be_learned_keeps_its_reason() -> None:
+    def read() -> int:
+        raise MissingPermissionError("a:b")
+
+    assert learned(read) == Unknown("the permission a:b is missing", "a:b")
+    assert learned(lambda: 5) == 5

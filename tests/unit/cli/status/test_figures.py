@@ -1,0 +1,84 @@
+"""Counts of certificates and decisions: bounded, and said to be."""
+
+from typing import Any
+
+import pytest
+from botocore.stub import ANY
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.status import figures
+from iot_jitr_cli.status.snapshot import (
+    Ledger,
+)
+from tests.support import doctor_case as dc
+from tests.support.doctor_cloud import NOW, Cloud
+from tests.support.status_snapshot import DEPLOYMENT
+
+
+def metric_answer(**sums: float) -> dict[str, Any]:
+    names = ["Activated", "Refused", "Deferred", "DeadLettered", "Stale"]
+    results = [
+        {"Id": f"m{number}", "Values": [sums[name]] if name in sums else []}
+        for number, name in enumerate(names)
+    ]
+    return {"MetricDataResults": results}
+
+
+def test_decisions_are_counted_by_outcome_and_reason_and_the_rate_is_that_of_five_minutes(
+    cloud: Cloud,
+) -> None:
+    reason = {"Id": "m5", "Values": [2.0, 1.0]}
+    day = metric_answer(Activated=100, Refused=3)
+    day["MetricDataResults"].append(reason)
+    cloud.answers(
+        "cloudwatch", "get_metric_data", day, {"MetricDataQueries": ANY, "StartTime": ANY, "EndTime": NOW}
+    )
+    cloud.answers("cloudwatch", "get_metric_data", metric_answer(Activated=600))
+
+    found = figures.decisions(cloud, DEPLOYMENT, NOW)  # type: ignore[arg-type]
+
+    assert found.outcomes == {"Activated": 100, "Refused": 3}
+    assert list(found.reasons.values()) == [3]
+    assert found.activated_per_second == 2.0
+
+
+def test_no_figures_are_a_quiet_day(cloud: Cloud) -> None:
+    for _ in range(2):
+        cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+
+    found = figures.decisions(cloud, DEPLOYMENT, NOW)  # type: ignore[arg-type]
+
+    assert (found.outcomes, found.activated_per_second) == ({}, 0)
+
+
+def test_a_stack_that_does_not_say_where_its_metrics_are_is_told(cloud: Cloud) -> None:
+    with pytest.raises(CannotTellError, match="deploy it again"):
+        figures.decisions(cloud, Deployment("stack", dc.REGION, dc.OUTPUTS), NOW)  # type: ignore[arg-type]
+
+
+def _page(count: int, *, more: bool, **item: str) -> dict[str, Any]:
+    items = [{"certificateId": {"S": str(n)}, **{k: {"S": v} for k, v in item.items()}} for n in range(count)]
+    key = {"LastEvaluatedKey": {"certificateId": {"S": "x"}}} if more else {}
+    return {"Items": items, "Count": count, "ScannedCount": count, **key}
+
+
+def test_the_ledger_is_read_up_to_a_limit_and_says_so(cloud: Cloud) -> None:
+    cloud.answers("dynamodb", "scan", _page(1000, more=True, state="activated"))
+    cloud.answers("dynamodb", "scan", _page(500, more=True, state="refused", reason="expired"))
+
+    found = figures.ledger(cloud, DEPLOYMENT, 1500)  # type: ignore[arg-type]
+
+    assert found == Ledger({"activated": 1000, "refused: expired": 500}, 1500, complete=False)
+
+
+def test_a_small_ledger_is_read_whole_and_counters_are_no_certificates(cloud: Cloud) -> None:
+    cloud.answers("dynamodb", "scan", _page(2, more=False, state="activated", reason="expired"))
+    assert figures.ledger(cloud, DEPLOYMENT, 10_000).states == {"activated": 2}  # type: ignore[arg-type]
+
+    cloud.answers("dynamodb", "scan", _page(2, more=False))
+    assert figures.ledger(cloud, DEPLOYMENT, 10_000) == Ledger({}, 2, complete=True)  # type: ignore[arg-type]
+
+
+def test_no_row_may_be_asked_for(cloud: Cloud) -> None:
+    assert figures.ledger(cloud, DEPLOYMENT, 0) == Ledger({}, 0, complete=False)  # type: ignore[arg-type]
