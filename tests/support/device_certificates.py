@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.revocation.der import element
 
 
 @cache
@@ -52,6 +53,28 @@ def certificate_of(
         .not_valid_after(now + timedelta(days=1))
         .sign(ca.key if ca else key(0), digest or hashes.SHA256())
     )
+
+
+def with_serial_number(certificate: Certificate, content: bytes) -> Certificate:
+    """Return a certificate with another serial number, even such as no library writes; nobody signed it.
+
+    Args:
+        certificate: The certificate.
+        content: The content of the DER INTEGER.
+    """
+    der = certificate.der
+    whole = element(der, 0)
+    signed = element(der, whole.content)
+    version = element(der, signed.content)
+    former = element(der, version.end)
+    serial = bytes([0x02, len(content)]) + content
+    fields = der[signed.content : version.end] + serial + der[former.end : signed.end]
+    return Certificate.load(_sequence(_sequence(fields) + der[signed.end : whole.end]))
+
+
+def _sequence(content: bytes) -> bytes:
+    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([0x30, 0x80 + len(length)]) + length + content
 
 
 def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute:

@@ -90,11 +90,11 @@ def key_of(kind: KeyKind, certificate: Certificate, ca_certificate_id: CaCertifi
     """Return the key under which a device must be listed.
 
     Raises:
-        MissingFieldError: The certificate does not have the field exactly once.
+        MissingFieldError: The certificate does not have the field exactly once, or it cannot be a key.
     """
-    if kind is KeyKind.CA_SERIAL:
-        return ca_serial_key(ca_certificate_id, certificate.serial_number)
     try:
         return field_key(value_of(Field(kind.value), certificate, ca_certificate_id))
     except InvalidKeyError as error:
         raise MissingFieldError(f"the certificate's '{kind}' cannot be a key: {error}") from error
+        if kind is KeyKind.CA_SERIAL:
+            return ca_serial_key(ca_certificate_id, certificate.serial_number)

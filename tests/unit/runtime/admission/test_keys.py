@@ -11,7 +11,7 @@ from iot_jitr_runtime.admission.keys import (
 )
 from iot_jitr_runtime.certificate_fields import MissingFieldError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from tests.support.device_certificates import device_certificate
+from tests.support.device_certificates import device_certificate, with_serial_number
 
 CA = CaCertificateId("c0ffee" + "0" * 58)
 
@@ -43,6 +43,15 @@ def test_what_is_no_serial_number_is_refused(serial: str) -> None:
 def test_what_is_no_ca_certificate_id_is_refused(ca: str) -> None:
     with pytest.raises(InvalidKeyError, match="is not a CA certificate id"):
         ca_serial_key(ca, "1")
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("content", [b"\x80", b"\x01" * 21], ids=["negative", "longer than 20 octets"])
+def test_a_certificate_whose_serial_number_cannot_be_listed_has_no_key(content: bytes) -> None:
+    certificate = with_serial_number(device_certificate("sensor-7"), content)
+
+    with pytest.raises(MissingFieldError, match="'ca_serial' cannot be a key: .* is not a serial number"):
+        key_of(KeyKind.CA_SERIAL, certificate, CA)
 
 
 def test_a_field_is_its_own_key_as_it_stands() -> None:
