@@ -152,6 +152,8 @@ class _Request:
         connection.connect()
         if parts.hostname != urlsplit(self.url).hostname:
             peer = ipaddress.ip_address(connection.sock.getpeername()[0].partition("%")[0])
+            # An IPv4 address written as an IPv6 one is the same host; not every Python says what it is.
+            peer = getattr(peer, "ipv4_mapped", None) or peer
             if peer.is_loopback or peer.is_link_local or peer.is_unspecified:
                 connection.close()
                 raise FetchError(

@@ -126,8 +126,9 @@ def test_a_redirect_without_target_is_refused(server: CrlServer) -> None:
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
 
 
-def test_a_redirect_to_another_name_for_loopback_is_refused(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.answer(302, Location=server.url("/inside", host="localhost"))
+@pytest.mark.parametrize("host", ["localhost", "[::ffff:127.0.0.1]"])
+def test_a_redirect_to_another_name_for_loopback_is_refused(server: CrlServer, host: str) -> None:
+    server.behaviour = lambda request: request.answer(302, Location=server.url("/inside", host=host))
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
     assert [path for path, _ in server.requests] == ["/ca.crl"]
