@@ -104,10 +104,14 @@ class IndexedRevocation:
 
 
 def _opened(path: Path, ca: CaCertificateId) -> Index:
-    index = Index.open(path)
-    if index.ca_certificate_id != ca:
-        index.close()
-        raise DamagedIndexError(f"the index is of CA {index.ca_certificate_id}, not {ca}")
+    try:
+        index = Index.open(path)
+        if index.ca_certificate_id != ca:
+            index.close()
+            raise DamagedIndexError(f"the index is of CA {index.ca_certificate_id}, not {ca}")
+    except DamagedIndexError:
+        path.unlink()
+        raise
     return index
 
 

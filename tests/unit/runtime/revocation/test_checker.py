@@ -261,6 +261,16 @@ def test_the_index_of_another_ca_decides_nothing(bench: Bench) -> None:
     assert f"the index is of CA another, not {CA_ID}" in refusal.verdict.detail
 
 
+def test_an_index_that_is_of_no_use_is_not_kept_on_disk(bench: Bench) -> None:
+    """It is downloaded at every question; the function's disk would be full in no time."""
+    bench.publish(ca_id=CaCertificateId("another"))
+
+    for _ in range(3):
+        bench.refused()
+
+    assert list(Path(bench.checker._folder.name).iterdir()) == []
+
+
 def test_a_local_copy_that_got_damaged_is_downloaded_again(bench: Bench) -> None:
     published = bench.publish(*[Entry(serial) for serial in range(1, 2000)])
     assert bench.check(5000) == published.version
