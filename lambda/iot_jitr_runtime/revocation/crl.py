@@ -14,6 +14,7 @@ from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 
 _PEM_BEGIN = b"-----BEGIN"
+_PEM_CRL = b"-----BEGIN X509 CRL-----"
 _SHOWN = 20
 _LONGEST_NUMBER = 8 * 20
 
@@ -37,6 +38,8 @@ class Crl:
         """
         try:
             if _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30"):
+                if (found := data.count(_PEM_CRL)) > 1:
+                    raise ValueError(f"found {found} CRLs in one file, expected one")
                 data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
             parsed = x509.load_der_x509_crl(data)
             # These are parsed when asked for.

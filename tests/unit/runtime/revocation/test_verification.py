@@ -110,6 +110,7 @@ MALFORMED = {
     "a certificate": CA.certificate.der,
     "a PEM certificate": CA.certificate.pem.encode(),
     "cut PEM": make_crl(CA, encoding=Encoding.PEM)[:-40],
+    "two CRLs in one PEM file": 2 * make_crl(CA, encoding=Encoding.PEM),
     "two signature algorithms": RawCrl(other_outer_algorithm=True).sign(CA),
     "version 5": RawCrl(version=b"\x02\x01\x04").sign(CA),
     "a negative CRL number": RawCrl(extensions=bytes.fromhex("a00e300c300a0603551d140403020180")).sign(CA),
