@@ -74,7 +74,6 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     """Sweep every CA that has a CRL, as far as there is something to do."""
     settings, sweep = _sweep()
@@ -87,5 +86,6 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
         except Exception as error:  # noqa: BLE001 - one CA's trouble must not keep the others from theirs
             telemetry.failed(ca, error)
             failed.append(ca)
+    telemetry.flush()
     if failed:
         raise SweepFailedError(f"could not sweep the certificates of {', '.join(failed)}")

@@ -93,6 +93,11 @@ class Telemetry:
         """Log a run that was cut short; the next one goes on."""
         self._logger.error("failed", exc_info=error, extra={"ca_certificate_id": ca, "detail": str(error)})
 
+    def flush(self) -> None:
+        """Write the counts; Powertools' decorator would warn of each run that has none, which most are."""
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()
+
     def _swept(self) -> None:
         self._metrics.add_metric(Metric.SWEPT, MetricUnit.Count, 1)
 

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import uuid
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,6 +89,20 @@ def test_each_certificate_is_one_line_and_counted(
     assert by_certificate[revoked]["common_name"] == "device-0"
     assert by_certificate[held]["message"] == "suspended"
     assert metrics(capsys.readouterr().out)["Swept"] == [1, 1]
+
+
+def test_a_run_with_nothing_to_do_writes_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It runs every minute."""
+    town.bring_in()
+    called = Called(town, monkeypatch)
+    capfd.readouterr()
+
+    with warnings.catch_warnings(action="error"):
+        assert called() == []
+
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_release_is_one_line_and_counted(
