@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.loopback_server import LoopbackServer
 
 Behaviour = Callable[["Request"], None]
 
@@ -19,10 +21,7 @@ class Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.owner.requests.append((self.path, dict(self.headers)))
-        try:
-            self.server.owner.behaviour(self)
-        except (ConnectionError, TimeoutError):
-            return
+        self.server.owner.behaviour(self)
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -49,12 +48,8 @@ class Request(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(LoopbackServer):
     owner: "CrlServer"
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is what many tests are about."""
 
 
 @dataclass
@@ -85,19 +80,15 @@ class CrlServer:
 
 @contextmanager
 def crl_server(tls: ssl.SSLContext | None = None) -> Iterator[CrlServer]:
-    server = _Server(("127.0.0.1", 0), Request)
+    server = _Server(Request)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    server.owner = CrlServer(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server.owner
-    finally:
-        server.owner.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    server.owner = CrlServer(server.server_port)
+    with server.running():
+        try:
+            yield server.owner
+        finally:
+            server.owner.closing.set()
 
 
 @contextmanager

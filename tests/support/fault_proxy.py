@@ -6,13 +6,14 @@ runs unchanged and meets what it would meet at the wire.
 
 import http.client
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.loopback_server import LoopbackServer
 
 _SERVICE = re.compile(r"Credential=[^/,]+/\d+/[^/]+/([^/]+)/aws4_request")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -91,20 +92,16 @@ class FaultProxy:
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
         self._faults: list[Fault] = []
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
+        self._server = LoopbackServer(type("Handler", (_Handler,), {"proxy": self}))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     @contextmanager
     def running(self) -> Iterator["FaultProxy"]:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        try:
+        with self._server.running():
             yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
 
     @contextmanager
     def fault(
@@ -125,11 +122,6 @@ class FaultProxy:
                 fault.struck += 1
                 return fault.strike(request)
         return None
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,8 +4,8 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 
 import boto3
@@ -24,6 +24,7 @@ from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedErr
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import device_certificate
+from tests.support.loopback_server import LoopbackServer
 from tests.support.things import last_verdict, with_things
 
 CANDIDATE = Candidate(
@@ -54,15 +55,9 @@ def lambda_that(answer: Answer) -> Iterator[Any]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    server = LoopbackServer(Handler)
+    with server.running():
         yield client_at(server.server_port)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def client_at(port: int, timeout_seconds: int = 5) -> Any:
