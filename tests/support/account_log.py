@@ -41,8 +41,20 @@ class AccountLog:
     def group(self) -> LogGroup:
         return LogGroup(self.logs, GROUP_ARN)
 
+    def make_group(self, key: str | None = None) -> None:
+        """Make the log group, as somebody has done who was there before."""
+        self.logs.create_log_group(logGroupName=LOG_GROUP)
+        if key is not None:
+            self.logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key)
+
+    def key(self) -> str | None:
+        """The key of the log group."""
+        group = self.log_group()
+        assert group is not None
+        return None if group["key"] is None else str(group["key"])
+
     def log_group(self) -> dict[str, Any] | None:
-        """The log group with retention and tags, without what changes by itself."""
+        """The log group with retention, key and tags, without what changes by itself."""
         found = [
             group
             for group in self.logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]
@@ -51,7 +63,11 @@ class AccountLog:
         if not found:
             return None
         tags = self.logs.list_tags_for_resource(resourceArn=GROUP_ARN)["tags"]
-        return {"retention": found[0].get("retentionInDays"), "tags": tags}
+        return {
+            "retention": found[0].get("retentionInDays"),
+            "key": found[0].get("kmsKeyId"),
+            "tags": tags,
+        }
 
     def state(self) -> tuple[Any, Any]:
         """All that account logging is made of."""
@@ -79,6 +95,12 @@ class AccountLog:
         if LOG_GROUP in logs_backends[ACCOUNT][REGION].groups:
             return None
         return _answer(400, {"Error": {"Code": "ResourceNotFoundException", "Message": "none"}})
+
+    def associate_key(self, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        """Moto does not know these calls."""
+        body = json.loads(params["body"])
+        logs_backends[ACCOUNT][REGION].groups[body["logGroupName"]].kms_key_id = body.get("kmsKeyId")
+        return _answer(200, {})
 
     def get(self, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
         if self.options is None:
@@ -113,6 +135,8 @@ def account_log() -> Iterator[AccountLog]:
             client.meta.events.register("before-parameter-build", account.cut_off)
         logs.meta.events.register("after-call.cloudwatch-logs.DeleteLogGroup", account.delete_tags)
         logs.meta.events.register("before-call.cloudwatch-logs.ListTagsForResource", account.list_tags)
+        for call in ("AssociateKmsKey", "DisassociateKmsKey"):
+            logs.meta.events.register(f"before-call.cloudwatch-logs.{call}", account.associate_key)
         iot.meta.events.register("before-call.iot.GetV2LoggingOptions", account.get)
         iot.meta.events.register("before-call.iot.SetV2LoggingOptions", account.set)
         yield account

@@ -39,7 +39,7 @@ class AccountLogging:
             NothingToAdoptError: It is off, and `mode` is `adopt`.
             RoleRefusedError: AWS IoT does not accept the role; nothing is left of the attempt.
         """
-        self._apply(properties, ours={properties.role_arn})
+        self._apply(properties, properties)
 
     def update(self, properties: LoggingProperties, old: LoggingProperties) -> None:
         """Bring what is ours into its new state, and leave what is not ours alone.
@@ -49,7 +49,7 @@ class AccountLogging:
         """
         if old.mode is Mode.MANAGE and properties.mode is Mode.ADOPT:
             self.delete(old)
-        self._apply(properties, ours={properties.role_arn, old.role_arn})
+        self._apply(properties, old)
 
     def delete(self, properties: LoggingProperties) -> None:
         """Give back what was found, unless somebody has changed it since."""
@@ -60,14 +60,16 @@ class AccountLogging:
         elif found is None or not found.options.is_off or current != found.options:
             log.info("the account's logging is not this stack's: it stays as it is")
             if found is not None:
+                self._take_key_off(properties)
                 self.group.forget()
             return
         # Where the options are back already, an earlier call was cut off before the log group was.
         if found is not None:
-            self._restore_group(found)
+            self._restore_group(found, properties)
 
-    def _apply(self, properties: LoggingProperties, *, ours: set[str]) -> None:
+    def _apply(self, properties: LoggingProperties, old: LoggingProperties) -> None:
         current = read_options(self.iot)
+        ours = {properties.role_arn, old.role_arn}
         if not current.is_off and current.role_arn not in ours:
             log.info("the account's logging is on already: it is used as it is")
             self._make_sure_of_group(current)
@@ -80,16 +82,19 @@ class AccountLogging:
                 )
             return
         # Ours, and not remembered: somebody has deleted the log group. What was before it nobody knows.
-        self._switch_on(properties, NEVER_CONFIGURED if current.role_arn in ours else current)
+        self._switch_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 
-    def _switch_on(self, properties: LoggingProperties, former: Options) -> None:
+    def _switch_on(self, properties: LoggingProperties, old: LoggingProperties, former: Options) -> None:
         known = self.group.remembered(self.owner)
         found = known or self.group.look(former)
         with ExitStack() as undo:
             if known is None:
-                undo.callback(self._restore_group, found)
+                undo.callback(self._restore_group, found, properties)
                 self.group.remember(found, self.owner)
             self.group.keep_for(properties.retention_days)
+            self.group.encrypt_with(
+                properties.encryption_key_arn, owner=self.owner, ours=_keys(properties, old)
+            )
             wanted = Options(properties.role_arn, properties.level.value, disabled=False)
             write_options(self.iot, wanted, self.sleep)
             undo.pop_all()
@@ -100,9 +105,17 @@ class AccountLogging:
         if not found.existed:
             self.group.remember(found, self.owner)
 
-    def _restore_group(self, found: Found) -> None:
+    def _restore_group(self, found: Found, properties: LoggingProperties) -> None:
         if found.existed:
             self.group.keep_for(found.retention_days)
+            self._take_key_off(properties)
             self.group.forget()
         else:
             self.group.delete()
+
+    def _take_key_off(self, properties: LoggingProperties) -> None:
+        self.group.encrypt_with(None, owner=self.owner, ours=_keys(properties))
+
+
+def _keys(*properties: LoggingProperties) -> set[str]:
+    return {each.encryption_key_arn for each in properties if each.encryption_key_arn is not None}

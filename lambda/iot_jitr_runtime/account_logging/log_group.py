@@ -1,5 +1,6 @@
-"""The log group of AWS IoT's own log: retention, and the tags that remember what was found."""
+"""The log group of AWS IoT's own log: retention, key, and the tags that remember what was found."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,13 @@ from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import LogGroupTypeDef
 
 OWNER = "jitr:logging-owner"
 OPTIONS_FOUND = "jitr:options-found"
 GROUP_FOUND = "jitr:log-group-found"
-_TAGS = (OWNER, OPTIONS_FOUND, GROUP_FOUND)
+KEY_OWNER = "jitr:log-group-key-owner"
+_TAGS = (OWNER, OPTIONS_FOUND, GROUP_FOUND, KEY_OWNER)
 _MISSING = "missing"
 _FOR_EVER = "for-ever"
 
@@ -50,18 +53,14 @@ class LogGroup:
 
     def look(self, options: Options) -> Found:
         """What is there now, together with the account's `options`."""
-        answer = self._logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)
-        for group in answer["logGroups"]:
-            if group.get("logGroupName") == LOG_GROUP:
-                return Found(options, existed=True, retention_days=group.get("retentionInDays"))
-        return Found(options, existed=False)
+        group = self._described()
+        if group is None:
+            return Found(options, existed=False)
+        return Found(options, existed=True, retention_days=group.get("retentionInDays"))
 
     def remembered(self, owner: str) -> Found | None:
         """What `owner` found when it switched logging on; None where it never did."""
-        try:
-            tags = self._logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
-        except self._logs.exceptions.ResourceNotFoundException:
-            return None
+        tags = self._tags()
         return Found.from_tags(tags) if tags.get(OWNER) == owner else None
 
     def remember(self, found: Found, owner: str) -> None:
@@ -83,6 +82,29 @@ class LogGroup:
         else:
             self._logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=days)
 
+    def encrypt_with(self, key_arn: str | None, *, owner: str, ours: Collection[str]) -> None:
+        """Encrypt what is written from now on with a KMS key; never touch a key of somebody else.
+
+        What was written under a key stays under it.
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+
+        Args:
+            key_arn: The key; None takes off one that `owner` has given it.
+            owner: Who gives it.
+            ours: The keys that `owner` may have given it.
+        """
+        group = self._described()
+        current = group.get("kmsKeyId") if group else None
+        theirs = current is not None and (current not in ours or self._tags().get(KEY_OWNER) != owner)
+        if theirs or current == key_arn:
+            return
+        if key_arn is None:
+            self._logs.disassociate_kms_key(logGroupName=LOG_GROUP)
+        else:
+            # First, or a function that is cut off would take its own key for somebody else's.
+            self._logs.tag_resource(resourceArn=self._arn, tags={KEY_OWNER: owner})
+            self._logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key_arn)
+
     def forget(self) -> None:
         """Take our tags off."""
         self._logs.untag_resource(resourceArn=self._arn, tagKeys=[*_TAGS])
@@ -93,3 +115,13 @@ class LogGroup:
             self._logs.delete_log_group(logGroupName=LOG_GROUP)
         except self._logs.exceptions.ResourceNotFoundException:
             return
+
+    def _described(self) -> "LogGroupTypeDef | None":
+        answer = self._logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)
+        return next((each for each in answer["logGroups"] if each.get("logGroupName") == LOG_GROUP), None)
+
+    def _tags(self) -> dict[str, str]:
+        try:
+            return self._logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
+        except self._logs.exceptions.ResourceNotFoundException:
+            return {}

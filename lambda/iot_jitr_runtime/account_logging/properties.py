@@ -48,16 +48,22 @@ class LoggingProperties:
     """The role that AWS IoT takes to write its log; only for `manage`."""
     level: Level = Level.ERROR
     retention_days: int = 30
+    encryption_key_arn: str | None = None
+    """The customer managed KMS key of the log group, where it is this stack that switches logging on; None:
+    CloudWatch Logs' own."""
 
     def to_cloudformation(self) -> dict[str, Any]:
         """The properties as they stand in the template."""
-        return {
+        properties: dict[str, Any] = {
             "Mode": self.mode.value,
             "ConstructPath": self.path,
             "RoleArn": self.role_arn,
             "Level": self.level.value,
             "RetentionDays": self.retention_days,
         }
+        if self.encryption_key_arn is not None:
+            properties["EncryptionKeyArn"] = self.encryption_key_arn
+        return properties
 
     @classmethod
     def from_cloudformation(cls, properties: Mapping[str, Any]) -> Self:
@@ -73,6 +79,7 @@ class LoggingProperties:
                 role_arn=properties["RoleArn"],
                 level=Level(properties["Level"]),
                 retention_days=int(properties["RetentionDays"]),
+                encryption_key_arn=properties.get("EncryptionKeyArn"),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise MalformedPropertiesError(

@@ -1,7 +1,7 @@
 """The custom resource's answers to CloudFormation."""
 
 import importlib
-from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,23 +14,10 @@ from iot_jitr_runtime.account_logging.properties import (
     MalformedPropertiesError,
     Mode,
 )
-from tests.support.account_log import AccountLog, account_log
+from tests.support.account_log import AccountLog
 
 PROPERTIES = LoggingProperties(Mode.MANAGE, "Stack/Logging", "arn:aws:iam::1:role/ours", Level.WARN, 90)
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
-
-
-@pytest.fixture(scope="module")
-def one_account() -> Iterator[AccountLog]:
-    """The clients take long to make."""
-    with account_log() as shared:
-        yield shared
-
-
-@pytest.fixture
-def account(one_account: AccountLog) -> AccountLog:
-    one_account.begin_anew()
-    return one_account
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
@@ -59,10 +46,12 @@ def test_its_owner_is_the_stack_and_the_construct(account: AccountLog) -> None:
     assert group["tags"]["jitr:logging-owner"] == "mine:Stack/Logging"
 
 
-def test_properties_survive_cloudformation() -> None:
-    plain = {key: str(value) for key, value in PROPERTIES.to_cloudformation().items()}
+@pytest.mark.parametrize("key", [None, "arn:aws:kms:eu-central-1:1:key/ours"])
+def test_properties_survive_cloudformation(key: str | None) -> None:
+    properties = replace(PROPERTIES, encryption_key_arn=key)
+    plain = {name: str(value) for name, value in properties.to_cloudformation().items()}
 
-    assert LoggingProperties.from_cloudformation(plain) == PROPERTIES
+    assert LoggingProperties.from_cloudformation(plain) == properties
 
 
 @pytest.mark.parametrize("broken", [{}, {"Mode": "perhaps"}, {"RetentionDays": "long"}])

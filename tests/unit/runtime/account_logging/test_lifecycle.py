@@ -1,6 +1,5 @@
 """The account's logging is given back exactly as it was found, and somebody else's is never touched."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,28 +19,18 @@ from iot_jitr_runtime.account_logging.options import (
     write_options,
 )
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Level, LoggingProperties, Mode
-from tests.support.account_log import GROUP_ARN, REGION, AccountLog, CutOffError, account_log
+from tests.support.account_log import GROUP_ARN, REGION, AccountLog, CutOffError
 
 OURS = "arn:aws:iam::123456789012:role/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
 MANAGE = LoggingProperties(Mode.MANAGE, "Stack/Logging", OURS, Level.ERROR, 30)
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
+THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
+UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
 ADOPT = LoggingProperties(Mode.ADOPT, "Stack/Logging")
 ON = {"roleArn": OURS, "defaultLogLevel": "ERROR", "disableAllLogs": False}
 THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs": False}
 SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": True}
-
-
-@pytest.fixture(scope="module")
-def one_account() -> Iterator[AccountLog]:
-    """The clients take long to make."""
-    with account_log() as shared:
-        yield shared
-
-
-@pytest.fixture
-def account(one_account: AccountLog) -> AccountLog:
-    one_account.begin_anew()
-    return one_account
 
 
 def logging(account: AccountLog, owner: str = "stack:path") -> AccountLogging:
@@ -178,11 +167,11 @@ def test_a_role_that_is_not_known_everywhere_yet_is_given_time(account: AccountL
 def test_a_creation_that_fails_leaves_nothing_behind(account: AccountLog, *, existed: bool) -> None:
     account.roles_refused = 1000
     if existed:
-        account.logs.create_log_group(logGroupName=LOG_GROUP)
+        account.make_group()
     before = account.state()
 
     with pytest.raises(RoleRefusedError, match=r"role/ours.*trust iot\.amazonaws\.com"):
-        logging(account).create(MANAGE)
+        logging(account).create(UNDER_KEY)
 
     assert account.state() == before
 
@@ -233,7 +222,7 @@ def test_a_log_group_that_somebody_deletes_does_not_make_our_logging_pass_for_th
 
 def test_adopt_changes_nothing(account: AccountLog) -> None:
     account.options = dict(THEIR_LOGGING)
-    account.logs.create_log_group(logGroupName=LOG_GROUP)
+    account.make_group()
     before = account.state()
 
     logging(account).create(ADOPT)
@@ -307,31 +296,33 @@ OPTIONS = st.one_of(
     ),
 )
 GROUPS = st.sampled_from(["missing", None, 1, 30, 3653])
-CUT_OFF = st.one_of(st.none(), st.integers(0, 6))
+KEYS = st.sampled_from([None, THEIR_KEY, KEY])
+CUT_OFF = st.one_of(st.none(), st.integers(0, 10))
 """After how many calls the function is ended; None: never."""
 STEPS = st.lists(st.tuples(st.sampled_from(["create", "update", "delete"]), CUT_OFF), max_size=5)
 
 
 @settings(max_examples=50, deadline=None)
-@given(options=OPTIONS, group=GROUPS, steps=STEPS)
+@given(options=OPTIONS, group=GROUPS, key=KEYS, steps=STEPS)
 def test_whatever_was_found_repeated_or_cut_off_the_end_is_as_the_beginning(
     one_account: AccountLog,
     options: dict[str, Any] | None,
     group: str | int | None,
+    key: str | None,
     steps: list[tuple[str, int | None]],
 ) -> None:
     account = one_account
     account.begin_anew()
     account.options = dict(options) if options is not None else None
     if group != "missing":
-        account.logs.create_log_group(logGroupName=LOG_GROUP)
+        account.make_group(key)
     if isinstance(group, int):
         account.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=group)
     before = account.state()
     calls = {
-        "create": lambda: logging(account).create(MANAGE),
-        "update": lambda: logging(account).update(MANAGE, replace(MANAGE, retention_days=7)),
-        "delete": lambda: logging(account).delete(MANAGE),
+        "create": lambda: logging(account).create(UNDER_KEY),
+        "update": lambda: logging(account).update(UNDER_KEY, replace(UNDER_KEY, retention_days=7)),
+        "delete": lambda: logging(account).delete(UNDER_KEY),
     }
 
     for step, calls_left in [*steps, ("delete", None)]:

@@ -1,0 +1,19 @@
+"""One account for the tests of a file: its clients take long to make."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.account_log import AccountLog, account_log
+
+
+@pytest.fixture(scope="module")
+def one_account() -> Iterator[AccountLog]:
+    with account_log() as shared:
+        yield shared
+
+
+@pytest.fixture
+def account(one_account: AccountLog) -> AccountLog:
+    one_account.begin_anew()
+    return one_account
