@@ -66,7 +66,8 @@ class Deployment:
         if output not in self.outputs:
             raise NoSuchPartError(
                 f"the stack '{self.stack_name}' in {self.region} has no output '{output}': it is not a stack "
-                "of iot-jitr (--stack NAME names another), or it was deployed without that part"
+                "of iot-jitr (--stack NAME names another; in a stack of your own, add DeploymentOutputs), or "
+                "it was deployed without that part"
             )
         return self.outputs[output]
 
@@ -108,7 +109,8 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
     if not outputs:
         raise StackUnfinishedError(
             f"the stack '{stack_name}' in {region} has no outputs, its status is {stack['StackStatus']}: "
-            "wait for its deployment to end, or see in its events why it failed"
+            "wait for its deployment to end, or see in its events why it failed; in a stack of your own, add "
+            "DeploymentOutputs"
         )
     return Deployment(stack_name, region, outputs)
 
