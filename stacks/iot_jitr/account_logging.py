@@ -81,7 +81,7 @@ class AccountLogging(Construct):
             rule_names: The topic rules whose failures count.
             metrics: The pipeline's metrics, among which the failures are counted.
             settings: What it has in common with the pipeline's other functions; the log is kept as long as
-                theirs, where it is this stack that switches it on.
+                theirs and under the same key, where it is this stack that switches it on.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -94,11 +94,13 @@ class AccountLogging(Construct):
         self.role = role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
         self.function = self._function(mode, role, log_group_arn, settings)
         self.framework = provider_framework(self, self.function, settings, of="account logging")
+        key = settings.encryption.key
         properties = LoggingProperties(
             mode=mode,
             path=self.node.path[-128:],
             role_arn=role.role_arn if role else "",
             retention_days=_DAYS[settings.log_retention],
+            encryption_key_arn=key.key_arn if key is not None and role is not None else None,
         )
         self.resource = cdk.CustomResource(
             self,
@@ -165,16 +167,15 @@ class AccountLogging(Construct):
             resource_name="*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
+        # Of a log group, CloudWatch Logs asks for the ARN with `:*`; only of its tags, for the one without
+        # (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html).
+        in_group = f"{log_group_arn}:*"
         permissions = [
             without_resource("iot:GetV2LoggingOptions"),
             iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[all_groups]),
+            iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[in_group]),
             iam.PolicyStatement(
-                actions=[
-                    "logs:CreateLogGroup",
-                    "logs:ListTagsForResource",
-                    "logs:TagResource",
-                    "logs:UntagResource",
-                ],
+                actions=["logs:ListTagsForResource", "logs:TagResource", "logs:UntagResource"],
                 resources=[log_group_arn],
             ),
         ]
@@ -188,11 +189,13 @@ class AccountLogging(Construct):
                 ),
                 iam.PolicyStatement(
                     actions=[
+                        *(["logs:AssociateKmsKey"] if settings.encryption.key is not None else []),
                         "logs:DeleteLogGroup",
                         "logs:DeleteRetentionPolicy",
+                        "logs:DisassociateKmsKey",
                         "logs:PutRetentionPolicy",
                     ],
-                    resources=[log_group_arn],
+                    resources=[in_group],
                 ),
             ]
         function = JitrFunction(
@@ -205,6 +208,7 @@ class AccountLogging(Construct):
             permissions=permissions,
         )
         acknowledge_wildcard(function.role, "*", WITHOUT_RESOURCE["iot:GetV2LoggingOptions"])
+        acknowledge_wildcard(function.role, in_group, "CloudWatch Logs writes a log group's ARN so")
         acknowledge_wildcard(
             function.role, all_groups, "DescribeLogGroups looks for a name among all of them"
         )

@@ -4,6 +4,7 @@
 the user's own. Without either, every certificate of the deployment's CAs is expected.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,9 @@ LONGEST_TIMEOUT_SECONDS = 10
 """The activator decides about a batch in 30 s; a slower answer belongs into an allow list."""
 
 
+FUNCTION_ARN = r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?"
+
+
 class AdmissionError(JitrError):
     """An admission contradicts itself."""
 
@@ -31,13 +35,14 @@ class Admission:
     """Who decides which devices are expected; make one with `allow_list` or `function`.
 
     Raises:
-        AdmissionError: Both or neither, or a time-out out of its range or for a list.
+        AdmissionError: Both or neither, a time-out out of its range or for a list, or no ARN of a function.
     """
 
     key: KeyKind | None = None
     """For an allow list: by what its devices are listed."""
     asked: lambda_.IFunction | str | None = None
-    """For a function: the function, or its ARN."""
+    """For a function: the function, or its ARN.
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     """For a function: how long its answer is waited for, 1 to 10 seconds."""
 
@@ -55,6 +60,9 @@ class Admission:
                 f"admission: found a time-out of {self.timeout_seconds} s, expected 1 to "
                 f"{LONGEST_TIMEOUT_SECONDS}"
             )
+        arn = self.asked if isinstance(self.asked, str) else None
+        if arn is not None and not re.fullmatch(FUNCTION_ARN, arn) and not cdk.Token.is_unresolved(arn):
+            raise AdmissionError(f"admission: found '{arn}', expected the ARN of a Lambda function")
 
     @classmethod
     def allow_list(cls, key: KeyKind = KeyKind.CA_SERIAL) -> "Admission":
@@ -74,11 +82,12 @@ class Admission:
 
         Args:
             function: The function, or its ARN. The activator is allowed to invoke it.
+                https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
             timeout_seconds: How long the activator waits for its answer, 1 to 10. An error or no answer in
                 time defers the device: it stays out, and is asked about again.
 
         Raises:
-            AdmissionError: The time-out is out of range.
+            AdmissionError: The time-out is out of range, or a text is not the ARN of a function.
         """
         return cls(asked=function, timeout_seconds=timeout_seconds)
 

@@ -45,21 +45,20 @@ class RateOutOfRangeError(JitrError, ValueError):
 
 @dataclass(frozen=True)
 class Capacity:
-    """What follows from `activations_per_second`, from 1 to 1,000.
+    """What follows from `activations_per_second`; a pipeline's is its attribute `capacity`.
 
     Raises:
-        RateOutOfRangeError: It is another.
+        RateOutOfRangeError: It is not from 1 to 1,000.
 
     >>> Capacity(10)
-    Capacity(activations_per_second=10, function_timeout_seconds=30)
+    Capacity(activations_per_second=10)
     >>> [Capacity(rate).concurrency for rate in (1, 10, 100, 1000)]
     [3, 7, 45, 450]
     """
 
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
-    """Certificates a second over all workers."""
-    function_timeout_seconds: int = 30
-    """The activator's time-out; a batch takes a fraction of it."""
+    """Certificates a second over all workers, 1 to 1,000.
+    https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
 
     def __post_init__(self) -> None:
         if not 1 <= self.activations_per_second <= MAXIMUM_ACTIVATIONS_PER_SECOND:
@@ -67,6 +66,11 @@ class Capacity:
                 f"activations_per_second: found {self.activations_per_second} a second, expected a number "
                 f"from 1 to {MAXIMUM_ACTIVATIONS_PER_SECOND}"
             )
+
+    @property
+    def function_timeout_seconds(self) -> int:
+        """The activator's time-out; a batch takes a fraction of it."""
+        return 30
 
     @property
     def events_per_second(self) -> int:

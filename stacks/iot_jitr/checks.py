@@ -4,12 +4,12 @@ An option that another one leaves without effect is refused like a contradiction
 something. The message names both.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
 
 from iot_jitr.configuration import (
     AccountLoggingMode,
@@ -19,14 +19,18 @@ from iot_jitr.configuration import (
     NoRevocation,
     RevocationSettings,
 )
+from iot_jitr.configuration.reader import check_text
+from iot_jitr.encryption import Encryption
 from iot_jitr.functions import LogLevelName
 from iot_jitr.identity import Identity
+from iot_jitr.retention import RETENTION_OF
 from iot_jitr_runtime.outcomes import Reason
 
 if TYPE_CHECKING:
     from constructs import Construct
 
 _NAMESPACE = r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}"
+_NAMESPACE_ALLOWED = "1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/"
 _OF_THINGS = frozenset({Reason.INVALID_THING_NAME, Reason.INVALID_THING_ATTRIBUTE, Reason.THING_TAKEN})
 
 
@@ -41,7 +45,9 @@ class Options:
     thresholds: AlarmThresholds
     account_logging: AccountLoggingMode
     log_level: LogLevelName
+    log_retention: logs.RetentionDays
     metrics_namespace: str
+    encryption: Encryption
 
 
 def check(options: Options) -> None:
@@ -52,6 +58,7 @@ def check(options: Options) -> None:
     """
     for error in _errors(options):
         raise error
+    check_text("metrics_namespace", options.metrics_namespace, _NAMESPACE, _NAMESPACE_ALLOWED)
 
 
 def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
@@ -71,13 +78,11 @@ def _errors(options: Options) -> Iterator[ConfigurationError]:
         yield ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")
     if options.log_level not in get_args(LogLevelName):
         yield ConfigurationError("log_level", f"'{options.log_level}'", ", ".join(get_args(LogLevelName)))
-    if not cdk.Token.is_unresolved(options.metrics_namespace) and not re.fullmatch(
-        _NAMESPACE, options.metrics_namespace
-    ):
+    if options.log_retention not in RETENTION_OF.values():
+        yield ConfigurationError("log_retention", options.log_retention.name, "ONE_DAY to TEN_YEARS")
+    if options.encryption.is_alias:
         yield ConfigurationError(
-            "metrics_namespace",
-            f"'{options.metrics_namespace}'",
-            "1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/",
+            "encryption_key", "an alias", "the key itself, arn:…:key/…: a permission can name no alias"
         )
     if all(isinstance(ca.revocation, NoRevocation) for ca in options.cas):
         yield from _without_revocation(options)

@@ -55,18 +55,23 @@ class Encryption:
     key: "kms.IKey | None" = None
     """The customer managed key."""
 
+    @property
+    def is_alias(self) -> bool:
+        """Whether the key is named by an alias, as far as is known before the deployment."""
+        return self.key is not None and ":alias/" in self.key.key_arn
+
     def permissions(self, *uses: KeyUse) -> list[iam.PolicyStatement]:
         """Return what a role may do with the key for `uses`: a statement for each service; none without."""
         return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
 
-    def let_logs_use_it(self, scope: "Construct") -> None:
-        """Let CloudWatch Logs encrypt the log groups of the stack of `scope`.
+    def let_logs_use_it(self, scope: "Construct", *others: str) -> None:
+        """Let CloudWatch Logs encrypt the log groups of the stack of `scope`, and `others` by their names.
 
         The policy of an imported key cannot be changed from here: a warning says what it must contain.
         """
         if self.key is None:
             return
-        statement = _for_logs(cdk.Stack.of(scope))
+        statement = _for_logs(cdk.Stack.of(scope), *others)
         if self.key.add_to_resource_policy(statement).statement_added:
             return
         text = json.dumps(_written(cdk.Stack.of(scope).resolve(statement.to_statement_json())))
@@ -94,15 +99,18 @@ def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
     ]
 
 
-def _for_logs(stack: cdk.Stack) -> iam.PolicyStatement:
+def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
     # CloudFormation begins generated names with the stack's; a nested stack's is not known yet.
     name = "" if cdk.Token.is_unresolved(stack.stack_name) else f"{stack.stack_name}-"
-    log_groups = stack.format_arn(
-        service="logs",
-        resource="log-group",
-        resource_name=f"{name}*",
-        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-    )
+    log_groups = [
+        stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=log_group,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for log_group in (f"{name}*", *others)
+    ]
     return iam.PolicyStatement(
         principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
         actions=[*_ENCRYPT_AND_DECRYPT],
@@ -119,6 +127,8 @@ def _written(value: object) -> object:
             return f"${{{name}}}"
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(str(_written(part)) for part in parts)
+        case list():
+            return [_written(each) for each in value]
         case Mapping():
             return {key: _written(each) for key, each in value.items()}
     return value

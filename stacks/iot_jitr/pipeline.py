@@ -23,7 +23,7 @@ from iot_jitr.reconciler import Reconciler, ReconcilerSettings
 from iot_jitr.revocation import Revocation, RevokingCa
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.target import Target
-from iot_jitr_runtime.account_logging.properties import Mode
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +47,7 @@ class JitrPipeline(Construct):
 
     Attributes:
         cas: The registered CA of each name.
+        ca_registration: The function that registers them, behind a custom resource for each.
         ledger: What was decided about each certificate.
         queues: The activation queue and its dead-letter queue.
         identity: Who gets in, and as whom: policy, admission and things, as the activator is told of them.
@@ -93,28 +94,37 @@ class JitrPipeline(Construct):
             admission: Which devices are expected, `Admission.allow_list()` or `Admission.function(fn)`; all
                 with a certificate in order by default.
             things: Which things devices become; none by default.
-            on_refusal: Reason of a refusal → status of its certificate, `inactive` or `revoked`; refused
-                certificates stay pending by default, so that a device may knock again. The reasons that can
-                pass (`not_listed`, `on_hold`, `not_yet_valid`) must be left pending.
+            on_refusal: Reason of a refusal → status of its certificate, `pending`, `inactive` or `revoked`;
+                all stay pending by default, so that a device may knock again. The reasons that can pass
+                (`not_listed`, `on_hold`, `not_yet_valid`) must.
+                https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html
             revocation: How CRLs are kept fresh and acted on, for all CAs that have one;
                 `RevocationSettings()` by default.
-            activations_per_second: The account's quota of the AWS IoT API, calls a second, 1 to 1,000; 10 by
-                default as AWS's is.
-            log_retention: How long CloudWatch keeps the functions' logs; a month by default.
-            log_level: Level of the functions' structured logs; INFO by default.
-            metrics_namespace: CloudWatch namespace of the metrics.
+            activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
+                calls a second, 1 to 1,000; 10 by default as AWS's is.
+                https://docs.aws.amazon.com/general/latest/gr/iot-core.html
+            log_retention: How long CloudWatch keeps the functions' logs, a day to ten years; a month by
+                default.
+                https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+            log_level: Level of the functions' structured logs: DEBUG, INFO (the default), WARNING or ERROR.
+                https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+            metrics_namespace: CloudWatch namespace of the metrics: 1 to 255 of letters, digits and
+                `. _ / # : -`, not beginning with `AWS/`.
+                https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace
             reconciler: How often certificates that nobody decided about are looked for, and how long one may
                 be pending; `ReconcilerSettings()` by default.
             alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
             account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
                 written: `none` by default, since there is one for the whole account.
-            encryption_key: Customer managed KMS key, symmetric, of this region, for everything at rest:
-                queues, ledger, allow list, CRL bucket, logs and environment variables; keys of AWS's own by
-                default. See `docs/security.md` for what its policy must allow.
+            encryption_key: Customer managed KMS key, symmetric, of this region, no alias, for everything at
+                rest: queues, ledger, allow list, CRL bucket, logs and environment variables; keys of AWS's
+                own by default. See `docs/security.md` for what its policy must allow.
+                https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-mgn-key
             network: The VPC that the functions run in; none by default.
             removal_policy: What becomes of the ledger and of an allow list when the stack is deleted;
-                retained by default. The shared device policy is retained always: devices that are in stay
-                in.
+                retained by default. The shared device policy and the CRL bucket are retained always: devices
+                that are in stay in, and S3 deletes empty buckets only.
+                https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html
 
         Raises:
             ConfigurationError: No CA, a name twice, a value out of its range, or two options that contradict
@@ -126,14 +136,23 @@ class JitrPipeline(Construct):
         super().__init__(scope, construct_id)
         alarms = alarms or AlarmSettings()
         identity = Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {})
+        encryption = Encryption(encryption_key)
         check(
             Options(
-                cas, identity, revocation, alarms.thresholds, account_logging, log_level, metrics_namespace
+                cas,
+                identity,
+                revocation,
+                alarms.thresholds,
+                account_logging,
+                log_level,
+                log_retention,
+                metrics_namespace,
+                encryption,
             )
         )
         self.metrics = PipelineMetrics(metrics_namespace, _service_name(self))
-        encryption = Encryption(encryption_key)
-        encryption.let_logs_use_it(self)
+        managed = account_logging is AccountLoggingMode.MANAGE
+        encryption.let_logs_use_it(self, *([LOG_GROUP] if managed else []))
         settings = FunctionSettings(
             log_retention, log_level, metrics_namespace, self.metrics.service, encryption, network
         )

@@ -42,12 +42,15 @@ class ReconcilerSettings:
     """
 
     every: timedelta = timedelta(hours=1)
-    """How often it goes through the newest certificates; whole minutes, 1 minute to a day."""
+    """How often it goes through the newest certificates; whole minutes, 1 minute to a day.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
     pending_after: timedelta = timedelta(minutes=15)
     """How long a certificate may be pending, without a decision, before its event counts as lost; 1 minute to
-    14 days, as long as the queue keeps messages."""
+    14 days, as long as the queue keeps messages.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
     full_pass_every: timedelta = timedelta(days=7)
-    """How often it goes through all certificates; `every` to 366 days."""
+    """How often it goes through all certificates; `every` to 366 days.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListCertificatesByCA.html"""
 
     def __post_init__(self) -> None:
         minute, day = timedelta(minutes=1), timedelta(days=1)

@@ -26,7 +26,13 @@ class JitrStack(cdk.Stack):
     """
 
     def __init__(self, scope: "Construct", construct_id: str, configuration: "JitrConfiguration") -> None:
-        """Create the stack that `configuration` describes."""
+        """Create the stack.
+
+        Args:
+            scope: The app or stage it belongs to.
+            construct_id: Its name there; CloudFormation knows it by the configuration's `stack_name`.
+            configuration: What it deploys.
+        """
         super().__init__(
             scope,
             construct_id,

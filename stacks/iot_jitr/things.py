@@ -57,19 +57,26 @@ class ThingRegistration:
     """
 
     name: str = DEFAULT_NAME
-    """The thing's name. It must tell devices apart."""
+    """The thing's name. It must tell devices apart: with `{{common_name}}`, `{{subject_serial_number}}`,
+    `{{serial_number}}` or `{{certificate_id}}`.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
     type: str | None = None
-    """Name of its thing type, which must exist; none by default."""
+    """Name of its thing type, which must exist; none by default.
+    https://docs.aws.amazon.com/iot/latest/developerguide/thing-types.html"""
     groups: Sequence[str] = ()
-    """Names of the static thing groups it joins, which must exist; none by default."""
+    """Names of the static thing groups it joins, which must exist; none by default.
+    https://docs.aws.amazon.com/iot/latest/developerguide/thing-groups.html"""
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Its attributes; none by default. At most 3 without a type, 50 with one."""
+    """Its attributes; none by default. At most 3 without a type, 50 with one.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_AttributePayload.html"""
     attachment: Attachment = Attachment.EXCLUSIVE
-    """Whether the certificate may belong to other things as well; not by default."""
+    """Whether the certificate may belong to other things as well; not by default, and not together with
+    renewals."""
     renewal: Renewal = Renewal.REFUSE
     """What a certificate means whose thing has one already; a collision by default."""
     grace_period: timedelta = DEFAULT_GRACE_PERIOD
-    """After a renewal: how long the old certificate still works; a day by default, at most a year."""
+    """After a renewal: how long the old certificate still works, 0 to 365 days; a day by default. Only
+    together with renewals."""
 
     def __post_init__(self) -> None:
         settings = self.settings

@@ -11,6 +11,7 @@ from iot_jitr.account_logging import failure_pattern
 from iot_jitr.target import Target
 from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
+from tests.support.scenarios import KEY, scenario
 from tests.support.stacks import (
     DEFAULTS,
     all_statements,
@@ -87,16 +88,22 @@ def test_the_function_may_change_this_log_group_only_and_pass_this_role_only(man
         "iot:SetV2LoggingOptions",
     }
     assert ("iam:PassRole", f"${{{role}.Arn}}") in may
-    changing = {
-        "DeleteLogGroup",
-        "PutRetentionPolicy",
-        "DeleteRetentionPolicy",
-        "CreateLogGroup",
-        "TagResource",
+    of_the_group = {(action, resource) for action, resource in may if GROUP in resource}
+    assert of_the_group == {
+        ("logs:CreateLogGroup", f"{GROUP}:*"),
+        ("logs:DeleteLogGroup", f"{GROUP}:*"),
+        ("logs:DeleteRetentionPolicy", f"{GROUP}:*"),
+        ("logs:DisassociateKmsKey", f"{GROUP}:*"),
+        ("logs:ListTagsForResource", GROUP),
+        ("logs:PutRetentionPolicy", f"{GROUP}:*"),
+        ("logs:TagResource", GROUP),
+        ("logs:UntagResource", GROUP),
     }
-    for action, resource in may:
-        if action.removeprefix("logs:") in changing:
-            assert resource == GROUP, action
+    assert {action for action, resource in may - of_the_group if action.startswith("logs:")} == {
+        "logs:CreateLogStream",
+        "logs:DescribeLogGroups",
+        "logs:PutLogEvents",
+    }
 
 
 def test_the_passed_role_goes_to_aws_iot_only(managed: Template) -> None:
@@ -105,11 +112,27 @@ def test_the_passed_role_goes_to_aws_iot_only(managed: Template) -> None:
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
 
 
+def test_with_a_key_for_everything_at_rest_it_may_give_it_to_this_log_group() -> None:
+    under_key = scenario("everything_on")
+
+    assert only(under_key, RESOURCE_TYPE)["Properties"]["EncryptionKeyArn"] == KEY
+    assert ("logs:AssociateKmsKey", f"{GROUP}:*") in granted(under_key, "AccountLoggingOnEvent")
+
+
+def test_a_log_that_is_adopted_gets_no_key() -> None:
+    adopted_beside_a_key = scenario("foreign_stack")
+
+    assert "EncryptionKeyArn" not in only(adopted_beside_a_key, RESOURCE_TYPE)["Properties"]
+    may = {action for action, _ in granted(adopted_beside_a_key, "AccountLoggingOnEvent")}
+    assert "logs:AssociateKmsKey" not in may
+
+
 def test_to_adopt_it_needs_no_role_and_may_not_switch(adopted: Template) -> None:
     may = {action for action, _ in granted(adopted, "AccountLoggingOnEvent")}
 
     assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
     assert not may & {"iot:SetV2LoggingOptions", "iam:PassRole", "logs:DeleteLogGroup"}
+    assert "logs:DisassociateKmsKey" not in may
     assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_kms as kms
+from aws_cdk.aws_logs import RetentionDays
 
 from iot_jitr import (
     AccountLoggingMode,
@@ -68,6 +70,10 @@ OF_A_PIPELINE: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     ),
     "a level that nobody logs at": ({"log_level": "TRACE"}, ("log_level: found 'TRACE'", "DEBUG, INFO")),
     "AWS's own namespace": ({"metrics_namespace": "AWS/IoT"}, ("'AWS/IoT'", "not beginning with AWS/")),
+    "logs that are kept for ever": (
+        {"log_retention": RetentionDays.INFINITE},
+        ("log_retention: found INFINITE", "ONE_DAY to TEN_YEARS"),
+    ),
     "no CA": ({"cas": []}, ("cas: found no CA", "at least one")),
     "a name twice": ({"cas": [FACTORY_CA, FACTORY_CA]}, ("Factory, Factory", "each name once")),
     "a CA twice": (
@@ -86,6 +92,13 @@ def test_a_pipeline_refuses(stack: cdk.Stack, case: str) -> None:
         JitrPipeline(stack, name, **{"cas": [FACTORY_CA], **options})
 
     assert [part for part in both if part not in str(caught.value)] == []
+
+
+def test_an_alias_is_no_key_for_everything_at_rest(stack: cdk.Stack) -> None:
+    alias = kms.Alias.from_alias_name(stack, "Alias", "alias/mine")
+
+    with pytest.raises(JitrError, match=r"encryption_key: found an alias; allowed: the key itself"):
+        JitrPipeline(stack, "UnderAlias", cas=[FACTORY_CA], encryption_key=alias)
 
 
 def test_the_same_options_go_together_with_what_they_need(stack: cdk.Stack) -> None:

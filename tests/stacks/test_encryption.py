@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_kms as kms
 
 from iot_jitr import JitrStack
+from iot_jitr.encryption import Encryption
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 from tests.support.scenarios import KEY, SCENARIOS, foreign, scenario
 from tests.support.stacks import (
     all_statements,
@@ -14,6 +18,7 @@ from tests.support.stacks import (
     named,
     of_type,
     only,
+    template,
     template_of,
     warnings,
 )
@@ -121,8 +126,8 @@ def test_each_role_may_use_the_key_for_what_it_does_and_through_the_service_that
 
 
 def test_no_statement_about_keys_has_a_wildcard(own_key: Template, imported_key: Template) -> None:
-    for template in (own_key, imported_key):
-        for _, statement in all_statements(template):
+    for each in (own_key, imported_key):
+        for _, statement in all_statements(each):
             if any(action.startswith("kms:") for action in as_list(statement["Action"])):
                 assert "*" not in "".join(map(joined, as_list(statement["Resource"])))
                 assert "*" not in "".join(as_list(statement["Action"]))
@@ -137,10 +142,20 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
     assert of_logs["Principal"] == {"Service": "logs.eu-central-1.amazonaws.com"}
     assert {action.removeprefix("kms:") for action in of_logs["Action"]} == TABLE
     (context,) = of_logs["Condition"]["ArnLike"].items()
-    assert (context[0], joined(context[1])) == (
+    assert (context[0], [joined(each) for each in context[1]]) == (
         "kms:EncryptionContext:aws:logs:arn",
-        "arn:${AWS::Partition}:logs:eu-central-1:123456789012:log-group:Company-*",
+        ["arn:${AWS::Partition}:logs:eu-central-1:123456789012:log-group:Company-*"],
     )
+
+
+def test_where_aws_iots_own_log_is_switched_on_its_log_group_may_be_encrypted_too() -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Company")
+        Encryption(kms.Key(stack, "Key")).let_logs_use_it(stack, LOG_GROUP)
+        _, of_logs = only(template(stack), "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
+
+    groups = of_logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    assert [joined(each).partition("log-group:")[2] for each in groups] == ["Company-*", "AWSIotLogsV2"]
 
 
 def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_contain() -> None:
@@ -153,6 +168,7 @@ def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_co
     (warning,) = found
     assert '"Principal": {"Service": "logs.${AWS::Region}.amazonaws.com"}' in warning
     assert "log-group:iot-jitr-*" in warning
+    assert "log-group:AWSIotLogsV2" in warning
     assert "docs/security.md#encryption-at-rest" in warning
     assert none == []
 

@@ -24,7 +24,10 @@ class InvalidKeyError(JitrError):
 
 
 class KeyKind(StrEnum):
-    """By what devices are listed."""
+    """By what devices are listed.
+
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2
+    """
 
     CA_SERIAL = "ca_serial"
     """The CA and the certificate's serial number: one certificate. A renewed one is listed anew."""
@@ -93,8 +96,8 @@ def key_of(kind: KeyKind, certificate: Certificate, ca_certificate_id: CaCertifi
         MissingFieldError: The certificate does not have the field exactly once, or it cannot be a key.
     """
     try:
+        if kind is KeyKind.CA_SERIAL:
+            return ca_serial_key(ca_certificate_id, certificate.serial_number)
         return field_key(value_of(Field(kind.value), certificate, ca_certificate_id))
     except InvalidKeyError as error:
         raise MissingFieldError(f"the certificate's '{kind}' cannot be a key: {error}") from error
-        if kind is KeyKind.CA_SERIAL:
-            return ca_serial_key(ca_certificate_id, certificate.serial_number)

@@ -20,7 +20,10 @@ class MalformedPropertiesError(JitrError):
 
 
 class Mode(StrEnum):
-    """`certificateMode` of a CA: is possession of its key proved, and how many accounts may hold it?"""
+    """`certificateMode` of a CA: is possession of its key proved, and how many accounts may hold it?
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html
+    """
 
     DEFAULT = "DEFAULT"
     """A verification certificate proves possession; one account per region."""
@@ -29,7 +32,10 @@ class Mode(StrEnum):
 
 
 class CaStatus(StrEnum):
-    """Status of a registered CA certificate."""
+    """Status of a registered CA certificate.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html
+    """
 
     ACTIVE = "ACTIVE"
     """Its devices register and connect."""
@@ -38,7 +44,10 @@ class CaStatus(StrEnum):
 
 
 class AutoRegistration(StrEnum):
-    """Whether the CA's devices are registered at their first connection."""
+    """Whether the CA's devices are registered at their first connect.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html
+    """
 
     ENABLE = "ENABLE"
     """Devices of this CA register at their first connect."""
@@ -56,7 +65,10 @@ class OnExisting(StrEnum):
 
 
 class OnDelete(StrEnum):
-    """What deletion does to a CA that this resource registered. Connected devices stay in each case."""
+    """What deletion does to a CA that this resource registered. Connected devices stay in each case.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteCACertificate.html
+    """
 
     DISABLE = "disable"
     """Auto-registration off: no new registrations."""

@@ -16,9 +16,11 @@ class SecretSource:
     """The CA's key is a PEM in Secrets Manager."""
 
     secret_id: str
-    """ARN or name of the secret."""
+    """ARN or name of the secret.
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html"""
     encryption_key_arn: str | None = None
-    """The customer managed KMS key that encrypts the secret; None: the AWS managed key."""
+    """ARN of the customer managed KMS key that encrypts the secret; None: the AWS managed key.
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class KmsSource:
     """The CA's key is an asymmetric KMS key, which it never leaves."""
 
     key_arn: str
-    """ARN of the key itself, not of an alias."""
+    """ARN of the key itself, not of an alias.
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class PrivateCaSource:
     """The CA is an AWS Private CA."""
 
     certificate_authority_arn: str
-    """ARN of the Private CA."""
+    """ARN of the Private CA.
+    https://docs.aws.amazon.com/privateca/latest/APIReference/API_IssueCertificate.html"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class PresignedSource:
     """The CA's key is offline; its holder has signed the verification certificate already."""
 
     verification_certificate_pem: str
-    """The certificate, PEM: its common name is the account's registration code."""
+    """The certificate, PEM: its common name is the account's registration code.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_GetRegistrationCode.html"""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,10 @@ class Renewal(StrEnum):
 
 
 class Attachment(StrEnum):
-    """How a certificate belongs to its thing (`thingPrincipalType` of AttachThingPrincipal)."""
+    """How a certificate belongs to its thing: `thingPrincipalType` of `AttachThingPrincipal`.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_AttachThingPrincipal.html
+    """
 
     EXCLUSIVE = "EXCLUSIVE_THING"
     """The thing is the certificate's only one."""

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from iot_jitr.configuration.reader import ConfigurationError, shown
-from iot_jitr.configuration.revocation import Revocation, read_revocation
+from iot_jitr.configuration.reader import ConfigurationError, check_text, shown
+from iot_jitr.configuration.revocation import KEY_ARN, KEY_ARN_ALLOWED, Revocation, read_revocation
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
     KINDS,
@@ -29,6 +29,12 @@ _NAME_ALLOWED = "a letter, then up to 31 letters and digits"
 _TAG_KEY = r"(?!(?i:aws|jitr):)[\w .:/=+@-]{1,128}"
 _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 _MOST_TAGS = 45
+_ARN = r"arn:[a-z-]+:{}:[a-z0-9-]+:[0-9]{{12}}:.+"
+_SECRET_ALLOWED = "the ARN or the name of the secret that holds the CA's key"  # noqa: S105 - it says where
+_SIGNING_KEY = _ARN.format("kms")
+_SIGNING_KEY_ALLOWED = "the ARN of the KMS key that is the CA's key"
+_PRIVATE_CA = _ARN.format("acm-pca")
+_PRIVATE_CA_ALLOWED = "the ARN of the AWS Private CA"
 _TAGS_ALLOWED = (
     f"an object of at most {_MOST_TAGS} texts, of letters, digits and . : / = + - @ _; no key may begin with "
     "aws: or jitr:"
@@ -40,15 +46,17 @@ class CaConfiguration:
     """A CA whose devices are registered just in time.
 
     Raises:
-        ConfigurationError: Two of the values contradict one another.
+        ConfigurationError: A value is out of its range, or two of them contradict one another.
     """
 
     name: str
-    """Names the CA in the stack; to rename it is to register it anew. A letter, then letters and digits."""
+    """Names the CA in the stack; to rename it is to register it anew. A letter, then up to 31 letters and
+    digits."""
     revocation: Revocation
-    """Where its CRLs come from, or `NoRevocation()`, in words."""
+    """Where its CRLs come from, or that it has none, said in words: `NoRevocation()`."""
     certificate_pem: str | None = None
-    """The CA certificate, PEM, without its key. None: read from the AWS Private CA that signs."""
+    """The CA certificate, PEM, without its key. None: read from the AWS Private CA that signs.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
     signer: Source = field(default_factory=NoSource)
     """Who signs the verification certificate that mode DEFAULT asks for."""
     mode: Mode = Mode.DEFAULT
@@ -63,7 +71,8 @@ class CaConfiguration:
     """What becomes of the CA when the stack goes."""
     tags: "Mapping[str, str]" = field(default_factory=dict, hash=False)
     """Tags of the CA besides those that say whose it is, which begin with `jitr:`; 45 at most. Those of
-    `Tags.of(pipeline)` are added."""
+    `Tags.of(pipeline)` are added.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html"""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME_PATTERN, self.name):
@@ -71,6 +80,7 @@ class CaConfiguration:
         where = f"CA '{self.name}'"
         if not _are_tags(self.tags):
             raise ConfigurationError(f"{where}: tags", shown(dict(self.tags)), _TAGS_ALLOWED)
+        _check_signer(f"{where}: signer", self.signer)
         unsigned = isinstance(self.signer, NoSource)
         if self.mode is Mode.DEFAULT and unsigned:
             raise ConfigurationError(
@@ -90,6 +100,18 @@ class CaConfiguration:
                 "nothing",
                 "a CA certificate; only an AWS Private CA can be asked for its own",
             )
+
+
+def _check_signer(where: str, signer: Source) -> None:
+    match signer:
+        case SecretSource():
+            check_text(f"{where}: secret", signer.secret_id, r".+", _SECRET_ALLOWED)
+            check_text(f"{where}: encryption_key", signer.encryption_key_arn, KEY_ARN, KEY_ARN_ALLOWED)
+        case KmsSource():
+            check_text(f"{where}: key", signer.key_arn, _SIGNING_KEY, _SIGNING_KEY_ALLOWED)
+        case PrivateCaSource():
+            arn = signer.certificate_authority_arn
+            check_text(f"{where}: arn", arn, _PRIVATE_CA, _PRIVATE_CA_ALLOWED)
 
 
 def read_ca(ca: "Section") -> CaConfiguration:
@@ -177,28 +199,19 @@ def _read_signer(ca: "Section", mode: Mode) -> Source:
     return source
 
 
-_ARN = r"arn:[a-z-]+:{}:[a-z0-9-]+:[0-9]{{12}}:.+"
-
-
 def _read_secret(signer: "Section") -> Source:
     return SecretSource(
-        secret_id=signer.text("secret", allowed="the ARN or the name of the secret that holds the CA's key"),
-        encryption_key_arn=signer.text(
-            "encryption_key", None, pattern=_ARN.format("kms"), allowed="the ARN of a KMS key"
-        ),
+        secret_id=signer.text("secret", allowed=_SECRET_ALLOWED),
+        encryption_key_arn=signer.text("encryption_key", None, pattern=KEY_ARN, allowed=KEY_ARN_ALLOWED),
     )
 
 
 def _read_kms(signer: "Section") -> Source:
-    return KmsSource(
-        signer.text("key", pattern=_ARN.format("kms"), allowed="the ARN of the KMS key that is the CA's key")
-    )
+    return KmsSource(signer.text("key", pattern=_SIGNING_KEY, allowed=_SIGNING_KEY_ALLOWED))
 
 
 def _read_private_ca(signer: "Section") -> Source:
-    return PrivateCaSource(
-        signer.text("arn", pattern=_ARN.format("acm-pca"), allowed="the ARN of the AWS Private CA")
-    )
+    return PrivateCaSource(signer.text("arn", pattern=_PRIVATE_CA, allowed=_PRIVATE_CA_ALLOWED))
 
 
 def _read_presigned(signer: "Section") -> Source:

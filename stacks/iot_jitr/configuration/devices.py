@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr.admission import DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS, Admission
+from iot_jitr.admission import DEFAULT_TIMEOUT_SECONDS, FUNCTION_ARN, LONGEST_TIMEOUT_SECONDS, Admission
 from iot_jitr.configuration.reader import ConfigurationError, shown
 from iot_jitr.things import LONGEST_GRACE_PERIOD, ThingRegistration, ThingRegistrationError
 from iot_jitr_runtime.activator.refusal import RefusalStatusError, check_statuses
@@ -15,7 +15,6 @@ from iot_jitr_runtime.things.settings import DEFAULT_GRACE_PERIOD, DEFAULT_NAME,
 if TYPE_CHECKING:
     from iot_jitr.configuration.reader import Section
 
-_FUNCTION_ARN = r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?"
 _TEMPLATE = "a text, in which {{common_name}} and other fields of the certificate may stand"
 
 
@@ -48,7 +47,7 @@ def _read_allow_list(section: "Section") -> Admission:
 
 
 def _read_function(section: "Section") -> Admission:
-    function = section.text("function", pattern=_FUNCTION_ARN, allowed="the ARN of a Lambda function")
+    function = section.text("function", pattern=FUNCTION_ARN, allowed="the ARN of a Lambda function")
     timeout = section.number("timeout_seconds", DEFAULT_TIMEOUT_SECONDS, low=1, high=LONGEST_TIMEOUT_SECONDS)
     return Admission.function(function, timeout_seconds=timeout)
 

@@ -13,7 +13,12 @@ from iot_jitr.configuration.devices import read_admission, read_on_refusal, read
 from iot_jitr.configuration.observability import AccountLoggingMode, AlarmConfiguration, read_alarms
 from iot_jitr.configuration.reader import ConfigurationError, Section, shown
 from iot_jitr.configuration.reconciler import read_reconciler
-from iot_jitr.configuration.revocation import KEY_ARN, RevocationSettings, read_revocation_settings
+from iot_jitr.configuration.revocation import (
+    KEY_ARN,
+    KEY_ARN_ALLOWED,
+    RevocationSettings,
+    read_revocation_settings,
+)
 from iot_jitr.policy import DevicePolicy, PolicyOption
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
@@ -26,7 +31,7 @@ _NO_CAS = 'a list with at least one CA, for example [{"name": "Factory", "certif
 
 
 class Removal(StrEnum):
-    """What becomes of stateful resources (the ledger, the CRL bucket) when the stack is deleted."""
+    """What becomes of the ledger and of an allow list when the stack is deleted."""
 
     RETAIN = "retain"
     DESTROY = "destroy"
@@ -44,7 +49,7 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True)
 class JitrConfiguration:
-    """What the shipped app deploys."""
+    """What the shipped app deploys; `parse` reads it from `cdk.json`, and checks it."""
 
     cas: tuple[CaConfiguration, ...]
     """The CAs whose devices are registered just in time; at least one."""
@@ -55,33 +60,43 @@ class JitrConfiguration:
     things: ThingRegistration | None = None
     """Which things devices become; none by default."""
     on_refusal: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Reason of a refusal → `inactive` or `revoked`; refused certificates stay pending by default."""
+    """Reason of a refusal → status of its certificate, as of `JitrPipeline`; all stay pending by default.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html"""
     revocation: RevocationSettings | None = None
     """How CRLs are kept fresh and acted on; None: `RevocationSettings()`."""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
-    """How often certificates that nobody decided about are looked for."""
+    """How often certificates that nobody decided about are looked for, and how long one may be pending."""
     activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
-    """The account's quota of the AWS IoT API (`DescribeCertificate`, `UpdateCertificate`), calls a second."""
+    """The account's quota of `DescribeCertificate` and `UpdateCertificate`, calls a second, 1 to 1,000.
+    https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
     log_retention_days: int = 30
-    """How long CloudWatch keeps the functions' logs."""
+    """How long CloudWatch keeps the functions' logs: one of the numbers of days that it knows, 1 to 3653.
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     log_level: LogLevel = LogLevel.INFO
-    """Level of the functions' logs."""
+    """Level of the functions' structured logs: DEBUG, INFO, WARNING or ERROR.
+    https://docs.aws.amazon.com/powertools/python/latest/core/logger/"""
     metrics_namespace: str = "IotJitr"
-    """CloudWatch namespace of the metrics."""
+    """CloudWatch namespace of the metrics: 1 to 255 of letters, digits and `. _ / # : -`, not beginning with
+    `AWS/`.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace"""
     account_logging: AccountLoggingMode = AccountLoggingMode.NONE
     """What becomes of AWS IoT's own log."""
     alarms: AlarmConfiguration = field(default_factory=AlarmConfiguration)
-    """When alarms ring, and who is told."""
+    """When alarms ring, and who is told: what `AlarmSettings` has, the topic as its ARN."""
     encryption_key_arn: str | None = None
-    """The customer managed KMS key for everything at rest; None: keys of AWS's own."""
+    """ARN of the customer managed KMS key for everything at rest, not of an alias; None: keys of AWS's own.
+    https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-mgn-key"""
     permissions_boundary_arn: str | None = None
-    """The managed policy that bounds what the roles may do, whatever their own say; none by default."""
+    """ARN of the managed policy that bounds what the roles may do, whatever their own say; none by default.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
     removal: Removal = Removal.RETAIN
-    """What becomes of stateful resources when the stack is deleted."""
+    """What becomes of the ledger and of an allow list when the stack is deleted: `retain` or `destroy`.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html"""
     target: Target = Target.AWS
-    """Where it is deployed to."""
+    """Where it is deployed to: `aws`, or `local`, the local cloud of `jitr lab`."""
     stack_name: str = "iot-jitr"
-    """Name of the CloudFormation stack."""
+    """Name of the CloudFormation stack: a letter, then up to 127 letters, digits and hyphens.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html"""
 
     @classmethod
     def parse(cls, context: object, folder: Path) -> "JitrConfiguration":
@@ -89,6 +104,7 @@ class JitrConfiguration:
 
         Args:
             context: Its value: an object, or its JSON where it comes from the command line (`-c jitr=…`).
+                https://docs.aws.amazon.com/cdk/v2/guide/context.html
             folder: The folder of `cdk.json`, which relative paths are relative to.
 
         Raises:
@@ -125,9 +141,7 @@ class JitrConfiguration:
             ),
             account_logging=root.choice("account_logging", AccountLoggingMode.NONE),
             alarms=read_alarms(root),
-            encryption_key_arn=root.text(
-                "encryption_key", None, pattern=KEY_ARN, allowed="the ARN of a KMS key, arn:…:key/…"
-            ),
+            encryption_key_arn=root.text("encryption_key", None, pattern=KEY_ARN, allowed=KEY_ARN_ALLOWED),
             permissions_boundary_arn=root.text(
                 "permissions_boundary",
                 None,

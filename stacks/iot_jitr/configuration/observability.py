@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 LARGEST = 1_000_000
 RUNBOOK_URL = "https://github.com/iot-jitr/iot-jitr/blob/main/docs/runbook.md"
+URL = r"https?://\S{1,500}"
+URL_ALLOWED = "an address, https://…, of at most 500 characters"
 
 
 class AccountLoggingMode(StrEnum):
-    """What becomes of AWS IoT's own log, `AWSIotLogsV2`, of which an account and region has one."""
+    """What becomes of AWS IoT's own log, `AWSIotLogsV2`, of which an account and region has one.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/configure-logging.html
+    """
 
     MANAGE = "manage"
     """Switched on where it is off, used as it is where it is on, and given back as it was on delete."""
@@ -35,25 +40,33 @@ class AlarmThresholds:
     """
 
     dead_letters: int = 1
-    """Messages in the dead-letter queue."""
+    """Messages in the dead-letter queue.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
     oldest_message_minutes: int = 60
-    """Age of the oldest message in the activation queue. An hour is 36,000 devices at 10 a second."""
+    """Age of the oldest message in the activation queue, minutes. An hour is 36,000 devices at 10 a second.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
     impeded: int = 20
     """Deferrals within 15 minutes that wait for something to be mended, not just for their turn."""
     refused: int = 300
     """Refusals within 15 minutes. A refused device that hammers is refused once a minute at most."""
     crl_minutes_left: int = 60
-    """Time until a CA's CRL becomes stale and its new devices have to wait."""
+    """Minutes until a CA's CRL becomes stale and its new devices have to wait.
+    https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
     ca_days_to_expiry: int = 90
-    """Time until a CA certificate expires and none of its devices can be activated any more."""
+    """Days until a CA certificate expires and none of its devices can be activated any more.
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5"""
     function_errors: int = 3
-    """Failed invocations of the activator within 15 minutes; other functions: one."""
+    """Failed invocations of the activator within 15 minutes; for the other functions one is enough.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
     throttles: int = 100
-    """Throttled calls of the AWS IoT API, and throttled invocations, within 15 minutes."""
+    """Throttled calls of the AWS IoT API, and throttled invocations, within 15 minutes.
+    https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
     pending_hours: int = 24
-    """Time that a certificate has been pending without a decision."""
+    """Hours that a certificate has been pending without a decision.
+    https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html"""
     registration_failures: int = 10
-    """Failures to register a device or to run the topic rules, in AWS IoT's own log, within 15 minutes."""
+    """Failures to register a device or to run the topic rules, in AWS IoT's own log, within 15 minutes.
+    https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html"""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -94,9 +107,7 @@ def read_alarms(root: "Section") -> AlarmConfiguration:
             pattern=r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+",
             allowed="the ARN of an SNS topic",
         ),
-        runbook_url=alarms.text(
-            "runbook_url", RUNBOOK_URL, pattern=r"https?://\S+", allowed="an address, https://…"
-        ),
+        runbook_url=alarms.text("runbook_url", RUNBOOK_URL, pattern=URL, allowed=URL_ALLOWED),
     )
     alarms.finish()
     return configuration

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import aws_cdk as cdk
+
 from iot_jitr_runtime.errors import JitrError
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -160,6 +162,17 @@ class Section:
                 raise ConfigurationError(
                     self.key(name), "an unknown key", f"{hint}{', '.join(sorted(self._known))}"
                 )
+
+
+def check_text(key: str, value: str | None, pattern: str, allowed: str) -> None:
+    """Refuse a text that does not match all of `pattern`; None, and what is known at deployment only, pass.
+
+    Raises:
+        ConfigurationError: It does not match; `allowed` puts the pattern into words.
+    """
+    if value is None or re.fullmatch(pattern, value) or cdk.Token.is_unresolved(value):
+        return
+    raise ConfigurationError(key, f"'{value}'", allowed)
 
 
 def shown(value: object) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr.configuration.reader import ConfigurationError
+from iot_jitr.configuration.reader import ConfigurationError, check_text
 
 if TYPE_CHECKING:
     from iot_jitr.configuration.reader import Section
@@ -15,7 +15,14 @@ _NOT_OURS = f"a prefix that leaves out '{_INDEXES}', the pipeline's own"
 _LONGEST_AGE_HOURS = 24 * 366
 KEY_ARN = r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+"
 """A KMS key itself: a permission can name no alias."""
+KEY_ARN_ALLOWED = "the ARN of a KMS key, arn:…:key/…"
 _URL = r"https?://[^\s/?#@]+(/[^\s#]*)?"
+_URL_ALLOWED = "an https:// or http:// URL without credentials"
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_BUCKET_ALLOWED = "a bucket's name"
+_PREFIX = r"[^\s*?\[\]]{0,512}"
+_PREFIX_ALLOWED = "the beginning of object keys"
+_PREFIX_MISSING = "the beginning of the object keys in that bucket"
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,23 @@ class NoRevocation:
 
 @dataclass(frozen=True)
 class CrlUrl:
-    """The CA publishes its CRL at a URL."""
+    """The CA publishes its CRL at a URL.
+
+    Raises:
+        ConfigurationError: It is no such URL, or the age is out of its range.
+    """
 
     url: str
-    """`https://` or `http://`; a CRL is signed, so both are as safe."""
+    """`https://` or `http://`, without credentials; a CRL is signed, so both are as safe.
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.13"""
     max_age: timedelta | None = None
-    """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
+    """How old a CRL may be, however far away its nextUpdate; 1 to 8,784 whole hours. None: until its
+    nextUpdate.
+    https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
     setting = "crl"
 
     def __post_init__(self) -> None:
+        check_text("crl_url", self.url, _URL, _URL_ALLOWED)
         _check_age("crl_url", self.max_age)
 
 
@@ -45,23 +60,35 @@ class CrlBucket:
     """The CA's CRLs are uploaded to S3; every object below the prefix is one.
 
     Raises:
-        ConfigurationError: The prefix is where the pipeline keeps its own indexes, or a key without a bucket.
+        ConfigurationError: The prefix is where the pipeline keeps its own indexes, a key without a bucket, a
+            bucket without a prefix, or a value out of its range.
     """
 
     prefix: str | None = None
-    """None: `crl/<name of the CA>/`, in the pipeline's own bucket."""
+    """The beginning of the object keys, up to 512 characters. None: `crl/<name of the CA>/`; a bucket of
+    yours has no such default.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
     bucket: str | None = None
     """Name of a bucket of this account and region that sends its events to EventBridge; None: the pipeline's
-    own bucket."""
+    own bucket.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html"""
     max_age: timedelta | None = None
-    """How old a CRL may be, however far away its nextUpdate; whole hours. None: until its nextUpdate."""
+    """How old a CRL may be, however far away its nextUpdate; 1 to 8,784 whole hours. None: until its
+    nextUpdate.
+    https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
     encryption_key_arn: str | None = None
-    """ARN of the KMS key that encrypts the bucket of that name, which the publisher may decrypt with; None:
-    it is encrypted by S3 itself. The pipeline's own bucket goes by the pipeline's `encryption_key`."""
+    """ARN of the KMS key that encrypts the bucket of yours, which the publisher may decrypt with; None: S3's
+    own. The pipeline's own bucket goes by the pipeline's `encryption_key`.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
     setting = "crl"
 
     def __post_init__(self) -> None:
+        check_text("crl_s3.bucket", self.bucket, _BUCKET, _BUCKET_ALLOWED)
+        check_text("crl_s3.prefix", self.prefix, _PREFIX, _PREFIX_ALLOWED)
+        check_text("crl_s3.encryption_key", self.encryption_key_arn, KEY_ARN, KEY_ARN_ALLOWED)
         _check_age("crl_s3", self.max_age)
+        if self.bucket is not None and self.prefix is None:
+            raise ConfigurationError("crl_s3.prefix", f"nothing with bucket '{self.bucket}'", _PREFIX_MISSING)
         if self.encryption_key_arn is not None and self.bucket is None:
             raise ConfigurationError(
                 "crl_s3.encryption_key",
@@ -90,14 +117,15 @@ class RevocationSettings:
     """
 
     every: timedelta = timedelta(hours=1)
-    """How often each CA's source is asked for a new CRL, 5 minutes to a day; before a CRL becomes stale it is
-    asked more often by itself."""
+    """How often each CA's source is asked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
+    becomes stale it is asked every 5 minutes by itself."""
     refresh: timedelta = timedelta(minutes=1)
     """How often a worker asks for a newer index at most, 1 to 60 seconds."""
     catch_percent: int = 10
-    """A CRL that would put out more than this share of a CA's devices waits for a person; 100: none does."""
+    """A CRL that would put out more than this share of a CA's devices, 1 to 100 percent, waits for
+    `jitr crl confirm`; 100: none waits."""
     catch_minimum: int = 50
-    """Fewer devices than this are always let through."""
+    """Fewer devices than this, 1 to 1,000,000, never wait."""
     dry_run: bool = False
     """Only report whom a new CRL would put out. New devices are checked all the same."""
 
@@ -142,9 +170,7 @@ def read_revocation(ca: "Section") -> Revocation:
     hours = section.number("max_age_hours", 0, low=1, high=_LONGEST_AGE_HOURS)
     max_age = timedelta(hours=hours) if hours else None
     revocation: Revocation
-    url = section.text(
-        "crl_url", None, pattern=_URL, allowed="an https:// or http:// URL without credentials"
-    )
+    url = section.text("crl_url", None, pattern=_URL, allowed=_URL_ALLOWED)
     if url is not None:
         revocation = CrlUrl(url, max_age)
         section.get("crl_s3")
@@ -155,14 +181,14 @@ def read_revocation(ca: "Section") -> Revocation:
 
 
 def _read_bucket(s3: "Section", max_age: timedelta | None) -> CrlBucket:
-    bucket = s3.text("bucket", None, pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", allowed="a bucket's name")
-    prefix = s3.text("prefix", None, pattern=r"[^\s*?\[\]]{1,512}", allowed="the beginning of object keys")
-    key = s3.text("encryption_key", None, pattern=KEY_ARN, allowed="the ARN of a KMS key, arn:…:key/…")
+    bucket = s3.text("bucket", None, pattern=_BUCKET, allowed=_BUCKET_ALLOWED)
+    prefix = s3.text("prefix", None, pattern=f"(?=.){_PREFIX}", allowed=_PREFIX_ALLOWED)
+    key = s3.text("encryption_key", None, pattern=KEY_ARN, allowed=KEY_ARN_ALLOWED)
     s3.finish()
     if key is not None and bucket is None:
         raise s3.wrong("encryption_key", "a key together with the bucket that it encrypts")
     if bucket is not None and prefix is None:
-        raise s3.wrong("prefix", "the beginning of the object keys in that bucket")
+        raise s3.wrong("prefix", _PREFIX_MISSING)
     try:
         return CrlBucket(prefix, bucket, max_age, key)
     except ConfigurationError as error:

@@ -11,7 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from iot_jitr.configuration.observability import RUNBOOK_URL, AlarmThresholds
+from iot_jitr.configuration.observability import RUNBOOK_URL, URL, URL_ALLOWED, AlarmThresholds
+from iot_jitr.configuration.reader import check_text
 from iot_jitr.observability.metrics import FIVE_MINUTES, QUARTER_HOUR, PipelineMetrics
 from iot_jitr.observability.runbook import Section
 from iot_jitr_runtime.metric_names import Metric
@@ -26,14 +27,23 @@ _DAY = cdk.Duration.days(1)
 
 @dataclass(frozen=True)
 class AlarmSettings:
-    """What the alarms of a pipeline have in common."""
+    """What the alarms of a pipeline have in common.
+
+    Raises:
+        ConfigurationError: The address of the runbook is none.
+    """
 
     thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
     """When each of them rings."""
     topic: sns.ITopic | None = None
-    """Told when an alarm rings and when it is over; None: alarms are only shown."""
+    """Told when an alarm rings and when it is over; None: alarms are only shown.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
     runbook_url: str = RUNBOOK_URL
-    """Where the runbook is; set it to your own copy, if you keep one."""
+    """Where the runbook is that the alarms link to, `https://` or `http://`, for a copy of your own; 500
+    characters at most."""
+
+    def __post_init__(self) -> None:
+        check_text("alarms.runbook_url", self.runbook_url, URL, URL_ALLOWED)
 
 
 @dataclass(frozen=True)

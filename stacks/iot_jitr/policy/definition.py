@@ -23,9 +23,11 @@ class PolicyOption(StrEnum):
     """What a device may do besides using its own topics."""
 
     SHADOW = "shadow"
-    """Use the shadows of the thing its certificate is attached to."""
+    """Use the shadows of the thing its certificate is attached to.
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-device-shadows.html"""
     JOBS = "jobs"
-    """Receive and report on jobs of the thing its certificate is attached to."""
+    """Receive and report on jobs of the thing its certificate is attached to.
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class DevicePolicy:
     kind: Kind
     """`shared` or `per_device`."""
     document: PolicyDocument
-    """The template, parsed."""
+    """The template, parsed.
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html"""
     acknowledged: tuple[Finding, ...]
     """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
 
@@ -48,7 +51,8 @@ class DevicePolicy:
         Args:
             template: JSON file with the policy; the project's own by default, which lets a device connect
                 with its common name as client id and use topics below `devices/<client id>/`, nothing else.
-            options: Statements of ours to add. Both need the certificate to have a thing.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
+            options: Statements of ours to add, none by default. Both need the certificate to have a thing.
 
         Raises:
             DevicePolicyError: The file is missing or not a policy.
@@ -68,7 +72,8 @@ class DevicePolicy:
         Args:
             template: JSON file with the placeholders `{{common_name}}`, `{{serial_number}}` and
                 `{{thing_name}}`; the project's own by default, which grants what the shared one does.
-            options: Statements of ours to add. Both need the certificate to have a thing.
+                https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html
+            options: Statements of ours to add, none by default. Both need the certificate to have a thing.
 
         Raises:
             DevicePolicyError: The file is missing or not a policy.

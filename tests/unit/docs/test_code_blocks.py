@@ -27,6 +27,7 @@ from iot_jitr import JitrConfiguration
 from iot_jitr.configuration.jitr import CONTEXT_KEY
 from iot_jitr.encryption import Encryption
 from iot_jitr_cli.main import jitr
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 from iot_jitr_runtime.admission.facts import read_answer
 from iot_jitr_runtime.policy.document import PolicyDocument
 from iot_jitr_runtime.policy.lint import Kind, check
@@ -158,7 +159,7 @@ def of_an_imported_key() -> Any:
     place = cdk.Environment(account="123456789012", region="eu-central-1")
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Stack", stack_name="iot-jitr", env=place)
-        Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).let_logs_use_it(stack)
+        Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).let_logs_use_it(stack, LOG_GROUP)
         (text,) = warnings(stack)
     said, _ = json.JSONDecoder().raw_decode(text[text.index('{"') :].replace("${AWS::Partition}", "aws"))
     return said
