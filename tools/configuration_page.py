@@ -1,8 +1,8 @@
 """Writes `docs/configuration.md`: what the app reads, from the code that reads it.
 
 The prose is in `configuration_page.md.in`. In its tables, `@default` and `@allowed` stand for what the code
-says about the key in the row's first cell. A key that is read and not described, or described and not read,
-is an error.
+says about the key in the row's first cell, and `@source(CrlUrl.url)` for the link to what defines that option
+of the construct. A key that is read and not described, or described and not read, is an error.
 """
 
 import re
@@ -18,6 +18,8 @@ from unittest.mock import patch
 from iot_jitr import JitrConfiguration
 from iot_jitr.configuration.reader import Section
 from iot_jitr_runtime.errors import JitrError
+from tools.construct_page import sources
+from tools.source_links import link
 
 TEMPLATE = Path(__file__).with_name("configuration_page.md.in")
 ROOT_KEY = "jitr."
@@ -45,6 +47,10 @@ class UndescribedKeyError(JitrError):
     """The template and the code do not speak of the same keys."""
 
 
+class UnknownSourceError(JitrError):
+    """The template asks for the link of an option that has none."""
+
+
 @dataclass
 class Key:
     """What the code says about one key."""
@@ -61,8 +67,9 @@ def page(certificate_pem: str) -> str:
 
     Raises:
         UndescribedKeyError: A key is missing in the template, or in the code.
+        UnknownSourceError: An option of the construct is missing, or has no link.
     """
-    known = keys(certificate_pem)
+    known, links = keys(certificate_pem), sources()
     described: list[str] = []
 
     def row(match: re.Match[str]) -> str:
@@ -75,7 +82,15 @@ def page(certificate_pem: str) -> str:
     if sorted(described) != sorted(known):
         differing = sorted(set(described) ^ set(known)) or "a key twice"
         raise UndescribedKeyError(f"{TEMPLATE.name} and the code differ in: {differing}")
-    return text
+
+    def source(match: re.Match[str]) -> str:
+        if match[1] not in links:
+            raise UnknownSourceError(
+                f"{TEMPLATE.name}: found '{match[1]}', which has no link in its docstring"
+            )
+        return link(links[match[1]])
+
+    return re.sub(r"@source\(([\w.]+)\)", source, text)
 
 
 def keys(certificate_pem: str) -> dict[str, Key]:

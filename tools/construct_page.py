@@ -9,20 +9,26 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from constructs import Construct
 
 import iot_jitr
 from iot_jitr_runtime.errors import JitrError
+from tools.source_links import linked, source_of
 
 HEAD = """\
 # The construct's options
 
 Everything that `iot_jitr` exports, for stacks of your own. The [examples](../examples/README.md) are small
 complete apps. The shipped app takes the same options from `cdk.json`: [configuration.md](configuration.md).
+
+An option without a default must be given. The links at the end of an entry lead to the classes that it
+takes, and to what defines the thing that is set: a page of AWS, or a section of an RFC.
 
 Written by `make docs` from the code.
 """
@@ -32,13 +38,67 @@ class UndocumentedError(JitrError):
     """Something that is exported has no docstring."""
 
 
+@dataclass(frozen=True)
+class Option:
+    """A field of a dataclass, a member of an enumeration, or an argument of whatever makes a class."""
+
+    where: str
+    """`JitrPipeline.cas`, `Admission.function.timeout_seconds`."""
+    default: str | None
+    """As the page shows it; None: it must be given."""
+    text: str
+    """Its docstring."""
+    annotation: str = ""
+    """Its type, as it is written."""
+    takes: tuple[type, ...] = ()
+    """The exported classes among its types: what they say needs not be said of the option."""
+
+    @property
+    def row(self) -> str:
+        """Its row in a table."""
+        links = [f"[{name}](#{name.lower()})" for name in dict.fromkeys(each.__name__ for each in self.takes)]
+        text = f"{linked(self.text)} {', '.join(links)}"
+        return _row(self.where.rpartition(".")[2], self.default or "\N{EN DASH}", text)
+
+
+def options() -> dict[str, Option]:
+    """Every option of everything that is exported, by its name."""
+    return {
+        each.where: each
+        for exported in _exported()
+        if not _is(exported, Enum) and not _is(exported, Exception)
+        for each in _options(exported)
+    }
+
+
+def sources() -> dict[str, str]:
+    """The page of AWS or the section of an RFC that options, enumerations and their members name."""
+    enumerations = [each for each in _exported() if _is(each, Enum)]
+    texts = {each.__name__: _docstring(_tree(each), each.__name__) for each in enumerations}
+    texts |= {option.where: option.text for each in enumerations for option in _options(each)}
+    texts |= {name: option.text for name, option in options().items()}
+    return {name: source for name, text in texts.items() if (source := source_of(text))}
+
+
+def _exported() -> list[type]:
+    return [getattr(iot_jitr, name) for name in iot_jitr.__all__]
+
+
+def _options(exported: type) -> Iterator[Option]:
+    tree = _tree(exported)
+    yield from _members(exported, tree)
+    for method in _makers(tree):
+        name = exported.__name__ if method.name == "__init__" else f"{exported.__name__}.{method.name}"
+        yield from _arguments(exported, method, name)
+
+
 def page() -> str:
     """The page.
 
     Raises:
         UndocumentedError: Something has no docstring.
     """
-    exported = [getattr(iot_jitr, name) for name in iot_jitr.__all__]
+    exported = _exported()
     kinds = {"Constructs": Construct, "Enumerations": Enum, "Errors": Exception}
     sections = {title: [each for each in exported if _is(each, kind)] for title, kind in kinds.items()}
     taken = {each for chosen in sections.values() for each in chosen}
@@ -57,19 +117,19 @@ def _is(value: Any, kind: type) -> bool:
 def _describe(exported: type) -> Iterator[str]:
     tree = _tree(exported)
     yield f"### {exported.__name__}\n"
-    yield f"{_prose(_docstring(tree, exported.__name__))}\n"
+    yield f"{linked(_prose(_docstring(tree, exported.__name__)))}\n"
     if _is(exported, Exception):
         return
-    if rows := [*_members(exported, tree)]:
+    if members := [*_members(exported, tree)]:
         yield f"| | {'value' if _is(exported, Enum) else 'default'} | meaning |\n|---|---|---|"
-        yield "\n".join(rows) + "\n"
+        yield "\n".join(each.row for each in members) + "\n"
     for method in _makers(tree):
         where = f"{exported.__name__}.{method.name}"
         if method.name != "__init__":
-            yield f"**`{where}`** {_prose(_docstring(method, where))}\n"
-        if rows := [*_arguments(exported, method, where)]:
+            yield f"**`{where}`** {linked(_prose(_docstring(method, where)))}\n"
+        if arguments := [*_arguments(exported, method, where.removesuffix(".__init__"))]:
             yield "| argument | default | meaning |\n|---|---|---|"
-            yield "\n".join(rows) + "\n"
+            yield "\n".join(each.row for each in arguments) + "\n"
     if rows := [
         _row(name, text) for name, text in _section(_docstring(tree, exported.__name__), "Attributes")
     ]:
@@ -83,11 +143,14 @@ def _tree(exported: type) -> ast.ClassDef:
     return cast("ast.ClassDef", node)
 
 
-def _members(exported: type, tree: ast.ClassDef) -> Iterator[str]:
+def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
     """The fields of a dataclass or the members of an enumeration: each is followed by its docstring."""
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        default: str | None
+        annotation = ""
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name, default = node.target.id, _default(exported, node.value)
+            annotation = _annotation(node.annotation)
         elif isinstance(node, ast.Assign) and _is(exported, Enum):
             (target,) = node.targets
             name, default = ast.unparse(target), f"`{ast.literal_eval(node.value)}`"
@@ -97,7 +160,8 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[str]:
             continue
         if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):
             raise UndocumentedError(f"{exported.__name__}.{name} has no docstring")
-        yield _row(name, default, str(after.value.value))
+        where, text = f"{exported.__name__}.{name}", str(after.value.value)
+        yield Option(where, default, text, annotation, _taken(exported, annotation))
 
 
 def _makers(tree: ast.ClassDef) -> Iterator[ast.FunctionDef]:
@@ -109,7 +173,7 @@ def _makers(tree: ast.ClassDef) -> Iterator[ast.FunctionDef]:
                 yield node
 
 
-def _arguments(exported: type, method: ast.FunctionDef, where: str) -> Iterator[str]:
+def _arguments(exported: type, method: ast.FunctionDef, where: str) -> Iterator[Option]:
     described = dict(_section(_docstring(method, where), "Args"))
     plain = [argument for argument in method.args.args if argument.arg not in ("self", "cls")]
     defaults: list[ast.expr | None] = [None] * len(plain)
@@ -121,10 +185,10 @@ def _arguments(exported: type, method: ast.FunctionDef, where: str) -> Iterator[
     ]
     for argument, default in pairs:
         if argument.arg not in described:
-            if "Args:" in _docstring(method, where):
-                raise UndocumentedError(f"{where}: the argument {argument.arg} is not described")
-            continue
-        yield _row(argument.arg, _default(exported, default), described[argument.arg])
+            raise UndocumentedError(f"{where}: the argument {argument.arg} is not described")
+        annotation = _annotation(argument.annotation)
+        name, text = f"{where}.{argument.arg}", described[argument.arg]
+        yield Option(name, _default(exported, default), text, annotation, _taken(exported, annotation))
 
 
 def _section(docstring: str, title: str) -> Iterator[tuple[str, str]]:
@@ -147,15 +211,28 @@ def _prose(docstring: str) -> str:
     return re.split(r"^(?:Args|Raises|Returns|Attributes):$|^>>>", docstring, flags=re.MULTILINE)[0].strip()
 
 
-def _default(exported: type, value: ast.expr | None) -> str:
+def _annotation(written: ast.expr | None) -> str:
+    """A type as it is written, without the quotes of one that is imported for checking only."""
+    return "" if written is None else ast.unparse(written).strip("'\"")
+
+
+def _taken(exported: type, annotation: str) -> tuple[type, ...]:
+    """The exported classes that a type is made of, those behind a name for several of them too."""
+    names = re.findall(r"\w+", annotation)
+    named = [getattr(sys.modules[exported.__module__], name, getattr(iot_jitr, name, None)) for name in names]
+    kinds = [kind for each in named for kind in get_args(each) or (each,)]
+    return tuple(kind for kind in kinds if kind in _exported())
+
+
+def _default(exported: type, value: ast.expr | None) -> str | None:
     """A default as it is written; a number or a text in the place of the constant that names it."""
     if value is None:
-        return "\N{EN DASH}"
+        return None
     text = ast.unparse(value)
     made = re.search(r"default_factory=(?:lambda: )?([\w.]+)", text)
     meant = getattr(sys.modules[exported.__module__], text, None)
-    if isinstance(meant, int | str):
-        text = repr(meant)
+    if isinstance(meant, int | str | timedelta):
+        text = repr(meant).removeprefix("datetime.")
     return f"`{made[1]}()`" if made else f"`{text}`"
 
 
