@@ -1,0 +1,200 @@
+"""What a random interleaving of the activator's work is made of: messages, workers, and what else happens."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import count
+from typing import Any
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import KEY
+from iot_jitr_runtime.outcomes import Outcome
+from tests.support.account import FUNCTION_TIMEOUT, Account
+from tests.support.clock import Clock
+from tests.support.faults import Crash
+from tests.support.interleaving import Kind, Watch, WatchedLedger, World
+
+KINDS = [Kind.SOUND, Kind.SOUND, Kind.SOUND, Kind.UNLISTED, Kind.EXPIRED, Kind.FORGED, Kind.FOREIGN]
+"""The devices, by their number."""
+
+
+class Change(StrEnum):
+    """What changes while devices come in."""
+
+    NOTHING = "nothing"
+    EVENT = "an event comes, whether or not a connect has caused it"
+    POISON = "a message comes that is no event"
+    ON_THE_CRL = "the CA enters a certificate into its CRL"
+    CRL_LOST = "the CRL is lost"
+    CRL_FOUND = "the CRL is there again"
+    ALL_LISTED = "somebody enters the unlisted device into the allow list"
+    OPERATOR_DISABLES = "an operator makes a certificate INACTIVE"
+    OPERATOR_REVOKES = "an operator makes a certificate REVOKED"
+
+
+Call = tuple[tuple[str, str], int]
+"""An operation, and which call of it."""
+NOT_EVENTS = ["", "not JSON", "[]", '{"certificateId": null}', '{"certificateId": "../../policies"}']
+NUMBERS = count()
+
+
+class Stage:
+    """An account with devices, their queue, and workers that come and go."""
+
+    def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
+        self.aws = aws
+        self.world = World()
+        self.watch = Watch(aws, self.world)
+        self.queue: dict[str, dict[str, Any]] = {}
+        self.sent = 0
+        self.hopeless: set[str] = set()
+        self.ended: dict[str, Outcome] = {}
+        aws.clock = Clock()
+        aws.parts = {"revocation": self.world, "admission": self.world}
+        for key in self.watch.items():
+            aws.dynamodb.delete_item(TableName=aws.table, Key={KEY: {"S": key}})
+        # A new one, for moto hides messages by real time, which must not decide what an example finds.
+        aws.dead_letter_queue_url = aws.sqs.create_queue(QueueName=f"dead-letters-{next(NUMBERS)}")[
+            "QueueUrl"
+        ]
+        issuers = {Kind.FORGED: impostor, Kind.FOREIGN: stranger}
+        self.certificates = [self._register(kind, issuers.get(kind, aws.ca)) for kind in KINDS]
+
+    def _register(self, kind: Kind, issuer: DevelopmentCa) -> CertificateId:
+        validity = Validity.expired() if kind is Kind.EXPIRED else Validity.days(365)
+        identity = issuer.issue(DeviceSpec(f"{kind}-device", validity=validity))
+        registered_under = issuer if kind is Kind.FOREIGN else self.aws.ca
+        certificate = self.aws.pending(identity.certificate, registered_under.certificate)
+        self.world.ids[identity.certificate.fingerprint] = certificate
+        self.world.kinds[certificate] = kind
+        return certificate
+
+    # messages
+
+    def event(self, device: int) -> None:
+        """Send an event, which says nothing true but who it is about."""
+        event = {"certificateId": self.certificates[device], "caCertificateId": "f" * 64, "timestamp": -1}
+        self.send(json.dumps(event), hopeless=KINDS[device] is Kind.FOREIGN)
+
+    def connect_all(self) -> None:
+        """Every device connects; only of those that are pending this causes an event."""
+        for device, certificate in enumerate(self.certificates):
+            if self.watch.status(certificate) == "PENDING_ACTIVATION":
+                self.event(device)
+
+    def send(self, body: str, *, hopeless: bool) -> None:
+        self.sent += 1
+        message = f"message-{self.sent:03}"
+        if hopeless:
+            self.hopeless.add(message)
+        self.queue[message] = {
+            "messageId": message,
+            "receiptHandle": "of a queue that is not asked",
+            "body": body,
+            "attributes": {
+                "SentTimestamp": str(self.aws.clock.milliseconds),
+                "ApproximateReceiveCount": "1",
+            },
+        }
+
+    # deliveries
+
+    def work(self, chosen: list[str]) -> None:
+        """Let a fresh worker handle messages that are still in the queue."""
+        self.work_on([self.queue[message] for message in chosen if message in self.queue])
+
+    def work_on(self, records: list[dict[str, Any]]) -> None:
+        decisions: list[Decision] = []
+        worker = WatchedLedger(self.aws.dynamodb, self.aws.table)
+        self.aws.parts["ledger"] = worker
+        try:
+            with self.watch.working(worker):
+                response = self.aws.batch().process(
+                    records, stopped_by=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
+                )
+        except Crash:
+            # The queue knows nothing of the outcome: all messages come back.
+            back = {record["messageId"] for record in records}
+        else:
+            back = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+            self._check_outcomes(records, decisions, back)
+        outcomes = {decision.message_id: decision.verdict.outcome for decision in decisions}
+        for message in [record["messageId"] for record in records]:
+            if message not in self.queue:
+                continue  # acknowledged by another delivery of the same message
+            if message in back:
+                self.queue[message] = self.aws.redelivered(self.queue[message])
+            else:
+                del self.queue[message]
+                self.ended[message] = outcomes[message]
+
+    def _check_outcomes(self, records: list[Any], decisions: list[Decision], back: set[str]) -> None:
+        """Invariant 3: one outcome for each message; those deferred come back, and only those."""
+        if sorted(d.message_id for d in decisions) != sorted(r["messageId"] for r in records):
+            self.watch.violations.append("3: not every message has one outcome")
+        if {d.message_id for d in decisions if d.verdict.outcome is Outcome.DEFERRED} != back:
+            self.watch.violations.append("3: those deferred are not those that come back")
+        self.watch.violations += [f"3: {d.defect!r}" for d in decisions if d.defect is not None]
+
+    @contextmanager
+    def at(self, call: Call, action: Callable[[], None]) -> Iterator[None]:
+        """Do something else just before some call of the worker that begins now."""
+        (service, operation), number = call
+        events = getattr(self.aws, service).meta.events
+        name = f"before-send.{service}.*"
+        calls = 0
+
+        def strike(event_name: str, **_: object) -> None:
+            nonlocal calls
+            if not event_name.endswith(f".{operation}"):
+                return
+            calls += 1
+            if calls == number:
+                calls += 1  # what happens now makes such calls too
+                action()
+
+        events.register_first(name, strike)
+        try:
+            yield
+        finally:
+            events.unregister(name, strike)
+
+    # what else happens
+
+    def change(self, change: Change, device: int) -> None:
+        match change:
+            case Change.EVENT:
+                self.event(device)
+            case Change.POISON:
+                self.send(NOT_EVENTS[device % len(NOT_EVENTS)], hopeless=True)
+            case Change.ON_THE_CRL:
+                self.world.revoked.add(self.certificates[device])
+            case Change.CRL_LOST:
+                self.world.crl_available = False
+            case Change.CRL_FOUND:
+                self.world.crl_available = True
+            case Change.ALL_LISTED:
+                self.world.all_listed = True
+            case Change.OPERATOR_DISABLES:
+                self.set_status(device, "INACTIVE")
+            case Change.OPERATOR_REVOKES:
+                self.set_status(device, "REVOKED")
+
+    def set_status(self, device: int, status: str) -> bool:
+        certificate = self.certificates[device]
+        if self.watch.status(certificate) == "REVOKED":
+            return False
+        self.watch.set_status(certificate, status)
+        self.world.operators[certificate] = status
+        return True
+
+    def dead_letters(self) -> set[str]:
+        found = set()
+        while letters := self.aws.dead_letters():
+            found |= {letter["MessageAttributes"]["messageId"]["StringValue"] for letter in letters}
+        return found
