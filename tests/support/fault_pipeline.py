@@ -1,0 +1,152 @@
+"""A deployed pipeline with a proxy before its activator's API, and the devices that meet a fault in it."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from iot_jitr_cli.connect import ConnectResult
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import Cloud
+from tests.support.fault_proxy import FaultProxy
+
+
+@dataclass
+class Case:
+    """The devices that meet one fault."""
+
+    good: list[DeviceIdentity]
+    bad: list[DeviceIdentity]
+    """Revoked or expired: they must stay out."""
+    visitor: DeviceIdentity
+    """A good one that connects by itself; of the others, only the events come."""
+    messages: list[str] = field(default_factory=list)
+    visit: "Future[ConnectResult] | None" = None
+
+    @property
+    def admissible(self) -> list[str]:
+        visitors = [self.visitor] if self.visit else []
+        return [identity.certificate.fingerprint for identity in (*self.good, *visitors)]
+
+    @property
+    def inadmissible(self) -> list[str]:
+        return [identity.certificate.fingerprint for identity in self.bad]
+
+
+@dataclass
+class Pipeline(Cloud):
+    """One of two pipelines in the same cloud, with a proxy before its functions' API."""
+
+    own_outputs: dict[str, str] = field(default_factory=dict)
+    proxy: FaultProxy = field(init=False)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return self.own_outputs
+
+    @contextmanager
+    def behind_proxy(self) -> Iterator[None]:
+        with FaultProxy(self.lab.endpoint.url).running() as self.proxy:
+            endpoints = {
+                f"AWS_ENDPOINT_URL_{service}": self.proxy.url for service in ("IOT", "DYNAMODB", "S3")
+            }
+            self.tell_activator(**endpoints)
+            yield
+
+    def tell_activator(self, **variables: str) -> None:
+        name, functions = self.outputs[Output.ACTIVATOR_FUNCTION], self.client("lambda")
+        told = self.told_activator()
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": told | variables}
+        )
+
+    def told_activator(self) -> dict[str, str]:
+        function = self.outputs[Output.ACTIVATOR_FUNCTION]
+        settings = self.client("lambda").get_function_configuration(FunctionName=function)
+        return dict(settings["Environment"]["Variables"])
+
+    def case(self, name: str, validity: Validity | None = None) -> Case:
+        """Two good devices that only send events, one that connects, and one that is expired unless told."""
+        good = [self.ca.issue(DeviceSpec(f"{name}-{number}")) for number in range(2)]
+        bad = self.ca.issue(DeviceSpec(f"{name}-bad", validity=validity or Validity.expired()))
+        return Case(good, [bad], self.ca.issue(DeviceSpec(f"{name}-visitor")))
+
+    def send_all(self, case: Case, *bodies: str) -> None:
+        """The events of a case's devices, and other messages, as one batch."""
+        events = [self.event(self.plant(identity)) for identity in (*case.good, *case.bad)]
+        case.messages += self.send_batch([*events, *bodies])
+
+    def send_batch(self, bodies: list[str]) -> list[str]:
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        answer = self.client("sqs").send_message_batch(
+            QueueUrl=self.outputs[Output.ACTIVATION_QUEUE_URL], Entries=entries
+        )
+        return [sent["MessageId"] for sent in answer["Successful"]]
+
+    def event(self, certificate_id: str, clock: timedelta = timedelta(0)) -> str:
+        return json.dumps(
+            {
+                "certificateId": certificate_id,
+                "caCertificateId": self.outputs["LabCaCertificateId"],
+                "timestamp": int((datetime.now(UTC) + clock).timestamp() * 1000),
+                "certificateStatus": "PENDING_ACTIVATION",
+                "awsAccountId": "000000000000",
+                "certificateRegistrationTimestamp": None,
+            }
+        )
+
+    def hide_messages_for(self, seconds: int) -> None:
+        """How long a message that a worker has is hidden from the others."""
+        self.client("sqs").set_queue_attributes(
+            QueueUrl=self.outputs[Output.ACTIVATION_QUEUE_URL],
+            Attributes={"VisibilityTimeout": str(seconds)},
+        )
+
+    def peek_dead_letters(self) -> list[dict[str, Any]]:
+        answer = self.client("sqs").receive_message(
+            QueueUrl=self.outputs[Output.DEAD_LETTER_QUEUE_URL],
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=0,
+        )
+        return list(answer.get("Messages", []))
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """Every decision that the activator has logged."""
+        pages = self.client("logs").get_paginator("filter_log_events")
+        found = []
+        for page in pages.paginate(logGroupName=self.outputs[Output.ACTIVATOR_LOG_GROUP]):
+            for event in page["events"]:
+                lines = [line for line in event["message"].splitlines() if '"outcome"' in line]
+                found += [json.loads(line[line.index("{") :]) for line in lines]
+        return found
+
+    def register_active(self, identity: DeviceIdentity) -> str:
+        """What somebody does who registers and activates a certificate by hand."""
+        answer = self.client("iot").register_certificate(
+            certificatePem=identity.certificate.pem, caCertificatePem=identity.ca.pem, status="ACTIVE"
+        )
+        return str(answer["certificateId"])
+
+    def reconcile(self) -> None:
+        """What its schedule does every hour."""
+        functions = self.client("lambda")
+        [name] = [
+            function["FunctionName"]
+            for function in functions.list_functions()["Functions"]
+            if function["Handler"] == environment.RECONCILER_HANDLER
+            and function["Environment"]["Variables"][environment.LEDGER_TABLE]
+            == self.outputs[Output.LEDGER_TABLE]
+        ]
+        answer = functions.invoke(FunctionName=name, Payload=b"{}", LogType="Tail")
+        assert "FunctionError" not in answer, b64decode(answer["LogResult"]).decode()
+
+    def statuses(self, certificates: list[str]) -> set[str]:
+        return {self.status(certificate) for certificate in certificates}

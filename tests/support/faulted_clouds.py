@@ -1,0 +1,275 @@
+"""Two pipelines in one local cloud, after all faults: the machinery of `tests/e2e/test_faults.py`.
+
+`first` has a CA that publishes CRLs, `second` one that has none. All faults happen in one run, side by side
+where they do not get into each other's way, for the waiting takes the time.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.project import default_configuration
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.doctor_cloud_faults import rule_changed
+from tests.support.fault_pipeline import Case, Pipeline
+from tests.support.fault_proxy import INTERNAL_FAILURE, S3_UNAVAILABLE, Fault, Request, answering, broken
+
+OUTAGE = 60.0
+"""Seconds that a service is away: a minute, during which a message is tried five times or so."""
+UNTIL_ALL_IS_WELL = 150.0
+"""Seconds after it until every message is decided: a message waits as long again at most, see `patience`."""
+BRIEFLY = 4.0
+SECOND_SECRET = "iot-jitr/second/ca-key"
+
+
+@dataclass
+class Outage:
+    """What was seen while a service was away."""
+
+    case: Case
+    struck: int
+    statuses: set[str]
+    reasons: set[Reason | None]
+
+
+@dataclass
+class Aftermath:
+    """What is left of the faults."""
+
+    cases: dict[str, tuple[Pipeline, Case]]
+    outages: dict[str, Outage]
+    killed: list[int]
+    drained: dict[str, bool]
+    letters: dict[str, list[dict[str, Any]]]
+    decisions: dict[str, list[dict[str, Any]]]
+    """What was logged, by message."""
+
+
+class Run:
+    """The faults, one method each."""
+
+    def __init__(self, first: Pipeline, pool: ThreadPoolExecutor) -> None:
+        self.first = first
+        self.pool = pool
+        self.cases: dict[str, tuple[Pipeline, Case]] = {}
+        self.outages: dict[str, Outage] = {}
+        self.killed: list[int] = []
+        self.revocations = RevocationList(first.ca)
+        names = ("killed", "s3", "api", "redelivered", "poisoned", "clocks", "mixed")
+        for name in names:
+            case = first.case(name, Validity.days(30))
+            self.cases[name] = (first, case)
+        self.stranger = first.ca.issue(DeviceSpec("registered-by-somebody-else"))
+        self.revoked_stranger = first.ca.issue(DeviceSpec("and-revoked-since"))
+        for identity in (
+            *[bad for _, case in self.cases.values() for bad in case.bad],
+            self.revoked_stranger,
+        ):
+            self.revocations.revoke(identity.certificate.x509.serial_number)
+
+    def publish_crl(self) -> None:
+        bucket, _, prefix = self.first.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
+        s3 = self.first.client("s3")
+        s3.put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.revocations.sign())
+        ours = self.first.outputs[Output.REVOCATION_BUCKET]
+        assert wait_until(
+            lambda: bool(s3.list_objects_v2(Bucket=ours, Prefix="index/").get("Contents")),
+            limit=PATIENCE,
+            interval=0.1,
+        )
+
+    def visit(self, pipeline: Pipeline, case: Case) -> None:
+        """The case's visitor connects, and again and again, until it is in."""
+        pipeline.credentials(case.visitor)
+        case.visit = self.pool.submit(pipeline.connect, case.visitor, timeout=OUTAGE + UNTIL_ALL_IS_WELL)
+
+    def kill_a_worker_in_mid_batch(self) -> None:
+        """The process that runs the function is gone while it attaches a policy."""
+        pipeline, case = self.cases["killed"]
+        victim = case.good[1].certificate.fingerprint
+        done = threading.Event()
+
+        def kill(request: Request) -> None:
+            if done.is_set() or not request.operation.startswith("PUT /target-policies"):
+                return
+            if worker := self._process_at(request.port):
+                worker.kill()
+                self.killed.append(worker.pid)
+                done.set()
+            broken(request)
+
+        with pipeline.proxy.fault("iot", kill, mentions=[victim]):
+            pipeline.send_all(case)
+            assert done.wait(PATIENCE)
+        self.visit(pipeline, case)
+
+    def _process_at(self, port: int) -> psutil.Process | None:
+        """The process of the local cloud that calls from this port; None if it has given up waiting."""
+        cloud = psutil.Process(self.first.lab.endpoint.process.pid)
+        for process in cloud.children(recursive=True):
+            if any(each.laddr.port == port for each in process.net_connections("tcp")):
+                return process
+        return None
+
+    @contextmanager
+    def outage(
+        self, name: str, service: str, strike: Callable[[Request], Any], *, only_for_these: bool = False
+    ) -> Iterator[None]:
+        """A service is away for a minute, for all or for the devices of the case, and they come."""
+        pipeline, case = self.cases[name]
+        identities = (*case.good, *case.bad, case.visitor) if only_for_these else ()
+        about = [identity.certificate.fingerprint for identity in identities]
+        with pipeline.proxy.fault(service, strike, about) as fault:
+            began = time.monotonic()
+            pipeline.send_all(case)
+            self.visit(pipeline, case)
+            yield
+            time.sleep(max(0.0, began + OUTAGE - time.monotonic()))
+            self.outages[name] = self._seen(pipeline, case, fault)
+
+    def _seen(self, pipeline: Pipeline, case: Case, fault: Fault) -> Outage:
+        waiting = [identity.certificate.fingerprint for identity in (*case.good, *case.bad)]
+        rows = [pipeline.row(certificate) for certificate in waiting]
+        return Outage(
+            case, fault.struck, pipeline.statuses(waiting), {row.reason if row else None for row in rows}
+        )
+
+    def aftermath(self) -> Aftermath:
+        """Wait until all is well again."""
+        for _, case in self.cases.values():
+            if case.visit:
+                assert case.visit.result().ending == "published"
+        pipelines = {"first": self.first, "second": self.cases["ledger"][0]}
+        drained = {
+            name: wait_until(
+                lambda pipeline=pipeline: pipeline.waiting(Output.ACTIVATION_QUEUE_URL) == 0,
+                limit=UNTIL_ALL_IS_WELL,
+                interval=0.2,
+            )
+            for name, pipeline in pipelines.items()
+        }
+        letters = {name: pipeline.peek_dead_letters() for name, pipeline in pipelines.items()}
+        decisions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for pipeline in pipelines.values():
+            for decision in pipeline.decisions():
+                decisions[decision["correlation_id"]].append(decision)
+        return Aftermath(self.cases, self.outages, self.killed, drained, letters, decisions)
+
+    def poison_one_batch(self) -> None:
+        pipeline, case = self.cases["poisoned"]
+        pipeline.send_all(case, "poison", '{"certificateId": 1}')
+        self.visit(pipeline, case)
+
+    def set_clocks_wrong(self) -> None:
+        """Events that say of themselves that they are from minutes ago, or from minutes ahead."""
+        pipeline, case = self.cases["clocks"]
+        for identity, minutes in zip((*case.good, *case.bad), (-10, 10, 10), strict=True):
+            event = pipeline.event(pipeline.plant(identity), timedelta(minutes=minutes))
+            case.messages += pipeline.send_batch([event])
+
+    def mix_events(self, second: Pipeline) -> None:
+        """Each pipeline gets its own events and the other's."""
+        (first, case), (_, theirs) = self.cases["mixed"], self.cases["mixed in second"]
+        ours = [first.event(first.plant(identity)) for identity in (*case.good, *case.bad)]
+        others = [second.event(second.plant(identity)) for identity in (*theirs.good, *theirs.bad)]
+        case.messages += first.send_batch([*ours, others[0]])
+        theirs.messages += second.send_batch([*others, ours[0]])
+
+    def redeliver(self) -> None:
+        """The queue delivers a message again while a worker is still at it."""
+        pipeline, case = self.cases["redelivered"]
+        slow = case.good[0].certificate.fingerprint
+
+        def wait(request: Request) -> None:
+            if request.operation.startswith("PUT /target-policies"):
+                time.sleep(4)
+
+        pipeline.hide_messages_for(1)
+        with pipeline.proxy.fault("iot", wait, mentions=[slow]):
+            pipeline.send_all(case)
+            pipeline.wait_for_state(slow, State.ACTIVATED)
+        pipeline.hide_messages_for(30)
+
+
+@dataclass
+class Clouds:
+    """Both pipelines after all faults, and what came before."""
+
+    first: Pipeline
+    second: Pipeline
+    aftermath: Aftermath
+    missed: DeviceIdentity
+    """It came while the rule was disabled, and has not come back."""
+    stranger: DeviceIdentity
+    revoked_stranger: DeviceIdentity
+
+
+@contextmanager
+def faulted_clouds(folder: Path) -> Iterator[Clouds]:
+    """Deploy both pipelines and let every fault happen."""
+    settings = {
+        "revocation": {"refresh_seconds": 1},
+        "reconciler": {"pending_minutes": 1},
+        "log_level": "DEBUG",
+    }
+    with ExitStack() as stack:
+        cloud = stack.enter_context(deployed_cloud(folder, settings, revocation={"crl_s3": {}}))
+        first = Pipeline(cloud.lab, cloud.ca, folder / "devices", own_outputs=dict(cloud.outputs))
+        stack.enter_context(first.behind_proxy())
+        run = Run(first, stack.enter_context(ThreadPoolExecutor(max_workers=8)))
+        run.publish_crl()
+        # As short as AWS lets it be, the function's own time-out: what a killed worker had comes back then.
+        first.hide_messages_for(30)
+        missed = first.ca.issue(DeviceSpec("came-while-the-rule-was-disabled"))
+        with rule_changed(first, lambda rule: rule.update(ruleDisabled=True)):
+            assert first.connect(missed, timeout=BRIEFLY).ending == "not_let_in"
+        run.kill_a_worker_in_mid_batch()
+        second = _side_by_side(run, folder / "second", stack)
+        yield Clouds(first, second, run.aftermath(), missed, run.stranger, run.revoked_stranger)
+
+
+def _side_by_side(run: Run, folder: Path, stack: ExitStack) -> Pipeline:
+    with ExitStack() as ledger_outage:
+        with ExitStack() as outages:
+            outages.enter_context(run.outage("s3", "s3", answering(S3_UNAVAILABLE)))
+            # S3 is away for everybody else meanwhile.
+            internal_failure = answering(INTERNAL_FAILURE)
+            outages.enter_context(run.outage("api", "iot", internal_failure, only_for_these=True))
+            second = _deploy_second(run.first, folder)
+            stack.enter_context(second.behind_proxy())
+            run.cases["ledger"] = (second, second.case("ledger"))
+            run.cases["mixed in second"] = (second, second.case("mixed-in-second"))
+            ledger_outage.enter_context(run.outage("ledger", "dynamodb", broken))
+        run.redeliver()
+        run.poison_one_batch()
+        run.set_clocks_wrong()
+    run.mix_events(second)
+    return second
+
+
+def _deploy_second(first: Pipeline, folder: Path) -> Pipeline:
+    ca = DevelopmentCa.create("second CA")
+    certificate_file, _ = ca.save(folder)
+    first.lab.put_secret(SECOND_SECRET, key_pem(ca.key).decode())
+    [its_ca] = default_configuration(certificate_file)["cas"]
+    its_ca = {**its_ca, "signer": {"type": "secret", "secret": SECOND_SECRET}}
+    deployment = first.lab.deploy({"cas": [its_ca], "stack_name": "second", "log_level": "DEBUG"})
+    return Pipeline(first.lab, ca, folder / "devices", own_outputs=dict(deployment.outputs))
