@@ -94,7 +94,11 @@ class IndexedRevocation:
             return copy.index
         self._downloads += 1
         self._forget(ca)
-        index = _opened(path, ca)
+        try:
+            index = _opened(path, ca)
+        except DamagedIndexError:
+            path.unlink()
+            raise
         self._copies[ca] = _Copy(index, published.etag, now)
         return index
 
@@ -104,14 +108,10 @@ class IndexedRevocation:
 
 
 def _opened(path: Path, ca: CaCertificateId) -> Index:
-    try:
-        index = Index.open(path)
-        if index.ca_certificate_id != ca:
-            index.close()
-            raise DamagedIndexError(f"the index is of CA {index.ca_certificate_id}, not {ca}")
-    except DamagedIndexError:
-        path.unlink()
-        raise
+    index = Index.open(path)
+    if index.ca_certificate_id != ca:
+        index.close()
+        raise DamagedIndexError(f"the index is of CA {index.ca_certificate_id}, not {ca}")
     return index
 
 

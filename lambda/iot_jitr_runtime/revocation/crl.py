@@ -36,10 +36,11 @@ class Crl:
         Raises:
             UnusableCrlError: `MALFORMED`.
         """
+        is_pem = _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30")
+        if is_pem and (found := data.count(_PEM_CRL)) > 1:
+            raise UnusableCrlError(Rule.MALFORMED, f"found {found} CRLs in one file, expected one")
         try:
-            if _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30"):
-                if (found := data.count(_PEM_CRL)) > 1:
-                    raise ValueError(f"found {found} CRLs in one file, expected one")
+            if is_pem:
                 data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
             parsed = x509.load_der_x509_crl(data)
             # These are parsed when asked for.
