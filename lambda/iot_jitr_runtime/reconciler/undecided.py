@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import Outcome
 from iot_jitr_runtime.reconciler.listing import Listed
 
 _STILL_OPEN = {None, State.DEFERRED, State.ACTIVATING}
@@ -24,7 +25,7 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
     """
     if not certificate.is_pending or now - certificate.created_at < pending_after:
         return False
-    if row.state in _STILL_OPEN:
+    if row.state in _STILL_OPEN or (row.reason and row.reason.outcome is Outcome.DEFERRED):
         # A worker is at it, or its message comes back, until one of these moments.
         busy_until = max(row.look_again_at, row.claim_expires_at)
         return milliseconds(now - pending_after) > busy_until

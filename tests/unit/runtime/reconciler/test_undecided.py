@@ -69,6 +69,18 @@ def test_one_whose_turn_has_passed_without_it_is_undecided() -> None:
     assert undecided(listed(hours=5), missed)
 
 
+@pytest.mark.parametrize("state", [State.ACTIVATED, State.KNOWN, State.RETIRED])
+def test_a_turn_is_no_decision_about_one_that_was_registered_again(state: State) -> None:
+    missed = row(
+        state=state,
+        reason=Reason.AWAITING_TURN,
+        decided_at=milliseconds(hours=4),
+        look_again_at=milliseconds(minutes=16),
+    )
+
+    assert undecided(listed(hours=5), missed)
+
+
 def test_one_that_a_worker_is_at_is_waited_for() -> None:
     claimed = row(state=State.ACTIVATING, claim_expires_at=milliseconds(minutes=1))
 
