@@ -184,7 +184,7 @@ class Ledger:
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"waitingMessageId", *CLAIM},
+            remove={"waitingMessageId", TTL_ATTRIBUTE, *CLAIM},
         )
 
     def record_stale(
@@ -206,7 +206,7 @@ class Ledger:
         if identity is not None and not settled:
             values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
             remove |= {"reason", "detail", TTL_ATTRIBUTE}
-        elif claim.row.state is None:
+        elif claim.row.serial_number is None and not settled:
             values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
         self._write(claim, values, remove=remove)
 
@@ -231,7 +231,7 @@ class Ledger:
                 "lookAgainAt": look_again_at,
                 "waitingMessageId": message_id,
             },
-            remove=set(CLAIM),
+            remove={TTL_ATTRIBUTE, *CLAIM},
         )
 
     def _write(

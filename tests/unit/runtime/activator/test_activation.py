@@ -274,6 +274,8 @@ def test_a_certificate_that_is_not_visible_yet_is_looked_for_again_and_then_give
         (Reason.NOT_VISIBLE_YET, True),
         (Reason.CERTIFICATE_GONE, False),
     ]
+    item = aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": "0" * 64}})["Item"]
+    assert "expiresAt" in item, "a row about nothing does not stay for ever"
 
 
 def test_a_missing_policy_defers_and_nothing_is_activated(aws: Account) -> None:

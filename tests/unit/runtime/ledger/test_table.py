@@ -167,6 +167,16 @@ def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) 
     assert "expiresAt" not in item
 
 
+def test_a_decision_about_what_was_nothing_once_does_not_expire(dynamodb: Any, ledger: Ledger) -> None:
+    ledger.record_stale(claim(ledger), None, message_id="m", now=5_000, look_again_at=6_000)
+    refusal = Verdict.because(Reason.EXPIRED, "expired")
+
+    ledger.record_refused(claim(ledger, now=7_000), refusal, IDENTITY, now=7_000, look_again_at=8_000)
+
+    item = dynamodb.get_item(TableName=ledger._table, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
+    assert "expiresAt" not in item
+
+
 def test_a_certificate_is_found_by_its_ca_and_serial(dynamodb: Any, ledger: Ledger) -> None:
     ledger.record_activating(claim(ledger), IDENTITY, "v1")
 
