@@ -42,8 +42,8 @@ metrics = Metrics()
 
 _LAST_CALLS = timedelta(seconds=20)
 """Left at the end for a page begun, with the retries of its calls."""
-_RETIREMENTS_A_SECOND = 1 / 3
-"""Three AWS IoT calls each: one call a second."""
+_RETIREMENTS_A_SECOND = 1 / 4
+"""Four AWS IoT calls each: one call a second."""
 
 
 @cache

@@ -1,6 +1,6 @@
 """The end of a renewal's grace period: the old certificate leaves its thing and becomes INACTIVE.
 
-Whoever keeps the schedule calls `Retirement.retire_due` every few minutes. Three IoT calls a certificate,
+Whoever keeps the schedule calls `Retirement.retire_due` every few minutes. Four IoT calls a certificate,
 each of which may be repeated.
 """
 
@@ -67,6 +67,14 @@ class Retirement:
         over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
         if over > milliseconds(self.clock()):
             return self._postponed(due, over)
+        self.pacer.wait()
+        # The ledger does not know what operators do: one may have switched the new certificate off since.
+        description = self._describe(successor.certificate_id)
+        if description is None or description["status"] == "REVOKED":
+            self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
+            return RetirementResult.CANCELLED
+        if description["status"] != "ACTIVE":
+            return self._postponed(due, milliseconds(self.clock() + _LOOK_AGAIN))
         return self._leave(due)
 
     def _postponed(self, due: Due, at: int) -> RetirementResult:
@@ -74,8 +82,7 @@ class Retirement:
         return RetirementResult.POSTPONED
 
     def _leave(self, due: Due) -> RetirementResult:
-        self.pacer.wait()
-        description = self._describe(due)
+        description = self._describe(due.certificate_id)
         if description is None:
             self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
             return RetirementResult.CANCELLED
@@ -86,9 +93,9 @@ class Retirement:
         self.follow_ups.retired(due.certificate_id, now=milliseconds(self.clock()))
         return RetirementResult.RETIRED
 
-    def _describe(self, due: Due) -> "CertificateDescriptionTypeDef | None":
+    def _describe(self, certificate_id: CertificateId) -> "CertificateDescriptionTypeDef | None":
         try:
-            response = self.iot.describe_certificate(certificateId=due.certificate_id)
+            response = self.iot.describe_certificate(certificateId=certificate_id)
         except self.iot.exceptions.ResourceNotFoundException:
             return None
         return response["certificateDescription"]

@@ -178,6 +178,31 @@ def test_a_successor_that_was_revoked_retires_nobody(
     assert retire(aws) == {}
 
 
+def test_a_successor_that_somebody_switched_off_retires_nobody(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
+    aws.clock.pass_time(hours=25)
+
+    assert retire(aws) == {old: RetirementResult.POSTPONED}
+    assert aws.status(old) == "ACTIVE"
+    assert holders(aws, "sensor-7") == {old, new}
+
+    aws.iot.update_certificate(certificateId=new, newStatus="ACTIVE")
+    aws.clock.pass_time(hours=2)
+    assert retire(aws) == {old: RetirementResult.RETIRED}
+
+
+def test_a_successor_that_an_operator_revoked_retires_nobody(
+    aws: Account, old: CertificateId, new: CertificateId
+) -> None:
+    aws.iot.update_certificate(certificateId=new, newStatus="REVOKED")
+    aws.clock.pass_time(hours=25)
+
+    assert retire(aws) == {old: RetirementResult.CANCELLED}
+    assert aws.status(old) == "ACTIVE"
+
+
 def test_a_certificate_revoked_in_its_grace_period_stays_revoked(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
