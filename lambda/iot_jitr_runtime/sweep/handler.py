@@ -23,7 +23,7 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
-from iot_jitr_runtime.sweep.enforcement import Enforcement
+from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS, Enforcement
 from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.release import Release
 from iot_jitr_runtime.sweep.settings import SweepSettings
@@ -52,6 +52,8 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
     table = settings.ledger_table
     ledger = RevocationLedger(dynamodb, table)
     policy = policy_of(settings.device_policy, iot)
+    # The activator's claims on things are made for its time-out; what is released here may take longer.
+    things = settings.things and {**settings.things, "claim_seconds": CLAIM_LASTS.total_seconds()}
     vetting = Vetting(
         issuers=Issuers(iot, list(settings.cas)),
         policy=policy,
@@ -64,7 +66,7 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
         states=SweepStates(dynamodb, table),
         ledger=ledger,
         enforcement=Enforcement(iot, ledger, Withdrawal(iot, FollowUps(dynamodb, table))),
-        release=Release(iot, ledger, vetting, things_of(settings.things, iot, dynamodb, table), policy),
+        release=Release(iot, ledger, vetting, things_of(things, iot, dynamodb, table), policy),
         pace=Pace(Turns(dynamodb, table, settings.activations_per_second)),
         observer=Telemetry(logger, metrics),
         settle=settings.settle,

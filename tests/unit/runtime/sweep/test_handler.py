@@ -12,7 +12,10 @@ import pytest
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.revocation.store import key
+from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS
 from iot_jitr_runtime.sweep.settings import SweepSettings
+from iot_jitr_runtime.things.registration import Things
+from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import POLICY, REGION
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.town import Town
@@ -184,6 +187,19 @@ def test_a_run_that_fails_is_logged_and_lambda_told(town: Town, monkeypatch: pyt
     with pytest.raises(called.module.SweepFailedError, match=town.ca):
         called()
     assert "failed" in called.log.getvalue()
+
+
+def test_a_claim_on_a_thing_lasts_as_long_as_that_on_its_certificate(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The activator's claims are made for its time-out; the sweep works on after that."""
+    told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
+    monkeypatch.setenv(environment.THINGS, json.dumps(told))
+
+    _, sweep = Called(town, monkeypatch).module._sweep()
+
+    assert isinstance(sweep.release.things, Things)
+    assert sweep.release.things.claim_lasts >= CLAIM_LASTS
 
 
 def test_only_cas_with_a_crl_are_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
