@@ -168,8 +168,8 @@ class RevocationLedger(Ledger):
             in_fleet=True,
         )
 
-    def record_not_released(self, claim: Claim, *, detail: str, retry_at: int) -> None:
-        """Write why the certificate stays on hold, and when to try again; give the claim back.
+    def record_not_released(self, claim: Claim, *, detail: str, retry_at: int | None) -> None:
+        """Write why the certificate stays on hold and when to try again, None for never; give the claim back.
 
         Raises:
             ClaimLostError: The claim is somebody else's now.

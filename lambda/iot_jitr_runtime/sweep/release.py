@@ -14,7 +14,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.outcomes import DecisionError, Verdict
+from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS
 
 if TYPE_CHECKING:
@@ -71,11 +71,9 @@ class Release:
             verdict = decided.verdict
         except AwsError as error:
             verdict = deferral(error).verdict
-        self.ledger.record_not_released(
-            claim,
-            detail=f"{verdict.reason}: {verdict.detail}",
-            retry_at=milliseconds(self.clock() + RETRY_AFTER),
-        )
+        # CAs take expired certificates off their lists, which ends no hold: nothing would come of a retry.
+        again = None if verdict.reason is Reason.EXPIRED else milliseconds(self.clock() + RETRY_AFTER)
+        self.ledger.record_not_released(claim, detail=f"{verdict.reason}: {verdict.detail}", retry_at=again)
         return Released.NOT_RELEASED, verdict
 
     def _release(self, claim: Claim) -> Released:

@@ -8,7 +8,7 @@ from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.sweep.release import Released
 from tests.support.crls import HOLD
-from tests.support.faults import Crash, Fault, injected
+from tests.support.faults import Crash, Fault, counted, injected
 from tests.support.town import Town
 
 
@@ -55,6 +55,26 @@ def test_an_expired_certificate_is_not_released(town: Town) -> None:
 
     assert (result, verdict and verdict.reason) == (Released.NOT_RELEASED, Reason.EXPIRED)
     assert town.status(device) == "INACTIVE"
+
+
+def test_a_certificate_that_expired_on_hold_is_not_looked_at_for_ever(town: Town) -> None:
+    """CAs take expired certificates off their lists, which looks like the end of a hold."""
+    [device] = town.bring_in()
+    town.publish({device: HOLD})
+    town.sweep()
+    town.clock.pass_time(days=400)
+    town.publish()
+    town.sweep()
+
+    town.clock.pass_time(minutes=6)
+    with counted(town.aws.iot) as calls:
+        town.sweep()
+        town.publish()
+        town.sweep()
+
+    assert calls == []
+    assert town.row(device).state is State.SUSPENDED
+    assert town.row(device).detail.startswith("expired")
 
 
 def test_a_stale_index_releases_nobody(town: Town) -> None:
