@@ -5,7 +5,7 @@ when all of it is.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -82,19 +82,25 @@ class Sweep:
             LeaseLostError: Another invocation is at it, which should not be possible.
         """
         try:
-            current = IndexRef.of(self.store.current(ca))
             token, state = self.states.lease(
                 ca,
                 now=milliseconds(self.clock()),
                 expires_at=milliseconds(stopped_by + CLAIM_MARGIN),
             )
-        except (IndexMissingError, BeingSweptError):
+        except BeingSweptError:
             return
         try:
-            with TemporaryDirectory(prefix="jitr-sweep-") as folder:
-                _Run(self, ca, token, state, current, stopped_by - TIME_FOR_ONE, Path(folder)).do()
+            # Under the lease: asked before, it could be older than what another run has swept by now.
+            if current := self._in_force(ca):
+                with TemporaryDirectory(prefix="jitr-sweep-") as folder:
+                    _Run(self, ca, token, state, current, stopped_by - TIME_FOR_ONE, Path(folder)).do()
         finally:
             self.states.give_back(ca, token)
+
+    def _in_force(self, ca: CaCertificateId) -> IndexRef | None:
+        with suppress(IndexMissingError):
+            return IndexRef.of(self.store.current(ca))
+        return None
 
 
 @dataclass
@@ -138,8 +144,14 @@ class _Run:
         pending, first = self.state.pending, self.state.first
         if pending is None or self.sweep.clock() < pending.published_at + self.sweep.settle:
             return
-        if self._put_out_all(self._targets(pending, self.state.second), pending):
-            later = first if first and first.version != pending.version else None
+        later = first if first and first.version != pending.version else None
+        try:
+            targets = self._targets(pending, self.state.second)
+        except IndexMissingError:
+            # The bucket keeps former versions for a time only; the next comparison takes this one in.
+            self._write(pending=later)
+            return
+        if self._put_out_all(targets, pending):
             self._write(second=pending, pending=later)
 
     def _releases(self) -> None:

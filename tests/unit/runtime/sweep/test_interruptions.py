@@ -14,7 +14,7 @@ from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforcement import Enforced
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import Crash, Fault, counted, injected
-from tests.support.town import Town
+from tests.support.town import SETTLE, Town
 
 OPERATIONS = [
     ("iot", "DescribeCertificate"),
@@ -101,6 +101,21 @@ def test_two_runs_side_by_side_do_not_mix(town: Town) -> None:
     assert {town.status(device) for device in devices} == {"REVOKED"}
 
 
+def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_former_index(town: Town) -> None:
+    [device] = town.bring_in()
+    town.publish({device: KEY_COMPROMISE})
+
+    def take_back_and_sweep(**_: Any) -> None:
+        town.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+        town.publish()
+        town.sweep()
+
+    town.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+    town.sweep()
+
+    assert town.status(device) == "ACTIVE"
+
+
 def test_a_run_ends_in_time_and_the_next_goes_on(town: Town) -> None:
     devices = town.bring_in(3)
     town.publish(dict.fromkeys(devices))
@@ -180,3 +195,19 @@ def test_a_swept_index_that_the_bucket_no_longer_keeps_counts_as_none(town: Town
     seen = town.sweep()
 
     assert seen.enforced_ == [(other, Enforced.REVOKED)]
+
+
+def test_an_index_that_is_gone_before_its_second_pass_does_not_stop_the_sweep_for_good(town: Town) -> None:
+    [device] = town.bring_in()
+    gone = town.publish()
+    town.sweep()
+    town.publish({device: None})
+    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=gone.version_id)
+
+    for _ in range(3):
+        town.sweep()
+        town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+
+    assert town.status(device) == "REVOKED"
+    assert town.state().pending is None
+    assert town.state().second == town.state().first
