@@ -232,6 +232,16 @@ def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(compile_:
     assert just_before.numbers() == {ONE: 2, TWO: 1}
 
 
+def test_the_week_begins_when_the_maximum_age_is_reached(compile_: Compile) -> None:
+    age = timedelta(hours=3)
+    later = NOW - timedelta(hours=1) + age + FORGOTTEN_AFTER
+    fresh = crl(1, number=2, url=ONE, this_update=later, next_update=later + timedelta(days=1))
+    first = compile_(a=crl(1, url=ONE), b=crl(2, url=TWO), max_age=age)
+
+    assert compile_(first, now=later, max_age=age, a=fresh).numbers() == {ONE: 2}
+    assert compile_(first, now=later, a=fresh).numbers() == {ONE: 2, TWO: 1}
+
+
 def test_the_only_crl_is_never_forgotten(compile_: Compile) -> None:
     run = compile_(compile_(a=crl(1)), now=NOW + timedelta(days=1000))
 
@@ -266,6 +276,22 @@ def test_without_etag_nothing_is_known_again(compile_: Compile, tmp_path: Path) 
         compiler.take(crl(1, number=8), Origin("old"))
         compiler.take(crl(2, number=9), Origin("new"))
         assert compiler.complete() == Completion({}, [])
+
+
+def test_a_time_of_change_is_as_good_as_an_etag_and_neither_is_nothing(tmp_path: Path) -> None:
+    dated, bare = Origin("dated", last_modified="Mon, 23 Nov 2026 12:00:00 GMT"), Origin("bare")
+    with IndexBuilder(tmp_path / "former") as builder:
+        first = Compiler(builder, CA.certificate, NOW)
+        first.take(crl(1, url=ONE), dated)
+        first.take(crl(2, url=TWO), bare)
+        builder.finish(CA_ID, NOW, None)
+    former = Index.open(tmp_path / "former")
+
+    with IndexBuilder(tmp_path / "next") as builder:
+        compiler = Compiler(builder, CA.certificate, NOW, former=former)
+        assert compiler.keep(dated)
+        assert not compiler.keep(bare)
+    former.close()
 
 
 def test_a_damaged_former_index_is_said_to_be_damaged(compile_: Compile, tmp_path: Path) -> None:

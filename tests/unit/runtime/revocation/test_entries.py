@@ -112,6 +112,15 @@ def test_what_is_read_does_not_depend_on_where_windows_end(wanted: list[Entry], 
         assert read(crl) == expected(wanted)
 
 
+@given(st.lists(common_entries, max_size=20), st.integers(64, 300))
+def test_entries_of_the_common_forms_need_no_slow_reading(wanted: list[Entry], window: int) -> None:
+    crl = load(*wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "_WINDOW", window)
+        patch.delattr(entries, "_any_batches")
+        assert read(crl) == expected(wanted)
+
+
 @given(st.lists(st.builds(raw_entry, st.binary(min_size=1, max_size=24)), max_size=5))
 def test_serial_numbers_are_read_as_cryptography_reads_them(raw: list[bytes]) -> None:
     try:

@@ -1,6 +1,7 @@
 """Indexes in S3: whole or not at all, and never one in place of another than it was made from."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from iot_jitr_runtime.revocation.store import (
     key,
 )
 from tests.support.buckets import new_bucket, simulated_s3
-from tests.support.crls import CrlSpec, Entry
+from tests.support.crls import NOW, CrlSpec, Entry
 from tests.support.faults import Fault, injected
 from tests.support.indexes import CA_ID, compile_index
 
@@ -68,8 +69,23 @@ def test_what_was_published_is_what_is_downloaded(
     assert Index.open(tmp_path / "here").version == published.version
 
 
+def test_what_is_in_force_is_told_without_reading_it(s3: Any, store: IndexStore, indexes: Indexes) -> None:
+    published, _ = indexes.publish(1)
+
+    head = s3.head_object(Bucket=store.bucket, Key=key(CA_ID))
+    assert published.usable_until == NOW + timedelta(days=1)
+    assert (published.version_id, published.published_at) == (head["VersionId"], head["LastModified"])
+    assert head["ContentType"] == "application/vnd.sqlite3"
+
+
+def test_an_object_that_says_nothing_of_itself_has_no_version_and_no_end(s3: Any, store: IndexStore) -> None:
+    s3.put_object(Bucket=store.bucket, Key=key(CA_ID), Body=b"put by hand")
+
+    assert (store.current(CA_ID).version, store.current(CA_ID).usable_until) == ("", None)
+
+
 def test_where_nothing_was_published_the_index_is_missing(store: IndexStore, tmp_path: Path) -> None:
-    with pytest.raises(IndexMissingError):
+    with pytest.raises(IndexMissingError, match=f"no revocation index of CA {CA_ID}"):
         store.current(CA_ID)
     with pytest.raises(IndexMissingError):
         store.download(CA_ID, tmp_path / "here")
@@ -121,7 +137,7 @@ def test_a_version_that_is_gone_is_missing(store: IndexStore, indexes: Indexes, 
 def test_the_first_index_is_never_put_over_another(indexes: Indexes) -> None:
     indexes.publish(1)
 
-    with pytest.raises(IndexReplacedError):
+    with pytest.raises(IndexReplacedError, match=f"{CA_ID} was published by another run"):
         indexes.publish(2, instead_of=None)
 
 
