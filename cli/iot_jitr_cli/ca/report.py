@@ -91,10 +91,13 @@ def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
     """The id that `text`, an id or the beginning of one, stands for.
 
     Raises:
-        UnknownCaError: No CA certificate's id begins so.
+        UnknownCaError: No CA certificate's id begins so, or it is empty.
         AmbiguousCaError: Several do.
     """
     text = text.lower()
+    if not text:
+        # A shell variable that is not set begins every id: 'disable' would take it for the only CA.
+        raise UnknownCaError("found an empty id, expected one that 'jitr ca list' names, or its beginning")
     if _FULL_ID.fullmatch(text):
         return CaCertificateId(text)
     matches = [ca_id for ca_id in registry.ids() if ca_id.startswith(text)]

@@ -186,14 +186,23 @@ class TestShow:
         assert answer.exit_code == 2
         assert "'jitr ca list' names them" in answer.err
 
-    def test_of_an_ambiguous_id_is_wrong_use(self, registry: CaRegistryEmulation) -> None:
-        for ca in (CA, CaSpec().build()):
-            registry.add(ca)
+    def test_an_empty_id_is_not_the_only_ca(self, registry: CaRegistryEmulation) -> None:
+        ca_id = registry.add(CA, autoRegistrationStatus="ENABLE")
 
-        answer = run_jitr("ca", "show", "")
+        answer = run_jitr("ca", "disable", "")
 
         assert answer.exit_code == 2
-        assert "2 CA certificates' ids begin with ''; give more of it" in answer.err
+        assert "found an empty id" in answer.err
+        assert registry.state(ca_id) == ("ACTIVE", "ENABLE")
+
+    def test_of_an_ambiguous_id_is_wrong_use(self, registry: CaRegistryEmulation) -> None:
+        ca_id = registry.add(CA)
+        registry.cas[ca_id[:8] + "0" * 56] = registry.cas[ca_id]
+
+        answer = run_jitr("ca", "show", ca_id[:8])
+
+        assert answer.exit_code == 2
+        assert f"2 CA certificates' ids begin with '{ca_id[:8]}'; give more of it" in answer.err
 
 
 class TestSwitch:
