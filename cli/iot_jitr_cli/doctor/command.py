@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iot_jitr_cli.chain import UnreadableChainError, parse_chain
+from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
@@ -81,7 +82,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     subject = Subject(
         certificate_id=presented.chain.device.fingerprint if presented else _checked(certificate_id or ""),
         presented=presented,
-        endpoint=endpoint.rsplit(":", 1)[0] if endpoint else None,
+        endpoint=Endpoint.parse(endpoint).host if endpoint else None,
         sends_sni=sni,
         client_id=client_id,
         clock=_time(device_time) if device_time else None,

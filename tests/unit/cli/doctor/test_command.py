@@ -123,6 +123,10 @@ def test_a_file_without_certificates_is_a_cause_and_needs_no_aws(tmp_path: Path)
     [
         ([], "give the device's chain file, or its certificate's id"),
         (["--certificate-id", "ABC"], "'ABC' is not a certificate id"),
+        (
+            ["--certificate-id", "a" * 64, "--endpoint", "https://abc-ats.iot.x.amazonaws.com"],
+            "expected HOST or HOST:PORT",
+        ),
         (["--certificate-id", "a" * 64, "--device-time", "noon"], "'noon' is not a time"),
     ],
 )
