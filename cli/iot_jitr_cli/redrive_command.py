@@ -46,7 +46,8 @@ def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> ExitCode
     )
     pending = seen = 0
     columns = (SpinnerColumn(), TextColumn("{task.completed} certificates read"))
-    with Progress(*columns, console=err, transient=True) as progress:
+    quiet = as_json or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
         task = progress.add_task("read", total=None)
         for ca in deployment.cas:
             found, read = search.run(

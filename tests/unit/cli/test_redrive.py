@@ -156,6 +156,7 @@ def test_the_command_speaks_json(deployed: Account) -> None:
     result = run("--pending-minutes", "0", "--json")
 
     assert json.loads(result.stdout) == {"dead_letters": 0, "pending": 1, "certificates_seen": 1}
+    assert result.stderr == ""
 
 
 def test_young_certificates_are_left_alone(deployed: Account) -> None:
