@@ -279,6 +279,21 @@ WRONG = [
         id="signer type",
     ),
     pytest.param(
+        with_ca(signer={"type": ["kms"]}),
+        f'jitr.cas[0].signer.type: found ["kms"]; allowed: {SIGNERS}',
+        id="signer type, a list",
+    ),
+    pytest.param(
+        with_ca(certificate="~nobody-of-this-name/ca.pem"),
+        'jitr.cas[0].certificate: found "~nobody-of-this-name/ca.pem"; allowed: the path of the CA',
+        id="the home of nobody",
+    ),
+    pytest.param(
+        with_ca(certificate="ca\0.pem"),
+        'jitr.cas[0].certificate: found "ca\\u0000.pem"; allowed: the path of the CA',
+        id="a zero in a path",
+    ),
+    pytest.param(
         with_ca(signer={"type": "none"}),
         "CA 'Factory': signer: found none with mode DEFAULT; allowed: secret, kms, acm-pca, presigned, or",
         id="DEFAULT without a signer",

@@ -192,7 +192,7 @@ def _read_signer(ca: "Section", mode: Mode) -> Source:
         return NoSource()
     signer = ca.section("signer")
     kind = signer.get("type")
-    if kind not in KINDS:
+    if kind not in [*KINDS]:
         raise signer.wrong("type", ", ".join(KINDS))
     source = _SIGNERS[kind](signer)
     signer.finish()

@@ -125,8 +125,12 @@ class Section:
 
     def file(self, name: str, *, allowed: str) -> Path | None:
         """The path of a file, relative to the folder of the configuration; None where the key is absent."""
-        value = self.text(name, None, allowed=allowed)
-        return None if value is None else self.folder / Path(value).expanduser()
+        value = self.text(name, None, pattern=r"[^\0\n]+", allowed=allowed)
+        try:
+            return None if value is None else self.folder / Path(value).expanduser()
+        except RuntimeError as error:
+            # `~somebody`, whom this machine does not know.
+            raise self.wrong(name, allowed) from error
 
     def section(self, name: str) -> "Section":
         """An object inside this one; an empty one where the key is absent."""
@@ -160,7 +164,7 @@ class Section:
                 near = get_close_matches(name, self._known, n=1, cutoff=0.6)
                 hint = f"did you mean '{near[0]}'? " if near else ""
                 raise ConfigurationError(
-                    self.key(name), "an unknown key", f"{hint}{', '.join(sorted(self._known))}"
+                    self.key(name), "an unknown key", f"{hint}{', '.join(sorted(set(self._known)))}"
                 )
 
 
