@@ -78,6 +78,21 @@ def test_another_key_takes_the_place_of_ours_wherever_the_function_is_cut_off(
         assert account.log_group() == before
 
 
+def test_wherever_the_creation_is_cut_off_the_deletion_takes_the_key_off(account: AccountLog) -> None:
+    for calls_left in range(9):
+        account.begin_anew()
+        account.make_group()
+        before = account.log_group()
+        account.calls_left = calls_left
+        with suppress(CutOffError):
+            logging(account).create(UNDER_KEY)
+        account.calls_left = None
+
+        logging(account).delete(UNDER_KEY)
+
+        assert account.log_group() == before
+
+
 def test_a_key_that_somebody_has_given_it_since_stays(account: AccountLog) -> None:
     account.make_group()
     logging(account).create(UNDER_KEY)
