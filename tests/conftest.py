@@ -1,6 +1,7 @@
-"""What a process of tests reads once, and how long its property tests may take."""
+"""What a process of tests reads once, where its temporary files go, how long its property tests may take."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 
@@ -23,4 +24,13 @@ def _service_models_read_once() -> Iterator[None]:
     # A test that calls a command makes a session of its own, and reading AWS's services takes 0.3 s of CPU.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.loaders, "create_loader", cache(botocore.loaders.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files_beside_pytests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # A function keeps its copies of indexes while its process lives. What a run that is killed leaves behind,
+    # pytest clears away with its own folders, which the system does not.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary-files")))
         yield
