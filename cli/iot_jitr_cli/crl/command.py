@@ -90,7 +90,8 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
     """Let a mass revocation through that the safety catch holds back.
 
     CA is the name of a CA in the configuration, or the id of its certificate. A CRL that would put out an
-    unusual share of a CA's devices waits here until a person has looked at it. Exits 1 if nothing waits.
+    unusual share of a CA's devices waits here until a person has looked at it. Exits 1 if nothing waits,
+    or the question whether it is meant is answered with no.
     """
     session = aws_session()
     confirmation = Confirmation(session, find_deployment(session, stack_name))
@@ -100,8 +101,9 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
         return ExitCode.NO
     certificates = confirmation.certificates(held) if dry_run else None
     if not dry_run:
-        if not yes:
-            _ask(held, as_json=as_json)
+        if not yes and not _agreed(held, as_json=as_json):
+            out.print("not confirmed: nothing was let through")
+            return ExitCode.NO
         confirmation.confirm(held)
     if as_json:
         print_json({"held": held, "confirmed": not dry_run, "certificates": certificates})
@@ -112,11 +114,11 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
     return ExitCode.OK
 
 
-def _ask(held: HeldBack, *, as_json: bool) -> None:
+def _agreed(held: HeldBack, *, as_json: bool) -> bool:
     if as_json:
         raise UnconfirmedError("--json asks no questions: look with --dry-run, then confirm with --yes")
     err.print(_sentence(held), markup=False)
-    click.confirm("Has somebody looked at the CRL, and is this meant?", abort=True, err=True)
+    return click.confirm("Has somebody looked at the CRL, and is this meant?", err=True)
 
 
 def _sentence(held: HeldBack) -> str:
