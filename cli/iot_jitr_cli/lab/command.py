@@ -129,9 +129,8 @@ def _print(found: Report) -> None:
         "MiniStack": found.ministack_version,
     }
     if found.deployment is not None:
-        lines["stack"] = (
-            f"{found.deployment.stack} {found.stack_status}, took {found.deployment.seconds:.0f} s"
-        )
+        state = found.stack_status or "not known"
+        lines["stack"] = f"{found.deployment.stack} {state}, took {found.deployment.seconds:.0f} s"
         lines["CA certificate"] = found.deployment.ca_certificate
     for name, value in lines.items():
         if value is not None:

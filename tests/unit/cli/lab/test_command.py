@@ -187,11 +187,13 @@ def test_a_lab_that_does_not_answer_cannot_be_told(
     monkeypatch.setattr(ministack, "_REQUEST_LIMIT", 0.5)
     try:
         result = run("status", "--json")
+        shown = run("status").output
     finally:
         psutil.Process(lab.endpoint.process.pid).resume()
 
     assert result.exit_code == 3
     assert json.loads(result.stdout)["health"] == "not answering"
+    assert "None" not in shown
 
 
 @pytest.mark.usefixtures("cdk")
