@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.policy.common_name import check_common_name
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _STILL_ATTACHED = timedelta(minutes=10)
+_LATER = DENIED | {"DeleteConflictException"}
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,14 @@ class Withdrawal:
         """Detach and delete a revoked certificate's own policy; a shared one stays as it is.
 
         AWS may see a policy attached for minutes after it was detached (`DeletePolicy`, API reference). Then
-        its deletion is left to the reconciler; the device cannot use it any more.
+        its deletion is left to the reconciler; the device cannot use it any more. So it is where devices have
+        come to share a policy, and nobody may delete those of one device: a revocation must not wait for it.
         """
         try:
             withdraw(self.iot, certificate_id, certificate_arn, policy_name)
-        except self.iot.exceptions.DeleteConflictException:
+        except ClientError as error:
+            if error_code(error) not in _LATER:
+                raise
             at = int((self.clock() + _STILL_ATTACHED).timestamp() * 1000)
             self.follow_ups.delete_policy(certificate_id, policy_name=policy_name, at=at)
 

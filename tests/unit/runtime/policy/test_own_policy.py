@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.identifiers import CertificateId
@@ -167,6 +168,31 @@ def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Ac
     withdrawal.withdraw(certificate_id, arn(aws, certificate_id), name)
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
         aws.iot.get_policy(policyName=name)
+
+
+@pytest.mark.parametrize("operation", ["DetachPolicy", "DeletePolicy"])
+def test_a_revocation_does_not_wait_for_who_may_not_take_a_policy_away(aws: Account, operation: str) -> None:
+    """As where devices have shared one since: the functions may touch no policy of a device then."""
+    certificate_id = pending(aws, "sensor-7")
+    aws.process(aws.event(certificate_id))
+    name = f"{PREFIX}{certificate_id}"
+    follow_ups = FollowUps(aws.dynamodb, aws.table)
+
+    with injected(aws.iot, operation, Fault.ACCESS_DENIED):
+        Withdrawal(aws.iot, follow_ups, aws.clock).withdraw(certificate_id, arn(aws, certificate_id), name)
+
+    aws.clock.pass_time(minutes=11)
+    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=aws.clock.milliseconds, limit=10)
+    assert due.policy_name == name
+
+
+def test_another_error_of_a_withdrawal_flies(aws: Account) -> None:
+    certificate_id = pending(aws, "sensor-7")
+    aws.process(aws.event(certificate_id))
+    withdrawal = Withdrawal(aws.iot, FollowUps(aws.dynamodb, aws.table), aws.clock)
+
+    with answered(aws.iot, "DetachPolicy", "ThrottlingException"), pytest.raises(ClientError):
+        withdrawal.withdraw(certificate_id, arn(aws, certificate_id), f"{PREFIX}{certificate_id}")
 
 
 def test_a_shared_policy_is_never_withdrawn(aws: Account) -> None:
