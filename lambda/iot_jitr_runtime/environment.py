@@ -39,9 +39,6 @@ REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
 """How often a worker asks for a newer revocation index at most; a minute where it is unset."""
 
-REVOCATION_DRY_RUN = "JITR_REVOCATION_DRY_RUN"
-"""Set, to whatever, for a reconciler that is to put nobody out."""
-
 CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
 `max_age_hours` where a CRL may not be older, however far away its nextUpdate."""

@@ -253,7 +253,6 @@ class JitrPipeline(Construct):
         )
         revocation.let_check(self.activator.function)
         revocation.let_check(self.reconciler.function)
-        revocation.let_put_out(self.reconciler.function, self.identity)
         return revocation
 
     def _background(self) -> dict[str, JitrFunction]:

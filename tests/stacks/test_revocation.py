@@ -171,9 +171,6 @@ def test_settings_reach_the_functions() -> None:
     told = json.loads(variables(found, "Sweep")[environment.SWEEP])
     assert told == {"share": 0.25, "minimum": 3, "settle_seconds": 65, "dry_run": True}
     assert variables(found, "Activator")[environment.REVOCATION_REFRESH_SECONDS] == "5"
-    # In a dry run the reconciler, too, puts nobody out, and may not.
-    assert environment.REVOCATION_DRY_RUN in variables(found, "Reconciler")
-    assert ("iot:UpdateCertificate", f"{IOT}:cert/*") not in granted(found, "Reconciler")
     assert "rate(10 minutes)" in {rule.get("ScheduleExpression") for rule in rules(found, "Publisher")}
 
 
@@ -225,14 +222,8 @@ def test_the_activator_may_read_indexes_and_nothing_else_of_the_bucket(uploading
     }
 
 
-def test_the_reconciler_may_put_out_what_it_finds_only_where_there_is_a_crl(
-    template: Template, uploading: Template
-) -> None:
-    update = ("iot:UpdateCertificate", f"{IOT}:cert/*")
-
-    assert update in granted(uploading, "Reconciler")
-    assert environment.REVOCATION_DRY_RUN not in variables(uploading, "Reconciler")
-    assert update not in granted(template, "Reconciler")
+def test_the_reconciler_puts_nobody_out_for_the_sweep_has_the_safety_catch(uploading: Template) -> None:
+    assert ("iot:UpdateCertificate", f"{IOT}:cert/*") not in granted(uploading, "Reconciler")
 
 
 def test_who_revokes_may_take_the_devices_own_policy_away(everything: Template) -> None:

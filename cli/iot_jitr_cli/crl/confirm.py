@@ -91,7 +91,7 @@ class Confirmation:
         if state.held is None:
             return []
         with TemporaryDirectory(prefix="jitr-crl-") as folder:
-            former = _downloaded(store, ca, state.first, Path(folder) / "former")
+            former = _downloaded(store, ca, state.former(state.held.index), Path(folder) / "former")
             new = _downloaded(store, ca, state.held.index, Path(folder) / "new")
             if new is None:
                 raise IndexGoneError(f"the index {held_back.index_version} is not kept any more")

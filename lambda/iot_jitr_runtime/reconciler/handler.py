@@ -13,14 +13,12 @@ from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.ledger import Ledger, Turns
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.lint import Kind
-from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks
 from iot_jitr_runtime.reconciler.chores import Chore, DeletePolicies, RetireReplaced
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Enforcement, Inventory
+from iot_jitr_runtime.reconciler.inventory import Inventory
 from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.passes import Passes
@@ -28,14 +26,12 @@ from iot_jitr_runtime.reconciler.reconciliation import Reconciliation
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.reconciler.settings import ReconcilerSettings
 from iot_jitr_runtime.reconciler.telemetry import Telemetry
-from iot_jitr_runtime.sweep.enforcement import Enforcement as PutOut
+from iot_jitr_runtime.sweep.states import SweepStates
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_iot import IoTClient
 
 logger = Logger()
 metrics = Metrics()
@@ -76,7 +72,7 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
                 entries=LedgerEntries(dynamodb, settings.ledger_table),
                 turns=Turns(dynamodb, settings.ledger_table, settings.activations_per_second),
                 revocation=revocation_of(settings),
-                enforcement=_enforcement(settings, iot, dynamodb),
+                sweep=SweepStates(dynamodb, settings.ledger_table),
             ),
             bookmarks=Bookmarks(dynamodb, settings.ledger_table),
             pace=pace,
@@ -85,16 +81,6 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
         ),
         chores=chores,
     )
-
-
-def _enforcement(
-    settings: ReconcilerSettings, iot: "IoTClient", dynamodb: "DynamoDBClient"
-) -> Enforcement | None:
-    if settings.revocation_bucket is None or settings.dry_run:
-        return None
-    table = settings.ledger_table
-    withdrawal = Withdrawal(iot, FollowUps(dynamodb, table))
-    return PutOut(iot, RevocationLedger(dynamodb, table), withdrawal)
 
 
 @logger.inject_lambda_context

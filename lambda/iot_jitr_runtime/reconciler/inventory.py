@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from iot_jitr_runtime.activator.ports import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Identity, LineTooLongError, Turns
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
@@ -23,11 +23,11 @@ _SHORTEST_WAIT = 1000
 """Milliseconds. Only a turn this near is taken: entering is never urgent."""
 
 
-class Enforcement(Protocol):
-    """What happens to a certificate in use that turns out to be on its CA's CRL."""
+class Sweep(Protocol):
+    """Who puts out certificates in use that are on their CA's CRL: `sweep.states.SweepStates`."""
 
-    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
-        """Revoke (`REVOKED`) or suspend (`ON_HOLD`) the certificate; botocore's errors fly."""
+    def ask(self, ca: CaCertificateId, *, now: int) -> None:
+        """Ask that everybody on the CA's list be looked for in the ledger; botocore's errors fly."""
 
 
 class Entered(StrEnum):
@@ -35,8 +35,8 @@ class Entered(StrEnum):
 
     KNOWN = "known"
     """Entered with its serial number."""
-    ENFORCED = "enforced"
-    """Entered, and on its CA's CRL: revoked or suspended."""
+    LISTED = "listed"
+    """Entered, in use, and on its CA's CRL: the sweep was asked to look for it."""
     UNCHECKED = "unchecked"
     """Not entered: its CRL could not be asked. The next pass tries again."""
     UNREADABLE = "unreadable"
@@ -55,8 +55,7 @@ class Inventory:
     entries: LedgerEntries
     turns: Turns
     revocation: RevocationCheck
-    enforcement: Enforcement | None
-    """None: nobody is put out, because no CA has a CRL, or in a dry run."""
+    sweep: Sweep
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     sleep: Callable[[float], None] = time.sleep
 
@@ -73,24 +72,26 @@ class Inventory:
         except MalformedCertificateError:
             return Entered.UNREADABLE
         identity = Identity(ca, certificate.serial_number, next(iter(certificate.common_names), None))
-        return self._enter(listed, identity, certificate)
-
-    def _enter(self, listed: Listed, identity: Identity, certificate: Certificate) -> Entered:
-        found: Reason | None = None
         try:
             # Before it is entered: should a newer index appear meanwhile, its sweep looks for late entries.
-            self.revocation.check(identity.ca_certificate_id, certificate)
+            self.revocation.check(ca, certificate)
         except DeferredError:
             return Entered.UNCHECKED
         except RefusedError as refused:
             if refused.reason not in {Reason.REVOKED, Reason.ON_HOLD}:
                 return Entered.UNREADABLE
-            found = refused.reason
+            entered = self._ask(ca, described["certificateDescription"]["status"])
+        else:
+            entered = Entered.KNOWN
         self.entries.enter_known(listed.certificate_id, identity, now=milliseconds(self.clock()))
-        if found is None or listed.status != "ACTIVE" or self.enforcement is None:
+        return entered
+
+    def _ask(self, ca: CaCertificateId, status: str) -> Entered:
+        """Ask to have a certificate on the list put out, before it is entered: no later pass looks at it."""
+        if status != "ACTIVE":
             return Entered.KNOWN
-        self.enforcement.enforce(listed.certificate_id, identity, found)
-        return Entered.ENFORCED
+        self.sweep.ask(ca, now=milliseconds(self.clock()))
+        return Entered.LISTED
 
     def _take_turn(self) -> bool:
         now = milliseconds(self.clock())

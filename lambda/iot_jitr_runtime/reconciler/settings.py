@@ -23,8 +23,6 @@ class ReconcilerSettings:
     policy_kind: Kind
     revocation_bucket: str | None
     revocation_refresh: timedelta
-    dry_run: bool
-    """Whoever is on a CRL is reported by the sweep, and not put out."""
     activations_per_second: float
     pending_after: timedelta
     """How long a certificate may be pending before its event counts as lost."""
@@ -46,7 +44,6 @@ class ReconcilerSettings:
             policy_kind=Kind(json.loads(variables[environment.DEVICE_POLICY])["kind"]),
             revocation_bucket=variables.get(environment.REVOCATION_BUCKET),
             revocation_refresh=timedelta(seconds=float(refresh)) if refresh else REFRESH,
-            dry_run=environment.REVOCATION_DRY_RUN in variables,
             activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),
             pending_after=timedelta(seconds=float(variables[environment.PENDING_AFTER_SECONDS])),
             full_pass_every=timedelta(seconds=float(variables[environment.FULL_LISTING_SECONDS])),

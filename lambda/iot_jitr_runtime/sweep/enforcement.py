@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, Identity, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 
@@ -89,18 +88,6 @@ class Enforcement:
             claim, detail=reason.label, index_version=index_version, now=milliseconds(self.clock())
         )
         return Enforced.REVOKED
-
-    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
-        """Do the same for somebody who found it out alone; the reconciler's `Enforcement`.
-
-        Args:
-            certificate_id: The certificate, which is in the ledger.
-            identity: What it says of itself.
-            reason: `ON_HOLD`, or `REVOKED` for any other reason.
-        """
-        hold = reason is Reason.ON_HOLD
-        why = RevocationReason.CERTIFICATE_HOLD if hold else RevocationReason.UNSPECIFIED
-        self.put_out(certificate_id, identity.ca_certificate_id, why, index_version=None)
 
     def _suspend(self, claim: Claim, ca: CaCertificateId, status: str, index_version: str | None) -> Enforced:
         if status == "ACTIVE":

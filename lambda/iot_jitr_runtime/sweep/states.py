@@ -74,6 +74,21 @@ class SweepState:
     held: Held | None = None
     reported: str | None = None
     """Version of the index whose dry run was last reported."""
+    asked: int = 0
+    """When it was last asked that everybody on the list be looked for again, see `SweepStates.ask`."""
+    answered: int = 0
+    """What `asked` was when that was last done."""
+
+    def is_swept(self, index: IndexRef) -> bool:
+        """Whether the first pass has come to this index."""
+        return self.first is not None and self.first.version == index.version
+
+    def former(self, index: IndexRef) -> IndexRef | None:
+        """What a first pass over `index` compares it with; None: everybody on it counts as new.
+
+        An index that was swept is looked at once more only because somebody has asked for everybody on it.
+        """
+        return None if self.is_swept(index) else self.first
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,24 @@ class SweepStates:
             raise BeingSweptError(f"the sweep of CA {ca} is under way") from error
         return token, _state(response["Attributes"])
 
-    def write(self, ca: CaCertificateId, token: str, **changes: IndexRef | Held | str | None) -> None:
+    def ask(self, ca: CaCertificateId, *, now: int) -> None:
+        """Ask that everybody on a CA's list be looked for in the ledger again.
+
+        For whoever enters a certificate that has been on the list for longer: to the sweep it is not new.
+        Asked before the entry, it is never forgotten; the sweep waits for the entry to be visible.
+
+        Args:
+            ca: The CA.
+            now: This moment, in milliseconds since the epoch.
+        """
+        self.dynamodb.update_item(
+            TableName=self.table,
+            Key=_key(ca),
+            UpdateExpression="SET asked = :now",
+            ExpressionAttributeValues={":now": {"N": str(now)}},
+        )
+
+    def write(self, ca: CaCertificateId, token: str, **changes: IndexRef | Held | str | int | None) -> None:
         """Write attributes of the state, None to remove one.
 
         Raises:
@@ -180,7 +212,7 @@ def _key(ca: CaCertificateId) -> dict[str, Any]:
     return {KEY: {"S": f"{STATE_PREFIX}{ca}"}}
 
 
-def _plain(value: IndexRef | Held | str) -> Any:
+def _plain(value: IndexRef | Held | str | int) -> Any:
     match value:
         case IndexRef():
             return {
@@ -209,6 +241,8 @@ def _state(item: dict[str, Any]) -> SweepState:
         released=plain.get("released"),
         held=_held(held) if held else None,
         reported=plain.get("reported"),
+        asked=int(plain.get("asked", 0)),
+        answered=int(plain.get("answered", 0)),
     )
 
 

@@ -126,7 +126,8 @@ class _Run:
         # A confirmed index is swept to its end, even if there is a newer one by now.
         confirmed = held.index if held and held.confirmed else None
         target = confirmed or self.current
-        if self.state.first and self.state.first.version == target.version:
+        swept, asked = self.state.is_swept(target), self.state.asked
+        if swept and not self._is_asked():
             return
         if self.sweep.dry_run:
             self._report(target)
@@ -134,11 +135,20 @@ class _Run:
         if held and not confirmed and held.index.version == target.version:
             self.sweep.observer.held(self.ca, held)
             return
-        targets = self._targets(target, self.state.first)
+        targets = self._targets(target, self.state.former(target))
         if not confirmed and self._is_held(target, targets):
             return
-        if self._put_out_all(targets, target):
+        if not self._put_out_all(targets, target):
+            return
+        if swept:
+            self._write(answered=asked, held=None)
+        else:
             self._write(first=target, pending=self.state.pending or target, held=None)
+
+    def _is_asked(self) -> bool:
+        """Whether everybody on the list is to be looked for, and who was entered since can be found."""
+        since = self.sweep.clock() - self.sweep.settle
+        return self.state.answered < self.state.asked <= milliseconds(since)
 
     def _second_pass(self) -> None:
         pending, first = self.state.pending, self.state.first
@@ -151,7 +161,11 @@ class _Run:
             # The bucket keeps former versions for a time only; the next comparison takes this one in.
             self._write(pending=later)
             return
-        if self._put_out_all(targets, pending):
+        if self._too_many(targets, pending):
+            # A person must look at those that came in between too: the first pass finds them, and holds.
+            asked = max(self.state.asked, milliseconds(self.sweep.clock() - self.sweep.settle))
+            self._write(second=pending, pending=later, asked=asked)
+        elif self._put_out_all(targets, pending):
             self._write(second=pending, pending=later)
 
     def _releases(self) -> None:
@@ -223,18 +237,20 @@ class _Run:
                 return finder.find(self.ca, index, None)
 
     def _is_held(self, target: IndexRef, targets: list[Target]) -> bool:
+        if held := self._too_many(targets, target):
+            self._write(held=held)
+            self.sweep.observer.held(self.ca, held)
+        return held is not None
+
+    def _too_many(self, targets: list[Target], index: IndexRef) -> Held | None:
+        """What the safety catch holds back, None if it lets them through."""
         devices = sum(each.in_service for each in targets)
         fleet = self.sweep.ledger.fleet.size(self.ca)
-        if not self.sweep.catch.holds(devices, fleet):
-            return False
-        held = Held(target, devices, fleet)
-        self._write(held=held)
-        self.sweep.observer.held(self.ca, held)
-        return True
+        return Held(index, devices, fleet) if self.sweep.catch.holds(devices, fleet) else None
 
     def _report(self, target: IndexRef) -> None:
         if self.state.reported != target.version:
-            targets = self._targets(target, self.state.first)
+            targets = self._targets(target, self.state.former(target))
             self.sweep.observer.would_put_out(self.ca, target.version, targets)
             self._write(reported=target.version)
 
@@ -246,7 +262,7 @@ class _Run:
         with closing(Index.open(path)) as index:
             yield index
 
-    def _write(self, **changes: IndexRef | Held | str | None) -> None:
+    def _write(self, **changes: IndexRef | Held | str | int | None) -> None:
         self.sweep.states.write(self.ca, self.token, **changes)
         self.state = self.sweep.states.read(self.ca)
 

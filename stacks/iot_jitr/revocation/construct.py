@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.configuration import RevocationSettings
@@ -57,7 +55,6 @@ class Revocation(Construct):
         """
         super().__init__(scope, construct_id)
         self._refresh = str(int(settings.refresh.total_seconds()))
-        self._dry_run = settings.dry_run
         self.bucket = RevocationBucket(self, "Bucket", encryption=functions.encryption)
         self.publisher = CrlPublisher(
             self, "Publisher", cas=cas, bucket=self.bucket, functions=functions, settings=settings
@@ -80,12 +77,3 @@ class Revocation(Construct):
         function.function.add_environment(environment.REVOCATION_BUCKET, self.bucket.name)
         function.function.add_environment(environment.REVOCATION_REFRESH_SECONDS, self._refresh)
         self.bucket.let_read_indexes(function)
-
-    def let_put_out(self, function: "JitrFunction", identity: "IdentityResources") -> None:
-        """Let a function that may read certificates put out those on a CRL; forbid it in a dry run."""
-        if self._dry_run:
-            function.function.add_environment(environment.REVOCATION_DRY_RUN, "true")
-            return
-        certificates = cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
-        function.allow(iam.PolicyStatement(actions=["iot:UpdateCertificate"], resources=[certificates]))
-        function.allow(*identity.device_policy.withdrawal_permissions)

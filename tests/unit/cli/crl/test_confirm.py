@@ -14,10 +14,11 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.sweep.catch import SafetyCatch
+from iot_jitr_runtime.sweep.states import IndexRef
 from tests.support.account import REGION, Account, account
 from tests.support.buckets import s3_client
 from tests.support.crls import KEY_COMPROMISE
-from tests.support.town import Town
+from tests.support.town import SETTLE, Town
 
 CATCH = SafetyCatch(share=0.1, minimum=2)
 
@@ -158,6 +159,20 @@ def test_the_first_index_can_be_looked_at_as_well(town: Town) -> None:
     code, found = report("Factory", "--dry-run")
 
     assert (code, len(found["certificates"])) == (0, 2)
+
+
+def test_who_was_entered_after_the_index_was_swept_is_named_as_well(town: Town) -> None:
+    devices = town.bring_in(2)
+    town.publish(dict.fromkeys(devices))
+    town.states.ask(town.ca, now=town.clock.milliseconds)
+    token, _ = town.states.lease(town.ca, now=1, expires_at=2)
+    town.states.write(town.ca, token, first=IndexRef.of(town.store.current(town.ca)))
+    town.clock.pass_time(seconds=SETTLE.total_seconds())
+    assert town.sweep(catch=CATCH).held_
+
+    _, told = report("Factory", "--dry-run")
+
+    assert {each["certificate_id"] for each in told["certificates"]} == set(devices)
 
 
 def test_an_index_that_is_not_kept_any_more_cannot_be_looked_at(

@@ -1,11 +1,11 @@
 """Entering what somebody else registered, so that it can be revoked by serial."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, Turns, ca_serial
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
@@ -29,20 +29,21 @@ class Crl:
 
 
 @dataclass
-class Enforced:
-    calls: list[tuple[CertificateId, Identity, Reason]] = field(default_factory=list)
+class Sweep:
+    asked: list[CaCertificateId] = field(default_factory=list)
 
-    def enforce(self, certificate_id: CertificateId, identity: Identity, reason: Reason) -> None:
-        self.calls.append((certificate_id, identity, reason))
+    def ask(self, ca: CaCertificateId, *, now: int) -> None:
+        del now
+        self.asked.append(ca)
 
 
-def inventory(aws: Account, crl: Crl | None = None, enforcement: Any = None, rate: float = 1e6) -> Inventory:
+def inventory(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: float = 1e6) -> Inventory:
     return Inventory(
         iot=aws.iot,
         entries=LedgerEntries(aws.dynamodb, aws.table),
         turns=Turns(aws.dynamodb, aws.table, rate),
         revocation=crl or Crl(),
-        enforcement=enforcement or Enforced(),
+        sweep=sweep or Sweep(),
         clock=aws.clock,
         sleep=lambda seconds: aws.clock.pass_time(seconds=seconds),
     )
@@ -88,26 +89,26 @@ def test_its_status_is_not_touched(aws: Account) -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.ON_HOLD])
-def test_an_active_one_on_the_crl_is_entered_and_revoked(aws: Account, reason: Reason) -> None:
-    certificate_id, enforced = registered(aws), Enforced()
+def test_for_an_active_one_on_the_crl_the_sweep_is_asked(aws: Account, reason: Reason) -> None:
+    certificate_id, sweep = registered(aws), Sweep()
 
-    result = inventory(aws, Crl(RefusedError(reason)), enforced).enter(aws.ca_id, listed(aws, certificate_id))
+    result = inventory(aws, Crl(RefusedError(reason)), sweep).enter(aws.ca_id, listed(aws, certificate_id))
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
-    assert result is Entered.ENFORCED
-    [(named, identity, why)] = enforced.calls
-    assert (named, identity.serial_number, why) == (certificate_id, row.serial_number, reason)
+    assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
+    assert (result, sweep.asked) == (Entered.LISTED, [aws.ca_id])
+    assert aws.status(certificate_id) == "ACTIVE"
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_one_that_is_not_in_use_is_only_entered(aws: Account, status: str) -> None:
-    certificate_id, enforced = registered(aws, status), Enforced()
+    certificate_id, sweep = registered(aws, status), Sweep()
     crl = Crl(RefusedError(Reason.REVOKED))
 
-    result = inventory(aws, crl, enforced).enter(aws.ca_id, listed(aws, certificate_id, status))
+    result = inventory(aws, crl, sweep).enter(aws.ca_id, listed(aws, certificate_id))
 
-    assert (result, enforced.calls) == (Entered.KNOWN, [])
+    assert (result, sweep.asked) == (Entered.KNOWN, [])
 
 
 def test_without_a_crl_to_ask_it_is_left_for_the_next_pass(aws: Account) -> None:
@@ -195,15 +196,3 @@ def test_a_certificate_without_a_common_name_is_entered_too(aws: Account) -> Non
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert row.common_name is None
-
-
-def test_in_a_dry_run_who_is_on_the_crl_is_entered_and_left_in(aws: Account) -> None:
-    certificate_id = registered(aws)
-    dry = replace(inventory(aws, Crl(RefusedError(Reason.REVOKED))), enforcement=None)
-
-    assert dry.enter(aws.ca_id, listed(aws, certificate_id)) is Entered.KNOWN
-
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
-    assert row.serial_number is not None
-    assert aws.status(certificate_id) == "ACTIVE"

@@ -15,6 +15,7 @@ from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+from iot_jitr_runtime.sweep.states import SweepStates
 from tests.support.account import Account
 from tests.support.certificate_list import FakeList
 
@@ -59,7 +60,7 @@ def passes(aws: Account, listing: FakeList, revocation: Any = None, rate: float 
             entries=LedgerEntries(aws.dynamodb, aws.table),
             turns=Turns(aws.dynamodb, aws.table, rate),
             revocation=revocation or NoCrl(),
-            enforcement=None,
+            sweep=SweepStates(aws.dynamodb, aws.table),
             clock=aws.clock,
             sleep=lambda _: None,
         ),

@@ -137,23 +137,6 @@ def test_without_time_nothing_is_begun_and_nothing_fails(aws: Account, module: A
     assert queued(aws) == []
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
-def test_in_a_dry_run_nobody_is_put_out(
-    dry_run: bool,  # noqa: FBT001 - pytest passes it
-    aws: Account,
-    module: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(environment.CAS, json.dumps({aws.ca_id: {"revocation": "crl"}}))
-    monkeypatch.setenv(environment.REVOCATION_BUCKET, "crls")
-    if dry_run:
-        monkeypatch.setenv(environment.REVOCATION_DRY_RUN, "true")
-
-    inventory = module._reconciliation("arn:aws:iot:eu-central-1:123456789012:cert/").passes.inventory
-
-    assert (inventory.enforcement is None) is dry_run
-
-
 def test_an_environment_of_another_version_fails_at_once(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

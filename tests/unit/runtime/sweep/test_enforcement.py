@@ -3,9 +3,7 @@
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Identity, State
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
@@ -17,21 +15,6 @@ def enforcement(town: Town) -> Enforcement:
     iot = town.aws.iot
     withdrawal = Withdrawal(iot, FollowUps(town.aws.dynamodb, town.aws.table), town.clock)
     return Enforcement(iot, town.ledger, withdrawal, town.clock)
-
-
-@pytest.mark.parametrize(
-    ("reason", "status", "state"),
-    [(Reason.REVOKED, "REVOKED", State.REVOKED), (Reason.ON_HOLD, "INACTIVE", State.SUSPENDED)],
-)
-def test_the_reconciler_has_it_put_out_what_it_finds(
-    town: Town, enforcement: Enforcement, reason: Reason, status: str, state: State
-) -> None:
-    [device] = town.bring_in()
-    certificate = town.devices[device]
-
-    enforcement.enforce(device, Identity(town.ca, certificate.serial_number, "device"), reason)
-
-    assert (town.status(device), town.row(device).state) == (status, state)
 
 
 def test_done_again_it_is_the_same(town: Town, enforcement: Enforcement) -> None:

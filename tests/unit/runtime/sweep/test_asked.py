@@ -1,0 +1,161 @@
+"""Certificates that enter the ledger long after their serial number was listed: the sweep is asked."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import State, Turns
+from iot_jitr_runtime.reconciler.entries import LedgerEntries
+from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
+from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.sweep.catch import SafetyCatch
+from tests.support.crls import HOLD, KEY_COMPROMISE
+from tests.support.faults import Fault, counted, injected
+from tests.support.town import SETTLE, Town
+
+
+def strangers(town: Town, count: int = 1) -> list[CertificateId]:
+    """Certificates in service that somebody else let in; the ledger does not know them."""
+    devices = [town.register(f"stranger-{number}") for number in range(count)]
+    for device in devices:
+        town.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
+    return devices
+
+
+def enter(town: Town, device: CertificateId, status: str = "ACTIVE") -> Entered:
+    """What the reconciler does with a certificate that it finds in AWS IoT's list."""
+    inventory = Inventory(
+        iot=town.aws.iot,
+        entries=LedgerEntries(town.aws.dynamodb, town.aws.table),
+        turns=Turns(town.aws.dynamodb, town.aws.table, 1e6),
+        revocation=IndexedRevocation(town.store, clock=town.clock),
+        sweep=town.states,
+        clock=town.clock,
+        sleep=lambda _: None,
+    )
+    return inventory.enter(town.ca, Listed(device, status, town.clock()))
+
+
+def sweep_later(town: Town, **parts: Any) -> Any:
+    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+    return town.sweep(**parts)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "state"),
+    [(KEY_COMPROMISE, "REVOKED", State.REVOKED), (HOLD, "INACTIVE", State.SUSPENDED)],
+)
+def test_one_that_has_been_listed_for_long_is_put_out_once_it_is_entered(
+    town: Town, reason: Any, status: str, state: State
+) -> None:
+    [device] = strangers(town)
+    town.publish({device: reason})
+    town.sweep_twice()
+
+    assert enter(town, device) is Entered.LISTED
+    town.sweep()
+    assert town.status(device) == "ACTIVE", "not before the entry can be found for sure"
+    sweep_later(town)
+
+    assert (town.status(device), town.row(device).state) == (status, state)
+    with counted(town.aws.iot) as calls:
+        sweep_later(town)
+    assert calls == [], "the request has been met"
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
+def test_one_that_is_not_in_use_by_now_is_only_entered(town: Town, status: str) -> None:
+    [device] = strangers(town)
+    town.publish({device: KEY_COMPROMISE})
+    town.sweep_twice()
+    town.aws.iot.update_certificate(certificateId=device, newStatus=status)
+
+    assert enter(town, device) is Entered.KNOWN
+
+    sweep_later(town)
+    assert town.status(device) == status
+
+
+def test_without_the_request_nothing_is_entered_so_that_the_next_pass_finds_it_again(town: Town) -> None:
+    [device] = strangers(town)
+    town.publish({device: KEY_COMPROMISE})
+
+    with injected(town.aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=2), pytest.raises(ClientError):
+        enter(town, device)
+
+    assert town.ledger.row(device) is None
+
+
+def test_a_request_during_a_run_is_met_by_a_later_one(town: Town) -> None:
+    first, second = strangers(town, 2)
+    town.publish({first: KEY_COMPROMISE, second: KEY_COMPROMISE})
+    town.sweep_twice()
+    enter(town, first)
+
+    def enter_another(**_: Any) -> None:
+        town.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", enter_another)
+        enter(town, second)
+
+    town.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", enter_another)
+    sweep_later(town)
+    assert (town.status(first), town.status(second)) == ("REVOKED", "ACTIVE")
+    sweep_later(town)
+
+    assert town.status(second) == "REVOKED"
+
+
+def test_the_safety_catch_holds_for_them_too(town: Town) -> None:
+    devices = strangers(town, 2)
+    town.publish(dict.fromkeys(devices))
+    catch = SafetyCatch(share=0.1, minimum=2)
+    town.sweep(catch=catch)
+    for device in devices:
+        enter(town, device)
+
+    assert len(sweep_later(town, catch=catch).held_) == 1
+    assert {town.status(device) for device in devices} == {"ACTIVE"}
+    assert len(town.sweep(catch=catch).held_) == 1, "the alarm goes on"
+
+    held = town.state().held
+    assert held is not None
+    town.states.confirm(town.ca, held.index.version)
+    town.sweep(catch=catch)
+
+    assert {town.status(device) for device in devices} == {"REVOKED"}
+    assert town.state().held is None
+
+
+def test_the_safety_catch_holds_for_the_second_pass_too(town: Town) -> None:
+    town.bring_in()
+    late = [town.register(f"late-{number}") for number in range(2)]
+    town.publish(dict.fromkeys(late))
+    catch = SafetyCatch(share=0.1, minimum=2)
+    town.sweep(catch=catch)
+    for device in late:
+        town.activate(device)
+
+    sweep_later(town, catch=catch)
+    assert len(town.sweep(catch=catch).held_) == 1
+    assert {town.status(device) for device in late} == {"ACTIVE"}
+
+    held = town.state().held
+    assert held is not None
+    town.states.confirm(town.ca, held.index.version)
+    town.sweep(catch=catch)
+    assert {town.status(device) for device in late} == {"REVOKED"}
+
+
+def test_in_a_dry_run_they_stay_in_and_go_when_it_ends(town: Town) -> None:
+    [device] = strangers(town)
+    town.publish({device: KEY_COMPROMISE})
+    town.sweep_twice()
+    enter(town, device)
+
+    sweep_later(town, dry_run=True)
+    assert town.status(device) == "ACTIVE"
+    town.sweep()
+
+    assert town.status(device) == "REVOKED"
