@@ -50,7 +50,7 @@ def test_what_is_no_ca_certificate_id_is_refused(ca: str) -> None:
 def test_a_certificate_whose_serial_number_cannot_be_listed_has_no_key(content: bytes) -> None:
     certificate = with_serial_number(device_certificate("sensor-7"), content)
 
-    with pytest.raises(MissingFieldError, match="'ca_serial' cannot be a key: .* is not a serial number"):
+    with pytest.raises(MissingFieldError, match=r"'ca_serial' cannot be a key: .* is not a serial number"):
         key_of(KeyKind.CA_SERIAL, certificate, CA)
 
 
