@@ -66,6 +66,15 @@ def test_the_documented_table_is_what_the_model_prints() -> None:
     assert table() in PERFORMANCE.read_text()
 
 
+@pytest.mark.parametrize("rate", [10, 50, 100])
+def test_the_fleet_that_the_page_begins_with_is_what_the_model_says(rate: int) -> None:
+    fleet = Storm(40_000, rate)
+    row = f"{fleet.seconds / 60:.0f} min | {fleet.events / fleet.devices:.0f} | {fleet.dollars:.2f} |"
+
+    lines = PERFORMANCE.read_text().splitlines()
+    assert [line for line in lines if line.startswith(f"| {rate}") and line.endswith(row)]
+
+
 def test_the_documented_runs_are_those_that_were_saved() -> None:
     results = load(RESULTS)
 
