@@ -104,10 +104,12 @@ class Certificate:
         Raises:
             RefusedError: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
         """
-        if self.x509.issuer != ca.x509.subject:
+        # As the library compares below: RFC 5280 section 4.1.2.6 has both written in the same encoding.
+        if self.x509.issuer.public_bytes() != ca.x509.subject.public_bytes():
             raise RefusedError(
                 Reason.ISSUER_MISMATCH,
-                f"issuer is '{self.x509.issuer.rfc4514_string()}', its CA's subject is '{ca.subject}'",
+                f"issuer is '{self.x509.issuer.rfc4514_string()}', its CA's subject is '{ca.subject}', "
+                "and they differ byte for byte",
             )
         try:
             self.x509.verify_directly_issued_by(ca.x509)

@@ -80,6 +80,16 @@ def test_a_certificate_of_another_issuer_is_refused(ca: DevelopmentCa, reason: R
     assert caught.value.reason is reason
 
 
+def test_an_issuer_in_another_encoding_than_the_cas_subject_is_another_issuer() -> None:
+    der = DEVICE.der.replace(b"\x0c", b"\x13", 1)
+    assert der != DEVICE.der
+
+    with pytest.raises(RefusedError, match="byte for byte") as caught:
+        Certificate.load(der).check_issued_by(CA.certificate)
+
+    assert caught.value.reason is Reason.ISSUER_MISMATCH
+
+
 @pytest.mark.parametrize("seconds", [0, CLOCK_TOLERANCE.total_seconds()])
 def test_both_ends_of_the_validity_period_are_inside_it_with_a_tolerance(seconds: float) -> None:
     DEVICE.check_validity(DEVICE.not_before - timedelta(seconds=seconds))
