@@ -283,7 +283,7 @@ def test_an_endpoint_that_answered_once_has_answered_even_if_it_is_gone_later(
 
         endpoint = Endpoint("127.0.0.1", served.port, ca_file)
         result = connect(
-            Device(credentials, endpoint, "sensor-1", timeout=0.1, backoff=QUICK), close_after_the_first
+            Device(credentials, endpoint, "sensor-1", timeout=1, backoff=QUICK), close_after_the_first
         )
 
     assert result.last_cause is Cause.CONNECTION_REFUSED
