@@ -218,6 +218,13 @@ def test_an_unusable_first_crl_leaves_nothing_in_force(compile_: Compile) -> Non
     assert compile_(a=b"<html>").index.crls == []
 
 
+def test_the_same_crl_in_two_places_comes_into_force_from_the_first(compile_: Compile) -> None:
+    run = compile_(a=crl(1), b=crl(1))
+
+    assert run.fates == {"a": Fate.IN_FORCE, "b": Fate.SUPERSEDED}
+    assert [record.origin.location for record in run.index.crls] == ["a"]
+
+
 def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(compile_: Compile) -> None:
     later = NOW + timedelta(days=1) + FORGOTTEN_AFTER
     fresh = crl(

@@ -32,6 +32,26 @@ def test_an_element_never_ends_behind_the_data(data: bytes, start: int) -> None:
     assert start < read.content <= read.end <= len(data)
 
 
+@pytest.mark.parametrize("empty", [b"\x05\x00", b"\x30\x81\x00"])
+def test_an_empty_element_may_end_the_data(empty: bytes) -> None:
+    read = element(empty, 0)
+
+    assert read.content == read.end == len(empty)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"\x30", "the data end at offset 0, where an element should begin"),
+        (b"\x30\x02\x05", "the element at offset 0 is longer than the data"),
+        (b"\x30\x83\x01\x00\x00\x05\x00", "the element at offset 0 is longer than the data"),
+    ],
+)
+def test_what_is_cut_off_is_said_to_be(data: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"^{problem}$"):
+        element(data, 0)
+
+
 @given(st.binary(max_size=300) | st.integers(0, len(CRL)).map(lambda size: CRL[:size]))
 def test_only_value_errors_leave_the_outline(data: bytes) -> None:
     try:
@@ -59,5 +79,5 @@ def test_the_issuer_is_never_taken_for_the_entries() -> None:
 
 
 def test_what_has_no_time_is_no_crl() -> None:
-    with pytest.raises(ValueError, match="no thisUpdate"):
+    with pytest.raises(ValueError, match=r"^what is signed has no thisUpdate$"):
         outline(CA.certificate.der)
