@@ -27,10 +27,11 @@ class PipeConsole(Console):
         raise  # noqa: PLE0704  called while the error is handled
 
 
-out = PipeConsole(highlight=False, soft_wrap=True)
+# What is printed comes from files, certificates and AWS: brackets are no markup in it, `:key:` is no emoji.
+out = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Standard output: what the command was asked for."""
 
-err = PipeConsole(highlight=False, soft_wrap=True, stderr=True)
+err = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 """Standard error: errors, warnings, progress that is not the answer."""
 
 

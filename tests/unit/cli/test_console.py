@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.table import Table
 
-from iot_jitr_cli.console import ExitCode, json_option, print_json, printable
+from iot_jitr_cli.console import ExitCode, err, json_option, out, print_json, printable
 
 
 class Colour(StrEnum):
@@ -29,6 +30,20 @@ class Outer:
     took: timedelta
     path: Path
     names: frozenset[str]
+
+
+@pytest.mark.parametrize("text", ["x[/b]/d[red].pem", "plant:key:7", "[link=a]"])
+def test_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    table = Table.grid()
+    table.add_row(text)
+
+    out.print(text)
+    out.print(table)
+    err.print(text)
+
+    printed = capsys.readouterr()
+    assert [line.rstrip() for line in printed.out.splitlines()] == [text, text]
+    assert printed.err == f"{text}\n"
 
 
 def test_json_of_dataclasses_is_plain_data(capsys: pytest.CaptureFixture[str]) -> None:
