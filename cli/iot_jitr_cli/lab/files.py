@@ -171,7 +171,8 @@ class LabFiles:
 def _state(data: dict[str, Any]) -> State:
     endpoint = data["endpoint"]
     deployment = data["deployment"]
+    process = ProcessIdentity(int(endpoint["process"]["pid"]), float(endpoint["process"]["started"]))
     return State(
-        endpoint=Endpoint(**{**endpoint, "process": ProcessIdentity(**endpoint["process"])}),
+        endpoint=Endpoint(**{**endpoint, "process": process}),
         deployment=Deployment(**deployment) if deployment else None,
     )

@@ -109,6 +109,18 @@ def test_no_state_file_means_no_state(files: LabFiles) -> None:
         '"text"',
         json.dumps({"endpoint": {}, "deployment": None}),
         json.dumps({"endpoint": {"process": {"pid": 1}}, "deployment": None}),
+        json.dumps(
+            {
+                "endpoint": {
+                    "process": {"pid": "one", "started": 1.0},
+                    "gateway_port": 1,
+                    "mqtt_port": 2,
+                    "access_key_id": "a",
+                    "secret_access_key": "s",
+                },
+                "deployment": None,
+            }
+        ),
     ],
 )
 def test_a_damaged_state_file_is_named_with_what_to_do(files: LabFiles, content: str) -> None:
