@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.crl_publisher.http_source import HttpSource
 from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
 from iot_jitr_runtime.crl_publisher.triggers import LEAD, UnknownTriggerError, concerned
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -178,6 +179,16 @@ def test_an_index_that_does_not_say_when_it_becomes_stale_is_due(plant: Plant) -
 def test_any_other_event_is_an_error(plant: Plant, event: dict[str, Any]) -> None:
     with pytest.raises(UnknownTriggerError):
         concerned(event, plant.settings, plant.store, Clock()())
+
+
+@pytest.mark.parametrize(("cas", "seconds"), [(1, 60), (4, 60), (12, 20)])
+def test_servers_that_say_nothing_leave_time_for_all_cas(plant: Plant, cas: int, seconds: float) -> None:
+    told = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
+    plant.variables[environment.CRL_SOURCES] = json.dumps(told)
+
+    sources = [each.source for each in plant.settings.cas.values()]
+
+    assert [each.limits.total_seconds for each in sources if isinstance(each, HttpSource)] == [seconds] * cas
 
 
 def test_the_maximum_age_is_taken_from_the_settings(plant: Plant) -> None:
