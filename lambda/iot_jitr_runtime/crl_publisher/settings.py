@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 FETCHING_SECONDS = 240
-"""For all CAs that have a URL together, of the function's five minutes: a server that says nothing must not take
-the time of the CAs after its own."""
+"""For all CAs that have a URL together, of the function's five minutes: a server that says nothing must not
+take the time of the CAs after its own."""
 
 
 @dataclass(frozen=True)
