@@ -13,7 +13,9 @@ from iot_jitr_cli.connect import ConnectResult
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.stack_outputs import Output
+from iot_jitr_runtime.sweep.states import STATE_PREFIX
 from tests.support.cloud import Cloud
 from tests.support.fault_proxy import FaultProxy
 
@@ -137,11 +139,26 @@ class Pipeline(Cloud):
 
     def reconcile(self) -> None:
         """What its schedule does every hour."""
+        self._invoke(environment.RECONCILER_HANDLER)
+
+    def sweep_for_those_entered(self) -> None:
+        """What the sweep does a minute after the reconciler has asked it, when all entries can be found."""
+        hour_ago = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1000)
+        self.client("dynamodb").update_item(
+            TableName=self.outputs[Output.LEDGER_TABLE],
+            Key={KEY: {"S": f"{STATE_PREFIX}{self.outputs['LabCaCertificateId']}"}},
+            UpdateExpression="SET asked = :hour_ago REMOVE answered",
+            ConditionExpression="attribute_exists(asked)",
+            ExpressionAttributeValues={":hour_ago": {"N": str(hour_ago)}},
+        )
+        self._invoke(environment.SWEEP_HANDLER)
+
+    def _invoke(self, handler: str) -> None:
         functions = self.client("lambda")
         [name] = [
             function["FunctionName"]
             for function in functions.list_functions()["Functions"]
-            if function["Handler"] == environment.RECONCILER_HANDLER
+            if function["Handler"] == handler
             and function["Environment"]["Variables"][environment.LEDGER_TABLE]
             == self.outputs[Output.LEDGER_TABLE]
         ]
