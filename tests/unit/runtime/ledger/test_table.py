@@ -153,11 +153,43 @@ def test_finding_a_certificate_decided_by_somebody_else_enters_it(
 
     ledger.record_stale(claim(ledger), IDENTITY, message_id="m", now=1, look_again_at=2)
 
-    assert (row(ledger).state, row(ledger).serial_number) == (State.KNOWN, "abc")
+    assert row(ledger) == Row(
+        CERTIFICATE,
+        State.KNOWN,
+        ca_certificate_id=IDENTITY.ca_certificate_id,
+        serial_number=IDENTITY.serial_number,
+        common_name=IDENTITY.common_name,
+        first_seen_at=row(ledger).first_seen_at,
+        decided_at=1,
+        look_again_at=2,
+        waiting_message_id="m",
+        attempts=row(ledger).attempts,
+    )
+
+
+def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None:
+    verdict = Verdict.because(Reason.THROTTLED, "slow")
+    ledger.record_deferred(claim(ledger), verdict, message_id="m1", now=1, look_again_at=2)
+
+    ledger.record_stale(claim(ledger), IDENTITY, message_id="m", now=3, look_again_at=4)
+
+    assert (row(ledger).state, row(ledger).reason, row(ledger).detail) == (State.KNOWN, None, "")
+
+
+def test_a_turn_whose_certificate_is_gone_leaves_no_reason(ledger: Ledger) -> None:
+    verdict = Verdict.because(Reason.AWAITING_TURN, "in a while")
+    ledger.record_deferred(claim(ledger), verdict, message_id="m1", now=1, look_again_at=2)
+
+    ledger.record_stale(claim(ledger), None, message_id="m", now=3, look_again_at=4)
+
+    assert (row(ledger).reason, row(ledger).detail) == (None, "")
 
 
 def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) -> None:
     ledger.record_stale(claim(ledger), None, message_id="m", now=5_000, look_again_at=6_000)
+
+    assert (row(ledger).look_again_at, row(ledger).waiting_message_id) == (6_000, "m")
+    assert row(ledger).claim_expires_at == 0
 
     item = dynamodb.get_item(TableName=ledger._table, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
     assert item["expiresAt"] == {"N": str(5 + 86_400)}
