@@ -169,6 +169,7 @@ class Run:
         letters = {name: pipeline.peek_dead_letters() for name, pipeline in pipelines.items()}
         decisions: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         for pipeline in pipelines.values():
+            pipeline.collect_logs()
             for decision in pipeline.decisions():
                 decisions[decision["correlation_id"]].append(decision)
         return Aftermath(self.cases, self.outages, self.killed, drained, letters, decisions)
