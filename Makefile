@@ -55,8 +55,8 @@ audit: $(STAMP) ## look for known vulnerabilities in what is locked (asks osv.de
 	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
 		$(BIN)/uvx pip-audit@2.10.1 --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 
-mutants: $(STAMP) ## mutation testing of activator and CRL engine (hours; ONLY='*refusal*' for one module)
-	@$(BIN)/python -m tools.mutants $(if $(ONLY),'$(ONLY)')
+mutants: $(STAMP) ## mutation testing of activator and CRL engine (hours; ONLY=activator.refusal for one module)
+	@$(BIN)/python -m tools.mutants $(ONLY)
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check .

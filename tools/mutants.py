@@ -1,12 +1,13 @@
-"""`make mutants`: change activator and CRL engine in small ways, and see which changes no test notices.
+"""`make mutants`: change activator, ledger and CRL engine in small ways, and see what no test notices.
 
 mutmut wants the sources in `src/` of the folder it runs in. This puts a copy of the runtime and of its tests
-there, runs mutmut, and prints the score of each module and every survivor with its difference. The first run
-takes hours; later ones look only at functions that changed, and at survivors named on the command line:
+there, for one package after the other, runs mutmut, and prints the score of each module and every survivor
+with its difference. The first run takes hours; later ones look only at functions that changed, and at what is
+named:
 
-    python -m tools.mutants                                        everything
-    python -m tools.mutants '*activator.refusal*'                  one module
-    python -m tools.mutants --report                               the last results again
+    python -m tools.mutants                        everything
+    python -m tools.mutants activator.refusal      one module
+    python -m tools.mutants --report               the last results again
 """
 
 import argparse
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORKBENCH = ROOT / "build" / "mutants"
-RESULTS = WORKBENCH / "mutants"
+WORKBENCHES = ROOT / "build" / "mutants"
+RUNTIME = "iot_jitr_runtime"
+PACKAGES = ("activator", "ledger", "revocation")
 NOTICED = frozenset({1, 3, -24, 24, 36, 37, 152, 255})
 """mutmut's exit codes for a mutant that a test or the type checker noticed, a time-out included."""
 
@@ -41,18 +43,24 @@ class ModuleScore:
         return 100 * self.noticed / self.total
 
 
-def prepare() -> None:
+def configuration(package: str) -> str:
+    """What mutmut is told about one package, TOML."""
+    return (ROOT / "tools" / "mutants.toml").read_text(encoding="utf-8").replace("@package@", package)
+
+
+def prepare(package: str) -> Path:
     """Copy sources and tests to where mutmut looks for them; its results of former runs stay."""
-    WORKBENCH.mkdir(parents=True, exist_ok=True)
-    for folder in (WORKBENCH / "src", WORKBENCH / "tests", RESULTS / "tests"):
+    workbench = WORKBENCHES / package
+    workbench.mkdir(parents=True, exist_ok=True)
+    for folder in (workbench / "src", workbench / "tests", workbench / "mutants" / "tests"):
         shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
-    package = "iot_jitr_runtime"
-    shutil.copytree(ROOT / "lambda" / package, WORKBENCH / "src" / package, ignore=ignored)
-    for part in ("support", "unit/runtime"):
-        shutil.copytree(ROOT / "tests" / part, WORKBENCH / "tests" / part, ignore=ignored)
-    shutil.copy2(ROOT / "tests" / "conftest.py", WORKBENCH / "tests")
-    shutil.copy2(ROOT / "tools" / "mutants.toml", WORKBENCH / "pyproject.toml")
+    shutil.copytree(ROOT / "lambda" / RUNTIME, workbench / "src" / RUNTIME, ignore=ignored)
+    for part in ("support", f"unit/runtime/{package}"):
+        shutil.copytree(ROOT / "tests" / part, workbench / "tests" / part, ignore=ignored)
+    shutil.copy2(ROOT / "tests" / "conftest.py", workbench / "tests")
+    (workbench / "pyproject.toml").write_text(configuration(package), encoding="utf-8")
+    return workbench
 
 
 def scores(results: Path) -> list[ModuleScore]:
@@ -69,25 +77,33 @@ def scores(results: Path) -> list[ModuleScore]:
 
 
 def main() -> int:
-    """Run mutmut and report; the exit code is mutmut's."""
-    parser = argparse.ArgumentParser(description="mutation testing of the activator and the CRL engine")
+    """Run mutmut and report; the exit code is 0 unless mutmut failed."""
+    parser = argparse.ArgumentParser(description="mutation testing of activator, ledger and CRL engine")
     parser.add_argument(
-        "mutants", nargs="*", help="wildcards on mutants' names; default: all not examined yet"
+        "parts",
+        nargs="*",
+        metavar="PACKAGE[.MODULE]",
+        help="what to look at again; default: all that changed",
     )
     parser.add_argument("--report", action="store_true", help="only print the results of the last run")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")
     chosen = parser.parse_args()
+    parts: list[str] = chosen.parts or list(PACKAGES)
     programs = Path(sys.executable).parent
-    mutmut = [str(programs / "mutmut")]
+    mutmut = str(programs / "mutmut")
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "MYPYPATH": "src"}
     code = 0
-    if not chosen.report:
-        prepare()
-        run = [*mutmut, "run", "--max-children", str(chosen.jobs), *chosen.mutants]
-        code = subprocess.run(run, cwd=WORKBENCH, env=environment, check=False).returncode
-    found = scores(RESULTS)
-    for survivor in (name for score in found for name in score.survivors):
-        subprocess.run([*mutmut, "show", survivor], cwd=WORKBENCH, check=False)
+    for package in PACKAGES:
+        again = [f"{RUNTIME}.{part}.*" for part in parts if part.startswith(f"{package}.")]
+        if chosen.report or not (again or package in parts):
+            continue
+        run = [mutmut, "run", "--max-children", str(chosen.jobs), *again]
+        code = subprocess.run(run, cwd=prepare(package), env=environment, check=False).returncode or code
+    found = [score for package in PACKAGES for score in scores(WORKBENCHES / package / "mutants")]
+    for score in found:
+        for survivor in score.survivors:
+            workbench = WORKBENCHES / score.module.split(".")[1]
+            subprocess.run([mutmut, "show", survivor], cwd=workbench, check=False)
     for score in found:
         print(f"{score.percent:5.1f} %  {score.noticed:4} of {score.total:4}  {score.module}")
     total = Counter(noticed=sum(s.noticed for s in found), mutants=sum(s.total for s in found))

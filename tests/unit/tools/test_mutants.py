@@ -6,20 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import ModuleScore, scores
+from tools.mutants import PACKAGES, ModuleScore, configuration, scores
 
 ROOT = Path(__file__).parents[3]
-CONFIGURATION = tomllib.loads((ROOT / "tools" / "mutants.toml").read_text())["tool"]["mutmut"]
+SETTINGS = {package: tomllib.loads(configuration(package))["tool"]["mutmut"] for package in PACKAGES}
 
 
-@pytest.mark.parametrize("pattern", CONFIGURATION["only_mutate"])
-def test_each_module_to_mutate_is_there(pattern: str) -> None:
-    assert list((ROOT / "lambda").glob(pattern.removeprefix("src/")))
+@pytest.mark.parametrize("patterns", zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
+def test_each_module_to_mutate_is_there_in_one_package(patterns: tuple[str, ...]) -> None:
+    found = [ROOT / "lambda" / pattern.removeprefix("src/") for pattern in patterns]
+
+    assert len([path for path in found if path.exists()]) == 1
 
 
-@pytest.mark.parametrize("test", CONFIGURATION["pytest_add_cli_args_test_selection"])
-def test_each_test_to_run_or_to_leave_out_is_there(test: str) -> None:
-    assert (ROOT / test.removeprefix("--ignore=")).exists()
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_test_to_run_or_to_leave_out_is_there(package: str) -> None:
+    for test in SETTINGS[package]["pytest_add_cli_args_test_selection"]:
+        assert (ROOT / test.removeprefix("--ignore=")).exists()
 
 
 def test_a_module_scores_what_tests_types_and_time_noticed(tmp_path: Path) -> None:
