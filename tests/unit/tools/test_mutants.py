@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[3]
 SETTINGS = {package: tomllib.loads(configuration(package))["tool"]["mutmut"] for package in PACKAGES}
 
 
-@pytest.mark.parametrize("patterns", zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
+@pytest.mark.parametrize(
+    "patterns", list(zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
+)
 def test_each_module_to_mutate_is_there_in_one_package(patterns: tuple[str, ...]) -> None:
     found = [ROOT / "lambda" / pattern.removeprefix("src/") for pattern in patterns]
 
