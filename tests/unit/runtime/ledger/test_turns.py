@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import LINE_KEY, LineTooLongError, Row, State, Turns
 from iot_jitr_runtime.ledger.turns import UTILISATION
-from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError
+from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 from tests.support.account import Account, account
 from tests.support.faults import Fault, injected
 
@@ -138,8 +138,15 @@ def test_a_waiting_certificate_says_so(aws: Account) -> None:
 
     row = aws.ledger.row(CERTIFICATE)
     assert row is not None
-    assert (row.state, row.reason) == (State.DEFERRED, Reason.AWAITING_TURN)
-    assert (row.look_again_at, row.waiting_message_id, row.first_seen_at) == (NOW + 9, "m", NOW - 5)
+    assert row == Row(
+        CERTIFICATE,
+        State.DEFERRED,
+        Reason.AWAITING_TURN,
+        first_seen_at=NOW - 5,
+        decided_at=NOW,
+        look_again_at=NOW + 9,
+        waiting_message_id="m",
+    )
     assert row.makes_stale(NOW + 9, "another message")
     assert not row.makes_stale(NOW - 5, "m")
 
@@ -156,14 +163,42 @@ def test_waiting_may_be_written_twice(aws: Account) -> None:
 def test_a_second_message_of_a_waiting_certificate_is_stale(aws: Account) -> None:
     wait(aws, Row(CERTIFICATE))
 
-    with pytest.raises(StaleError):
+    with pytest.raises(StaleError, match=r"^deferred already$"):
         wait(aws, Row(CERTIFICATE), message_id="n")
+
+
+def test_an_event_that_was_answered_meanwhile_does_not_wait_though_the_state_is_the_same(
+    aws: Account,
+) -> None:
+    refused = aws.ledger.claim(CERTIFICATE, sent_at=NOW - 9, message_id="n", now=NOW, expires_at=NOW + 1000)
+    aws.ledger.record_refused(
+        refused, Verdict.because(Reason.EXPIRED), None, now=NOW, look_again_at=NOW + 60_000
+    )
+
+    with pytest.raises(StaleError, match=r"^refused already$"):
+        wait(aws, Row(CERTIFICATE, state=State.REFUSED))
+
+    row = aws.ledger.row(CERTIFICATE)
+    assert row is not None
+    assert (row.reason, row.look_again_at) == (Reason.EXPIRED, NOW + 60_000)
+
+
+def test_a_refused_certificate_that_comes_again_waits_as_a_deferred_one(aws: Account) -> None:
+    aws.dynamodb.put_item(
+        TableName=aws.table, Item={"certificateId": {"S": CERTIFICATE}, "state": {"S": State.REFUSED}}
+    )
+
+    wait(aws, Row(CERTIFICATE, state=State.REFUSED))
+
+    row = aws.ledger.row(CERTIFICATE)
+    assert row is not None
+    assert (row.state, row.reason) == (State.DEFERRED, Reason.AWAITING_TURN)
 
 
 def test_who_is_being_examined_does_not_wait(aws: Account) -> None:
     aws.ledger.claim(CERTIFICATE, sent_at=NOW, message_id="n", now=NOW, expires_at=NOW + 1000)
 
-    with pytest.raises(DeferredError) as deferred:
+    with pytest.raises(DeferredError, match=r"^another worker is at it$") as deferred:
         wait(aws, Row(CERTIFICATE))
 
     assert deferred.value.reason is Reason.CLAIMED_ELSEWHERE
