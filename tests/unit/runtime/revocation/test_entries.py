@@ -112,6 +112,16 @@ def test_what_is_read_does_not_depend_on_where_windows_end(wanted: list[Entry], 
         assert read(crl) == expected(wanted)
 
 
+def test_an_extension_is_seen_though_a_window_ends_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    crl = load(Entry(5, None, [(UNKNOWN, True)]), Entry(6))
+    monkeypatch.setattr(entries, "_WINDOW", len(raw_entry(b"\x05")))
+
+    with pytest.raises(UnusableCrlError) as caught:
+        read(crl)
+
+    assert caught.value.rule is Rule.CRITICAL_ENTRY_EXTENSION
+
+
 @given(st.lists(common_entries, max_size=20), st.integers(64, 300))
 def test_entries_of_the_common_forms_need_no_slow_reading(wanted: list[Entry], window: int) -> None:
     crl = load(*wanted)
