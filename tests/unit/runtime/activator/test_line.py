@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
+from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.activator.line import Arrival, Line
+from iot_jitr_runtime.events import Message
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Row, State, Turns
+from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError, Verdict
 from tests.support.account import Account
 from tests.support.faults import Crash, Fault, counted, injected
 
@@ -164,6 +168,34 @@ def test_a_deferred_message_that_tries_again_takes_a_turn_as_everybody(aws: Acco
     assert (back, reasons(aws)) == ([record["messageId"]], [Reason.AWAITING_TURN])
 
 
+@pytest.mark.parametrize(
+    ("per_second", "milliseconds", "seconds", "place_kept"),
+    [
+        (10, 9_999_001, 10_000, False),
+        (10, 10_000_000, 10_000, False),
+        (10, 10_000_001, 10_001, True),
+        (1, 39_600_000, 39_600, False),
+        (1, 39_600_001, 39_601, True),
+    ],
+    ids=["rounded up", "100,000 messages", "one more", "11 hours", "a moment more"],
+)
+def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
+    aws: Account,
+    per_second: float,
+    milliseconds: int,
+    seconds: int,
+    place_kept: bool,  # noqa: FBT001
+) -> None:
+    certificate, now = CertificateId("a" * 64), aws.clock.milliseconds
+    row = Row(certificate, reason=Reason.AWAITING_TURN, look_again_at=now + milliseconds)
+    arrival = Arrival(Message("m", "handle", "", now, 2), row)
+
+    decisions = Line(Turns(aws.dynamodb, aws.table, per_second)).sort_out([arrival], now)
+
+    verdict = Verdict.because(Reason.AWAITING_TURN, f"its turn is in {seconds} s")
+    assert decisions == {"m": Decision(verdict, certificate, retry_in=seconds, place_kept=place_kept)}
+
+
 def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_place(aws: Account) -> None:
     aws.batch().line.turns.reserve(100_000, now=aws.clock.milliseconds)
     [record] = crowd(aws, 1)
@@ -190,6 +222,7 @@ def test_a_line_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault
         back = aws.process(*records)
 
     assert records[1]["messageId"] in back
+    assert all(decision.certificate_id for decision in aws.decisions)
     aws.clock.pass_time(minutes=1)
     aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
     aws.clock.pass_time(minutes=1)
