@@ -223,6 +223,17 @@ def test_a_certificate_is_found_by_its_ca_and_serial(dynamodb: Any, ledger: Ledg
     assert [item["certificateId"]["S"] for item in found["Items"]] == [CERTIFICATE]
 
 
+def test_a_row_is_read_as_it_is_now(dynamodb: Any, ledger: Ledger) -> None:
+    asked: list[bool] = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.GetItem", lambda params, **_: asked.append(params["ConsistentRead"])
+    )
+
+    ledger.row(CERTIFICATE)
+
+    assert asked == [True]
+
+
 def test_many_rows_are_read_a_hundred_at_a_time_each_once(dynamodb: Any, ledger: Ledger) -> None:
     ids = [CertificateId(f"{n:064x}") for n in range(250)]
     sizes: list[int] = []

@@ -136,8 +136,11 @@ def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account
 
 
 def test_an_activation(aws: Account, claimed: Claim) -> None:
+    aws.ledger.record_refusing(claimed, EXPIRED, IDENTITY, status="inactive")
+
     activating = aws.ledger.record_activating(claimed, IDENTITY, "v1")
 
+    assert activating.row.state is State.ACTIVATING
     assert row(aws) == Row(
         CERTIFICATE, State.ACTIVATING, index_version="v1", claim_expires_at=1_100, **IDENTIFIED, **SEEN
     )
