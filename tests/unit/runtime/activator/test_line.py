@@ -223,6 +223,7 @@ def test_a_line_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault
 
     assert records[1]["messageId"] in back
     assert all(decision.certificate_id for decision in aws.decisions)
+    assert all(d.retry_in > 0 for d in aws.decisions if d.verdict.outcome is Outcome.DEFERRED)
     aws.clock.pass_time(minutes=1)
     aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
     aws.clock.pass_time(minutes=1)

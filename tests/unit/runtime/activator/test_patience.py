@@ -1,5 +1,7 @@
+import random
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,24 @@ def test_a_wait_is_at_least_a_second_and_never_longer_than_the_longest(reason: R
 @given(st.sampled_from(DEFERRALS))
 def test_a_wait_grows(reason: Reason) -> None:
     assert retry_delay(reason, 30) > retry_delay(reason, 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "receive_count", "shortest", "longest"),
+    [
+        (Reason.OUT_OF_TIME, 1, 1, 1),
+        (Reason.THROTTLED, 1, 1, 2),
+        (Reason.THROTTLED, 2, 2, 4),
+        (Reason.THROTTLED, 5, 16, 32),
+        (Reason.THROTTLED, 1000, 450, 900),
+    ],
+)
+def test_a_wait_doubles_up_to_its_limit_and_half_of_it_is_random(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason, receive_count: int, shortest: int, longest: int
+) -> None:
+    for bound, expected in ((min, shortest), (max, longest)):
+        monkeypatch.setattr(random, "uniform", bound)
+        assert retry_delay(reason, receive_count) == expected
 
 
 def test_a_message_is_dead_lettered_before_the_queue_forgets_it() -> None:
