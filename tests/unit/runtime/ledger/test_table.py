@@ -176,15 +176,6 @@ def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None
     assert (row(ledger).state, row(ledger).reason, row(ledger).detail) == (State.KNOWN, None, "")
 
 
-def test_a_turn_whose_certificate_is_gone_leaves_no_reason(ledger: Ledger) -> None:
-    verdict = Verdict.because(Reason.AWAITING_TURN, "in a while")
-    ledger.record_deferred(claim(ledger), verdict, message_id="m1", now=1, look_again_at=2)
-
-    ledger.record_stale(claim(ledger), None, message_id="m", now=3, look_again_at=4)
-
-    assert (row(ledger).reason, row(ledger).detail) == (None, "")
-
-
 def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) -> None:
     ledger.record_stale(claim(ledger), None, message_id="m", now=5_000, look_again_at=6_000)
 

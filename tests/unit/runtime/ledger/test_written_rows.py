@@ -54,8 +54,11 @@ def attributes(aws: Account) -> set[str]:
     return set(aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": CERTIFICATE}})["Item"])
 
 
-def test_a_refusal(aws: Account, claimed: Claim) -> None:
-    aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
+@pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
+def test_a_refusal(
+    aws: Account, claimed: Claim, identity: Identity | None, identified: dict[str, Any]
+) -> None:
+    aws.ledger.record_refused(claimed, EXPIRED, identity, now=4_000, look_again_at=5_000)
 
     assert row(aws) == Row(
         CERTIFICATE,
@@ -64,24 +67,10 @@ def test_a_refusal(aws: Account, claimed: Claim) -> None:
         "since Monday",
         decided_at=4_000,
         look_again_at=5_000,
-        **IDENTIFIED,
+        **identified,
         **SEEN,
     )
     assert not attributes(aws) & {"claimToken", "claimExpiresAt", "expiresAt"}
-
-
-def test_a_refusal_of_what_cannot_be_read(aws: Account, claimed: Claim) -> None:
-    aws.ledger.record_refused(claimed, EXPIRED, None, now=4_000, look_again_at=5_000)
-
-    assert row(aws) == Row(
-        CERTIFICATE,
-        State.REFUSED,
-        Reason.EXPIRED,
-        "since Monday",
-        decided_at=4_000,
-        look_again_at=5_000,
-        **SEEN,
-    )
 
 
 @pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
