@@ -119,9 +119,7 @@ def test_the_safety_catch_holds_for_them_too(town: Town) -> None:
     assert {town.status(device) for device in devices} == {"ACTIVE"}
     assert len(town.sweep(catch=catch).held_) == 1, "the alarm goes on"
 
-    held = town.state().held
-    assert held is not None
-    town.states.confirm(town.ca, held.index.version)
+    town.confirm()
     town.sweep(catch=catch)
 
     assert {town.status(device) for device in devices} == {"REVOKED"}
@@ -141,9 +139,7 @@ def test_the_safety_catch_holds_for_the_second_pass_too(town: Town) -> None:
     assert len(town.sweep(catch=catch).held_) == 1
     assert {town.status(device) for device in late} == {"ACTIVE"}
 
-    held = town.state().held
-    assert held is not None
-    town.states.confirm(town.ca, held.index.version)
+    town.confirm()
     town.sweep(catch=catch)
     assert {town.status(device) for device in late} == {"REVOKED"}
 

@@ -20,9 +20,7 @@ def test_a_crl_that_would_put_out_too_many_waits_for_a_person(town: Town) -> Non
     assert {town.status(device) for device in devices} == {"ACTIVE"}
     assert len(town.sweep(catch=catch).held_) == 1, "the alarm goes on"
 
-    held = town.state().held
-    assert held is not None
-    town.states.confirm(town.ca, held.index.version)
+    town.confirm()
     town.sweep(catch=catch)
 
     assert [town.status(device) for device in devices] == ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE"]
@@ -82,9 +80,7 @@ def test_a_confirmed_index_is_swept_to_its_end_before_a_newer_one(town: Town) ->
     catch = SafetyCatch(share=0.1, minimum=1)
     town.publish({devices[0]: None})
     town.sweep(catch=catch)
-    held = town.state().held
-    assert held is not None
-    town.states.confirm(town.ca, held.index.version)
+    town.confirm()
     town.publish(dict.fromkeys(devices))
 
     town.sweep(catch=catch)
