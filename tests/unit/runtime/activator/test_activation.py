@@ -173,6 +173,16 @@ def test_an_unfit_certificate_is_refused_and_stays_pending(
     assert (row.state, row.reason) == (State.REFUSED, reason)
 
 
+def test_the_validity_is_judged_at_the_time_of_the_knock(aws: Account) -> None:
+    certificate_id = aws.pending(aws.ca.issue(DeviceSpec("sensor-1", validity=Validity.days(30))).certificate)
+    aws.clock.pass_time(days=31)
+
+    aws.process(aws.event(certificate_id))
+
+    assert only_verdict(aws) == (Outcome.REFUSED, Reason.EXPIRED)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
 def test_a_certificate_of_another_ca_with_the_same_name_is_refused(aws: Account) -> None:
     impostor = DevelopmentCa.create()
     certificate_id = aws.pending(impostor.issue(DeviceSpec("sensor-1")).certificate)
@@ -326,6 +336,18 @@ def test_without_a_usable_crl_nothing_is_activated_until_there_is_one(aws: Accou
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert (row.index_version, row.attempts) == ("index-7", 2)
+
+
+def test_an_activation_says_how_long_the_device_has_waited_and_nothing_else_does(aws: Account) -> None:
+    check = aws.parts["revocation"] = Revocation(DeferredError(Reason.CRL_STALE))
+    record = aws.event(aws.pending())
+    aws.process(record)
+    assert aws.decisions[-1].waited is None
+
+    check.answer = None
+    aws.clock.pass_time(seconds=90)
+    aws.process(aws.redelivered(record))
+    assert aws.decisions[-1].waited == 90
 
 
 def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: Account) -> None:
