@@ -19,10 +19,21 @@ from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.network import FunctionNetwork, placement
 from iot_jitr.target import Target
+from iot_jitr_runtime.errors import JitrError
 
 METRICS_NAMESPACE = "IotJitr"
 SERVICE_NAME = "iot-jitr"
+ENVIRONMENT_LIMIT = 4096
+"""Bytes of all environment variables of a function together.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+_TOKEN_BYTES = 64
+"""What stands for a value that only the deployment knows; a CA certificate's id is that long."""
 LogLevelName = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class EnvironmentTooLargeError(JitrError):
+    """A function would be told more than Lambda allows: the pipeline has too many CAs."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,19 @@ class JitrFunction(Construct):
             permissions: What it may do besides writing its log.
             key_uses: What it does with data under the pipeline's encryption key, besides starting.
             size: Memory and time-out; 256 MiB and 30 s by default.
+
+        Raises:
+            EnvironmentTooLargeError: Its variables would not fit into what Lambda allows.
         """
         super().__init__(scope, construct_id)
         size = size or FunctionSize()
+        variables = {
+            "POWERTOOLS_SERVICE_NAME": settings.service_name,
+            "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,
+            "POWERTOOLS_LOG_LEVEL": settings.log_level,
+            **environment,
+        }
+        self._check_size(variables)
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -125,12 +146,7 @@ class JitrFunction(Construct):
                 vpc=place.vpc,
                 vpc_subnets=place.subnets,
                 security_groups=place.security_groups,
-                environment={
-                    "POWERTOOLS_SERVICE_NAME": settings.service_name,
-                    "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,
-                    "POWERTOOLS_LOG_LEVEL": settings.log_level,
-                    **environment,
-                },
+                environment=variables,
             )
         except RuntimeError:
             # What is raised in the bundler comes back from jsii as a stack trace in a text.
@@ -147,3 +163,25 @@ class JitrFunction(Construct):
         """Add `statements` to the function's role."""
         for statement in statements:
             self.role.add_to_principal_policy(statement)
+
+    def _check_size(self, variables: Mapping[str, str]) -> None:
+        resolved = cdk.Stack.of(self).resolve(variables)
+        size = sum(len(name.encode()) + _bytes_of(value) for name, value in resolved.items())
+        if size > ENVIRONMENT_LIMIT:
+            largest = max(resolved, key=lambda name: _bytes_of(resolved[name]))
+            raise EnvironmentTooLargeError(
+                f"the environment variables of {self.node.path} would take about {size:,} bytes, most of them "
+                f"in {largest}; Lambda allows {ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, or give some "
+                "of the CAs a pipeline of their own"
+            )
+
+
+def _bytes_of(resolved: object) -> int:
+    """Return the size of a resolved value: its own text, and an average for each intrinsic function."""
+    match resolved:
+        case str():
+            return len(resolved.encode())
+        case {"Fn::Join": [str(), list(parts)]}:
+            return sum(map(_bytes_of, parts))
+        case _:
+            return _TOKEN_BYTES
