@@ -170,9 +170,9 @@ class JitrFunction(Construct):
         if size > ENVIRONMENT_LIMIT:
             largest = max(resolved, key=lambda name: _bytes_of(resolved[name]))
             raise EnvironmentTooLargeError(
-                f"the environment variables of {self.node.path} would take about {size:,} bytes, most of them "
-                f"in {largest}; Lambda allows {ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, or give some "
-                "of the CAs a pipeline of their own"
+                f"the environment variables of {self.node.path} would take about {size:,} bytes, most "
+                f"of them in {largest}; Lambda allows {ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, "
+                "or give some of the CAs a pipeline of their own"
             )
 
 

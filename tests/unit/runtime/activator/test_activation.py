@@ -116,6 +116,20 @@ def test_a_replayed_event_leaves_a_decided_certificate_alone(aws: Account, statu
     assert (row.state, row.serial_number) == (State.KNOWN, certificate.serial_number)
 
 
+def test_a_certificate_that_is_not_pending_is_looked_at_once_a_minute(aws: Account) -> None:
+    certificate_id = aws.register(aws.ca.issue(DeviceSpec("sensor-1")).certificate.pem, "INACTIVE")
+    aws.process(aws.event(certificate_id))
+
+    looks = []
+    for seconds in (30, 31):
+        aws.clock.pass_time(seconds=seconds)
+        with counted(aws.iot) as calls:
+            aws.process(aws.event(certificate_id))
+        looks.append("DescribeCertificate" in calls)
+
+    assert looks == [False, True]
+
+
 def test_an_event_long_after_the_activation_does_not_wake_a_certificate_that_was_switched_off(
     aws: Account,
 ) -> None:
@@ -160,7 +174,8 @@ def test_a_certificate_deleted_and_registered_again_is_activated_again(aws: Acco
 def test_an_unfit_certificate_is_refused_and_stays_pending(
     aws: Account, spec: DeviceSpec, reason: Reason
 ) -> None:
-    certificate_id = aws.pending(aws.ca.issue(spec).certificate)
+    certificate = aws.ca.issue(spec).certificate
+    certificate_id = aws.pending(certificate)
 
     back = aws.process(aws.event(certificate_id))
 
@@ -171,6 +186,7 @@ def test_an_unfit_certificate_is_refused_and_stays_pending(
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert (row.state, row.reason) == (State.REFUSED, reason)
+    assert (row.ca_certificate_id, row.serial_number) == (aws.ca_id, certificate.serial_number)
 
 
 def test_the_validity_is_judged_at_the_time_of_the_knock(aws: Account) -> None:

@@ -140,10 +140,10 @@ def test_an_operator_who_switches_off_a_half_activated_certificate_has_the_last_
     assert aws.status(certificate_id) == "INACTIVE"
 
 
-def test_a_worker_that_lost_its_claim_stops_before_it_changes_the_certificate(aws: Account) -> None:
-    certificate_id = aws.pending()
+def overtake(aws: Account, certificate_id: str) -> None:
+    """Have another worker take the claim over while AWS IoT is asked about the certificate."""
 
-    def overtake(**_: object) -> None:
+    def take(**_: object) -> None:
         aws.dynamodb.update_item(
             TableName=aws.table,
             Key={"certificateId": {"S": certificate_id}},
@@ -151,7 +151,13 @@ def test_a_worker_that_lost_its_claim_stops_before_it_changes_the_certificate(aw
             ExpressionAttributeValues={":other": {"S": "somebody else"}},
         )
 
-    aws.iot.meta.events.register("before-call.iot.DescribeCertificate", overtake)
+    aws.iot.meta.events.register("before-call.iot.DescribeCertificate", take)
+
+
+def test_a_worker_that_lost_its_claim_stops_before_it_changes_the_certificate(aws: Account) -> None:
+    certificate_id = aws.pending()
+
+    overtake(aws, certificate_id)
     back = aws.process(aws.event(certificate_id))
 
     assert len(back) == 1
@@ -191,7 +197,23 @@ def test_a_refusal_that_cannot_be_recorded_is_tried_again(aws: Account) -> None:
         back = aws.process(record)
 
     assert back == [record["messageId"]]
-    assert aws.decisions[0].verdict.reason is Reason.THROTTLED
+    [decision] = aws.decisions
+    assert (decision.certificate_id, decision.verdict.reason) == (certificate_id, Reason.THROTTLED)
+
+
+def test_a_worker_that_lost_its_claim_records_no_refusal(aws: Account) -> None:
+    aws.parts["policy"] = RefusesEverybody()
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+
+    overtake(aws, certificate_id)
+
+    assert aws.process(record) == [record["messageId"]]
+    [decision] = aws.decisions
+    assert (decision.certificate_id, decision.verdict.reason) == (certificate_id, Reason.CLAIMED_ELSEWHERE)
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.state is not State.REFUSED
 
 
 class RefusesEverybody:
