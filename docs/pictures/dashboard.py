@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import aws_cdk as cdk
 
-from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, SecretSource
+from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, ReconcilerSettings, SecretSource
 from iot_jitr.observability import Row, Watched, layout
 from iot_jitr.observability.dashboard import COLUMNS
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -37,6 +37,7 @@ def rows() -> tuple[Row, ...]:
             background={},
             cas={"Factory": "ca"},
             cas_with_crl={"Factory": "ca"},
+            reconciled_every=ReconcilerSettings().every,
         )
         return layout(watched, pipeline.capacity.activations_per_second)
 

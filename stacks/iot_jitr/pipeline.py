@@ -130,11 +130,13 @@ class JitrPipeline(Construct):
             ConfigurationError: No CA, a name twice, a value out of its range, or two options that contradict
                 one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
+            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function can be told of.
             DevicePolicyError: The policy needs things, and there are none.
             RefusalStatusError: `on_refusal` has a reason or a status that it cannot have.
         """
         super().__init__(scope, construct_id)
         alarms = alarms or AlarmSettings()
+        reconciler = reconciler or ReconcilerSettings()
         identity = Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {})
         encryption = Encryption(encryption_key)
         check(
@@ -171,10 +173,11 @@ class JitrPipeline(Construct):
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
         }
+        told = {self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas}
         self.activator = Activator(
             self,
             "Activator",
-            cas={self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas},
+            cas=told,
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
             identity=self.identity,
@@ -185,7 +188,7 @@ class JitrPipeline(Construct):
         self.reconciler = Reconciler(
             self,
             "Reconciler",
-            cas={self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas},
+            cas=told,
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
             identity=self.identity,
@@ -217,6 +220,7 @@ class JitrPipeline(Construct):
                     for ca in cas
                     if not isinstance(ca.revocation, NoRevocation)
                 },
+                reconciled_every=reconciler.every,
             ),
             settings=alarms,
             activations_per_second=activations_per_second,

@@ -89,7 +89,7 @@ class Reconciler(Construct):
         ledger: "Ledger",
         queues: "ActivationQueues",
         functions: FunctionSettings,
-        settings: ReconcilerSettings | None = None,
+        settings: ReconcilerSettings,
     ) -> None:
         """Create the function and its schedule.
 
@@ -104,10 +104,9 @@ class Reconciler(Construct):
             ledger: What it compares with AWS IoT's list.
             queues: Where it puts what nobody decided.
             functions: What it has in common with the pipeline's other functions.
-            settings: How often it looks; `ReconcilerSettings()` by default.
+            settings: How often it looks.
         """
         super().__init__(scope, construct_id)
-        settings = settings or ReconcilerSettings()
         own_policies = identity.device_policy.policy.kind is Kind.PER_DEVICE
         told = {environment.DEVICE_POLICY, environment.THINGS} & set(identity.environment)
         self.function = JitrFunction(

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_sns as sns
 
-from iot_jitr import AlarmSettings, AlarmThresholds, ConfigurationError, JitrPipeline
+from iot_jitr import AlarmSettings, AlarmThresholds, ConfigurationError, JitrPipeline, ReconcilerSettings
 from iot_jitr.configuration import AlarmConfiguration
 from iot_jitr.configuration.observability import RUNBOOK_URL
 from iot_jitr.observability import PipelineMetrics, Question, Watched, layout
@@ -114,6 +115,12 @@ def test_an_alarm_rings_when_its_metric_reaches_the_threshold(
     assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
 
 
+def test_the_alarm_on_pending_certificates_lasts_from_one_look_of_the_reconciler_to_the_next() -> None:
+    rarely = ReconcilerSettings(every=timedelta(hours=6))
+
+    assert alarm(template_of(replace(DEFAULTS, reconciler=rarely)), "Pending")["Period"] == 6 * 3600
+
+
 def test_a_ca_that_expires_soon_rings_below_its_threshold(template: Template) -> None:
     properties = alarm(template, "CaExpiryFactory")
     ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
@@ -171,6 +178,7 @@ def watched(stack: cdk.Stack, **changes: Any) -> Watched:
         "background": {"Publisher": pipeline.activator.function.function},
         "cas": {"Factory": "ca-1"},
         "cas_with_crl": {"Factory": "ca-1"},
+        "reconciled_every": timedelta(hours=1),
     }
     return Watched(**(values | changes))  # type: ignore[arg-type]
 

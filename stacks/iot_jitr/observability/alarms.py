@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -73,6 +74,8 @@ class Watched:
     """Name of each CA → the id of its certificate."""
     cas_with_crl: Mapping[str, str]
     """Those of `cas` that have a CRL."""
+    reconciled_every: timedelta
+    """How often the reconciler measures how long certificates have been pending."""
 
 
 class Alarms(Construct):
@@ -129,7 +132,7 @@ class Alarms(Construct):
 
 def _all(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
     yield from _of_queues(watched.queues, thresholds)
-    yield from _of_decisions(watched.metrics, thresholds)
+    yield from _of_decisions(watched.metrics, watched.reconciled_every, thresholds)
     yield from _of_functions(watched, thresholds)
     for name, certificate_id in watched.cas.items():
         metric = watched.metrics.of(Metric.CA_DAYS_TO_EXPIRY, "Minimum", _DAY, ca=certificate_id)
@@ -165,7 +168,9 @@ def _of_queues(queues: "ActivationQueues", thresholds: AlarmThresholds) -> Itera
     )
 
 
-def _of_decisions(metrics: PipelineMetrics, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+def _of_decisions(
+    metrics: PipelineMetrics, reconciled_every: timedelta, thresholds: AlarmThresholds
+) -> Iterator[_Alarm]:
     yield _Alarm(
         "Deferred",
         Section.DEFERRED,
@@ -191,7 +196,12 @@ def _of_decisions(metrics: PipelineMetrics, thresholds: AlarmThresholds) -> Iter
         "Pending",
         Section.PENDING,
         "A certificate has been pending for long, and nothing was decided about it",
-        metrics.of(Metric.PENDING_AGE, "Maximum", _HOUR),
+        # One measurement in each period, or the alarm would be over in between.
+        metrics.of(
+            Metric.PENDING_AGE,
+            "Maximum",
+            cdk.Duration.minutes(max(60, int(reconciled_every.total_seconds()) // 60)),
+        ),
         thresholds.pending_hours * 3600,
     )
 
