@@ -14,7 +14,7 @@ from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError
+from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError, Verdict
 from tests.support.account import POLICY, Account
 from tests.support.faults import counted
 
@@ -410,7 +410,7 @@ def test_a_defect_of_ours_defers_one_message_and_is_reported(aws: Account) -> No
 
     [decision] = aws.decisions
     assert len(back) == 1
-    assert decision.verdict.reason is Reason.INTERNAL_ERROR
+    assert decision.verdict == Verdict.because(Reason.INTERNAL_ERROR, f"ZeroDivisionError: {certificate_id}")
     assert isinstance(decision.defect, ZeroDivisionError)
     row = aws.ledger.row(certificate_id)
     assert row is not None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from tests.support.account import Account
 from tests.support.faults import Fault, counted, injected
 
@@ -171,7 +171,7 @@ def test_a_defect_while_claiming_defers_only_that_message(aws: Account) -> None:
 
     def broken(certificate_id: CertificateId, **arguments: object) -> object:
         if certificate_id == bad:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("half")
         return claim(certificate_id, **arguments)  # type: ignore[arg-type]
 
     object.__setattr__(batch.activation, "ledger", aws.ledger)
@@ -180,7 +180,12 @@ def test_a_defect_while_claiming_defers_only_that_message(aws: Account) -> None:
     back = aws.process(*records, batch=batch)
 
     assert back == [records[0]["messageId"]]
-    assert aws.decisions[0].verdict.reason is Reason.INTERNAL_ERROR
+    decision = aws.decisions[0]
+    assert (decision.certificate_id, decision.verdict) == (
+        bad,
+        Verdict.because(Reason.INTERNAL_ERROR, "ZeroDivisionError: half"),
+    )
+    assert isinstance(decision.defect, ZeroDivisionError)
     assert aws.status(good) == "ACTIVE"
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
+from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import POLICY, Account
 from tests.support.faults import Crash, Fault, injected
 
@@ -101,10 +103,16 @@ def test_a_worker_that_dies_blocks_its_certificate_only_until_it_would_have_been
     with injected(aws.iot, operation, Fault.CRASH_BEFORE), suppress(Crash):
         aws.process(record)
 
-    assert aws.process(aws.redelivered(record)) == [record["messageId"]]
-    assert aws.decisions[0].verdict.reason is Reason.CLAIMED_ELSEWHERE
+    for seconds in (0, 31):
+        aws.clock.pass_time(seconds=seconds)
+        assert aws.process(aws.redelivered(record)) == [record["messageId"]]
+        [decision] = aws.decisions
+        assert (decision.certificate_id, decision.verdict.reason) == (
+            certificate_id,
+            Reason.CLAIMED_ELSEWHERE,
+        )
 
-    aws.clock.pass_time(seconds=36)
+    aws.clock.pass_time(seconds=5)
     assert aws.process(aws.redelivered(record)) == []
     assert aws.status(certificate_id) == "ACTIVE"
 
@@ -124,6 +132,56 @@ def test_a_crash_after_the_change_is_recorded_as_our_activation(aws: Account) ->
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert row.state is State.ACTIVATED
+
+
+class OneThing:
+    """A registration that gives every device the same thing."""
+
+    def register(self, candidate: object, attributes: object) -> str:  # noqa: ARG002 - the seam's
+        return "pump"
+
+
+class NotesThing(SharedPolicy):
+    """A policy that notes for which thing it was attached."""
+
+    thing_name: str | None = None
+
+    def attach(self, candidate: Candidate, thing_name: str | None) -> str:
+        self.thing_name = thing_name
+        return super().attach(candidate, thing_name)
+
+
+@pytest.mark.parametrize("step", [None, *STEPS[5:]], ids=step_name)
+def test_policy_and_row_know_the_thing_wherever_the_activation_was_cut_off(
+    aws: Account, step: tuple[str, str, int] | None
+) -> None:
+    aws.parts["things"] = OneThing()
+    aws.parts["policy"] = policy = NotesThing(aws.iot, POLICY, needs_common_name=True)
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    if step is not None:
+        with injected(getattr(aws, step[0]), step[1], Fault.CRASH_AFTER), suppress(Crash):
+            aws.process(record)
+        policy.thing_name = None
+        aws.clock.pass_time(minutes=5)
+
+    aws.process(aws.redelivered(record))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert (row.state, row.thing_name) == (State.ACTIVATED, "pump")
+    if step is None or step[1] != "TransactWriteItems":
+        assert policy.thing_name == "pump"
+
+
+def test_a_claim_that_cannot_be_written_is_told_with_its_certificate(aws: Account) -> None:
+    certificate_id = aws.pending()
+
+    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE):
+        aws.process(aws.event(certificate_id))
+
+    [decision] = aws.decisions
+    assert (decision.certificate_id, decision.verdict.reason) == (certificate_id, Reason.THROTTLED)
 
 
 def test_an_operator_who_switches_off_a_half_activated_certificate_has_the_last_word(aws: Account) -> None:
@@ -218,8 +276,6 @@ def test_a_worker_that_lost_its_claim_records_no_refusal(aws: Account) -> None:
 
 class RefusesEverybody:
     def check(self, candidate: object) -> None:
-        from iot_jitr_runtime.outcomes import RefusedError
-
         raise RefusedError(Reason.INVALID_COMMON_NAME, str(candidate))
 
 
