@@ -84,7 +84,7 @@ def test_a_repeated_event_makes_no_iot_call(aws: Account) -> None:
         back = aws.process(early, aws.event(certificate_id))
 
     assert (back, calls) == ([], [])
-    assert {d.verdict.reason for d in aws.decisions} == {Reason.ALREADY_DECIDED}
+    assert {d.verdict for d in aws.decisions} == {Verdict.because(Reason.ALREADY_DECIDED, "activated")}
 
 
 def test_identical_events_in_one_batch_count_once(aws: Account) -> None:
