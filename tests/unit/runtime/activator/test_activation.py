@@ -363,7 +363,7 @@ def test_an_activation_says_how_long_the_device_has_waited_and_nothing_else_does
     check.answer = None
     aws.clock.pass_time(seconds=90)
     aws.process(aws.redelivered(record))
-    assert aws.decisions[-1].waited == 90
+    assert (aws.decisions[-1].waited, aws.decisions[-1].retry_in) == (90, 0)
 
 
 def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: Account) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
@@ -234,6 +236,18 @@ def test_a_hopeless_message_that_cannot_be_dead_lettered_comes_back(aws: Account
 
     assert aws.process(aws.redelivered(record)) == []
     assert aws.dead_letters()
+
+
+def test_a_letter_that_cannot_be_sent_is_told_with_its_certificate(aws: Account) -> None:
+    other = DevelopmentCa.create("Another CA")
+    certificate_id = aws.pending(other.issue(DeviceSpec("sensor-1")).certificate, other.certificate)
+    record = aws.event(certificate_id)
+
+    with injected(aws.sqs, "SendMessage", Fault.THROTTLE):
+        aws.process(record)
+
+    [decision] = aws.decisions
+    assert (decision.certificate_id, decision.verdict.reason) == (certificate_id, Reason.THROTTLED)
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if f not in CRASHES])
