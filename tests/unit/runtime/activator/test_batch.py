@@ -119,15 +119,50 @@ def test_a_deferred_message_waits_longer_each_time(aws: Account) -> None:
 
 
 def test_a_deferred_message_is_hidden_for_the_time_the_decision_says(aws: Account) -> None:
-    hidden = []
-    aws.sqs.meta.events.register(
-        "provide-client-params.sqs.ChangeMessageVisibilityBatch",
-        lambda params, **_: hidden.extend(e["VisibilityTimeout"] for e in params["Entries"]),
-    )
+    asked = entries_asked_for(aws)
 
     aws.process(aws.event("0" * 64))
 
-    assert hidden == [aws.decisions[0].retry_in]
+    assert [entry["VisibilityTimeout"] for entry in asked] == [aws.decisions[0].retry_in]
+
+
+def test_messages_that_go_back_together_are_told_apart(aws: Account) -> None:
+    asked = entries_asked_for(aws)
+    records = [aws.event("0" * 64), aws.event("1" * 64)]
+
+    with injected(aws.dynamodb, "BatchGetItem", Fault.SERVER_ERROR):
+        aws.process(*records)
+
+    assert len({entry["Id"] for entry in asked}) == 2
+    assert [entry["ReceiptHandle"] for entry in asked] == [record["receiptHandle"] for record in records]
+
+
+def test_an_answer_that_names_no_failed_entry_is_a_good_one(aws: Account) -> None:
+    aws.sqs.meta.events.register(
+        "after-call.sqs.ChangeMessageVisibilityBatch", lambda parsed, **_: parsed.pop("Failed", None)
+    )
+    record = aws.event("0" * 64)
+
+    assert aws.process(record) == [record["messageId"]]
+
+
+def test_a_request_to_hide_messages_that_fails_is_told_with_its_cause(
+    aws: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    with injected(aws.sqs, "ChangeMessageVisibilityBatch", Fault.THROTTLE):
+        aws.process(aws.event("0" * 64))
+
+    assert "1 messages keep the queue's visibility time-out: An error occurred (Throttl" in caplog.text
+
+
+def entries_asked_for(aws: Account) -> list[dict[str, Any]]:
+    """What SQS will be asked to hide; filled as it is asked."""
+    asked: list[dict[str, Any]] = []
+    aws.sqs.meta.events.register(
+        "provide-client-params.sqs.ChangeMessageVisibilityBatch",
+        lambda params, **_: asked.extend(params["Entries"]),
+    )
+    return asked
 
 
 def test_messages_that_sqs_does_not_hide_are_counted_in_the_log(
