@@ -4,13 +4,17 @@ They are injected into real clients through botocore's own events, so the code u
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+Step = tuple[str, str, int]
+"""A call: name of the client, operation, and which call of this operation it is, from 1."""
 
 
 class Crash(BaseException):
@@ -103,13 +107,32 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
 def counted(client: Any) -> Iterator[list[str]]:
     """Collect the names of the operations called through this client."""
     calls: list[str] = []
+    with _noted(client, calls.append):
+        yield calls
 
-    def note(model: Any, **_: Any) -> None:
-        calls.append(model.name)
+
+@contextmanager
+def stepped(**clients: Any) -> Iterator[list[Step]]:
+    """Collect every call through these clients, in order, so that a test's list of them cannot go stale."""
+    steps: list[Step] = []
+
+    def note(name: str, operation: str) -> None:
+        steps.append((name, operation, 1 + sum((name, operation) == step[:2] for step in steps)))
+
+    with ExitStack() as stack:
+        for name, client in clients.items():
+            stack.enter_context(_noted(client, partial(note, name)))
+        yield steps
+
+
+@contextmanager
+def _noted(client: Any, note: Callable[[str], None]) -> Iterator[None]:
+    def handler(model: Any, **_: Any) -> None:
+        note(model.name)
 
     service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register_first(f"before-call.{service}.*", note)
+    client.meta.events.register_first(f"before-call.{service}.*", handler)
     try:
-        yield calls
+        yield
     finally:
-        client.meta.events.unregister(f"before-call.{service}.*", note)
+        client.meta.events.unregister(f"before-call.{service}.*", handler)

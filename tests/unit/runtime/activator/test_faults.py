@@ -15,19 +15,23 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import POLICY, Account
-from tests.support.faults import Crash, Fault, injected
+from tests.support.faults import Crash, Fault, Step, injected, stepped
 
-# (client, operation, which call of it): all that one activation does, in order.
-STEPS = [
+CLAIM, BEGIN = 3, 4
+STEPS: list[Step] = [
     ("dynamodb", "BatchGetItem", 1),
-    ("dynamodb", "UpdateItem", 1),
+    ("dynamodb", "UpdateItem", 1),  # the line: nobody opened it yet
+    ("dynamodb", "UpdateItem", 2),  # the line: opened, with a turn
+    ("dynamodb", "UpdateItem", CLAIM),
     ("iot", "DescribeCertificate", 1),
     ("iot", "DescribeCACertificate", 1),
-    ("dynamodb", "UpdateItem", 2),
+    ("dynamodb", "UpdateItem", BEGIN),
     ("iot", "AttachPolicy", 1),
     ("iot", "UpdateCertificate", 1),
     ("dynamodb", "TransactWriteItems", 1),
 ]
+"""All calls of one activation, in order."""
+CHANGES = STEPS[7:]
 CRASHES = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
 
 
@@ -44,11 +48,18 @@ def assert_nothing_is_active_without_policy_and_row(aws: Account, certificate_id
         assert row.serial_number is not None
 
 
+def test_the_steps_are_all_calls_of_an_activation(aws: Account) -> None:
+    record = aws.event(aws.pending())
+
+    with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
+        aws.process(record)
+
+    assert steps == STEPS
+
+
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("step", STEPS, ids=step_name)
-def test_after_any_fault_at_any_call_redelivery_activates(
-    aws: Account, step: tuple[str, str, int], fault: Fault
-) -> None:
+def test_after_any_fault_at_any_call_redelivery_activates(aws: Account, step: Step, fault: Fault) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     client, operation, at_call = step
@@ -153,9 +164,9 @@ class NotesThing(SharedPolicy):
         return super().attach(candidate, thing_name)
 
 
-@pytest.mark.parametrize("step", [None, *STEPS[5:]], ids=step_name)
+@pytest.mark.parametrize("step", [None, *CHANGES], ids=step_name)
 def test_policy_and_row_know_the_thing_wherever_the_activation_was_cut_off(
-    aws: Account, step: tuple[str, str, int] | None
+    aws: Account, step: Step | None
 ) -> None:
     aws.parts["things"] = OneThing()
     aws.parts["policy"] = policy = NotesThing(aws.iot, POLICY, needs_common_name=True)
@@ -179,7 +190,7 @@ def test_policy_and_row_know_the_thing_wherever_the_activation_was_cut_off(
 def test_a_claim_that_cannot_be_written_is_told_with_its_certificate(aws: Account) -> None:
     certificate_id = aws.pending()
 
-    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE):
+    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=CLAIM):
         aws.process(aws.event(certificate_id))
 
     [decision] = aws.decisions
@@ -265,7 +276,7 @@ def test_a_refusal_that_cannot_be_recorded_is_tried_again(aws: Account) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
 
-    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=2):
+    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=CLAIM + 1):
         back = aws.process(record)
 
     assert back == [record["messageId"]]

@@ -19,7 +19,17 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from tests.support.account import Account
-from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.faults import Crash, Fault, Step, counted, injected, stepped
+
+STEPS: list[Step] = [
+    ("dynamodb", "UpdateItem", 3),  # the claim
+    ("iot", "DescribeCertificate", 1),
+    ("iot", "DescribeCACertificate", 1),
+    ("dynamodb", "UpdateItem", 4),  # the reason
+    ("iot", "UpdateCertificate", 1),
+    ("dynamodb", "UpdateItem", 5),  # the end
+]
+"""All calls of a refusal that changes the status, from the claim on."""
 
 
 def use(aws: Account, **statuses: str) -> None:
@@ -87,12 +97,20 @@ def test_a_certificate_that_is_not_pending_is_never_touched(aws: Account, status
     assert aws.status(certificate_id) == status
 
 
+def test_the_steps_are_all_calls_of_a_refusal(aws: Account) -> None:
+    use(aws, expired="inactive")
+    record = aws.event(expired(aws))
+
+    with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
+        aws.process(record)
+
+    assert steps[steps.index(STEPS[0]) :] == STEPS
+
+
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize(
-    "call", [("dynamodb", "UpdateItem", 2), ("iot", "UpdateCertificate", 1), ("dynamodb", "UpdateItem", 3)]
-)
+@pytest.mark.parametrize("call", STEPS, ids=lambda step: "-".join(map(str, step)))
 def test_after_any_fault_redelivery_ends_with_status_and_reason(
-    aws: Account, call: tuple[str, str, int], fault: Fault
+    aws: Account, call: Step, fault: Fault
 ) -> None:
     use(aws, expired="inactive")
     certificate_id = expired(aws)

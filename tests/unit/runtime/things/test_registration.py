@@ -16,7 +16,7 @@ from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
 from tests.support.answers import answered
 from tests.support.device_certificates import device_certificate
-from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.faults import Crash, Fault, Step, counted, injected, stepped
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, with_things
 
 
@@ -157,23 +157,35 @@ def test_a_claim_on_a_thing_outlives_a_crash_only_until_it_expires(aws: Account)
     claims.take("sensor-7", first, now=now + 35_003, expires_at=now + 80_000)
 
 
-STEPS = [
-    ("dynamodb", "UpdateItem", 3),
+STEPS: list[Step] = [
+    ("dynamodb", "UpdateItem", 5),  # the claim on the thing
     ("iot", "CreateThing", 1),
     ("iot", "ListThingPrincipals", 1),
     ("iot", "AttachThingPrincipal", 1),
-    ("dynamodb", "UpdateItem", 4),
+    ("dynamodb", "UpdateItem", 6),  # its release
     ("iot", "AddThingToThingGroup", 1),
     ("iot", "AttachPolicy", 1),
     ("iot", "UpdateCertificate", 1),
-    ("dynamodb", "UpdateItem", 5),
+    ("dynamodb", "TransactWriteItems", 1),
 ]
+"""All calls of an activation with a thing in a group, from the thing on."""
+
+
+def test_the_steps_are_all_calls_from_the_thing_on(aws: Account) -> None:
+    aws.iot.create_thing_group(thingGroupName="fleet")
+    with_things(aws, ThingSettings(groups=(template("fleet"),)))
+    record = aws.event(pending(aws, "sensor-7"))
+
+    with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
+        aws.process(record)
+
+    assert steps[steps.index(STEPS[0]) :] == STEPS
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
 def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledger(
-    aws: Account, step: tuple[str, str, int], fault: Fault
+    aws: Account, step: Step, fault: Fault
 ) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
     with_things(aws, ThingSettings(groups=(template("fleet"),)))

@@ -18,7 +18,7 @@ from iot_jitr_runtime.things.retirement import RetirementResult
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import certificate_of
-from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.faults import Crash, Fault, Step, counted, injected, stepped
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, retirement, with_things
 
 RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_period=timedelta(hours=24))
@@ -285,19 +285,32 @@ def test_a_date_once_set_is_not_pushed_back_by_a_repeated_event(
     assert retire(aws) == {old: RetirementResult.RETIRED}
 
 
-RENEWAL_STEPS = [
-    ("iot", "DescribeCertificate", 2),
-    ("dynamodb", "UpdateItem", 4),
+RENEWAL_STEPS: list[Step] = [
+    ("iot", "DescribeCertificate", 2),  # the old certificate
+    ("dynamodb", "UpdateItem", 5),  # what is to become of it
     ("iot", "AttachThingPrincipal", 1),
-    ("dynamodb", "UpdateItem", 5),
+    ("dynamodb", "UpdateItem", 6),  # the release of the thing
+    ("iot", "AttachPolicy", 1),
     ("iot", "UpdateCertificate", 1),
+    ("dynamodb", "TransactWriteItems", 1),
 ]
+"""All calls of a renewal, from the look at the old certificate on."""
+
+
+def test_the_steps_are_all_calls_from_the_old_certificate_on(aws: Account, old: CertificateId) -> None:
+    del old
+    record = aws.event(pending(aws, "sensor-7", age=0.5))
+
+    with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
+        aws.process(record)
+
+    assert steps[steps.index(RENEWAL_STEPS[0]) :] == RENEWAL_STEPS
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("step", RENEWAL_STEPS, ids=lambda step: "-".join(map(str, step)))
 def test_after_any_fault_in_a_renewal_redelivery_ends_with_one_successor(
-    aws: Account, old: CertificateId, step: tuple[str, str, int], fault: Fault
+    aws: Account, old: CertificateId, step: Step, fault: Fault
 ) -> None:
     new = pending(aws, "sensor-7", age=0.5)
     record = aws.event(new)
