@@ -60,7 +60,17 @@ def prepare(package: str) -> Path:
         shutil.copytree(ROOT / "tests" / part, workbench / "tests" / part, ignore=ignored)
     shutil.copy2(ROOT / "tests" / "conftest.py", workbench / "tests")
     (workbench / "pyproject.toml").write_text(configuration(package), encoding="utf-8")
+    forget_what_tests_reach(workbench / "mutants" / "mutmut-stats.json")
     return workbench
+
+
+def forget_what_tests_reach(stats: Path) -> None:
+    """Have mutmut find out anew which tests reach which function: it does so for new tests only, by their names,
+    and a test that has changed may reach more than before."""
+    if stats.exists():
+        found = json.loads(stats.read_text(encoding="utf-8"))
+        found |= {"tests_by_mangled_function_name": {}, "duration_by_test": {}}
+        stats.write_text(json.dumps(found), encoding="utf-8")
 
 
 def scores(results: Path) -> list[ModuleScore]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import PACKAGES, ModuleScore, configuration, scores
+from tools.mutants import PACKAGES, ModuleScore, configuration, forget_what_tests_reach, scores
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {package: tomllib.loads(configuration(package))["tool"]["mutmut"] for package in PACKAGES}
@@ -47,3 +47,20 @@ def test_a_module_without_mutants_or_not_examined_to_its_end_has_no_score(
     (tmp_path / "src" / "module.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
 
     assert scores(tmp_path) == []
+
+
+def test_what_a_changed_test_reaches_is_found_out_anew_and_nothing_else(tmp_path: Path) -> None:
+    stats = tmp_path / "mutmut-stats.json"
+    forget_what_tests_reach(stats)
+    assert not stats.exists()
+
+    known = {"function_hashes": {"f": "1"}, "git_commit": None}
+    stats.write_text(
+        json.dumps(known | {"tests_by_mangled_function_name": {"f": ["t"]}, "duration_by_test": {"t": 1}})
+    )
+    forget_what_tests_reach(stats)
+
+    assert json.loads(stats.read_text()) == known | {
+        "tests_by_mangled_function_name": {},
+        "duration_by_test": {},
+    }
