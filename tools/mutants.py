@@ -65,8 +65,10 @@ def prepare(package: str) -> Path:
 
 
 def forget_what_tests_reach(stats: Path) -> None:
-    """Have mutmut find out anew which tests reach which function: it does so for new tests only, by their names,
-    and a test that has changed may reach more than before."""
+    """Have mutmut find out anew which tests reach which function.
+
+    It does so for new tests only, by their names, and a test that has changed may reach more than before.
+    """
     if stats.exists():
         found = json.loads(stats.read_text(encoding="utf-8"))
         found |= {"tests_by_mangled_function_name": {}, "duration_by_test": {}}
