@@ -1,5 +1,7 @@
+import ast
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -8,6 +10,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
+import iot_jitr_runtime
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG, deferral, error_code
 from iot_jitr_runtime.outcomes import Reason
 
@@ -71,3 +74,15 @@ def test_a_throttled_call_is_tried_three_times_with_jitter_before_anybody_hears_
     assert len(pauses) == 2
     assert sum(pauses) < 3, "it fits into the time that is kept for one message"
     assert len(set(pauses)) == 2
+
+
+def test_every_client_of_the_functions_is_given_its_time_outs() -> None:
+    made = [
+        (f"{path.name}:{node.lineno}", {keyword.arg for keyword in node.keywords})
+        for path in Path(iot_jitr_runtime.__path__[0]).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "client"
+    ]
+
+    assert made
+    assert not [place for place, given in made if "config" not in given]
