@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from iot_jitr_cli.main import jitr
 
-JITR = [sys.executable, "-c", "from iot_jitr_cli.main import main; main()"]
+# Ctrl-C as at a terminal: what a script starts in the background inherits that it is to be ignored.
+AT_A_TERMINAL = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+JITR = [sys.executable, "-c", f"{AT_A_TERMINAL}; from iot_jitr_cli.main import main; main()"]
 
 
 @pytest.fixture
