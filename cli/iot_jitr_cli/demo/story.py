@@ -54,17 +54,21 @@ def tell(folder: Path, count: int, narrator: "Narrator") -> None:
 
 @contextmanager
 def _cloud(folder: Path, narrator: "Narrator") -> Iterator[Lab]:
-    with narrator.step("local cloud") as step:
-        lab = Lab.start(folder, owner=this_process())
-        step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
+    lab = None
     try:
+        # It has to be stopped from the moment it runs: who is told of it may press Ctrl-C at once.
+        with narrator.step("local cloud") as step:
+            lab = Lab.start(folder, owner=this_process())
+            step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
         yield lab
     except Exception:
         # Somebody will want to read why.
-        lab.stop_and_keep_logs()
+        if lab is not None:
+            lab.stop_and_keep_logs()
         raise
     except BaseException:
-        lab.stop()
+        if lab is not None:
+            lab.stop()
         raise
     with narrator.clearing("taken down") as step:
         if all(expectation.met for expectation in narrator.stage.expectations):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from iot_jitr_cli.demo import command, story
 from iot_jitr_cli.demo.audience import Nobody
-from iot_jitr_cli.demo.model import Expectation, Stage
+from iot_jitr_cli.demo.model import Expectation, Stage, Step
 from iot_jitr_cli.demo.narrator import Narrator
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
@@ -37,6 +37,24 @@ def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Pat
 
     assert processes_in(folder) == []
     assert (folder / "cdk.log").read_text() == "no such thing\n"
+
+
+class Impatient(Nobody):
+    """Presses Ctrl-C as soon as the local cloud is told to be up."""
+
+    def step_ended(self, step: Step) -> None:
+        if step.title == "local cloud":
+            raise KeyboardInterrupt
+
+
+def test_who_interrupts_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+
+    with pytest.raises(KeyboardInterrupt):
+        story.tell(folder, 2, Narrator(Stage(), Impatient()))
+
+    assert processes_in(folder) == []
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(("met", "left"), [(True, False), (False, True)])
