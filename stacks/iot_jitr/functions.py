@@ -177,7 +177,7 @@ class JitrFunction(Construct):
 
 
 def _bytes_of(resolved: object) -> int:
-    """Return the size of a resolved value: its own text, and an average for each intrinsic function."""
+    """Return the size of a resolved value: its own text, and `_TOKEN_BYTES` for each intrinsic function."""
     match resolved:
         case str():
             return len(resolved.encode())

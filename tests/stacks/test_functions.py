@@ -43,5 +43,8 @@ def test_addresses_of_crls_count_as_they_are_written() -> None:
     long = CrlUrl(f"https://crl.example.com/{'a' * 300}.crl")
     cas = tuple(replace(ca, revocation=long) for ca in plants(12))
 
-    with app_without_bundling() as app, pytest.raises(match=r"most of them in JITR_CRL_SOURCES"):
+    with (
+        app_without_bundling() as app,
+        pytest.raises(EnvironmentTooLargeError, match=r"most of them in JITR_CRL_SOURCES"),
+    ):
         JitrStack(app, "Jitr", replace(DEFAULTS, cas=cas))

@@ -200,7 +200,7 @@ def _of_decisions(
         metrics.of(
             Metric.PENDING_AGE,
             "Maximum",
-            cdk.Duration.minutes(max(60, int(reconciled_every.total_seconds()) // 60)),
+            cdk.Duration.seconds(int(max(timedelta(hours=1), reconciled_every).total_seconds())),
         ),
         thresholds.pending_hours * 3600,
     )
