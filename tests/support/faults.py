@@ -17,6 +17,11 @@ Step = tuple[str, str, int]
 """A call: name of the client, operation, and which call of this operation it is, from 1."""
 
 
+def step_name(step: object) -> str:
+    """The id of a test's parameter that is a step, or none."""
+    return "-".join(map(str, step)) if isinstance(step, tuple) else str(step)
+
+
 class Crash(BaseException):
     """The function is gone, at this very moment."""
 

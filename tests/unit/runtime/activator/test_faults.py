@@ -4,7 +4,6 @@ Invariants 1, 3 and 6 of docs/architecture.md hold at the moment of the fault, n
 """
 
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import POLICY, Account
-from tests.support.faults import Crash, Fault, Step, injected, stepped
+from tests.support.faults import Crash, Fault, Step, injected, step_name, stepped
 
 CLAIM, BEGIN = 3, 4
 STEPS: list[Step] = [
@@ -33,10 +32,6 @@ STEPS: list[Step] = [
 """All calls of one activation, in order."""
 CHANGES = STEPS[7:]
 CRASHES = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
-
-
-def step_name(step: Any) -> str:
-    return "-".join(map(str, step)) if isinstance(step, tuple) else str(step)
 
 
 def assert_nothing_is_active_without_policy_and_row(aws: Account, certificate_id: str) -> None:

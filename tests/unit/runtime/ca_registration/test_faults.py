@@ -1,7 +1,7 @@
 """Every API call of every step fails once, in every way: nothing stays behind, a repetition succeeds."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_keys import make_kms_key, make_private_ca
 from tests.support.ca_registry import CaRegistryEmulation, ca_account
-from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.faults import Crash, Fault, injected, stepped
 
 SPEC = CaSpec()
 CA = SPEC.build()
@@ -172,14 +172,9 @@ def calls_of(step: Step) -> tuple[tuple[str, str, int], ...]:
     """Every API call of a step: service, operation, and which call of that operation it is."""
     with account_with_key() as here:
         before = step.arrange(here)
-        with ExitStack() as listening:
-            names = {each: listening.enter_context(counted(here.clients[each])) for each in SERVICES}
+        with stepped(**{each: here.clients[each] for each in SERVICES}) as calls:
             step.act(here, before)
-        return tuple(
-            (service, name, called[: index + 1].count(name))
-            for service, called in names.items()
-            for index, name in enumerate(called)
-        )
+        return tuple(calls)
 
 
 def cases(steps: list[Step], faults: list[Fault]) -> list[Any]:

@@ -16,7 +16,7 @@ from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
 from tests.support.answers import answered
 from tests.support.device_certificates import device_certificate
-from tests.support.faults import Crash, Fault, Step, counted, injected, stepped
+from tests.support.faults import Crash, Fault, Step, counted, injected, step_name, stepped
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, with_things
 
 
@@ -183,7 +183,7 @@ def test_the_steps_are_all_calls_from_the_thing_on(aws: Account) -> None:
 
 
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+@pytest.mark.parametrize("step", STEPS, ids=step_name)
 def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledger(
     aws: Account, step: Step, fault: Fault
 ) -> None:

@@ -18,7 +18,7 @@ from iot_jitr_runtime.things.retirement import RetirementResult
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import certificate_of
-from tests.support.faults import Crash, Fault, Step, counted, injected, stepped
+from tests.support.faults import Crash, Fault, Step, counted, injected, step_name, stepped
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, retirement, with_things
 
 RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_period=timedelta(hours=24))
@@ -308,7 +308,7 @@ def test_the_steps_are_all_calls_from_the_old_certificate_on(aws: Account, old: 
 
 
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("step", RENEWAL_STEPS, ids=lambda step: "-".join(map(str, step)))
+@pytest.mark.parametrize("step", RENEWAL_STEPS, ids=step_name)
 def test_after_any_fault_in_a_renewal_redelivery_ends_with_one_successor(
     aws: Account, old: CertificateId, step: Step, fault: Fault
 ) -> None:
