@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUNDLING := stacks/iot_jitr/bundling
-STAMP := $(VENV)/.setup-done
 # The CDK command line and npm run on the Node that came with the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A file's tests stay in one process, which deploys once for all of them; the end-to-end tests come first. Three
@@ -16,60 +15,49 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) ## virtual environment, Node, CDK command line (skipped when nothing changed)
+setup: ## virtual environment, Node, CDK command line, as locked (nothing to do where nothing changed)
+	@$(PYTHON) tools/setup.py
 
-$(STAMP): requirements.lock pyproject.toml package.json package-lock.json
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "iot-jitr needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || \
-		{ echo "Could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "setting up: Python packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@echo "setting up: CDK command line"
-	@$(BIN)/npm ci --silent
-	@touch $@
-
-demo: $(STAMP) ## the whole story in one run, on the local cloud
+demo: setup ## the whole story in one run, on the local cloud
 	@$(BIN)/jitr demo
 
-pictures: $(STAMP) ## make the pictures of README and docs anew (runs the demo once)
+pictures: setup ## make the pictures of README and docs anew (runs the demo once)
 	@$(BIN)/python docs/pictures/make_pictures.py
 
-snapshot: $(STAMP) ## write the reviewed templates anew (tests/snapshot/templates); review the diff
+snapshot: setup ## write the reviewed templates anew (tests/snapshot/templates); review the diff
 	@JITR_UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshot/test_snapshots.py tests/snapshot/test_stability.py
 
-docs: $(STAMP) ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
+docs: setup ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
 	@$(BIN)/python -m tools
 
-test: $(STAMP) ## all tests, the end-to-end ones on the local cloud included
+test: setup ## all tests, the end-to-end ones on the local cloud included
 	@$(PYTEST)
 
-check: $(STAMP) lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
+check: setup lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
-bench-storm: $(STAMP) ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)
+bench-storm: setup ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)
 	@$(BIN)/python -m bench.storm
 
-audit: $(STAMP) ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
+audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
 	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
 		$(BIN)/uvx pip-audit@2.10.1 --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 
-mutants: $(STAMP) ## mutation testing of activator and CRL engine (hours; ONLY=activator.refusal for one module)
+mutants: setup ## mutation testing of activator and CRL engine (hours; ONLY=activator.refusal for one module)
 	@$(BIN)/python -m tools.mutants $(ONLY)
 
-lint: $(STAMP)
+lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
-types: $(STAMP)
+types: setup
 	@$(BIN)/mypy
 
-format: $(STAMP) ## format and fix what can be fixed
+format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet . || true
 	@$(BIN)/ruff format .
 
-lock: $(STAMP) ## lock the dependencies again, names, versions and hashes only
+lock: setup ## lock the dependencies again, names, versions and hashes only
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	@cd $(BUNDLING) && $(CURDIR)/$(BIN)/uv pip compile functions.in --constraint $(CURDIR)/requirements.lock \

@@ -28,15 +28,21 @@ def test_an_index_out_of_reach_is_said_in_one_line(tmp_path: Path, monkeypatch: 
     with pytest.raises(BundlingError) as caught:
         FunctionBundle(Target.AWS).build(tmp_path)
 
-    assert "pip could not fetch the functions' libraries" in str(caught.value)
+    assert "the functions' libraries for the Lambda asset could not be fetched" in str(caught.value)
     assert "No matching distribution found for aws-lambda-powertools" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def without_pip(monkeypatch: pytest.MonkeyPatch, *, uv: str | None) -> None:
+    monkeypatch.setattr(asset, "find_spec", lambda _name: None)
+    monkeypatch.setattr(asset.shutil, "which", lambda _name: uv)
+    monkeypatch.delenv("UV", raising=False)
 
 
 def test_a_missing_pip_is_said_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asset, "find_spec", lambda _name: None)
+    without_pip(monkeypatch, uv=None)
 
     with pytest.raises(BundlingError, match=r"has no pip, .* run 'python -m ensurepip'"):
         FunctionBundle(Target.AWS).build(tmp_path)
@@ -64,7 +70,7 @@ def test_a_changed_library_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_error_reaches_the_stack_as_it_was_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asset, "find_spec", lambda _name: None)
+    without_pip(monkeypatch, uv=None)
 
     with pytest.raises(BundlingError, match="has no pip"):
         make_function(tmp_path / "cdk.out")
@@ -131,6 +137,7 @@ def test_compiled_files_are_shipped_where_this_python_is_the_functions(
     [
         ("WARNING: x\nERROR: first\nERROR: No matching distribution\n", "No matching distribution"),
         ("Traceback\nOSError: disk full\n", "OSError: disk full"),
+        ("error: Failed to fetch\n  cause: refused\n  cause: os error\n", "Failed to fetch: refused"),
         ("", "no reason given"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Build the Lambda asset on the machine that synthesizes, with pip and without Docker.
+"""Build the Lambda asset on the machine that synthesizes, with pip or uv and without Docker.
 
 For AWS, the hash-locked libraries are vendored for the functions' own platform, whatever the machine is. For
 the local cloud, nothing is vendored: it runs the functions in its own interpreter. boto3 is never vendored:
@@ -9,6 +9,7 @@ read them: they are added where the machine runs that version, and left out, wit
 """
 
 import compileall
+import os
 import py_compile
 import shutil
 import subprocess
@@ -31,11 +32,12 @@ ARCHITECTURE = lambda_.Architecture.ARM_64
 _VERSION = ".".join(map(str, PYTHON_VERSION))
 _PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (34, 28, 17)] + ["manylinux2014_aarch64"]
 """Wheels that run on Amazon Linux 2023, the runtime's system: glibc 2.34 or older, arm64."""
-_PIP_SECONDS = 300
+_UV_PLATFORM = "aarch64-manylinux_2_34"
+_INSTALL_SECONDS = 300
 
 
 class BundlingError(JitrError):
-    """The functions' libraries could not be fetched: pip is missing, offline, or a hash does not match."""
+    """The functions' libraries could not be fetched: no installer, no network, or a hash does not match."""
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -108,42 +110,54 @@ def _make_readable(folder: Path) -> None:
 
 
 def _vendor(folder: Path) -> None:
-    """Install the locked libraries for the functions' platform into `folder`."""
-    if find_spec("pip") is None:
-        raise BundlingError(
-            f"{sys.executable} has no pip, which the Lambda asset is built with; "
-            "run 'python -m ensurepip' in its environment"
-        )
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    command += [
-        "--no-compile",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--retries=2",
-        "--timeout=15",
-    ]
-    command += ["--implementation=cp", f"--python-version={_VERSION}"]
-    command += [f"--platform={platform}" for platform in _PLATFORMS]
-    command += ["--target", str(folder), "--requirement", str(LOCK)]
+    """Install the locked libraries for the functions' platform into `folder`; nothing is resolved."""
+    command = [*_installer(), "--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet"]
+    command += [f"--python-version={_VERSION}", "--target", str(folder), "--requirement", str(LOCK)]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PIP_SECONDS)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
     except subprocess.CalledProcessError as error:
         raise BundlingError(
-            "pip could not fetch the functions' libraries for the Lambda asset "
+            "the functions' libraries for the Lambda asset could not be fetched "
             f"(is the package index within reach?): {_last_error(error.stderr)}"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise BundlingError(
-            f"pip did not fetch the functions' libraries within {_PIP_SECONDS} s; "
+            f"the functions' libraries were not fetched within {_INSTALL_SECONDS} s; "
             "is the package index within reach?"
         ) from error
-    # Command line tools of the libraries: nobody runs them in a function.
+    # Command line tools of the libraries, which no function runs, and what uv keeps others out with.
     shutil.rmtree(folder / "bin", ignore_errors=True)
+    (folder / ".lock").unlink(missing_ok=True)
+
+
+def _installer() -> list[str]:
+    """The command that installs, for the functions' platform: pip, or uv in an environment made by it."""
+    if find_spec("pip") is not None:
+        options = [
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-user",
+            "--no-compile",
+            "--implementation=cp",
+        ]
+        options += ["--retries=2", "--timeout=15", *(f"--platform={platform}" for platform in _PLATFORMS)]
+        return [sys.executable, "-m", "pip", "install", *options]
+    # `uv run` tells where uv is; an activated environment has it on the path.
+    if uv := os.environ.get("UV") or shutil.which("uv"):
+        # Copies: links would share their modes with uv's cache.
+        options = [f"--python={sys.executable}", f"--python-platform={_UV_PLATFORM}", "--link-mode=copy"]
+        return [uv, "pip", "install", "--no-progress", *options]
+    raise BundlingError(
+        f"{sys.executable} has no pip, and there is no uv: the Lambda asset is built with either; "
+        "run 'python -m ensurepip' in its environment"
+    )
 
 
 def _last_error(output: str) -> str:
-    """The line of pip's output that says what went wrong."""
+    """The line of pip's or uv's output that says what went wrong; of uv's, with its first cause."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["no reason given"])[-1]
+    of_uv = [line.partition(": ")[2] for line in lines if line.startswith(("error: ", "cause: "))]
+    if of_uv:
+        return ": ".join(of_uv[:2])
+    of_pip = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (of_pip or lines or ["no reason given"])[-1]

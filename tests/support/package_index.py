@@ -1,0 +1,63 @@
+"""A package index in a folder, with wheels made for a test: pip reads it as it reads any other."""
+
+import base64
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, str] | None = None,
+    *,
+    requires: Iterable[str] = (),
+    commands: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a wheel for any Python. `commands` are its console scripts, as `module:function`."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    about = f"{stem}.dist-info"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    metadata += ["Provides-Extra: toml", *(f"Requires-Dist: {each}" for each in requires)]
+    content = {
+        **(files or {}),
+        f"{about}/METADATA": "\n".join(metadata) + "\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    if commands:
+        scripts = "".join(f"{command} = {target}\n" for command, target in commands.items())
+        content[f"{about}/entry_points.txt"] = f"[console_scripts]\n{scripts}"
+    record = "".join(
+        f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in content.items()
+    )
+    wheel = folder / f"{stem}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in (content | {f"{about}/RECORD": f"{record}{about}/RECORD,,\n"}).items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def write_index(folder: Path, wheels: Iterable[Path]) -> str:
+    """Lay the wheels out as a simple index (PEP 503) and return its address."""
+    for wheel in wheels:
+        page = folder / wheel.name.partition("-")[0].replace("_", "-").lower() / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        with page.open("a") as text:
+            text.write(f'<a href="{wheel.as_uri()}#sha256={digest}">{wheel.name}</a><br>\n')
+    return folder.as_uri()
+
+
+def only_from(index: str) -> dict[str, str]:
+    """The environment of a pip that knows this index and no other setting."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "COV_"))
+    }
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_NO_CACHE_DIR": "1"}
