@@ -150,7 +150,7 @@ def test_a_pip_that_resolves_would_not_install_it(
 def test_the_project_is_built_by_the_locked_back_end(
     environment: Environment, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`pip install .` builds in an environment of its own; the newer `hatchling` of the index builds nothing."""
+    """`pip install .` builds in an environment of its own; the newer `hatchling` there builds nothing."""
     del index
     monkeypatch.chdir(tmp_path)
     command = [
