@@ -6,6 +6,7 @@ one after the other; what does not animate shows the last.
 
 import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,16 +35,20 @@ class Recorder:
     """An audience that keeps what it saw."""
 
     stage: Stage
+    clock: Callable[[], float] = time.monotonic
+    """Seconds since any moment."""
     frames: list[tuple[float, str]] = field(default_factory=list)
     """Seconds since the beginning, and the frame's SVG."""
     rows: int = 0
     """Lines of the tallest frame."""
-    _began: float = field(default_factory=time.monotonic)
     _steps: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
 
     def step_began(self, step: Step) -> None:
         """Keep the moment, and a frame."""
-        self._steps[id(step)] = time.monotonic()
+        self._steps[id(step)] = self.clock()
         self.look()
 
     def step_ended(self, step: Step) -> None:  # noqa: ARG002  the audience's signature
@@ -60,11 +65,11 @@ class Recorder:
 
     def look(self, *, always: bool = False) -> None:
         """Keep what a terminal would show now, unless it has just been looked at."""
-        at = time.monotonic() - self._began
+        at = self.clock() - self._began
         if not always and self.frames and at - self.frames[-1][0] < _APART_SECONDS:
             return
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-        symbols = Symbols(console)
+        symbols = Symbols(console, self.clock)
         symbols.began |= self._steps
         console.print(picture(self.stage, symbols))
         unique = f"f{len(self.frames)}"

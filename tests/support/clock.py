@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""Clocks that stand still until a test moves them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,3 +18,16 @@ class Clock:
     @property
     def milliseconds(self) -> int:
         return int(self.now.timestamp() * 1000)
+
+
+class Stopwatch:
+    """Seconds since any moment, as `time.monotonic` tells them; `sleep` moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds

@@ -15,6 +15,7 @@ from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider,
 from iot_jitr_cli.demo.plain import verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _FRAMES_PER_SECOND = 12
@@ -25,9 +26,9 @@ _SECONDS_WIDTH = 7
 class LivePicture:
     """An audience in front of a terminal. As a context manager it draws until the end of the block."""
 
-    def __init__(self, console: Console, stage: Stage) -> None:
+    def __init__(self, console: Console, stage: Stage, clock: "Callable[[], float]" = time.monotonic) -> None:
         self._stage = stage
-        self._symbols = Symbols(console)
+        self._symbols = Symbols(console, clock)
         self._live = Live(
             get_renderable=self._picture,
             console=console,
@@ -49,7 +50,7 @@ class LivePicture:
 
     def step_began(self, step: Step) -> None:
         """Note when, so that the time can be seen running."""
-        self._symbols.began[id(step)] = time.monotonic()
+        self._symbols.began[id(step)] = self._symbols.clock()
 
     def step_ended(self, step: Step) -> None:
         """Nothing: the next frame shows it."""
@@ -67,7 +68,8 @@ class LivePicture:
 class Symbols:
     """Signs that the terminal can show, and the clock of what is under way."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: "Callable[[], float]" = time.monotonic) -> None:
+        self.clock = clock
         plain = console.options.ascii_only
         self.done = "ok" if plain else "✓"
         self.failed = "x" if plain else "✗"
@@ -107,9 +109,10 @@ def _steps(steps: list[Step], symbols: Symbols) -> Table:
     table.add_column(min_width=_TITLE_WIDTH)
     table.add_column(justify="right", min_width=_SECONDS_WIDTH)
     table.add_column(style="dim")
+    now = symbols.clock()
     for step in steps:
         if step.seconds is None:
-            running = time.monotonic() - symbols.began.get(id(step), time.monotonic())
+            running = now - symbols.began.get(id(step), now)
             table.add_row(symbols.spinner, step.title, Text(f"{running:.1f} s", style="cyan"), step.detail)
         else:
             table.add_row(Text(symbols.done, style="green"), step.title, f"{step.seconds:.1f} s", step.detail)

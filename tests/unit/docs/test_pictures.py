@@ -13,6 +13,7 @@ from xml.dom import minidom
 import pytest
 
 from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider, Stage, Step
+from tests.support.clock import Stopwatch
 
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 PICTURES = sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".svg", ".png"})
@@ -69,7 +70,7 @@ def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(script
 
 
 def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
-    recorder = scripts("recording").Recorder(stage())
+    recorder = scripts("recording").Recorder(stage(), Stopwatch())
     step, device = recorder.stage.steps[0], recorder.stage.devices[0]
 
     recorder.step_began(step)
@@ -78,6 +79,21 @@ def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
     recorder.stayed_out(recorder.stage.outsiders[0])
 
     assert len(recorder.frames) == 1
+
+
+def test_what_happens_a_moment_later_is_a_frame_of_its_own_with_the_time_that_has_passed(
+    scripts: Any,
+) -> None:
+    clock = Stopwatch()
+    step = Step("stack deployed")
+    recorder = scripts("recording").Recorder(Stage(steps=[step]), clock)
+
+    recorder.step_began(step)
+    clock.sleep(0.3)
+    recorder.look()
+
+    assert [at for at, _ in recorder.frames] == [0.0, 0.3]
+    assert ["0.3&#160;s" in svg for _, svg in recorder.frames] == [False, True]
 
 
 def test_a_long_run_keeps_its_first_and_its_last_frame(scripts: Any) -> None:
