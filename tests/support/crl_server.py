@@ -1,9 +1,7 @@
 """An HTTP server on loopback that serves a CRL, or misbehaves in the way that is asked for."""
 
-import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from tests.support.loopback_server import LoopbackServer
 
 Behaviour = Callable[["Request"], None]
+_BETWEEN_DROPS = 0.02
 
 
 class Request(BaseHTTPRequestHandler):
@@ -35,14 +34,12 @@ class Request(BaseHTTPRequestHandler):
     def closing(self) -> threading.Event:
         return self.server.owner.closing
 
-    def drip(self, data: bytes, pause: float) -> None:
-        """Send byte by byte, until the test is over."""
-        for byte in data:
-            if self.closing.is_set():
-                return
-            self.wfile.write(bytes([byte]))
+    def drip(self, begin: bytes) -> None:
+        """Send `begin`, and then one byte after the other until the client turns away or the test is over."""
+        self.wfile.write(begin)
+        while not self.closing.wait(_BETWEEN_DROPS):
+            self.wfile.write(b"x")
             self.wfile.flush()
-            time.sleep(pause)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -89,19 +86,3 @@ def crl_server(tls: ssl.SSLContext | None = None) -> Iterator[CrlServer]:
             yield server.owner
         finally:
             server.owner.closing.set()
-
-
-@contextmanager
-def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -100,6 +100,7 @@ class _Request:
     limits: Limits
     headers: dict[str, str]
     deadline: float
+    clock: Callable[[], float] = time.monotonic
 
     def follow(self) -> Answer:
         """Follow redirects to the answer."""
@@ -180,7 +181,7 @@ class _Request:
             body.write(chunk)
             if body.tell() > limit:
                 raise too_large
-            if time.monotonic() > self.deadline:
+            if self.clock() > self.deadline:
                 raise TimeoutError(f"not complete after {self.limits.total_seconds:g} s")
         if response.length:
             raise FetchError(FetchProblem.UNREACHABLE, f"{url} ended {response.length} bytes too early")

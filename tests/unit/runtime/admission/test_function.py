@@ -1,7 +1,6 @@
 """The user's own function admits or refuses; whatever is not a clear answer in time defers."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -24,8 +23,12 @@ from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedErr
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import device_certificate
+from tests.support.limits import LONGEST_WAIT
 from tests.support.loopback_server import LoopbackServer
+from tests.support.ports import reserved_port
 from tests.support.things import last_verdict, with_things
+
+pytestmark = pytest.mark.timing
 
 CANDIDATE = Candidate(
     CertificateId("a" * 64),
@@ -60,7 +63,7 @@ def lambda_that(answer: Answer) -> Iterator[Any]:
         yield client_at(server.server_port)
 
 
-def client_at(port: int, timeout_seconds: int = 5) -> Any:
+def client_at(port: int, timeout_seconds: int = int(LONGEST_WAIT)) -> Any:
     return boto3.client(
         "lambda",
         region_name="eu-central-1",
@@ -185,11 +188,11 @@ def test_an_error_that_looks_like_an_answer_admits_nobody() -> None:
 def test_no_answer_in_time_defers() -> None:
     done = Event()
 
-    def sleep(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        done.wait(20)
+    def keep_silent(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        done.wait()
         return 200, {}, b'{"decision": "admit"}'
 
-    with lambda_that(sleep) as client:
+    with lambda_that(keep_silent) as client:
         port = int(client.meta.endpoint_url.rpartition(":")[2])
         try:
             assert "did not answer in time" in failed(client_at(port, timeout_seconds=1))
@@ -208,11 +211,8 @@ def test_a_function_that_is_not_there_defers() -> None:
 def test_a_service_that_cannot_be_reached_is_left_to_the_activation() -> None:
     from botocore.exceptions import EndpointConnectionError
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        client = client_at(taken.getsockname()[1])
-        with pytest.raises(EndpointConnectionError):
-            AdmissionFunction(client, "check").admit(CANDIDATE)
+    with reserved_port() as port, pytest.raises(EndpointConnectionError):
+        AdmissionFunction(client_at(port), "check").admit(CANDIDATE)
 
 
 UNCLEAR = [

@@ -1,8 +1,8 @@
 """Fetching over HTTP: whatever the server does, it ends in the CRL or in one typed error, in bounded time."""
 
+import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from http.client import HTTPSConnection
 from itertools import count
@@ -20,13 +20,19 @@ from iot_jitr_runtime.revocation.builder import IndexBuilder
 from iot_jitr_runtime.revocation.compiler import Compiler
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.records import Origin
-from tests.support.crl_server import CrlServer, Request, closed_port, crl_server, silent_port
+from tests.support.crl_server import CrlServer, Request, crl_server
 from tests.support.crls import NOW, make_crl
 from tests.support.indexes import CA_ID
+from tests.support.limits import LONGEST_WAIT
+from tests.support.ports import reserved_port, silent_port
+
+pytestmark = pytest.mark.timing
 
 BODY = b"the CRL"
-QUICK = Limits(size=1_000_000, total_seconds=5, pause_seconds=0.5)
-IMPATIENT = Limits(size=1_000_000, total_seconds=0.5, pause_seconds=0.4)
+HEADERS = b"HTTP/1.1 200 OK\r\n"
+PATIENT = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=LONGEST_WAIT)
+SHORT = Limits(size=1_000_000, total_seconds=0.2, pause_seconds=LONGEST_WAIT)
+"""What is faster than the pause and slower than this is cut off by the limit for the whole."""
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def server() -> Iterator[CrlServer]:
         yield running
 
 
-def problem(url: str, limits: Limits = QUICK) -> FetchProblem:
+def problem(url: str, limits: Limits = PATIENT) -> FetchProblem:
     with pytest.raises(FetchError) as caught:
         get(url, limits)
     assert "\n" not in str(caught.value)
@@ -45,7 +51,7 @@ def problem(url: str, limits: Limits = QUICK) -> FetchProblem:
 def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"', Last_Modified="Mon, 05 Jan 2026 00:00:00 GMT")
 
-    assert get(server.url(), QUICK) == Answer(BODY, '"1"', "Mon, 05 Jan 2026 00:00:00 GMT")
+    assert get(server.url(), PATIENT) == Answer(BODY, '"1"', "Mon, 05 Jan 2026 00:00:00 GMT")
     _, headers = server.requests[0]
     assert headers["Accept-Encoding"] == "identity"
     assert "If-None-Match" not in headers
@@ -54,21 +60,21 @@ def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
 def test_an_unchanged_body_does_not_arrive_again(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"')
 
-    assert get(server.url(), QUICK, etag='"1"') == Answer(None, '"1"', None)
-    assert get(server.url(), QUICK, etag='"0"').body == BODY
+    assert get(server.url(), PATIENT, etag='"1"') == Answer(None, '"1"', None)
+    assert get(server.url(), PATIENT, etag='"0"').body == BODY
 
 
 def test_without_etag_the_time_of_the_last_change_is_used(server: CrlServer) -> None:
     modified = "Mon, 05 Jan 2026 00:00:00 GMT"
     server.serve(BODY, Last_Modified=modified)
 
-    assert get(server.url(), QUICK, last_modified=modified).body is None
+    assert get(server.url(), PATIENT, last_modified=modified).body is None
 
 
 def test_the_query_is_part_of_the_request(server: CrlServer) -> None:
     server.serve(BODY)
-    get(server.url("/crl?ca=7"), QUICK)
-    get(f"http://127.0.0.1:{server.port}", QUICK)
+    get(server.url("/crl?ca=7"), PATIENT)
+    get(f"http://127.0.0.1:{server.port}", PATIENT)
 
     assert [path for path, _ in server.requests] == ["/crl?ca=7", "/"]
 
@@ -83,7 +89,7 @@ def test_chunked_bodies_are_put_together(server: CrlServer) -> None:
 
     server.behaviour = chunked
 
-    assert get(server.url(), QUICK).body == BODY
+    assert get(server.url(), PATIENT).body == BODY
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -96,14 +102,14 @@ def test_redirects_are_followed(server: CrlServer, status: int) -> None:
 
     server.behaviour = behave
 
-    assert get(server.url(), QUICK).body == BODY
+    assert get(server.url(), PATIENT).body == BODY
 
 
 def test_a_redirect_loop_ends(server: CrlServer) -> None:
     server.behaviour = lambda request: request.answer(302, Location="/ca.crl")
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
-    assert len(server.requests) == QUICK.redirects + 1
+    assert len(server.requests) == PATIENT.redirects + 1
 
 
 def test_an_endless_chain_of_redirects_ends(server: CrlServer) -> None:
@@ -156,7 +162,7 @@ def test_a_body_said_to_be_too_large_is_not_read(server: CrlServer) -> None:
         request.send_response(200)
         request.send_header("Content-Length", str(10**12))
         request.end_headers()
-        request.closing.wait(5)
+        request.closing.wait()
 
     server.behaviour = boast
 
@@ -199,49 +205,52 @@ def test_a_truncated_body_is_a_problem(server: CrlServer) -> None:
 
 
 def test_a_body_that_drips_ends_at_the_deadline(server: CrlServer) -> None:
-    def drip(request: Request) -> None:
-        request.send_response(200)
-        request.end_headers()
-        request.drip(bytes(1000), 0.05)
+    server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
 
-    server.behaviour = drip
-
-    assert problem(server.url(), IMPATIENT) is FetchProblem.TIMED_OUT
+    assert problem(server.url(), SHORT) is FetchProblem.TIMED_OUT
 
 
 def test_headers_that_drip_end_at_the_deadline(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1000, 0.05)
+    server.behaviour = lambda request: request.drip(HEADERS + b"X-Slow: ")
 
-    assert problem(server.url(), IMPATIENT) is FetchProblem.TIMED_OUT
+    assert problem(server.url(), SHORT) is FetchProblem.TIMED_OUT
 
 
 def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None:
-    def drip(request: Request) -> None:
-        request.send_response(200)
-        request.end_headers()
-        request.drip(bytes(1000), 0.05)
-
-    server.behaviour = drip
-    request = http_fetch._Request(server.url(), QUICK, {}, deadline=time.monotonic() + 0.2)
+    server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
+    looks = count(1)
+    request = http_fetch._Request(server.url(), PATIENT, {}, deadline=3, clock=lambda: next(looks))
 
     with pytest.raises(FetchError, match="not complete") as caught:
         request.follow()
     assert caught.value.problem is FetchProblem.TIMED_OUT
+    assert next(looks) == 5, "it has read until the deadline, and no further"
 
 
 def test_a_server_that_says_nothing_times_out() -> None:
+    limits = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=0.2)
+
     with silent_port() as port:
-        assert problem(f"http://127.0.0.1:{port}/") is FetchProblem.TIMED_OUT
+        assert problem(f"http://127.0.0.1:{port}/", limits) is FetchProblem.TIMED_OUT
 
 
 def test_where_nobody_listens_is_a_problem() -> None:
-    assert problem(f"http://127.0.0.1:{closed_port()}/ca.crl") is FetchProblem.UNREACHABLE
+    with reserved_port() as port:
+        assert problem(f"http://127.0.0.1:{port}/ca.crl") is FetchProblem.UNREACHABLE
+
+
+def test_a_host_name_without_an_address_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: object, **_more: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    assert problem("http://no-such-host.invalid/ca.crl") is FetchProblem.UNREACHABLE
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "http://no-such-host.invalid/ca.crl",
         "http:///ca.crl",
         "http://127.0.0.1:99999/",
         "http://127.0.0.1:1/with\nnewline",
@@ -250,7 +259,7 @@ def test_where_nobody_listens_is_a_problem() -> None:
 )
 def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
     with pytest.raises(FetchError) as caught:
-        get(url, QUICK)
+        get(url, PATIENT)
     assert caught.value.problem is FetchProblem.UNREACHABLE
 
 
@@ -279,7 +288,7 @@ class TlsServer:
             ],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=LONGEST_WAIT,
         )
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(self.certificate, key)
@@ -311,7 +320,7 @@ def test_https_is_read_and_never_left_for_http(
     server, tls_server = tls
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.certificate))
     server.serve(BODY)
-    assert get(https(server), QUICK).body == BODY
+    assert get(https(server), PATIENT).body == BODY
 
     server.behaviour = lambda request: request.answer(302, Location="http://127.0.0.1:1/ca.crl")
     assert problem(https(server)) is FetchProblem.BAD_REDIRECT
@@ -348,7 +357,7 @@ def known(server: CrlServer, tmp_path: Path) -> Iterator[Known]:
 def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
     server.serve(BODY, ETag='"7"')
 
-    [offer] = HttpSource(server.url(), QUICK).offers(Known())
+    [offer] = HttpSource(server.url(), PATIENT).offers(Known())
 
     assert offer.origin == Origin(server.url(), '"7"')
     assert offer.read is not None
@@ -358,7 +367,7 @@ def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
 def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer, known: Known) -> None:
     server.serve(BODY, ETag='"7"')
 
-    [offer] = HttpSource(server.url(), QUICK).offers(known)
+    [offer] = HttpSource(server.url(), PATIENT).offers(known)
 
     assert offer.read is None
     assert offer.origin == known.at(server.url())
