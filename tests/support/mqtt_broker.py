@@ -18,9 +18,10 @@ from iot_jitr_cli.pki import DevelopmentCa, KeyKind, Validity
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.identities import ca
+from tests.support.limits import LONGEST_WAIT
+from tests.support.ports import reserved_port
 
-CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 1, 3, 8, 14
-_PATIENCE = 10.0
+CONNECT, PUBLISH, SUBSCRIBE, PINGREQ, DISCONNECT = 1, 3, 8, 12, 14
 
 
 class Act(Enum):
@@ -43,18 +44,20 @@ class Act(Enum):
 
 
 class Broker:
-    """Serves one connection after another; the last act of the script is repeated."""
+    """Serves one connection after another on `port`; the last act of the script is repeated."""
 
-    def __init__(self, context: ssl.SSLContext, script: tuple[Act, ...]) -> None:
+    def __init__(self, context: ssl.SSLContext, script: tuple[Act, ...], port: int) -> None:
         self._context = context
         self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.port = port
         self.client_ids: list[str] = []
         self.server_names: list[str] = []
         self.subscribed: list[str] = []
         self.common_names: list[str] = []
         self.failures: list[str] = []
+        self.silent = threading.Event()
+        """Set as soon as it owes an answer that it is not going to give."""
         context.sni_callback = lambda _socket, name, _context: self.server_names.append(name)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -64,7 +67,7 @@ class Broker:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(_PATIENCE)
+        self._thread.join(LONGEST_WAIT)
 
     def _serve(self) -> None:
         for number in range(10_000):
@@ -72,7 +75,7 @@ class Broker:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            connection.settimeout(_PATIENCE)
+            connection.settimeout(LONGEST_WAIT)
             with connection, suppress(OSError, _HungUp):
                 self._play(connection, self._script[min(number, len(self._script) - 1)])
 
@@ -95,7 +98,12 @@ class Broker:
             self._converse(tls, act)
 
     def _converse(self, tls: ssl.SSLSocket, act: Act) -> None:
-        handlers = {CONNECT: self._connect, SUBSCRIBE: self._subscribe, PUBLISH: self._publish}
+        handlers = {
+            CONNECT: self._connect,
+            SUBSCRIBE: self._subscribe,
+            PUBLISH: self._publish,
+            PINGREQ: self._ping,
+        }
         while True:
             kind, body = _packet(tls)
             if kind == DISCONNECT:
@@ -108,22 +116,22 @@ class Broker:
         if act is Act.HANG_UP_ON_CONNECT:
             raise _HungUp
         code = {Act.ANSWER_NOT_AUTHORIZED: 5, Act.ANSWER_UNAVAILABLE: 3}.get(act, 0)
-        if act is not Act.IGNORE_CONNECT:
-            tls.sendall(bytes([0x20, 2, 0, code]))
+        self._answer(tls, b"" if act is Act.IGNORE_CONNECT else bytes([0x20, 2, 0, code]))
 
     def _subscribe(self, tls: ssl.SSLSocket, act: Act, body: bytes) -> None:
         self.subscribed.append(body[4 : 4 + int.from_bytes(body[2:4])].decode())
         if act is Act.HANG_UP_ON_SUBSCRIBE:
             raise _HungUp
         code = 0x80 if act is Act.REFUSE_SUBSCRIPTION else 1
-        if act is not Act.IGNORE_SUBSCRIBE:
-            tls.sendall(bytes([0x90, 3]) + body[:2] + bytes([code]))
+        suback = bytes([0x90, 3]) + body[:2] + bytes([code])
+        self._answer(tls, b"" if act is Act.IGNORE_SUBSCRIBE else suback)
 
     def _publish(self, tls: ssl.SSLSocket, act: Act, body: bytes) -> None:
         after_topic = 2 + int.from_bytes(body[:2])
         puback = bytes([0x40, 2]) + body[after_topic : after_topic + 2]
         echo = _message(body[:after_topic], body[after_topic + 2 :])
         if act is Act.IGNORE_PUBLISH:
+            self._answer(tls, b"")
             return
         if act is Act.ACCEPT_AND_SEND_ANOTHER_MESSAGE_FIRST:
             tls.sendall(_message(body[:after_topic], b"not yours"))
@@ -131,8 +139,18 @@ class Broker:
             tls.sendall(echo + puback)
         elif act is Act.SWALLOW_MESSAGE:
             tls.sendall(puback)
+            self.silent.set()
         else:
             tls.sendall(puback + echo)
+
+    def _ping(self, tls: ssl.SSLSocket, _act: Act, _body: bytes) -> None:
+        self._answer(tls, bytes([0xD0, 0]))
+
+    def _answer(self, tls: ssl.SSLSocket, packet: bytes) -> None:
+        if packet:
+            tls.sendall(packet)
+        else:
+            self.silent.set()
 
 
 class _HungUp(Exception):  # noqa: N818  ends a conversation, says nothing is wrong
@@ -152,11 +170,12 @@ def broker(
         file = Path(directory) / "server.pem"
         file.write_bytes(_server_identity())
         context.load_cert_chain(file)
-    running = Broker(context, script)
-    try:
-        yield running
-    finally:
-        running.close()
+    with reserved_port() as port:
+        running = Broker(context, script, port)
+        try:
+            yield running
+        finally:
+            running.close()
 
 
 def server_ca() -> DevelopmentCa:

@@ -41,10 +41,15 @@ class Attempt:
     """One connection, driven by its own loop in the caller's thread. Use once."""
 
     def __init__(
-        self, errand: Errand, context: "ssl.SSLContext", on_step: "Callable[[Step, str], None]"
+        self,
+        errand: Errand,
+        context: "ssl.SSLContext",
+        on_step: "Callable[[Step, str], None]",
+        clock: "Callable[[], float]" = time.monotonic,
     ) -> None:
         self._errand = errand
         self._on_step = on_step
+        self._clock = clock
         self._failure: Failure | None = None
         self._connected = self._subscribed = self._published = self._received = False
         self._client = client = Client(
@@ -63,21 +68,27 @@ class Attempt:
 
     def run(self, endpoint: "Endpoint", timeout: float) -> Failure | None:
         """Do the errand within `timeout` seconds; return why it failed, or `None`."""
-        deadline = time.monotonic() + timeout
+        deadline = self._clock() + timeout
         self._client.connect_timeout = timeout
         try:
             self._client.connect(endpoint.host, endpoint.port, _KEEP_ALIVE)
         except OSError as error:
             return failure_of(error)
-        while self._failure is None and not (self._published and self._received):
-            if time.monotonic() > deadline:
-                self._failure = Failure(Cause.NO_ANSWER, f"waiting for {self._awaited}")
-            elif self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS and self._failure is None:
-                self._failure = Failure(
+        while not self._ended:
+            # Before the socket is read: an answer that is there already counts, however late it is looked at.
+            over = self._clock() > deadline
+            if self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._failure = self._failure or Failure(
                     Cause.CLOSED_AFTER_CONNACK if self._connected else Cause.CLOSED_WITHOUT_CONNACK
                 )
+            elif over and not self._ended:
+                self._failure = Failure(Cause.NO_ANSWER, f"waiting for {self._awaited}")
         self._client.disconnect()
         return self._failure
+
+    @property
+    def _ended(self) -> bool:
+        return self._failure is not None or (self._published and self._received)
 
     @property
     def _awaited(self) -> str:

@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.connect.attempt import Attempt, Errand
@@ -26,7 +26,7 @@ ATTEMPT_TIMEOUT = 10.0
 LAST_ATTEMPT_TIMEOUT = 2.0
 """Seconds that an attempt gets even if it begins when the time-out is nearly over."""
 PROBE_PATIENCE = 2.0
-"""Seconds in which a server that objects to the certificate will have hung up."""
+"""Seconds after the TLS handshake in which a server that objects to the certificate will have hung up."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds to keep trying."""
 DEFAULT_TOPIC = "devices/{client_id}/hello"
@@ -61,6 +61,7 @@ def connect(
     device: Device,
     on_event: "Callable[[TimelineEvent], None]" = lambda _event: None,
     stop: threading.Event | None = None,
+    clock: "Callable[[], float]" = time.monotonic,
 ) -> ConnectResult:
     """Bring one device in, in the caller's thread; several devices take a thread each.
 
@@ -68,6 +69,7 @@ def connect(
         device: The device.
         on_event: Called with each step as it happens, in this thread.
         stop: Set it, from another thread, to call the device off; it ends after the attempt it is in.
+        clock: Seconds since any moment; the device's time-out is measured by it.
 
     Returns:
         How it ended, with all events. Whatever keeps the device out is a result, not an error.
@@ -75,20 +77,26 @@ def connect(
     Raises:
         UnreadableChainError: The endpoint's CA file holds no certificates.
     """
-    return _Journey(device, on_event, stop or threading.Event()).run()
+    return _Journey(device, on_event, stop or threading.Event(), clock).run()
 
 
 class _Journey:
     def __init__(
-        self, device: Device, on_event: "Callable[[TimelineEvent], None]", stop: threading.Event
+        self,
+        device: Device,
+        on_event: "Callable[[TimelineEvent], None]",
+        stop: threading.Event,
+        clock: "Callable[[], float]",
     ) -> None:
         self._device = device
         self._on_event = on_event
         self._stop = stop
+        self._clock = clock
         self._context = device.credentials.tls_context(device.endpoint)
         self._events: list[TimelineEvent] = []
         self._attempt = 0
-        self._began = time.monotonic()
+        self._began = clock()
+        self._began_at = datetime.now(UTC)
 
     def run(self) -> ConnectResult:
         ending = self._ending()
@@ -115,12 +123,14 @@ class _Journey:
         # Random, so that the message that comes back is known to be this attempt's.
         payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
         errand = Errand(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
-        attempt = Attempt(errand, self._context, self._tell)
+        attempt = Attempt(errand, self._context, self._tell, self._clock)
         return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._left)))
 
     def _give_up(self, failure: "Failure") -> Ending:
         if failure.cause is Cause.CLOSED_WITHOUT_CONNACK:
-            objection = probe(self._device.endpoint, self._context, PROBE_PATIENCE)
+            objection = probe(
+                self._device.endpoint, self._context, limit=ATTEMPT_TIMEOUT, patience=PROBE_PATIENCE
+            )
             if objection is None:
                 self._tell(Step.PROBED, "TLS accepts the certificate; it is the CONNECT that is refused")
             else:
@@ -130,10 +140,12 @@ class _Journey:
 
     @property
     def _left(self) -> float:
-        return self._device.timeout - (time.monotonic() - self._began)
+        return self._device.timeout - (self._clock() - self._began)
 
     def _tell(self, step: Step, detail: str, cause: Cause | None = None) -> None:
-        elapsed = time.monotonic() - self._began
-        event = TimelineEvent(step, datetime.now(UTC), round(elapsed, 3), self._attempt, detail, cause)
+        elapsed = self._clock() - self._began
+        # By the same clock, so that an adjustment of the system's time leaves the events in their order.
+        at = self._began_at + timedelta(seconds=elapsed)
+        event = TimelineEvent(step, at, round(elapsed, 3), self._attempt, detail, cause)
         self._events.append(event)
         self._on_event(event)

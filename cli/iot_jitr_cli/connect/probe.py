@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from iot_jitr_cli.connect.endpoint import Endpoint
 
 
-def probe(endpoint: "Endpoint", context: "ssl.SSLContext", patience: float) -> Failure | None:
-    """Shake hands, send nothing, wait `patience` seconds; return why the server hung up, or `None`."""
+def probe(
+    endpoint: "Endpoint", context: "ssl.SSLContext", *, limit: float, patience: float
+) -> Failure | None:
+    """Shake hands and send nothing; return why the server hung up, or `None` if it did not.
+
+    Args:
+        endpoint: The server.
+        context: With the device's certificate.
+        limit: Seconds that connecting, and each step of the handshake, may take.
+        patience: Seconds after the handshake in which a server that objects hangs up.
+    """
     try:
         with (
-            socket.create_connection((endpoint.host, endpoint.port), timeout=patience) as tcp,
+            socket.create_connection((endpoint.host, endpoint.port), timeout=limit) as tcp,
             context.wrap_socket(tcp, server_hostname=endpoint.host) as tls,
         ):
+            tls.settimeout(patience)
             return _hung_up(tls)
     except OSError as error:
         return failure_of(error)

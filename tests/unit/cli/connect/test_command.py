@@ -13,17 +13,20 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki.device import DeviceFiles
 from tests.support.command_line import run_jitr
 from tests.support.identities import device
+from tests.support.limits import LONGEST_WAIT
 from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+
+pytestmark = pytest.mark.timing
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeviceFiles:
-    """A device's files, in an environment without a local cloud, where nobody waits long."""
+    """A device's files, in an environment without a local cloud, where attempts follow one another fast."""
     for name in ("JITR_MQTT_HOST", "JITR_MQTT_PORT", "JITR_MQTT_CAFILE"):
         monkeypatch.delenv(name, raising=False)
-    quick = Backoff(0.01, 0.02)
-    monkeypatch.setattr(Backoff, "wait_after", lambda _self, _attempt: quick.shortest)
-    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.3)
+    monkeypatch.setattr(Backoff, "wait_after", lambda _self, _attempt: 0.01)
+    # An answer is waited for, however slow the machine.
+    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", LONGEST_WAIT)
     (tmp_path / "broker-ca.pem").write_text(server_ca().certificate.pem)
     return device().save(tmp_path)
 

@@ -24,10 +24,17 @@ from iot_jitr_cli.connect import device as device_module
 from iot_jitr_cli.connect.device import InvalidTopicError
 from iot_jitr_cli.connect.probe import probe
 from iot_jitr_cli.pki import DeviceSpec
+from tests.support.clock import Stopwatch
 from tests.support.identities import ca, ca_under_a_root, device
+from tests.support.limits import LONGEST_WAIT
 from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+from tests.support.ports import reserved_port, silent_port
+
+pytestmark = pytest.mark.timing
 
 QUICK = Backoff(shortest=0.01, longest=0.02)
+ONE_ATTEMPT = Backoff(shortest=2 * LONGEST_WAIT, longest=2 * LONGEST_WAIT)
+"""Waits that do not fit into the time-out: the first attempt is the last."""
 IN = [Step.CONNECTED, Step.SUBSCRIBED, Step.PUBLISHED, Step.RECEIVED]
 
 
@@ -45,17 +52,25 @@ def ca_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits long for what does not come."""
-    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.3)
-    monkeypatch.setattr(device_module, "PROBE_PATIENCE", 0.3)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is waited for, however slow the machine; no limit decides what a test sees."""
+    for name in ("ATTEMPT_TIMEOUT", "LAST_ATTEMPT_TIMEOUT", "PROBE_PATIENCE"):
+        monkeypatch.setattr(device_module, name, LONGEST_WAIT)
 
 
-def try_for(
-    seconds: float, credentials: Credentials, served: Broker, ca_file: Path | None, host: str = "127.0.0.1"
+def try_until_in(
+    credentials: Credentials, served: Broker, ca_file: Path | None, host: str = "127.0.0.1"
 ) -> ConnectResult:
     endpoint = Endpoint(host, served.port, ca_file)
-    return connect(Device(credentials, endpoint, "sensor-1", timeout=seconds, backoff=QUICK))
+    return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK))
+
+
+def try_once(credentials: Credentials, endpoint: Endpoint) -> ConnectResult:
+    return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=ONE_ATTEMPT))
+
+
+def at(served: Broker, ca_file: Path | None) -> Endpoint:
+    return Endpoint("127.0.0.1", served.port, ca_file)
 
 
 def steps(result: ConnectResult) -> list[Step]:
@@ -66,7 +81,7 @@ def test_a_device_refused_at_first_comes_back_and_gets_its_message(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        result = try_for(30, credentials, served, ca_file)
+        result = try_until_in(credentials, served, ca_file)
 
     refused = [Step.CONNECTING, Step.REFUSED, Step.WAITING]
     assert steps(result) == [*refused, *refused, Step.CONNECTING, *IN]
@@ -82,8 +97,8 @@ def test_events_are_told_as_they_happen_in_order_with_their_times(
 ) -> None:
     told: list[TimelineEvent] = []
     with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
-        result = connect(Device(credentials, endpoint, "sensor-1", backoff=QUICK), told.append)
+        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        result = connect(device, told.append)
 
     assert tuple(told) == result.events
     assert [event.attempt for event in told] == [1, 1, 1, 2, 2, 2, 2, 2]
@@ -100,7 +115,7 @@ def test_the_device_shows_its_certificate_and_the_server_name(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.ACCEPT) as served:
-        try_for(30, credentials, served, ca_file, host="localhost")
+        try_until_in(credentials, served, ca_file, host="localhost")
 
     assert served.common_names == ["sensor-1"]
     assert served.server_names == ["localhost"]
@@ -114,8 +129,8 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
     lone = Credentials.load(files.certificate, files.key)
 
     with broker(Act.ACCEPT, trusted=root) as served:
-        with_chain = try_for(30, whole, served, ca_file)
-        without = try_for(0.1, lone, served, ca_file)
+        with_chain = try_until_in(whole, served, ca_file)
+        without = try_once(lone, at(served, ca_file))
 
     assert with_chain.ending is Ending.PUBLISHED
     assert without.ending is Ending.NOT_LET_IN
@@ -129,10 +144,6 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         (Act.ANSWER_UNAVAILABLE, Cause.CONNECT_REFUSED, "Server unavailable"),
         (Act.HANG_UP_ON_SUBSCRIBE, Cause.CLOSED_AFTER_CONNACK, ""),
         (Act.REFUSE_SUBSCRIPTION, Cause.SUBSCRIBE_REFUSED, "devices/sensor-1/hello"),
-        (Act.IGNORE_CONNECT, Cause.NO_ANSWER, "waiting for CONNACK"),
-        (Act.IGNORE_SUBSCRIBE, Cause.NO_ANSWER, "waiting for SUBACK"),
-        (Act.IGNORE_PUBLISH, Cause.NO_ANSWER, "waiting for PUBACK"),
-        (Act.SWALLOW_MESSAGE, Cause.NO_ANSWER, "waiting for the message"),
         (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
     ],
 )
@@ -140,7 +151,7 @@ def test_an_endpoint_that_answers_with_anything_less_does_not_let_the_device_in(
     credentials: Credentials, ca_file: Path, act: Act, cause: Cause, seen: str
 ) -> None:
     with broker(act) as served:
-        result = try_for(0.01, credentials, served, ca_file)
+        result = try_once(credentials, at(served, ca_file))
 
     refusal = next(event for event in result.events if event.step is Step.REFUSED)
     assert result.ending is Ending.NOT_LET_IN
@@ -148,11 +159,40 @@ def test_an_endpoint_that_answers_with_anything_less_does_not_let_the_device_in(
     assert seen in refusal.detail
 
 
-def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
-    credentials: Credentials, ca_file: Path
+@pytest.mark.parametrize(
+    ("act", "last", "awaited"),
+    [
+        (Act.IGNORE_CONNECT, Step.CONNECTING, "CONNACK"),
+        (Act.IGNORE_SUBSCRIBE, Step.CONNECTED, "SUBACK"),
+        (Act.IGNORE_PUBLISH, Step.SUBSCRIBED, "PUBACK"),
+        (Act.SWALLOW_MESSAGE, Step.PUBLISHED, "the message"),
+    ],
+)
+def test_an_endpoint_that_falls_silent_does_not_let_the_device_in(
+    credentials: Credentials, ca_file: Path, act: Act, last: Step, awaited: str
 ) -> None:
+    """The device's time is over once the broker is silent and the device has read its last answer."""
+    told: set[Step] = set()
+    with broker(act) as served:
+
+        def clock() -> float:
+            return 2 * LONGEST_WAIT if served.silent.is_set() and last in told else 0.0
+
+        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT)
+        result = connect(device, lambda event: told.add(event.step), clock=clock)
+
+    refusal = result.events[-1]
+    assert (result.ending, result.attempts) == (Ending.NOT_LET_IN, 1)
+    assert (refusal.step, refusal.cause) == (Step.REFUSED, Cause.NO_ANSWER)
+    assert refusal.detail.endswith(f"(waiting for {awaited})")
+
+
+def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
+    credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_module, "PROBE_PATIENCE", 0.1)
     with broker(Act.HANG_UP_ON_CONNECT) as served:
-        result = try_for(0.01, credentials, served, ca_file)
+        result = try_once(credentials, at(served, ca_file))
 
     assert result.ending is Ending.NOT_LET_IN
     assert result.events[-1].step is Step.PROBED
@@ -162,7 +202,7 @@ def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
 
 def test_a_certificate_refused_without_a_word_is_told_apart(credentials: Credentials, ca_file: Path) -> None:
     with broker(Act.HANG_UP_AFTER_HANDSHAKE) as served:
-        result = try_for(0.01, credentials, served, ca_file)
+        result = try_once(credentials, at(served, ca_file))
 
     assert result.ending is Ending.NOT_LET_IN
     assert result.events[-1].step is Step.PROBED
@@ -177,7 +217,7 @@ def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
     foreign = Credentials.load(files.chain, files.key)
 
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        result = try_for(0.01, foreign, served, ca_file)
+        result = try_once(foreign, at(served, ca_file))
 
     assert result.ending is Ending.NOT_LET_IN
     assert result.last_cause is Cause.CERTIFICATE_REJECTED
@@ -189,9 +229,9 @@ def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls
     files = ca("Foreign CA").issue(DeviceSpec("sensor-1")).save(tmp_path)
 
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
+        endpoint = at(served, ca_file)
         context = Credentials.load(files.chain, files.key).tls_context(endpoint)
-        found = probe(endpoint, context, 5)
+        found = probe(endpoint, context, limit=LONGEST_WAIT, patience=LONGEST_WAIT)
 
     assert found is not None
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
@@ -201,7 +241,7 @@ def test_a_server_that_is_not_trusted_ends_it_at_once_and_nothing_is_said_of_the
     credentials: Credentials,
 ) -> None:
     with broker(Act.ACCEPT) as served:
-        result = try_for(30, credentials, served, ca_file=None)
+        result = try_until_in(credentials, served, ca_file=None)
 
     assert steps(result) == [Step.CONNECTING, Step.FAILED]
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NOT_TRUSTED)
@@ -216,21 +256,27 @@ def test_a_server_of_another_name_ends_it_at_once(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
     with broker(Act.ACCEPT) as served:
-        result = try_for(30, credentials, served, ca_file, host="other.example")
+        result = try_until_in(credentials, served, ca_file, host="other.example")
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NAME_MISMATCH)
     assert result.attempts == 1
 
 
 def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: Credentials) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    clock = Stopwatch()
 
-    result = connect(Device(credentials, Endpoint("127.0.0.1", port), "sensor-1", timeout=0.1, backoff=QUICK))
+    def wait(event: TimelineEvent) -> None:
+        if event.step is Step.WAITING:
+            clock.sleep(40)
 
+    with reserved_port() as port:
+        device = Device(credentials, Endpoint("127.0.0.1", port), "sensor-1", timeout=100, backoff=QUICK)
+        result = connect(device, wait, clock=clock)
+
+    failed = [Step.CONNECTING, Step.FAILED]
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.CONNECTION_REFUSED)
-    assert result.attempts > 1
-    assert set(steps(result)) == {Step.CONNECTING, Step.FAILED, Step.WAITING}
+    assert steps(result) == [*failed, Step.WAITING] * 3 + failed
+    assert [event.elapsed for event in result.events if event.step is Step.FAILED] == [0, 40, 80, 120]
 
 
 def test_a_host_that_is_not_known_is_said_so(
@@ -241,52 +287,57 @@ def test_a_host_that_is_not_known_is_said_so(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    result = connect(Device(credentials, Endpoint("no.such.host"), "sensor-1", timeout=0.01, backoff=QUICK))
+    result = try_once(credentials, Endpoint("no.such.host"))
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NAME_NOT_FOUND)
 
 
-@pytest.mark.parametrize(
-    ("greeting", "cause"), [(b"HTTP/1.1 400 Bad Request\r\n\r\n", Cause.NOT_TLS), (b"", Cause.TIMED_OUT)]
-)
-def test_what_does_not_speak_tls_says_nothing_of_the_device(
-    credentials: Credentials, greeting: bytes, cause: Cause
-) -> None:
+def test_what_does_not_speak_tls_says_nothing_of_the_device(credentials: Credentials) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         accepted: list[socket.socket] = []
 
         def greet() -> None:
             connection, _ = listener.accept()
-            connection.sendall(greeting)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             accepted.append(connection)
 
         thread = threading.Thread(target=greet)
         thread.start()
-        endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
-        result = connect(Device(credentials, endpoint, "sensor-1", timeout=0.001, backoff=QUICK))
+        result = try_once(credentials, Endpoint("127.0.0.1", listener.getsockname()[1]))
         thread.join()
         accepted[0].close()
 
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, cause)
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NOT_TLS)
+
+
+def test_what_says_nothing_to_a_handshake_says_nothing_of_the_device(
+    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
+    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.1)
+
+    with silent_port() as port:
+        result = try_once(credentials, Endpoint("127.0.0.1", port))
+
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.TIMED_OUT)
 
 
 def test_an_endpoint_that_answered_once_has_answered_even_if_it_is_gone_later(
     credentials: Credentials, ca_file: Path
 ) -> None:
+    clock = Stopwatch()
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
-        seen = threading.Event()
 
         def close_after_the_first(event: TimelineEvent) -> None:
-            if event.step is Step.REFUSED and not seen.is_set():
-                seen.set()
+            if event.step is Step.REFUSED:
                 served.close()
+            if event.step is Step.FAILED:
+                clock.sleep(2 * LONGEST_WAIT)
 
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
-        result = connect(
-            Device(credentials, endpoint, "sensor-1", timeout=1, backoff=QUICK), close_after_the_first
-        )
+        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        result = connect(device, close_after_the_first, clock=clock)
 
-    assert result.last_cause is Cause.CONNECTION_REFUSED
+    assert (result.attempts, result.last_cause) == (2, Cause.CONNECTION_REFUSED)
     assert result.ending is Ending.NOT_LET_IN
 
 
@@ -297,7 +348,7 @@ def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
     credentials: Credentials, ca_file: Path, act: Act
 ) -> None:
     with broker(act) as served:
-        result = try_for(30, credentials, served, ca_file)
+        result = try_until_in(credentials, served, ca_file)
 
     assert steps(result) == [Step.CONNECTING, *IN]
 
@@ -305,8 +356,9 @@ def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
 def test_a_device_can_be_called_off_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
     stop = threading.Event()
     with broker(Act.HANG_UP_ON_CONNECT) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
-        patient = Device(credentials, endpoint, "sensor-1", timeout=600, backoff=Backoff(500, 500))
+        patient = Device(
+            credentials, at(served, ca_file), "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
+        )
         result = connect(patient, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
 
     assert result.ending is Ending.STOPPED
@@ -325,12 +377,12 @@ def test_a_device_called_off_before_it_begins_does_nothing(credentials: Credenti
 def test_several_devices_at_once_do_not_get_in_one_anothers_way(tmp_path: Path, ca_file: Path) -> None:
     results: dict[str, ConnectResult] = {}
     with broker(Act.ACCEPT) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
 
         def bring_in(name: str) -> None:
             files = device(name).save(tmp_path)
             credentials = Credentials.load(files.chain, files.key)
-            results[name] = connect(Device(credentials, endpoint, name, backoff=QUICK))
+            endpoint = at(served, ca_file)
+            results[name] = connect(Device(credentials, endpoint, name, timeout=LONGEST_WAIT, backoff=QUICK))
 
         threads = [threading.Thread(target=bring_in, args=(f"sensor-{n}",)) for n in range(3)]
         for thread in threads:
@@ -345,8 +397,7 @@ def test_several_devices_at_once_do_not_get_in_one_anothers_way(tmp_path: Path, 
 
 def test_the_topic_is_made_of_the_client_id(credentials: Credentials, ca_file: Path) -> None:
     with broker(Act.ACCEPT) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, ca_file)
-        connect(Device(credentials, endpoint, "{0}", topic="a/{client_id}/b{1}"))
+        connect(Device(credentials, at(served, ca_file), "{0}", topic="a/{client_id}/b{1}"))
 
     assert served.subscribed == ["a/{0}/b{1}"]
 
