@@ -9,11 +9,11 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Timer
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.environment import download_environment
@@ -82,13 +82,13 @@ class Cdk:
                 # Its own group, so that the app and the jsii kernel below it end with it.
                 start_new_session=True,
             )
-            expired = threading.Event()
+            expired = Event()
 
             def expire() -> None:
                 expired.set()
                 _end_group(process)
 
-            alarm = threading.Timer(limit, expire)
+            alarm = Timer(limit, expire)
             alarm.daemon = True
             alarm.start()
             lines: list[str] = []

@@ -18,9 +18,9 @@ from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
 
-_START_LIMIT = 60.0
-"""Seconds from the start to the first answer; some three on an idle machine."""
-_REQUEST_LIMIT = 10.0
+_START_LIMIT = 180.0
+"""Seconds from the start to the first answer, some three on an idle machine. An end is noticed at once."""
+_REQUEST_LIMIT = 30.0
 LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
 """What the Python of the lab's process is told to run."""
 
@@ -55,7 +55,7 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
     Raises:
         MiniStackMissingError: The extra `lab` is not installed.
         PortTakenError: A port of `ports` is not free.
-        StartError: It ended or did not answer within a minute.
+        StartError: It ended or did not answer within three minutes.
     """
     if importlib.util.find_spec("ministack") is None:
         raise MiniStackMissingError("the local cloud, MiniStack, is missing: pip install 'iot-jitr[lab]'")

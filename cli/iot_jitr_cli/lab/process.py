@@ -15,6 +15,8 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 _CLOCK_TOLERANCE = 2.0
 """Seconds. A start time is computed from the machine's boot time, which follows clock corrections."""
 _POLL_INTERVAL = 0.02
+_KILL_LIMIT = 60.0
+"""Seconds. A killed process ends as soon as the machine gets to it; the limit only ends a hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +72,40 @@ def stop_group(identity: ProcessIdentity, *, grace: float = 3.0) -> None:
     """
     if not identity.is_running():
         return
-    leader = psutil.Process(identity.pid)
-    members = [leader, *leader.children(recursive=True)]
+    try:
+        leader = psutil.Process(identity.pid)
+        members = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        # It ended between the two looks.
+        return
     with _undisturbed():
         _signal_group(identity.pid, signal.SIGTERM)
         if not wait_until(lambda: not any(map(_is_alive, members)), limit=grace):
             _signal_group(identity.pid, signal.SIGKILL)
-            wait_until(lambda: not any(map(_is_alive, members)), limit=grace)
+            wait_until(lambda: not any(map(_is_alive, members)), limit=_KILL_LIMIT)
 
 
-def wait_until(condition: Callable[[], bool], *, limit: float, interval: float = _POLL_INTERVAL) -> bool:
-    """Ask until `condition` holds or `limit` seconds are over; say which it was."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        if time.monotonic() > deadline:
+def wait_until(
+    condition: Callable[[], bool],
+    *,
+    limit: float,
+    interval: float = _POLL_INTERVAL,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Ask until `condition` holds or `limit` seconds are over; say which it was.
+
+    It is asked once more after the limit: a process that gets no processor for a while must not miss what
+    came about meanwhile.
+    """
+    deadline = clock() + limit
+    while True:
+        over = clock() > deadline
+        if condition():
+            return True
+        if over:
             return False
-        time.sleep(interval)
-    return True
+        sleep(interval)
 
 
 @contextmanager

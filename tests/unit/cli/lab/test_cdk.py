@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,6 +22,10 @@ from iot_jitr_cli.lab.cdk import (
     last_word,
 )
 from iot_jitr_cli.lab.node import node_directory
+from iot_jitr_cli.lab.process import wait_until
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 
 def executable(path: Path, script: str) -> Path:
@@ -32,6 +38,29 @@ def executable(path: Path, script: str) -> Path:
 def npx_in(place: Path) -> tuple[str, ...] | None:
     npx = place / "node-bin" / "npx"
     return (str(npx),) if npx.is_file() else None
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@dataclass
+class Alarm:
+    """In place of a timer: a test lets it expire."""
+
+    seconds: float
+    expire: Callable[[], None]
+    started: bool = False
+    cancelled: bool = False
+
+    def start(self) -> None:
+        self.started = True
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 @pytest.fixture
@@ -140,7 +169,7 @@ class TestRunning:
             cwd=tmp_path,
             environment={"GIVEN": "given", "PATH": os.defpath},
             log=tmp_path / "cdk.log",
-            limit=60,
+            limit=LONGEST_WAIT,
             on_line=lines.append,
         )
         return lines
@@ -172,21 +201,43 @@ class TestRunning:
         with pytest.raises(CdkFailedError, match="exit code 7"):
             self.run(tmp_path, "raise SystemExit(7)")
 
-    def test_a_hung_one_is_ended_with_all_that_it_started(self, tmp_path: Path) -> None:
+    def test_a_hung_one_is_ended_with_all_that_it_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its time is over as soon as it has said what it started."""
+        alarms: list[Alarm] = []
+
+        def alarm(seconds: float, expire: Callable[[], None]) -> Alarm:
+            alarms.append(Alarm(seconds, expire))
+            return alarms[-1]
+
+        monkeypatch.setattr(cdk, "Timer", alarm)
         hangs = Cdk(("sh", "-c", "sleep 600 & echo $!; wait"), {})
 
-        with pytest.raises(CdkTimeoutError, match="did not end within 1 s"):
+        with pytest.raises(CdkTimeoutError, match="did not end within 600 s"):
             hangs.run(
                 ("deploy",),
                 cwd=tmp_path,
                 environment={"PATH": os.defpath},
                 log=tmp_path / "cdk.log",
-                limit=1.0,
-                on_line=str,
+                limit=600,
+                on_line=lambda _line: alarms[0].expire(),
             )
 
         child = int((tmp_path / "cdk.log").read_text())
-        assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+        assert [(each.seconds, each.started, each.cancelled) for each in alarms] == [(600, True, True)]
+        assert wait_until(lambda: is_gone(child), limit=LONGEST_WAIT)
+
+    def test_one_that_never_says_anything_is_ended_too(self, tmp_path: Path) -> None:
+        with pytest.raises(CdkTimeoutError, match="did not end within 0 s"):
+            Cdk(("sh", "-c", "exec sleep 600"), {}).run(
+                ("deploy",),
+                cwd=tmp_path,
+                environment={"PATH": os.defpath},
+                log=tmp_path / "cdk.log",
+                limit=0.1,
+                on_line=str,
+            )
 
     def test_an_interruption_ends_it_too(self, tmp_path: Path) -> None:
         pids: list[int] = []
@@ -201,7 +252,7 @@ class TestRunning:
                 cwd=tmp_path,
                 environment={},
                 log=tmp_path / "cdk.log",
-                limit=60,
+                limit=LONGEST_WAIT,
                 on_line=interrupt,
             )
 

@@ -17,6 +17,9 @@ from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 Run = Callable[..., Result]
 DEPLOYS = """
@@ -76,7 +79,7 @@ def test_up_status_env_down(run: Run, directory: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LONGEST_WAIT,
         check=True,
     )
     assert shell.stdout.splitlines() == [

@@ -11,6 +11,9 @@ import pytest
 from iot_jitr_cli.lab import node
 from iot_jitr_cli.lab.environment import child_environment, download_environment
 from iot_jitr_cli.lab.node import NodeMissingError, node_directory, npx_command
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 
 def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(
@@ -45,7 +48,7 @@ def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path: Path) -> N
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST_WAIT,
         check=True,
     )
 
@@ -60,7 +63,12 @@ def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path: Path) -
     assert found is not None
     assert Path(found).parent == node_directory()
     version = subprocess.run(
-        [found, "--version"], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [found, "--version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT,
+        check=True,
     )
     assert version.stdout.startswith("v24.")
 
@@ -102,7 +110,9 @@ def test_the_virtual_environments_npx_runs() -> None:
     command = npx_command()
 
     assert command is not None
-    answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, timeout=LONGEST_WAIT, check=True
+    )
     assert answer.stdout.split(".")[0].isdigit()
 
 

@@ -15,6 +15,9 @@ from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import DeployError, Lab, LabNotRunningError
 from iot_jitr_cli.lab.process import ProcessIdentity, this_process, wait_until
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 STAND_IN = """
 import json, os, pathlib, sys
@@ -89,7 +92,8 @@ def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
     }
     cloudformation.create_stack(StackName="broken", TemplateBody=json.dumps({"Resources": {"Rule": rule}}))
     assert wait_until(
-        lambda: cloudformation.describe_stacks()["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE", limit=30
+        lambda: cloudformation.describe_stacks()["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE",
+        limit=LONGEST_WAIT,
     )
 
     with pytest.raises(
@@ -182,4 +186,4 @@ def test_a_lab_with_an_owner_does_not_outlive_it_even_if_that_is_killed(tmp_path
     owner.kill()
     owner.communicate()
 
-    assert wait_until(lambda: not process.is_running(), limit=30)
+    assert wait_until(lambda: not process.is_running(), limit=LONGEST_WAIT)

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psutil
@@ -25,7 +26,10 @@ from iot_jitr_cli.lab.ministack import (
     health,
     start,
 )
-from iot_jitr_cli.lab.process import ProcessIdentity, stop_group, this_process
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, this_process
+from tests.support.ports import reserved_port
+
+pytestmark = pytest.mark.timing
 
 
 def lab_files(folder: Path) -> LabFiles:
@@ -48,12 +52,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """One MiniStack for the tests of this module that only look at it."""
     with started(tmp_path_factory.mktemp("ministack") / "a") as running:
         yield running
-
-
-def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
 
 
 def test_it_listens_on_loopback_and_on_nothing_else(endpoint: Endpoint) -> None:
@@ -132,10 +130,12 @@ def test_nothing_of_the_callers_environment_leaks_in(tmp_path: Path, monkeypatch
 
 
 def test_it_takes_the_ports_that_were_asked_for(tmp_path: Path) -> None:
-    wanted = Ports(free_port(), free_port())
-
-    with started(tmp_path / "a", wanted) as running:
-        assert (running.gateway_port, running.mqtt_port) == (wanted.gateway, wanted.mqtt)
+    with (
+        reserved_port() as gateway,
+        reserved_port() as mqtt,
+        started(tmp_path / "a", Ports(gateway, mqtt)) as running,
+    ):
+        assert (running.gateway_port, running.mqtt_port) == (gateway, mqtt)
 
 
 @pytest.mark.parametrize("name", ["gateway", "mqtt"])
@@ -174,15 +174,22 @@ def test_a_process_that_never_answers_is_ended_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = tmp_path / "python"
-    silent.write_text("#!/bin/sh\necho $$\nexec sleep 600\n")
+    silent.write_text("#!/bin/sh\nexec sleep 600\n")
     silent.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(silent))
-    monkeypatch.setattr(ministack, "_START_LIMIT", 0.5)
+    monkeypatch.setattr(ministack, "_START_LIMIT", 0.1)
+    spawned: list[ProcessIdentity] = []
+
+    def noted(*arguments: Any, **options: Any) -> ProcessIdentity:
+        spawned.append(spawn(*arguments, **options))
+        return spawned[-1]
+
+    monkeypatch.setattr(ministack, "spawn", noted)
 
     with pytest.raises(StartError, match="did not answer"):
         start(lab_files(tmp_path / "lab"), Ports())
 
-    assert not psutil.pid_exists(int(LabFiles(tmp_path / "lab").ministack_log.read_text()))
+    assert [each.is_running() for each in spawned] == [False]
 
 
 def test_an_interruption_while_it_starts_leaves_no_process(
@@ -207,10 +214,8 @@ def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint: Endpoint) -
 
 
 def test_a_gateway_that_does_not_answer_is_an_error_with_a_remedy() -> None:
-    nowhere = Endpoint(ProcessIdentity(1, 0.0), free_port(), 1, "key", "secret")
-
-    with pytest.raises(UnreachableError, match="jitr lab down"):
-        health(nowhere)
+    with reserved_port() as port, pytest.raises(UnreachableError, match="jitr lab down"):
+        health(Endpoint(ProcessIdentity(1, 0.0), port, 1, "key", "secret"))
 
 
 def test_the_secret_key_is_not_in_the_endpoints_representation(endpoint: Endpoint) -> None:

@@ -2,11 +2,9 @@
 
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +12,10 @@ import psutil
 import pytest
 
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
+from tests.support.clock import Stopwatch
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 Start = Callable[..., ProcessIdentity]
 SLEEP = "import time; time.sleep(600)"
@@ -41,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def said(tmp_path: Path, text: str) -> bool:
-    return wait_until(lambda: text in (tmp_path / "log").read_text(), limit=30)
+    return wait_until(lambda: text in (tmp_path / "log").read_text(), limit=LONGEST_WAIT)
 
 
 def test_a_spawned_process_runs_in_its_own_session_with_only_the_environment_it_was_given(
@@ -80,7 +82,7 @@ def test_stopping_ends_what_the_process_started_too(start: Start, tmp_path: Path
     identity = start(
         f"import subprocess, sys, time; print('child', {child}.pid, flush=True); time.sleep(600)"
     )
-    assert said(tmp_path, "child ")
+    assert said(tmp_path, "\n")
     child_pid = int((tmp_path / "log").read_text().split()[1])
 
     stop_group(identity)
@@ -95,23 +97,21 @@ def test_a_process_that_ignores_sigterm_is_ended_by_force(start: Start, tmp_path
     )
     assert said(tmp_path, "deaf")
 
-    stop_group(identity, grace=0.2)
+    stop_group(identity, grace=0)
 
     assert not identity.is_running()
 
 
 def test_a_second_ctrl_c_does_not_interrupt_the_stopping(start: Start, tmp_path: Path) -> None:
+    """The process presses it, as soon as it is asked to end; it ends when that has been done."""
     identity = start(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        "print('deaf', flush=True); time.sleep(600)"
+        f"import os, signal, sys, time; press = lambda *_: sys.exit(os.kill({os.getpid()}, signal.SIGINT)); "
+        "signal.signal(signal.SIGTERM, press); print('ready', flush=True); time.sleep(600)"
     )
-    assert said(tmp_path, "deaf")
-    impatience = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    impatience.start()
+    assert said(tmp_path, "ready")
 
-    stop_group(identity, grace=0.5)
+    stop_group(identity, grace=LONGEST_WAIT)
 
-    impatience.join()
     assert not identity.is_running()
 
 
@@ -127,11 +127,20 @@ def test_stopping_works_from_any_thread(start: Start) -> None:
 
 def test_stopping_a_process_that_ended_by_itself_does_nothing(start: Start) -> None:
     identity = start("pass")
-    assert wait_until(lambda: not identity.is_running(), limit=30)
+    assert wait_until(lambda: not identity.is_running(), limit=LONGEST_WAIT)
 
     stop_group(identity)
 
     assert not identity.is_running()
+
+
+def test_stopping_a_process_that_ends_at_that_very_moment_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = ProcessIdentity(2**31 - 1, 0.0)
+    monkeypatch.setattr(ProcessIdentity, "is_running", lambda _self: True)
+
+    stop_group(ended)
 
 
 def test_output_is_appended_to_the_log(start: Start, tmp_path: Path) -> None:
@@ -151,7 +160,12 @@ def test_a_process_goes_on_when_the_one_that_started_it_has_ended(tmp_path: Path
         "print(child.pid)"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", starter], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", starter],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT,
+        check=True,
     )
     orphan = psutil.Process(int(answer.stdout))
     identity = ProcessIdentity(orphan.pid, orphan.create_time())
@@ -161,8 +175,21 @@ def test_a_process_goes_on_when_the_one_that_started_it_has_ended(tmp_path: Path
     assert not identity.is_running()
 
 
-def test_waiting_gives_up_at_its_limit() -> None:
-    began = time.monotonic()
+def test_waiting_asks_until_its_limit_and_once_more() -> None:
+    clock, asked_at = Stopwatch(), list[float]()
 
-    assert not wait_until(lambda: False, limit=0.05)
-    assert time.monotonic() - began >= 0.05
+    def never() -> bool:
+        asked_at.append(clock.now)
+        return False
+
+    assert not wait_until(never, limit=3, interval=1, clock=clock, sleep=clock.sleep)
+    assert asked_at == [0, 1, 2, 3, 4]
+
+
+def test_what_came_about_while_the_waiting_process_was_held_up_counts() -> None:
+    clock = Stopwatch()
+
+    def hold_up(_seconds: float) -> None:
+        clock.sleep(3600)
+
+    assert wait_until(lambda: clock.now > 0, limit=1, clock=clock, sleep=hold_up)

@@ -5,16 +5,17 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr.target import Target
 from iot_jitr_cli.lab.ca import development_ca
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration, write_project
 from iot_jitr_runtime.ca_registration.sources import SecretSource
+from tests.support.limits import LONGEST_WAIT
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.timing
 
 
 def test_the_apps_own_parser_accepts_the_default_configuration(tmp_path: Path) -> None:
@@ -45,14 +46,18 @@ def test_a_project_is_always_for_the_local_cloud(tmp_path: Path) -> None:
     assert context == {"target": "local", "removal": "destroy"}
 
 
-def test_the_app_runs_in_this_very_interpreter(tmp_path: Path, monkeypatch: "pytest.MonkeyPatch") -> None:
+def test_the_app_runs_in_this_very_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/with space/python")
 
     write_project(tmp_path, {})
 
     app = json.loads((tmp_path / "cdk.json").read_text())["app"]
     echoed = subprocess.run(
-        ["sh", "-c", f'printf "%s\\n" {app}'], capture_output=True, text=True, timeout=30, check=True
+        ["sh", "-c", f'printf "%s\\n" {app}'],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT,
+        check=True,
     )
     assert echoed.stdout.splitlines() == ["/with space/python", "-m", "iot_jitr.app"]
     assert shlex.split(app)[0] == "/with space/python"
