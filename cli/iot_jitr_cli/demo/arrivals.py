@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iot_jitr_cli.demo.records import Records
     from iot_jitr_cli.pki.device import DeviceIdentity
 
-PATIENCE = 45.0
+PATIENCE = 120.0
 """Seconds a device keeps trying; some two are needed."""
 _LOOK_EVERY = 0.15
 _AT_THE_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.identifiers import CaCertificateId
     from iot_jitr_runtime.revocation.store import IndexStore
 
-_LIMIT = 60.0
+_LIMIT = 120.0
 """Seconds an upload has to become an index; one or two are needed."""
 _LOOK_EVERY = 0.1
 

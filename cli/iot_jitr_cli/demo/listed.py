@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from iot_jitr_cli.pki.device import DeviceIdentity
     from iot_jitr_runtime.ledger.rows import Row
 
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 """Seconds it would keep knocking, were it not called off."""
-_DECISION_LIMIT = 30.0
+_DECISION_LIMIT = 120.0
 _LOOK_EVERY = 0.1
 _OUT = {State.REFUSED, State.REVOKED}
 """What the activator makes of it, and the sweep, should that come by while it knocks."""

@@ -1,8 +1,10 @@
 """Second scene: a device with a foreign CA's certificate and one whose certificate has expired stay out."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from iot_jitr_cli.connect import Step
 from iot_jitr_cli.demo.door import at_the_door, turned_away
 from iot_jitr_cli.demo.fleet import Fleet
 from iot_jitr_cli.demo.model import Expectation, Outsider
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.ledger.rows import Row
 
 FOREIGN, EXPIRED = "foreign", "expired"
-_PATIENCE = 2.5
-"""Seconds a device that must stay out keeps knocking: two or three times."""
-_DECISION_LIMIT = 30.0
+_REFUSALS = 2
+"""A device that must stay out tries until it was refused so often."""
+_PATIENCE = 120.0
+"""Seconds it tries at most."""
+_DECISION_LIMIT = 120.0
 
 
 class Outsiders:
@@ -33,7 +37,8 @@ class Outsiders:
     ) -> None:
         self._narrator = narrator
         self._records = records
-        self._fleet = Fleet(endpoint, _PATIENCE, _nothing)
+        self._fleet = Fleet(endpoint, _PATIENCE, self._heard)
+        self._refusals = Counter[str]()
         self._foreign = DevelopmentCa.create("somebody else's CA").issue(DeviceSpec(FOREIGN))
         self._expired = ca.issue(DeviceSpec(EXPIRED, validity=Validity.expired()))
 
@@ -48,6 +53,16 @@ class Outsiders:
         finally:
             self._fleet.call_off()
         return [*self._judge_foreign(foreign), *self._judge_expired(expired, iot, sqs, queue_url)]
+
+    def _heard(self, identity: DeviceIdentity, event: "TimelineEvent") -> None:
+        """A device says how far it is; both are called off when there is nothing more to learn."""
+        name = identity.certificate.common_names[0]
+        if event.step is Step.REFUSED:
+            self._refusals[name] += 1
+        elif event.step is Step.CONNECTED:
+            self._refusals[name] = _REFUSALS
+        if all(self._refusals[each] >= _REFUSALS for each in (FOREIGN, EXPIRED)):
+            self._fleet.call_off()
 
     def _judge_foreign(self, outsider: Outsider) -> list[Expectation]:
         registered = self._foreign.certificate.fingerprint in self._records.statuses()
@@ -94,7 +109,3 @@ def _plant(iot: Any, identity: DeviceIdentity) -> str:
     # AWS has no such call; the local cloud takes it.
     iot.update_certificate(certificateId=registered["certificateId"], newStatus="PENDING_ACTIVATION")
     return str(registered["certificateId"])
-
-
-def _nothing(identity: DeviceIdentity, event: "TimelineEvent") -> None:
-    del identity, event

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from iot_jitr_cli.demo.records import Records
     from iot_jitr_cli.pki.device import DeviceIdentity
 
-_SWEEP_LIMIT = 80.0
+_SWEEP_LIMIT = 180.0
 """Seconds; two are needed, and a minute more where the sweep was at work when the index came."""
 _LOOK_EVERY = 0.1
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _ANSWERS = {Step.REFUSED, Step.CONNECTED}
 
 

@@ -1,6 +1,8 @@
 """The scenes of the demonstration, with devices and records that fare as each test says."""
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +30,8 @@ from iot_jitr_runtime.ledger.rows import Row, State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.store import IndexMissingError
+
+pytestmark = pytest.mark.timing
 
 Fate = Callable[[Device], list[tuple[Step, Cause | None]]]
 GETS_IN: list[tuple[Step, Cause | None]] = [
@@ -180,6 +184,25 @@ class TestOutsiders:
         assert expired.reason == (
             "refused in the TLS handshake; put past the broker, the pipeline refuses it: expired on X"
         )
+
+    def test_both_try_until_each_was_refused_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        refusals = Counter[str]()
+
+        def connect(device: Device, on_event: Any, stop: threading.Event) -> ConnectResult:
+            events: list[TimelineEvent] = []
+            while not stop.wait(0.01):
+                refusals[device.client_id] += 1
+                cause = Cause.CERTIFICATE_REJECTED
+                events.append(TimelineEvent(Step.REFUSED, datetime.now(UTC), 0.0, len(events) + 1, "", cause))
+                on_event(events[-1])
+            return ConnectResult(device.client_id, Ending.STOPPED, tuple(events))
+
+        monkeypatch.setattr(fleet, "connect", connect)
+
+        _, expectations = self.play(FakeRecords([], "PENDING_ACTIVATION", State.REFUSED, Reason.EXPIRED))
+
+        assert unmet(expectations) == []
+        assert min(refusals["foreign"], refusals["expired"]) == 2
 
     def test_an_outsider_that_gets_in_is_told(self, fate: Callable[[Fate], None]) -> None:
         fate(lambda _device: GETS_IN)

@@ -17,6 +17,8 @@ from iot_jitr_cli.lab.files import Deployment
 from iot_jitr_cli.lab.lab import DeployError, Lab
 from iot_jitr_cli.main import jitr
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 def failing_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
