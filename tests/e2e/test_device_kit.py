@@ -46,7 +46,7 @@ def test_the_commands_alone_bring_a_new_device_in(cloud: Cloud, tmp_path: Path) 
 def test_a_certificate_of_an_unknown_ca_is_told_apart_from_one_that_waits(tmp_path: Path) -> None:
     foreign = DevelopmentCa.create("kit foreign CA").issue(DeviceSpec("kit-foreign")).save(tmp_path)
 
-    answer = run_jitr("connect", foreign.chain, "--key", foreign.key, "--timeout", 2, "--json")
+    answer = run_jitr("connect", foreign.chain, "--key", foreign.key, "--timeout", 5, "--json")
 
     assert answer.exit_code == ExitCode.NO
     assert answer.json["events"][-1]["step"] == "probed"

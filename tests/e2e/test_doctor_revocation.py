@@ -3,50 +3,30 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from cryptography import x509
 from rich.console import Console
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceIdentity
-from iot_jitr_cli.pki.revocation_list import HOLD, RevocationList
+from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
-from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
-from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_command import Doctor, named
 
-DAY = timedelta(days=1)
-SHORT_LIFE = timedelta(seconds=15)
 
-
-@dataclass
-class Revoking:
+class Revoking(CrlUpload):
     """A doctor in the cloud of a CA that publishes CRLs."""
 
-    doctor: Doctor
-    crl: RevocationList
-
-    def publish(self, life: timedelta = DAY, partition: str | None = None) -> None:
-        """Upload the CRL as the CA would, and wait until its index is in force."""
-        cloud = self.doctor.cloud
-        bucket, _, prefix = cloud.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
-        before = self._index()
-        cloud.client("s3").put_object(
-            Bucket=bucket, Key=f"{prefix}ca.crl", Body=self.crl.sign(life, partition)
-        )
-        assert wait_until(lambda: self._index() != before, limit=PATIENCE, interval=0.2)
-
-    def revoke(self, identity: DeviceIdentity, reason: x509.ReasonFlags) -> None:
-        self.crl.revoke(identity.certificate.x509.serial_number, reason)
-        self.publish()
+    @cached_property
+    def doctor(self) -> Doctor:
+        return Doctor(self.cloud)
 
     def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
         """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
@@ -59,18 +39,13 @@ class Revoking:
         assert wait_until(decided, limit=PATIENCE, interval=0.1)
         return device
 
-    def _index(self) -> str:
-        bucket = self.doctor.cloud.outputs[Output.REVOCATION_BUCKET]
-        found = self.doctor.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix="index/")
-        return "".join(each["ETag"] for each in found.get("Contents", []))
-
 
 @pytest.fixture(scope="module")
 def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
     folder = tmp_path_factory.mktemp("revoking-doctor")
-    settings = {"revocation": {"refresh_seconds": 1}}
+    settings = {"revocation": {"refresh_seconds": REFRESH.seconds}}
     with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
-        made = Revoking(Doctor(cloud), RevocationList(cloud.ca))
+        made = Revoking(cloud)
         waiting = made.knocked(made.doctor.identity("too-early"))
         named(made.doctor.about(waiting), Cause.CRL_MISSING)
         made.publish(partition="http://crl.example.com/of-others.crl")
@@ -81,8 +56,9 @@ def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
 
 def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
     stolen, borrowed = revoking.doctor.identity("stolen"), revoking.doctor.identity("borrowed")
-    revoking.crl.revoke(borrowed.certificate.x509.serial_number, HOLD)
-    revoking.revoke(stolen, x509.ReasonFlags.key_compromise)
+    revoking.revoke(borrowed, reason=HOLD)
+    revoking.revoke(stolen)
+    revoking.publish()
 
     for device, cause in ((stolen, Cause.SERIAL_REVOKED), (borrowed, Cause.ON_HOLD)):
         revoking.knocked(device)
@@ -91,7 +67,8 @@ def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
 
 def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
     device = revoking.doctor.cloud.bring_in("swept")
-    revoking.revoke(device, x509.ReasonFlags.key_compromise)
+    revoking.revoke(device)
+    revoking.publish()
     certificate_id = device.certificate.fingerprint
     assert wait_until(
         lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=PATIENCE, interval=0.2
@@ -159,9 +136,7 @@ def test_the_live_status_shows_every_part_and_what_has_changed(
 
 
 def test_a_stale_crl(revoking: Revoking) -> None:
-    revoking.publish(SHORT_LIFE)
-    stale_at = datetime.now(UTC) + SHORT_LIFE + CLOCK_TOLERANCE
-    assert wait_until(lambda: datetime.now(UTC) > stale_at, limit=PATIENCE, interval=0.5)
+    revoking.publish_stale()
     device = revoking.knocked(revoking.doctor.identity("came-while-stale"))
 
     try:

@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from iot_jitr_cli.connect import (
     TimelineEvent,
     connect,
 )
+from iot_jitr_cli.connect.device import DEFAULT_TOPIC
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import this_process, wait_until
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
@@ -33,8 +34,8 @@ from iot_jitr_runtime.ledger.rows import KEY, Row
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
-PATIENCE = 60.0
-"""Seconds to wait for what takes two on an idle machine."""
+PATIENCE = 120.0
+"""Seconds after which a state that is waited for is not reached: it takes two on an idle machine."""
 
 
 @dataclass
@@ -66,36 +67,45 @@ class Cloud:
             self.files[name] = identity.save(self.folder, name)
         return Credentials.load(self.files[name].chain, self.files[name].key)
 
-    def connect(
-        self,
-        identity: DeviceIdentity,
-        client_id: str | None = None,
-        timeout: float = PATIENCE,
-        topic: str = "",
-    ) -> ConnectResult:
-        """Let the device connect, reconnect and publish until it is in or `timeout` seconds are over."""
-        endpoint = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
-        name = client_id or identity.certificate.common_names[0]
-        device = Device(
-            self.credentials(identity), endpoint, name, timeout=timeout, backoff=Backoff(longest=2.0)
-        )
-        if topic:
-            device = Device(
-                device.credentials, endpoint, name, topic=topic, timeout=timeout, backoff=device.backoff
-            )
-        return connect(device)
+    def connect(self, identity: DeviceIdentity) -> ConnectResult:
+        """Let the device connect, and connect again, until it is in and has published."""
+        return connect(self._device(identity))
 
-    def knock(self, identity: DeviceIdentity) -> None:
-        """Let the device connect once, which registers it, and stay away after it was refused."""
+    def knock(
+        self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
+    ) -> ConnectResult:
+        """Let the device connect once, and stay away after it was refused; fails if it is let in.
+
+        The first connect of a device registers it.
+        """
         stop = threading.Event()
 
         def call_off(event: TimelineEvent) -> None:
             if event.step is Step.REFUSED:
                 stop.set()
 
-        endpoint = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
-        device = Device(self.credentials(identity), endpoint, identity.certificate.common_names[0])
-        assert connect(device, call_off, stop).ending is Ending.STOPPED
+        result = connect(self._device(identity, client_id, topic), call_off, stop)
+        assert any(event.step is Step.REFUSED for event in result.events), result
+        assert result.ending is not Ending.PUBLISHED, result
+        return result
+
+    def knock_and_probe(self, identity: DeviceIdentity) -> ConnectResult:
+        """Let the device connect once, and find out whether its certificate or its CONNECT is refused."""
+        device = self._device(identity)
+        # No second attempt begins within the time-out.
+        return connect(replace(device, backoff=Backoff(2 * PATIENCE, 2 * PATIENCE)))
+
+    def _device(
+        self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
+    ) -> Device:
+        return Device(
+            self.credentials(identity),
+            Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca),
+            client_id or identity.certificate.common_names[0],
+            topic=topic,
+            timeout=PATIENCE,
+            backoff=Backoff(longest=2.0),
+        )
 
     def bring_in(self, common_name: str) -> DeviceIdentity:
         """Make a device and wait until it has published."""

@@ -109,21 +109,24 @@ class RevocationList:
             raise NotOnHoldError(f"serial {serial:x} is {found}; only a certificate on hold can be released")
         del self.entries[serial]
 
-    def sign(self, life: timedelta = DEFAULT_LIFE, partition: str | None = None) -> bytes:
+    def sign(
+        self, life: timedelta = DEFAULT_LIFE, partition: str | None = None, at: datetime | None = None
+    ) -> bytes:
         """Sign the list with the next number and return it, DER.
 
         Args:
             life: How long until its nextUpdate.
             partition: URL of the distribution point that it is for; None: for all certificates of the CA.
+            at: Its thisUpdate; None: now.
         """
-        now = _now()
+        issued = at or _now()
         self.number += 1
         issuer = self.ca.certificate.x509
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(issuer.subject)
-            .last_update(now)
-            .next_update(now + life)
+            .last_update(issued)
+            .next_update(issued + life)
             .add_extension(x509.CRLNumber(self.number), critical=False)
         )
         if partition is not None:

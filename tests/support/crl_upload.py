@@ -1,0 +1,83 @@
+"""A CA that publishes its CRLs through the bucket of a deployed pipeline."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.pki.device import DeviceIdentity
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_runtime.crl_publisher.publication import Publication
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.store import IndexStore
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import PATIENCE, Cloud
+
+REFRESH = timedelta(seconds=1)
+"""What the deployments under test are told: the shortest interval that can be configured."""
+KEY_COMPROMISE = x509.ReasonFlags.key_compromise
+DAY = timedelta(days=1)
+
+
+@dataclass
+class CrlUpload:
+    """The CA's list, and where it goes."""
+
+    cloud: Cloud
+    revocations: RevocationList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.revocations = RevocationList(self.cloud.ca)
+
+    def revoke(self, *identities: DeviceIdentity, reason: x509.ReasonFlags = KEY_COMPROMISE) -> None:
+        for identity in identities:
+            self.revocations.revoke(identity.certificate.x509.serial_number, reason)
+
+    def publish(self, life: timedelta = DAY, partition: str | None = None) -> None:
+        """Upload the list as the CA would, and wait until every decision that begins now rests on it."""
+        before = self.index_version()
+        self.upload(self.revocations.sign(life, partition))
+        self.wait_until_in_force(instead_of=before)
+
+    def publish_stale(self) -> None:
+        """Put an index in force that was made yesterday, of a list that was good for an hour."""
+        yesterday = (datetime.now(UTC) - DAY).replace(microsecond=0)
+        before = self.index_version()
+        self.upload(self.revocations.sign(timedelta(hours=1), at=yesterday))
+        s3 = self.cloud.client("s3")
+        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        store = IndexStore(s3, self.cloud.outputs[Output.REVOCATION_BUCKET])
+        report = Publication(store, clock=lambda: yesterday).publish(
+            CaCertificateId(self.cloud.outputs["LabCaCertificateId"]),
+            self.cloud.ca.certificate,
+            S3Source(s3, bucket, prefix),
+        )
+        assert report.changed, report
+        self.wait_until_in_force(instead_of=before)
+
+    def upload(self, content: bytes) -> None:
+        """Put something where the publisher looks for the CA's list."""
+        bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
+        self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
+
+    def wait_until_in_force(self, instead_of: str) -> None:
+        """Wait until there is another index, and then until nobody can still be going by the former one.
+
+        The activator never decides by an index that was replaced more than its refresh interval before.
+        """
+        assert wait_until(lambda: self.index_version() != instead_of, limit=PATIENCE, interval=0.05)
+        replaced = datetime.now(UTC)
+        assert wait_until(lambda: datetime.now(UTC) > replaced + REFRESH, limit=PATIENCE, interval=0.05)
+
+    @property
+    def location(self) -> str:
+        return self.cloud.outputs["LabCrlLocation"]
+
+    def index_version(self) -> str:
+        """What tells one index from the next."""
+        objects = self.cloud.client("s3").list_objects_v2(
+            Bucket=self.cloud.outputs[Output.REVOCATION_BUCKET], Prefix="index/"
+        )
+        return "".join(each["ETag"] for each in objects.get("Contents", []))
