@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -29,7 +28,7 @@ from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
 from tests.support import doctor_cloud_faults as faults
 from tests.support.admission_function import create_admission_function
-from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.doctor_command import Answer, Doctor, named
 
@@ -45,13 +44,6 @@ def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
     }
     with deployed_cloud(tmp_path_factory.mktemp("doctor"), settings) as cloud:
         yield Doctor(cloud)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lost(doctor: Doctor) -> str:
-    """A certificate whose event never came; it takes a minute until that is sure."""
-    doctor.expect("lost")
-    return doctor.cloud.plant(doctor.identity("lost"))
 
 
 # the device's files
@@ -288,15 +280,15 @@ def test_a_line_that_is_long(doctor: Doctor) -> None:
         named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
 
 
-def test_an_event_that_is_lost(doctor: Doctor, lost: str) -> None:
+def test_an_event_that_is_on_its_way_and_one_that_is_lost(doctor: Doctor) -> None:
+    doctor.expect("no-event")
+    certificate_id = doctor.cloud.plant(doctor.identity("no-event"))
     iot = doctor.cloud.client("iot")
-    planted = iot.describe_certificate(certificateId=lost)["certificateDescription"]["creationDate"]
-    # The doctor goes by the cloud's clock, which comes in whole seconds.
-    a_minute_ago = planted + timedelta(minutes=1, seconds=2)
-    assert wait_until(lambda: datetime.now(UTC) > a_minute_ago, limit=2 * PATIENCE, interval=0.5)
-    faults.purge(doctor.cloud)
+    planted = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["creationDate"]
 
-    named(doctor.ask("--certificate-id", lost), Cause.EVENT_LOST)
+    for seconds, cause in ((59, Cause.BEING_DECIDED), (60, Cause.EVENT_LOST)):
+        at = planted + timedelta(seconds=seconds)
+        named(doctor.ask("--certificate-id", certificate_id, at=at), cause)
 
 
 def test_a_dead_letter(doctor: Doctor) -> None:
@@ -403,13 +395,6 @@ def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) ->
         for certificate_id, cause in causes.items():
             cloud.wait_for_reason(certificate_id, Reason(cause))
             named(doctor.ask("--certificate-id", certificate_id), cause)
-
-
-def test_a_certificate_that_is_being_decided(doctor: Doctor) -> None:
-    doctor.expect("just-now")
-    certificate_id = doctor.cloud.plant(doctor.identity("just-now"))
-
-    named(doctor.ask("--certificate-id", certificate_id), Cause.BEING_DECIDED)
 
 
 # after the decision

@@ -18,7 +18,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE
-from tests.support.faulted_clouds import Clouds, faulted_clouds
+from tests.support.faulted_clouds import TRIES, Clouds, faulted_clouds
 
 pytestmark = pytest.mark.timeout(900)
 ENDED = {str(Outcome.ACTIVATED), str(Outcome.STALE), str(Outcome.REFUSED), str(Outcome.DEAD_LETTERED)}
@@ -91,7 +91,7 @@ def test_no_message_is_left_and_the_dead_letters_are_the_hopeless_ones(clouds: C
 def test_while_a_service_is_away_everybody_waits(clouds: Clouds, name: str, reason: Reason) -> None:
     outage = clouds.aftermath.outages[name]
 
-    assert outage.struck > 3 * len(outage.case.messages), "each was tried, and again"
+    assert outage.struck > TRIES * len(outage.case.messages), "each was tried, and again"
     assert outage.statuses == {"PENDING_ACTIVATION"}
     assert outage.reasons == {reason}
 
@@ -99,7 +99,7 @@ def test_while_a_service_is_away_everybody_waits(clouds: Clouds, name: str, reas
 def test_while_the_ledger_is_away_nobody_is_let_in_and_nothing_is_asked_of_aws_iot(clouds: Clouds) -> None:
     outage = clouds.aftermath.outages["ledger"]
 
-    assert outage.struck > 3 * len(outage.case.messages)
+    assert outage.struck > TRIES * len(outage.case.messages)
     assert outage.statuses == {"PENDING_ACTIVATION"}
     assert outage.reasons == {None}
 

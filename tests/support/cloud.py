@@ -67,9 +67,9 @@ class Cloud:
             self.files[name] = identity.save(self.folder, name)
         return Credentials.load(self.files[name].chain, self.files[name].key)
 
-    def connect(self, identity: DeviceIdentity) -> ConnectResult:
+    def connect(self, identity: DeviceIdentity, limit: float = PATIENCE) -> ConnectResult:
         """Let the device connect, and connect again, until it is in and has published."""
-        return connect(self._device(identity))
+        return connect(replace(self._device(identity), timeout=limit))
 
     def knock(
         self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC

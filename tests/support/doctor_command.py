@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_runtime.admission.keys import TABLE_KEY
@@ -54,7 +57,16 @@ class Doctor:
         self.expect(name)
         return self.cloud.bring_in(name)
 
-    def ask(self, *arguments: object, variables: dict[str, str] | None = None) -> Answer:
+    def ask(
+        self, *arguments: object, variables: dict[str, str] | None = None, at: datetime | None = None
+    ) -> Answer:
+        """Ask now, or as it would be asked at another time."""
+        with pytest.MonkeyPatch.context() as patch:
+            if at is not None:
+                patch.setattr(Case, "time", at)
+            return self._ask(*arguments, variables=variables)
+
+    def _ask(self, *arguments: object, variables: dict[str, str] | None) -> Answer:
         result = CliRunner().invoke(
             jitr, ["doctor", "--json", *map(str, arguments)], env=variables or self.cloud.lab.variables
         )
