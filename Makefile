@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 BUNDLING := stacks/iot_jitr/bundling
 # The CDK command line and npm run on the Node that came with the virtual environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# A file's tests stay in one process, which deploys once for all of them; the end-to-end tests come first. Three
-# processes keep two processors busy: the end-to-end tests wait as long as they compute.
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# Tests of one file, or of one deployment, stay in one process (tests/conftest.py); the end-to-end tests come first.
+# Three processes keep two processors busy: the end-to-end tests wait as long as they compute.
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
+ROUNDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench-storm help setup demo docs pictures snapshot test check lint types format lock mutants clean
+.PHONY: audit bench-storm help setup demo docs pictures snapshot test flaky check lint types format lock mutants clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,10 +31,13 @@ snapshot: setup ## write the reviewed templates anew (tests/snapshot/templates);
 docs: setup ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
 	@$(BIN)/python -m tools
 
-test: setup ## all tests, the end-to-end ones on the local cloud included
-	@$(PYTEST)
+test: setup ## the tests, the end-to-end ones on the local cloud included
+	@$(PYTEST) -m "not exhaustive"
 
-check: setup lint types ## what CI runs: ruff, mypy --strict, all tests with coverage
+flaky: setup ## what depends on time, ten rounds (ROUNDS=1) at each of three speeds (Linux; hours)
+	@$(BIN)/python -m tools.flaky --rounds $(ROUNDS)
+
+check: setup lint types ## what CI runs: ruff, mypy --strict, all tests (those that repeat at length too), coverage
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95
 
 bench-storm: setup ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)

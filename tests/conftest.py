@@ -1,11 +1,11 @@
-"""What a process of tests reads once, where its temporary files go, how long its property tests may take."""
+"""Which tests share a process, what it reads once, where its temporary files go, how property tests run."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 
-import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,11 +19,35 @@ settings.load_profile("patient")
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 
+DEPLOYMENTS = ("cloud", "listed_cloud", "asking_cloud")
+"""Fixtures of the end-to-end tests that deploy for tests of several files, or of a part of a file."""
+LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")
+"""Files of the end-to-end tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a deployment, or else of a file, in one process; begin with what takes longest."""
+    for item in items:
+        names = getattr(item, "fixturenames", ()) if _is_end_to_end(item) else ()
+        group = next((name for name in DEPLOYMENTS if name in names), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    is_long = _is_end_to_end(item) and item.path.name in LONGEST_FIRST
+    return LONGEST_FIRST.index(item.path.name) if is_long else len(LONGEST_FIRST)
+
+
+def _is_end_to_end(item: pytest.Item) -> bool:
+    return item.path.parent.name == "e2e"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _service_models_read_once() -> Iterator[None]:
     # A test that calls a command makes a session of its own, and reading AWS's services takes 0.3 s of CPU.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "create_loader", cache(botocore.loaders.create_loader))
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield
 
 

@@ -1,54 +1,32 @@
 """`make setup` installs what is locked, whatever has been published since, and notices what has changed."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import distributions, requires
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.locks import REQUIREMENTS, ROOT, closed_part, entries
 from tests.support.package_index import make_wheel, only_from, write_index
 from tools.setup import INSTALLED_LAST, Environment, SetupError
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timing]
+pytestmark = pytest.mark.exhaustive
 
-ROOT = Path(__file__).parents[2]
-LOCK = ROOT / "requirements.lock"
 PIPS = Path(__file__).with_name("pips.lock")
 SAMPLE = ("pytest-cov", "hatchling")
 """With all they need: `coverage[toml]` is asked for by the first, the build back-end is the other."""
 NEWER = "9999.0"
 
 
-def lock_entries(text: str) -> dict[str, str]:
-    """The entries of a lock file, whole, by name."""
-    found = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
-    return {canonicalize_name(re.split(r"[=\[ ]", entry)[0]): entry for entry in found if entry.strip()}
-
-
-def with_all_they_need(names: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
-    pending = list(names)
-    while pending:
-        name = canonicalize_name(pending.pop())
-        if name not in found:
-            found.add(name)
-            asked = map(Requirement, requires(name) or [])
-            pending += [each.name for each in asked if not each.marker or each.marker.evaluate({"extra": ""})]
-    return found
-
-
 @pytest.fixture(scope="module")
 def sample() -> str:
     """A part of the lock that is closed in itself."""
-    entries = lock_entries(LOCK.read_text())
-    return "".join(entries[name] for name in sorted(with_all_they_need(SAMPLE)))
+    return closed_part(SAMPLE)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +35,7 @@ def index(sample: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("wheels")
     (folder / "sample.lock").write_text(sample)
     download(folder, folder / "sample.lock")
-    newer = [
-        make_wheel(folder, name, NEWER, requires=("tomli; extra == 'toml'",)) for name in lock_entries(sample)
-    ]
+    newer = [make_wheel(folder, name, NEWER, requires=("tomli; extra == 'toml'",)) for name in locked(sample)]
     assert len(newer) >= 10
     return write_index(tmp_path_factory.mktemp("index"), folder.glob("*.whl"))
 
@@ -113,7 +89,7 @@ def installed(environment: Environment) -> dict[str, str]:
 
 
 def locked(lock: str) -> dict[str, str]:
-    return {name: re.split(r"[= ]+", entry)[1] for name, entry in lock_entries(lock).items()}
+    return {each.name: each.version for each in entries(lock)}
 
 
 def test_the_lock_is_installed_although_newer_versions_of_everything_exist(
@@ -311,6 +287,7 @@ def test_a_set_up_that_failed_says_why_and_the_next_one_starts_anew(
     assert not (checkout.folder / "left-over").exists()
 
 
+@pytest.mark.timing
 def test_another_set_up_of_the_same_checkout_is_waited_for(checkout: Environment) -> None:
     """Two terminals, `make demo` and `make test`: the second finds the environment made."""
     program = "import sys; from tools.setup import *; Environment(Path(sys.argv[1])).make()"
@@ -327,7 +304,7 @@ def test_another_set_up_of_the_same_checkout_is_waited_for(checkout: Environment
 def test_the_file_that_two_packages_bring_is_the_one_that_the_cdk_needs() -> None:
     from aws_cdk import cloud_assembly_schema
 
-    assert INSTALLED_LAST in lock_entries(LOCK.read_text())
+    assert INSTALLED_LAST in locked(REQUIREMENTS.read_text())
     assert (
         cloud_assembly_schema.MetadataEntry.__jsii_type__
         == f"{INSTALLED_LAST}.cloud_assembly_schema.MetadataEntry"

@@ -1,0 +1,96 @@
+"""`make flaky`: run what depends on time again and again, on processors of different speed.
+
+A test that waits for a time and hopes passes on the machine it was written on. Here everything that deploys,
+or starts a process or a thread, runs as fast as the machine allows, on one core, and on one core that
+something else keeps busy. One failure fails all.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGS = Path(__file__).parents[1] / "build" / "flaky"
+LIMIT_SECONDS = 3600
+"""Of one round."""
+SPEEDS = ("free", "one-core", "busy-core")
+_PYTEST = ("-m", "pytest", "-q", "--dist=loadgroup", "--no-loadscope-reorder", "-p", "no:cacheprovider")
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of the selected tests."""
+
+    speed: str
+    seconds: float
+    exit_code: int
+    failed: tuple[str, ...]
+    log: Path
+
+
+@contextmanager
+def speed(name: str, core: int) -> Iterator[None]:
+    """Let this process and its children run at a speed: an affinity is inherited."""
+    before = os.sched_getaffinity(0)
+    hog = None
+    try:
+        if name != "free":
+            os.sched_setaffinity(0, {core})
+        if name == "busy-core":
+            hog = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        yield
+    finally:
+        if hog is not None:
+            hog.kill()
+            hog.wait()
+        os.sched_setaffinity(0, before)
+
+
+def run(name: str, number: int, core: int, processes: int, selected: Sequence[str]) -> Round:
+    """Run the selected tests once at a speed."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}-{number}.log"
+    command = [sys.executable, *_PYTEST, f"--numprocesses={processes}", *selected]
+    began = time.monotonic()
+    with speed(name, core), log.open("w") as out:
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS, check=False
+        )
+    failed = tuple(_FAILED.findall(log.read_text(errors="replace")))
+    return Round(name, time.monotonic() - began, done.returncode, failed, log)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the rounds, print one line each, and say whether all passed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.flaky", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of each speed (default: 10)")
+    parser.add_argument("--speeds", nargs="+", choices=SPEEDS, default=SPEEDS, help="default: all of them")
+    parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)), help="the one core")
+    parser.add_argument(
+        "--processes", type=int, default=3, help="processes of tests side by side (default: 3)"
+    )
+    parser.add_argument("tests", nargs="*", help="what pytest is told; default: -m 'e2e or timing'")
+    told = parser.parse_args(arguments)
+    selected = told.tests or ["-m", "e2e or timing"]
+    rounds = []
+    for name in told.speeds:
+        for number in range(1, told.rounds + 1):
+            rounds.append(run(name, number, told.core, told.processes, selected))
+            last = rounds[-1]
+            result = "passed" if last.exit_code == 0 else f"FAILED ({last.log}): {' '.join(last.failed)}"
+            sys.stdout.write(f"{name} {number} of {told.rounds}: {last.seconds:.0f} s, {result}\n")
+            sys.stdout.flush()
+    failed = sum(each.exit_code != 0 for each in rounds)
+    sys.stdout.write(f"{len(rounds)} rounds, {failed} failed\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
