@@ -144,7 +144,7 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
     (context,) = of_logs["Condition"]["ArnLike"].items()
     assert (context[0], [joined(each) for each in context[1]]) == (
         "kms:EncryptionContext:aws:logs:arn",
-        ["arn:${AWS::Partition}:logs:eu-central-1:123456789012:log-group:Company-*"],
+        ["arn:aws:logs:eu-central-1:123456789012:log-group:Company-*"],
     )
 
 

@@ -17,7 +17,9 @@ CAS = "Custom::JitrCaCertificate"
 @pytest.fixture
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, dict[str, Any]]:
     """The templates of the example that the test names."""
-    return templates(synthesize(lay_out(request.param, tmp_path), context=WITHOUT_BUNDLING))
+    folder = lay_out(request.param, tmp_path)
+    context = json.loads((folder / "cdk.json").read_text())["context"]
+    return templates(synthesize(folder, context={**context, **WITHOUT_BUNDLING}))
 
 
 def shows(name: str) -> pytest.MarkDecorator:
@@ -35,7 +37,7 @@ def test_each_example_is_shown_here_and_in_their_readme() -> None:
 
 @pytest.mark.parametrize("name", sorted(APPS))
 def test_the_cdk_command_line_finds_the_app(name: str) -> None:
-    assert json.loads((EXAMPLES / name / "cdk.json").read_text()) == {"app": "python3 app.py"}
+    assert json.loads((EXAMPLES / name / "cdk.json").read_text())["app"] == "python3 app.py"
 
 
 @shows("minimal")

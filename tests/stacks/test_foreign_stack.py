@@ -87,7 +87,7 @@ def test_each_functions_role_lets_lambda_and_not_the_function_itself_make_networ
     for statement in of_ec2:
         assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "true"}}
     for _, statement in attach:
-        assert joined(statement["Resource"]) == "arn:${AWS::Partition}:ec2:eu-central-1:123456789012:*/*"
+        assert joined(statement["Resource"]) == "arn:aws:ec2:eu-central-1:123456789012:*/*"
 
 
 def test_without_a_network_no_role_knows_one() -> None:
@@ -99,8 +99,9 @@ def test_without_a_network_no_role_knows_one() -> None:
 
 def test_security_groups_may_be_left_to_the_construct() -> None:
     with app_without_bundling() as app:
+        vpc = ec2.Vpc(cdk.Stack(app, "Network"), "Vpc")
         stack = cdk.Stack(app, "Stack")
-        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], network=FunctionNetwork(ec2.Vpc(stack, "Vpc")))
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], network=FunctionNetwork(vpc))
         made = template(stack)
 
     groups = of_type(made, "AWS::EC2::SecurityGroup").values()

@@ -16,6 +16,7 @@ from tests.support.stacks import FACTORY_CA, app_without_bundling
 ON_AWS = [name for name in NAMES if name != "local_cloud"]
 CARELESS = "Careless"
 PLACED = "Placed"
+PLUGIN = "AwsSolutions"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def report() -> dict[str, Any]:
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         with pytest.raises(RuntimeError, match="ValidationFailed"):
             app.synth()
-        (found,) = json.loads((Path(app.outdir) / "validation-report.json").read_text())["pluginReports"]
+        reports = json.loads((Path(app.outdir) / "validation-report.json").read_text())["pluginReports"]
+    (found,) = (each for each in reports if each["pluginName"] == PLUGIN)
     return dict(found)
 
 

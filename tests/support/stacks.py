@@ -1,9 +1,10 @@
 """Builds stacks for tests and takes their templates apart."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,12 +28,18 @@ FACTORY_CA = CaConfiguration(
 
 DEFAULTS = JitrConfiguration(cas=(FACTORY_CA,))
 
+_SHIPPED_CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
+FEATURE_FLAGS: dict[str, Any] = {
+    name: value for name, value in _SHIPPED_CONTEXT.items() if name.startswith("@aws-cdk")
+}
+"""The CDK's feature flags as `cdk.json` sets them: the tests look at the templates that its users get."""
+
 
 @contextmanager
-def app_without_bundling() -> Iterator[cdk.App]:
+def app_without_bundling(feature_flags: Mapping[str, Any] = FEATURE_FLAGS) -> Iterator[cdk.App]:
     """An app that leaves nothing behind and takes the sources themselves for the Lambda asset."""
     with TemporaryDirectory() as folder:
-        yield cdk.App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
+        yield cdk.App(outdir=folder, context={**feature_flags, "aws:cdk:bundling-stacks": []})
 
 
 _synthesized: list[tuple[JitrConfiguration, str]] = []

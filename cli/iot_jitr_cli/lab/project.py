@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ Configuration = Mapping[str, Any]
 
 CA_KEY_SECRET = "iot-jitr/lab/ca-key"  # noqa: S105  the secret's name
 """Where the local cloud's Secrets Manager keeps the CA's private key."""
+
+FEATURE_FLAGS = "feature_flags.json"
+"""The CDK's feature flags, as in the `cdk.json` of the repository, which is not a part of the wheel."""
 
 
 def default_configuration(ca_certificate: "Path") -> Configuration:
@@ -36,9 +40,10 @@ def configuration_with_crl(ca_certificate: "Path") -> Configuration:
 def write_project(folder: "Path", configuration: Configuration) -> None:
     """Write `cdk.json` into `folder`, so that `cdk deploy` there deploys the stack to the local cloud."""
     folder.mkdir(exist_ok=True)
+    feature_flags = json.loads(files(__package__).joinpath(FEATURE_FLAGS).read_text())
     project = {
         "app": shlex.join([sys.executable, "-m", "iot_jitr.app"]),
         "output": "cdk.out",
-        "context": {"jitr": {**configuration, "target": "local"}},
+        "context": {"jitr": {**configuration, "target": "local"}, **feature_flags},
     }
     (folder / "cdk.json").write_text(json.dumps(project, indent=2) + "\n")
