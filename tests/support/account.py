@@ -36,6 +36,8 @@ POLICY = "device-policy"
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 """Faults are to reach the code under test, not botocore's retries."""
 FUNCTION_TIMEOUT = timedelta(seconds=30)
+_HIDDEN = {"VisibilityTimeout": "43200"}
+"""As long as SQS allows: moto hides a received message by real time, and no test may find it once more."""
 _TEMPLATE = {
     "Version": "2012-10-17",
     "Statement": [
@@ -88,6 +90,11 @@ def make_ledger_table(dynamodb: Any) -> str:
         BillingMode="PAY_PER_REQUEST",
     )
     return name
+
+
+def new_queue(sqs: Any, name: str) -> str:
+    """Create a queue and return its URL."""
+    return str(sqs.create_queue(QueueName=name, Attributes=_HIDDEN)["QueueUrl"])
 
 
 @dataclass
@@ -233,8 +240,8 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
             ca=ca,
             ca_id=ca_id,
             table=make_ledger_table(dynamodb),
-            queue_url=sqs.create_queue(QueueName="activation")["QueueUrl"],
-            dead_letter_queue_url=sqs.create_queue(QueueName="dead-letters")["QueueUrl"],
+            queue_url=new_queue(sqs, "activation"),
+            dead_letter_queue_url=new_queue(sqs, "dead-letters"),
         )
 
 

@@ -14,7 +14,7 @@ from iot_jitr_runtime.activator.activation import Decision
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.outcomes import Outcome
-from tests.support.account import FUNCTION_TIMEOUT, Account
+from tests.support.account import FUNCTION_TIMEOUT, Account, new_queue
 from tests.support.clock import Clock
 from tests.support.faults import Crash
 from tests.support.interleaving import Kind, Watch, WatchedLedger, World
@@ -58,10 +58,8 @@ class Stage:
         aws.parts = {"revocation": self.world, "admission": self.world}
         for key in self.watch.items():
             aws.dynamodb.delete_item(TableName=aws.table, Key={KEY: {"S": key}})
-        # A new one, for moto hides messages by real time, which must not decide what an example finds.
-        aws.dead_letter_queue_url = aws.sqs.create_queue(QueueName=f"dead-letters-{next(NUMBERS)}")[
-            "QueueUrl"
-        ]
+        # A new one: it must not hold what an earlier example left.
+        aws.dead_letter_queue_url = new_queue(aws.sqs, f"dead-letters-{next(NUMBERS)}")
         issuers = {Kind.FORGED: impostor, Kind.FOREIGN: stranger}
         self.certificates = [self._register(kind, issuers.get(kind, aws.ca)) for kind in KINDS]
 

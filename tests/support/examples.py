@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.limits import LONGEST_WAIT
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITHOUT_BUNDLING: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
@@ -43,7 +44,7 @@ def synthesize(
         },
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=LONGEST_WAIT,
         check=False,
     )
     assert done.returncode == 0, done.stderr

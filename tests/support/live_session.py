@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 
 from iot_jitr_cli.connect import Credentials, Endpoint
 from iot_jitr_cli.lab.process import wait_until
+from tests.support.limits import LONGEST_WAIT
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Session:
         message = self.client.publish(self.topic, b"still here", qos=1)
         if message.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
-        message.wait_for_publish(timeout=30)
+        wait_until(lambda: message.is_published() or not self.client.is_connected(), limit=LONGEST_WAIT)
         return message.is_published() and self.client.is_connected()
 
 
@@ -44,7 +45,7 @@ def live_session(credentials: Credentials, endpoint: Endpoint) -> Iterator[Sessi
     client.connect(endpoint.host, endpoint.port)
     client.loop_start()
     try:
-        assert wait_until(client.is_connected, limit=30, interval=0.05)
+        assert wait_until(client.is_connected, limit=LONGEST_WAIT, interval=0.05)
         yield Session(client, f"devices/{name}/status")
         assert not broken.is_set()
     finally:

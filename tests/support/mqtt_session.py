@@ -13,11 +13,10 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from iot_jitr_cli.connect import Credentials, Endpoint
+from tests.support.limits import LONGEST_WAIT
 
 if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
-
-_PATIENCE = 20.0
 
 
 class RefusedByBrokerError(Exception):
@@ -55,7 +54,7 @@ class MqttSession:
         return not self._codes[mid].is_failure
 
     def _loop_until(self, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + LONGEST_WAIT
         while not reached():
             assert time.monotonic() < deadline, "the broker did not answer"
             assert self._client.loop(0.05) == MQTTErrorCode.MQTT_ERR_SUCCESS, (
@@ -74,7 +73,7 @@ def session(credentials: Credentials, endpoint: Endpoint, client_id: str) -> Ite
     client.tls_set_context(credentials.tls_context(endpoint))
     answers: list[ReasonCode] = []
     client.on_connect = lambda _c, _u, _f, code, _p: answers.append(code)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + LONGEST_WAIT
     try:
         client.connect(endpoint.host, endpoint.port)
         while not answers:

@@ -17,6 +17,9 @@ from iot_jitr_cli.main import COMMANDS, Lazy, jitr, main
 from iot_jitr_runtime.errors import JitrError
 from tests.support.command_line import Answer, run_jitr
 from tests.support.identities import device
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 
 @pytest.fixture
@@ -176,7 +179,7 @@ def test_a_reader_that_went_away_is_not_told_the_answer_no(tmp_path: Path, more:
         ],
         stdout=writer,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=LONGEST_WAIT,
         check=False,
     )
     os.close(writer)
@@ -220,7 +223,7 @@ def test_a_terminal_that_knows_no_tick_does_not_end_the_command(tmp_path: Path) 
         [sys.executable, "-c", "from iot_jitr_cli.main import main; main()", "chain", "check", files.chain],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
-        timeout=60,
+        timeout=LONGEST_WAIT,
         check=False,
     )
 

@@ -10,6 +10,9 @@ import pytest
 
 from iot_jitr_cli.connect import Cause
 from tests.support.command_line import run_jitr
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "device-kit.md").read_text()
@@ -47,7 +50,7 @@ def test_the_mosquitto_loop_comes_back_until_it_is_let_in_and_waits_at_least_a_s
     subprocess.run(
         ["/usr/bin/env", "bash", MOSQUITTO, "there", "8883", "s.chain.pem", "s.key", "s", "root.pem"],
         env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
-        timeout=60,
+        timeout=LONGEST_WAIT,
         check=True,
     )
 

@@ -22,6 +22,8 @@ from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.outcomes import Reason, Verdict
 from tests.support.account import POLICY, REGION, Account
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.fixture
 def log() -> io.StringIO:
@@ -55,7 +57,7 @@ def context() -> SimpleNamespace:
         memory_limit_in_mb=512,
         invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:activator",
         aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: 30_000,
+        get_remaining_time_in_millis=lambda: 900_000,
     )
 
 

@@ -23,6 +23,8 @@ from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import POLICY, REGION, Account
 from tests.support.faults import Fault, injected
 
+pytestmark = pytest.mark.timing
+
 Handle = Callable[..., None]
 PER_DEVICE = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_common_name": True}
 
@@ -59,7 +61,7 @@ def module(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
     return loaded
 
 
-def context(seconds: int = 60) -> SimpleNamespace:
+def context(seconds: int = 900) -> SimpleNamespace:
     return SimpleNamespace(
         function_name="reconciler",
         memory_limit_in_mb=256,

@@ -36,9 +36,13 @@ from tests.support.crls import (
     raw_entry,
     raw_extension,
 )
+from tests.support.limits import LONGEST_WAIT
 
 OPENSSL = shutil.which("openssl")
-pytestmark = pytest.mark.skipif(OPENSSL is None, reason="the openssl command is not installed")
+pytestmark = [
+    pytest.mark.timing,
+    pytest.mark.skipif(OPENSSL is None, reason="the openssl command is not installed"),
+]
 
 SERIAL = 0x1000
 URL, OTHER_URL = "http://crl.example/1.crl", "http://crl.example/2.crl"
@@ -55,7 +59,11 @@ DAY = timedelta(days=1)
 
 def openssl(*arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [str(OPENSSL), *map(str, arguments)], check=check, capture_output=True, text=True, timeout=60
+        [str(OPENSSL), *map(str, arguments)],
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_WAIT,
     )
 
 
@@ -132,7 +140,11 @@ class Workplace:
 
 def _pem(der: bytes) -> bytes | None:
     run = subprocess.run(
-        [str(OPENSSL), "crl", "-inform", "DER"], input=der, capture_output=True, timeout=60, check=False
+        [str(OPENSSL), "crl", "-inform", "DER"],
+        input=der,
+        capture_output=True,
+        timeout=LONGEST_WAIT,
+        check=False,
     )
     return run.stdout if run.returncode == 0 else None
 

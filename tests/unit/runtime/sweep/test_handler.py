@@ -20,6 +20,8 @@ from tests.support.account import POLICY, REGION
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.town import Town
 
+pytestmark = pytest.mark.timing
+
 
 class Called:
     """The handler, in the environment that the stack makes."""
@@ -62,7 +64,7 @@ class Called:
             memory_limit_in_mb=512,
             invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:sweep",
             aws_request_id="request-1",
-            get_remaining_time_in_millis=lambda: 300_000,
+            get_remaining_time_in_millis=lambda: 900_000,
         )
         self.module.handle({}, context)
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
@@ -168,12 +170,10 @@ def test_a_dry_run_is_a_warning_that_names_the_certificates(
 
 
 def test_a_certificate_that_is_put_off_is_a_warning(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     [device] = town.bring_in()
     town.publish({device: None})
-    now = int(time.time() * 1000)
-    town.ledger.seize(device, now=now, expires_at=now + 60_000)
+    now = town.clock.milliseconds
+    town.ledger.seize(device, now=now, expires_at=now + 3_600_000)
 
     [line] = Called(town, monkeypatch)()
 
