@@ -15,6 +15,8 @@ import pytest
 from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider, Stage, Step
 from tests.support.clock import Stopwatch
 
+pytestmark = pytest.mark.timing
+
 FOLDER = Path(__file__).parents[3] / "docs" / "pictures"
 PICTURES = sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".svg", ".png"})
 

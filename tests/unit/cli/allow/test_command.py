@@ -1,8 +1,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from click.testing import Result
 
 from iot_jitr_cli.allow import command
@@ -10,8 +11,7 @@ from iot_jitr_cli.allow.checkpoint import Checkpoint
 from iot_jitr_cli.allow.loader import Loader
 from tests.support.device_certificates import device_certificate
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.timing
 
 Run = Callable[..., Result]
 
@@ -61,7 +61,7 @@ def test_loading_a_file_again_changes_nothing(aws: Any, run: Run, tmp_path: Path
 
 
 def test_a_load_that_was_cut_off_goes_on_where_it_stopped(
-    aws: Any, run: Run, tmp_path: Path, monkeypatch: "pytest.MonkeyPatch"
+    aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.stack("common_name", CA)
     file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(2_000)))
@@ -89,7 +89,7 @@ def test_a_load_that_was_cut_off_goes_on_where_it_stopped(
 
 
 def test_a_load_that_is_killed_leaves_a_note_of_how_far_it_came(
-    aws: Any, run: Run, tmp_path: Path, monkeypatch: "pytest.MonkeyPatch"
+    aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.stack("common_name", CA)
     file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(200)))
@@ -145,7 +145,7 @@ def test_a_wrong_row_is_named_and_nothing_is_loaded(aws: Any, run: Run, tmp_path
 
 
 def test_a_folder_that_cannot_be_written_costs_the_resumption_only(
-    aws: Any, run: Run, tmp_path: Path, monkeypatch: "pytest.MonkeyPatch"
+    aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.stack("common_name", CA)
     file = written(tmp_path / "devices.csv", "common_name", "sensor-7")

@@ -8,6 +8,8 @@ from iot_jitr_cli.allow.loader import Loader, ThrottledError
 from iot_jitr_cli.allow.rows import ListedDevice
 from iot_jitr_runtime.admission.keys import DeviceKey
 
+pytestmark = pytest.mark.timing
+
 
 class Table:
     """Takes what it is given, except what `refuses` says, and remembers the size of each call."""

@@ -1,8 +1,8 @@
 """The demonstration as people see it: plain lines, and a picture on a terminal."""
 
 import io
-from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from iot_jitr_cli.demo.live import LivePicture
@@ -10,8 +10,7 @@ from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider,
 from iot_jitr_cli.demo.narrator import Narrator
 from iot_jitr_cli.demo.plain import PlainLines, summary
 
-if TYPE_CHECKING:
-    import pytest
+pytestmark = pytest.mark.timing
 
 
 def finished_stage(*, met: bool = True) -> Stage:
@@ -83,7 +82,7 @@ def test_a_terminal_without_unicode_gets_letters() -> None:
     assert "ok local cloud" in " ".join(output.read().split())
 
 
-def test_plain_lines_tell_each_thing_once_as_it_happens(capsys: "pytest.CaptureFixture[str]") -> None:
+def test_plain_lines_tell_each_thing_once_as_it_happens(capsys: pytest.CaptureFixture[str]) -> None:
     stage = Stage()
     narrator = Narrator(stage, PlainLines())
     device, outsider = DeviceProgress("sensor-01", "0" * 64), Outsider("foreign", "of another CA")

@@ -9,6 +9,8 @@ import pytest
 
 from iot_jitr_cli.lab.launcher import LoopbackEventLoop
 
+pytestmark = pytest.mark.timing
+
 
 def loopback_socket() -> socket.socket:
     place = socket.socket()

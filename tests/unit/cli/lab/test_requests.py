@@ -6,7 +6,11 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from iot_jitr_cli.lab.requests import read_calls, recorded
+
+pytestmark = pytest.mark.timing
 
 SIGNED = (
     b"AWS4-HMAC-SHA256 Credential=ASIA1/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0"

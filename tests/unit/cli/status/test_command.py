@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from iot_jitr_cli.status.snapshot import (
     Unknown,
 )
 from tests.support.status_snapshot import HEALTHY
+
+pytestmark = pytest.mark.timing
 
 
 def run(monkeypatch: pytest.MonkeyPatch, found: Snapshot, *arguments: str) -> Any:
@@ -63,7 +66,7 @@ def test_the_live_view_looks_again_until_it_is_interrupted(
 
     with (tmp_path / "screen").open("w") as screen:
         monkeypatch.setattr(command, "out", Console(force_terminal=True, file=screen, width=120))
-        monkeypatch.setattr(command.time, "sleep", pause)
+        monkeypatch.setattr(command, "time", SimpleNamespace(sleep=pause))
         result = run(monkeypatch, HEALTHY, "--watch", "--every", "2")
 
     assert result.exit_code == 130
