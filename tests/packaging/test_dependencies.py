@@ -6,17 +6,28 @@ What nobody can tell from here is which of them has a known vulnerability: `make
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
-LOCKS = [ROOT / "requirements.lock", ROOT / "stacks" / "iot_jitr" / "bundling" / "functions.lock"]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+from tests.support.locks import (
+    FUNCTIONS,
+    REQUIREMENTS,
+    ROOT,
+    Locked,
+    entries,
+    marker_variables,
+    needs_of,
+    with_all_they_need,
+)
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 PERMISSIVE = {
     "0BSD",
@@ -41,43 +52,13 @@ WEAK_COPYLEFT = {"MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"}
 """For what we use unchanged and ship to nobody."""
 
 
-@dataclass(frozen=True)
-class Locked:
-    """One entry of a lock file."""
-
-    requirement: Requirement
-    hashes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return canonicalize_name(self.requirement.name)
-
-    @property
-    def version(self) -> str:
-        (specifier,) = self.requirement.specifier
-        return specifier.version
-
-    @property
-    def is_for_this_machine(self) -> bool:
-        return self.requirement.marker is None or self.requirement.marker.evaluate()
+HERE = [each for each in entries(REQUIREMENTS.read_text()) if each.is_for()]
 
 
-def entries(lock: Path) -> list[Locked]:
-    lines = re.sub(r"^ *#.*\n", "", lock.read_text(), flags=re.MULTILINE).replace("\\\n", " ").splitlines()
-    found = []
-    for line in lines:
-        requirement, *hashes = line.split(" --hash=")
-        found.append(Locked(Requirement(requirement.strip()), tuple(each.strip() for each in hashes)))
-    return found
-
-
-HERE = [each for each in entries(LOCKS[0]) if each.is_for_this_machine]
-
-
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [REQUIREMENTS, FUNCTIONS], ids=lambda path: path.name)
 def test_each_entry_is_one_version_with_its_hashes_and_nothing_else(lock: Path) -> None:
     """A line that is an option (an index, a URL, a path) is no requirement and fails to parse."""
-    found = entries(lock)
+    found = entries(lock.read_text())
 
     assert found
     for each in found:
@@ -87,21 +68,39 @@ def test_each_entry_is_one_version_with_its_hashes_and_nothing_else(lock: Path) 
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in each.hashes)
 
 
+def unmet(asked: Iterable[Requirement], locked: dict[str, str]) -> list[str]:
+    """The requirements that no locked version meets."""
+    return [
+        str(each)
+        for each in asked
+        if (version := locked.get(canonicalize_name(each.name))) is None or version not in each.specifier
+    ]
+
+
 def test_the_lock_answers_what_the_project_asks_for() -> None:
     locked = {each.name: each.version for each in HERE}
-    asked = [
-        *PROJECT["dependencies"],
-        *(r for extra in PROJECT["optional-dependencies"].values() for r in extra),
-    ]
+    extras = PROJECT["optional-dependencies"].values()
+    asked = [Requirement(each) for each in chain(PROJECT["dependencies"], *extras)]
 
-    unmet = [
-        str(requirement)
-        for requirement in map(Requirement, asked)
-        if requirement.name != PROJECT["name"]
-        and not requirement.specifier.contains(locked.get(canonicalize_name(requirement.name), "0"))
-    ]
+    assert unmet((each for each in asked if each.name != PROJECT["name"]), locked) == [], "run `make lock`"
 
-    assert unmet == [], "run `make lock`"
+
+def test_the_build_requires_the_whole_back_end_as_locked() -> None:
+    locked = {each.name: each.version for each in HERE}
+    wanted = [f"{name}=={locked[name]}" for name in sorted(with_all_they_need(["hatchling"]))]
+
+    assert PYPROJECT["build-system"]["requires"] == wanted, "run `make lock`, which writes it"
+
+
+def test_the_functions_libraries_require_nothing_but_each_other() -> None:
+    """As `pip check` would say in Lambda. `functions.in` names libraries, the lock adds what they require."""
+    in_lambda = marker_variables("3.13", "Linux", "aarch64")
+    asked = re.findall(r"^[\w-]+", FUNCTIONS.with_suffix(".in").read_text(), flags=re.MULTILINE)
+    locked = {each.name: each.version for each in entries(FUNCTIONS.read_text())}
+
+    assert with_all_they_need(asked, in_lambda) == set(locked), "run `make lock`"
+    for name in locked:
+        assert unmet(needs_of(Requirement(name), in_lambda), locked) == [], name
 
 
 def test_what_is_installed_is_what_is_locked() -> None:
@@ -139,7 +138,7 @@ def test_its_licence_is_one_of_those_we_can_live_with(each: Locked) -> None:
 def is_shipped(each: Locked) -> bool:
     """Whether it goes into the Lambda asset, or comes with the wheel."""
     direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-    return each.name in direct | {locked.name for locked in entries(LOCKS[1])}
+    return each.name in direct | {locked.name for locked in entries(FUNCTIONS.read_text())}
 
 
 def test_the_cdk_command_line_is_pinned_with_its_hash() -> None:
