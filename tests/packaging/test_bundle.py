@@ -10,11 +10,13 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 import iot_jitr_runtime
-from iot_jitr.bundling import FunctionBundle
+from iot_jitr.bundling import FunctionBundle, asset
 from iot_jitr.bundling.sources import LOCK
 from iot_jitr.target import Target
+from tests.support.package_index import settings_for_uv
 
 ELF = b"\x7fELF"
 AARCH64 = 0xB7
@@ -50,6 +52,29 @@ def machine_of(library: Path) -> int:
     assert header.startswith(ELF), library
     (machine,) = struct.unpack_from("<H", header, offset=18)
     return int(machine)
+
+
+@pytest.mark.exhaustive
+def test_uv_makes_the_same_files_as_pip(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asset, "find_spec", lambda _name: None)
+    monkeypatch.setenv("UV", find_uv_bin())
+    for name, value in settings_for_uv().items():
+        monkeypatch.setenv(name, value)
+
+    FunctionBundle(Target.AWS).build(tmp_path)
+
+    assert contents(tmp_path) == contents(bundle)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files but those in which an installer writes about itself, and those compiled here."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and path.name not in {"INSTALLER", "RECORD", "REQUESTED"}
+    }
 
 
 def test_every_native_library_is_for_arm64(bundle: Path) -> None:

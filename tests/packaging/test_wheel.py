@@ -1,22 +1,28 @@
 """The wheel, installed by itself in a fresh virtual environment: all that a user of the construct has."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import zipfile
 from email.parser import Parser
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
+from uv import find_uv_bin
 
 from iot_jitr.bundling.sources import PACKAGE, source_files
 from iot_jitr_cli.console import ExitCode
 from tests.support.examples import lay_out, synthesize, templates
+from tests.support.locks import FUNCTIONS, ROOT, closed_part, entries
+from tests.support.package_index import settings_for_uv
 from tests.support.stacks import DEFAULTS, named, template_of
+from tools.setup import Environment
 
-ROOT = Path(__file__).parents[2]
 OF_OTHERS = ("boto3", "click", "rich", "ministack", "paho", "aws_lambda_powertools")
 
 
@@ -30,15 +36,28 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel and what it asks for, in the locked versions."""
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", str(folder / "venv"), at=folder)
-    interpreter = folder / "venv" / "bin" / "python"
-    (folder / "versions.txt").write_text(locked_versions())
-    # Compiling all of aws-cdk-lib takes longer than importing what is needed of it.
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary=:all:"]
-    run(str(interpreter), "-m", "pip", *install, "-c", "versions.txt", str(wheel), at=folder)
-    return interpreter
+    """The interpreter of an environment with the wheel and what it asks for, as locked."""
+    environment = Environment(tmp_path_factory.mktemp("environment"))
+    environment.create()
+    return install(wheel, environment)
+
+
+@pytest.fixture(scope="module")
+def python_of_uv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in an environment that uv made: it has no pip."""
+    folder = tmp_path_factory.mktemp("environment-of-uv")
+    run(find_uv_bin(), "venv", "--quiet", "--python", sys.executable, str(folder / ".venv"), at=folder)
+    interpreter = folder / ".venv" / "bin" / "python"
+    return install(wheel, Environment(folder, [sys.executable, "-m", "pip", "--python", str(interpreter)]))
+
+
+def install(wheel: Path, environment: Environment) -> Path:
+    lock = environment.root / "wheel.lock"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock.write_text(closed_part(["iot-jitr"]) + f"iot-jitr @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    environment.install(lock)
+    environment.check()
+    return environment.python
 
 
 def run(*command: str, at: Path) -> str:
@@ -50,16 +69,13 @@ def run(*command: str, at: Path) -> str:
 
 
 def ours() -> dict[str, str]:
-    """This environment, without what would lead Python or the CDK back to the checkout."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CDK_", "COV_"))
+    """This environment with uv on the path, without what leads Python or the CDK back to the checkout."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "CDK_", "COV_")) and name != "UV"
     }
-
-
-def locked_versions() -> str:
-    """The lock without its hashes, which would be asked of the wheel as well."""
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return "\n".join(line.removesuffix("\\").strip() for line in lines if line[:1].isalnum())
+    return {**kept, **settings_for_uv(), "PATH": f"{Path(find_uv_bin()).parent}{os.pathsep}{kept['PATH']}"}
 
 
 def test_it_holds_the_three_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
@@ -88,10 +104,13 @@ def test_its_metadata_names_licence_and_python(wheel: Path) -> None:
     assert metadata.get_all("Provides-Extra") == ["cli", "dev", "lab"]
 
 
+@pytest.mark.parametrize("made", ["python", pytest.param("python_of_uv", marks=pytest.mark.exhaustive)])
 def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_the_checkout(
-    python: Path, tmp_path: Path
+    made: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    assembly = synthesize(lay_out("minimal", tmp_path), python=str(python), environment=ours())
+    interpreter = request.getfixturevalue(made)
+
+    assembly = synthesize(lay_out("minimal", tmp_path), python=str(interpreter), environment=ours())
 
     # The CDK's own check against AWS's schemas, which the other tests leave out.
     assert json.loads((assembly / "validation-report.json").read_text())["pluginReports"] == []
@@ -99,15 +118,24 @@ def test_the_minimal_example_synthesizes_with_the_wheel_alone_to_the_asset_of_th
     # The CDK makes its own name of the hash that the bundle gives it.
     expected = asset_of_activator(template_of(DEFAULTS))
     assert asset_of_activator(installed) == expected
+    asset = assembly / f"asset.{expected}"
     for relative in source_files():
-        assert (assembly / f"asset.{expected}" / relative).read_bytes() == (
-            PACKAGE.parent / relative
-        ).read_bytes()
+        assert (asset / relative).read_bytes() == (PACKAGE.parent / relative).read_bytes()
+    shipped = {canonicalize_name(each.name): each.version for each in distributions(path=[str(asset)])}
+    assert shipped == {each.name: each.version for each in entries(FUNCTIONS.read_text())}
 
 
 def asset_of_activator(template: dict[str, Any]) -> str:
     _, function = named(template, "AWS::Lambda::Function", "Activator")
     return str(function["Properties"]["Code"]["S3Key"]).removesuffix(".zip")
+
+
+@pytest.mark.exhaustive
+def test_an_environment_of_uv_has_no_pip(python_of_uv: Path, tmp_path: Path) -> None:
+    """So its asset is bundled by uv; `test_bundle.py` compares the files."""
+    program = "from importlib.util import find_spec; print(find_spec('pip'))"
+
+    assert run(str(python_of_uv), "-c", program, at=tmp_path) == "None\n"
 
 
 def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Path, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""A package index in a folder, with wheels made for a test: pip reads it as it reads any other."""
+"""The package index: one in a folder, with wheels made for a test, and the one that pip is set to use."""
 
 import base64
 import hashlib
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 
@@ -61,3 +64,16 @@ def only_from(index: str) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "COV_"))
     }
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_NO_CACHE_DIR": "1"}
+
+
+@cache
+def settings_for_uv() -> dict[str, str]:
+    """Environment variables for uv, which does not read pip's settings: the index and certificates of pip."""
+    found = {}
+    for ours, its in {"index-url": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}.items():
+        command = [sys.executable, "-m", "pip", "config", "get", f"global.{ours}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        value = os.environ.get(f"PIP_{ours.replace('-', '_').upper()}") or done.stdout.strip()
+        if value and its not in os.environ:
+            found[its] = value
+    return found
