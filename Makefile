@@ -9,6 +9,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Three processes keep two processors busy: the end-to-end tests wait as long as they compute.
 PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
 ROUNDS ?= 10
+COMPILE := $(CURDIR)/$(BIN)/uv pip compile --no-emit-index-url --no-header --quiet
+UNIVERSAL := --universal --python-version 3.11
+# What it needs itself is resolved as on that day, so that the same version always comes with the same packages.
+PIP_AUDIT := --exclude-newer 2026-11-01 pip-audit@2.10.1
 
 .DEFAULT_GOAL := help
 .PHONY: audit bench-storm help setup demo docs pictures snapshot test flaky check lint types format lock mutants clean
@@ -45,7 +49,7 @@ bench-storm: setup ## a fleet switched on at once, three systems side by side (a
 
 audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
 	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
-		$(BIN)/uvx pip-audit@2.10.1 --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
+		$(BIN)/uvx $(PIP_AUDIT) --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 
 mutants: setup ## mutation testing of activator and CRL engine (hours; ONLY=activator.refusal for one module)
 	@$(BIN)/python -m tools.mutants $(ONLY)
@@ -61,13 +65,19 @@ format: setup ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet . || true
 	@$(BIN)/ruff format .
 
-lock: setup ## lock the dependencies again, names, versions and hashes only
-	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
-	@cd $(BUNDLING) && $(CURDIR)/$(BIN)/uv pip compile functions.in --constraint $(CURDIR)/requirements.lock \
+# Not after `setup`, which fails while `pyproject.toml` asks for what is not locked yet.
+lock: $(BIN)/uv ## lock the dependencies again, with their hashes (UPGRADE=--upgrade for newer versions)
+	@$(COMPILE) pyproject.toml $(UNIVERSAL) --all-extras --generate-hashes $(UPGRADE) -o requirements.lock
+	@cd $(BUNDLING) && $(COMPILE) functions.in --constraint $(CURDIR)/requirements.lock \
 		--python-version 3.13 --python-platform aarch64-manylinux_2_28 --only-binary :all: \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o functions.lock
+		--generate-hashes --no-annotate -o functions.lock
+	@echo hatchling | $(COMPILE) - --constraint requirements.lock $(UNIVERSAL) --no-annotate \
+		| $(BIN)/python tools/build_requirements.py
+	@cd tests/packaging && $(COMPILE) pips.in $(UNIVERSAL) --generate-hashes --no-annotate $(UPGRADE) -o pips.lock
 	@$(BIN)/npm install --package-lock-only --silent
+
+$(BIN)/uv:
+	@$(PYTHON) tools/setup.py
 
 clean: ## remove what the commands above made
 	rm -rf $(VENV) node_modules cdk.out .jitr build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from uv import find_uv_bin
 from tests.support.locks import FUNCTIONS, REQUIREMENTS, ROOT, Locked, entries, marker_variables
 from tests.support.package_index import settings_for_uv
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timing]
+pytestmark = pytest.mark.exhaustive
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = {

@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.support.locks import REQUIREMENTS, ROOT, closed_part, entries
@@ -50,9 +52,10 @@ def download(folder: Path, lock: Path) -> None:
 def pips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The oldest pip that Python 3.11 came with, and the newest, by name."""
     found = {}
-    for name, line in zip(("oldest", "newest"), PIPS.read_text().splitlines(), strict=True):
+    for name, each in zip(("oldest", "newest"), entries(PIPS.read_text()), strict=True):
         folder = tmp_path_factory.mktemp(name)
-        (folder / "pip.lock").write_text(line)
+        without_marker = replace(each, requirement=Requirement(f"pip=={each.version}"))
+        (folder / "pip.lock").write_text(str(without_marker))
         download(folder, folder / "pip.lock")
         (wheel,) = folder.glob("*.whl")
         found[name] = [str(wheel / "pip")]
