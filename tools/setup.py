@@ -116,20 +116,25 @@ class Environment:
         Without compiled files: Python writes those of the modules that are used, when they are used. To
         compile all of them takes longer than all the rest.
         """
-        packages = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)
+        packages = [each for each in re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE) if each]
+        before = self._installed()
+
+        def progress() -> str:
+            log = self._log.read_text(errors="replace")
+            ignored, fetched = (
+                len(re.findall(f"^{word} ", log, re.MULTILINE)) for word in ("Ignoring", "Collecting")
+            )
+            done = f"{fetched} of {len(packages) - ignored} fetched, {self._installed() - before} installed"
+            return f"Python packages: {done}"
+
         last = [each for each in packages if each.startswith(f"{INSTALLED_LAST}==")]
         options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--no-user"]
         for part in ([each for each in packages if each not in last], last):
             if part:
                 requirements = self.folder / "setup.lock"
                 requirements.write_text("".join(part))
-                self._run([*self._pip, "install", *options, "-r", str(requirements)], self._packages_so_far)
-        _say(f"Python packages: {self._installed()} installed")
-
-    def _packages_so_far(self) -> str:
-        log = self._log.read_text(errors="replace")
-        fetched = len(re.findall(r"^Collecting ", log, re.MULTILINE))
-        return f"Python packages: {fetched} fetched, {self._installed()} installed"
+                self._run([*self._pip, "install", *options, "-r", str(requirements)], progress)
+        _say(f"Python packages: {self._installed() - before} installed")
 
     def _installed(self) -> int:
         return len([*self.folder.glob("lib/python*/site-packages/*.dist-info")])
@@ -141,7 +146,10 @@ class Environment:
 
     def check(self) -> None:
         """Ask pip whether what is installed fits together."""
-        self._run([*self._pip, "check"])
+        try:
+            self._run([*self._pip, "check"])
+        except SetupError as error:
+            raise SetupError(f"{error}\nIf pyproject.toml asks for something new: make lock") from error
 
     def install_command_line(self) -> None:
         """Install the CDK command line, by the npm that came with the Python packages."""
