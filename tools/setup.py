@@ -122,7 +122,8 @@ class Environment:
         def progress() -> str:
             log = self._log.read_text(errors="replace")
             ignored, fetched = (
-                len(re.findall(f"^{word} ", log, re.MULTILINE)) for word in ("Ignoring", "Collecting")
+                len(re.findall(f"^{word} ", log, re.MULTILINE))
+                for word in ("Ignoring", "(?:Collecting|Processing)")
             )
             done = f"{fetched} of {len(packages) - ignored} fetched, {self._installed() - before} installed"
             return f"Python packages: {done}"
