@@ -97,7 +97,7 @@ def test_nothing_foreign_is_inside(bundle: Path) -> None:
         name for name in top if not name.endswith(".dist-info") and not CFFI_EXTENSION.fullmatch(name)
     }
 
-    # `__pycache__` holds the compiled `typing_extensions.py`, where this Python is the functions' own version.
+    # Where this Python is the functions' version, `__pycache__` holds the compiled `typing_extensions.py`.
     assert own_and_libraries - {"__pycache__"} == LIBRARIES | {"iot_jitr_runtime"}
 
 
