@@ -7,7 +7,7 @@ BUNDLING := stacks/iot_jitr/bundling
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Tests of one file, or of one deployment, stay in one process (tests/conftest.py); the end-to-end tests come first.
 # Three processes keep two processors busy: the end-to-end tests wait as long as they compute.
-PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 ROUNDS ?= 10
 COMPILE := $(CURDIR)/$(BIN)/uv pip compile --no-emit-index-url --no-header --quiet
 UNIVERSAL := --universal --python-version 3.11

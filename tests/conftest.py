@@ -4,6 +4,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -19,28 +21,33 @@ settings.load_profile("patient")
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 
-DEPLOYMENTS = ("cloud", "listed_cloud", "asking_cloud")
-"""Fixtures of the end-to-end tests that deploy for tests of several files, or of a part of a file."""
+SHARED_CLOUD = ("test_registration.py", "test_identity.py", "test_device_kit.py")
+"""End-to-end tests that use the same deployment, the fixture `cloud`."""
 LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")
-"""Files of the end-to-end tests."""
+"""Of the end-to-end tests, which come before all others."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in one process, and those of the files that share a deployment."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByDeployment(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(super()._split_scope(nodeid))
+            return str(file.with_name(SHARED_CLOUD[0]) if file.name in SHARED_CLOUD else file)
+
+    return ByDeployment(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a deployment, or else of a file, in one process; begin with what takes longest."""
-    for item in items:
-        names = getattr(item, "fixturenames", ()) if _is_end_to_end(item) else ()
-        group = next((name for name in DEPLOYMENTS if name in names), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest."""
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
-    is_long = _is_end_to_end(item) and item.path.name in LONGEST_FIRST
+    is_long = item.path.parent.name == "e2e" and item.path.name in LONGEST_FIRST
     return LONGEST_FIRST.index(item.path.name) if is_long else len(LONGEST_FIRST)
-
-
-def _is_end_to_end(item: pytest.Item) -> bool:
-    return item.path.parent.name == "e2e"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,7 +20,7 @@ LOGS = Path(__file__).parents[1] / "build" / "flaky"
 LIMIT_SECONDS = 3600
 """Of one round."""
 SPEEDS = ("free", "one-core", "busy-core")
-_PYTEST = ("-m", "pytest", "-q", "--dist=loadgroup", "--no-loadscope-reorder", "-p", "no:cacheprovider")
+_PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 

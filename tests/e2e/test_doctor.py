@@ -283,8 +283,7 @@ def test_a_line_that_is_long(doctor: Doctor) -> None:
 def test_an_event_that_is_on_its_way_and_one_that_is_lost(doctor: Doctor) -> None:
     doctor.expect("no-event")
     certificate_id = doctor.cloud.plant(doctor.identity("no-event"))
-    iot = doctor.cloud.client("iot")
-    planted = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["creationDate"]
+    planted = doctor.cloud.registered_at(certificate_id)
 
     for seconds, cause in ((59, Cause.BEING_DECIDED), (60, Cause.EVENT_LOST)):
         at = planted + timedelta(seconds=seconds)

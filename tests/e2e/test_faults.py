@@ -6,6 +6,7 @@ happen in one run (`tests/support/faulted_clouds.py`); the tests look at what is
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE
-from tests.support.faulted_clouds import TRIES, Clouds, faulted_clouds
+from tests.support.faulted_clouds import PENDING, TRIES, Clouds, faulted_clouds
 
 pytestmark = pytest.mark.timeout(900)
 ENDED = {str(Outcome.ACTIVATED), str(Outcome.STALE), str(Outcome.REFUSED), str(Outcome.DEAD_LETTERED)}
@@ -136,6 +137,10 @@ def test_the_reconciler_finds_who_came_while_the_rule_was_disabled(clouds: Cloud
     certificate = clouds.missed.certificate.fingerprint
     assert clouds.first.status(certificate) == "PENDING_ACTIVATION"
     assert clouds.first.row(certificate) is None
+    registered = clouds.first.registered_at(certificate)
+    assert wait_until(
+        lambda: datetime.now(UTC) > registered + PENDING + timedelta(seconds=1), limit=PATIENCE, interval=0.2
+    )
     too_new = clouds.first.plant(clouds.first.ca.issue(DeviceSpec("its-event-is-on-its-way")))
 
     clouds.first.reconcile()

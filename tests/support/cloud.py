@@ -124,6 +124,11 @@ class Cloud:
             ]
         )
 
+    def registered_at(self, certificate_id: str) -> datetime:
+        """When AWS IoT got to know the certificate, in whole seconds."""
+        found = self.client("iot").describe_certificate(certificateId=certificate_id)
+        return datetime.fromtimestamp(found["certificateDescription"]["creationDate"].timestamp(), UTC)
+
     def is_registered(self, certificate_id: str) -> bool:
         """Whether AWS IoT knows the certificate."""
         iot = self.client("iot")

@@ -35,6 +35,8 @@ TRIES = 3
 """How often each message is tried, on average, before a service is back."""
 UNTIL_ALL_IS_WELL = 300.0
 """Seconds after which not every message is decided: on an idle machine it takes as long as its retries."""
+PENDING = timedelta(minutes=1)
+"""How long a certificate is left to its event before the reconciler looks at it: the shortest one."""
 SECOND_SECRET = "iot-jitr/second/ca-key"
 
 
@@ -238,7 +240,7 @@ def faulted_clouds(folder: Path) -> Iterator[Clouds]:
     """Deploy both pipelines and let every fault happen."""
     settings = {
         "revocation": {"refresh_seconds": 1},
-        "reconciler": {"pending_minutes": 1},
+        "reconciler": {"pending_minutes": PENDING // timedelta(minutes=1)},
         "log_level": "DEBUG",
     }
     with ExitStack() as stack:

@@ -61,6 +61,8 @@ class Listed:
         result, row = self._fleet.results[self._name], self._row()
         reason = row.reason if row and row.state in _OUT else None
         said = row.detail or str(reason) if row and reason else "no decision"
+        if row and row.state is State.REVOKED:
+            said = f"revoked by the sweep since, with reason {said}"
         self._narrator.stays_out(self._outsider, f"{at_the_door(result)}; the pipeline refuses it: {said}")
         status = self._records.statuses().get(self._identity.certificate.fingerprint)
         return [
