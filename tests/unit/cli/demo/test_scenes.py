@@ -238,10 +238,14 @@ class TestListed:
             return stage, scene.judged()
 
     @pytest.mark.parametrize(
-        ("status", "state"), [("PENDING_ACTIVATION", State.REFUSED), ("REVOKED", State.REVOKED)]
+        ("status", "state", "said"),
+        [
+            ("PENDING_ACTIVATION", State.REFUSED, "expired on X"),
+            ("REVOKED", State.REVOKED, "revoked by the sweep since, with reason expired on X"),
+        ],
     )
     def test_a_device_on_the_crl_stays_out(
-        self, fate: Callable[[Fate], None], status: str, state: State
+        self, fate: Callable[[Fate], None], status: str, state: State, said: str
     ) -> None:
         fate(lambda _device: STAYS_OUT)
 
@@ -250,7 +254,7 @@ class TestListed:
         assert unmet(expectations) == []
         assert len(expectations) == 3
         [outsider] = stage.outsiders
-        assert outsider.reason == "refused in the TLS handshake; the pipeline refuses it: expired on X"
+        assert outsider.reason == f"refused in the TLS handshake; the pipeline refuses it: {said}"
 
     def test_one_that_gets_in_all_the_same_is_told(
         self, fate: Callable[[Fate], None], monkeypatch: pytest.MonkeyPatch
