@@ -237,6 +237,15 @@ def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
 
 
+def test_the_probes_short_wait_begins_after_the_handshake(credentials: Credentials) -> None:
+    with silent_port() as port:
+        endpoint = Endpoint("127.0.0.1", port)
+        found = probe(endpoint, credentials.tls_context(endpoint), limit=0.1, patience=LONGEST_WAIT)
+
+    assert found is not None
+    assert found.cause is Cause.TIMED_OUT
+
+
 def test_a_server_that_is_not_trusted_ends_it_at_once_and_nothing_is_said_of_the_device(
     credentials: Credentials,
 ) -> None:
@@ -277,6 +286,10 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: C
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.CONNECTION_REFUSED)
     assert steps(result) == [*failed, Step.WAITING] * 3 + failed
     assert [event.elapsed for event in result.events if event.step is Step.FAILED] == [0, 40, 80, 120]
+    began = result.events[0].at
+    assert [(event.at - began).total_seconds() for event in result.events] == [
+        event.elapsed for event in result.events
+    ]
 
 
 def test_a_host_that_is_not_known_is_said_so(
