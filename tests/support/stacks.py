@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import aws_cdk as cdk
-import aws_cdk.cloud_assembly_schema  # jsii must know its interfaces before `warnings` gets one of them
 from aws_cdk.assertions import Annotations, Match, Template
 
 from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSource
