@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-LOGS = Path(__file__).parents[1] / "build" / "flaky"
+ROOT = Path(__file__).parents[1]
+LOGS = ROOT / "build" / "flaky"
 LIMIT_SECONDS = 3600
 """Of one round."""
 SPEEDS = ("free", "one-core", "busy-core")
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
+_MARKED = ("-m", "e2e or timing")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -61,10 +63,16 @@ def run(name: str, number: int, core: int, processes: int, selected: Sequence[st
     began = time.monotonic()
     with speed(name, core), log.open("w") as out:
         done = subprocess.run(
-            command, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS, check=False
+            command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, timeout=LIMIT_SECONDS, check=False
         )
     failed = tuple(_FAILED.findall(log.read_text(errors="replace")))
     return Round(name, time.monotonic() - began, done.returncode, failed, log)
+
+
+def files_with_marked_tests() -> list[str]:
+    """The files to collect: to collect all tests takes as long as a deployment, in each process."""
+    files = sorted(ROOT.glob("tests/**/test_*.py"))
+    return [str(file) for file in files if "e2e" in file.parts or "pytest.mark.timing" in file.read_text()]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,9 +87,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--processes", type=int, default=3, help="processes of tests side by side (default: 3)"
     )
-    parser.add_argument("tests", nargs="*", help="what pytest is told; default: -m 'e2e or timing'")
+    parser.add_argument("tests", nargs="*", help="what pytest is told; default: what depends on time")
     told = parser.parse_args(arguments)
-    selected = told.tests or ["-m", "e2e or timing"]
+    selected = told.tests or [*files_with_marked_tests(), *_MARKED]
     rounds = []
     for name in told.speeds:
         for number in range(1, told.rounds + 1):
