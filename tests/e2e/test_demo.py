@@ -34,7 +34,10 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     assert result.exit_code == 0
     assert told["succeeded"] is True
     marks = [device["marks"] for device in told["stage"]["devices"]]
-    order = ["registered", "pending", "activated", "connected", "published"]
+    # The ledger says so after the certificate is active, so a device may be faster than that.
+    decided = [each.pop("activated") > each["pending"] for each in marks]
+    assert decided == [True, True]
+    order = ["registered", "pending", "connected", "published"]
     assert [sorted(each, key=each.get) for each in marks] == [order, order]
     outsiders = {outsider["name"]: outsider["reason"] for outsider in told["stage"]["outsiders"]}
     assert list(outsiders) == ["sensor-03", "foreign", "expired"]
