@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iot.models import iot_backends
@@ -29,12 +27,10 @@ from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FO
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.attachment import SharedPolicy
+from tests.support.aws_clients import REGION, aws_client
 from tests.support.clock import Clock
 
-REGION = "eu-central-1"
 POLICY = "device-policy"
-ONE_TRY = Config(retries={"total_max_attempts": 1})
-"""Faults are to reach the code under test, not botocore's retries."""
 FUNCTION_TIMEOUT = timedelta(seconds=30)
 _HIDDEN = {"VisibilityTimeout": "43200"}
 """As long as SQS allows: moto hides a received message by real time, and no test may find it once more."""
@@ -217,16 +213,7 @@ class Account:
 def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iterator[Account]:
     """Open a fresh account."""
     with mock_aws():
-        iot, dynamodb, sqs = (
-            boto3.client(
-                name,  # type: ignore[call-overload]
-                region_name=REGION,
-                config=ONE_TRY,
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-            )
-            for name in ("iot", "dynamodb", "sqs")
-        )
+        iot, dynamodb, sqs = (aws_client(name) for name in ("iot", "dynamodb", "sqs"))
         ca = make_ca()
         ca_id = iot.register_ca_certificate(caCertificate=ca.certificate.pem, setAsActive=True)[
             "certificateId"

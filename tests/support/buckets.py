@@ -5,12 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from moto import mock_aws
 
-ONE_TRY = Config(retries={"total_max_attempts": 1})
-"""Faults are to reach the code under test, not botocore's retries."""
+from tests.support.aws_clients import aws_client
 
 
 @contextmanager
@@ -22,13 +19,7 @@ def simulated_s3() -> Iterator[Any]:
 
 def s3_client() -> Any:
     """A client for the account that is open."""
-    return boto3.client(
-        "s3",
-        region_name="us-east-1",
-        config=ONE_TRY,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    return aws_client("s3", "us-east-1")
 
 
 def new_bucket(s3: Any) -> str:

@@ -50,19 +50,12 @@ def device(number: int) -> CertificateId:
 
 @pytest.fixture(scope="module")
 def dynamodb() -> Any:
-    import boto3
     from moto import mock_aws
 
-    from tests.support.account import ONE_TRY, REGION
+    from tests.support.aws_clients import aws_client
 
     with mock_aws():
-        yield boto3.client(
-            "dynamodb",
-            region_name=REGION,
-            config=ONE_TRY,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        yield aws_client("dynamodb")
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from moto import mock_aws
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, Row, State, ca_serial
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
-from tests.support.account import ONE_TRY, REGION, make_ledger_table
+from tests.support.account import make_ledger_table
+from tests.support.aws_clients import REGION, aws_client
 from tests.support.faults import Fault, counted, injected
 
 CERTIFICATE = CertificateId("c" * 64)
@@ -22,13 +23,7 @@ IDENTITY = Identity(CaCertificateId("ca" * 32), SerialNumber("abc"), "sensor-1")
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
     with mock_aws():
-        yield boto3.client(
-            "dynamodb",
-            region_name=REGION,
-            config=ONE_TRY,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        yield aws_client("dynamodb")
 
 
 @pytest.fixture
