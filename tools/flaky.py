@@ -22,6 +22,8 @@ LIMIT_SECONDS = 3600
 """Of one round."""
 SPEEDS = ("free", "one-core", "busy-core")
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
+_SHOWN_OF_A_FAILURE = 8_000
+"""Characters of the log's end: where nobody can look into the machine, they are all there is."""
 _MARKED = ("-m", "e2e or timing")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
@@ -97,6 +99,8 @@ def main(arguments: Sequence[str]) -> int:
             last = rounds[-1]
             result = "passed" if last.exit_code == 0 else f"FAILED ({last.log}): {' '.join(last.failed)}"
             sys.stdout.write(f"{name} {number} of {told.rounds}: {last.seconds:.0f} s, {result}\n")
+            if last.exit_code != 0:
+                sys.stdout.write(last.log.read_text(errors="replace")[-_SHOWN_OF_A_FAILURE:])
             sys.stdout.flush()
     failed = sum(each.exit_code != 0 for each in rounds)
     sys.stdout.write(f"{len(rounds)} rounds, {failed} failed\n")
