@@ -10,6 +10,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -36,6 +37,17 @@ class Fault(StrEnum):
     CRASH_BEFORE = "crash before the call"
     CRASH_AFTER = "crash after the call"
 
+
+DECISIVE_FAULTS = {Fault.TIMEOUT_BEFORE, Fault.TIMEOUT_AFTER, Fault.CRASH_AFTER}
+"""One for each state that a call can leave: an error alone, an error and the effect, the effect alone."""
+EVERY_FAULT = [
+    # The other faults leave the same states: a crash before a call that of a crash after the previous call.
+    # Only their error codes differ. What becomes of these is guarded by the activator's
+    # test_a_fault_is_a_deferral_with_its_reason_in_ledger_and_decision and by test_aws_errors.py.
+    fault if fault in DECISIVE_FAULTS else pytest.param(fault, marks=pytest.mark.exhaustive)
+    for fault in Fault
+]
+"""For a test that cuts off each of many calls."""
 
 _REFUSALS = {
     Fault.THROTTLE: (400, "ThrottlingException"),

@@ -31,7 +31,7 @@ from iot_jitr_runtime.sweep.release import Release, Released
 from iot_jitr_runtime.sweep.states import Held, SweepState, SweepStates
 from iot_jitr_runtime.sweep.sweeping import Sweep
 from iot_jitr_runtime.sweep.targets import Target
-from tests.support.account import POLICY, Account, make_ledger_table
+from tests.support.account import POLICY, Account, make_ledger_table, new_queue
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.crls import CrlSpec, Entry
@@ -87,7 +87,9 @@ class Town:
 
     def __init__(self, shared: Account, s3: Any, folder: Path) -> None:
         table = make_ledger_table(shared.dynamodb)
-        self.aws = replace(shared, table=table, clock=Clock(), parts={}, decisions=[])
+        # A queue of its own: in a shared one, moto goes through the messages of all tests before.
+        queue_url = new_queue(shared.sqs, f"activation-{table}")
+        self.aws = replace(shared, table=table, queue_url=queue_url, clock=Clock(), parts={}, decisions=[])
         self.s3 = s3
         self.folder = folder
         self.store: IndexStore = _Store(s3, new_bucket(s3), self.aws.clock)

@@ -14,7 +14,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import POLICY, Account
-from tests.support.faults import Crash, Fault, Step, injected, step_name, stepped
+from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, injected, step_name, stepped
 
 CLAIM, BEGIN = 3, 4
 STEPS: list[Step] = [
@@ -52,7 +52,7 @@ def test_the_steps_are_all_calls_of_an_activation(aws: Account) -> None:
     assert steps == STEPS
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", EVERY_FAULT)
 @pytest.mark.parametrize("step", STEPS, ids=step_name)
 def test_after_any_fault_at_any_call_redelivery_activates(aws: Account, step: Step, fault: Fault) -> None:
     certificate_id = aws.pending()
