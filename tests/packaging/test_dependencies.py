@@ -113,12 +113,19 @@ def test_what_is_installed_is_what_is_locked() -> None:
     assert others == {}, "run `make setup`"
 
 
+def chosen(expression: str) -> set[str]:
+    """The licences of an SPDX expression without brackets; of alternatives, the first that is permissive."""
+    choices = [set(choice.split(" AND ")) for choice in expression.split(" OR ")]
+    return next((choice for choice in choices if choice <= PERMISSIVE), choices[0])
+
+
 def licences(name: str) -> set[str]:
     """The licences of an installed package; of several to choose from (`OR`), the permissive ones."""
     about = metadata.metadata(name)
     if expression := about.get("License-Expression"):
-        choices = [set(choice.split(" AND ")) for choice in expression.split(" OR ")]
-        return next((choice for choice in choices if choice <= PERMISSIVE), choices[0])
+        for in_brackets in re.findall(r"\(([^()]+)\)", expression):
+            expression = expression.replace(f"({in_brackets})", " AND ".join(chosen(in_brackets)))
+        return chosen(expression)
     classifiers = [
         line.split(" :: ") for line in about.get_all("Classifier") or [] if line.startswith("License ::")
     ]
