@@ -16,7 +16,7 @@ from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
-from iot_jitr.signing_permissions import KmsAliasError, signing_permissions
+from iot_jitr.signers import let_sign, source_of
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
 from iot_jitr_runtime.ca_registration.sources import PresignedSource, PrivateCaSource
@@ -99,7 +99,6 @@ class CaRegistrationProvider(Construct):
 
         Raises:
             CaTwiceError: Another one of the pipeline's CAs is this very one.
-            KmsAliasError: The KMS key is named by an alias.
         """
         other = self._served.setdefault(_identity(ca), ca.name)
         if other != ca.name:
@@ -107,7 +106,7 @@ class CaRegistrationProvider(Construct):
                 f"CA '{ca.name}' and CA '{other}' are the same certificate; an account holds a CA once: take "
                 "one of them out"
             )
-        self.function.allow(*signing_permissions(self, ca.signer))
+        let_sign(self.function, ca.signer)
 
 
 @jsii.implements(cdk.ITaggableV2)
@@ -150,7 +149,7 @@ class CaRegistration(Construct):
         properties = CaProperties(
             construct_path=re.sub(r"[^\w .:/=+@-]", "_", self.node.path)[-256:],
             certificate_pem=ca.certificate_pem,
-            source=ca.signer,
+            source=source_of(ca.signer),
             mode=ca.mode,
             status=ca.status,
             auto_registration=ca.auto_registration,
@@ -202,7 +201,7 @@ def _named(ca: "CaConfiguration") -> Iterator[None]:
     """Let an error about one of several CAs say about which."""
     try:
         yield
-    except (CaCertificateError, NotSignedByCaError, KmsAliasError) as error:
+    except (CaCertificateError, NotSignedByCaError) as error:
         raise type(error)(f"CA '{ca.name}': {error}") from error
 
 

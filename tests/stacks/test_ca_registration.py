@@ -7,6 +7,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 from cryptography.hazmat.primitives import hashes
@@ -31,7 +32,6 @@ from iot_jitr import (
     SecretSource,
 )
 from iot_jitr.ca_registration import CaTwiceError
-from iot_jitr.signing_permissions import KmsAliasError
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.sources import Source
 from iot_jitr_runtime.ca_registration.validation import (
@@ -114,15 +114,65 @@ class TestPermissions:
             "kms:Decrypt": KEY_ARN,
         }
 
-    def test_a_secret_of_the_same_app_is_referenced(self, app: cdk.App) -> None:
+    def test_a_secret_of_the_same_app_is_read_with_the_key_that_encrypts_it(self, app: cdk.App) -> None:
         stack = cdk.Stack(app, "Fleet")
-        secret = secretsmanager.Secret(stack, "CaKey")
-        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=SecretSource(secret.secret_arn))])
+        secret = secretsmanager.Secret(stack, "CaKey", encryption_key=kms.Key(stack, "Key"))
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=secret)])
 
-        found = statements(template(stack), "OnEventRole")
+        made = template(stack)
 
-        name, _ = named(template(stack), "AWS::SecretsManager::Secret", "CaKey")
-        assert granted(found)["secretsmanager:GetSecretValue"] == f"${{{name}}}"
+        found = granted(statements(made, "OnEventRole"))
+        name, _ = named(made, "AWS::SecretsManager::Secret", "CaKey")
+        key, of_key = named(made, "AWS::KMS::Key", "Key")
+        assert found["secretsmanager:GetSecretValue"] == f"${{{name}}}"
+        assert found["kms:Decrypt"] == f"${{{key}.Arn}}"
+        (resource,) = of_type(made, "Custom::JitrCaCertificate").values()
+        assert joined(resource["Properties"]["Source"]["secret_id"]) == f"${{{name}}}"
+        assert "OnEventRole" in str(of_key["Properties"]["KeyPolicy"])
+
+    def test_a_secret_under_an_imported_key_is_decrypted_with_it(self, app: cdk.App) -> None:
+        stack = cdk.Stack(app, "Fleet")
+        secret = secretsmanager.Secret.from_secret_attributes(
+            stack,
+            "CaKey",
+            secret_complete_arn=FULL_SECRET_ARN,
+            encryption_key=kms.Key.from_key_arn(stack, "Key", KEY_ARN),
+        )
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=secret)])
+
+        found = granted(statements(template(stack), "OnEventRole"))
+
+        assert found["secretsmanager:GetSecretValue"] == FULL_SECRET_ARN
+        assert found["kms:Decrypt"] == KEY_ARN
+
+    @pytest.mark.parametrize("by", ["name", "partial ARN"])
+    def test_a_secret_that_is_found_by_its_name_is_read_whatever_its_arn_ends_in(
+        self, app: cdk.App, by: str
+    ) -> None:
+        stack = cdk.Stack(app, "Fleet")
+        secret = (
+            secretsmanager.Secret.from_secret_name_v2(stack, "CaKey", "ca-key")
+            if by == "name"
+            else secretsmanager.Secret.from_secret_partial_arn(stack, "CaKey", FULL_SECRET_ARN[:-7])
+        )
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=secret)])
+
+        found = granted(statements(template(stack), "OnEventRole"))
+
+        assert found["secretsmanager:GetSecretValue"].endswith(":secret:ca-key-??????")
+
+    def test_a_key_of_the_same_app_lets_it_sign(self, app: cdk.App) -> None:
+        stack = cdk.Stack(app, "Fleet")
+        key = kms.Key(stack, "CaKey", key_spec=kms.KeySpec.ECC_NIST_P256, key_usage=kms.KeyUsage.SIGN_VERIFY)
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, signer=key)])
+
+        made = template(stack)
+
+        found = granted(statements(made, "OnEventRole"))
+        name, _ = named(made, "AWS::KMS::Key", "CaKey")
+        assert found["kms:Sign"] == found["kms:GetPublicKey"] == f"${{{name}.Arn}}"
+        (resource,) = of_type(made, "Custom::JitrCaCertificate").values()
+        assert joined(resource["Properties"]["Source"]["key_arn"]) == f"${{{name}.Arn}}"
 
     def test_the_kms_signer_may_sign_with_this_one_key(self) -> None:
         assert granted(signing_statements(KmsSource(KEY_ARN))) == {
@@ -191,11 +241,39 @@ class TestPermissions:
             ),
         }
 
-    def test_a_kms_alias_is_refused(self) -> None:
-        alias = KmsSource("arn:aws:kms:eu-central-1:123456789012:alias/ca")
+    def test_an_alias_is_refused_however_it_is_named(self) -> None:
+        stack = cdk.Stack()
+        imported = kms.Alias.from_alias_name(stack, "Imported", "alias/ca")
+        made = kms.Alias(stack, "Made", alias_name="alias/made", target_key=kms.Key(stack, "Key"))
+        for alias in (imported, made, KmsSource(f"{KEY_ARN[:-14]}alias/ca")):
+            with pytest.raises(
+                ConfigurationError, match=r"^CA 'Factory': signer: key: found .*IAM matches no"
+            ):
+                replace(FACTORY_CA, signer=alias)
 
-        with pytest.raises(KmsAliasError, match=r"^CA 'Factory': .*give the ARN of the key itself"):
-            synthesized(replace(FACTORY_CA, signer=alias))
+    def test_an_alias_of_the_key_that_encrypts_the_secret_is_refused(self) -> None:
+        stack = cdk.Stack()
+        alias = kms.Alias.from_alias_name(stack, "Alias", "alias/secrets")
+        secret = secretsmanager.Secret(stack, "CaKey", encryption_key=alias)
+
+        with pytest.raises(
+            ConfigurationError, match=r"^CA 'Factory': signer: encryption_key: found an alias"
+        ):
+            replace(FACTORY_CA, signer=secret)
+
+    @pytest.mark.parametrize(
+        ("make", "itself"),
+        [(SecretSource, "the secret itself (ISecret)"), (KmsSource, "the key itself (IKey)")],
+    )
+    def test_an_arn_that_is_known_at_deployment_only_is_refused(
+        self, make: type[SecretSource | KmsSource], itself: str
+    ) -> None:
+        with pytest.raises(ConfigurationError) as refused:
+            replace(FACTORY_CA, signer=make(cdk.Fn.import_value("arn-of-another-stack")))
+
+        assert str(refused.value).endswith(
+            f"found a text that is known at deployment only; allowed: {itself}"
+        )
 
 
 class TestResource:

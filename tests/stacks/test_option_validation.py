@@ -157,7 +157,7 @@ def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
     Admission.function(token)
     AlarmSettings(runbook_url=token)
     CrlUrl(token)
-    replace(FACTORY_CA, signer=KmsSource(token))
+    replace(FACTORY_CA, signer=PrivateCaSource(token))
 
 
 def test_a_bucket_of_others_needs_a_prefix() -> None:

@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
+
 from iot_jitr.configuration.reader import ConfigurationError, check_text, shown
 from iot_jitr.configuration.revocation import KEY_ARN, KEY_ARN_ALLOWED, Revocation, read_revocation
+from iot_jitr.signers import Signer, aliased
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
     KINDS,
@@ -31,8 +34,7 @@ _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 _MOST_TAGS = 45
 _ARN = r"arn:[a-z-]+:{}:[a-z0-9-]+:[0-9]{{12}}:.+"
 _SECRET_ALLOWED = "the ARN or the name of the secret that holds the CA's key"  # noqa: S105 - it says where
-_SIGNING_KEY = _ARN.format("kms")
-_SIGNING_KEY_ALLOWED = "the ARN of the KMS key that is the CA's key"
+_SIGNING_KEY_ALLOWED = "the ARN of the KMS key that is the CA's key, arn:…:key/…; IAM matches no alias"
 _PRIVATE_CA = _ARN.format("acm-pca")
 _PRIVATE_CA_ALLOWED = "the ARN of the AWS Private CA"
 _TAGS_ALLOWED = (
@@ -57,8 +59,10 @@ class CaConfiguration:
     certificate_pem: str | None = None
     """The CA certificate, PEM, without its key. None: read from the AWS Private CA that signs.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
-    signer: Source = field(default_factory=NoSource)
-    """Who signs the verification certificate that mode DEFAULT asks for."""
+    signer: Signer = field(default_factory=NoSource)
+    """Who signs the verification certificate that mode DEFAULT asks for: a source, or the secret or KMS key
+    itself that holds the CA's key. What is known at deployment only must be given itself.
+    https://docs.aws.amazon.com/iot/latest/developerguide/manage-your-CA-certs.html"""
     mode: Mode = Mode.DEFAULT
     """Whether possession of the CA's key is proved to AWS."""
     status: CaStatus = CaStatus.ACTIVE
@@ -102,16 +106,28 @@ class CaConfiguration:
             )
 
 
-def _check_signer(where: str, signer: Source) -> None:
+def _check_signer(where: str, signer: Signer) -> None:
     match signer:
         case SecretSource():
             check_text(f"{where}: secret", signer.secret_id, r".+", _SECRET_ALLOWED)
             check_text(f"{where}: encryption_key", signer.encryption_key_arn, KEY_ARN, KEY_ARN_ALLOWED)
+            # Such an ARN may or may not end in the six characters that a permission must name.
+            _refuse_token(f"{where}: secret", signer.secret_id, "the secret itself (ISecret)")
         case KmsSource():
-            check_text(f"{where}: key", signer.key_arn, _SIGNING_KEY, _SIGNING_KEY_ALLOWED)
+            check_text(f"{where}: key", signer.key_arn, KEY_ARN, _SIGNING_KEY_ALLOWED)
+            _refuse_token(f"{where}: key", signer.key_arn, "the key itself (IKey)")
         case PrivateCaSource():
             arn = signer.certificate_authority_arn
             check_text(f"{where}: arn", arn, _PRIVATE_CA, _PRIVATE_CA_ALLOWED)
+        case _ if (which := aliased(signer)) is not None:
+            raise ConfigurationError(
+                f"{where}: {which}", "an alias", "the key that the alias is of: IAM matches no alias"
+            )
+
+
+def _refuse_token(key: str, value: str, allowed: str) -> None:
+    if cdk.Token.is_unresolved(value):
+        raise ConfigurationError(key, "a text that is known at deployment only", allowed)
 
 
 def read_ca(ca: "Section") -> CaConfiguration:
@@ -207,7 +223,7 @@ def _read_secret(signer: "Section") -> Source:
 
 
 def _read_kms(signer: "Section") -> Source:
-    return KmsSource(signer.text("key", pattern=_SIGNING_KEY, allowed=_SIGNING_KEY_ALLOWED))
+    return KmsSource(signer.text("key", pattern=KEY_ARN, allowed=_SIGNING_KEY_ALLOWED))
 
 
 def _read_private_ca(signer: "Section") -> Source:

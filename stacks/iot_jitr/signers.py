@@ -1,0 +1,116 @@
+"""Who signs the verification certificate of a CA, and what the CA registration may do for that.
+
+It may use one secret, one key or one Private CA, and nothing else.
+"""
+
+import re
+from typing import TYPE_CHECKING, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from iot_jitr_runtime.ca_registration.sources import (
+    KmsSource,
+    PrivateCaSource,
+    SecretSource,
+    Source,
+    verification_template_arn,
+)
+
+if TYPE_CHECKING:
+    from iot_jitr.functions import JitrFunction
+
+Signer = Source | secretsmanager.ISecret | kms.IKey
+"""A source by its name or ARN, or the secret or the key itself."""
+
+_SUFFIX = r"-[A-Za-z0-9]{6}"
+"""Secrets Manager ends a secret's ARN in six characters of its own."""
+
+
+def is_secret(signer: Signer) -> bool:
+    """Whether it is a secret of the CDK."""
+    # The CDK's interfaces are protocols, and what it imports is an instance of none of its classes.
+    return hasattr(signer, "secret_arn")
+
+
+def is_key(signer: Signer) -> bool:
+    """Whether it is a KMS key of the CDK; an alias is one too."""
+    return hasattr(signer, "key_arn") and not isinstance(signer, KmsSource)
+
+
+def is_alias(key: kms.IKey) -> bool:
+    """Whether a KMS key of the CDK is an alias, which IAM matches in no statement."""
+    return hasattr(key, "alias_name") or ":alias/" in key.key_arn
+
+
+def aliased(signer: Signer) -> str | None:
+    """What of a secret or key of the CDK is an alias: `key`, `encryption_key` or nothing."""
+    if is_key(signer) and is_alias(cast("kms.IKey", signer)):
+        return "key"
+    encryption_key = cast("secretsmanager.ISecret", signer).encryption_key if is_secret(signer) else None
+    return "encryption_key" if encryption_key is not None and is_alias(encryption_key) else None
+
+
+def source_of(signer: Signer) -> Source:
+    """The signer as it stands in the template."""
+    if is_secret(signer):
+        secret = cast("secretsmanager.ISecret", signer)
+        return SecretSource(secret.secret_full_arn or secret.secret_arn)
+    if is_key(signer):
+        return KmsSource(cast("kms.IKey", signer).key_arn)
+    return cast("Source", signer)
+
+
+def let_sign(function: "JitrFunction", signer: Signer) -> None:
+    """Let the function of the CA registration sign with `signer`.
+
+    A secret and a key of the CDK grant it themselves, so that their own policies follow, and the policy of
+    the key that encrypts the secret.
+    """
+    match signer:
+        case SecretSource():
+            function.allow(_allow([_secret_arn(function, signer.secret_id)], "secretsmanager:GetSecretValue"))
+            if signer.encryption_key_arn:
+                function.allow(_allow([signer.encryption_key_arn], "kms:Decrypt"))
+        case KmsSource():
+            function.allow(_allow([signer.key_arn], "kms:GetPublicKey", "kms:Sign"))
+        case PrivateCaSource():
+            arn = signer.certificate_authority_arn
+            issue = _allow([arn], "acm-pca:IssueCertificate")
+            issue.add_condition(
+                "StringEquals", {"acm-pca:TemplateArn": verification_template_arn(_partition(function, arn))}
+            )
+            get = _allow([arn], "acm-pca:GetCertificate", "acm-pca:GetCertificateAuthorityCertificate")
+            function.allow(issue, get)
+        case _ if is_secret(signer):
+            secret = cast("secretsmanager.ISecret", signer)
+            secret.grant_read(function.role)
+            if secret.encryption_key is not None:
+                # `grant_read` changes the key's own policy, which is not there to change for an imported key.
+                secret.encryption_key.grant_decrypt(function.role)
+        case _ if is_key(signer):
+            cast("kms.IKey", signer).grant(function.role, "kms:GetPublicKey", "kms:Sign")
+
+
+def _allow(resources: list[str], *actions: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=resources)
+
+
+def _secret_arn(function: "JitrFunction", secret_id: str) -> str:
+    if not secret_id.startswith("arn:"):
+        secret_id = cdk.Stack.of(function).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=secret_id,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+    elif re.search(f"{_SUFFIX}$", secret_id):
+        return secret_id
+    return f"{secret_id}-??????"
+
+
+def _partition(function: "JitrFunction", arn: str) -> str:
+    """The partition that `arn` names; the stack's own where it is known at deployment only."""
+    return cdk.Stack.of(function).partition if cdk.Token.is_unresolved(arn) else arn.split(":")[1]
