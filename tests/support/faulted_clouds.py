@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.crl_upload import REFRESH
 from tests.support.doctor_cloud_faults import rule_changed
 from tests.support.fault_pipeline import Case, Pipeline
 from tests.support.fault_proxy import INTERNAL_FAILURE, S3_UNAVAILABLE, Request, answering, broken
@@ -138,6 +139,9 @@ class Run:
         identities = (*case.good, *case.bad, case.visitor) if only_for_these else ()
         about = [identity.certificate.fingerprint for identity in identities]
         with pipeline.proxy.fault(service, strike, about) as fault:
+            # An activator goes on with the copy of an index that it confirmed within the refresh interval.
+            began = datetime.now(UTC)
+            assert wait_until(lambda: datetime.now(UTC) > began + REFRESH, limit=PATIENCE, interval=0.05)
             pipeline.send_all(case)
             self.visit(pipeline, case)
             yield
@@ -240,7 +244,7 @@ class Clouds:
 def faulted_clouds(folder: Path) -> Iterator[Clouds]:
     """Deploy both pipelines and let every fault happen."""
     settings = {
-        "revocation": {"refresh_seconds": 1},
+        "revocation": {"refresh_seconds": REFRESH.seconds},
         "reconciler": {"pending_minutes": PENDING // timedelta(minutes=1)},
         "log_level": "DEBUG",
     }
