@@ -16,6 +16,8 @@ from iot_jitr_runtime.certificates import Certificate
 NOW = datetime.now(UTC).replace(microsecond=0)
 KEY_COMPROMISE = x509.ReasonFlags.key_compromise
 HOLD = x509.ReasonFlags.certificate_hold
+NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""No well-defined expiration date (RFC 5280 section 4.1.2.5)."""
 _UTC_TIME = "%y%m%d%H%M%SZ"
 
 Extension = tuple[x509.ExtensionType, bool]
@@ -128,7 +130,9 @@ class RawCrl:
     """A CRL put together byte by byte, for what no library writes."""
 
     entries: Sequence[bytes] = ()
-    next_update: datetime | None = NOW + timedelta(days=1)
+    this_update: datetime | bytes = NOW - timedelta(hours=1)
+    """As bytes: the whole element."""
+    next_update: datetime | bytes | None = NOW + timedelta(days=1)
     version: bytes = tlv(2, b"\x01")
     extensions: bytes = bytes.fromhex("a00e300c300a0603551d14040302010a")
     """CRL number 10."""
@@ -136,13 +140,16 @@ class RawCrl:
 
     def sign(self, ca: DevelopmentCa) -> bytes:
         assert isinstance(ca.key, ec.EllipticCurvePrivateKey)
-        times = [NOW - timedelta(hours=1), *([self.next_update] if self.next_update else [])]
+        times = [self.this_update, *([self.next_update] if self.next_update else [])]
         signed = tlv(
             0x30,
             self.version
             + _ECDSA_SHA256
             + ca.certificate.x509.subject.public_bytes()
-            + b"".join(tlv(0x17, time.strftime(_UTC_TIME).encode()) for time in times)
+            + b"".join(
+                time if isinstance(time, bytes) else tlv(0x17, time.strftime(_UTC_TIME).encode())
+                for time in times
+            )
             + (tlv(0x30, b"".join(self.entries)) if self.entries else b"")
             + self.extensions,
         )

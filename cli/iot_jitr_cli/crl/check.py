@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from iot_jitr_cli.console import ExitCode, WrongUseError
-from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.builder import IndexBuilder
@@ -117,7 +117,7 @@ def _ask(index_file: Path, certificate: Certificate, at: datetime) -> Answer:
     index = Index.open(index_file)
     try:
         return index.status(certificate.x509, at)
-    except ValueError as error:
-        raise UnreadableExtensionsError(f"the certificate's extensions cannot be read: {error}") from error
+    except MalformedCertificateError as error:
+        raise UnreadableExtensionsError(f"the certificate is not usable: {error}") from error
     finally:
         index.close()

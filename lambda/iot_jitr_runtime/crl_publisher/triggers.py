@@ -46,4 +46,4 @@ def _is_due(ca: CaCertificateId, store: IndexStore, now: datetime) -> bool:
         usable_until = store.current(ca).usable_until
     except IndexMissingError:
         return True
-    return usable_until is None or now >= usable_until - LEAD
+    return usable_until is None or usable_until - now <= LEAD

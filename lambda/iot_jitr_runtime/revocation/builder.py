@@ -140,7 +140,7 @@ class IndexBuilder:
         version = f"{compiled_at:%Y%m%dT%H%M%S.%fZ}-{content[:12]}"
         about = {"ca_certificate_id": ca_certificate_id, "version": version}
         if max_age is not None:
-            about["max_age"] = str(int(max_age.total_seconds()))
+            about["max_age"] = str(max_age // timedelta(seconds=1))
         self._connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
         self._connection.close()
         return version

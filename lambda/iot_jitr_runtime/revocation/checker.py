@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.revocation.index import Answer, DamagedIndexError, Index, Status
@@ -72,10 +72,8 @@ class IndexedRevocation:
             # The next question downloads it again.
             self._forget(ca_certificate_id)
             raise DeferredError(Reason.CRL_MISSING, f"the revocation index is damaged: {error}") from error
-        except ValueError as error:
-            raise RefusedError(
-                Reason.UNPARSABLE_CERTIFICATE, f"its extensions cannot be read: {error}"
-            ) from error
+        except MalformedCertificateError as error:
+            raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
         _decide(answer)
         return index.version
 

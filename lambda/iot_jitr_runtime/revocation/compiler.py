@@ -102,7 +102,7 @@ class Compiler:
         )
 
     def _is_forgotten(self, record: CrlRecord) -> bool:
-        return self.now >= record.usable_until(self.max_age) + FORGOTTEN_AFTER
+        return self.now - record.usable_until(self.max_age) >= FORGOTTEN_AFTER
 
     @cached_property
     def _former(self) -> dict[Scope, CrlRecord]:

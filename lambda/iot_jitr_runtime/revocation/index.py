@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _EVERYTHING = Scope()
+_DAMAGE = (sqlite3.Error, LookupError, ValueError, TypeError, ArithmeticError, OSError, RecursionError)
+"""What reading values that the builder never wrote can raise."""
 _ALL = "SELECT serial, reason FROM revoked"
 # What EXCEPT means, without a copy of either side: both are in the order of their serial numbers.
 _NEW = """
@@ -97,7 +99,7 @@ class Index:
         try:
             _check_marks(connection)
             return cls(connection, path)
-        except (sqlite3.Error, LookupError, ValueError, TypeError) as error:
+        except _DAMAGE as error:
             connection.close()
             raise DamagedIndexError(f"{path.name} is not a revocation index: {error}") from error
 
@@ -124,7 +126,7 @@ class Index:
 
         Raises:
             DamagedIndexError: The file is damaged.
-            ValueError: The certificate's extensions cannot be read.
+            MalformedCertificateError: The certificate's extensions cannot be read.
         """
         speaking = self._crls
         if not self._for_all:
@@ -133,8 +135,9 @@ class Index:
             return Answer(
                 Status.NOT_COVERED, "no CRL speaks for this certificate (RFC 5280 section 6.3.3 (b) (2))"
             )
-        moment = now - CLOCK_TOLERANCE
-        fresh = {id_ for id_, crl in speaking.items() if moment < crl.usable_until(self.max_age)}
+        fresh = {
+            id_ for id_, crl in speaking.items() if now - crl.usable_until(self.max_age) < CLOCK_TOLERANCE
+        }
         if not fresh:
             last = max(crl.usable_until(self.max_age) for crl in speaking.values())
             return Answer(Status.STALE, f"its CRL has been stale since {last:%Y-%m-%d %H:%M:%SZ}")
@@ -186,7 +189,7 @@ class Index:
             with closing(self._connection.execute(query)) as cursor:
                 for serial, reason in cursor:
                     yield Revoked(int.from_bytes(serial, "big", signed=True), RevocationReason(reason))
-        except (sqlite3.Error, ValueError, TypeError) as error:
+        except _DAMAGE as error:
             raise self._damage(error) from error
 
     def _damage(self, error: Exception) -> DamagedIndexError:
@@ -198,7 +201,7 @@ class Index:
                 "SELECT crl, reason FROM revoked WHERE serial = ?", [serial_key(serial)]
             ).fetchall()
             return [(crl, RevocationReason(reason)) for crl, reason in rows]
-        except (sqlite3.Error, ValueError) as error:
+        except _DAMAGE as error:
             raise self._damage(error) from error
 
 

@@ -50,7 +50,10 @@ class CrlRecord:
 
     def usable_until(self, max_age: timedelta | None) -> datetime:
         """When it becomes stale: at its nextUpdate, or earlier where a maximum age is configured."""
-        return self.next_update if max_age is None else min(self.next_update, self.this_update + max_age)
+        # Compared before it is added: the sum may lie beyond the last date there is.
+        if max_age is None or max_age >= self.next_update - self.this_update:
+            return self.next_update
+        return self.this_update + max_age
 
     def row(self) -> tuple[object, ...]:
         """Its row in table `crl`, without the id."""

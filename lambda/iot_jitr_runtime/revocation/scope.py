@@ -7,8 +7,13 @@ as AWS Private CA's partitions have, speaks only for certificates that name one 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography import x509
+
+from iot_jitr_runtime.certificates import MalformedCertificateError
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Scope:
         """Whether the CRL speaks for a certificate of its issuer (RFC 5280 section 6.3.3 (b) (2)).
 
         Raises:
-            ValueError: The certificate's extensions cannot be read.
+            MalformedCertificateError: The certificate's extensions cannot be read.
         """
         if self.only_user_certificates and _is_ca(certificate):
             return False
@@ -57,16 +62,10 @@ def points_of(certificate: x509.Certificate) -> frozenset[str]:
     points of another CRL issuer.
 
     Raises:
-        ValueError: The certificate's extensions cannot be read.
+        MalformedCertificateError: The certificate's extensions cannot be read.
     """
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
-    except x509.ExtensionNotFound:
-        return frozenset()
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError(str(error)) from error
     names: frozenset[str] = frozenset()
-    for point in extension.value:
+    for point in _extension(certificate, x509.CRLDistributionPoints) or ():
         if point.reasons is not None:
             continue
         if point.crl_issuer and x509.DirectoryName(certificate.issuer) not in point.crl_issuer:
@@ -96,9 +95,14 @@ def _text(name: x509.GeneralName) -> str:
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:
+    constraints = _extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return False
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError(str(error)) from error
+        return None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise MalformedCertificateError(f"its extensions cannot be read: {error}") from error

@@ -52,7 +52,7 @@ class Published:
     published_at: datetime
     """When S3 took it: from then on every reader that asks gets it."""
     usable_until: datetime | None
-    """When the first of its CRLs becomes stale."""
+    """When the first of its CRLs becomes stale; None if the object does not say so in readable form."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +189,19 @@ def _save(response: Any, path: Path) -> None:
 
 def _published(response: Any) -> Published:
     metadata = response["Metadata"]
-    usable_until = metadata.get(_USABLE_UNTIL)
     return Published(
         version=metadata.get(_VERSION, ""),
         version_id=response.get("VersionId", "null"),
         etag=response["ETag"],
         published_at=response["LastModified"],
-        usable_until=datetime.fromisoformat(usable_until) if usable_until else None,
+        usable_until=_moment(metadata.get(_USABLE_UNTIL, "")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    """Read metadata, which may be damaged although the index is not."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

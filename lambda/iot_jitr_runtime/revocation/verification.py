@@ -43,14 +43,16 @@ def check_time(
 ) -> None:
     """Check `thisUpdate ≤ now < nextUpdate`, up to `tolerance`, and that it is not older than `max_age`.
 
+    Differences are compared, which exist for all dates: 99991231235959Z plus a tolerance does not.
+
     Raises:
         UnusableCrlError: `NOT_YET_VALID`, `EXPIRED` or `NO_NEXT_UPDATE`.
     """
-    if now < crl.this_update - tolerance:
+    if crl.this_update - now > tolerance:
         raise UnusableCrlError(Rule.NOT_YET_VALID, f"its thisUpdate is {crl.this_update:%Y-%m-%d %H:%M:%SZ}")
-    if now >= crl.next_update + tolerance:
+    if now - crl.next_update >= tolerance:
         raise UnusableCrlError(Rule.EXPIRED, f"its nextUpdate was {crl.next_update:%Y-%m-%d %H:%M:%SZ}")
-    if max_age is not None and now >= crl.this_update + max_age:
+    if max_age is not None and now - crl.this_update >= max_age:
         raise UnusableCrlError(
             Rule.EXPIRED,
             f"it is from {crl.this_update:%Y-%m-%d %H:%M:%SZ}, older than the configured {max_age}",

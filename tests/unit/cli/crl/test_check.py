@@ -14,7 +14,7 @@ from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
-from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, make_crl
+from tests.support.crls import HOLD, KEY_COMPROMISE, NO_END, NOW, CrlSpec, Entry, idp, make_crl
 
 CA = DevelopmentCa.create()
 SERIAL = 0xABC
@@ -124,6 +124,18 @@ def test_at_another_time_the_answer_may_differ(desk: Desk) -> None:
     assert desk.check(crl).exit_code == 0
     assert desk.check(crl, more=("--at", then)).exit_code == 3
     assert desk.check(crl, more=("--at", "2026-01-01")).exit_code == 3
+
+
+def test_a_crl_without_end_is_good_and_is_so_to_the_end(desk: Desk) -> None:
+    crl = desk.crl(next_update=NO_END)
+
+    assert desk.check(crl).exit_code == 0
+    assert desk.check(crl, more=("--at", NO_END.isoformat())).exit_code == 0
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_at_the_ends_of_time_no_crl_of_today_is_usable(desk: Desk, at: str) -> None:
+    assert desk.check(desk.crl(), more=("--at", at)).exit_code == 3
 
 
 def test_pem_is_read_as_well(desk: Desk) -> None:

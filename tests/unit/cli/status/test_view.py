@@ -17,6 +17,7 @@ from iot_jitr_cli.status.snapshot import (
 )
 from iot_jitr_cli.status.view import spoken, view
 from tests.support import doctor_case as dc
+from tests.support.crls import NO_END
 from tests.support.doctor_cloud import NOW
 from tests.support.status_snapshot import HEALTHY
 
@@ -68,6 +69,18 @@ def test_what_needs_a_person_stands_out() -> None:
     assert "STALE" in text
     assert "/log: boom�" in text
     assert "\x1b" not in text
+
+
+def test_certificates_and_crls_without_end_are_shown() -> None:
+    text = shown(
+        replace(
+            HEALTHY,
+            cas=(CaState("Endless", dc.CA_ID, "ACTIVE", "ENABLE", NO_END, 1),),
+            crls=(CrlState("Endless", 1, 0, NOW, NO_END, "https://crl"),),
+        )
+    )
+
+    assert text.count("in 2912") == 2
 
 
 def test_what_is_not_there_is_said() -> None:

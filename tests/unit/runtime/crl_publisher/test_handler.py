@@ -22,7 +22,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.store import IndexStore, key
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
-from tests.support.crls import CrlSpec, Entry, make_crl
+from tests.support.crls import NO_END, CrlSpec, Entry, make_crl
 
 pytestmark = pytest.mark.timing
 
@@ -216,6 +216,34 @@ def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureF
     assert figures[plant.factory, "CrlEntries"] == 2
     assert 3600 <= figures[plant.factory, "CrlAge"] <= 3600 + passed
     assert 86_400 - passed <= figures[plant.factory, "CrlTimeLeft"] <= 86_400
+
+
+def test_a_crl_without_end_is_published_measured_and_never_due(
+    plant: Plant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = Clock()()
+    plant.upload("Factory", FACTORY, next_update=NO_END)
+    plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+
+    left = measured(capsys.readouterr().out)[plant.factory, "CrlTimeLeft"]
+
+    assert left == pytest.approx((NO_END - now).total_seconds(), abs=3600)
+    assert plant.factory not in concerned({"trigger": "watch"}, plant.settings, plant.store, now)
+
+
+@pytest.mark.parametrize("usable_until", ["soon", "2026-01-01", "2026-01-01T00:00:00", "99999", ""])
+def test_an_index_with_unreadable_metadata_is_due(plant: Plant, usable_until: str) -> None:
+    metadata = {"usable-until": usable_until}
+    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"", Metadata=metadata)
+
+    assert plant.factory in concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
+
+
+def test_an_index_that_was_always_stale_is_due(plant: Plant) -> None:
+    metadata = {"usable-until": "0001-01-01T00:00:00+00:00"}
+    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"", Metadata=metadata)
+
+    assert plant.factory in concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
 
 
 def test_an_unusable_crl_is_logged_with_its_reason_and_measured(

@@ -27,7 +27,7 @@ from iot_jitr_runtime.revocation.unusable import Rule
 from tests.support.buckets import new_bucket, simulated_s3
 from tests.support.clock import Clock
 from tests.support.crl_server import CrlServer, crl_server
-from tests.support.crls import CrlSpec, Entry, idp, make_crl
+from tests.support.crls import NO_END, CrlSpec, Entry, idp, make_crl
 from tests.support.faults import Crash, Fault, counted, injected
 from tests.support.indexes import CA_ID
 from tests.support.limits import LONGEST_WAIT
@@ -319,6 +319,18 @@ def test_a_damaged_index_is_made_anew(office: Office, content: bytes) -> None:
     assert (report.changed, kinds(report)) == (True, [IndexProblem.INDEX_DAMAGED])
     assert office.listed() == {1}
     assert office.publish().problems == []
+
+
+@pytest.mark.parametrize("max_age", [None, timedelta(days=999_999_999)])
+def test_a_crl_without_end_stays_in_force_to_the_end(office: Office, max_age: timedelta | None) -> None:
+    office.upload(office.crl(1, next_update=NO_END))
+
+    first = office.publish(max_age)
+    office.clock.now = NO_END
+    last = office.publish(max_age)
+
+    assert (first.usable_until, first.problems) == (NO_END, [])
+    assert (last.changed, kinds(last)) == (False, [IndexProblem.STALE])
 
 
 def test_a_deleted_index_is_made_anew(office: Office) -> None:

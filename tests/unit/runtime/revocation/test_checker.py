@@ -1,5 +1,6 @@
 """The activation's question, answered from a local copy: fresh enough, or not at all."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -240,6 +241,50 @@ def test_an_index_that_arrives_damaged_decides_nothing(bench: Bench, content: by
     bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=content)
 
     assert bench.refused() is Reason.CRL_MISSING
+
+
+DAMAGE = {
+    "a time that does not exist": "UPDATE crl SET next_update = 1e30",
+    "a time beyond all others": "UPDATE crl SET this_update = 9223372036854775807",
+    "a time in words": "UPDATE crl SET next_update = 'soon'",
+    "no time": "UPDATE crl SET next_update = x''",
+    "no number": "UPDATE crl SET number = 'x'",
+    "an unreadable scope": "UPDATE crl SET scope = 'everything'",
+    "another scope": "UPDATE crl SET scope = '{}'",
+    "a scope of numbers": "UPDATE crl SET scope = '[1, 2]'",
+    "a scope without end": f"UPDATE crl SET scope = '{'[' * 100_000}'",
+    "a maximum age without end": "INSERT INTO about VALUES ('max_age', '9999999999999999999999')",
+    "a maximum age in words": "INSERT INTO about VALUES ('max_age', 'a day')",
+    "a reason that does not exist": "UPDATE revoked SET reason = 7",
+    "a reason in words": "UPDATE revoked SET reason = 'lost'",
+    "no version": "DELETE FROM about WHERE name = 'version'",
+    "no CRL": "DELETE FROM crl",
+    "no table": "DROP TABLE revoked",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_no_damage_of_the_index_becomes_a_statement_about_the_certificate(bench: Bench, damage: str) -> None:
+    former = bench.publish(Entry(1))
+    path = bench.folder / "1"
+    with sqlite3.connect(path) as database:
+        database.execute(damage)
+    bench.store.publish(CA_ID, path, "damaged", instead_of=former, usable_until=bench.clock() + HOUR)
+
+    assert bench.refused(1) in {Reason.CRL_MISSING, Reason.CRL_PARTITION_MISSING}
+
+
+@pytest.mark.parametrize("usable_until", ["soon", "2026-01-01", "99999-01-01T00:00:00+00:00"])
+def test_unreadable_metadata_says_nothing_about_the_certificate(bench: Bench, usable_until: str) -> None:
+    version = bench.publish(Entry(2)).version
+    found = bench.s3.get_object(Bucket=bench.store.bucket, Key=key(CA_ID))
+    metadata = {**found["Metadata"], "usable-until": usable_until}
+    bench.s3.put_object(
+        Bucket=bench.store.bucket, Key=key(CA_ID), Body=found["Body"].read(), Metadata=metadata
+    )
+
+    assert bench.check(1) == version
+    assert bench.refused(2) is Reason.REVOKED
 
 
 def test_a_damaged_index_does_not_keep_the_former_one_in_use(bench: Bench) -> None:

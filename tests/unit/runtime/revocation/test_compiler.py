@@ -18,7 +18,7 @@ from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 from iot_jitr_runtime.revocation.records import Origin
 from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
-from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, make_crl
+from tests.support.crls import HOLD, KEY_COMPROMISE, NO_END, NOW, CrlSpec, Entry, idp, make_crl
 from tests.support.indexes import CA_ID
 
 CA = DevelopmentCa.create()
@@ -247,6 +247,13 @@ def test_the_week_begins_when_the_maximum_age_is_reached(compile_: Compile) -> N
 
     assert compile_(first, now=later, max_age=age, a=fresh).numbers() == {ONE: 2}
     assert compile_(first, now=later, a=fresh).numbers() == {ONE: 2, TWO: 1}
+
+
+def test_a_crl_without_end_is_never_forgotten(compile_: Compile) -> None:
+    first = compile_(a=crl(1, url=ONE, next_update=NO_END), b=crl(2, url=TWO, next_update=NO_END))
+
+    assert compile_(first, a=crl(1, number=2, url=ONE)).numbers() == {ONE: 2, TWO: 1}
+    assert compile_(first, max_age=timedelta.max, a=crl(1, number=2, url=ONE)).numbers() == {ONE: 2, TWO: 1}
 
 
 def test_the_only_crl_is_never_forgotten(compile_: Compile) -> None:

@@ -1,6 +1,7 @@
 """One case for every rule that a CRL must obey. What each breaks is the only thing wrong with it."""
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import pytest
@@ -17,7 +18,7 @@ from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 from iot_jitr_runtime.revocation.verification import check_time, verify
-from tests.support.crls import NOW, CrlSpec, Entry, Extension, RawCrl, idp, make_ca, make_crl
+from tests.support.crls import NO_END, NOW, CrlSpec, Entry, Extension, RawCrl, idp, make_ca, make_crl, tlv
 
 CA = DevelopmentCa.create()
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
@@ -330,6 +331,29 @@ def test_a_partition_knows_its_distribution_points() -> None:
     crl = verified(make_crl(CA, CrlSpec(extensions=[idp("http://a.example/1", "http://b.example/1")])))
 
     assert crl.scope.points == {"http://a.example/1", "http://b.example/1"}
+
+
+EDGES = [b"00000101000000Z", b"00010101000000Z", b"19700101000000Z", b"99991231235959Z"]
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("this_update", EDGES)
+@pytest.mark.parametrize("next_update", EDGES)
+@pytest.mark.parametrize("now", [FIRST, NOW, LAST])
+@pytest.mark.parametrize("max_age", [None, timedelta(0), timedelta.max])
+def test_no_date_of_a_crl_is_an_error_in_arithmetic(
+    this_update: bytes, next_update: bytes, now: datetime, max_age: timedelta | None
+) -> None:
+    raw = RawCrl(this_update=tlv(0x18, this_update), next_update=tlv(0x18, next_update))
+
+    with suppress(UnusableCrlError):
+        check_time(Crl.load(raw.sign(CA)), now, max_age)
+
+
+def test_a_crl_without_end_is_usable_to_the_end() -> None:
+    crl = verified(make_crl(CA, CrlSpec(next_update=NO_END)))
+
+    check_time(crl, NO_END, timedelta.max)
 
 
 def test_every_rule_names_where_it_is_written() -> None:
