@@ -233,7 +233,12 @@ class Activation:
                 case Outcome.STALE | Outcome.DEAD_LETTERED if verdict.reason:
                     again = milliseconds(now + remembered_for(verdict.reason))
                     self.ledger.record_stale(
-                        claim, identity, message_id=message.message_id, now=at, look_again_at=again
+                        claim,
+                        identity,
+                        active=examination.status == "ACTIVE",
+                        message_id=message.message_id,
+                        now=at,
+                        look_again_at=again,
                     )
         except ClaimLostError as error:
             return Decision.unrecorded(

@@ -1,9 +1,9 @@
-"""How many devices each CA has in service: counted with the rows, in the same transactions.
+"""The fleet of a CA: how many of its certificates are ACTIVE, counted with the rows in one transaction.
 
-A certificate counts from its activation until this pipeline revokes, suspends or retires it; its row says
-whether it counts (`inFleet`), so no repetition counts it twice. One that somebody deletes by hand counts
-until the pipeline meets it again. The counter is spread over several items, for a transaction fails where
-another one writes the same item at the same moment.
+A certificate counts from its activation, or from the moment the ledger learns of it as ACTIVE, until this
+pipeline revokes, suspends or retires it. Its row says whether it counts (`inFleet`), so no repetition counts
+it twice. If somebody else deletes or deactivates it, it counts until the pipeline reads it again. The counter
+is spread over several items, because a transaction fails if another one writes the same item at that moment.
 """
 
 import random

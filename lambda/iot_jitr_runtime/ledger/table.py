@@ -187,12 +187,20 @@ class Ledger:
             remove={"waitingMessageId", TTL_ATTRIBUTE, *CLAIM},
         )
 
-    def record_stale(
-        self, claim: Claim, identity: Identity | None, *, message_id: str, now: int, look_again_at: int
+    def record_stale(  # noqa: PLR0913  each of them is written
+        self,
+        claim: Claim,
+        identity: Identity | None,
+        *,
+        active: bool,
+        message_id: str,
+        now: int,
+        look_again_at: int,
     ) -> None:
         """Write that there is nothing for us to decide; give the claim back.
 
         A certificate that somebody else decided about is entered with its serial, so that it can be revoked.
+        If it is `active`, it counts as a device in service from now on.
         A row about a certificate that is not there, or not ours, expires after a day.
 
         Raises:
@@ -203,12 +211,15 @@ class Ledger:
         if claim.row.reason is Reason.AWAITING_TURN:
             remove |= {"reason", "detail"}
         settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
+        in_fleet = None
         if identity is not None and not settled:
+            in_fleet = True if active else None
+            claim = replace(claim, row=replace(claim.row, ca_certificate_id=identity.ca_certificate_id))
             values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
             remove |= {"reason", "detail", TTL_ATTRIBUTE}
         elif claim.row.serial_number is None and not settled:
             values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
-        self._write(claim, values, remove=remove)
+        self._write(claim, values, remove=remove, in_fleet=in_fleet)
 
     def record_deferred(
         self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
@@ -264,6 +275,9 @@ class Ledger:
             if ca is None:
                 self._dynamodb.update_item(**update)
             else:
+                # It joins or leaves only once, even where it was entered since it was claimed.
+                counted = "attribute_not_exists" if in_fleet else "attribute_exists"
+                update["ConditionExpression"] += f" AND {counted}({IN_FLEET})"
                 self._fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
         except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
             raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error

@@ -72,6 +72,7 @@ class Inventory:
         except MalformedCertificateError:
             return Entered.UNREADABLE
         identity = Identity(ca, certificate.serial_number, next(iter(certificate.common_names), None))
+        active = described["certificateDescription"]["status"] == "ACTIVE"
         try:
             # Before it is entered: should a newer index appear meanwhile, its sweep looks for late entries.
             self.revocation.check(ca, certificate)
@@ -80,15 +81,16 @@ class Inventory:
         except RefusedError as refused:
             if refused.reason not in {Reason.REVOKED, Reason.ON_HOLD}:
                 return Entered.UNREADABLE
-            entered = self._ask(ca, described["certificateDescription"]["status"])
+            entered = self._ask(ca, active=active)
         else:
             entered = Entered.KNOWN
-        self.entries.enter_known(listed.certificate_id, identity, now=milliseconds(self.clock()))
+        now = milliseconds(self.clock())
+        self.entries.enter_known(listed.certificate_id, identity, active=active, now=now)
         return entered
 
-    def _ask(self, ca: CaCertificateId, status: str) -> Entered:
+    def _ask(self, ca: CaCertificateId, *, active: bool) -> Entered:
         """Ask to have a certificate on the list put out, before it is entered: no later pass looks at it."""
-        if status != "ACTIVE":
+        if not active:
             return Entered.KNOWN
         self.sweep.ask(ca, now=milliseconds(self.clock()))
         return Entered.LISTED

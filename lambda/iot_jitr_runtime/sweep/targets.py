@@ -10,8 +10,6 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.revocation.index import Index, Revoked
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 
-IN_SERVICE = {State.ACTIVATED, State.ACTIVATING, State.KNOWN}
-"""States of certificates that are ACTIVE, or may be."""
 _FEW = 100
 _READ_BY_SCANNING = 50
 """Rows that a scan reads in the time of one look-up by serial number."""
@@ -36,8 +34,8 @@ class Target:
 
     @property
     def in_service(self) -> bool:
-        """Whether a device would be put out."""
-        return self.row.state in IN_SERVICE
+        """Whether it counts as a device in service, as in `Fleet.size`."""
+        return self.row.in_fleet
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from moto import mock_aws
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, Row, State, ca_serial
+from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
+from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from tests.support.account import make_ledger_table
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.faults import Fault, counted, injected
@@ -88,7 +90,7 @@ def test_whoever_lost_the_claim_can_write_nothing(ledger: Ledger) -> None:
         lambda: ledger.record_activating(lost, IDENTITY, None),
         lambda: ledger.record_activated(lost, policy_name="p", thing_name=None, now=1, look_again_at=2),
         lambda: ledger.record_refused(lost, verdict, IDENTITY, now=1, look_again_at=2),
-        lambda: ledger.record_stale(lost, None, message_id="m", now=1, look_again_at=2),
+        lambda: ledger.record_stale(lost, None, active=False, message_id="m", now=1, look_again_at=2),
         lambda: ledger.record_deferred(lost, verdict, message_id="m", now=1, look_again_at=2),
     ]
     for write in writes:
@@ -135,7 +137,7 @@ def test_finding_a_certificate_decided_leaves_a_settled_state(
 ) -> None:
     put_state(dynamodb, ledger, kept)
 
-    ledger.record_stale(claim(ledger), IDENTITY, message_id="m", now=1, look_again_at=2)
+    ledger.record_stale(claim(ledger), IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
 
     assert row(ledger).state is kept
 
@@ -146,7 +148,7 @@ def test_finding_a_certificate_decided_by_somebody_else_enters_it(
 ) -> None:
     put_state(dynamodb, ledger, replaced)
 
-    ledger.record_stale(claim(ledger), IDENTITY, message_id="m", now=1, look_again_at=2)
+    ledger.record_stale(claim(ledger), IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
 
     assert row(ledger) == Row(
         CERTIFICATE,
@@ -162,17 +164,40 @@ def test_finding_a_certificate_decided_by_somebody_else_enters_it(
     )
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_what_is_entered_counts_as_a_device_in_service_once_if_it_is_active(
+    dynamodb: Any, ledger: Ledger, *, active: bool
+) -> None:
+    for _ in range(2):
+        ledger.record_stale(claim(ledger), IDENTITY, active=active, message_id="m", now=1, look_again_at=2)
+
+    assert Fleet(dynamodb, ledger._table).size(IDENTITY.ca_certificate_id) == active
+
+
+def test_a_certificate_that_was_entered_since_it_was_claimed_is_not_counted_twice(
+    dynamodb: Any, ledger: Ledger
+) -> None:
+    claimed = claim(ledger)
+    entries = LedgerEntries(dynamodb, ledger._table)
+    entries.enter_known(CERTIFICATE, IDENTITY, active=True, now=1)
+
+    with pytest.raises(ClaimLostError):
+        ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, look_again_at=2)
+
+    assert Fleet(dynamodb, ledger._table).size(IDENTITY.ca_certificate_id) == 1
+
+
 def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None:
     verdict = Verdict.because(Reason.THROTTLED, "slow")
     ledger.record_deferred(claim(ledger), verdict, message_id="m1", now=1, look_again_at=2)
 
-    ledger.record_stale(claim(ledger), IDENTITY, message_id="m", now=3, look_again_at=4)
+    ledger.record_stale(claim(ledger), IDENTITY, active=False, message_id="m", now=3, look_again_at=4)
 
     assert (row(ledger).state, row(ledger).reason, row(ledger).detail) == (State.KNOWN, None, "")
 
 
 def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) -> None:
-    ledger.record_stale(claim(ledger), None, message_id="m", now=5_000, look_again_at=6_000)
+    ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
 
     assert (row(ledger).look_again_at, row(ledger).waiting_message_id) == (6_000, "m")
     assert row(ledger).claim_expires_at == 0
@@ -186,7 +211,7 @@ def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) 
 
 
 def test_a_decision_about_what_was_nothing_once_does_not_expire(dynamodb: Any, ledger: Ledger) -> None:
-    ledger.record_stale(claim(ledger), None, message_id="m", now=5_000, look_again_at=6_000)
+    ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
     refusal = Verdict.because(Reason.EXPIRED, "expired")
 
     ledger.record_refused(claim(ledger, now=7_000), refusal, IDENTITY, now=7_000, look_again_at=8_000)

@@ -38,7 +38,7 @@ def claimed(aws: Account) -> Claim:
     aws.ledger.record_deferred(
         first, Verdict.because(Reason.THROTTLED, "slow"), message_id="m", now=2_000, look_again_at=3_000
     )
-    aws.ledger.record_stale(claim(aws), None, message_id="m", now=2_500, look_again_at=3_000)
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, look_again_at=3_000)
     return claim(aws)
 
 
@@ -159,7 +159,7 @@ def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claime
     aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, look_again_at=5_000)
     again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
 
-    aws.ledger.record_stale(again, None, message_id="n", now=6_500, look_again_at=8_000)
+    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
     assert row(aws).state is State.ACTIVATED
     assert not attributes(aws) & {"claimToken", "expiresAt"}
@@ -171,7 +171,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
     again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
 
-    aws.ledger.record_stale(again, None, message_id="n", now=6_500, look_again_at=8_000)
+    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
     assert (row(aws).state, row(aws).serial_number) == (State.REFUSED, IDENTITY.serial_number)
     assert not attributes(aws) & {"claimToken", "expiresAt"}
@@ -181,7 +181,7 @@ def test_a_turn_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, 
     waiting = Verdict.because(Reason.AWAITING_TURN, "in a while")
     aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, look_again_at=5_000)
 
-    aws.ledger.record_stale(claim(aws), None, message_id="m", now=6_000, look_again_at=7_000)
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)
 
     assert (row(aws).reason, row(aws).detail) == (None, "")
     assert not attributes(aws) & {"claimToken", "claimExpiresAt"}

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, Turns, ca_serial
+from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
@@ -77,6 +78,18 @@ def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: A
         ExpressionAttributeValues={":key": {"S": ca_serial(aws.ca_id, row.serial_number)}},
     )
     assert [item["certificateId"]["S"] for item in found["Items"]] == [certificate_id]
+
+
+@pytest.mark.parametrize(("status", "devices"), [("ACTIVE", 1), ("INACTIVE", 0), ("REVOKED", 0)])
+def test_it_counts_as_a_device_in_service_once_if_it_is_active(
+    aws: Account, status: str, devices: int
+) -> None:
+    certificate_id = registered(aws, status)
+
+    for _ in range(2):
+        inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, status))
+
+    assert Fleet(aws.dynamodb, aws.table).size(aws.ca_id) == devices
 
 
 def test_its_status_is_not_touched(aws: Account) -> None:
@@ -191,7 +204,8 @@ def test_a_certificate_without_a_common_name_is_entered_too(aws: Account) -> Non
     entries = LedgerEntries(aws.dynamodb, aws.table)
     certificate_id = CertificateId("b" * 64)
 
-    assert entries.enter_known(certificate_id, Identity(aws.ca_id, "ab", None), now=1)  # type: ignore[arg-type]
+    identity = Identity(aws.ca_id, SerialNumber("ab"), None)
+    assert entries.enter_known(certificate_id, identity, active=False, now=1)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.sweep.catch import SafetyCatch
 from iot_jitr_runtime.sweep.states import NothingHeldError
@@ -37,6 +38,37 @@ def test_the_index_that_is_held_back_governs_activations_all_the_same(town: Town
     town.activate(newcomer)
 
     assert town.aws.decisions[0].verdict.reason is Reason.REVOKED
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
+def test_historic_revocations_on_the_first_crl_hold_nothing_back(town: Town, status: str) -> None:
+    """Of certificates that somebody else has taken out of service, and of one device that is ACTIVE."""
+    revoked, _ = town.bring_in(2)
+    historic = [town.register(f"historic-{number}") for number in range(5)]
+    for certificate in historic:
+        town.aws.iot.update_certificate(certificateId=certificate, newStatus=status)
+        town.activate(certificate)
+        assert town.row(certificate).state is State.KNOWN
+    town.publish(dict.fromkeys([*historic, revoked]))
+
+    seen = town.sweep(catch=SafetyCatch(share=0.5, minimum=2))
+
+    assert seen.held_ == []
+    assert {town.status(each) for each in [*historic, revoked]} == {"REVOKED"}
+
+
+def test_devices_that_somebody_else_has_activated_count_on_both_sides(town: Town) -> None:
+    town.publish()
+    devices = [town.register(f"known-{number}") for number in range(4)]
+    for device in devices:
+        town.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
+        town.activate(device)
+        assert town.row(device).state is State.KNOWN
+    town.publish(dict.fromkeys(devices[:2]))
+
+    [held] = town.sweep(catch=SafetyCatch(share=0.25, minimum=2)).held_
+
+    assert (held.devices, held.fleet) == (2, 4)
 
 
 def test_a_crl_below_the_catch_goes_through(town: Town) -> None:
