@@ -1,10 +1,11 @@
 """The `jitr` command: a table of subcommands, imported when called, and the one place where errors end.
 
 A subcommand is a click command or group named in `COMMANDS`. It prints its answer, returns an `ExitCode`
-(`None` is `OK`) and lets errors fly: `JitrError`, errors of the AWS SDK and of the operating system become
-one line on standard error and an exit code here.
+(`None` is `OK`) and does not catch errors: `JitrError`, errors of the AWS SDK and of the operating system
+become one line on standard error and an exit code here.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -16,13 +17,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from iot_jitr_cli.console import CliError, ExitCode, err, printable
 from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ COMMANDS = {
 """Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""
 
 
+_OUTPUT_FAILED = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+"""What a write to standard output fails with: the reader is gone, the disk is full, the terminal is gone."""
+
+
 class MissingExtraError(CliError):
     """A subcommand needs a package that is not installed."""
 
@@ -83,18 +88,17 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand; turn what it returns or raises into the exit code."""
-        try:
-            result = super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            err.print("interrupted")
-            ctx.exit(ExitCode.INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except Exception as error:  # noqa: BLE001  the one place where errors end
-            _end(ctx, error)
-        ctx.exit(result if isinstance(result, ExitCode) else ExitCode.OK)
+    def main(
+        self, args: "Sequence[str] | None" = None, prog_name: str | None = None, *_more: Any, **_extra: Any
+    ) -> NoReturn:
+        """Run one command line and exit; click's own `main` exits 1 when the output cannot be written."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        sys.exit(_exit_code(lambda: self._run(arguments, prog_name or "jitr")))
+
+    def _run(self, arguments: "list[str]", name: str) -> object:
+        self._main_shell_completion({}, name)
+        with self.make_context(name, arguments) as context:
+            return self.invoke(context)
 
 
 def _load(name: str, lazy: Lazy) -> click.Command:
@@ -111,20 +115,54 @@ def _load(name: str, lazy: Lazy) -> click.Command:
     return command
 
 
-def _end(ctx: click.Context, error: Exception) -> NoReturn:
-    code = error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
-    if isinstance(error, BrokenPipeError):
-        # Nobody reads on. What is still buffered must not fail once more when Python ends.
-        with suppress(io.UnsupportedOperation):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        ctx.exit(ExitCode.UNDETERMINED)
-    if message := _explanation(error):
-        err.print(f"[red]error:[/red] {escape(printable(' '.join(message.split())))}", markup=True)
-    else:
+def _exit_code(run: "Callable[[], object]") -> int:
+    """Run a command and return its exit code; what it raises becomes one line on standard error."""
+    try:
+        result = run()
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        _print_to_stderr("interrupted")
+        return ExitCode.INTERRUPTED
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        with suppress(OSError):
+            error.show()
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001  the one place where errors end
+        return _report(error)
+    return result if isinstance(result, ExitCode) else ExitCode.OK
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _OUTPUT_FAILED and not error.filename:
+        _discard_output()
+        if error.errno != errno.EPIPE:
+            _print_error(f"cannot write the output: {error.strerror}")
+        return ExitCode.UNDETERMINED
+    message = _explanation(error)
+    if message is None:
+        with suppress(OSError):
+            traceback.print_exception(error)
         # Python's own exit code for an unforeseen error is 1, which would be taken for the answer "no".
-        traceback.print_exception(error)
-        err.print("error: this is a defect of jitr, please report it with the lines above")
-    ctx.exit(code)
+        message = "this is a defect of jitr, please report it with the lines above"
+    _print_error(message)
+    return error.exit_code if isinstance(error, CliError) else ExitCode.UNDETERMINED
+
+
+def _print_error(message: str) -> None:
+    _print_to_stderr(Text.assemble(("error:", "red"), f" {printable(' '.join(message.split()))}"))
+
+
+def _print_to_stderr(line: Text | str) -> None:
+    with suppress(OSError):
+        err.print(line)
+
+
+def _discard_output() -> None:
+    """Keep what is still buffered from failing once more when Python ends."""
+    with suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explanation(error: Exception) -> str | None:

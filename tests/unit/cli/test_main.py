@@ -166,17 +166,53 @@ def test_a_reader_that_went_away_is_no_defect(run: Callable[[Any], Answer]) -> N
     assert "Traceback" not in answer.err
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_a_reader_that_went_away_is_not_told_the_answer_no(tmp_path: Path, more: list[str]) -> None:
-    files = device().save(tmp_path)
+JITR = (sys.executable, "-c", "from iot_jitr_cli.main import main; main()")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["pki", "--help"], ["chain", "check"], ["chain", "check", "--json"]],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_one_line_and_not_the_answer_no(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    if arguments[0] == "chain":
+        arguments = [*arguments, str(device().save(tmp_path).chain)]
+
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [*JITR, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=LONGEST_WAIT,
+            check=False,
+        )
+
+    assert run.returncode == ExitCode.UNDETERMINED
+    assert run.stderr == "error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["chain", "check", "pyproject.toml"]])
+def test_an_error_that_cannot_be_written_keeps_its_exit_code(arguments: list[str]) -> None:
+    expected = run_jitr(*arguments).exit_code
+
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run([*JITR, *arguments], stderr=full, timeout=LONGEST_WAIT, check=False)
+
+    assert run.returncode == expected
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["chain", "check"], ["chain", "check", "--json"]])
+def test_a_reader_that_went_away_is_not_told_the_answer_no(tmp_path: Path, arguments: list[str]) -> None:
+    if arguments[0] == "chain":
+        arguments = [*arguments, str(device().save(tmp_path).chain)]
     reader, writer = os.pipe()
     os.close(reader)
 
     run = subprocess.run(
-        [
-            *(sys.executable, "-c", "from iot_jitr_cli.main import main; main()"),
-            *("chain", "check", files.chain, *more),
-        ],
+        [*JITR, *arguments],
         stdout=writer,
         stderr=subprocess.PIPE,
         timeout=LONGEST_WAIT,
@@ -220,7 +256,7 @@ def test_a_terminal_that_knows_no_tick_does_not_end_the_command(tmp_path: Path) 
     files = device().save(tmp_path)
 
     run = subprocess.run(
-        [sys.executable, "-c", "from iot_jitr_cli.main import main; main()", "chain", "check", files.chain],
+        [*JITR, "chain", "check", files.chain],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         timeout=LONGEST_WAIT,
