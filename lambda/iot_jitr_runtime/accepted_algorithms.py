@@ -1,19 +1,22 @@
-"""Keys and signatures that AWS IoT Core takes, in CA certificates and in device certificates.
+"""What AWS IoT Core takes of a certificate: keys and signatures, and the use that a device makes of it.
 
-Asked at synthesis, by the function that registers CAs, and by `jitr chain check`.
+Used at synthesis, by the functions that register CAs and activate devices, and by `jitr chain check`.
 
-Source: AWS IoT Core Developer Guide, "X.509 client certificates"
-(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html).
+Sources: AWS IoT Core Developer Guide, "X.509 client certificates", for keys and signatures
+(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html). It says nothing about
+extensions; RFC 5280 section 4.2.1 does. Where neither says anything, a certificate is accepted.
 """
 
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 if TYPE_CHECKING:
     from iot_jitr_runtime.certificates import Certificate
@@ -79,3 +82,61 @@ def supported_signature(certificate: "Certificate") -> str:
     if oid not in _SIGNATURES or not isinstance(digest, _HASHES):
         raise UnsupportedSignatureError(f"algorithm {oid.dotted_string} with {hashed}")
     return f"{_SIGNATURES[oid]} with {hashed}"
+
+
+def check_device_certificate(certificate: "Certificate", *, may_be_a_ca: bool = False) -> None:
+    """Check that `certificate` can be a device's at AWS IoT Core.
+
+    Args:
+        certificate: The device certificate. Its issuer and signature are not looked at.
+        may_be_a_ca: Whether it may have basicConstraints CA:TRUE.
+
+    Raises:
+        RefusedError: `UNSUPPORTED_KEY` (key or signature algorithm), `CA_CERTIFICATE`, or
+            `UNSUPPORTED_KEY_USAGE`.
+        MalformedCertificateError: Its extensions cannot be read.
+    """
+    try:
+        supported_key(certificate)
+    except UnsupportedKeyError as error:
+        raise RefusedError(
+            Reason.UNSUPPORTED_KEY, f"the key is {error}; AWS IoT takes {SUPPORTED_KEYS}"
+        ) from error
+    try:
+        supported_signature(certificate)
+    except UnsupportedSignatureError as error:
+        raise RefusedError(
+            Reason.UNSUPPORTED_KEY, f"signed with {error}; AWS IoT takes {SUPPORTED_SIGNATURES}"
+        ) from error
+    constraints = certificate.extension(x509.BasicConstraints)
+    if constraints is not None and constraints.ca and not may_be_a_ca:
+        raise RefusedError(
+            Reason.CA_CERTIFICATE,
+            "basicConstraints says CA:TRUE: this is a CA's certificate (RFC 5280 section 4.2.1.9)",
+        )
+    check_key_usage(certificate)
+
+
+def check_key_usage(certificate: "Certificate") -> None:
+    """Check that the key usages, where the certificate has them, allow a TLS client's.
+
+    RFC 5280 section 4.2.1.12: clientAuth, or any, in the extended key usage; digitalSignature or keyAgreement
+    in the key usage. A certificate without these extensions is not restricted.
+
+    Raises:
+        RefusedError: `UNSUPPORTED_KEY_USAGE`.
+        MalformedCertificateError: Its extensions cannot be read.
+    """
+    extended = certificate.extension(x509.ExtendedKeyUsage)
+    allowed = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    if extended is not None and allowed.isdisjoint(extended):
+        raise RefusedError(
+            Reason.UNSUPPORTED_KEY_USAGE,
+            "the extended key usage lacks clientAuth (RFC 5280 section 4.2.1.12)",
+        )
+    usage = certificate.extension(x509.KeyUsage)
+    if usage is not None and not (usage.digital_signature or usage.key_agreement):
+        raise RefusedError(
+            Reason.UNSUPPORTED_KEY_USAGE,
+            "the key usage lacks digitalSignature (RFC 5280 sections 4.2.1.3 and 4.2.1.12)",
+        )

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,8 +24,11 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of a CA and of this function may differ before it matters."""
 
 
+_E = TypeVar("_E", bound=x509.ExtensionType)
+
+
 class MalformedCertificateError(JitrError):
-    """The bytes are not one well-formed X.509 certificate."""
+    """The bytes are not one well-formed X.509 certificate, or its extensions cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,14 @@ class Certificate:
         """All common names of the subject, as they stand in the certificate, never split or unescaped."""
         return [str(a.value) for a in self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
+    def extension(self, kind: type[_E]) -> _E | None:
+        """Return the value of an extension, or None if the certificate does not have it.
+
+        Raises:
+            MalformedCertificateError: The certificate's extensions cannot be read.
+        """
+        return read_extension(self.x509, kind)
+
     @property
     def not_before(self) -> datetime:
         """First moment of the validity period."""
@@ -127,10 +139,25 @@ class Certificate:
             RefusedError: `NOT_YET_VALID` or `EXPIRED`.
         """
         now = now or datetime.now(UTC)
-        if now < self.not_before - CLOCK_TOLERANCE:
+        # Differences only: a certificate without an end has notAfter 99991231235959Z, the last that there is.
+        if self.not_before - now > CLOCK_TOLERANCE:
             raise RefusedError(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
-        if now > self.not_after + CLOCK_TOLERANCE:
+        if now - self.not_after > CLOCK_TOLERANCE:
             raise RefusedError(Reason.EXPIRED, f"expired on {self.not_after:%Y-%m-%d %H:%M:%SZ}")
+
+
+def read_extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
+    """Return the value of an extension, or None if `certificate` does not have it.
+
+    Raises:
+        MalformedCertificateError: The certificate's extensions cannot be read.
+    """
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise MalformedCertificateError(f"the certificate's extensions cannot be read: {error}") from error
 
 
 def _read_through(certificate: x509.Certificate) -> None:

@@ -13,7 +13,11 @@ ACTIVATION_QUEUE_URL = "JITR_ACTIVATION_QUEUE_URL"
 """URL of the activation queue."""
 
 CAS = "JITR_CAS"
-"""JSON object: id of each CA certificate of this deployment → `{"revocation": "none" | "crl"}`."""
+"""JSON object: id of each CA certificate of this deployment → `{"revocation": "none" | "crl"}`, with
+`ACCEPT_CA_CERTIFICATES` where that is configured."""
+
+ACCEPT_CA_CERTIFICATES = "accept_ca_certificates_as_devices"
+"""Member of a CA's entry in `CAS`; true where its devices may present a certificate with CA:TRUE."""
 
 DEVICE_POLICY = "JITR_DEVICE_POLICY"
 """JSON object: `needs_common_name` (bool) and `kind`; for `shared` the policy's `name`, for `per_device` the

@@ -43,7 +43,11 @@ class Reason(StrEnum):
     UNPARSABLE_CERTIFICATE = "unparsable_certificate"
     """The device certificate is not a well-formed X.509 certificate."""
     UNSUPPORTED_KEY = "unsupported_key"
-    """The CA's key or the signature's algorithm cannot be verified here."""
+    """AWS IoT does not take the certificate's key or signature algorithm, or cannot verify it."""
+    CA_CERTIFICATE = "ca_certificate"
+    """The device presents a CA's certificate: basicConstraints says CA:TRUE."""
+    UNSUPPORTED_KEY_USAGE = "unsupported_key_usage"
+    """The certificate's key usage, or its extended key usage, does not allow a TLS client."""
     ISSUER_MISMATCH = "issuer_mismatch"
     """The certificate's issuer is not the subject of the CA it is registered under."""
     BAD_SIGNATURE = "bad_signature"
@@ -114,7 +118,8 @@ class Reason(StrEnum):
 _REASONS_OF = {
     Outcome.STALE: "DUPLICATE ALREADY_DECIDED NOT_PENDING CERTIFICATE_GONE",
     Outcome.REFUSED: (
-        "UNPARSABLE_CERTIFICATE UNSUPPORTED_KEY ISSUER_MISMATCH BAD_SIGNATURE NOT_YET_VALID EXPIRED "
+        "UNPARSABLE_CERTIFICATE UNSUPPORTED_KEY CA_CERTIFICATE UNSUPPORTED_KEY_USAGE ISSUER_MISMATCH "
+        "BAD_SIGNATURE NOT_YET_VALID EXPIRED "
         "INVALID_COMMON_NAME REVOKED ON_HOLD NOT_LISTED REFUSED_BY_FUNCTION INVALID_THING_NAME THING_TAKEN "
         "INVALID_THING_ATTRIBUTE"
     ),

@@ -72,6 +72,18 @@ def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfigurati
             )
 
 
+def warn_of_ca_devices(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
+    """Say at the synthesis which CAs' devices may present a CA certificate."""
+    for ca in cas:
+        if ca.accept_ca_certificates_as_devices:
+            cdk.Annotations.of(scope).add_warning_v2(
+                f"iot-jitr:ca-certificates-as-devices:{ca.name}",
+                f"CA '{ca.name}' has accept_ca_certificates_as_devices, so a device may present a "
+                "certificate with basicConstraints CA:TRUE; issue new certificates without it, then remove "
+                "the option",
+            )
+
+
 def _errors(options: Options) -> Iterator[ConfigurationError]:
     names = [ca.name for ca in options.cas]
     if not names or len(set(names)) != len(names):

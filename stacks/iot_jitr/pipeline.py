@@ -10,7 +10,7 @@ from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
-from iot_jitr.checks import Options, check, warn_of_unchecked_revocation
+from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
 from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, JitrFunction, LogLevelName
@@ -173,7 +173,7 @@ class JitrPipeline(Construct):
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
         }
-        told = {self.cas[ca.name].certificate_id: {"revocation": ca.revocation.setting} for ca in cas}
+        told = {self.cas[ca.name].certificate_id: ca.told for ca in cas}
         self.activator = Activator(
             self,
             "Activator",
@@ -229,6 +229,7 @@ class JitrPipeline(Construct):
         )
         self.account_logging = self._account_logging(account_logging, settings)
         warn_of_unchecked_revocation(self, cas)
+        warn_of_ca_devices(self, cas)
 
     def _revocation(
         self, cas: "Sequence[CaConfiguration]", settings: RevocationSettings, functions: FunctionSettings
@@ -239,6 +240,7 @@ class JitrPipeline(Construct):
                 self.cas[ca.name].certificate_id,
                 self.cas[ca.name].certificate_arn,
                 ca.revocation,
+                ca.told,
             )
             for ca in cas
             if not isinstance(ca.revocation, NoRevocation)

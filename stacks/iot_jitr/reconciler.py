@@ -81,7 +81,7 @@ class Reconciler(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cas: "Mapping[str, Mapping[str, str]]",
+        cas: "Mapping[str, Mapping[str, object]]",
         ca_certificate_arns: "Sequence[str]",
         capacity: "Capacity",
         identity: "IdentityResources",

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.main import jitr
@@ -29,7 +29,7 @@ from iot_jitr_runtime.things.retirement import Retirement
 from tests.support import doctor_cloud_faults as faults
 from tests.support.admission_function import create_admission_function
 from tests.support.cloud import deployed_cloud
-from tests.support.device_certificates import certificate_of
+from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_command import Answer, Doctor, named
 
 DAY = timedelta(days=1)
@@ -55,6 +55,11 @@ def test_files_that_are_wrong(doctor: Doctor, tmp_path: Path) -> None:
     other_key = doctor.files(doctor.identity("other")).key
     device, ca = own.certificate.pem, own.ca.pem
     stranger = DevelopmentCa.create("a stranger").certificate.pem
+    name = [(NameOID.COMMON_NAME, "odd")]
+    ca_leaf = certificate_of(name, ca=doctor.cloud.ca, extensions=[ca_flag(ca=True)])
+    server_leaf = certificate_of(
+        name, ca=doctor.cloud.ca, extensions=[extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)]
+    )
 
     def written(content: str) -> Path:
         path = tmp_path / "chain.pem"
@@ -64,6 +69,8 @@ def test_files_that_are_wrong(doctor: Doctor, tmp_path: Path) -> None:
     named(doctor.ask(written("no certificate")), Cause.CHAIN_UNREADABLE)
     named(doctor.ask(written(ca + device)), Cause.CHAIN_WRONG_ORDER)
     named(doctor.ask(written(device + ca + stranger)), Cause.CHAIN_WRONG_CERTIFICATES)
+    named(doctor.ask(written(ca_leaf.pem + ca)), Cause.CA_CERTIFICATE)
+    named(doctor.ask(written(server_leaf.pem + ca)), Cause.UNSUPPORTED_KEY_USAGE)
     named(doctor.ask(written(device), "--no-sni"), Cause.CHAIN_CA_MISSING)
     named(doctor.ask(written(device + stranger)), Cause.NOT_SIGNED_BY_CA)
     named(doctor.ask(chain, "--key", other_key), Cause.KEY_MISMATCH)

@@ -129,12 +129,20 @@ def test_every_key_can_be_set(folder: Path) -> None:
 
 
 def test_every_key_of_a_ca_can_be_set(folder: Path) -> None:
-    ca = read_ca(folder, status="INACTIVE", auto_registration=False, on_existing="fail", on_delete="delete")
+    ca = read_ca(
+        folder,
+        status="INACTIVE",
+        auto_registration=False,
+        on_existing="fail",
+        on_delete="delete",
+        accept_ca_certificates_as_devices=True,
+    )
 
     assert ca.status is CaStatus.INACTIVE
     assert ca.auto_registration is AutoRegistration.DISABLE
     assert ca.on_existing is OnExisting.FAIL
     assert ca.on_delete is OnDelete.DELETE
+    assert ca.accept_ca_certificates_as_devices is True
 
 
 def test_the_context_may_come_as_json_from_the_command_line(folder: Path) -> None:
@@ -266,7 +274,7 @@ WRONG = [
     ),
     pytest.param(
         with_ca(certficate="ca.pem"),
-        "jitr.cas[0].certficate: found an unknown key; allowed: did you mean 'certificate'? auto",
+        "jitr.cas[0].certficate: found an unknown key; allowed: did you mean 'certificate'? acce",
         id="unknown key of a CA",
     ),
     pytest.param(

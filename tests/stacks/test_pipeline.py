@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from iot_jitr import (
     AutoRegistration,
     ConfigurationError,
+    CrlBucket,
     DevicePolicy,
     JitrPipeline,
     JitrStack,
@@ -141,6 +142,19 @@ def test_another_ca_leaves_what_is_there_as_it_is(two_cas: dict[str, Any]) -> No
         assert of_type(two_cas, kind) == of_type(before, kind)
     factory, ca = named(before, "Custom::JitrCaCertificate", "Factory")
     assert two_cas["Resources"][factory] == ca
+
+
+def test_ca_certificates_as_devices_are_accepted_for_one_ca_and_warned_of(stack: cdk.Stack) -> None:
+    accepting = replace(FACTORY_CA, revocation=CrlBucket(), accept_ca_certificates_as_devices=True)
+    JitrPipeline(stack, "Jitr", cas=[accepting, WORKSHOP_CA])
+
+    made = template(stack)
+    for part in ("Activator", "Sweep"):
+        _, function = named(made, "AWS::Lambda::Function", part)
+        told = joined(function["Properties"]["Environment"]["Variables"][environment.CAS])
+        assert told.count(f'"{environment.ACCEPT_CA_CERTIFICATES}":true') == 1
+    (warning,) = [each for each in warnings(stack) if "accept_ca_certificates_as_devices" in each]
+    assert "CA 'Factory'" in warning
 
 
 def test_a_retired_ca_keeps_its_rule() -> None:

@@ -1,6 +1,7 @@
 """Device certificates as a test needs them: any subject, signed by a throw-away CA."""
 
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.extensions import Extension
+from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.revocation.der import element
 
@@ -39,20 +42,56 @@ def certificate_of(
     ca: DevelopmentCa | None = None,
     device_key: Any = None,
     digest: hashes.HashAlgorithm | None = None,
+    extensions: Sequence[Extension] = (),
+    validity: Validity | None = None,
 ) -> Certificate:
-    """Return a certificate with this subject, signed by `ca` or by somebody who does not matter."""
+    """Return a certificate with this subject and just these extensions, signed by `ca` or another key.
+
+    It is valid for a day before and after now, unless `validity` is given.
+    """
     now = datetime.now(UTC)
+    validity = validity or Validity(now - timedelta(days=1), now + timedelta(days=1))
     issuer = ca.certificate.x509.subject if ca else x509.Name([_attribute(NameOID.COMMON_NAME, "Test CA")])
-    return Certificate(
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([_attribute(oid, value) for oid, value in subject]))
         .issuer_name(issuer)
         .public_key((device_key or key(1)).public_key())
         .serial_number(serial_number)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(ca.key if ca else key(0), digest or hashes.SHA256())
+        .not_valid_before(validity.not_before)
+        .not_valid_after(validity.not_after)
     )
+    for extension in extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return Certificate(builder.sign(ca.key if ca else key(0), digest or hashes.SHA256()))
+
+
+def ca_flag(*, ca: bool) -> Extension:
+    """BasicConstraints that say whether the certificate is a CA's."""
+    return Extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+
+
+_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+def key_usage(*usages: str) -> Extension:
+    """A key usage with just these members of `x509.KeyUsage`."""
+    return Extension(x509.KeyUsage(**{name: name in usages for name in _USAGES}), critical=True)
+
+
+def extended_key_usage(*usages: x509.ObjectIdentifier) -> Extension:
+    """An extended key usage with just these purposes."""
+    return Extension(x509.ExtendedKeyUsage(usages))
 
 
 def with_serial_number(certificate: Certificate, content: bytes) -> Certificate:

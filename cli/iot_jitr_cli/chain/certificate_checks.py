@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iot_jitr_cli.chain.findings import CheckId, Finding, failed, not_checked, passed, warning
 from iot_jitr_cli.chain.parsing import extension, is_ca
@@ -14,9 +13,11 @@ from iot_jitr_runtime.accepted_algorithms import (
     SUPPORTED_SIGNATURES,
     UnsupportedKeyError,
     UnsupportedSignatureError,
+    check_key_usage,
     supported_key,
     supported_signature,
 )
+from iot_jitr_runtime.certificates import MalformedCertificateError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 
@@ -107,17 +108,19 @@ def check_ca_signature_algorithm(chain: "Chain") -> Finding:
 
 
 def check_client_use(chain: "Chain") -> Finding:
-    """Check that an extended key usage, if there is one, allows TLS clients (RFC 5280 section 4.2.1.12)."""
-    usage = extension(chain.device, x509.ExtendedKeyUsage)
-    if usage is None:
-        return passed(CheckId.CLIENT_USE, "not restricted")
-    if {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage):
-        return passed(CheckId.CLIENT_USE, "clientAuth")
-    return warning(
-        CheckId.CLIENT_USE,
-        "the extended key usage lacks clientAuth",
-        "issue the certificate with extendedKeyUsage clientAuth; TLS servers may refuse it as a client's",
-    )
+    """Check that the key usages, where there are any, allow TLS clients (RFC 5280 section 4.2.1.12)."""
+    try:
+        check_key_usage(chain.device)
+    except RefusedError as error:
+        return failed(
+            CheckId.CLIENT_USE,
+            str(error),
+            "issue the certificate with keyUsage digitalSignature and extendedKeyUsage clientAuth",
+        )
+    except MalformedCertificateError as error:
+        return not_checked(CheckId.CLIENT_USE, str(error))
+    restricted = extension(chain.device, x509.ExtendedKeyUsage) is not None
+    return passed(CheckId.CLIENT_USE, "clientAuth" if restricted else "not restricted")
 
 
 def check_common_name_use(chain: "Chain") -> Finding:

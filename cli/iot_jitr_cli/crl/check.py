@@ -118,6 +118,6 @@ def _ask(index_file: Path, certificate: Certificate, at: datetime) -> Answer:
     try:
         return index.status(certificate.x509, at)
     except MalformedCertificateError as error:
-        raise UnreadableExtensionsError(f"the certificate is not usable: {error}") from error
+        raise UnreadableExtensionsError(str(error)) from error
     finally:
         index.close()

@@ -15,10 +15,12 @@ class Cause(StrEnum):
     CHAIN_WRONG_ORDER = "chain_wrong_order"
     CHAIN_WRONG_CERTIFICATES = "chain_wrong_certificates"
     CHAIN_CA_MISSING = "chain_ca_missing"
+    CA_CERTIFICATE = "ca_certificate"
     NOT_SIGNED_BY_CA = "not_signed_by_ca"
     KEY_MISMATCH = "key_mismatch"
     UNSUPPORTED_KEY = "unsupported_key"
     UNSUPPORTED_SIGNATURE = "unsupported_signature"
+    UNSUPPORTED_KEY_USAGE = "unsupported_key_usage"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     CLOCK_SKEW = "clock_skew"
@@ -94,10 +96,12 @@ _HEADLINES = {
     Cause.CHAIN_WRONG_ORDER: "the chain file is in the wrong order",
     Cause.CHAIN_WRONG_CERTIFICATES: "the chain file holds the wrong certificates",
     Cause.CHAIN_CA_MISSING: "the CA certificate is missing in the chain file, where the device sends no SNI",
+    Cause.CA_CERTIFICATE: "the device presents a CA certificate",
     Cause.NOT_SIGNED_BY_CA: "the device certificate is not signed by that CA",
     Cause.KEY_MISMATCH: "the private key is not the device certificate's",
     Cause.UNSUPPORTED_KEY: "AWS IoT does not take this kind of key",
     Cause.UNSUPPORTED_SIGNATURE: "AWS IoT does not take this signature algorithm",
+    Cause.UNSUPPORTED_KEY_USAGE: "the key usage of the certificate does not allow a TLS client",
     Cause.EXPIRED: "the device certificate is expired",
     Cause.NOT_YET_VALID: "the device certificate is not valid yet",
     Cause.CLOCK_SKEW: "a clock is wrong",

@@ -5,7 +5,7 @@ and repeated; the ledger's row says how far it came. The policy is attached befo
 AWS IoT refuses the connect of an ACTIVE certificate that has none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from iot_jitr_runtime.activator.ports import (
 from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message
-from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, ClaimLostError, Identity, Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import (
@@ -101,6 +101,8 @@ class Activation:
     policy: PolicyAttachment
     on_refusal: "OnRefusal"
     pacer: "Pacer"
+    ca_devices: Collection[CaCertificateId] = ()
+    """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
     clock: Callable[[], datetime] = field(default=_now)
 
     def decide(self, message: Message, certificate_id: CertificateId, *, stopped_by: datetime) -> Decision:
@@ -144,7 +146,7 @@ class Activation:
 
     @property
     def _vetting(self) -> Vetting:
-        return Vetting(self.issuers, self.policy, self.revocation, self.admission)
+        return Vetting(self.issuers, self.policy, self.revocation, self.admission, self.ca_devices)
 
     def _activate(self, examination: _Examination) -> None:
         self.pacer.wait()

@@ -48,11 +48,20 @@ class RevocationSettings(Protocol):
     """What a function is told of its CAs' revocation lists."""
 
     @property
-    def cas(self) -> Mapping[CaCertificateId, Mapping[str, str]]: ...  # noqa: D102 - see `environment`
+    def cas(self) -> Mapping[CaCertificateId, Mapping[str, Any]]: ...  # noqa: D102 - see `environment`
     @property
     def revocation_bucket(self) -> str | None: ...  # noqa: D102 - see `environment`
     @property
     def revocation_refresh(self) -> timedelta: ...  # noqa: D102 - see `environment`
+
+
+def ca_devices_of(cas: Mapping[CaCertificateId, Mapping[str, Any]]) -> frozenset[CaCertificateId]:
+    """Return the CAs whose devices may present a certificate with basicConstraints CA:TRUE.
+
+    Args:
+        cas: The value of `JITR_CAS`, parsed.
+    """
+    return frozenset(ca for ca, told in cas.items() if told.get(environment.ACCEPT_CA_CERTIFICATES))
 
 
 def revocation_of(settings: RevocationSettings) -> RevocationCheck:

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from iot_jitr_runtime.activator.activation import Activation
 from iot_jitr_runtime.activator.assembly import (
     admission_of,
+    ca_devices_of,
     policy_of,
     revocation_of,
     things_of,
@@ -49,6 +50,7 @@ def _batch() -> Batch:
         things=things_of(settings.things, iot, dynamodb, settings.ledger_table),
         policy=policy_of(settings.device_policy, iot),
         on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
+        ca_devices=ca_devices_of(settings.cas),
         pacer=Pacer(settings.activations_per_second),
     )
     return Batch(

@@ -20,6 +20,7 @@ _MEMORY_OF = {
     Reason.ISSUER_MISMATCH: _LASTING,
     Reason.UNPARSABLE_CERTIFICATE: _LASTING,
     Reason.UNSUPPORTED_KEY: _LASTING,
+    Reason.UNSUPPORTED_KEY_USAGE: _LASTING,
     # A letter that is redriven is a new event, and what it died of must not answer it.
     Reason.FOREIGN_CA: timedelta(0),
 }

@@ -20,7 +20,7 @@ class ActivatorSettings:
     ledger_table: str
     queue_url: str
     dead_letter_queue_url: str
-    cas: Mapping[CaCertificateId, Mapping[str, str]]
+    cas: Mapping[CaCertificateId, Mapping[str, Any]]
     device_policy: Mapping[str, Any]
     admission: Mapping[str, Any] | None
     things: Mapping[str, Any] | None

@@ -1,10 +1,11 @@
 """All checks that a certificate must pass before it may be ACTIVE: to be activated, and to be released."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from iot_jitr_runtime.accepted_algorithms import check_device_certificate
 from iot_jitr_runtime.activator.ports import Admission, Candidate, PolicyAttachment, RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
@@ -34,6 +35,8 @@ class Vetting:
     policy: PolicyAttachment
     revocation: RevocationCheck
     admission: Admission
+    ca_devices: Collection[CaCertificateId] = ()
+    """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
 
     def candidate(
         self, certificate_id: CertificateId, description: "CertificateDescriptionTypeDef"
@@ -57,7 +60,9 @@ class Vetting:
         )
 
     def vet(self, candidate: Candidate, now: datetime) -> Vetted:
-        """Check issuer, signature, validity, common name, revocation and admission; botocore's errors fly.
+        """Check issuer, signature, algorithms, use, validity, common name, revocation and admission.
+
+        botocore's errors propagate.
 
         Raises:
             RefusedError: A check said no.
@@ -65,7 +70,15 @@ class Vetting:
         """
         certificate = candidate.certificate
         certificate.check_issued_by(self.issuers.certificate(candidate.ca_certificate_id))
+        _check_device_certificate(certificate, may_be_a_ca=candidate.ca_certificate_id in self.ca_devices)
         certificate.check_validity(now)
         self.policy.check(candidate)
         index_version = self.revocation.check(candidate.ca_certificate_id, certificate)
         return Vetted(index_version, self.admission.admit(candidate))
+
+
+def _check_device_certificate(certificate: Certificate, *, may_be_a_ca: bool) -> None:
+    try:
+        check_device_certificate(certificate, may_be_a_ca=may_be_a_ca)
+    except MalformedCertificateError as error:
+        raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error

@@ -7,13 +7,10 @@ as AWS Private CA's partitions have, speaks only for certificates that name one 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from cryptography import x509
 
-from iot_jitr_runtime.certificates import MalformedCertificateError
-
-E = TypeVar("E", bound=x509.ExtensionType)
+from iot_jitr_runtime.certificates import read_extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def points_of(certificate: x509.Certificate) -> frozenset[str]:
         MalformedCertificateError: The certificate's extensions cannot be read.
     """
     names: frozenset[str] = frozenset()
-    for point in _extension(certificate, x509.CRLDistributionPoints) or ():
+    for point in read_extension(certificate, x509.CRLDistributionPoints) or ():
         if point.reasons is not None:
             continue
         if point.crl_issuer and x509.DirectoryName(certificate.issuer) not in point.crl_issuer:
@@ -95,14 +92,5 @@ def _text(name: x509.GeneralName) -> str:
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:
-    constraints = _extension(certificate, x509.BasicConstraints)
+    constraints = read_extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
-
-
-def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise MalformedCertificateError(f"its extensions cannot be read: {error}") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.assembly import admission_of, policy_of, things_of
+from iot_jitr_runtime.activator.assembly import admission_of, ca_devices_of, policy_of, things_of
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
@@ -60,6 +60,7 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
         # Asked again for every release: it rests on the index that is in force at that moment.
         revocation=IndexedRevocation(store, refresh=timedelta(0)),
         admission=admission_of(settings.admission, dynamodb),
+        ca_devices=ca_devices_of(settings.cas),
     )
     return settings, Sweep(
         store=store,

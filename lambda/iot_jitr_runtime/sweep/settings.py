@@ -18,7 +18,7 @@ class SweepSettings:
 
     ledger_table: str
     revocation_bucket: str
-    cas: Mapping[CaCertificateId, Mapping[str, str]]
+    cas: Mapping[CaCertificateId, Mapping[str, Any]]
     device_policy: Mapping[str, Any]
     admission: Mapping[str, Any] | None
     things: Mapping[str, Any] | None

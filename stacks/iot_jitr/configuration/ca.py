@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from iot_jitr.configuration.reader import ConfigurationError, check_text, shown
 from iot_jitr.configuration.revocation import KEY_ARN, KEY_ARN_ALLOWED, Revocation, read_revocation
 from iot_jitr.signers import Signer, aliased
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
     KINDS,
@@ -73,6 +74,10 @@ class CaConfiguration:
     """What to do when somebody else has registered this CA."""
     on_delete: OnDelete = OnDelete.DISABLE
     """What becomes of the CA when the stack goes."""
+    accept_ca_certificates_as_devices: bool = False
+    """True: a device may present a certificate with basicConstraints CA:TRUE, for a fleet whose factory set
+    it by mistake. The synthesis warns of it.
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.9"""
     tags: "Mapping[str, str]" = field(default_factory=dict, hash=False)
     """Tags of the CA besides those that say whose it is, which begin with `jitr:`; 45 at most. Those of
     `Tags.of(pipeline)` are added.
@@ -104,6 +109,12 @@ class CaConfiguration:
                 "nothing",
                 "a CA certificate; only an AWS Private CA can be asked for its own",
             )
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the functions are told about it (`JITR_CAS`)."""
+        accepts = {environment.ACCEPT_CA_CERTIFICATES: True} if self.accept_ca_certificates_as_devices else {}
+        return {"revocation": self.revocation.setting, **accepts}
 
 
 def _check_signer(where: str, signer: Signer) -> None:
@@ -153,6 +164,7 @@ def read_ca(ca: "Section") -> CaConfiguration:
         ),
         on_existing=ca.choice("on_existing", OnExisting.ADOPT),
         on_delete=ca.choice("on_delete", OnDelete.DISABLE),
+        accept_ca_certificates_as_devices=ca.flag("accept_ca_certificates_as_devices", default=False),
         tags=_read_tags(ca),
     )
     ca.finish()

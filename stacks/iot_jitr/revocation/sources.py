@@ -1,5 +1,6 @@
 """A CA that has a CRL, and where that comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ class RevokingCa:
     certificate_id: str
     certificate_arn: str
     source: CrlUrl | CrlBucket
+    settings: Mapping[str, object]
+    """What the functions that check certificates are told about it (`JITR_CAS`)."""
 
     @property
     def upload(self) -> CrlBucket | None:

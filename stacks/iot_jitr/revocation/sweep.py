@@ -70,7 +70,7 @@ class SweepFunction(Construct):
                 environment.LEDGER_TABLE: ledger.table.table_name,
                 environment.REVOCATION_BUCKET: bucket.name,
                 environment.CAS: cdk.Stack.of(self).to_json_string(
-                    {ca.certificate_id: {"revocation": ca.source.setting} for ca in cas}
+                    {ca.certificate_id: ca.settings for ca in cas}
                 ),
                 **told,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),

@@ -1,25 +1,29 @@
-"""Keys and signatures that AWS IoT takes: one answer for CAs to register and for `jitr chain check`."""
+"""What AWS IoT takes of a certificate: one answer for CAs, device certificates and `jitr chain check`."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.chain.check import check_chain
 from iot_jitr_cli.chain.findings import CheckId, Status
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_runtime.accepted_algorithms import (
     UnsupportedKeyError,
     UnsupportedSignatureError,
+    check_device_certificate,
     supported_key,
     supported_signature,
 )
 from iot_jitr_runtime.ca_registration.validation import WeakSignatureError, check_ca_certificate
-from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 from tests.support.ca_builder import rsa_key
+from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage, key_usage
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import (
@@ -110,3 +114,68 @@ def test_a_good_hash_does_not_make_a_dsa_signature_good_anywhere() -> None:
         check_ca_certificate(signed)
     finding = check_chain(signed.pem.encode())[CheckId.SIGNATURE_ALGORITHM]
     assert finding.status is Status.FAILED
+
+
+CLIENT_AUTH, SERVER_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+EDWARDS = ed25519.Ed25519PrivateKey.generate()
+UNREADABLE = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00"))
+
+
+def device(*extensions: Extension, **how: Any) -> Certificate:
+    return certificate_of([(NameOID.COMMON_NAME, "sensor-1")], extensions=extensions, **how)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        # Key types and sizes: AWS IoT, "X.509 client certificates".
+        (device(), None),
+        (device(device_key=ec.generate_private_key(ec.SECP384R1())), None),
+        (device(device_key=ec.generate_private_key(ec.SECP521R1())), None),
+        (device(device_key=rsa_key(2048)), None),
+        (device(device_key=rsa_key(1024)), Reason.UNSUPPORTED_KEY),
+        (device(device_key=EDWARDS), Reason.UNSUPPORTED_KEY),
+        (device(device_key=ec.generate_private_key(ec.SECP256K1())), Reason.UNSUPPORTED_KEY),
+        # Signature algorithms: the same page.
+        (device(digest=hashes.SHA384()), None),
+        (device(digest=hashes.SHA512()), None),
+        (device(digest=hashes.SHA224()), Reason.UNSUPPORTED_KEY),
+        # basicConstraints: RFC 5280 section 4.2.1.9.
+        (device(ca_flag(ca=False)), None),
+        (device(ca_flag(ca=True)), Reason.CA_CERTIFICATE),
+        # Key usage: RFC 5280 sections 4.2.1.3 and 4.2.1.12. Without the extension nothing is restricted.
+        (device(key_usage("digital_signature")), None),
+        (device(key_usage("digital_signature", "key_encipherment")), None),
+        (device(key_usage("key_agreement")), None),
+        (device(key_usage("key_encipherment")), Reason.UNSUPPORTED_KEY_USAGE),
+        (device(key_usage("key_cert_sign", "crl_sign")), Reason.UNSUPPORTED_KEY_USAGE),
+        # Extended key usage: RFC 5280 section 4.2.1.12.
+        (device(extended_key_usage(CLIENT_AUTH)), None),
+        (device(extended_key_usage(SERVER_AUTH, CLIENT_AUTH)), None),
+        (device(extended_key_usage(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)), None),
+        (device(extended_key_usage(SERVER_AUTH)), Reason.UNSUPPORTED_KEY_USAGE),
+        (device(key_usage("crl_sign"), extended_key_usage(CLIENT_AUTH)), Reason.UNSUPPORTED_KEY_USAGE),
+    ],
+)  # fmt: skip
+def test_a_device_certificate_is_taken_or_refused_with_its_reason(
+    certificate: Certificate, reason: Reason | None
+) -> None:
+    found = None
+    try:
+        check_device_certificate(certificate)
+    except RefusedError as error:
+        found = error.reason
+    assert found is reason
+
+
+def test_ca_true_is_taken_where_that_is_configured_and_nothing_else_with_it() -> None:
+    check_device_certificate(device(ca_flag(ca=True)), may_be_a_ca=True)
+
+    with pytest.raises(RefusedError) as caught:
+        check_device_certificate(device(ca_flag(ca=True), device_key=EDWARDS), may_be_a_ca=True)
+    assert caught.value.reason is Reason.UNSUPPORTED_KEY
+
+
+def test_extensions_that_cannot_be_read_are_malformed() -> None:
+    with pytest.raises(MalformedCertificateError):
+        check_device_certificate(device(UNREADABLE))

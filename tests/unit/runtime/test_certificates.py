@@ -1,14 +1,17 @@
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import KeyKind
+from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 
@@ -103,6 +106,38 @@ def test_outside_the_validity_period_a_certificate_is_refused() -> None:
     with pytest.raises(RefusedError) as late:
         DEVICE.check_validity(DEVICE.not_after + beyond)
     assert (early.value.reason, late.value.reason) == (Reason.NOT_YET_VALID, Reason.EXPIRED)
+
+
+FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The bounds of a certificate's validity and of Python's dates."""
+
+
+def test_a_certificate_without_an_end_is_valid_at_any_time() -> None:
+    """notAfter 99991231235959Z: RFC 5280 section 4.1.2.5."""
+    start = datetime(2050, 1, 1, tzinfo=UTC)
+    made = CA.issue(DeviceSpec("sensor-1", validity=Validity(start, LAST))).certificate
+    always = Certificate.load(made.der.replace(b"20500101000000Z", b"00010101000000Z"))
+    assert (always.not_before, always.not_after) == (FIRST, LAST)
+
+    for now in (FIRST, datetime.now(UTC), LAST.replace(microsecond=999_999)):
+        always.check_validity(now)
+
+
+def test_outside_the_validity_the_first_and_the_last_moment_are_compared_too() -> None:
+    for now, reason in ((FIRST, Reason.NOT_YET_VALID), (LAST, Reason.EXPIRED)):
+        with pytest.raises(RefusedError) as caught:
+            DEVICE.check_validity(now)
+        assert caught.value.reason is reason
+
+
+def test_an_extension_is_read_none_if_absent_and_an_error_if_unreadable() -> None:
+    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
+    unreadable = CA.issue(DeviceSpec("sensor-1", extensions=(broken,))).certificate
+
+    assert CA.certificate.extension(x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=0)
+    assert DEVICE.extension(x509.CRLDistributionPoints) is None
+    with pytest.raises(MalformedCertificateError):
+        unreadable.extension(x509.BasicConstraints)
 
 
 def test_a_subject_reads_as_rfc_4514_writes_it() -> None:

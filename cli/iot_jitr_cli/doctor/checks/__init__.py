@@ -45,6 +45,7 @@ CHECKS = (
         files.check_order,
         Cause.CHAIN_WRONG_ORDER,
         Cause.CHAIN_WRONG_CERTIFICATES,
+        Cause.CA_CERTIFICATE,
     ),
     _check(
         "chain.ca_included", "chain file: CA certificate", files.check_ca_included, Cause.CHAIN_CA_MISSING
@@ -52,10 +53,11 @@ CHECKS = (
     _check("certificate.key", "private key", files.check_key, Cause.KEY_MISMATCH),
     _check(
         "certificate.algorithms",
-        "key and signature algorithms",
+        "key, signature and key usage",
         files.check_algorithms,
         Cause.UNSUPPORTED_KEY,
         Cause.UNSUPPORTED_SIGNATURE,
+        Cause.UNSUPPORTED_KEY_USAGE,
     ),
     _check(
         "certificate.validity",

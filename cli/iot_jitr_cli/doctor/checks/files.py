@@ -22,7 +22,7 @@ def check_order(case: Case) -> Finding:
     return _first_failure(
         case,
         (CheckId.ORDER, Cause.CHAIN_WRONG_ORDER),
-        (CheckId.NOT_A_CA, Cause.CHAIN_WRONG_CERTIFICATES),
+        *([] if case.accepts_ca_certificates else [(CheckId.NOT_A_CA, Cause.CA_CERTIFICATE)]),
         (CheckId.NOTHING_EXTRA, Cause.CHAIN_WRONG_CERTIFICATES),
         (CheckId.CA_MAY_SIGN, Cause.CHAIN_WRONG_CERTIFICATES),
     ) or ok(case.report[CheckId.ORDER].found)
@@ -74,13 +74,14 @@ def check_key(case: Case) -> Finding:
 
 
 def check_algorithms(case: Case) -> Finding:
-    """AWS IoT takes the keys and the signature algorithms."""
+    """AWS IoT takes the keys and the signature algorithms, and the key usage allows a TLS client."""
     return _first_failure(
         case,
         (CheckId.KEY_ALGORITHM, Cause.UNSUPPORTED_KEY),
         (CheckId.CA_KEY_ALGORITHM, Cause.UNSUPPORTED_KEY),
         (CheckId.SIGNATURE_ALGORITHM, Cause.UNSUPPORTED_SIGNATURE),
         (CheckId.CA_SIGNATURE_ALGORITHM, Cause.UNSUPPORTED_SIGNATURE),
+        (CheckId.CLIENT_USE, Cause.UNSUPPORTED_KEY_USAGE),
     ) or ok(f"{case.report[CheckId.KEY_ALGORITHM].found}, {case.report[CheckId.SIGNATURE_ALGORITHM].found}")
 
 

@@ -12,6 +12,8 @@ from iot_jitr_runtime.outcomes import Outcome, Reason
 CAUSE_OF = {
     Reason.UNPARSABLE_CERTIFICATE: Cause.UNSUPPORTED_KEY,
     Reason.UNSUPPORTED_KEY: Cause.UNSUPPORTED_KEY,
+    Reason.CA_CERTIFICATE: Cause.CA_CERTIFICATE,
+    Reason.UNSUPPORTED_KEY_USAGE: Cause.UNSUPPORTED_KEY_USAGE,
     Reason.ISSUER_MISMATCH: Cause.NOT_SIGNED_BY_CA,
     Reason.BAD_SIGNATURE: Cause.NOT_SIGNED_BY_CA,
     Reason.NOT_YET_VALID: Cause.NOT_YET_VALID,
@@ -43,6 +45,8 @@ CAUSE_OF = {
 
 FIX_OF = {
     Cause.UNSUPPORTED_KEY: "issue a certificate with RSA from 2048 bits, or EC P-256, P-384, P-521",
+    Cause.CA_CERTIFICATE: "issue a certificate with basicConstraints CA:FALSE, or without basicConstraints",
+    Cause.UNSUPPORTED_KEY_USAGE: "issue a certificate with digitalSignature and clientAuth",
     Cause.NOT_SIGNED_BY_CA: "issue the certificate with the key of the registered CA",
     Cause.NOT_YET_VALID: "wait until then, or correct the clock of the machine that issued it",
     Cause.EXPIRED: "issue a new certificate to the device",

@@ -70,6 +70,15 @@ class Case:
         except CannotTellError:
             return self.now
 
+    @property
+    def accepts_ca_certificates(self) -> bool:
+        """Whether the deployment accepts a CA certificate as this device's; False where nobody can tell."""
+        try:
+            function, ca = self.function.activator, self.ca.issuer.ca
+        except CannotTellError:
+            return False
+        return function is not None and ca is not None and ca.ca_id in function.ca_devices
+
     @fact()
     def report(self) -> "ChainReport":
         """What `jitr chain check` says of the device's files, or else of the certificate as AWS IoT has it.

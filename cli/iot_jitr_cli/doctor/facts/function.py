@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iot_jitr_cli.doctor.asking import fact
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
@@ -47,8 +48,16 @@ class Activator:
     @property
     def cas_with_crl(self) -> frozenset[str]:
         """Ids of the CAs whose CRL it asks before it activates."""
-        cas = json.loads(self.environment.get(environment.CAS, "{}"))
-        return frozenset(ca for ca, about in cas.items() if about.get("revocation") != "none")
+        return frozenset(ca for ca, about in self._cas.items() if about.get("revocation") != "none")
+
+    @property
+    def ca_devices(self) -> frozenset[str]:
+        """Ids of the CAs whose devices may present a CA certificate."""
+        return frozenset(ca for ca, about in self._cas.items() if about.get(ACCEPT_CA_CERTIFICATES))
+
+    @property
+    def _cas(self) -> dict[str, Any]:
+        return dict(json.loads(self.environment.get(environment.CAS, "{}")))
 
 
 class FunctionFacts:

@@ -301,14 +301,31 @@ def test_rsa_pss_signatures_pass() -> None:
     assert found[CheckId.SIGNATURE_ALGORITHM].found == "RSASSA-PSS with SHA256"
 
 
-def test_a_certificate_for_servers_only_is_a_warning() -> None:
+def test_a_certificate_for_servers_only_fails() -> None:
     builder = unsigned(device().key, subject=common_name("s"), issuer=CA.x509.subject)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     leaf = builder.add_extension(usage, critical=False).sign(ca().key, hashes.SHA256())
 
     found = report(pem(leaf), CA.pem)
 
-    assert statuses(found, Status.WARNING) == {CheckId.CLIENT_USE}
+    assert statuses(found, Status.FAILED) == {CheckId.CLIENT_USE}
+
+
+def test_a_key_usage_that_cannot_be_read_is_not_checked() -> None:
+    builder = unsigned(device().key, subject=common_name("s"), issuer=CA.x509.subject)
+    broken = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00")
+    leaf = builder.add_extension(broken, critical=False).sign(ca().key, hashes.SHA256())
+
+    assert report(pem(leaf), CA.pem)[CheckId.CLIENT_USE].status is Status.NOT_CHECKED
+
+
+def test_a_certificate_without_an_end_is_within_its_validity() -> None:
+    end = Validity(datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    identity = DevelopmentCa.create("Plant CA", validity=end).issue(DeviceSpec("sensor-1", validity=end))
+
+    found = report(identity.chain_pem, key=key_pem(identity.key))
+
+    assert statuses(found, Status.PASSED) == set(CheckId)
 
 
 def test_a_ca_without_ca_flag_is_found() -> None:

@@ -1,14 +1,14 @@
 """Each check names its cause, with evidence and a fix, and says so when there is nothing wrong."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError
@@ -20,15 +20,18 @@ from iot_jitr_cli.doctor.facts.decision import DeadLetter
 from iot_jitr_cli.doctor.facts.pipeline import NotDeployedError, Rule
 from iot_jitr_cli.doctor.findings import Finding, Status
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
 from iot_jitr_runtime.ca_registration.registry import CaState
+from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import ACTIVATED, Outcome, Reason, Verdict
 from iot_jitr_runtime.policy.document import PolicyDocument
 from tests.support import doctor_case as dc
+from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_case import NOW, Patient, presented, registered_ca, row
 
 PENDING = "PENDING_ACTIVATION"
@@ -49,20 +52,12 @@ def valid(start: timedelta, end: timedelta) -> Patient:
     return Patient(status=None, presented=presented(chain(spec)))
 
 
-def unusual(key: Any, digest: hashes.HashAlgorithm) -> str:
+def leaf(*extensions: Extension, key: Any = None, digest: hashes.HashAlgorithm | None = None) -> str:
     """A chain with a leaf of a kind that the development PKI does not make."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sensor-7")])
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(dc.ca().certificate.x509.subject)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + DAY)
-        .sign(dc.ca().key, digest)  # type: ignore[arg-type]
+    made = certificate_of(
+        [(NameOID.COMMON_NAME, "sensor-7")], ca=dc.ca(), device_key=key, digest=digest, extensions=extensions
     )
-    return leaf.public_bytes(Encoding.PEM).decode() + dc.ca().certificate.pem
+    return made.pem + dc.ca().certificate.pem
 
 
 def rule(**changes: Any) -> Rule:
@@ -116,6 +111,10 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.CHAIN_WRONG_CERTIFICATES: [
         Patient(status=None, presented=presented(dc.device().chain_pem + dc.other_ca().certificate.pem)),
     ],
+    Cause.CA_CERTIFICATE: [
+        Patient(status=None, presented=presented(leaf(ca_flag(ca=True)))),
+        refused(Reason.CA_CERTIFICATE),
+    ],
     Cause.CHAIN_CA_MISSING: [
         Patient(status=None, presented=presented(dc.device().certificate.pem)),
         Patient(
@@ -136,15 +135,16 @@ CASES: dict[Cause, list[Patient]] = {
         Patient(status=None, presented=presented(key=b"not a key")),
     ],
     Cause.UNSUPPORTED_KEY: [
-        Patient(
-            status=None, presented=presented(unusual(ed25519.Ed25519PrivateKey.generate(), hashes.SHA256()))
-        )
+        Patient(status=None, presented=presented(leaf(key=ed25519.Ed25519PrivateKey.generate()))),
     ],
     Cause.UNSUPPORTED_SIGNATURE: [
+        Patient(status=None, presented=presented(leaf(digest=hashes.SHA224()))),
+    ],
+    Cause.UNSUPPORTED_KEY_USAGE: [
         Patient(
-            status=None,
-            presented=presented(unusual(ec.generate_private_key(ec.SECP256R1()), hashes.SHA224())),
-        ),
+            status=None, presented=presented(leaf(extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)))
+        ).with_facts(row=None),
+        refused(Reason.UNSUPPORTED_KEY_USAGE),
     ],
     Cause.EXPIRED: [valid(-2 * DAY, -DAY)],
     Cause.NOT_YET_VALID: [valid(3 * DAY, 9 * DAY)],
@@ -552,3 +552,18 @@ def test_with_its_id_alone_the_files_are_not_looked_at() -> None:
     for check in ("chain.order", "chain.ca_included", "certificate.key"):
         assert finding(patient, check).status is Status.NOT_APPLICABLE
     assert finding(patient, "certificate.algorithms").status is Status.OK
+
+
+def test_a_ca_certificate_is_no_cause_where_the_deployment_accepts_it() -> None:
+    accepting = activator(environment={"JITR_CAS": json.dumps({dc.CA_ID: {ACCEPT_CA_CERTIFICATES: True}})})
+    patient = Patient(presented=presented(leaf(ca_flag(ca=True)))).with_facts(activator=accepting)
+
+    assert finding(patient, "chain.order").status is Status.OK
+
+
+def test_a_ca_certificate_is_a_cause_where_nobody_can_tell_whether_it_is_accepted() -> None:
+    patient = Patient(status=None, presented=presented(leaf(ca_flag(ca=True)))).with_facts(
+        activator=MissingPermissionError("lambda:GetFunctionConfiguration")
+    )
+
+    assert finding(patient, "chain.order").cause is Cause.CA_CERTIFICATE

@@ -1,11 +1,16 @@
 """What becomes of one event: the ways of facts.md's public activators to fail are named tests here."""
 
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.activator import activation
@@ -16,7 +21,10 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError, Verdict
 from tests.support.account import POLICY, Account
+from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.faults import counted
+
+UNREADABLE = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00"))
 
 
 def only_verdict(aws: Account) -> tuple[Outcome, Reason | None]:
@@ -187,6 +195,51 @@ def test_an_unfit_certificate_is_refused_and_stays_pending(
     assert row is not None
     assert (row.state, row.reason) == (State.REFUSED, reason)
     assert (row.ca_certificate_id, row.serial_number) == (aws.ca_id, certificate.serial_number)
+
+
+def test_a_certificate_without_an_end_is_activated(aws: Account) -> None:
+    """notAfter 99991231235959Z: RFC 5280 section 4.1.2.5, every IEEE 802.1AR device identity."""
+    end = Validity(datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    certificate_id = aws.pending(aws.ca.issue(DeviceSpec("sensor-1", validity=end)).certificate)
+
+    aws.process(aws.event(certificate_id))
+
+    assert only_verdict(aws) == (Outcome.ACTIVATED, None)
+
+
+def leaf(aws: Account, *extensions: Extension, key: Any = None) -> Certificate:
+    return certificate_of(
+        [(NameOID.COMMON_NAME, "sensor-1")], ca=aws.ca, device_key=key, extensions=extensions
+    )
+
+
+@pytest.mark.parametrize(
+    ("extensions", "key", "reason"),
+    [
+        ([ca_flag(ca=True)], None, Reason.CA_CERTIFICATE),
+        ([], ed25519.Ed25519PrivateKey.generate(), Reason.UNSUPPORTED_KEY),
+        ([extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)], None, Reason.UNSUPPORTED_KEY_USAGE),
+        ([UNREADABLE], None, Reason.UNPARSABLE_CERTIFICATE),
+    ],
+)
+def test_what_aws_iot_does_not_take_of_a_device_is_refused(
+    aws: Account, extensions: list[Extension], key: Any, reason: Reason
+) -> None:
+    certificate_id = aws.pending(leaf(aws, *extensions, key=key))
+
+    aws.process(aws.event(certificate_id))
+
+    assert only_verdict(aws) == (Outcome.REFUSED, reason)
+    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
+
+
+def test_a_ca_certificate_is_activated_where_its_ca_is_configured_so(aws: Account) -> None:
+    aws.parts["ca_devices"] = {aws.ca_id}
+    certificate_id = aws.pending(leaf(aws, ca_flag(ca=True)))
+
+    aws.process(aws.event(certificate_id))
+
+    assert only_verdict(aws) == (Outcome.ACTIVATED, None)
 
 
 def test_the_validity_is_judged_at_the_time_of_the_knock(aws: Account) -> None:
@@ -395,6 +448,16 @@ def test_a_refused_device_is_looked_at_again_after_a_while(aws: Account) -> None
     aws.clock.pass_time(seconds=60)
     aws.process(aws.event(certificate_id))
     assert only_verdict(aws) == (Outcome.ACTIVATED, None)
+
+
+def test_an_error_in_the_check_is_not_the_certificates(aws: Account) -> None:
+    """Only a certificate that cannot be parsed is refused as such: that is remembered for a day."""
+    aws.parts["revocation"] = Revocation(ValueError("Invalid isoformat string in the metadata"))
+
+    back = aws.process(aws.event(aws.pending()))
+
+    assert len(back) == 1
+    assert only_verdict(aws) == (Outcome.DEFERRED, Reason.INTERNAL_ERROR)
 
 
 class Broken:
