@@ -17,7 +17,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.outcomes import DecisionError, DeferredError, Reason
+from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published, key
 from tests.support.buckets import new_bucket, simulated_s3
@@ -161,22 +161,6 @@ def test_unreadable_extensions_refuse_the_certificate(bench: Bench) -> None:
     broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
 
     assert bench.refused(1, broken) is Reason.UNPARSABLE_CERTIFICATE
-
-
-def test_an_index_that_cannot_be_read_is_not_the_certificates_fault(bench: Bench) -> None:
-    """A ValueError out of S3's metadata must not refuse a certificate for a day."""
-    bench.publish()
-    stored = bench.s3.head_object(Bucket=bench.store.bucket, Key=key(CA_ID))["Metadata"]
-    bench.s3.copy_object(
-        Bucket=bench.store.bucket,
-        Key=key(CA_ID),
-        CopySource=f"{bench.store.bucket}/{key(CA_ID)}",
-        Metadata=stored | {"usable-until": "not a time"},
-        MetadataDirective="REPLACE",
-    )
-
-    with pytest.raises((ValueError, DeferredError)):
-        bench.check()
 
 
 def test_s3_is_asked_once_a_minute_at_most(bench: Bench) -> None:
