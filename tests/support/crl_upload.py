@@ -80,4 +80,6 @@ class CrlUpload:
         objects = self.cloud.client("s3").list_objects_v2(
             Bucket=self.cloud.outputs[Output.REVOCATION_BUCKET], Prefix="index/"
         )
-        return "".join(each["ETag"] for each in objects.get("Contents", []))
+        return "".join(
+            each["ETag"] for each in objects.get("Contents", []) if each["Key"].endswith(".sqlite")
+        )

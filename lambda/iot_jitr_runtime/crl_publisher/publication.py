@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known, Source
+from iot_jitr_runtime.crl_publisher.known_objects import KnownObjects
+from iot_jitr_runtime.crl_publisher.sources import CrlObject, FetchError, FetchProblem, Source
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.builder import IndexBuilder
 from iot_jitr_runtime.revocation.compiler import Compiler
@@ -70,6 +71,7 @@ class _Run:
     """What is known in the course of one run."""
 
     folder: Path
+    known: KnownObjects
     problems: list[Problem] = field(default_factory=list)
     former: Index | None = None
     in_force: Published | None = None
@@ -113,13 +115,20 @@ class Publication:
     def _attempt(
         self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None
     ) -> Report:
-        with TemporaryDirectory(prefix="jitr-publication-") as folder, closing(_Run(Path(folder))) as run:
+        now = self.clock()
+        known = KnownObjects(self.store, ca_id, now, max_age)
+        with (
+            TemporaryDirectory(prefix="jitr-publication-") as folder,
+            closing(_Run(Path(folder), known)) as run,
+        ):
             self._load_former(run, ca_id)
             path = run.folder / "new.sqlite"
             with IndexBuilder(path) as builder:
-                compiler = Compiler(builder, ca, self.clock(), max_age, run.former)
+                compiler = Compiler(builder, ca, now, max_age, run.former)
                 _compile(run, source, compiler)
-                return self._put_in_force(run, ca_id, compiler, path)
+                report = self._put_in_force(run, ca_id, compiler, path)
+        known.save()
+        return report
 
     def _put_in_force(self, run: _Run, ca_id: CaCertificateId, compiler: Compiler, path: Path) -> Report:
         builder, max_age = compiler.builder, compiler.max_age
@@ -127,7 +136,7 @@ class Publication:
         if not crls:
             return Report(ca_id, None, problems=run.problems)
         usable_until = min(record.usable_until(max_age) for record in crls)
-        if run.former is not None and not _differs(run.former, crls, builder.superseded(), max_age):
+        if run.former is not None and not _differs(run.former, crls, max_age):
             return Report(ca_id, run.former.version, crls, usable_until, run.problems)
         version = builder.finish(ca_id, compiler.now, max_age)
         self.store.publish(ca_id, path, version, instead_of=run.in_force, usable_until=usable_until)
@@ -146,7 +155,7 @@ class Publication:
 
 
 def _compile(run: _Run, source: Source, compiler: Compiler) -> None:
-    _offer_all(run, source, compiler)
+    _examine_source(run, source, compiler)
     completion = compiler.complete()
     for origin, error in completion.rolled_back.items():
         run.note(error.rule, origin.location, str(error))
@@ -154,23 +163,39 @@ def _compile(run: _Run, source: Source, compiler: Compiler) -> None:
     _note_stale(run, compiler.builder.crls().values(), compiler.now, compiler.max_age)
 
 
-def _offer_all(run: _Run, source: Source, compiler: Compiler) -> None:
-    listed = set()
+def _examine_source(run: _Run, source: Source, compiler: Compiler) -> None:
+    in_force = run.former.crls if run.former is not None else []
     try:
-        for offer in source.offers(Known(run.former)):
-            listed.add(offer.origin.location)
-            if offer.read is None:
-                compiler.keep(offer.origin)
-                continue
-            try:
-                compiler.take(offer.read(), offer.origin)
-            except FetchError as error:
-                run.note(error.problem, offer.origin.location, str(error))
-            except UnusableCrlError as error:
-                run.note(error.rule, offer.origin.location, str(error))
-        run.listed = listed
+        objects = source.objects([record.origin for record in in_force])
     except FetchError as error:
         run.note(error.problem, "source", str(error))
+        return
+    run.listed = {each.origin.location for each in objects}
+    for each in [each for each in objects if not compiler.keep(each.origin)]:
+        try:
+            _examine(run, each, compiler)
+        except FetchError as error:
+            run.note(error.problem, each.origin.location, str(error))
+        except UnusableCrlError as error:
+            run.note(error.rule, each.origin.location, str(error))
+    for record in compiler.older:
+        run.known.note_older(record)
+
+
+def _examine(run: _Run, found: CrlObject, compiler: Compiler) -> None:
+    if found.read is None:
+        return
+    known = run.known.find(found.origin)
+    if isinstance(known, UnusableCrlError):
+        raise known
+    if known is not None and compiler.is_older(known):
+        return
+    data = found.read()
+    try:
+        compiler.take(data, found.origin)
+    except UnusableCrlError as error:
+        run.known.note_unusable(found.origin, error)
+        raise
 
 
 def _note_not_offered(run: _Run, records: Iterable[CrlRecord]) -> None:
@@ -194,8 +219,6 @@ def _note_stale(run: _Run, crls: Iterable[CrlRecord], now: datetime, max_age: ti
             )
 
 
-def _differs(
-    former: Index, crls: Iterable[CrlRecord], superseded: set[tuple[str, str]], max_age: timedelta | None
-) -> bool:
-    before = ({each.digest for each in former.crls}, former.superseded, former.max_age)
-    return before != ({each.digest for each in crls}, superseded, max_age)
+def _differs(former: Index, crls: Iterable[CrlRecord], max_age: timedelta | None) -> bool:
+    before = ({each.digest for each in former.crls}, former.max_age)
+    return before != ({each.digest for each in crls}, max_age)

@@ -1,12 +1,12 @@
 """CRLs in an S3 bucket: every object below a prefix is one."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
-from iot_jitr_runtime.crl_publisher.sources import MAX_CRL_BYTES, FetchError, FetchProblem, Known, Offer
+from iot_jitr_runtime.crl_publisher.sources import MAX_CRL_BYTES, CrlObject, FetchError, FetchProblem
 from iot_jitr_runtime.revocation.records import Origin
 
 if TYPE_CHECKING:
@@ -31,19 +31,23 @@ class S3Source:
         """Whether an object is one of this source's."""
         return bucket == self.bucket and key.startswith(self.prefix)
 
-    def offers(self, known: Known) -> Iterator[Offer]:
-        """List what is below the prefix.
+    def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
+        """List what is below the prefix. S3's listing has the ETags, so `in_force` is not needed.
 
         Raises:
             FetchError: It cannot be listed, there is nothing, or far too much.
         """
-        objects = self._listed()
-        if not objects:
+        del in_force
+        listed = self._listed()
+        if not listed:
             raise FetchError(FetchProblem.NOT_FOUND, f"there is no CRL below {self._location(self.prefix)}")
-        for each in objects:
-            origin = Origin(self._location(each["Key"]), each["ETag"])
-            read = partial(self._read, each["Key"], each["ETag"], each["Size"])
-            yield Offer(origin, None if origin in known else read)
+        return [
+            CrlObject(
+                Origin(self._location(each["Key"]), each["ETag"]),
+                partial(self._read, each["Key"], each["ETag"], each["Size"]),
+            )
+            for each in listed
+        ]
 
     def _listed(self) -> "list[ObjectTypeDef]":
         objects: list[ObjectTypeDef] = []

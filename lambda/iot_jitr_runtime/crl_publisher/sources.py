@@ -1,12 +1,11 @@
 """Where a CA's CRLs come from: what every source offers, and how fetching can fail."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.records import Origin
 
 MAX_CRL_BYTES = 64 << 20
@@ -41,37 +40,23 @@ class FetchError(JitrError):
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """One CRL that a source has."""
+class CrlObject:
+    """One object of a source, which should be a CRL."""
 
     origin: Origin
     read: Callable[[], bytes] | None
-    """Reads it; raises `FetchError`. None: it has not changed since the index in force was made."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the index in force was made from."""
-
-    index: Index | None = None
-
-    def at(self, location: str) -> Origin | None:
-        """What was found at a location."""
-        records = self.index.crls if self.index is not None else []
-        return next((record.origin for record in records if record.origin.location == location), None)
-
-    def __contains__(self, origin: Origin) -> bool:
-        if self.index is None or origin.etag is None:
-            return False
-        return self.at(origin.location) == origin or self.index.supersedes(origin)
+    """Reads it; raises `FetchError`. None: the server says that it is the one in force."""
 
 
 class Source(Protocol):
     """Where the CRLs of one CA come from. Never taken from a device's certificate."""
 
-    def offers(self, known: Known) -> Iterator[Offer]:
-        """Say which CRLs there are.
+    def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
+        """List what there is.
+
+        Args:
+            in_force: Where the CRLs in force came from, with what a server needs to say "not changed".
 
         Raises:
-            FetchError: That cannot be said.
+            FetchError: It cannot be listed.
         """

@@ -5,4 +5,4 @@ nothing of AWS. `store` keeps the index in S3, and `checker` is what the activat
 """
 
 PREFIX = "index/"
-"""Below it, in the revocation bucket, lie the indexes."""
+"""Below it, in the revocation bucket, lie the indexes and what the publisher remembers of its sources."""

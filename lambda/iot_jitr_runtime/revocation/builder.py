@@ -120,17 +120,6 @@ class IndexBuilder:
         finally:
             self._connection.execute("DETACH former")
 
-    def note_superseded(self, origin: Origin) -> None:
-        """Remember that what lies at `origin` is older than the CRL in force."""
-        if origin.etag is not None:
-            self._connection.execute(
-                "INSERT OR IGNORE INTO superseded VALUES (?, ?)", [origin.location, origin.etag]
-            )
-
-    def superseded(self) -> set[tuple[str, str]]:
-        """Location and ETag of all that `note_superseded` was told."""
-        return set(self._connection.execute("SELECT location, etag FROM superseded"))
-
     def finish(
         self, ca_certificate_id: CaCertificateId, compiled_at: datetime, max_age: timedelta | None
     ) -> str:

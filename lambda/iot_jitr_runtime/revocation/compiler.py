@@ -50,8 +50,9 @@ class Compiler:
     now: datetime
     max_age: timedelta | None = None
     former: Index | None = None
+    older: list[CrlRecord] = field(default_factory=list)
+    """CRLs that were considered and are older than another one of their scope."""
     _kept: set[Scope] = field(default_factory=set)
-    _older: list[CrlRecord] = field(default_factory=list)
 
     def take(self, data: bytes, origin: Origin) -> Fate:
         """Consider one CRL, PEM or DER.
@@ -61,25 +62,37 @@ class Compiler:
         """
         crl = Crl.load(data)
         verify(crl, self.ca)
-        offered = CrlRecord.of(crl, origin)
-        at_hand = self.builder.crls().get(crl.scope)
-        in_force = self._former.get(crl.scope)
-        if (at_hand and offered.order <= at_hand.order) or (in_force and offered.order < in_force.order):
-            self._older.append(offered)
+        if self.is_older(CrlRecord.of(crl, origin)):
             return Fate.SUPERSEDED
         check_time(crl, self.now, self.max_age)
+        at_hand = self.builder.crls().get(crl.scope)
         self.builder.add(crl, origin)
         if at_hand:
-            self._older.append(at_hand)
+            self.older.append(at_hand)
         return Fate.IN_FORCE
 
+    def is_older(self, record: CrlRecord) -> bool:
+        """Whether another CRL of the scope is newer, or is the same one from another place; note it then."""
+        at_hand = self.builder.crls().get(record.scope)
+        in_force = self._former.get(record.scope)
+        older = (at_hand is not None and record.order <= at_hand.order) or (
+            in_force is not None
+            and (
+                record.order < in_force.order
+                or (record.order == in_force.order and record.scope in self._kept)
+            )
+        )
+        if older:
+            self.older.append(record)
+        return older
+
     def keep(self, origin: Origin) -> bool:
-        """Whether this very object is known from the former index, and need not be read again."""
+        """Whether what lies at `origin` is in force in the former index, and need not be read again.
+
+        Call it for all that the source has before the first `take`.
+        """
         if origin.etag is None and origin.last_modified is None:
             return False
-        if self.former is not None and self.former.supersedes(origin):
-            self.builder.note_superseded(origin)
-            return True
         known = [record.scope for record in self._former.values() if record.origin == origin]
         self._kept.update(known)
         return bool(known)
@@ -92,10 +105,8 @@ class Compiler:
             if self.former is not None and not (taken and self._is_forgotten(record)):
                 self.builder.carry_over(self.former, record)
         rolled_back: dict[Origin, UnusableCrlError] = {}
-        for older in self._older:
-            if older.scope in taken or older.scope in self._kept:
-                self.builder.note_superseded(older.origin)
-            else:
+        for older in self.older:
+            if older.scope not in taken and older.scope not in self._kept:
                 rolled_back[older.origin] = _rolled_back(older, self._former[older.scope])
         return Completion(
             rolled_back, [record for scope, record in missing.items() if scope not in self._kept]

@@ -13,7 +13,7 @@ from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.entries import serial_key
 from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.records import CrlRecord, Origin
+from iot_jitr_runtime.revocation.records import CrlRecord
 from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT
 from iot_jitr_runtime.revocation.scope import Scope
 
@@ -78,10 +78,6 @@ class Index:
         self.max_age = timedelta(seconds=int(about["max_age"])) if "max_age" in about else None
         """How old a CRL of it may be, however far away its nextUpdate."""
         rows = connection.execute("SELECT * FROM crl ORDER BY id").fetchall()
-        self.superseded: set[tuple[str, str]] = {
-            (location, etag) for location, etag in connection.execute("SELECT * FROM superseded")
-        }
-        """Location and ETag of what was found to be older than a CRL in force."""
         self._crls = {row[0]: CrlRecord.from_row(row[1:]) for row in rows}
         self._for_all = all(record.scope == _EVERYTHING for record in self._crls.values())
 
@@ -116,10 +112,6 @@ class Index:
     def usable_until(self) -> datetime:
         """When the first of its CRLs becomes stale."""
         return min(record.usable_until(self.max_age) for record in self._crls.values())
-
-    def supersedes(self, origin: Origin) -> bool:
-        """Whether what lies at `origin` was found to be older than a CRL in force."""
-        return origin.etag is not None and (origin.location, origin.etag) in self.superseded
 
     def status(self, certificate: "x509.Certificate", now: datetime) -> Answer:
         """Say what the CRLs say of a certificate that their CA issued.

@@ -26,11 +26,6 @@ CREATE TABLE crl (
     etag TEXT,
     last_modified TEXT
 );
-CREATE TABLE superseded (
-    location TEXT NOT NULL,
-    etag TEXT NOT NULL,
-    PRIMARY KEY (location, etag)
-) WITHOUT ROWID;
 CREATE TABLE revoked (
     serial BLOB NOT NULL,
     crl INTEGER NOT NULL REFERENCES crl,

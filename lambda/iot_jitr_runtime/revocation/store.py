@@ -5,7 +5,6 @@ the object's metadata, so that a reader knows that it has all of it.
 """
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -164,12 +163,6 @@ class IndexStore:
 def key(ca: CaCertificateId) -> str:
     """Return the key of a CA's index."""
     return f"{PREFIX}{ca}{_SUFFIX}"
-
-
-def ca_of(object_key: str) -> CaCertificateId | None:
-    """Return the CA whose index an object is, None if it is none."""
-    found = re.fullmatch(rf"{PREFIX}([^/]+){re.escape(_SUFFIX)}", object_key)
-    return CaCertificateId(found[1]) if found else None
 
 
 def _save(response: Any, path: Path) -> None:

@@ -11,18 +11,12 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.crl_publisher import http_fetch
 from iot_jitr_runtime.crl_publisher.http_fetch import Answer, Limits, get
 from iot_jitr_runtime.crl_publisher.http_source import HttpSource
-from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import Compiler
-from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem
 from iot_jitr_runtime.revocation.records import Origin
 from tests.support.crl_server import CrlServer, Request, crl_server
-from tests.support.crls import NOW, make_crl
-from tests.support.indexes import CA_ID
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
 
@@ -339,38 +333,25 @@ def test_https_is_the_default_for_its_scheme_only(monkeypatch: pytest.MonkeyPatc
     assert connected == [(HTTPSConnection, "crl.example", 443)]
 
 
-CA = DevelopmentCa.create()
-
-
-@pytest.fixture
-def known(server: CrlServer, tmp_path: Path) -> Iterator[Known]:
-    """What an index made from the server's CRL knows."""
-    with IndexBuilder(tmp_path / "index") as builder:
-        compiler = Compiler(builder, CA.certificate, NOW)
-        compiler.take(make_crl(CA), Origin(server.url(), '"7"', "Mon, 05 Jan 2026 00:00:00 GMT"))
-        builder.finish(CA_ID, NOW, None)
-    index = Index.open(tmp_path / "index")
-    yield Known(index)
-    index.close()
-
-
 def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
     server.serve(BODY, ETag='"7"')
 
-    [offer] = HttpSource(server.url(), PATIENT).offers(Known())
+    [found] = HttpSource(server.url(), PATIENT).objects([])
 
-    assert offer.origin == Origin(server.url(), '"7"')
-    assert offer.read is not None
-    assert offer.read() == BODY
+    assert found.origin == Origin(server.url(), '"7"')
+    assert found.read is not None
+    assert found.read() == BODY
 
 
-def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer, known: Known) -> None:
+def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer) -> None:
+    modified = "Mon, 05 Jan 2026 00:00:00 GMT"
+    in_force = Origin(server.url(), '"7"', modified)
     server.serve(BODY, ETag='"7"')
 
-    [offer] = HttpSource(server.url(), PATIENT).offers(known)
+    [found] = HttpSource(server.url(), PATIENT).objects([Origin("http://elsewhere", '"8"'), in_force])
 
-    assert offer.read is None
-    assert offer.origin == known.at(server.url())
+    assert found.read is None
+    assert found.origin == in_force
     _, headers = server.requests[0]
     assert headers["If-None-Match"] == '"7"'
-    assert headers["If-Modified-Since"] == "Mon, 05 Jan 2026 00:00:00 GMT"
+    assert headers["If-Modified-Since"] == modified

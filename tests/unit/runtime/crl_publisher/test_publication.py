@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.crl_publisher.http_fetch import Limits
 from iot_jitr_runtime.crl_publisher.http_source import HttpSource
+from iot_jitr_runtime.crl_publisher.known_objects import key as known_objects_key
 from iot_jitr_runtime.crl_publisher.publication import IndexProblem, Publication, Report
 from iot_jitr_runtime.crl_publisher.s3_source import S3Source
-from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem, Known
+from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import (
     PREFIX,
@@ -212,6 +213,177 @@ def test_an_unusable_crl_does_not_keep_the_others_from_coming_into_force(office:
     assert office.listed() == {1}
 
 
+@contextmanager
+def objects_read(office: Office) -> Iterator[list[str]]:
+    """The names of the CRLs that are downloaded meanwhile."""
+    names: list[str] = []
+
+    def read(params: Any, **_: Any) -> None:
+        _, prefix, name = params["url_path"].partition("crl/Factory/")
+        if prefix:
+            names.append(name)
+
+    office.s3.meta.events.register_first("before-call.s3.GetObject", read)
+    try:
+        yield names
+    finally:
+        office.s3.meta.events.unregister("before-call.s3.GetObject", read)
+
+
+LASTING = [
+    pytest.param(*UNUSABLE[name], with_index, id=f"{name}-{'an' if with_index else 'no'} index")
+    for name in UNUSABLE
+    for with_index in (True, False)
+    # The first becomes usable by itself; the second is older than nothing.
+    if name != "future" and (name != "rolled back" or with_index)
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "with_index"), LASTING)
+def test_an_unusable_crl_is_read_once_and_reported_at_every_run(
+    office: Office,
+    make: Callable[[Office], bytes],
+    kind: PROBLEMS,
+    with_index: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    if with_index:
+        office.upload(office.crl(1, number=5), "a.crl")
+        office.publish()
+        office.delete("a.crl")
+    office.upload(make(office), "b.crl")
+    with objects_read(office) as names:
+        reports = [[each for each in office.publish().problems if each.kind is kind] for _ in range(3)]
+
+    assert names == ([] if kind is FetchProblem.TOO_LARGE else ["b.crl"])
+    assert [len(found) for found in reports] == [1, 1, 1]
+    assert reports[0] == reports[1] == reports[2]
+
+
+def test_a_usable_object_in_place_of_an_unusable_one_comes_into_force(office: Office) -> None:
+    for content in (b"garbage", b"other garbage"):
+        office.upload(content)
+        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+
+    office.upload(office.crl(1))
+
+    assert office.publish().problems == []
+    assert office.listed() == {1}
+    assert office.publish().problems == []
+
+
+def test_an_unusable_crl_beside_others_leaves_no_trace_when_it_has_gone(office: Office) -> None:
+    office.upload(b"garbage", "a.crl")
+    office.upload(office.crl(1), "b.crl")
+    assert kinds(office.publish()) == [Rule.MALFORMED]
+    office.delete("a.crl")
+
+    assert office.publish().problems == []
+
+
+def test_a_crl_of_the_future_comes_into_force_when_its_time_has_come(office: Office) -> None:
+    office.upload(office.crl(1, this_update=office.clock() + HOUR, next_update=office.clock() + 3 * HOUR))
+    assert kinds(office.publish()) == [Rule.NOT_YET_VALID]
+
+    office.clock.pass_time(hours=1)
+
+    assert office.publish().problems == []
+    assert office.listed() == {1}
+
+
+def test_an_unusable_crl_is_read_again_after_a_day(office: Office) -> None:
+    office.upload(b"garbage")
+    office.publish()
+    office.clock.pass_time(hours=23, minutes=59)
+    with objects_read(office) as names:
+        office.publish()
+        assert names == []
+        office.clock.pass_time(minutes=1)
+        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+
+    assert names == ["ca.crl"]
+
+
+def test_another_maximum_age_is_applied_to_what_was_too_old(office: Office) -> None:
+    office.upload(office.crl(1))
+    assert kinds(office.publish(timedelta(minutes=30))) == [Rule.EXPIRED]
+
+    assert office.publish(2 * HOUR).problems == []
+    assert office.listed() == {1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"max_age": null, "older": [1], "unusable": []}',
+        b'{"max_age": null, "older": [["[]", "", "", 1e99, 0, "", 0, "", "", ""]], "unusable": []}',
+        b'{"max_age": null, "older": [], "unusable": [{"origin": ["s3://x", "y"], "rule": "none"}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_damaged_memory_of_unusable_crls_is_made_anew(office: Office, content: bytes) -> None:
+    office.upload(b"garbage")
+    office.publish()
+    office.s3.put_object(Bucket=office.bucket, Key=known_objects_key(CA_ID), Body=content)
+    with objects_read(office) as names:
+        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+
+    assert names == ["ca.crl"]
+
+
+def test_the_same_crl_in_two_places_is_read_once_and_outlives_the_first(office: Office) -> None:
+    content = office.crl(1)
+    for name in ("a.crl", "b.crl"):
+        office.upload(content, name)
+    office.publish()
+    with objects_read(office) as names:
+        assert office.publish().problems == []
+        assert names == []
+
+    office.delete("a.crl")
+
+    for _ in range(2):
+        report = office.publish()
+        assert (report.changed, report.problems) == (False, [])
+
+
+def test_times_in_the_memory_of_unusable_crls_are_not_believed_blindly(office: Office) -> None:
+    office.upload(b"garbage")
+    office.publish()
+    stored = office.s3.get_object(Bucket=office.bucket, Key=known_objects_key(CA_ID))["Body"].read().decode()
+    now = office.clock().isoformat()
+    for moment in (
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        now.removesuffix("+00:00"),
+        "soon",
+    ):
+        assert now in stored
+        changed = stored.replace(now, moment).encode()
+        office.s3.put_object(Bucket=office.bucket, Key=known_objects_key(CA_ID), Body=changed)
+        with objects_read(office) as names:
+            assert kinds(office.publish()) == [Rule.MALFORMED]
+        assert names == ["ca.crl"]
+
+
+def test_a_rolled_back_crl_becomes_history_beside_a_newer_one(office: Office) -> None:
+    office.upload(office.crl(1, number=5), "new.crl")
+    office.publish()
+    office.delete("new.crl")
+    office.upload(office.crl(number=4), "old.crl")
+    for _ in range(2):
+        assert Rule.ROLLED_BACK in kinds(office.publish())
+
+    office.upload(office.crl(2, number=6), "newest.crl")
+
+    assert office.publish().problems == []
+    assert office.publish().problems == []
+
+
 def test_a_deleted_crl_stays_in_force_and_is_reported(office: Office) -> None:
     office.upload(office.crl(1, url=ONE), "1.crl")
     office.upload(office.crl(2, url=TWO), "2.crl")
@@ -235,23 +407,23 @@ def test_an_empty_prefix_leaves_the_former_index_in_force(office: Office) -> Non
 
 def test_a_crl_that_is_deleted_while_it_is_read_is_reported(office: Office) -> None:
     office.upload(office.crl(1))
-    [offer] = office.source.offers(Known())
+    [found] = office.source.objects([])
     office.delete()
 
-    assert offer.read is not None
+    assert found.read is not None
     with pytest.raises(FetchError) as caught:
-        offer.read()
+        found.read()
     assert caught.value.problem is FetchProblem.NOT_FOUND
 
 
 def test_a_crl_that_is_replaced_while_it_is_read_is_not_taken_for_the_listed_one(office: Office) -> None:
     office.upload(office.crl(1))
-    [offer] = office.source.offers(Known())
+    [found] = office.source.objects([])
     office.upload(office.crl(2))
 
-    assert offer.read is not None
+    assert found.read is not None
     with pytest.raises(FetchError):
-        offer.read()
+        found.read()
 
 
 def test_far_too_many_objects_are_not_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,12 +434,14 @@ def test_far_too_many_objects_are_not_read(office: Office, monkeypatch: pytest.M
     assert kinds(office.publish()) == [FetchProblem.TOO_MANY]
 
 
-@pytest.mark.parametrize("operation", ["ListObjectsV2", "GetObject"])
-def test_a_source_that_fails_leaves_the_former_index_in_force(office: Office, operation: str) -> None:
+@pytest.mark.parametrize(("operation", "call"), [("ListObjectsV2", 1), ("GetObject", 3)])
+def test_a_source_that_fails_leaves_the_former_index_in_force(
+    office: Office, operation: str, call: int
+) -> None:
     office.upload(office.crl(1, number=1))
     office.publish()
     office.upload(office.crl(2, number=2))
-    with injected(office.s3, operation, Fault.SERVER_ERROR, at_call=1 if operation[0] == "L" else 2):
+    with injected(office.s3, operation, Fault.SERVER_ERROR, at_call=call):
         report = office.publish()
 
     assert kinds(report) == [FetchProblem.UNREACHABLE]
@@ -279,12 +453,22 @@ def test_history_is_read_once_and_changes_nothing(office: Office) -> None:
     office.upload(office.crl(2, number=2), "2.crl")
     assert office.publish().problems == []
 
-    with counted(office.s3) as calls:
+    with objects_read(office) as names:
         report = office.publish()
 
-    assert (report.changed, report.problems) == (False, [])
-    assert calls.count("GetObject") == 1
+    assert (report.changed, report.problems, names) == (False, [], [])
     assert office.listed() == {2}
+
+
+@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
+def test_without_what_is_known_everything_is_read_again(office: Office, fault: Fault) -> None:
+    office.upload(office.crl(1, number=1), "1.crl")
+    office.upload(office.crl(2, number=2), "2.crl")
+    office.publish()
+    with objects_read(office) as names, injected(office.s3, "GetObject", fault, at_call=2):
+        report = office.publish()
+
+    assert (report.changed, report.problems, names) == (False, [], ["1.crl"])
 
 
 def test_a_stale_crl_is_reported_until_a_fresh_one_comes(office: Office) -> None:

@@ -138,13 +138,20 @@ def test_of_several_the_newest_comes_into_force_in_any_order(compile_: Compile, 
     assert (run.listed(), run.completion.rolled_back) == ({2}, {})
 
 
-def test_history_beside_the_crl_in_force_is_no_rollback_and_need_not_be_read_again(compile_: Compile) -> None:
+def test_history_beside_the_crl_in_force_is_no_rollback(compile_: Compile) -> None:
     first = compile_(new=crl(2, number=9), old=crl(1, number=8))
-    second = compile_(first, new=None, old=None)
+    second = compile_(first, new=None, old=crl(1, number=8))
 
+    assert second.fates == {"old": Fate.SUPERSEDED}
     assert second.completion == Completion({}, [])
     assert second.listed() == {2}
-    assert compile_(second, new=None, old=None).completion == Completion({}, [])
+
+
+def test_the_one_in_force_is_not_taken_again_from_another_place(compile_: Compile) -> None:
+    run = compile_(compile_(a=crl(1)), a=None, b=crl(1))
+
+    assert run.fates == {"b": Fate.SUPERSEDED}
+    assert [record.origin.location for record in run.index.crls] == ["a"]
 
 
 def test_expired_history_is_history(compile_: Compile) -> None:

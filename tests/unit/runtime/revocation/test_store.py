@@ -16,7 +16,6 @@ from iot_jitr_runtime.revocation.store import (
     IndexReplacedError,
     IndexStore,
     Published,
-    ca_of,
     key,
 )
 from tests.support.buckets import new_bucket, simulated_s3
@@ -196,9 +195,3 @@ def test_a_put_that_loses_a_race_is_a_replacement(s3: Any, indexes: Indexes) -> 
         stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         with pytest.raises(IndexReplacedError):
             indexes.publish(1)
-
-
-def test_a_key_tells_its_ca() -> None:
-    assert ca_of(key(CA_ID)) == CA_ID
-    assert ca_of("crl/Factory/ca.crl") is None
-    assert ca_of("index/deep/er.sqlite") is None
