@@ -51,6 +51,9 @@ COMMANDS = {
     "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Mass revocations held back."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
     "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not in?"),
+    "verify": Lazy(
+        "iot_jitr_cli.verify.command", "verify", "Acceptance of a deployed pipeline with a real device."
+    ),
     "status": Lazy("iot_jitr_cli.status.command", "status", "Fleet, queues, CAs and CRLs at a glance."),
     "redrive": Lazy(
         "iot_jitr_cli.redrive_command", "redrive", "Dead letters and pending certificates again."

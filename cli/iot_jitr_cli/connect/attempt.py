@@ -34,7 +34,10 @@ class Errand:
 
     client_id: str
     topic: str
+    """Subscribed, and published to."""
     payload: bytes
+    publish_to: str | None = None
+    """Another topic to publish to; then the message does not come back."""
 
 
 class Attempt:
@@ -87,6 +90,11 @@ class Attempt:
         return self._failure
 
     @property
+    def _target(self) -> str:
+        """Where the message is published to."""
+        return self._errand.publish_to or self._errand.topic
+
+    @property
     def _ended(self) -> bool:
         return self._failure is not None or (self._published and self._received)
 
@@ -123,13 +131,13 @@ class Attempt:
             return
         self._subscribed = True
         self._on_step(Step.SUBSCRIBED, self._errand.topic)
-        client.publish(self._errand.topic, self._errand.payload, _AT_LEAST_ONCE)
+        client.publish(self._target, self._errand.payload, _AT_LEAST_ONCE)
 
     def _puback(
         self, _client: Client, _data: object, _id: int, _code: "ReasonCode", _more: "Properties | None"
     ) -> None:
         self._published = True
-        self._on_step(Step.PUBLISHED, f"{len(self._errand.payload)} bytes to {self._errand.topic}")
+        self._on_step(Step.PUBLISHED, f"{len(self._errand.payload)} bytes to {self._target}")
         self._tell_receipt()
 
     def _message(self, _client: Client, _data: object, message: "MQTTMessage") -> None:

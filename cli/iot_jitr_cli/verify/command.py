@@ -1,0 +1,143 @@
+"""`jitr verify`: acceptance of a deployed pipeline."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from iot_jitr_cli.connect.device import DEFAULT_TOPIC
+from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint, environment_endpoint
+from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
+from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.session import aws_session
+from iot_jitr_cli.verify.cleanup import Cleanup
+from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
+from iot_jitr_cli.verify.permissions import minimal_policy
+from iot_jitr_cli.verify.pipeline import Pipeline, issuing_ca
+from iot_jitr_cli.verify.report import Report, as_document, as_junit, conclusion, line
+from iot_jitr_cli.verify.run import Runner
+from iot_jitr_cli.verify.steps import STEPS, Verification
+
+DEFAULT_TIMEOUT = 180.0
+"""Seconds; the sweep of a new CRL may begin a minute after its publication."""
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_WIDTH = max(len(step.title) for step in STEPS)
+
+
+class KnownDeviceError(WrongUseError):
+    """The certificate is registered already: its device may be in service."""
+
+
+@click.command()
+@click.option(
+    "--ca-cert", type=_FILE, help="A CA of the deployment; a throw-away device is made with its key."
+)
+@click.option("--ca-key", type=_FILE, help="The private key of --ca-cert. It stays on this machine.")
+@click.option("--chain", type=_FILE, help="Chain file of a throw-away device made elsewhere.")
+@click.option("--key", type=_FILE, help="The private key of --chain.")
+@click.option(
+    "--publish-crl",
+    is_flag=True,
+    help="Revoke the device too: publish the CA's CRL in force again, with the next number and this one "
+    "entry more. It stays in force until the CA publishes its next one.",
+)
+@click.option(
+    "--endpoint",
+    metavar="HOST[:PORT]",
+    help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
+)
+@click.option(
+    "--ca-file",
+    type=_FILE,
+    envvar="JITR_MQTT_CAFILE",
+    show_envvar=True,
+    help="CA certificates to verify the server with. Default: the system's.",
+)
+@click.option("--client-id", help="What the device connects as. Default: the certificate's common name.")
+@click.option(
+    "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where the device may publish and subscribe."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    metavar="S",
+    help="How long each thing is waited for.",
+)
+@click.option(
+    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write a JUnit XML report too."
+)
+@click.option("--iam-policy", is_flag=True, help="Print the least IAM policy that this command needs.")
+@stack_option
+@json_option
+def verify(  # noqa: PLR0913  a command's options are its arguments
+    *,
+    ca_cert: Path | None,
+    ca_key: Path | None,
+    chain: Path | None,
+    key: Path | None,
+    publish_crl: bool,
+    endpoint: str | None,
+    ca_file: Path | None,
+    client_id: str | None,
+    topic: str,
+    timeout: float,
+    junit: Path | None,
+    iam_policy: bool,
+    stack_name: str,
+    as_json: bool,
+) -> ExitCode | None:
+    """Accept a deployed pipeline: take one throw-away device through its whole life, then remove it.
+
+    The device connects for the first time, is activated, publishes, is kept from its neighbour's topics and
+    client id, and is revoked if there is a CRL that may be changed. Forged events are sent. Everything that
+    was made is removed, also after Ctrl-C. Exits 0 (all passed), 1 (a check failed) or 3 (could not tell:
+    a permission or the network is missing, or something is left behind).
+    """
+    if iam_policy:
+        print_json(minimal_policy(find_deployment(aws_session(), stack_name)))
+        return None
+    credentials, signer = read_files(ca_cert, ca_key, chain, key)
+    session = aws_session()
+    deployment = find_deployment(session, stack_name)
+    pipeline = Pipeline(
+        session, deployment, issuing_ca(session, deployment, credentials.chain.device), timeout
+    )
+    reached = (
+        Endpoint.parse(endpoint, ca_file)
+        if endpoint
+        else environment_endpoint(os.environ, ca_file) or account_endpoint(session.client("iot"), ca_file)
+    )
+    device = ThrowAwayDevice(credentials, reached, client_id or credentials.common_name, topic, signer)
+    if status := pipeline.status(device.certificate_id):
+        raise KnownDeviceError(
+            f"the certificate {device.certificate_id} is registered and {status}: give a device that has "
+            "never connected, as it is removed at the end"
+        )
+    began_at = datetime.now(UTC)
+    cleanup = Cleanup(pipeline, device)
+    runner = Runner(
+        Verification(pipeline, device, cleanup, publish_crl),
+        (lambda _: None) if as_json else (lambda result: out.print(line(result, _WIDTH))),
+    )
+    runner.run(STEPS)
+    report = Report(
+        stack=stack_name,
+        region=deployment.region,
+        certificate_id=device.certificate_id,
+        client_id=device.client_id,
+        began_at=began_at,
+        steps=runner.results,
+        left_behind=cleanup.left_behind,
+        interrupted=runner.interrupted,
+    )
+    if junit:
+        junit.write_bytes(as_junit(report))
+    if as_json:
+        print_json(as_document(report))
+    else:
+        for text in conclusion(report):
+            out.print(text)
+    return report.exit_code

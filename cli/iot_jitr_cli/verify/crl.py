@@ -1,0 +1,104 @@
+"""Revokes the throw-away device by the CA's own CRL: the one in force, with one entry more."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.pki import DevelopmentCa
+from iot_jitr_cli.pki.keys import signing_hash
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.store import IndexStore
+from iot_jitr_runtime.revocation.verification import verify
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class CrlChangedError(CliError):
+    """The CRL in the bucket is not the one in force."""
+
+
+@dataclass(frozen=True)
+class CrlInForce:
+    """The CRL that speaks for the device, where it lies in the bucket."""
+
+    s3: "S3Client"
+    bucket: str
+    key: str
+    etag: str
+    crl: Crl
+
+    @classmethod
+    def find(
+        cls, s3: "S3Client", index_bucket: str, ca: CaCertificateId, certificate: x509.Certificate
+    ) -> "CrlInForce":
+        """Find the CRL in force by the revocation index, and read it.
+
+        Raises:
+            IndexMissingError, DamagedIndexError: There is no usable index.
+            CrlChangedError: No CRL in force speaks for the certificate, or its object has changed since.
+        """
+        with TemporaryDirectory(prefix="jitr-verify-") as folder:
+            path = Path(folder) / "index.sqlite"
+            IndexStore(s3, index_bucket).download(ca, path)
+            with closing(Index.open(path)) as index:
+                records = [record for record in index.crls if record.scope.covers(certificate)]
+        if not records:
+            raise CrlChangedError("no CRL in force speaks for this certificate")
+        record = max(records, key=lambda each: each.order)
+        bucket, _, key = record.origin.location.removeprefix("s3://").partition("/")
+        answer = s3.get_object(Bucket=bucket, Key=key)
+        crl = Crl.load(answer["Body"].read())
+        if crl.digest != record.digest:
+            raise CrlChangedError(
+                f"{record.origin.location} has changed since CRL number {record.number} came into force: "
+                "run this again when the new one is in force"
+            )
+        return cls(s3, bucket, key, answer["ETag"], crl)
+
+    def publish_with(self, signer: DevelopmentCa, certificate: x509.Certificate) -> Crl:
+        """Put the same CRL with one entry more and the next number in its place, and return it.
+
+        It replaces nothing but the object that was read: a CRL that the CA has published meanwhile stays.
+
+        Raises:
+            UnusableCrlError: What was signed would not be usable; nothing is written.
+            botocore.exceptions.ClientError: S3 refused, `PreconditionFailed` where the object has changed.
+        """
+        signed = Crl.load(with_one_more(self.crl, signer, certificate))
+        verify(signed, signer.certificate)
+        self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=signed.der, IfMatch=self.etag)
+        return signed
+
+
+def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate) -> bytes:
+    """Sign a CRL again with one entry more and the next CRL number; return its DER.
+
+    Every entry, every extension and nextUpdate stay; thisUpdate is now (RFC 5280 section 5.1.2.4).
+    """
+    now = max(datetime.now(UTC).replace(microsecond=0), crl.this_update)
+    entry = (
+        x509.RevokedCertificateBuilder()
+        .serial_number(certificate.serial_number)
+        .revocation_date(now)
+        .add_extension(x509.CRLReason(x509.ReasonFlags.cessation_of_operation), critical=False)
+        .build()
+    )
+    # All entries at once: adding them one by one copies the list each time.
+    builder = x509.CertificateRevocationListBuilder(
+        crl.parsed.issuer, now, crl.next_update, [], [*crl.parsed, entry]
+    )
+    for extension in crl.extensions:
+        is_number = isinstance(extension.value, x509.CRLNumber)
+        value = x509.CRLNumber(crl.number + 1) if is_number else extension.value
+        builder = builder.add_extension(value, extension.critical)
+    return builder.sign(signer.key, signing_hash(signer.key)).public_bytes(Encoding.DER)

@@ -1,0 +1,104 @@
+"""The throw-away device: its certificate and key, in memory only, and single connects of it."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iot_jitr_cli.chain import parse_chain
+from iot_jitr_cli.connect import Credentials, Endpoint, Step
+from iot_jitr_cli.connect.attempt import Attempt, Errand
+from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND
+from iot_jitr_cli.connect.causes import Failure
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, Validity
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CertificateId
+
+NAME = "jitr-verify-"
+"""Every common name, client id and message that this command invents begins with it."""
+ATTEMPT_TIMEOUT = 10.0
+"""Seconds that one connect and what it tries may take."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one connect came to."""
+
+    steps: frozenset[Step]
+    """How far it got."""
+    failure: Failure | None
+    """Why not further; None if the message came back."""
+
+
+@dataclass
+class ThrowAwayDevice:
+    """A device that has never connected, and what it connects as."""
+
+    credentials: Credentials
+    endpoint: Endpoint
+    client_id: str
+    topic: str
+    """Its own topic; `{client_id}` stands for the client id."""
+    signer: DevelopmentCa | None = None
+    """The CA that signed it, where its key is at hand."""
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    neighbour: str = field(default_factory=lambda: f"{NAME}neighbour-{secrets.token_hex(4)}")
+    """Client id of a device that does not exist."""
+    _next_connect: float = 0.0
+
+    @property
+    def certificate(self) -> Certificate:
+        """Its certificate."""
+        return self.credentials.chain.certificates[0]
+
+    @property
+    def certificate_id(self) -> CertificateId:
+        """The id that AWS IoT gives its certificate."""
+        return self.certificate.fingerprint
+
+    def topic_of(self, client_id: str) -> str:
+        """The topic of the device with this client id."""
+        return self.topic.replace("{client_id}", client_id)
+
+    def try_once(
+        self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
+    ) -> Tried:
+        """Connect once, as itself to its own topic unless told otherwise."""
+        # AWS IoT Core allows one CONNECT a second for each client id.
+        self.sleep(max(0.0, self._next_connect - self.clock()))
+        self._next_connect = self.clock() + ONE_CONNECT_A_SECOND
+        steps: set[Step] = set()
+        errand = Errand(
+            client_id or self.client_id,
+            subscribe or self.topic_of(self.client_id),
+            f'{{"hello": "{secrets.token_hex(8)}"}}'.encode(),
+            publish,
+        )
+        context = self.credentials.tls_context(self.endpoint)
+        attempt = Attempt(errand, context, lambda step, _: steps.add(step), self.clock)
+        failure = attempt.run(self.endpoint, ATTEMPT_TIMEOUT)
+        return Tried(frozenset(steps), failure)
+
+
+def read_files(
+    ca_cert: Path | None, ca_key: Path | None, chain: Path | None, key: Path | None
+) -> tuple[Credentials, DevelopmentCa | None]:
+    """Return the device, made with the CA's key or read from its files, and the CA if its key is here.
+
+    Raises:
+        WrongUseError: Neither pair is whole, both are given, or a file cannot be used.
+    """
+    if ca_cert and ca_key and not (chain or key):
+        signer = DevelopmentCa.from_files(ca_cert, ca_key)
+        name = f"{NAME}{secrets.token_hex(4)}"
+        identity = signer.issue(DeviceSpec(name, validity=Validity.days(1)))
+        return Credentials(parse_chain(identity.chain_pem.encode(), identity.key), identity.key), signer
+    if chain and key and not (ca_cert or ca_key):
+        return Credentials.load(chain, key), None
+    raise WrongUseError(
+        "give the CA that signs a throw-away device (--ca-cert and --ca-key), or a device that has never "
+        "connected (--chain and --key)"
+    )

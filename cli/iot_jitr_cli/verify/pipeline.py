@@ -1,0 +1,138 @@
+"""The deployed pipeline as the steps see it: certificates, ledger, queues; and waiting for them."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.deployment import DeployedCa, Deployment
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.ledger.rows import KEY, TTL_ATTRIBUTE
+from iot_jitr_runtime.outcomes import RefusedError
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ARN, CRL_LOCATION, Output
+
+if TYPE_CHECKING:
+    import boto3
+
+_LOOK_EVERY = 1.0
+"""Seconds between two looks: DescribeCertificate allows 10 calls a second for the whole account."""
+_HIDDEN = 5
+"""Seconds for which the dead letters of others are hidden by a look."""
+
+
+class CaOfAnotherDeploymentError(WrongUseError):
+    """No CA of the deployment signed the device's certificate."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One CA's part of a deployment."""
+
+    session: "boto3.Session"
+    deployment: Deployment
+    ca: DeployedCa
+    timeout: float
+    """Seconds that one thing is waited for."""
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def crl_location(self) -> str | None:
+        """Where the CRLs of the CA come from, None where it has none."""
+        return self.deployment.outputs.get(f"{self.ca.name}{CRL_LOCATION}")
+
+    @property
+    def account(self) -> str:
+        """The AWS account of the deployment."""
+        return self.deployment.outputs[f"{self.ca.name}{CA_CERTIFICATE_ARN}"].split(":")[4]
+
+    def status(self, certificate_id: CertificateId) -> str | None:
+        """The certificate's status in AWS IoT, None if it is not registered."""
+        iot = self.session.client("iot")
+        try:
+            found = iot.describe_certificate(certificateId=certificate_id)
+        except iot.exceptions.ResourceNotFoundException:
+            return None
+        return str(found["certificateDescription"]["status"])
+
+    def row(self, certificate_id: CertificateId) -> Row | None:
+        """The ledger's row, None if there is none."""
+        return Ledger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE]).row(
+            certificate_id
+        )
+
+    def expires(self, certificate_id: CertificateId) -> bool:
+        """Whether the ledger's row says nothing about a known certificate, and so is removed after a day."""
+        item = self.session.client("dynamodb").get_item(
+            TableName=self.deployment[Output.LEDGER_TABLE],
+            Key={KEY: {"S": certificate_id}},
+            ConsistentRead=True,
+        )
+        return TTL_ATTRIBUTE in item.get("Item", {})
+
+    def send_event(self, certificate_id: str) -> str:
+        """Send a registration event as the topic rule does, and return the message's id."""
+        event = {
+            "certificateId": certificate_id,
+            "caCertificateId": self.ca.certificate_id,
+            "timestamp": int(datetime.now(UTC).timestamp() * 1000),
+            "certificateStatus": "PENDING_ACTIVATION",
+            "awsAccountId": self.account,
+            "certificateRegistrationTimestamp": None,
+        }
+        sent = self.session.client("sqs").send_message(
+            QueueUrl=self.deployment[Output.ACTIVATION_QUEUE_URL], MessageBody=json.dumps(event)
+        )
+        return str(sent["MessageId"])
+
+    def take_dead_letter(self, text: str) -> Any:
+        """Remove the message that holds `text` from the dead-letter queue and return it, None if not found.
+
+        One look, at ten messages; those of others are visible again after seconds.
+        """
+        sqs, url = self.session.client("sqs"), self.deployment[Output.DEAD_LETTER_QUEUE_URL]
+        answer = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN, MessageAttributeNames=["All"]
+        )
+        for message in answer.get("Messages", []):
+            if text in message["Body"]:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                return message
+        return None
+
+    def wait_until(self, condition: Callable[[], bool]) -> bool:
+        """Ask once a second until it holds or the time-out is over; say which it was."""
+        deadline = self.clock() + self.timeout
+        while True:
+            over = self.clock() > deadline
+            if condition():
+                return True
+            if over:
+                return False
+            self.sleep(_LOOK_EVERY)
+
+
+def issuing_ca(session: "boto3.Session", deployment: Deployment, certificate: Certificate) -> DeployedCa:
+    """Return the CA of the deployment that signed a certificate.
+
+    Raises:
+        CaOfAnotherDeploymentError: None did.
+    """
+    iot = session.client("iot")
+    for ca in deployment.cas:
+        found = iot.describe_ca_certificate(certificateId=ca.certificate_id)
+        try:
+            certificate.check_issued_by(Certificate.load(found["certificateDescription"]["certificatePem"]))
+        except RefusedError:
+            continue
+        return ca
+    known = ", ".join(ca.name for ca in deployment.cas) or "none"
+    raise CaOfAnotherDeploymentError(
+        f"the CA '{certificate.x509.issuer.rfc4514_string()}' is none of the stack "
+        f"'{deployment.stack_name}', which has: {known}"
+    )

@@ -1,0 +1,147 @@
+"""What came of each step and of the clean-up: as text, as JSON, as JUnit XML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from rich.text import Text
+
+from iot_jitr_cli.console import ExitCode, printable
+
+
+class StepStatus(StrEnum):
+    """How a step ended. Values are a stable interface."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """The pipeline does not do what it should."""
+    UNKNOWN = "unknown"
+    """It could not be told: a permission is missing, or the network failed."""
+    SKIPPED = "skipped"
+    """It does not apply, or a step that it builds on did not pass; the detail says which."""
+
+
+_MARKS = {
+    StepStatus.PASSED: ("✓", "green"),
+    StepStatus.FAILED: ("✗", "red"),
+    StepStatus.UNKNOWN: ("?", "yellow"),
+    StepStatus.SKIPPED: ("·", "dim"),
+}
+_JUNIT = {StepStatus.FAILED: "failure", StepStatus.UNKNOWN: "error", StepStatus.SKIPPED: "skipped"}
+"""Elements of a JUnit test case; one that passed has none."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One step, as it ended."""
+
+    id: str
+    title: str
+    status: StepStatus
+    detail: str
+    """What was seen, in one line."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """Something that was made and could not be removed."""
+
+    what: str
+    why: str
+    command: str
+    """The command that removes it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run against one pipeline."""
+
+    stack: str
+    region: str
+    certificate_id: str
+    client_id: str
+    began_at: datetime
+    """In UTC."""
+    steps: Sequence[StepResult]
+    left_behind: Sequence[LeftBehind]
+    interrupted: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long all steps took together."""
+        return round(sum(step.seconds for step in self.steps), 3)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 all passed, 1 a step failed, 3 a step could not tell, 130 interrupted."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.count(StepStatus.FAILED):
+            return ExitCode.NO
+        return ExitCode.UNDETERMINED if self.count(StepStatus.UNKNOWN) else ExitCode.OK
+
+    def count(self, status: StepStatus) -> int:
+        """How many steps ended so."""
+        return sum(step.status is status for step in self.steps)
+
+
+def line(step: StepResult, width: int) -> Text:
+    """One step as one line: mark, title, seconds, what was seen."""
+    mark, style = _MARKS[step.status]
+    dim = "dim" if step.status is StepStatus.SKIPPED else ""
+    return Text.assemble(
+        (mark, style), (f"  {step.title:<{width}}  {step.seconds:6.1f} s  {printable(step.detail)}", dim)
+    )
+
+
+def conclusion(report: Report) -> list[Text]:
+    """What is left behind, and the counts."""
+    texts = []
+    for left in report.left_behind:
+        texts.append(Text(f"left behind: {left.what}: {printable(left.why)}", style="yellow"))
+        texts.append(Text(f"   → {left.command}", style="bold"))
+    style = {ExitCode.OK: "bold green", ExitCode.NO: "bold red"}.get(report.exit_code, "yellow")
+    counts = ", ".join(f"{n} {status}" for status in StepStatus if (n := report.count(status)))
+    interrupted = "interrupted: " if report.interrupted else ""
+    where = f"'{report.stack}' in {report.region}"
+    return [*texts, Text(f"{interrupted}{where}: {counts}, {report.seconds:.1f} s", style=style)]
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """The report as `--json` prints it."""
+    return {**vars(report), "passed": report.exit_code is ExitCode.OK, "seconds": report.seconds}
+
+
+def as_junit(report: Report) -> bytes:
+    """The report as JUnit XML: one test suite, a test case for each step."""
+    suite = ET.Element(
+        "testsuite",
+        name=f"jitr verify {report.stack}",
+        timestamp=report.began_at.replace(tzinfo=None).isoformat(timespec="seconds"),
+        hostname=report.region,
+        tests=str(len(report.steps)),
+        failures=str(report.count(StepStatus.FAILED)),
+        errors=str(report.count(StepStatus.UNKNOWN)),
+        skipped=str(report.count(StepStatus.SKIPPED)),
+        time=f"{report.seconds:.3f}",
+    )
+    for step in report.steps:
+        attributes = {"classname": f"jitr.verify.{report.stack}", "name": step.title}
+        case = ET.SubElement(suite, "testcase", attributes, time=f"{step.seconds:.3f}")
+        detail = printable(step.detail)
+        if step.status in _JUNIT:
+            ET.SubElement(case, _JUNIT[step.status], message=detail)
+        else:
+            ET.SubElement(case, "system-out").text = detail
+    if report.left_behind:
+        commands = "\n".join(f"{left.what}: {left.command}" for left in report.left_behind)
+        ET.SubElement(suite, "system-err").text = commands
+    suites = ET.Element("testsuites")
+    suites.append(suite)
+    ET.indent(suites)
+    document: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return document

@@ -1,0 +1,102 @@
+"""`jitr verify` as it is called."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
+from iot_jitr_cli.verify import command
+from tests.support.command_line import run_jitr
+from tests.support.verified_pipeline import EmulatedDevice, World, account_with_real_ids, certificates
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A pipeline that the command finds, and a broker that answers its device."""
+    with account_with_real_ids() as aws:
+        made = World(aws)
+
+        def pipeline(*arguments: Any) -> Any:
+            return type(made.pipeline)(*arguments[:3], 60.0, made.watch, made.sleep)
+
+        def device(*arguments: Any) -> EmulatedDevice:
+            return EmulatedDevice(*arguments, world=made, clock=made.watch, sleep=made.sleep)
+
+        monkeypatch.setattr(command, "aws_session", lambda: made.session)
+        monkeypatch.setattr(command, "find_deployment", lambda *_: made.deployment)
+        monkeypatch.setattr(command, "Pipeline", pipeline)
+        monkeypatch.setattr(command, "ThrowAwayDevice", device)
+        monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
+        yield made
+
+
+@pytest.fixture
+def ca_files(world: World, tmp_path: Path) -> list[object]:
+    certificate, key = world.aws.ca.save(tmp_path / "ca")
+    return ["--ca-cert", certificate, "--ca-key", key]
+
+
+def test_a_sound_pipeline_exits_0_and_writes_all_three_reports(
+    world: World, ca_files: list[object], tmp_path: Path
+) -> None:
+    text = run_jitr("verify", *ca_files, "--junit", tmp_path / "report.xml")
+    document = run_jitr("verify", *ca_files, "--json")
+
+    assert (text.exit_code, document.exit_code) == (ExitCode.OK, ExitCode.OK)
+    assert "✓  certificate activated" in text.out
+    assert text.out.splitlines()[-1].startswith("'iot-jitr' in eu-central-1: 10 passed, 3 skipped")
+    assert document.json["passed"]
+    suite = ET.parse(tmp_path / "report.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("13", "0")
+    assert certificates(world.aws) == []
+
+
+def test_a_broken_pipeline_exits_1(world: World, ca_files: list[object]) -> None:
+    world.activator_works = False
+
+    assert run_jitr("verify", *ca_files).exit_code == ExitCode.NO
+
+
+def test_a_missing_permission_exits_3(world: World, ca_files: list[object]) -> None:
+    world.session.denied |= {"get_item"}
+
+    answer = run_jitr("verify", *ca_files)
+
+    assert answer.exit_code == ExitCode.UNDETERMINED
+    assert "jitr verify --iam-policy" in answer.out
+
+
+def test_a_device_that_is_known_is_left_alone(world: World, tmp_path: Path) -> None:
+    identity = world.aws.ca.issue(DeviceSpec("in-service"))
+    certificate_id = world.aws.register(identity.certificate.pem, "ACTIVE")
+    files = identity.save(tmp_path)
+
+    answer = run_jitr("verify", "--chain", files.chain, "--key", files.key)
+
+    assert (answer.exit_code, "is registered and ACTIVE" in answer.err) == (ExitCode.WRONG_USE, True)
+    assert world.aws.status(certificate_id) == "ACTIVE"
+
+
+@pytest.mark.usefixtures("world")
+def test_a_ca_of_another_deployment_is_wrong_use(tmp_path: Path) -> None:
+    certificate, key = DevelopmentCa.create("elsewhere").save(tmp_path)
+
+    answer = run_jitr("verify", "--ca-cert", certificate, "--ca-key", key)
+
+    assert (answer.exit_code, "which has: Factory" in answer.err) == (ExitCode.WRONG_USE, True)
+
+
+def test_without_files_it_is_wrong_use_before_aws_is_asked() -> None:
+    assert run_jitr("verify").exit_code == ExitCode.WRONG_USE
+
+
+@pytest.mark.usefixtures("world")
+def test_the_policy_is_printed_without_any_file() -> None:
+    answer = run_jitr("verify", "--iam-policy")
+
+    assert json.loads(answer.out)["Version"] == "2012-10-17"

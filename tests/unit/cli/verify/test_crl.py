@@ -1,0 +1,120 @@
+"""The CA's own CRL with one entry more: nothing is lost of it, nothing but it is replaced."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cryptography import x509
+
+from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
+from iot_jitr_cli.verify.crl import CrlChangedError, CrlInForce, with_one_more
+from iot_jitr_runtime.crl_publisher.publication import Publication
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.store import IndexStore
+from iot_jitr_runtime.revocation.unusable import UnusableCrlError
+from tests.support.buckets import new_bucket, simulated_s3
+from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, make_crl
+from tests.support.identities import ca
+from tests.support.indexes import CA_ID
+
+DEVICE = ca().issue(DeviceSpec("jitr-verify-1")).certificate.x509
+ENTRIES = [
+    Entry(1, KEY_COMPROMISE),
+    Entry(2, HOLD),
+    Entry(3),
+    Entry(2**158, None, [(x509.InvalidityDate(NOW.replace(tzinfo=None)), False)]),
+]
+KEY_ID = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca().certificate.x509.public_key())  # type: ignore[arg-type]
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    with simulated_s3() as client:
+        yield client
+
+
+def published(s3: Any, bucket: str, spec: CrlSpec, key: str = "crl/Factory/factory.crl") -> None:
+    """Upload a CRL and let the publisher put it in force."""
+    s3.put_object(Bucket=bucket, Key=key, Body=make_crl(ca(), spec))
+    source = S3Source(s3, bucket, "crl/Factory/")
+    assert Publication(IndexStore(s3, bucket)).publish(CA_ID, ca().certificate, source).changed
+
+
+def test_every_entry_and_extension_stays_and_the_number_grows_by_one() -> None:
+    former = Crl.load(
+        make_crl(ca(), CrlSpec(ENTRIES, number=41, extensions=[(KEY_ID, False), (UNKNOWN, False)]))
+    )
+
+    crl = Crl.load(with_one_more(former, ca(), DEVICE))
+
+    *entries, last = list(crl.parsed)
+    assert [(e.serial_number, e.revocation_date_utc, list(e.extensions)) for e in entries] == [
+        (e.serial_number, e.revocation_date_utc, list(e.extensions)) for e in former.parsed
+    ]
+    assert last.serial_number == DEVICE.serial_number
+    assert (crl.number, crl.next_update) == (42, former.next_update)
+    assert crl.this_update >= former.this_update
+    assert [e for e in crl.extensions if not isinstance(e.value, x509.CRLNumber)] == [
+        e for e in former.extensions if not isinstance(e.value, x509.CRLNumber)
+    ]
+
+
+def test_it_takes_the_place_of_the_one_in_force_and_the_publisher_takes_it(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    published(s3, bucket, CrlSpec(number=1), key="crl/Factory/history.crl")
+    published(s3, bucket, CrlSpec(ENTRIES, number=7))
+
+    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+    signed = found.publish_with(ca(), DEVICE)
+
+    assert (found.crl.number, signed.number) == (7, 8)
+    report = Publication(IndexStore(s3, bucket)).publish(
+        CA_ID, ca().certificate, S3Source(s3, bucket, "crl/Factory/")
+    )
+    assert (report.problems, [crl.number for crl in report.crls]) == ([], [8])
+    assert [crl.entries for crl in report.crls] == [len(ENTRIES) + 1]
+
+
+def test_a_crl_that_the_ca_publishes_meanwhile_stays(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    published(s3, bucket, CrlSpec(number=7))
+    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+    newer = make_crl(ca(), CrlSpec(number=9))
+    s3.put_object(Bucket=bucket, Key=found.key, Body=newer)
+
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        found.publish_with(ca(), DEVICE)
+
+    assert s3.get_object(Bucket=bucket, Key=found.key)["Body"].read() == newer
+
+
+def test_an_upload_that_is_not_in_force_yet_is_left_alone(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    published(s3, bucket, CrlSpec(number=7))
+    s3.put_object(Bucket=bucket, Key="crl/Factory/factory.crl", Body=make_crl(ca(), CrlSpec(number=9)))
+
+    with pytest.raises(CrlChangedError, match="has changed since CRL number 7"):
+        CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+
+
+def test_a_partition_of_other_certificates_is_not_the_one(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    published(s3, bucket, CrlSpec(extensions=[idp("http://crl.example.com/other.crl")]))
+
+    with pytest.raises(CrlChangedError, match="speaks for this certificate"):
+        CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+
+
+def test_nothing_is_published_that_is_not_signed_by_the_ca(s3: Any) -> None:
+    bucket = new_bucket(s3)
+    published(s3, bucket, CrlSpec(number=7))
+    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+    before = s3.head_object(Bucket=bucket, Key=found.key)["ETag"]
+
+    with pytest.raises(UnusableCrlError):
+        found.publish_with(DevelopmentCa(ca().certificate, ca("Another CA").key), DEVICE)
+
+    assert s3.head_object(Bucket=bucket, Key=found.key)["ETag"] == before

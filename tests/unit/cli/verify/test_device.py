@@ -1,0 +1,90 @@
+"""The throw-away device: where it comes from, and one connect of it."""
+
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.connect import Cause, Credentials, Endpoint, Step
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
+from tests.support.clock import Stopwatch
+from tests.support.identities import ca, device
+from tests.support.mqtt_broker import Act, broker, server_ca
+
+
+def test_it_is_made_with_the_cas_key_and_valid_for_a_day(tmp_path: Path) -> None:
+    certificate, key = ca().save(tmp_path)
+
+    credentials, signer = read_files(certificate, key, None, None)
+
+    made = credentials.chain.certificates[0]
+    made.check_issued_by(ca().certificate)
+    assert credentials.common_name.startswith("jitr-verify-")
+    assert (made.not_after - made.not_before).days == 1
+    assert signer is not None
+    assert sorted(tmp_path.iterdir()) == sorted([certificate, key])
+
+
+def test_it_may_come_from_elsewhere(tmp_path: Path) -> None:
+    files = device().save(tmp_path)
+
+    credentials, signer = read_files(None, None, files.chain, files.key)
+
+    assert (credentials.common_name, signer) == ("sensor-1", None)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "ca_cert", "ca_key", "chain", "ca_cert ca_key key", "ca_cert ca_key chain key"]
+)
+def test_one_pair_of_files_is_needed(given: str) -> None:
+    names = ("ca_cert", "ca_key", "chain", "key")
+
+    with pytest.raises(WrongUseError, match="--ca-cert and --ca-key"):
+        read_files(*(Path(name) if name in given.split() else None for name in names))
+
+
+@pytest.mark.timing
+def test_it_connects_once_a_second_and_tells_how_far_it_got(tmp_path: Path) -> None:
+    identity, watch = device(), Stopwatch()
+    trusted, _ = server_ca().save(tmp_path / "server")
+    files = identity.save(tmp_path)
+    script = (Act.ACCEPT, Act.HANG_UP_ON_CONNECT, Act.REFUSE_SUBSCRIPTION, Act.SWALLOW_MESSAGE)
+    with broker(*script) as running:
+        tested = ThrowAwayDevice(
+            credentials=Credentials.load(files.chain, files.key),
+            endpoint=Endpoint("127.0.0.1", running.port, trusted),
+            client_id="sensor-1",
+            topic="devices/{client_id}/hello",
+            sleep=watch.sleep,
+            clock=watch,
+        )
+
+        accepted = tested.try_once()
+        refused = tested.try_once(client_id="neighbour")
+        not_heard = tested.try_once(subscribe=tested.topic_of("neighbour"))
+
+    assert (accepted.failure, Step.RECEIVED in accepted.steps) == (None, True)
+    assert refused.failure is not None
+    assert (refused.failure.cause, refused.steps) == (Cause.CLOSED_WITHOUT_CONNACK, frozenset())
+    assert not_heard.failure is not None
+    assert (not_heard.failure.cause, not_heard.steps) == (Cause.SUBSCRIBE_REFUSED, {Step.CONNECTED})
+    assert running.client_ids == ["sensor-1", "neighbour", "sensor-1"]
+    assert running.subscribed == ["devices/sensor-1/hello", "devices/neighbour/hello"]
+    assert watch.now == 2.0
+
+
+@pytest.mark.timing
+def test_it_publishes_elsewhere_than_it_listens(tmp_path: Path) -> None:
+    trusted, _ = server_ca().save(tmp_path / "server")
+    files = device().save(tmp_path)
+    with broker(Act.ACCEPT) as running:
+        tested = ThrowAwayDevice(
+            Credentials.load(files.chain, files.key),
+            Endpoint("127.0.0.1", running.port, trusted),
+            "sensor-1",
+            "devices/{client_id}/hello",
+        )
+
+        tried = tested.try_once(publish="devices/neighbour/hello")
+
+    assert Step.PUBLISHED in tried.steps

@@ -1,0 +1,118 @@
+"""The runner: results out of whatever a step does, and a clean-up in every case."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from iot_jitr_cli.verify.report import LeftBehind, StepStatus
+from iot_jitr_cli.verify.run import CheckFailedError, Runner, SkippedError, Step
+from tests.support.clock import Stopwatch
+
+P, F, S, U = StepStatus.PASSED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNKNOWN
+
+
+class Cleaning:
+    """A clean-up that counts its calls."""
+
+    def __init__(self, during: Callable[[], None] = lambda: None) -> None:
+        self.during = during
+        self.calls = 0
+        self.left_behind: list[LeftBehind] = []
+
+    def run(self) -> None:
+        self.calls += 1
+        self.during()
+
+
+def passing(_: object) -> str:
+    return "seen"
+
+
+def raising(error: BaseException) -> Callable[[object], str]:
+    def step(_: object) -> str:
+        raise error
+
+    return step
+
+
+def run(*steps: Callable[[Any], str], needed: bool = False, cleaning: Cleaning | None = None) -> Runner:
+    cleaning = cleaning or Cleaning()
+    runner = Runner(SimpleNamespace(cleanup=cleaning), lambda _: None, Stopwatch())  # type: ignore[arg-type]
+    runner.run([Step(str(at), f"step {at}", step, needed) for at, step in enumerate(steps)])
+    assert cleaning.calls == 1
+    return runner
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (CheckFailedError("too broad"), F, "too broad"),
+        (SkippedError("no CRL"), S, "no CRL"),
+        (EndpointConnectionError(endpoint_url="https://iot"), U, "is the network up"),
+        (
+            ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetItem"),
+            U,
+            "jitr verify --iam-policy",
+        ),
+        (OSError("no route"), U, "no route"),
+        (ZeroDivisionError("0"), U, "a defect of jitr: ZeroDivisionError"),
+    ],
+)
+def test_what_a_step_raises_becomes_its_result(error: Exception, status: StepStatus, said: str) -> None:
+    first, last, _ = run(raising(error), passing).results
+
+    assert (first.status, last.status) == (status, P)
+    assert said in first.detail
+
+
+def test_a_step_that_is_needed_and_does_not_pass_leaves_the_others_out() -> None:
+    results = run(passing, raising(CheckFailedError("no")), passing, needed=True).results
+
+    assert [result.status for result in results] == [P, F, S, P]
+    assert results[2].detail == "not tried: 'step 1' did not pass"
+
+
+def test_a_needed_step_that_does_not_apply_keeps_the_others_from_nothing() -> None:
+    assert [r.status for r in run(raising(SkippedError("no")), passing, needed=True).results] == [S, P, P]
+
+
+def test_what_is_left_behind_is_not_passed() -> None:
+    cleaning = Cleaning()
+    cleaning.left_behind = [LeftBehind("thing", "denied", "aws iot delete-thing")]
+
+    assert run(passing, cleaning=cleaning).results[-1].status is U
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_steps_and_starts_the_clean_up_which_no_signal_ends(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    cleaning = Cleaning(during=lambda: os.kill(os.getpid(), number))
+
+    def interrupted(_: object) -> str:
+        os.kill(os.getpid(), number)
+        return "not reached"
+
+    runner = run(passing, interrupted, passing, cleaning=cleaning)
+
+    assert runner.interrupted
+    assert [result.status for result in runner.results] == [P, U, S, P]
+    assert runner.results[2].detail == "not tried: interrupted"
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_between_two_steps_starts_the_clean_up_too() -> None:
+    cleaning = Cleaning()
+
+    def interrupt(_: object) -> None:
+        runner.on_result = lambda _: None
+        os.kill(os.getpid(), signal.SIGINT)
+
+    runner = Runner(SimpleNamespace(cleanup=cleaning), interrupt, Stopwatch())  # type: ignore[arg-type]
+    runner.run([Step("0", "step", passing), Step("1", "step", passing)])
+
+    assert (runner.interrupted, cleaning.calls) == (True, 1)

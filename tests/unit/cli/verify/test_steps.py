@@ -1,0 +1,246 @@
+"""The steps against the real activator in this process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from iot_jitr_cli.connect import Step
+from iot_jitr_cli.verify import steps
+from iot_jitr_cli.verify.report import StepStatus
+from iot_jitr_cli.verify.run import CheckFailedError
+from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.account import Account
+from tests.support.verified_pipeline import (
+    World,
+    account_with_real_ids,
+    certificates,
+    counted,
+    ledger_keys,
+    refused,
+)
+
+P, F, S, U = StepStatus.PASSED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNKNOWN
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    with account_with_real_ids() as opened:
+        yield opened
+
+
+def assert_nothing_left(world: World) -> None:
+    assert world.cleanup.left_behind == []
+    assert (certificates(world.aws), ledger_keys(world.aws), counted(world.aws)) == ([], [], 0)
+    assert world.aws.dead_letters() == []
+
+
+def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
+    world = World(aws)
+
+    results = world.run()
+
+    assert {id_: result.status for id_, result in results.items()} == {
+        "allow_list": S,
+        "first_connect": P,
+        "active": P,
+        "reconnect": P,
+        "neighbour_subscribe": P,
+        "neighbour_publish": P,
+        "other_client_id": P,
+        "duplicate_event": P,
+        "forged_event": P,
+        "malformed_event": P,
+        "revoked": S,
+        "revoked_refused": S,
+        "cleanup": P,
+    }, results
+    assert_nothing_left(world)
+
+
+def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Account) -> None:
+    world = World(aws)
+    world.activator_works = False
+
+    results = world.run()
+
+    assert [id_ for id_, result in results.items() if result.status is F] == ["active"]
+    assert "PENDING_ACTIVATION" in results["active"].detail
+    assert results["malformed_event"].detail == "not tried: 'certificate activated' did not pass"
+    assert_nothing_left(world)
+
+
+@pytest.mark.parametrize(
+    ("step", "point", "where"),
+    [
+        ("neighbour_subscribe", Step.SUBSCRIBED, "topic"),
+        ("neighbour_publish", Step.PUBLISHED, "topic"),
+        ("other_client_id", Step.CONNECTED, "client id"),
+    ],
+)
+def test_a_policy_that_is_too_broad_fails_the_step_it_concerns(
+    aws: Account, step: str, point: Step, where: str
+) -> None:
+    world = World(aws)
+    world.may = {(point, where)}
+
+    results = world.run("first_connect", "active", "neighbour_subscribe", "neighbour_publish", step)
+
+    assert [id_ for id_, result in results.items() if result.status is F] == [step]
+    assert "too broad" in results[step].detail
+    assert_nothing_left(world)
+
+
+def test_a_device_that_is_accepted_at_once_or_refused_by_tls_fails_the_first_connect(aws: Account) -> None:
+    for tried, said in (
+        (refused(None), "something else than this pipeline activates"),
+        (refused("certificate_rejected"), "TLS handshake"),
+    ):
+        world = World(aws)
+        world.device.answers = [tried]
+
+        result = world.run("first_connect")["first_connect"]
+
+        assert (result.status, said in result.detail) == (F, True), result
+
+
+def test_an_endpoint_that_is_not_reached_says_nothing_of_the_pipeline(aws: Account) -> None:
+    world = World(aws)
+    world.device.answers = [refused("connection_refused")]
+
+    assert world.run("first_connect")["first_connect"].status is U
+
+
+def test_a_device_that_is_active_and_never_gets_in_fails(aws: Account) -> None:
+    world = World(aws)
+    world.device.answers = [None, *[refused("not_authorized")] * 100]
+
+    result = world.run("first_connect", "active", "reconnect")["reconnect"]
+
+    assert (result.status, "not authorised" in result.detail) == (F, True)
+
+
+def test_a_topic_that_is_the_same_for_all_has_no_neighbour(aws: Account) -> None:
+    world = World(aws)
+    world.device.topic = "fleet/state"
+
+    assert world.run("neighbour_subscribe")["neighbour_subscribe"].status is S
+
+
+def test_what_never_connected_cannot_tell_what_it_may(aws: Account) -> None:
+    world = World(aws)
+
+    assert world.run("neighbour_subscribe")["neighbour_subscribe"].status is U
+
+
+def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(aws: Account) -> None:
+    aws.dynamodb.create_table(
+        TableName="list",
+        KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    outputs = {Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "common_name"}
+    world = World(aws, **outputs)
+    seen: list[int] = []
+    world.on_connect = lambda: seen.append(len(aws.dynamodb.scan(TableName="list")["Items"]))
+
+    assert world.run("allow_list", "first_connect")["allow_list"].status is P
+    assert (seen, aws.dynamodb.scan(TableName="list")["Items"]) == ([1], [])
+
+    aws.dynamodb.put_item(TableName="list", Item={TABLE_KEY: {"S": "jitr-verify-1"}})
+    assert "already" in World(aws, **outputs).run("allow_list")["allow_list"].detail
+    assert len(aws.dynamodb.scan(TableName="list")["Items"]) == 1
+
+
+def test_an_admission_that_refuses_says_what_it_needs(aws: Account) -> None:
+    world = World(aws)
+    aws.parts["admission"] = Refusing()
+
+    result = world.run("first_connect", "active")["active"]
+
+    assert result.status is F
+    assert "refused_by_function" in result.detail
+    assert "'jitr-verify-'" in result.detail
+    assert result.seconds < world.pipeline.timeout
+    assert_nothing_left(world)
+
+
+class Refusing:
+    """An admission function that knows nobody."""
+
+    def admit(self, _device: object) -> dict[str, str]:
+        raise RefusedError(Reason.REFUSED_BY_FUNCTION, "unknown")
+
+
+def test_a_duplicate_that_changes_something_fails(aws: Account) -> None:
+    world = World(aws)
+    steps.first_connect(world.verification)
+    steps.become_active(world.verification)
+    world.on_work = lambda: aws.iot.update_certificate(
+        certificateId=world.device.certificate_id, newStatus="INACTIVE"
+    )
+
+    with pytest.raises(CheckFailedError, match="it changed something"):
+        steps.duplicate_event(world.verification)
+
+
+def test_events_that_nobody_examines_fail(aws: Account) -> None:
+    world = World(aws)
+    steps.first_connect(world.verification)
+    steps.become_active(world.verification)
+    world.activator_works = False
+
+    for step in (steps.duplicate_event, steps.forged_event, steps.malformed_event):
+        with pytest.raises(CheckFailedError, match="60 s"):
+            step(world.verification)
+
+    world.cleanup.run()
+    (left,) = world.cleanup.left_behind
+    assert (left.what, "jitr-verify-" in left.why) == ("dead-letter queue", True)
+
+
+def test_an_activation_that_the_ledger_does_not_know_fails_the_duplicate(aws: Account) -> None:
+    world = World(aws)
+
+    with pytest.raises(CheckFailedError, match="the ledger does not say"):
+        steps.duplicate_event(world.verification)
+
+
+def test_a_dead_letter_with_another_reason_fails(aws: Account) -> None:
+    world = World(aws)
+    world.activator_works = False
+    url = world.deployment[Output.DEAD_LETTER_QUEUE_URL]
+
+    def misplace() -> None:
+        received = aws.sqs.receive_message(QueueUrl=world.deployment[Output.ACTIVATION_QUEUE_URL])
+        for message in received.get("Messages", []):
+            aws.sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
+
+    world.on_sleep = misplace
+
+    with pytest.raises(CheckFailedError, match="expected malformed_event"):
+        steps.malformed_event(world.verification)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "signed_here", "allowed", "said"),
+    [
+        ({}, True, True, "no CRL"),
+        ({"FactoryCrlLocation": "https://crl.example.com/"}, True, True, "only the CA can write"),
+        ({"FactoryCrlLocation": "s3://bucket/crl/"}, False, True, "takes the CA's key"),
+        ({"FactoryCrlLocation": "s3://bucket/crl/"}, True, False, "--publish-crl"),
+    ],
+)
+def test_without_a_crl_that_it_may_write_nothing_is_revoked(
+    aws: Account, outputs: dict[str, str], *, signed_here: bool, allowed: bool, said: str
+) -> None:
+    world = World(aws, **outputs)
+    world.verification.publish_crl = allowed
+    world.device.signer = aws.ca if signed_here else None
+
+    results = world.run("revoked", "revoked_refused")
+
+    assert [result.status for result in results.values()] == [S, S, P]
+    assert said in results["revoked"].detail
