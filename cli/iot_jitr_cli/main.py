@@ -9,6 +9,7 @@ import errno
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -196,4 +197,8 @@ def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             # A ✓ that the terminal's encoding lacks must not end the command.
             stream.reconfigure(errors="replace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C, so that a command cleans up; `nohup` ignores SIGHUP, and that stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr"))

@@ -15,7 +15,7 @@ import pytest
 
 from iot_jitr.target import Target
 from iot_jitr_cli.lab.cdk import find_cdk
-from iot_jitr_cli.lab.environment import child_environment
+from iot_jitr_cli.lab.environment import TEMPORARY, child_environment
 from iot_jitr_cli.lab.project import default_configuration, write_project
 from tests.support.ca_certificates import FACTORY
 from tests.support.examples import WITHOUT_BUNDLING
@@ -87,6 +87,7 @@ def run(folder: Path, command: list[str], **variables: str) -> subprocess.Comple
         "CDK_DISABLE_VERSION_CHECK": "true",
         **variables,
     }
+    (folder / TEMPORARY).mkdir()
     return subprocess.run(
         command,
         cwd=folder,

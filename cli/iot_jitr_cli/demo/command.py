@@ -1,10 +1,7 @@
 """`jitr demo`: the whole story in one run."""
 
-import signal
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +12,6 @@ from iot_jitr_cli.demo.model import Stage
 from iot_jitr_cli.demo.narrator import Narrator
 from iot_jitr_cli.demo.plain import PlainLines, summary
 from iot_jitr_cli.demo.story import tell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-    from typing import NoReturn
 
 _FEWEST_DEVICES = 2
 """One that gets in and one that is on the CRL."""
@@ -36,31 +28,14 @@ def demo(devices: int, *, as_json: bool) -> ExitCode:
     """
     stage = Stage()
     folder = Path(tempfile.mkdtemp(prefix="jitr-demo-"))
-    with _ended_by_signals():
-        if as_json:
-            tell(folder, devices, Narrator(stage, Nobody()))
-            print_json({"succeeded": stage.succeeded, "stage": stage})
-        elif out.is_terminal:
-            with LivePicture(out, stage) as audience:
-                tell(folder, devices, Narrator(stage, audience))
-        else:
-            tell(folder, devices, Narrator(stage, PlainLines()))
-            for line in summary(stage):
-                click.echo(line)
+    if as_json:
+        tell(folder, devices, Narrator(stage, Nobody()))
+        print_json({"succeeded": stage.succeeded, "stage": stage})
+    elif out.is_terminal:
+        with LivePicture(out, stage) as audience:
+            tell(folder, devices, Narrator(stage, audience))
+    else:
+        tell(folder, devices, Narrator(stage, PlainLines()))
+        for line in summary(stage):
+            click.echo(line)
     return ExitCode.OK if stage.succeeded else ExitCode.NO
-
-
-@contextmanager
-def _ended_by_signals() -> "Iterator[None]":
-    """Let a closed terminal or a `kill` end it as Ctrl-C does: with everything taken down."""
-
-    def interrupt(number: int, frame: "FrameType | None") -> "NoReturn":
-        del number, frame
-        raise KeyboardInterrupt
-
-    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -60,7 +60,8 @@ def _cloud(folder: Path, narrator: "Narrator") -> Iterator[Lab]:
         with narrator.step("local cloud") as step:
             lab = Lab.start(folder, owner=this_process())
             step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
-        yield lab
+        with lab.needed():
+            yield lab
     except Exception:
         # Somebody will want to read why.
         if lab is not None:

@@ -9,11 +9,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.environment import download_environment
@@ -25,14 +25,8 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 _SCRIPT = Path("node_modules", "aws-cdk", "bin", "cdk")
 _LOOK_LIMIT = 30.0
 _FETCH_LIMIT = 180.0
-
-
-class CdkMissingError(CliError):
-    """There is no CDK command line of the pinned version, and none could be fetched."""
-
-
-class CdkTimeoutError(CliError):
-    """The CDK command line did not come to an end."""
+_WATCH_INTERVAL = 0.2
+"""Seconds between two looks at what the CDK needs."""
 
 
 class CdkFailedError(CliError):
@@ -41,7 +35,7 @@ class CdkFailedError(CliError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
-        """The CDK's own last word."""
+        """The last line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +53,28 @@ class Cdk:
         cwd: Path,
         environment: Mapping[str, str],
         log: Path,
-        limit: float,
         on_line: Callable[[str], None],
+        stop: Callable[[], Exception | None],
     ) -> None:
         """Run it to its end; its output is appended to `log` and given to `on_line` as it comes.
 
+        Args:
+            arguments: The command and its options.
+            cwd: The CDK project.
+            environment: All its environment variables, but for its own.
+            log: The file that its output is appended to.
+            on_line: Called with each line of its output.
+            stop: Asked several times a second, in another thread; an error that it returns ends the CDK and
+                is raised.
+
         Raises:
-            CdkTimeoutError: It was still running after `limit` seconds, and was ended.
             CdkFailedError: It exited with an error.
         """
-        merged = {**environment, **self.environment}
         with log.open("a") as record:
             process = subprocess.Popen(
                 [*self.command, *arguments],
                 cwd=cwd,
-                env=merged,
+                env={**environment, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -82,43 +83,57 @@ class Cdk:
                 # Its own group, so that the app and the jsii kernel below it end with it.
                 start_new_session=True,
             )
-            expired = Event()
-
-            def expire() -> None:
-                expired.set()
-                _end_group(process)
-
-            alarm = Timer(limit, expire)
-            alarm.daemon = True
-            alarm.start()
             lines: list[str] = []
             try:
-                for line in process.stdout or ():
-                    record.write(line)
-                    record.flush()
-                    lines.append(line.rstrip())
-                    on_line(lines[-1])
-                code = process.wait()
+                with _watched(process, stop) as stopped:
+                    for line in process.stdout or ():
+                        record.write(line)
+                        record.flush()
+                        lines.append(line.rstrip())
+                        on_line(lines[-1])
+                    code = process.wait()
             finally:
-                alarm.cancel()
                 _end_group(process)
                 process.wait()
                 if process.stdout:
                     process.stdout.close()
-        what = f"'cdk {arguments[0]}'"
-        if expired.is_set():
-            raise CdkTimeoutError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
+        if stopped:
+            raise stopped[0]
         if code != 0:
             reason = last_word(lines)
-            raise CdkFailedError(f"{what} failed: {reason or f'exit code {code}'} (log: {log})", reason)
+            what = f"'cdk {arguments[0]}' failed: {reason or f'exit code {code}'} (log: {log})"
+            raise CdkFailedError(what, reason)
+
+
+@contextmanager
+def _watched(
+    process: subprocess.Popen[str], stop: Callable[[], Exception | None]
+) -> Iterator[list[Exception]]:
+    """End the process as soon as `stop` returns an error; the error is in the list then."""
+    stopped: list[Exception] = []
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_INTERVAL):
+            if error := stop():
+                stopped.append(error)
+                _end_group(process)
+                return
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield stopped
+    finally:
+        over.set()
+        watcher.join()
 
 
 def find_cdk() -> Cdk:
     """The CDK command line to use.
 
     Raises:
-        CdkMissingError: None of the pinned version is there and npm could not fetch it.
-        NodeMissingError: There is no Node to run it on.
+        CliError: None of the pinned version is there and npm could not fetch it, or there is no Node.
     """
     node = node_directory() / "node"
     for root in (Path.cwd(), _CHECKOUT):
@@ -156,7 +171,7 @@ def _fetched() -> Cdk:
     )
     npx = npx_command()
     if npx is None:
-        raise CdkMissingError(f"neither the CDK command line {CDK_VERSION} nor npx is installed: {remedy}")
+        raise CliError(f"neither the CDK command line {CDK_VERSION} nor npx is installed: {remedy}")
     cdk = Cdk((*npx, "--yes", f"aws-cdk@{CDK_VERSION}"), download_environment())
     environment = {
         **os.environ,
@@ -177,12 +192,12 @@ def _fetched() -> Cdk:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise CdkMissingError(
+        raise CliError(
             f"npm did not fetch the CDK command line {CDK_VERSION} within {_FETCH_LIMIT:.0f} s: {remedy}"
         ) from None
     if answer.returncode != 0:
         complaint = _complaint(answer.stderr.splitlines())
-        raise CdkMissingError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
+        raise CliError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
     return cdk
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iot_jitr_cli.lab.node import node_directory
+from iot_jitr_cli.lab.process import LAB_FOLDER
 
 _KEPT = (
     "HOME",
@@ -32,13 +33,15 @@ _KEPT_FOR_DOWNLOADS = (
     "SSL_CERT_FILE",
 )
 LOOPBACK = "127.0.0.1"
+TEMPORARY = "tmp"
+"""The folder for temporary files, in the lab's folder."""
 
 
-def child_environment(temporary: Path, additions: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a child process: the few harmless variables of the caller's, and `additions`.
+def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child process: a few harmless variables of the caller's, and `additions`.
 
-    `node` is the one that came with the virtual environment; temporary files go to `temporary`. The AWS
-    SDKs find no configuration file and ask no instance metadata.
+    `node` is the one that came with the virtual environment. Temporary files go into the lab's `folder`, by
+    which the process is found again. The AWS SDKs find no configuration file and ask no instance metadata.
     """
     search_path = [
         str(node_directory()),
@@ -48,7 +51,8 @@ def child_environment(temporary: Path, additions: Mapping[str, str]) -> dict[str
     return {
         **_taken_over(_KEPT),
         "PATH": os.pathsep.join(search_path),
-        "TMPDIR": str(temporary),
+        "TMPDIR": str(folder / TEMPORARY),
+        LAB_FOLDER: str(folder),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -13,6 +13,7 @@ from typing import Any
 
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.lab.endpoint import Endpoint
+from iot_jitr_cli.lab.environment import TEMPORARY
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 DEFAULT_DIRECTORY = Path(".jitr", "lab")
@@ -82,7 +83,7 @@ class LabFiles:
     @property
     def temporary(self) -> Path:
         """Temporary files of everything that runs in the lab."""
-        return self.folder / "tmp"
+        return self.folder / TEMPORARY
 
     @property
     def project(self) -> Path:
@@ -123,9 +124,19 @@ class LabFiles:
         return (self.folder / _MARKER).is_file()
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it, if a lab made it."""
-        if self.is_a_lab():
-            shutil.rmtree(self.folder)
+        """Remove the folder with all that is in it, if a lab made it.
+
+        The mark comes last: a removal that is cut off leaves a lab's folder.
+        """
+        if not self.is_a_lab():
+            return
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != _MARKER:
+                path.unlink()
+        (self.folder / _MARKER).unlink()
+        self.folder.rmdir()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -163,8 +174,7 @@ class LabFiles:
             return None
         except (ValueError, TypeError, KeyError) as error:
             raise StateUnreadableError(
-                f"{self.state} is damaged ({error!r}): end the process it names, if any, "
-                f"and remove {self.folder}"
+                f"{self.state} is damaged ({error!r}): 'jitr lab down' ends the lab and removes its folder"
             ) from error
 
 

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
 from iot_jitr_cli.lab.failures import failure_reason
 from iot_jitr_cli.lab.files import Deployment, LabFiles, State
-from iot_jitr_cli.lab.process import ProcessIdentity, stop_group
+from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes, wait_until
 from iot_jitr_cli.lab.project import Configuration, write_project
 
 if TYPE_CHECKING:
@@ -160,9 +161,8 @@ class Lab:
         """Deploy the stack with this `jitr` configuration, or update it, by the real `cdk deploy`.
 
         Raises:
-            CdkMissingError, NodeMissingError: There is no CDK command line, or nothing to run it on.
-            CdkTimeoutError: It did not end within five minutes.
-            DeployError: Synthesis or deployment failed; says why.
+            DeployError: Synthesis or deployment failed, or took more than five minutes; says why.
+            CliError: MiniStack ended; or there is no CDK command line, or nothing to run it on.
         """
         write_project(self.files.project, configuration)
         outputs_file = self.files.project / "outputs.json"
@@ -192,13 +192,34 @@ class Lab:
 
     def stop(self) -> None:
         """End MiniStack, with all that runs in it, and remove the folder."""
-        stop_group(self.endpoint.process)
+        stop_processes(self.files.folder)
         self.files.remove()
 
     def stop_and_keep_logs(self) -> None:
-        """End MiniStack and keep the folder: somebody may want to read why it failed."""
-        stop_group(self.endpoint.process)
+        """End MiniStack and keep the folder, for the logs that say why it failed."""
+        stop_processes(self.files.folder)
         self.files.state.unlink(missing_ok=True)
+
+    @contextmanager
+    def needed(self) -> Iterator[None]:
+        """Name the end of MiniStack as the cause, should something in the block fail for that.
+
+        Raises:
+            CliError: MiniStack has ended; the message has the last line of its log.
+        """
+        try:
+            yield
+        except Exception as error:
+            # Its connections end a moment before it does.
+            if not wait_until(lambda: not self.endpoint.process.is_running(), limit=0.2):
+                raise
+            raise self._ended() from error
+
+    def _ended(self) -> CliError:
+        log = self.files.ministack_log
+        return CliError(
+            f"the local cloud, MiniStack, has ended; last line of {log}: {ministack.last_line(log)!r}"
+        )
 
     def _remember(self, state: State) -> None:
         self._state = state
@@ -213,15 +234,26 @@ class Lab:
             # AWS's schemas are not the local cloud's, and to read them takes longer than all the rest.
             "CDK_VALIDATION": "false",
         }
+        what, log = f"'cdk {arguments[0]}'", self.files.cdk_log
+        deadline = time.monotonic() + limit
+
+        def stop() -> CliError | None:
+            if not self.endpoint.process.is_running():
+                return self._ended()
+            if time.monotonic() > deadline:
+                return DeployError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
+            return None
+
         try:
             find_cdk().run(
                 (*arguments, *_QUIET),
                 cwd=self.files.project,
-                environment=child_environment(self.files.temporary, variables),
-                log=self.files.cdk_log,
-                limit=limit,
+                environment=child_environment(self.files.folder, variables),
+                log=log,
                 on_line=on_line,
+                stop=stop,
             )
         except CdkFailedError as error:
-            reason = failure_reason(self.client("cloudformation")) or error.reason
-            raise DeployError(f"'cdk {arguments[0]}' failed: {reason} (log: {self.files.cdk_log})") from error
+            with self.needed():
+                reason = failure_reason(self.client("cloudformation")) or error.reason
+            raise DeployError(f"{what} failed: {reason} (log: {log})") from error

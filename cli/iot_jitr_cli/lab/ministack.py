@@ -16,7 +16,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
 from iot_jitr_cli.lab.files import LabFiles
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, wait_until
 
 _START_LIMIT = 180.0
 """Seconds from the start to the first answer, some three on an idle machine. An end is noticed at once."""
@@ -84,7 +84,7 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
             arguments += [str(owner.pid), repr(owner.started)]
         process = spawn(
             [sys.executable, *LAUNCHER, *arguments],
-            environment=child_environment(files.temporary, variables),
+            environment=child_environment(files.folder, variables),
             log=files.ministack_log,
             cwd=files.folder,
             sockets=descriptors,
@@ -93,8 +93,8 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
     try:
         _wait_until_ready(endpoint, files.ministack_log)
     except BaseException:
-        # Ctrl-C included: nobody else knows of the process yet.
-        stop_group(endpoint.process)
+        # Ctrl-C included.
+        stop_processes(files.folder)
         raise
     return endpoint
 
@@ -167,9 +167,10 @@ def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
     wait_until(decided, limit=_START_LIMIT)
     if state == "listening":
         return
-    raise StartError(f"MiniStack did not start ({state}; last line: {_last_line(log)!r}): see {log}")
+    raise StartError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """The last line of a log that is not empty."""
     lines = log.read_text(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -12,6 +12,7 @@ from iot_jitr_cli.lab.ca import LabCa, development_ca
 from iot_jitr_cli.lab.files import Deployment, LabFiles
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.ministack import Ports, UnreachableError, health
+from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Report:
 def bring_up(directory: Path, ports: Ports, ca: LabCa | None, on_step: Callable[[str], None]) -> Report:
     """Start the local cloud if it is not running, and deploy the stack as it is now.
 
-    A cloud that was started here is stopped again when the deployment fails; its logs stay.
+    What an earlier command left when it was killed is ended first. A cloud that was started here is stopped
+    again when the deployment fails; its logs stay.
 
     Raises:
         JitrError: See `Lab.start` and `Lab.deploy`.
@@ -53,6 +55,7 @@ def bring_up(directory: Path, ports: Ports, ca: LabCa | None, on_step: Callable[
     files.create()
     with files.locked():
         lab = Lab.find(directory)
+        stop_processes(files.folder, spare=lab.endpoint.process if lab else None)
         if lab is not None:
             on_step("the local cloud is running already")
             _deploy(lab, ca, on_step)
@@ -65,21 +68,19 @@ def bring_up(directory: Path, ports: Ports, ca: LabCa | None, on_step: Callable[
 
 
 def take_down(directory: Path) -> bool:
-    """Stop what `bring_up` started and remove the lab's folder; say whether a lab was running.
+    """End everything that `bring_up` started and remove the lab's folder; return whether anything ran.
 
     Raises:
-        StateUnreadableError, LabBusyError: It cannot be told what to stop, or somebody else is at it.
+        LabBusyError: Another command is starting or stopping this lab.
     """
     files = LabFiles(directory.resolve())
     if not files.is_a_lab():
-        return False
+        # Removed by hand, perhaps, while the lab ran.
+        return stop_processes(files.folder)
     with files.locked():
-        lab = Lab.find(directory)
-        if lab is None:
-            files.remove()
-            return False
-        lab.stop()
-        return True
+        ran = stop_processes(files.folder)
+        files.remove()
+        return ran
 
 
 def report(directory: Path) -> Report:
@@ -122,7 +123,8 @@ def _stack_status(lab: Lab) -> str | None:
 
 def _deploy(lab: Lab, ca: LabCa | None, on_step: Callable[[str], None]) -> None:
     chosen = ca or development_ca(lab.files.ca)
-    lab.put_secret(CA_KEY_SECRET, chosen.key_pem)
+    with lab.needed():
+        lab.put_secret(CA_KEY_SECRET, chosen.key_pem)
     on_step("deploying the stack")
     lab.deploy(default_configuration(chosen.certificate_file))
 

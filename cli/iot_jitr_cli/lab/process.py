@@ -1,4 +1,9 @@
-"""A process that outlives the command that started it, and is never mistaken for another one."""
+"""The lab's child processes: started so that they outlive the command, found again, and ended.
+
+A process of a lab is known by its environment: `JITR_LAB` holds the lab's folder, in everything that the lab
+starts and in everything that these processes start. So a command that was killed leaves nothing that a later
+one does not find, and the number of a process that has ended is never mistaken for another process.
+"""
 
 import os
 import signal
@@ -6,15 +11,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
+LAB_FOLDER = "JITR_LAB"
+"""Environment variable of every process of a lab: the lab's folder."""
 _CLOCK_TOLERANCE = 2.0
 """Seconds. A start time is computed from the machine's boot time, which follows clock corrections."""
 _POLL_INTERVAL = 0.02
+_SCAN_INTERVAL = 0.1
+"""Seconds between two looks at all processes of the machine."""
 _KILL_LIMIT = 60.0
 """Seconds. A killed process ends as soon as the machine gets to it; the limit only ends a hang."""
 
@@ -24,7 +33,6 @@ class ProcessIdentity:
     """A process, by more than its number: numbers are used again."""
 
     pid: int
-    """Its number, and that of its process group."""
     started: float
     """When it was started, in seconds since 1970."""
 
@@ -65,24 +73,31 @@ def spawn(
     return ProcessIdentity(child.pid, psutil.Process(child.pid).create_time())
 
 
-def stop_group(identity: ProcessIdentity, *, grace: float = 3.0) -> None:
-    """End the process and everything it started: politely, and after `grace` seconds by force.
+def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace: float = 3.0) -> bool:
+    """End every process of the lab in `folder`: by SIGTERM, after `grace` seconds by SIGKILL.
 
-    Does nothing when the process is gone, or when its number belongs to another process by now.
+    Args:
+        folder: The lab's folder, absolute.
+        spare: A process that goes on, with all its children.
+        grace: Seconds that they have to end by themselves.
+
+    Returns:
+        Whether there was one.
     """
-    if not identity.is_running():
-        return
-    try:
-        leader = psutil.Process(identity.pid)
-        members = [leader, *leader.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        # It ended between the two looks.
-        return
-    with _undisturbed():
-        _signal_group(identity.pid, signal.SIGTERM)
-        if not wait_until(lambda: not any(map(_is_alive, members)), limit=grace):
-            _signal_group(identity.pid, signal.SIGKILL)
-            wait_until(lambda: not any(map(_is_alive, members)), limit=_KILL_LIMIT)
+    found = _processes(folder, spare)
+    if not found:
+        return False
+
+    def kill() -> bool:
+        left = _processes(folder, spare)
+        _send(signal.SIGKILL, left)
+        return not left
+
+    with _uninterrupted():
+        _send(signal.SIGTERM, found)
+        if not wait_until(lambda: not _processes(folder, spare), limit=grace, interval=_SCAN_INTERVAL):
+            wait_until(kill, limit=_KILL_LIMIT, interval=_SCAN_INTERVAL)
+    return True
 
 
 def wait_until(
@@ -93,10 +108,10 @@ def wait_until(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Ask until `condition` holds or `limit` seconds are over; say which it was.
+    """Check until `condition` holds or `limit` seconds are over; return which it was.
 
-    It is asked once more after the limit: a process that gets no processor for a while must not miss what
-    came about meanwhile.
+    It is checked once more after the limit: a process that gets no processor for a while must not miss what
+    happened meanwhile.
     """
     deadline = clock() + limit
     while True:
@@ -109,30 +124,50 @@ def wait_until(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C meanwhile: who presses it a second time wants an end, not a process left behind."""
+def _uninterrupted() -> Iterator[None]:
+    """Ignore what ends a command meanwhile: a second Ctrl-C must not leave a process behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
+def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:
+    """The lab's processes that are alive. One that may not be looked at is another user's."""
+    found = [
+        process
+        for process in psutil.process_iter(["environ"])
+        if (process.info["environ"] or {}).get(LAB_FOLDER) == str(folder) and _is_alive(process)
+    ]
+    spared = _family(spare) if spare else set()
+    return [process for process in found if process not in spared]
+
+
+def _family(identity: ProcessIdentity) -> set[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(identity.pid)
+        return {process, *process.children(recursive=True)}
+    return set()
+
+
+def _send(number: signal.Signals, processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        # psutil compares the start time, so a number that is used again since does no harm.
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
         if process.status() != psutil.STATUS_ZOMBIE:
             return bool(process.is_running())
-        # Ended; if it is a child of ours, nobody else collects it.
+        # Ended. If it is a child of this process, nothing else collects it.
         process.wait(timeout=0)
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return False

@@ -155,6 +155,40 @@ def test_an_interruption_is_clean_and_exits_130(
     assert answer.err == "interrupted\n"
 
 
+SIGNALS_ITSELF = """
+import os, signal, sys, types, click
+from iot_jitr_cli.main import COMMANDS, Lazy, main
+if "nohup" in sys.argv:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+number = getattr(signal, sys.argv[1])
+sys.modules["fake"] = types.SimpleNamespace(command=click.command()(lambda: os.kill(os.getpid(), number)))
+COMMANDS["fake"] = Lazy("fake", "command", "Signals itself.")
+main(["fake"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (["SIGTERM"], ExitCode.INTERRUPTED),
+        (["SIGHUP"], ExitCode.INTERRUPTED),
+        (["SIGHUP", "nohup"], ExitCode.OK),
+    ],
+    ids=str,
+)
+def test_a_signal_to_end_counts_as_an_interruption(arguments: list[str], exit_code: ExitCode) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", SIGNALS_ITSELF, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=LONGEST_WAIT,
+        check=False,
+    )
+
+    assert run.returncode == exit_code
+    assert run.stderr == ("interrupted\n" if exit_code else "")
+
+
 def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], Answer]) -> None:
     assert run(raising(click.UsageError("wrong"))).exit_code == ExitCode.WRONG_USE
 

@@ -102,13 +102,3 @@ def test_the_command_exits_0_only_if_every_expectation_was_met(
     assert (plain.exit_code, live.exit_code) == (exit_code, exit_code)
     assert "7 devices" in plain.stdout
     assert "on the local cloud" in live.stdout
-
-
-def test_a_signal_to_end_is_heard_as_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    def tell(folder: Path, _count: int, _narrator: Narrator) -> None:
-        folder.rmdir()
-        psutil.Process().terminate()
-
-    monkeypatch.setattr(command, "tell", tell)
-
-    assert CliRunner().invoke(jitr, ["demo"]).exit_code == 130

@@ -4,20 +4,17 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import cdk
 from iot_jitr_cli.lab.cdk import (
     CDK_VERSION,
     Cdk,
     CdkFailedError,
-    CdkMissingError,
-    CdkTimeoutError,
     find_cdk,
     last_word,
 )
@@ -45,22 +42,6 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-@dataclass
-class Alarm:
-    """In place of a timer: a test lets it expire."""
-
-    seconds: float
-    expire: Callable[[], None]
-    started: bool = False
-    cancelled: bool = False
-
-    def start(self) -> None:
-        self.started = True
-
-    def cancel(self) -> None:
-        self.cancelled = True
 
 
 @pytest.fixture
@@ -121,9 +102,7 @@ class TestFinding:
     def test_npm_out_of_reach_is_one_line_that_says_what_to_do(self, nowhere: Path) -> None:
         executable(nowhere / "node-bin" / "npx", "echo 'npm error code ENOTFOUND' >&2; exit 1")
 
-        with pytest.raises(
-            CdkMissingError, match=r"npm error code ENOTFOUND.*npm install aws-cdk@.*registry"
-        ):
+        with pytest.raises(CliError, match=r"npm error code ENOTFOUND.*npm install aws-cdk@.*registry"):
             find_cdk()
 
     @pytest.mark.parametrize(
@@ -137,19 +116,19 @@ class TestFinding:
     def test_of_npms_errors_the_telling_one_is_shown(self, nowhere: Path, errors: str, shown: str) -> None:
         executable(nowhere / "node-bin" / "npx", f"printf '{errors}\n' >&2; exit 1")
 
-        with pytest.raises(CdkMissingError, match=shown):
+        with pytest.raises(CliError, match=shown):
             find_cdk()
 
     def test_npm_that_never_answers_is_given_up(self, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cdk, "_FETCH_LIMIT", 0.2)
         executable(nowhere / "node-bin" / "npx", "exec sleep 60")
 
-        with pytest.raises(CdkMissingError, match="did not fetch"):
+        with pytest.raises(CliError, match="did not fetch"):
             find_cdk()
 
     @pytest.mark.usefixtures("nowhere")
     def test_without_npx_there_is_nothing_left_to_try(self) -> None:
-        with pytest.raises(CdkMissingError, match="nor npx is installed"):
+        with pytest.raises(CliError, match="nor npx is installed"):
             find_cdk()
 
     def test_the_virtual_environments_node_runs_the_pinned_command_line(self) -> None:
@@ -169,8 +148,8 @@ class TestRunning:
             cwd=tmp_path,
             environment={"GIVEN": "given", "PATH": os.defpath},
             log=tmp_path / "cdk.log",
-            limit=LONGEST_WAIT,
             on_line=lines.append,
+            stop=lambda: None,
         )
         return lines
 
@@ -201,42 +180,30 @@ class TestRunning:
         with pytest.raises(CdkFailedError, match="exit code 7"):
             self.run(tmp_path, "raise SystemExit(7)")
 
-    def test_a_hung_one_is_ended_with_all_that_it_started(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Its time is over as soon as it has said what it started."""
-        alarms: list[Alarm] = []
+    def test_one_that_must_stop_is_ended_with_all_that_it_started(self, tmp_path: Path) -> None:
+        started: list[int] = []
 
-        def alarm(seconds: float, expire: Callable[[], None]) -> Alarm:
-            alarms.append(Alarm(seconds, expire))
-            return alarms[-1]
-
-        monkeypatch.setattr(cdk, "Timer", alarm)
-        hangs = Cdk(("sh", "-c", "sleep 600 & echo $!; wait"), {})
-
-        with pytest.raises(CdkTimeoutError, match="did not end within 600 s"):
-            hangs.run(
+        with pytest.raises(CliError, match="enough"):
+            Cdk(("sh", "-c", "sleep 600 & echo $!; wait"), {}).run(
                 ("deploy",),
                 cwd=tmp_path,
                 environment={"PATH": os.defpath},
                 log=tmp_path / "cdk.log",
-                limit=600,
-                on_line=lambda _line: alarms[0].expire(),
+                on_line=lambda line: started.append(int(line)),
+                stop=lambda: CliError("enough") if started else None,
             )
 
-        child = int((tmp_path / "cdk.log").read_text())
-        assert [(each.seconds, each.started, each.cancelled) for each in alarms] == [(600, True, True)]
-        assert wait_until(lambda: is_gone(child), limit=LONGEST_WAIT)
+        assert wait_until(lambda: is_gone(started[0]), limit=LONGEST_WAIT)
 
     def test_one_that_never_says_anything_is_ended_too(self, tmp_path: Path) -> None:
-        with pytest.raises(CdkTimeoutError, match="did not end within 0 s"):
+        with pytest.raises(CliError, match="enough"):
             Cdk(("sh", "-c", "exec sleep 600"), {}).run(
                 ("deploy",),
                 cwd=tmp_path,
                 environment={"PATH": os.defpath},
                 log=tmp_path / "cdk.log",
-                limit=0.1,
                 on_line=str,
+                stop=lambda: CliError("enough"),
             )
 
     def test_an_interruption_ends_it_too(self, tmp_path: Path) -> None:
@@ -252,8 +219,8 @@ class TestRunning:
                 cwd=tmp_path,
                 environment={},
                 log=tmp_path / "cdk.log",
-                limit=LONGEST_WAIT,
                 on_line=interrupt,
+                stop=lambda: None,
             )
 
         assert not psutil.pid_exists(pids[0])

@@ -1,6 +1,8 @@
 """`jitr lab` on a real MiniStack, with a stand-in for the CDK command line."""
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,11 +12,13 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.process import stop_processes, wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from tests.support.limits import LONGEST_WAIT
@@ -35,9 +39,7 @@ FAILS = "print('no such thing'); raise SystemExit(1)"
 def directory(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a lab's folder"
     yield folder
-    lab = Lab.find(folder)
-    if lab is not None:
-        lab.stop()
+    stop_processes(folder)
 
 
 @pytest.fixture
@@ -211,28 +213,134 @@ def test_the_results_can_be_had_as_json(run: Run, directory: Path) -> None:
 
 
 @pytest.mark.usefixtures("cdk")
-def test_down_takes_down_nothing_that_it_did_not_start(run: Run, directory: Path) -> None:
+def test_down_ends_no_process_that_it_did_not_start(run: Run, directory: Path) -> None:
+    """The state names another process, as it would if the number were used again."""
     run("up")
     files = LabFiles(directory)
+    process = Lab.attach(directory).endpoint.process
     state = json.loads(files.state.read_text())
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    real = Lab.attach(directory).endpoint.process
     try:
-        files.state.write_text(
-            json.dumps(
-                {
-                    **state,
-                    "endpoint": {**state["endpoint"], "process": {"pid": bystander.pid, "started": 1.0}},
-                }
-            )
-        )
+        state["endpoint"]["process"] = {"pid": bystander.pid, "started": process.started}
+        files.state.write_text(json.dumps(state))
 
         result = run("down")
 
-        assert result.exit_code == 0
-        assert "no lab was running" in result.stdout
-        assert bystander.poll() is None
+        assert (result.exit_code, bystander.poll(), process.is_running()) == (0, None, False)
+        assert not directory.exists()
     finally:
         bystander.kill()
         bystander.wait()
-        psutil.Process(real.pid).kill()
+
+
+UP = """
+import sys
+from pathlib import Path
+from iot_jitr_cli.lab import lab
+from iot_jitr_cli.lab.cdk import Cdk
+from iot_jitr_cli.main import main
+hangs = "import time; print('deploying', flush=True); time.sleep(600)"
+lab.find_cdk = lambda: Cdk((sys.executable, "-c", hangs), {})
+main(["lab", "up", "--directory", sys.argv[1]])
+"""
+
+
+def processes_in(directory: Path) -> list[int]:
+    found = psutil.process_iter(["cwd", "status"])
+    return [
+        p.pid for p in found if str(p.info["cwd"]).startswith(str(directory)) and p.info["status"] != "zombie"
+    ]
+
+
+@pytest.fixture
+def deploying(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """`jitr lab up` in a process of its own, in the middle of `cdk deploy`."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", UP, str(directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = LabFiles(directory).cdk_log
+    assert wait_until(lambda: log.is_file() and "deploying" in log.read_text(), limit=LONGEST_WAIT)
+    with command:
+        yield command
+        command.kill()
+    stop_processes(directory)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=str)
+def test_up_that_is_told_to_end_leaves_no_process(
+    deploying: subprocess.Popen[str], directory: Path, number: signal.Signals
+) -> None:
+    deploying.send_signal(number)
+    output, _ = deploying.communicate(timeout=LONGEST_WAIT)
+
+    assert deploying.returncode == ExitCode.INTERRUPTED
+    assert output.endswith("interrupted\n")
+    assert processes_in(directory) == []
+
+
+@pytest.mark.usefixtures("cdk")
+def test_down_ends_what_a_killed_up_has_left_and_up_starts_anew(
+    deploying: subprocess.Popen[str], run: Run, directory: Path
+) -> None:
+    deploying.kill()
+    deploying.wait()
+    assert len(processes_in(directory)) >= 2
+
+    down = run("down")
+
+    assert (down.exit_code, processes_in(directory), directory.exists()) == (0, [], False)
+    assert run("up").exit_code == ExitCode.OK
+
+
+@pytest.mark.usefixtures("cdk")
+def test_up_after_a_killed_up_ends_its_deployment_and_keeps_its_local_cloud(
+    deploying: subprocess.Popen[str], run: Run, directory: Path
+) -> None:
+    deploying.kill()
+    deploying.wait()
+    local_cloud = Lab.attach(directory).endpoint.process
+
+    up = run("up")
+
+    assert up.exit_code == ExitCode.OK, up.output
+    assert processes_in(directory) == [local_cloud.pid]
+
+
+@pytest.mark.usefixtures("cdk")
+def test_down_ends_a_lab_whose_folder_was_removed_by_hand_or_whose_state_is_damaged(
+    run: Run, directory: Path
+) -> None:
+    run("up")
+    LabFiles(directory).state.write_text("{")
+    assert "stopped" in run("down").stdout
+    run("up")
+    process = Lab.attach(directory).endpoint.process
+    shutil.rmtree(directory)
+
+    down = run("down")
+
+    assert (down.exit_code, process.is_running(), directory.exists()) == (0, False, False)
+    assert "stopped" in down.stdout
+
+
+def test_a_local_cloud_that_ends_during_the_deployment_is_named_at_once(
+    run: Run, directory: Path, cdk: Callable[[str], None]
+) -> None:
+    """The stand-in for the CDK kills MiniStack and goes on for ten minutes, as the CDK does for one."""
+    cdk(
+        "import json, os, signal, time; "
+        "state = json.load(open('../lab.json')); "
+        "os.kill(state['endpoint']['process']['pid'], signal.SIGKILL); time.sleep(600)"
+    )
+
+    result = run("up")
+
+    assert result.exit_code == ExitCode.UNDETERMINED
+    error = result.stderr.splitlines()[-1]
+    log = LabFiles(directory).ministack_log
+    last = [line for line in log.read_text().splitlines() if line.strip()][-1].strip()
+    assert error == f"error: the local cloud, MiniStack, has ended; last line of {log}: {last!r}"
+    assert processes_in(directory) == []

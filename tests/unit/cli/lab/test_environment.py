@@ -41,6 +41,7 @@ def test_the_aws_sdk_in_a_child_finds_no_configuration_and_asks_no_instance(tmp_
 
 
 def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
     environment = child_environment(tmp_path, {})
 
     answer = subprocess.run(
@@ -52,7 +53,7 @@ def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path: Path) -> N
         check=True,
     )
 
-    assert Path(answer.stdout.strip()) == tmp_path
+    assert Path(answer.stdout.strip()) == tmp_path / "tmp"
 
 
 def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path: Path) -> None:

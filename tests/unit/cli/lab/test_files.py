@@ -1,6 +1,7 @@
 """The lab's folder: nothing else is ever removed, and damage to its state ends with a message."""
 
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -77,6 +78,25 @@ def test_removing_leaves_nothing(files: LabFiles) -> None:
     assert not files.folder.exists()
 
 
+def test_a_removal_that_is_cut_off_leaves_a_labs_folder(
+    files: LabFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.create()
+    (files.folder / "project").mkdir()
+
+    def fail(_path: Path) -> None:
+        raise OSError(39, "Directory not empty")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", fail)
+        with pytest.raises(OSError, match="not empty"):
+            files.remove()
+
+    files.create()
+    files.remove()
+    assert not files.folder.exists()
+
+
 @pytest.mark.parametrize("deployment", [None, DEPLOYMENT])
 def test_state_is_read_as_it_was_written(files: LabFiles, deployment: Deployment | None) -> None:
     files.create()
@@ -127,7 +147,7 @@ def test_a_damaged_state_file_is_named_with_what_to_do(files: LabFiles, content:
     files.create()
     files.state.write_text(content)
 
-    with pytest.raises(StateUnreadableError, match=r"lab\.json is damaged .* remove"):
+    with pytest.raises(StateUnreadableError, match=r"lab\.json is damaged .*jitr lab down"):
         files.read_state()
 
 

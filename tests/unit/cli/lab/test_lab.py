@@ -110,6 +110,15 @@ def test_a_failed_synthesis_says_what_the_app_said(lab: Lab) -> None:
         lab.deploy({"exit": 1})
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_a_deployment_that_takes_too_long_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(("sh", "-c", "exec sleep 600"), {}))
+    monkeypatch.setattr(lab_module, "_DEPLOY_LIMIT", -1.0)
+
+    with pytest.raises(DeployError, match=r"'cdk deploy' did not end .*cdk\.log"):
+        lab.deploy({})
+
+
 def test_a_secret_is_stored_and_replaced(lab: Lab) -> None:
     lab.put_secret("name", "first")
     lab.put_secret("name", "second")

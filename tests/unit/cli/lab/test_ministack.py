@@ -26,7 +26,7 @@ from iot_jitr_cli.lab.ministack import (
     health,
     start,
 )
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, this_process
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, this_process
 from tests.support.ports import reserved_port
 
 pytestmark = pytest.mark.timing
@@ -44,7 +44,7 @@ def started(folder: Path, ports: Ports | None = None) -> Iterator[Endpoint]:
     try:
         yield endpoint
     finally:
-        stop_group(endpoint.process)
+        stop_processes(folder)
 
 
 @pytest.fixture(scope="module")

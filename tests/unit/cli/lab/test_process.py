@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_group, wait_until
+from iot_jitr_cli.lab.process import LAB_FOLDER, ProcessIdentity, spawn, stop_processes, wait_until
 from tests.support.clock import Stopwatch
 from tests.support.limits import LONGEST_WAIT
 
@@ -24,22 +25,18 @@ SLEEP = "import time; time.sleep(600)"
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start Python programs that are ended after the test."""
-    started: list[ProcessIdentity] = []
 
     def run(program: str, **environment: str) -> ProcessIdentity:
-        identity = spawn(
+        return spawn(
             [sys.executable, "-u", "-c", program],
-            environment=environment,
+            environment={LAB_FOLDER: str(tmp_path), **environment},
             log=tmp_path / "log",
             cwd=tmp_path,
             sockets=(),
         )
-        started.append(identity)
-        return identity
 
     yield run
-    for identity in started:
-        stop_group(identity, grace=0.1)
+    stop_processes(tmp_path, grace=0)
 
 
 def said(tmp_path: Path, text: str) -> bool:
@@ -51,41 +48,74 @@ def test_a_spawned_process_runs_in_its_own_session_with_only_the_environment_it_
 ) -> None:
     # The interpreter itself may add LC_CTYPE (PEP 538).
     start(
-        "import os; print(sorted({*os.environ} - {'LC_CTYPE'}), os.getsid(0) == os.getpid(), flush=True)",
+        "import os; added = {'LC_CTYPE', 'JITR_LAB'}; "
+        "print(sorted({*os.environ} - added), os.getsid(0) == os.getpid(), flush=True)",
         ONLY="1",
     )
 
     assert said(tmp_path, "['ONLY'] True")
 
 
-def test_a_running_process_is_recognised_and_an_ended_one_is_not(start: Start) -> None:
+def test_a_running_process_is_recognised_and_an_ended_one_is_not(start: Start, tmp_path: Path) -> None:
     identity = start(SLEEP)
 
     assert identity.is_running()
-    stop_group(identity)
+    assert stop_processes(tmp_path)
     assert not identity.is_running()
     assert not psutil.pid_exists(identity.pid)
 
 
-def test_another_process_under_the_same_number_is_neither_recognised_nor_ended(start: Start) -> None:
+def test_another_process_under_the_same_number_is_not_recognised(start: Start) -> None:
     identity = start(SLEEP)
-    of_a_former_process = dataclasses.replace(identity, started=identity.started - 3600)
 
-    stop_group(of_a_former_process)
+    assert not dataclasses.replace(identity, started=identity.started - 3600).is_running()
 
-    assert not of_a_former_process.is_running()
-    assert identity.is_running()
+
+def test_processes_of_another_lab_and_of_no_lab_go_on(start: Start, tmp_path: Path) -> None:
+    ours = start(SLEEP)
+    others = [start(SLEEP, **{LAB_FOLDER: value}) for value in ("", f"{tmp_path}/", f"{tmp_path}-2")]
+    try:
+        stop_processes(tmp_path)
+
+        assert not ours.is_running()
+        assert all(other.is_running() for other in others)
+    finally:
+        for other in others:
+            psutil.Process(other.pid).kill()
+
+
+def test_a_process_that_is_spared_goes_on_with_its_children(start: Start, tmp_path: Path) -> None:
+    spared = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])")
+    assert wait_until(lambda: psutil.Process(spared.pid).children(), limit=LONGEST_WAIT)
+    other = start(SLEEP)
+
+    stop_processes(tmp_path, spare=spared)
+
+    assert not other.is_running()
+    assert spared.is_running()
+    assert psutil.Process(spared.pid).children()
+
+
+def test_what_goes_on_without_the_process_that_started_it_is_ended_too(start: Start, tmp_path: Path) -> None:
+    start(
+        "import subprocess, sys; "
+        f"print(subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True).pid)"
+    )
+    assert said(tmp_path, "\n")
+    child = psutil.Process(int((tmp_path / "log").read_text()))
+
+    stop_processes(tmp_path)
+
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_stopping_ends_what_the_process_started_too(start: Start, tmp_path: Path) -> None:
     child = f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}])"
-    identity = start(
-        f"import subprocess, sys, time; print('child', {child}.pid, flush=True); time.sleep(600)"
-    )
+    start(f"import subprocess, sys, time; print('child', {child}.pid, flush=True); time.sleep(600)")
     assert said(tmp_path, "\n")
     child_pid = int((tmp_path / "log").read_text().split()[1])
 
-    stop_group(identity)
+    stop_processes(tmp_path)
 
     assert not psutil.pid_exists(child_pid) or psutil.Process(child_pid).status() == psutil.STATUS_ZOMBIE
 
@@ -97,50 +127,42 @@ def test_a_process_that_ignores_sigterm_is_ended_by_force(start: Start, tmp_path
     )
     assert said(tmp_path, "deaf")
 
-    stop_group(identity, grace=0)
+    stop_processes(tmp_path, grace=0)
 
     assert not identity.is_running()
 
 
-def test_a_second_ctrl_c_does_not_interrupt_the_stopping(start: Start, tmp_path: Path) -> None:
-    """The process presses it, as soon as it is asked to end; it ends when that has been done."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_a_second_signal_does_not_interrupt_the_stopping(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The process sends it, as soon as it is told to end; it ends when that has been done."""
     identity = start(
-        f"import os, signal, sys, time; press = lambda *_: sys.exit(os.kill({os.getpid()}, signal.SIGINT)); "
-        "signal.signal(signal.SIGTERM, press); print('ready', flush=True); time.sleep(600)"
+        f"import os, signal, sys, time; send = lambda *_: sys.exit(os.kill({os.getpid()}, {number:d})); "
+        "signal.signal(signal.SIGTERM, send); print('ready', flush=True); time.sleep(600)"
     )
     assert said(tmp_path, "ready")
 
-    stop_group(identity, grace=LONGEST_WAIT)
+    stop_processes(tmp_path, grace=LONGEST_WAIT)
 
     assert not identity.is_running()
 
 
-def test_stopping_works_from_any_thread(start: Start) -> None:
+def test_stopping_works_from_any_thread(start: Start, tmp_path: Path) -> None:
     identity = start(SLEEP)
 
-    thread = threading.Thread(target=stop_group, args=(identity,))
+    thread = threading.Thread(target=stop_processes, args=(tmp_path,))
     thread.start()
     thread.join()
 
     assert not identity.is_running()
 
 
-def test_stopping_a_process_that_ended_by_itself_does_nothing(start: Start) -> None:
+def test_where_nothing_runs_nothing_is_stopped(start: Start, tmp_path: Path) -> None:
     identity = start("pass")
     assert wait_until(lambda: not identity.is_running(), limit=LONGEST_WAIT)
 
-    stop_group(identity)
-
-    assert not identity.is_running()
-
-
-def test_stopping_a_process_that_ends_at_that_very_moment_does_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ended = ProcessIdentity(2**31 - 1, 0.0)
-    monkeypatch.setattr(ProcessIdentity, "is_running", lambda _self: True)
-
-    stop_group(ended)
+    assert not stop_processes(tmp_path)
 
 
 def test_output_is_appended_to_the_log(start: Start, tmp_path: Path) -> None:
@@ -156,11 +178,11 @@ def test_a_process_goes_on_when_the_one_that_started_it_has_ended(tmp_path: Path
     starter = (
         "import sys; from pathlib import Path; from iot_jitr_cli.lab.process import spawn; "
         f"child = spawn([sys.executable, '-c', {SLEEP!r}], "
-        "environment={}, log=Path('log'), cwd=Path(), sockets=()); "
+        "environment={'JITR_LAB': sys.argv[1]}, log=Path('log'), cwd=Path(), sockets=()); "
         "print(child.pid)"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", starter],
+        [sys.executable, "-c", starter, str(tmp_path)],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -171,7 +193,7 @@ def test_a_process_goes_on_when_the_one_that_started_it_has_ended(tmp_path: Path
     identity = ProcessIdentity(orphan.pid, orphan.create_time())
 
     assert identity.is_running()
-    stop_group(identity)
+    stop_processes(tmp_path)
     assert not identity.is_running()
 
 
