@@ -53,6 +53,23 @@ def test_a_certificate_of_an_unknown_ca_is_told_apart_from_one_that_waits(tmp_pa
     assert answer.json["events"][-1]["cause"] == "certificate_rejected"
 
 
+@pytest.mark.usefixtures("environment")
+def test_a_leaf_alone_is_enough_with_sni_only(cloud: Cloud, tmp_path: Path) -> None:
+    """Python's TLS sends SNI for a host name, and none for an address."""
+    files = cloud.ca.issue(DeviceSpec("kit-leaf")).save(tmp_path)
+    port = cloud.lab.endpoint.mqtt_port
+    arguments = ("--key", files.key, "--json", "--endpoint")
+
+    refused = run_jitr("connect", files.certificate, *arguments, f"127.0.0.1:{port}", "--timeout", 5)
+    admitted = run_jitr(
+        "connect", files.certificate, *arguments, f"{MQTT_HOST}:{port}", "--timeout", PATIENCE
+    )
+
+    assert refused.exit_code == ExitCode.NO
+    assert refused.json["events"][-1]["cause"] == "certificate_rejected"
+    assert admitted.exit_code == ExitCode.OK
+
+
 @pytest.mark.parametrize("example", ["paho_device.py", "aws_sdk_device.py"])
 def test_the_examples_come_in_through_the_refused_first_connect(
     cloud: Cloud, tmp_path: Path, example: str

@@ -1,20 +1,33 @@
-"""What the lab's child process runs: MiniStack on the two sockets it was handed, and on nothing but loopback.
+"""What the lab's child process runs: MiniStack, on loopback only, with AWS's rule for what a device presents.
 
 `python -m iot_jitr_cli.lab.launcher GATEWAY_FD MQTT_FD REQUEST_LOG [OWNER_PID OWNER_STARTED]`, configured by
-the environment variables that MiniStack knows. With an owner it ends when that process does, however.
+the environment variables that MiniStack knows. With an owner it ends when that process ends, however.
 
-MiniStack binds its MQTT listener to 0.0.0.0 whatever `BIND_HOST` says. Here the event loop decides where a
-server listens: one for the port of a handed-over socket gets that socket, any other one gets loopback.
-MiniStack's own code is not changed.
+MiniStack's own code is not changed. Where MiniStack is less strict than it should be, the event loop that it
+runs on is stricter:
+
+* A server listens on loopback, on the handed-over socket for that port if there is one; MiniStack binds its
+  MQTT listener to 0.0.0.0 whatever `BIND_HOST` says.
+* A device that does not send the server's name (SNI) must present its CA certificate after its own: AWS IoT
+  finds the account by one or the other
+  (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
+  chain.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
+import ssl
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
@@ -27,14 +40,23 @@ _KEEP_ALIVE = 75
 """Seconds an idle HTTP connection stays open, as MiniStack's own command has it."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the owner."""
+_DER = 2
+"""`_ssl.ENCODING_DER`."""
+_logger = logging.getLogger(__name__)
 
 
-class LoopbackEventLoop(asyncio.SelectorEventLoop):
-    """An event loop that opens no server on anything but loopback."""
+class ChainRefusedError(ssl.SSLError):
+    """A device sent no server name and did not present its CA certificate."""
+
+
+class StricterEventLoop(asyncio.SelectorEventLoop):
+    """An event loop that listens on loopback only, and refuses chains that AWS IoT refuses."""
 
     def __init__(self, sockets: list[socket.socket]) -> None:
         super().__init__()
         self._handed_over = {handed.getsockname()[1]: handed for handed in sockets}
+        self._contexts: WeakSet[ssl.SSLContext] = WeakSet()
+        self._with_name: WeakSet[ssl.SSLObject] = WeakSet()
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -47,6 +69,59 @@ class LoopbackEventLoop(asyncio.SelectorEventLoop):
         if port in self._handed_over:
             return await create(protocol_factory, sock=self._handed_over.pop(port), **options)
         return await create(protocol_factory, LOOPBACK, port, **options)
+
+    async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
+        """Shake hands as asyncio does.
+
+        Raises:
+            ChainRefusedError: The client sent no server name and not its CA certificate.
+        """
+        if not options.get("server_side"):
+            return await super().start_tls(transport, protocol, sslcontext, **options)
+        if sslcontext not in self._contexts:
+            self._prepare(sslcontext)
+        upgraded: Any = await super().start_tls(transport, protocol, sslcontext, **options)
+        connection = upgraded.get_extra_info("ssl_object")
+        # Python 3.13 has a public method for it.
+        chain = [each.public_bytes(_DER) for each in connection._sslobj.get_unverified_chain() or ()]  # noqa: SLF001
+        if connection not in self._with_name and not is_complete(chain):
+            message = "a device sent no server name (SNI), and not its CA certificate after its own: refused"
+            _logger.warning(message)
+            raise ChainRefusedError(message)
+        return upgraded
+
+    def _prepare(self, context: ssl.SSLContext) -> None:
+        """Note which clients send a server name; MiniStack's own callback still runs."""
+        former: Any = context.sni_callback
+
+        def note(connection: ssl.SSLObject, name: str | None, own: ssl.SSLContext) -> Any:
+            if name:
+                self._with_name.add(connection)
+            return former(connection, name, own) if former else None
+
+        context.sni_callback = note
+        # A ticket holds the client's certificate without the others: a resumed session would have no chain.
+        context.options |= ssl.OP_NO_TICKET
+        self._contexts.add(context)
+
+
+def is_complete(chain: Sequence[bytes]) -> bool:
+    """Whether a chain (DER, as presented) has the certificate that issued its first one.
+
+    A client without a certificate presents an empty chain, which is MiniStack's to judge.
+    """
+    if not chain:
+        return True
+    leaf, *others = map(x509.load_der_x509_certificate, chain)
+    return any(_is_issuer(other, leaf) for other in others)
+
+
+def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
+    try:
+        leaf.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def main(gateway_fd: int, mqtt_fd: int, request_log: Path, owner: ProcessIdentity | None) -> None:
@@ -61,7 +136,7 @@ def main(gateway_fd: int, mqtt_fd: int, request_log: Path, owner: ProcessIdentit
     mqtt = socket.socket(fileno=mqtt_fd)
     with (
         request_log.open("a") as log,
-        asyncio.Runner(loop_factory=lambda: LoopbackEventLoop([mqtt])) as runner,
+        asyncio.Runner(loop_factory=lambda: StricterEventLoop([mqtt])) as runner,
     ):
         runner.run(_serve(recorded(app, log), config, owner))
 
@@ -73,7 +148,7 @@ async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) 
     while not serving.done():
         await asyncio.wait({serving}, timeout=_LOOK_EVERY)
         if owner is not None and not owner.is_running():
-            # Nobody is left who would stop it: the functions' processes go with it.
+            # Nothing else would stop it. The functions' processes end with it.
             os.killpg(os.getpgrp(), signal.SIGKILL)
     await serving
 

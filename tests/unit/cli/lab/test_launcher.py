@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.lab.launcher import LoopbackEventLoop
+from iot_jitr_cli.lab.launcher import StricterEventLoop
 
 pytestmark = pytest.mark.timing
 
@@ -22,7 +22,7 @@ def addresses(
     open_server: Callable[[asyncio.AbstractEventLoop], Coroutine[Any, Any, asyncio.Server]],
     handed_over: list[socket.socket],
 ) -> list[tuple[str, int]]:
-    loop = LoopbackEventLoop(handed_over)
+    loop = StricterEventLoop(handed_over)
 
     async def opened() -> list[tuple[str, int]]:
         server = await open_server(loop)
