@@ -9,12 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 
 CLIENT_CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=5,
+    connect_timeout=1,
+    read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="iot-jitr",
 )
-"""Every client of ours: three tries with jitter (about 1.5 s at worst), then the message is deferred."""
+"""Every client of the functions: three attempts of at most 4 s each, with jitter between them.
+
+A name that resolves to several addresses that do not answer costs a connect time-out for each of them."""
 
 AwsError = (ClientError, BotoCoreError)
 """All that a boto3 call raises: the service said no, or it could not be reached."""

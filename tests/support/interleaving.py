@@ -60,6 +60,9 @@ class World:
     operators: dict[CertificateId, str] = field(default_factory=dict)
     """Certificates that an operator has decided about → the status that they must have."""
 
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str:
         """The seam of revocation."""
         del ca_certificate_id

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.activator.refusal import OnRefusal
     from iot_jitr_runtime.pacing import Pacer
 
+TIME_FOR_ONE = timedelta(seconds=8)
+"""How long one certificate may take: it is begun only with this much time left, and its status is changed
+only within this time after it was read. It is far more than the calls take where nothing fails."""
+
 _TRIES_UNTIL_GONE = 3
 """A certificate that AWS IoT does not know may not be visible yet; after so many looks it is gone."""
 
@@ -84,6 +88,8 @@ class _Examination:
     message: Message
     claim: Claim
     status: str | None = None
+    read_at: datetime | None = None
+    """Just before AWS IoT was asked for the status."""
     identity: Identity | None = None
     defect: Exception | None = None
 
@@ -103,6 +109,8 @@ class Activation:
     pacer: "Pacer"
     ca_devices: Collection[CaCertificateId] = ()
     """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
+    time_for_one: timedelta = TIME_FOR_ONE
+    """Longer where an admission function is waited for."""
     clock: Callable[[], datetime] = field(default=_now)
 
     def decide(self, message: Message, certificate_id: CertificateId, *, stopped_by: datetime) -> Decision:
@@ -149,7 +157,9 @@ class Activation:
         return Vetting(self.issuers, self.policy, self.revocation, self.admission, self.ca_devices)
 
     def _activate(self, examination: _Examination) -> None:
+        self.revocation.prepare()
         self.pacer.wait()
+        examination.read_at = self.clock()
         description = self._describe(examination)
         status = examination.status = description["status"]
         candidate = self._identify(examination, description)
@@ -162,7 +172,7 @@ class Activation:
             thing_name = self._check(examination, candidate)
         policy_name = self.policy.attach(candidate, thing_name)
         if status == "PENDING_ACTIVATION":
-            self._set_active(candidate)
+            self._set_active(examination, candidate)
         now = self.clock()
         self.ledger.record_activated(
             examination.claim,
@@ -198,7 +208,15 @@ class Activation:
         )
         return self.things.register(candidate, vetted.attributes)
 
-    def _set_active(self, candidate: Candidate) -> None:
+    def _set_active(self, examination: _Examination, candidate: Candidate) -> None:
+        """Change the status, unless it was read so long ago that an operator's change is not unlikely.
+
+        UpdateCertificate has no compare-and-set.
+        """
+        if examination.read_at is None or self.clock() - examination.read_at > self.time_for_one:
+            raise DeferredError(
+                Reason.OUT_OF_TIME, f"the checks took longer than {self.time_for_one.total_seconds():.0f} s"
+            )
         try:
             self.iot.update_certificate(certificateId=candidate.certificate_id, newStatus="ACTIVE")
         except self.iot.exceptions.CertificateStateException as error:

@@ -7,7 +7,7 @@ activation queue with a growing visibility time-out (deferred). One bad message 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.activator.activation import Activation, Decision
@@ -30,8 +30,6 @@ Decided = list[tuple[Message, Decision]]
 _ENTRIES = 10
 """SQS takes so many entries in one batch request."""
 _NOT_HIDDEN = "%d messages keep the queue's visibility time-out: %s"
-TIME_FOR_ONE = timedelta(seconds=8)
-"""A message is begun only with this much time left: its calls with their retries fit into it."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,6 @@ class Batch:
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
-    time_for_one: timedelta = TIME_FOR_ONE
-    """Longer where an admission function is waited for."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def process(
@@ -112,7 +108,7 @@ class Batch:
 
     def _examine(self, arrival: Arrival, stopped_by: datetime) -> Decision:
         message, certificate = arrival.message, arrival.row.certificate_id
-        if self.clock() + self.time_for_one > stopped_by:
+        if self.clock() + self.activation.time_for_one > stopped_by:
             return Decision.unrecorded(message, certificate, Verdict.because(Reason.OUT_OF_TIME))
         return self._decide(message, certificate, stopped_by)
 

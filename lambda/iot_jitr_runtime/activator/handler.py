@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.activation import Activation
+from iot_jitr_runtime.activator.activation import TIME_FOR_ONE, Activation
 from iot_jitr_runtime.activator.assembly import (
     admission_of,
     ca_devices_of,
@@ -17,7 +17,7 @@ from iot_jitr_runtime.activator.assembly import (
     things_of,
     waiting_time_of,
 )
-from iot_jitr_runtime.activator.batch import TIME_FOR_ONE, Batch
+from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.refusal import OnRefusal
@@ -50,6 +50,7 @@ def _batch() -> Batch:
         things=things_of(settings.things, iot, dynamodb, settings.ledger_table),
         policy=policy_of(settings.device_policy, iot),
         on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
+        time_for_one=TIME_FOR_ONE + waiting_time_of(settings.admission),
         ca_devices=ca_devices_of(settings.cas),
         pacer=Pacer(settings.activations_per_second),
     )
@@ -60,7 +61,6 @@ def _batch() -> Batch:
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,
-        time_for_one=TIME_FOR_ONE + waiting_time_of(settings.admission),
     )
 
 

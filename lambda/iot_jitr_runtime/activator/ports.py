@@ -25,6 +25,9 @@ class Candidate:
 class RevocationCheck(Protocol):
     """Answers whether a certificate is on its CA's CRL."""
 
+    def prepare(self) -> None:
+        """Do what needs no certificate, so that `check` makes a call only where it must. It never fails."""
+
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
         """Return the version of the revocation index the answer rests on, None where the CA has no CRL.
 
@@ -77,6 +80,9 @@ class PolicyAttachment(Protocol):
 
 class NoCrl:
     """The check of a CA that was declared, in words, to have no CRL (`revocation: none`)."""
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> None:  # noqa: ARG002 - the seam's
         """Nothing to look up."""

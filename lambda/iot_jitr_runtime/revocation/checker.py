@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
@@ -52,6 +53,12 @@ class IndexedRevocation:
         default_factory=lambda: TemporaryDirectory(prefix="jitr-revocation-", ignore_cleanup_errors=True)
     )
     _downloads: int = 0
+
+    def prepare(self) -> None:
+        """Bring the copies in use up to date. What fails here is tried again by `check`, which says why."""
+        for ca in list(self._copies):
+            with suppress(IndexMissingError, DamagedIndexError, *AwsError):
+                self._index(ca)
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
         """Return the version of the index that the answer "good" rests on, None where the CA has no CRL.

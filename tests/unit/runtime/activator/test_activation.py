@@ -374,6 +374,9 @@ class Revocation:
     def __init__(self, answer: Exception | None) -> None:
         self.answer = answer
 
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str:  # noqa: ARG002
         if self.answer:
             raise self.answer
