@@ -83,6 +83,7 @@ class JitrFunction(Construct):
         permissions: Iterable[iam.PolicyStatement] = (),
         key_uses: Iterable[KeyUse] = (),
         size: FunctionSize | None = None,
+        retry_attempts: int | None = None,
     ) -> None:
         """Create the function.
 
@@ -96,6 +97,9 @@ class JitrFunction(Construct):
             permissions: What it may do besides writing its log.
             key_uses: What it does with data under the pipeline's encryption key, besides starting.
             size: Memory and time-out; 256 MiB and 30 s by default.
+            retry_attempts: How often Lambda runs a failed asynchronous invocation again, 0 to 2; None: twice,
+                as AWS does. A rule of EventBridge invokes asynchronously.
+                https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
         Raises:
             EnvironmentTooLargeError: Its variables would not fit into what Lambda allows.
@@ -142,6 +146,7 @@ class JitrFunction(Construct):
                 log_group=self.log_group,
                 memory_size=size.memory_mib,
                 timeout=size.timeout,
+                retry_attempts=retry_attempts,
                 environment_encryption=settings.encryption.key,
                 vpc=place.vpc,
                 vpc_subnets=place.subnets,

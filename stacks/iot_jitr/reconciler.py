@@ -131,6 +131,8 @@ class Reconciler(Construct):
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(timeout=_TIMEOUT),
+            # What an invocation leaves undone, the next one on the schedule finds.
+            retry_attempts=0,
         )
         acknowledge_wildcard(
             self.function.role,
@@ -147,7 +149,6 @@ class Reconciler(Construct):
             "Schedule",
             description="Looks for certificates that nobody decided about",
             schedule=events.Schedule.rate(cdk.Duration.seconds(int(settings.every.total_seconds()))),
-            # What an invocation misses, the next one finds.
             targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
         )
 

@@ -29,6 +29,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "AWS::IoT::Policy": ("PolicyName",),
     "AWS::IoT::TopicRule": ("RuleName",),
     "AWS::KMS::Key": (),
+    "AWS::Lambda::EventInvokeConfig": (),
     "AWS::Lambda::EventSourceMapping": (),
     "AWS::Lambda::Function": ("FunctionName",),
     "AWS::Lambda::Permission": (),

@@ -30,6 +30,7 @@ TAG = {"Key": "team", "Value": "fleet"}
 CANNOT_BE_TAGGED = {
     "AWS::IAM::Policy",
     "AWS::KMS::Key",
+    "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",

@@ -1,5 +1,6 @@
 """What Lambda allows a function, checked before a deployment finds out."""
 
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -8,7 +9,8 @@ import pytest
 from iot_jitr import CaConfiguration, CrlUrl, JitrStack
 from iot_jitr.functions import EnvironmentTooLargeError
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, template_of
+from tests.support.scenarios import NAMES, scenario
+from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_type, template_of
 
 
 @cache
@@ -48,3 +50,22 @@ def test_addresses_of_crls_count_as_they_are_written() -> None:
         pytest.raises(EnvironmentTooLargeError, match=r"most of them in JITR_CRL_SOURCES"),
     ):
         JitrStack(app, "Jitr", replace(DEFAULTS, cas=cas))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lambda_runs_no_failed_invocation_of_a_rule_again(name: str) -> None:
+    """EventBridge invokes asynchronously: its own attempts end when Lambda has the event."""
+    found = scenario(name)
+    invoked = {
+        target["Arn"]["Fn::GetAtt"][0]
+        for rule in of_type(found, "AWS::Events::Rule").values()
+        for target in rule["Properties"]["Targets"]
+    }
+
+    attempts = {
+        each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["MaximumRetryAttempts"]
+        for each in of_type(found, "AWS::Lambda::EventInvokeConfig").values()
+    }
+
+    assert invoked
+    assert attempts == dict.fromkeys(invoked, 0), json.dumps(attempts)

@@ -34,6 +34,7 @@ def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
         *["AWS::IAM::Role"] * 5,
         "AWS::IoT::Policy",
         "AWS::IoT::TopicRule",
+        "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::EventSourceMapping",
         *["AWS::Lambda::Function"] * 4,
         "AWS::Lambda::Permission",

@@ -100,6 +100,6 @@ def on_upload(
             detail_type=["Object Created"],
             detail={"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix}]}},
         ),
-        # What an invocation misses, the function's schedule finds.
+        # How often the delivery to Lambda is tried again; what is lost, the function's schedule finds.
         targets=[targets.LambdaFunction(function.function, retry_attempts=2)],
     )

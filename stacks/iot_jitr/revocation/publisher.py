@@ -67,6 +67,8 @@ class CrlPublisher(Construct):
             ],
             key_uses=[KeyUse.WRITE_OBJECTS],
             size=_SIZE,
+            # What an invocation leaves undone, the next one on the schedule finds.
+            retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
         self.uploads = {

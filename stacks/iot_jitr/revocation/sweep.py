@@ -85,6 +85,8 @@ class SweepFunction(Construct):
             ],
             key_uses=[KeyUse.TABLE],
             size=_SIZE,
+            # What an invocation leaves undone, the next one on the schedule finds.
+            retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
         self._acknowledge(identity)
