@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_notifications as notifications
+from aws_cdk import aws_sqs as sqs
 
-from iot_jitr import ConfigurationError, CrlBucket, CrlUrl, NoRevocation, RevocationSettings
+from iot_jitr import ConfigurationError, CrlBucket, CrlUrl, JitrStack, NoRevocation, RevocationSettings
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
@@ -20,9 +23,12 @@ from tests.support.scenarios import KEY, SCENARIOS, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
+    app_without_bundling,
     joined,
     named,
     of_type,
+    only,
+    template,
     template_of,
     with_ca,
 )
@@ -85,6 +91,24 @@ def test_its_events_go_to_eventbridge_without_a_hidden_function(uploading: Templ
 
     assert bucket["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
     assert not [name for name in of_type(uploading, "AWS::Lambda::Function") if "Notification" in name]
+
+
+def test_its_events_still_go_there_when_an_object_is_notified_of_elsewhere_too() -> None:
+    with app_without_bundling() as app:
+        stack = JitrStack(app, "Jitr", with_ca(revocation=CrlBucket()))
+        assert stack.pipeline.revocation is not None
+        bucket = stack.pipeline.revocation.bucket.bucket
+        bucket.add_event_notification(
+            s3.EventType.OBJECT_CREATED, notifications.SqsDestination(sqs.Queue(stack, "Auditors"))
+        )
+        made = template(stack)
+
+    # This replaces all that the bucket was told at its creation.
+    told = only(made, "Custom::S3BucketNotifications")["Properties"]["NotificationConfiguration"]
+    assert told["EventBridgeConfiguration"] == {}
+    assert len(told["QueueConfigurations"]) == 1
+    own = named(made, "AWS::S3::Bucket", "Revocation")[1]["Properties"]["NotificationConfiguration"]
+    assert own == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
 
 
 def test_only_tls_reaches_the_bucket(uploading: Template) -> None:

@@ -1,11 +1,12 @@
 """The bucket in which CRLs are uploaded and indexes are kept."""
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
 from iot_jitr.encryption import Encryption, KeyUse
@@ -13,6 +14,8 @@ from iot_jitr.functions import JitrFunction
 from iot_jitr.target import Target
 from iot_jitr_runtime.revocation import PREFIX
 
+_NOTIFICATIONS = "Notifications"
+"""What the CDK adds to a bucket for its own notifications."""
 KEPT_DAYS = 30
 """How long indexes that have been replaced are kept."""
 
@@ -52,7 +55,9 @@ class RevocationBucket(Construct):
         )
         resource = self.bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - what the construct is made of
-        # The construct's own option for this brings a hidden function with a broad role.
+        # The construct's own option for this brings a hidden function with a broad role. That function comes
+        # with a notification that somebody adds to the bucket, too, and replaces what is written here.
+        cdk.Aspects.of(self.bucket).add(_KeepEventBridge())
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
                 event_bridge_enabled=True
@@ -85,6 +90,16 @@ class RevocationBucket(Construct):
         acknowledge_wildcard(
             function.role, self.objects(PREFIX), "there is one index for each CA, named by the CA's id"
         )
+
+
+@jsii.implements(cdk.IAspect)
+class _KeepEventBridge:
+    """Keeps a bucket's events going to EventBridge where notifications are added to it as well."""
+
+    def visit(self, node: IConstruct) -> None:
+        """Called by the CDK for the bucket and all below it."""
+        if isinstance(node, s3.Bucket) and node.node.try_find_child(_NOTIFICATIONS) is not None:
+            node.enable_event_bridge_notification()
 
 
 def on_upload(
