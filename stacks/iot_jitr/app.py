@@ -5,12 +5,14 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from iot_jitr.configuration import JitrConfiguration
+from iot_jitr.configuration import ConfigurationError, JitrConfiguration
 from iot_jitr.configuration.jitr import CONTEXT_KEY
 from iot_jitr.stack import JitrStack
 from iot_jitr_runtime.errors import JitrError
 
 STACK_ID = "Jitr"
+CONTEXT_VARIABLE = "CDK_CONTEXT_JSON"
+"""The environment variable in which the `cdk` command hands over the context."""
 
 
 def build(app: cdk.App, folder: Path) -> JitrStack:
@@ -33,14 +35,25 @@ def main() -> int:
     Returns:
         0; 1 after one line on standard error that says what is wrong and what is allowed.
     """
-    app = cdk.App()
     try:
+        app = _app()
         build(app, Path.cwd())
     except JitrError as error:
         sys.stderr.write(f"iot-jitr: {error}\n")
         return 1
     app.synth()
     return 0
+
+
+def _app() -> cdk.App:
+    try:
+        return cdk.App()
+    except RuntimeError as error:
+        # What the CDK raises comes from jsii as a text; its last line says what was found.
+        found = f"text that is not JSON ({str(error).splitlines()[-1]})"
+        raise ConfigurationError(
+            CONTEXT_VARIABLE, found, "the context as JSON, as the cdk command gives it"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -69,6 +69,17 @@ def test_a_missing_ca_is_said_in_one_line_with_the_command_that_makes_one(tmp_pa
     assert not (tmp_path / "cdk.out" / "manifest.json").exists()
 
 
+def test_a_context_that_is_not_json_is_said_in_one_line(tmp_path: Path) -> None:
+    context = {"jitr": {"activations_per_second": float("nan")}}
+
+    done = synthesize(tmp_path, context, ["-m", "iot_jitr.app"])
+
+    (line,) = (line for line in done.stderr.splitlines() if "!!" not in line)
+    assert done.returncode == 1
+    assert line.startswith("iot-jitr: CDK_CONTEXT_JSON: found text that is not JSON")
+    assert "NaN" in line
+
+
 def test_a_missing_set_up_is_said_in_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
     done = synthesize(tmp_path, {}, ["-S", str(ROOT / "app.py")])
 

@@ -4,6 +4,7 @@ And nothing of the whole account is touched by a pipeline that was not asked to.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +14,9 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from iot_jitr import CrlBucket, JitrPipeline, JitrStack
-from tests.support.scenarios import NAMES, SCENARIOS, scenario
+from iot_jitr import ConfigurationError, CrlBucket, JitrPipeline, JitrStack
+from iot_jitr.configuration.ca import RESERVED_NAMES
+from tests.support.scenarios import NAMES, SCENARIOS, WORKSHOP_CA, add_to, scenario
 from tests.support.stacks import FACTORY_CA, all_statements, app_without_bundling, as_list
 
 HOME = cdk.Environment(account="123456789012", region="eu-central-1")
@@ -121,6 +123,27 @@ def test_no_two_pipelines_write_the_same_metrics(templates: list[tuple[str, dict
     ]
 
     assert len(services) == len(set(services)) == 6
+
+
+@pytest.mark.parametrize("name", ["Registration", "Role"])
+def test_a_ca_cannot_have_the_name_of_a_construct(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^CA: name: found '{name}'; allowed: .* not one of"):
+        replace(FACTORY_CA, name=name)
+
+
+def test_each_name_that_a_ca_cannot_have_is_known() -> None:
+    """The id of a CA's construct contains the CA's name: no other construct beside it may have that id."""
+    with app_without_bundling() as app:
+        scopes = add_to(app, "everything_on").node.find_all()
+        taken = {
+            name
+            for scope in scopes
+            for of_ca in (each.node.id for each in scope.node.children if FACTORY_CA.name in each.node.id)
+            for sibling in (each.node.id for each in scope.node.children)
+            for name in re.findall(f"^{of_ca.replace(FACTORY_CA.name, '([A-Za-z][A-Za-z0-9]*)')}$", sibling)
+        }
+
+    assert taken - {FACTORY_CA.name, WORKSHOP_CA.name} == set(RESERVED_NAMES)
 
 
 def test_no_output_is_exported_under_a_name_of_ours(templates: list[tuple[str, dict[str, Any]]]) -> None:

@@ -207,8 +207,24 @@ def test_a_private_ca_is_asked_for_its_own_certificate(folder: Path) -> None:
 
 SIGNERS = "secret, kms, acm-pca, presigned, none"
 WRONG = [
+    pytest.param(changed(cas=None), "jitr.cas: found null; allowed: a value, or no such key", id="CAs null"),
+    pytest.param({}, "jitr.cas: found nothing; allowed: a list with at least one CA", id="no CAs"),
     pytest.param(
-        changed(cas=None), "jitr.cas: found nothing; allowed: a list with at least one CA", id="no CAs"
+        changed(account_logging=None), "jitr.account_logging: found null; allowed: a value", id="null"
+    ),
+    pytest.param(
+        # What JavaScript, and with it the CDK, makes of 1e400.
+        changed(activations_per_second=None),
+        "jitr.activations_per_second: found null; allowed: a value, or no such key",
+        id="a number beyond JSON's",
+    ),
+    *(
+        pytest.param(
+            json.dumps(changed(activations_per_second=float(number))),
+            f"jitr.activations_per_second: found {shown}; allowed: a whole number",
+            id=f"rate {number}",
+        )
+        for number, shown in (("inf", "Infinity"), ("nan", "NaN"))
     ),
     pytest.param(changed(cas=[]), "jitr.cas: found []; allowed: a list with at least one CA", id="empty CAs"),
     pytest.param(changed(cas={}), "jitr.cas: found {}; allowed: a list", id="CAs not a list"),
@@ -217,6 +233,14 @@ WRONG = [
     ),
     pytest.param(
         with_ca(name=None), "jitr.cas[0].name: found nothing; allowed: a letter, then", id="no name"
+    ),
+    *(
+        pytest.param(
+            with_ca(name=name),
+            f'jitr.cas[0].name: found "{name}"; allowed: a letter, then',
+            id=f"name {name}",
+        )
+        for name in ("Registration", "Role")
     ),
     pytest.param(with_ca(name="a-b"), 'jitr.cas[0].name: found "a-b"; allowed: a letter, then', id="name"),
     pytest.param(

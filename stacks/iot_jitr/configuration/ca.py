@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from iot_jitr.configuration.reader import Section
 
-NAME_PATTERN = r"[A-Za-z][A-Za-z0-9]{0,31}"
-_NAME_ALLOWED = "a letter, then up to 31 letters and digits"
+RESERVED_NAMES = ("Registration", "Role")
+"""Constructs beside those of the CAs have these names."""
+NAME_PATTERN = rf"(?!({'|'.join(RESERVED_NAMES)})$)[A-Za-z][A-Za-z0-9]{{0,31}}"
+_NAME_ALLOWED = f"a letter, then up to 31 letters and digits; not one of {', '.join(RESERVED_NAMES)}"
 _TAG_KEY = r"(?!(?i:aws|jitr):)[\w .:/=+@-]{1,128}"
 _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 _MOST_TAGS = 45
@@ -54,7 +56,7 @@ class CaConfiguration:
 
     name: str
     """Names the CA in the stack; to rename it is to register it anew. A letter, then up to 31 letters and
-    digits."""
+    digits, not `Registration` or `Role`."""
     revocation: Revocation
     """Where its CRLs come from, or that it has none, said in words: `NoRevocation()`."""
     certificate_pem: str | None = None

@@ -48,10 +48,14 @@ class Section:
             folder: What relative paths in it are relative to.
 
         Raises:
-            ConfigurationError: It is not an object.
+            ConfigurationError: It is not an object, or a key of it has no value.
         """
         if not isinstance(values, Mapping):
             raise ConfigurationError(path, shown(values), "an object, {…}")
+        for name, value in values.items():
+            # JavaScript makes null of a number like 1e400, which nobody means as "the default".
+            if value is None:
+                raise ConfigurationError(f"{path}.{name}", "null", "a value, or no such key for the default")
         self.path = path
         self.folder = folder
         self._values: Mapping[str, Any] = values
