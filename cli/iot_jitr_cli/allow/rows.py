@@ -6,15 +6,26 @@ of the device's thing. JSON Lines has one object a line, with the same keys and 
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TextIO
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.admission.keys import DeviceKey, InvalidKeyError, KeyKind, ca_serial_key, field_key
+from iot_jitr_runtime.admission.keys import (
+    ATTRIBUTES,
+    TABLE_KEY,
+    DeviceKey,
+    InvalidKeyError,
+    KeyKind,
+    ca_serial_key,
+    field_key,
+)
 from iot_jitr_runtime.certificate_fields import Field
-from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.things.patterns import (
     ATTRIBUTE_NAME,
     ATTRIBUTE_NAME_IN_WORDS,
@@ -23,19 +34,14 @@ from iot_jitr_runtime.things.patterns import (
 )
 
 _SHOWN_ERRORS = 3
-_ATTRIBUTES = "thingAttributes"
+_LARGEST_ITEM = 400 * 1024
+"""Bytes of one item, names and values (DynamoDB Developer Guide, "Constraints", item size)."""
+_PAIR_OVERHEAD = 4
+"""Bytes that a pair in a map takes at most on top of its name and value."""
 
 
-class UnknownFormatError(WrongUseError):
-    """The file's name ends neither in .csv nor in .jsonl."""
-
-
-class InvalidRowsError(WrongUseError):
-    """The file has rows that are no devices; nothing of it is loaded."""
-
-
-class _InvalidRowError(JitrError):
-    """One row is no device."""
+class _RowError(Exception):
+    """A row does not describe a device."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,21 @@ class ListedDevice:
     key: DeviceKey
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def item(self) -> dict[str, Any]:
+        """Its item in the allow list's table, as DynamoDB's API has it."""
+        item: dict[str, Any] = {TABLE_KEY: {"S": str(self.key)}}
+        if self.attributes:
+            item[ATTRIBUTES] = {"M": {name: {"S": value} for name, value in self.attributes.items()}}
+        return item
+
 
 @dataclass(frozen=True)
 class DeviceFile:
     """A file of expected devices.
 
     Raises:
-        UnknownFormatError: The name ends neither in .csv nor in .jsonl.
+        WrongUseError: The name ends neither in .csv nor in .jsonl.
     """
 
     path: Path
@@ -61,129 +75,162 @@ class DeviceFile:
 
     def __post_init__(self) -> None:
         if self.path.suffix.lower() not in _READERS:
-            raise UnknownFormatError(
-                f"{self.path}: expected a file whose name ends in {' or '.join(_READERS)}"
-            )
+            raise WrongUseError(f"{self.path}: expected a file whose name ends in {' or '.join(_READERS)}")
 
     def devices(self) -> Iterator[ListedDevice]:
         """Return the devices, in the file's order.
 
         Raises:
-            InvalidRowsError: At the first row that is none.
+            WrongUseError: At the first row that does not describe a device.
         """
         for line, device in self._rows():
-            if isinstance(device, _InvalidRowError):
-                raise InvalidRowsError(f"{self.path}: line {line}: {device}")
+            if isinstance(device, _RowError):
+                raise WrongUseError(f"{self.path}: line {line}: {device}")
             yield device
 
     def check(self, on_row: Callable[[], None] = lambda: None) -> int:
         """Read the file through and return how many devices it has.
 
         Raises:
-            InvalidRowsError: Some rows are none; the first ones are named.
+            WrongUseError: Some rows do not describe a device, or describe one a second time; the first ones
+                are named.
         """
-        count, wrong = 0, []
-        for line, device in self._rows():
-            on_row()
-            if isinstance(device, _InvalidRowError):
-                wrong.append(f"line {line}: {device}")
+        count, wrong = 0, list[str]()
+        with closing(_Lines()) as lines:
+            for line, device in self._rows():
+                on_row()
+                count += 1
+                error = device if isinstance(device, _RowError) else lines.add(device.key, line)
+                if error:
+                    wrong.append(f"line {line}: {error}")
                 if len(wrong) > _SHOWN_ERRORS:
                     break
-            count += 1
         if wrong:
             more = ", and more" if len(wrong) > _SHOWN_ERRORS else ""
-            raise InvalidRowsError(
-                f"{self.path}: {'; '.join(wrong[:_SHOWN_ERRORS])}{more}; nothing was loaded"
-            )
+            raise WrongUseError(f"{self.path}: {'; '.join(wrong[:_SHOWN_ERRORS])}{more}; nothing was loaded")
         return count
 
-    def _rows(self) -> Iterator[tuple[int, "ListedDevice | _InvalidRowError"]]:
+    def _rows(self) -> Iterator[tuple[int, ListedDevice | _RowError]]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             try:
                 for line, raw in _READERS[self.path.suffix.lower()](file, self.kind):
                     yield line, self._device(raw)
             except UnicodeDecodeError as error:
-                raise InvalidRowsError(f"{self.path}: not UTF-8 text; nothing was loaded") from error
+                raise WrongUseError(f"{self.path}: not UTF-8 text; nothing was loaded") from error
             except csv.Error as error:
-                raise InvalidRowsError(f"{self.path}: not CSV: {error}; nothing was loaded") from error
+                raise WrongUseError(f"{self.path}: not CSV: {error}; nothing was loaded") from error
 
-    def _device(self, raw: "Mapping[str, Any] | _InvalidRowError") -> "ListedDevice | _InvalidRowError":
-        if isinstance(raw, _InvalidRowError):
+    def _device(self, raw: Mapping[str, Any] | _RowError) -> ListedDevice | _RowError:
+        if isinstance(raw, _RowError):
             return raw
         try:
-            return ListedDevice(self._key(raw), _attributes(raw.get(_ATTRIBUTES) or {}))
-        except (InvalidKeyError, _InvalidRowError) as error:
-            return _InvalidRowError(str(error))
+            device = ListedDevice(self._key(raw), _attributes(raw.get(ATTRIBUTES) or {}))
+        except (InvalidKeyError, _RowError) as error:
+            return _RowError(str(error))
+        size = sum(len(name) + len(value) + _PAIR_OVERHEAD for name, value in device.attributes.items())
+        if size + 2 * len(TABLE_KEY + ATTRIBUTES) + len(str(device.key).encode()) > _LARGEST_ITEM:
+            return _RowError(f"the attributes have {size} bytes, more than DynamoDB's limit of 400 KB")
+        return device
 
     def _key(self, raw: Mapping[str, Any]) -> DeviceKey:
         if self.kind is not KeyKind.CA_SERIAL:
             return field_key(_text(raw, self.kind.value))
         ca = raw.get(Field.CA_CERTIFICATE_ID.value) or self.ca_certificate_id
         if ca is None:
-            raise _InvalidRowError(
-                f"no '{Field.CA_CERTIFICATE_ID}'; add the column, or name the CA with --ca"
-            )
+            raise _RowError(f"no '{Field.CA_CERTIFICATE_ID}'; add the column, or name the CA with --ca")
         return ca_serial_key(str(ca), _text(raw, Field.SERIAL_NUMBER.value))
+
+
+class _Lines:
+    """In which line each device stands; on disk, so that a million of them fit."""
+
+    def __init__(self) -> None:
+        # SQLite's own temporary file, which it removes.
+        self._database = sqlite3.connect("")
+        self._database.execute("CREATE TABLE line (key BLOB PRIMARY KEY, number) WITHOUT ROWID")
+
+    def add(self, key: DeviceKey, line: int) -> str | None:
+        """Note a device; return what is wrong if it stands in an earlier line already."""
+        row = (sha256(str(key).encode()).digest(), line)
+        if self._database.execute("INSERT OR IGNORE INTO line VALUES (?, ?)", row).rowcount:
+            return None
+        [first] = self._database.execute("SELECT number FROM line WHERE key = ?", row[:1]).fetchone()
+        return f"'{key}' is listed in line {first} already"
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._database.close()
 
 
 def _text(raw: Mapping[str, Any], name: str) -> str:
     value = raw.get(name)
     if not isinstance(value, str) or not value:
-        raise _InvalidRowError(f"found no text '{name}'")
+        raise _RowError(f"found no text '{name}'")
     return value
 
 
 def _attributes(raw: object) -> Mapping[str, str]:
     if not isinstance(raw, dict):
-        raise _InvalidRowError(f"'{_ATTRIBUTES}' is not an object")
+        raise _RowError(f"'{ATTRIBUTES}' is not an object")
     for name, value in raw.items():
         if not ATTRIBUTE_NAME.fullmatch(name):
-            raise _InvalidRowError(f"attribute name '{name[:80]}' is not {ATTRIBUTE_NAME_IN_WORDS}")
+            raise _RowError(f"attribute name {name[:80]!r} is not {ATTRIBUTE_NAME_IN_WORDS}")
         if not isinstance(value, str) or not ATTRIBUTE_VALUE.fullmatch(value):
-            raise _InvalidRowError(f"attribute '{name}' is not {ATTRIBUTE_VALUE_IN_WORDS}")
+            raise _RowError(f"attribute '{name}' is not {ATTRIBUTE_VALUE_IN_WORDS}")
     return raw
 
 
-def _read_csv(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, "Mapping[str, Any] | _InvalidRowError"]]:
+def _read_csv(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, Mapping[str, Any] | _RowError]]:
     reader = csv.DictReader(file, strict=True)
     header = reader.fieldnames or []
     needed = kind.columns[-1]
     if needed not in header:
-        yield (
-            1,
-            _InvalidRowError(f"the header has no column '{needed}', found {', '.join(header) or 'nothing'}"),
-        )
+        found = ", ".join(header) or "nothing"
+        yield 1, _RowError(f"the header has no column '{needed}', found {found}")
+        return
+    if twice := _doubled(header):
+        yield 1, _RowError(f"the header has the column '{twice}' more than once")
         return
     for row in reader:
         if None in row or None in row.values():
-            yield reader.line_num, _InvalidRowError(f"expected {len(header)} columns as in the header")
+            yield reader.line_num, _RowError(f"expected {len(header)} columns as in the header")
             continue
         keys = {name: row[name] for name in kind.columns if name in row}
         attributes = {name: value for name, value in row.items() if name not in keys and value}
-        yield reader.line_num, {**keys, _ATTRIBUTES: attributes}
+        yield reader.line_num, {**keys, ATTRIBUTES: attributes}
 
 
-def _read_json_lines(
-    file: TextIO, kind: KeyKind
-) -> Iterator[tuple[int, "Mapping[str, Any] | _InvalidRowError"]]:
-    known = {*kind.columns, _ATTRIBUTES}
+def _read_json_lines(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, Mapping[str, Any] | _RowError]]:
+    known = {*kind.columns, ATTRIBUTES}
     for number, text in enumerate(file, 1):
         if not text.strip():
             continue
         try:
-            row = json.loads(text)
+            row = json.loads(text, object_pairs_hook=_object)
         except ValueError as error:
-            yield number, _InvalidRowError(f"not JSON: {error}")
-            continue
-        if not isinstance(row, dict):
-            yield number, _InvalidRowError("expected a JSON object")
-        elif unknown := sorted(row.keys() - known):
-            yield (
-                number,
-                _InvalidRowError(f"unknown key '{unknown[0]}', known are {', '.join(sorted(known))}"),
-            )
+            yield number, _RowError(f"not JSON: {error}")
+        except RecursionError:
+            yield number, _RowError("not JSON: nested too deeply")
+        except _RowError as error:
+            yield number, error
         else:
-            yield number, row
+            if not isinstance(row, dict):
+                yield number, _RowError("expected a JSON object")
+            elif unknown := sorted(row.keys() - known):
+                keys = ", ".join(sorted(known))
+                yield number, _RowError(f"unknown key {unknown[0][:80]!r}, known are {keys}")
+            else:
+                yield number, row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if twice := _doubled(name for name, _ in pairs):
+        raise _RowError(f"the key {twice[:80]!r} stands in the object more than once")
+    return dict(pairs)
+
+
+def _doubled(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 _READERS: Mapping[str, Any] = {".csv": _read_csv, ".jsonl": _read_json_lines}

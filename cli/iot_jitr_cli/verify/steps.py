@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from iot_jitr_cli.allow.allow_list import AllowListTable
+from iot_jitr_cli.allow.table import AllowListTable
 from iot_jitr_cli.connect import Cause
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.connect.causes import Failure
@@ -62,7 +62,7 @@ def list_device(v: Verification) -> str:
     if v.pipeline.deployment.get(Output.ALLOW_LIST_TABLE) is None:
         raise SkippedError("the pipeline has no allow list")
     dynamodb = v.pipeline.session.client("dynamodb")
-    listed = AllowListTable.of(v.pipeline.deployment, dynamodb)
+    listed = AllowListTable.find_in(v.pipeline.deployment, dynamodb)
     key = key_of(listed.kind, v.device.certificate, v.pipeline.ca.certificate_id)
     if listed.find(key) is not None:
         return f"'{key}' is on it already"

@@ -1,6 +1,7 @@
 """Keys of the allow list: how an expected device is written down, the same on both sides."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +18,9 @@ ATTRIBUTES = "thingAttributes"
 _CA_ID = re.compile(r"[0-9a-f]{64}")
 _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}")
 _LONGEST_VALUE = 256
+_WILDCARDS = "*?"
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of control and format characters, surrogates and separators of lines."""
 
 
 class InvalidKeyError(JitrError):
@@ -82,10 +86,19 @@ def field_key(value: str) -> DeviceKey:
     """Return the key of a device that is listed by one field of its subject: the value as it stands.
 
     Raises:
-        InvalidKeyError: Nothing, or longer than any such field.
+        InvalidKeyError: Nothing, or longer than any such field; white space at an end or control characters,
+            which nobody sees in a file; `*` or `?`, which look like wildcards, and the list has none.
     """
     if not 1 <= len(value) <= _LONGEST_VALUE:
         raise InvalidKeyError(f"found {len(value)} characters, expected 1 to {_LONGEST_VALUE}")
+    if value != value.strip():
+        raise InvalidKeyError(f"{value!r} begins or ends with white space: remove it")
+    for character in value:
+        if unicodedata.category(character) in _INVISIBLE or character in _WILDCARDS:
+            raise InvalidKeyError(
+                f"{value!r} holds {character!r}: expected one device's value, without control characters and "
+                "wildcards"
+            )
     return DeviceKey(value)
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,9 +7,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from iot_jitr_cli.allow import command
-from iot_jitr_cli.allow.checkpoint import Checkpoint
-from iot_jitr_cli.allow.loader import Loader
+from iot_jitr_cli.allow.table import AllowListTable
 from tests.support.device_certificates import device_certificate
 
 pytestmark = pytest.mark.timing
@@ -60,76 +59,25 @@ def test_loading_a_file_again_changes_nothing(aws: Any, run: Run, tmp_path: Path
     assert [each.name for each in tmp_path.iterdir()] == ["devices.csv"]
 
 
-def test_a_load_that_was_cut_off_goes_on_where_it_stopped(
+def test_a_load_that_was_cut_off_is_completed_by_the_next_one(
     aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.stack("common_name", CA)
-    file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(2_000)))
-    write = Loader._write
-    calls: list[int] = []
+    file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(400)))
+    write = AllowListTable._write
 
-    def cut_off(self: Loader, batch: list[Any]) -> None:
-        if str(batch[0].key) == "sensor-1500":
+    def cut_off(table: AllowListTable, batch: list[Any]) -> int:
+        if str(batch[0].key) == "sensor-200":
             raise ConnectionError("the network is gone")
-        write(self, batch)
+        return write(table, batch)
 
-    def counted(self: Loader, batch: list[Any]) -> None:
-        calls.append(len(batch))
-        write(self, batch)
+    with monkeypatch.context() as patch:
+        patch.setattr(AllowListTable, "_write", cut_off)
+        assert run("load", file).exit_code == 3
+    assert 0 < len(aws.items()) < 400
 
-    monkeypatch.setattr(Loader, "_write", cut_off)
-    assert run("load", file).exit_code == 3
-    monkeypatch.setattr(Loader, "_write", counted)
-
-    result = run("load", file, "--json")
-
-    assert json.loads(result.output)["resumed_at"] == 1500
-    assert sum(calls) == 500
-    assert len(aws.items()) == 2_000
-
-
-def test_a_load_that_is_killed_leaves_a_note_of_how_far_it_came(
-    aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    aws.stack("common_name", CA)
-    file = written(tmp_path / "devices.csv", "common_name", *(f"sensor-{n}" for n in range(200)))
-    monkeypatch.setattr(command, "_NOTE_EVERY", 50)
-    noted: list[int] = []
-    monkeypatch.setattr(Checkpoint, "write", lambda _self, rows: noted.append(rows) or True)
-
-    run("load", file)
-
-    assert noted == [50, 100, 150, 200, 200]
-
-
-def test_a_changed_file_or_another_table_is_loaded_from_the_start(tmp_path: Path) -> None:
-    file = written(tmp_path / "devices.csv", "common_name", "sensor-7")
-    checkpoint = Checkpoint(file, "one")
-    assert checkpoint.write(700)
-    assert checkpoint.read() == 700
-
-    assert Checkpoint(file, "other").read() == 0
-    checkpoint.path.write_text("{")
-    assert checkpoint.read() == 0
-    checkpoint.path.write_text("[]")
-    assert checkpoint.read() == 0
-    assert checkpoint.write(700)
-    written(file, "common_name", "sensor-7", "sensor-8")
-    assert checkpoint.read() == 0
-    checkpoint.clear()
-    assert not checkpoint.path.exists()
-
-
-def test_restart_begins_with_the_first_row(aws: Any, run: Run, tmp_path: Path) -> None:
-    aws.stack("common_name", CA)
-    file = written(tmp_path / "devices.csv", "common_name", "sensor-7", "sensor-8")
-    Checkpoint(file, "expected-devices").write(1)
-
-    assert "went on after 1" in run("load", file).output
-    assert set(aws.items()) == {"sensor-8"}
-    Checkpoint(file, "expected-devices").write(1)
-    assert run("load", file, "--restart").output == "2 devices are listed\n"
-    assert set(aws.items()) == {"sensor-7", "sensor-8"}
+    assert run("load", file).exit_code == 0
+    assert len(aws.items()) == 400
 
 
 def test_a_wrong_row_is_named_and_nothing_is_loaded(aws: Any, run: Run, tmp_path: Path) -> None:
@@ -144,21 +92,32 @@ def test_a_wrong_row_is_named_and_nothing_is_loaded(aws: Any, run: Run, tmp_path
     assert aws.items() == {}
 
 
-def test_a_folder_that_cannot_be_written_costs_the_resumption_only(
-    aws: Any, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+WRONG_LAST_ROWS = {
+    "a lone surrogate": r'{"common_name": "\ud800"}',
+    "a wildcard": '{"common_name": "a*"}',
+    "a control character": r'{"common_name": "a\u0007"}',
+    "blanks": '{"common_name": " g1 "}',
+    "a doubled key": '{"common_name": "a", "common_name": "b"}',
+    "a doubled attribute": '{"common_name": "a", "thingAttributes": {"x": "1", "x": "2"}}',
+    "a doubled device": '{"common_name": "sensor-7"}',
+    "nested JSON": "[" * 100_000,
+    "a large item": json.dumps(
+        {"common_name": "a", "thingAttributes": {f"n{n}": "v" * 800 for n in range(520)}}
+    ),
+}
+
+
+@pytest.mark.parametrize("row", WRONG_LAST_ROWS.values(), ids=WRONG_LAST_ROWS.keys())
+def test_if_the_last_row_is_wrong_nothing_is_loaded(aws: Any, run: Run, tmp_path: Path, row: str) -> None:
     aws.stack("common_name", CA)
-    file = written(tmp_path / "devices.csv", "common_name", "sensor-7")
+    rows = [json.dumps({"common_name": f"sensor-{n}"}) for n in range(60)]
 
-    def refuse(_self: Path, *_: object, **__: object) -> int:
-        raise PermissionError(13, "Permission denied")
+    result = run("load", written(tmp_path / "devices.jsonl", *rows, row))
 
-    monkeypatch.setattr(Path, "write_text", refuse)
-    result = run("load", file)
-
-    assert result.exit_code == 0
-    assert "a load that is cut off starts anew" in result.output
-    assert set(aws.items()) == {"sensor-7"}
+    assert result.exit_code == 2
+    assert re.search(r"line 61: .*nothing was loaded\n$", result.output)
+    assert result.output.count("\n") == 1
+    assert aws.items() == {}
 
 
 def test_show_tells_whether_a_device_is_listed(aws: Any, run: Run, tmp_path: Path) -> None:
@@ -214,14 +173,14 @@ def test_a_serial_number_alone_needs_its_ca_where_there_are_several(aws: Any, ru
     assert "name the certificate's with --ca" in result.output
 
 
-def test_remove_takes_a_device_off_the_list(aws: Any, run: Run, tmp_path: Path) -> None:
+def test_remove_removes_a_device_from_the_list(aws: Any, run: Run, tmp_path: Path) -> None:
     aws.stack("common_name", CA)
     run("load", written(tmp_path / "devices.csv", "common_name", "sensor-7", "sensor-8"))
 
     first, second = run("remove", "sensor-7"), run("remove", "sensor-7", "--json")
 
     assert (first.exit_code, second.exit_code) == (0, 1)
-    assert "if it is in, it stays in" in first.output
+    assert "a device that is active stays active" in first.output
     assert json.loads(second.output) == {"key": "sensor-7", "removed": False}
     assert "was not on the allow list" in run("remove", "sensor-7").output
     assert set(aws.items()) == {"sensor-8"}

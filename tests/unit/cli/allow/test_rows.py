@@ -1,12 +1,15 @@
 import csv
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_cli.allow.rows import DeviceFile, InvalidRowsError, UnknownFormatError
+from iot_jitr_cli.allow.rows import DeviceFile
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.admission.keys import KeyKind
 
 CA = "c0ffee" + "0" * 58
@@ -21,6 +24,17 @@ def file(folder: Path, name: str, text: str, kind: KeyKind = KeyKind.COMMON_NAME
 WRONG = {
     "no header": ("d.csv", "", "the header has no column 'common_name', found nothing"),
     "wrong header": ("d.csv", "cn\nx\n", "no column 'common_name', found cn"),
+    "a column twice": (
+        "d.csv",
+        "common_name,a,a\nx,1,2\n",
+        "line 1: the header has the column 'a' more than once",
+    ),
+    "blanks in CSV": (
+        "d.csv",
+        "common_name,site\n g1 ,lab\n",
+        "line 2: ' g1 ' begins or ends with white space",
+    ),
+    "a device twice": ("d.csv", "common_name\nx\ny\nx\n", "line 4: 'x' is listed in line 2 already"),
     "too few columns": ("d.csv", "common_name,site\nx\n", "line 2: expected 2 columns"),
     "too many columns": ("d.csv", "common_name\nx,y\n", "line 2: expected 1 columns"),
     "an open quote": ("d.csv", 'common_name\n"x\n', "not CSV"),
@@ -49,7 +63,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "text", "message"), WRONG.values(), ids=WRONG.keys())
 def test_what_is_no_device_is_named_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
-    with pytest.raises(InvalidRowsError) as refused:
+    with pytest.raises(WrongUseError) as refused:
         file(tmp_path, name, text).check()
 
     assert message in str(refused.value)
@@ -57,7 +71,7 @@ def test_what_is_no_device_is_named_with_its_line(tmp_path: Path, name: str, tex
 
 
 def test_the_first_wrong_rows_are_named_and_the_rest_only_mentioned(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRowsError) as refused:
+    with pytest.raises(WrongUseError) as refused:
         file(tmp_path, "d.jsonl", "x\n" * 100).check()
 
     assert str(refused.value).count("not JSON") == 3
@@ -68,23 +82,23 @@ def test_reading_stops_at_a_wrong_row_that_was_right_when_the_file_was_checked(t
     devices = file(tmp_path, "d.csv", "common_name\na\n\n").devices()
 
     assert str(next(devices).key) == "a"
-    with pytest.raises(InvalidRowsError):
+    with pytest.raises(WrongUseError):
         list(file(tmp_path, "e.csv", "common_name,x\na\n").devices())
 
 
 def test_a_serial_number_without_a_ca_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRowsError, match="name the CA with --ca"):
+    with pytest.raises(WrongUseError, match="name the CA with --ca"):
         file(tmp_path, "d.csv", "serial_number\na1b\n", KeyKind.CA_SERIAL).check()
 
 
 def test_a_serial_number_that_is_none_is_refused(tmp_path: Path) -> None:
     text = f"ca_certificate_id,serial_number\n{CA},xyz\n"
-    with pytest.raises(InvalidRowsError, match="line 2: 'xyz' is not a serial number"):
+    with pytest.raises(WrongUseError, match="line 2: 'xyz' is not a serial number"):
         file(tmp_path, "d.csv", text, KeyKind.CA_SERIAL).check()
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownFormatError, match=r"ends in \.csv or \.jsonl"):
+    with pytest.raises(WrongUseError, match=r"ends in \.csv or \.jsonl"):
         file(tmp_path, "devices.xlsx", "")
 
 
@@ -92,7 +106,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.csv"
     path.write_bytes(b"common_name\n\xff\xfe\n")
 
-    with pytest.raises(InvalidRowsError, match="not UTF-8"):
+    with pytest.raises(WrongUseError, match="not UTF-8"):
         DeviceFile(path, KeyKind.COMMON_NAME).check()
 
 
@@ -103,9 +117,15 @@ def test_a_file_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path
     assert [str(each.key) for each in DeviceFile(path, KeyKind.COMMON_NAME).devices()] == ["sensor-7"]
 
 
-@given(names=st.lists(st.text(min_size=1, max_size=20).filter(lambda text: "\r" not in text), max_size=20))
+KEYS = st.text(
+    st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"), exclude_characters="*?"),
+    min_size=1,
+    max_size=20,
+).filter(lambda text: text == text.strip())
+
+
+@given(names=st.lists(KEYS, max_size=20, unique=True))
 def test_any_name_survives_both_formats(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
-    names = [name for name in names if name.encode("utf-8", "ignore").decode() == name and "\x00" not in name]
     folder = tmp_path_factory.mktemp("rows")
     with (folder / "d.csv").open("w", encoding="utf-8", newline="") as out:
         csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["common_name"], *([name] for name in names)])
@@ -117,3 +137,56 @@ def test_any_name_survives_both_formats(tmp_path_factory: pytest.TempPathFactory
     assert [str(each.key) for each in from_csv.devices()] == names
     assert [str(each.key) for each in from_json.devices()] == names
     assert from_csv.check() == from_json.check() == len(names)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+)
+ALMOST_ROWS = st.fixed_dictionaries(
+    {"common_name": KEYS | ANY_TEXT},
+    optional={"thingAttributes": st.dictionaries(st.just("site") | ANY_TEXT, st.just("lab") | ANY_TEXT)},
+)
+
+
+@given(kind=st.sampled_from(KeyKind), content=st.binary(max_size=200))
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_any_bytes_are_devices_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, kind: KeyKind, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / f"d.{suffix}"
+    path.write_bytes(kind.columns[-1].encode() + b"\n" + content if suffix == "csv" else content)
+
+    assert_checked_is_loadable(DeviceFile(path, kind, CA))
+
+
+@given(rows=st.lists(ALMOST_ROWS | ANY_JSON, max_size=5))
+def test_what_the_check_lets_pass_is_stored(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any]
+) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+
+    assert_checked_is_loadable(file(tmp_path_factory.mktemp("rows"), "d.jsonl", lines))
+
+
+def assert_checked_is_loadable(devices: DeviceFile) -> None:
+    """Either the check names a row, or every device can be stored, under a key of its own."""
+    try:
+        count = devices.check()
+    except WrongUseError:
+        return
+    items = [device.item for device in devices.devices()]
+    assert len({item["deviceKey"]["S"] for item in items}) == len(items) == count
+    for item in items:
+        json.dumps(item, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(("length", "passes"), [(307, True), (308, False)])
+def test_an_item_may_have_400_kilobytes(tmp_path: Path, length: int, *, passes: bool) -> None:
+    """509 attributes of 804 bytes each, and one that has the rest."""
+    attributes = {f"n{number:03}": "v" * 796 for number in range(509)} | {"last": "v" * length}
+    devices = file(tmp_path, "d.jsonl", json.dumps({"common_name": "x", "thingAttributes": attributes}))
+
+    with nullcontext() if passes else pytest.raises(WrongUseError, match="400 KB"):
+        assert devices.check() == 1

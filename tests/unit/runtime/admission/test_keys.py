@@ -55,7 +55,7 @@ def test_a_certificate_whose_serial_number_cannot_be_listed_has_no_key(content: 
 
 
 def test_a_field_is_its_own_key_as_it_stands() -> None:
-    assert str(field_key(" Sensor-7 ")) == " Sensor-7 "
+    assert str(field_key("Sensor 7/ö")) == "Sensor 7/ö"
     assert str(key_of(KeyKind.COMMON_NAME, device_certificate("sensor-7"), CA)) == "sensor-7"
 
 
@@ -75,3 +75,11 @@ def test_a_certificate_without_the_field_has_no_key(names: tuple[str, ...]) -> N
 def test_each_kind_names_its_columns() -> None:
     assert KeyKind.CA_SERIAL.columns == ("ca_certificate_id", "serial_number")
     assert KeyKind.COMMON_NAME.columns == ("common_name",)
+
+
+@pytest.mark.parametrize(
+    "value", [" g1", "g1\u00a0", "a*", "a?", "a\x00b", "a\nb", "a\u200bb", "a\u2028b", "\ud800"]
+)
+def test_what_looks_like_another_value_is_no_key(value: str) -> None:
+    with pytest.raises(InvalidKeyError):
+        field_key(value)

@@ -1,11 +1,15 @@
-"""The allow list of a deployment: found through its stack, asked and changed one device at a time."""
+"""The allow list of a deployment: found through its stack, loaded, read and changed."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.allow.rows import ListedDevice
+from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_runtime.admission.keys import (
     ATTRIBUTES,
@@ -26,8 +30,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-class NotAKeyError(WrongUseError):
-    """What was given does not name a device of the allow list."""
+BATCH = 25
+"""Items that BatchWriteItem takes (API reference)."""
+_WORKERS = 8
+"""Batches that are written at once."""
+_TRIES = 12
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,10 @@ class AllowListTable:
     kind: KeyKind
     only_ca: CaCertificateId | None
     """The deployment's CA, if it has just one."""
+    pause: Callable[[float], None] = time.sleep
 
     @classmethod
-    def of(cls, deployment: Deployment, dynamodb: "DynamoDBClient") -> "AllowListTable":
+    def find_in(cls, deployment: Deployment, dynamodb: "DynamoDBClient") -> "AllowListTable":
         """Find a deployment's allow list.
 
         Raises:
@@ -64,7 +74,7 @@ class AllowListTable:
             ca_certificate_id: The CA of a serial number; may be None where the deployment has just one.
 
         Raises:
-            NotAKeyError: It is none of these.
+            WrongUseError: It is none of these.
         """
         ca = ca_certificate_id or self.only_ca
         try:
@@ -75,13 +85,40 @@ class AllowListTable:
             named, separator, serial = text.partition("#")
             return ca_serial_key(*((named, serial) if separator else (_known(ca), text)))
         except (InvalidKeyError, MissingFieldError, MalformedCertificateError) as error:
-            raise NotAKeyError(f"'{text}': {error}") from error
+            raise WrongUseError(f"'{text}': {error}") from error
 
     def _key_of_file(self, path: Path, ca: str | None) -> DeviceKey:
         certificate = Certificate.load(path.read_bytes())
         if self.kind is KeyKind.CA_SERIAL:
             return ca_serial_key(_known(ca), certificate.serial_number)
         return key_of(self.kind, certificate, CaCertificateId(ca or ""))
+
+    def load(self, devices: Iterable[ListedDevice], on_loaded: Callable[[int], None]) -> None:
+        """List all devices; to list one again changes nothing.
+
+        Args:
+            devices: The devices; read as they are needed. None may come twice.
+            on_loaded: Called with the number of devices of each batch that is written.
+
+        Raises:
+            CliError: The table took no more for about a minute.
+        """
+        remaining = iter(devices)
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            while several := [batch for _ in range(_WORKERS) if (batch := list(islice(remaining, BATCH)))]:
+                for written in pool.map(self._write, several):
+                    on_loaded(written)
+
+    def _write(self, batch: list[ListedDevice]) -> int:
+        request: Any = {self.table: [{"PutRequest": {"Item": device.item}} for device in batch]}
+        pause = _FIRST_PAUSE_SECONDS
+        for _ in range(_TRIES):
+            request = self.dynamodb.batch_write_item(RequestItems=request).get("UnprocessedItems")
+            if not request:
+                return len(batch)
+            self.pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        raise CliError(f"the table {self.table} takes no more: load the file again later")
 
     def find(self, key: DeviceKey) -> Mapping[str, str] | None:
         """Return the attributes of a listed device's thing, None if it is not listed."""
@@ -94,7 +131,7 @@ class AllowListTable:
         return {name: value["S"] for name, value in attributes.items()}
 
     def remove(self, key: DeviceKey) -> bool:
-        """Take a device off the list; tell whether it was on it."""
+        """Remove a device from the list; return whether it was listed."""
         answer = self.dynamodb.delete_item(
             TableName=self.table, Key={TABLE_KEY: {"S": str(key)}}, ReturnValues="ALL_OLD"
         )

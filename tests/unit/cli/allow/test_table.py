@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.allow.loader import Loader, ThrottledError
 from iot_jitr_cli.allow.rows import ListedDevice
-from iot_jitr_runtime.admission.keys import DeviceKey
+from iot_jitr_cli.allow.table import AllowListTable
+from iot_jitr_cli.console import CliError
+from iot_jitr_runtime.admission.keys import DeviceKey, KeyKind
 
 pytestmark = pytest.mark.timing
 
@@ -39,14 +40,14 @@ def devices(count: int) -> Iterator[ListedDevice]:
     return (ListedDevice(DeviceKey(f"sensor-{number}")) for number in range(count))
 
 
-def loader(table: Table, pauses: list[float]) -> Loader:
-    return Loader(table, "expected", pauses.append)  # type: ignore[arg-type]
+def allow_list(table: Table, pauses: list[float]) -> AllowListTable:
+    return AllowListTable(table, "expected", KeyKind.COMMON_NAME, None, pauses.append)  # type: ignore[arg-type]
 
 
 def test_what_a_table_leaves_unprocessed_is_sent_again_after_growing_pauses() -> None:
     table, pauses, loaded = Table(refuse_first=40), list[float](), list[int]()
 
-    loader(table, pauses).load(devices(60), loaded.append)
+    allow_list(table, pauses).load(devices(60), loaded.append)
 
     assert len(table.items) == 60
     assert sum(loaded) == 60
@@ -57,33 +58,10 @@ def test_what_a_table_leaves_unprocessed_is_sent_again_after_growing_pauses() ->
 def test_a_table_that_takes_nothing_ends_the_load_with_advice() -> None:
     pauses: list[float] = []
 
-    with pytest.raises(ThrottledError, match="goes on where it stopped"):
-        loader(Table(refuse_first=10**9), pauses).load(devices(1), lambda _: None)
+    with pytest.raises(CliError, match="load the file again later"):
+        allow_list(Table(refuse_first=10**9), pauses).load(devices(1), lambda _: None)
 
     assert max(pauses) == 5.0
-
-
-def test_a_key_that_stands_twice_in_a_batch_is_sent_once_and_the_later_row_wins() -> None:
-    table = Table()
-    twice = [ListedDevice(DeviceKey("a"), {"site": site}) for site in ("lab", "field")]
-
-    loader(table, []).load(twice, lambda _: None)
-
-    assert table.calls == [1]
-    assert table.items["a"]["thingAttributes"] == {"M": {"site": {"S": "field"}}}
-
-
-def test_what_was_reported_as_loaded_is_in_the_table_in_order() -> None:
-    table, loaded = Table(), 0
-
-    def check(rows: int) -> None:
-        nonlocal loaded
-        loaded += rows
-        assert all(f"sensor-{number}" in table.items for number in range(loaded))
-
-    loader(table, []).load(devices(1_010), check)
-
-    assert loaded == 1_010
 
 
 def test_a_million_devices_are_never_in_memory_at_once() -> None:
@@ -100,7 +78,7 @@ def test_a_million_devices_are_never_in_memory_at_once() -> None:
         most = max(most, read - written)
         written += rows
 
-    loader(Table(), []).load(counted(), on_loaded)
+    allow_list(Table(), []).load(counted(), on_loaded)
 
     assert written == 100_000
     assert most <= 1_000
