@@ -22,8 +22,11 @@ settings.load_profile("patient")
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 
-SHARED_CLOUD = ("test_registration.py", "test_identity.py", "test_device_kit.py")
-"""End-to-end tests that use the same deployment, the fixture `cloud`."""
+SHARED_CLOUDS = (
+    ("test_registration.py", "test_identity.py", "test_device_kit.py"),
+    ("test_doctor_revocation.py", "test_verify.py"),
+)
+"""End-to-end tests that use the same deployment: the fixture `cloud`, and the fixture `revoking`."""
 LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")
 """Of the end-to-end tests, which come before all others."""
 
@@ -48,7 +51,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByDeployment(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = Path(super()._split_scope(nodeid))
-            return str(file.with_name(SHARED_CLOUD[0]) if file.name in SHARED_CLOUD else file)
+            shared = next((names for names in SHARED_CLOUDS if file.name in names), None)
+            return str(file.with_name(shared[0]) if shared and file.parent.name == "e2e" else file)
 
     return ByDeployment(config, log)
 

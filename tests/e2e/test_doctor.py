@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
@@ -31,6 +29,7 @@ from tests.support.admission_function import create_admission_function
 from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_command import Answer, Doctor, named
+from tests.support.least_policy import least_privileged
 
 DAY = timedelta(days=1)
 
@@ -453,48 +452,11 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
 # with the least permissions
 
 
-LOCALLY_ON_ALL = {
-    # The local cloud matches these against `*`, whatever the call names (docs/testing.md).
-    "iam:SimulatePrincipalPolicy",
-    "iot:DescribeCACertificate",
-    "iot:ListAttachedPolicies",
-    "iot:TestAuthorization",
-}
-LOCAL_NAMES = {"lambda:GetFunctionConcurrency": "lambda:PutFunctionConcurrency"}
-"""The local cloud checks the reading of the concurrency under the name of its writing."""
-
-
 @pytest.fixture(scope="module")
 def operator(doctor: Doctor) -> Iterator[Any]:
     """A user with the policy that `--iam-policy` prints; call it with the actions to leave out."""
-    iam, variables = doctor.cloud.client("iam"), doctor.cloud.lab.variables
-    printed = CliRunner().invoke(jitr, ["doctor", "--iam-policy"], env=variables)
-    document = json.loads(printed.output)
-    iam.create_user(UserName="operator")
-    key = iam.create_access_key(UserName="operator")["AccessKey"]
-
-    def allow(*left_out: str) -> dict[str, str]:
-        statements = []
-        for statement in document["Statement"]:
-            for action in set(statement["Action"]) - set(left_out):
-                resource = "*" if action in LOCALLY_ON_ALL else statement["Resource"]
-                name = LOCAL_NAMES.get(action, action)
-                statements.append({"Effect": "Allow", "Action": name, "Resource": resource})
-        iam.put_user_policy(
-            UserName="operator",
-            PolicyName="least",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
-        )
-        return {
-            **variables,
-            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-        }
-
-    yield allow
-    iam.delete_user_policy(UserName="operator", PolicyName="least")
-    iam.delete_access_key(UserName="operator", AccessKeyId=key["AccessKeyId"])
-    iam.delete_user(UserName="operator")
+    with least_privileged(doctor.cloud, "doctor") as allow:
+        yield allow
 
 
 def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: Any) -> None:

@@ -2,56 +2,23 @@
 
 import io
 import json
-from collections.abc import Iterator
-from functools import cached_property
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
-from iot_jitr_cli.pki.device import DeviceIdentity
 from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
-from tests.support.cloud import PATIENCE, deployed_cloud
-from tests.support.crl_upload import REFRESH, CrlUpload
-from tests.support.doctor_command import Doctor, named
+from tests.support.cloud import PATIENCE
+from tests.support.doctor_command import named
+from tests.support.revoking import Revoking
 
-
-class Revoking(CrlUpload):
-    """A doctor in the cloud of a CA that publishes CRLs."""
-
-    @cached_property
-    def doctor(self) -> Doctor:
-        return Doctor(self.cloud)
-
-    def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
-        """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
-        self.doctor.registered(device)
-
-        def decided() -> bool:
-            row = self.doctor.cloud.row(device.certificate.fingerprint)
-            return row is not None and row.state is not None
-
-        assert wait_until(decided, limit=PATIENCE, interval=0.1)
-        return device
-
-
-@pytest.fixture(scope="module")
-def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Revoking]:
-    folder = tmp_path_factory.mktemp("revoking-doctor")
-    settings = {"revocation": {"refresh_seconds": REFRESH.seconds}}
-    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
-        made = Revoking(cloud)
-        waiting = made.knocked(made.doctor.identity("too-early"))
-        named(made.doctor.about(waiting), Cause.CRL_MISSING)
-        made.publish(partition="http://crl.example.com/of-others.crl")
-        named(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
-        made.publish()
-        yield made
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
@@ -112,7 +79,7 @@ EVERY_PART = (
 
 
 def test_the_live_status_shows_every_part_and_what_has_changed(
-    revoking: Revoking, monkeypatch: pytest.MonkeyPatch
+    revoking: Revoking, monkeypatch: "pytest.MonkeyPatch"
 ) -> None:
     cloud, screen, looks = revoking.doctor.cloud, io.StringIO(), 0
 

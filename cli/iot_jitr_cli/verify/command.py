@@ -25,10 +25,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WIDTH = max(len(step.title) for step in STEPS)
 
 
-class KnownDeviceError(WrongUseError):
-    """The certificate is registered already: its device may be in service."""
-
-
 @click.command()
 @click.option(
     "--ca-cert", type=_FILE, help="A CA of the deployment; a throw-away device is made with its key."
@@ -112,7 +108,7 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     )
     device = ThrowAwayDevice(credentials, reached, client_id or credentials.common_name, topic, signer)
     if status := pipeline.status(device.certificate_id):
-        raise KnownDeviceError(
+        raise WrongUseError(
             f"the certificate {device.certificate_id} is registered and {status}: give a device that has "
             "never connected, as it is removed at the end"
         )

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class CrlChangedError(CliError):
-    """The CRL in the bucket is not the one in force."""
-
-
 @dataclass(frozen=True)
 class CrlInForce:
     """The CRL that speaks for the device, where it lies in the bucket."""
@@ -45,7 +41,7 @@ class CrlInForce:
 
         Raises:
             IndexMissingError, DamagedIndexError: There is no usable index.
-            CrlChangedError: No CRL in force speaks for the certificate, or its object has changed since.
+            CliError: No CRL in force speaks for the certificate, or its object has changed since.
         """
         with TemporaryDirectory(prefix="jitr-verify-") as folder:
             path = Path(folder) / "index.sqlite"
@@ -53,13 +49,13 @@ class CrlInForce:
             with closing(Index.open(path)) as index:
                 records = [record for record in index.crls if record.scope.covers(certificate)]
         if not records:
-            raise CrlChangedError("no CRL in force speaks for this certificate")
+            raise CliError("no CRL in force speaks for this certificate")
         record = max(records, key=lambda each: each.order)
         bucket, _, key = record.origin.location.removeprefix("s3://").partition("/")
         answer = s3.get_object(Bucket=bucket, Key=key)
         crl = Crl.load(answer["Body"].read())
         if crl.digest != record.digest:
-            raise CrlChangedError(
+            raise CliError(
                 f"{record.origin.location} has changed since CRL number {record.number} came into force: "
                 "run this again when the new one is in force"
             )

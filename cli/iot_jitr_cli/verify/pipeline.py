@@ -25,10 +25,6 @@ _HIDDEN = 5
 """Seconds for which the dead letters of others are hidden by a look."""
 
 
-class CaOfAnotherDeploymentError(WrongUseError):
-    """No CA of the deployment signed the device's certificate."""
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """One CA's part of a deployment."""
@@ -121,7 +117,7 @@ def issuing_ca(session: "boto3.Session", deployment: Deployment, certificate: Ce
     """Return the CA of the deployment that signed a certificate.
 
     Raises:
-        CaOfAnotherDeploymentError: None did.
+        WrongUseError: None did.
     """
     iot = session.client("iot")
     for ca in deployment.cas:
@@ -132,7 +128,7 @@ def issuing_ca(session: "boto3.Session", deployment: Deployment, certificate: Ce
             continue
         return ca
     known = ", ".join(ca.name for ca in deployment.cas) or "none"
-    raise CaOfAnotherDeploymentError(
+    raise WrongUseError(
         f"the CA '{certificate.x509.issuer.rfc4514_string()}' is none of the stack "
         f"'{deployment.stack_name}', which has: {known}"
     )

@@ -17,7 +17,8 @@ from iot_jitr_runtime.errors import JitrError
 if TYPE_CHECKING:
     from iot_jitr_cli.verify.steps import Verification
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = [each for each in signal.Signals if each.name in {"SIGINT", "SIGTERM", "SIGHUP"}]
+"""Not every system has all of them."""
 
 
 class CheckFailedError(CliError):

@@ -32,10 +32,6 @@ _BY_FUNCTION = {Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
 _COMES_AFTER = {Point.SUBSCRIBED: Point.CONNECTED, Point.PUBLISHED: Point.SUBSCRIBED}
 
 
-class NotReachedError(CliError):
-    """The endpoint, or an answer, was not reached, so nothing is known of the pipeline."""
-
-
 @dataclass
 class Verification:
     """What the steps work with."""
@@ -181,7 +177,7 @@ def malformed_event(v: Verification) -> str:
 
     def remove() -> None:
         if not take():
-            raise NotReachedError(f"the message that holds '{mark}' was not found in it")
+            raise CliError(f"the message that holds '{mark}' was not found in it")
 
     v.cleanup.add("dead-letter queue", f"aws sqs receive-message --queue-url {url}", remove)
     v.pipeline.send_event(mark)
@@ -255,7 +251,7 @@ STEPS = (
 def _answer(tried: Tried) -> Failure:
     """Why the endpoint refused."""
     if tried.failure is None or not tried.failure.cause.answered:
-        raise NotReachedError(tried.failure.text if tried.failure else "it was not refused")
+        raise CliError(tried.failure.text if tried.failure else "it was not refused")
     return tried.failure
 
 
@@ -265,7 +261,7 @@ def _kept_out(tried: Tried, point: Point, what: str) -> str:
         raise CheckFailedError(f"it may {what}: the device policy is too broad (jitr policy check)")
     failure, before = _answer(tried), _COMES_AFTER.get(point)
     if (before is not None and before not in tried.steps) or failure.cause is Cause.NO_ANSWER:
-        raise NotReachedError(failure.text)
+        raise CliError(failure.text)
     return f"may not {what}"
 
 

@@ -1,0 +1,46 @@
+"""A doctor in the cloud of a CA that publishes CRLs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.pki.device import DeviceIdentity
+from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.crl_upload import REFRESH, CrlUpload
+from tests.support.doctor_command import Doctor, named
+
+
+class Revoking(CrlUpload):
+    """A doctor in the cloud of a CA that publishes CRLs."""
+
+    @cached_property
+    def doctor(self) -> Doctor:
+        return Doctor(self.cloud)
+
+    def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
+        """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
+        self.doctor.registered(device)
+
+        def decided() -> bool:
+            row = self.doctor.cloud.row(device.certificate.fingerprint)
+            return row is not None and row.state is not None
+
+        assert wait_until(decided, limit=PATIENCE, interval=0.1)
+        return device
+
+
+@contextmanager
+def revoking_cloud(folder: Path) -> Iterator[Revoking]:
+    """The cloud; its first device has waited for the first CRL, and for one that speaks for it."""
+    settings = {"revocation": {"refresh_seconds": REFRESH.seconds}}
+    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
+        made = Revoking(cloud)
+        waiting = made.knocked(made.doctor.identity("too-early"))
+        named(made.doctor.about(waiting), Cause.CRL_MISSING)
+        made.publish(partition="http://crl.example.com/of-others.crl")
+        named(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
+        made.publish()
+        yield made
