@@ -1,12 +1,11 @@
-"""AWS IoT's own log, where errors during auto-registration are written before any function of ours sees them.
+"""AWS IoT's own log: the only place for errors of auto-registration that happen before an event is published.
 
-There is one for each account and region. `AWS::IoT::Logging` fails where it is on already, and switches it
-off for the whole account when it is deleted; so it is looked after by a custom resource that touches only
-what is its own, and gives back what it found.
+There is one for each account and region. `AWS::IoT::Logging` fails where logging is on already, and turns it
+off for the whole account when it is deleted. So a custom resource manages it, which changes only what it has
+turned on itself and restores what was there before.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -28,19 +27,15 @@ from iot_jitr_runtime.account_logging.properties import (
 )
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
 
-if TYPE_CHECKING:
-    from iot_jitr.observability import PipelineMetrics
-
 _DAYS = {retention: days for days, retention in RETENTION_OF.items()}
 FAILURES = "RegistrationFailures"
 """Metric: failures in AWS IoT's own log that concern registration."""
 
 
 def failure_pattern(rule_names: Sequence[str]) -> str:
-    """The CloudWatch filter for failures that concern registration.
+    """The CloudWatch filter for failures of registration, provisioning, TLS and our topic rules.
 
-    Registration and provisioning, TLS authentication, and our topic rules. Failed connects are left out: each
-    first connect of a device is one.
+    Failed connects are left out: each first connect of a device is one.
     https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html
     """
     events = ("*Regist*", "*Provision*", "Connection.AuthNError")
@@ -50,16 +45,16 @@ def failure_pattern(rule_names: Sequence[str]) -> str:
 
 
 class AccountLogging(Construct):
-    """AWS IoT's own log, switched on or adopted, and the failures in it as a metric.
+    """AWS IoT's own log, turned on or adopted, and the failures in it as a metric.
 
     Attributes:
-        log_group_name: `AWSIotLogsV2`, known once the log group is there.
-        role: What AWS IoT writes it with; None where it is adopted.
+        log_group_name: `AWSIotLogsV2`, known once the log group exists.
+        role: The role with which AWS IoT writes the log; None where it is adopted.
         function: The function behind the custom resource, with its role and log group.
         framework: The CDK's framework around it.
         resource: The custom resource.
         metric_filter: Counts the failures.
-        failures: How many failures of registration and of the topic rules stand in the log.
+        failures: How many failures of registration and of the topic rules the log has.
     """
 
     def __init__(
@@ -69,19 +64,21 @@ class AccountLogging(Construct):
         *,
         mode: Mode,
         rule_names: Sequence[str],
-        metrics: "PipelineMetrics",
+        metrics_namespace: str,
+        service: str,
         settings: FunctionSettings,
     ) -> None:
-        """Switch it on, or adopt it.
+        """Turn it on, or adopt it.
 
         Args:
             scope: Where it belongs.
             construct_id: Its name in the construct tree.
             mode: `manage` or `adopt`.
             rule_names: The topic rules whose failures count.
-            metrics: The pipeline's metrics, among which the failures are counted.
-            settings: What it has in common with the pipeline's other functions; the log is kept as long as
-                theirs and under the same key, where it is this stack that switches it on.
+            metrics_namespace: Namespace of the pipeline's metrics, in which the failures are counted.
+            service: The pipeline's name in its metrics.
+            settings: What it has in common with the pipeline's other functions. Where this stack turns the
+                log on, the log has their retention and their encryption key.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -97,7 +94,6 @@ class AccountLogging(Construct):
         key = settings.encryption.key
         properties = LoggingProperties(
             mode=mode,
-            path=self.node.path[-128:],
             role_arn=role.role_arn if role else "",
             retention_days=_DAYS[settings.log_retention],
             encryption_key_arn=key.key_arn if key is not None and role is not None else None,
@@ -110,31 +106,27 @@ class AccountLogging(Construct):
             properties=properties.to_cloudformation(),
         )
         # The role must be able to write before AWS IoT takes it, and for as long as it does.
-        for needed in [role] if role else []:
-            self.resource.node.add_dependency(needed)
+        if role is not None:
+            self.resource.node.add_dependency(role)
         self.log_group_name = self.resource.get_att_string(LOG_GROUP_ATTRIBUTE)
-        self.metric_filter = self._metric_filter(rule_names, metrics)
-        self.failures = cloudwatch.Metric(
-            namespace=metrics.namespace,
-            metric_name=f"{FAILURES}/{metrics.service}",
-            statistic="Sum",
-            period=cdk.Duration.minutes(15),
-        )
-
-    def _metric_filter(self, rule_names: Sequence[str], metrics: "PipelineMetrics") -> logs.CfnMetricFilter:
-        # A metric filter's dimensions come out of the log line, so the pipeline stands in the metric's name.
-        return logs.CfnMetricFilter(
+        # A metric filter takes dimensions from the log line only, so the metric's name names the pipeline.
+        metric_name = f"{FAILURES}/{service}"
+        self.metric_filter = logs.CfnMetricFilter(
             self,
             "Failures",
             log_group_name=self.log_group_name,
             filter_pattern=failure_pattern(rule_names),
             metric_transformations=[
                 logs.CfnMetricFilter.MetricTransformationProperty(
-                    metric_namespace=metrics.namespace,
-                    metric_name=f"{FAILURES}/{metrics.service}",
-                    metric_value="1",
+                    metric_namespace=metrics_namespace, metric_name=metric_name, metric_value="1"
                 )
             ],
+        )
+        self.failures = cloudwatch.Metric(
+            namespace=metrics_namespace,
+            metric_name=metric_name,
+            statistic="Sum",
+            period=cdk.Duration.minutes(15),
         )
 
     def _logging_role(self, log_group_arn: str) -> iam.Role:
@@ -202,7 +194,7 @@ class AccountLogging(Construct):
             self,
             "OnEvent",
             handler=ACCOUNT_LOGGING_HANDLER,
-            description="Switches AWS IoT's own log on for CloudFormation, and gives back what it found",
+            description="Turns AWS IoT's own log on for CloudFormation, and restores what was there before",
             settings=settings,
             environment={},
             permissions=permissions,

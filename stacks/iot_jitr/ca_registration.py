@@ -3,7 +3,6 @@
 One `CaRegistrationProvider` serves all CAs of a pipeline; each CA is one `CaRegistration`.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,12 +26,7 @@ from iot_jitr_runtime.ca_registration.validation import (
     expires_soon,
     load_ca_certificate,
 )
-from iot_jitr_runtime.ca_registration.verification import (
-    NotSignedByCaError,
-    VerificationOutOfDateError,
-    check_still_valid,
-    load_verification_certificate,
-)
+from iot_jitr_runtime.ca_registration.verification import check_still_valid, load_verification_certificate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
 from iot_jitr_runtime.errors import JitrError
@@ -41,7 +35,7 @@ if TYPE_CHECKING:
     from iot_jitr.configuration import CaConfiguration
 
 _TIMEOUT = cdk.Duration.minutes(10)
-"""Room for every retry of every call; a function that is cut off can undo nothing."""
+"""Time for every retry of every call: a function that is cut off can undo nothing."""
 
 _ON_ANY_CA = [
     "iot:DescribeCACertificate",
@@ -53,7 +47,7 @@ _ON_ANY_CA = [
 ]
 
 _ANSWER_WITHIN = cdk.Duration.minutes(16)
-"""CloudFormation would wait an hour; the framework's function has 15 minutes."""
+"""CloudFormation's default is an hour; the framework's function has 15 minutes."""
 
 
 class CaTwiceError(JitrError):
@@ -78,7 +72,7 @@ class CaRegistrationProvider(Construct):
             self,
             "OnEvent",
             handler=CA_REGISTRATION_HANDLER,
-            description="Registers and looks after CA certificates for CloudFormation",
+            description="Registers and manages CA certificates for CloudFormation",
             settings=settings,
             environment={},
             permissions=[
@@ -111,7 +105,7 @@ class CaRegistrationProvider(Construct):
 
 @jsii.implements(cdk.ITaggableV2)
 class CaRegistration(Construct):
-    """One CA certificate, registered and looked after. `Tags.of` reaches the CA like any other resource.
+    """One CA certificate, registered and managed. `Tags.of` reaches the CA like any other resource.
 
     Attributes:
         resource: The custom resource.
@@ -130,15 +124,16 @@ class CaRegistration(Construct):
 
         Args:
             scope: Where it belongs.
-            construct_id: Its name in the construct tree. The CA is recognised by it and by the stack's name:
-                to rename either is to register the CA anew.
+            construct_id: Its name in the construct tree. It is part of the resource's logical id, which
+                together with the stack's name says which resource manages the CA: to rename either is to
+                register the CA anew.
             provider: The pipeline's provider.
             ca: The CA and what to do with it.
 
         Raises:
-            CaCertificateError: The certificate cannot serve as a CA certificate of devices.
+            CaCertificateError: The certificate cannot be a CA certificate of devices, or the verification
+                certificate is not this CA's.
             CaTwiceError: The pipeline has this CA already.
-            NotSignedByCaError: The verification certificate is not this CA's.
         """
         super().__init__(scope, construct_id)
         self._tags = cdk.TagManager(cdk.TagType.MAP, RESOURCE_TYPE, dict(ca.tags))
@@ -147,7 +142,6 @@ class CaRegistration(Construct):
                 self._check(ca, load_ca_certificate(ca.certificate_pem))
             provider.serve(ca)
         properties = CaProperties(
-            construct_path=re.sub(r"[^\w .:/=+@-]", "_", self.node.path)[-256:],
             certificate_pem=ca.certificate_pem,
             source=source_of(ca.signer),
             mode=ca.mode,
@@ -184,25 +178,25 @@ class CaRegistration(Construct):
             cdk.Annotations.of(self).add_warning_v2(
                 "iot-jitr:ca-expires-soon",
                 f"the CA certificate '{certificate.subject}' expires on {certificate.not_after:%Y-%m-%d}, in "
-                f"less than {EXPIRY_WARNING.days} days; none of its devices gets in after that: rotate it "
-                "(docs/ca.md)",
+                f"less than {EXPIRY_WARNING.days} days; none of its devices can be activated after that: "
+                "rotate it (docs/ca.md)",
             )
         if isinstance(ca.signer, PresignedSource):
             verification = load_verification_certificate(ca.signer.verification_certificate_pem, certificate)
             try:
                 check_still_valid(verification)
-            except VerificationOutOfDateError as error:
-                # It was needed once: a CA that is registered already deploys on without it.
+            except CaCertificateError as error:
+                # Only a warning: a CA that is registered already needs it no more.
                 cdk.Annotations.of(self).add_warning_v2("iot-jitr:verification-out-of-date", str(error))
 
 
 @contextmanager
 def _named(ca: "CaConfiguration") -> Iterator[None]:
-    """Let an error about one of several CAs say about which."""
+    """Add the CA's name to an error about it."""
     try:
         yield
-    except (CaCertificateError, NotSignedByCaError) as error:
-        raise type(error)(f"CA '{ca.name}': {error}") from error
+    except CaCertificateError as error:
+        raise CaCertificateError(error.fault, f"CA '{ca.name}': {error}") from error
 
 
 def _identity(ca: "CaConfiguration") -> str:

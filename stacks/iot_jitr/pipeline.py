@@ -285,7 +285,8 @@ class JitrPipeline(Construct):
             "AccountLogging",
             mode=Mode(mode.value),
             rule_names=[rule.ref for rule in self.rules.rules.values()],
-            metrics=self.metrics,
+            metrics_namespace=self.metrics.namespace,
+            service=self.metrics.service,
             settings=settings,
         )
         self.observability.watch_account_log(logging)

@@ -65,24 +65,25 @@ def test_a_device_of_each_ca_gets_in(cas: CaCloud, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "origin"),
+    ("name", "mode", "former_state"),
     [
-        ("Secret", "DEFAULT", "registered"),
-        ("Kms", "DEFAULT", "registered"),
-        ("Offline", "DEFAULT", "registered"),
-        ("SniOnly", "SNI_ONLY", "registered"),
-        ("Adopted", "SNI_ONLY", "adopted"),
+        ("Secret", "DEFAULT", "unregistered"),
+        ("Kms", "DEFAULT", "unregistered"),
+        ("Offline", "DEFAULT", "unregistered"),
+        ("SniOnly", "SNI_ONLY", "unregistered"),
+        ("Adopted", "SNI_ONLY", "ACTIVE/DISABLE"),
     ],
 )
-def test_each_ca_registers_devices_and_says_whose_it_is(
-    cas: CaCloud, name: str, mode: str, origin: str
+def test_each_ca_registers_devices_and_names_its_owner(
+    cas: CaCloud, name: str, mode: str, former_state: str
 ) -> None:
     ca_id = cas.ca_id(name)
 
     assert cas.state(ca_id) == ON
     tags = cas.tags(ca_id)
-    assert (tags["jitr:stack"], tags["jitr:path"]) == ("iot-jitr", f"Jitr/Jitr/Ca{name}")
-    assert tags["jitr:origin"] == origin
+    assert tags["jitr:stack"] == "iot-jitr"
+    assert tags["jitr:logical-id"].startswith(f"JitrCa{name}")
+    assert tags["jitr:former-state"] == former_state
     assert cas.lab.deployment is not None
     outputs = cas.lab.deployment.outputs
     assert {key: outputs[f"{name}Ca{key}"] for key in ("CertificateId", "Status", "Mode")} == {
@@ -197,7 +198,7 @@ def test_a_kept_ca_is_taken_up_again_by_its_own_stack(cas: CaCloud) -> None:
     assert resource.create(properties) == ca_id
 
     assert cas.state(ca_id) == ON
-    assert cas.tags(ca_id)["jitr:origin"] == "registered"
+    assert cas.tags(ca_id)["jitr:former-state"] == "unregistered"
 
 
 def test_a_mode_change_is_refused_with_the_way_to_do_it(cas: CaCloud) -> None:

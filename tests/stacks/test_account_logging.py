@@ -1,16 +1,21 @@
-"""AWS IoT's own log: looked after by a custom resource that may touch this one log group and no other."""
+"""AWS IoT's own log: managed by a custom resource that may touch this one log group and no other."""
 
+import json
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Annotations, Match
 
 from iot_jitr import AccountLoggingMode, JitrStack
 from iot_jitr.account_logging import failure_pattern
 from iot_jitr.target import Target
+from iot_jitr_runtime.account_logging.handler import respond
 from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
+from tests.support.account_log import GROUP_ARN, account_log
 from tests.support.scenarios import KEY, scenario
 from tests.support.stacks import (
     DEFAULTS,
@@ -21,10 +26,16 @@ from tests.support.stacks import (
     named,
     of_type,
     only,
+    template,
     template_of,
 )
 
+if TYPE_CHECKING:
+    from constructs import Construct
+
 Template = dict[str, Any]
+STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/iot-jitr/6c1f0d70"
+THEIR_ROLE = "arn:aws:iam::123456789012:role/theirs"
 GROUP = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:AWSIotLogsV2"
 
 
@@ -36,6 +47,14 @@ def managed() -> Template:
 @pytest.fixture(scope="module")
 def adopted() -> Template:
     return template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.ADOPT))
+
+
+def custom_resource(app_or_stage: "Construct") -> tuple[str, dict[str, Any]]:
+    """Logical id and properties of the custom resource, as CloudFormation sends them."""
+    stack = JitrStack(app_or_stage, "Jitr", replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE))
+    ((logical_id, resource),) = of_type(template(stack), RESOURCE_TYPE).items()
+    properties = {**resource["Properties"], "RoleArn": "arn:aws:iam::123456789012:role/ours"}
+    return logical_id, {name: str(value) for name, value in properties.items()}
 
 
 def granted(template: Template, part: str) -> set[tuple[str, str]]:
@@ -65,6 +84,32 @@ def test_it_is_switched_on_with_a_role_of_its_own(managed: Template) -> None:
     assert resource["Properties"]["RetentionDays"] == 30
     assert statement["Principal"] == {"Service": "iot.amazonaws.com"}
     assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+
+
+def test_what_was_found_is_given_back_after_the_stack_has_moved_under_a_stage() -> None:
+    with app_without_bundling() as app:
+        logical_id, before_move = custom_resource(app)
+    with app_without_bundling() as app:
+        same_id, after_move = custom_resource(cdk.Stage(app, "Production"))
+    event = {"StackId": STACK_ID, "LogicalResourceId": logical_id}
+
+    with account_log() as account:
+        account.options = {"roleArn": THEIR_ROLE, "defaultLogLevel": "WARN", "disableAllLogs": True}
+        found = account.state()
+        for request in (
+            {"RequestType": "Create", "ResourceProperties": before_move},
+            {
+                "RequestType": "Update",
+                "ResourceProperties": after_move,
+                "OldResourceProperties": before_move,
+            },
+            {"RequestType": "Delete", "ResourceProperties": after_move},
+        ):
+            respond({**event, **request}, account.iot, account.logs, GROUP_ARN)
+        given_back = account.state()
+
+    assert same_id == logical_id
+    assert given_back == found
 
 
 def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
@@ -193,9 +238,6 @@ def test_on_the_local_cloud_it_is_off_in_words() -> None:
 
 
 def test_the_shipped_app_manages_it() -> None:
-    import json
-    from pathlib import Path
-
     context = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 
     assert context["jitr"]["account_logging"] == "manage"

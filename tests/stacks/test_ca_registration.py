@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -34,17 +33,8 @@ from iot_jitr import (
 from iot_jitr.ca_registration import CaTwiceError
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.sources import Source
-from iot_jitr_runtime.ca_registration.validation import (
-    CaExpiredError,
-    CaNotYetValidError,
-    KeyInCertificateFileError,
-    NotACaError,
-    NotACertificateError,
-    SeveralCertificatesError,
-    WeakKeyError,
-    WeakSignatureError,
-)
-from iot_jitr_runtime.ca_registration.verification import NotSignedByCaError, make_verification_certificate
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.stacks import (
@@ -290,7 +280,6 @@ class TestResource:
         (resource,) = of_type(synthesized(ca), "Custom::JitrCaCertificate").values()
 
         assert CaProperties.from_cloudformation(resource["Properties"]) == CaProperties(
-            construct_path="Jitr/Jitr/CaFactory",
             certificate_pem=FACTORY,
             source=SecretSource("iot-jitr/factory-ca-key"),
             status=CaStatus.INACTIVE,
@@ -304,19 +293,6 @@ class TestResource:
         (resource,) = of_type(synthesized(FACTORY_CA), "Custom::JitrCaCertificate").values()
 
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
-
-    def test_its_path_is_one_that_a_tag_can_hold(self, app: cdk.App) -> None:
-        scope: Construct = cdk.Stack(app, "Fleet")
-        stack = cdk.Stack.of(scope)
-        for depth in range(8):
-            scope = Construct(scope, f"{depth}{'x' * 40}")
-        JitrPipeline(scope, "Jitr (main)", cas=[FACTORY_CA])
-
-        (resource,) = of_type(template(stack), "Custom::JitrCaCertificate").values()
-
-        path = resource["Properties"]["ConstructPath"]
-        assert len(path) == 256
-        assert path.endswith("/Jitr _main_/CaFactory")
 
     def test_every_attribute_is_an_output_of_the_stack(self) -> None:
         found = synthesized(FACTORY_CA)
@@ -353,25 +329,27 @@ class TestResource:
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("pem", "error"),
+        ("pem", "fault"),
         [
-            ("", NotACertificateError),
-            ("hello", NotACertificateError),
-            (FACTORY + WORKSHOP, SeveralCertificatesError),
-            (FACTORY + pem_of(SPEC.key), KeyInCertificateFileError),
-            (CaSpec(is_ca=False, may_sign=False).build().pem, NotACaError),
-            (CaSpec(starts_in_days=-20, ends_in_days=-10).build().pem, CaExpiredError),
-            (CaSpec(starts_in_days=10).build().pem, CaNotYetValidError),
-            (CaSpec(key=rsa_key(1024)).build().pem, WeakKeyError),
-            (CaSpec(key=ec.generate_private_key(ec.SECP256K1())).build().pem, WeakKeyError),
-            (CaSpec(hash=hashes.SHA224()).build().pem, WeakSignatureError),
+            ("", CaFault.NOT_A_CERTIFICATE),
+            ("hello", CaFault.NOT_A_CERTIFICATE),
+            (FACTORY + WORKSHOP, CaFault.SEVERAL_CERTIFICATES),
+            (FACTORY + pem_of(SPEC.key), CaFault.NOT_ONLY_A_CERTIFICATE),
+            (CaSpec(is_ca=False, may_sign=False).build().pem, CaFault.NOT_A_CA),
+            (CaSpec(starts_in_days=-20, ends_in_days=-10).build().pem, CaFault.EXPIRED),
+            (CaSpec(starts_in_days=10).build().pem, CaFault.NOT_YET_VALID),
+            (CaSpec(key=rsa_key(1024)).build().pem, CaFault.UNSUPPORTED_KEY),
+            (CaSpec(key=ec.generate_private_key(ec.SECP256K1())).build().pem, CaFault.UNSUPPORTED_KEY),
+            (CaSpec(hash=hashes.SHA224()).build().pem, CaFault.UNSUPPORTED_SIGNATURE),
         ],
     )
     def test_a_certificate_that_cannot_be_registered_fails_the_synthesis(
-        self, pem: str, error: type[Exception]
+        self, pem: str, fault: CaFault
     ) -> None:
-        with pytest.raises(error, match=r"^CA 'Factory': "):
+        with pytest.raises(CaCertificateError, match=r"^CA 'Factory': ") as caught:
             synthesized(replace(FACTORY_CA, certificate_pem=pem))
+
+        assert caught.value.fault is fault
 
     def test_the_same_ca_twice_fails_the_synthesis(self) -> None:
         again = replace(FACTORY_CA, name="Again", certificate_pem=f"the same\n{FACTORY}")
@@ -388,8 +366,10 @@ class TestRefusals:
     def test_a_verification_certificate_of_another_ca_fails_the_synthesis(self) -> None:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
 
-        with pytest.raises(NotSignedByCaError, match=r"^CA 'Factory': .*jitr ca sign-verification"):
+        with pytest.raises(CaCertificateError, match=r"^CA 'Factory': .*") as caught:
             synthesized(replace(FACTORY_CA, signer=PresignedSource(verification)))
+
+        assert caught.value.fault is CaFault.NOT_SIGNED_BY_CA
 
     def test_sni_only_with_a_verification_certificate_fails_the_synthesis(self) -> None:
         with pytest.raises(ConfigurationError, match="a signer with mode SNI_ONLY"):
@@ -408,6 +388,14 @@ class TestWarnings:
 
         assert bool(found) is warned
         assert all(f"{ca.not_after:%Y-%m-%d}" in each and "'CN=Old CA'" in each for each in found)
+
+    def test_a_ca_without_an_end_is_not_warned_of(self, app: cdk.App) -> None:
+        """notAfter 99991231235959Z: RFC 5280 section 4.1.2.5."""
+        ca = CaSpec(ends=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)).build()
+
+        stack = JitrStack(app, "Jitr", JitrConfiguration(cas=(replace(FACTORY_CA, certificate_pem=ca.pem),)))
+
+        assert not [each for each in warnings(stack) if "expires on" in each]
 
     def test_a_verification_certificate_that_has_served_is_only_warned_of(self, app: cdk.App) -> None:
         short = make_verification_certificate(CA, SPEC.key, "0a1b" * 16, validity=timedelta(seconds=-60))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,9 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.logs.models import logs_backends
 
-from iot_jitr_runtime.account_logging.log_group import LogGroup
+from iot_jitr_runtime.account_logging.lifecycle import AccountLogging
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP
+from iot_jitr_runtime.ownership import Owner
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -37,9 +38,20 @@ class AccountLog:
     calls_left: int | None = None
     """How many calls are answered before the function is cut off; None: all."""
 
-    @property
-    def group(self) -> LogGroup:
-        return LogGroup(self.logs, GROUP_ARN)
+    def logging(self, stack: str = "fleet") -> AccountLogging:
+        """The account's logging, as the custom resource of a stack manages it."""
+        owner = Owner(stack, "AccountLogging")
+        return AccountLogging(self.iot, self.logs, GROUP_ARN, owner, sleep=lambda _: None)
+
+    def delete_group(self) -> None:
+        """Delete the log group, where there is one."""
+        with suppress(self.logs.exceptions.ResourceNotFoundException):
+            self.logs.delete_log_group(logGroupName=LOG_GROUP)
+
+    def forget(self) -> None:
+        """Remove all tags of the log group."""
+        tags = self.logs.list_tags_for_resource(resourceArn=GROUP_ARN)["tags"]
+        self.logs.untag_resource(resourceArn=GROUP_ARN, tagKeys=[*tags])
 
     def make_group(self, key: str | None = None) -> None:
         """Make the log group, as somebody has done who was there before."""
@@ -77,7 +89,7 @@ class AccountLog:
         """Make it an account in which nothing was ever set."""
         self.options, self.calls_left, self.roles_refused = None, None, 0
         self.settings.clear()
-        self.group.delete()
+        self.delete_group()
 
     def cut_off(self, **_: Any) -> None:
         """Let a call pass, or end the function before it, as a time-out does."""

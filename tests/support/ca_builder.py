@@ -1,4 +1,4 @@
-"""CA certificates of any make, sound ones and such as must be refused."""
+"""CA certificates of every kind, valid ones and others that must be refused."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,13 +31,17 @@ def _days(days: float) -> datetime:
 
 @dataclass(frozen=True)
 class CaSpec:
-    """What a CA certificate shall look like; a sound one unless told otherwise."""
+    """What a CA certificate looks like; valid by default."""
 
     name: str = "Test CA"
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     hash: Any = field(default_factory=hashes.SHA256)
     starts_in_days: float = -1
     ends_in_days: float = 3650
+    starts: datetime | None = None
+    """Instead of `starts_in_days`."""
+    ends: datetime | None = None
+    """Instead of `ends_in_days`."""
     is_ca: bool | None = True
     """basicConstraints CA; None for none at all."""
     may_sign: bool | None = True
@@ -51,8 +55,8 @@ class CaSpec:
             .issuer_name(name)
             .public_key(self.key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(_days(self.starts_in_days))
-            .not_valid_after(_days(self.ends_in_days))
+            .not_valid_before(self.starts or _days(self.starts_in_days))
+            .not_valid_after(self.ends or _days(self.ends_in_days))
         )
         if self.is_ca is not None:
             constraints = x509.BasicConstraints(ca=self.is_ca, path_length=0 if self.is_ca else None)

@@ -15,8 +15,8 @@ from iot_jitr_cli.ca.offline import sign_verification
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.keys import KeyKind
+from iot_jitr_runtime.ca_registration.kms import KmsEcKey
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers.kms_keys import KmsEcKey
 from iot_jitr_runtime.ca_registration.sources import NoSource
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_resource import CaResource
@@ -155,7 +155,7 @@ class CaCloud:
 
     def sni_only(self, **changes: Any) -> CaProperties:
         """Properties of a CA of its own, for a resource."""
-        properties = CaProperties("fleet/Ca", CaSpec().build().pem, NoSource(), Mode.SNI_ONLY)
+        properties = CaProperties(CaSpec().build().pem, NoSource(), Mode.SNI_ONLY)
         return replace(properties, **changes)
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from iot_jitr_runtime.ca_registration.signers.kms_keys import KmsEcKey, KmsRsaKey
+from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey
 from iot_jitr_runtime.certificates import Certificate
 
 

@@ -27,16 +27,19 @@ class CaResource:
     """One resource of one stack."""
 
     function: "Callable[[dict[str, Any]], dict[str, Any]]"
-    """Takes an event and answers as the function does."""
+    """Answers an event as the function does."""
     stack: str = "fleet"
+    logical_id: str = "CaFactory"
     physical_id: str = ""
     properties: CaProperties | None = None
     attributes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, session: "boto3.Session", stack: str = "fleet") -> "CaResource":
+    def of(
+        cls, session: "boto3.Session", stack: str = "fleet", logical_id: str = "CaFactory"
+    ) -> "CaResource":
         """A resource whose function runs in this process."""
-        return cls(lambda event: respond(event, session), stack)
+        return cls(lambda event: respond(event, session), stack, logical_id)
 
     def create(self, properties: CaProperties) -> str:
         """Create it; return the id of the CA certificate."""
@@ -65,7 +68,7 @@ class CaResource:
             "RequestType": request_type,
             "RequestId": str(uuid.uuid4()),
             "StackId": STACK_ID.format(self.stack),
-            "LogicalResourceId": "Ca",
+            "LogicalResourceId": self.logical_id,
             "ResourceProperties": on_the_wire(properties.to_cloudformation()),
         }
         if old := more.pop("Old", None):

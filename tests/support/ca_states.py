@@ -15,6 +15,6 @@ NEXT_CA = CaSpec("Next CA").build()
 
 
 def sni_only(**changes: Any) -> CaProperties:
-    """A CA that nobody signs for."""
-    properties = CaProperties("fleet/Jitr/CaFactory", CA.pem, NoSource(), Mode.SNI_ONLY, tags={"team": "iot"})
+    """A CA for which nothing signs."""
+    properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, tags={"team": "iot"})
     return replace(properties, **changes)

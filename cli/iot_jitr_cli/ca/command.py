@@ -14,17 +14,17 @@ from iot_jitr_cli.ca.switch import enable as switch_on
 from iot_jitr_cli.console import err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
-from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError, RegistryError
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, CaState
+from iot_jitr_runtime.ca_registration.properties import CaState
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegistryError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DEFAULT_DAYS = 30
 
 
 class CaGroup(click.Group):
-    """Lets an error of the AWS SDK through that the registry only passed on.
+    """Raises an error of the AWS SDK itself where the registry has nothing to add.
 
-    What to do about a network or credentials is said in one place for all commands.
+    What to do about a network or credentials stands in one place for all commands.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -32,7 +32,7 @@ class CaGroup(click.Group):
         try:
             return super().invoke(ctx)
         except RegistryError as error:
-            if type(error) in {RegistryError, OutcomeUnknownError} and error.__cause__ is not None:
+            if not error.is_explained and error.__cause__ is not None:
                 raise error.__cause__ from None
             raise
 
@@ -78,7 +78,7 @@ def show(ca_id: str, *, as_json: bool) -> None:
         "provisioning template": "yes: AWS activates its devices itself"
         if found.has_provisioning_template
         else "no",
-        "looked after by": _looked_after(found),
+        "managed by": _managed_by(found),
     }
     for name, value in rows.items():
         out.print(f"{name:<22} {printable(value)}", markup=False)
@@ -170,7 +170,7 @@ def _print_line(ca: CaReport) -> None:
         f"until {ca.not_after:%Y-%m-%d} ({remaining} days)"
         if remaining >= 0
         else f"expired {ca.not_after:%Y-%m-%d}",
-        _looked_after(ca),
+        _managed_by(ca),
     ]
     if ca.has_provisioning_template:
         facts.append("has a provisioning template")
@@ -178,16 +178,16 @@ def _print_line(ca: CaReport) -> None:
     out.print(f"    {', '.join(facts)}", markup=False)
 
 
-def _looked_after(ca: CaReport) -> str:
-    if ca.looked_after_by is None:
+def _managed_by(ca: CaReport) -> str:
+    if ca.managed_by is None:
         return "no stack of iot-jitr"
-    return ca.looked_after_by + (", adopted" if ca.adopted else "")
+    return ca.managed_by + (", adopted" if ca.adopted else "")
 
 
 def _print_state(ca: CaReport, state: CaState, *, as_json: bool) -> None:
-    if ca.looked_after_by is not None:
+    if ca.managed_by is not None:
         err.print(
-            f"note: {ca.looked_after_by} looks after this CA; its next deployment that changes the CA sets "
+            f"note: {ca.managed_by} manages this CA; its next deployment that changes the CA sets "
             "what the configuration says",
             markup=False,
         )

@@ -12,7 +12,6 @@ from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, check_ca_certificate
 from iot_jitr_runtime.ca_registration.verification import (
-    KeyMismatchError,
     SigningKey,
     check_key_belongs,
     make_verification_certificate,
@@ -67,7 +66,7 @@ def sign_verification(
         check_ca_certificate(ca)
         key = _load_key(ca_key, ask_passphrase)
         check_key_belongs(key.public_key(), ca, str(ca_key))
-    except (CaCertificateError, KeyMismatchError) as error:
+    except CaCertificateError as error:
         raise UnusableCaError(f"{ca_certificate}: {error}") from error
     return make_verification_certificate(ca, key, registration_code, validity=validity)
 

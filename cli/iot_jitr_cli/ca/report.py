@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.ca_registration.api_errors import NotRegisteredError
-from iot_jitr_runtime.ca_registration.ownership import Claim, Ownership, UnreadableOwnershipError
+from iot_jitr_runtime.ca_registration.ownership import read_ownership
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
-from iot_jitr_runtime.ca_registration.registry import CaRegistry
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ownership import Claim, Ownership, UnreadableOwnershipError
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 
@@ -36,10 +36,10 @@ class CaReport:
     not_after: datetime
     has_provisioning_template: bool
     """Whether AWS's own just-in-time provisioning activates its devices, past every check of a pipeline."""
-    looked_after_by: str | None
-    """The stack and construct whose registration it is; None for none."""
+    managed_by: str | None
+    """The stack and resource that manage it; None for none."""
     adopted: bool
-    """Whether it goes back to a former state when that construct is deleted."""
+    """Whether its former state is restored when that resource is deleted."""
     certificate_pem: str
 
     @property
@@ -62,10 +62,10 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
             f"no CA certificate {ca_id} in this account and region; 'jitr ca list' names them"
         ) from error
     try:
-        ownership = Ownership.from_tags(registry.tags(found.arn))
+        ownership, former_state = read_ownership(registry.tags(found.arn))
         owner = _owner(ownership)
     except UnreadableOwnershipError as error:
-        ownership, owner = None, f"unreadable: {error}"
+        owner, former_state = f"unreadable: {error}", None
     return CaReport(
         certificate_id=ca_id,
         arn=found.arn,
@@ -76,8 +76,8 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
         not_before=found.certificate.not_before,
         not_after=found.certificate.not_after,
         has_provisioning_template=found.has_template,
-        looked_after_by=owner,
-        adopted=ownership is not None and ownership.adopted,
+        managed_by=owner,
+        adopted=former_state is not None,
         certificate_pem=found.certificate.pem,
     )
 

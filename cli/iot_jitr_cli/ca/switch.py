@@ -2,8 +2,8 @@
 
 from iot_jitr_cli.ca.report import CaReport
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, CaState
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
+from iot_jitr_runtime.ca_registration.registry import CaRegistry
 
 
 class ProvisioningTemplateInTheWayError(WrongUseError):

@@ -12,8 +12,12 @@ from iot_jitr_cli.doctor.facts.function import FunctionFacts, last_error_of
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status.snapshot import CaState, CrlState, Queues
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ca_registration.api_errors import DeniedError, NotRegisteredError, RegistryError
-from iot_jitr_runtime.ca_registration.registry import CaRegistry
+from iot_jitr_runtime.ca_registration.registry import (
+    CaRegistry,
+    DeniedError,
+    NotRegisteredError,
+    RegistryError,
+)
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore

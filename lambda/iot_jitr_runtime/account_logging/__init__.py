@@ -1,6 +1,4 @@
-"""AWS IoT's own log, switched on for the account where nobody has done so, and given back as it was found.
+"""Turns AWS IoT's own log on for the account, and restores what was there before, as a custom resource.
 
-There is one such log for each account and region. What was found is written on its log group, as tags, before
-anything is changed, so that it survives a repeated call and a function that is cut off.
 https://docs.aws.amazon.com/iot/latest/developerguide/configure-logging.html
 """

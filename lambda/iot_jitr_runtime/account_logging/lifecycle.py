@@ -1,120 +1,295 @@
-"""Switch AWS IoT's own log on, and give back what was found. Never touch what somebody else switched on."""
+"""What create, update and delete do to AWS IoT's own log.
+
+Its former state is recorded as tags of its log group before anything changes, so that a repeated call, or one
+after a call that was cut off, still restores it. Logging that somebody else has turned on is never changed.
+"""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.account_logging.log_group import Found, LogGroup
-from iot_jitr_runtime.account_logging.options import NEVER_CONFIGURED, Options, read_options, write_options
-from iot_jitr_runtime.account_logging.properties import LoggingProperties, Mode
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.ownership import KEYS, Owner, Ownership, UnreadableOwnershipError
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot.literals import LogLevelType
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import LogGroupTypeDef
 
 log = logging.getLogger(__name__)
 
+_OFF: "LogLevelType" = "DISABLED"
+_ROLE_TRIES = 10
+_ROLE_PAUSE_SECONDS = 3.0
+"""IAM takes seconds to make a new role known to AWS IoT; half a minute is enough."""
 
-class NothingToAdoptError(JitrError):
-    """`adopt` was asked for, and the account's logging is off."""
+
+class AccountLoggingError(JitrError):
+    """Logging is off where it should be adopted, or AWS IoT refuses the role; nothing has changed."""
 
 
 @dataclass(frozen=True)
-class AccountLogging:
-    """The account's logging, as one resource of one stack looks after it. Each call may be repeated."""
+class Options:
+    """The account's logging options. The levels for single event types are not touched.
 
-    iot: "IoTClient"
-    group: LogGroup
-    owner: str
-    """The stack's name and the construct's path."""
-    sleep: Callable[[float], None] = field(default=time.sleep)
+    https://docs.aws.amazon.com/iot/latest/apireference/API_GetV2LoggingOptions.html
+    """
+
+    role_arn: str = ""
+    level: "LogLevelType" = _OFF
+    disabled: bool = True
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is logged."""
+        return self.disabled or self.level == _OFF
+
+
+NEVER_CONFIGURED = Options()
+"""An account that never had options. AWS IoT has no call to return to that; with these, nothing is logged."""
+
+
+@dataclass(frozen=True)
+class FormerState:
+    """What was there before logging was turned on."""
+
+    options: Options
+    has_group: bool = False
+    """Whether the log group existed."""
+    retention_days: int | None = None
+    """Of the log group; None: logs were kept for ever."""
+    has_key: bool = False
+    """Whether the log group had a customer managed key; that key is never changed."""
+
+    def to_tag(self) -> str:
+        """The state in the characters that the value of a tag may have."""
+        return "/".join(
+            [
+                self.options.level,
+                "off" if self.options.disabled else "on",
+                str(self.retention_days or "for-ever") if self.has_group else "missing",
+                "key" if self.has_key else "no-key",
+                self.options.role_arn,
+            ]
+        )
+
+    @classmethod
+    def from_tag(cls, text: str) -> "FormerState":
+        """Read what `to_tag` wrote."""
+        level, switch, retention, key, role_arn = text.split("/", 4)
+        return cls(
+            Options(role_arn, level, switch == "off"),  # type: ignore[arg-type]  # as AWS IoT itself wrote it
+            has_group=retention != "missing",
+            retention_days=int(retention) if retention.isdigit() else None,
+            has_key=key == "key",
+        )
+
+
+class AccountLogging:
+    """The account's logging, managed for one resource of one stack. Each call may be repeated."""
+
+    def __init__(
+        self,
+        iot: "IoTClient",
+        logs: "CloudWatchLogsClient",
+        log_group_arn: str,
+        owner: Owner,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Prepare; `log_group_arn` is without `:*` at its end."""
+        self._iot = iot
+        self._logs = logs
+        self._arn = log_group_arn
+        self._owner = owner
+        self._sleep = sleep
 
     def create(self, properties: LoggingProperties) -> None:
-        """Switch logging on where it is off, or use what is there.
+        """Turn logging on where it is off, or use what is there.
 
         Raises:
-            NothingToAdoptError: It is off, and `mode` is `adopt`.
-            RoleRefusedError: AWS IoT does not accept the role; nothing is left of the attempt.
+            AccountLoggingError: Logging is off and `mode` is `adopt`, or AWS IoT refuses the role.
         """
         self._apply(properties, properties)
 
     def update(self, properties: LoggingProperties, old: LoggingProperties) -> None:
-        """Bring what is ours into its new state, and leave what is not ours alone.
+        """Change what this resource manages; leave anything else as it is.
 
         Raises:
-            NothingToAdoptError, RoleRefusedError: As `create`.
+            AccountLoggingError: As `create`.
         """
         if old.mode is Mode.MANAGE and properties.mode is Mode.ADOPT:
             self.delete(old)
         self._apply(properties, old)
 
     def delete(self, properties: LoggingProperties) -> None:
-        """Give back what was found, unless somebody has changed it since."""
-        found, current = self.group.remembered(self.owner), read_options(self.iot)
+        """Restore the former state, unless somebody has changed the options since."""
+        former, current = self._recorded(), self._read_options()
         if properties.mode is Mode.MANAGE and current.role_arn == properties.role_arn:
-            # Without a memory of what was found, the least is not to leave a role behind that is about to go.
-            write_options(self.iot, found.options if found else NEVER_CONFIGURED, self.sleep)
-        elif found is None or not found.options.is_off or current != found.options:
-            log.info("the account's logging is not this stack's: it stays as it is")
-            if found is not None:
-                self._take_key_off(properties)
-                self.group.forget()
+            # Also without a record of the former state: the role is about to be deleted.
+            self._write_options(former.options if former else NEVER_CONFIGURED)
+        elif former is None or not former.options.is_off or current != former.options:
+            log.info("another owner has turned the account's logging on: it stays as it is")
+            if former is not None:
+                self._set_key(None, former, _keys(properties))
+                self._forget()
             return
-        # Where the options are back already, an earlier call was cut off before the log group was.
-        if found is not None:
-            self._restore_group(found, properties)
+        # The options may have been restored by an earlier call that was cut off before the log group.
+        if former is not None:
+            self._restore_group(former, properties)
 
     def _apply(self, properties: LoggingProperties, old: LoggingProperties) -> None:
-        current = read_options(self.iot)
+        current = self._read_options()
         ours = {properties.role_arn, old.role_arn}
         if not current.is_off and current.role_arn not in ours:
             log.info("the account's logging is on already: it is used as it is")
-            self._make_sure_of_group(current)
+            if self._group() is None:
+                # A metric filter needs the log group, which AWS IoT creates with its first line only.
+                self._record(FormerState(current))
             return
         if properties.mode is Mode.ADOPT:
             if current.is_off:
-                raise NothingToAdoptError(
+                raise AccountLoggingError(
                     "account_logging is 'adopt', but AWS IoT's own log is off in this account and region; "
-                    "switch it on first, or set account_logging to 'manage'"
+                    "turn it on first, or set account_logging to 'manage'"
                 )
             return
-        # Ours, and not remembered: somebody has deleted the log group. What was before it nobody knows.
-        self._switch_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
+        # Our role without a record: somebody has deleted the log group, and the former options with it.
+        self._turn_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 
-    def _switch_on(self, properties: LoggingProperties, old: LoggingProperties, former: Options) -> None:
-        known = self.group.remembered(self.owner)
-        found = known or self.group.look(former)
+    def _turn_on(self, properties: LoggingProperties, old: LoggingProperties, current: Options) -> None:
+        recorded = self._recorded()
+        former = recorded or self._former_state(current)
         with ExitStack() as undo:
-            if known is None:
-                undo.callback(self._restore_group, found, properties)
-                self.group.remember(found, self.owner)
-            self.group.keep_for(properties.retention_days)
-            self.group.encrypt_with(
-                properties.encryption_key_arn, owner=self.owner, ours=_keys(properties, old)
-            )
-            wanted = Options(properties.role_arn, properties.level.value, disabled=False)
-            write_options(self.iot, wanted, self.sleep)
+            if recorded is None:
+                undo.callback(self._restore_group, former, properties)
+                self._record(former)
+            self._set_retention(properties.retention_days)
+            self._set_key(properties.encryption_key_arn, former, _keys(properties, old))
+            self._write_options(Options(properties.role_arn, properties.level.value, disabled=False))
             undo.pop_all()
 
-    def _make_sure_of_group(self, options: Options) -> None:
-        """A metric filter needs the log group, and AWS IoT makes it only with its first line."""
-        found = self.group.look(options)
-        if not found.existed:
-            self.group.remember(found, self.owner)
-
-    def _restore_group(self, found: Found, properties: LoggingProperties) -> None:
-        if found.existed:
-            self.group.keep_for(found.retention_days)
-            self._take_key_off(properties)
-            self.group.forget()
+    def _restore_group(self, former: FormerState, properties: LoggingProperties) -> None:
+        if former.has_group:
+            self._set_retention(former.retention_days)
+            self._set_key(None, former, _keys(properties))
+            self._forget()
         else:
-            self.group.delete()
+            self._delete_group()
 
-    def _take_key_off(self, properties: LoggingProperties) -> None:
-        self.group.encrypt_with(None, owner=self.owner, ours=_keys(properties))
+    # the account's options
+
+    def _read_options(self) -> Options:
+        try:
+            found = self._iot.get_v2_logging_options()
+        except self._iot.exceptions.NotConfiguredException:
+            return NEVER_CONFIGURED
+        if not found.get("roleArn"):
+            # A level without a role logs nothing. Restored later beside our role, it would log.
+            return NEVER_CONFIGURED
+        return Options(
+            found["roleArn"], found.get("defaultLogLevel", _OFF), found.get("disableAllLogs", False)
+        )
+
+    def _write_options(self, options: Options) -> None:
+        role = {"roleArn": options.role_arn} if options.role_arn else {}
+        for tries_left in reversed(range(_ROLE_TRIES)):
+            try:
+                self._iot.set_v2_logging_options(
+                    defaultLogLevel=options.level,
+                    disableAllLogs=options.disabled,
+                    **role,  # type: ignore[arg-type]  # given only where there is one
+                )
+            except self._iot.exceptions.InvalidRequestException as error:
+                if not tries_left:
+                    raise AccountLoggingError(
+                        f"AWS IoT refuses the logging options with role '{options.role_arn}': {error}; the "
+                        "role must trust iot.amazonaws.com"
+                    ) from error
+                self._sleep(_ROLE_PAUSE_SECONDS)
+            else:
+                return
+
+    # the log group, and the record in its tags
+
+    def _group(self) -> "LogGroupTypeDef | None":
+        answer = self._logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)
+        return next((each for each in answer["logGroups"] if each.get("logGroupName") == LOG_GROUP), None)
+
+    def _former_state(self, options: Options) -> FormerState:
+        group = self._group()
+        if group is None:
+            return FormerState(options)
+        return FormerState(
+            options,
+            has_group=True,
+            retention_days=group.get("retentionInDays"),
+            has_key=group.get("kmsKeyId") is not None,
+        )
+
+    def _recorded(self) -> FormerState | None:
+        """The former state that this resource recorded; None where it has recorded none."""
+        try:
+            ownership = Ownership.from_tags(self._tags())
+            if ownership is not None and ownership.owner == self._owner:
+                return FormerState.from_tag(ownership.former_state)
+        except (UnreadableOwnershipError, ValueError) as error:
+            log.warning("the record on log group %s cannot be read: %s", LOG_GROUP, error)
+        return None
+
+    def _tags(self) -> dict[str, str]:
+        try:
+            return self._logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
+        except self._logs.exceptions.ResourceNotFoundException:
+            return {}
+
+    def _record(self, former: FormerState) -> None:
+        """Record the former state; create the log group where it is missing."""
+        tags = Ownership(self._owner, former.to_tag()).to_tags()
+        if not former.has_group:
+            try:
+                self._logs.create_log_group(logGroupName=LOG_GROUP, tags=tags)
+            except self._logs.exceptions.ResourceAlreadyExistsException:
+                log.info("AWS IoT, or a repeated call, has created the log group meanwhile")
+            else:
+                return
+        self._logs.tag_resource(resourceArn=self._arn, tags=tags)
+
+    def _forget(self) -> None:
+        self._logs.untag_resource(resourceArn=self._arn, tagKeys=sorted(KEYS))
+
+    def _set_retention(self, days: int | None) -> None:
+        if days is None:
+            self._logs.delete_retention_policy(logGroupName=LOG_GROUP)
+        else:
+            self._logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=days)
+
+    def _set_key(self, key_arn: str | None, former: FormerState, ours: Collection[str]) -> None:
+        """Encrypt what is written from now on with `key_arn`; None takes a key of `ours` off.
+
+        A key of somebody else is never changed. What was written under a key stays under it.
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
+        """
+        group = self._group()
+        current = group.get("kmsKeyId") if group else None
+        theirs = current is not None and (former.has_key or current not in ours)
+        if theirs or current == key_arn:
+            return
+        if key_arn is None:
+            self._logs.disassociate_kms_key(logGroupName=LOG_GROUP)
+        else:
+            self._logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key_arn)
+
+    def _delete_group(self) -> None:
+        try:
+            self._logs.delete_log_group(logGroupName=LOG_GROUP)
+        except self._logs.exceptions.ResourceNotFoundException:
+            log.info("the log group is gone already")
 
 
 def _keys(*properties: LoggingProperties) -> set[str]:

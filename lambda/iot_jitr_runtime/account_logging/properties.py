@@ -1,30 +1,26 @@
-"""What the stack writes and the function reads: the custom resource's properties, in one place."""
+"""The custom resource's properties: what the stack writes and the function reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.custom_resource import reading_properties
 
 RESOURCE_TYPE = "Custom::JitrAccountLogging"
 LOG_GROUP = "AWSIotLogsV2"
-"""Where AWS IoT writes its own log; the name is AWS's."""
+"""The log group that AWS IoT writes its own log to; the name is AWS's."""
 LOG_GROUP_ATTRIBUTE = "LogGroup"
-"""What the resource answers with: the log group's name, once the log group is there."""
-
-
-class MalformedPropertiesError(JitrError):
-    """The resource's properties are not what this version of the stack writes."""
+"""The resource's one attribute: the name of the log group, which exists by then."""
 
 
 class Mode(StrEnum):
-    """What becomes of the account's logging."""
+    """What the stack does about the account's logging."""
 
     MANAGE = "manage"
-    """Switched on where it is off; used as it is where somebody else has switched it on."""
+    """Turn it on where it is off; use it as it is where somebody else has turned it on."""
     ADOPT = "adopt"
-    """Used as it is; it is an error if it is off."""
+    """Use it as it is; fail where it is off."""
 
 
 class Level(StrEnum):
@@ -39,24 +35,21 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class LoggingProperties:
-    """The account's logging as it shall be."""
+    """The account's logging as the stack wants it."""
 
     mode: Mode
-    path: str
-    """Path of the construct; with the stack's name it tells who switched logging on."""
     role_arn: str = ""
-    """The role that AWS IoT takes to write its log; only for `manage`."""
+    """The role with which AWS IoT writes its log; only for `manage`."""
     level: Level = Level.ERROR
     retention_days: int = 30
     encryption_key_arn: str | None = None
-    """The customer managed KMS key of the log group, where it is this stack that switches logging on; None:
-    CloudWatch Logs' own."""
+    """The customer managed KMS key for the log group, where this stack turns logging on. None: the key of
+    CloudWatch Logs."""
 
     def to_cloudformation(self) -> dict[str, Any]:
-        """The properties as they stand in the template."""
+        """The properties for the template."""
         properties: dict[str, Any] = {
             "Mode": self.mode.value,
-            "ConstructPath": self.path,
             "RoleArn": self.role_arn,
             "Level": self.level.value,
             "RetentionDays": self.retention_days,
@@ -72,17 +65,11 @@ class LoggingProperties:
         Raises:
             MalformedPropertiesError: One is missing or has no allowed value.
         """
-        try:
+        with reading_properties():
             return cls(
                 mode=Mode(properties["Mode"]),
-                path=properties["ConstructPath"],
                 role_arn=properties["RoleArn"],
                 level=Level(properties["Level"]),
                 retention_days=int(properties["RetentionDays"]),
                 encryption_key_arn=properties.get("EncryptionKeyArn"),
             )
-        except (KeyError, ValueError, TypeError) as error:
-            raise MalformedPropertiesError(
-                f"the resource's properties cannot be read ({type(error).__name__}: {error}); stack and "
-                "function must be of the same version"
-            ) from error

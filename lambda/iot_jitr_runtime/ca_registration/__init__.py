@@ -1,1 +1,1 @@
-"""Registers, adopts and looks after CA certificates, as a CloudFormation custom resource."""
+"""Registers, adopts and manages CA certificates, as a CloudFormation custom resource."""

@@ -1,102 +1,105 @@
-"""Whose registration a CA is: written on the CA itself, as tags, where it survives every stack.
-
-`jitr:stack` and `jitr:path` name the resource that looks after the CA; `jitr:origin` says whether it
-registered the CA or adopted it; `jitr:former-state` is what an adopted CA goes back to; `jitr:claim` says
-whether the resource still exists. The stack's name is used, not its ARN: a stack that is deleted and deployed
-again has another ARN, and must find what it kept.
-"""
+"""Which resource manages a registered CA, and whether another one may take it over."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self
 
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus
-from iot_jitr_runtime.ca_registration.registry import CaState
+from iot_jitr_runtime.ca_registration.properties import CaProperties, CaState, OnExisting
+from iot_jitr_runtime.ca_registration.registry import RegisteredCa
+from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.ownership import Claim, Owner, Ownership, UnreadableOwnershipError
 
-STACK = "jitr:stack"
-PATH = "jitr:path"
-ORIGIN = "jitr:origin"
-FORMER_STATE = "jitr:former-state"
-CLAIM = "jitr:claim"
-
-KEYS = frozenset({STACK, PATH, ORIGIN, FORMER_STATE, CLAIM})
-"""The tags that are ours; no other tag of a CA is ever read."""
+UNREGISTERED = "unregistered"
+"""The former state of a CA that its owner has registered, not adopted."""
 
 
-class UnreadableOwnershipError(JitrError):
-    """The tags of the CA are not as this project writes them."""
+class AdoptionError(JitrError):
+    """The CA is registered already and must not be taken over."""
 
 
-class Claim(StrEnum):
-    """Whether the resource that the tags name still exists."""
+def read_ownership(tags: Mapping[str, str]) -> tuple[Ownership | None, CaState | None]:
+    """Read a CA's tags.
 
-    HELD = "held"
-    RELEASED = "released"
+    Returns:
+        Its ownership, None where nothing manages it; and the state to restore when its owner is deleted, None
+        where the owner registered it.
 
-
-@dataclass(frozen=True)
-class Owner:
-    """The resource that looks after a CA."""
-
-    stack: str
-    """Name of the stack."""
-    path: str
-    """Path of the construct."""
-
-    @classmethod
-    def of_event(cls, stack_id: str, path: str) -> Self:
-        """The owner that an event speaks for; `stack_id` is `arn:…:stack/<name>/<uuid>`."""
-        return cls(stack_id.split("/")[1], path)
-
-    def __str__(self) -> str:
-        return f"stack '{self.stack}', construct '{self.path}'"
+    Raises:
+        UnreadableOwnershipError: The tags are incomplete, or somebody changed them.
+    """
+    ownership = Ownership.from_tags(tags)
+    if ownership is None or ownership.former_state == UNREGISTERED:
+        return ownership, None
+    try:
+        return ownership, CaState.parse(ownership.former_state)
+    except ValueError as error:
+        raise UnreadableOwnershipError(tags, error) from error
 
 
-@dataclass(frozen=True)
-class Ownership:
-    """What the tags of a CA say."""
+def take_ownership(
+    found: RegisteredCa, tags: Mapping[str, str], ca: Certificate, properties: CaProperties, owner: Owner
+) -> Ownership:
+    """Decide whether `owner` may manage the registered CA `found`, which has `tags`.
 
-    owner: Owner
-    claim: Claim = Claim.HELD
-    former_state: CaState | None = None
-    """For an adopted CA: the state it had before. None: the owner registered it."""
+    Returns:
+        The ownership to write on it: with the former state that the owner recorded earlier, or for a CA that
+        is adopted now with its present state.
 
-    @property
-    def adopted(self) -> bool:
-        """Whether the CA was registered by somebody else before."""
-        return self.former_state is not None
+    Raises:
+        AdoptionError: It may not.
+        UnreadableOwnershipError: The ownership tags are incomplete, or somebody changed them.
+    """
+    before, _ = read_ownership(tags)
+    is_own = before is not None and before.owner == owner
+    _check_template(found)
+    _check_certificate(found, ca)
+    _check_mode(found, properties, is_own=is_own)
+    if before is not None and is_own:
+        return Ownership(owner, before.former_state)
+    if before is not None and before.claim is Claim.HELD:
+        raise AdoptionError(
+            f"the CA certificate {found.ca_id} is managed by {before.owner}; a CA belongs to one pipeline of "
+            "an account and region: is it configured twice? If it moved, deploy once without it (on_delete: "
+            "retain keeps it working), then add it here"
+        )
+    if properties.on_existing is OnExisting.FAIL:
+        raise AdoptionError(
+            f"the CA certificate is already registered with id {found.ca_id}; set on_existing to 'adopt' to "
+            "use it as it is, or delete it first"
+        )
+    return Ownership(owner, former_state=str(found.state))
 
-    def to_tags(self) -> dict[str, str]:
-        """The tags that say so."""
-        tags = {
-            STACK: self.owner.stack,
-            PATH: self.owner.path,
-            ORIGIN: "adopted" if self.former_state else "registered",
-            CLAIM: self.claim.value,
-        }
-        if self.former_state:
-            tags[FORMER_STATE] = f"{self.former_state.status}/{self.former_state.auto_registration}"
-        return tags
 
-    @classmethod
-    def from_tags(cls, tags: Mapping[str, str]) -> Self | None:
-        """Read the tags; None where the CA has no owner.
+def _check_template(found: RegisteredCa) -> None:
+    if found.has_template:
+        raise AdoptionError(
+            f"the CA certificate {found.ca_id} has a registrationConfig (just-in-time provisioning): AWS's "
+            "template would activate its devices past every check of this pipeline; delete the CA "
+            "certificate and register it again without a template"
+        )
 
-        Raises:
-            UnreadableOwnershipError: They are incomplete or changed by hand.
-        """
-        if not KEYS & tags.keys():
-            return None
-        try:
-            former = None
-            if tags[ORIGIN] == "adopted":
-                status, auto_registration = tags[FORMER_STATE].split("/")
-                former = CaState(CaStatus(status), AutoRegistration(auto_registration))
-            return cls(Owner(tags[STACK], tags[PATH]), Claim(tags[CLAIM]), former)
-        except (KeyError, ValueError) as error:
-            raise UnreadableOwnershipError(
-                f"the CA's tags {', '.join(sorted(KEYS & tags.keys()))} are not as they were written "
-                f"({error}); set them right, or remove all of them to let the CA be adopted anew"
-            ) from error
+
+def _check_certificate(found: RegisteredCa, ca: Certificate) -> None:
+    if found.certificate.der != ca.der:
+        raise AdoptionError(
+            f"AWS IoT has another certificate of the same CA, id {found.ca_id}, serial number "
+            f"{found.certificate.serial_number}, valid until {found.certificate.not_after:%Y-%m-%d}; the one "
+            f"given has serial number {ca.serial_number}: give the registered one, or delete it first"
+        )
+
+
+def _check_mode(found: RegisteredCa, properties: CaProperties, *, is_own: bool) -> None:
+    if found.mode is properties.mode:
+        return
+    if not is_own:
+        raise AdoptionError(
+            f"the CA certificate {found.ca_id} is registered in mode {found.mode}, the configuration says "
+            f"{properties.mode}; set mode to {found.mode} to adopt it, or delete it first"
+        )
+    raise AdoptionError(
+        f"the CA certificate {found.ca_id} is registered in mode {found.mode} and cannot change to "
+        f"{properties.mode}: an account holds a CA once. It takes two deployments: (1) take this CA out of "
+        "the configuration and deploy; where its on_delete was not 'delete', delete the CA certificate by "
+        f"hand ('aws iot update-ca-certificate --certificate-id {found.ca_id} --new-status INACTIVE', then "
+        f"'aws iot delete-ca-certificate --certificate-id {found.ca_id}'); (2) put it back with mode "
+        f"{properties.mode} and deploy. Devices already registered stay"
+    )

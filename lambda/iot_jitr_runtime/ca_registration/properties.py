@@ -1,7 +1,7 @@
-"""The custom resource's properties: what the stack writes and the function reads, in one place.
+"""The custom resource's properties: what the stack writes and the function reads.
 
-All of them stand in the template, readable by whoever may read it: public data and references only, never
-key material.
+Whoever may read the template may read them. So they are public data and references only, never key
+material.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,13 @@ from enum import StrEnum
 from typing import Any, Self
 
 from iot_jitr_runtime.ca_registration.sources import NoSource, Source, source_from, source_properties
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.custom_resource import reading_properties
 
 RESOURCE_TYPE = "Custom::JitrCaCertificate"
 
 
-class MalformedPropertiesError(JitrError):
-    """The resource's properties are not what this version of the stack writes."""
-
-
 class Mode(StrEnum):
-    """`certificateMode` of a CA: is possession of its key proved, and how many accounts may hold it?
+    """`certificateMode` of a CA: whether possession of its key is proved, and how many accounts may hold it.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html
     """
@@ -28,7 +24,7 @@ class Mode(StrEnum):
     DEFAULT = "DEFAULT"
     """A verification certificate proves possession; one account per region."""
     SNI_ONLY = "SNI_ONLY"
-    """No proof; the same CA in many accounts and regions; devices must send SNI."""
+    """No proof; many accounts and regions may hold the same CA; devices must send SNI."""
 
 
 class CaStatus(StrEnum):
@@ -40,7 +36,7 @@ class CaStatus(StrEnum):
     ACTIVE = "ACTIVE"
     """Its devices register and connect."""
     INACTIVE = "INACTIVE"
-    """None registers any more; those that are in stay connected."""
+    """No new device registers; devices that are active stay connected."""
 
 
 class AutoRegistration(StrEnum):
@@ -52,14 +48,14 @@ class AutoRegistration(StrEnum):
     ENABLE = "ENABLE"
     """Devices of this CA register at their first connect."""
     DISABLE = "DISABLE"
-    """They don't any more; those that are in stay connected."""
+    """No new device registers; devices that are active stay connected."""
 
 
 class OnExisting(StrEnum):
-    """What creation does about a CA that somebody else has registered already."""
+    """What creation does about a CA that is registered already, and not by a stack of this project."""
 
     ADOPT = "adopt"
-    """Take it up, and give its former state back in the end."""
+    """Manage it from now on, and restore its former state on deletion."""
     FAIL = "fail"
     """Fail the deployment."""
 
@@ -81,7 +77,7 @@ class OnDelete(StrEnum):
 
 
 class Attribute(StrEnum):
-    """What the resource answers with; names for `Fn::GetAtt`."""
+    """The resource's attributes; names for `Fn::GetAtt`."""
 
     CERTIFICATE_ID = "CaCertificateId"
     CERTIFICATE_ARN = "CaCertificateArn"
@@ -93,27 +89,50 @@ class Attribute(StrEnum):
 
 
 @dataclass(frozen=True)
-class CaProperties:
-    """One CA certificate as it shall be registered."""
+class CaState:
+    """What can change about a registered CA."""
 
-    construct_path: str
-    """Path of the construct; with the stack's name it tells whose registration a CA is."""
+    status: CaStatus
+    auto_registration: AutoRegistration
+
+    def __str__(self) -> str:
+        return f"{self.status}/{self.auto_registration}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: It is no state of a CA.
+        """
+        status, auto_registration = text.split("/")
+        return cls(CaStatus(status), AutoRegistration(auto_registration))
+
+
+@dataclass(frozen=True)
+class CaProperties:
+    """One CA certificate as the stack wants it registered."""
+
     certificate_pem: str | None
     """The CA certificate, PEM. None: read from the AWS Private CA that signs."""
     source: Source = field(default_factory=NoSource)
-    """Who signs the verification certificate."""
+    """What signs the verification certificate."""
     mode: Mode = Mode.DEFAULT
     status: CaStatus = CaStatus.ACTIVE
     auto_registration: AutoRegistration = AutoRegistration.ENABLE
     on_existing: OnExisting = OnExisting.ADOPT
     on_delete: OnDelete = OnDelete.DISABLE
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags of the CA besides those that say whose it is."""
+    """Tags of the CA besides the ownership tags."""
+
+    @property
+    def state(self) -> CaState:
+        """The state that the CA gets."""
+        return CaState(self.status, self.auto_registration)
 
     def to_cloudformation(self) -> dict[str, Any]:
-        """The properties as they stand in the template."""
+        """The properties for the template."""
         properties: dict[str, Any] = {
-            "ConstructPath": self.construct_path,
             "Source": source_properties(self.source),
             "Mode": self.mode.value,
             "DesiredStatus": self.status.value,
@@ -133,9 +152,8 @@ class CaProperties:
         Raises:
             MalformedPropertiesError: One is missing or has no allowed value.
         """
-        try:
+        with reading_properties():
             return cls(
-                construct_path=properties["ConstructPath"],
                 certificate_pem=properties.get("CaCertificatePem"),
                 source=source_from(properties["Source"]),
                 mode=Mode(properties["Mode"]),
@@ -145,8 +163,3 @@ class CaProperties:
                 on_delete=OnDelete(properties["OnDelete"]),
                 tags=dict(properties.get("CaTags") or {}),
             )
-        except (KeyError, ValueError, TypeError) as error:
-            raise MalformedPropertiesError(
-                f"the resource's properties cannot be read ({type(error).__name__}: {error}); stack and "
-                "function must be of the same version"
-            ) from error

@@ -1,25 +1,72 @@
-"""The CA certificates of one account and region, as AWS IoT keeps them, with its errors made ours."""
+"""AWS IoT's calls about the CA certificates of one account and region, and what their errors mean."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.ca_registration.api_errors import translated
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
+_FIRST_SERVER_ERROR = 500
+_ADVICE = {
+    "RegistrationCodeValidationException": (
+        "the verification certificate's common name must be the registration code of this account and region "
+        "('jitr ca registration-code')"
+    ),
+    "CertificateValidationException": (
+        "the verification certificate must be signed by the CA certificate's key, and both must be valid now"
+    ),
+    "LimitExceededException": (
+        "the account's quota is reached; delete a CA certificate that is not in use ('jitr ca list'), or ask "
+        "for a higher quota"
+    ),
+    "ThrottlingException": "throttled through all retries; try again later",
+    "TooManyRequestsException": "throttled through all retries; try again later",
+}
 
-@dataclass(frozen=True)
-class CaState:
-    """What can change about a registered CA."""
 
-    status: CaStatus
-    auto_registration: AutoRegistration
+class RegistryError(JitrError):
+    """AWS IoT refused a call about a CA certificate, which had no effect.
+
+    Attributes:
+        code: AWS's error code, or the name of the SDK's exception.
+        is_explained: Whether the message says more than AWS's own.
+    """
+
+    def __init__(self, message: str, code: str = "", *, is_explained: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_explained = is_explained
+
+
+class AlreadyRegisteredError(RegistryError):
+    """The CA is registered already, under the id `ca_id`; empty where AWS IoT does not name it."""
+
+    def __init__(self, ca_id: str) -> None:
+        super().__init__(f"the CA certificate is already registered, with id {ca_id or '(not named)'}")
+        self.ca_id = CaCertificateId(ca_id)
+
+
+class NotRegisteredError(RegistryError):
+    """The account has no CA certificate with this id in this region."""
+
+
+class DeniedError(RegistryError):
+    """The caller's role lacks a permission."""
+
+
+class OutcomeUnknownError(RegistryError):
+    """The call failed in a way that leaves open whether it took effect."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +90,7 @@ class CaRegistry:
 
     def registration_code(self) -> str:
         """The account's registration code in this region."""
-        with translated("GetRegistrationCode"):
+        with _translated("GetRegistrationCode"):
             return self._iot.get_registration_code()["registrationCode"]
 
     def register(
@@ -63,7 +110,7 @@ class CaRegistry:
         verification = (
             {"verificationCertificate": verification_certificate} if verification_certificate else {}
         )
-        with translated("RegisterCACertificate"):
+        with _translated("RegisterCACertificate"):
             answer = self._iot.register_ca_certificate(
                 caCertificate=ca.pem,
                 certificateMode=mode.value,
@@ -72,14 +119,8 @@ class CaRegistry:
                 tags=[{"Key": key, "Value": value} for key, value in tags.items()],
                 **verification,  # type: ignore[arg-type]
             )
-        return RegisteredCa(
-            ca_id=CaCertificateId(answer["certificateId"]),
-            arn=answer["certificateArn"],
-            certificate=ca,
-            state=state,
-            mode=mode,
-            has_template=False,
-        )
+        ca_id = CaCertificateId(answer["certificateId"])
+        return RegisteredCa(ca_id, answer["certificateArn"], ca, state, mode, has_template=False)
 
     def describe(self, ca_id: CaCertificateId) -> RegisteredCa:
         """The CA as it is now.
@@ -87,7 +128,7 @@ class CaRegistry:
         Raises:
             NotRegisteredError: There is none with this id.
         """
-        with translated(f"DescribeCACertificate {ca_id}"):
+        with _translated(f"DescribeCACertificate {ca_id}"):
             answer = self._iot.describe_ca_certificate(certificateId=ca_id)
         found = answer["certificateDescription"]
         return RegisteredCa(
@@ -104,21 +145,21 @@ class CaRegistry:
 
     def ids(self) -> list[CaCertificateId]:
         """The ids of all CA certificates of the account and region."""
-        with translated("ListCACertificates"):
+        with _translated("ListCACertificates"):
             pages = self._iot.get_paginator("list_ca_certificates").paginate()
             return [
                 CaCertificateId(entry["certificateId"]) for page in pages for entry in page["certificates"]
             ]
 
     def find(self, ca: Certificate) -> RegisteredCa | None:
-        """Look for `ca` among all registered CAs, by its bytes: its id is AWS's affair."""
+        """Look for `ca` among all registered CAs, by its bytes: AWS does not document how its id is made."""
         return next(
             (found for found in map(self.describe, self.ids()) if found.certificate.der == ca.der), None
         )
 
     def set_state(self, ca_id: CaCertificateId, state: CaState) -> None:
         """Set status and auto-registration, in one call."""
-        with translated(f"UpdateCACertificate {ca_id}"):
+        with _translated(f"UpdateCACertificate {ca_id}"):
             self._iot.update_ca_certificate(
                 certificateId=ca_id,
                 newStatus=state.status.value,
@@ -127,19 +168,19 @@ class CaRegistry:
 
     def delete(self, ca_id: CaCertificateId) -> None:
         """Delete a CA that is INACTIVE."""
-        with translated(f"DeleteCACertificate {ca_id}"):
+        with _translated(f"DeleteCACertificate {ca_id}"):
             self._iot.delete_ca_certificate(certificateId=ca_id)
 
     def tags(self, arn: str) -> dict[str, str]:
         """All tags of the CA."""
-        with translated(f"ListTagsForResource {arn}"):
+        with _translated(f"ListTagsForResource {arn}"):
             pages = self._iot.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
             return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page["tags"]}
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Set `tags`, leaving others as they are."""
         if tags:
-            with translated(f"TagResource {arn}"):
+            with _translated(f"TagResource {arn}"):
                 self._iot.tag_resource(
                     resourceArn=arn, tags=[{"Key": key, "Value": value} for key, value in tags.items()]
                 )
@@ -147,5 +188,45 @@ class CaRegistry:
     def untag(self, arn: str, keys: AbstractSet[str]) -> None:
         """Remove the tags with these keys, where they are."""
         if keys:
-            with translated(f"UntagResource {arn}"):
+            with _translated(f"UntagResource {arn}"):
                 self._iot.untag_resource(resourceArn=arn, tagKeys=sorted(keys))
+
+
+@contextmanager
+def _translated(call: str) -> Iterator[None]:
+    """Turn an AWS error of `call`, the call's name in the message, into a `RegistryError`."""
+    try:
+        yield
+    except AwsError as error:
+        raise _translate(error, call) from error
+
+
+def _translate(error: ClientError | BotoCoreError, call: str) -> RegistryError:
+    code = error_code(error)
+
+    def explained(explanation: str) -> str:
+        return f"{call}: {explanation} ({code}: {_message(error)})"
+
+    if code == "ResourceAlreadyExistsException" and isinstance(error, ClientError):
+        return AlreadyRegisteredError(str(error.response.get("resourceId", "")))
+    if code == "ResourceNotFoundException":
+        return NotRegisteredError(explained("no such CA certificate"), code)
+    if code in DENIED:
+        return DeniedError(explained("the permission is missing"), code)
+    if code in _ADVICE:
+        return RegistryError(explained(_ADVICE[code]), code)
+    if _had_no_effect(error):
+        return RegistryError(explained("it was refused"), code, is_explained=False)
+    unknown = explained("it may or may not have taken effect; try again")
+    return OutcomeUnknownError(unknown, code, is_explained=False)
+
+
+def _message(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"].get("Message", "") if isinstance(error, ClientError) else error)
+
+
+def _had_no_effect(error: ClientError | BotoCoreError) -> bool:
+    if isinstance(error, ClientError):
+        metadata = error.response.get("ResponseMetadata", {})
+        return int(metadata.get("HTTPStatusCode", _FIRST_SERVER_ERROR)) < _FIRST_SERVER_ERROR
+    return isinstance(error, ParamValidationError)

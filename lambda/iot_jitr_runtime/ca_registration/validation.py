@@ -1,11 +1,12 @@
 """What a CA certificate must be before AWS IoT is asked to register it.
 
-The same checks run at synthesis and in the function: the earlier one spares a deployment, the later one is
-for certificates that are only known then (AWS Private CA). What AWS accepts:
+The same checks run at synthesis and in the function. The earlier one saves a deployment that would fail; the
+later one is for certificates that are known only then (AWS Private CA). What AWS IoT accepts:
 https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html
 """
 
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from cryptography import x509
 
@@ -17,57 +18,57 @@ from iot_jitr_runtime.accepted_algorithms import (
     supported_key,
     supported_signature,
 )
-from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 EXPIRY_WARNING = timedelta(days=90)
-"""How long before its end a CA certificate is announced as expiring."""
+"""How long before the end of a CA certificate a warning says that it expires."""
 
 _PEM_HEADER = "-----BEGIN "
 _CERTIFICATE_HEADER = "-----BEGIN CERTIFICATE-----"
 
 
-class CaCertificateError(JitrError):
-    """The certificate cannot serve as it should."""
+class CaFault(StrEnum):
+    """What is wrong with a CA certificate, or with the proof that its key is in the right hands."""
 
-
-class NotACertificateError(CaCertificateError):
-    """The file holds no X.509 certificate."""
-
-
-class SeveralCertificatesError(CaCertificateError):
+    NOT_A_CERTIFICATE = "not_a_certificate"
+    """The file holds no X.509 certificate, or one that cannot be read."""
+    SEVERAL_CERTIFICATES = "several_certificates"
     """The file holds more than one certificate."""
-
-
-class KeyInCertificateFileError(CaCertificateError):
+    NOT_ONLY_A_CERTIFICATE = "not_only_a_certificate"
     """The file holds something besides the certificate, such as a private key."""
-
-
-class NotACaError(CaCertificateError):
+    NOT_A_CA = "not_a_ca"
     """The certificate may not sign certificates."""
+    EXPIRED = "expired"
+    """The certificate's validity has ended."""
+    NOT_YET_VALID = "not_yet_valid"
+    """The certificate's validity has not begun."""
+    UNSUPPORTED_KEY = "unsupported_key"
+    """AWS IoT does not take a key of this kind or size."""
+    UNSUPPORTED_SIGNATURE = "unsupported_signature"
+    """AWS IoT does not take this signature algorithm."""
+    KEY_MISMATCH = "key_mismatch"
+    """The private key is another certificate's."""
+    NOT_SIGNED_BY_CA = "not_signed_by_ca"
+    """The CA did not sign the verification certificate."""
+    OTHER_REGISTRATION_CODE = "other_registration_code"
+    """The verification certificate is for another account or region."""
 
 
-class CaExpiredError(CaCertificateError):
-    """The CA certificate's validity has ended."""
+class CaCertificateError(JitrError):
+    """The CA certificate, or the proof of possession of its key, does not serve; `fault` says why."""
 
-
-class CaNotYetValidError(CaCertificateError):
-    """The CA certificate's validity has not begun."""
-
-
-class WeakKeyError(CaCertificateError):
-    """The CA's public key is of a kind or size that AWS IoT does not take."""
-
-
-class WeakSignatureError(CaCertificateError):
-    """The CA certificate is signed with an algorithm that AWS IoT does not take."""
+    def __init__(self, fault: CaFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def load_ca_certificate(pem: str) -> Certificate:
     """Read the CA certificate that `pem` holds alone.
 
     Raises:
-        CaCertificateError: Not a certificate, several of them, or something else beside it.
+        CaCertificateError: It is not one certificate, or there is something else beside it.
     """
     return load_one_certificate(pem, what="CA certificate")
 
@@ -75,44 +76,58 @@ def load_ca_certificate(pem: str) -> Certificate:
 def load_one_certificate(pem: str, *, what: str) -> Certificate:
     """Read the one certificate that `pem` must hold, and nothing else; errors call it `what`.
 
-    A private key beside the certificate is refused without looking at it: the text is going to stand in a
-    template.
+    A private key beside the certificate is refused unread, because the text becomes part of a template.
 
     Raises:
-        CaCertificateError: Not a certificate, several of them, or something else beside it.
+        CaCertificateError: It is not one certificate, or there is something else beside it.
     """
     blocks = pem.count(_PEM_HEADER)
     certificates = pem.count(_CERTIFICATE_HEADER)
     if blocks != certificates:
-        raise KeyInCertificateFileError(
+        raise CaCertificateError(
+            CaFault.NOT_ONLY_A_CERTIFICATE,
             f"the file of the {what} also holds something that is not a certificate (a private key?); give "
-            "the certificate alone: it becomes part of the template, where no key may ever be"
+            "the certificate alone: it becomes part of the template, where no key may ever be",
         )
     if certificates == 0:
-        raise NotACertificateError(
-            f"the {what} is not a certificate; expected PEM with one '{_CERTIFICATE_HEADER}' block"
+        raise CaCertificateError(
+            CaFault.NOT_A_CERTIFICATE,
+            f"the {what} is not a certificate; expected PEM with one '{_CERTIFICATE_HEADER}' block",
         )
     if certificates > 1:
-        raise SeveralCertificatesError(
+        raise CaCertificateError(
+            CaFault.SEVERAL_CERTIFICATES,
             f"found {certificates} certificates in place of the {what}, expected one, without its chain; "
-            "several CAs are configured as several entries"
+            "several CAs are configured as several entries",
         )
     try:
         return Certificate.load(pem)
     except MalformedCertificateError as error:
-        raise NotACertificateError(f"the {what} cannot be read: {error}; is the file damaged?") from error
+        raise CaCertificateError(
+            CaFault.NOT_A_CERTIFICATE, f"the {what} cannot be read: {error}; is the file damaged?"
+        ) from error
 
 
 def check_ca_certificate(ca: Certificate, now: datetime | None = None) -> None:
     """Check that AWS IoT will take `ca` and that devices can be verified against it.
 
     Raises:
-        CaCertificateError: One subclass for each thing that can be wrong.
+        CaCertificateError: It will not, or they cannot.
     """
     _check_may_sign(ca)
-    _check_period(ca, now or datetime.now(UTC))
-    _check_key(ca)
-    _check_signature(ca)
+    _check_period(ca, now)
+    try:
+        supported_key(ca)
+        supported_signature(ca)
+    except UnsupportedKeyError as error:
+        raise CaCertificateError(
+            CaFault.UNSUPPORTED_KEY, f"the CA's key is {error}; AWS IoT takes {SUPPORTED_KEYS}"
+        ) from error
+    except UnsupportedSignatureError as error:
+        raise CaCertificateError(
+            CaFault.UNSUPPORTED_SIGNATURE,
+            f"the CA certificate is signed with {error}; AWS IoT takes {SUPPORTED_SIGNATURES}",
+        ) from error
 
 
 def expires_soon(ca: Certificate, now: datetime | None = None) -> bool:
@@ -122,50 +137,36 @@ def expires_soon(ca: Certificate, now: datetime | None = None) -> bool:
 
 def _check_may_sign(ca: Certificate) -> None:
     try:
-        constraints = ca.x509.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
-        constraints = None
+        constraints, usage = ca.extension(x509.BasicConstraints), ca.extension(x509.KeyUsage)
+    except MalformedCertificateError as error:
+        raise CaCertificateError(CaFault.NOT_A_CERTIFICATE, f"'{ca.subject}': {error}") from error
     if constraints is None or not constraints.ca:
         found = "no basicConstraints" if constraints is None else "CA:FALSE"
-        raise NotACaError(
+        raise CaCertificateError(
+            CaFault.NOT_A_CA,
             f"'{ca.subject}' is not a CA certificate: found {found}, expected basicConstraints CA:TRUE "
-            "(RFC 5280 section 4.2.1.9); is it a device certificate?"
+            "(RFC 5280 section 4.2.1.9); is it a device certificate?",
         )
-    try:
-        usage = ca.x509.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return
-    if not usage.key_cert_sign:
-        raise NotACaError(
+    if usage is not None and not usage.key_cert_sign:
+        raise CaCertificateError(
+            CaFault.NOT_A_CA,
             f"'{ca.subject}' may not sign certificates: its keyUsage lacks keyCertSign (RFC 5280 section "
-            "4.2.1.3)"
+            "4.2.1.3)",
         )
 
 
-def _check_period(ca: Certificate, now: datetime) -> None:
-    if now > ca.not_after + CLOCK_TOLERANCE:
-        raise CaExpiredError(
-            f"the CA certificate '{ca.subject}' expired on {ca.not_after:%Y-%m-%d %H:%M:%SZ}; none of its "
-            "devices can get in any more: put its successor in its place, or take it out of the configuration"
-        )
-    if now < ca.not_before - CLOCK_TOLERANCE:
-        raise CaNotYetValidError(
-            f"the CA certificate '{ca.subject}' is not valid before {ca.not_before:%Y-%m-%d %H:%M:%SZ}; "
-            "deploy then, or check the clock of the machine that made it"
-        )
-
-
-def _check_key(ca: Certificate) -> None:
+def _check_period(ca: Certificate, now: datetime | None) -> None:
     try:
-        supported_key(ca)
-    except UnsupportedKeyError as error:
-        raise WeakKeyError(f"the CA's key is {error}; AWS IoT takes {SUPPORTED_KEYS}") from error
-
-
-def _check_signature(ca: Certificate) -> None:
-    try:
-        supported_signature(ca)
-    except UnsupportedSignatureError as error:
-        raise WeakSignatureError(
-            f"the CA certificate is signed with {error}; AWS IoT takes {SUPPORTED_SIGNATURES}"
+        ca.check_validity(now)
+    except RefusedError as error:
+        if error.reason is Reason.EXPIRED:
+            raise CaCertificateError(
+                CaFault.EXPIRED,
+                f"the CA certificate '{ca.subject}' {error}; none of its devices can be activated any more: "
+                "put its successor in its place, or take it out of the configuration",
+            ) from error
+        raise CaCertificateError(
+            CaFault.NOT_YET_VALID,
+            f"the CA certificate '{ca.subject}' is {error} only; deploy then, or check the clock of the "
+            "machine that made it",
         ) from error

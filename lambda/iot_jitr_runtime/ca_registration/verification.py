@@ -1,7 +1,7 @@
-"""Verification certificates: the proof that whoever registers a CA holds its private key.
+"""Verification certificates: they prove that whoever registers a CA holds its private key.
 
-The certificate names the account's registration code as its common name and is signed by the CA. Its own
-key is made for it and thrown away: nobody ever needs it.
+The common name of the certificate is the account's registration code, and the CA signs it. Its own key is
+made for it and thrown away, because it is never used.
 https://docs.aws.amazon.com/iot/latest/developerguide/register-CA-cert.html
 """
 
@@ -13,13 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from iot_jitr_runtime.ca_registration.validation import load_one_certificate
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault, load_one_certificate
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.outcomes import RefusedError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 VALIDITY = timedelta(days=1)
-"""AWS IoT looks at the certificate once, at registration."""
+"""AWS IoT checks the certificate once, at registration."""
 
 _BACKDATING = timedelta(minutes=5)
 
@@ -29,28 +28,8 @@ SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
 
-class KeyMismatchError(JitrError):
-    """The private key is not the CA certificate's."""
-
-
-class VerificationCertificateError(JitrError):
-    """The verification certificate proves nothing about this CA in this account."""
-
-
-class NotSignedByCaError(VerificationCertificateError):
-    """It is not signed by the CA."""
-
-
-class VerificationOutOfDateError(VerificationCertificateError):
-    """It is expired or not yet valid."""
-
-
-class OtherRegistrationCodeError(VerificationCertificateError):
-    """Its common name is not the account's registration code."""
-
-
 def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> Hash:
-    """The hash that goes with the key: as strong as the curve, SHA-256 for RSA."""
+    """The hash for signatures with the key: as strong as the curve, SHA-256 for RSA."""
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         match key.curve.key_size:
             case 384:
@@ -64,13 +43,14 @@ def check_key_belongs(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, ca: Cer
     """Check that `key`, whose private half is at `where`, is the key of `ca`.
 
     Raises:
-        KeyMismatchError: It is another one.
+        CaCertificateError: It is another one (`KEY_MISMATCH`).
     """
     encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_bytes(*encoding) != ca.x509.public_key().public_bytes(*encoding):
-        raise KeyMismatchError(
+        raise CaCertificateError(
+            CaFault.KEY_MISMATCH,
             f"the key in {where} is not the key of the CA certificate '{ca.subject}'; give the certificate "
-            "and the key of the same CA"
+            "and the key of the same CA",
         )
 
 
@@ -82,8 +62,8 @@ def make_verification_certificate(
     Args:
         ca: The CA certificate that is to be registered.
         key: Its private key.
-        registration_code: What `GetRegistrationCode` answered in the account and region.
-        validity: How long the certificate shall be valid, cut off at the CA's own end.
+        registration_code: The answer of `GetRegistrationCode` in the account and region.
+        validity: How long the certificate is valid; it never outlives the CA certificate.
 
     Returns:
         The certificate, PEM.
@@ -113,16 +93,16 @@ def load_verification_certificate(pem: str, ca: Certificate) -> Certificate:
     """Read a verification certificate and check that `ca` signed it.
 
     Raises:
-        CaCertificateError: It is not exactly one certificate.
-        NotSignedByCaError: The CA's key did not sign it.
+        CaCertificateError: It is not exactly one certificate, or the CA's key did not sign it.
     """
     certificate = load_one_certificate(pem, what="verification certificate")
     try:
         certificate.check_issued_by(ca)
     except RefusedError as error:
-        raise NotSignedByCaError(
+        raise CaCertificateError(
+            CaFault.NOT_SIGNED_BY_CA,
             f"the verification certificate is not signed by the CA '{ca.subject}': {error}; sign it with the "
-            "key of the CA that is to be registered ('jitr ca sign-verification')"
+            "key of the CA that is to be registered ('jitr ca sign-verification')",
         ) from error
     return certificate
 
@@ -131,14 +111,15 @@ def check_still_valid(certificate: Certificate, now: datetime | None = None) -> 
     """Check that a verification certificate may be used now.
 
     Raises:
-        VerificationOutOfDateError: It is expired or not yet valid.
+        CaCertificateError: It is expired or not yet valid.
     """
     try:
         certificate.check_validity(now)
     except RefusedError as error:
-        raise VerificationOutOfDateError(
+        raise CaCertificateError(
+            CaFault.EXPIRED if error.reason is Reason.EXPIRED else CaFault.NOT_YET_VALID,
             f"the verification certificate is out of date: {error}; sign a new one ('jitr ca "
-            "sign-verification')"
+            "sign-verification')",
         ) from error
 
 
@@ -146,11 +127,12 @@ def check_registration_code(certificate: Certificate, registration_code: str) ->
     """Check the common name of a verification certificate.
 
     Raises:
-        OtherRegistrationCodeError: It is another one.
+        CaCertificateError: It is another one (`OTHER_REGISTRATION_CODE`).
     """
     if certificate.common_names != [registration_code]:
-        raise OtherRegistrationCodeError(
+        raise CaCertificateError(
+            CaFault.OTHER_REGISTRATION_CODE,
             f"the verification certificate's common name is {certificate.common_names}, the registration "
             f"code of this account and region is '{registration_code}'; sign a new one with this code ('jitr "
-            "ca sign-verification'), and mind account and region"
+            "ca sign-verification'), and mind account and region",
         )

@@ -19,7 +19,7 @@ from iot_jitr_runtime.accepted_algorithms import (
     supported_key,
     supported_signature,
 )
-from iot_jitr_runtime.ca_registration.validation import WeakSignatureError, check_ca_certificate
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault, check_ca_certificate
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from tests.support.ca_builder import rsa_key
@@ -110,8 +110,9 @@ def test_a_good_hash_does_not_make_a_dsa_signature_good_anywhere() -> None:
 
     with pytest.raises(UnsupportedSignatureError, match=r"2\.16\.840\.1\.101\.3\.4\.3\.2 with SHA256"):
         supported_signature(signed)
-    with pytest.raises(WeakSignatureError, match="AWS IoT takes RSA or ECDSA"):
+    with pytest.raises(CaCertificateError) as caught:
         check_ca_certificate(signed)
+    assert caught.value.fault is CaFault.UNSUPPORTED_SIGNATURE
     finding = check_chain(signed.pem.encode())[CheckId.SIGNATURE_ALGORITHM]
     assert finding.status is Status.FAILED
 

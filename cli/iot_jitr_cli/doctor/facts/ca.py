@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 from iot_jitr_cli.chain.parsing import signed
 from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError, fact
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
-from iot_jitr_runtime.ca_registration.api_errors import DeniedError, NotRegisteredError, RegistryError
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegisteredCa
+from iot_jitr_runtime.ca_registration.registry import (
+    CaRegistry,
+    DeniedError,
+    NotRegisteredError,
+    RegisteredCa,
+    RegistryError,
+)
 from iot_jitr_runtime.identifiers import CaCertificateId
 
 if TYPE_CHECKING:

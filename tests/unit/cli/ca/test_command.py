@@ -39,7 +39,7 @@ def registry(account: CaAccount) -> CaRegistryEmulation:
 
 def of_pipeline(account: CaAccount, **changes: Any) -> str:
     """A CA that a deployed stack looks after."""
-    properties = CaProperties("fleet/Jitr/CaFactory", CA.pem, NoSource(), Mode.SNI_ONLY, **changes)
+    properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, **changes)
     return CaResource.of(account.session).create(properties)
 
 
@@ -57,7 +57,7 @@ class TestList:
         assert first == f"{ours}  CN=Factory CA"
         assert about_first.startswith("    ACTIVE auto-registration ENABLE, mode SNI_ONLY, until ")
         assert about_first.endswith(
-            f"{CA.not_after:%Y-%m-%d} (3649 days), stack 'fleet', construct 'fleet/Jitr/CaFactory'"
+            f"{CA.not_after:%Y-%m-%d} (3649 days), stack 'fleet', resource 'CaFactory'"
         )
         assert second == f"{theirs}  CN=Workshop CA"
         assert about_second.startswith("    ACTIVE auto-registration DISABLE, mode DEFAULT, until ")
@@ -77,15 +77,13 @@ class TestList:
     ) -> None:
         registry.add(CA, certificateMode="SNI_ONLY")
         of_pipeline(account, on_delete=OnDelete.RETAIN)
-        assert "construct 'fleet/Jitr/CaFactory', adopted" in run_jitr("ca", "list").out
+        assert "resource 'CaFactory', adopted" in run_jitr("ca", "list").out
 
-        properties = CaProperties(
-            "fleet/Jitr/CaFactory", CA.pem, NoSource(), Mode.SNI_ONLY, on_delete=OnDelete.RETAIN
-        )
+        properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, on_delete=OnDelete.RETAIN)
         resource = CaResource.of(account.session)
         resource.create(properties)
         resource.delete()
-        assert "construct 'fleet/Jitr/CaFactory' (gone), adopted" in run_jitr("ca", "list").out
+        assert "resource 'CaFactory' (gone), adopted" in run_jitr("ca", "list").out
 
     @pytest.mark.parametrize(
         ("error", "remedy"),
@@ -130,7 +128,7 @@ class TestList:
             "not_before": CA.not_before.isoformat(),
             "not_after": CA.not_after.isoformat(),
             "has_provisioning_template": False,
-            "looked_after_by": "stack 'fleet', construct 'fleet/Jitr/CaFactory'",
+            "managed_by": "stack 'fleet', resource 'CaFactory'",
             "adopted": False,
             "certificate_pem": CA.pem,
             "registers_devices": True,
@@ -173,7 +171,7 @@ class TestShow:
 
         answer = run_jitr("ca", "show", ca_id)
 
-        assert "looked after by        unreadable: the CA's tags jitr:stack" in answer.out
+        assert "managed by             unreadable: the tags jitr:stack" in answer.out
         assert "provisioning template  yes: AWS activates its devices" in answer.out
 
     def test_as_json(self, account: CaAccount) -> None:
@@ -230,9 +228,7 @@ class TestSwitch:
         answer = run_jitr("ca", "disable", of_pipeline(account))
 
         assert answer.exit_code == 0
-        assert answer.err.startswith(
-            "note: stack 'fleet', construct 'fleet/Jitr/CaFactory' looks after this CA"
-        )
+        assert answer.err.startswith("note: stack 'fleet', resource 'CaFactory' manages this CA")
 
     def test_enable_refuses_a_ca_with_a_provisioning_template(self, registry: CaRegistryEmulation) -> None:
         ca_id = registry.add(CA, registrationConfig={"templateBody": "{}"})
@@ -277,9 +273,7 @@ class TestOfflineKey:
         signed = self.sign(files, "--out", files / "verification.pem", code=code)
         verification = (files / "verification.pem").read_text()
 
-        ca_id = CaResource.of(account.session).create(
-            CaProperties("fleet/Ca", CA.pem, PresignedSource(verification))
-        )
+        ca_id = CaResource.of(account.session).create(CaProperties(CA.pem, PresignedSource(verification)))
 
         assert code == REGISTRATION_CODE
         assert signed.exit_code == 0

@@ -24,8 +24,7 @@ from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
-from iot_jitr_runtime.ca_registration.registry import CaState
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import ACTIVATED, Outcome, Reason, Verdict

@@ -8,29 +8,31 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.account_logging.handler import PHYSICAL_ID, respond
-from iot_jitr_runtime.account_logging.properties import (
-    Level,
-    LoggingProperties,
-    MalformedPropertiesError,
-    Mode,
-)
-from tests.support.account_log import AccountLog
+from iot_jitr_runtime.account_logging.properties import Level, LoggingProperties, Mode
+from iot_jitr_runtime.custom_resource import MalformedPropertiesError
+from tests.support.account_log import GROUP_ARN, AccountLog
 
-PROPERTIES = LoggingProperties(Mode.MANAGE, "Stack/Logging", "arn:aws:iam::1:role/ours", Level.WARN, 90)
+PROPERTIES = LoggingProperties(Mode.MANAGE, "arn:aws:iam::1:role/ours", Level.WARN, 90)
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
     # CloudFormation makes a text of every value.
     properties = {key: str(value) for key, value in PROPERTIES.to_cloudformation().items()}
-    return {"RequestType": kind, "StackId": STACK, "ResourceProperties": properties, **more}
+    return {
+        "RequestType": kind,
+        "StackId": STACK,
+        "LogicalResourceId": "AccountLogging",
+        "ResourceProperties": properties,
+        **more,
+    }
 
 
 def test_each_request_answers_with_the_log_group_under_one_physical_id(account: AccountLog) -> None:
     old = {"OldResourceProperties": PROPERTIES.to_cloudformation()}
 
     answers = [
-        respond(event(kind, **more), account.iot, account.group)
+        respond(event(kind, **more), account.iot, account.logs, GROUP_ARN)
         for kind, more in (("Create", {}), ("Update", old), ("Delete", {}))
     ]
 
@@ -38,12 +40,13 @@ def test_each_request_answers_with_the_log_group_under_one_physical_id(account: 
     assert [setting["defaultLogLevel"] for setting in account.settings] == ["WARN", "WARN", "DISABLED"]
 
 
-def test_its_owner_is_the_stack_and_the_construct(account: AccountLog) -> None:
-    respond(event("Create"), account.iot, account.group)
+def test_the_log_group_names_its_owner(account: AccountLog) -> None:
+    respond(event("Create"), account.iot, account.logs, GROUP_ARN)
 
     group = account.log_group()
     assert group is not None
-    assert group["tags"]["jitr:logging-owner"] == "mine:Stack/Logging"
+    assert group["tags"]["jitr:stack"] == "mine"
+    assert group["tags"]["jitr:logical-id"] == "AccountLogging"
 
 
 @pytest.mark.parametrize("key", [None, "arn:aws:kms:eu-central-1:1:key/ours"])

@@ -1,40 +1,27 @@
-"""The account's logging is given back exactly as it was found, and somebody else's is never touched."""
+"""The account's logging is restored exactly as it was found, and another owner's is never changed."""
 
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.account_logging.lifecycle import AccountLogging, NothingToAdoptError
-from iot_jitr_runtime.account_logging.log_group import Found
-from iot_jitr_runtime.account_logging.options import (
-    Options,
-    RoleRefusedError,
-    read_options,
-    write_options,
-)
+from iot_jitr_runtime.account_logging.lifecycle import AccountLoggingError, FormerState, Options
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Level, LoggingProperties, Mode
-from tests.support.account_log import GROUP_ARN, REGION, AccountLog, CutOffError
+from tests.support.account_log import GROUP_ARN, AccountLog, CutOffError
 
 OURS = "arn:aws:iam::123456789012:role/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
-MANAGE = LoggingProperties(Mode.MANAGE, "Stack/Logging", OURS, Level.ERROR, 30)
+MANAGE = LoggingProperties(Mode.MANAGE, OURS, Level.ERROR, 30)
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
 THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
 UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
-ADOPT = LoggingProperties(Mode.ADOPT, "Stack/Logging")
+ADOPT = LoggingProperties(Mode.ADOPT)
 ON = {"roleArn": OURS, "defaultLogLevel": "ERROR", "disableAllLogs": False}
 THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs": False}
 SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": True}
-
-
-def logging(account: AccountLog, owner: str = "stack:path") -> AccountLogging:
-    return AccountLogging(account.iot, account.group, owner, sleep=lambda _: None)
 
 
 def off(options: dict[str, Any] | None) -> bool:
@@ -45,8 +32,8 @@ def off(options: dict[str, Any] | None) -> bool:
 # manage
 
 
-def test_where_nobody_logs_it_is_switched_on_with_our_role_and_retention(account: AccountLog) -> None:
-    logging(account).create(MANAGE)
+def test_logging_that_is_off_is_turned_on_with_our_role_and_retention(account: AccountLog) -> None:
+    account.logging().create(MANAGE)
 
     group = account.log_group()
     assert account.options == ON
@@ -54,11 +41,11 @@ def test_where_nobody_logs_it_is_switched_on_with_our_role_and_retention(account
     assert group["retention"] == 30
 
 
-def test_on_deletion_an_account_that_never_logged_logs_nothing_and_has_no_log_group(
+def test_an_account_that_never_logged_logs_nothing_after_the_deletion(
     account: AccountLog,
 ) -> None:
-    logging(account).create(MANAGE)
-    logging(account).delete(MANAGE)
+    account.logging().create(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert off(account.options)
     assert account.options is not None
@@ -67,7 +54,7 @@ def test_on_deletion_an_account_that_never_logged_logs_nothing_and_has_no_log_gr
 
 
 @pytest.mark.parametrize("retention", [None, 7, 365])
-def test_options_that_were_off_and_an_older_log_group_are_given_back_as_they_were(
+def test_options_that_were_off_and_an_older_log_group_are_restored(
     account: AccountLog, retention: int | None
 ) -> None:
     account.options = dict(SWITCHED_OFF)
@@ -76,40 +63,40 @@ def test_options_that_were_off_and_an_older_log_group_are_given_back_as_they_wer
         account.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=retention)
     before = account.state()
 
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
     changed = account.state()
-    logging(account).delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert changed != before
     assert account.state() == before
 
 
-def test_logging_of_somebody_else_is_used_as_it_is(account: AccountLog) -> None:
+def test_logging_of_another_owner_is_used_as_it_is(account: AccountLog) -> None:
     account.options = dict(THEIR_LOGGING)
 
-    logging(account).create(MANAGE)
-    logging(account).update(replace(MANAGE, level=Level.INFO), MANAGE)
-    logging(account).delete(MANAGE)
+    account.logging().create(MANAGE)
+    account.logging().update(replace(MANAGE, level=Level.INFO), MANAGE)
+    account.logging().delete(MANAGE)
 
     assert account.options == THEIR_LOGGING
     assert account.settings == []
 
 
-def test_the_log_group_that_a_metric_filter_needs_is_made_where_it_is_missing(account: AccountLog) -> None:
+def test_the_log_group_that_a_metric_filter_needs_is_created_where_it_is_missing(account: AccountLog) -> None:
     account.options = dict(THEIR_LOGGING)
 
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
 
     group = account.log_group()
     assert group is not None
     assert group["retention"] is None
 
 
-def test_what_somebody_has_set_since_is_never_switched_off(account: AccountLog) -> None:
-    logging(account).create(MANAGE)
+def test_options_that_somebody_sets_later_are_never_turned_off(account: AccountLog) -> None:
+    account.logging().create(MANAGE)
     account.options = dict(THEIR_LOGGING)
 
-    logging(account).delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert account.options == THEIR_LOGGING
     group = account.log_group()
@@ -119,35 +106,35 @@ def test_what_somebody_has_set_since_is_never_switched_off(account: AccountLog) 
 
 def test_a_second_stack_uses_the_first_ones_logging_and_leaves_it_on(account: AccountLog) -> None:
     theirs = replace(MANAGE, role_arn=THEIRS)
-    logging(account, "first:path").create(MANAGE)
+    account.logging("first").create(MANAGE)
 
-    logging(account, "second:path").create(theirs)
-    logging(account, "second:path").delete(theirs)
+    account.logging("second").create(theirs)
+    account.logging("second").delete(theirs)
 
     assert account.options == ON
-    logging(account, "first:path").delete(MANAGE)
+    account.logging("first").delete(MANAGE)
     assert off(account.options)
     assert account.log_group() is None
 
 
-def test_a_repeated_creation_still_knows_what_was_found(account: AccountLog) -> None:
+def test_a_repeated_creation_keeps_the_first_record(account: AccountLog) -> None:
     account.options = dict(SWITCHED_OFF)
     account.logs.create_log_group(logGroupName=LOG_GROUP)
     before = account.state()
 
-    logging(account).create(MANAGE)
-    logging(account).create(MANAGE)
-    logging(account).delete(MANAGE)
-    logging(account).delete(MANAGE)
+    account.logging().create(MANAGE)
+    account.logging().create(MANAGE)
+    account.logging().delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert account.state() == before
 
 
 def test_an_update_changes_level_retention_and_role(account: AccountLog) -> None:
     newer = replace(MANAGE, role_arn=f"{OURS}-2", level=Level.INFO, retention_days=90)
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
 
-    logging(account).update(newer, MANAGE)
+    account.logging().update(newer, MANAGE)
 
     group = account.log_group()
     assert account.options == {**ON, "roleArn": f"{OURS}-2", "defaultLogLevel": "INFO"}
@@ -155,10 +142,10 @@ def test_an_update_changes_level_retention_and_role(account: AccountLog) -> None
     assert group["retention"] == 90
 
 
-def test_a_role_that_is_not_known_everywhere_yet_is_given_time(account: AccountLog) -> None:
+def test_a_role_that_aws_iot_does_not_know_yet_is_tried_again(account: AccountLog) -> None:
     account.roles_refused = 3
 
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
 
     assert account.options == ON
 
@@ -170,46 +157,46 @@ def test_a_creation_that_fails_leaves_nothing_behind(account: AccountLog, *, exi
         account.make_group()
     before = account.state()
 
-    with pytest.raises(RoleRefusedError, match=r"role/ours.*trust iot\.amazonaws\.com"):
-        logging(account).create(UNDER_KEY)
+    with pytest.raises(AccountLoggingError, match="role/ours"):
+        account.logging().create(UNDER_KEY)
 
     assert account.state() == before
 
 
-def test_without_its_memory_it_still_does_not_leave_its_role_in_use(account: AccountLog) -> None:
-    logging(account).create(MANAGE)
-    account.group.forget()
+def test_the_deletion_stops_using_our_role_also_without_a_record(account: AccountLog) -> None:
+    account.logging().create(MANAGE)
+    account.forget()
 
-    logging(account).delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert off(account.options)
     assert account.log_group() is not None
 
 
-def test_a_deletion_that_was_cut_off_after_the_options_still_gives_the_log_group_back(
+def test_a_deletion_that_was_cut_off_after_the_options_still_restores_the_log_group(
     account: AccountLog,
 ) -> None:
     account.options = dict(SWITCHED_OFF)
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
     account.calls_left = 3  # the tags, the options, and their writing
     with pytest.raises(CutOffError):
-        logging(account).delete(MANAGE)
+        account.logging().delete(MANAGE)
     account.calls_left = None
 
-    logging(account).delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert account.state() == (SWITCHED_OFF, None)
 
 
-def test_a_log_group_that_somebody_deletes_does_not_make_our_logging_pass_for_theirs(
+def test_logging_stays_ours_when_somebody_deletes_the_log_group(
     account: AccountLog,
 ) -> None:
-    logging(account).create(MANAGE)
-    account.group.delete()
+    account.logging().create(MANAGE)
+    account.delete_group()
 
-    logging(account).update(replace(MANAGE, retention_days=7), MANAGE)
+    account.logging().update(replace(MANAGE, retention_days=7), MANAGE)
     group = account.log_group()
-    logging(account).delete(MANAGE)
+    account.logging().delete(MANAGE)
 
     assert group is not None
     assert group["retention"] == 7
@@ -225,8 +212,8 @@ def test_adopt_changes_nothing(account: AccountLog) -> None:
     account.make_group()
     before = account.state()
 
-    logging(account).create(ADOPT)
-    logging(account).delete(ADOPT)
+    account.logging().create(ADOPT)
+    account.logging().delete(ADOPT)
 
     assert account.state() == before
     assert account.settings == []
@@ -238,15 +225,15 @@ def test_adopt_fails_where_there_is_nothing_to_adopt(
 ) -> None:
     account.options = options
 
-    with pytest.raises(NothingToAdoptError, match=r"'adopt'.*is off.*'manage'"):
-        logging(account).create(ADOPT)
+    with pytest.raises(AccountLoggingError, match=r"'adopt'.*is off.*'manage'"):
+        account.logging().create(ADOPT)
 
 
-def test_from_manage_to_adopt_ours_is_given_back_first(account: AccountLog) -> None:
-    logging(account).create(MANAGE)
+def test_a_change_from_manage_to_adopt_restores_the_former_state_first(account: AccountLog) -> None:
+    account.logging().create(MANAGE)
 
-    with pytest.raises(NothingToAdoptError):
-        logging(account).update(ADOPT, MANAGE)
+    with pytest.raises(AccountLoggingError):
+        account.logging().update(ADOPT, MANAGE)
 
     assert off(account.options)
 
@@ -254,7 +241,7 @@ def test_from_manage_to_adopt_ours_is_given_back_first(account: AccountLog) -> N
 def test_a_repeated_update_of_adopted_logging_changes_nothing(account: AccountLog) -> None:
     account.options = dict(THEIR_LOGGING)
 
-    logging(account).update(ADOPT, ADOPT)
+    account.logging().update(ADOPT, ADOPT)
 
     assert account.settings == []
 
@@ -262,26 +249,42 @@ def test_a_repeated_update_of_adopted_logging_changes_nothing(account: AccountLo
 # the log group
 
 
-def test_a_log_group_that_appears_in_the_meantime_is_tagged(account: AccountLog) -> None:
-    found = account.group.look(Options())
-    account.logs.create_log_group(logGroupName=LOG_GROUP)
+def test_a_log_group_that_appears_meanwhile_is_tagged(account: AccountLog) -> None:
+    # AWS IoT creates it between the look and the creation.
+    def appear(**_: Any) -> None:
+        account.logs.meta.events.unregister("before-call.cloudwatch-logs.CreateLogGroup", appear)
+        account.make_group()
 
-    account.group.remember(found, "me")
+    account.logs.meta.events.register("before-call.cloudwatch-logs.CreateLogGroup", appear)
 
-    assert account.group.remembered("me") == found
-    assert account.group.remembered("somebody else") is None
+    account.logging().create(MANAGE)
+    account.logging().delete(MANAGE)
 
-
-def test_a_log_group_that_is_gone_remembers_nothing_and_need_not_be_deleted(account: AccountLog) -> None:
-    account.group.delete()
-
-    assert account.group.remembered("me") is None
+    assert account.log_group() is None
 
 
-def test_a_log_group_whose_name_only_begins_like_it_is_not_it(account: AccountLog) -> None:
+def test_a_log_group_whose_name_only_begins_like_it_is_another_one(account: AccountLog) -> None:
     account.logs.create_log_group(logGroupName=f"{LOG_GROUP}-copy")
 
-    assert account.group.look(Options()).existed is False
+    account.logging().create(MANAGE)
+    account.logging().delete(MANAGE)
+
+    assert account.log_group() is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [("jitr:former-state", "WARN"), ("jitr:former-state", "WARN/off/x/y"), ("jitr:claim", "mine")],
+)
+def test_a_record_that_somebody_has_changed_is_not_used(account: AccountLog, tag: str, value: str) -> None:
+    account.make_group()
+    account.logging().create(MANAGE)
+    account.logs.tag_resource(resourceArn=GROUP_ARN, tags={tag: value})
+
+    account.logging().delete(MANAGE)
+
+    assert off(account.options)
+    assert account.log_group() is not None
 
 
 # always
@@ -304,7 +307,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["create", "update", "delete"]), CUT_
 
 @settings(max_examples=50, deadline=None)
 @given(options=OPTIONS, group=GROUPS, key=KEYS, steps=STEPS)
-def test_whatever_was_found_repeated_or_cut_off_the_end_is_as_the_beginning(
+def test_the_former_state_is_restored_after_any_sequence_of_repeated_and_cut_off_calls(
     one_account: AccountLog,
     options: dict[str, Any] | None,
     group: str | int | None,
@@ -320,9 +323,9 @@ def test_whatever_was_found_repeated_or_cut_off_the_end_is_as_the_beginning(
         account.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=group)
     before = account.state()
     calls = {
-        "create": lambda: logging(account).create(UNDER_KEY),
-        "update": lambda: logging(account).update(UNDER_KEY, replace(UNDER_KEY, retention_days=7)),
-        "delete": lambda: logging(account).delete(UNDER_KEY),
+        "create": lambda: account.logging().create(UNDER_KEY),
+        "update": lambda: account.logging().update(UNDER_KEY, replace(UNDER_KEY, retention_days=7)),
+        "delete": lambda: account.logging().delete(UNDER_KEY),
     }
 
     for step, calls_left in [*steps, ("delete", None)]:
@@ -338,40 +341,17 @@ def test_whatever_was_found_repeated_or_cut_off_the_end_is_as_the_beginning(
         assert account.log_group() == before[1]
 
 
-# what is said to AWS
+# the record
 
 
-def test_the_options_survive_the_characters_that_a_tag_may_have() -> None:
-    for options in (Options(), Options(THEIRS, "INFO", disabled=False)):
-        assert Options.from_tag(options.to_tag()) == options
-
-
-@pytest.mark.parametrize("existed", [True, False])
-def test_what_was_found_survives_its_tags(*, existed: bool) -> None:
-    for days in (None, 90) if existed else (None,):
-        found = Found(Options(THEIRS, "WARN"), existed, days)
-        assert Found.from_tags(found.to_tags("me")) == found
-
-
-def test_the_calls_are_those_of_aws_iots_own_model() -> None:
-    iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-    with Stubber(iot) as stubber:
-        stubber.add_client_error("get_v2_logging_options", "NotConfiguredException", http_status_code=404)
-        stubber.add_response(
-            "set_v2_logging_options",
-            {},
-            {"roleArn": OURS, "defaultLogLevel": "ERROR", "disableAllLogs": False},
-        )
-        stubber.add_response(
-            "set_v2_logging_options", {}, {"defaultLogLevel": "DISABLED", "disableAllLogs": True}
-        )
-
-        assert read_options(iot).is_off
-        write_options(iot, Options(OURS, "ERROR", disabled=False))
-        write_options(iot, Options())
-
-        stubber.assert_no_pending_responses()
-
-
-def test_the_log_group_is_the_one_that_aws_iot_writes_to() -> None:
-    assert GROUP_ARN.endswith(":log-group:AWSIotLogsV2")
+@pytest.mark.parametrize(
+    "state",
+    [
+        FormerState(Options()),
+        FormerState(Options(THEIRS, "INFO", disabled=False)),
+        FormerState(Options(THEIRS, "WARN"), has_group=True),
+        FormerState(Options(THEIRS, "WARN"), has_group=True, retention_days=90, has_key=True),
+    ],
+)
+def test_the_former_state_can_be_read_from_its_tag(state: FormerState) -> None:
+    assert FormerState.from_tag(state.to_tag()) == state

@@ -1,18 +1,17 @@
-"""The key of AWS IoT's own log: given where there is none, taken back, and never anybody else's."""
+"""The encryption key of AWS IoT's own log: set where there is none, removed again, and never another's."""
 
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from iot_jitr_runtime.account_logging.lifecycle import AccountLogging
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
 from tests.support.account_log import AccountLog, CutOffError
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
 NEWER_KEY = "arn:aws:kms:eu-central-1:123456789012:key/newer"
 THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
-MANAGE = LoggingProperties(Mode.MANAGE, "Stack/Logging", "arn:aws:iam::123456789012:role/ours")
+MANAGE = LoggingProperties(Mode.MANAGE, "arn:aws:iam::123456789012:role/ours")
 UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
 THEIR_LOGGING = {
     "roleArn": "arn:aws:iam::123456789012:role/theirs",
@@ -21,42 +20,36 @@ THEIR_LOGGING = {
 }
 
 
-def logging(account: AccountLog) -> AccountLogging:
-    return AccountLogging(account.iot, account.group, "stack:path", sleep=lambda _: None)
-
-
 @pytest.mark.parametrize("existed", [True, False])
-def test_a_log_group_without_a_key_gets_ours_until_the_deletion(
-    account: AccountLog, *, existed: bool
-) -> None:
+def test_a_log_group_without_a_key_has_ours_until_the_deletion(account: AccountLog, *, existed: bool) -> None:
     if existed:
         account.make_group()
     before = account.log_group()
 
-    logging(account).create(UNDER_KEY)
+    account.logging().create(UNDER_KEY)
     while_ours = account.key()
-    logging(account).delete(UNDER_KEY)
+    account.logging().delete(UNDER_KEY)
 
     assert while_ours == KEY
     assert account.log_group() == before
 
 
 @pytest.mark.parametrize("theirs", [THEIR_KEY, KEY], ids=["another", "the same"])
-def test_the_key_of_somebody_else_stays(account: AccountLog, theirs: str) -> None:
+def test_the_key_of_another_owner_stays(account: AccountLog, theirs: str) -> None:
     account.make_group(theirs)
     before = account.log_group()
 
-    logging(account).create(UNDER_KEY)
-    logging(account).update(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY), UNDER_KEY)
+    account.logging().create(UNDER_KEY)
+    account.logging().update(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY), UNDER_KEY)
     while_ours = account.key()
-    logging(account).delete(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY))
+    account.logging().delete(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY))
 
     assert while_ours == theirs
     assert account.log_group() == before
 
 
 @pytest.mark.parametrize("wanted", [NEWER_KEY, None])
-def test_another_key_takes_the_place_of_ours_wherever_the_function_is_cut_off(
+def test_a_newer_key_replaces_ours_wherever_the_update_is_cut_off(
     account: AccountLog, wanted: str | None
 ) -> None:
     newer = replace(UNDER_KEY, encryption_key_arn=wanted)
@@ -64,70 +57,70 @@ def test_another_key_takes_the_place_of_ours_wherever_the_function_is_cut_off(
         account.begin_anew()
         account.make_group()
         before = account.log_group()
-        logging(account).create(UNDER_KEY)
+        account.logging().create(UNDER_KEY)
         account.calls_left = calls_left
         with suppress(CutOffError):
-            logging(account).update(newer, UNDER_KEY)
+            account.logging().update(newer, UNDER_KEY)
         account.calls_left = None
 
-        logging(account).update(newer, UNDER_KEY)
+        account.logging().update(newer, UNDER_KEY)
         found = account.key()
-        logging(account).delete(newer)
+        account.logging().delete(newer)
 
         assert found == wanted
         assert account.log_group() == before
 
 
-def test_wherever_the_creation_is_cut_off_the_deletion_takes_the_key_off(account: AccountLog) -> None:
+def test_the_deletion_removes_the_key_wherever_the_creation_is_cut_off(account: AccountLog) -> None:
     for calls_left in range(9):
         account.begin_anew()
         account.make_group()
         before = account.log_group()
         account.calls_left = calls_left
         with suppress(CutOffError):
-            logging(account).create(UNDER_KEY)
+            account.logging().create(UNDER_KEY)
         account.calls_left = None
 
-        logging(account).delete(UNDER_KEY)
+        account.logging().delete(UNDER_KEY)
 
         assert account.log_group() == before
 
 
-def test_a_key_that_somebody_has_given_it_since_stays(account: AccountLog) -> None:
+def test_a_key_that_somebody_sets_later_stays(account: AccountLog) -> None:
     account.make_group()
-    logging(account).create(UNDER_KEY)
+    account.logging().create(UNDER_KEY)
     account.logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=THEIR_KEY)
 
-    logging(account).update(UNDER_KEY, UNDER_KEY)
-    logging(account).delete(UNDER_KEY)
+    account.logging().update(UNDER_KEY, UNDER_KEY)
+    account.logging().delete(UNDER_KEY)
 
     assert account.key() == THEIR_KEY
 
 
-def test_a_log_group_of_an_earlier_version_of_the_stack_gets_the_key(account: AccountLog) -> None:
+def test_an_update_adds_a_key(account: AccountLog) -> None:
     account.make_group()
-    logging(account).create(MANAGE)
+    account.logging().create(MANAGE)
 
-    logging(account).update(UNDER_KEY, MANAGE)
+    account.logging().update(UNDER_KEY, MANAGE)
 
     assert account.key() == KEY
 
 
 @pytest.mark.parametrize("existed", [True, False])
-def test_where_somebody_else_logs_the_log_group_gets_no_key(account: AccountLog, *, existed: bool) -> None:
+def test_the_log_group_gets_no_key_where_another_owner_logs(account: AccountLog, *, existed: bool) -> None:
     account.options = dict(THEIR_LOGGING)
     if existed:
         account.make_group()
 
-    logging(account).create(UNDER_KEY)
+    account.logging().create(UNDER_KEY)
 
     assert account.key() is None
 
 
-def test_whoever_has_taken_the_logging_over_is_not_left_with_a_key_that_may_go(account: AccountLog) -> None:
-    logging(account).create(UNDER_KEY)
+def test_our_key_is_removed_also_when_somebody_else_has_taken_the_logging_over(account: AccountLog) -> None:
+    account.logging().create(UNDER_KEY)
     account.options = dict(THEIR_LOGGING)
 
-    logging(account).delete(UNDER_KEY)
+    account.logging().delete(UNDER_KEY)
 
     assert account.key() is None

@@ -1,20 +1,11 @@
-"""CAs that are registered already: by somebody else, by another stack, by ourselves long ago."""
+"""CAs that are registered already: by somebody else, by another stack, by this one earlier."""
 
 import pytest
 
-from iot_jitr_runtime.ca_registration.adoption import (
-    AlreadyThereError,
-    HeldByAnotherError,
-    ModeChangeError,
-    OtherCertificateError,
-    ProvisioningTemplateError,
-)
-from iot_jitr_runtime.ca_registration.api_errors import AlreadyRegisteredError
-from iot_jitr_runtime.ca_registration.properties import (
-    AutoRegistration,
-    OnDelete,
-    OnExisting,
-)
+from iot_jitr_runtime.ca_registration.ownership import AdoptionError
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, OnDelete, OnExisting
+from iot_jitr_runtime.ca_registration.registry import AlreadyRegisteredError
+from iot_jitr_runtime.ownership import UnreadableOwnershipError
 from tests.support.ca_registry import CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import CaResource
 from tests.support.ca_states import CA, DISABLED, NEXT_CA, OFF, ON, sni_only
@@ -50,7 +41,7 @@ class TestAdopt:
         with pytest.raises(AlreadyRegisteredError, match="already registered"):
             resource.create(sni_only())
 
-    def test_turns_auto_registration_on_and_remembers_the_former_state(
+    def test_turns_auto_registration_on_and_records_the_former_state(
         self,
         resource: CaResource,
         registry: CaRegistryEmulation,
@@ -61,11 +52,10 @@ class TestAdopt:
         assert resource.create(sni_only()) == ca_id
 
         assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:origin"] == "adopted"
         assert registry.tags_of(ca_id)["jitr:former-state"] == "/".join(former)
 
     @pytest.mark.parametrize("on_delete", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.DELETE])
-    def test_deletion_gives_the_former_state_back_and_never_deletes(
+    def test_deletion_restores_the_former_state_and_never_deletes(
         self,
         resource: CaResource,
         registry: CaRegistryEmulation,
@@ -81,7 +71,7 @@ class TestAdopt:
         assert registry.state(ca_id) == former
         assert registry.tags_of(ca_id) == {"owner": "factory"}
 
-    def test_retained_keeps_working_and_is_adopted_still_when_it_is_taken_up_again(
+    def test_of_a_retained_ca_restores_the_first_former_state_in_the_end(
         self, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
         ca_id = registry.add(CA, certificateMode="SNI_ONLY")
@@ -112,7 +102,7 @@ class TestAdopt:
         ca_id = registry.add(CA, certificateMode="SNI_ONLY")
         before = registry.snapshot()
 
-        with pytest.raises(AlreadyThereError, match=f"{ca_id}.*on_existing"):
+        with pytest.raises(AdoptionError, match=f"{ca_id}.*on_existing"):
             resource.create(sni_only(on_existing=OnExisting.FAIL))
 
         assert registry.snapshot() == before
@@ -123,7 +113,7 @@ class TestAdopt:
         registry.add(CA, certificateMode="SNI_ONLY", registrationConfig={"templateBody": "{}"})
         before = registry.snapshot()
 
-        with pytest.raises(ProvisioningTemplateError, match="past every check"):
+        with pytest.raises(AdoptionError, match="past every check"):
             resource.create(sni_only())
 
         assert registry.snapshot() == before
@@ -133,7 +123,7 @@ class TestAdopt:
     ) -> None:
         registry.add(CA, certificateMode="DEFAULT")
 
-        with pytest.raises(ModeChangeError, match="set mode to DEFAULT to adopt it"):
+        with pytest.raises(AdoptionError, match="set mode to DEFAULT to adopt it"):
             resource.create(sni_only())
 
     def test_of_another_certificate_than_the_one_given_is_refused(
@@ -147,31 +137,45 @@ class TestAdopt:
         registry.elsewhere.add(CA.der)
         registry.cas[CA.fingerprint] = registry.cas[ca_id]
 
-        with pytest.raises(OtherCertificateError, match=NEXT_CA.serial_number):
+        with pytest.raises(AdoptionError, match=NEXT_CA.serial_number):
             resource.create(sni_only())
 
-    def test_of_a_ca_that_another_construct_looks_after_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
+    def test_of_a_ca_that_another_resource_manages_is_refused(
+        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
         resource.create(sni_only())
         before = registry.snapshot()
 
-        with pytest.raises(
-            HeldByAnotherError, match=r"stack 'fleet', construct 'fleet/Jitr/CaFactory'.*twice"
-        ):
-            resource.call("Create", sni_only(construct_path="fleet/Jitr/CaOther"))
+        with pytest.raises(AdoptionError, match="managed by stack 'fleet', resource 'CaFactory'"):
+            CaResource.of(account.session, logical_id="CaOther").create(sni_only())
 
         assert registry.snapshot() == before
 
-    def test_of_a_ca_that_another_stack_looks_after_is_refused(
+    def test_of_a_ca_that_another_stack_manages_is_refused(
         self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
         resource.create(sni_only())
 
-        with pytest.raises(HeldByAnotherError, match="stack 'fleet'"):
+        with pytest.raises(AdoptionError, match="stack 'fleet'"):
             CaResource.of(account.session, stack="other").create(sni_only())
 
         assert registry.state(resource.physical_id) == ON
+
+    @pytest.mark.parametrize(
+        ("tag", "value"),
+        [("jitr:former-state", "ON"), ("jitr:former-state", "ACTIVE/MAYBE"), ("jitr:claim", "")],
+    )
+    def test_of_a_ca_whose_ownership_tags_somebody_changed_is_refused(
+        self, resource: CaResource, registry: CaRegistryEmulation, tag: str, value: str
+    ) -> None:
+        ca_id = resource.create(sni_only())
+        registry.tags_of(ca_id)[tag] = value
+        before = registry.snapshot()
+
+        with pytest.raises(UnreadableOwnershipError):
+            resource.change(auto_registration=AutoRegistration.DISABLE)
+
+        assert registry.snapshot() == before
 
     def test_of_a_ca_that_a_deleted_stack_has_kept_is_allowed(
         self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
@@ -189,7 +193,7 @@ class TestAdopt:
 
 class TestOurOwn:
     @pytest.mark.parametrize("kept_by", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.RETAIN])
-    def test_a_ca_kept_by_an_earlier_deployment_is_taken_up_as_ours(
+    def test_a_ca_kept_by_an_earlier_deployment_is_still_ours(
         self, resource: CaResource, registry: CaRegistryEmulation, kept_by: OnDelete
     ) -> None:
         ca_id = resource.create(sni_only(on_delete=kept_by))
@@ -198,6 +202,6 @@ class TestOurOwn:
         assert resource.create(sni_only(on_delete=OnDelete.DELETE, on_existing=OnExisting.FAIL)) == ca_id
 
         assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:origin"] == "registered"
+        assert registry.tags_of(ca_id)["jitr:former-state"] == "unregistered"
         resource.delete()
         assert registry.cas == {}

@@ -1,4 +1,4 @@
-"""What docs/ca.md says, works."""
+"""The examples of docs/ca.md work."""
 
 import json
 import re
@@ -8,9 +8,9 @@ import boto3
 import pytest
 
 from iot_jitr.configuration import JitrConfiguration
-from iot_jitr_runtime.ca_registration.ownership import KEYS
 from iot_jitr_runtime.ca_registration.properties import CaProperties, OnDelete
 from iot_jitr_runtime.ca_registration.sources import KmsSource
+from iot_jitr_runtime.ownership import KEYS
 from tests.support.ca_certificates import FACTORY
 from tests.support.ca_registry import CaAccount
 from tests.support.ca_resource import CaResource
@@ -36,11 +36,11 @@ def test_the_script_makes_a_ca_whose_key_is_in_kms(
     exec(script, {})
     arn = capsys.readouterr().out.strip()
 
-    ca_id = resource.create(CaProperties("fleet/Ca", (tmp_path / "ca.pem").read_text(), KmsSource(arn)))
+    ca_id = resource.create(CaProperties((tmp_path / "ca.pem").read_text(), KmsSource(arn)))
     assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
 
-def test_every_example_is_understood(tmp_path: Path) -> None:
+def test_every_example_is_a_valid_configuration(tmp_path: Path) -> None:
     (tmp_path / "ca").mkdir()
     for name in ("ca", "verification"):
         (tmp_path / "ca" / f"{name}.pem").write_text(FACTORY)

@@ -1,4 +1,4 @@
-"""Every API call of every step fails once, in every way: nothing stays behind, a repetition succeeds."""
+"""Every API call of every step fails once, in every way: nothing is left of it, a repetition succeeds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from iot_jitr_runtime.ca_registration.api_errors import OutcomeUnknownError, ThrottledError
-from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle, Former
-from iot_jitr_runtime.ca_registration.ownership import Owner
+from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
-from iot_jitr_runtime.ca_registration.registry import CaRegistry
-from iot_jitr_runtime.ca_registration.signers import signer_for
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, OutcomeUnknownError, RegistryError
 from iot_jitr_runtime.ca_registration.sources import KmsSource, PrivateCaSource, SecretSource
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ownership import Owner
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_keys import make_kms_key, make_private_ca
 from tests.support.ca_registry import CaRegistryEmulation, ca_account
@@ -27,44 +25,38 @@ SPEC = CaSpec()
 CA = SPEC.build()
 NEXT_SPEC = CaSpec("Next CA", key=SPEC.key)
 NEXT_CA = NEXT_SPEC.build()
-PROPERTIES = CaProperties(
-    "fleet/Ca", CA.pem, SecretSource("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"}
-)
+PROPERTIES = CaProperties(CA.pem, SecretSource("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"})
 SERVICES = ("secretsmanager", "kms", "acm-pca", "iot")
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
 
 
 @dataclass
-class World:
+class Account:
     """One account with the clients that the function uses."""
 
     registry: CaRegistryEmulation
     clients: dict[str, Any]
     kms_properties: CaProperties
     private_ca_properties: CaProperties
-    owner: Owner = Owner("fleet", "fleet/Ca")  # noqa: RUF009 -- frozen
+    owner: Owner = Owner("fleet", "Ca")  # noqa: RUF009 -- frozen
 
     def create(self, properties: CaProperties = PROPERTIES) -> CaCertificateId:
-        return self.lifecycle.create(properties, self.signer(properties)).ca_id
+        return self.lifecycle.create(properties).ca_id
 
     def update(self, ca_id: CaCertificateId, properties: CaProperties) -> CaCertificateId:
-        former = Former(self.owner, PROPERTIES.tags.keys())
-        return self.lifecycle.update(ca_id, properties, self.signer(properties), former).ca_id
+        return self.lifecycle.update(ca_id, properties, PROPERTIES.tags.keys()).ca_id
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties = PROPERTIES) -> None:
         self.lifecycle.delete(ca_id, properties)
 
     @property
     def lifecycle(self) -> CaLifecycle:
-        return CaLifecycle(CaRegistry(self.clients["iot"]), self.owner)
-
-    def signer(self, properties: CaProperties) -> Any:
-        return signer_for(properties.source, self.clients.__getitem__)
+        return CaLifecycle(CaRegistry(self.clients["iot"]), self.owner, self.clients.__getitem__)
 
 
 @contextmanager
-def account_with_key() -> Iterator[World]:
+def account_with_key() -> Iterator[Account]:
     with ca_account() as account:
         clients = {
             name: account.session.client(name, config=ONE_TRY)  # type: ignore[call-overload]
@@ -73,7 +65,7 @@ def account_with_key() -> Iterator[World]:
         clients["secretsmanager"].create_secret(Name="ca-key", SecretString=pem_of(SPEC.key))
         kms_arn, kms_key = make_kms_key(clients["kms"], "ECC_NIST_P256")
         private_ca_arn, _ = make_private_ca(clients["acm-pca"])
-        yield World(
+        yield Account(
             account.registry,
             clients,
             replace(PROPERTIES, certificate_pem=CaSpec(key=kms_key).build().pem, source=KmsSource(kms_arn)),
@@ -82,13 +74,13 @@ def account_with_key() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[World]:
-    with account_with_key() as world:
-        yield world
+def shared() -> Iterator[Account]:
+    with account_with_key() as account:
+        yield account
 
 
 @pytest.fixture
-def world(shared: World) -> World:
+def account(shared: Account) -> Account:
     """The one account of this module, emptied."""
     shared.registry.clear()
     return shared
@@ -99,20 +91,20 @@ class Step:
     """A step, what comes before it, and what it does."""
 
     name: str
-    arrange: Callable[[World], Any]
-    act: Callable[[World, Any], Any]
+    arrange: Callable[[Account], Any]
+    act: Callable[[Account, Any], Any]
 
     def __str__(self) -> str:
         return self.name
 
 
-def nothing(_: World) -> None:
+def nothing(_: Account) -> None:
     pass
 
 
-def registered_by_somebody(world: World) -> str:
-    ca_id = world.registry.add(CA)
-    world.registry.tags[world.registry.cas[ca_id]["certificateArn"]] = {
+def registered_by_somebody(account: Account) -> str:
+    ca_id = account.registry.add(CA)
+    account.registry.tags[account.registry.cas[ca_id]["certificateArn"]] = {
         "a": "theirs",
         "b": "theirs",
         # What CloudFormation puts on a CA, and nobody else may.
@@ -121,50 +113,50 @@ def registered_by_somebody(world: World) -> str:
     return ca_id
 
 
-def kept_by_us(world: World) -> None:
-    ca_id = world.create(replace(PROPERTIES, on_delete=OnDelete.DEACTIVATE))
-    world.delete(ca_id, replace(PROPERTIES, on_delete=OnDelete.DEACTIVATE))
+def kept_by_us(account: Account) -> None:
+    ca_id = account.create(replace(PROPERTIES, on_delete=OnDelete.DEACTIVATE))
+    account.delete(ca_id, replace(PROPERTIES, on_delete=OnDelete.DEACTIVATE))
 
 
-def adopted(world: World) -> CaCertificateId:
-    registered_by_somebody(world)
-    return world.create()
+def adopted(account: Account) -> CaCertificateId:
+    registered_by_somebody(account)
+    return account.create()
 
 
-CREATE = Step("create", nothing, lambda world, _: world.create())
-CREATE_WITH_KMS = Step("create with KMS", nothing, lambda world, _: world.create(world.kms_properties))
+CREATE = Step("create", nothing, lambda account, _: account.create())
+CREATE_WITH_KMS = Step("create with KMS", nothing, lambda account, _: account.create(account.kms_properties))
 CREATE_WITH_PRIVATE_CA = Step(
-    "create with a Private CA", nothing, lambda world, _: world.create(world.private_ca_properties)
+    "create with a Private CA", nothing, lambda account, _: account.create(account.private_ca_properties)
 )
-ADOPT = Step("adopt", registered_by_somebody, lambda world, _: world.create())
-TAKE_UP = Step("take up", kept_by_us, lambda world, _: world.create())
+ADOPT = Step("adopt", registered_by_somebody, lambda account, _: account.create())
+TAKE_OVER = Step("take over", kept_by_us, lambda account, _: account.create())
 UPDATE = Step(
     "update",
-    World.create,
-    lambda world, ca_id: world.update(
+    Account.create,
+    lambda account, ca_id: account.update(
         ca_id, replace(PROPERTIES, auto_registration=AutoRegistration.DISABLE, tags={"c": "3"})
     ),
 )
 REPLACE = Step(
     "replace",
-    World.create,
-    lambda world, ca_id: world.update(ca_id, replace(PROPERTIES, certificate_pem=NEXT_CA.pem)),
+    Account.create,
+    lambda account, ca_id: account.update(ca_id, replace(PROPERTIES, certificate_pem=NEXT_CA.pem)),
 )
 DELETES = [
     Step(
         f"delete, {on_delete}",
-        World.create,
-        lambda world, ca_id, on_delete=on_delete: world.delete(
+        Account.create,
+        lambda account, ca_id, on_delete=on_delete: account.delete(
             ca_id, replace(PROPERTIES, on_delete=on_delete)
         ),
     )
     for on_delete in OnDelete
 ]
-GIVE_BACK = Step("give back", adopted, World.delete)
+RESTORE = Step("restore", adopted, Account.delete)
 
 OTHER_SIGNERS = [CREATE_WITH_KMS, CREATE_WITH_PRIVATE_CA]
-CHANGES = [CREATE, ADOPT, TAKE_UP, UPDATE, REPLACE]
-ALL = [*CHANGES, *DELETES, GIVE_BACK]
+CHANGES = [CREATE, ADOPT, TAKE_OVER, UPDATE, REPLACE]
+ALL = [*CHANGES, *DELETES, RESTORE]
 
 
 @cache
@@ -197,68 +189,71 @@ def test_the_steps_make_the_calls_they_are_known_for() -> None:
 
 @pytest.mark.parametrize(("step", "call", "fault"), cases([*CHANGES, *OTHER_SIGNERS], FAILURES))
 def test_a_failed_step_leaves_everything_as_it_was(
-    world: World, step: Step, call: tuple[str, str, int], fault: Fault
+    account: Account, step: Step, call: tuple[str, str, int], fault: Fault
 ) -> None:
     service, operation, at_call = call
-    before = step.arrange(world)
-    state = world.registry.snapshot()
+    before = step.arrange(account)
+    state = account.registry.snapshot()
 
-    with injected(world.clients[service], operation, fault, at_call=at_call) as struck:
+    with injected(account.clients[service], operation, fault, at_call=at_call) as struck:
         try:
-            step.act(world, before)
+            step.act(account, before)
         except JitrError:
-            assert world.registry.snapshot() == state
+            assert account.registry.snapshot() == state
         else:
             if operation == "RegisterCACertificate":
                 # An answer that was lost: the CA is found, and the step goes on from there.
                 assert fault in {Fault.SERVER_ERROR, Fault.TIMEOUT_BEFORE, Fault.TIMEOUT_AFTER}
             else:
-                # What is ours already needs no proof.
-                assert step is TAKE_UP
+                # A registration of our own needs no verification certificate.
+                assert step is TAKE_OVER
                 assert operation in {"GetSecretValue", "GetRegistrationCode"}
     assert struck() == 1
 
 
 @pytest.mark.parametrize(("step", "call", "fault"), cases(ALL, list(Fault)))
 def test_a_repeated_step_ends_as_if_nothing_had_failed(
-    world: World, step: Step, call: tuple[str, str, int], fault: Fault
+    account: Account, step: Step, call: tuple[str, str, int], fault: Fault
 ) -> None:
     service, operation, at_call = call
-    step.act(world, step.arrange(world))
-    without_fault = world.registry.snapshot()
-    world.registry.clear()
-    before = step.arrange(world)
+    step.act(account, step.arrange(account))
+    without_fault = account.registry.snapshot()
+    account.registry.clear()
+    before = step.arrange(account)
 
-    with injected(world.clients[service], operation, fault, at_call=at_call), suppress(JitrError, Crash):
-        step.act(world, before)
-    step.act(world, before)
+    with injected(account.clients[service], operation, fault, at_call=at_call), suppress(JitrError, Crash):
+        step.act(account, before)
+    step.act(account, before)
 
-    assert world.registry.snapshot() == without_fault
+    assert account.registry.snapshot() == without_fault
 
 
-def test_a_step_back_that_fails_hides_neither_the_first_failure_nor_the_other_steps(
-    world: World, caplog: pytest.LogCaptureFixture
+def test_an_undoing_that_fails_hides_neither_the_first_failure_nor_stops_the_others(
+    account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ca_id = registered_by_somebody(world)
-    tags = dict(world.registry.tags_of(ca_id))
-    iot = world.clients["iot"]
+    ca_id = registered_by_somebody(account)
+    tags = dict(account.registry.tags_of(ca_id))
+    iot = account.clients["iot"]
 
     with (
         injected(iot, "UpdateCACertificate", Fault.TIMEOUT_AFTER),
         injected(iot, "UpdateCACertificate", Fault.THROTTLE, at_call=2),
         pytest.raises(OutcomeUnknownError, match="UpdateCACertificate"),
     ):
-        world.create()
+        account.create()
 
-    assert world.registry.tags_of(ca_id) == tags
+    assert account.registry.tags_of(ca_id) == tags
     assert "could not undo a change of the CA certificate: UpdateCACertificate" in caplog.text
 
 
-def test_a_ca_without_tags_has_none_after_a_failure(world: World) -> None:
-    world.registry.add(CA)
-    state = world.registry.snapshot()
+def test_a_ca_without_tags_has_none_after_a_failure(account: Account) -> None:
+    account.registry.add(CA)
+    state = account.registry.snapshot()
 
-    with injected(world.clients["iot"], "UpdateCACertificate", Fault.THROTTLE), pytest.raises(ThrottledError):
-        world.create()
+    with (
+        injected(account.clients["iot"], "UpdateCACertificate", Fault.THROTTLE),
+        pytest.raises(RegistryError),
+    ):
+        account.create()
 
-    assert world.registry.snapshot() == state
+    assert account.registry.snapshot() == state

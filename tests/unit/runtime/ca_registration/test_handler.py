@@ -1,4 +1,4 @@
-"""The function's face to CloudFormation: it always answers, in one line, and tells no secret."""
+"""The function always answers CloudFormation, in one line, without anything secret."""
 
 import io
 import json
@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.ca_registration import handler
+from iot_jitr_runtime.ca_registration import handler, signing
 from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
-from iot_jitr_runtime.ca_registration.patience import DELAYS, wait_for_permissions
+from iot_jitr_runtime.ca_registration.iam_propagation import DELAYS, retry_denied_calls
 from iot_jitr_runtime.ca_registration.properties import CaProperties
-from iot_jitr_runtime.ca_registration.signers.secret import SecretSigner
 from iot_jitr_runtime.ca_registration.sources import SecretSource
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
 from tests.support.ca_builder import CaSpec, pem_of
@@ -23,11 +22,12 @@ CA = SPEC.build()
 
 
 def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
-    properties = CaProperties("fleet/Ca", CA.pem, SecretSource("ca-key"))
+    properties = CaProperties(CA.pem, SecretSource("ca-key"))
     return {
         "RequestType": request_type,
         "ResponseURL": "https://response.example/?signature=private",
         "StackId": STACK_ID.format("fleet"),
+        "LogicalResourceId": "CaFactory",
         "ResourceProperties": properties.to_cloudformation(),
         **more,
     }
@@ -35,7 +35,7 @@ def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _session(account: CaAccount, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_for_permissions(account.session)
+    retry_denied_calls(account.session)
     monkeypatch.setattr(handler, "_session", account.session)
 
 
@@ -67,7 +67,7 @@ def test_answers_each_request(account: CaAccount) -> None:
     assert account.registry.cas == {}
 
 
-def test_a_known_failure_is_told_in_its_own_words(log: io.StringIO) -> None:
+def test_an_expected_failure_is_told_with_its_message(log: io.StringIO) -> None:
     with pytest.raises(CaRegistrationFailedError, match="cannot read the secret 'ca-key'") as caught:
         handle(event(), CONTEXT)
 
@@ -76,13 +76,14 @@ def test_a_known_failure_is_told_in_its_own_words(log: io.StringIO) -> None:
     assert "cannot read the secret" in json.loads(log.getvalue().splitlines()[-1])["reason"]
 
 
-def test_an_unforeseen_failure_is_told_without_its_message(
+@pytest.mark.usefixtures("_key")
+def test_an_unexpected_failure_is_told_without_its_message(
     monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr(SecretSigner, "verification_certificate", fail)
+    monkeypatch.setattr(signing, "load_pem_private_key", fail)
 
     with pytest.raises(CaRegistrationFailedError, match="unexpected RuntimeError") as caught:
         handle(event(), CONTEXT)
@@ -95,7 +96,7 @@ def test_an_unforeseen_failure_is_told_without_its_message(
 @pytest.mark.parametrize(
     "broken", [{}, {"ResourceProperties": {}}, {"ResourceProperties": None}, {"RequestType": "Create"}]
 )
-def test_a_broken_event_is_answered_too(broken: dict[str, Any]) -> None:
+def test_a_malformed_event_fails(broken: dict[str, Any]) -> None:
     with pytest.raises(CaRegistrationFailedError):
         handle(broken, CONTEXT)
 
@@ -123,7 +124,7 @@ def test_throttling_is_retried(account: CaAccount) -> None:
 
 
 @pytest.mark.usefixtures("_key")
-def test_throttling_that_does_not_end_is_told(account: CaAccount) -> None:
+def test_throttling_that_does_not_end_fails(account: CaAccount) -> None:
     account.registry.refusals = ["ThrottlingException"] * 100
 
     with pytest.raises(CaRegistrationFailedError, match="throttled through all retries; try again later"):
@@ -132,7 +133,7 @@ def test_throttling_that_does_not_end_is_told(account: CaAccount) -> None:
 
 @pytest.mark.usefixtures("_key")
 @pytest.mark.parametrize("code", ["AccessDeniedException", "UnauthorizedException"])
-def test_a_permission_that_has_just_been_given_is_waited_for(account: CaAccount, code: str) -> None:
+def test_a_call_is_repeated_until_iam_knows_a_new_permission(account: CaAccount, code: str) -> None:
     account.registry.refusals = [code] * len(DELAYS)
 
     handle(event(), CONTEXT)
@@ -141,14 +142,14 @@ def test_a_permission_that_has_just_been_given_is_waited_for(account: CaAccount,
 
 
 @pytest.mark.usefixtures("_key")
-def test_a_permission_that_is_not_given_is_told(account: CaAccount) -> None:
+def test_a_permission_that_is_missing_is_named(account: CaAccount) -> None:
     account.registry.refusals = ["AccessDeniedException"] * (len(DELAYS) + 1)
 
     with pytest.raises(CaRegistrationFailedError, match="GetRegistrationCode: the permission is missing"):
         handle(event(), CONTEXT)
 
 
-def test_waiting_ends_long_before_the_function_does() -> None:
+def test_all_delays_together_are_shorter_than_twenty_seconds() -> None:
     assert sum(DELAYS) < 20
 
 

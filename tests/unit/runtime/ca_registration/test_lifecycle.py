@@ -2,15 +2,11 @@
 
 import pytest
 
-from iot_jitr_runtime.ca_registration.api_errors import CaLimitReachedError
-from iot_jitr_runtime.ca_registration.lifecycle import InAnotherAccountError
-from iot_jitr_runtime.ca_registration.ownership import Owner, Ownership
-from iot_jitr_runtime.ca_registration.properties import (
-    AutoRegistration,
-    CaStatus,
-    OnDelete,
-)
-from iot_jitr_runtime.ca_registration.validation import CaExpiredError
+from iot_jitr_runtime.ca_registration.ownership import UNREGISTERED, AdoptionError
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, OnDelete
+from iot_jitr_runtime.ca_registration.registry import RegistryError
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ownership import Owner, Ownership
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_registry import CaRegistryEmulation
 from tests.support.ca_resource import CaResource
@@ -20,7 +16,7 @@ EXPIRED_CA = CaSpec("Old CA", starts_in_days=-20, ends_in_days=-10).build()
 
 
 class TestCreate:
-    def test_registers_with_auto_registration_and_says_whose_it_is(
+    def test_registers_with_auto_registration_and_ownership_tags(
         self, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
         ca_id = resource.create(sni_only())
@@ -29,8 +25,8 @@ class TestCreate:
         assert registry.tags_of(ca_id) == {
             "team": "iot",
             "jitr:stack": "fleet",
-            "jitr:path": "fleet/Jitr/CaFactory",
-            "jitr:origin": "registered",
+            "jitr:logical-id": "CaFactory",
+            "jitr:former-state": "unregistered",
             "jitr:claim": "held",
         }
 
@@ -68,35 +64,36 @@ class TestCreate:
         assert resource.call("Create", sni_only()) == first
         assert registry.snapshot() == state
 
-    def test_takes_up_its_own_registration_of_a_ca_that_has_expired_since(
+    def test_takes_over_its_own_registration_of_a_ca_that_has_expired_since(
         self, resource: CaResource, registry: CaRegistryEmulation
     ) -> None:
         ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
-        owner = Owner("fleet", "fleet/Jitr/CaFactory")
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = Ownership(owner).to_tags()
+        owner = Owner("fleet", "CaFactory")
+        registry.tags[registry.cas[ca_id]["certificateArn"]] = Ownership(owner, UNREGISTERED).to_tags()
 
         assert resource.create(sni_only(certificate_pem=EXPIRED_CA.pem)) == ca_id
         assert registry.state(ca_id) == ON
 
     @pytest.mark.parametrize(
-        "tags", [{}, Ownership(Owner("other", "other/Ca")).to_tags(), {"jitr:stack": "fleet"}]
+        "tags", [{}, Ownership(Owner("other", "Ca"), UNREGISTERED).to_tags(), {"jitr:stack": "fleet"}]
     )
-    def test_asks_a_registration_that_is_not_its_own_for_all_it_asks_a_new_one(
+    def test_checks_the_certificate_of_a_registration_that_is_not_its_own(
         self, resource: CaResource, registry: CaRegistryEmulation, tags: dict[str, str]
     ) -> None:
         ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
         registry.tags[registry.cas[ca_id]["certificateArn"]] = tags
         before = registry.snapshot()
 
-        with pytest.raises(CaExpiredError):
+        with pytest.raises(CaCertificateError) as caught:
             resource.create(sni_only(certificate_pem=EXPIRED_CA.pem))
 
+        assert caught.value.fault is CaFault.EXPIRED
         assert registry.snapshot() == before
 
     def test_at_the_quota_says_so(self, resource: CaResource, registry: CaRegistryEmulation) -> None:
         registry.quota = 0
 
-        with pytest.raises(CaLimitReachedError, match=r"quota is reached.*jitr ca list"):
+        with pytest.raises(RegistryError, match=r"quota is reached.*jitr ca list"):
             resource.create(sni_only())
 
     def test_of_a_ca_that_another_account_holds_says_so(
@@ -104,7 +101,7 @@ class TestCreate:
     ) -> None:
         registry.elsewhere.add(CA.der)
 
-        with pytest.raises(InAnotherAccountError, match="SNI_ONLY"):
+        with pytest.raises(AdoptionError, match="not in this account"):
             resource.create(sni_only())
 
 
@@ -161,9 +158,15 @@ class TestDelete:
         assert registry.cas == {}
 
     @pytest.mark.parametrize(
-        "tags", [{}, {"jitr:stack": "other"}, {"jitr:origin": "adopted", "jitr:claim": "held"}]
+        "tags",
+        [
+            {},
+            {"jitr:stack": "other"},
+            Ownership(Owner("fleet", "CaFactory"), "ON").to_tags(),
+            Ownership(Owner("other", "CaFactory"), UNREGISTERED).to_tags(),
+        ],
     )
-    def test_leaves_a_ca_alone_that_does_not_say_it_is_ours(
+    def test_leaves_a_ca_as_it_is_whose_tags_do_not_name_this_resource(
         self, resource: CaResource, registry: CaRegistryEmulation, tags: dict[str, str]
     ) -> None:
         ca_id = resource.create(sni_only(on_delete=OnDelete.DELETE))

@@ -10,7 +10,6 @@ from iot_jitr_runtime.ca_registration.properties import (
     AutoRegistration,
     CaProperties,
     CaStatus,
-    MalformedPropertiesError,
     Mode,
     OnDelete,
     OnExisting,
@@ -25,6 +24,7 @@ from iot_jitr_runtime.ca_registration.sources import (
     source_from,
     source_properties,
 )
+from iot_jitr_runtime.custom_resource import MalformedPropertiesError
 from tests.support.ca_resource import on_the_wire
 
 TEXT = st.text(min_size=1)
@@ -37,7 +37,6 @@ SOURCES = st.one_of(
 )
 PROPERTIES = st.builds(
     CaProperties,
-    construct_path=TEXT,
     certificate_pem=st.none() | TEXT,
     source=SOURCES,
     mode=st.sampled_from(Mode),
@@ -47,7 +46,7 @@ PROPERTIES = st.builds(
     on_delete=st.sampled_from(OnDelete),
     tags=st.dictionaries(TEXT, st.text()),
 )
-MINIMAL = CaProperties("fleet/Ca", "PEM", SecretSource("s")).to_cloudformation()
+MINIMAL = CaProperties("PEM", SecretSource("s")).to_cloudformation()
 
 
 @given(PROPERTIES)
@@ -65,7 +64,7 @@ def test_the_properties_of_cloudformation_itself_are_no_harm() -> None:
         {**MINIMAL, "ServiceToken": "arn:aws:lambda:…", "ServiceTimeout": "60"}
     )
 
-    assert read.construct_path == "fleet/Ca"
+    assert read.certificate_pem == "PEM"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_the_properties_of_cloudformation_itself_are_no_harm() -> None:
     ],
 )
 def test_properties_of_another_version_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(MalformedPropertiesError, match="stack and function must be of the same version"):
+    with pytest.raises(MalformedPropertiesError, match="of the same version"):
         CaProperties.from_cloudformation({**MINIMAL, **change})
 
 

@@ -1,4 +1,4 @@
-"""The key is in KMS: every kind that a CA can have, and why KMS may refuse."""
+"""The key is in KMS: every kind that a CA can have, and the reasons for which KMS refuses."""
 
 from typing import Any
 
@@ -8,21 +8,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers.kms import (
-    KmsKeyUnavailableError,
-    KmsSigner,
-    WrongKindOfKmsKeyError,
-)
-from iot_jitr_runtime.ca_registration.signers.kms_keys import KmsEcKey, KmsRsaKey
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    Source,
-)
-from iot_jitr_runtime.ca_registration.verification import (
-    KeyMismatchError,
-    signature_hash,
-)
+from iot_jitr_runtime.ca_registration.signing import verification_certificate
+from iot_jitr_runtime.ca_registration.sources import KmsSource, SignerError, Source
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_keys import make_kms_key
@@ -33,7 +24,7 @@ KMS_SPECS = ["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384
 
 
 def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+    return CaProperties(ca and ca.pem, source, mode)
 
 
 def kms_key(account: CaAccount, spec: str) -> tuple[str, KmsEcKey | KmsRsaKey]:
@@ -56,14 +47,16 @@ class TestKms:
     def test_refuses_the_key_of_another_ca(self, account: CaAccount, resource: CaResource) -> None:
         arn, _ = kms_key(account, "ECC_NIST_P256")
 
-        with pytest.raises(KeyMismatchError, match=f"KMS key '{arn}' is not the key of the CA"):
+        with pytest.raises(CaCertificateError, match=f"KMS key '{arn}'") as caught:
             resource.create(properties(CaSpec().build(), KmsSource(arn)))
+
+        assert caught.value.fault is CaFault.KEY_MISMATCH
 
     def test_refuses_a_key_for_encryption(self, account: CaAccount, resource: CaResource) -> None:
         created = account.client("kms").create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")
         arn = created["KeyMetadata"]["Arn"]
 
-        with pytest.raises(WrongKindOfKmsKeyError, match="is a key for ENCRYPT_DECRYPT"):
+        with pytest.raises(SignerError, match="is a key for ENCRYPT_DECRYPT"):
             resource.create(properties(CaSpec().build(), KmsSource(arn)))
 
     def test_refuses_a_key_that_is_neither_rsa_nor_ec(self, account: CaAccount) -> None:
@@ -73,27 +66,27 @@ class TestKms:
             "KeyUsage": "SIGN_VERIFY",
             "PublicKey": public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         }
-        signer = KmsSigner(client, "arn:key")
         with Stubber(client) as stubbed:
             stubbed.add_response("get_public_key", answer)
-            with pytest.raises(WrongKindOfKmsKeyError, match="a key of type Ed25519"):
-                signer.verification_certificate(CaSpec().build(), lambda: REGISTRATION_CODE)
+            with pytest.raises(SignerError, match="a key of type Ed25519"):
+                verification_certificate(
+                    KmsSource("arn:key"), CaSpec().build(), lambda: REGISTRATION_CODE, lambda _: client
+                )
 
     @pytest.mark.parametrize(
-        ("code", "error", "message"),
+        ("code", "message"),
         [
-            ("UnsupportedOperationException", WrongKindOfKmsKeyError, "is a symmetric key"),
-            ("NotFoundException", KmsKeyUnavailableError, "NotFoundException; it must exist"),
-            ("DisabledException", KmsKeyUnavailableError, "DisabledException; it must exist, be enabled"),
+            ("UnsupportedOperationException", "is a symmetric key"),
+            ("NotFoundException", "NotFoundException; it must exist"),
+            ("DisabledException", "DisabledException; it must exist, be enabled"),
             (
                 "AccessDeniedException",
-                KmsKeyUnavailableError,
                 r"Denied.*kms:GetPublicKey, kms:Sign",
             ),
         ],
     )
     def test_says_why_kms_refuses(
-        self, account: CaAccount, resource: CaResource, code: str, error: type[Exception], message: str
+        self, account: CaAccount, resource: CaResource, code: str, message: str
     ) -> None:
         def refuse(**_: Any) -> None:
             answer: Any = {"Error": {"Code": code, "Message": ""}}
@@ -102,10 +95,10 @@ class TestKms:
 
         account.session.events.register_first("before-send.kms.GetPublicKey", refuse)
 
-        with pytest.raises(error, match=message):
+        with pytest.raises(SignerError, match=message):
             resource.create(properties(CaSpec().build(), KmsSource("arn:aws:kms:eu-central-1:1:key/k")))
 
-    def test_the_key_refuses_all_that_takes_the_private_half(self, account: CaAccount) -> None:
+    def test_the_key_refuses_everything_but_signing(self, account: CaAccount) -> None:
         for spec in ("RSA_2048", "ECC_NIST_P256"):
             _, key = kms_key(account, spec)
             for attempt in ("private_numbers", "private_bytes", "__copy__", "decrypt", "exchange"):

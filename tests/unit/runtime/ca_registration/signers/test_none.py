@@ -1,14 +1,14 @@
-"""Nobody signs."""
+"""Nothing signs."""
 
 import pytest
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers.base import CertificateNotGivenError
 from iot_jitr_runtime.ca_registration.sources import (
     KmsSource,
     NoSource,
     PresignedSource,
     SecretSource,
+    SignerError,
     Source,
 )
 from iot_jitr_runtime.certificates import Certificate
@@ -18,7 +18,7 @@ from tests.support.ca_resource import CaResource
 
 
 def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+    return CaProperties(ca and ca.pem, source, mode)
 
 
 class TestNone:
@@ -35,6 +35,6 @@ class TestNone:
 
 
 @pytest.mark.parametrize("source", [SecretSource("s"), KmsSource("k"), PresignedSource("p"), NoSource()])
-def test_only_a_private_ca_knows_its_certificate(resource: CaResource, source: Source) -> None:
-    with pytest.raises(CertificateNotGivenError, match="only an AWS Private CA"):
+def test_only_a_private_ca_can_be_asked_for_its_certificate(resource: CaResource, source: Source) -> None:
+    with pytest.raises(SignerError, match="only an AWS Private CA"):
         resource.create(properties(None, source))

@@ -1,4 +1,4 @@
-"""The key is offline: what its holder signed is looked at before AWS is asked."""
+"""The key is offline: the certificate that its holder signed is checked before AWS is called."""
 
 from dataclasses import replace
 
@@ -9,13 +9,8 @@ from iot_jitr_runtime.ca_registration.sources import (
     PresignedSource,
     Source,
 )
-from iot_jitr_runtime.ca_registration.validation import KeyInCertificateFileError, SeveralCertificatesError
-from iot_jitr_runtime.ca_registration.verification import (
-    NotSignedByCaError,
-    OtherRegistrationCodeError,
-    VerificationOutOfDateError,
-    make_verification_certificate,
-)
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
@@ -23,7 +18,13 @@ from tests.support.ca_resource import CaResource
 
 
 def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+    return CaProperties(ca and ca.pem, source, mode)
+
+
+def fault_of(resource: CaResource, ca: Certificate, verification: str) -> CaFault:
+    with pytest.raises(CaCertificateError) as caught:
+        resource.create(properties(ca, PresignedSource(verification)))
+    return caught.value.fault
 
 
 class TestPresigned:
@@ -41,30 +42,27 @@ class TestPresigned:
         ca = spec.build()
         verification = make_verification_certificate(ca, spec.key, "f" * 64)
 
-        with pytest.raises(OtherRegistrationCodeError, match=rf"'{REGISTRATION_CODE}'.*mind account"):
-            resource.create(properties(ca, PresignedSource(verification)))
+        assert fault_of(resource, ca, verification) is CaFault.OTHER_REGISTRATION_CODE
 
     def test_refuses_a_certificate_of_another_ca(self, resource: CaResource) -> None:
         other = CaSpec()
         verification = make_verification_certificate(other.build(), other.key, REGISTRATION_CODE)
 
-        with pytest.raises(NotSignedByCaError, match="not signed by the CA 'CN=Test CA'"):
-            resource.create(properties(CaSpec().build(), PresignedSource(verification)))
+        assert fault_of(resource, CaSpec().build(), verification) is CaFault.NOT_SIGNED_BY_CA
 
     def test_refuses_an_expired_certificate(self, resource: CaResource) -> None:
         spec = CaSpec(starts_in_days=-20)
         expired = Certificate(replace(spec, ends_in_days=-10, name=REGISTRATION_CODE).build().x509)
         ca = replace(spec, name=REGISTRATION_CODE).build()
 
-        with pytest.raises(VerificationOutOfDateError, match="out of date: expired on"):
-            resource.create(properties(ca, PresignedSource(expired.pem)))
+        assert fault_of(resource, ca, expired.pem) is CaFault.EXPIRED
 
     def test_refuses_more_than_a_certificate(self, resource: CaResource) -> None:
         spec = CaSpec()
         ca = spec.build()
         verification = make_verification_certificate(ca, spec.key, REGISTRATION_CODE)
 
-        with pytest.raises(SeveralCertificatesError, match="verification certificate"):
-            resource.create(properties(ca, PresignedSource(verification + ca.pem)))
-        with pytest.raises(KeyInCertificateFileError, match="no key may ever be"):
-            resource.create(properties(ca, PresignedSource(verification + pem_of(spec.key))))
+        several, with_key = verification + ca.pem, verification + pem_of(spec.key)
+
+        assert fault_of(resource, ca, several) is CaFault.SEVERAL_CERTIFICATES
+        assert fault_of(resource, ca, with_key) is CaFault.NOT_ONLY_A_CERTIFICATE

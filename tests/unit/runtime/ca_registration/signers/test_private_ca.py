@@ -9,19 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers.private_ca import (
-    PrivateCaSigner,
-    PrivateCaUnavailableError,
-    UnsupportedPrivateCaKeyError,
-)
-from iot_jitr_runtime.ca_registration.sources import (
-    PrivateCaSource,
-    Source,
-)
-from iot_jitr_runtime.ca_registration.verification import (
-    KeyMismatchError,
-    signature_hash,
-)
+from iot_jitr_runtime.ca_registration.signing import verification_certificate
+from iot_jitr_runtime.ca_registration.sources import PrivateCaSource, SignerError, Source
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, rsa_key
 from tests.support.ca_keys import make_private_ca
@@ -30,7 +21,7 @@ from tests.support.ca_resource import CaResource
 
 
 def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+    return CaProperties(ca and ca.pem, source, mode)
 
 
 def ca_of(key: Any, **changes: Any) -> Certificate:
@@ -39,6 +30,10 @@ def ca_of(key: Any, **changes: Any) -> Certificate:
 
 def private_ca(account: CaAccount) -> tuple[str, Certificate]:
     return make_private_ca(account.client("acm-pca"))
+
+
+def sign(ca: Certificate, client: Any, arn: str) -> str | None:
+    return verification_certificate(PrivateCaSource(arn), ca, lambda: REGISTRATION_CODE, lambda _: client)
 
 
 class TestPrivateCa:
@@ -78,13 +73,15 @@ class TestPrivateCa:
     def test_refuses_the_certificate_of_another_ca(self, account: CaAccount, resource: CaResource) -> None:
         arn, _ = private_ca(account)
 
-        with pytest.raises(KeyMismatchError, match="Private CA"):
+        with pytest.raises(CaCertificateError, match="Private CA") as caught:
             resource.create(properties(CaSpec().build(), PrivateCaSource(arn)))
+
+        assert caught.value.fault is CaFault.KEY_MISMATCH
 
     def test_says_that_the_private_ca_does_not_exist(self, account: CaAccount, resource: CaResource) -> None:
         arn, _ = private_ca(account)
 
-        with pytest.raises(PrivateCaUnavailableError, match="ResourceNotFoundException"):
+        with pytest.raises(SignerError, match="ResourceNotFoundException"):
             resource.create(properties(None, PrivateCaSource(f"{arn[:-3]}000")))
 
     @pytest.mark.parametrize("code", ["LimitExceededException", "InvalidStateException"])
@@ -98,7 +95,7 @@ class TestPrivateCa:
 
         account.session.events.register_first("before-send.acm-pca.IssueCertificate", refuse)
 
-        with pytest.raises(PrivateCaUnavailableError, match=code):
+        with pytest.raises(SignerError, match=code):
             resource.create(properties(None, PrivateCaSource(arn)))
         assert account.registry.cas == {}
 
@@ -110,7 +107,7 @@ class TestPrivateCa:
 
         account.session.events.register_first("before-send.acm-pca.GetCertificate", refuse)
 
-        with pytest.raises(PrivateCaUnavailableError, match="was not issued"):
+        with pytest.raises(SignerError, match="was not issued"):
             resource.create(properties(None, PrivateCaSource(arn)))
 
     @pytest.mark.parametrize(
@@ -144,7 +141,7 @@ class TestPrivateCa:
             stubbed.add_response("get_certificate", {"Certificate": "PEM"})
             stubbed.add_response("get_certificate", {"Certificate": "PEM"})
 
-            pem = PrivateCaSigner(client, arn).verification_certificate(ca, lambda: REGISTRATION_CODE)
+            pem = sign(ca, client, arn)
 
         assert pem == "PEM"
         stubbed.assert_no_pending_responses()
@@ -152,8 +149,7 @@ class TestPrivateCa:
     def test_refuses_a_private_ca_with_another_kind_of_key(self, account: CaAccount) -> None:
         client = account.client("acm-pca")
         ca = CaSpec(key=ed25519.Ed25519PrivateKey.generate(), hash=None).build()
-        signer = PrivateCaSigner(client, "arn:ca")
         with Stubber(client) as stubbed:
             stubbed.add_response("get_certificate_authority_certificate", {"Certificate": ca.pem})
-            with pytest.raises(UnsupportedPrivateCaKeyError, match="neither RSA nor EC"):
-                signer.verification_certificate(ca, lambda: REGISTRATION_CODE)
+            with pytest.raises(SignerError, match="neither RSA nor EC"):
+                sign(ca, client, "arn:ca")

@@ -1,4 +1,4 @@
-"""The key is a PEM in Secrets Manager: every form of it, and nothing of it in an error."""
+"""The key is a PEM in Secrets Manager: every form of it, and no error quotes it."""
 
 import json
 from collections.abc import Callable
@@ -8,15 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers.secret import MalformedSecretError, SecretUnavailableError
-from iot_jitr_runtime.ca_registration.sources import (
-    SecretSource,
-    Source,
-)
-from iot_jitr_runtime.ca_registration.verification import (
-    KeyMismatchError,
-    signature_hash,
-)
+from iot_jitr_runtime.ca_registration.sources import SecretSource, SignerError, Source
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_registry import CaAccount
@@ -26,7 +20,7 @@ CURVES = [ec.SECP256R1, ec.SECP384R1, ec.SECP521R1]
 
 
 def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties("fleet/Ca", ca and ca.pem, source, mode)
+    return CaProperties(ca and ca.pem, source, mode)
 
 
 def ca_of(key: Any, **changes: Any) -> Certificate:
@@ -81,7 +75,7 @@ class TestSecret:
             ),
             (
                 json.dumps({"privateKey": pem_of(CaSpec().key), "passphrase": "hunter2"}),
-                "not encrypted, but comes with a passphrase",
+                "not encrypted, but has a passphrase",
             ),
             (
                 json.dumps({"privateKey": pem_of(CaSpec().key), "passphrase": ["hunter2"]}),
@@ -95,7 +89,7 @@ class TestSecret:
     ) -> None:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=secret or " ")
 
-        with pytest.raises(MalformedSecretError) as caught:
+        with pytest.raises(SignerError) as caught:
             resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
 
         message = str(caught.value)
@@ -108,15 +102,17 @@ class TestSecret:
     def test_refuses_a_binary_secret(self, account: CaAccount, resource: CaResource) -> None:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretBinary=b"\x00")
 
-        with pytest.raises(MalformedSecretError, match="it is binary"):
+        with pytest.raises(SignerError, match="it is binary"):
             resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
 
     def test_refuses_the_key_of_another_ca(self, account: CaAccount, resource: CaResource) -> None:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(CaSpec().key))
 
-        with pytest.raises(KeyMismatchError, match=r"secret 'ca-key' is not the key of the CA"):
+        with pytest.raises(CaCertificateError, match="secret 'ca-key'") as caught:
             resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
 
+        assert caught.value.fault is CaFault.KEY_MISMATCH
+
     def test_says_that_the_secret_does_not_exist(self, resource: CaResource) -> None:
-        with pytest.raises(SecretUnavailableError, match=r"ResourceNotFoundException; it must exist"):
+        with pytest.raises(SignerError, match=r"ResourceNotFoundException; it must exist"):
             resource.create(properties(CaSpec().build(), SecretSource("ca-key")))

@@ -1,7 +1,7 @@
-"""Waits for permissions that a deployment has only just given.
+"""Repeats calls that are denied while IAM does not know a new permission everywhere yet.
 
-The same deployment that lets the function use a secret or a key creates the CA a second later; IAM tells its
-services about changed policies some seconds after it says that they are changed.
+A deployment allows the function to use a secret or a key and creates the CA a second later. IAM tells other
+services about changed policies some seconds after the change.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 """
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     import boto3
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
-"""Seconds to wait before each further try; what is denied after them is denied."""
+"""Seconds to wait before each further try; a call that is still denied then fails."""
 
 
-def wait_for_permissions(session: "boto3.Session") -> None:
+def retry_denied_calls(session: "boto3.Session") -> None:
     """Let every client that `session` makes from now on repeat calls that are denied."""
-    session.events.register("needs-retry", _delay)  # type: ignore[arg-type]  # this event wants an answer
+    session.events.register("needs-retry", _delay)  # type: ignore[arg-type]  # this event takes an answer
 
 
 def _delay(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
-    """Seconds to wait before the next attempt, as botocore asks for them; None for no further one."""
+    """Seconds to wait before the next try, as botocore asks for them; None for no further try."""
     if response is None or attempts > len(DELAYS):
         return None
     code = response[1].get("Error", {}).get("Code")

@@ -1,4 +1,4 @@
-"""What each error of AWS IoT is called here, and what it tells to do. No local cloud throws them all."""
+"""What each error of AWS IoT is called here, and what it advises. No local cloud raises them all."""
 
 from typing import Any
 
@@ -7,9 +7,15 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
-from iot_jitr_runtime.ca_registration import api_errors
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, CaState
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
+from iot_jitr_runtime.ca_registration.registry import (
+    AlreadyRegisteredError,
+    CaRegistry,
+    DeniedError,
+    NotRegisteredError,
+    OutcomeUnknownError,
+    RegistryError,
+)
 from iot_jitr_runtime.identifiers import CaCertificateId
 from tests.support.ca_builder import CaSpec
 
@@ -31,31 +37,31 @@ def iot() -> Any:
         (
             "RegistrationCodeValidationException",
             400,
-            api_errors.WrongRegistrationCodeError,
-            "registration code of this very account and region",
+            RegistryError,
+            "registration code of this account and region",
         ),
         (
             "CertificateValidationException",
             400,
-            api_errors.CertificatesRefusedError,
+            RegistryError,
             "must be signed by the CA",
         ),
-        ("LimitExceededException", 410, api_errors.CaLimitReachedError, "delete a CA certificate"),
-        ("ThrottlingException", 400, api_errors.ThrottledError, "try again later"),
-        ("UnauthorizedException", 401, api_errors.DeniedError, "permission is missing"),
-        ("AccessDeniedException", 403, api_errors.DeniedError, "permission is missing"),
-        ("InvalidRequestException", 400, api_errors.RegistryError, "it was refused"),
-        ("InternalFailureException", 500, api_errors.OutcomeUnknownError, "may or may not have taken effect"),
+        ("LimitExceededException", 410, RegistryError, "delete a CA certificate"),
+        ("ThrottlingException", 400, RegistryError, "try again later"),
+        ("UnauthorizedException", 401, DeniedError, "permission is missing"),
+        ("AccessDeniedException", 403, DeniedError, "permission is missing"),
+        ("InvalidRequestException", 400, RegistryError, "it was refused"),
+        ("InternalFailureException", 500, OutcomeUnknownError, "may or may not have taken effect"),
         (
             "ServiceUnavailableException",
             503,
-            api_errors.OutcomeUnknownError,
+            OutcomeUnknownError,
             "may or may not have taken effect",
         ),
     ],
 )
 def test_an_error_of_the_registration_says_what_to_do(
-    iot: Any, code: str, status: int, error: type[Exception], advice: str
+    iot: Any, code: str, status: int, error: type[RegistryError], advice: str
 ) -> None:
     with Stubber(iot) as stubbed:
         stubbed.add_client_error("register_ca_certificate", code, "as AWS says", http_status_code=status)
@@ -63,11 +69,12 @@ def test_an_error_of_the_registration_says_what_to_do(
             CaRegistry(iot).register(CA, "PEM", Mode.DEFAULT, STATE, {"a": "1"})
 
     assert type(caught.value) is error
+    assert caught.value.code == code
     assert "RegisterCACertificate" in str(caught.value)
     assert "as AWS says" in str(caught.value)
 
 
-def test_an_existing_registration_carries_its_id(iot: Any) -> None:
+def test_an_existing_registration_has_its_id(iot: Any) -> None:
     with Stubber(iot) as stubbed:
         stubbed.add_client_error(
             "register_ca_certificate",
@@ -75,33 +82,31 @@ def test_an_existing_registration_carries_its_id(iot: Any) -> None:
             http_status_code=409,
             modeled_fields={"resourceId": "a" * 64},
         )
-        with pytest.raises(api_errors.AlreadyRegisteredError) as caught:
+        with pytest.raises(AlreadyRegisteredError) as caught:
             CaRegistry(iot).register(CA, None, Mode.SNI_ONLY, STATE, {})
 
     assert caught.value.ca_id == "a" * 64
 
 
-def test_what_never_reached_the_service_may_have_taken_effect(iot: Any) -> None:
+def test_a_call_without_an_answer_may_have_taken_effect(iot: Any) -> None:
     def unreachable(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="https://iot.invalid")
 
     iot.meta.events.register_first("before-call.iot.UpdateCACertificate", unreachable)
 
-    with pytest.raises(api_errors.OutcomeUnknownError, match=r"UpdateCACertificate aaa.*iot\.invalid"):
+    with pytest.raises(OutcomeUnknownError, match=r"UpdateCACertificate aaa.*iot\.invalid"):
         CaRegistry(iot).set_state(CA_ID, STATE)
 
 
 def test_an_unknown_ca_is_named(iot: Any) -> None:
     with Stubber(iot) as stubbed:
         stubbed.add_client_error("delete_ca_certificate", "ResourceNotFoundException", http_status_code=404)
-        with pytest.raises(
-            api_errors.NotRegisteredError, match=r"DeleteCACertificate a{64}: no such CA certificate"
-        ):
+        with pytest.raises(NotRegisteredError, match=r"DeleteCACertificate a{64}: no such CA certificate"):
             CaRegistry(iot).delete(CA_ID)
 
 
-def test_what_the_sdk_itself_refuses_took_no_effect(iot: Any) -> None:
-    with pytest.raises(api_errors.RegistryError, match="it was refused") as caught:
+def test_a_call_that_the_sdk_refuses_had_no_effect(iot: Any) -> None:
+    with pytest.raises(RegistryError, match="it was refused") as caught:
         CaRegistry(iot).delete(CaCertificateId("no id"))
 
-    assert type(caught.value) is api_errors.RegistryError
+    assert type(caught.value) is RegistryError

@@ -1,0 +1,146 @@
+"""Gets the verification certificate signed, in one of the five ways.
+
+The pipeline's function calls this with the signer of the CA's properties. Of AWS's services only the one that
+the signer needs is called.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from iot_jitr_runtime.aws_errors import AwsError, error_code
+from iot_jitr_runtime.ca_registration.kms import kms_key, kms_refusals
+from iot_jitr_runtime.ca_registration.private_ca import issue_certificate, private_ca_certificate
+from iot_jitr_runtime.ca_registration.sources import (
+    KmsSource,
+    PresignedSource,
+    PrivateCaSource,
+    SecretSource,
+    SignerError,
+    Source,
+)
+from iot_jitr_runtime.ca_registration.verification import (
+    SigningKey,
+    check_key_belongs,
+    check_registration_code,
+    check_still_valid,
+    load_verification_certificate,
+    make_verification_certificate,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from iot_jitr_runtime.certificates import Certificate
+
+_PRIVATE_KEY = "privateKey"
+_PASSPHRASE = "passphrase"  # noqa: S105 -- the name of a field
+
+ClientFactory = Callable[[str], Any]
+"""Makes the boto3 client of a service."""
+
+
+def read_ca_certificate(source: Source, client: ClientFactory) -> "Certificate":
+    """The CA's own certificate, where the signer can read it.
+
+    Raises:
+        SignerError: It cannot.
+    """
+    if not isinstance(source, PrivateCaSource):
+        raise SignerError("no CA certificate given; only an AWS Private CA can be asked for its certificate")
+    return private_ca_certificate(client("acm-pca"), source.certificate_authority_arn)
+
+
+def verification_certificate(
+    source: Source, ca: "Certificate", registration_code: Callable[[], str], client: ClientFactory
+) -> str | None:
+    """The verification certificate for `ca`, PEM; None where mode SNI_ONLY needs none.
+
+    Args:
+        source: What signs.
+        ca: The CA certificate that is going to be registered.
+        registration_code: Fetches the account's registration code; called only by a signer that needs it.
+        client: Makes the boto3 client of a service; called only for the service of the signer.
+
+    Raises:
+        SignerError: The signer cannot sign.
+        CaCertificateError: The signer has another CA's key, or the presigned certificate does not serve.
+    """
+    match source:
+        case SecretSource(secret_id):
+            key = _secret_key(client("secretsmanager"), secret_id)
+            check_key_belongs(key.public_key(), ca, f"the secret '{secret_id}'")
+            return make_verification_certificate(ca, key, registration_code())
+        case KmsSource(arn):
+            with kms_refusals(arn):
+                in_kms = kms_key(client("kms"), arn)
+                check_key_belongs(in_kms.public_key(), ca, f"the KMS key '{arn}'")
+                return make_verification_certificate(ca, in_kms, registration_code())
+        case PrivateCaSource(arn):
+            return issue_certificate(client("acm-pca"), arn, ca, registration_code)
+        case PresignedSource(pem):
+            presigned = load_verification_certificate(pem, ca)
+            check_still_valid(presigned)
+            check_registration_code(presigned, registration_code())
+            return presigned.pem
+    return None
+
+
+# The errors below have no cause: an exception that has seen the key must not reach a log.
+
+
+def _secret_key(client: "SecretsManagerClient", secret_id: str) -> SigningKey:
+    """The CA's key, plain or encrypted, from a secret."""
+    try:
+        answer = client.get_secret_value(SecretId=secret_id)
+    except AwsError as error:
+        raise SignerError(
+            f"cannot read the secret '{secret_id}': {error_code(error)}; it must exist in this account and "
+            "region, hold the CA's private key and be readable by the registration function"
+        ) from error
+    try:
+        return _parse_key(*_parse_secret(answer.get("SecretString")))
+    except _UnusableSecretError as error:
+        raise SignerError(
+            f"the secret '{secret_id}' cannot be used: {error}; expected the key's PEM, or a JSON object "
+            f"with the PEM under '{_PRIVATE_KEY}' and, for an encrypted key, its '{_PASSPHRASE}'"
+        ) from None
+
+
+class _UnusableSecretError(Exception):
+    """What is wrong with a secret's value, in words that quote nothing of it."""
+
+
+def _parse_secret(value: str | None) -> tuple[bytes, bytes | None]:
+    if value is None:
+        raise _UnusableSecretError("it is binary")
+    if "-----BEGIN" in value and not value.lstrip().startswith("{"):
+        return value.encode(), None
+    try:
+        fields = json.loads(value)
+    except (ValueError, RecursionError):
+        raise _UnusableSecretError("it is neither PEM nor JSON") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get(_PRIVATE_KEY), str):
+        raise _UnusableSecretError(f"it is JSON without a text under '{_PRIVATE_KEY}'")
+    passphrase = fields.get(_PASSPHRASE)
+    if passphrase is not None and not isinstance(passphrase, str):
+        raise _UnusableSecretError(f"'{_PASSPHRASE}' is not a text")
+    return fields[_PRIVATE_KEY].encode(), passphrase.encode() if passphrase else None
+
+
+def _parse_key(pem: bytes, passphrase: bytes | None) -> SigningKey:
+    try:
+        key = load_pem_private_key(pem, passphrase)
+    except TypeError:
+        found = "not encrypted, but has a passphrase" if passphrase else "encrypted, without a passphrase"
+        raise _UnusableSecretError(f"the key is {found}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        found = "no private key, or the passphrase is wrong" if passphrase else "no private key"
+        raise _UnusableSecretError(f"the PEM holds {found}") from None
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise _UnusableSecretError("the key is neither RSA nor EC")
+    return key
