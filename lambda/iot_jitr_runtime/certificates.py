@@ -23,6 +23,8 @@ from iot_jitr_runtime.outcomes import Reason, RefusedError
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of a CA and of this function may differ before it matters."""
 
+NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""notAfter of a certificate without a well-defined expiration date (RFC 5280 section 4.1.2.5)."""
 
 _E = TypeVar("_E", bound=x509.ExtensionType)
 

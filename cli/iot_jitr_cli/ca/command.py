@@ -16,6 +16,7 @@ from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
 from iot_jitr_runtime.ca_registration.properties import CaState
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegistryError
+from iot_jitr_runtime.certificates import NO_END
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DEFAULT_DAYS = 30
@@ -163,19 +164,23 @@ def _plain(ca: CaReport) -> dict[str, Any]:
 
 
 def _print_line(ca: CaReport) -> None:
-    remaining = (ca.not_after - datetime.now(UTC)).days
     facts = [
         f"{ca.status} auto-registration {ca.auto_registration}",
         f"mode {ca.mode}",
-        f"until {ca.not_after:%Y-%m-%d} ({remaining} days)"
-        if remaining >= 0
-        else f"expired {ca.not_after:%Y-%m-%d}",
+        _end(ca.not_after),
         _managed_by(ca),
     ]
     if ca.has_provisioning_template:
         facts.append("has a provisioning template")
     out.print(f"{ca.certificate_id}  {printable(ca.subject)}", markup=False)
     out.print(f"    {', '.join(facts)}", markup=False)
+
+
+def _end(not_after: datetime) -> str:
+    if not_after == NO_END:
+        return "without an end"
+    days = (not_after - datetime.now(UTC)).days
+    return f"until {not_after:%Y-%m-%d} ({days} days)" if days >= 0 else f"expired {not_after:%Y-%m-%d}"
 
 
 def _managed_by(ca: CaReport) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.status.snapshot import CaState, CrlState, Decisions, Ledger, Queues, Snapshot, Unknown
+from iot_jitr_runtime.certificates import NO_END
 
 _SOON = timedelta(days=90)
 _LINE = 200
@@ -120,11 +121,17 @@ def _cas(cas: "tuple[CaState, ...] | Unknown", now: datetime) -> RenderableType:
             ca.status,
             f"auto-registration {ca.auto_registration}",
             f"{ca.devices:,} in service",
-            f"expires in {spoken(ca.not_after - now)}" + (" ← soon" if ca.not_after - now < _SOON else ""),
+            _expiry(ca.not_after, now),
         )
         for ca in cas
     )
     return _rows(_table(*[""] * 5), rows)
+
+
+def _expiry(not_after: datetime, now: datetime) -> str:
+    if not_after == NO_END:
+        return "without an end"
+    return f"expires in {spoken(not_after - now)}" + (" ← soon" if not_after - now < _SOON else "")
 
 
 def _crls(crls: "tuple[CrlState, ...] | Unknown", now: datetime) -> RenderableType:
@@ -138,12 +145,18 @@ def _crls(crls: "tuple[CrlState, ...] | Unknown", now: datetime) -> RenderableTy
             f"number {crl.number}",
             f"{crl.entries:,} entries",
             f"issued {spoken(now - crl.this_update)} ago",
-            f"next in {spoken(crl.next_update - now)}" if crl.next_update > now else "STALE",
+            _next_issue(crl.next_update, now),
             printable(crl.location),
         )
         for crl in crls
     )
     return _rows(_table(*[""] * 6), rows)
+
+
+def _next_issue(next_update: datetime, now: datetime) -> str:
+    if next_update == NO_END:
+        return "without an end"
+    return f"next in {spoken(next_update - now)}" if next_update > now else "STALE"
 
 
 def _errors(snapshot: Snapshot) -> RenderableType:

@@ -1,0 +1,123 @@
+"""Every command takes a CA and a device that are valid from the year 1 to the year 9999."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.connect.credentials import Credentials
+from iot_jitr_cli.connect.endpoint import Endpoint
+from iot_jitr_cli.doctor import command as doctor_command
+from iot_jitr_cli.pki.device import DeviceFiles
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.status import command as status_command
+from iot_jitr_cli.status import parts
+from tests.support import doctor_case
+from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, ca_account
+from tests.support.command_line import run_jitr
+from tests.support.doctor_case import Patient, presented, registered_ca
+from tests.support.endless import endless_ca, endless_device
+from tests.support.status_snapshot import HEALTHY
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> DeviceFiles:
+    endless_ca().save(tmp_path / "ca")
+    return endless_device().save(tmp_path)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[CaAccount]:
+    with ca_account() as account:
+        monkeypatch.setattr("iot_jitr_cli.ca.command.aws_session", lambda: account.session)
+        yield account
+
+
+def test_chain_check_finds_nothing_wrong(files: DeviceFiles) -> None:
+    answer = run_jitr("chain", "check", files.chain, "--key", files.key, "--json")
+
+    assert answer.exit_code == 0, answer.err
+    assert {each["status"] for each in answer.json["findings"]} == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("device", "sensor-2"), ("crl",), ("crl", "--hours", "1")], ids=" ".join
+)
+def test_pki_signs_with_the_ca(files: DeviceFiles, arguments: tuple[str, ...]) -> None:
+    command, *more = arguments
+
+    answer = run_jitr("pki", command, files.chain.parent / "ca", *more)
+
+    assert answer.exit_code == 0, answer.err
+
+
+def test_a_verification_certificate_can_be_signed(files: DeviceFiles) -> None:
+    ca = files.chain.parent / "ca"
+
+    answer = run_jitr(
+        *("ca", "sign-verification", REGISTRATION_CODE, "--ca-cert", ca / "ca.pem", "--ca-key", ca / "ca.key")
+    )
+
+    assert answer.exit_code == 0, answer.err
+
+
+def test_ca_list_and_show_say_that_the_ca_has_no_end(account: CaAccount) -> None:
+    ca_id = account.registry.add(endless_ca().certificate)
+
+    listed, shown, plain = (
+        run_jitr("ca", *arguments) for arguments in (["list"], ["show", ca_id], ["list", "--json"])
+    )
+
+    assert [listed.exit_code, shown.exit_code, plain.exit_code] == [0, 0, 0]
+    assert "mode DEFAULT, without an end, " in listed.out
+    assert plain.json[0]["not_after"].startswith("9999-12-31T23:59:59")
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", None])
+@pytest.mark.parametrize("clock", [[], ["--device-time", "0001-01-01T00:00+14:00"]], ids=["", "device time"])
+def test_doctor_finds_no_fault_of_the_certificates(
+    files: DeviceFiles, monkeypatch: pytest.MonkeyPatch, status: str | None, clock: list[str]
+) -> None:
+    device = endless_device()
+
+    def open_case(_session: Any, _stack: str, subject: Any) -> Any:
+        patient = Patient(
+            status=status,
+            presented=presented(device.chain_pem, key_pem(device.key)),
+            subject={"clock": subject.clock},
+        )
+        issuer = doctor_case.Issuer(registered_ca(certificate=endless_ca().certificate))
+        return patient.with_facts(issuer=issuer).case
+
+    monkeypatch.setattr(doctor_command, "open_case", open_case)
+    monkeypatch.setattr(doctor_command, "aws_session", lambda: None)
+
+    answer = run_jitr("doctor", files.chain, "--key", files.key, "--json", *clock)
+
+    assert answer.exit_code in {0, 1}, answer.out + answer.err
+    checks = {each["id"]: each["status"] for each in answer.json["checks"]}
+    assert checks["certificate.validity"] == "ok"
+    assert checks["chain.order"] == "ok"
+
+
+def test_status_says_that_the_ca_has_no_end(monkeypatch: pytest.MonkeyPatch, account: CaAccount) -> None:
+    ca_id = account.registry.add(endless_ca().certificate)
+    fleet: Any = SimpleNamespace(size=lambda _: 3)
+    found = parts._ca(parts.CaRegistry(account.client("iot")), fleet, "Factory", ca_id)  # type: ignore[arg-type]
+    monkeypatch.setattr(status_command, "aws_session", lambda: None)
+    monkeypatch.setattr(status_command, "snapshot", lambda *_: replace(HEALTHY, cas=(found,)))
+
+    answer = run_jitr("status")
+
+    assert answer.exit_code == 0, answer.err
+    assert "without an end" in answer.out
+
+
+def test_connect_presents_the_device(files: DeviceFiles) -> None:
+    credentials = Credentials.load(files.chain, files.key)
+
+    assert credentials.common_name == "sensor-9999"
+    assert credentials.tls_context(Endpoint("127.0.0.1", 8883))
