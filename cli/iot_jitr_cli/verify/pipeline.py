@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 1.0
 """Seconds between two looks: DescribeCertificate allows 10 calls a second for the whole account."""
-_HIDDEN = 5
-"""Seconds for which the dead letters of others are hidden by a look."""
+_LOOKS = 20
+_HIDDEN = 30
+"""Seconds for which a dead letter that was looked at is hidden, so that the next look sees others."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,22 @@ class Pipeline:
     def take_dead_letter(self, text: str) -> Any:
         """Remove the message that holds `text` from the dead-letter queue and return it, None if not found.
 
-        One look, at ten messages; those of others are visible again after seconds.
+        Up to 200 others are looked at; they are hidden from everybody for half a minute.
         """
         sqs, url = self.session.client("sqs"), self.deployment[Output.DEAD_LETTER_QUEUE_URL]
-        answer = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN, MessageAttributeNames=["All"]
-        )
-        for message in answer.get("Messages", []):
-            if text in message["Body"]:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                return message
+        for _ in range(_LOOKS):
+            found = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=_HIDDEN,
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+            for message in found:
+                if text in message["Body"]:
+                    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    return message
+            if not found:
+                break
         return None
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
