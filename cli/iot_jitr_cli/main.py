@@ -49,7 +49,7 @@ COMMANDS = {
         "iot_jitr_cli.connect.command", "connect", "First connect, back-off, reconnect, publish."
     ),
     "ca": Lazy("iot_jitr_cli.ca.command", "ca", "Registered CA certificates; verification certificates."),
-    "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Mass revocations held back."),
+    "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Confirm a mass revocation."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
     "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not in?"),
     "verify": Lazy(

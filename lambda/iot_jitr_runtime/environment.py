@@ -48,8 +48,8 @@ CRL_SOURCES = "JITR_CRL_SOURCES"
 `max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
 
 SWEEP = "JITR_SWEEP"
-"""JSON object: `share` and `minimum` of the safety catch, `dry_run` (bool), and `settle_seconds`, after which
-a second pass finds what an activator did on the former index."""
+"""JSON object: `share` and `minimum` of the mass-revocation limit, `dry_run` (bool), and `settle_seconds`:
+how long after its publication an index may be unknown to an activator at work."""
 
 PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
 """How long a certificate may be pending, without a decision, before its event counts as lost."""

@@ -48,7 +48,7 @@ class Metric(StrEnum):
     SWEPT = "Swept"
     """Active certificates that were revoked, suspended or released because of a new CRL."""
     SWEEP_STOPPED = "SweepStopped"
-    """Sweeps that the safety catch stopped, by CA."""
+    """Indexes that have tripped the mass-revocation limit, by CA."""
     PENDING_AGE = "PendingAge"
     """Seconds that the oldest certificate without a decision has been pending."""
     REQUEUED = "Requeued"

@@ -15,6 +15,7 @@ from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
+from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
 from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 
@@ -172,7 +173,7 @@ def test_a_mass_revocation_waits_for_a_person(
     revoking.revoke(*fleet, newcomer)
     revoking.publish()
     log = revoking.cloud.outputs[Output.SWEEP_LOG_GROUP]
-    assert wait_until(lambda: _logged(revoking.cloud, log, "held_back"), limit=PATIENCE, interval=0.5)
+    assert wait_until(lambda: _logged(revoking.cloud, log, LIMIT_TRIPPED), limit=PATIENCE, interval=0.5)
 
     assert {revoking.cloud.status(each.certificate.fingerprint) for each in fleet} == {"ACTIVE"}
     # The new index governs activations all the same.
@@ -180,7 +181,7 @@ def test_a_mass_revocation_waits_for_a_person(
     assert wait_until(lambda: revoking.why(newcomer) is Reason.REVOKED, limit=PATIENCE, interval=0.1)
     code, report = command("--dry-run")
     assert code == 0
-    assert {each["certificate_id"] for each in report["certificates"]} == {
+    assert {each["certificate_id"] for each in report["devices"]} == {
         each.certificate.fingerprint for each in fleet
     }
     assert command("--yes")[0] == 0
@@ -188,4 +189,4 @@ def test_a_mass_revocation_waits_for_a_person(
 
     for each in fleet:
         revoking.wait_for_status(each, "REVOKED")
-    assert command("--yes") == (1, {"held": None})
+    assert command("--yes") == (1, {"tripped": None})

@@ -226,7 +226,7 @@ def test_the_sweep_may_do_exactly_this(uploading: Template) -> None:
         ("s3:GetObjectVersion", f"${{{bucket}.Arn}}/index/*"),
         *(
             (f"dynamodb:{action}", f"${{{table}.Arn}}")
-            for action in ("BatchGetItem", "GetItem", "PutItem", "Scan", "UpdateItem")
+            for action in ("BatchGetItem", "DescribeTable", "GetItem", "PutItem", "Scan", "UpdateItem")
         ),
         *(("dynamodb:Query", f"${{{table}.Arn}}/index/{name}") for name in ("ca-serial", "suspended")),
         *(

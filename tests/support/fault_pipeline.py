@@ -15,7 +15,7 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.sweep.states import STATE_PREFIX
+from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.cloud import Cloud
 from tests.support.fault_proxy import FaultProxy
 

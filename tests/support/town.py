@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from cryptography import x509
 
@@ -18,19 +19,16 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row, Turns
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.outcomes import Verdict
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
-from iot_jitr_runtime.sweep.catch import SafetyCatch
-from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
+from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.pace import Pace
-from iot_jitr_runtime.sweep.release import Release, Released
-from iot_jitr_runtime.sweep.states import Held, SweepState, SweepStates
-from iot_jitr_runtime.sweep.sweeping import Sweep
-from iot_jitr_runtime.sweep.targets import Target
+from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
+from iot_jitr_runtime.sweep.sweep import DEFERRED, Sweep
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import POLICY, Account, make_ledger_table, new_queue
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
@@ -43,30 +41,41 @@ Reasons = Mapping[CertificateId, x509.ReasonFlags | None]
 
 @dataclass
 class Seen:
-    """An observer that remembers."""
+    """Collects what a sweep reports."""
 
-    enforced_: list[tuple[CertificateId, Enforced]] = field(default_factory=list)
-    released_: list[tuple[CertificateId, Released, Verdict | None]] = field(default_factory=list)
-    put_off_: list[tuple[CertificateId, Verdict]] = field(default_factory=list)
-    held_: list[Held] = field(default_factory=list)
-    reports: list[tuple[str, set[CertificateId]]] = field(default_factory=list)
+    lines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def enforced(self, _ca: CaCertificateId, target: Target, result: Enforced) -> None:
-        self.enforced_.append((target.certificate_id, result))
+    def __call__(self, level: str, message: str, ca: CaCertificateId, **facts: Any) -> None:
+        assert level in {"info", "warning", "error"}
+        assert ca
+        self.lines.append((message, facts))
 
-    def released(
-        self, _ca: CaCertificateId, certificate_id: CertificateId, result: Released, verdict: Verdict | None
-    ) -> None:
-        self.released_.append((certificate_id, result, verdict))
+    @property
+    def revocations(self) -> list[tuple[CertificateId, RevocationResult]]:
+        return [
+            (facts["certificate_id"], message)
+            for message, facts in self.lines
+            if _is(message, RevocationResult)
+        ]
 
-    def put_off(self, _ca: CaCertificateId, certificate_id: CertificateId, verdict: Verdict) -> None:
-        self.put_off_.append((certificate_id, verdict))
+    @property
+    def releases(self) -> list[tuple[CertificateId, ReleaseResult, str | None]]:
+        return [
+            (facts["certificate_id"], message, facts.get("reason"))
+            for message, facts in self.lines
+            if _is(message, ReleaseResult)
+        ]
 
-    def held(self, _ca: CaCertificateId, held: Held) -> None:
-        self.held_.append(held)
+    @property
+    def deferred(self) -> list[tuple[CertificateId, str]]:
+        return [(each["certificate_id"], each["reason"]) for each in self.facts(DEFERRED)]
 
-    def would_put_out(self, _ca: CaCertificateId, version: str, targets: list[Target]) -> None:
-        self.reports.append((version, {target.certificate_id for target in targets}))
+    def facts(self, message: str) -> list[dict[str, Any]]:
+        return [facts for found, facts in self.lines if found == message]
+
+
+def _is(message: str, results: type[StrEnum]) -> TypeGuard[Any]:
+    return isinstance(message, results)
 
 
 @dataclass(frozen=True)
@@ -169,12 +178,11 @@ class Town:
             "store": self.store,
             "states": self.states,
             "ledger": self.ledger,
-            "enforcement": Enforcement(iot, self.ledger, withdrawal, self.clock),
-            "release": Release(iot, self.ledger, vetting, NoThings(), policy, self.clock),
+            "enforcement": Enforcement(iot, self.ledger, withdrawal, vetting, NoThings(), policy, self.clock),
             "pace": Pace(Turns(self.aws.dynamodb, table, 1e6), self.clock, lambda _: None),
-            "observer": self.seen,
+            "report": self.seen,
             "settle": SETTLE,
-            "catch": SafetyCatch(share=1),
+            "limit": MassRevocationLimit(share=1),
             "clock": self.clock,
         }
         return Sweep(**(values | self.parts | parts))
@@ -183,14 +191,17 @@ class Town:
         """One run; return what it did."""
         self.seen = Seen()
         stopped_by = self.clock() + timedelta(seconds=seconds)
-        self.make_sweep(observer=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
+        self.make_sweep(report=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
         return self.seen
 
-    def sweep_twice(self) -> None:
-        """Both passes."""
+    def settle(self) -> None:
+        """Sweep until the index in force is settled."""
         self.sweep()
         self.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
         self.sweep()
+        settled = self.state().settled
+        assert settled is not None
+        assert settled.version == self.store.current(self.ca).version
 
     def status(self, certificate_id: CertificateId) -> str:
         return self.aws.status(certificate_id)
@@ -200,11 +211,19 @@ class Town:
         assert row is not None
         return row
 
+    def on_hold(self) -> list[CertificateId]:
+        """The certificates that the sweep would look at to release them."""
+        pages = self.ledger.suspended(self.ca, since=0, until=10**15)
+        return [certificate_id for page in pages for certificate_id in page]
+
     def state(self) -> SweepState:
         return self.states.read(self.ca)
 
+    def tripped(self) -> Pass | None:
+        return self.state().tripped
+
     def confirm(self) -> None:
-        """Let through what the safety catch holds, as a person who has looked at it does."""
-        held = self.state().held
-        assert held is not None
-        self.states.confirm(self.ca, held.index.version)
+        """Confirm what has tripped the mass-revocation limit, as a person who has looked at it does."""
+        tripped = self.tripped()
+        assert tripped is not None
+        self.states.confirm(self.ca, tripped.index.version)

@@ -1,1 +1,1 @@
-"""`jitr crl`: check a certificate against CRLs; let a held-back mass revocation through."""
+"""`jitr crl`: check a certificate against CRLs; confirm a mass revocation."""

@@ -8,7 +8,7 @@ import click
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.crl.check import Report, Verdict, check
-from iot_jitr_cli.crl.confirm import Confirmation, HeldBack, HeldCertificate
+from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
 
@@ -26,7 +26,7 @@ class NotATimeError(WrongUseError):
 
 @click.group()
 def crl() -> None:
-    """Certificate revocation lists: check against them, let a held-back one through."""
+    """Certificate revocation lists: check a certificate against them, confirm a mass revocation."""
 
 
 @crl.command(name="check")
@@ -82,55 +82,55 @@ def _show(report: Report) -> None:
 
 @crl.command()
 @click.argument("ca")
-@click.option("--dry-run", is_flag=True, help="Name the devices that would be put out; let nothing through.")
+@click.option("--dry-run", is_flag=True, help="Name the devices that would be revoked; confirm nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask: somebody has looked at the CRL.")
 @stack_option
 @json_option
 def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCode:
-    """Let a mass revocation through that the safety catch holds back.
+    """Confirm a CRL that has tripped the mass-revocation limit.
 
-    CA is the name of a CA in the configuration, or the id of its certificate. A CRL that would put out an
-    unusual share of a CA's devices waits here until a person has looked at it. Exits 1 if nothing waits,
-    or the question whether it is meant is answered with no.
+    CA is the name of a CA in the configuration, or the id of its certificate. A CRL that would revoke or
+    suspend an unusual share of a CA's devices waits until a person has looked at it. Exits 1 if none waits,
+    or if the question whether it is intended is answered with no.
     """
     session = aws_session()
     confirmation = Confirmation(session, find_deployment(session, stack_name))
-    held = confirmation.held(ca)
-    if held is None:
-        _print(as_json=as_json, json_value={"held": None}, text=f"nothing of CA {ca} is held back")
+    tripped = confirmation.tripped(ca)
+    if tripped is None:
+        _print(as_json=as_json, json_value={"tripped": None}, text=f"no CRL of CA {ca} waits for a person")
         return ExitCode.NO
-    certificates = confirmation.certificates(held) if dry_run else None
+    devices = confirmation.devices(tripped) if dry_run else None
     if not dry_run:
-        if not yes and not _agreed(held, as_json=as_json):
-            out.print("not confirmed: nothing was let through")
+        if not yes and not _agreed(tripped, as_json=as_json):
+            out.print("not confirmed: nothing is revoked")
             return ExitCode.NO
-        confirmation.confirm(held)
+        confirmation.confirm(tripped)
     if as_json:
-        print_json({"held": held, "confirmed": not dry_run, "certificates": certificates})
-    elif certificates is not None:
-        _show_held(held, certificates)
+        print_json({"tripped": tripped, "confirmed": not dry_run, "devices": devices})
+    elif devices is not None:
+        _show_tripped(tripped, devices)
     else:
-        out.print(f"confirmed: the sweep puts {held.devices} devices out, beginning within a minute")
+        out.print(f"confirmed: the sweep begins to revoke {tripped.devices} devices within a minute")
     return ExitCode.OK
 
 
-def _agreed(held: HeldBack, *, as_json: bool) -> bool:
+def _agreed(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
         raise UnconfirmedError("--json asks no questions: look with --dry-run, then confirm with --yes")
-    err.print(_sentence(held), markup=False)
-    return click.confirm("Has somebody looked at the CRL, and is this meant?", err=True)
+    err.print(_sentence(tripped), markup=False)
+    return click.confirm("Has somebody looked at the CRL, and is this intended?", err=True)
 
 
-def _sentence(held: HeldBack) -> str:
+def _sentence(tripped: Tripped) -> str:
     return (
-        f"index {held.index_version} of CA {held.ca} would put out {held.devices} devices "
-        f"of {held.fleet} in service"
+        f"index {tripped.index_version} of CA {tripped.ca} would revoke {tripped.devices} devices "
+        f"of {tripped.fleet} in service"
     )
 
 
-def _show_held(held: HeldBack, certificates: list[HeldCertificate]) -> None:
-    out.print(_sentence(held), markup=False)
-    for each in certificates:
+def _show_tripped(tripped: Tripped, devices: list[ListedDevice]) -> None:
+    out.print(_sentence(tripped), markup=False)
+    for each in devices:
         line = (
             f"  {each.certificate_id}  {each.common_name or '-'}  serial {each.serial_number}  {each.reason}"
         )

@@ -1,6 +1,6 @@
-"""Mass revocations that the safety catch holds back: what they would do, and letting them through."""
+"""CRLs that have tripped the mass-revocation limit: what they would revoke, and confirming them."""
 
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,11 +10,10 @@ from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.sweep.states import Held, IndexRef, SweepStates
-from iot_jitr_runtime.sweep.targets import Target, Targets
+from iot_jitr_runtime.sweep.state import IndexRef, Pass, SweepStates
+from iot_jitr_runtime.sweep.targets import Indexes, Target, Targets
 
 if TYPE_CHECKING:
     import boto3
@@ -27,12 +26,12 @@ class NoSuchCaError(WrongUseError):
 
 
 class IndexGoneError(CliError):
-    """The index that was held back is not kept any more."""
+    """An index that is needed to name the devices is not kept any more."""
 
 
 @dataclass(frozen=True)
-class HeldCertificate:
-    """A certificate that would be put out."""
+class ListedDevice:
+    """A device that would be revoked or suspended."""
 
     certificate_id: CertificateId
     common_name: str | None
@@ -43,85 +42,82 @@ class HeldCertificate:
 
 
 @dataclass(frozen=True)
-class HeldBack:
-    """A mass revocation that waits for a person."""
+class Tripped:
+    """A CRL that has tripped the mass-revocation limit."""
 
     ca: str
     ca_certificate_id: CaCertificateId
     index_version: str
     devices: int
-    """How many it would put out."""
+    """How many it would revoke or suspend."""
     fleet: int
-    """How many were in service when it was held back."""
+    """How many are in service."""
     confirmed: bool
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """Looks at what is held back, and lets it through."""
+    """Shows what has tripped the limit, and confirms it."""
 
     session: "boto3.Session"
     deployment: "Deployment"
 
-    def held(self, name: str) -> HeldBack | None:
-        """Return what is held back of a CA, None if nothing is.
+    def tripped(self, name: str) -> Tripped | None:
+        """Return what has tripped the limit of a CA, None if nothing has.
 
         Raises:
             NoSuchCaError: The deployment has no such CA.
             NoSuchPartError: It has no ledger.
         """
         ca = self._ca(name)
-        held = self._held(ca)
-        if held is None:
+        state = self._states.read(ca.certificate_id)
+        if state.tripped is None:
             return None
-        return HeldBack(
-            ca.name, ca.certificate_id, held.index.version, held.devices, held.fleet, held.confirmed
+        version = state.tripped.index.version
+        return Tripped(
+            ca.name,
+            ca.certificate_id,
+            version,
+            state.tripped.devices,
+            self._ledger.fleet.size(ca.certificate_id),
+            confirmed=state.confirmed == version,
         )
 
-    def certificates(self, held_back: HeldBack) -> list[HeldCertificate]:
-        """Return the certificates that would be put out, computed as the sweep does.
+    def devices(self, tripped: Tripped) -> list[ListedDevice]:
+        """Return the devices that would be revoked or suspended, found as the sweep does.
 
         Raises:
-            IndexGoneError: The index is not kept any more.
+            IndexGoneError: An index is not kept any more.
         """
-        ca = held_back.ca_certificate_id
-        state = self._states.read(ca)
-        store = IndexStore(self.session.client("s3"), self.deployment[Output.REVOCATION_BUCKET])
-        ledger = RevocationLedger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
-        if state.held is None:
+        ca = tripped.ca_certificate_id
+        waiting = self._states.read(ca).tripped
+        if waiting is None:
             return []
+        store = IndexStore(self.session.client("s3"), self.deployment[Output.REVOCATION_BUCKET])
         with TemporaryDirectory(prefix="jitr-crl-") as folder:
-            former = _downloaded(store, ca, state.former(state.held.index), Path(folder) / "former")
-            new = _downloaded(store, ca, state.held.index, Path(folder) / "new")
-            if new is None:
-                raise IndexGoneError(f"the index {held_back.index_version} is not kept any more")
-            targets = _targets(ledger, ca, new, former)
-        return [
-            HeldCertificate(
-                target.certificate_id,
-                target.row.common_name,
-                target.row.serial_number,
-                target.row.state,
-                target.reason.label,
-            )
-            for target in targets
-            if target.in_service
-        ]
+            indexes = Indexes(store, ca, Path(folder))
+            try:
+                in_force = IndexRef.of(store.current(ca))
+                with indexes.targets(self._ledger, waiting, in_force) as targets:
+                    return [_device(target) for target in _all(targets, waiting) if target.row.in_fleet]
+            except IndexMissingError as error:
+                raise IndexGoneError(f"an index of CA {tripped.ca} is not kept any more: {error}") from error
 
-    def confirm(self, held_back: HeldBack) -> None:
-        """Let it through; the sweep's next run, within a minute, goes ahead.
+    def confirm(self, tripped: Tripped) -> None:
+        """Confirm it; the sweep's next run, within a minute, begins to revoke.
 
         Raises:
-            NothingHeldError: Another index is held back by now, or none.
+            NotTrippedError: Another index waits by now, or none.
         """
-        self._states.confirm(held_back.ca_certificate_id, held_back.index_version)
+        self._states.confirm(tripped.ca_certificate_id, tripped.index_version)
 
     @property
     def _states(self) -> SweepStates:
         return SweepStates(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
 
-    def _held(self, ca: "DeployedCa") -> Held | None:
-        return self._states.read(ca.certificate_id).held
+    @property
+    def _ledger(self) -> RevocationLedger:
+        return RevocationLedger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
 
     def _ca(self, name: str) -> "DeployedCa":
         for ca in self.deployment.cas:
@@ -131,20 +127,16 @@ class Confirmation:
         raise NoSuchCaError(f"the stack '{self.deployment.stack_name}' has no CA '{name}'; it has: {known}")
 
 
-def _downloaded(store: IndexStore, ca: CaCertificateId, ref: IndexRef | None, path: Path) -> Path | None:
-    if ref is None:
-        return None
-    try:
-        store.download(ca, path, version_id=ref.version_id)
-    except IndexMissingError:
-        return None
-    return path
+def _all(targets: Targets, waiting: Pass) -> Iterator[Target]:
+    cursor: str | None = ""
+    while cursor is not None:
+        page = targets.page(cursor, scanning=waiting.scanning)
+        yield from page.targets
+        cursor = page.cursor
 
 
-def _targets(ledger: RevocationLedger, ca: CaCertificateId, new: Path, former: Path | None) -> list[Target]:
-    finder = Targets(ledger)
-    with closing(Index.open(new)) as index:
-        if former is None:
-            return finder.find(ca, index, None)
-        with closing(Index.open(former)) as before:
-            return finder.find(ca, index, before)
+def _device(target: Target) -> ListedDevice:
+    row = target.row
+    return ListedDevice(
+        row.certificate_id, row.common_name, row.serial_number, row.state, target.reason.label
+    )

@@ -1,6 +1,6 @@
-"""What the sweep asks of the ledger: whose serial is this, what is on hold, and what became of it."""
+"""The ledger's operations for the sweep: find by serial number or by scanning, and record what was done."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
@@ -30,42 +30,64 @@ class RevocationLedger(Ledger):
         """How many devices are in service."""
         return self._fleet
 
+    def row_count(self) -> int:
+        """Return how many rows the table has, as DynamoDB counts them about every six hours."""
+        return self._dynamodb.describe_table(TableName=self._table)["Table"].get("ItemCount", 0)
+
     def find(self, ca: CaCertificateId, serial: SerialNumber) -> list[CertificateId]:
         """Return the certificates with this serial number; the index lags behind by about a second."""
-        return self._query(
+        pages = self._query(
             IndexName=SERIAL_INDEX,
             KeyConditionExpression=f"{SERIAL_INDEX_KEY} = :key",
             ExpressionAttributeValues={":key": {"S": ca_serial(ca, serial)}},
         )
+        return [certificate_id for page in pages for certificate_id in page]
 
-    def all_of(self, ca: CaCertificateId) -> Iterator[Row]:
-        """Read all rows of a CA, consistently: for where there are more serial numbers than rows."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
+    def scan(
+        self, ca: CaCertificateId, after: str, wanted: Callable[[SerialNumber], bool]
+    ) -> tuple[list[Row], str | None]:
+        """Read the next rows of the table, 1 MB at most, consistently.
+
+        Args:
+            ca: Only its certificates are returned.
+            after: The certificate after which to go on, in the table's own order; empty at the start.
+            wanted: Says of a serial number whether its row is returned.
+
+        Returns:
+            The rows, which may be none, and where to go on; None at the end of the table.
+        """
+        start: dict[str, Any] = {"ExclusiveStartKey": {KEY: {"S": after}}} if after else {}
+        page = self._dynamodb.scan(
             TableName=self._table,
             ConsistentRead=True,
             FilterExpression="caCertificateId = :ca AND attribute_exists(serialNumber)",
             ExpressionAttributeValues={":ca": {"S": ca}},
+            **start,
         )
-        for page in pages:
-            yield from map(Row.read, page["Items"])
+        rows = [Row.read(item) for item in page["Items"] if wanted(SerialNumber(item["serialNumber"]["S"]))]
+        last: Any = page.get("LastEvaluatedKey")
+        return rows, last[KEY]["S"] if last else None
 
-    def suspended(self, ca: CaCertificateId, *, retry_at: int | None = None) -> list[CertificateId]:
-        """Return the certificates of a CA that are on hold by us.
+    def suspended(self, ca: CaCertificateId, *, since: int, until: int) -> Iterator[list[CertificateId]]:
+        """Return page by page the certificates of a CA that this pipeline has put on hold.
 
         Args:
             ca: The CA.
-            retry_at: Only those whose release has failed and is to be tried again by then.
+            since: Their release is to be tried at this moment or later: 0 for those whose release has not
+                failed yet, 1 for those whose release has failed.
+            until: And not later than at this moment, in milliseconds since the epoch.
         """
-        condition = f"{SUSPENDED_UNDER} = :ca"
-        values: dict[str, Any] = {":ca": {"S": ca}}
-        if retry_at is not None:
-            condition += f" AND {RELEASE_AT} BETWEEN :one AND :now"
-            values |= {":one": {"N": "1"}, ":now": {"N": str(retry_at)}}
         return self._query(
-            IndexName=SUSPENDED_INDEX, KeyConditionExpression=condition, ExpressionAttributeValues=values
+            IndexName=SUSPENDED_INDEX,
+            KeyConditionExpression=f"{SUSPENDED_UNDER} = :ca AND {RELEASE_AT} BETWEEN :since AND :until",
+            ExpressionAttributeValues={
+                ":ca": {"S": ca},
+                ":since": {"N": str(since)},
+                ":until": {"N": str(until)},
+            },
         )
 
-    def seize(self, certificate_id: CertificateId, *, now: int, expires_at: int) -> Claim:
+    def acquire(self, certificate_id: CertificateId, *, now: int, expires_at: int) -> Claim:
         """Claim a certificate, whatever its events say.
 
         Raises:
@@ -75,27 +97,27 @@ class RevocationLedger(Ledger):
             certificate_id, sent_at=_ANY_TIME, message_id="sweep", now=now, expires_at=expires_at
         )
 
-    def give_back(self, claim: Claim) -> None:
-        """Leave the row as it is.
+    def release(self, claim: Claim) -> None:
+        """Release the claim and leave the row as it is.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(claim, {}, remove=CLAIM)
 
     def record_gone(self, claim: Claim) -> None:
-        """Write that AWS IoT knows no such certificate any more, and give the claim back.
+        """Write that AWS IoT knows no such certificate any more, and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(claim, {}, remove={*_SUSPENSION, *CLAIM}, in_fleet=False)
 
     def record_revoked(self, claim: Claim, *, detail: str, index_version: str | None, now: int) -> None:
-        """Write that the certificate is REVOKED and give the claim back.
+        """Write that the certificate is REVOKED and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -116,7 +138,7 @@ class RevocationLedger(Ledger):
         """Write that the certificate is about to be put on hold; the claim is kept.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -132,10 +154,10 @@ class RevocationLedger(Ledger):
         )
 
     def record_suspended(self, claim: Claim, *, now: int) -> None:
-        """Write that the certificate is INACTIVE because of its hold, and give the claim back.
+        """Write that the certificate is INACTIVE because of its hold, and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(claim, {"decidedAt": now}, remove={"waitingMessageId", *CLAIM}, in_fleet=False)
 
@@ -143,17 +165,17 @@ class RevocationLedger(Ledger):
         """Write on which index the release of a hold rests, before it happens; the claim is kept.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(claim, {"indexVersion": index_version}, remove=())
 
     def record_released(
         self, claim: Claim, *, policy_name: str | None, thing_name: str | None, now: int, look_again_at: int
     ) -> None:
-        """Write that the certificate is ACTIVE again and give the claim back.
+        """Write that the certificate is ACTIVE again and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -169,18 +191,18 @@ class RevocationLedger(Ledger):
         )
 
     def record_not_released(self, claim: Claim, *, detail: str, retry_at: int | None) -> None:
-        """Write why the certificate stays on hold and when to try again, None for never; give the claim back.
+        """Write why the certificate stays on hold and when to try again, None for never; release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(claim, {"detail": detail, RELEASE_AT: retry_at}, remove=CLAIM)
 
     def record_decided_elsewhere(self, claim: Claim, *, state: State | None) -> None:
-        """Write that a certificate is not on hold by us any more but in `state`; give the claim back.
+        """Write that a certificate is not on hold by us any more but in `state`; release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -188,6 +210,6 @@ class RevocationLedger(Ledger):
             remove={*_SUSPENSION, *CLAIM},
         )
 
-    def _query(self, **query: Any) -> list[CertificateId]:
-        pages = self._dynamodb.get_paginator("query").paginate(TableName=self._table, **query)
-        return [CertificateId(item[KEY]["S"]) for page in pages for item in page["Items"]]
+    def _query(self, **query: Any) -> Iterator[list[CertificateId]]:
+        for page in self._dynamodb.get_paginator("query").paginate(TableName=self._table, **query):
+            yield [CertificateId(item[KEY]["S"]) for item in page["Items"]]

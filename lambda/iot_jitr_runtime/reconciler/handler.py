@@ -26,7 +26,7 @@ from iot_jitr_runtime.reconciler.reconciliation import Reconciliation
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.reconciler.settings import ReconcilerSettings
 from iot_jitr_runtime.reconciler.telemetry import Telemetry
-from iot_jitr_runtime.sweep.states import SweepStates
+from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 

@@ -24,10 +24,10 @@ _SHORTEST_WAIT = 1000
 
 
 class Sweep(Protocol):
-    """Who puts out certificates in use that are on their CA's CRL: `sweep.states.SweepStates`."""
+    """Who puts out certificates in use that are on their CA's CRL: `sweep.state.SweepStates`."""
 
-    def ask(self, ca: CaCertificateId, *, now: int) -> None:
-        """Ask that everybody on the CA's list be looked for in the ledger; botocore's errors fly."""
+    def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
+        """Request a pass over everything on the CA's list; botocore's errors propagate."""
 
 
 class Entered(StrEnum):
@@ -92,7 +92,7 @@ class Inventory:
         """Ask to have a certificate on the list put out, before it is entered: no later pass looks at it."""
         if not active:
             return Entered.KNOWN
-        self.sweep.ask(ca, now=milliseconds(self.clock()))
+        self.sweep.request_rescan(ca, now=milliseconds(self.clock()))
         return Entered.LISTED
 
     def _take_turn(self) -> bool:

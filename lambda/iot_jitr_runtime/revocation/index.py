@@ -1,7 +1,7 @@
 """A revocation index, read in place: is this certificate revoked, and what is new since another index?"""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _EVERYTHING = Scope()
 _DAMAGE = (sqlite3.Error, LookupError, ValueError, TypeError, ArithmeticError, OSError, RecursionError)
 """What reading values that the builder never wrote can raise."""
-_ALL = "SELECT serial, reason FROM revoked"
+_ALL = "SELECT serial, reason FROM revoked WHERE serial > ?"
 # What EXCEPT means, without a copy of either side: both are in the order of their serial numbers.
 _NEW = """
-SELECT serial, reason FROM main.revoked AS new WHERE NOT EXISTS (
+SELECT serial, reason FROM main.revoked AS new WHERE serial > ? AND NOT EXISTS (
     SELECT 1 FROM former.revoked AS old WHERE old.serial = new.serial AND old.reason = new.reason
 )
 """
@@ -158,27 +158,34 @@ class Index:
         """How many entries its CRLs have together."""
         return sum(record.entries for record in self._crls.values())
 
-    def newly_revoked(self, former: "Index | None") -> Iterator[Revoked]:
+    def newly_revoked(self, former: "Index | None", *, after: int | None = None) -> Generator[Revoked]:
         """Entries, serial and reason, that are not in `former`; all of them where there is none.
+
+        They come in the index's own order of serial numbers.
+
+        Args:
+            former: The index to compare with.
+            after: Only those that come after this serial number.
 
         Raises:
             DamagedIndexError: One of the files is damaged.
         """
+        key = b"" if after is None else serial_key(after)
         if former is None:
-            yield from self._entries(_ALL)
+            yield from self._entries(_ALL, key)
             return
         self._connection.execute(
             "ATTACH ? AS former", [f"{former.path.absolute().as_uri()}?mode=ro&immutable=1"]
         )
         try:
-            yield from self._entries(_NEW)
+            yield from self._entries(_NEW, key)
         finally:
             with suppress(sqlite3.Error):
                 self._connection.execute("DETACH former")
 
-    def _entries(self, query: str) -> Iterator[Revoked]:
+    def _entries(self, query: str, after: bytes) -> Iterator[Revoked]:
         try:
-            with closing(self._connection.execute(query)) as cursor:
+            with closing(self._connection.execute(query, [after])) as cursor:
                 for serial, reason in cursor:
                     yield Revoked(int.from_bytes(serial, "big", signed=True), RevocationReason(reason))
         except _DAMAGE as error:

@@ -1,7 +1,5 @@
-"""What becomes of certificates that are revoked, or put on hold, after they were activated.
+"""The sweep: revokes, suspends and releases certificates after their activation, as the CRLs say.
 
-Each new revocation index of a CA is swept twice. The first pass acts at once on what is new since the last
-index that was swept. An activator may still work with the former index for as long as it may keep a copy, and
-finish what it began until its time-out; whatever it activates in that time is in the ledger, under its serial
-number, before its status changes. So a second pass over the same difference, after that time, finds it.
+`handler` starts a run, `sweep` goes through it, `targets` finds whom it concerns, `enforce` changes one
+certificate, and `state` keeps how far a CA's sweep has come.
 """

@@ -1,23 +1,45 @@
-"""Whom a new index concerns: the registered certificates whose serial number, or its reason, is new in it."""
+"""Whom an index concerns, page by page; and how many of them may be revoked without asking a person."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, serial_number
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber, serial_number
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.revocation.index import Index, Revoked
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+from iot_jitr_runtime.sweep.state import IndexRef, Pass
 
-_FEW = 100
-_READ_BY_SCANNING = 50
-"""Rows that a scan reads in the time of one look-up by serial number."""
+DEFAULT_SHARE = 0.1
+DEFAULT_MINIMUM = 50
+
+LOOK_UPS_A_PAGE = 100
+"""Serial numbers; their certificates are read with one BatchGetItem call, as a rule."""
+ROWS_A_LOOK_UP = 50
+"""Rows that are scanned in the time of one look-up by serial number."""
+
+
+@dataclass(frozen=True, slots=True)
+class MassRevocationLimit:
+    """How many devices of a CA one CRL may revoke or suspend without a person."""
+
+    share: float = DEFAULT_SHARE
+    """Of the devices in service, more than 0 and at most 1. At 1 there is no limit."""
+    minimum: int = DEFAULT_MINIMUM
+    """Devices: fewer are always allowed."""
+
+    def allows(self, devices: int, fleet: int) -> bool:
+        """Whether so many devices of a fleet may be revoked without a person."""
+        return devices < self.minimum or devices <= self.share * fleet or self.share >= 1
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A registered certificate that is on the CRL, and has not been dealt with for that reason."""
+    """A certificate of the ledger that is on the CRL and has not been dealt with for that reason."""
 
     row: Row
     reason: RevocationReason
@@ -27,63 +49,152 @@ class Target:
         """The certificate."""
         return self.row.certificate_id
 
-    @property
-    def serial(self) -> int:
-        """Its serial number."""
-        return int(self.row.serial_number or "0", 16)
 
-    @property
-    def in_service(self) -> bool:
-        """Whether it counts as a device in service, as in `Fleet.size`."""
-        return self.row.in_fleet
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the targets."""
+
+    targets: list[Target]
+    cursor: str | None
+    """After which the next page begins; None: this is the last one."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Finds targets in the ledger; botocore's errors fly."""
+    """The targets of one pass: what `index` lists and `former` does not, or not for that reason.
+
+    Only what the index in force still lists is a target, with the reason it states: `REVOKED` is final, so
+    the CA's latest word counts. A serial number that no certificate of the ledger has needs nothing: such a
+    certificate will not be activated later.
+    """
 
     ledger: RevocationLedger
+    ca: CaCertificateId
+    index: Index
+    former: Index | None
+    in_force: Index
 
-    def find(self, ca: CaCertificateId, new: Index, former: Index | None) -> list[Target]:
-        """Return whom `new` concerns and `former` did not, or not for that reason.
-
-        A serial number that no registered certificate has is nobody's: it will not be activated later.
+    def new_serials(self, *, at_most: int) -> int:
+        """Count the serial numbers that are new, up to `at_most`.
 
         Raises:
             DamagedIndexError: One of the indexes is damaged.
         """
-        few = max(_FEW, self.ledger.fleet.size(ca) // _READ_BY_SCANNING)
-        entries = list(islice(new.newly_revoked(former), few + 1))
-        found = self._by_serial(ca, entries) if len(entries) <= few else self._by_scanning(ca, new, former)
-        return [target for target in found if not _is_done(target)]
+        with closing(self._new_serials("")) as serials:
+            return sum(1 for _ in islice(serials, at_most))
 
-    def _by_serial(self, ca: CaCertificateId, entries: Iterable[Revoked]) -> list[Target]:
-        reasons: dict[int, RevocationReason] = {}
-        for entry in entries:
-            # A serial on several CRLs: a hold gives way to any other reason.
-            if reasons.get(entry.serial) in (None, RevocationReason.CERTIFICATE_HOLD):
-                reasons[entry.serial] = entry.reason
-        wanted = {
+    def has_withdrawn(self) -> bool:
+        """Whether the index in force lacks an entry that `index` has. The CA may list it again later.
+
+        Raises:
+            DamagedIndexError: One of the indexes is damaged.
+        """
+        with closing(self.index.newly_revoked(self.in_force)) as entries:
+            return next(entries, None) is not None
+
+    def page(self, cursor: str, *, scanning: bool) -> Page:
+        """Read the next page of targets; botocore's errors propagate.
+
+        Args:
+            cursor: After which it begins; empty at the start.
+            scanning: Read the next rows of the ledger, and not look up the next new serial numbers. Both ways
+                find the same targets.
+
+        Raises:
+            DamagedIndexError: One of the indexes is damaged.
+        """
+        return self._by_scanning(cursor) if scanning else self._by_serial(cursor)
+
+    def _by_serial(self, cursor: str) -> Page:
+        with closing(self._new_serials(cursor)) as serials:
+            page = list(islice(serials, LOOK_UPS_A_PAGE))
+        found = {
             certificate_id: reason
-            for serial, reason in reasons.items()
-            for certificate_id in self.ledger.find(ca, serial_number(serial))
+            for serial in page
+            if (reason := self.in_force.reason(serial)) is not None
+            for certificate_id in self.ledger.find(self.ca, serial_number(serial))
         }
-        rows = self.ledger.rows(wanted)
-        return [Target(row, wanted[row.certificate_id]) for row in rows.values()]
+        targets = [Target(row, found[row.certificate_id]) for row in self.ledger.rows(found).values()]
+        cursor_after = serial_number(page[-1]) if len(page) == LOOK_UPS_A_PAGE else None
+        return Page(_open(targets), cursor_after)
 
-    def _by_scanning(self, ca: CaCertificateId, new: Index, former: Index | None) -> list[Target]:
-        found = []
-        for row in self.ledger.all_of(ca):
-            serial = int(row.serial_number or "0", 16)
-            reason = new.reason(serial)
-            if reason is not None and (former is None or former.reason(serial) is not reason):
-                found.append(Target(row, reason))
-        return found
+    def _by_scanning(self, cursor: str) -> Page:
+        reasons: dict[SerialNumber, RevocationReason] = {}
+
+        def is_new(serial: SerialNumber) -> bool:
+            number = int(serial, 16)
+            reason = self.index.reason(number)
+            if reason is None or (self.former and self.former.reason(number) is reason):
+                return False
+            if (latest := self.in_force.reason(number)) is not None:
+                reasons[serial] = latest
+            return latest is not None
+
+        rows, cursor_after = self.ledger.scan(self.ca, cursor, is_new)
+        targets = [Target(row, reasons[row.serial_number]) for row in rows if row.serial_number]
+        return Page(_open(targets), cursor_after)
+
+    def _new_serials(self, cursor: str) -> Generator[int]:
+        last = int(cursor, 16) if cursor else None
+        for serial, _ in self.index.newly_revoked(self.former, after=last):
+            # A serial number may be on several CRLs.
+            if serial != last:
+                yield serial
+            last = serial
+
+
+def _open(targets: list[Target]) -> list[Target]:
+    """Return those that have not been dealt with."""
+    return [target for target in targets if not _is_done(target)]
 
 
 def _is_done(target: Target) -> bool:
-    if target.row.state is State.REVOKED:
+    row = target.row
+    if row.state is State.REVOKED:
         return True
-    # While a claim is on it, it is only about to be suspended.
-    suspended = target.row.state is State.SUSPENDED and not target.row.claim_expires_at
+    # With a claim on it, the row may only say that the certificate is about to be suspended.
+    suspended = row.state is State.SUSPENDED and not row.claim_expires_at
     return suspended and target.reason is RevocationReason.CERTIFICATE_HOLD
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """The indexes that a pass compares, each downloaded once."""
+
+    store: IndexStore
+    ca: CaCertificateId
+    folder: Path
+
+    @contextmanager
+    def targets(self, ledger: RevocationLedger, current: Pass, in_force: IndexRef) -> Iterator[Targets]:
+        """Open the indexes of a pass.
+
+        Raises:
+            IndexMissingError: The bucket has one of them no more, or the former one is damaged.
+            DamagedIndexError: One of the others is damaged.
+        """
+        with ExitStack() as stack:
+            newest = index = stack.enter_context(self.opened(in_force))
+            if current.index.version != in_force.version:
+                index = stack.enter_context(self.opened(current.index))
+            former = None
+            if current.former:
+                try:
+                    former = stack.enter_context(self.opened(current.former))
+                except DamagedIndexError as error:
+                    raise IndexMissingError(str(error)) from error
+            yield Targets(ledger, self.ca, index, former, newest)
+
+    @contextmanager
+    def opened(self, ref: IndexRef) -> Iterator[Index]:
+        """Open one index.
+
+        Raises:
+            IndexMissingError: The bucket has it no more.
+            DamagedIndexError: It is damaged.
+        """
+        path = self.folder / f"{ref.version}.sqlite"
+        if not path.exists():
+            self.store.download(self.ca, path, version_id=ref.version_id)
+        with closing(Index.open(path)) as index:
+            yield index

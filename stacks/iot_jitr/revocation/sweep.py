@@ -133,6 +133,7 @@ def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             actions=[
                 "dynamodb:BatchGetItem",
+                "dynamodb:DescribeTable",
                 "dynamodb:GetItem",
                 "dynamodb:PutItem",
                 "dynamodb:Scan",

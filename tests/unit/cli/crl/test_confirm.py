@@ -1,4 +1,4 @@
-"""`jitr crl confirm`: a person lets a mass revocation through, having seen whom it puts out."""
+"""`jitr crl confirm`: a person confirms a mass revocation after looking at it."""
 
 import json
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.sweep.catch import SafetyCatch
-from iot_jitr_runtime.sweep.states import IndexRef
+from iot_jitr_runtime.sweep.state import IndexRef
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import REGION, Account, account
 from tests.support.buckets import s3_client
 from tests.support.crls import KEY_COMPROMISE
 from tests.support.town import SETTLE, Town
 
-CATCH = SafetyCatch(share=0.1, minimum=2)
+LIMIT = MassRevocationLimit(share=0.1, minimum=2)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,13 @@ def town(shared: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> To
 
 
 @pytest.fixture
-def held(town: Town) -> list[CertificateId]:
-    """Devices that a CRL would put out, were it not held back."""
+def listed(town: Town) -> list[CertificateId]:
+    """Devices that a CRL would revoke if it had not tripped the limit."""
     devices = town.bring_in(3)
-    town.sweep(catch=CATCH)
+    town.sweep(limit=LIMIT)
     town.publish(dict.fromkeys(devices[:2], KEY_COMPROMISE))
-    assert town.sweep(catch=CATCH).held_
+    town.sweep(limit=LIMIT)
+    assert town.tripped()
     return devices[:2]
 
 
@@ -76,68 +77,66 @@ def test_where_nothing_waits_the_answer_is_no(town: Town) -> None:
 
     assert (confirm("Factory").exit_code, confirm("Factory").stdout) == (
         1,
-        "nothing of CA Factory is held back\n",
+        "no CRL of CA Factory waits for a person\n",
     )
-    assert report("Factory") == (1, {"held": None})
+    assert report("Factory") == (1, {"tripped": None})
 
 
-def test_the_dry_run_names_the_devices_and_lets_nothing_through(
-    town: Town, held: list[CertificateId]
-) -> None:
+def test_the_dry_run_names_the_devices_and_confirms_nothing(town: Town, listed: list[CertificateId]) -> None:
     result = confirm("Factory", "--dry-run")
 
     assert result.exit_code == 0
-    assert "would put out 2 devices of 3 in service" in result.stdout
-    for device in held:
+    assert "would revoke 2 devices of 3 in service" in result.stdout
+    for device in listed:
         assert device in result.stdout
     assert "keyCompromise" in result.stdout
-    town.sweep(catch=CATCH)
-    assert statuses(town, held) == {"ACTIVE"}
+    town.sweep(limit=LIMIT)
+    assert statuses(town, listed) == {"ACTIVE"}
 
 
-def test_the_dry_run_is_available_as_json(town: Town, held: list[CertificateId]) -> None:
+def test_the_dry_run_is_available_as_json(town: Town, listed: list[CertificateId]) -> None:
     code, found = report(town.ca, "--dry-run")
 
     assert code == 0
-    assert (found["confirmed"], found["held"]["devices"], found["held"]["fleet"]) == (False, 2, 3)
-    assert {each["certificate_id"] for each in found["certificates"]} == set(held)
-    assert {each["reason"] for each in found["certificates"]} == {"keyCompromise"}
+    assert (found["confirmed"], found["tripped"]["devices"], found["tripped"]["fleet"]) == (False, 2, 3)
+    assert {each["certificate_id"] for each in found["devices"]} == set(listed)
+    assert {each["reason"] for each in found["devices"]} == {"keyCompromise"}
 
 
-def test_a_yes_lets_it_through(town: Town, held: list[CertificateId]) -> None:
+def test_a_yes_confirms_it(town: Town, listed: list[CertificateId]) -> None:
     result = confirm("Factory", answer="y\n")
 
     assert result.exit_code == 0
-    assert "confirmed: the sweep puts 2 devices out" in result.stdout
-    town.sweep(catch=CATCH)
-    assert statuses(town, held) == {"REVOKED"}
+    assert "begins to revoke 2 devices" in result.stdout
+    town.sweep(limit=LIMIT)
+    assert statuses(town, listed) == {"REVOKED"}
 
 
 @pytest.mark.parametrize(("answer", "exit_code"), [("n\n", 1), ("\n", 1), ("", 130)])
-def test_anything_else_lets_nothing_through(
-    town: Town, held: list[CertificateId], answer: str, exit_code: int
+def test_anything_else_confirms_nothing(
+    town: Town, listed: list[CertificateId], answer: str, exit_code: int
 ) -> None:
     assert confirm("Factory", answer=answer).exit_code == exit_code
 
-    town.sweep(catch=CATCH)
-    assert statuses(town, held) == {"ACTIVE"}
+    town.sweep(limit=LIMIT)
+    assert statuses(town, listed) == {"ACTIVE"}
 
 
-def test_json_asks_no_questions(town: Town, held: list[CertificateId]) -> None:
+def test_json_asks_no_questions(town: Town, listed: list[CertificateId]) -> None:
     result = confirm("Factory", "--json")
 
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    town.sweep(catch=CATCH)
-    assert statuses(town, held) == {"ACTIVE"}
+    town.sweep(limit=LIMIT)
+    assert statuses(town, listed) == {"ACTIVE"}
 
 
-def test_who_has_looked_already_is_not_asked(town: Town, held: list[CertificateId]) -> None:
+def test_who_has_looked_already_is_not_asked(town: Town, listed: list[CertificateId]) -> None:
     code, found = report("Factory", "--yes")
 
     assert (code, found["confirmed"]) == (0, True)
-    town.sweep(catch=CATCH)
-    assert statuses(town, held) == {"REVOKED"}
+    town.sweep(limit=LIMIT)
+    assert statuses(town, listed) == {"REVOKED"}
 
 
 def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(town: Town) -> None:
@@ -154,48 +153,46 @@ def test_the_first_index_can_be_looked_at_as_well(town: Town) -> None:
     devices = town.bring_in(2)
     town.store.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca))
     town.publish(dict.fromkeys(devices))
-    town.sweep(catch=CATCH)
+    town.sweep(limit=LIMIT)
 
     code, found = report("Factory", "--dry-run")
 
-    assert (code, len(found["certificates"])) == (0, 2)
+    assert (code, len(found["devices"])) == (0, 2)
 
 
-def test_who_was_entered_after_the_index_was_swept_is_named_as_well(town: Town) -> None:
+def test_who_was_entered_after_the_index_was_settled_is_named_as_well(town: Town) -> None:
     devices = town.bring_in(2)
-    town.publish(dict.fromkeys(devices))
-    town.states.ask(town.ca, now=town.clock.milliseconds)
-    token, _ = town.states.lease(town.ca, now=1, expires_at=2)
-    town.states.write(town.ca, token, first=IndexRef.of(town.store.current(town.ca)))
+    town.publish()
+    town.settle()
+    swept = town.publish(dict.fromkeys(devices))
+    token, _ = town.states.acquire(town.ca, now=town.clock.milliseconds, expires_at=1)
+    town.states.write(
+        town.ca,
+        token,
+        current_pass=None,
+        settled=IndexRef.of(town.store.current(town.ca)),
+        settled_at=town.clock.milliseconds,
+    )
+    town.states.request_rescan(town.ca, now=town.clock.milliseconds)
     town.clock.pass_time(seconds=SETTLE.total_seconds())
-    assert town.sweep(catch=CATCH).held_
+    town.sweep(limit=LIMIT)
 
-    _, told = report("Factory", "--dry-run")
+    _, found = report("Factory", "--dry-run")
 
-    assert {each["certificate_id"] for each in told["certificates"]} == set(devices)
+    assert found["tripped"]["index_version"] == swept.version
+    assert {each["certificate_id"] for each in found["devices"]} == set(devices)
 
 
 def test_an_index_that_is_not_kept_any_more_cannot_be_looked_at(
-    town: Town, held: list[CertificateId]
+    town: Town, listed: list[CertificateId]
 ) -> None:
-    del held
-    waiting = town.state().held
+    del listed
+    waiting = town.tripped()
     assert waiting is not None
+    town.publish()
     town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=waiting.index.version_id)
 
     result = confirm("Factory", "--dry-run")
 
     assert result.exit_code == 3
     assert "is not kept any more" in result.stderr
-
-
-def test_a_swept_index_that_is_not_kept_any_more_counts_as_none(
-    town: Town, held: list[CertificateId]
-) -> None:
-    swept = town.state().first
-    assert swept is not None
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=swept.version_id)
-
-    code, found = report("Factory", "--dry-run")
-
-    assert (code, {each["certificate_id"] for each in found["certificates"]}) == (0, set(held))

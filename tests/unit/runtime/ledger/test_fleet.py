@@ -30,14 +30,14 @@ class Books:
 
     def activate(self, certificate_id: CertificateId) -> None:
         self.now += 1_000
-        claim = self.ledger.seize(certificate_id, now=self.now, expires_at=self.now + 500)
+        claim = self.ledger.acquire(certificate_id, now=self.now, expires_at=self.now + 500)
         identity = Identity(CA, SerialNumber(certificate_id[:8]), "device")
         claim = self.ledger.record_activating(claim, identity, "v1")
         self.ledger.record_activated(claim, policy_name="p", thing_name=None, now=1, look_again_at=2)
 
     def revoke(self, certificate_id: CertificateId) -> None:
         self.now += 1_000
-        claim = self.ledger.seize(certificate_id, now=self.now, expires_at=self.now + 500)
+        claim = self.ledger.acquire(certificate_id, now=self.now, expires_at=self.now + 500)
         self.ledger.record_revoked(claim, detail="", index_version="v2", now=1)
 
     def size(self) -> int:
@@ -94,9 +94,9 @@ def test_a_count_that_is_cut_off_is_made_up_for_by_the_repetition(books: Books, 
 
 
 def test_whoever_lost_the_claim_counts_nothing(books: Books) -> None:
-    claim = books.ledger.seize(device(1), now=1_000, expires_at=1_500)
+    claim = books.ledger.acquire(device(1), now=1_000, expires_at=1_500)
     claim = books.ledger.record_activating(claim, Identity(CA, SerialNumber("1"), None), None)
-    books.ledger.seize(device(1), now=2_000, expires_at=2_500)
+    books.ledger.acquire(device(1), now=2_000, expires_at=2_500)
 
     with pytest.raises(ClaimLostError):
         books.ledger.record_activated(claim, policy_name="p", thing_name=None, now=1, look_again_at=2)

@@ -33,7 +33,7 @@ class Crl:
 class Sweep:
     asked: list[CaCertificateId] = field(default_factory=list)
 
-    def ask(self, ca: CaCertificateId, *, now: int) -> None:
+    def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
         del now
         self.asked.append(ca)
 

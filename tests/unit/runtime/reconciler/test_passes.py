@@ -15,7 +15,7 @@ from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
-from iot_jitr_runtime.sweep.states import SweepStates
+from iot_jitr_runtime.sweep.state import SweepStates
 from tests.support.account import Account
 from tests.support.certificate_list import FakeList
 

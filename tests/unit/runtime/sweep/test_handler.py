@@ -12,8 +12,9 @@ import pytest
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.revocation.store import key
-from iot_jitr_runtime.sweep.enforcement import CLAIM_LASTS
-from iot_jitr_runtime.sweep.settings import SweepSettings
+from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS
+from iot_jitr_runtime.sweep.handler import SweepSettings
+from iot_jitr_runtime.sweep.sweep import DEFERRED, DRY_RUN, LIMIT_TRIPPED
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import POLICY, REGION
@@ -142,7 +143,7 @@ def test_a_release_that_fails_is_a_warning_with_its_reason(
     assert (line["level"], line["message"], line["reason"]) == ("WARNING", "not_released", "policy_missing")
 
 
-def test_a_stopped_sweep_is_an_error_that_says_what_to_do_and_rings(
+def test_a_tripped_limit_is_an_error_that_says_what_to_do_and_a_metric(
     town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     devices = town.bring_in(2)
@@ -150,7 +151,7 @@ def test_a_stopped_sweep_is_an_error_that_says_what_to_do_and_rings(
 
     [line] = Called(town, monkeypatch, share=0.1)()
 
-    assert (line["level"], line["message"]) == ("ERROR", "held_back")
+    assert (line["level"], line["message"]) == ("ERROR", LIMIT_TRIPPED)
     assert (line["devices"], line["fleet"]) == (2, 2)
     assert line["remedy"].endswith(f"jitr crl confirm {town.ca}")
     assert metrics(capsys.readouterr().out)["SweepStopped"] == [1]
@@ -164,20 +165,22 @@ def test_a_dry_run_is_a_warning_that_names_the_certificates(
 
     [line] = Called(town, monkeypatch, dry_run=True)()
 
-    assert (line["message"], line["devices"]) == ("dry_run", 1)
+    assert (line["message"], line["devices"]) == (DRY_RUN, 1)
     assert line["certificates"] == {device: "keyCompromise"}
     assert town.status(device) == "ACTIVE"
 
 
-def test_a_certificate_that_is_put_off_is_a_warning(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_cannot_be_changed_now_is_a_warning(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     [device] = town.bring_in()
     town.publish({device: None})
     now = town.clock.milliseconds
-    town.ledger.seize(device, now=now, expires_at=now + 3_600_000)
+    town.ledger.acquire(device, now=now, expires_at=now + 3_600_000)
 
     [line] = Called(town, monkeypatch)()
 
-    assert (line["message"], line["reason"]) == ("put_off", "claimed_elsewhere")
+    assert (line["message"], line["reason"]) == (DEFERRED, "claimed_elsewhere")
 
 
 def test_a_run_that_fails_is_logged_and_lambda_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,8 +201,8 @@ def test_a_claim_on_a_thing_lasts_as_long_as_that_on_its_certificate(
 
     _, sweep = Called(town, monkeypatch).module._sweep()
 
-    assert isinstance(sweep.release.things, Things)
-    assert sweep.release.things.claim_lasts >= CLAIM_LASTS
+    assert isinstance(sweep.enforcement.things, Things)
+    assert sweep.enforcement.things.claim_lasts >= CLAIM_LASTS
 
 
 def test_only_cas_with_a_crl_are_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

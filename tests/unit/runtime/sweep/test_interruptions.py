@@ -2,16 +2,20 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ledger import State, Turns
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import DamagedIndexError
 from iot_jitr_runtime.revocation.store import key
-from iot_jitr_runtime.sweep.enforcement import Enforced
+from iot_jitr_runtime.sweep.enforce import RevocationResult
+from iot_jitr_runtime.sweep.pace import Pace
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import DECISIVE_FAULTS, Crash, Fault, counted, injected
 from tests.support.town import SETTLE, Town
@@ -23,9 +27,9 @@ OPERATIONS = [
     ("iot", "UpdateCertificate"),
     ("dynamodb", "UpdateItem"),
     ("dynamodb", "TransactWriteItems"),
+    ("dynamodb", "DescribeTable"),
     ("dynamodb", "Query"),
     ("dynamodb", "BatchGetItem"),
-    ("dynamodb", "GetItem"),
     ("s3", "GetObject"),
     ("s3", "HeadObject"),
 ]
@@ -125,25 +129,20 @@ def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_forme
     assert town.status(device) == "ACTIVE"
 
 
-def test_a_run_ends_in_time_and_the_next_goes_on(town: Town) -> None:
+def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
     devices = town.bring_in(3)
     town.publish(dict.fromkeys(devices))
 
     def slow(_: float) -> None:
         town.clock.pass_time(seconds=20)
 
-    from iot_jitr_runtime.ledger import Turns
-    from iot_jitr_runtime.sweep.pace import Pace
-
     pace = Pace(Turns(town.aws.dynamodb, town.aws.table, 1e6), town.clock, slow)
     town.sweep(seconds=50, pace=pace)
     assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
-    assert town.state().first is None
 
     town.sweep()
 
     assert {town.status(device) for device in devices} == {"REVOKED"}
-    assert town.state().first is not None
 
 
 def test_one_certificate_that_fails_does_not_keep_the_others_from_it(town: Town) -> None:
@@ -152,7 +151,7 @@ def test_one_certificate_that_fails_does_not_keep_the_others_from_it(town: Town)
     with injected(town.aws.iot, "UpdateCertificate", Fault.THROTTLE, at_call=1):
         seen = town.sweep()
 
-    assert [verdict.reason for _, verdict in seen.put_off_] == [Reason.THROTTLED]
+    assert [reason for _, reason in seen.deferred] == [Reason.THROTTLED]
     assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
     town.clock.pass_time(minutes=6)
     town.sweep()
@@ -175,9 +174,12 @@ def test_a_status_that_aws_iot_does_not_let_change_is_no_obstacle(
 
     monkeypatch.setattr(town.aws.iot, "update_certificate", refuse_one)
     seen = town.sweep()
+    town.settle()
 
-    assert dict(seen.enforced_) == {devices[0]: Enforced.IMPOSSIBLE, devices[1]: Enforced.REVOKED}
-    assert town.state().first is not None
+    assert dict(seen.revocations) == {
+        devices[0]: RevocationResult.CONFLICT,
+        devices[1]: RevocationResult.REVOKED,
+    }
 
 
 def test_an_index_that_cannot_be_read_revokes_nobody(town: Town) -> None:
@@ -188,35 +190,83 @@ def test_an_index_that_cannot_be_read_revokes_nobody(town: Town) -> None:
         town.sweep()
     assert town.status(device) == "ACTIVE"
     town.publish()
-    town.sweep()
-    assert town.state().first is not None
+    town.settle()
 
 
-def test_a_swept_index_that_the_bucket_no_longer_keeps_counts_as_none(town: Town) -> None:
+def test_a_settled_index_that_the_bucket_no_longer_keeps_counts_as_none(town: Town) -> None:
     revoked, other = town.bring_in(2)
     town.publish({revoked: None})
-    town.sweep_twice()
-    swept = town.state().first
-    assert swept is not None
+    town.settle()
+    settled = town.state().settled
+    assert settled is not None
     town.publish({revoked: None, other: None})
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=swept.version_id)
+    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=settled.version_id)
 
     seen = town.sweep()
 
-    assert seen.enforced_ == [(other, Enforced.REVOKED)]
+    assert seen.revocations == [(other, RevocationResult.REVOKED)]
 
 
-def test_an_index_that_is_gone_before_its_second_pass_does_not_stop_the_sweep_for_good(town: Town) -> None:
+def test_a_damaged_settled_index_counts_as_none(town: Town) -> None:
     [device] = town.bring_in()
-    gone = town.publish()
-    town.sweep()
+    settled = town.publish()
+    town.settle()
     town.publish({device: None})
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=gone.version_id)
+    download = town.store.download
 
-    for _ in range(3):
-        town.sweep()
-        town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+    def damage(ca: CaCertificateId, path: Path, *, version_id: str) -> None:
+        download(ca, path, version_id=version_id)
+        if version_id == settled.version_id:
+            path.write_bytes(b"damaged")
+
+    object.__setattr__(town.store, "download", damage)
+    town.sweep()
 
     assert town.status(device) == "REVOKED"
-    assert town.state().pending is None
-    assert town.state().second == town.state().first
+
+
+def test_an_index_that_is_gone_in_the_middle_of_its_pass_does_not_stop_the_sweep_for_good(town: Town) -> None:
+    devices = town.bring_in(2)
+    gone = town.publish({devices[0]: None})
+    with injected(town.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
+        town.sweep()
+    town.clock.pass_time(minutes=6)
+    town.publish({devices[1]: None})
+    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=gone.version_id)
+
+    town.sweep()
+
+    assert [town.status(device) for device in devices] == ["ACTIVE", "REVOKED"]
+
+
+def test_an_entry_that_is_withdrawn_in_the_middle_of_a_pass_and_listed_again_is_revoked(town: Town) -> None:
+    first, second = town.bring_in(2)
+    town.publish({first: None, second: None})
+    with injected(town.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
+        town.sweep()
+    town.clock.pass_time(seconds=SETTLE.total_seconds() + 180 + 30)
+    town.publish({first: None})
+    town.sweep()
+    assert [town.status(device) for device in (first, second)] == ["REVOKED", "ACTIVE"]
+
+    town.publish({first: None, second: None})
+    town.settle()
+
+    assert town.status(second) == "REVOKED"
+
+
+@pytest.mark.parametrize("cut_off", ["count", "revoke"])
+def test_a_pass_continues_at_its_cursor(town: Town, monkeypatch: pytest.MonkeyPatch, cut_off: str) -> None:
+    monkeypatch.setattr("iot_jitr_runtime.sweep.targets.LOOK_UPS_A_PAGE", 1)
+    devices = town.bring_in(4)
+    town.publish(dict.fromkeys(devices[:3]))
+    limit = MassRevocationLimit(share=0.75, minimum=1) if cut_off == "count" else MassRevocationLimit(share=1)
+    with injected(town.aws.dynamodb, "Query", Fault.CRASH_BEFORE, at_call=3), suppress(Crash):
+        town.sweep(limit=limit)
+    town.clock.pass_time(minutes=6)
+
+    with counted(town.aws.dynamodb) as calls:
+        town.sweep(limit=limit)
+
+    assert [town.status(device) for device in devices] == ["REVOKED", "REVOKED", "REVOKED", "ACTIVE"]
+    assert calls.count("Query") < 6

@@ -6,7 +6,7 @@ import pytest
 
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.outcomes import DecisionError, Reason
-from iot_jitr_runtime.sweep.release import Released
+from iot_jitr_runtime.sweep.enforce import ReleaseResult
 from tests.support.crls import HOLD
 from tests.support.faults import Crash, Fault, counted, injected
 from tests.support.town import Town
@@ -34,10 +34,10 @@ def test_a_release_needs_the_admission_again_and_is_tried_again(town: Town, reas
     town.admission = Admission(error)
     town.publish()
 
-    [(_, result, verdict)] = town.sweep().released_
-    assert (result, verdict and verdict.reason) == (Released.NOT_RELEASED, reason)
+    [(_, result, why)] = town.sweep().releases
+    assert (result, why) == (ReleaseResult.NOT_RELEASED, reason)
     assert (town.status(device), town.row(device).state) == ("INACTIVE", State.SUSPENDED)
-    assert town.sweep().released_ == [], "not before some time has passed"
+    assert town.sweep().releases == [], "not before some time has passed"
 
     town.clock.pass_time(minutes=6)
     town.sweep()
@@ -51,9 +51,9 @@ def test_an_expired_certificate_is_not_released(town: Town) -> None:
     town.clock.pass_time(days=400)
     town.publish()
 
-    [(_, result, verdict)] = town.sweep().released_
+    [(_, result, why)] = town.sweep().releases
 
-    assert (result, verdict and verdict.reason) == (Released.NOT_RELEASED, Reason.EXPIRED)
+    assert (result, why) == (ReleaseResult.NOT_RELEASED, Reason.EXPIRED)
     assert town.status(device) == "INACTIVE"
 
 
@@ -84,9 +84,9 @@ def test_a_stale_index_releases_nobody(town: Town) -> None:
     town.publish()
     town.clock.pass_time(days=3)
 
-    [(_, result, verdict)] = town.sweep().released_
+    [(_, result, why)] = town.sweep().releases
 
-    assert (result, verdict and verdict.reason) == (Released.NOT_RELEASED, Reason.CRL_STALE)
+    assert (result, why) == (ReleaseResult.NOT_RELEASED, Reason.CRL_STALE)
     assert town.status(device) == "INACTIVE"
 
 
@@ -121,6 +121,6 @@ def test_a_row_that_is_not_suspended_any_more_is_left_alone(town: Town) -> None:
 
     seen = town.sweep()
 
-    assert seen.released_ == [(device, Released.DECIDED_ELSEWHERE, None)]
+    assert seen.releases == [(device, ReleaseResult.DECIDED_ELSEWHERE, None)]
     assert (town.status(device), town.row(device).state) == ("INACTIVE", State.RETIRED)
-    assert town.ledger.suspended(town.ca) == []
+    assert town.on_hold() == []

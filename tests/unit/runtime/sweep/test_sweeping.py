@@ -1,12 +1,16 @@
-"""Whom a new CRL concerns is put out, who was on hold comes back, and nobody slips through between."""
+"""What a new CRL revokes or suspends, what a lifted hold releases, and what stays as it is."""
+
+from contextlib import ExitStack, closing
 
 import pytest
 
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.sweep.enforcement import Enforced
-from iot_jitr_runtime.sweep.release import Released
-from iot_jitr_runtime.sweep.states import BeingSweptError, LeaseLostError
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.sweep.enforce import ReleaseResult, RevocationResult
+from iot_jitr_runtime.sweep.state import BeingSweptError, LeaseLostError
+from iot_jitr_runtime.sweep.sweep import DRY_RUN
 from iot_jitr_runtime.sweep.targets import Targets
 from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE
@@ -21,7 +25,7 @@ def test_a_device_that_is_revoked_while_active_is_put_out(town: Town) -> None:
     seen = town.sweep()
 
     assert (town.status(revoked), town.status(other)) == ("REVOKED", "ACTIVE")
-    assert seen.enforced_ == [(revoked, Enforced.REVOKED)]
+    assert seen.revocations == [(revoked, RevocationResult.REVOKED)]
     row = town.row(revoked)
     assert (row.state, row.reason, row.detail) == (State.REVOKED, Reason.REVOKED, "keyCompromise")
     assert (row.index_version, row.claim_expires_at) == (published.version, 0)
@@ -38,7 +42,7 @@ def test_a_device_on_hold_is_suspended_and_comes_back_when_the_hold_is_lifted(to
     lifted = town.publish()
     seen = town.sweep()
 
-    assert seen.released_ == [(device, Released.RELEASED, None)]
+    assert seen.releases == [(device, ReleaseResult.RELEASED, None)]
     row = town.row(device)
     assert (town.status(device), row.state, row.index_version) == (
         "ACTIVE",
@@ -46,7 +50,7 @@ def test_a_device_on_hold_is_suspended_and_comes_back_when_the_hold_is_lifted(to
         lifted.version,
     )
     assert town.aws.policies(device) == [POLICY]
-    assert town.ledger.suspended(town.ca) == []
+    assert town.on_hold() == []
     assert town.ledger.fleet.size(town.ca) == 1
 
 
@@ -59,17 +63,17 @@ def test_a_hold_that_turns_into_a_compromise_is_seen(town: Town) -> None:
     seen = town.sweep()
 
     assert (town.status(device), town.row(device).state) == ("REVOKED", State.REVOKED)
-    assert seen.released_ == []
-    assert town.ledger.suspended(town.ca) == []
+    assert seen.releases == []
+    assert town.on_hold() == []
 
 
 def test_a_hold_that_came_and_went_before_the_second_pass_is_lifted(town: Town) -> None:
     [device] = town.bring_in()
-    town.sweep_twice()
+    town.settle()
     town.publish({device: HOLD})
     town.sweep()
     town.publish()
-    town.sweep_twice()
+    town.settle()
 
     assert (town.status(device), town.row(device).state) == ("ACTIVE", State.ACTIVATED)
 
@@ -87,8 +91,7 @@ def test_the_second_pass_revokes_nobody_whom_the_ca_has_taken_off_the_list_since
     town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
     seen = town.sweep()
 
-    assert town.state().second is not None
-    assert seen.enforced_ == []
+    assert seen.revocations == []
     assert town.status(device) == "ACTIVE"
 
 
@@ -96,10 +99,10 @@ def test_what_an_operator_switched_off_is_not_suspended_and_never_released(town:
     [device] = town.bring_in()
     town.aws.iot.update_certificate(certificateId=device, newStatus="INACTIVE")
     town.publish({device: HOLD})
-    assert town.sweep().enforced_ == [(device, Enforced.UNTOUCHED)]
+    assert town.sweep().revocations == [(device, RevocationResult.NOT_ACTIVE)]
 
     town.publish()
-    assert town.sweep().released_ == []
+    assert town.sweep().releases == []
 
     assert (town.status(device), town.row(device).state) == ("INACTIVE", State.ACTIVATED)
 
@@ -117,7 +120,7 @@ def test_what_somebody_decided_about_during_the_hold_is_left_as_it_is(town: Town
     assert town.status(device) == status
     expected = State.ACTIVATED if status == "ACTIVE" else State.KNOWN
     assert town.row(device).state is expected
-    assert town.ledger.suspended(town.ca) == []
+    assert town.on_hold() == []
 
 
 def test_a_certificate_known_from_elsewhere_is_put_out_as_well(town: Town) -> None:
@@ -153,7 +156,7 @@ def test_a_pending_certificate_on_hold_stays_pending(town: Town) -> None:
     town.activator = town.new_activator()
     town.activate(device)
 
-    town.sweep_twice()
+    town.settle()
 
     assert (town.status(device), town.row(device).state) == ("PENDING_ACTIVATION", State.REFUSED)
 
@@ -163,7 +166,7 @@ def test_a_serial_that_is_not_registered_is_simply_not_activated_later(town: Tow
     device = town.register()
     town.publish({device: None})
     seen = town.sweep()
-    assert seen.enforced_ == []
+    assert seen.revocations == []
 
     town.activator = town.new_activator()
     town.activate(device)
@@ -183,10 +186,9 @@ def test_a_certificate_that_was_deleted_is_no_obstacle(town: Town) -> None:
 
     seen = town.sweep()
 
-    assert seen.enforced_ == [(revoked, Enforced.GONE)]
-    assert seen.released_ == [(held, Released.GONE, None)]
+    assert seen.revocations == [(revoked, RevocationResult.GONE)]
+    assert seen.releases == [(held, ReleaseResult.GONE, None)]
     assert town.ledger.fleet.size(town.ca) == 0
-    assert town.state().first is not None
 
 
 def _arn(town: Town, device: str) -> str:
@@ -197,20 +199,20 @@ def _arn(town: Town, device: str) -> str:
 def test_nothing_is_asked_of_aws_iot_where_nothing_is_new(town: Town) -> None:
     [device] = town.bring_in()
     town.publish({device: None})
-    town.sweep_twice()
+    town.settle()
 
     with counted(town.aws.iot) as calls:
         for _ in range(3):
             town.sweep()
         town.publish({device: None})
-        town.sweep_twice()
+        town.settle()
 
     assert calls == []
 
 
 def test_where_nothing_was_published_nothing_is_swept(town: Town) -> None:
-    assert town.sweep().enforced_ == []
-    assert town.state().first is None
+    assert town.sweep().revocations == []
+    assert town.state().settled is None
 
 
 # The dry run.
@@ -220,8 +222,10 @@ def test_a_dry_run_reports_once_and_changes_nothing(town: Town) -> None:
     revoked, held, other = town.bring_in(3)
     published = town.publish({revoked: None, held: HOLD})
 
-    assert town.sweep(dry_run=True).reports == [(published.version, {revoked, held})]
-    assert town.sweep(dry_run=True).reports == []
+    [report] = town.sweep(dry_run=True).facts(DRY_RUN)
+    assert (report["index_version"], report["devices"]) == (published.version, 2)
+    assert report["certificates"] == {revoked: "unspecified", held: "certificateHold"}
+    assert town.sweep(dry_run=True).facts(DRY_RUN) == []
     assert {town.status(each) for each in (revoked, held, other)} == {"ACTIVE"}
 
     town.sweep()
@@ -244,38 +248,40 @@ def test_many_serials_are_looked_up_by_going_through_the_ledger_once(town: Town)
     assert town.ledger.fleet.size(town.ca) == 1
 
 
-def test_both_ways_to_find_them_agree(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    from contextlib import closing
-
-    from iot_jitr_runtime.revocation.index import Index
-
-    devices = town.bring_in(4)
+def test_both_ways_to_find_them_agree(town: Town) -> None:
+    devices = town.bring_in(5)
     former = town.publish({devices[0]: HOLD, devices[1]: None})
-    newer = town.publish({devices[0]: KEY_COMPROMISE, devices[1]: None, devices[2]: HOLD})
-    paths = []
-    for number, published in enumerate([former, newer]):
-        paths.append(town.folder / f"compared-{number}")
-        town.store.download(town.ca, paths[-1], version_id=published.version_id)
-    finder = Targets(town.ledger)
-    with closing(Index.open(paths[0])) as before, closing(Index.open(paths[1])) as now:
-        one = {(t.certificate_id, t.reason) for t in finder.find(town.ca, now, before)}
-        monkeypatch.setattr("iot_jitr_runtime.sweep.targets._FEW", 0)
-        two = {(t.certificate_id, t.reason) for t in finder.find(town.ca, now, before)}
+    newer = town.publish({devices[0]: KEY_COMPROMISE, devices[1]: None, devices[2]: HOLD, devices[3]: None})
+    current = town.publish({devices[0]: KEY_COMPROMISE, devices[1]: None, devices[2]: None})
+    with ExitStack() as stack:
+        opened = []
+        for number, published in enumerate([newer, former, current]):
+            path = town.folder / f"compared-{number}"
+            town.store.download(town.ca, path, version_id=published.version_id)
+            opened.append(stack.enter_context(closing(Index.open(path))))
+        targets = Targets(town.ledger, town.ca, *opened)
+        pages = [targets.page("", scanning=scanning) for scanning in (False, True)]
 
-    assert one == two
-    assert {certificate for certificate, _ in one} == {devices[0], devices[2]}
+    expected = {
+        (devices[0], RevocationReason.KEY_COMPROMISE),
+        # By now its reason is another, and the certificate after it is not listed any more.
+        (devices[2], RevocationReason.UNSPECIFIED),
+    }
+    for page in pages:
+        assert {(target.certificate_id, target.reason) for target in page.targets} == expected
+        assert page.cursor is None
 
 
 # The lease.
 
 
 def test_a_lease_is_one_runs_until_it_expires(town: Town) -> None:
-    token, _ = town.states.lease(town.ca, now=1000, expires_at=2000)
+    token, _ = town.states.acquire(town.ca, now=1000, expires_at=2000)
     with pytest.raises(BeingSweptError):
-        town.states.lease(town.ca, now=1500, expires_at=2500)
-    other, _ = town.states.lease(town.ca, now=2001, expires_at=3000)
+        town.states.acquire(town.ca, now=1500, expires_at=2500)
+    other, _ = town.states.acquire(town.ca, now=2001, expires_at=3000)
 
     with pytest.raises(LeaseLostError):
-        town.states.write(town.ca, token, released="x")
-    town.states.write(town.ca, other, released="x")
-    assert town.state().released == "x"
+        town.states.write(town.ca, token, current_pass=None, settled=None, settled_at=1)
+    town.states.write(town.ca, other, current_pass=None, settled=None, settled_at=2)
+    assert town.state().settled_at == 2

@@ -1,4 +1,4 @@
-"""Certificates that enter the ledger long after their serial number was listed: the sweep is asked."""
+"""Certificates that enter the ledger after their serial number was listed: a rescan is requested."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.sweep.catch import SafetyCatch
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import Fault, counted, injected
 from tests.support.town import SETTLE, Town
@@ -53,7 +53,7 @@ def test_one_that_has_been_listed_for_long_is_put_out_once_it_is_entered(
 ) -> None:
     [device] = strangers(town)
     town.publish({device: reason})
-    town.sweep_twice()
+    town.settle()
 
     assert enter(town, device) is Entered.LISTED
     town.sweep()
@@ -70,7 +70,7 @@ def test_one_that_has_been_listed_for_long_is_put_out_once_it_is_entered(
 def test_one_that_is_not_in_use_by_now_is_only_entered(town: Town, status: str) -> None:
     [device] = strangers(town)
     town.publish({device: KEY_COMPROMISE})
-    town.sweep_twice()
+    town.settle()
     town.aws.iot.update_certificate(certificateId=device, newStatus=status)
 
     assert enter(town, device) is Entered.KNOWN
@@ -92,7 +92,7 @@ def test_without_the_request_nothing_is_entered_so_that_the_next_pass_finds_it_a
 def test_a_request_during_a_run_is_met_by_a_later_one(town: Town) -> None:
     first, second = strangers(town, 2)
     town.publish({first: KEY_COMPROMISE, second: KEY_COMPROMISE})
-    town.sweep_twice()
+    town.settle()
     enter(town, first)
 
     def enter_another(**_: Any) -> None:
@@ -107,47 +107,47 @@ def test_a_request_during_a_run_is_met_by_a_later_one(town: Town) -> None:
     assert town.status(second) == "REVOKED"
 
 
-def test_the_safety_catch_holds_for_them_too(town: Town) -> None:
+def test_the_mass_revocation_limit_applies_to_them(town: Town) -> None:
     devices = strangers(town, 2)
     town.publish(dict.fromkeys(devices))
-    catch = SafetyCatch(share=0.1, minimum=2)
-    town.sweep(catch=catch)
+    limit = MassRevocationLimit(share=0.1, minimum=2)
+    town.sweep(limit=limit)
     for device in devices:
         enter(town, device)
 
-    assert len(sweep_later(town, catch=catch).held_) == 1
+    sweep_later(town, limit=limit)
+    assert town.tripped() is not None
     assert {town.status(device) for device in devices} == {"ACTIVE"}
-    assert len(town.sweep(catch=catch).held_) == 1, "the alarm goes on"
 
     town.confirm()
-    town.sweep(catch=catch)
+    town.sweep(limit=limit)
 
     assert {town.status(device) for device in devices} == {"REVOKED"}
-    assert town.state().held is None
+    assert town.tripped() is None
 
 
-def test_the_safety_catch_holds_for_the_second_pass_too(town: Town) -> None:
+def test_the_mass_revocation_limit_applies_to_late_activations(town: Town) -> None:
     town.bring_in()
     late = [town.register(f"late-{number}") for number in range(2)]
     town.publish(dict.fromkeys(late))
-    catch = SafetyCatch(share=0.1, minimum=2)
-    town.sweep(catch=catch)
+    limit = MassRevocationLimit(share=0.1, minimum=2)
+    town.sweep(limit=limit)
     for device in late:
         town.activate(device)
 
-    sweep_later(town, catch=catch)
-    assert len(town.sweep(catch=catch).held_) == 1
+    sweep_later(town, limit=limit)
+    assert town.tripped() is not None
     assert {town.status(device) for device in late} == {"ACTIVE"}
 
     town.confirm()
-    town.sweep(catch=catch)
+    town.sweep(limit=limit)
     assert {town.status(device) for device in late} == {"REVOKED"}
 
 
 def test_in_a_dry_run_they_stay_in_and_go_when_it_ends(town: Town) -> None:
     [device] = strangers(town)
     town.publish({device: KEY_COMPROMISE})
-    town.sweep_twice()
+    town.settle()
     enter(town, device)
 
     sweep_later(town, dry_run=True)

@@ -1,4 +1,6 @@
-"""Putting one certificate out, for whoever found it out."""
+"""Revoking one certificate."""
+
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +8,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.sweep.enforcement import Enforced, Enforcement
+from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
 from tests.support.town import Town
 
 
@@ -14,18 +16,18 @@ from tests.support.town import Town
 def enforcement(town: Town) -> Enforcement:
     iot = town.aws.iot
     withdrawal = Withdrawal(iot, FollowUps(town.aws.dynamodb, town.aws.table), town.clock)
-    return Enforcement(iot, town.ledger, withdrawal, town.clock)
+    return replace(town.make_sweep().enforcement, withdrawal=withdrawal)
 
 
 def test_done_again_it_is_the_same(town: Town, enforcement: Enforcement) -> None:
     [device] = town.bring_in()
 
     results = [
-        enforcement.put_out(CertificateId(device), town.ca, RevocationReason.KEY_COMPROMISE, "v1")
+        enforcement.revoke(CertificateId(device), town.ca, RevocationReason.KEY_COMPROMISE, "v1")
         for _ in range(2)
     ]
 
-    assert results == [Enforced.REVOKED, Enforced.REVOKED]
+    assert results == [RevocationResult.REVOKED, RevocationResult.REVOKED]
     assert town.ledger.fleet.size(town.ca) == 0
 
 
@@ -43,7 +45,7 @@ def test_a_policy_of_the_devices_own_is_taken_away(town: Town, enforcement: Enfo
         ExpressionAttributeValues={":own": {"S": name}},
     )
 
-    enforcement.put_out(device, town.ca, RevocationReason.UNSPECIFIED, "v1")
+    enforcement.revoke(device, town.ca, RevocationReason.UNSPECIFIED, "v1")
 
     assert name not in town.aws.policies(device)
     with pytest.raises(iot.exceptions.ResourceNotFoundException):

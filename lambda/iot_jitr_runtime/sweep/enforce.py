@@ -1,0 +1,195 @@
+"""What the sweep does to one certificate: revoke it, suspend it, or release its hold.
+
+`REVOKED` is final, so nothing is written before that change: if it is repeated, the result is the same. A
+hold is written before the change, because only a hold that this pipeline set may be released by it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.patience import ON_THEIR_WAY
+from iot_jitr_runtime.activator.ports import PolicyAttachment, ThingRegistration
+from iot_jitr_runtime.activator.vetting import Vetting
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
+from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.revocation.reasons import RevocationReason
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
+
+CLAIM_LASTS = timedelta(minutes=3)
+"""Longer than the calls for one certificate can take, all their retries included."""
+RETRY_AFTER = timedelta(minutes=5)
+"""How long a release that failed waits for its next try."""
+
+
+class RevocationResult(StrEnum):
+    """The result for a certificate on its CA's CRL; the values are a stable interface."""
+
+    REVOKED = "revoked"
+    """It is REVOKED."""
+    SUSPENDED = "suspended"
+    """It is INACTIVE until its hold is lifted."""
+    NOT_ACTIVE = "not_active"
+    """It is on hold and not ACTIVE, so nothing is done: somebody else has deactivated it."""
+    GONE = "gone"
+    """AWS IoT has no such certificate."""
+    CONFLICT = "conflict"
+    """AWS IoT does not let its status change, for example during a transfer to another account."""
+
+
+class ReleaseResult(StrEnum):
+    """The result for a certificate whose hold was lifted; the values are a stable interface."""
+
+    RELEASED = "released"
+    """It is ACTIVE again."""
+    NOT_RELEASED = "not_released"
+    """A check refused it or failed: it stays INACTIVE, and is checked again later."""
+    DECIDED_ELSEWHERE = "decided_elsewhere"
+    """Somebody else has changed it since."""
+    GONE = "gone"
+    """AWS IoT has no such certificate."""
+
+
+@dataclass(frozen=True)
+class Enforcement:
+    """Makes a certificate what its CA's CRL says; botocore's errors propagate."""
+
+    iot: "IoTClient"
+    ledger: RevocationLedger
+    withdrawal: Withdrawal
+    vetting: Vetting
+    things: ThingRegistration
+    policy: PolicyAttachment
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def is_active(self, certificate_id: CertificateId) -> bool:
+        """Whether AWS IoT has the certificate and it is ACTIVE."""
+        description = self._describe(certificate_id)
+        return description is not None and description["status"] == "ACTIVE"
+
+    def revoke(
+        self,
+        certificate_id: CertificateId,
+        ca: CaCertificateId,
+        reason: RevocationReason,
+        index_version: str,
+    ) -> RevocationResult:
+        """Revoke a certificate of a CA, or suspend it where the reason is a hold.
+
+        Raises:
+            DeferredError: `CLAIMED_ELSEWHERE`: another worker has the certificate, try again.
+            ClaimLostError: Another worker has taken it since, try again.
+        """
+        claim = self._claim(certificate_id)
+        description = self._describe(certificate_id)
+        if description is None:
+            self.ledger.record_gone(claim)
+            return RevocationResult.GONE
+        try:
+            if reason is RevocationReason.CERTIFICATE_HOLD:
+                return self._suspend(claim, ca, description["status"], index_version)
+            if description["status"] != "REVOKED":
+                self.iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
+        except self.iot.exceptions.CertificateStateException:
+            self.ledger.release(claim)
+            return RevocationResult.CONFLICT
+        if claim.row.policy_name is not None:
+            self.withdrawal.withdraw(certificate_id, description["certificateArn"], claim.row.policy_name)
+        self.ledger.record_revoked(
+            claim, detail=reason.label, index_version=index_version, now=milliseconds(self.clock())
+        )
+        return RevocationResult.REVOKED
+
+    def _suspend(
+        self, claim: Claim, ca: CaCertificateId, status: str, index_version: str
+    ) -> RevocationResult:
+        if status == "ACTIVE":
+            detail = RevocationReason.CERTIFICATE_HOLD.label
+            self.ledger.record_suspending(claim, ca, detail=detail, index_version=index_version)
+            self.iot.update_certificate(certificateId=claim.certificate_id, newStatus="INACTIVE")
+        elif status != "INACTIVE" or claim.row.state is not State.SUSPENDED:
+            self.ledger.release(claim)
+            return RevocationResult.NOT_ACTIVE
+        self.ledger.record_suspended(claim, now=milliseconds(self.clock()))
+        return RevocationResult.SUSPENDED
+
+    def release(self, certificate_id: CertificateId) -> tuple[ReleaseResult, Verdict | None]:
+        """Release the hold of a certificate after all checks are repeated; say why if it is not released.
+
+        Raises:
+            DeferredError: `CLAIMED_ELSEWHERE`: another worker has the certificate, try again.
+            ClaimLostError: Another worker has taken it since, try again.
+        """
+        claim = self._claim(certificate_id)
+        if claim.row.state is not State.SUSPENDED:
+            self.ledger.record_decided_elsewhere(claim, state=claim.row.state)
+            return ReleaseResult.DECIDED_ELSEWHERE, None
+        try:
+            return self._release(claim), None
+        except DecisionError as decided:
+            verdict = decided.verdict
+        except AwsError as error:
+            verdict = deferral(error).verdict
+        # CAs remove expired certificates from their lists, which ends no hold: a retry would not help.
+        again = None if verdict.reason is Reason.EXPIRED else milliseconds(self.clock() + RETRY_AFTER)
+        self.ledger.record_not_released(claim, detail=f"{verdict.reason}: {verdict.detail}", retry_at=again)
+        return ReleaseResult.NOT_RELEASED, verdict
+
+    def _release(self, claim: Claim) -> ReleaseResult:
+        description = self._describe(claim.certificate_id)
+        if description is None:
+            self.ledger.record_gone(claim)
+            return ReleaseResult.GONE
+        if description["status"] == "ACTIVE":
+            # The function was cut off after the change, or an operator has activated it.
+            self._record_released(claim, None, None)
+        elif description["status"] == "INACTIVE":
+            self._activate(claim, description)
+        else:
+            self.ledger.record_decided_elsewhere(claim, state=State.KNOWN)
+            return ReleaseResult.DECIDED_ELSEWHERE
+        return ReleaseResult.RELEASED
+
+    def _activate(self, claim: Claim, description: "CertificateDescriptionTypeDef") -> None:
+        candidate = self.vetting.candidate(claim.certificate_id, description)
+        vetted = self.vetting.vet(candidate, self.clock())
+        self.ledger.record_releasing(claim, index_version=vetted.index_version)
+        thing_name = self.things.register(candidate, vetted.attributes)
+        policy_name = self.policy.attach(candidate, thing_name)
+        self.iot.update_certificate(certificateId=claim.certificate_id, newStatus="ACTIVE")
+        self._record_released(claim, policy_name, thing_name)
+
+    def _record_released(self, claim: Claim, policy_name: str | None, thing_name: str | None) -> None:
+        now = self.clock()
+        self.ledger.record_released(
+            claim,
+            policy_name=policy_name,
+            thing_name=thing_name,
+            now=milliseconds(now),
+            look_again_at=milliseconds(now + ON_THEIR_WAY),
+        )
+
+    def _claim(self, certificate_id: CertificateId) -> Claim:
+        now = self.clock()
+        return self.ledger.acquire(
+            certificate_id,
+            now=milliseconds(now),
+            expires_at=milliseconds(now + CLAIM_LASTS + CLAIM_MARGIN),
+        )
+
+    def _describe(self, certificate_id: CertificateId) -> "CertificateDescriptionTypeDef | None":
+        try:
+            response = self.iot.describe_certificate(certificateId=certificate_id)
+        except self.iot.exceptions.ResourceNotFoundException:
+            return None
+        return response["certificateDescription"]

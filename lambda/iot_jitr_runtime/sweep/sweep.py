@@ -1,0 +1,313 @@
+"""One run of the sweep over one CA: a part of a pass, and the release of holds that were lifted.
+
+A pass goes page by page through what the index in force lists and the settled one does not. Its cursor is
+saved after each page, so a run that stops, or is cut off, is continued by the next one; what was done already
+is in the ledger and is skipped. `docs/architecture.md` describes it: "One CRL".
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError, Row, State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
+from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
+from iot_jitr_runtime.sweep.pace import Pace
+from iot_jitr_runtime.sweep.state import BeingSweptError, IndexRef, Pass, Phase, SweepState, SweepStates
+from iot_jitr_runtime.sweep.targets import (
+    LOOK_UPS_A_PAGE,
+    ROWS_A_LOOK_UP,
+    Indexes,
+    MassRevocationLimit,
+    Page,
+    Target,
+    Targets,
+)
+
+DEFERRED = "deferred"
+DRY_RUN = "dry_run"
+LIMIT_TRIPPED = "mass_revocation_limit_tripped"
+"""Messages of the log, beside the results of `enforce`."""
+
+TIME_FOR_ONE = timedelta(seconds=15)
+"""A page or a certificate is begun only with this much time left."""
+CHECKED_AT_MOST = 200
+"""ACTIVE devices whose status is read while counting: at the lowest rate, 1 a second, one run can do that."""
+_PASS_SHARE = 0.8
+"""Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Sweeps any CA."""
+
+    store: IndexStore
+    states: SweepStates
+    ledger: RevocationLedger
+    enforcement: Enforcement
+    pace: Pace
+    report: Callable[..., None]
+    """Called with a level ("info", "warning", "error"), a message, the CA, and facts by name."""
+    settle: timedelta
+    """How long after its publication an index may be unknown to an activator, and an entry invisible."""
+    limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
+    dry_run: bool = False
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def run(self, ca: CaCertificateId, *, stopped_by: datetime) -> None:
+        """Do what there is to do for a CA, as far as the time allows; botocore's errors propagate.
+
+        Args:
+            ca: The CA.
+            stopped_by: When this function is stopped for certain.
+
+        Raises:
+            DamagedIndexError: The index in force cannot be read.
+            DeferredError: `THROTTLED`: the ledger could not be read.
+            LeaseLostError: Another invocation sweeps this CA, which should not be possible.
+        """
+        now = milliseconds(self.clock())
+        try:
+            token, state = self.states.acquire(
+                ca, now=now, expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
+            )
+        except BeingSweptError:
+            return
+        try:
+            # Read under the lease: read before, it could be older than what another run has settled since.
+            if in_force := self._in_force(ca):
+                with TemporaryDirectory(prefix="jitr-sweep-") as folder:
+                    indexes = Indexes(self.store, ca, Path(folder))
+                    _Run(self, ca, token, state, in_force, stopped_by - TIME_FOR_ONE, indexes).do()
+        finally:
+            self.states.release(ca, token)
+
+    def _in_force(self, ca: CaCertificateId) -> IndexRef | None:
+        with suppress(IndexMissingError):
+            return IndexRef.of(self.store.current(ca))
+        return None
+
+
+@dataclass
+class _Run:
+    """One run, under its lease."""
+
+    sweep: Sweep
+    ca: CaCertificateId
+    token: str
+    state: SweepState
+    in_force: IndexRef
+    stop_at: datetime
+    indexes: Indexes
+
+    def do(self) -> None:
+        self.pass_stops_at = self._now() + _PASS_SHARE * (self.stop_at - self._now())
+        try:
+            self._continue_pass()
+        except IndexMissingError:
+            # The bucket keeps former indexes for a time only. Without one, everything on the index in force
+            # counts as new, and what was counted before is void.
+            self._write(settled=None, current_pass=None)
+            self._continue_pass()
+        if self.sweep.dry_run:
+            return
+        self._report_limit()
+        released = self._release_holds()
+        done = self.state.settling(self.sweep.settle)
+        if released and done:
+            self._write(settled=done.index, settled_at=done.started_at)
+
+    # The pass.
+
+    def _continue_pass(self) -> None:
+        current = self.state.next_pass(
+            self.in_force, now=milliseconds(self._now()), settle=self.sweep.settle, dry_run=self.sweep.dry_run
+        )
+        if current is None:
+            return
+        steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
+        with self.indexes.targets(self.sweep.ledger, current, self.in_force) as targets:
+            if current.phase is Phase.BEGUN:
+                current = self._plan(current, targets)
+            elif current.index.version != self.in_force.version and targets.has_withdrawn():
+                # What is not listed any more is left out now, so this pass must not settle it.
+                current = replace(current, missed=True)
+            while (step := steps.get(current.phase)) and not self._is_over():
+                done = step(current, targets.page(current.cursor, scanning=current.scanning))
+                if done is None:
+                    # The time is over in the middle of the page: the next run repeats it.
+                    return
+                current = done
+                self._write(current_pass=current)
+
+    def _plan(self, current: Pass, targets: Targets) -> Pass:
+        """Choose how a pass finds its targets, and whether it must count them before it revokes any.
+
+        It need not count if even one device for each new serial number would be few enough.
+        """
+        limit, fleet = self.sweep.limit, self._fleet()
+        few = max(LOOK_UPS_A_PAGE, self.sweep.ledger.row_count() // ROWS_A_LOOK_UP)
+        new = targets.new_serials(at_most=max(few, limit.minimum, int(limit.share * fleet)) + 1)
+        confirmed = self.state.confirmed == current.index.version
+        agreed = current.dry_run or confirmed or limit.allows(new, fleet)
+        phase = Phase.REVOKING if agreed else Phase.COUNTING
+        current = replace(current, scanning=new > few, phase=phase)
+        self._write(current_pass=current)
+        return current
+
+    def _count(self, current: Pass, page: Page) -> Pass | None:
+        """Count the devices on a page. Where they are few, read whether they are ACTIVE in fact."""
+        devices = current.devices
+        for target in page.targets:
+            if not target.row.in_fleet:
+                continue
+            if devices >= CHECKED_AT_MOST:
+                devices += 1
+                continue
+            if self._is_over():
+                return None
+            devices += self._attempt(target.certificate_id, partial(self._is_active, target)) is not False
+        if page.cursor is not None:
+            return replace(current, cursor=page.cursor, devices=devices)
+        allowed = self.sweep.limit.allows(devices, self._fleet())
+        phase = Phase.REVOKING if allowed else Phase.TRIPPED
+        return replace(current, phase=phase, cursor="", devices=devices)
+
+    def _is_active(self, target: Target) -> bool:
+        """Whether a device is ACTIVE; if not, somebody has deactivated it, and it leaves the fleet."""
+        if self.sweep.enforcement.is_active(target.certificate_id):
+            return True
+        self.sweep.ledger.fleet.leave(target.certificate_id)
+        return False
+
+    def _revoke(self, current: Pass, page: Page) -> Pass | None:
+        """Revoke or suspend the certificates on a page; in a dry run, report them."""
+        missed = current.missed
+        if current.dry_run:
+            self._report_dry_run(page.targets)
+        for target in [] if current.dry_run else page.targets:
+            if self._is_over():
+                return None
+            # One that cannot be changed now does not keep the others from it.
+            missed |= not self._attempt(target.certificate_id, partial(self._revoke_one, target))
+        if page.cursor is None:
+            return replace(current, phase=Phase.DONE, missed=missed)
+        return replace(current, cursor=page.cursor, missed=missed)
+
+    def _revoke_one(self, target: Target) -> bool:
+        result = self.sweep.enforcement.revoke(
+            target.certificate_id, self.ca, target.reason, self.in_force.version
+        )
+        self.sweep.report(
+            "error" if result is RevocationResult.CONFLICT else "info",
+            result,
+            self.ca,
+            certificate_id=target.certificate_id,
+            serial_number=target.row.serial_number,
+            common_name=target.row.common_name,
+            revocation_reason=target.reason.label,
+        )
+        return True
+
+    def _report_dry_run(self, targets: list[Target]) -> None:
+        if targets:
+            self.sweep.report(
+                "warning",
+                DRY_RUN,
+                self.ca,
+                index_version=self.in_force.version,
+                devices=sum(target.row.in_fleet for target in targets),
+                certificates={target.certificate_id: target.reason.label for target in targets},
+            )
+
+    def _report_limit(self) -> None:
+        """Report at every run that an index waits for a person, so that the alarm stays active."""
+        if tripped := self.state.tripped:
+            self.sweep.report(
+                "error",
+                LIMIT_TRIPPED,
+                self.ca,
+                index_version=tripped.index.version,
+                devices=tripped.devices,
+                fleet=self._fleet(),
+                remedy=f"look at the CRL, then: jitr crl confirm {self.ca}",
+            )
+
+    # The releases.
+
+    def _release_holds(self) -> bool:
+        """Release the holds that the index in force does not list; say whether none was left out."""
+        settled = self.state.settled
+        retries_only = settled is not None and settled.version == self.in_force.version
+        pages = self.sweep.ledger.suspended(
+            self.ca, since=1 if retries_only else 0, until=milliseconds(self._now())
+        )
+        complete = True
+        for page in pages:
+            with self.indexes.opened(self.in_force) as index:
+                lifted = [row for row in self.sweep.ledger.rows(page).values() if _is_lifted(row, index)]
+            for row in lifted:
+                if self._now() >= self.stop_at:
+                    return False
+                act = partial(self._release_one, row.certificate_id)
+                complete &= self._attempt(row.certificate_id, act) is not None
+        return complete
+
+    def _release_one(self, certificate_id: CertificateId) -> bool:
+        result, verdict = self.sweep.enforcement.release(certificate_id)
+        level = "warning" if result is ReleaseResult.NOT_RELEASED else "info"
+        self.sweep.report(level, result, self.ca, certificate_id=certificate_id, **_why(verdict))
+        return True
+
+    # What both need.
+
+    def _attempt(self, certificate_id: CertificateId, act: Callable[[], _Result]) -> _Result | None:
+        """Act on one certificate when the rate limiter allows it; None if that was not possible."""
+        try:
+            self.sweep.pace.wait()
+            return act()
+        except DeferredError as deferred:
+            verdict = deferred.verdict
+        except ClaimLostError as error:
+            verdict = Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
+        except AwsError as error:
+            verdict = deferral(error).verdict
+        self.sweep.report("warning", DEFERRED, self.ca, certificate_id=certificate_id, **_why(verdict))
+        return None
+
+    def _fleet(self) -> int:
+        return self.sweep.ledger.fleet.size(self.ca)
+
+    def _now(self) -> datetime:
+        return self.sweep.clock()
+
+    def _is_over(self) -> bool:
+        return self._now() >= self.pass_stops_at
+
+    def _write(self, **changes: Any) -> None:
+        """Change attributes of the state that are this run's own."""
+        own = {name: getattr(self.state, name) for name in ("current_pass", "settled", "settled_at")}
+        self.state = self.sweep.states.write(self.ca, self.token, **(own | changes))
+
+
+def _is_lifted(row: Row, index: Index) -> bool:
+    """Whether a hold is to be released; what has become a revocation since is left to the next pass."""
+    listed = index.reason(int(row.serial_number or "0", 16)) is not None
+    return row.state is not State.SUSPENDED or not listed
+
+
+def _why(verdict: Verdict | None) -> dict[str, str | None]:
+    return {"reason": verdict.reason, "detail": verdict.detail} if verdict else {}
