@@ -42,7 +42,7 @@ COMMANDS = {
         "lab",
         "The local cloud with the stack deployed in it: up, down, status, env.",
     ),
-    "demo": Lazy("iot_jitr_cli.demo.command", "demo", "The whole story in one run, on the local cloud."),
+    "demo": Lazy("iot_jitr_cli.demo.command", "demo", "The whole pipeline in one run, on a local cloud."),
     "pki": Lazy("iot_jitr_cli.pki.command", "pki", "A development CA and its device certificates."),
     "chain": Lazy("iot_jitr_cli.chain.command", "chain", "Is this the file the device must present?"),
     "connect": Lazy(

@@ -13,10 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from iot_jitr_cli.demo.live import Symbols, picture
-from iot_jitr_cli.demo.model import DeviceProgress, Mark, Outsider, Stage, Step
-from iot_jitr_cli.demo.narrator import Narrator
-from iot_jitr_cli.demo.story import tell
+from iot_jitr_cli.demo.model import Demo, Progress
+from iot_jitr_cli.demo.story import run_demo
+from iot_jitr_cli.demo.view import Picture
 
 COLUMNS = 118
 FRAMES = 18
@@ -32,46 +31,26 @@ _FRAME = '<style>{styles}</style><g>{lines}</g><g class="{unique_id}-matrix">{ba
 
 @dataclass
 class Recorder:
-    """An audience that keeps what it saw."""
+    """Keeps what a terminal would have shown."""
 
-    stage: Stage
-    clock: Callable[[], float] = time.monotonic
-    """Seconds since any moment."""
+    demo: Demo
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
     frames: list[tuple[float, str]] = field(default_factory=list)
     """Seconds since the beginning, and the frame's SVG."""
     rows: int = 0
     """Lines of the tallest frame."""
-    _steps: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def step_began(self, step: Step) -> None:
-        """Keep the moment, and a frame."""
-        self._steps[id(step)] = self.clock()
-        self.look()
-
-    def step_ended(self, step: Step) -> None:  # noqa: ARG002  the audience's signature
-        """Keep a frame."""
-        self.look()
-
-    def mark_reached(self, device: DeviceProgress, mark: Mark) -> None:  # noqa: ARG002  the audience's signature
-        """Keep a frame."""
-        self.look()
-
-    def stayed_out(self, outsider: Outsider) -> None:  # noqa: ARG002  the audience's signature
-        """Keep a frame."""
-        self.look()
-
     def look(self, *, always: bool = False) -> None:
-        """Keep what a terminal would show now, unless it has just been looked at."""
+        """Keep what a terminal would show now, unless the last frame is only a moment old."""
         at = self.clock() - self._began
         if not always and self.frames and at - self.frames[-1][0] < _APART_SECONDS:
             return
         console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-        symbols = Symbols(console, self.clock)
-        symbols.began |= self._steps
-        console.print(picture(self.stage, symbols))
+        console.print(Picture(self.demo, console, self.clock).draw())
         unique = f"f{len(self.frames)}"
         text = console.export_text(clear=False)
         self.rows = max(self.rows, text.count("\n"))
@@ -85,11 +64,12 @@ def record(folder: Path, devices: int) -> Recorder:
     Raises:
         RuntimeError: An expectation of the demo was not met.
     """
-    stage = Stage()
-    recorder = Recorder(stage)
-    tell(folder, devices, Narrator(stage, recorder))
+    progress = Progress()
+    recorder = Recorder(progress.demo)
+    progress.on_change = lambda _line: recorder.look()
+    run_demo(folder, devices, progress)
     recorder.look(always=True)
-    if not stage.succeeded:
+    if not progress.demo.succeeded:
         raise RuntimeError("the demo did not succeed; nothing is recorded")
     return recorder
 

@@ -33,21 +33,21 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     told = json.loads(result.stdout)
     assert result.exit_code == 0
     assert told["succeeded"] is True
-    marks = [device["marks"] for device in told["stage"]["devices"]]
+    marks = [device["marks"] for device in told["devices"]]
     # The ledger says so after the certificate is active, so a device may be faster than that.
     decided = [each.pop("activated") > each["pending"] for each in marks]
     assert decided == [True, True]
     order = ["registered", "pending", "connected", "published"]
     assert [sorted(each, key=each.get) for each in marks] == [order, order]
-    outsiders = {outsider["name"]: outsider["reason"] for outsider in told["stage"]["outsiders"]}
-    assert list(outsiders) == ["sensor-03", "foreign", "expired"]
+    refused = {device["name"]: device["reason"] for device in told["refused"]}
+    assert list(refused) == ["sensor-03", "foreign", "expired"]
     # As the activator says it, or the sweep where that has been by since.
-    assert "with reason cessationOfOperation" in outsiders["sensor-03"]
-    met = [expectation["claim"] for expectation in told["stage"]["expectations"] if expectation["met"]]
+    assert "with reason cessationOfOperation" in refused["sensor-03"]
+    met = [expectation["claim"] for expectation in told["expectations"] if expectation["met"]]
     for claim in (
-        "sensor-03, which is on the CRL, was turned away each time",
+        "sensor-03, which is on the CRL, was refused each time",
         "sensor-01 became REVOKED after the new CRL",
-        "sensor-01, which had been in, was refused at its next connect",
+        "sensor-01, which had been active, was refused at its next connect",
         "1 of 1 other devices stayed ACTIVE",
     ):
         assert claim in met

@@ -1,1 +1,1 @@
-"""The whole story in one run on the local cloud: `jitr demo`."""
+"""`jitr demo`: just-in-time registration in one run, on a local cloud of its own."""

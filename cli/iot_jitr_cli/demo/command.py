@@ -1,41 +1,47 @@
-"""`jitr demo`: the whole story in one run."""
+"""`jitr demo`: just-in-time registration in one run."""
 
 import tempfile
 from pathlib import Path
 
 import click
+from rich.live import Live
 
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json
-from iot_jitr_cli.demo.audience import Nobody
-from iot_jitr_cli.demo.live import LivePicture
-from iot_jitr_cli.demo.model import Stage
-from iot_jitr_cli.demo.narrator import Narrator
-from iot_jitr_cli.demo.plain import PlainLines, summary
-from iot_jitr_cli.demo.story import tell
+from iot_jitr_cli.demo.model import Progress
+from iot_jitr_cli.demo.story import run_demo
+from iot_jitr_cli.demo.view import Picture, summary
 
 _FEWEST_DEVICES = 2
-"""One that gets in and one that is on the CRL."""
+"""One that is admitted and one that is on the CRL."""
 _MOST_DEVICES = 100
+_FRAMES_PER_SECOND = 12
 
 
 @click.command()
 @click.option("--devices", type=click.IntRange(_FEWEST_DEVICES, _MOST_DEVICES), default=5, show_default=True)
 @json_option
 def demo(devices: int, *, as_json: bool) -> ExitCode:
-    """Show the whole story on a local cloud of its own, and take everything down again.
+    """Show the whole pipeline on a local cloud of its own, and remove everything again.
 
     Exits 0 only if every expectation was met.
     """
-    stage = Stage()
-    folder = Path(tempfile.mkdtemp(prefix="jitr-demo-"))
+    folder, progress = Path(tempfile.mkdtemp(prefix="jitr-demo-")), Progress()
     if as_json:
-        tell(folder, devices, Narrator(stage, Nobody()))
-        print_json({"succeeded": stage.succeeded, "stage": stage})
+        run_demo(folder, devices, progress)
+        print_json({"succeeded": progress.demo.succeeded, **vars(progress.demo)})
     elif out.is_terminal:
-        with LivePicture(out, stage) as audience:
-            tell(folder, devices, Narrator(stage, audience))
+        picture = Picture(progress.demo, out)
+        # The last frame is drawn in full; until then a fleet may be longer than the screen.
+        with Live(
+            get_renderable=picture.draw,
+            console=out,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            vertical_overflow="crop",
+        ):
+            run_demo(folder, devices, progress)
     else:
-        tell(folder, devices, Narrator(stage, PlainLines()))
-        for line in summary(stage):
+        progress.on_change = lambda line: click.echo(line) if line else None
+        run_demo(folder, devices, progress)
+        for line in summary(progress.demo):
             click.echo(line)
-    return ExitCode.OK if stage.succeeded else ExitCode.NO
+    return ExitCode.OK if progress.demo.succeeded else ExitCode.NO

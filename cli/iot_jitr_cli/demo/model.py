@@ -1,27 +1,31 @@
-"""What a demonstration shows: steps, devices that get in, devices that stay out, and whether all came so."""
+"""What a demonstration shows: steps, devices, and whether everything was as expected."""
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Mark(StrEnum):
-    """A point on a device's way in, in the order in which it is reached."""
+    """A point on a device's way, in the order in which it is reached."""
 
     REGISTERED = "registered"
-    """AWS IoT Core has the certificate: the first CONNECT made it so, and was refused."""
+    """AWS IoT Core has the certificate: the first CONNECT registered it, and was refused."""
     PENDING = "pending"
-    """The pipeline has the event and looks at the certificate."""
+    """The pipeline has the event and validates the certificate."""
     ACTIVATED = "activated"
     """All checks passed; the policy is attached and the certificate is ACTIVE."""
     CONNECTED = "connected"
-    """CONNACK: the device is in."""
+    """CONNACK: the device is connected."""
     PUBLISHED = "published"
     """Its first message is acknowledged and came back."""
 
 
 @dataclass
 class DeviceProgress:
-    """One device that is to get in."""
+    """One device that is to be admitted."""
 
     name: str
     certificate_id: str
@@ -30,24 +34,26 @@ class DeviceProgress:
 
 
 @dataclass
-class Outsider:
-    """One device that is to stay out."""
+class RefusedDevice:
+    """One device that is to be refused."""
 
     name: str
-    story: str
+    about: str
     """What is wrong with it, in a few words."""
     reason: str | None = None
-    """Why it stays out, as the system says it; missing until it has said so."""
+    """Why it is refused, as the system says it; None until it has said so."""
 
 
 @dataclass
 class Step:
-    """A part of the preparation."""
+    """One step that takes time."""
 
     title: str
     detail: str = ""
     seconds: float | None = None
-    """How long it took; missing while it is under way."""
+    """How long it took; None while it is under way."""
+    started_at: float = field(default_factory=time.time)
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +67,22 @@ class Expectation:
 
 
 @dataclass
-class Stage:
-    """All that an audience sees, at any moment."""
+class Demo:
+    """All that is known of a demonstration at one moment."""
 
-    steps: list[Step] = field(default_factory=list)
-    """The preparation."""
+    preparation: list[Step] = field(default_factory=list)
     devices: list[DeviceProgress] = field(default_factory=list)
-    outsiders: list[Outsider] = field(default_factory=list)
+    refused: list[RefusedDevice] = field(default_factory=list)
     revocation: list[Step] = field(default_factory=list)
-    """How a device that is in gets out again."""
+    """How an active device loses its access."""
     expectations: list[Expectation] = field(default_factory=list)
-    clearing: list[Step] = field(default_factory=list)
-    """What is done after the last device."""
+    clean_up: list[Step] = field(default_factory=list)
     seconds: float | None = None
-    """How long the whole took; missing before its end."""
+    """How long the whole took; None before its end."""
 
     @property
-    def all_in_after(self) -> float | None:
-        """Seconds from the first connect until the last device had published; missing while one has not."""
+    def all_published_after(self) -> float | None:
+        """Seconds from the first connect until the last device had published; None while one has not."""
         published = [device.marks.get(Mark.PUBLISHED) for device in self.devices]
         known = [seconds for seconds in published if seconds is not None]
         return max(known) if known and len(known) == len(published) else None
@@ -87,3 +91,47 @@ class Stage:
     def succeeded(self) -> bool:
         """Whether the end was reached and every expectation was met."""
         return self.seconds is not None and all(expectation.met for expectation in self.expectations)
+
+
+@dataclass
+class Progress:
+    """Changes a demonstration, one thing at a time, whichever thread it happens in."""
+
+    demo: Demo = field(default_factory=Demo)
+    on_change: Callable[[str | None], object] = lambda line: line
+    """Called after each change, with the line that reports it if there is one."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def step(self, title: str, steps: list[Step] | None = None) -> Iterator[Step]:
+        """A step of `steps` (default: the preparation), timed; what it finds out goes into its `detail`."""
+        step, began = Step(title), time.monotonic()
+        with self._lock:
+            (self.demo.preparation if steps is None else steps).append(step)
+            self.on_change(None)
+        yield step
+        with self._lock:
+            step.seconds = time.monotonic() - began
+            self.on_change(f"{title:<24} {step.seconds:6.2f} s  {step.detail}")
+
+    def mark(self, device: DeviceProgress, mark: Mark, seconds: float) -> None:
+        """A device reached `mark`, `seconds` after all began; reported once for each mark."""
+        with self._lock:
+            if mark not in device.marks:
+                device.marks[mark] = max(0.0, seconds)
+                self.on_change(f"{device.name:<24} {device.marks[mark]:6.2f} s  {mark.value}")
+
+    def refused(self, device: RefusedDevice, reason: str) -> None:
+        """It is known why a device is refused."""
+        with self._lock:
+            device.reason = reason
+            self.on_change(f"{device.name:<24} refused ({device.about}): {reason}")
+
+    def expect(self, claim: str, *, met: bool, seen: str = "") -> None:
+        """Record a claim, whether it was met, and what was seen."""
+        with self._lock:
+            self.demo.expectations.append(Expectation(claim, met, seen))
+
+    def expect_all(self, claim: str, found: int, wanted: int) -> None:
+        """Record a claim about `wanted` devices of which `found` fulfil it."""
+        self.expect(f"{wanted} of {wanted} {claim}", met=found == wanted, seen=f"{found} of {wanted}")

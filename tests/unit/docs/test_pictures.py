@@ -12,7 +12,7 @@ from xml.dom import minidom
 
 import pytest
 
-from iot_jitr_cli.demo.model import DeviceProgress, Expectation, Mark, Outsider, Stage, Step
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
 from tests.support.clock import Stopwatch
 
 pytestmark = pytest.mark.timing
@@ -40,11 +40,11 @@ def scripts() -> Iterator[Any]:
         del sys.modules[name]
 
 
-def stage() -> Stage:
-    return Stage(
-        steps=[Step("stack deployed", "by 'cdk deploy'", 3.0)],
+def finished_demo() -> Demo:
+    return Demo(
+        preparation=[Step("stack deployed", "by 'cdk deploy'", 3.0)],
         devices=[DeviceProgress("sensor-01", "id", {Mark.REGISTERED: 0.4})],
-        outsiders=[Outsider("foreign", "signed by a stranger", "never registered")],
+        refused=[RefusedDevice("foreign", "signed by an unknown CA", "never registered")],
         expectations=[Expectation("all in", met=True)],
         seconds=4.0,
     )
@@ -58,7 +58,7 @@ def test_the_dashboards_picture_is_what_is_deployed(scripts: Any) -> None:
 
 def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(scripts: Any) -> None:
     recording = scripts("recording")
-    recorder = recording.Recorder(stage())
+    recorder = recording.Recorder(finished_demo())
     for _ in range(3):
         recorder.look(always=True)
 
@@ -72,13 +72,10 @@ def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(script
 
 
 def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
-    recorder = scripts("recording").Recorder(stage(), Stopwatch())
-    step, device = recorder.stage.steps[0], recorder.stage.devices[0]
+    recorder = scripts("recording").Recorder(finished_demo(), Stopwatch())
 
-    recorder.step_began(step)
-    recorder.step_ended(step)
-    recorder.mark_reached(device, Mark.PENDING)
-    recorder.stayed_out(recorder.stage.outsiders[0])
+    for _ in range(4):
+        recorder.look()
 
     assert len(recorder.frames) == 1
 
@@ -87,10 +84,10 @@ def test_what_happens_a_moment_later_is_a_frame_of_its_own_with_the_time_that_ha
     scripts: Any,
 ) -> None:
     clock = Stopwatch()
-    step = Step("stack deployed")
-    recorder = scripts("recording").Recorder(Stage(steps=[step]), clock)
+    step = Step("stack deployed", started_at=clock.now)
+    recorder = scripts("recording").Recorder(Demo(preparation=[step]), clock)
 
-    recorder.step_began(step)
+    recorder.look()
     clock.sleep(0.3)
     recorder.look()
 

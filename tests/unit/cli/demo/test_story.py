@@ -1,4 +1,4 @@
-"""What becomes of the local cloud when the story does not go as told: real MiniStack, a CDK that fails."""
+"""What becomes of the local cloud when something goes wrong: real MiniStack, a CDK that fails."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from iot_jitr_cli.demo import command, story
-from iot_jitr_cli.demo.audience import Nobody
-from iot_jitr_cli.demo.model import Expectation, Stage, Step
-from iot_jitr_cli.demo.narrator import Narrator
+from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.files import Deployment
@@ -35,25 +33,21 @@ def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Pat
     folder = tmp_path / "demo"
 
     with pytest.raises(DeployError, match="no such thing"):
-        story.tell(folder, 1, Narrator(Stage(), Nobody()))
+        story.run_demo(folder, 1, Progress())
 
     assert processes_in(folder) == []
     assert (folder / "cdk.log").read_text() == "no such thing\n"
 
 
-class Impatient(Nobody):
-    """Presses Ctrl-C as soon as the local cloud is told to be up."""
-
-    def step_ended(self, step: Step) -> None:
-        if step.title == "local cloud":
-            raise KeyboardInterrupt
-
-
-def test_who_interrupts_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_ctrl_c_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
 
+    def interrupt(line: str | None) -> None:
+        if line and line.startswith("local cloud"):
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        story.tell(folder, 2, Narrator(Stage(), Impatient()))
+        story.run_demo(folder, 2, Progress(on_change=interrupt))
 
     assert processes_in(folder) == []
     assert not folder.exists()
@@ -63,37 +57,37 @@ def test_who_interrupts_at_the_first_line_leaves_nothing_behind(tmp_path: Path) 
 def test_the_logs_stay_only_where_an_expectation_was_not_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, met: bool, left: bool
 ) -> None:
-    def play(_lab: object, _ca: object, _deployment: object, _identities: object, narrator: Narrator) -> None:
-        narrator.stage.expectations.append(Expectation("it went well", met))
+    def play(_lab: object, _ca: object, _deployment: object, _identities: object, progress: Progress) -> None:
+        progress.expect("it went well", met=met)
 
     monkeypatch.setattr(story, "_play", play)
     monkeypatch.setattr(Lab, "deploy", lambda *_arguments: Deployment("iot-jitr", {}, "", 0.0))
-    stage, folder = Stage(), tmp_path / "demo"
+    progress, folder = Progress(), tmp_path / "demo"
 
-    story.tell(folder, 2, Narrator(stage, Nobody()))
+    story.run_demo(folder, 2, progress)
 
     assert processes_in(folder) == []
     assert folder.exists() is left
-    assert stage.succeeded is met
-    assert [step.title for step in stage.steps] == [
+    assert progress.demo.succeeded is met
+    assert [step.title for step in progress.demo.preparation] == [
         "local cloud",
         "CA made",
         "stack deployed",
-        "2 devices manufactured",
+        "2 devices made",
     ]
-    assert [step.title for step in stage.clearing] == ["taken down"]
+    assert [step.title for step in progress.demo.clean_up] == ["local cloud stopped"]
 
 
 @pytest.mark.parametrize(("met", "exit_code"), [(True, 0), (False, 1)])
 def test_the_command_exits_0_only_if_every_expectation_was_met(
     monkeypatch: pytest.MonkeyPatch, *, met: bool, exit_code: int
 ) -> None:
-    def tell(folder: Path, count: int, narrator: Narrator) -> None:
+    def run_demo(folder: Path, count: int, progress: Progress) -> None:
         folder.rmdir()
-        narrator.stage.expectations.append(Expectation(f"{count} devices", met))
-        narrator.stage.seconds = 1.0
+        progress.expect(f"{count} devices", met=met)
+        progress.demo.seconds = 1.0
 
-    monkeypatch.setattr(command, "tell", tell)
+    monkeypatch.setattr(command, "run_demo", run_demo)
 
     plain = CliRunner().invoke(jitr, ["demo", "--devices", "7"])
     monkeypatch.setattr(command.out, "_force_terminal", True)

@@ -1,0 +1,220 @@
+"""The scenes: devices that are admitted, devices that are refused, an active device that is revoked."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from iot_jitr_cli.connect import ConnectResult, Ending, Endpoint, Step, TimelineEvent
+from iot_jitr_cli.demo.devices import (
+    ConnectingDevice,
+    always_refused,
+    refused_first,
+    start_all,
+    where_refused,
+)
+from iot_jitr_cli.demo.model import DeviceProgress, Mark, Progress, RefusedDevice
+from iot_jitr_cli.demo.pipeline import DemoPipeline
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.ledger import Row
+from iot_jitr_runtime.ledger.rows import State
+from iot_jitr_runtime.outcomes import Reason
+
+FOREIGN, EXPIRED = "foreign", "expired"
+_REFUSALS = 2
+"""A device that has no business here tries until it was refused so often."""
+_WATCH_INTERVAL = 0.15
+_SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED}
+"""Marks that only the device itself can tell."""
+
+
+@dataclass
+class Script:
+    """Plays the scenes and records what was expected and what came of it."""
+
+    progress: Progress
+    broker: Endpoint
+    pipeline: DemoPipeline
+    ca: DevelopmentCa
+
+    def admit(self, identities: Sequence[DeviceIdentity], listed: DeviceIdentity) -> None:
+        """Let all devices connect at once; the last one's certificate is on the CRL, and it is refused."""
+        on_crl = ConnectingDevice(listed, self.broker)
+        refused = self._add_refused(on_crl.name, "signed by our CA, and on its revocation list")
+        on_crl.start()
+        try:
+            self._admit(identities)
+            self._refuse_listed(on_crl, refused)
+        finally:
+            on_crl.stop()
+
+    def _admit(self, identities: Sequence[DeviceIdentity]) -> None:
+        began = time.time()
+        progress: dict[str, DeviceProgress] = {}
+        devices: list[ConnectingDevice] = []
+        for identity in identities:
+            certificate = identity.certificate
+            shown = DeviceProgress(certificate.common_names[0], certificate.fingerprint)
+            progress[shown.certificate_id] = shown
+            devices.append(ConnectingDevice(identity, self.broker, on_event=self._marks_of(shown, began)))
+        self.progress.demo.devices += progress.values()
+        with self._watching(progress, began):
+            results = self._results(devices)
+        statuses, count = self.pipeline.statuses(), len(devices)
+        published = sum(result.ending is Ending.PUBLISHED for result in results)
+        active = sum(statuses.get(each) == "ACTIVE" for each in progress)
+        complete = sum(len(each.marks) == len(Mark) for each in progress.values())
+        expect = self.progress.expect_all
+        expect(
+            "devices were refused at their first connect, which registers them",
+            sum(map(refused_first, results)),
+            count,
+        )
+        expect("devices connected and published later", published, count)
+        expect("devices have an ACTIVE certificate", active, count)
+        expect("devices were seen at every point on the way", complete, count)
+
+    def _refuse_listed(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
+        decided = {State.REFUSED, State.REVOKED}
+
+        def refused_since() -> bool:
+            row = self.pipeline.row(device.certificate_id)
+            return (
+                row is not None and row.state in decided and device.last(Step.REFUSED) > row.decided_at / 1000
+            )
+
+        self.pipeline.wait_until(refused_since)
+        device.stop()
+        result, row = device.result(), self.pipeline.row(device.certificate_id)
+        reason, text = _reason(row, decided)
+        if row and row.state is State.REVOKED:
+            text = f"revoked by the sweep since, with reason {text}"
+        self.progress.refused(refused, f"{where_refused(result)}; the pipeline refuses it: {text}")
+        status = self.pipeline.statuses().get(device.certificate_id)
+        self._expect_refused(f"{device.name}, which is on the CRL, was refused each time", result)
+        self.progress.expect(
+            "the pipeline refused its certificate as 'revoked'", met=reason is Reason.REVOKED, seen=text
+        )
+        self.progress.expect(
+            "that certificate is registered, and not ACTIVE",
+            met=status not in {None, "ACTIVE"},
+            seen=str(status),
+        )
+
+    def refuse(self) -> None:
+        """Let a device of a foreign CA connect, and one whose certificate has expired."""
+        foreign = DevelopmentCa.create("another company's CA").issue(DeviceSpec(FOREIGN))
+        expired = self.ca.issue(DeviceSpec(EXPIRED, validity=Validity.expired()))
+        shown_foreign = self._add_refused(FOREIGN, "signed by a CA that is not registered")
+        shown_expired = self._add_refused(EXPIRED, "signed by our CA, expired yesterday")
+        result_foreign, result_expired = self._results(
+            [ConnectingDevice(each, self.broker, refusals=_REFUSALS) for each in (foreign, expired)]
+        )
+        registered = foreign.certificate.fingerprint in self.pipeline.statuses()
+        self.progress.refused(shown_foreign, f"{where_refused(result_foreign)}; AWS IoT never registered it")
+        self._expect_refused("the foreign device was refused each time", result_foreign)
+        self.progress.expect("the foreign certificate was never registered", met=not registered)
+        # The broker refuses it; to show the pipeline's own check, it is registered past the broker.
+        certificate_id = self.pipeline.register_pending(expired)
+        self.pipeline.wait_until(lambda: _is_decided(self.pipeline.row(certificate_id)))
+        reason, text = _reason(self.pipeline.row(certificate_id), {State.REFUSED})
+        where = where_refused(result_expired)
+        self.progress.refused(
+            shown_expired, f"{where}; registered past the broker, the pipeline refuses it: {text}"
+        )
+        self._expect_refused("the expired device was refused each time", result_expired)
+        self.progress.expect(
+            "the pipeline refused its certificate as 'expired'", met=reason is Reason.EXPIRED, seen=text
+        )
+        status = self.pipeline.statuses().get(certificate_id)
+        self.progress.expect(
+            "that certificate never became ACTIVE", met=status == "PENDING_ACTIVATION", seen=str(status)
+        )
+
+    def revoke(self, revoked: DeviceIdentity, others: Sequence[DeviceIdentity]) -> None:
+        """Revoke an active device by a new CRL and nothing else; the others stay active."""
+        name, certificate_id = revoked.certificate.common_names[0], revoked.certificate.fingerprint
+        steps = self.progress.demo.revocation
+        with self.progress.step(f"{name} revoked", steps) as step:
+            step.detail = "its key is compromised: the CA uploads a new CRL, and nothing else is done"
+            self.pipeline.revoke(revoked, x509.ReasonFlags.key_compromise)
+        with self.progress.step("index published", steps) as step:
+            step.detail = "the upload starts the publisher: CRL verified and compiled"
+            self.pipeline.wait_for_index()
+        with self.progress.step("certificate REVOKED", steps) as step:
+            step.detail = "the index starts the sweep, which finds the device by its serial number"
+            self.pipeline.wait_until(lambda: self.pipeline.statuses().get(certificate_id) == "REVOKED")
+        with self.progress.step("next connect", steps) as step:
+            [result] = self._results([ConnectingDevice(revoked, self.broker, refusals=1)])
+            step.detail = where_refused(result)
+        statuses = self.pipeline.statuses()
+        status = statuses.get(certificate_id)
+        self.progress.expect(
+            f"{name} became REVOKED after the new CRL", met=status == "REVOKED", seen=str(status)
+        )
+        self._expect_refused(f"{name}, which had been active, was refused at its next connect", result)
+        active = sum(statuses.get(each.certificate.fingerprint) == "ACTIVE" for each in others)
+        self.progress.expect_all("other devices stayed ACTIVE", active, len(others))
+
+    @staticmethod
+    def _results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
+        """Let devices connect at once, and wait until each has ended."""
+        try:
+            start_all(devices)
+            return [device.result() for device in devices]
+        finally:
+            for device in devices:
+                device.stop()
+
+    def _add_refused(self, name: str, about: str) -> RefusedDevice:
+        refused = RefusedDevice(name, about)
+        self.progress.demo.refused.append(refused)
+        return refused
+
+    def _expect_refused(self, claim: str, result: ConnectResult) -> None:
+        self.progress.expect(claim, met=always_refused(result), seen=result.ending.value)
+
+    def _marks_of(self, device: DeviceProgress, began: float) -> "Callable[[TimelineEvent], None]":
+        def mark(event: TimelineEvent) -> None:
+            if reached := _SEEN_BY_DEVICE.get(event.step):
+                self.progress.mark(device, reached, event.at.timestamp() - began)
+
+        return mark
+
+    @contextmanager
+    def _watching(self, devices: dict[str, DeviceProgress], began: float) -> Iterator[None]:
+        """Follow the records in a thread of its own; they are read once more at the end."""
+        over = threading.Event()
+
+        def look() -> None:
+            for certificate_id, mark, at in self.pipeline.marks(devices):
+                self.progress.mark(devices[certificate_id], mark, at - began)
+
+        def watch() -> None:
+            while not over.wait(_WATCH_INTERVAL):
+                look()
+            look()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+        watcher.join()
+
+
+def _is_decided(row: Row | None) -> bool:
+    return row is not None and row.state is not None
+
+
+def _reason(row: Row | None, states: set[State]) -> tuple[Reason | None, str]:
+    """Why the pipeline refuses a certificate: the reason, and in its own words."""
+    if row is None or row.state not in states or row.reason is None:
+        return None, "no decision"
+    return row.reason, row.detail or str(row.reason)
