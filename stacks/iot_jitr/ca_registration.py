@@ -50,8 +50,12 @@ _ANSWER_WITHIN = cdk.Duration.minutes(16)
 """CloudFormation's default is an hour; the framework's function has 15 minutes."""
 
 
+_REGISTERED = "iot-jitr:registered-ca"
+"""Metadata of the app: which construct registers which CA where."""
+
+
 class CaTwiceError(JitrError):
-    """The same CA is configured twice in one pipeline."""
+    """The same CA is configured twice in one account and region."""
 
 
 class CaRegistrationProvider(Construct):
@@ -65,7 +69,6 @@ class CaRegistrationProvider(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: FunctionSettings) -> None:
         """Create the provider; `settings` are those of the pipeline's other functions."""
         super().__init__(scope, construct_id)
-        self._served: dict[str, str] = {}
         target = Target.of(self)
         cas = cdk.Stack.of(self).format_arn(service="iot", resource="cacert", resource_name="*")
         self.function = JitrFunction(
@@ -92,14 +95,9 @@ class CaRegistrationProvider(Construct):
         """Let the function sign for `ca`: with this one secret, key or Private CA, nothing else.
 
         Raises:
-            CaTwiceError: Another one of the pipeline's CAs is this very one.
+            CaTwiceError: Another CA of the app, in the same account and region, is this very one.
         """
-        other = self._served.setdefault(_identity(ca), ca.name)
-        if other != ca.name:
-            raise CaTwiceError(
-                f"CA '{ca.name}' and CA '{other}' are the same certificate; an account holds a CA once: take "
-                "one of them out"
-            )
+        _register_once(self, ca)
         let_sign(self.function, ca.signer)
 
 
@@ -133,7 +131,7 @@ class CaRegistration(Construct):
         Raises:
             CaCertificateError: The certificate cannot be a CA certificate of devices, or the verification
                 certificate is not this CA's.
-            CaTwiceError: The pipeline has this CA already.
+            CaTwiceError: A pipeline of the app registers this CA already, in this account and region.
         """
         super().__init__(scope, construct_id)
         self._tags = cdk.TagManager(cdk.TagType.MAP, RESOURCE_TYPE, dict(ca.tags))
@@ -197,6 +195,26 @@ def _named(ca: "CaConfiguration") -> Iterator[None]:
         yield
     except CaCertificateError as error:
         raise CaCertificateError(error.fault, f"CA '{ca.name}': {error}") from error
+
+
+def _register_once(provider: CaRegistrationProvider, ca: "CaConfiguration") -> None:
+    """Note in the app that `ca` is registered in the provider's account and region.
+
+    Two stacks without an account or a region may go to two places: their pipelines are not compared.
+    """
+    stack, app = cdk.Stack.of(provider), provider.node.root.node
+    anywhere = cdk.Token.is_unresolved(stack.account) or cdk.Token.is_unresolved(stack.region)
+    place = stack.node.path if anywhere else stack.environment
+    registered = {"place": place, "ca": _identity(ca)}
+    pipeline = provider.node.scope
+    who = f"CA '{ca.name}' of {pipeline.node.path if pipeline else provider.node.path}"
+    for entry in app.metadata:
+        if entry.type == _REGISTERED and entry.data["registered"] == registered:
+            raise CaTwiceError(
+                f"{who} and {entry.data['who']} are the same certificate; an account holds a CA once in a "
+                "region: take one of them out"
+            )
+    app.add_metadata(_REGISTERED, {"registered": registered, "who": who})
 
 
 def _identity(ca: "CaConfiguration") -> str:

@@ -6,7 +6,7 @@ do what `permissions` says, nothing else: no managed policy is attached.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -112,7 +112,6 @@ class JitrFunction(Construct):
             "POWERTOOLS_LOG_LEVEL": settings.log_level,
             **environment,
         }
-        self._check_size(variables)
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -134,9 +133,10 @@ class JitrFunction(Construct):
         place = placement(settings.network)
         bundle = FunctionBundle(Target.of(self))
         try:
-            self.function = lambda_.Function(
+            self.function: lambda_.Function = _Function(
                 self,
                 "Function",
+                variables,
                 runtime=RUNTIME,
                 architecture=ARCHITECTURE,
                 code=bundle.code(),
@@ -151,7 +151,6 @@ class JitrFunction(Construct):
                 vpc=place.vpc,
                 vpc_subnets=place.subnets,
                 security_groups=place.security_groups,
-                environment=variables,
             )
         except RuntimeError:
             # What is raised in the bundler comes back from jsii as a stack trace in a text.
@@ -169,15 +168,43 @@ class JitrFunction(Construct):
         for statement in statements:
             self.role.add_to_principal_policy(statement)
 
-    def _check_size(self, variables: Mapping[str, str]) -> None:
-        resolved = cdk.Stack.of(self).resolve(variables)
-        size = sum(len(name.encode()) + _bytes_of(value) for name, value in resolved.items())
+
+class _Function(lambda_.Function):
+    """A function that takes no more environment variables than Lambda allows, whoever adds them."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, variables: Mapping[str, str], **options: Any
+    ) -> None:
+        super().__init__(scope, construct_id, **options)
+        self._variables = dict(variables)
+        self._check_size()
+        for name, value in variables.items():
+            super().add_environment(name, value)
+
+    def add_environment(
+        self, key: str, value: str, *, remove_in_edge: bool | None = None
+    ) -> lambda_.Function:
+        """Add a variable, as of the base class.
+
+        Raises:
+            EnvironmentTooLargeError: With it, the variables would not fit into what Lambda allows.
+        """
+        self._variables[key] = value
+        self._check_size()
+        return super().add_environment(key, value, remove_in_edge=remove_in_edge)
+
+    def _check_size(self) -> None:
+        sizes = {
+            name: len(name.encode()) + _bytes_of(each)
+            for name, each in cdk.Stack.of(self).resolve(self._variables).items()
+        }
+        size = sum(sizes.values())
         if size > ENVIRONMENT_LIMIT:
-            largest = max(resolved, key=lambda name: _bytes_of(resolved[name]))
             raise EnvironmentTooLargeError(
-                f"the environment variables of {self.node.path} would take about {size:,} bytes, most "
-                f"of them in {largest}; Lambda allows {ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, "
-                "or give some of the CAs a pipeline of their own"
+                f"the environment variables of {self.node.path.removesuffix(f'/{self.node.id}')} would take "
+                f"about {size:,} bytes, most of them in {max(sizes, key=sizes.__getitem__)}; Lambda allows "
+                f"{ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, or give some of the CAs a pipeline of their "
+                "own"
             )
 
 

@@ -130,6 +130,7 @@ class JitrPipeline(Construct):
             ConfigurationError: No CA, a name twice, a value out of its range, or two options that contradict
                 one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
+            CaTwiceError: Another pipeline of the app registers one of the CAs in this account and region.
             EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function can be told of.
             DevicePolicyError: The policy needs things, and there are none.
             RefusalStatusError: `on_refusal` has a reason or a status that it cannot have.

@@ -354,8 +354,33 @@ class TestRefusals:
     def test_the_same_ca_twice_fails_the_synthesis(self) -> None:
         again = replace(FACTORY_CA, name="Again", certificate_pem=f"the same\n{FACTORY}")
 
-        with pytest.raises(CaTwiceError, match="CA 'Again' and CA 'Factory' are the same certificate"):
+        with pytest.raises(CaTwiceError, match=r"^CA 'Again' of Jitr/Jitr and CA 'Factory' of Jitr/Jitr are"):
             synthesized(FACTORY_CA, again)
+
+    @pytest.mark.parametrize("region", ["eu-central-1", None], ids=["known", "any"])
+    def test_the_same_ca_in_two_pipelines_of_one_place_fails_the_synthesis(
+        self, app: cdk.App, region: str | None
+    ) -> None:
+        place = cdk.Environment(account="123456789012", region=region)
+        north = cdk.Stack(app, "North", env=place)
+        south = cdk.Stack(app, "South", env=place) if region else north
+        JitrPipeline(north, "One", cas=[FACTORY_CA])
+
+        with pytest.raises(CaTwiceError, match=r"^CA 'Again' of .*/Two and CA 'Factory' of North/One are"):
+            JitrPipeline(south, "Two", cas=[replace(FACTORY_CA, name="Again")])
+
+    def test_the_same_ca_may_be_registered_in_several_places(self, app: cdk.App) -> None:
+        for name, region in (("Home", "eu-central-1"), ("Away", "us-east-1"), ("Any", None), ("Other", None)):
+            place = cdk.Environment(account="123456789012", region=region)
+            JitrPipeline(cdk.Stack(app, name, env=place), "Jitr", cas=[FACTORY_CA])
+
+        assert len(app.synth().stacks) == 4
+
+    def test_a_certificate_that_is_known_at_deployment_only_fails_the_synthesis(self) -> None:
+        with pytest.raises(
+            ConfigurationError, match=r"^CA 'Factory': certificate: found a text that is known"
+        ):
+            replace(FACTORY_CA, certificate_pem=cdk.Fn.import_value("certificate"))
 
     def test_the_same_private_ca_twice_fails_the_synthesis(self) -> None:
         first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSource(PRIVATE_CA_ARN))

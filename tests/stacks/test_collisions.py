@@ -16,10 +16,13 @@ import pytest
 
 from iot_jitr import ConfigurationError, CrlBucket, JitrPipeline, JitrStack
 from iot_jitr.configuration.ca import RESERVED_NAMES
+from tests.support.ca_builder import CaSpec
+from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.scenarios import NAMES, SCENARIOS, WORKSHOP_CA, add_to, scenario
 from tests.support.stacks import FACTORY_CA, all_statements, app_without_bundling, as_list
 
 HOME = cdk.Environment(account="123456789012", region="eu-central-1")
+LINE = CaSpec("Line CA").build().pem
 AWAY = cdk.Environment(account="123456789012", region="us-east-1")
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "AWS::CloudWatch::Alarm": ("AlarmName",),
@@ -60,11 +63,12 @@ def templates() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     with app_without_bundling() as app:
         ca = replace(FACTORY_CA, revocation=CrlBucket())
         two = cdk.Stack(app, "Two", env=HOME)
-        for name in ("North", "South"):
-            JitrPipeline(two, name, cas=[ca])
-        for place, env in (("Home", HOME), ("Away", AWAY)):
+        for name, pem in (("North", FACTORY), ("South", WORKSHOP)):
+            JitrPipeline(two, name, cas=[replace(ca, certificate_pem=pem)])
+        for place, env, pem in (("Home", HOME, LINE), ("Away", AWAY, FACTORY)):
             stage = cdk.Stage(app, place, env=env)
-            JitrPipeline(cdk.Stack(stage, "Jitr"), "Pipeline", cas=[ca])
+            own = replace(ca, certificate_pem=pem)
+            JitrPipeline(cdk.Stack(stage, "Jitr"), "Pipeline", cas=[own])
         for name in ("first", "second"):
             JitrStack(app, name, replace(SCENARIOS["defaults"], stack_name=name))
         folder = Path(app.synth().directory)

@@ -216,7 +216,7 @@ def _constructs(value: Any, seen: set[int]) -> Iterator[str]:
     if id(value) in seen:
         return
     seen.add(id(value))
-    if type(value).__module__.startswith("iot_jitr"):
+    if type(value).__module__.startswith("iot_jitr") and not isinstance(value, cdk.Resource):
         for name, each in vars(value).items():
             if not name.startswith("_"):
                 yield from _constructs(each, seen)

@@ -3,14 +3,16 @@
 import json
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
-from iot_jitr import CaConfiguration, CrlUrl, JitrStack
-from iot_jitr.functions import EnvironmentTooLargeError
+from iot_jitr import CaConfiguration, CrlUrl, JitrStack, functions
+from iot_jitr.functions import EnvironmentTooLargeError, _bytes_of
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.environment import REVOCATION_REFRESH_SECONDS
 from tests.support.scenarios import NAMES, scenario
-from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_type, template_of
+from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_type, template_of, with_ca
 
 
 @cache
@@ -50,6 +52,34 @@ def test_addresses_of_crls_count_as_they_are_written() -> None:
         pytest.raises(EnvironmentTooLargeError, match=r"most of them in JITR_CRL_SOURCES"),
     ):
         JitrStack(app, "Jitr", replace(DEFAULTS, cas=cas))
+
+
+def test_what_others_add_to_the_environment_counts() -> None:
+    with app_without_bundling() as app:
+        function = JitrStack(
+            app, "Jitr", replace(DEFAULTS, cas=plants(30))
+        ).pipeline.activator.function.function
+        function.add_environment("OURS", "x" * 500)
+
+        with pytest.raises(
+            EnvironmentTooLargeError, match=r"^the environment variables of Jitr/Jitr/Activator/"
+        ):
+            function.add_environment("MORE", "x" * 500)
+
+
+def test_what_the_pipeline_adds_last_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables for the revocation check come after all others."""
+    configuration = with_ca(revocation=CrlUrl("https://crl.example.com/a.crl"))
+    with app_without_bundling() as app:
+        function: Any = JitrStack(app, "Jitr", configuration).pipeline.activator.function.function
+        variables = function.stack.resolve(function._variables)
+    size = sum(len(name) + _bytes_of(value) for name, value in variables.items())
+
+    monkeypatch.setattr(functions, "ENVIRONMENT_LIMIT", size - 1)
+
+    assert list(variables)[-1] == REVOCATION_REFRESH_SECONDS
+    with app_without_bundling() as app, pytest.raises(EnvironmentTooLargeError, match="Activator"):
+        JitrStack(app, "Jitr", configuration)
 
 
 @pytest.mark.parametrize("name", NAMES)

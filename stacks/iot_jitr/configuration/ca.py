@@ -60,7 +60,8 @@ class CaConfiguration:
     revocation: Revocation
     """Where its CRLs come from, or that it has none, said in words: `NoRevocation()`."""
     certificate_pem: str | None = None
-    """The CA certificate, PEM, without its key. None: read from the AWS Private CA that signs.
+    """The CA certificate, PEM, without its key, known at synthesis. None: read from the AWS Private CA that
+    signs.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
     signer: Signer = field(default_factory=NoSource)
     """Who signs the verification certificate that mode DEFAULT asks for: a source, or the secret or KMS key
@@ -91,6 +92,12 @@ class CaConfiguration:
         where = f"CA '{self.name}'"
         if not _are_tags(self.tags):
             raise ConfigurationError(f"{where}: tags", shown(dict(self.tags)), _TAGS_ALLOWED)
+        if cdk.Token.is_unresolved(self.certificate_pem):
+            raise ConfigurationError(
+                f"{where}: certificate",
+                "a text that is known at deployment only",
+                "the certificate itself, which is checked at synthesis: Path('ca.pem').read_text()",
+            )
         _check_signer(f"{where}: signer", self.signer)
         unsigned = isinstance(self.signer, NoSource)
         if self.mode is Mode.DEFAULT and unsigned:
