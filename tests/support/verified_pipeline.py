@@ -34,13 +34,13 @@ class Session:
     region_name = REGION
 
     def __init__(self, aws: Account) -> None:
-        self._clients: dict[str, Any] = {"iot": aws.iot, "dynamodb": aws.dynamodb, "sqs": aws.sqs}
+        self.clients: dict[str, Any] = {"iot": aws.iot, "dynamodb": aws.dynamodb, "sqs": aws.sqs}
         self.denied: set[str] = set()
         """Operations, as boto3 names them, that are refused."""
 
     def client(self, service: str) -> Any:
-        known = service in self._clients
-        return _Client(self._clients.get(service), self.denied if known else None)
+        known = service in self.clients
+        return _Client(self.clients.get(service), self.denied if known else None)
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,9 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
         )
     began_at = datetime.now(UTC)
     cleanup = Cleanup(pipeline, device)
+    verification = Verification(pipeline, device, cleanup, publish_crl)
     runner = Runner(
-        Verification(pipeline, device, cleanup, publish_crl),
+        verification,
         (lambda _: None) if as_json else (lambda result: out.print(line(result, _WIDTH))),
     )
     runner.run(STEPS)
@@ -127,6 +128,7 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
         began_at=began_at,
         steps=runner.results,
         left_behind=cleanup.left_behind,
+        notes=verification.notes,
         interrupted=runner.interrupted,
     )
     if junit:

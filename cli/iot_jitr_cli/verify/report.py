@@ -68,6 +68,8 @@ class Report:
     """In UTC."""
     steps: Sequence[StepResult]
     left_behind: Sequence[LeftBehind]
+    notes: Sequence[str]
+    """What stays on purpose."""
     interrupted: bool
 
     @property
@@ -99,8 +101,8 @@ def line(step: StepResult, width: int) -> Text:
 
 
 def conclusion(report: Report) -> list[Text]:
-    """What is left behind, and the counts."""
-    texts = []
+    """What stays, what is left behind, and the counts."""
+    texts = [Text(f"note: {printable(note)}") for note in report.notes]
     for left in report.left_behind:
         texts.append(Text(f"left behind: {left.what}: {printable(left.why)}", style="yellow"))
         texts.append(Text(f"   → {left.command}", style="bold"))

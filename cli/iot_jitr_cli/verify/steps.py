@@ -2,7 +2,7 @@
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +20,7 @@ from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step
 from iot_jitr_runtime.admission.keys import TABLE_KEY, key_of
 from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.certificate_fields import MissingFieldError
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row, State
@@ -29,6 +30,8 @@ from iot_jitr_runtime.stack_outputs import Output
 _TLS_REFUSED = {Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE}
 """The CONNECT, which registers the certificate, was never sent."""
 _BY_FUNCTION = {Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
+_FOR_CLOCKS = 2.0
+"""Seconds by which the clocks of Lambda and SQS may differ."""
 _COMES_AFTER = {Point.SUBSCRIBED: Point.CONNECTED, Point.PUBLISHED: Point.SUBSCRIBED}
 
 
@@ -41,6 +44,8 @@ class Verification:
     cleanup: Cleanup
     publish_crl: bool = False
     """Whether the CA's CRL may be published again with the device's serial number added."""
+    notes: list[str] = field(default_factory=list)
+    """What stays of the run on purpose, for the report."""
     active_since: float = 0.0
     """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
 
@@ -59,7 +64,10 @@ def list_device(v: Verification) -> str:
         raise SkippedError("the pipeline has no allow list")
     dynamodb = v.pipeline.session.client("dynamodb")
     listed = AllowListTable.find_in(v.pipeline.deployment, dynamodb)
-    key = key_of(listed.kind, v.device.certificate, v.pipeline.ca.certificate_id)
+    try:
+        key = key_of(listed.kind, v.device.certificate, v.pipeline.ca.certificate_id)
+    except MissingFieldError as error:
+        raise CliError(f"{error}: give a device that has it (--chain and --key)") from error
     if listed.find(key) is not None:
         return f"'{key}' is on it already"
     v.cleanup.add("allow list row", f"jitr allow remove '{key}'", lambda: listed.remove(key))
@@ -143,7 +151,7 @@ def duplicate_event(v: Verification) -> str:
         raise CheckFailedError("the certificate is ACTIVE, but the ledger does not say that it was activated")
     row = v.row() or Row(v.device.certificate_id)
     # Events of these seconds are dropped without a trace, so one of them would prove nothing.
-    settled = v.active_since + (row.look_again_at - row.decided_at) / 1000 + 1.0
+    settled = v.active_since + (row.look_again_at - row.decided_at) / 1000 + _FOR_CLOCKS
     v.pipeline.sleep(max(0.0, settled - v.pipeline.clock()))
     message_id = v.pipeline.send_event(v.device.certificate_id)
     if not v.pipeline.wait_until(lambda: _message(v.row()) == message_id):
@@ -204,16 +212,17 @@ def revoke(v: Verification) -> str:
     bucket = v.pipeline.deployment[Output.REVOCATION_BUCKET]
     former = CrlInForce.find(s3, bucket, v.pipeline.ca.certificate_id, certificate)
     number = former.publish_with(signer, certificate).number
+    v.notes.append(
+        f"CRL number {number} of CA {v.pipeline.ca.name} is number {former.crl.number} with one entry more, "
+        f"serial {v.device.certificate.serial_number}; it stays in force until the CA publishes its next"
+    )
     began = v.pipeline.clock()
     if not v.pipeline.wait_until(lambda: v.status() == "REVOKED"):
         raise CheckFailedError(
             f"the certificate is {v.status()} {v.pipeline.timeout:.0f} s after CRL number {number} was "
             "published (with revocation.dry_run nothing is revoked)"
         )
-    return (
-        f"REVOKED {v.pipeline.clock() - began:.1f} s after CRL number {number} was published, which is "
-        f"number {former.crl.number} with one entry more and stays until the CA publishes its next"
-    )
+    return f"REVOKED {v.pipeline.clock() - began:.1f} s after CRL number {number} was published"
 
 
 def revoked_is_refused(v: Verification) -> str:

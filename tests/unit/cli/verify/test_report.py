@@ -28,7 +28,9 @@ def report(*statuses: StepStatus, interrupted: bool = False, left: tuple[LeftBeh
         for at, status in enumerate(statuses)
     ]
     began_at = datetime(2026, 6, 1, 12, tzinfo=UTC)
-    return Report("stack", "eu-west-1", "ab" * 32, "jitr-verify-1", began_at, results, left, interrupted)
+    return Report(
+        "stack", "eu-west-1", "ab" * 32, "jitr-verify-1", began_at, results, left, ["CRL"], interrupted
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,7 @@ def test_the_text_has_a_line_for_each_step_and_names_what_is_left_behind() -> No
 
     assert line(made.steps[1], 8).plain == "✗  step 1       1.5 s  <seen> 1\ufffd"
     assert [text.plain for text in conclusion(made)] == [
+        "note: CRL",
         "left behind: thing x: denied",
         "   → aws iot delete-thing --thing-name x",
         "'stack' in eu-west-1: 1 passed, 1 failed, 3.0 s",

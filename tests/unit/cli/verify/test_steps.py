@@ -9,9 +9,14 @@ from iot_jitr_cli.verify import steps
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.crl_publisher.publication import Publication
+from iot_jitr_runtime.crl_publisher.s3_source import S3Source
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account
+from tests.support.buckets import new_bucket, s3_client
+from tests.support.crls import CrlSpec, make_crl
 from tests.support.verified_pipeline import (
     World,
     account_with_real_ids,
@@ -244,3 +249,64 @@ def test_without_a_crl_that_it_may_write_nothing_is_revoked(
 
     assert [result.status for result in results.values()] == [S, S, P]
     assert said in results["revoked"].detail
+
+
+def test_a_device_without_what_the_list_goes_by_needs_files_of_its_own(aws: Account) -> None:
+    world = World(aws, **{Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "subject_serial_number"})
+
+    result = world.run("allow_list", "first_connect")["allow_list"]
+
+    assert (result.status, "--chain" in result.detail) == (U, True)
+
+
+@pytest.fixture
+def with_crl(aws: Account) -> World:
+    """A pipeline whose CA has a CRL in S3, number 7."""
+    s3, source = s3_client(), "crl/Factory/"
+    bucket = new_bucket(s3)
+    world = World(aws, **{"FactoryCrlLocation": f"s3://{bucket}/{source}", Output.REVOCATION_BUCKET: bucket})
+    s3.put_object(Bucket=bucket, Key=f"{source}ca.crl", Body=make_crl(aws.ca, CrlSpec(number=7)))
+    Publication(IndexStore(s3, bucket)).publish(aws.ca_id, aws.ca.certificate, S3Source(s3, bucket, source))
+    world.session.clients["s3"] = s3
+    world.verification.publish_crl = True
+    return world
+
+
+def test_the_device_is_revoked_by_the_cas_own_crl_which_is_noted(aws: Account, with_crl: World) -> None:
+    world = with_crl
+    steps.first_connect(world.verification)
+    world.on_sleep = lambda: aws.iot.update_certificate(
+        certificateId=world.device.certificate_id, newStatus="REVOKED"
+    )
+
+    results = world.run("revoked", "revoked_refused")
+
+    assert [result.status for result in results.values()] == [P, P, P]
+    assert world.verification.notes[0].startswith(
+        "CRL number 8 of CA Factory is number 7 with one entry more"
+    )
+    assert_nothing_left(world)
+
+
+def test_a_sweep_that_revokes_nothing_fails_and_the_crl_is_noted_all_the_same(
+    with_crl: World,
+) -> None:
+    world = with_crl
+    steps.first_connect(world.verification)
+
+    results = world.run("revoked", "revoked_refused")
+
+    assert [result.status for result in results.values()] == [F, S, P]
+    assert "dry_run" in results["revoked"].detail
+    assert world.verification.notes
+
+
+def test_a_revoked_device_that_is_still_accepted_fails(aws: Account) -> None:
+    world = World(aws)
+    steps.first_connect(world.verification)
+    aws.iot.update_certificate(certificateId=world.device.certificate_id, newStatus="REVOKED")
+    world.device.answers = [refused(None)] * 100
+
+    result = world.run("revoked_refused")["revoked_refused"]
+
+    assert (result.status, "still accepted" in result.detail) == (F, True)
