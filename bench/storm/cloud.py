@@ -90,9 +90,9 @@ class Cloud:
     @property
     def outputs(self) -> dict[str, str]:
         """The stack's outputs."""
-        if self.lab.deployment is None:
+        if self.lab.deployed is None:
             raise RuntimeError("nothing is deployed")
-        return dict(self.lab.deployment.outputs)
+        return dict(self.lab.deployed.outputs)
 
     def new_devices(self, count: int) -> list[DeviceIdentity]:
         """Make devices that the cloud has not seen."""

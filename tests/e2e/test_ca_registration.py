@@ -8,7 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from iot_jitr_cli.connect import Endpoint
-from iot_jitr_cli.lab.lab import MQTT_HOST, DeployError
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.ca_registration.properties import (
@@ -84,8 +85,8 @@ def test_each_ca_registers_devices_and_names_its_owner(
     assert tags["jitr:stack"] == "iot-jitr"
     assert tags["jitr:logical-id"].startswith(f"JitrCa{name}")
     assert tags["jitr:former-state"] == former_state
-    assert cas.lab.deployment is not None
-    outputs = cas.lab.deployment.outputs
+    assert cas.lab.deployed is not None
+    outputs = cas.lab.deployed.outputs
     assert {key: outputs[f"{name}Ca{key}"] for key in ("CertificateId", "Status", "Mode")} == {
         "CertificateId": ca_id,
         "Status": "ACTIVE",
@@ -242,7 +243,7 @@ def test_a_failed_deployment_tells_why_and_leaves_nothing_behind(cas: CaCloud) -
     cas.add_ca("Broken", stranger, signer=cas.configurations["Broken"]["signer"])
     before = {each["certificateId"] for each in cas.iot.list_ca_certificates()["certificates"]}
 
-    with pytest.raises(DeployError, match=r"secret 'Broken/ca-key' is not the key of the CA"):
+    with pytest.raises(CliError, match=r"secret 'Broken/ca-key' is not the key of the CA"):
         cas.deploy(*HELD, "Broken")
 
     after = {each["certificateId"] for each in cas.iot.list_ca_certificates()["certificates"]}

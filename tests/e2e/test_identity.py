@@ -53,7 +53,7 @@ def asking_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with deployed_cloud(folder) as cloud:
         arn = create_admission_function(cloud.lab.client, "is-it-ours")
         cloud.client("iot").create_thing_group(thingGroupName="fleet")
-        assert cloud.lab.deployment is not None
+        assert cloud.lab.deployed is not None
         redeploy(
             cloud,
             policy={"options": ["shadow", "jobs"]},

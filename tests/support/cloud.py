@@ -55,8 +55,8 @@ class Cloud:
     @property
     def outputs(self) -> dict[str, str]:
         """The stack's outputs."""
-        assert self.lab.deployment is not None
-        return dict(self.lab.deployment.outputs)
+        assert self.lab.deployed is not None
+        return dict(self.lab.deployed.outputs)
 
     # devices
 

@@ -13,7 +13,7 @@ from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.script import Script
 from iot_jitr_cli.lab.ca import LabCa, development_ca
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
-from iot_jitr_cli.lab.files import Deployment
+from iot_jitr_cli.lab.files import DeployedStack
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
@@ -31,9 +31,9 @@ def run_demo(folder: Path, count: int, progress: Progress) -> None:
     """
     began = time.monotonic()
     with _local_cloud(folder, progress) as lab:
-        ca, deployment = _deploy(lab, progress)
+        ca, deployed = _deploy(lab, progress)
         identities = _make_devices(ca, count, progress)
-        _play(lab, ca, deployment, identities, progress)
+        _play(lab, ca, deployed, identities, progress)
     progress.demo.seconds = time.monotonic() - began
 
 
@@ -65,7 +65,7 @@ def _stop(lab: Lab, *, keep_logs: bool) -> None:
         lab.stop()
 
 
-def _deploy(lab: Lab, progress: Progress) -> tuple[LabCa, Deployment]:
+def _deploy(lab: Lab, progress: Progress) -> tuple[LabCa, DeployedStack]:
     with progress.step("CA made") as step:
         ca = development_ca(lab.files.ca)
         lab.put_secret(CA_KEY_SECRET, ca.key_pem)
@@ -77,9 +77,9 @@ def _deploy(lab: Lab, progress: Progress) -> tuple[LabCa, Deployment]:
             deploying.read(line)
             step.detail = str(deploying)
 
-        deployment = lab.deploy(configuration_with_crl(ca.certificate_file), on_line)
+        deployed = lab.deploy(configuration_with_crl(ca.certificate_file), on_line)
         step.detail = f"by 'cdk deploy': {deploying.resources} resources"
-    return ca, deployment
+    return ca, deployed
 
 
 def _make_devices(ca: LabCa, count: int, progress: Progress) -> list[DeviceIdentity]:
@@ -90,9 +90,9 @@ def _make_devices(ca: LabCa, count: int, progress: Progress) -> list[DeviceIdent
 
 
 def _play(
-    lab: Lab, ca: LabCa, deployment: Deployment, identities: list[DeviceIdentity], progress: Progress
+    lab: Lab, ca: LabCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
 ) -> None:
-    pipeline = DemoPipeline.connect(deployment.outputs, lab.client, ca.authority)
+    pipeline = DemoPipeline.connect(deployed.outputs, lab.client, ca.authority)
     broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
     *admitted, listed = identities
     with progress.step("CRL published") as step:

@@ -10,13 +10,9 @@ from iot_jitr_cli.pki.keys import key_pem
 DEVELOPMENT_CA_NAME = "iot-jitr lab CA"
 
 
-class HalfACaError(WrongUseError):
-    """Only one of certificate and key was given."""
-
-
 @dataclass(frozen=True)
 class LabCa:
-    """The CA, and where its certificate lies."""
+    """The CA, and the path of its certificate."""
 
     certificate_file: Path
     authority: DevelopmentCa = field(repr=False)
@@ -31,13 +27,12 @@ def callers_ca(certificate_file: Path | None, key_file: Path | None) -> LabCa | 
     """The caller's CA, `None` if neither of its files was named.
 
     Raises:
-        HalfACaError: One of the two is missing.
-        KeyOfAnotherCaError, UnreadableCertificateError, UnreadableKeyError: They cannot be used.
+        WrongUseError: One of the two is missing, or they cannot be used.
     """
     if certificate_file is None and key_file is None:
         return None
     if certificate_file is None or key_file is None:
-        raise HalfACaError(
+        raise WrongUseError(
             "a CA of your own takes both --ca-cert and --ca-key: its key signs the verification certificate "
             "that AWS IoT asks for (leave both out for a new development CA)"
         )

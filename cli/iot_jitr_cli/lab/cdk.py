@@ -1,4 +1,4 @@
-"""The CDK command line, pinned: where it is found, how it is run, what its failure means.
+"""The CDK command line, pinned: how it is found and run, and why it failed.
 
 `aws-cdk-lib` writes assemblies that an older CDK command line cannot read, and npm's tag `latest` points at
 another major version, so one exact version is used: the checkout's, else a matching one on `PATH`, else
@@ -100,7 +100,7 @@ class Cdk:
         if stopped:
             raise stopped[0]
         if code != 0:
-            reason = last_word(lines)
+            reason = failure_line(lines)
             what = f"'cdk {arguments[0]}' failed: {reason or f'exit code {code}'} (log: {log})"
             raise CdkFailedError(what, reason)
 
@@ -145,17 +145,17 @@ def find_cdk() -> Cdk:
     return _fetched()
 
 
-def last_word(lines: Sequence[str]) -> str:
-    """The line of the CDK's output that says what went wrong: its app's, or its own last one."""
-    said = [line.strip() for line in lines if line.strip()]
-    for position, line in enumerate(said):
+def failure_line(lines: Sequence[str]) -> str:
+    """The line of the CDK's output that says what went wrong: its app's last one, or its own."""
+    printed = [line.strip() for line in lines if line.strip()]
+    for position, line in enumerate(printed):
         if ": Subprocess exited with error " in line and position:
-            return said[position - 1]
-    return said[-1] if said else ""
+            return printed[position - 1]
+    return printed[-1] if printed else ""
 
 
 def _version_of(command: str) -> str:
-    """Its version, such as `2.1148.1`; empty when it cannot say."""
+    """Its version, such as `2.1148.1`; empty if it prints none."""
     with suppress(OSError, subprocess.TimeoutExpired):
         answer = subprocess.run(
             [command, "--version"], capture_output=True, text=True, timeout=_LOOK_LIMIT, check=False
@@ -177,7 +177,7 @@ def _fetched() -> Cdk:
         **os.environ,
         **cdk.environment,
         "PATH": f"{node_directory()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        # Without a network, say so soon.
+        # Without a network, fail soon.
         "npm_config_fetch_retries": "1",
         "npm_config_fetch_retry_mintimeout": "1000",
     }
@@ -196,13 +196,13 @@ def _fetched() -> Cdk:
             f"npm did not fetch the CDK command line {CDK_VERSION} within {_FETCH_LIMIT:.0f} s: {remedy}"
         ) from None
     if answer.returncode != 0:
-        complaint = _complaint(answer.stderr.splitlines())
+        complaint = _npm_error(answer.stderr.splitlines())
         raise CliError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
     return cdk
 
 
-def _complaint(lines: Sequence[str]) -> str:
-    """What npm says went wrong: of its errors the one that names the network's, else the first."""
+def _npm_error(lines: Sequence[str]) -> str:
+    """What npm says went wrong: the error about a request if there is one, else the first."""
     errors = [line for line in lines if line.startswith("npm error")]
     return next((line for line in errors if "request to" in line), (errors or ["npm failed"])[0])
 

@@ -11,7 +11,7 @@ from iot_jitr_cli.lab.ca import callers_ca
 from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.ministack import Ports
-from iot_jitr_cli.lab.operations import Health, Report, bring_up, report, take_down
+from iot_jitr_cli.lab.operations import Health, LabStatus, bring_up, lab_status, take_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,9 +69,9 @@ def up(  # noqa: PLR0913  a command's options are its arguments
         print_json(found)
         return
     _print(found)
-    out.print(f"next: {_hint('eval', directory)}", markup=False)
+    out.print(f"next: {_hint('eval', directory)}")
     if ca is None:
-        out.print(f"      jitr pki device {shlex.quote(str(directory / 'ca'))} my-device", markup=False)
+        out.print(f"      jitr pki device {shlex.quote(str(directory / 'ca'))} my-device")
 
 
 @lab.command()
@@ -83,9 +83,7 @@ def down(directory: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"stopped": stopped, "directory": directory})
         return
-    out.print(
-        f"stopped, {directory} removed" if stopped else f"no lab was running in {directory}", markup=False
-    )
+    out.print(f"stopped, {directory} removed" if stopped else f"no lab was running in {directory}")
 
 
 @lab.command()
@@ -93,7 +91,7 @@ def down(directory: Path, *, as_json: bool) -> None:
 @json_option
 def status(directory: Path, *, as_json: bool) -> ExitCode:
     """Is it running, and where? Exits 0 (yes), 1 (not running) or 3 (running but not answering)."""
-    found = report(directory)
+    found = lab_status(directory)
     if as_json:
         print_json(found)
     else:
@@ -115,10 +113,10 @@ def env(directory: Path, *, as_json: bool) -> None:
 
 
 def _say(step: str) -> None:
-    err.print(step, markup=False)
+    err.print(step)
 
 
-def _print(found: Report) -> None:
+def _print(found: LabStatus) -> None:
     lines = {
         "local cloud": f"{found.health.value} ({found.directory})",
         "AWS endpoint": found.endpoint_url,
@@ -128,15 +126,15 @@ def _print(found: Report) -> None:
         else f"{found.pid}, since {found.running_since:%Y-%m-%d %H:%M:%SZ}",
         "MiniStack": found.ministack_version,
     }
-    if found.deployment is not None:
-        state = found.stack_status or "not known"
-        lines["stack"] = f"{found.deployment.stack} {state}, took {found.deployment.seconds:.0f} s"
-        lines["CA certificate"] = found.deployment.ca_certificate
+    if found.deployed is not None:
+        state = found.stack_status or "status unknown"
+        lines["stack"] = f"{found.deployed.stack} {state}, took {found.deployed.seconds:.0f} s"
+        lines["CA certificate"] = found.deployed.ca_certificate
     for name, value in lines.items():
         if value is not None:
-            out.print(f"{name:<15} {value}", markup=False)
+            out.print(f"{name:<15} {value}")
     if found.health is Health.NOT_RUNNING:
-        out.print("start it with: jitr lab up", markup=False)
+        out.print("start it with: jitr lab up")
 
 
 def _hint(verb: str, directory: Path) -> str:

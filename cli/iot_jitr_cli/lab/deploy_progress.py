@@ -1,4 +1,4 @@
-"""How far a `cdk deploy` is, read from what it prints."""
+"""The progress of a `cdk deploy`, read from what it prints."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,12 +1,24 @@
-"""Where a running local cloud listens, and who is root in it."""
+"""Where a running local cloud listens, its root credentials, and clients for it."""
 
+import os
 from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import botocore.session
 
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
+from iot_jitr_cli.session import CONFIG
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+
+_NO_CONFIGURATION = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +46,15 @@ class Endpoint:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": self.url,
         }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with root rights; it reads nothing of the caller's AWS configuration."""
+        core = botocore.session.Session(session_vars=_NO_CONFIGURATION)
+        core.set_default_client_config(CONFIG)
+        session = boto3.Session(
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=REGION,
+            botocore_session=core,
+        )
+        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]  # by name

@@ -1,7 +1,7 @@
 """Environments of the lab's child processes, built from nothing.
 
 A variable of the caller's reaches a child only if it is named here: an `AWS_PROFILE`, an `AWS_ENDPOINT_URL`
-or a variable that MiniStack happens to read must never send a call to a real account or change the lab.
+or a variable that MiniStack reads must never send a call to a real account or change the lab.
 """
 
 import os
@@ -49,7 +49,7 @@ def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, s
         os.environ.get("PATH", os.defpath),
     ]
     return {
-        **_taken_over(_KEPT),
+        **_callers(_KEPT),
         "PATH": os.pathsep.join(search_path),
         "TMPDIR": str(folder / TEMPORARY),
         LAB_FOLDER: str(folder),
@@ -63,8 +63,8 @@ def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, s
 def download_environment() -> dict[str, str]:
     """What npm needs in addition to reach its registry: proxies, extra CAs, npm's own configuration."""
     npm = (name for name in os.environ if name.lower().startswith("npm_config_"))
-    return {**_taken_over((*_KEPT_FOR_DOWNLOADS, *npm)), "NO_PROXY": f"{LOOPBACK},localhost"}
+    return {**_callers((*_KEPT_FOR_DOWNLOADS, *npm)), "NO_PROXY": f"{LOOPBACK},localhost"}
 
 
-def _taken_over(names: Iterable[str]) -> dict[str, str]:
+def _callers(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}

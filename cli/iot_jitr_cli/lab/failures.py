@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 _CONSEQUENCES = ("cancelled", "Rollback requested", "The following resource(s) failed")
-"""Reasons that only tell that something else failed."""
+"""Reasons that only say that something else failed."""
 
 
 def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
@@ -15,18 +15,14 @@ def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
     Returns:
         `None` when no stack is in a failed state.
     """
-    failed = [
-        stack
-        for stack in cloudformation.describe_stacks()["Stacks"]
-        if stack["StackStatus"].endswith("FAILED") or "ROLLBACK" in stack["StackStatus"]
-    ]
-    for stack in failed:
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        if not (stack["StackStatus"].endswith("FAILED") or "ROLLBACK" in stack["StackStatus"]):
+            continue
         events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
         for event in sorted(events, key=lambda event: event["Timestamp"]):
             # The stack trace of a custom resource's framework follows on lines of its own.
             reason = event.get("ResourceStatusReason", "").partition("\n")[0].strip()
-            if event["ResourceStatus"].endswith("FAILED") and not any(
-                word in reason for word in _CONSEQUENCES
-            ):
+            failed = event["ResourceStatus"].endswith("FAILED")
+            if failed and not any(words in reason for words in _CONSEQUENCES):
                 return f"{event['LogicalResourceId']} ({event.get('ResourceType', 'resource')}): {reason}"
     return None

@@ -1,4 +1,4 @@
-"""The lab's folder: what lies where, who may read it, and that only a lab's own folder is ever removed."""
+"""The lab's folder: what is where, who may read it, and that only a lab's own folder is ever removed."""
 
 import contextlib
 import dataclasses
@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.lab.endpoint import Endpoint
@@ -22,20 +21,8 @@ _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
 
 
-class NotALabFolderError(WrongUseError):
-    """The folder holds something that no lab put there."""
-
-
-class StateUnreadableError(CliError):
-    """The lab's state file is damaged."""
-
-
-class LabBusyError(CliError):
-    """Another command is starting or stopping this lab."""
-
-
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class DeployedStack:
     """What the lab deployed into its cloud last."""
 
     stack: str
@@ -48,10 +35,10 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the lab must remember from one command to the next."""
+    """What the lab keeps from one command to the next."""
 
     endpoint: Endpoint
-    deployment: Deployment | None = None
+    deployed: DeployedStack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +68,6 @@ class LabFiles:
         return self.folder / "cdk.log"
 
     @property
-    def temporary(self) -> Path:
-        """Temporary files of everything that runs in the lab."""
-        return self.folder / TEMPORARY
-
-    @property
     def project(self) -> Path:
         """The CDK project that is deployed."""
         return self.folder / "project"
@@ -104,20 +86,20 @@ class LabFiles:
         """Make the folder, readable by its owner alone; one that is a lab's already is kept.
 
         Raises:
-            NotALabFolderError: It exists and holds other things.
+            WrongUseError: It exists and holds other things.
         """
         if (
             not self.is_a_lab()
             and self.folder.exists()
             and (not self.folder.is_dir() or any(self.folder.iterdir()))
         ):
-            raise NotALabFolderError(
+            raise WrongUseError(
                 f"{self.folder} holds other things than a lab; choose an empty or new folder with --directory"
             )
         self.folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
         self.folder.chmod(_PRIVATE_FOLDER)
         (self.folder / _MARKER).touch()
-        self.temporary.mkdir(exist_ok=True)
+        (self.folder / TEMPORARY).mkdir(exist_ok=True)
 
     def is_a_lab(self) -> bool:
         """Whether a lab made this folder."""
@@ -126,7 +108,7 @@ class LabFiles:
     def remove(self) -> None:
         """Remove the folder with all that is in it, if a lab made it.
 
-        The mark comes last: a removal that is cut off leaves a lab's folder.
+        The marker comes last: a removal that is cut off leaves a lab's folder.
         """
         if not self.is_a_lab():
             return
@@ -140,16 +122,16 @@ class LabFiles:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from starting or stopping this lab meanwhile.
+        """Keep other commands from starting or stopping this lab in the block.
 
         Raises:
-            LabBusyError: One of them is at it.
+            CliError: One of them is starting or stopping it.
         """
         with (self.folder / _MARKER).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LabBusyError(
+                raise CliError(
                     f"another 'jitr lab' command is working in {self.folder}: wait until it is done"
                 ) from None
             yield
@@ -163,26 +145,23 @@ class LabFiles:
         fresh.replace(self.state)
 
     def read_state(self) -> State | None:
-        """What the last command remembered, `None` if there is nothing.
+        """What the last command kept, `None` if there is nothing.
 
         Raises:
-            StateUnreadableError: The file is damaged.
+            CliError: The file is damaged.
         """
         try:
-            return _state(json.loads(self.state.read_text()))
+            content = json.loads(self.state.read_text())
+            endpoint, deployed = content["endpoint"], content["deployed"]
+            pid, started = endpoint["process"]["pid"], endpoint["process"]["started"]
+            process = ProcessIdentity(int(pid), float(started))
+            return State(
+                Endpoint(**{**endpoint, "process": process}),
+                DeployedStack(**deployed) if deployed else None,
+            )
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
-            raise StateUnreadableError(
+            raise CliError(
                 f"{self.state} is damaged ({error!r}): 'jitr lab down' ends the lab and removes its folder"
             ) from error
-
-
-def _state(data: dict[str, Any]) -> State:
-    endpoint = data["endpoint"]
-    deployment = data["deployment"]
-    process = ProcessIdentity(int(endpoint["process"]["pid"]), float(endpoint["process"]["started"]))
-    return State(
-        endpoint=Endpoint(**{**endpoint, "process": process}),
-        deployment=Deployment(**deployment) if deployment else None,
-    )

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import CdkFailedError, find_cdk
-from iot_jitr_cli.lab.clients import client
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
 from iot_jitr_cli.lab.failures import failure_reason
-from iot_jitr_cli.lab.files import Deployment, LabFiles, State
+from iot_jitr_cli.lab.files import DeployedStack, LabFiles, State
 from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes, wait_until
 from iot_jitr_cli.lab.project import Configuration, write_project
 
@@ -25,17 +24,9 @@ _DEPLOY_LIMIT = 300.0
 _DESTROY_LIMIT = 180.0
 _QUIET = ("--ci", "--no-notices", "--no-version-reporting", "--no-color")
 _ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
-"""The bucket that `cdk bootstrap` would make; all else is done with the caller's own credentials."""
+"""The bucket that `cdk bootstrap` would make; nothing else of it is needed."""
 MQTT_HOST = "localhost"
-"""A name, not an address: only then do clients send SNI, which the registration of a device asks for."""
-
-
-class LabNotRunningError(CliError):
-    """No lab is running in the folder."""
-
-
-class DeployError(CliError):
-    """The stack could not be deployed into the local cloud, or not be taken out of it."""
+"""A name, not an address: clients send SNI for names only."""
 
 
 def _ignore(line: str) -> None:
@@ -48,7 +39,7 @@ class Lab:
     As a context manager it stops at the end, and its folder is removed.
 
     >>> with Lab.start(Path("/tmp/lab"), owner=this_process()) as lab:  # doctest: +SKIP
-    ...     deployment = lab.deploy(default_configuration(ca_certificate))
+    ...     deployed = lab.deploy(default_configuration(ca_certificate))
     ...     lab.client("iot").list_ca_certificates()
     """
 
@@ -69,8 +60,7 @@ class Lab:
                 it is stopped.
 
         Raises:
-            NotALabFolderError: The folder holds other things.
-            PortTakenError, MiniStackMissingError, StartError, NodeMissingError: MiniStack cannot be started.
+            CliError: The folder holds other things, or MiniStack cannot be started.
         """
         files = LabFiles(directory.resolve())
         files.create()
@@ -84,7 +74,7 @@ class Lab:
         return lab
 
     def _prepare(self) -> None:
-        """Write down that it runs, and make what clients and `cdk deploy` need of it."""
+        """Keep that it runs, and make what clients and `cdk deploy` need of it."""
         self.files.write_state(self._state)
         self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
         self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
@@ -94,7 +84,7 @@ class Lab:
         """The lab running in `directory`, if one is.
 
         Raises:
-            StateUnreadableError: Its state file is damaged.
+            CliError: Its state file is damaged.
         """
         files = LabFiles(directory.resolve())
         state = files.read_state()
@@ -107,12 +97,11 @@ class Lab:
         """The lab running in `directory`.
 
         Raises:
-            LabNotRunningError: There is none.
-            StateUnreadableError: Its state file is damaged.
+            CliError: There is none, or its state file is damaged.
         """
         lab = cls.find(directory)
         if lab is None:
-            raise LabNotRunningError(f"no lab is running in {directory}: start one with 'jitr lab up'")
+            raise CliError(f"no lab is running in {directory}: start one with 'jitr lab up'")
         return lab
 
     def __enter__(self) -> Self:
@@ -131,9 +120,9 @@ class Lab:
         return self._state.endpoint
 
     @property
-    def deployment(self) -> Deployment | None:
-        """What was deployed last, if anything is."""
-        return self._state.deployment
+    def deployed(self) -> DeployedStack | None:
+        """What is deployed, if anything is."""
+        return self._state.deployed
 
     @property
     def variables(self) -> dict[str, str]:
@@ -147,7 +136,7 @@ class Lab:
 
     def client(self, service: str) -> Any:
         """A boto3 client with root rights in this local cloud."""
-        return client(self.endpoint, service)
+        return self.endpoint.client(service)
 
     def put_secret(self, name: str, value: str) -> None:
         """Store a secret in the local cloud's Secrets Manager, or replace it."""
@@ -157,38 +146,38 @@ class Lab:
         except secrets.exceptions.ResourceExistsException:
             secrets.put_secret_value(SecretId=name, SecretString=value)
 
-    def deploy(self, configuration: Configuration, on_line: Callable[[str], None] = _ignore) -> Deployment:
+    def deploy(self, configuration: Configuration, on_line: Callable[[str], None] = _ignore) -> DeployedStack:
         """Deploy the stack with this `jitr` configuration, or update it, by the real `cdk deploy`.
 
         Raises:
-            DeployError: Synthesis or deployment failed, or took more than five minutes; says why.
-            CliError: MiniStack ended; or there is no CDK command line, or nothing to run it on.
+            CliError: Synthesis or deployment failed, or took more than five minutes; MiniStack ended; or
+                there is no CDK command line, or nothing to run it on.
         """
         write_project(self.files.project, configuration)
         outputs_file = self.files.project / "outputs.json"
         outputs_file.unlink(missing_ok=True)
         started = time.monotonic()
-        # "direct": no change set to wait for, as nobody is going to look at it.
+        # "direct": without a change set to wait for.
         options = ("--method=direct", "--progress=events", f"--outputs-file={outputs_file}")
         self._run_cdk(("deploy", "--all", "--require-approval=never", *options), _DEPLOY_LIMIT, on_line)
         stacks = json.loads(outputs_file.read_text())
         stack, outputs = next(iter(stacks.items()))
         cas = configuration.get("cas") or [{}]
-        deployment = Deployment(
+        deployed = DeployedStack(
             stack, outputs, str(cas[0].get("certificate", "")), time.monotonic() - started
         )
-        self._remember(State(self.endpoint, deployment))
-        return deployment
+        self._set_state(State(self.endpoint, deployed))
+        return deployed
 
     def destroy(self, on_line: Callable[[str], None] = _ignore) -> None:
-        """Take the stack out again, by the real `cdk destroy`; MiniStack goes on.
+        """Delete the stack, by the real `cdk destroy`; MiniStack goes on.
 
         Raises:
-            DeployError: It failed; says why.
+            CliError: It failed.
         """
-        # The assembly that was deployed: there is nothing to synthesize anew.
+        # The assembly that was deployed.
         self._run_cdk(("destroy", "--all", "--force", "--app=cdk.out"), _DESTROY_LIMIT, on_line)
-        self._remember(State(self.endpoint))
+        self._set_state(State(self.endpoint))
 
     def stop(self) -> None:
         """End MiniStack, with all that runs in it, and remove the folder."""
@@ -221,7 +210,7 @@ class Lab:
             f"the local cloud, MiniStack, has ended; last line of {log}: {ministack.last_line(log)!r}"
         )
 
-    def _remember(self, state: State) -> None:
+    def _set_state(self, state: State) -> None:
         self._state = state
         self.files.write_state(state)
 
@@ -241,7 +230,7 @@ class Lab:
             if not self.endpoint.process.is_running():
                 return self._ended()
             if time.monotonic() > deadline:
-                return DeployError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
+                return CliError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
             return None
 
         try:
@@ -256,4 +245,4 @@ class Lab:
         except CdkFailedError as error:
             with self.needed():
                 reason = failure_reason(self.client("cloudformation")) or error.reason
-            raise DeployError(f"{what} failed: {reason} (log: {log})") from error
+            raise CliError(f"{what} failed: {reason} (log: {log})") from error

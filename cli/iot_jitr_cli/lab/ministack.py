@@ -19,26 +19,14 @@ from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, wait_until
 
 _START_LIMIT = 180.0
-"""Seconds from the start to the first answer, some three on an idle machine. An end is noticed at once."""
+"""Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
 _REQUEST_LIMIT = 30.0
 LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
 """What the Python of the lab's process is told to run."""
 
 
-class MiniStackMissingError(CliError):
-    """The package `ministack` is not installed."""
-
-
-class PortTakenError(CliError):
-    """Another program listens on the port that was asked for."""
-
-
-class StartError(CliError):
-    """MiniStack ended, or never answered."""
-
-
 class UnreachableError(CliError):
-    """MiniStack's process is there, but it does not answer."""
+    """MiniStack's process runs, but it does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +41,15 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
     """Start MiniStack with IAM enforced, working in the lab's folder; it does not outlive `owner`.
 
     Raises:
-        MiniStackMissingError: The extra `lab` is not installed.
-        PortTakenError: A port of `ports` is not free.
-        StartError: It ended or did not answer within three minutes.
+        CliError: The extra `lab` is not installed, a port of `ports` is not free, or MiniStack ended or did
+            not answer within three minutes.
     """
     if importlib.util.find_spec("ministack") is None:
-        raise MiniStackMissingError("the local cloud, MiniStack, is missing: pip install 'iot-jitr[lab]'")
+        raise CliError("the local cloud, MiniStack, is missing: pip install 'iot-jitr[lab]'")
     access_key_id, secret_access_key = f"LKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
     with ExitStack() as stack:
-        gateway = stack.enter_context(_listening_place(ports.gateway, "gateway"))
-        mqtt = stack.enter_context(_listening_place(ports.mqtt, "mqtt"))
+        gateway = stack.enter_context(_listening_socket(ports.gateway, "gateway"))
+        mqtt = stack.enter_context(_listening_socket(ports.mqtt, "mqtt"))
         gateway_port, mqtt_port = gateway.getsockname()[1], mqtt.getsockname()[1]
         variables = {
             "AUTH": "true",
@@ -71,11 +58,11 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
             "IOT_MTLS_PORT": str(mqtt_port),
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
-            # Root's key: MiniStack takes the pair it was started with for the account's root.
+            # MiniStack takes the pair it was started with for the account's root.
             "AWS_ACCESS_KEY_ID": access_key_id,
             "AWS_SECRET_ACCESS_KEY": secret_access_key,
             "LAMBDA_EXECUTOR": "local",
-            # A daemon on this machine is none of the lab's business.
+            # No Docker daemon of this machine.
             "DOCKER_HOST": f"unix://{files.folder / 'no-docker.sock'}",
         }
         descriptors = (gateway.fileno(), mqtt.fileno())
@@ -100,7 +87,7 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
 
 
 def health(endpoint: Endpoint) -> Mapping[str, Any]:
-    """MiniStack's own report about itself.
+    """MiniStack's own health report.
 
     Raises:
         UnreachableError: It does not answer.
@@ -133,19 +120,19 @@ def fetch(endpoint: Endpoint, path: str) -> bytes:
     return body
 
 
-def _listening_place(port: int, name: str) -> socket.socket:
-    """Take a port now and hand it over, instead of choosing a number that another program may take first."""
-    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listening_socket(port: int, name: str) -> socket.socket:
+    """Bind a port now and hand the socket over: another program could take a port that is only chosen."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        place.bind((LOOPBACK, port))
+        bound.bind((LOOPBACK, port))
     except OSError as error:
-        place.close()
-        raise PortTakenError(
+        bound.close()
+        raise CliError(
             f"cannot listen on {LOOPBACK}:{port} ({error.strerror}): choose another with --{name}-port, "
             "or leave it out to get a free one"
         ) from error
-    return place
+    return bound
 
 
 def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
@@ -167,7 +154,7 @@ def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
     wait_until(decided, limit=_START_LIMIT)
     if state == "listening":
         return
-    raise StartError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
+    raise CliError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
 
 
 def last_line(log: Path) -> str:

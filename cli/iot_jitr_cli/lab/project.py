@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Configuration = Mapping[str, Any]
-"""The `jitr` context as it would stand in `cdk.json`."""
+"""The `jitr` context as `cdk.json` has it."""
 
 CA_KEY_SECRET = "iot-jitr/lab/ca-key"  # noqa: S105  the secret's name
 """Where the local cloud's Secrets Manager keeps the CA's private key."""
 
 FEATURE_FLAGS = "feature_flags.json"
-"""The CDK's feature flags, as in the `cdk.json` of the repository, which is not a part of the wheel."""
+"""The CDK's feature flags, as in the repository's `cdk.json`, which is not a part of the wheel."""
 
 
 def default_configuration(ca_certificate: "Path") -> Configuration:

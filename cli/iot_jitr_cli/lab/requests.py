@@ -1,4 +1,4 @@
-"""A record of every AWS API call that reaches the local cloud: who called what, and what came of it.
+"""A record of every AWS API call that reaches the local cloud: the caller, the operation and the status.
 
 One JSON object a line: `at` (seconds since 1970), `key` (access key id of the caller), `service`, `operation`
 (or method and path, where the protocol does not name it) and `status` (HTTP). No parameters, no secrets.

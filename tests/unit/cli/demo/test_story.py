@@ -7,12 +7,13 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import command, story
 from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
-from iot_jitr_cli.lab.files import Deployment
-from iot_jitr_cli.lab.lab import DeployError, Lab
+from iot_jitr_cli.lab.files import DeployedStack
+from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.main import jitr
 
 pytestmark = pytest.mark.timing
@@ -32,7 +33,7 @@ def processes_in(folder: Path) -> list[psutil.Process]:
 def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
 
-    with pytest.raises(DeployError, match="no such thing"):
+    with pytest.raises(CliError, match="no such thing"):
         story.run_demo(folder, 1, Progress())
 
     assert processes_in(folder) == []
@@ -61,7 +62,7 @@ def test_the_logs_stay_only_where_an_expectation_was_not_met(
         progress.expect("it went well", met=met)
 
     monkeypatch.setattr(story, "_play", play)
-    monkeypatch.setattr(Lab, "deploy", lambda *_arguments: Deployment("iot-jitr", {}, "", 0.0))
+    monkeypatch.setattr(Lab, "deploy", lambda *_arguments: DeployedStack("iot-jitr", {}, "", 0.0))
     progress, folder = Progress(), tmp_path / "demo"
 
     story.run_demo(folder, 2, progress)

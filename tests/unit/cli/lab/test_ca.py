@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr_cli.lab.ca import HalfACaError, callers_ca, development_ca
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.lab.ca import callers_ca, development_ca
 from iot_jitr_cli.pki.authority import DevelopmentCa, KeyOfAnotherCaError
 
 
@@ -32,7 +33,7 @@ def test_half_a_ca_is_refused_with_what_is_missing(own: tuple[Path, Path]) -> No
     certificate_file, key_file = own
 
     for files in ((certificate_file, None), (None, key_file)):
-        with pytest.raises(HalfACaError, match="both --ca-cert and --ca-key"):
+        with pytest.raises(WrongUseError, match="both --ca-cert and --ca-key"):
             callers_ca(*files)
 
 

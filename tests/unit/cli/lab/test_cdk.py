@@ -15,8 +15,8 @@ from iot_jitr_cli.lab.cdk import (
     CDK_VERSION,
     Cdk,
     CdkFailedError,
+    failure_line,
     find_cdk,
-    last_word,
 )
 from iot_jitr_cli.lab.node import node_directory
 from iot_jitr_cli.lab.process import wait_until
@@ -237,4 +237,4 @@ class TestRunning:
     ],
 )
 def test_the_last_word_is_the_apps_if_it_had_one(lines: list[str], word: str) -> None:
-    assert last_word(lines) == word
+    assert failure_line(lines) == word

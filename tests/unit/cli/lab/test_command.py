@@ -118,8 +118,8 @@ def test_the_callers_ca_is_deployed_and_its_key_goes_to_the_local_secrets_manage
 
     assert result.exit_code == 0, result.output
     lab = Lab.attach(directory)
-    assert lab.deployment is not None
-    assert lab.deployment.ca_certificate == str(certificate_file)
+    assert lab.deployed is not None
+    assert lab.deployed.ca_certificate == str(certificate_file)
     secret = lab.client("secretsmanager").get_secret_value(SecretId="iot-jitr/lab/ca-key")["SecretString"]
     assert secret == key_file.read_text()
     written = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import node
 from iot_jitr_cli.lab.environment import child_environment, download_environment
-from iot_jitr_cli.lab.node import NodeMissingError, node_directory, npx_command
+from iot_jitr_cli.lab.node import node_directory, npx_command
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -103,7 +104,7 @@ def test_no_node_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
 
-    with pytest.raises(NodeMissingError, match=r"pip install 'iot-jitr\[lab\]'"):
+    with pytest.raises(CliError, match=r"pip install 'iot-jitr\[lab\]'"):
         node_directory()
 
 

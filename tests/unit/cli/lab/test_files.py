@@ -7,19 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.lab.endpoint import Endpoint
 from iot_jitr_cli.lab.files import (
-    Deployment,
-    LabBusyError,
+    DeployedStack,
     LabFiles,
-    NotALabFolderError,
     State,
-    StateUnreadableError,
 )
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 ENDPOINT = Endpoint(ProcessIdentity(4711, 1_700_000_000.5), 4566, 8883, "LKIA1", "very-secret")
-DEPLOYMENT = Deployment("iot-jitr", {"LedgerTable": "ledger"}, "/ca/ca.pem", 12.5)
+DEPLOYMENT = DeployedStack("iot-jitr", {"LedgerTable": "ledger"}, "/ca/ca.pem", 12.5)
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def test_a_folder_with_other_things_in_it_is_neither_used_nor_removed(files: Lab
     thesis = files.folder / "thesis.txt"
     thesis.write_text("years of work")
 
-    with pytest.raises(NotALabFolderError, match="--directory"):
+    with pytest.raises(WrongUseError, match="--directory"):
         files.create()
     files.remove()
 
@@ -65,7 +63,7 @@ def test_a_folder_with_other_things_in_it_is_neither_used_nor_removed(files: Lab
 def test_a_file_in_the_folders_place_is_refused(files: LabFiles) -> None:
     files.folder.write_text("a file")
 
-    with pytest.raises(NotALabFolderError):
+    with pytest.raises(WrongUseError):
         files.create()
 
 
@@ -98,7 +96,7 @@ def test_a_removal_that_is_cut_off_leaves_a_labs_folder(
 
 
 @pytest.mark.parametrize("deployment", [None, DEPLOYMENT])
-def test_state_is_read_as_it_was_written(files: LabFiles, deployment: Deployment | None) -> None:
+def test_state_is_read_as_it_was_written(files: LabFiles, deployment: DeployedStack | None) -> None:
     files.create()
 
     files.write_state(State(ENDPOINT, deployment))
@@ -127,8 +125,8 @@ def test_no_state_file_means_no_state(files: LabFiles) -> None:
         "[]",
         "{}",
         '"text"',
-        json.dumps({"endpoint": {}, "deployment": None}),
-        json.dumps({"endpoint": {"process": {"pid": 1}}, "deployment": None}),
+        json.dumps({"endpoint": {}, "deployed": None}),
+        json.dumps({"endpoint": {"process": {"pid": 1}}, "deployed": None}),
         json.dumps(
             {
                 "endpoint": {
@@ -138,7 +136,7 @@ def test_no_state_file_means_no_state(files: LabFiles) -> None:
                     "access_key_id": "a",
                     "secret_access_key": "s",
                 },
-                "deployment": None,
+                "deployed": None,
             }
         ),
     ],
@@ -147,14 +145,14 @@ def test_a_damaged_state_file_is_named_with_what_to_do(files: LabFiles, content:
     files.create()
     files.state.write_text(content)
 
-    with pytest.raises(StateUnreadableError, match=r"lab\.json is damaged .*jitr lab down"):
+    with pytest.raises(CliError, match=r"lab\.json is damaged .*jitr lab down"):
         files.read_state()
 
 
 def test_two_commands_do_not_work_on_one_lab_at_a_time(files: LabFiles) -> None:
     files.create()
 
-    with files.locked(), pytest.raises(LabBusyError, match="wait until it is done"), files.locked():
+    with files.locked(), pytest.raises(CliError, match="wait until it is done"), files.locked():
         pass
     with files.locked():
         pass

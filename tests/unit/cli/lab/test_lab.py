@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
-from iot_jitr_cli.lab.lab import DeployError, Lab, LabNotRunningError
+from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import ProcessIdentity, this_process, wait_until
 from tests.support.limits import LONGEST_WAIT
 
@@ -69,7 +70,7 @@ def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_remembe
         {"LedgerTable": "t"},
         "/ca.pem",
     )
-    assert Lab.attach(lab.files.folder).deployment == deployment
+    assert Lab.attach(lab.files.folder).deployed == deployment
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -79,8 +80,8 @@ def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_forgets_it(lab: La
     lab.destroy()
 
     assert seen(lab)["arguments"][:4] == ["destroy", "--all", "--force", "--app=cdk.out"]
-    assert lab.deployment is None
-    assert Lab.attach(lab.files.folder).deployment is None
+    assert lab.deployed is None
+    assert Lab.attach(lab.files.folder).deployed is None
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -97,7 +98,7 @@ def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
     )
 
     with pytest.raises(
-        DeployError, match=r"'cdk deploy' failed: Rule \(AWS::IoT::TopicRule\): Rule SQL must be"
+        CliError, match=r"'cdk deploy' failed: Rule \(AWS::IoT::TopicRule\): Rule SQL must be"
     ):
         lab.deploy({"exit": 1})
 
@@ -106,7 +107,7 @@ def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_failed_synthesis_says_what_the_app_said(lab: Lab) -> None:
-    with pytest.raises(DeployError, match=r"'cdk deploy' failed: deploy local \(log: .*cdk\.log\)"):
+    with pytest.raises(CliError, match=r"'cdk deploy' failed: deploy local \(log: .*cdk\.log\)"):
         lab.deploy({"exit": 1})
 
 
@@ -115,7 +116,7 @@ def test_a_deployment_that_takes_too_long_is_ended(lab: Lab, monkeypatch: pytest
     monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(("sh", "-c", "exec sleep 600"), {}))
     monkeypatch.setattr(lab_module, "_DEPLOY_LIMIT", -1.0)
 
-    with pytest.raises(DeployError, match=r"'cdk deploy' did not end .*cdk\.log"):
+    with pytest.raises(CliError, match=r"'cdk deploy' did not end .*cdk\.log"):
         lab.deploy({})
 
 
@@ -139,7 +140,7 @@ def test_a_lab_is_found_by_its_folder_from_another_process(lab: Lab) -> None:
 
 def test_no_lab_in_the_folder_says_how_to_start_one(tmp_path: Path) -> None:
     assert Lab.find(tmp_path) is None
-    with pytest.raises(LabNotRunningError, match="jitr lab up"):
+    with pytest.raises(CliError, match="jitr lab up"):
         Lab.attach(tmp_path)
 
 

@@ -12,15 +12,12 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack
-from iot_jitr_cli.lab.clients import client
 from iot_jitr_cli.lab.endpoint import Endpoint
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.ministack import (
-    MiniStackMissingError,
     Ports,
-    PortTakenError,
-    StartError,
     UnreachableError,
     fetch,
     health,
@@ -74,7 +71,7 @@ def test_it_listens_on_loopback_and_on_nothing_else(endpoint: Endpoint) -> None:
 
 def test_iam_is_enforced(endpoint: Endpoint) -> None:
     assert health(endpoint)["auth"] == "enabled"
-    iam = client(endpoint, "iam")
+    iam = endpoint.client("iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
     nobody = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
@@ -97,7 +94,7 @@ def test_its_client_is_deaf_to_the_callers_aws_configuration(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://203.0.113.1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 
-    identity = client(endpoint, "sts").get_caller_identity()
+    identity = endpoint.client("sts").get_caller_identity()
 
     assert identity["Arn"] == "arn:aws:iam::000000000000:root"
 
@@ -115,7 +112,7 @@ def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(
             endpoint.secret_access_key,
         )
         with pytest.raises(ClientError, match="security token"):
-            client(crossed, "sts").get_caller_identity()
+            crossed.client("sts").get_caller_identity()
 
 
 def test_nothing_of_the_callers_environment_leaks_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +142,7 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Pa
         occupant.listen()
         port = occupant.getsockname()[1]
 
-        with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{port} .*--{name}-port"):
+        with pytest.raises(CliError, match=rf"127\.0\.0\.1:{port} .*--{name}-port"):
             start(lab_files(tmp_path / "lab"), Ports(**{name: port}))
 
 
@@ -154,7 +151,7 @@ def test_without_the_package_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(ministack.importlib.util, "find_spec", lambda _name: None)
 
-    with pytest.raises(MiniStackMissingError, match=r"pip install 'iot-jitr\[lab\]'"):
+    with pytest.raises(CliError, match=r"pip install 'iot-jitr\[lab\]'"):
         start(lab_files(tmp_path / "lab"), Ports())
 
 
@@ -166,7 +163,7 @@ def test_a_process_that_ends_at_once_is_reported_with_its_last_words(
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
 
-    with pytest.raises(StartError, match=r"ended; last line: 'no module named anything'"):
+    with pytest.raises(CliError, match=r"ended; last line: 'no module named anything'"):
         start(lab_files(tmp_path / "lab"), Ports())
 
 
@@ -186,7 +183,7 @@ def test_a_process_that_never_answers_is_ended_and_reported(
 
     monkeypatch.setattr(ministack, "spawn", noted)
 
-    with pytest.raises(StartError, match="did not answer"):
+    with pytest.raises(CliError, match="did not answer"):
         start(lab_files(tmp_path / "lab"), Ports())
 
     assert [each.is_running() for each in spawned] == [False]
