@@ -25,7 +25,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger.rows import KEY
-from iot_jitr_runtime.ledger.turns import LINE_KEY
+from iot_jitr_runtime.rate_limiter import RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
 
 _ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_IOT"
@@ -64,7 +64,7 @@ class QueueDepth:
 
     visible: int
     hidden: int
-    """In a worker's hands, or waiting for their turn."""
+    """In a worker's hands, or waiting for their slot."""
 
     @property
     def total(self) -> int:
@@ -160,10 +160,10 @@ class Cloud:
         for queue in (Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL):
             self.client("sqs").purge_queue(QueueUrl=self.outputs[queue])
 
-    def forget_line(self) -> None:
-        """Let the next run's turns begin now, not behind those that the last run gave away."""
+    def reset_rate_limiter(self) -> None:
+        """Let the next run's slots begin now, not behind those that the last run reserved."""
         self.client("dynamodb").delete_item(
-            TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": LINE_KEY}}
+            TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": RATE_LIMITER_KEY}}
         )
 
     def use_code(self, handler: str, *more: Path) -> None:

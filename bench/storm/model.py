@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bench.storm.devices import POLITE, RUDE, SPREAD
 from bench.storm.results import ACTIVATIONS_PER_SECOND, RESULTS, Result, load
 from iot_jitr.capacity import Capacity
-from iot_jitr_runtime.ledger.turns import UTILISATION
+from iot_jitr_runtime.rate_limiter import UTILISATION
 
 MILLION = 1_000_000
 MEAN_WAIT = {POLITE.name: 8.0, RUDE.name: 1 + SPREAD / 2}
@@ -29,7 +29,7 @@ MEMORY_GB = 0.5
 SECONDS_A_STALE_BATCH = 0.05
 SECONDS_AN_ACTIVATION = 0.4
 WRITES_AN_ACTIVATION = 8
-"""Turn (2), waiting, claim, activating and activated, each change of the serial's index once."""
+"""Slot (2), waiting, claim, activating and activated, each change of the serial's index once."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Storm:
 
     @property
     def seconds(self) -> float:
-        """Until the last device is active: the line at 97 % of the rate, and one for the queue's clock."""
+        """Until the last device is active: slots at 97 % of the rate, and a second for the queue's clock."""
         return self.devices / (self.activations_per_second * UTILISATION) + 1
 
     @property

@@ -1,20 +1,18 @@
 """This pipeline's activator without its stale-event check, for comparison: every event is examined.
 
 Deployed in the place of the real handler by the benchmark. What is taken out: the batched ledger read, and
-the ledger's answer at the claim and in the line. Each event takes a turn of its own, as each costs AWS IoT
-calls.
+the ledger's answer at the claim and for waiting certificates. Each event gets a slot of its own, as each
+costs AWS IoT calls.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from iot_jitr_runtime.activator import handler
-from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.activator import batch, handler
 from iot_jitr_runtime.activator.batch import Batch
-from iot_jitr_runtime.activator.line import AT_ONCE, Arrival, Line
 from iot_jitr_runtime.ledger import Claim, Ledger
-from iot_jitr_runtime.outcomes import Reason, Verdict
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, slot_or_later
 
 _claim = Ledger.claim
 _NEVER_STALE = 2**53
@@ -25,18 +23,17 @@ def _no_rows(self: Batch, named: object) -> tuple[dict[Any, Any], None]:
     return {}, None
 
 
-def _a_turn_for_everybody(self: Line, arrivals: Sequence[Arrival], now: int) -> dict[str, Decision]:
-    newcomers = [arrival for arrival in arrivals if arrival.message.receive_count == 1]
-    turns = self.turns.reserve(len(newcomers), now=now) if newcomers else []
-    return {
-        arrival.message.message_id: Decision(
-            Verdict.because(Reason.AWAITING_TURN),
-            arrival.row.certificate_id,
-            retry_in=math.ceil((turn - now) / 1000),
-        )
-        for arrival, turn in zip(newcomers, turns, strict=True)
-        if turn > now + AT_ONCE
-    }
+def _a_slot_for_each_event(
+    limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival]
+) -> dict[str, int | Later]:
+    del ledger
+    now = milliseconds(limiter.clock())
+    assigned: dict[str, int | Later] = {a.message.message_id: now for a in arrivals}
+    newcomers = [a for a in arrivals if a.message.receive_count == 1]
+    slots = limiter.reserve(len(newcomers)) if newcomers else []
+    for arrival, slot in zip(newcomers, slots, strict=True):
+        assigned[arrival.message.message_id] = slot_or_later(limiter, slot)
+    return assigned
 
 
 def _claim_whatever_was_decided(self: Ledger, certificate_id: Any, **arguments: Any) -> Claim:
@@ -44,7 +41,7 @@ def _claim_whatever_was_decided(self: Ledger, certificate_id: Any, **arguments: 
 
 
 Batch._rows = _no_rows  # type: ignore[method-assign,assignment]  # noqa: SLF001
-Line.sort_out = _a_turn_for_everybody  # type: ignore[method-assign]
+batch.assign_slots = _a_slot_for_each_event  # type: ignore[attr-defined]
 Ledger.claim = _claim_whatever_was_decided  # type: ignore[method-assign,assignment]
 
 handle = handler.handle

@@ -33,7 +33,7 @@ class Result:
     """By operation, throttled ones included."""
     throttled_calls: int
     peak_waiting: int
-    """Most messages in the queue at any time, those that wait for their turn included."""
+    """Most messages in the queue at any time, those that wait for their slot included."""
     peak_backlog: int
     """Most messages that nobody had looked at yet."""
     left_at_last: int

@@ -22,7 +22,7 @@ class System(ABC):
     async def start(self) -> None:
         """Make ready."""
         await asyncio.to_thread(self.cloud.empty_queues)
-        await asyncio.to_thread(self.cloud.forget_line)
+        await asyncio.to_thread(self.cloud.reset_rate_limiter)
 
     @abstractmethod
     async def send(self, certificate_ids: list[str]) -> None:

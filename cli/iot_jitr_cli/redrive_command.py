@@ -11,7 +11,6 @@ from iot_jitr_cli.redrive import PendingSearch, Redriven, redrive_dead_letters
 from iot_jitr_cli.session import aws_session
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.reconciler.listing import CertificateList
-from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -37,12 +36,10 @@ def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> ExitCode
     sqs = session.client("sqs")
     queue_url = deployment[Output.ACTIVATION_QUEUE_URL]
     letters = redrive_dead_letters(sqs, deployment[Output.DEAD_LETTER_QUEUE_URL], queue_url)
-    queue = ActivationQueue(sqs, queue_url)
     search = PendingSearch(
         CertificateList(session.client("iot")),
         Ledger(session.client("dynamodb"), deployment[Output.LEDGER_TABLE]),
-        queue,
-        Pace(queue),
+        ActivationQueue(sqs, queue_url),
     )
     pending = seen = 0
     columns = (SpinnerColumn(), TextColumn("{task.completed} certificates read"))

@@ -21,7 +21,7 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.pacing import Pacer
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
 from tests.support import doctor_cloud_faults as faults
@@ -280,7 +280,7 @@ def test_a_service_that_does_not_answer(doctor: Doctor) -> None:
 def test_a_line_that_is_long(doctor: Doctor) -> None:
     certificate_id = doctor.cloud.plant(doctor.identity("last-in-line"))
 
-    with faults.line_of(doctor.cloud, timedelta(minutes=10)):
+    with faults.long_queue(doctor.cloud, timedelta(minutes=10)):
         doctor.cloud.send_event(certificate_id)
         doctor.cloud.wait_for_reason(certificate_id, Reason.AWAITING_TURN)
         named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
@@ -443,8 +443,12 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     table, dynamodb = cloud.outputs[Output.LEDGER_TABLE], cloud.client("dynamodb")
 
     Retirement(
-        cloud.client("iot"), Ledger(dynamodb, table), FollowUps(dynamodb, table), timedelta(0), Pacer(10)
-    ).retire_due(limit=10)
+        cloud.client("iot"),
+        Ledger(dynamodb, table),
+        FollowUps(dynamodb, table),
+        timedelta(0),
+        RateLimiter(dynamodb, table, 10),
+    ).retire_due(limit=10, until=datetime.now(UTC) + timedelta(minutes=1))
 
     named(doctor.about(old), Cause.SUPERSEDED)
 

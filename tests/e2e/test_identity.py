@@ -22,8 +22,8 @@ from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.rows import State
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.own_policy import withdraw
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement, RetirementResult
 from tests.support.admission_function import create_admission_function
@@ -217,9 +217,15 @@ def test_a_renewed_certificate_takes_the_older_ones_place(listed_cloud: Cloud) -
     table = cloud.outputs[Output.LEDGER_TABLE]
     dynamodb = cloud.client("dynamodb")
     retirement = Retirement(
-        cloud.client("iot"), Ledger(dynamodb, table), FollowUps(dynamodb, table), timedelta(0), Pacer(10)
+        cloud.client("iot"),
+        Ledger(dynamodb, table),
+        FollowUps(dynamodb, table),
+        timedelta(0),
+        RateLimiter(dynamodb, table, 10),
     )
-    assert retirement.retire_due(limit=10) == {old_id: RetirementResult.RETIRED}
+    assert retirement.retire_due(limit=10, until=datetime.now(UTC) + timedelta(minutes=1)) == {
+        old_id: RetirementResult.RETIRED
+    }
     assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
     assert holders(cloud, "renewed-7") == {new_id}
     with pytest.raises(RefusedByBrokerError), connected(cloud, old, "renewed-7"):

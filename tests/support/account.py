@@ -17,16 +17,15 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.activation import Activation, Decision
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
 from iot_jitr_runtime.activator.refusal import OnRefusal
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Turns
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
 from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
-from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.clock import Clock
 
@@ -114,6 +113,16 @@ class Account:
     def ledger(self) -> Ledger:
         return Ledger(self.dynamodb, self.table)
 
+    def rate_limiter(self, per_second: float | None = None) -> RateLimiter:
+        """The account's rate limiter; who waits for a slot moves the clock."""
+        return RateLimiter(
+            self.dynamodb,
+            self.table,
+            per_second or self.activations_per_second,
+            clock=self.clock,
+            sleep=lambda seconds: self.clock.pass_time(seconds=seconds),
+        )
+
     def batch(self) -> Batch:
         """A fresh execution environment."""
         parts: dict[str, Any] = {
@@ -125,13 +134,12 @@ class Account:
             "things": NoThings(),
             "policy": SharedPolicy(self.iot, POLICY, needs_common_name=True),
             "on_refusal": OnRefusal(self.iot, self.ledger),
-            "pacer": Pacer(1e9),
             "clock": self.clock,
         }
         return Batch(
             activation=Activation(**(parts | self.parts)),
             ledger=self.ledger,
-            line=Line(Turns(self.dynamodb, self.table, self.activations_per_second)),
+            rate_limiter=self.rate_limiter(),
             sqs=self.sqs,
             queue_url=self.queue_url,
             dead_letter_queue_url=self.dead_letter_queue_url,

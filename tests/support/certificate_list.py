@@ -10,7 +10,10 @@ from tests.support.account import Account
 
 @dataclass
 class FakeList:
-    """Implements `CertificateList` over certificates that a test put there. Markers are positions."""
+    """Implements `CertificateList` over certificates that a test put there.
+
+    Markers are positions. A page takes a second.
+    """
 
     aws: Account
     certificates: list[Listed] = field(default_factory=list)
@@ -21,6 +24,7 @@ class FakeList:
 
     def page(self, ca: CaCertificateId, marker: str | None, *, oldest_first: bool) -> Page:
         del ca
+        self.aws.clock.pass_time(seconds=1)
         self.calls.append((marker, oldest_first))
         if len(self.calls) == self.fail_at_call:
             raise self._error("InternalFailureException")

@@ -12,7 +12,7 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from iot_jitr_runtime.ledger.rows import KEY
-from iot_jitr_runtime.ledger.turns import LINE_KEY
+from iot_jitr_runtime.rate_limiter import NEXT_SLOT, RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.admission_function import create_admission_function
 from tests.support.cloud import PATIENCE, Cloud
@@ -193,15 +193,15 @@ def _activator_with(cloud: Cloud, change: Callable[[dict[str, str]], dict[str, s
 
 
 @contextmanager
-def line_of(cloud: Cloud, length: timedelta) -> Iterator[None]:
-    """So many others came first that the next turn is `length` away."""
+def long_queue(cloud: Cloud, length: timedelta) -> Iterator[None]:
+    """So many slots are reserved that the next one is `length` away."""
     dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
     at = int((datetime.now(UTC) + length).timestamp() * 1_000_000)
-    dynamodb.put_item(TableName=table, Item={KEY: {"S": LINE_KEY}, "nextTurnAt": {"N": str(at)}})
+    dynamodb.put_item(TableName=table, Item={KEY: {"S": RATE_LIMITER_KEY}, NEXT_SLOT: {"N": str(at)}})
     try:
         yield
     finally:
-        dynamodb.delete_item(TableName=table, Key={KEY: {"S": LINE_KEY}})
+        dynamodb.delete_item(TableName=table, Key={KEY: {"S": RATE_LIMITER_KEY}})
         purge(cloud)
 
 

@@ -9,7 +9,6 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.thing_claims import ThingClaims
-from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -39,7 +38,7 @@ def retirement(aws: Account, settings: ThingSettings) -> Retirement:
         ledger=aws.ledger,
         follow_ups=FollowUps(aws.dynamodb, aws.table),
         grace_period=settings.grace_period,
-        pacer=Pacer(1e9),
+        rate_limiter=aws.rate_limiter(),
         clock=aws.clock,
     )
 

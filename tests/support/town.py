@@ -16,7 +16,7 @@ from iot_jitr_runtime.activator.ports import AdmitAll, NoThings
 from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import Row, Turns
+from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.policy.attachment import SharedPolicy
@@ -25,7 +25,6 @@ from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
 from iot_jitr_runtime.sweep.sweep import DEFERRED, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
@@ -179,7 +178,7 @@ class Town:
             "states": self.states,
             "ledger": self.ledger,
             "enforcement": Enforcement(iot, self.ledger, withdrawal, vetting, NoThings(), policy, self.clock),
-            "pace": Pace(Turns(self.aws.dynamodb, table, 1e6), self.clock, lambda _: None),
+            "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,
             "limit": MassRevocationLimit(share=1),

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from iot_jitr_runtime.activator.issuers import Issuers
     from iot_jitr_runtime.activator.refusal import OnRefusal
-    from iot_jitr_runtime.pacing import Pacer
 
 TIME_FOR_ONE = timedelta(seconds=8)
 """How long one certificate may take: it is begun only with this much time left, and its status is changed
@@ -69,9 +68,8 @@ class Decision:
     """Seconds since the certificate was first seen; only for an activation."""
     defect: Exception | None = None
     """What went wrong, where it should not have been able to."""
-    place_kept: bool = False
-    """The message ends although nothing is decided: the turn is too far off for the queue. The ledger keeps
-    it; the device's next connect after it, or the reconciler, brings the certificate back."""
+    drop_message: bool = False
+    """The message ends although nothing is decided, see `rate_limiter.Later.drop_message`."""
 
     @classmethod
     def unrecorded(
@@ -106,7 +104,6 @@ class Activation:
     things: ThingRegistration
     policy: PolicyAttachment
     on_refusal: "OnRefusal"
-    pacer: "Pacer"
     ca_devices: Collection[CaCertificateId] = ()
     """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
     time_for_one: timedelta = TIME_FOR_ONE
@@ -158,7 +155,6 @@ class Activation:
 
     def _activate(self, examination: _Examination) -> None:
         self.revocation.prepare()
-        self.pacer.wait()
         examination.read_at = self.clock()
         description = self._describe(examination)
         status = examination.status = description["status"]

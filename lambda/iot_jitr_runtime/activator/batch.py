@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.activator.activation import Activation, Decision
-from iot_jitr_runtime.activator.line import Arrival, Line
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
-from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Reason, Verdict
+from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, assign_slots
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,7 +37,7 @@ class Batch:
 
     activation: Activation
     ledger: Ledger
-    line: Line
+    rate_limiter: RateLimiter
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
@@ -66,7 +65,7 @@ class Batch:
             back = [
                 (message, decision)
                 for message, decision in ended
-                if decision.verdict.outcome is Outcome.DEFERRED and not decision.place_kept
+                if decision.verdict.outcome is Outcome.DEFERRED and not decision.drop_message
             ]
             self._put_back(back)
             failures += [{"itemIdentifier": message.message_id} for message, _ in back]
@@ -99,12 +98,19 @@ class Batch:
                 arrivals.append(Arrival(message, row))
                 continue
             decided.append((message, Decision.unrecorded(message, certificate, verdict)))
-        waiting = self.line.sort_out(arrivals, milliseconds(self.clock()))
-        # Those who wait first: should this function die of an examination, they keep their places.
-        yield decided + [(a.message, waiting[a.message.message_id]) for a in arrivals if a.waits_in(waiting)]
+        assigned = assign_slots(self.rate_limiter, self.ledger, arrivals)
+        due: list[tuple[Arrival, int]] = []
         for arrival in arrivals:
-            if not arrival.waits_in(waiting):
-                yield [(arrival.message, self._examine(arrival, stopped_by))]
+            slot = assigned[arrival.message.message_id]
+            if isinstance(slot, Later):
+                decided.append((arrival.message, _later(arrival, slot)))
+            else:
+                due.append((arrival, slot))
+        # If the function crashes during a validation, the waiting messages keep their slots.
+        yield decided
+        for arrival, slot in due:
+            self.rate_limiter.wait_until(slot)
+            yield [(arrival.message, self._examine(arrival, stopped_by))]
 
     def _examine(self, arrival: Arrival, stopped_by: datetime) -> Decision:
         message, certificate = arrival.message, arrival.row.certificate_id
@@ -171,3 +177,10 @@ class Batch:
             else:
                 if codes := [failed["Code"] for failed in answer.get("Failed", [])]:
                     log.warning(_NOT_HIDDEN, len(codes), ", ".join(sorted(set(codes))))
+
+
+def _later(arrival: Arrival, later: Later) -> Decision:
+    decision = Decision.unrecorded(arrival.message, arrival.row.certificate_id, later.verdict)
+    if later.retry_in is None:
+        return decision
+    return replace(decision, retry_in=later.retry_in, drop_message=later.drop_message)

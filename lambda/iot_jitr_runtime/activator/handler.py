@@ -19,13 +19,12 @@ from iot_jitr_runtime.activator.assembly import (
 )
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.line import Line
 from iot_jitr_runtime.activator.refusal import OnRefusal
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.ledger import Ledger, Turns
-from iot_jitr_runtime.pacing import Pacer
+from iot_jitr_runtime.ledger import Ledger
+from iot_jitr_runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -52,12 +51,11 @@ def _batch() -> Batch:
         on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
         time_for_one=TIME_FOR_ONE + waiting_time_of(settings.admission),
         ca_devices=ca_devices_of(settings.cas),
-        pacer=Pacer(settings.activations_per_second),
     )
     return Batch(
         activation=activation,
         ledger=ledger,
-        line=Line(Turns(dynamodb, settings.ledger_table, settings.activations_per_second)),
+        rate_limiter=RateLimiter(dynamodb, settings.ledger_table, settings.activations_per_second),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=settings.queue_url,
         dead_letter_queue_url=settings.dead_letter_queue_url,

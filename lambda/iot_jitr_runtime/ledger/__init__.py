@@ -1,9 +1,8 @@
 """The ledger: one DynamoDB row for each device certificate, saying what was decided about it, when and why.
 
-It does four things. It lets a repeated event stop at one batched read (`Ledger.rows`). It makes two workers
-on one certificate impossible (`Ledger.claim`). It gives certificates turns, so that all workers together keep
-to one rate (`Turns`). And it finds a certificate by CA and serial number when that serial is revoked (index
-`ca-serial`).
+It does three things. It lets a repeated event stop at one batched read (`Ledger.rows`). It makes two workers
+on one certificate impossible (`Ledger.claim`). And it finds a certificate by CA and serial number when that
+serial is revoked (index `ca-serial`).
 
 Times are milliseconds since the epoch. The format is a stable interface: attributes are added, never renamed.
 """
@@ -21,12 +20,10 @@ from iot_jitr_runtime.ledger.rows import (
     ca_serial,
 )
 from iot_jitr_runtime.ledger.table import ClaimLostError, Ledger
-from iot_jitr_runtime.ledger.turns import LINE_KEY, LineTooLongError, Turns
 
 __all__ = [
     "CLAIM_MARGIN",
     "KEY",
-    "LINE_KEY",
     "SERIAL_INDEX",
     "SERIAL_INDEX_KEY",
     "TTL_ATTRIBUTE",
@@ -34,9 +31,7 @@ __all__ = [
     "ClaimLostError",
     "Identity",
     "Ledger",
-    "LineTooLongError",
     "Row",
     "State",
-    "Turns",
     "ca_serial",
 ]

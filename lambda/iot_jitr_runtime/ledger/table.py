@@ -27,6 +27,9 @@ from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_UNCLAIMED = "(attribute_not_exists(claimToken) OR claimExpiresAt < :now)"
+_UNANSWERED = "(attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent OR waitingMessageId = :message)"
+"""No decision in the row answers the event that was sent at `:sent` in `:message`, see `Row.makes_stale`."""
 _GARBAGE_SECONDS = 86_400
 _DETAIL_LENGTH = 500
 CLAIM = ("claimToken", "claimExpiresAt")
@@ -82,9 +85,7 @@ class Ledger:
                 UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
                 "firstSeenAt = if_not_exists(firstSeenAt, :first) ADD attempts :one",
                 # The token is ours already where botocore repeats a call whose answer was lost.
-                ConditionExpression="(attribute_not_exists(claimToken) OR claimExpiresAt < :now "
-                "OR claimToken = :token) AND (attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent "
-                "OR waitingMessageId = :message)",
+                ConditionExpression=f"({_UNCLAIMED} OR claimToken = :token) AND {_UNANSWERED}",
                 ExpressionAttributeValues=_values(
                     {
                         "token": token,
@@ -101,11 +102,53 @@ class Ledger:
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             found: Any = error.response.get("Item")
-            row = Row.read(found) if found else Row(certificate_id)
-            if row.makes_stale(sent_at, message_id):
-                raise StaleError(Reason.ALREADY_DECIDED, f"{row.state} already") from error
-            raise DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker is at it") from error
+            raise _answer(found, sent_at, message_id) from error
         return Claim(token, Row.read(response["Attributes"]))
+
+    def record_rate_limited(self, row: Row, *, slot: int, sent_at: int, message_id: str, now: int) -> None:
+        """Write that a certificate waits for its slot of the rate limiter, and which message brings it back.
+
+        Args:
+            row: What the ledger said of the certificate.
+            slot: Its slot, in milliseconds since the epoch. Its events sent before are stale from now on.
+            sent_at: When the event was sent that waits.
+            message_id: The message of that event.
+            now: This moment.
+
+        Raises:
+            StaleError: `ALREADY_DECIDED`: decided, or waiting, meanwhile.
+            DeferredError: `CLAIMED_ELSEWHERE`.
+        """
+        kept = row.state in {State.ACTIVATING, *SETTLED}
+        values = {
+            "state": row.state if kept else State.DEFERRED,
+            "reason": Reason.AWAITING_TURN,
+            "slot": slot,
+            "message": message_id,
+            "now": now,
+            "sent": sent_at,
+        }
+        as_read = "attribute_not_exists(#state)"
+        if row.state is not None:
+            as_read = "#state = :asRead"
+            values["asRead"] = row.state
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={KEY: {"S": row.certificate_id}},
+                UpdateExpression="SET #state = :state, reason = :reason, decidedAt = :now, "
+                "lookAgainAt = :slot, waitingMessageId = :message, "
+                "firstSeenAt = if_not_exists(firstSeenAt, :sent) REMOVE detail",
+                # The first part holds where botocore repeats a call whose answer was lost.
+                ConditionExpression="(waitingMessageId = :message AND lookAgainAt = :slot) OR "
+                f"({as_read} AND {_UNCLAIMED} AND {_UNANSWERED})",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=_values(values),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            found: Any = error.response.get("Item")
+            raise _answer(found, sent_at, message_id) from error
 
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
         """Write that the certificate is about to be changed. From here on it can be found by its serial.
@@ -281,6 +324,13 @@ class Ledger:
                 self._fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
         except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
             raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
+
+
+def _answer(found: Mapping[str, Any] | None, sent_at: int, message_id: str) -> StaleError | DeferredError:
+    """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
+    if found is not None and (row := Row.read(found)).makes_stale(sent_at, message_id):
+        return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
+    return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker is at it")
 
 
 def _identity(identity: Identity) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
 from iot_jitr_runtime.policy.own_policy import withdraw
-from iot_jitr_runtime.reconciler.pace import Pace
+from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.things.retirement import Retirement
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ _AGAIN = timedelta(hours=1)
 class Chore(Protocol):
     """Something that is done when it is due."""
 
-    def do(self) -> Counter[str]:
-        """Do it and count what became of it; botocore's errors fly."""
+    def do(self, *, until: datetime) -> Counter[str]:
+        """Do it, as far as there is time, and count what became of it; botocore's errors propagate."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class RetireReplaced:
 
     retirement: Retirement
 
-    def do(self) -> Counter[str]:
+    def do(self, *, until: datetime) -> Counter[str]:
         """Retire what is due."""
-        return Counter(str(result) for result in self.retirement.retire_due(AT_ONCE).values())
+        return Counter(str(result) for result in self.retirement.retire_due(AT_ONCE, until=until).values())
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,24 @@ class DeletePolicies:
 
     iot: "IoTClient"
     follow_ups: FollowUps
-    pace: Pace
+    rate_limiter: RateLimiter
     arn_prefix: str
     """The ARN of a certificate without its id."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def do(self) -> Counter[str]:
+    def do(self, *, until: datetime) -> Counter[str]:
         """Delete what is due."""
         done: Counter[str] = Counter()
         now = int(self.clock().timestamp() * 1000)
         for due in self.follow_ups.due(FollowUp.DELETE_POLICY, now=now, limit=AT_ONCE):
-            self.pace.wait()
             try:
+                self.rate_limiter.wait_for_background_slot(until=until)
                 if due.policy_name:
                     withdraw(
                         self.iot, due.certificate_id, self.arn_prefix + due.certificate_id, due.policy_name
                     )
+            except NoSlotError:
+                break
             except self.iot.exceptions.DeleteConflictException:
                 at = now + int(_AGAIN.total_seconds() * 1000)
                 self.follow_ups.postpone(due.certificate_id, FollowUp.DELETE_POLICY, at=at)

@@ -11,16 +11,15 @@ from aws_lambda_powertools import Logger, Metrics
 from iot_jitr_runtime.activator.assembly import revocation_of
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.ledger import Ledger, Turns
+from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.pacing import Pacer
 from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks
 from iot_jitr_runtime.reconciler.chores import Chore, DeletePolicies, RetireReplaced
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.inventory import Inventory
 from iot_jitr_runtime.reconciler.listing import CertificateList
-from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.reconciliation import Reconciliation
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
@@ -38,8 +37,6 @@ metrics = Metrics()
 
 _LAST_CALLS = timedelta(seconds=20)
 """Left at the end for a page begun, with the retries of its calls."""
-_RETIREMENTS_A_SECOND = 1 / 4
-"""Four AWS IoT calls each: one call a second."""
 
 
 @cache
@@ -51,14 +48,14 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
     ledger = Ledger(dynamodb, settings.ledger_table)
     follow_ups = FollowUps(dynamodb, settings.ledger_table)
     queue = ActivationQueue(boto3.client("sqs", config=CLIENT_CONFIG), settings.queue_url)
-    pace = Pace(queue)
+    rate_limiter = RateLimiter(dynamodb, settings.ledger_table, settings.activations_per_second)
     chores: dict[str, Chore] = {}
     things = ThingSettings.from_json(settings.things["thing"]) if settings.things else None
     if things and things.renewal is Renewal.ALLOW:
-        pacer = Pacer(_RETIREMENTS_A_SECOND)
-        chores["retirement"] = RetireReplaced(Retirement(iot, ledger, follow_ups, things.grace_period, pacer))
+        retirement = Retirement(iot, ledger, follow_ups, things.grace_period, rate_limiter)
+        chores["retirement"] = RetireReplaced(retirement)
     if settings.policy_kind is Kind.PER_DEVICE:
-        chores["policies"] = DeletePolicies(iot, follow_ups, pace, certificate_arn_prefix)
+        chores["policies"] = DeletePolicies(iot, follow_ups, rate_limiter, certificate_arn_prefix)
     return Reconciliation(
         cas=list(settings.cas),
         issuers=Issuers(iot, list(settings.cas)),
@@ -70,12 +67,12 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
             inventory=Inventory(
                 iot=iot,
                 entries=LedgerEntries(dynamodb, settings.ledger_table),
-                turns=Turns(dynamodb, settings.ledger_table, settings.activations_per_second),
+                rate_limiter=rate_limiter,
                 revocation=revocation_of(settings),
                 sweep=SweepStates(dynamodb, settings.ledger_table),
             ),
             bookmarks=Bookmarks(dynamodb, settings.ledger_table),
-            pace=pace,
+            rate_limiter=rate_limiter,
             pending_after=settings.pending_after,
             full_pass_every=settings.full_pass_every,
         ),

@@ -1,6 +1,5 @@
 """Entering certificates that somebody else registered or activated, so that they can be revoked by serial."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,17 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 from iot_jitr_runtime.activator.ports import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import Identity, LineTooLongError, Turns
+from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.listing import Listed
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
-
-_SHORTEST_WAIT = 1000
-"""Milliseconds. Only a turn this near is taken: entering is never urgent."""
 
 
 class Sweep(Protocol):
@@ -43,8 +40,6 @@ class Entered(StrEnum):
     """It is no well-formed certificate, so it has no serial number to be found by."""
     GONE = "gone"
     """Deleted meanwhile."""
-    LATER = "later"
-    """Devices wait for their turn: not now."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +48,18 @@ class Inventory:
 
     iot: "IoTClient"
     entries: LedgerEntries
-    turns: Turns
+    rate_limiter: RateLimiter
     revocation: RevocationCheck
     sweep: Sweep
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    sleep: Callable[[float], None] = time.sleep
 
-    def enter(self, ca: CaCertificateId, listed: Listed) -> Entered:
-        """Enter one certificate of `ca`; botocore's errors fly."""
-        if not self._take_turn():
-            return Entered.LATER
+    def enter(self, ca: CaCertificateId, listed: Listed, *, until: datetime) -> Entered:
+        """Enter one certificate of `ca`; botocore's errors propagate.
+
+        Raises:
+            NoSlotError: There is no time for it until `until`.
+        """
+        self.rate_limiter.wait_for_background_slot(until=until)
         try:
             described = self.iot.describe_certificate(certificateId=listed.certificate_id)
         except self.iot.exceptions.ResourceNotFoundException:
@@ -94,12 +91,3 @@ class Inventory:
             return Entered.KNOWN
         self.sweep.request_rescan(ca, now=milliseconds(self.clock()))
         return Entered.LISTED
-
-    def _take_turn(self) -> bool:
-        now = milliseconds(self.clock())
-        try:
-            [turn] = self.turns.reserve(1, now=now, within=_SHORTEST_WAIT)
-        except (LineTooLongError, DeferredError):
-            return False
-        self.sleep(max(0, turn - now) / 1000)
-        return True

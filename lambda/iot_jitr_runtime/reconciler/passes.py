@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.reconciler.bookmarks import Bookmark, Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, Page
-from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.reconciler.undecided import is_undecided, is_unknown
 
@@ -53,7 +53,7 @@ class Passes:
     queue: ActivationQueue
     inventory: Inventory
     bookmarks: Bookmarks
-    pace: Pace
+    rate_limiter: RateLimiter
     pending_after: timedelta
     """How long a certificate may be pending before its event counts as lost."""
     full_pass_every: timedelta
@@ -77,8 +77,11 @@ class Passes:
 
     def _run(self, bookmark: Bookmark, down_to: datetime | None, stop_at: datetime) -> Tally:
         tally = Tally()
-        while self.clock() < stop_at:
-            page = self._page(bookmark)
+        while True:
+            try:
+                page = self._page(bookmark, stop_at)
+            except NoSlotError:
+                break
             if page is None:
                 bookmark = bookmark.restarted()
                 continue
@@ -101,9 +104,9 @@ class Passes:
             ended = Bookmark(bookmark.ca, bookmark.kind, former_begun_at=bookmark.former_begun_at)
         self.bookmarks.write(ended)
 
-    def _page(self, bookmark: Bookmark) -> Page | None:
+    def _page(self, bookmark: Bookmark, stop_at: datetime) -> Page | None:
         """Read the next page; None if AWS IoT does not know the marker any more."""
-        self.pace.wait()
+        self.rate_limiter.wait_for_background_slot(until=stop_at)
         oldest_first = bookmark.kind is PassKind.FULL
         try:
             return self.listing.page(bookmark.ca, bookmark.marker, oldest_first=oldest_first)
@@ -131,11 +134,9 @@ class Passes:
         return all(self._enter(ca, listed, tally, stop_at) for listed in unknown)
 
     def _enter(self, ca: CaCertificateId, listed: Listed, tally: Tally, stop_at: datetime) -> bool:
-        """Enter one certificate, when no device waits; say whether its turn came before `stop_at`."""
-        while self.clock() < stop_at:
-            entered = self.inventory.enter(ca, listed)
-            if entered is not Entered.LATER:
-                tally.entered[entered] += 1
-                return True
-            self.pace.wait()
-        return False
+        """Enter one certificate; say whether there was time for it before `stop_at`."""
+        try:
+            tally.entered[self.inventory.enter(ca, listed, until=stop_at)] += 1
+        except NoSlotError:
+            return False
+        return True

@@ -60,7 +60,7 @@ class Reconciliation:
             telemetry.passed(ca, PassKind.NEWEST, self.passes.newest(ca, stop_at=newest_until))
 
         def chore(name: str) -> None:
-            telemetry.did(name, self.chores[name].do())
+            telemetry.did(name, self.chores[name].do(until=stop_at))
 
         def full(ca: CaCertificateId) -> None:
             tally = self.passes.full(ca, stop_at=stop_at)

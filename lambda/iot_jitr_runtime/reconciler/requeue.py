@@ -42,14 +42,6 @@ class ActivationQueue:
             sent += len(batch)
         return sent
 
-    def is_empty(self) -> bool:
-        """Whether no message is waiting, in a worker's hands, or asleep until its turn."""
-        attributes = self.sqs.get_queue_attributes(
-            QueueUrl=self.url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )["Attributes"]
-        return not any(int(number) for number in attributes.values())
-
     def _send(self, bodies: list[str]) -> None:
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)

@@ -23,15 +23,14 @@ from iot_jitr_runtime.activator.vetting import Vetting
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import Turns
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS, Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
@@ -142,7 +141,7 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
             things=things_of(things, iot, dynamodb, table),
             policy=policy,
         ),
-        pace=Pace(Turns(dynamodb, table, settings.activations_per_second)),
+        rate_limiter=RateLimiter(dynamodb, table, settings.activations_per_second),
         report=Telemetry(logger, metrics),
         settle=settings.settle,
         limit=settings.limit,

@@ -20,10 +20,10 @@ from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError, Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
+from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.state import BeingSweptError, IndexRef, Pass, Phase, SweepState, SweepStates
 from iot_jitr_runtime.sweep.targets import (
     LOOK_UPS_A_PAGE,
@@ -58,7 +58,7 @@ class Sweep:
     states: SweepStates
     ledger: RevocationLedger
     enforcement: Enforcement
-    pace: Pace
+    rate_limiter: RateLimiter
     report: Callable[..., None]
     """Called with a level ("info", "warning", "error"), a message, the CA, and facts by name."""
     settle: timedelta
@@ -146,7 +146,10 @@ class _Run:
                 # What is not listed any more is left out now, so this pass must not settle it.
                 current = replace(current, missed=True)
             while (step := steps.get(current.phase)) and not self._is_over():
-                done = step(current, targets.page(current.cursor, scanning=current.scanning))
+                try:
+                    done = step(current, targets.page(current.cursor, scanning=current.scanning))
+                except NoSlotError:
+                    done = None
                 if done is None:
                     # The time is over in the middle of the page: the next run repeats it.
                     return
@@ -179,7 +182,8 @@ class _Run:
                 continue
             if self._is_over():
                 return None
-            devices += self._attempt(target.certificate_id, partial(self._is_active, target)) is not False
+            act = partial(self._is_active, target)
+            devices += self._attempt(target.certificate_id, act, self.pass_stops_at) is not False
         if page.cursor is not None:
             return replace(current, cursor=page.cursor, devices=devices)
         allowed = self.sweep.limit.allows(devices, self._fleet())
@@ -202,7 +206,8 @@ class _Run:
             if self._is_over():
                 return None
             # One that cannot be changed now does not keep the others from it.
-            missed |= not self._attempt(target.certificate_id, partial(self._revoke_one, target))
+            act = partial(self._revoke_one, target)
+            missed |= not self._attempt(target.certificate_id, act, self.pass_stops_at)
         if page.cursor is None:
             return replace(current, phase=Phase.DONE, missed=missed)
         return replace(current, cursor=page.cursor, missed=missed)
@@ -263,7 +268,10 @@ class _Run:
                 if self._now() >= self.stop_at:
                     return False
                 act = partial(self._release_one, row.certificate_id)
-                complete &= self._attempt(row.certificate_id, act) is not None
+                try:
+                    complete &= self._attempt(row.certificate_id, act, self.stop_at) is not None
+                except NoSlotError:
+                    return False
         return complete
 
     def _release_one(self, certificate_id: CertificateId) -> bool:
@@ -274,10 +282,16 @@ class _Run:
 
     # What both need.
 
-    def _attempt(self, certificate_id: CertificateId, act: Callable[[], _Result]) -> _Result | None:
-        """Act on one certificate when the rate limiter allows it; None if that was not possible."""
+    def _attempt(
+        self, certificate_id: CertificateId, act: Callable[[], _Result], until: datetime
+    ) -> _Result | None:
+        """Act on one certificate when the rate limiter allows it; None if that was not possible.
+
+        Raises:
+            NoSlotError: The rate limiter does not allow it before `until`.
+        """
         try:
-            self.sweep.pace.wait()
+            self.sweep.rate_limiter.wait_for_background_slot(until=until)
             return act()
         except DeferredError as deferred:
             verdict = deferred.verdict

@@ -14,12 +14,12 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.follow_ups import Due, FollowUp, FollowUps
 from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
-    from iot_jitr_runtime.pacing import Pacer
 
 _LOOK_AGAIN = timedelta(hours=1)
 _ENDED = {State.REFUSED, State.REVOKED, State.RETIRED, State.KNOWN}
@@ -45,19 +45,25 @@ class Retirement:
     ledger: Ledger
     follow_ups: FollowUps
     grace_period: timedelta
-    pacer: "Pacer"
+    rate_limiter: RateLimiter
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def retire_due(self, limit: int) -> dict[CertificateId, RetirementResult]:
-        """Retire what is due, at most `limit` (1 to 100) certificates; botocore's errors fly.
+    def retire_due(self, limit: int, *, until: datetime) -> dict[CertificateId, RetirementResult]:
+        """Retire what is due, at most `limit` (1 to 100) certificates; botocore's errors propagate.
 
         A device is never left without a certificate: the old one goes only when the new one has been
         active for the whole grace period.
         """
         due = self.follow_ups.due(FollowUp.RETIRE, now=milliseconds(self.clock()), limit=limit)
-        return {each.certificate_id: self._retire(each) for each in due}
+        results = {}
+        for each in due:
+            try:
+                results[each.certificate_id] = self._retire(each, until)
+            except NoSlotError:
+                break
+        return results
 
-    def _retire(self, due: Due) -> RetirementResult:
+    def _retire(self, due: Due, until: datetime) -> RetirementResult:
         successor = self.ledger.row(due.superseded_by) if due.superseded_by else None
         if successor is None or successor.state in _ENDED:
             self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
@@ -67,7 +73,9 @@ class Retirement:
         over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
         if over > milliseconds(self.clock()):
             return self._postponed(due, over)
-        self.pacer.wait()
+        # Two slots: two certificates are described.
+        self.rate_limiter.wait_for_background_slot(until=until)
+        self.rate_limiter.wait_for_background_slot(until=until)
         # The ledger does not know what operators do: one may have switched the new certificate off since.
         description = self._describe(successor.certificate_id)
         if description is None or description["status"] == "REVOKED":

@@ -26,11 +26,6 @@ def aws() -> Iterator[Account]:
         yield opened
 
 
-class Pace:
-    def wait(self) -> None:
-        """Never wait."""
-
-
 def bodies(aws: Account, url: str) -> list[str]:
     found: list[str] = []
     while messages := aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -111,12 +106,13 @@ def test_pending_certificates_that_nobody_decided_about_are_queued(aws: Account)
     listing.certificates.append(Listed(decided, "ACTIVE", aws.clock() - hour))
     bodies(aws, aws.queue_url)
     pages: list[int] = []
+    slept: list[float] = []
     queue = ActivationQueue(aws.sqs, aws.queue_url)
-    search = PendingSearch(listing, aws.ledger, queue, Pace())  # type: ignore[arg-type]
+    search = PendingSearch(listing, aws.ledger, queue, slept.append)  # type: ignore[arg-type]
 
     found = search.run(aws.ca_id, timedelta(minutes=15), pages.append)
 
-    assert (found, pages) == ((3, 4), [2, 2])
+    assert (found, pages, slept) == ((3, 4), [2, 2], [0.2])
     assert {json.loads(body)["certificateId"] for body in bodies(aws, aws.queue_url)} == set(lost)
 
 

@@ -1,14 +1,16 @@
 """Entering what somebody else registered, so that it can be revoked by serial."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, Turns, ca_serial
+from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, ca_serial
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.rate_limiter import NoSlotError
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
@@ -42,16 +44,26 @@ def inventory(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: flo
     return Inventory(
         iot=aws.iot,
         entries=LedgerEntries(aws.dynamodb, aws.table),
-        turns=Turns(aws.dynamodb, aws.table, rate),
+        rate_limiter=aws.rate_limiter(rate),
         revocation=crl or Crl(),
         sweep=sweep or Sweep(),
         clock=aws.clock,
-        sleep=lambda seconds: aws.clock.pass_time(seconds=seconds),
     )
 
 
 def listed(aws: Account, certificate_id: str, status: str = "ACTIVE") -> Listed:
     return Listed(CertificateId(certificate_id), status, aws.clock())
+
+
+def enter(
+    aws: Account,
+    entering: Inventory,
+    certificate_id: str,
+    status: str = "ACTIVE",
+    until: datetime | None = None,
+) -> Entered:
+    until = until or aws.clock() + timedelta(minutes=1)
+    return entering.enter(aws.ca_id, listed(aws, certificate_id, status), until=until)
 
 
 def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
@@ -64,7 +76,7 @@ def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
 def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: Account, status: str) -> None:
     certificate_id = registered(aws, status)
 
-    assert inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, status)) is Entered.KNOWN
+    assert enter(aws, inventory(aws), certificate_id, status) is Entered.KNOWN
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
@@ -87,7 +99,7 @@ def test_it_counts_as_a_device_in_service_once_if_it_is_active(
     certificate_id = registered(aws, status)
 
     for _ in range(2):
-        inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, status))
+        enter(aws, inventory(aws), certificate_id, status)
 
     assert Fleet(aws.dynamodb, aws.table).size(aws.ca_id) == devices
 
@@ -96,7 +108,7 @@ def test_its_status_is_not_touched(aws: Account) -> None:
     certificate_id = registered(aws, "INACTIVE")
 
     with counted(aws.iot) as calls:
-        inventory(aws).enter(aws.ca_id, listed(aws, certificate_id, "INACTIVE"))
+        enter(aws, inventory(aws), certificate_id, "INACTIVE")
 
     assert calls == ["DescribeCertificate"]
 
@@ -105,7 +117,7 @@ def test_its_status_is_not_touched(aws: Account) -> None:
 def test_for_an_active_one_on_the_crl_the_sweep_is_asked(aws: Account, reason: Reason) -> None:
     certificate_id, sweep = registered(aws), Sweep()
 
-    result = inventory(aws, Crl(RefusedError(reason)), sweep).enter(aws.ca_id, listed(aws, certificate_id))
+    result = enter(aws, inventory(aws, Crl(RefusedError(reason)), sweep), certificate_id)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
@@ -119,7 +131,7 @@ def test_one_that_is_not_in_use_is_only_entered(aws: Account, status: str) -> No
     certificate_id, sweep = registered(aws, status), Sweep()
     crl = Crl(RefusedError(Reason.REVOKED))
 
-    result = inventory(aws, crl, sweep).enter(aws.ca_id, listed(aws, certificate_id))
+    result = enter(aws, inventory(aws, crl, sweep), certificate_id)
 
     assert (result, sweep.asked) == (Entered.KNOWN, [])
 
@@ -127,16 +139,14 @@ def test_one_that_is_not_in_use_is_only_entered(aws: Account, status: str) -> No
 def test_without_a_crl_to_ask_it_is_left_for_the_next_pass(aws: Account) -> None:
     certificate_id = registered(aws)
 
-    result = inventory(aws, Crl(DeferredError(Reason.CRL_STALE))).enter(
-        aws.ca_id, listed(aws, certificate_id)
-    )
+    result = enter(aws, inventory(aws, Crl(DeferredError(Reason.CRL_STALE))), certificate_id)
 
     assert result is Entered.UNCHECKED
     assert aws.ledger.row(certificate_id) is None
 
 
 def test_one_that_is_deleted_meanwhile_is_gone(aws: Account) -> None:
-    assert inventory(aws).enter(aws.ca_id, listed(aws, "0" * 64)) is Entered.GONE
+    assert enter(aws, inventory(aws), "0" * 64) is Entered.GONE
 
 
 def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,13 +154,13 @@ def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest
     described = {"certificateDescription": {"certificatePem": "no certificate"}}
     monkeypatch.setattr(aws.iot, "describe_certificate", lambda **_: described)
 
-    assert inventory(aws).enter(aws.ca_id, listed(aws, certificate_id)) is Entered.UNREADABLE
+    assert enter(aws, inventory(aws), certificate_id) is Entered.UNREADABLE
 
 
 def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None:
     crl = Crl(RefusedError(Reason.UNPARSABLE_CERTIFICATE))
 
-    result = inventory(aws, crl).enter(aws.ca_id, listed(aws, registered(aws)))
+    result = enter(aws, inventory(aws, crl), registered(aws))
 
     assert result is Entered.UNREADABLE
 
@@ -158,19 +168,20 @@ def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None
 def test_while_devices_wait_nothing_is_entered_and_no_call_made(aws: Account) -> None:
     certificate_id = registered(aws)
     slow = inventory(aws, rate=10)
-    slow.turns.reserve(50, now=aws.clock.milliseconds)
+    slow.rate_limiter.reserve(60)
+    enter(aws, slow, certificate_id)
 
-    with counted(aws.iot) as calls:
-        result = slow.enter(aws.ca_id, listed(aws, certificate_id))
+    with counted(aws.iot) as calls, pytest.raises(NoSlotError):
+        enter(aws, slow, certificate_id, until=aws.clock() + timedelta(seconds=4))
 
-    assert (result, calls) == (Entered.LATER, [])
+    assert calls == []
 
 
 def test_a_turn_that_is_near_is_waited_for(aws: Account) -> None:
     begun = aws.clock()
     slow = inventory(aws, rate=2)
     for _ in range(2):
-        assert slow.enter(aws.ca_id, listed(aws, registered(aws))) is Entered.KNOWN
+        assert enter(aws, slow, registered(aws)) is Entered.KNOWN
 
     assert 0.5 < (aws.clock() - begun).total_seconds() < 0.6
 
@@ -180,7 +191,7 @@ def test_a_row_that_knows_its_serial_is_left_as_it_is(aws: Account) -> None:
     aws.process(aws.event(certificate_id))
     before = aws.ledger.row(certificate_id)
 
-    inventory(aws).enter(aws.ca_id, listed(aws, certificate_id))
+    enter(aws, inventory(aws), certificate_id)
 
     assert aws.ledger.row(certificate_id) == before
 
@@ -192,7 +203,7 @@ def test_a_row_without_a_serial_learns_it_and_keeps_its_state(aws: Account) -> N
         Item={"certificateId": {"S": certificate_id}, "state": {"S": State.REFUSED}, "decidedAt": {"N": "7"}},
     )
 
-    inventory(aws).enter(aws.ca_id, listed(aws, certificate_id))
+    enter(aws, inventory(aws), certificate_id)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None

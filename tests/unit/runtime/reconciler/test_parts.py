@@ -1,8 +1,7 @@
-"""Listing, queue, pace and bookmarks: the parts that passes are made of."""
+"""Listing, queue and bookmarks: the parts that passes are made of."""
 
 import json
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import boto3
@@ -12,7 +11,6 @@ from botocore.stub import Stubber
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.reconciler.bookmarks import Bookmark, Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.listing import CertificateList, Listed
-from iot_jitr_runtime.reconciler.pace import Pace
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue, QueueRefusedError
 from tests.support.account import REGION, Account
 
@@ -22,27 +20,6 @@ CREATED = datetime(2027, 1, 1, tzinfo=UTC)
 
 def ids(count: int) -> list[CertificateId]:
     return [CertificateId(f"{number:064x}") for number in range(count)]
-
-
-class FakeTime:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-class FakeQueue:
-    def __init__(self) -> None:
-        self.empty = True
-        self.looks = 0
-
-    def is_empty(self) -> bool:
-        self.looks += 1
-        return self.empty
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
@@ -117,56 +94,6 @@ def test_what_the_queue_refuses_three_times_is_an_error() -> None:
 
     with pytest.raises(QueueRefusedError, match="all but 1 of 5"):
         queue.send(CA, ids(5))
-
-
-def test_a_queue_with_a_message_in_a_workers_hands_is_not_empty(aws: Account) -> None:
-    queue = ActivationQueue(aws.sqs, aws.queue_url)
-    assert queue.is_empty()
-
-    queue.send(CA, ids(1))
-    assert not queue.is_empty()
-
-    aws.sqs.receive_message(QueueUrl=aws.queue_url)
-    assert not queue.is_empty()
-
-
-def pauses(time: FakeTime, pace: Pace, calls: int) -> list[float]:
-    moments = []
-    for _ in range(calls):
-        pace.wait()
-        moments.append(time.now)
-    return [round(after - before, 3) for before, after in pairwise(moments)]
-
-
-def test_while_devices_wait_there_is_one_call_a_second() -> None:
-    time, queue = FakeTime(), FakeQueue()
-    queue.empty = False
-
-    assert pauses(time, Pace(queue, time, time.sleep), 4) == [1.0] * 3  # type: ignore[arg-type]
-
-
-def test_otherwise_there_are_five_calls_a_second() -> None:
-    time = FakeTime()
-
-    assert pauses(time, Pace(FakeQueue(), time, time.sleep), 4) == [0.2] * 3  # type: ignore[arg-type]
-
-
-def test_the_queue_is_looked_at_every_five_seconds_only() -> None:
-    time, queue = FakeTime(), FakeQueue()
-
-    pauses(time, Pace(queue, time, time.sleep), 51)  # type: ignore[arg-type]
-
-    assert queue.looks == 3
-
-
-def test_devices_that_begin_to_wait_slow_it_down() -> None:
-    time, queue = FakeTime(), FakeQueue()
-    pace = Pace(queue, time, time.sleep)  # type: ignore[arg-type]
-    pauses(time, pace, 26)
-    queue.empty = False
-    time.now += 5
-
-    assert pauses(time, pace, 3) == [1.0, 1.0]
 
 
 def test_a_bookmark_is_read_as_it_was_written(aws: Account) -> None:

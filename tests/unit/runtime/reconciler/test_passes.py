@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import State, Turns
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
@@ -22,16 +22,6 @@ from tests.support.certificate_list import FakeList
 QUARTER = timedelta(minutes=15)
 WEEK = timedelta(days=7)
 LATER = timedelta(hours=1)
-
-
-class Pace:
-    """Each call takes a second."""
-
-    def __init__(self, aws: Account) -> None:
-        self.aws = aws
-
-    def wait(self) -> None:
-        self.aws.clock.pass_time(seconds=1)
 
 
 class NoCrl:
@@ -58,14 +48,13 @@ def passes(aws: Account, listing: FakeList, revocation: Any = None, rate: float 
         inventory=Inventory(
             iot=aws.iot,
             entries=LedgerEntries(aws.dynamodb, aws.table),
-            turns=Turns(aws.dynamodb, aws.table, rate),
+            rate_limiter=aws.rate_limiter(rate),
             revocation=revocation or NoCrl(),
             sweep=SweepStates(aws.dynamodb, aws.table),
             clock=aws.clock,
-            sleep=lambda _: None,
         ),
         bookmarks=Bookmarks(aws.dynamodb, aws.table),
-        pace=Pace(aws),  # type: ignore[arg-type]
+        rate_limiter=aws.rate_limiter(rate),
         pending_after=QUARTER,
         full_pass_every=WEEK,
         clock=aws.clock,
@@ -248,8 +237,9 @@ def test_while_devices_wait_entering_does_too_and_its_page_is_read_again(
 ) -> None:
     register(aws, listing, status="ACTIVE")
     busy = passes(aws, listing, rate=10)
-    busy.inventory.turns.reserve(10_000, now=aws.clock.milliseconds)
-    tally = busy.newest(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=5))
+    busy.rate_limiter.reserve(10_000)
+    busy.rate_limiter.wait_for_background_slot(until=soon(aws))
+    tally = busy.newest(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=9))
     assert (tally.ended, tally.entered) == (False, {})
 
     aws.clock.pass_time(hours=1)

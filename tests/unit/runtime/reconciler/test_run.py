@@ -6,7 +6,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,11 +27,6 @@ pytestmark = pytest.mark.timing
 
 Handle = Callable[..., None]
 PER_DEVICE = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_common_name": True}
-
-
-class Pace:
-    def wait(self) -> None:
-        """Never wait."""
 
 
 @pytest.fixture
@@ -176,7 +171,8 @@ def test_where_things_are_not_renewed_nothing_is_retired(
 
 def test_what_is_retired_is_counted() -> None:
     class Retirement:
-        def retire_due(self, limit: int) -> dict[CertificateId, RetirementResult]:
+        def retire_due(self, limit: int, *, until: object) -> dict[CertificateId, RetirementResult]:
+            del until
             assert 1 <= limit <= 100
             return {
                 CertificateId("a"): RetirementResult.RETIRED,
@@ -184,7 +180,9 @@ def test_what_is_retired_is_counted() -> None:
                 CertificateId("c"): RetirementResult.RETIRED,
             }
 
-    assert RetireReplaced(Retirement()).do() == Counter(retired=2, postponed=1)  # type: ignore[arg-type]
+    assert RetireReplaced(Retirement()).do(until=datetime.max.replace(tzinfo=UTC)) == Counter(
+        retired=2, postponed=1
+    )  # type: ignore[arg-type]
 
 
 def policy_to_delete(aws: Account) -> tuple[str, str, DeletePolicies]:
@@ -200,9 +198,9 @@ def policy_to_delete(aws: Account) -> tuple[str, str, DeletePolicies]:
     chore = DeletePolicies(
         aws.iot,
         follow_ups,
-        Pace(),
+        aws.rate_limiter(),
         arn.removesuffix(certificate_id),
-        aws.clock,  # type: ignore[arg-type]
+        aws.clock,
     )
     return certificate_id, name, chore
 
@@ -214,9 +212,13 @@ def policies(aws: Account) -> set[str]:
 def test_the_policy_of_a_revoked_certificate_is_deleted_in_the_end(aws: Account) -> None:
     _, name, chore = policy_to_delete(aws)
 
-    done = chore.do()
+    done = chore.do(until=aws.clock() + timedelta(minutes=5))
 
-    assert (done, name in policies(aws), chore.do()) == (Counter(policy_deleted=1), False, Counter())
+    assert (done, name in policies(aws), chore.do(until=aws.clock() + timedelta(minutes=5))) == (
+        Counter(policy_deleted=1),
+        False,
+        Counter(),
+    )
 
 
 def test_a_policy_that_aws_still_sees_attached_is_tried_again_later(aws: Account) -> None:
@@ -229,12 +231,12 @@ def test_a_policy_that_aws_still_sees_attached_is_tried_again_later(aws: Account
         raise conflict
 
     aws.iot.meta.events.register_first("before-call.iot.DeletePolicy", refuse)
-    assert chore.do() == Counter(policy_postponed=1)
+    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter(policy_postponed=1)
     aws.iot.meta.events.unregister("before-call.iot.DeletePolicy", refuse)
-    assert chore.do() == Counter()
+    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter()
 
     aws.clock.pass_time(hours=1)
-    assert chore.do() == Counter(policy_deleted=1)
+    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter(policy_deleted=1)
     assert name not in policies(aws)
 
 
@@ -246,7 +248,7 @@ def test_a_policy_task_without_a_policy_is_dropped(aws: Account) -> None:
         UpdateExpression="REMOVE policyName",
     )
 
-    chore.do()
+    chore.do(until=aws.clock() + timedelta(minutes=5))
 
     now = aws.clock.milliseconds + int(timedelta(days=1).total_seconds() * 1000)
     assert FollowUps(aws.dynamodb, aws.table).due(FollowUp.DELETE_POLICY, now=now, limit=10) == []
@@ -256,4 +258,4 @@ def test_another_error_of_the_policy_api_flies(aws: Account) -> None:
     _, _, chore = policy_to_delete(aws)
 
     with injected(aws.iot, "DetachPolicy", Fault.THROTTLE), pytest.raises(ClientError):
-        chore.do()
+        chore.do(until=aws.clock() + timedelta(minutes=5))

@@ -9,12 +9,11 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import State, Turns
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import DamagedIndexError
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforce import RevocationResult
-from iot_jitr_runtime.sweep.pace import Pace
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import DECISIVE_FAULTS, Crash, Fault, counted, injected
@@ -133,11 +132,12 @@ def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
     devices = town.bring_in(3)
     town.publish(dict.fromkeys(devices))
 
-    def slow(_: float) -> None:
+    def slow(**_: object) -> None:
         town.clock.pass_time(seconds=20)
 
-    pace = Pace(Turns(town.aws.dynamodb, town.aws.table, 1e6), town.clock, slow)
-    town.sweep(seconds=50, pace=pace)
+    town.aws.iot.meta.events.register("before-call.iot.DescribeCertificate", slow)
+    town.sweep(seconds=50)
+    town.aws.iot.meta.events.unregister("before-call.iot.DescribeCertificate", slow)
     assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
 
     town.sweep()

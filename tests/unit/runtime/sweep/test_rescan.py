@@ -1,12 +1,13 @@
 """Certificates that enter the ledger after their serial number was listed: a rescan is requested."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import State, Turns
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
 from iot_jitr_runtime.reconciler.listing import Listed
@@ -30,13 +31,13 @@ def enter(town: Town, device: CertificateId, status: str = "ACTIVE") -> Entered:
     inventory = Inventory(
         iot=town.aws.iot,
         entries=LedgerEntries(town.aws.dynamodb, town.aws.table),
-        turns=Turns(town.aws.dynamodb, town.aws.table, 1e6),
+        rate_limiter=town.aws.rate_limiter(),
         revocation=IndexedRevocation(town.store, clock=town.clock),
         sweep=town.states,
         clock=town.clock,
-        sleep=lambda _: None,
     )
-    return inventory.enter(town.ca, Listed(device, status, town.clock()))
+    until = town.clock() + timedelta(minutes=1)
+    return inventory.enter(town.ca, Listed(device, status, town.clock()), until=until)
 
 
 def sweep_later(town: Town, **parts: Any) -> Any:

@@ -43,7 +43,7 @@ def new(aws: Account, old: CertificateId) -> CertificateId:
 
 
 def retire(aws: Account) -> dict[CertificateId, RetirementResult]:
-    return retirement(aws, RENEWABLE).retire_due(limit=100)
+    return retirement(aws, RENEWABLE).retire_due(limit=100, until=aws.clock() + timedelta(minutes=5))
 
 
 def state(aws: Account, certificate_id: CertificateId) -> State | None:

@@ -1,16 +1,15 @@
-"""Who is examined now and who stands in line."""
+"""Which certificate is processed now, and which waits for its slot."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.activator.activation import Decision
-from iot_jitr_runtime.activator.line import Arrival, Line
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Row, State, Turns
+from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError, Verdict
+from iot_jitr_runtime.rate_limiter import Arrival, Later, assign_slots
 from tests.support.account import Account
 from tests.support.faults import Crash, Fault, counted, injected
 
@@ -40,7 +39,7 @@ def crowd(aws: Account, count: int) -> list[dict[str, Any]]:
     return [aws.event(aws.pending(), sent_at=now + number) for number in range(count)]
 
 
-def test_devices_beyond_the_rate_wait_for_their_turn_in_the_queue(aws: Account) -> None:
+def test_devices_beyond_the_rate_wait_for_their_slots_in_the_queue(aws: Account) -> None:
     records = crowd(aws, 5)
     seconds = hidden(aws)
 
@@ -48,10 +47,10 @@ def test_devices_beyond_the_rate_wait_for_their_turn_in_the_queue(aws: Account) 
 
     assert back == [record["messageId"] for record in records[1:]]
     assert reasons(aws) == [Reason.AWAITING_TURN] * 4 + [None]
-    assert seconds == [2, 3, 4, 5]
+    assert seconds == [1, 2, 3, 4]
 
 
-def test_who_came_first_has_the_first_turn(aws: Account) -> None:
+def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
     records = crowd(aws, 4)
 
     aws.process(*reversed(records))
@@ -74,7 +73,7 @@ def test_while_a_device_waits_its_further_events_cost_no_iot_call_and_no_write(a
     assert (iot, ledger) == ([], ["BatchGetItem"])
 
 
-def test_when_its_turn_has_come_a_device_is_examined_without_another(aws: Account) -> None:
+def test_at_its_slot_a_device_is_processed_without_another_reservation(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     aws.clock.pass_time(seconds=2)
@@ -83,7 +82,7 @@ def test_when_its_turn_has_come_a_device_is_examined_without_another(aws: Accoun
 
     assert back == []
     assert reasons(aws) == [None]
-    assert aws.batch().line.turns.reserve(1, now=aws.clock.milliseconds) == [aws.clock.milliseconds + 61]
+    assert aws.rate_limiter().reserve(1) == [aws.clock.milliseconds + 61]
 
 
 def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(aws: Account) -> None:
@@ -96,10 +95,10 @@ def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(
         back = aws.process(aws.redelivered(records[5]))
 
     assert back == [records[5]["messageId"]]
-    assert (reasons(aws), seconds, ledger) == ([Reason.AWAITING_TURN], [4], ["BatchGetItem"])
+    assert (reasons(aws), seconds, ledger) == ([Reason.AWAITING_TURN], [3], ["BatchGetItem"])
 
 
-def test_an_event_after_its_turn_takes_the_place_of_a_message_that_is_late(aws: Account) -> None:
+def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     aws.clock.pass_time(seconds=10)
@@ -109,7 +108,7 @@ def test_an_event_after_its_turn_takes_the_place_of_a_message_that_is_late(aws: 
     assert (back, reasons(aws)) == ([], [None])
 
 
-def test_a_newcomer_never_overtakes_who_waits(aws: Account) -> None:
+def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
     aws.process(*crowd(aws, 10))
     aws.clock.pass_time(seconds=1)
 
@@ -117,10 +116,10 @@ def test_a_newcomer_never_overtakes_who_waits(aws: Account) -> None:
 
     [newcomer] = aws.decisions
     assert newcomer.verdict.reason is Reason.AWAITING_TURN
-    assert newcomer.retry_in == 10
+    assert newcomer.retry_in == 9
 
 
-def test_refused_devices_that_hammer_do_not_delay_anybody(aws: Account) -> None:
+def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: Account) -> None:
     aws.parts["policy"] = _Never()
     refused = crowd(aws, 1)
     aws.process(*refused)
@@ -136,10 +135,10 @@ def test_refused_devices_that_hammer_do_not_delay_anybody(aws: Account) -> None:
     assert calls == []
     newcomer = crowd(aws, 1)
     aws.process(*newcomer)
-    assert aws.decisions[0].retry_in == 11
+    assert aws.decisions[0].retry_in == 10
 
 
-def test_a_refused_device_is_looked_at_again_while_the_line_is_short(aws: Account) -> None:
+def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Account) -> None:
     aws.parts["policy"] = _Never()
     [refused] = crowd(aws, 1)
     aws.process(refused)
@@ -156,7 +155,7 @@ def test_a_refused_device_is_looked_at_again_while_the_line_is_short(aws: Accoun
     assert reasons(aws) == [None]
 
 
-def test_a_deferred_message_that_tries_again_takes_a_turn_as_everybody(aws: Account) -> None:
+def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None:
     [record] = crowd(aws, 1)
     with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
         aws.process(record)
@@ -169,35 +168,35 @@ def test_a_deferred_message_that_tries_again_takes_a_turn_as_everybody(aws: Acco
 
 
 @pytest.mark.parametrize(
-    ("per_second", "milliseconds", "seconds", "place_kept"),
+    ("per_second", "milliseconds", "seconds", "dropped"),
     [
-        (10, 9_999_001, 10_000, False),
+        (10, 9_999_999, 9_999, False),
         (10, 10_000_000, 10_000, False),
-        (10, 10_000_001, 10_001, True),
+        (10, 10_000_001, 10_000, True),
         (1, 39_600_000, 39_600, False),
-        (1, 39_600_001, 39_601, True),
+        (1, 39_600_001, 39_600, True),
     ],
-    ids=["rounded up", "100,000 messages", "one more", "11 hours", "a moment more"],
+    ids=["rounded down", "100,000 messages", "one more", "11 hours", "a moment more"],
 )
 def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
     aws: Account,
     per_second: float,
     milliseconds: int,
     seconds: int,
-    place_kept: bool,  # noqa: FBT001
+    dropped: bool,  # noqa: FBT001
 ) -> None:
     certificate, now = CertificateId("a" * 64), aws.clock.milliseconds
     row = Row(certificate, reason=Reason.AWAITING_TURN, look_again_at=now + milliseconds)
     arrival = Arrival(Message("m", "handle", "", now, 2), row)
 
-    decisions = Line(Turns(aws.dynamodb, aws.table, per_second)).sort_out([arrival], now)
+    assigned = assign_slots(aws.rate_limiter(per_second), aws.ledger, [arrival])
 
-    verdict = Verdict.because(Reason.AWAITING_TURN, f"its turn is in {seconds} s")
-    assert decisions == {"m": Decision(verdict, certificate, retry_in=seconds, place_kept=place_kept)}
+    verdict = Verdict.because(Reason.AWAITING_TURN, f"its slot is in {seconds} s")
+    assert assigned == {"m": Later(verdict, retry_in=seconds, drop_message=dropped)}
 
 
-def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_place(aws: Account) -> None:
-    aws.batch().line.turns.reserve(100_000, now=aws.clock.milliseconds)
+def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Account) -> None:
+    aws.rate_limiter().reserve(100_000)
     [record] = crowd(aws, 1)
     seconds = hidden(aws)
 
@@ -214,8 +213,8 @@ def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_place(aws: Acco
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.TIMEOUT_AFTER])
-@pytest.mark.parametrize("call", [1, 2, 3], ids=["joining", "starting the line", "writing who waits"])
-def test_a_line_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault, call: int) -> None:
+@pytest.mark.parametrize("call", [1, 2, 3], ids=["appending", "restarting the queue", "recording the slot"])
+def test_a_rate_limiter_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault, call: int) -> None:
     records = crowd(aws, 2)
 
     with injected(aws.dynamodb, "UpdateItem", fault, at_call=call):
@@ -231,19 +230,19 @@ def test_a_line_that_cannot_be_read_or_written_defers(aws: Account, fault: Fault
     assert {aws.status(d.certificate_id) for d in aws.decisions if d.certificate_id} == {"ACTIVE"}
 
 
-def test_dying_in_an_examination_leaves_everybody_their_place(aws: Account) -> None:
+def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws: Account) -> None:
     records = crowd(aws, 3)
     seconds = hidden(aws)
 
     with injected(aws.iot, "DescribeCertificate", Fault.CRASH_BEFORE), pytest.raises(Crash):
         aws.process(*records)
 
-    assert seconds == [2, 3]
+    assert seconds == [1, 2]
     rows = [aws.ledger.row(d.certificate_id) for d in aws.decisions if d.certificate_id]
     assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.AWAITING_TURN)] * 2
 
 
-def test_a_certificate_that_is_gone_when_its_turn_comes_waits_no_longer(aws: Account) -> None:
+def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
     [gone] = [d.certificate_id for d in aws.decisions if d.verdict.reason is Reason.AWAITING_TURN]

@@ -1,0 +1,324 @@
+"""The rate limiter: one rate over all callers, devices first come first served, background tasks beside."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from iot_jitr_runtime.outcomes import DeferredError, Reason
+from iot_jitr_runtime.rate_limiter import (
+    BACKGROUND_SHARE,
+    NEXT_SLOT,
+    RATE_LIMITER_KEY,
+    SHORT_QUEUE,
+    UTILISATION,
+    WAIT_IN_FUNCTION,
+    NoSlotError,
+    RateLimiter,
+)
+from tests.support.account import Account, account
+from tests.support.clock import Clock
+from tests.support.faults import Fault, injected
+
+KEY = {"certificateId": {"S": RATE_LIMITER_KEY}}
+INTERVAL = 100 / UTILISATION
+"""Milliseconds between two slots at 10 a second."""
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    with account() as opened:
+        yield opened
+
+
+def limiter(aws: Account, per_second: float = 10) -> RateLimiter:
+    return aws.rate_limiter(per_second)
+
+
+def test_the_first_slot_of_an_empty_queue_is_now(aws: Account) -> None:
+    assert limiter(aws).reserve(1) == [aws.clock.milliseconds]
+
+
+def test_slots_are_one_interval_apart(aws: Account) -> None:
+    slots = limiter(aws).reserve(4)
+
+    assert slots == [aws.clock.milliseconds + int(number * INTERVAL) for number in range(4)]
+
+
+def test_a_later_reservation_gets_later_slots(aws: Account) -> None:
+    first = limiter(aws).reserve(10)
+    second = limiter(aws).reserve(1)
+
+    assert second == [aws.clock.milliseconds + int(10 * INTERVAL)]
+    assert second[0] > first[-1]
+
+
+def test_after_the_last_reserved_slot_the_next_one_is_free_at_once(aws: Account) -> None:
+    limiter(aws).reserve(10)
+    aws.clock.pass_time(seconds=60)
+
+    assert limiter(aws).reserve(1) == [aws.clock.milliseconds]
+
+
+def test_two_workers_that_find_an_empty_queue_do_not_reserve_the_same_slots(aws: Account) -> None:
+    others: list[int] = []
+
+    def be_faster(**_: object) -> None:
+        if not others:
+            others.append(-1)
+            others[:] = limiter(aws).reserve(3)
+
+    # The first call finds an empty queue; before the second one can restart it, another worker does.
+    aws.dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", be_faster)
+    mine = limiter(aws).reserve(3)
+
+    assert others + mine == [aws.clock.milliseconds + int(number * INTERVAL) for number in range(6)]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(min_value=0, max_value=3000), st.integers(min_value=1, max_value=10)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sampled_from([1, 10, 100, 1000]),
+)
+def test_no_two_slots_are_closer_than_the_rate_allows(
+    aws: Account, arrivals: list[tuple[int, int]], rate: int
+) -> None:
+    aws.dynamodb.delete_item(TableName=aws.table, Key=KEY)
+    slots = []
+    for pause, count in arrivals:
+        aws.clock.pass_time(milliseconds=pause)
+        slots += limiter(aws, rate).reserve(count)
+
+    assert slots == sorted(slots)
+    # Slots are whole milliseconds cut from whole microseconds, so a pair may be a millisecond short.
+    assert all(after - before >= 1000 / rate - 1 for before, after in pairwise(slots))
+
+
+def test_a_slot_further_away_than_the_caller_accepts_is_not_reserved(aws: Account) -> None:
+    limiter(aws).reserve(100)
+
+    with pytest.raises(NoSlotError, match="asked for one within 5000 ms"):
+        limiter(aws).reserve(1, within=SHORT_QUEUE)
+
+    assert limiter(aws).reserve(1) == [aws.clock.milliseconds + int(100 * INTERVAL)]
+
+
+def test_a_slot_that_is_near_enough_is_reserved(aws: Account) -> None:
+    limiter(aws).reserve(10)
+
+    assert limiter(aws).reserve(1, within=SHORT_QUEUE) == [aws.clock.milliseconds + int(10 * INTERVAL)]
+
+
+def contend(aws: Account) -> None:
+    """Between any two calls of a worker another one moves the item: into the past, and into the future."""
+
+    def spoil(**_: object) -> None:
+        now = aws.clock.milliseconds * 1000
+        item = {**KEY, **aws.dynamodb.get_item(TableName=aws.table, Key=KEY).get("Item", {})}
+        for attribute in (NEXT_SLOT, "nextBackgroundSlotAt"):
+            free = int(item[attribute]["N"]) if attribute in item else 0
+            item[attribute] = {"N": str(0 if free > now else now + 1)}
+        aws.dynamodb.put_item(TableName=aws.table, Item=item)
+
+    aws.dynamodb.meta.events.register("after-call.dynamodb.UpdateItem", spoil)
+
+
+def test_reserve_gives_up_after_four_conflicts(aws: Account) -> None:
+    contend(aws)
+
+    with pytest.raises(DeferredError) as deferred:
+        limiter(aws).reserve(1)
+
+    assert deferred.value.reason is Reason.THROTTLED
+
+
+def test_a_background_task_treats_conflicts_as_no_slot(aws: Account) -> None:
+    contend(aws)
+
+    with pytest.raises(NoSlotError, match="at once"):
+        limiter(aws).wait_for_background_slot(until=aws.clock() + timedelta(minutes=1))
+
+
+def test_a_slot_whose_reservation_got_no_answer_costs_only_itself(aws: Account) -> None:
+    limiter(aws).reserve(1)
+    with injected(aws.dynamodb, "UpdateItem", Fault.TIMEOUT_AFTER), pytest.raises(Exception, match="timeout"):
+        limiter(aws).reserve(1)
+
+    assert limiter(aws).reserve(1) == [aws.clock.milliseconds + int(2 * INTERVAL)]
+
+
+def test_a_worker_sleeps_until_a_slot(aws: Account) -> None:
+    begun = aws.clock.milliseconds
+
+    limiter(aws).wait_until(begun + 700)
+
+    assert aws.clock.milliseconds == begun + 700
+
+
+def test_a_worker_spreads_messages_that_came_out_of_the_queue_late(aws: Account) -> None:
+    begun, worker = aws.clock.milliseconds, limiter(aws)
+
+    started = []
+    for number in range(4):
+        worker.wait_until(begun - 1000 + number)
+        started.append(aws.clock.milliseconds - begun)
+
+    assert started == [0, 103, 206, 309]
+
+
+def wait_in_background(aws: Account, per_second: float = 10, **limit: float) -> float:
+    """Return for how many seconds a background task waited."""
+    begun = aws.clock()
+    limiter(aws, per_second).wait_for_background_slot(until=begun + timedelta(**(limit or {"minutes": 1})))
+    return (aws.clock() - begun).total_seconds()
+
+
+def test_background_tasks_get_the_whole_rate_while_no_device_waits(aws: Account) -> None:
+    assert [wait_in_background(aws) for _ in range(4)] == [0, 0.103, 0.103, 0.103]
+
+
+def test_a_background_task_waits_behind_a_short_queue(aws: Account) -> None:
+    limiter(aws).reserve(10)
+
+    assert wait_in_background(aws) == pytest.approx(10 * INTERVAL / 1000, abs=0.001)
+
+
+def test_behind_a_long_queue_background_tasks_go_on_at_their_share(aws: Account) -> None:
+    limiter(aws).reserve(1_000_000)
+
+    waited = [wait_in_background(aws) for _ in range(4)]
+
+    assert waited == [0, *[1 / (10 * BACKGROUND_SHARE)] * 3]
+
+
+def test_the_share_of_background_tasks_delays_no_device(aws: Account) -> None:
+    limiter(aws).reserve(1_000)
+    wait_in_background(aws)
+    begun = aws.clock.milliseconds
+
+    [slot] = limiter(aws).reserve(1)
+    assert slot - begun == pytest.approx(1_000 * INTERVAL, abs=1)
+    assert UTILISATION + BACKGROUND_SHARE < 1
+
+
+def test_a_background_task_reserves_no_slot_beyond_its_time(aws: Account) -> None:
+    limiter(aws).reserve(1_000)
+    wait_in_background(aws)
+    for limit in ({"seconds": 4.9}, {"seconds": 0}, {"seconds": -1}):
+        with pytest.raises(NoSlotError):
+            wait_in_background(aws, **limit)
+
+    assert wait_in_background(aws, seconds=5.1) == 5
+
+
+class Simulation:
+    """Activator, sweep and reconciler on one clock that jumps from event to event."""
+
+    RATE = 10
+    STORM = 600
+    END = 150_000
+
+    def __init__(self, aws: Account) -> None:
+        self.aws, self.clock = aws, Clock()
+        self.begun = self.clock.milliseconds
+        self.calls: list[int] = []
+        self.done = {"device": 0, "sweep": 0, "reconciler": 0}
+        self.slept = 0.0
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._number = 0
+
+    @property
+    def now(self) -> int:
+        return self.clock.milliseconds - self.begun
+
+    def limiter(self) -> RateLimiter:
+        """The limiter of one worker. What sleeps here lets the others go on."""
+
+        def sleep(seconds: float) -> None:
+            self.slept = seconds
+
+        return RateLimiter(self.aws.dynamodb, self.aws.table, self.RATE, self.clock, sleep)
+
+    def at(self, moment: int, action: Callable[[], None]) -> None:
+        self._number += 1
+        heapq.heappush(self._events, (moment, self._number, action))
+
+    def run(self) -> None:
+        while self._events and self._events[0][0] <= self.END:
+            moment, _, action = heapq.heappop(self._events)
+            self.clock.pass_time(milliseconds=moment - self.now)
+            action()
+
+    def call(self, name: str) -> int:
+        """Count a sequence of AWS IoT calls that begins when the caller has slept; return when it ends."""
+        begins = self.now + round(self.slept * 1000)
+        self.slept = 0
+        self.calls.append(begins)
+        self.done[name] += 1
+        return begins + 150
+
+    def devices(self, count: int) -> None:
+        """A batch of new devices. Its worker uses near slots; other messages sleep in whole seconds."""
+        worker = self.limiter()
+        messages: dict[int, list[int]] = {}
+        for slot in worker.reserve(count):
+            wait = timedelta(milliseconds=slot - self.begun - self.now)
+            seconds = 0 if wait <= WAIT_IN_FUNCTION else int(wait.total_seconds())
+            messages.setdefault(seconds, []).append(slot)
+        for seconds, slots in messages.items():
+            another = worker if seconds == 0 else self.limiter()
+            self.at(
+                self.now + seconds * 1000, lambda worker=another, slots=slots: self.activate(worker, slots)
+            )
+
+    def activate(self, worker: RateLimiter, slots: list[int]) -> None:
+        worker.wait_until(slots[0])
+        ended = self.call("device")
+        if slots[1:]:
+            self.at(ended, lambda: self.activate(worker, slots[1:]))
+
+    def background(self, name: str, limiter: RateLimiter) -> None:
+        """A task with endless work, in runs of a minute."""
+        try:
+            limiter.wait_for_background_slot(until=self.clock() + timedelta(minutes=1))
+        except NoSlotError:
+            self.at(self.now + 60_000, lambda: self.background(name, limiter))
+        else:
+            self.at(self.call(name), lambda: self.background(name, limiter))
+
+
+def test_all_callers_together_stay_within_the_rate(aws: Account) -> None:
+    """Devices alone, with the sweep and the reconciler in a storm, and without devices at the end."""
+    simulation = Simulation(aws)
+    for number in range(simulation.STORM // 10):
+        simulation.at(number * 20, lambda: simulation.devices(10))
+    for number in range(20):
+        simulation.at(90_000 + 1_000 * number, lambda: simulation.devices(3))
+    for name in ("sweep", "reconciler"):
+        simulation.at(5_000, lambda name=name: simulation.background(name, simulation.limiter()))
+    simulation.run()
+
+    calls = sorted(simulation.calls)
+    tokens, filled = 10.0, 0
+    for moment in calls:
+        # AWS IoT's quota with one second's worth of burst: no call is throttled.
+        tokens, filled = min(10.0, tokens + (moment - filled) * simulation.RATE / 1000), moment
+        assert tokens >= 1, f"throttled at {moment} ms"
+        tokens -= 1
+    for first, begins in enumerate(calls):
+        for last in range(first, len(calls)):
+            if (span := calls[last] - begins) > 60_000:
+                assert last - first <= span * simulation.RATE / 1000
+    in_storm = [moment for moment in calls if moment < 60_000]
+    assert simulation.done["device"] == 660
+    assert simulation.done["sweep"] > 100
+    assert simulation.done["reconciler"] > 100
+    assert len(in_storm) == pytest.approx(60 * 9.7 + 55 * 0.2, abs=10)
