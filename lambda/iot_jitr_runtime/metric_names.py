@@ -30,7 +30,7 @@ class Metric(StrEnum):
     DEFERRED = "Deferred"
     """Messages that went back to the queue, for whatever reason."""
     IMPEDED = "Impeded"
-    """Those of `Deferred` that wait for something to be mended, not just for their turn."""
+    """Those of `Deferred` that wait for something to be mended, not just for their slot."""
     DEAD_LETTERED = "DeadLettered"
     """Messages that went to the dead-letter queue."""
     DECISIONS = "Decisions"

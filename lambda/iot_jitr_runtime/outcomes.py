@@ -74,7 +74,7 @@ class Reason(StrEnum):
     """The thing's type, a group or an attribute, made from the certificate, is missing or not valid."""
 
     # deferred
-    AWAITING_TURN = "awaiting_turn"
+    RATE_LIMITED = "rate_limited"
     """Nothing is wrong: the quota allows so many certificates a second, and others came first."""
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     """Another worker holds the claim on this certificate."""
@@ -124,7 +124,7 @@ _REASONS_OF = {
         "INVALID_THING_ATTRIBUTE"
     ),
     Outcome.DEFERRED: (
-        "AWAITING_TURN CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED "
+        "RATE_LIMITED CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED "
         "POLICY_MISSING OUT_OF_TIME CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED "
         "THING_SETUP_MISSING INTERNAL_ERROR"
     ),

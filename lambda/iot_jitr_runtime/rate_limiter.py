@@ -212,7 +212,7 @@ def assign_slots(
     newcomers: list[Arrival] = []
     refused: list[Arrival] = []
     for arrival in arrivals:
-        if arrival.row.reason is Reason.AWAITING_TURN:
+        if arrival.row.reason is Reason.RATE_LIMITED:
             assigned[arrival.message.message_id] = slot_or_later(limiter, arrival.row.look_again_at)
         elif arrival.row.state is State.REFUSED:
             refused.append(arrival)
@@ -270,5 +270,5 @@ def slot_or_later(limiter: RateLimiter, slot: int) -> "int | Later":
     # Rounded down: the message is back less than a second early, and the function waits for the rest.
     seconds = int(left.total_seconds())
     longest = min(LONGEST_SLEEP, timedelta(seconds=LONGEST_QUEUE / limiter.per_second))
-    verdict = Verdict.because(Reason.AWAITING_TURN, f"its slot is in {seconds} s")
+    verdict = Verdict.because(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
     return Later(verdict, retry_in=seconds, drop_message=left > longest)

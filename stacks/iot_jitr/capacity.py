@@ -3,7 +3,7 @@
 The AWS IoT API is the limit: one activation is at least three calls (DescribeCertificate, AttachPolicy,
 UpdateCertificate), and a default account may make 10 DescribeCertificate and 10 UpdateCertificate calls a
 second (https://docs.aws.amazon.com/general/latest/gr/iot-core.html), so it activates 10 devices a second at
-best. Each examination takes a turn (`iot_jitr_runtime.ledger.Turns`), so all workers together keep to the
+best. Each activation takes a slot (`iot_jitr_runtime.rate_limiter`), so all workers together keep to the
 rate however many they are, and throttling is the exception and not the regulator.
 
 The load is not the devices but their events: a device that waits connects again, and each connect is one

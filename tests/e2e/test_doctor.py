@@ -282,7 +282,7 @@ def test_a_line_that_is_long(doctor: Doctor) -> None:
 
     with faults.long_queue(doctor.cloud, timedelta(minutes=10)):
         doctor.cloud.send_event(certificate_id)
-        doctor.cloud.wait_for_reason(certificate_id, Reason.AWAITING_TURN)
+        doctor.cloud.wait_for_reason(certificate_id, Reason.RATE_LIMITED)
         named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
 
 

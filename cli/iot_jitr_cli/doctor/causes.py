@@ -127,7 +127,7 @@ _HEADLINES = {
     Cause.FUNCTION_STOPPED: "the activator cannot run",
     Cause.FUNCTION_FAILING: "the activator fails",
     Cause.FUNCTION_ROLE_BROKEN: "the activator's role lacks a permission",
-    Cause.THROTTLED: "the activation waits its turn: throttled, or behind many others",
+    Cause.THROTTLED: "the activation waits for its slot: throttled, or behind many others",
     Cause.SERVICE_ERROR: "an AWS service failed while the certificate was examined",
     Cause.DEAD_LETTERED: "the registration event is in the dead-letter queue",
     Cause.CRL_MISSING: "there is no revocation index yet",

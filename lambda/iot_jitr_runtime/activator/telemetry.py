@@ -19,8 +19,8 @@ METRIC_OF = {
     Outcome.DEAD_LETTERED: Metric.DEAD_LETTERED,
 }
 """A metric for each outcome, counted in messages."""
-WAITS_ITS_TURN = {
-    Reason.AWAITING_TURN,
+PASSES_BY_ITSELF = {
+    Reason.RATE_LIMITED,
     Reason.CLAIMED_ELSEWHERE,
     Reason.NOT_VISIBLE_YET,
     Reason.OUT_OF_TIME,
@@ -40,7 +40,7 @@ class Telemetry:
         """Log and count one decision."""
         verdict, identity = decision.verdict, decision.identity
         self._metrics.add_metric(METRIC_OF[verdict.outcome], MetricUnit.Count, 1)
-        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in WAITS_ITS_TURN:
+        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
             self._metrics.add_metric(Metric.IMPEDED, MetricUnit.Count, 1)
         if decision.waited is not None:
             self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
@@ -70,7 +70,7 @@ class Telemetry:
         if verdict.outcome is Outcome.STALE:
             # Duplicates are the load: they are counted, and written only when somebody debugs.
             return self._logger.debug
-        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in WAITS_ITS_TURN:
+        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
             return self._logger.warning
         return self._logger.info
 

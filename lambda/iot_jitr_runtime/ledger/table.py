@@ -122,7 +122,7 @@ class Ledger:
         kept = row.state in {State.ACTIVATING, *SETTLED}
         values = {
             "state": row.state if kept else State.DEFERRED,
-            "reason": Reason.AWAITING_TURN,
+            "reason": Reason.RATE_LIMITED,
             "slot": slot,
             "message": message_id,
             "now": now,
@@ -251,7 +251,7 @@ class Ledger:
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
         remove = {*CLAIM}
-        if claim.row.reason is Reason.AWAITING_TURN:
+        if claim.row.reason is Reason.RATE_LIMITED:
             remove |= {"reason", "detail"}
         settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
         in_fleet = None
@@ -330,7 +330,7 @@ def _answer(found: Mapping[str, Any] | None, sent_at: int, message_id: str) -> S
     """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
     if found is not None and (row := Row.read(found)).makes_stale(sent_at, message_id):
         return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
-    return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker is at it")
+    return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker has claimed it")
 
 
 def _identity(identity: Identity) -> dict[str, object]:

@@ -44,7 +44,7 @@ class Entered(StrEnum):
 
 @dataclass(frozen=True)
 class Inventory:
-    """Enters certificates into the ledger. One AWS IoT call each, which takes a turn like any examination."""
+    """Enters certificates into the ledger. One AWS IoT call and one slot each."""
 
     iot: "IoTClient"
     entries: LedgerEntries

@@ -46,7 +46,7 @@ class AlarmThresholds:
     """Age of the oldest message in the activation queue, minutes. An hour is 36,000 devices at 10 a second.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
     impeded: int = 20
-    """Deferrals within 15 minutes that wait for something to be mended, not just for their turn."""
+    """Deferrals within 15 minutes that wait for something to be mended, not just for their slot."""
     refused: int = 300
     """Refusals within 15 minutes. A refused device that hammers is refused once a minute at most."""
     crl_minutes_left: int = 60

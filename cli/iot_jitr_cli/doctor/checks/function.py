@@ -79,7 +79,7 @@ def check_function_errors(case: Case) -> Finding:
 def check_backlog(case: Case) -> Finding:
     """The activation queue is worked off, and nothing throttles the activator."""
     row = case.decision.row
-    if row is not None and row.reason in {Reason.THROTTLED, Reason.AWAITING_TURN}:
+    if row is not None and row.reason in {Reason.THROTTLED, Reason.RATE_LIMITED}:
         return failed(
             Cause.THROTTLED,
             f"{row.reason}: {row.detail or 'as many others came first'}",

@@ -224,7 +224,7 @@ CASES: dict[Cause, list[Patient]] = {
     ],
     Cause.THROTTLED: [
         refused(Reason.THROTTLED),
-        refused(Reason.AWAITING_TURN),
+        refused(Reason.RATE_LIMITED),
         pending(activation_queue=queue(6000)),
         pending(activation_queue=queue(6000), recent={"oldest_message_seconds": 600.0}),
         pending(recent={"throttles": 9.0}),

@@ -152,7 +152,7 @@ def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.S
     metrics = EphemeralMetrics(namespace="N", service="s")
     telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
 
-    for reason in (Reason.AWAITING_TURN, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
+    for reason in (Reason.RATE_LIMITED, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
         telemetry.decided(Decision(Verdict.because(reason)))
 
     counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
@@ -162,7 +162,7 @@ def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.S
 @pytest.mark.parametrize(
     ("reason", "level"),
     [
-        (Reason.AWAITING_TURN, "INFO"),
+        (Reason.RATE_LIMITED, "INFO"),
         (Reason.CLAIMED_ELSEWHERE, "INFO"),
         (Reason.NOT_VISIBLE_YET, "INFO"),
         (Reason.OUT_OF_TIME, "INFO"),
@@ -176,7 +176,7 @@ def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.S
 def test_a_deferral_is_a_warning_only_where_something_is_in_the_way(
     log: io.StringIO, reason: Reason, level: str
 ) -> None:
-    """A fleet that waits its turn is a normal state, and tens of thousands of lines long."""
+    """A fleet that waits for its slots is a normal state, and tens of thousands of lines long."""
     logger = Logger(service=f"activator-{uuid.uuid4()}", stream=log, level="DEBUG")
     telemetry = Telemetry(logger, EphemeralMetrics(namespace="N", service="s"))
 

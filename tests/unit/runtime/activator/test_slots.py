@@ -46,7 +46,7 @@ def test_devices_beyond_the_rate_wait_for_their_slots_in_the_queue(aws: Account)
     back = aws.process(*records)
 
     assert back == [record["messageId"] for record in records[1:]]
-    assert reasons(aws) == [Reason.AWAITING_TURN] * 4 + [None]
+    assert reasons(aws) == [Reason.RATE_LIMITED] * 4 + [None]
     assert seconds == [1, 2, 3, 4]
 
 
@@ -95,7 +95,7 @@ def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(
         back = aws.process(aws.redelivered(records[5]))
 
     assert back == [records[5]["messageId"]]
-    assert (reasons(aws), seconds, ledger) == ([Reason.AWAITING_TURN], [3], ["BatchGetItem"])
+    assert (reasons(aws), seconds, ledger) == ([Reason.RATE_LIMITED], [3], ["BatchGetItem"])
 
 
 def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -> None:
@@ -115,7 +115,7 @@ def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
     aws.process(*crowd(aws, 1))
 
     [newcomer] = aws.decisions
-    assert newcomer.verdict.reason is Reason.AWAITING_TURN
+    assert newcomer.verdict.reason is Reason.RATE_LIMITED
     assert newcomer.retry_in == 9
 
 
@@ -151,7 +151,7 @@ def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Accou
     aws.clock.pass_time(seconds=3)
     aws.process(aws.send(refused["body"]))
 
-    assert waiting.verdict.reason is Reason.AWAITING_TURN
+    assert waiting.verdict.reason is Reason.RATE_LIMITED
     assert reasons(aws) == [None]
 
 
@@ -164,7 +164,7 @@ def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None
 
     back = aws.process(aws.redelivered(record))
 
-    assert (back, reasons(aws)) == ([record["messageId"]], [Reason.AWAITING_TURN])
+    assert (back, reasons(aws)) == ([record["messageId"]], [Reason.RATE_LIMITED])
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
     dropped: bool,  # noqa: FBT001
 ) -> None:
     certificate, now = CertificateId("a" * 64), aws.clock.milliseconds
-    row = Row(certificate, reason=Reason.AWAITING_TURN, look_again_at=now + milliseconds)
+    row = Row(certificate, reason=Reason.RATE_LIMITED, look_again_at=now + milliseconds)
     arrival = Arrival(Message("m", "handle", "", now, 2), row)
 
     assigned = assign_slots(aws.rate_limiter(per_second), aws.ledger, [arrival])
 
-    verdict = Verdict.because(Reason.AWAITING_TURN, f"its slot is in {seconds} s")
+    verdict = Verdict.because(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
     assert assigned == {"m": Later(verdict, retry_in=seconds, drop_message=dropped)}
 
 
@@ -206,7 +206,7 @@ def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Accou
     assert certificate is not None
     row = aws.ledger.row(certificate)
     assert row is not None
-    assert (back, reasons(aws), seconds) == ([], [Reason.AWAITING_TURN], [])
+    assert (back, reasons(aws), seconds) == ([], [Reason.RATE_LIMITED], [])
     assert row.look_again_at - aws.clock.milliseconds > 100_000_000
     aws.clock.pass_time(days=2)
     assert (aws.process(aws.send(record["body"])), reasons(aws)) == ([], [None])
@@ -239,13 +239,13 @@ def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws
 
     assert seconds == [1, 2]
     rows = [aws.ledger.row(d.certificate_id) for d in aws.decisions if d.certificate_id]
-    assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.AWAITING_TURN)] * 2
+    assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.RATE_LIMITED)] * 2
 
 
 def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
-    [gone] = [d.certificate_id for d in aws.decisions if d.verdict.reason is Reason.AWAITING_TURN]
+    [gone] = [d.certificate_id for d in aws.decisions if d.verdict.reason is Reason.RATE_LIMITED]
     assert gone is not None
     aws.iot.update_certificate(certificateId=gone, newStatus="INACTIVE")
     aws.iot.delete_certificate(certificateId=gone, forceDelete=True)

@@ -41,7 +41,7 @@ def test_the_row_names_the_slot_and_the_message_that_brings_the_certificate_back
     assert row(aws) == Row(
         CERTIFICATE,
         State.DEFERRED,
-        Reason.AWAITING_TURN,
+        Reason.RATE_LIMITED,
         first_seen_at=NOW - 5,
         decided_at=NOW,
         look_again_at=NOW + 9,
@@ -84,13 +84,13 @@ def test_a_refused_certificate_that_comes_again_waits_as_a_deferred_one(aws: Acc
 
     wait(aws, Row(CERTIFICATE, state=State.REFUSED))
 
-    assert (row(aws).state, row(aws).reason) == (State.DEFERRED, Reason.AWAITING_TURN)
+    assert (row(aws).state, row(aws).reason) == (State.DEFERRED, Reason.RATE_LIMITED)
 
 
 def test_a_certificate_that_another_worker_has_claimed_does_not_wait(aws: Account) -> None:
     aws.ledger.claim(CERTIFICATE, sent_at=NOW, message_id="n", now=NOW, expires_at=NOW + 1000)
 
-    with pytest.raises(DeferredError, match=r"^another worker is at it$") as deferred:
+    with pytest.raises(DeferredError, match=r"^another worker has claimed it$") as deferred:
         wait(aws, Row(CERTIFICATE))
 
     assert deferred.value.reason is Reason.CLAIMED_ELSEWHERE
@@ -111,4 +111,4 @@ def test_a_state_that_was_begun_or_settled_is_kept(aws: Account, state: State) -
 
     wait(aws, Row(CERTIFICATE, state=state))
 
-    assert (row(aws).state, row(aws).reason) == (state, Reason.AWAITING_TURN)
+    assert (row(aws).state, row(aws).reason) == (state, Reason.RATE_LIMITED)

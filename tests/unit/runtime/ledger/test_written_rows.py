@@ -178,7 +178,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
 
 
 def test_a_turn_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
-    waiting = Verdict.because(Reason.AWAITING_TURN, "in a while")
+    waiting = Verdict.because(Reason.RATE_LIMITED, "in a while")
     aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, look_again_at=5_000)
 
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)

@@ -58,13 +58,13 @@ def test_a_decision_about_an_earlier_registration_does_not_count(state: State) -
 
 
 def test_one_whose_message_comes_back_later_is_waited_for() -> None:
-    waiting = row(state=State.DEFERRED, reason=Reason.AWAITING_TURN, look_again_at=milliseconds(hours=-3))
+    waiting = row(state=State.DEFERRED, reason=Reason.RATE_LIMITED, look_again_at=milliseconds(hours=-3))
 
     assert not undecided(listed(hours=5), waiting)
 
 
 def test_one_whose_turn_has_passed_without_it_is_undecided() -> None:
-    missed = row(state=State.DEFERRED, reason=Reason.AWAITING_TURN, look_again_at=milliseconds(minutes=16))
+    missed = row(state=State.DEFERRED, reason=Reason.RATE_LIMITED, look_again_at=milliseconds(minutes=16))
 
     assert undecided(listed(hours=5), missed)
 
@@ -73,7 +73,7 @@ def test_one_whose_turn_has_passed_without_it_is_undecided() -> None:
 def test_a_turn_is_no_decision_about_one_that_was_registered_again(state: State) -> None:
     missed = row(
         state=state,
-        reason=Reason.AWAITING_TURN,
+        reason=Reason.RATE_LIMITED,
         decided_at=milliseconds(hours=4),
         look_again_at=milliseconds(minutes=16),
     )
