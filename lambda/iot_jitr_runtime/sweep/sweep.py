@@ -44,6 +44,9 @@ TIME_FOR_ONE = timedelta(seconds=15)
 """A page or a certificate is begun only with this much time left."""
 CHECKED_AT_MOST = 200
 """ACTIVE devices whose status is read while counting: at the lowest rate, 1 a second, one run can do that."""
+WAIT_FOR_STATUS = timedelta(seconds=1)
+"""How long a status waits for the rate limiter while counting. While many devices wait for their slots, the
+ledger's count has to do: a page that waited for each status would never be counted to its end."""
 _PASS_SHARE = 0.8
 """Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
 
@@ -183,7 +186,11 @@ class _Run:
             if self._is_over():
                 return None
             act = partial(self._is_active, target)
-            devices += self._attempt(target.certificate_id, act, self.pass_stops_at) is not False
+            try:
+                active = self._attempt(target.certificate_id, act, self._now() + WAIT_FOR_STATUS)
+            except NoSlotError:
+                active = None
+            devices += active is not False
         if page.cursor is not None:
             return replace(current, cursor=page.cursor, devices=devices)
         allowed = self.sweep.limit.allows(devices, self._fleet())

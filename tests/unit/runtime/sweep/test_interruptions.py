@@ -145,6 +145,21 @@ def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
     assert {town.status(device) for device in devices} == {"REVOKED"}
 
 
+def test_during_a_storm_each_run_revokes_some_and_the_next_continues(town: Town) -> None:
+    devices = town.bring_in(5)
+    town.publish(dict.fromkeys(devices))
+    storm = town.aws.rate_limiter(10)
+    storm.reserve(1_000_000)
+
+    left = []
+    for _ in range(3):
+        # 15 s are kept free and a fifth is for releases: 8 s for revocations, one each 5 s.
+        town.sweep(seconds=25, rate_limiter=storm)
+        left.append(sum(town.status(device) == "ACTIVE" for device in devices))
+
+    assert left == [3, 2, 1]
+
+
 def test_one_certificate_that_fails_does_not_keep_the_others_from_it(town: Town) -> None:
     devices = town.bring_in(3)
     town.publish(dict.fromkeys(devices))

@@ -96,6 +96,19 @@ def test_beyond_some_number_the_ledger_is_believed(town: Town, monkeypatch: pyte
     assert calls == ["DescribeCertificate"] * 2
 
 
+def test_while_many_devices_wait_for_slots_the_ledger_is_believed(town: Town) -> None:
+    devices = town.bring_in(6)
+    town.publish(dict.fromkeys(devices[:4]))
+    storm = town.aws.rate_limiter(10)
+    storm.reserve(10_000)
+
+    with counted(town.aws.iot) as calls:
+        seen = town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2), rate_limiter=storm)
+
+    assert reported(seen) == [(4, 6)]
+    assert calls == ["DescribeCertificate"], "one at the background share, which has no second slot in time"
+
+
 def test_few_new_serials_are_not_counted_first(town: Town) -> None:
     devices = town.bring_in(2)
     town.publish(dict.fromkeys(devices))
