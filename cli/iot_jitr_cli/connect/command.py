@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -10,9 +11,12 @@ from rich.text import Text
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
 from iot_jitr_cli.connect.device import connect as bring_in
-from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint, environment_endpoint
+from iot_jitr_cli.connect.endpoint import find_endpoint
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step.RECEIVED: "green"}
@@ -65,7 +69,7 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     credentials = Credentials.load(chain_file, key_file)
     device = Device(
         credentials=credentials,
-        endpoint=_endpoint(endpoint, ca_file),
+        endpoint=find_endpoint(endpoint, ca_file, os.environ, _iot),
         client_id=client_id or credentials.common_name,
         topic=topic,
         timeout=timeout,
@@ -87,14 +91,10 @@ def timeline_line(event: TimelineEvent) -> Text:
     return line.append(f"  {printable(event.detail)}")
 
 
-def _endpoint(given: str | None, ca_file: Path | None) -> Endpoint:
-    if given:
-        return Endpoint.parse(given, ca_file)
-    if found := environment_endpoint(os.environ, ca_file):
-        return found
+def _iot() -> "IoTClient":
     from iot_jitr_cli.session import aws_session  # noqa: PLC0415  not needed, and slow, where it is given
 
-    return account_endpoint(aws_session().client("iot"), ca_file)
+    return aws_session().client("iot")
 
 
 def _conclusion(result: ConnectResult, chain_file: Path) -> str:

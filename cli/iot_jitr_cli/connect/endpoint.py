@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from iot_jitr_cli.console import WrongUseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_iot import IoTClient
 
@@ -57,6 +57,19 @@ class Endpoint:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def find_endpoint(
+    given: str | None, ca_file: Path | None, environ: "Mapping[str, str]", iot: "Callable[[], IoTClient]"
+) -> Endpoint:
+    """The endpoint that was given, else the environment's, else the account's own.
+
+    Raises:
+        InvalidEndpointError: One of the first two is none.
+    """
+    if given:
+        return Endpoint.parse(given, ca_file)
+    return environment_endpoint(environ, ca_file) or account_endpoint(iot(), ca_file)
 
 
 def environment_endpoint(environ: "Mapping[str, str]", ca_file: Path | None = None) -> Endpoint | None:

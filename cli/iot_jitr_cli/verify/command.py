@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
-from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint, environment_endpoint
+from iot_jitr_cli.connect.endpoint import find_endpoint
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
@@ -101,11 +101,7 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     pipeline = Pipeline(
         session, deployment, issuing_ca(session, deployment, credentials.chain.device), timeout
     )
-    reached = (
-        Endpoint.parse(endpoint, ca_file)
-        if endpoint
-        else environment_endpoint(os.environ, ca_file) or account_endpoint(session.client("iot"), ca_file)
-    )
+    reached = find_endpoint(endpoint, ca_file, os.environ, lambda: session.client("iot"))
     device = ThrowAwayDevice(credentials, reached, client_id or credentials.common_name, topic, signer)
     if status := pipeline.status(device.certificate_id):
         raise WrongUseError(

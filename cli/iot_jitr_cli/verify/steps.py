@@ -70,7 +70,11 @@ def list_device(v: Verification) -> str:
         raise CliError(f"{error}: give a device that has it (--chain and --key)") from error
     if listed.find(key) is not None:
         return f"'{key}' is on it already"
-    v.cleanup.add("allow list row", f"jitr allow remove '{key}'", lambda: listed.remove(key))
+    v.cleanup.add(
+        "allow list row",
+        f"jitr allow remove '{key}' --stack {v.pipeline.deployment.stack_name}",
+        lambda: listed.remove(key),
+    )
     dynamodb.put_item(TableName=listed.table, Item={TABLE_KEY: {"S": str(key)}})
     return f"listed '{key}'"
 

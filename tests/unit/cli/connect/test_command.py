@@ -5,8 +5,8 @@ import boto3
 import pytest
 
 from iot_jitr_cli import session
-from iot_jitr_cli.connect import command as command_module
 from iot_jitr_cli.connect import device as device_module
+from iot_jitr_cli.connect import endpoint as endpoint_module
 from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode
@@ -92,7 +92,7 @@ def test_without_any_the_accounts_endpoint_is_asked_for(
         asked.append(iot.meta.region_name)
         return Endpoint("127.0.0.1", served.port, ca_file)
 
-    monkeypatch.setattr(command_module, "account_endpoint", account_endpoint)
+    monkeypatch.setattr(endpoint_module, "account_endpoint", account_endpoint)
 
     answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
 
