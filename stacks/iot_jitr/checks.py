@@ -19,11 +19,11 @@ from iot_jitr.configuration import (
     NoRevocation,
     RevocationSettings,
 )
-from iot_jitr.configuration.reader import check_text
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import LogLevelName
 from iot_jitr.identity import Identity
 from iot_jitr.retention import RETENTION_OF
+from iot_jitr.validation import check_text
 from iot_jitr_runtime.outcomes import Reason
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.configuration.reader import ConfigurationError
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.validation import ConfigurationError
 
 if TYPE_CHECKING:
     from constructs import Construct

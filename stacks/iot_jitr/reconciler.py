@@ -11,13 +11,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.configuration.reader import ConfigurationError
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import FOLLOW_UP_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.policy.resource import PER_DEVICE_PREFIX
 from iot_jitr.target import Target
+from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.policy.lint import Kind
 

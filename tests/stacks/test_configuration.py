@@ -18,9 +18,9 @@ from iot_jitr.configuration import (
     NoRevocation,
     Removal,
 )
-from iot_jitr.configuration.reader import shown
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
+from iot_jitr.validation import shown
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (
     KmsSource,

@@ -6,16 +6,14 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
+from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.report import StepResult, StepStatus
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
-
-if TYPE_CHECKING:
-    from iot_jitr_cli.verify.steps import Verification
 
 _SIGNALS = [each for each in signal.Signals if each.name in {"SIGINT", "SIGTERM", "SIGHUP"}]
 """Not every system has all of them."""
@@ -31,13 +29,24 @@ class SkippedError(CliError):
     """The step does not apply here."""
 
 
+class HasCleanup(Protocol):
+    """What the steps act on."""
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """Removes what the steps have made."""
+
+
+Verification = TypeVar("Verification", bound=HasCleanup)
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[Verification]):
     """One thing that is checked."""
 
     id: str
     title: str
-    run: "Callable[[Verification], str]"
+    run: Callable[[Verification], str]
     """Returns what was seen.
 
     Raises:
@@ -50,16 +59,16 @@ class Step:
 
 
 @dataclass
-class Runner:
+class Runner(Generic[Verification]):
     """One run and its results so far."""
 
-    verification: "Verification"
+    verification: Verification
     on_result: Callable[[StepResult], None]
     clock: Callable[[], float] = time.monotonic
     results: list[StepResult] = field(default_factory=list)
     interrupted: bool = False
 
-    def run(self, steps: Sequence[Step]) -> None:
+    def run(self, steps: Sequence[Step[Verification]]) -> None:
         """Run all steps, then clean up, also after Ctrl-C, SIGTERM and SIGHUP.
 
         After a step that is needed and did not pass, the others are skipped. While it cleans up, these
@@ -79,7 +88,7 @@ class Runner:
         self.results.append(result)
         self.on_result(result)
 
-    def _result(self, step: Step) -> StepResult:
+    def _result(self, step: Step[Verification]) -> StepResult:
         if self._missing:
             return StepResult(step.id, step.title, StepStatus.SKIPPED, f"not tried: {self._missing}", 0.0)
         began = self.clock()
@@ -88,7 +97,7 @@ class Runner:
             self._missing = f"'{step.title}' did not pass"
         return StepResult(step.id, step.title, status, detail, round(self.clock() - began, 3))
 
-    def _outcome(self, step: Step) -> tuple[StepStatus, str]:
+    def _outcome(self, step: Step[Verification]) -> tuple[StepStatus, str]:
         try:
             return StepStatus.PASSED, step.run(self.verification)
         except CheckFailedError as error:

@@ -7,7 +7,6 @@ from iot_jitr.configuration.observability import (
     AlarmConfiguration,
     AlarmThresholds,
 )
-from iot_jitr.configuration.reader import ConfigurationError
 from iot_jitr.configuration.revocation import (
     CrlBucket,
     CrlUrl,
@@ -15,6 +14,7 @@ from iot_jitr.configuration.revocation import (
     Revocation,
     RevocationSettings,
 )
+from iot_jitr.validation import ConfigurationError
 
 __all__ = [
     "AccountLoggingMode",

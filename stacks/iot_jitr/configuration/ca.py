@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 
-from iot_jitr.configuration.reader import ConfigurationError, check_text, shown
 from iot_jitr.configuration.revocation import KEY_ARN, KEY_ARN_ALLOWED, Revocation, read_revocation
 from iot_jitr.signers import Signer, aliased
+from iot_jitr.validation import ConfigurationError, check_text, shown
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.sources import (

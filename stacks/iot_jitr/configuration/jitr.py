@@ -11,7 +11,7 @@ from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, MAXIMUM_ACTIVATION
 from iot_jitr.configuration.ca import CaConfiguration, read_ca
 from iot_jitr.configuration.devices import read_admission, read_on_refusal, read_things
 from iot_jitr.configuration.observability import AccountLoggingMode, AlarmConfiguration, read_alarms
-from iot_jitr.configuration.reader import ConfigurationError, Section, shown
+from iot_jitr.configuration.reader import Section
 from iot_jitr.configuration.reconciler import read_reconciler
 from iot_jitr.configuration.revocation import (
     KEY_ARN,
@@ -24,6 +24,7 @@ from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
 from iot_jitr.things import ThingRegistration
+from iot_jitr.validation import ConfigurationError, shown
 from iot_jitr_runtime.policy.lint import Kind
 
 CONTEXT_KEY = "jitr"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr.configuration.reader import ConfigurationError
+from iot_jitr.validation import ConfigurationError
 
 if TYPE_CHECKING:
     from iot_jitr.configuration.reader import Section

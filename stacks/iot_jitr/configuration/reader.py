@@ -3,7 +3,6 @@
 Every error names the key by its path (`jitr.cas[0].mode`), what was found there and what is allowed.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -11,9 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import aws_cdk as cdk
-
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr.validation import ConfigurationError, shown
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -24,16 +21,7 @@ class _Missing(StrEnum):
     REQUIRED = "required"
 
 
-_SHOWN_CHARACTERS = 60
 REQUIRED: Final = _Missing.REQUIRED
-
-
-class ConfigurationError(JitrError):
-    """A value of the configuration is wrong or missing."""
-
-    def __init__(self, key: str, found: str, allowed: str) -> None:
-        super().__init__(f"{key}: found {found}; allowed: {allowed}")
-        self.key = key
 
 
 class Section:
@@ -170,25 +158,6 @@ class Section:
                 raise ConfigurationError(
                     self.key(name), "an unknown key", f"{hint}{', '.join(sorted(set(self._known)))}"
                 )
-
-
-def check_text(key: str, value: str | None, pattern: str, allowed: str) -> None:
-    """Refuse a text that does not match all of `pattern`; None, and what is known at deployment only, pass.
-
-    Raises:
-        ConfigurationError: It does not match; `allowed` puts the pattern into words.
-    """
-    if value is None or re.fullmatch(pattern, value) or cdk.Token.is_unresolved(value):
-        return
-    raise ConfigurationError(key, f"'{value}'", allowed)
-
-
-def shown(value: object) -> str:
-    """A value as error messages show it: as JSON, cut where it is long."""
-    if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _is_number(value: object) -> bool:

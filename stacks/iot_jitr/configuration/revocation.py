@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr.configuration.reader import ConfigurationError, check_text
+from iot_jitr.validation import ConfigurationError, check_text
 
 if TYPE_CHECKING:
     from iot_jitr.configuration.reader import Section

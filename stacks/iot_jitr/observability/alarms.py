@@ -13,9 +13,9 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from iot_jitr.configuration.observability import RUNBOOK_URL, URL, URL_ALLOWED, AlarmThresholds
-from iot_jitr.configuration.reader import check_text
 from iot_jitr.observability.metrics import FIVE_MINUTES, QUARTER_HOUR, PipelineMetrics
 from iot_jitr.observability.runbook import Section
+from iot_jitr.validation import check_text
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
 
