@@ -68,11 +68,11 @@ def test_ctrl_c_in_the_middle_cleans_up(revoking: Revoking, ca_files: list[str],
         with running:
             assert running.stdout is not None
             for line in running.stdout:
-                if "first connect refused" in line:
+                if "first connect is refused" in line:
                     running.send_signal(signal.SIGINT)
                     break
             rest = running.stdout.read()
 
     assert running.returncode == ExitCode.INTERRUPTED, rest
-    assert "✓  cleaned up" in rest
+    assert "✓  everything is removed" in rest
     assert list(tmp_path.iterdir()) == []

@@ -119,8 +119,8 @@ class Runner(Generic[Verification]):
         cleanup.run()
         left = len(cleanup.left_behind)
         status = StepStatus.UNKNOWN if left else StepStatus.PASSED
-        detail = f"left behind: {left}, see below" if left else "everything that was made is removed"
-        return StepResult("cleanup", "cleaned up", status, detail, round(self.clock() - began, 3))
+        detail = f"left behind: {left}, see below" if left else "nothing of the device is left"
+        return StepResult("cleanup", "everything is removed", status, detail, round(self.clock() - began, 3))
 
     _missing: str = ""
     """Why the steps that are left are skipped; empty: they are not."""

@@ -246,18 +246,18 @@ def revoked_is_refused(v: Verification) -> str:
 
 
 STEPS = (
-    Step("allow_list", "device listed", list_device, needed=True),
-    Step("first_connect", "first connect refused", first_connect, needed=True),
-    Step("active", "certificate activated", become_active, needed=True),
-    Step("reconnect", "second connect accepted, own topic", reconnect, needed=True),
-    Step("neighbour_subscribe", "no listening to a neighbour", neighbour_subscribe),
-    Step("neighbour_publish", "no publishing as a neighbour", neighbour_publish),
-    Step("other_client_id", "no other client id", other_client_id),
-    Step("duplicate_event", "duplicate event stale", duplicate_event),
-    Step("forged_event", "forged event without effect", forged_event),
-    Step("malformed_event", "malformed event a dead letter", malformed_event),
-    Step("revoked", "revoked by the CRL", revoke, needed=True),
-    Step("revoked_refused", "revoked device refused", revoked_is_refused),
+    Step("allow_list", "device is on the allow list", list_device, needed=True),
+    Step("first_connect", "first connect is refused", first_connect, needed=True),
+    Step("active", "certificate is activated", become_active, needed=True),
+    Step("reconnect", "second connect is accepted", reconnect, needed=True),
+    Step("neighbour_subscribe", "neighbour's topic: subscribe is refused", neighbour_subscribe),
+    Step("neighbour_publish", "neighbour's topic: publish is refused", neighbour_publish),
+    Step("other_client_id", "another client id is refused", other_client_id),
+    Step("duplicate_event", "duplicate event is stale", duplicate_event),
+    Step("forged_event", "forged event has no effect", forged_event),
+    Step("malformed_event", "malformed event is a dead letter", malformed_event),
+    Step("revoked", "CRL revokes the device", revoke, needed=True),
+    Step("revoked_refused", "revoked device is refused", revoked_is_refused),
 )
 
 

@@ -48,7 +48,7 @@ def test_a_sound_pipeline_exits_0_and_writes_all_three_reports(
     document = run_jitr("verify", *ca_files, "--json")
 
     assert (text.exit_code, document.exit_code) == (ExitCode.OK, ExitCode.OK)
-    assert "✓  certificate activated" in text.out
+    assert "✓  certificate is activated" in text.out
     assert text.out.splitlines()[-1].startswith("'iot-jitr' in eu-central-1: 10 passed, 3 skipped")
     assert document.json["passed"]
     suite = ET.parse(tmp_path / "report.xml").getroot()[0]

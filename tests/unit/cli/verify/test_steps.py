@@ -72,7 +72,7 @@ def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Accou
 
     assert [id_ for id_, result in results.items() if result.status is F] == ["active"]
     assert "PENDING_ACTIVATION" in results["active"].detail
-    assert results["malformed_event"].detail == "not tried: 'certificate activated' did not pass"
+    assert results["malformed_event"].detail == "not tried: 'certificate is activated' did not pass"
     assert_nothing_left(world)
 
 
