@@ -128,10 +128,14 @@ class Runner(Generic[Verification]):
 
 @contextmanager
 def signals(handler: Any) -> Iterator[None]:
-    """Have Ctrl-C, SIGTERM and the end of the terminal handled by `handler`."""
-    former = {number: signal.signal(number, handler) for number in _SIGNALS}
+    """Have Ctrl-C, SIGTERM and the end of the terminal handled by `handler`; `nohup` stays in force."""
+    former = {number: signal.signal(number, handler) for number in _SIGNALS if not _is_ignored_hangup(number)}
     try:
         yield
     finally:
         for number, before in former.items():
             signal.signal(number, before)
+
+
+def _is_ignored_hangup(number: signal.Signals) -> bool:
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN

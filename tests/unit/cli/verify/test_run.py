@@ -105,6 +105,18 @@ def test_a_signal_ends_the_steps_and_starts_the_clean_up_which_no_signal_ends(nu
     assert signal.getsignal(number) == before
 
 
+def test_a_run_under_nohup_goes_on_when_the_terminal_ends() -> None:
+    def terminal_ends(_: object) -> str:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return "seen"
+
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert not run(terminal_ends, passing).interrupted
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
 def test_a_signal_between_two_steps_starts_the_clean_up_too() -> None:
     cleaning = Cleaning()
 
