@@ -76,12 +76,12 @@ class CaLifecycle:
             own_id = self._own_registration(ca)
             if own_id is None:
                 raise
-            return self._take_over(own_id, ca, properties)
+            return self.take_over(own_id, ca, properties)
         tags = {**properties.tags, **Ownership(self._owner, UNREGISTERED).to_tags()}
         try:
             return self._registry.register(ca, verification, properties.mode, properties.state, tags)
         except (AlreadyRegisteredError, OutcomeUnknownError) as error:
-            return self._take_over(self._id_after(error, ca), ca, properties)
+            return self.take_over(self._id_after(error, ca), ca, properties)
 
     def update(
         self,
@@ -109,7 +109,7 @@ class CaLifecycle:
             return self.create(properties)
         if current.certificate.der != ca.der:
             return self.create(properties)
-        return self._take_over(ca_id, ca, properties, former_tags)
+        return self.take_over(ca_id, ca, properties, former_tags)
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties) -> None:
         """Treat the CA as `on_delete` says, or restore the former state of an adopted one.
@@ -124,14 +124,19 @@ class CaLifecycle:
         except NotRegisteredError:
             log.info("the CA certificate %s is gone already", ca_id)
 
-    def _take_over(
+    def take_over(
         self,
         ca_id: CaCertificateId,
         ca: Certificate,
         properties: CaProperties,
         former_tags: AbstractSet[str] = frozenset(),
     ) -> RegisteredCa:
-        """Manage a registered CA: tags first, so that the former state of an adopted one is never lost."""
+        """Manage a registered CA: tags first, so that the former state of an adopted one is never lost.
+
+        Raises:
+            AdoptionError: It must not be taken over.
+            RegistryError: A call failed, and the CA is as it was.
+        """
         try:
             found = self._registry.describe(ca_id)
         except NotRegisteredError as error:

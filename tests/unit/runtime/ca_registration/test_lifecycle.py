@@ -3,14 +3,16 @@
 import pytest
 
 from iot_jitr_runtime.ca_registration.ownership import UNREGISTERED, AdoptionError
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, OnDelete
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, CaStatus, OnDelete
 from iot_jitr_runtime.ca_registration.registry import RegistryError
+from iot_jitr_runtime.ca_registration.sources import SecretSource
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ownership import Owner, Ownership
-from tests.support.ca_builder import CaSpec
-from tests.support.ca_registry import CaRegistryEmulation
+from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_registry import CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import CaResource
 from tests.support.ca_states import CA, DISABLED, OFF, ON, sni_only
+from tests.support.endless import endless_ca
 
 EXPIRED_CA = CaSpec("Old CA", starts_in_days=-20, ends_in_days=-10).build()
 
@@ -41,6 +43,17 @@ class TestCreate:
             "AutoRegistrationStatus": "ENABLE",
             "NotAfter": f"{CA.not_after:%Y-%m-%dT%H:%M:%SZ}",
         }
+
+    def test_registers_a_ca_without_an_end(
+        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
+    ) -> None:
+        ca = endless_ca()
+        account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(ca.key))
+
+        ca_id = resource.create(CaProperties(ca.certificate.pem, SecretSource("ca-key")))
+
+        assert registry.state(ca_id) == ON
+        assert resource.attributes["NotAfter"] == "9999-12-31T23:59:59Z"
 
     @pytest.mark.parametrize("status", CaStatus)
     @pytest.mark.parametrize("auto_registration", AutoRegistration)
