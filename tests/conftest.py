@@ -27,6 +27,8 @@ SHARED_CLOUDS = (
     ("test_doctor_revocation.py", "test_verify.py"),
 )
 """End-to-end tests that use the same deployment: the fixture `cloud`, and the fixture `revoking`."""
+SPREAD_OUT = ("test_oracle.py",)
+"""Files whose tests have nothing in common and take long."""
 LONGEST_FIRST = ("test_faults.py", "test_doctor.py", "test_ca_registration.py")
 """Of the end-to-end tests, which come before all others."""
 
@@ -45,12 +47,17 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of a file in one process, and those of the files that share a deployment."""
+    """Keep the tests of a file in one process, and those of the files that share a deployment.
+
+    Those of `SPREAD_OUT` have nothing in common and take long: any process runs any of them.
+    """
     from xdist.scheduler import LoadFileScheduling
 
     class ByDeployment(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = Path(super()._split_scope(nodeid))
+            if file.name in SPREAD_OUT:
+                return nodeid
             shared = next((names for names in SHARED_CLOUDS if file.name in names), None)
             return str(file.with_name(shared[0]) if shared and file.parent.name == "e2e" else file)
 

@@ -36,6 +36,18 @@ _SIGNATURES = {
     SignatureAlgorithmOID.ECDSA_WITH_SHA384: "ECDSA",
     SignatureAlgorithmOID.ECDSA_WITH_SHA512: "ECDSA",
 }
+_PROCESSED_WHEN_CRITICAL = {
+    x509.BasicConstraints.oid,
+    x509.KeyUsage.oid,
+    x509.ExtendedKeyUsage.oid,
+    x509.CRLDistributionPoints.oid,
+    # These restrict nothing: names and identifiers, and policies, of which any will do.
+    x509.SubjectAlternativeName.oid,
+    x509.IssuerAlternativeName.oid,
+    x509.CertificatePolicies.oid,
+    x509.SubjectKeyIdentifier.oid,
+    x509.AuthorityKeyIdentifier.oid,
+}
 
 
 class UnsupportedKeyError(JitrError):
@@ -118,10 +130,11 @@ def check_device_certificate(certificate: "Certificate", *, may_be_a_ca: bool = 
 
 
 def check_key_usage(certificate: "Certificate") -> None:
-    """Check that the key usages, where the certificate has them, allow a TLS client's.
+    """Check that the certificate may be used by a TLS client, as far as its extensions restrict its use.
 
     RFC 5280 section 4.2.1.12: clientAuth, or any, in the extended key usage; digitalSignature or keyAgreement
-    in the key usage. A certificate without these extensions is not restricted.
+    in the key usage. A certificate without these extensions is not restricted. A critical extension that is
+    not processed here may restrict the use in any way (section 4.2).
 
     Raises:
         RefusedError: `UNSUPPORTED_KEY_USAGE`.
@@ -134,6 +147,13 @@ def check_key_usage(certificate: "Certificate") -> None:
             Reason.UNSUPPORTED_KEY_USAGE,
             "the extended key usage lacks clientAuth (RFC 5280 section 4.2.1.12)",
         )
+    for extension in certificate.x509.extensions:
+        if extension.critical and extension.oid not in _PROCESSED_WHEN_CRITICAL:
+            raise RefusedError(
+                Reason.UNSUPPORTED_KEY_USAGE,
+                f"its critical extension {extension.oid.dotted_string} is not processed here (RFC 5280 "
+                "section 4.2); issue a certificate in which it is not critical",
+            )
     usage = certificate.extension(x509.KeyUsage)
     if usage is not None and not (usage.digital_signature or usage.key_agreement):
         raise RefusedError(

@@ -119,6 +119,7 @@ def test_a_good_hash_does_not_make_a_dsa_signature_good_anywhere() -> None:
 
 CLIENT_AUTH, SERVER_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 EDWARDS = ed25519.Ed25519PrivateKey.generate()
+UNKNOWN = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00"))
 UNREADABLE = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00"))
 
 
@@ -156,6 +157,11 @@ def device(*extensions: Extension, **how: Any) -> Certificate:
         (device(extended_key_usage(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)), None),
         (device(extended_key_usage(SERVER_AUTH)), Reason.UNSUPPORTED_KEY_USAGE),
         (device(key_usage("crl_sign"), extended_key_usage(CLIENT_AUTH)), Reason.UNSUPPORTED_KEY_USAGE),
+        # Critical extensions: RFC 5280 section 4.2.
+        (device(UNKNOWN), None),
+        (device(Extension(UNKNOWN.value, critical=True)), Reason.UNSUPPORTED_KEY_USAGE),
+        (device(Extension(x509.PolicyConstraints(0, None), critical=True)), Reason.UNSUPPORTED_KEY_USAGE),
+        (device(Extension(x509.SubjectAlternativeName([x509.DNSName("x")]), critical=True)), None),
     ],
 )  # fmt: skip
 def test_a_device_certificate_is_taken_or_refused_with_its_reason(
