@@ -1,4 +1,4 @@
-"""How every command speaks: text on standard output, errors on standard error, `--json`, exit codes."""
+"""What all commands share: text on standard output, errors on standard error, `--json`, exit codes."""
 
 import dataclasses
 import json
@@ -20,10 +20,10 @@ R = TypeVar("R")
 
 
 class PipeConsole(Console):
-    """A console whose reader may go away, as `head` does: an error like any other, which ends in `main`."""
+    """A console whose reader may close the pipe, as `head` does: reported in `main`."""
 
     def on_broken_pipe(self) -> None:
-        """Let the error fly on; rich itself would exit 1, which would be taken for the answer "no"."""
+        """Raise the error again; rich itself would exit 1, which would be taken for the answer "no"."""
         raise  # noqa: PLE0704  called while the error is handled
 
 
@@ -41,13 +41,13 @@ class ExitCode(IntEnum):
     OK = 0
     """Done, or the answer is "yes"."""
     NO = 1
-    """The answer is "no": revoked, not the right file, not let in; for doctor: the cause was found."""
+    """The answer is "no": revoked, not the right file, refused; for doctor: the cause was found."""
     WRONG_USE = 2
     """The command was called wrongly; calling it again the same way cannot help."""
     UNDETERMINED = 3
-    """The answer could not be found: something needed was unreachable, missing or broken."""
+    """The answer could not be found: something that is needed was unreachable, missing or broken."""
     INTERRUPTED = 130
-    """Somebody pressed Ctrl-C (128 + SIGINT, as shells have it)."""
+    """Ctrl-C, SIGTERM or SIGHUP (128 + SIGINT, as in shells)."""
 
 
 class CliError(JitrError):

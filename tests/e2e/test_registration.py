@@ -102,7 +102,7 @@ def test_a_certificate_of_a_ca_that_nobody_registered_never_gets_in(cloud: Cloud
 
     result = cloud.knock_and_probe(identity)
 
-    assert (result.ending, result.last_cause) == ("not_let_in", Cause.CERTIFICATE_REJECTED)
+    assert (result.ending, result.last_cause) == ("refused", Cause.CERTIFICATE_REJECTED)
     assert not cloud.is_registered(identity.certificate.fingerprint)
 
 
@@ -125,7 +125,7 @@ def test_an_expired_certificate_is_turned_away_by_the_broker_and_refused_by_the_
     cloud.send_event(certificate_id)
     row = cloud.wait_for_state(certificate_id, State.REFUSED)
 
-    assert (result.ending, result.last_cause) == ("not_let_in", Cause.CERTIFICATE_REJECTED)
+    assert (result.ending, result.last_cause) == ("refused", Cause.CERTIFICATE_REJECTED)
     assert row.reason is Reason.EXPIRED
     assert cloud.status(certificate_id) == "PENDING_ACTIVATION"
     assert cloud.policies_of(certificate_id) == []

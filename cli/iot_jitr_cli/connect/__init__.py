@@ -1,4 +1,4 @@
-"""A device's way in, as `jitr connect` runs it; the demonstration and the tests use it too.
+"""How a device connects, as `jitr connect` runs it; the demonstration and the tests use it too.
 
 Example:
     ```python

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 
-from iot_jitr_cli.connect.causes import Cause, Failure, alert_in, failure_of
+from iot_jitr_cli.connect.causes import Cause, Failure, alert_in, failure_from
 from iot_jitr_cli.connect.timeline import Step
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _KEEP_ALIVE = 30
 
 
 @dataclass(frozen=True)
-class Errand:
-    """What the device does once it is in."""
+class Exchange:
+    """What the device does once it is connected."""
 
     client_id: str
     topic: str
@@ -45,19 +45,19 @@ class Attempt:
 
     def __init__(
         self,
-        errand: Errand,
+        exchange: Exchange,
         context: "ssl.SSLContext",
         on_step: "Callable[[Step, str], None]",
         clock: "Callable[[], float]" = time.monotonic,
     ) -> None:
-        self._errand = errand
+        self._exchange = exchange
         self._on_step = on_step
         self._clock = clock
         self._failure: Failure | None = None
         self._connected = self._subscribed = self._published = self._received = False
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=errand.client_id,
+            client_id=exchange.client_id,
             protocol=MQTTProtocolVersion.MQTTv311,
             clean_session=True,
             reconnect_on_failure=False,
@@ -70,15 +70,15 @@ class Attempt:
         client.on_log = self._log
 
     def run(self, endpoint: "Endpoint", timeout: float) -> Failure | None:
-        """Do the errand within `timeout` seconds; return why it failed, or `None`."""
+        """Connect and do the exchange within `timeout` seconds; return why it failed, or `None`."""
         deadline = self._clock() + timeout
         self._client.connect_timeout = timeout
         try:
             self._client.connect(endpoint.host, endpoint.port, _KEEP_ALIVE)
         except OSError as error:
-            return failure_of(error)
+            return failure_from(error)
         while not self._ended:
-            # Before the socket is read: an answer that is there already counts, however late it is looked at.
+            # Before the socket is read: an answer that has arrived counts, however late it is read.
             over = self._clock() > deadline
             if self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._failure = self._failure or Failure(
@@ -92,7 +92,7 @@ class Attempt:
     @property
     def _target(self) -> str:
         """Where the message is published to."""
-        return self._errand.publish_to or self._errand.topic
+        return self._exchange.publish_to or self._exchange.topic
 
     @property
     def _ended(self) -> bool:
@@ -120,35 +120,35 @@ class Attempt:
             self._failure = Failure(cause, str(code))
             return
         self._connected = True
-        self._on_step(Step.CONNECTED, f"as client id {self._errand.client_id}")
-        client.subscribe(self._errand.topic, _AT_LEAST_ONCE)
+        self._on_step(Step.CONNECTED, f"as client id {self._exchange.client_id}")
+        client.subscribe(self._exchange.topic, _AT_LEAST_ONCE)
 
     def _suback(
         self, client: Client, _data: object, _id: int, codes: "list[ReasonCode]", _more: "Properties | None"
     ) -> None:
         if any(code.is_failure for code in codes):
-            self._failure = Failure(Cause.SUBSCRIBE_REFUSED, f"topic {self._errand.topic}")
+            self._failure = Failure(Cause.SUBSCRIBE_REFUSED, f"topic {self._exchange.topic}")
             return
         self._subscribed = True
-        self._on_step(Step.SUBSCRIBED, self._errand.topic)
-        client.publish(self._target, self._errand.payload, _AT_LEAST_ONCE)
+        self._on_step(Step.SUBSCRIBED, self._exchange.topic)
+        client.publish(self._target, self._exchange.payload, _AT_LEAST_ONCE)
 
     def _puback(
         self, _client: Client, _data: object, _id: int, _code: "ReasonCode", _more: "Properties | None"
     ) -> None:
         self._published = True
-        self._on_step(Step.PUBLISHED, f"{len(self._errand.payload)} bytes to {self._target}")
-        self._tell_receipt()
+        self._on_step(Step.PUBLISHED, f"{len(self._exchange.payload)} bytes to {self._target}")
+        self._report_receipt()
 
     def _message(self, _client: Client, _data: object, message: "MQTTMessage") -> None:
-        if message.payload == self._errand.payload and not self._received:
+        if message.payload == self._exchange.payload and not self._received:
             self._received = True
-            self._tell_receipt()
+            self._report_receipt()
 
-    def _tell_receipt(self) -> None:
+    def _report_receipt(self) -> None:
         # The message may overtake its own PUBACK; the timeline keeps the order in which things happened.
         if self._published and self._received:
-            self._on_step(Step.RECEIVED, f"from {self._errand.topic}")
+            self._on_step(Step.RECEIVED, f"from {self._exchange.topic}")
 
     def _log(self, _client: Client, _data: object, level: int, text: str) -> None:
         # The one place where paho says which error ended the connection.

@@ -1,4 +1,4 @@
-"""Why a connection did not come about, from what the socket, TLS and MQTT say."""
+"""Why a connection failed, from what the socket, TLS and MQTT report."""
 
 import re
 import socket
@@ -24,11 +24,11 @@ class Cause(StrEnum):
     SUBSCRIBE_REFUSED = "subscribe_refused"
     """SUBACK: the subscription is refused."""
     CLOSED_AFTER_CONNACK = "closed_after_connack"
-    """Connected, then closed: AWS IoT Core's way to say that a topic is not allowed."""
+    """Connected, then closed: so AWS IoT Core refuses a topic that the policy does not allow."""
     NO_ANSWER = "no_answer"
-    """The connection stands, but the expected packet did not come in time."""
+    """Connected, but the expected packet did not come in time."""
 
-    # nothing is known of the device
+    # no answer about the device
     NAME_NOT_FOUND = "name_not_found"
     """The host name has no address."""
     CONNECTION_REFUSED = "connection_refused"
@@ -46,13 +46,13 @@ class Cause(StrEnum):
 
     @property
     def answered(self) -> bool:
-        """Whether an endpoint answered that is what it claims to be."""
+        """Whether a trusted endpoint answered."""
         return self in _ANSWERED
 
     @property
-    def hopeless(self) -> bool:
+    def permanent(self) -> bool:
         """Whether trying again cannot help."""
-        return self in _HOPELESS
+        return self in _PERMANENT
 
     @property
     def explanation(self) -> str:
@@ -73,8 +73,8 @@ class Failure:
         return f"{self.cause.explanation} ({self.seen})" if self.seen else self.cause.explanation
 
 
-def failure_of(error: OSError) -> Failure:
-    """Tell the cause from the error that connecting raised."""
+def failure_from(error: OSError) -> Failure:
+    """The cause of the error that connecting raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
         mismatch = error.verify_code in _NAME_MISMATCH
         cause = Cause.SERVER_NAME_MISMATCH if mismatch else Cause.SERVER_NOT_TRUSTED
@@ -88,7 +88,7 @@ def failure_of(error: OSError) -> Failure:
 
 
 def alert_in(text: str) -> Failure | None:
-    """Tell the cause from a message that quotes a TLS alert; `None` if it quotes none.
+    """The cause in a message that quotes a TLS alert; `None` if it quotes none.
 
     With TLS 1.3 a client learns of the refusal of its certificate only after its side of the handshake, when
     it first reads (RFC 8446 section 4.4.2.4).
@@ -123,7 +123,7 @@ _BY_TYPE: dict[type[OSError], Cause] = {
     ConnectionResetError: Cause.CLOSED_IN_HANDSHAKE,
     BrokenPipeError: Cause.CLOSED_IN_HANDSHAKE,
 }
-_HOPELESS = {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
+_PERMANENT = {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
 _EXPLANATIONS = {
     Cause.CLOSED_WITHOUT_CONNACK: (
         "closed without a CONNACK: registered now, as expected at a first connect, or not yet activated, or "
@@ -138,7 +138,7 @@ _EXPLANATIONS = {
     Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account?",
     Cause.SUBSCRIBE_REFUSED: "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
     Cause.CLOSED_AFTER_CONNACK: (
-        "let in, then cut off: the policy does not allow this topic, or another client has this client id"
+        "connected, then closed: the policy does not allow this topic, or another client has this client id"
     ),
     Cause.NO_ANSWER: "no answer in time; for a message to come back, the policy must allow iot:Receive",
     Cause.NAME_NOT_FOUND: "the host name is not known: check --endpoint and the network",

@@ -1,4 +1,4 @@
-"""`jitr connect`: one device's way in, with its timeline."""
+"""`jitr connect`: connect as a device does, with the timeline."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
-from iot_jitr_cli.connect.device import connect as bring_in
+from iot_jitr_cli.connect.device import connect as connect_device
 from iot_jitr_cli.connect.endpoint import find_endpoint
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
@@ -63,8 +63,8 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
 ) -> ExitCode:
     """Connect as a device does: be refused, wait, connect again, publish one message and get it back.
 
-    Prints the timeline. Exits 0 (connected and published), 1 (not let in within the time-out), 3 (could not
-    tell: endpoint unreachable or not to be trusted).
+    Prints the timeline. Exits 0 (connected and published), 1 (refused until the time-out), 3 (could not tell:
+    endpoint unreachable or not trusted).
     """
     credentials = Credentials.load(chain_file, key_file)
     device = Device(
@@ -75,10 +75,10 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
         timeout=timeout,
     )
     if as_json:
-        result = bring_in(device)
+        result = connect_device(device)
         print_json({"endpoint": str(device.endpoint), **vars(result)})
     else:
-        result = bring_in(device, lambda event: out.print(timeline_line(event)))
+        result = connect_device(device, lambda event: out.print(timeline_line(event)))
         out.print(_conclusion(result, chain_file))
     return result.ending.exit_code
 
@@ -102,7 +102,7 @@ def _conclusion(result: ConnectResult, chain_file: Path) -> str:
     match result.ending:
         case Ending.PUBLISHED:
             return f"connected and published after {attempts}"
-        case Ending.NOT_LET_IN:
-            return f"not let in after {attempts}; next: jitr doctor {quote(str(chain_file))}"
+        case Ending.REFUSED:
+            return f"refused, after {attempts}; next: jitr doctor {quote(str(chain_file))}"
         case _:
-            return f"could not tell: no answer from an endpoint to be trusted, after {attempts}"
+            return f"could not tell: no answer from a trusted endpoint, after {attempts}"

@@ -1,4 +1,4 @@
-"""What the device shows: its chain file and private key, made ready for TLS."""
+"""What the device presents: its chain file and private key, prepared for TLS."""
 
 import ssl
 import tempfile
@@ -15,14 +15,6 @@ _MQTT_OVER_443 = "x-amzn-mqtt-ca"
 """ALPN name of MQTT with client certificates (Developer Guide, "Device communication protocols")."""
 
 
-class KeyDoesNotFitError(WrongUseError):
-    """The private key is not the chain file's first certificate's."""
-
-
-class NoCommonNameError(WrongUseError):
-    """The certificate has no common name to be used as the client id."""
-
-
 @dataclass(frozen=True)
 class Credentials:
     """A chain and the private key of its first certificate."""
@@ -35,13 +27,13 @@ class Credentials:
         """Read both files, PEM or DER.
 
         Raises:
-            UnreadableChainError, UnreadableKeyError: One cannot be read.
-            KeyDoesNotFitError: The key is not that of the first certificate, which TLS presents.
+            WrongUseError: One cannot be read, or the key is not that of the first certificate, which TLS
+                presents.
         """
         key = load_key(key_file.read_bytes())
         chain = parse_chain(chain_file.read_bytes(), key)
         if not has_key(chain.certificates[0], key):
-            raise KeyDoesNotFitError(
+            raise WrongUseError(
                 f"{key_file} is not the key of the first certificate in {chain_file}, '"
                 f"{chain.certificates[0].subject}': see 'jitr chain check {chain_file} --key {key_file}'"
             )
@@ -52,11 +44,11 @@ class Credentials:
         """The certificate's common name, the default client id.
 
         Raises:
-            NoCommonNameError: It has none.
+            WrongUseError: It has none.
         """
         names = self.chain.certificates[0].common_names
         if not names:
-            raise NoCommonNameError("the certificate has no common name: give the client id with --client-id")
+            raise WrongUseError("the certificate has no common name: give the client id with --client-id")
         return names[0]
 
     def tls_context(self, endpoint: Endpoint) -> ssl.SSLContext:

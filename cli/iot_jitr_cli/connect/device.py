@@ -1,4 +1,4 @@
-"""One device on its way in: connect, be refused, wait, connect again, publish; each step is told."""
+"""One device: connect, be refused, wait, connect again, publish; each step is reported."""
 
 import secrets
 import threading
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.connect.attempt import Attempt, Errand
+from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.causes import Cause
 from iot_jitr_cli.connect.probe import probe
@@ -25,21 +25,21 @@ ATTEMPT_TIMEOUT = 10.0
 """Seconds one attempt may take at most."""
 LAST_ATTEMPT_TIMEOUT = 2.0
 """Seconds that an attempt gets even if it begins when the time-out is nearly over."""
-PROBE_PATIENCE = 2.0
-"""Seconds after the TLS handshake in which a server that objects to the certificate will have hung up."""
+PROBE_WAIT = 2.0
+"""Seconds after the TLS handshake in which a server that refuses the certificate closes."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds to keep trying."""
 DEFAULT_TOPIC = "devices/{client_id}/hello"
 """Within what the default device policy allows: everything below `devices/<client id>/`."""
 
 
-class InvalidTopicError(WrongUseError):
-    """No message can be published to this topic (MQTT 3.1.1 section 4.7.1)."""
-
-
 @dataclass(frozen=True)
 class Device:
-    """Who connects, where to, and how patiently."""
+    """Who connects, where to, and for how long it tries.
+
+    Raises:
+        WrongUseError: No message can be published to the topic (MQTT 3.1.1 section 4.7.1).
+    """
 
     credentials: "Credentials"
     endpoint: "Endpoint"
@@ -52,7 +52,7 @@ class Device:
 
     def __post_init__(self) -> None:
         if not self.topic or any(wildcard in self.topic for wildcard in "+#"):
-            raise InvalidTopicError(
+            raise WrongUseError(
                 f"topic '{self.topic}': expected one topic to publish to, without '+' and '#'"
             )
 
@@ -63,24 +63,24 @@ def connect(
     stop: threading.Event | None = None,
     clock: "Callable[[], float]" = time.monotonic,
 ) -> ConnectResult:
-    """Bring one device in, in the caller's thread; several devices take a thread each.
+    """Connect one device, in the caller's thread; several devices take a thread each.
 
     Args:
         device: The device.
         on_event: Called with each step as it happens, in this thread.
-        stop: Set it, from another thread, to call the device off; it ends after the attempt it is in.
+        stop: Set it, from another thread, to stop the device; it ends after the attempt it is in.
         clock: Seconds since any moment; the device's time-out is measured by it.
 
     Returns:
-        How it ended, with all events. Whatever keeps the device out is a result, not an error.
+        How it ended, with all events. A refusal is a result, not an error.
 
     Raises:
         UnreadableChainError: The endpoint's CA file holds no certificates.
     """
-    return _Journey(device, on_event, stop or threading.Event(), clock).run()
+    return _Connecting(device, on_event, stop or threading.Event(), clock).run()
 
 
-class _Journey:
+class _Connecting:
     def __init__(
         self,
         device: Device,
@@ -108,41 +108,39 @@ class _Journey:
             failure = self._try_once()
             if failure is None:
                 return Ending.PUBLISHED
-            self._tell(Step.REFUSED if failure.cause.answered else Step.FAILED, failure.text, failure.cause)
+            self._record(Step.REFUSED if failure.cause.answered else Step.FAILED, failure.text, failure.cause)
             backoff = self._device.backoff
-            if failure.cause.hopeless or self._left < backoff.shortest:
+            if failure.cause.permanent or self._left < backoff.shortest:
                 return self._give_up(failure)
             wait = min(backoff.wait_after(self._attempt), self._left)
-            self._tell(Step.WAITING, f"{wait:.1f} s")
+            self._record(Step.WAITING, f"{wait:.1f} s")
             self._stop.wait(wait)
         return Ending.STOPPED
 
     def _try_once(self) -> "Failure | None":
         device = self._device
-        self._tell(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
+        self._record(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
         # Random, so that the message that comes back is known to be this attempt's.
         payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
-        errand = Errand(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
-        attempt = Attempt(errand, self._context, self._tell, self._clock)
+        exchange = Exchange(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
+        attempt = Attempt(exchange, self._context, self._record, self._clock)
         return attempt.run(device.endpoint, max(LAST_ATTEMPT_TIMEOUT, min(ATTEMPT_TIMEOUT, self._left)))
 
     def _give_up(self, failure: "Failure") -> Ending:
         if failure.cause is Cause.CLOSED_WITHOUT_CONNACK:
-            objection = probe(
-                self._device.endpoint, self._context, limit=ATTEMPT_TIMEOUT, patience=PROBE_PATIENCE
-            )
-            if objection is None:
-                self._tell(Step.PROBED, "TLS accepts the certificate; it is the CONNECT that is refused")
+            refusal = probe(self._device.endpoint, self._context, limit=ATTEMPT_TIMEOUT, wait=PROBE_WAIT)
+            if refusal is None:
+                self._record(Step.PROBED, "TLS accepts the certificate; it is the CONNECT that is refused")
             else:
-                self._tell(Step.PROBED, objection.text, objection.cause)
+                self._record(Step.PROBED, refusal.text, refusal.cause)
         answered = any(event.cause and event.cause.answered for event in self._events)
-        return Ending.NOT_LET_IN if answered else Ending.UNREACHABLE
+        return Ending.REFUSED if answered else Ending.UNREACHABLE
 
     @property
     def _left(self) -> float:
         return self._device.timeout - (self._clock() - self._began)
 
-    def _tell(self, step: Step, detail: str, cause: Cause | None = None) -> None:
+    def _record(self, step: Step, detail: str, cause: Cause | None = None) -> None:
         elapsed = self._clock() - self._began
         # By the same clock, so that an adjustment of the system's time leaves the events in their order.
         at = self._began_at + timedelta(seconds=elapsed)

@@ -1,4 +1,4 @@
-"""Where the device connects to: given, or the account's own endpoint."""
+"""The MQTT endpoint that a device connects to: given, or the account's own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 MQTT_TLS_PORT = 8883
 HTTPS_PORT = 443
-"""AWS IoT Core takes MQTT here too, if the client asks for it by ALPN."""
-
-
-class InvalidEndpointError(WrongUseError):
-    """The endpoint is not `HOST` or `HOST:PORT`."""
+"""AWS IoT Core also serves MQTT here, if the client asks for it by ALPN."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +34,13 @@ class Endpoint:
         8883
 
         Raises:
-            InvalidEndpointError: It is something else.
+            WrongUseError: It is something else.
         """
-        wrong = InvalidEndpointError(
-            f"endpoint '{text}': expected HOST or HOST:PORT, without a scheme or path"
-        )
+        wrong = WrongUseError(f"endpoint '{text}': expected HOST or HOST:PORT, without a scheme or path")
         try:
             parts = urlsplit(f"//{text}")
             port = parts.port
-            # What has no form in DNS would fail in the resolver, which raises no OSError for it.
+            # A name that DNS cannot encode fails in the resolver, and not with an OSError.
             (parts.hostname or "").encode("idna")
         except ValueError as error:
             raise wrong from error
@@ -76,7 +70,7 @@ def environment_endpoint(environ: "Mapping[str, str]", ca_file: Path | None = No
     """The endpoint that `jitr lab env` exports: `JITR_MQTT_HOST`, `JITR_MQTT_PORT`; `None` without the first.
 
     Raises:
-        InvalidEndpointError: They do not name one.
+        WrongUseError: They do not name one.
     """
     host, port = environ.get("JITR_MQTT_HOST"), environ.get("JITR_MQTT_PORT") or str(MQTT_TLS_PORT)
     return Endpoint.parse(f"{host}:{port}", ca_file) if host else None

@@ -1,4 +1,4 @@
-"""What happens to a device on its way in: typed events, in order, and how it ended."""
+"""What happens when a device connects: typed events, in order, and how it ended."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +14,15 @@ class Step(StrEnum):
     CONNECTING = "connecting"
     """An attempt begins: TCP, TLS, CONNECT."""
     REFUSED = "refused"
-    """The endpoint answered, and did not let the device in; the event's cause says how."""
+    """The endpoint answered and refused the device; the event's cause says how."""
     FAILED = "failed"
-    """The endpoint was not reached, or is not to be trusted; the event's cause says why."""
+    """The endpoint was not reached, or is not trusted; the event's cause says why."""
     WAITING = "waiting"
     """Backing off before the next attempt."""
     PROBED = "probed"
     """The TLS handshake alone, at the end, to tell whether the certificate or the CONNECT is refused."""
     CONNECTED = "connected"
-    """CONNACK: the device is in."""
+    """CONNACK: the device is connected."""
     SUBSCRIBED = "subscribed"
     """SUBACK: its own topic is subscribed."""
     PUBLISHED = "published"
@@ -36,12 +36,12 @@ class Ending(StrEnum):
 
     PUBLISHED = "published"
     """Connected, subscribed, published, and the message came back."""
-    NOT_LET_IN = "not_let_in"
-    """The endpoint answered, but within the time-out it did not let the device in and publish."""
+    REFUSED = "refused"
+    """The endpoint answered, but within the time-out the device could not connect and publish."""
     UNREACHABLE = "unreachable"
-    """No attempt got an answer from an endpoint that is to be trusted, so nothing is known of the device."""
+    """No attempt got an answer from a trusted endpoint, so nothing is known about the device."""
     STOPPED = "stopped"
-    """The caller called it off."""
+    """The caller stopped it."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -51,7 +51,7 @@ class Ending(StrEnum):
 
 _EXIT_CODES = {
     Ending.PUBLISHED: ExitCode.OK,
-    Ending.NOT_LET_IN: ExitCode.NO,
+    Ending.REFUSED: ExitCode.NO,
     Ending.UNREACHABLE: ExitCode.UNDETERMINED,
     Ending.STOPPED: ExitCode.INTERRUPTED,
 }
@@ -76,7 +76,7 @@ class TimelineEvent:
 
 @dataclass(frozen=True)
 class ConnectResult:
-    """How a device's way in ended, with its timeline."""
+    """How connecting ended, with the timeline."""
 
     client_id: str
     ending: Ending

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iot_jitr_cli.chain import parse_chain
 from iot_jitr_cli.connect import Credentials, Endpoint, Step
-from iot_jitr_cli.connect.attempt import Attempt, Errand
+from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND
 from iot_jitr_cli.connect.causes import Failure
 from iot_jitr_cli.console import WrongUseError
@@ -71,14 +71,14 @@ class ThrowAwayDevice:
         self.sleep(max(0.0, self._next_connect - self.clock()))
         self._next_connect = self.clock() + ONE_CONNECT_A_SECOND
         steps: set[Step] = set()
-        errand = Errand(
+        exchange = Exchange(
             client_id or self.client_id,
             subscribe or self.topic_of(self.client_id),
             f'{{"hello": "{secrets.token_hex(8)}"}}'.encode(),
             publish,
         )
         context = self.credentials.tls_context(self.endpoint)
-        attempt = Attempt(errand, context, lambda step, _: steps.add(step), self.clock)
+        attempt = Attempt(exchange, context, lambda step, _: steps.add(step), self.clock)
         failure = attempt.run(self.endpoint, ATTEMPT_TIMEOUT)
         return Tried(frozenset(steps), failure)
 

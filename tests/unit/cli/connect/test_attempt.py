@@ -7,7 +7,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from iot_jitr_cli.connect.attempt import Attempt, Errand
+from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.causes import Cause
 from iot_jitr_cli.connect.endpoint import Endpoint
 from tests.support.clock import Stopwatch
@@ -35,7 +35,7 @@ class Connection:
 
 def cause_of(code: ReasonCode | None) -> Cause | None:
     clock = Stopwatch()
-    attempt = Attempt(Errand("id", "topic", b""), ssl.create_default_context(), lambda *_: None, clock)
+    attempt = Attempt(Exchange("id", "topic", b""), ssl.create_default_context(), lambda *_: None, clock)
     connection = Connection(clock, code)
     connection.on_connect = attempt._client.on_connect
     attempt._client = connection  # type: ignore[assignment]

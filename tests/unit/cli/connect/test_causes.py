@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from iot_jitr_cli.connect.causes import Cause, Failure, alert_in, failure_of
+from iot_jitr_cli.connect.causes import Cause, Failure, alert_in, failure_from
 
 
 def tls_error(reason: str | None, kind: type[ssl.SSLError] = ssl.SSLError) -> ssl.SSLError:
@@ -42,11 +42,11 @@ def verification_error(code: int) -> ssl.SSLCertVerificationError:
     ],
 )
 def test_an_error_tells_its_cause(error: OSError, cause: Cause) -> None:
-    assert failure_of(error).cause is cause
+    assert failure_from(error).cause is cause
 
 
 def test_what_was_seen_stands_behind_the_explanation() -> None:
-    text = failure_of(tls_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")).text
+    text = failure_from(tls_error("SSLV3_ALERT_CERTIFICATE_EXPIRED")).text
 
     assert text.startswith(Cause.CERTIFICATE_REJECTED.explanation)
     assert text.endswith("(TLS alert: certificate expired)")
@@ -67,9 +67,9 @@ def test_every_cause_is_explained_in_one_line(cause: Cause) -> None:
 
 
 def test_what_cannot_be_helped_by_trying_again_is_no_answer_about_the_device() -> None:
-    assert {cause for cause in Cause if cause.hopeless} == {
+    assert {cause for cause in Cause if cause.permanent} == {
         Cause.SERVER_NOT_TRUSTED,
         Cause.SERVER_NAME_MISMATCH,
         Cause.NOT_TLS,
     }
-    assert not any(cause.answered for cause in Cause if cause.hopeless)
+    assert not any(cause.answered for cause in Cause if cause.permanent)

@@ -100,7 +100,7 @@ def test_without_any_the_accounts_endpoint_is_asked_for(
     assert asked == ["eu-west-1"]
 
 
-def test_a_device_that_is_not_let_in_exits_1_and_is_pointed_to_the_doctor(
+def test_a_device_that_is_refused_exits_1_and_is_pointed_to_the_doctor(
     files: DeviceFiles, tmp_path: Path
 ) -> None:
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:

@@ -6,8 +6,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from iot_jitr_cli.chain import UnreadableChainError
-from iot_jitr_cli.connect.credentials import Credentials, KeyDoesNotFitError, NoCommonNameError
+from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.endpoint import Endpoint
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DeviceSpec
 from iot_jitr_cli.pki.keys import UnreadableKeyError, key_pem
 from tests.support.identities import ca, device
@@ -40,7 +41,7 @@ def test_a_key_that_is_not_the_first_certificates_is_refused_naming_the_check(
     (tmp_path / "chain.pem").write_text(content)
     (tmp_path / "key.pem").write_bytes(key_pem(device().key))
 
-    with pytest.raises(KeyDoesNotFitError, match="jitr chain check"):
+    with pytest.raises(WrongUseError, match="jitr chain check"):
         Credentials.load(tmp_path / "chain.pem", tmp_path / "key.pem")
 
 
@@ -56,7 +57,7 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
 def test_without_a_common_name_a_client_id_must_be_given(tmp_path: Path) -> None:
     files = ca().issue(DeviceSpec(None)).save(tmp_path)
 
-    with pytest.raises(NoCommonNameError, match="--client-id"):
+    with pytest.raises(WrongUseError, match="--client-id"):
         _ = Credentials.load(files.chain, files.key).common_name
 
 

@@ -21,8 +21,8 @@ from iot_jitr_cli.connect import (
     connect,
 )
 from iot_jitr_cli.connect import device as device_module
-from iot_jitr_cli.connect.device import InvalidTopicError
 from iot_jitr_cli.connect.probe import probe
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
 from tests.support.identities import ca, ca_under_a_root, device
@@ -54,7 +54,7 @@ def ca_file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is waited for, however slow the machine; no limit decides what a test sees."""
-    for name in ("ATTEMPT_TIMEOUT", "LAST_ATTEMPT_TIMEOUT", "PROBE_PATIENCE"):
+    for name in ("ATTEMPT_TIMEOUT", "LAST_ATTEMPT_TIMEOUT", "PROBE_WAIT"):
         monkeypatch.setattr(device_module, name, LONGEST_WAIT)
 
 
@@ -77,7 +77,7 @@ def steps(result: ConnectResult) -> list[Step]:
     return [event.step for event in result.events]
 
 
-def test_a_device_refused_at_first_comes_back_and_gets_its_message(
+def test_a_device_refused_at_first_connects_again_and_gets_its_message(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
@@ -92,9 +92,7 @@ def test_a_device_refused_at_first_comes_back_and_gets_its_message(
     assert served.subscribed == ["devices/sensor-1/hello"]
 
 
-def test_events_are_told_as_they_happen_in_order_with_their_times(
-    credentials: Credentials, ca_file: Path
-) -> None:
+def test_events_are_reported_in_order_with_their_times(credentials: Credentials, ca_file: Path) -> None:
     told: list[TimelineEvent] = []
     with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
         device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
@@ -111,7 +109,7 @@ def test_waits_between_attempts_are_at_least_a_second_by_default() -> None:
     assert Device.__dataclass_fields__["backoff"].default_factory() == Backoff(1.0, 15.0)
 
 
-def test_the_device_shows_its_certificate_and_the_server_name(
+def test_the_device_presents_its_certificate_and_sends_the_server_name(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.ACCEPT) as served:
@@ -133,7 +131,7 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         without = try_once(lone, at(served, ca_file))
 
     assert with_chain.ending is Ending.PUBLISHED
-    assert without.ending is Ending.NOT_LET_IN
+    assert without.ending is Ending.REFUSED
     assert without.last_cause is Cause.CERTIFICATE_REJECTED
 
 
@@ -147,14 +145,14 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
     ],
 )
-def test_an_endpoint_that_answers_with_anything_less_does_not_let_the_device_in(
+def test_any_lesser_answer_counts_as_a_refusal(
     credentials: Credentials, ca_file: Path, act: Act, cause: Cause, seen: str
 ) -> None:
     with broker(act) as served:
         result = try_once(credentials, at(served, ca_file))
 
     refusal = next(event for event in result.events if event.step is Step.REFUSED)
-    assert result.ending is Ending.NOT_LET_IN
+    assert result.ending is Ending.REFUSED
     assert refusal.cause is cause
     assert seen in refusal.detail
 
@@ -168,7 +166,7 @@ def test_an_endpoint_that_answers_with_anything_less_does_not_let_the_device_in(
         (Act.SWALLOW_MESSAGE, Step.PUBLISHED, "the message"),
     ],
 )
-def test_an_endpoint_that_falls_silent_does_not_let_the_device_in(
+def test_silence_after_the_handshake_counts_as_a_refusal(
     credentials: Credentials, ca_file: Path, act: Act, last: Step, awaited: str
 ) -> None:
     """The device's time is over once the broker is silent and the device has read its last answer."""
@@ -182,7 +180,7 @@ def test_an_endpoint_that_falls_silent_does_not_let_the_device_in(
         result = connect(device, lambda event: told.add(event.step), clock=clock)
 
     refusal = result.events[-1]
-    assert (result.ending, result.attempts) == (Ending.NOT_LET_IN, 1)
+    assert (result.ending, result.attempts) == (Ending.REFUSED, 1)
     assert (refusal.step, refusal.cause) == (Step.REFUSED, Cause.NO_ANSWER)
     assert refusal.detail.endswith(f"(waiting for {awaited})")
 
@@ -190,21 +188,23 @@ def test_an_endpoint_that_falls_silent_does_not_let_the_device_in(
 def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
     credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "PROBE_PATIENCE", 0.1)
+    monkeypatch.setattr(device_module, "PROBE_WAIT", 0.1)
     with broker(Act.HANG_UP_ON_CONNECT) as served:
         result = try_once(credentials, at(served, ca_file))
 
-    assert result.ending is Ending.NOT_LET_IN
+    assert result.ending is Ending.REFUSED
     assert result.events[-1].step is Step.PROBED
     assert "TLS accepts the certificate" in result.events[-1].detail
     assert result.last_cause is Cause.CLOSED_WITHOUT_CONNACK
 
 
-def test_a_certificate_refused_without_a_word_is_told_apart(credentials: Credentials, ca_file: Path) -> None:
+def test_a_certificate_refused_without_an_alert_is_told_apart(
+    credentials: Credentials, ca_file: Path
+) -> None:
     with broker(Act.HANG_UP_AFTER_HANDSHAKE) as served:
         result = try_once(credentials, at(served, ca_file))
 
-    assert result.ending is Ending.NOT_LET_IN
+    assert result.ending is Ending.REFUSED
     assert result.events[-1].step is Step.PROBED
     assert result.last_cause is Cause.CERTIFICATE_REJECTED
 
@@ -219,7 +219,7 @@ def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
         result = try_once(foreign, at(served, ca_file))
 
-    assert result.ending is Ending.NOT_LET_IN
+    assert result.ending is Ending.REFUSED
     assert result.last_cause is Cause.CERTIFICATE_REJECTED
     assert "unknown ca" in result.events[-1].detail
 
@@ -231,7 +231,7 @@ def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
         endpoint = at(served, ca_file)
         context = Credentials.load(files.chain, files.key).tls_context(endpoint)
-        found = probe(endpoint, context, limit=LONGEST_WAIT, patience=LONGEST_WAIT)
+        found = probe(endpoint, context, limit=LONGEST_WAIT, wait=LONGEST_WAIT)
 
     assert found is not None
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
@@ -240,13 +240,13 @@ def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls
 def test_the_probes_short_wait_begins_after_the_handshake(credentials: Credentials) -> None:
     with silent_port() as port:
         endpoint = Endpoint("127.0.0.1", port)
-        found = probe(endpoint, credentials.tls_context(endpoint), limit=0.1, patience=LONGEST_WAIT)
+        found = probe(endpoint, credentials.tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)
 
     assert found is not None
     assert found.cause is Cause.TIMED_OUT
 
 
-def test_a_server_that_is_not_trusted_ends_it_at_once_and_nothing_is_said_of_the_device(
+def test_an_untrusted_server_is_a_permanent_failure(
     credentials: Credentials,
 ) -> None:
     with broker(Act.ACCEPT) as served:
@@ -257,7 +257,7 @@ def test_a_server_that_is_not_trusted_ends_it_at_once_and_nothing_is_said_of_the
     assert served.client_ids == []
 
 
-def test_a_server_of_another_name_ends_it_at_once(
+def test_a_server_with_another_name_is_a_permanent_failure(
     credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.create_connection
@@ -292,7 +292,7 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: C
     ]
 
 
-def test_a_host_that_is_not_known_is_said_so(
+def test_an_unknown_host_name_is_named_as_the_cause(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_arguments: object, **_more: object) -> None:
@@ -305,7 +305,7 @@ def test_a_host_that_is_not_known_is_said_so(
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NAME_NOT_FOUND)
 
 
-def test_what_does_not_speak_tls_says_nothing_of_the_device(credentials: Credentials) -> None:
+def test_a_server_without_tls_is_a_permanent_failure(credentials: Credentials) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         accepted: list[socket.socket] = []
 
@@ -323,7 +323,7 @@ def test_what_does_not_speak_tls_says_nothing_of_the_device(credentials: Credent
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NOT_TLS)
 
 
-def test_what_says_nothing_to_a_handshake_says_nothing_of_the_device(
+def test_a_server_that_does_not_answer_the_handshake_counts_as_unreachable(
     credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
@@ -335,7 +335,7 @@ def test_what_says_nothing_to_a_handshake_says_nothing_of_the_device(
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.TIMED_OUT)
 
 
-def test_an_endpoint_that_answered_once_has_answered_even_if_it_is_gone_later(
+def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later(
     credentials: Credentials, ca_file: Path
 ) -> None:
     clock = Stopwatch()
@@ -351,7 +351,7 @@ def test_an_endpoint_that_answered_once_has_answered_even_if_it_is_gone_later(
         result = connect(device, close_after_the_first, clock=clock)
 
     assert (result.attempts, result.last_cause) == (2, Cause.CONNECTION_REFUSED)
-    assert result.ending is Ending.NOT_LET_IN
+    assert result.ending is Ending.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
     assert steps(result) == [Step.CONNECTING, *IN]
 
 
-def test_a_device_can_be_called_off_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
+def test_a_device_can_be_stopped_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
     stop = threading.Event()
     with broker(Act.HANG_UP_ON_CONNECT) as served:
         patient = Device(
@@ -378,7 +378,7 @@ def test_a_device_can_be_called_off_while_it_waits(credentials: Credentials, ca_
     assert result.attempts == 1
 
 
-def test_a_device_called_off_before_it_begins_does_nothing(credentials: Credentials) -> None:
+def test_a_device_stopped_before_it_begins_does_nothing(credentials: Credentials) -> None:
     stop = threading.Event()
     stop.set()
 
@@ -387,7 +387,7 @@ def test_a_device_called_off_before_it_begins_does_nothing(credentials: Credenti
     assert (result.ending, result.attempts, result.last_cause) == (Ending.STOPPED, 0, None)
 
 
-def test_several_devices_at_once_do_not_get_in_one_anothers_way(tmp_path: Path, ca_file: Path) -> None:
+def test_several_devices_connect_side_by_side(tmp_path: Path, ca_file: Path) -> None:
     results: dict[str, ConnectResult] = {}
     with broker(Act.ACCEPT) as served:
 
@@ -417,7 +417,7 @@ def test_the_topic_is_made_of_the_client_id(credentials: Credentials, ca_file: P
 
 @pytest.mark.parametrize("topic", ["", "a/#", "a/+/b"])
 def test_a_topic_that_nothing_can_be_published_to_is_refused(credentials: Credentials, topic: str) -> None:
-    with pytest.raises(InvalidTopicError, match="one topic"):
+    with pytest.raises(WrongUseError, match="one topic"):
         Device(credentials, Endpoint("127.0.0.1"), "sensor-1", topic=topic)
 
 

@@ -6,10 +6,10 @@ from botocore.stub import Stubber
 
 from iot_jitr_cli.connect.endpoint import (
     Endpoint,
-    InvalidEndpointError,
     account_endpoint,
     environment_endpoint,
 )
+from iot_jitr_cli.console import WrongUseError
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_endpoint_is_written_as_it_is_read(text: str) -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
-    with pytest.raises(InvalidEndpointError, match="expected HOST or HOST:PORT"):
+    with pytest.raises(WrongUseError, match="expected HOST or HOST:PORT"):
         Endpoint.parse(text)
 
 

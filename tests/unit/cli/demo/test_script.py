@@ -88,9 +88,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             for event in events:
                 on_event(event)
             published = events[-1].step is Step.RECEIVED
-            return ConnectResult(
-                device.client_id, Ending.PUBLISHED if published else Ending.NOT_LET_IN, events
-            )
+            return ConnectResult(device.client_id, Ending.PUBLISHED if published else Ending.REFUSED, events)
 
         monkeypatch.setattr(devices, "connect", connect)
 
