@@ -44,10 +44,10 @@ TIME_FOR_ONE = timedelta(seconds=15)
 """A page or a certificate is begun only with this much time left."""
 CHECKED_AT_MOST = 200
 """ACTIVE devices whose status is read while counting: at the lowest rate, 1 a second, one run can do that."""
-WAIT_FOR_STATUS = timedelta(seconds=1)
+WAIT_FOR_STATUS = timedelta(seconds=2)
 """How long a status waits for the rate limiter while counting. While many devices wait for their slots, the
 ledger's count has to do: a page that waited for each status would never be counted to its end."""
-_PASS_SHARE = 0.8
+PASS_SHARE = 0.8
 """Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
 
 _Result = TypeVar("_Result")
@@ -117,7 +117,7 @@ class _Run:
     indexes: Indexes
 
     def do(self) -> None:
-        self.pass_stops_at = self._now() + _PASS_SHARE * (self.stop_at - self._now())
+        self.pass_stops_at = self._now() + PASS_SHARE * (self.stop_at - self._now())
         try:
             self._continue_pass()
         except IndexMissingError:
@@ -150,13 +150,10 @@ class _Run:
                 current = replace(current, missed=True)
             while (step := steps.get(current.phase)) and not self._is_over():
                 try:
-                    done = step(current, targets.page(current.cursor, scanning=current.scanning))
+                    current = step(current, targets.page(current.cursor, scanning=current.scanning))
                 except NoSlotError:
-                    done = None
-                if done is None:
                     # The time is over in the middle of the page: the next run repeats it.
                     return
-                current = done
                 self._write(current_pass=current)
 
     def _plan(self, current: Pass, targets: Targets) -> Pass:
@@ -174,22 +171,19 @@ class _Run:
         self._write(current_pass=current)
         return current
 
-    def _count(self, current: Pass, page: Page) -> Pass | None:
+    def _count(self, current: Pass, page: Page) -> Pass:
         """Count the devices on a page. Where they are few, read whether they are ACTIVE in fact."""
-        devices = current.devices
+        devices, reading = current.devices, True
         for target in page.targets:
-            if not target.row.in_fleet:
-                continue
-            if devices >= CHECKED_AT_MOST:
-                devices += 1
-                continue
-            if self._is_over():
-                return None
-            act = partial(self._is_active, target)
-            try:
-                active = self._attempt(target.certificate_id, act, self._now() + WAIT_FOR_STATUS)
-            except NoSlotError:
-                active = None
+            active: bool | None = target.row.in_fleet
+            if active and reading and devices < CHECKED_AT_MOST:
+                until = min(self._now() + WAIT_FOR_STATUS, self.pass_stops_at)
+                try:
+                    active = self._attempt(target.certificate_id, partial(self._is_active, target), until)
+                except NoSlotError:
+                    if self._is_over():
+                        raise
+                    reading = False
             devices += active is not False
         if page.cursor is not None:
             return replace(current, cursor=page.cursor, devices=devices)
@@ -204,14 +198,12 @@ class _Run:
         self.sweep.ledger.fleet.leave(target.certificate_id)
         return False
 
-    def _revoke(self, current: Pass, page: Page) -> Pass | None:
+    def _revoke(self, current: Pass, page: Page) -> Pass:
         """Revoke or suspend the certificates on a page; in a dry run, report them."""
         missed = current.missed
         if current.dry_run:
             self._report_dry_run(page.targets)
         for target in [] if current.dry_run else page.targets:
-            if self._is_over():
-                return None
             # One that cannot be changed now does not keep the others from it.
             act = partial(self._revoke_one, target)
             missed |= not self._attempt(target.certificate_id, act, self.pass_stops_at)
@@ -272,8 +264,6 @@ class _Run:
             with self.indexes.opened(self.in_force) as index:
                 lifted = [row for row in self.sweep.ledger.rows(page).values() if _is_lifted(row, index)]
             for row in lifted:
-                if self._now() >= self.stop_at:
-                    return False
                 act = partial(self._release_one, row.certificate_id)
                 try:
                     complete &= self._attempt(row.certificate_id, act, self.stop_at) is not None
