@@ -75,7 +75,7 @@ class Activator(Construct):
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
             },
             permissions=[
-                *self._ledger_permissions(ledger),
+                ledger.change_certificates(),
                 *self._queue_permissions(queues),
                 *self._iot_permissions(ca_certificate_arns),
                 *identity.permissions,
@@ -109,19 +109,6 @@ class Activator(Construct):
     @property
     def _certificates(self) -> str:
         return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
-
-    def _ledger_permissions(self, ledger: "Ledger") -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                actions=[
-                    "dynamodb:BatchGetItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:UpdateItem",
-                ],
-                resources=[ledger.table.table_arn],
-            )
-        ]
 
     def _queue_permissions(self, queues: "ActivationQueues") -> list[iam.PolicyStatement]:
         return [

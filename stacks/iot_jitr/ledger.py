@@ -2,6 +2,7 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.encryption import Encryption
@@ -16,6 +17,8 @@ SUSPENDED_INDEX = "suspended"
 SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
 TTL_ATTRIBUTE = "expiresAt"
+SWEEP_ITEMS = "#sweep/*"
+"""The keys of the items that hold the state of a CA's sweep, as IAM matches them."""
 
 
 class Ledger(Construct):
@@ -74,4 +77,16 @@ class Ledger(Construct):
             partition_key=dynamodb.Attribute(name=SUSPENDED_UNDER, type=text),
             sort_key=dynamodb.Attribute(name=RELEASE_AT, type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+
+    def change_certificates(self) -> iam.PolicyStatement:
+        """Allow to read and write every item but the state of a sweep.
+
+        That says whether a mass revocation which is held back was confirmed, for which the sweep waits.
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+        """
+        return iam.PolicyStatement(
+            actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            resources=[self.table.table_arn],
+            conditions={"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [SWEEP_ITEMS]}},
         )

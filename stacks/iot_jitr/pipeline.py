@@ -16,6 +16,7 @@ from iot_jitr.encryption import Encryption
 from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, JitrFunction, LogLevelName
 from iot_jitr.identity import Identity, IdentityResources
 from iot_jitr.ledger import Ledger
+from iot_jitr.names import service_name
 from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics, Watched
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from iot_jitr.admission import Admission
     from iot_jitr.network import FunctionNetwork
     from iot_jitr.things import ThingRegistration
-
-
-_LONGEST_SERVICE_NAME = 128
-"""Names of metrics and of saved queries, which contain it, end at 255."""
 
 
 class JitrPipeline(Construct):
@@ -153,7 +150,7 @@ class JitrPipeline(Construct):
                 encryption,
             )
         )
-        self.metrics = PipelineMetrics(metrics_namespace, _service_name(self))
+        self.metrics = PipelineMetrics(metrics_namespace, service_name(self))
         managed = account_logging is AccountLoggingMode.MANAGE
         encryption.let_logs_use_it(self, *([LOG_GROUP] if managed else []))
         settings = FunctionSettings(
@@ -193,7 +190,6 @@ class JitrPipeline(Construct):
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
             identity=self.identity,
-            things=things,
             ledger=self.ledger,
             queues=self.queues,
             functions=settings,
@@ -292,13 +288,3 @@ class JitrPipeline(Construct):
         )
         self.observability.watch_account_log(logging)
         return logging
-
-
-def _service_name(pipeline: JitrPipeline) -> str:
-    """The stack's name and the pipeline's path in it: no other pipeline of account and region has both."""
-    stack = cdk.Stack.of(pipeline)
-    below = [scope.node.id for scope in pipeline.node.scopes[len(stack.node.scopes) :]]
-    name = "/".join([stack.stack_name, *below])
-    if len(name) <= _LONGEST_SERVICE_NAME:
-        return name
-    return cdk.Names.unique_resource_name(pipeline, max_length=_LONGEST_SERVICE_NAME)

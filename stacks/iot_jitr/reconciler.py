@@ -15,11 +15,9 @@ from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import FOLLOW_UP_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr.policy.resource import PER_DEVICE_PREFIX
 from iot_jitr.target import Target
 from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.policy.lint import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from iot_jitr.identity import IdentityResources
     from iot_jitr.ledger import Ledger
     from iot_jitr.queues import ActivationQueues
-    from iot_jitr.things import ThingRegistration
 
 _TIMEOUT = cdk.Duration.minutes(10)
 
@@ -85,7 +82,6 @@ class Reconciler(Construct):
         ca_certificate_arns: "Sequence[str]",
         capacity: "Capacity",
         identity: "IdentityResources",
-        things: "ThingRegistration | None",
         ledger: "Ledger",
         queues: "ActivationQueues",
         functions: FunctionSettings,
@@ -100,14 +96,12 @@ class Reconciler(Construct):
             ca_certificate_arns: The CA certificates it may read.
             capacity: The rate that it shares with the activator.
             identity: What the activator is told of policy and things.
-            things: What devices become; None where they have no things.
             ledger: What it compares with AWS IoT's list.
             queues: Where it puts what nobody decided.
             functions: What it has in common with the pipeline's other functions.
             settings: How often it looks.
         """
         super().__init__(scope, construct_id)
-        own_policies = identity.device_policy.policy.kind is Kind.PER_DEVICE
         told = {environment.DEVICE_POLICY, environment.THINGS} & set(identity.environment)
         self.function = JitrFunction(
             self,
@@ -126,8 +120,7 @@ class Reconciler(Construct):
             },
             permissions=[
                 *self._permissions(ca_certificate_arns, ledger, queues),
-                *(things.retirement_permissions(self) if things else []),
-                *(self._own_policy_permissions() if own_policies else []),
+                *identity.follow_up_permissions,
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(timeout=_TIMEOUT),
@@ -140,9 +133,11 @@ class Reconciler(Construct):
             "it reads certificates that others registered, whose ids nobody knows before",
         )
         acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:ListCertificatesByCA"])
-        if own_policies:
+        for resource in {
+            each for statement in identity.follow_up_permissions for each in statement.resources
+        }:
             acknowledge_wildcard(
-                self.function.role, self._own_policies, "each device's policy is made when it is activated"
+                self.function.role, resource, "each device's policy and thing are made when it is activated"
             )
         self.schedule = events.Rule(
             self,
@@ -155,11 +150,6 @@ class Reconciler(Construct):
     @property
     def _certificates(self) -> str:
         return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
-
-    @property
-    def _own_policies(self) -> str:
-        name = f"{PER_DEVICE_PREFIX}*"
-        return cdk.Stack.of(self).format_arn(service="iot", resource="policy", resource_name=name)
 
     def _permissions(
         self, ca_certificate_arns: "Sequence[str]", ledger: "Ledger", queues: "ActivationQueues"
@@ -181,13 +171,4 @@ class Reconciler(Construct):
             without_resource("iot:ListCertificatesByCA"),
             *target.statement(["iot:DescribeCertificate"], [self._certificates]),
             *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
-        ]
-
-    def _own_policy_permissions(self) -> list[iam.PolicyStatement]:
-        return [
-            *Target.of(self).statement(["iot:DetachPolicy"], [self._certificates]),
-            iam.PolicyStatement(
-                actions=["iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"],
-                resources=[self._own_policies],
-            ),
         ]

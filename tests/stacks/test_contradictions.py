@@ -103,7 +103,8 @@ def test_an_alias_is_no_key_for_everything_at_rest(stack: cdk.Stack) -> None:
 
 def test_the_same_options_go_together_with_what_they_need(stack: cdk.Stack) -> None:
     JitrPipeline(
-        stack,
+        # Those above have registered the CA in their stack before they were refused.
+        cdk.Stack(stack, "Apart"),
         "Pipeline",
         cas=[WITH_CRL],
         admission=Admission.function(FUNCTION),

@@ -1,5 +1,6 @@
 """Who gets in, and as whom: what is deployed for it, what the activator is told and may do."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -11,6 +12,7 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
+from constructs import Construct
 
 from iot_jitr import (
     Admission,
@@ -28,12 +30,14 @@ from iot_jitr import (
     ThingRegistration,
     ThingRegistrationError,
 )
+from iot_jitr.names import policy_prefix
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.policy.lint import PolicyRejectedError
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.ca_certificates import FACTORY
+from tests.support.scenarios import scenario
 from tests.support.stacks import (
     DEFAULTS,
     app_without_bundling,
@@ -101,6 +105,36 @@ def test_a_policy_for_each_device_is_told_as_a_template_and_none_is_deployed() -
     assert {resource for action, resource in allowed(template) if action == "iot:CreatePolicy"} == {
         arn(f"policy/{policy['prefix']}*")
     }
+
+
+def test_the_policies_of_each_pipeline_have_a_name_of_their_own() -> None:
+    """One pipeline's functions may do nothing to another's policies, whatever the stacks are called."""
+    ids = ["Fleet", "Fleet-1", "Fleet1", "F" * 100, "F" * 99]
+    prefixes = []
+    for stack_name, name in itertools.product(ids, ["Jitr", "Jitr-2", "J" * 120]):
+        stack = cdk.Stack(cdk.App(), stack_name)
+        prefixes.append(policy_prefix(Construct(Construct(stack, "In"), name)))
+        prefixes.append(policy_prefix(Construct(cdk.NestedStack(stack, "Nested"), name)))
+
+    assert all(re.fullmatch(r"jitr-[0-9a-f]{8}-[\w-]+-", each) for each in prefixes)
+    assert max(map(len, prefixes)) + 64 == 128
+    others = [(one, other) for one, other in itertools.permutations(prefixes, 2) if other.startswith(one)]
+    assert others == []
+
+
+@pytest.mark.parametrize("part", ["Activator", "Reconciler", "Sweep"])
+def test_each_function_may_change_the_policies_of_its_own_pipeline_only(part: str) -> None:
+    template = scenario("everything_on")
+
+    of_policies = {
+        joined(resource)
+        for statement in statements(template, part)
+        for resource in as_list(statement["Resource"])
+        if ":policy/" in joined(resource)
+    }
+
+    prefix = told(template, environment.DEVICE_POLICY)["prefix"]
+    assert of_policies == {arn(f"policy/{prefix}*")}
 
 
 def test_whoever_revokes_may_take_away_own_policies_and_no_shared_one() -> None:

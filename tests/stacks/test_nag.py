@@ -25,7 +25,7 @@ def report() -> dict[str, Any]:
     with app_without_bundling() as app:
         for name in ON_AWS:
             add_to(app, name)
-        place = cdk.Environment(account="123456789012", region="eu-central-1")
+        place = cdk.Environment(account="123456789012", region="us-east-1")
         JitrPipeline(cdk.Stack(app, PLACED, env=place), "Jitr", cas=[FACTORY_CA])
         sqs.Queue(cdk.Stack(app, CARELESS), "Queue")
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))

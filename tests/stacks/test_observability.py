@@ -17,7 +17,7 @@ from iot_jitr.observability.alarms import Alarms
 from iot_jitr.observability.queries import QUERIES
 from iot_jitr.observability.runbook import Section
 from iot_jitr_runtime.metric_names import Metric
-from tests.support.scenarios import SCENARIOS
+from tests.support.scenarios import SCENARIOS, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
@@ -148,7 +148,10 @@ def test_the_functions_write_under_the_same_name(template: Template) -> None:
 def test_two_pipelines_of_a_stack_do_not_add_up() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet", stack_name="fleet")
-        names = [JitrPipeline(stack, name, cas=[FACTORY_CA]).metrics.service for name in ("North", "South")]
+        names = [
+            JitrPipeline(stack, name, cas=[ca]).metrics.service
+            for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))
+        ]
 
     assert names == ["fleet/North", "fleet/South"]
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.stacks import all_statements, as_list, joined, named, of_type, statements
 
 Template = dict[str, Any]
@@ -78,6 +79,16 @@ def test_the_activator_may_do_exactly_this(template: Template) -> None:
             for action in ("AttachPolicy", "DescribeCertificate", "UpdateCertificate")
         ),
         ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
+    }
+
+
+def test_the_activator_may_not_touch_the_state_of_a_sweep(template: Template) -> None:
+    """A compromised activator must not confirm a mass revocation that is held back."""
+    of_ledger = [each for each in statements(template, "Activator") if "dynamodb:" in str(each["Action"])]
+
+    (statement,) = of_ledger
+    assert statement["Condition"] == {
+        "ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [f"{STATE_PREFIX}*"]}
     }
 
 

@@ -81,7 +81,7 @@ def test_everything_it_makes_can_be_reached(stack: cdk.Stack) -> None:
 
 def test_two_pipelines_live_in_one_stack(stack: cdk.Stack) -> None:
     JitrPipeline(stack, "One", cas=[FACTORY_CA])
-    JitrPipeline(stack, "Two", cas=[FACTORY_CA])
+    JitrPipeline(stack, "Two", cas=[WORKSHOP_CA])
 
     made = template(stack)
     assert len(of_type(made, "AWS::IoT::TopicRule")) == 2
@@ -199,15 +199,6 @@ def test_logs_and_metrics_are_as_the_caller_says(stack: cdk.Stack) -> None:
     assert retentions == {7}
     assert variables["POWERTOOLS_LOG_LEVEL"] == "DEBUG"
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Fleet"
-
-
-def test_a_policy_for_each_device_is_named_and_created_by_the_activator(stack: cdk.Stack) -> None:
-    JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], device_policy=DevicePolicy.per_device())
-
-    made = template(stack)
-    (may_create,) = (s for s in statements(made, "Activator") if "iot:CreatePolicy" in as_list(s["Action"]))
-    assert of_type(made, "AWS::IoT::Policy") == {}
-    assert joined(may_create["Resource"]).endswith(":policy/jitr-*")
 
 
 def test_a_shipped_stack_with_a_policy_for_each_device_has_no_policy_name_to_tell() -> None:

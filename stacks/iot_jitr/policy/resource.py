@@ -7,13 +7,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
+from iot_jitr.names import policy_prefix
 from iot_jitr.policy.definition import DevicePolicy
 from iot_jitr.target import Target
 from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.policy.vocabulary import PSEUDO_PARAMETERS
-
-PER_DEVICE_PREFIX = "jitr-"
-"""Per-device policies are named with this and the certificate's id."""
 
 
 class DevicePolicyResource(Construct):
@@ -32,7 +30,8 @@ class DevicePolicyResource(Construct):
         """Deploy `policy`.
 
         A shared one has a generated name and is retained when the stack is deleted or the policy is replaced:
-        `DeletePolicy` refuses while certificates are attached, and devices that are in must stay in.
+        `DeletePolicy` refuses while certificates are attached, and active devices must stay active.
+        Per-device policies are named by `scope`, the pipeline; its functions may change no other's.
         """
         super().__init__(scope, construct_id)
         self.policy = policy
@@ -49,18 +48,18 @@ class DevicePolicyResource(Construct):
             self.policy_name = self.resource.ref
             told: dict[str, Any] = {"name": self.policy_name}
         else:
-            told = {"prefix": PER_DEVICE_PREFIX, "template": document}
+            told = {"prefix": policy_prefix(scope), "template": document}
         self.setting = cdk.Stack.of(self).to_json_string(
             {"kind": policy.kind.value, "needs_common_name": policy.needs_common_name, **told}
         )
         self.activator_permissions: list[iam.PolicyStatement] = []
         self.withdrawal_permissions: list[iam.PolicyStatement] = []
         if policy.kind is Kind.PER_DEVICE:
-            self._allow_policies_of_their_own()
+            self._allow_policies_of_their_own(policy_prefix(scope))
 
-    def _allow_policies_of_their_own(self) -> None:
+    def _allow_policies_of_their_own(self, prefix: str) -> None:
         stack = cdk.Stack.of(self)
-        policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{PER_DEVICE_PREFIX}*")]
+        policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{prefix}*")]
         certificates = [stack.format_arn(service="iot", resource="cert", resource_name="*")]
         change_versions = ["iot:DeletePolicyVersion", "iot:ListPolicyVersions"]
         create = ["iot:CreatePolicy", "iot:CreatePolicyVersion", "iot:GetPolicy"]

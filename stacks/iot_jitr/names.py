@@ -1,0 +1,45 @@
+"""Names that tell a pipeline from every other one of its account and region."""
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+_LONGEST_SERVICE_NAME = 128
+"""Names of metrics and of saved queries, which contain it, end at 255."""
+_DIGEST_LENGTH = 8
+_LONGEST_POLICY_PREFIX = 64
+"""What AWS IoT's 128 characters leave beside a certificate's id, which has 64
+(https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html)."""
+
+
+def service_name(pipeline: "Construct") -> str:
+    """The stack's name and the pipeline's path in it: no other pipeline of account and region has both."""
+    name = _stack_and_path(pipeline)
+    if len(name) <= _LONGEST_SERVICE_NAME:
+        return name
+    return cdk.Names.unique_resource_name(pipeline, max_length=_LONGEST_SERVICE_NAME)
+
+
+def policy_prefix(pipeline: "Construct") -> str:
+    """What the names of a pipeline's per-device policies begin with; 64 characters at most.
+
+    The digest comes first and has one length, so that no pipeline's prefix begins another's.
+    """
+    name = _stack_and_path(pipeline)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", name)
+    return f"{f'jitr-{digest}-{readable}'[: _LONGEST_POLICY_PREFIX - 1]}-"
+
+
+def _stack_and_path(pipeline: "Construct") -> str:
+    """The pipeline's path from the outermost stack on: the name of a nested one is not known at synthesis."""
+    stack = cdk.Stack.of(pipeline)
+    while (outer := stack.nested_stack_parent) is not None:
+        stack = outer
+    below = [scope.node.id for scope in pipeline.node.scopes[len(stack.node.scopes) :]]
+    return "/".join([stack.stack_name, *below])
