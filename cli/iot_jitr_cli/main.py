@@ -1,4 +1,4 @@
-"""The `jitr` command: a table of subcommands, imported when called, and the one place where errors end.
+"""The `jitr` command: a table of subcommands, imported when called, and the one place that reports errors.
 
 A subcommand is a click command or group named in `COMMANDS`. It prints its answer, returns an `ExitCode`
 (`None` is `OK`) and does not catch errors: `JitrError`, errors of the AWS SDK and of the operating system
@@ -51,7 +51,7 @@ COMMANDS = {
     "ca": Lazy("iot_jitr_cli.ca.command", "ca", "Registered CA certificates; verification certificates."),
     "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Confirm a mass revocation."),
     "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
-    "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not in?"),
+    "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not active?"),
     "verify": Lazy(
         "iot_jitr_cli.verify.command", "verify", "Acceptance of a deployed pipeline with a real device."
     ),
@@ -68,12 +68,8 @@ _OUTPUT_FAILED = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 """What a write to standard output fails with: the reader is gone, the disk is full, the terminal is gone."""
 
 
-class MissingExtraError(CliError):
-    """A subcommand needs a package that is not installed."""
-
-
 class LazyGroup(click.Group):
-    """A group that imports a subcommand when it is called, and ends every error as one line."""
+    """A group that imports a subcommand when it is called, and reports every error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the subcommands in the table's order."""
@@ -111,7 +107,7 @@ def _load(name: str, lazy: Lazy) -> click.Command:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("iot_jitr"):
             raise
-        raise MissingExtraError(
+        raise CliError(
             f"'jitr {name}' needs the Python package '{error.name}', which is not installed: "
             "pip install 'iot-jitr[cli,lab]'"
         ) from error
@@ -133,7 +129,7 @@ def _exit_code(run: "Callable[[], object]") -> int:
         with suppress(OSError):
             error.show()
         return error.exit_code
-    except Exception as error:  # noqa: BLE001  the one place where errors end
+    except Exception as error:  # noqa: BLE001  the one place that reports errors
         return _report(error)
     return result if isinstance(result, ExitCode) else ExitCode.OK
 

@@ -1,11 +1,10 @@
-"""Dead letters and pending certificates again: what `jitr redrive` does.
+"""Queues dead letters and pending certificates again: what `jitr redrive` does.
 
-Dead letters are received, sent and deleted one by one, and not by `StartMessageMoveTask`, which moves them as
-they are: letters of the topic rule's error action hold the event inside a wrapping.
+Dead letters are received, sent and deleted one by one, and not by `StartMessageMoveTask`, which does not
+change them: those of the topic rule's error action hold the event inside another message.
 """
 
 import base64
-import binascii
 import json
 import time
 from dataclasses import dataclass
@@ -39,10 +38,10 @@ class Redriven:
 
 
 def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url: str) -> int:
-    """Send every dead letter to the activation queue and return how many; botocore's errors fly.
+    """Send every dead letter to the activation queue and return how many.
 
-    A letter is deleted after it was sent, so none is lost; one that is hopeless still comes back. No more are
-    moved than were there at the beginning.
+    A message is deleted after it was sent, so none is lost; one with a permanent error comes back. No more
+    are moved than were there at the beginning.
     """
     attributes = sqs.get_queue_attributes(
         QueueUrl=dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
@@ -64,19 +63,19 @@ def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url
 
 
 def original(body: str) -> str:
-    """Return the event that a dead letter is about: itself, or what a rule's error action wrapped."""
+    """Return the event in a dead letter: its body, or what a rule's error action wrapped."""
     try:
-        letter = json.loads(body)
-        if not isinstance(letter, dict) or _WRAPPED not in letter:
+        message = json.loads(body)
+        if not isinstance(message, dict) or _WRAPPED not in message:
             return body
-        return base64.b64decode(letter[_WRAPPED], validate=True).decode()
-    except (ValueError, TypeError, binascii.Error):
+        return base64.b64decode(message[_WRAPPED], validate=True).decode()
+    except (ValueError, TypeError, RecursionError):
         return body
 
 
 @dataclass(frozen=True)
 class PendingSearch:
-    """Finds the certificates that nobody decided about and queues them."""
+    """Finds the pending certificates without a decision and queues them."""
 
     listing: CertificateList
     ledger: Ledger
@@ -86,12 +85,12 @@ class PendingSearch:
     def run(
         self, ca: CaCertificateId, pending_after: timedelta, on_page: "Callable[[int], Any]"
     ) -> tuple[int, int]:
-        """Go through all certificates of a CA; botocore's errors fly.
+        """Go through all certificates of a CA.
 
         Args:
             ca: The CA.
-            pending_after: Younger ones are left alone: their events are on their way.
-            on_page: Told how many certificates a page had.
+            pending_after: Younger ones are left out: their events are still under way.
+            on_page: Called with the number of certificates of each page.
 
         Returns:
             How many were queued, and how many were seen.

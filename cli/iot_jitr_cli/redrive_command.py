@@ -1,4 +1,4 @@
-"""`jitr redrive`: dead letters and pending certificates again."""
+"""`jitr redrive`: queue dead letters and pending certificates again."""
 
 from datetime import timedelta
 
@@ -21,21 +21,21 @@ from iot_jitr_runtime.stack_outputs import Output
     type=click.IntRange(min=0),
     default=15,
     show_default=True,
-    help="Certificates that have been pending for less are left alone.",
+    help="Certificates that have been pending for less are left out.",
 )
 @stack_option
 @json_option
 def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> ExitCode:
     """Queue dead letters and undecided certificates again.
 
-    For when the cause is fixed: a dead letter is decided anew, and goes back if it is hopeless still. Pending
-    certificates about which nothing was decided are found in AWS IoT's own list and queued.
+    For when the cause is fixed: a dead letter is decided anew, and comes back if its error is still there.
+    Pending certificates without a decision are found in AWS IoT's own list and queued.
     """
     session = aws_session()
     deployment = find_deployment(session, stack_name)
     sqs = session.client("sqs")
     queue_url = deployment[Output.ACTIVATION_QUEUE_URL]
-    letters = redrive_dead_letters(sqs, deployment[Output.DEAD_LETTER_QUEUE_URL], queue_url)
+    dead_letters = redrive_dead_letters(sqs, deployment[Output.DEAD_LETTER_QUEUE_URL], queue_url)
     search = PendingSearch(
         CertificateList(session.client("iot")),
         Ledger(session.client("dynamodb"), deployment[Output.LEDGER_TABLE]),
@@ -53,7 +53,7 @@ def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> ExitCode
                 lambda count: progress.advance(task, count),
             )
             pending, seen = pending + found, seen + read
-    result = Redriven(letters, pending, seen)
+    result = Redriven(dead_letters, pending, seen)
     if as_json:
         print_json(result)
     else:

@@ -6,9 +6,9 @@ from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.status.snapshot import (
     CaState,
     CrlState,
-    Decisions,
-    Ledger,
-    Queues,
+    DecisionCounts,
+    LedgerCounts,
+    QueueCounts,
     Snapshot,
 )
 from tests.support import doctor_case as dc
@@ -21,9 +21,9 @@ HEALTHY = Snapshot(
     region=dc.REGION,
     taken_at=NOW,
     quota_per_second=10,
-    ledger=Ledger({"activated": 1200, "refused: expired": 3}, rows=1210, complete=True),
-    decisions=Decisions(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
-    queues=Queues(12, 3, 0, 95.0, 0),
+    ledger=LedgerCounts({"activated": 1200, "refused: expired": 3}, rows=1210, complete=True),
+    decisions=DecisionCounts(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
+    queues=QueueCounts(12, 3, 0, 95.0, 0),
     cas=(CaState("Factory", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=900), 1200),),
     crls=(
         CrlState("Factory", 7, 1_000_000, NOW - timedelta(hours=2), NOW + timedelta(hours=5), "https://crl"),

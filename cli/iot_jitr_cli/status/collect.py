@@ -9,7 +9,7 @@ from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status import figures, parts
-from iot_jitr_cli.status.snapshot import Snapshot, learned
+from iot_jitr_cli.status.snapshot import Snapshot, read_part
 
 if TYPE_CHECKING:
     import boto3
@@ -21,7 +21,7 @@ ROWS = 10_000
 def snapshot(
     session: "boto3.Session", stack_name: str, rows: int = ROWS, now: datetime | None = None
 ) -> Snapshot:
-    """Look at a deployment.
+    """Read a deployment.
 
     Args:
         session: The caller's AWS.
@@ -30,7 +30,7 @@ def snapshot(
         now: The moment; the machine's clock by default.
 
     Raises:
-        NoSuchStackError, StackUnfinishedError: There is nothing to look at.
+        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
     """
     now = now or datetime.now(UTC)
     deployment = find_deployment(session, stack_name)
@@ -41,13 +41,13 @@ def snapshot(
         region=deployment.region,
         taken_at=now,
         quota_per_second=_quota(function),
-        ledger=learned(partial(figures.ledger, session, deployment, rows)),
-        decisions=learned(partial(figures.decisions, session, deployment, now)),
-        queues=learned(partial(parts.queues, pipeline, function)),
-        cas=learned(partial(parts.cas, session, deployment)),
-        crls=learned(partial(parts.crls, session, deployment, function)),
-        alarms=learned(partial(parts.ringing, session, deployment)),
-        errors=learned(partial(parts.errors, session, deployment, now)),
+        ledger=read_part(partial(figures.ledger, session, deployment, rows)),
+        decisions=read_part(partial(figures.decisions, session, deployment, now)),
+        queues=read_part(partial(parts.queues, pipeline, function)),
+        cas=read_part(partial(parts.cas, session, deployment)),
+        crls=read_part(partial(parts.crls, session, deployment, function)),
+        alarms=read_part(partial(parts.active_alarms, session, deployment)),
+        errors=read_part(partial(parts.errors, session, deployment, now)),
         log_groups=tuple(group for each in parts.LOG_GROUPS if (group := deployment.get(each))),
     )
 

@@ -25,7 +25,7 @@ _LEAST_SECONDS = 2
     type=click.IntRange(_LEAST_SECONDS, 3600),
     default=10,
     show_default=True,
-    help="Seconds between two looks, with --watch.",
+    help="Seconds between two snapshots, with --watch.",
 )
 @click.option(
     "--rows",
@@ -40,10 +40,10 @@ def status(*, watch: bool, every: int, rows: int, stack_name: str, as_json: bool
     """Fleet, rate, queues, CAs, CRLs and last errors at a glance.
 
     Reads only. What may not be read is marked with '?' and the missing permission. Exits 0, 1 when an alarm
-    rings, or 3 when a part could not be learned.
+    is active, or 3 when a part could not be read.
     """
     if watch and (as_json or not out.is_terminal):
-        raise WrongUseError("--watch is for a terminal, and not for --json: ask again and again instead")
+        raise WrongUseError("--watch is for a terminal, and not for --json: repeat the command instead")
     session = aws_session()
     if watch:
         _watch(session, stack_name, rows, every)

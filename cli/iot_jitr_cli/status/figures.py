@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.asking import CannotTellError, asking
-from iot_jitr_cli.status.snapshot import Decisions, Ledger
+from iot_jitr_cli.status.snapshot import DecisionCounts, LedgerCounts
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Reason
@@ -22,7 +22,7 @@ _OUTCOMES = (Metric.ACTIVATED, Metric.REFUSED, Metric.DEFERRED, Metric.DEAD_LETT
 _PAGE = 1000
 
 
-def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -> Decisions:
+def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -> DecisionCounts:
     """How the messages of the last day ended, as the metrics have it; what is missing did not happen.
 
     The local cloud makes no metrics of the functions' metric lines, so there nothing ever has.
@@ -44,7 +44,7 @@ def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -
     recent = _sums(
         session, {Metric.ACTIVATED.value: by_name[Metric.ACTIVATED.value]}, now - _RECENT, now, period=300
     )
-    return Decisions(
+    return DecisionCounts(
         hours=HOURS,
         outcomes={name: int(day[name]) for name in by_name if name in day},
         reasons={name: int(day[name]) for name in by_reason if day.get(name)},
@@ -52,7 +52,7 @@ def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -
     )
 
 
-def ledger(session: "boto3.Session", deployment: Deployment, limit: int) -> Ledger:
+def ledger(session: "boto3.Session", deployment: Deployment, limit: int) -> LedgerCounts:
     """How many of the first `limit` rows are in which state; one read unit for each 8 KB.
 
     Raises:
@@ -74,9 +74,9 @@ def ledger(session: "boto3.Session", deployment: Deployment, limit: int) -> Ledg
             rows += page["ScannedCount"]
             states.update(_state(item) for item in page["Items"] if "state" in item)
             if "LastEvaluatedKey" not in page:
-                return Ledger(dict(states.most_common()), rows, complete=True)
+                return LedgerCounts(dict(states.most_common()), rows, complete=True)
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-    return Ledger(dict(states.most_common()), rows, complete=False)
+    return LedgerCounts(dict(states.most_common()), rows, complete=False)
 
 
 def _state(item: Mapping[str, Any]) -> str:

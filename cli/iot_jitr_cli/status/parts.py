@@ -1,4 +1,4 @@
-"""The parts that are looked at one by one: queues, CAs, CRLs, alarms, last errors."""
+"""The parts that are read one by one: queues, CAs, CRLs, alarms, last errors."""
 
 import re
 from datetime import datetime
@@ -10,7 +10,7 @@ from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError, asking
 from iot_jitr_cli.doctor.facts.function import FunctionFacts, last_error_of
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
-from iot_jitr_cli.status.snapshot import CaState, CrlState, Queues
+from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.registry import (
     CaRegistry,
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.identifiers import CaCertificateId
 
 LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
-"""Where errors of the deployment are looked for, as far as it has them."""
+"""Where the deployment's errors are searched, as far as it has them."""
 
 
-def queues(pipeline: PipelineFacts, function: FunctionFacts) -> Queues:
-    """Look at both queues."""
+def queues(pipeline: PipelineFacts, function: FunctionFacts) -> QueueCounts:
+    """Read both queues."""
     activation, dead_letters = pipeline.activation_queue, pipeline.dead_letter_queue
     if activation is None or dead_letters is None:
         raise CannotTellError("a queue of the stack is missing ('jitr doctor' says which)")
@@ -41,11 +41,13 @@ def queues(pipeline: PipelineFacts, function: FunctionFacts) -> Queues:
         oldest = function.recent.get("oldest_message_seconds")
     except CannotTellError:
         oldest = None
-    return Queues(activation.visible, activation.in_flight, activation.delayed, oldest, dead_letters.messages)
+    return QueueCounts(
+        activation.visible, activation.in_flight, activation.delayed, oldest, dead_letters.messages
+    )
 
 
 def cas(session: "boto3.Session", deployment: Deployment) -> tuple[CaState, ...]:
-    """Look at each CA, and count its devices in service."""
+    """Read each CA, and count its devices in service."""
     registry = CaRegistry(session.client("iot"))
     fleet = Fleet(session.client("dynamodb"), deployment[Output.LEDGER_TABLE])
     return tuple(_ca(registry, fleet, ca.name, ca.certificate_id) for ca in deployment.cas)
@@ -63,8 +65,8 @@ def crls(session: "boto3.Session", deployment: Deployment, function: FunctionFac
         return tuple(crl for ca in with_crl for crl in _crls(store, ca.name, ca.certificate_id, Path(folder)))
 
 
-def ringing(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]:
-    """What the alarms that ring say."""
+def active_alarms(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]:
+    """What the active alarms say."""
     pages = session.client("cloudwatch").get_paginator("describe_alarms")
     with asking("cloudwatch:DescribeAlarms"):
         found = pages.paginate(AlarmNamePrefix=f"{deployment.stack_name}-", StateValue="ALARM")

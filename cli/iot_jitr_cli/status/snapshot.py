@@ -1,4 +1,4 @@
-"""What a deployment is like at one moment. A part that could not be learned says why."""
+"""The state of a deployment at one moment. A part that could not be read says why."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Unknown:
-    """A part that could not be learned."""
+    """A part that could not be read."""
 
     why: str
     permission: str | None = None
@@ -20,19 +20,19 @@ class Unknown:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class LedgerCounts:
     """How many certificates are in which state, among the rows that were read."""
 
     states: Mapping[str, int]
     """State, with the reason where there is one → certificates."""
     rows: int
     complete: bool
-    """Whether these are all rows; else the look stopped at its limit."""
+    """Whether these are all rows; else reading stopped at its limit."""
 
 
 @dataclass(frozen=True)
-class Decisions:
-    """How many messages were decided, and how."""
+class DecisionCounts:
+    """How many messages were decided, by outcome and reason."""
 
     hours: int
     outcomes: Mapping[str, int]
@@ -42,7 +42,7 @@ class Decisions:
 
 
 @dataclass(frozen=True)
-class Queues:
+class QueueCounts:
     """The activation queue and the dead-letter queue."""
 
     waiting: int
@@ -86,25 +86,25 @@ class Snapshot:
     region: str
     taken_at: datetime
     quota_per_second: float | None
-    ledger: Ledger | Unknown
-    decisions: Decisions | Unknown
-    queues: Queues | Unknown
+    ledger: LedgerCounts | Unknown
+    decisions: DecisionCounts | Unknown
+    queues: QueueCounts | Unknown
     cas: tuple[CaState, ...] | Unknown
     crls: tuple[CrlState, ...] | Unknown
     alarms: tuple[str, ...] | Unknown
-    """The alarms that ring."""
+    """What the active alarms say."""
     errors: Mapping[str, str] | Unknown
     """Last errors: log group → line."""
     log_groups: tuple[str, ...]
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:
-        """The parts that could not be learned."""
+        """The parts that could not be read."""
         return tuple(value for value in vars(self).values() if isinstance(value, Unknown))
 
 
-def learned(read: Callable[[], T]) -> T | Unknown:
-    """Read a part, or say why it could not be learned."""
+def read_part(read: Callable[[], T]) -> T | Unknown:
+    """Read a part, or return why it could not be read."""
     try:
         return read()
     except CannotTellError as error:

@@ -1,4 +1,4 @@
-"""`jitr redrive`: dead letters and pending certificates again."""
+"""`jitr redrive`: queue dead letters and pending certificates again."""
 
 import base64
 import json
@@ -33,19 +33,19 @@ def bodies(aws: Account, url: str) -> list[str]:
     return sorted(found)
 
 
-def bury(aws: Account, *letters: str) -> None:
-    for letter in letters:
-        aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=letter)
+def dead_letter(aws: Account, *bodies: str) -> None:
+    for body in bodies:
+        aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=body)
 
 
 def test_every_dead_letter_is_queued_again_and_none_is_left(aws: Account) -> None:
-    letters = [f"letter {number:02}" for number in range(23)]
-    bury(aws, *letters)
+    sent = [f"message {number:02}" for number in range(23)]
+    dead_letter(aws, *sent)
 
     moved = redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url)
 
     assert moved == 23
-    assert bodies(aws, aws.queue_url) == letters
+    assert bodies(aws, aws.queue_url) == sent
     assert bodies(aws, aws.dead_letter_queue_url) == []
 
 
@@ -53,8 +53,8 @@ def test_without_dead_letters_nothing_is_moved(aws: Account) -> None:
     assert redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url) == 0
 
 
-def test_a_letter_that_cannot_be_sent_is_not_deleted(aws: Account) -> None:
-    bury(aws, "letter")
+def test_a_message_that_cannot_be_sent_is_not_deleted(aws: Account) -> None:
+    dead_letter(aws, "message")
 
     with pytest.raises(aws.sqs.exceptions.QueueDoesNotExist):
         redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url + "-gone")
@@ -65,10 +65,10 @@ def test_a_letter_that_cannot_be_sent_is_not_deleted(aws: Account) -> None:
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
-def test_letters_that_somebody_else_holds_are_left_alone(
+def test_messages_that_another_reader_has_received_are_left_alone(
     aws: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bury(aws, "letter")
+    dead_letter(aws, "message")
     monkeypatch.setattr(aws.sqs, "receive_message", lambda **_: {})
 
     assert redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url) == 0
@@ -76,9 +76,9 @@ def test_letters_that_somebody_else_holds_are_left_alone(
 
 def test_what_a_rules_error_action_wrapped_is_unwrapped() -> None:
     event = '{"certificateId": "abc"}'
-    letter = {"ruleName": "r", "base64OriginalPayload": base64.b64encode(event.encode()).decode()}
+    body = {"ruleName": "r", "base64OriginalPayload": base64.b64encode(event.encode()).decode()}
 
-    assert original(json.dumps(letter)) == event
+    assert original(json.dumps(body)) == event
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,14 @@ def test_what_a_rules_error_action_wrapped_is_unwrapped() -> None:
         '{"base64OriginalPayload": "not base64!"}',
         '{"base64OriginalPayload": 7}',
         '{"base64OriginalPayload": "/w=="}',
+        "[" * 100_000,
     ],
 )
-def test_every_other_letter_is_queued_as_it_is(body: str) -> None:
+def test_every_other_message_is_queued_as_it_is(body: str) -> None:
     assert original(body) == body
 
 
-def test_pending_certificates_that_nobody_decided_about_are_queued(aws: Account) -> None:
+def test_pending_certificates_without_a_decision_are_queued(aws: Account) -> None:
     listing = FakeList(aws)
     hour = timedelta(hours=1)
     lost = [aws.pending() for _ in range(3)]
@@ -137,7 +138,7 @@ def run(*arguments: str) -> Any:
 
 
 def test_the_command_says_what_it_queued(deployed: Account) -> None:
-    bury(deployed, "letter")
+    dead_letter(deployed, "message")
     deployed.pending()
 
     result = run("--pending-minutes", "0")
@@ -146,7 +147,7 @@ def test_the_command_says_what_it_queued(deployed: Account) -> None:
     assert "queued again: 1 dead letters, 1 pending certificates" in result.output
 
 
-def test_the_command_speaks_json(deployed: Account) -> None:
+def test_the_command_prints_json(deployed: Account) -> None:
     deployed.pending()
 
     result = run("--pending-minutes", "0", "--json")

@@ -8,9 +8,9 @@ from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status.collect import _quota, snapshot
 from iot_jitr_cli.status.snapshot import (
-    Queues,
+    QueueCounts,
     Unknown,
-    learned,
+    read_part,
 )
 from tests.support.doctor_cloud import NOW, Cloud, configuration, stack
 
@@ -33,7 +33,7 @@ def test_a_part_that_may_not_be_read_costs_only_itself(cloud: Cloud) -> None:
     found = snapshot(cloud, "stack", now=NOW)  # type: ignore[arg-type]
 
     assert found.quota_per_second == 10
-    assert found.queues == Queues(0, 0, 0, None, 0)
+    assert found.queues == QueueCounts(0, 0, 0, None, 0)
     assert {each.permission for each in found.unknown} == {"dynamodb:Scan", "iot:DescribeCACertificate"}
 
 
@@ -57,5 +57,5 @@ def test_what_could_not_be_learned_keeps_its_reason() -> None:
     def read() -> int:
         raise MissingPermissionError("a:b")
 
-    assert learned(read) == Unknown("the permission a:b is missing", "a:b")
-    assert learned(lambda: 5) == 5
+    assert read_part(read) == Unknown("the permission a:b is missing", "a:b")
+    assert read_part(lambda: 5) == 5

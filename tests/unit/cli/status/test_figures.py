@@ -9,7 +9,7 @@ from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.status import figures
 from iot_jitr_cli.status.snapshot import (
-    Ledger,
+    LedgerCounts,
 )
 from tests.support import doctor_case as dc
 from tests.support.doctor_cloud import NOW, Cloud
@@ -69,7 +69,7 @@ def test_the_ledger_is_read_up_to_a_limit_and_says_so(cloud: Cloud) -> None:
 
     found = figures.ledger(cloud, DEPLOYMENT, 1500)  # type: ignore[arg-type]
 
-    assert found == Ledger({"activated": 1000, "refused: expired": 500}, 1500, complete=False)
+    assert found == LedgerCounts({"activated": 1000, "refused: expired": 500}, 1500, complete=False)
 
 
 def test_a_small_ledger_is_read_whole_and_counters_are_no_certificates(cloud: Cloud) -> None:
@@ -77,8 +77,8 @@ def test_a_small_ledger_is_read_whole_and_counters_are_no_certificates(cloud: Cl
     assert figures.ledger(cloud, DEPLOYMENT, 10_000).states == {"activated": 2}  # type: ignore[arg-type]
 
     cloud.answers("dynamodb", "scan", _page(2, more=False))
-    assert figures.ledger(cloud, DEPLOYMENT, 10_000) == Ledger({}, 2, complete=True)  # type: ignore[arg-type]
+    assert figures.ledger(cloud, DEPLOYMENT, 10_000) == LedgerCounts({}, 2, complete=True)  # type: ignore[arg-type]
 
 
 def test_no_row_may_be_asked_for(cloud: Cloud) -> None:
-    assert figures.ledger(cloud, DEPLOYMENT, 0) == Ledger({}, 0, complete=False)  # type: ignore[arg-type]
+    assert figures.ledger(cloud, DEPLOYMENT, 0) == LedgerCounts({}, 0, complete=False)  # type: ignore[arg-type]

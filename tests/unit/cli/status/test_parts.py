@@ -1,4 +1,4 @@
-"""Queues, CAs, CRLs, alarms and errors, each by itself."""
+"""QueueCounts, CAs, CRLs, alarms and errors, each by itself."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ import pytest
 from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError
 from iot_jitr_cli.status import parts
 from iot_jitr_cli.status.snapshot import (
-    Queues,
+    QueueCounts,
 )
 from iot_jitr_runtime.revocation.index import DamagedIndexError
 from iot_jitr_runtime.revocation.store import IndexMissingError
@@ -33,7 +33,7 @@ def test_queues_are_counted_with_the_age_of_the_oldest() -> None:
 
     found = parts.queues(pipeline, facts(recent={"oldest_message_seconds": 9.0}))
 
-    assert found == Queues(4, 1, 2, 9.0, 3)
+    assert found == QueueCounts(4, 1, 2, 9.0, 3)
 
 
 def test_an_age_that_may_not_be_asked_is_left_out() -> None:
@@ -168,7 +168,7 @@ def test_alarms_that_ring_say_what_happened(cloud: Cloud) -> None:
         {"AlarmNamePrefix": "stack-", "StateValue": "ALARM"},
     )
 
-    assert parts.ringing(cloud, DEPLOYMENT) == (  # type: ignore[arg-type]
+    assert parts.active_alarms(cloud, DEPLOYMENT) == (  # type: ignore[arg-type]
         "Dead letters",
         "stack-Refused0A1B-1X2Y",
     )
@@ -181,7 +181,7 @@ def test_alarms_of_a_stack_whose_name_begins_alike_are_not_this_ones(cloud: Clou
         {"MetricAlarms": [{"AlarmName": "stack-two-DeadLetters0A1B-1X2Y"}, {"AlarmName": "stack-mine"}]},
     )
 
-    assert parts.ringing(cloud, DEPLOYMENT) == ()  # type: ignore[arg-type]
+    assert parts.active_alarms(cloud, DEPLOYMENT) == ()  # type: ignore[arg-type]
 
 
 def test_last_errors_are_named_by_their_log_group(cloud: Cloud) -> None:

@@ -9,13 +9,13 @@ from rich.console import Console
 from iot_jitr_cli.status.snapshot import (
     CaState,
     CrlState,
-    Decisions,
-    Ledger,
-    Queues,
+    DecisionCounts,
+    LedgerCounts,
+    QueueCounts,
     Snapshot,
     Unknown,
 )
-from iot_jitr_cli.status.view import spoken, view
+from iot_jitr_cli.status.view import in_words, view
 from tests.support import doctor_case as dc
 from tests.support.crls import NO_END
 from tests.support.doctor_cloud import NOW
@@ -33,10 +33,10 @@ def test_everything_is_shown_at_a_glance() -> None:
 
     for part in (
         "stack in eu-central-1, 2026-06-01 12:00:00Z",
-        "no alarm rings",
+        "no alarm is active",
         "1,203 certificates in the ledger (all rows)",
         "now 9.9 of 10 activations a second",
-        "12 waiting, 3 at work or put back, 0 delayed, the oldest 1 min 35 s",
+        "12 waiting, 3 in flight, 0 delayed, the oldest 1 min 35 s",
         "1,200 in service",
         "expires in 900 d",
         "number 7",
@@ -53,8 +53,8 @@ def test_what_needs_a_person_stands_out() -> None:
         replace(
             HEALTHY,
             alarms=("Dead letters. What to do: …",),
-            ledger=Ledger({}, 10_000, complete=False),
-            queues=Queues(0, 0, 0, None, 2),
+            ledger=LedgerCounts({}, 10_000, complete=False),
+            queues=QueueCounts(0, 0, 0, None, 2),
             quota_per_second=None,
             cas=(CaState("Old", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=9), 1),),
             crls=(CrlState("Old", 1, 0, NOW, NOW - timedelta(1), "x\x1b[2J"),),
@@ -102,7 +102,7 @@ def test_what_is_not_there_is_said() -> None:
 
 
 def test_no_figures_and_no_crls_are_said_in_words() -> None:
-    text = shown(replace(HEALTHY, decisions=Decisions(24, {}, {}, 0), crls=()))
+    text = shown(replace(HEALTHY, decisions=DecisionCounts(24, {}, {}, 0), crls=()))
 
     assert "no figures in 24 hours" in text
     assert "every CA was declared to have no CRL" in text
@@ -113,4 +113,4 @@ def test_no_figures_and_no_crls_are_said_in_words() -> None:
     [(0, "0 s"), (59, "59 s"), (3661, "1 h 1 min"), (86_400, "1 d"), (-90, "-1 min 30 s")],
 )
 def test_durations_are_said_in_two_units(seconds: int, expected: str) -> None:
-    assert spoken(timedelta(seconds=seconds)) == expected
+    assert in_words(timedelta(seconds=seconds)) == expected
