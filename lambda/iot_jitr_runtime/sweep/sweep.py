@@ -2,7 +2,7 @@
 
 A pass goes page by page through what the index in force lists and the settled one does not. Its cursor is
 saved after each page, so a run that stops, or is cut off, is continued by the next one; what was done already
-is in the ledger and is skipped. `docs/architecture.md` describes it: "One CRL".
+is in the ledger and is skipped. `docs/architecture.md` has the functions in order: "The walk of one CRL".
 """
 
 from collections.abc import Callable
