@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 
 import aws_cdk as cdk
 
-from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, ReconcilerSettings, SecretSource
+from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, ReconcilerSettings, SecretSigner
 from iot_jitr.observability import Row, Watched, layout
 from iot_jitr.observability.dashboard import COLUMNS
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -26,7 +26,7 @@ def rows() -> tuple[Row, ...]:
         ca = CaConfiguration(
             name="Factory",
             certificate_pem=DevelopmentCa.create("Factory CA").certificate.pem,
-            signer=SecretSource("factory-ca-key"),
+            signer=SecretSigner("factory-ca-key"),
             revocation=NoRevocation(),
         )
         pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[ca])

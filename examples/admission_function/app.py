@@ -5,7 +5,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 
-from iot_jitr import Admission, CaConfiguration, JitrPipeline, NoRevocation, SecretSource, ThingRegistration
+from iot_jitr import Admission, CaConfiguration, JitrPipeline, NoRevocation, SecretSigner, ThingRegistration
 
 HERE = Path(__file__).parent
 
@@ -28,7 +28,7 @@ JitrPipeline(
         CaConfiguration(
             name="Factory",
             certificate_pem=(HERE / "ca.pem").read_text(),
-            signer=SecretSource("iot-jitr/factory-ca-key"),
+            signer=SecretSigner("iot-jitr/factory-ca-key"),
             revocation=NoRevocation(),
         )
     ],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, SecretSource
+from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, SecretSigner
 
 CA = Path(__file__).with_name("ca.pem")
 
@@ -17,7 +17,7 @@ JitrPipeline(
         CaConfiguration(
             name="Factory",
             certificate_pem=CA.read_text(),
-            signer=SecretSource("iot-jitr/factory-ca-key"),
+            signer=SecretSigner("iot-jitr/factory-ca-key"),
             revocation=NoRevocation(),
         )
     ],

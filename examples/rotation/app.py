@@ -18,7 +18,7 @@ from iot_jitr import (
     JitrPipeline,
     NoRevocation,
     OnDelete,
-    SecretSource,
+    SecretSigner,
 )
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ pipeline = JitrPipeline(
         CaConfiguration(
             name="Old",
             certificate_pem=(HERE / "old.pem").read_text(),
-            signer=SecretSource("iot-jitr/old-ca-key"),
+            signer=SecretSigner("iot-jitr/old-ca-key"),
             revocation=NoRevocation(),
             # Registers nobody any more. Its devices stay connected and keep their policy.
             auto_registration=AutoRegistration.DISABLE,
@@ -41,7 +41,7 @@ pipeline = JitrPipeline(
         CaConfiguration(
             name="New",
             certificate_pem=(HERE / "new.pem").read_text(),
-            signer=SecretSource("iot-jitr/new-ca-key"),
+            signer=SecretSigner("iot-jitr/new-ca-key"),
             revocation=NoRevocation(),
         ),
     ],

@@ -24,12 +24,12 @@ from iot_jitr.things import ThingRegistration, ThingRegistrationError
 from iot_jitr_runtime.activator.refusal import RefusalStatusError
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    NoSource,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
+from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    NoSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
 )
 from iot_jitr_runtime.things.settings import Attachment, Renewal
 
@@ -55,20 +55,20 @@ __all__ = [
     "JitrPipeline",
     "JitrStack",
     "KeyKind",
-    "KmsSource",
+    "KmsSigner",
     "Mode",
     "NoRevocation",
-    "NoSource",
+    "NoSigner",
     "OnDelete",
     "OnExisting",
     "PolicyOption",
-    "PresignedSource",
-    "PrivateCaSource",
+    "PresignedSigner",
+    "PrivateCaSigner",
     "ReconcilerSettings",
     "RefusalStatusError",
     "Renewal",
     "RevocationSettings",
-    "SecretSource",
+    "SecretSigner",
     "ThingRegistration",
     "ThingRegistrationError",
 ]

@@ -15,10 +15,10 @@ from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
-from iot_jitr.signers import let_sign, source_of
+from iot_jitr.signers import let_sign, plain_signer
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
-from iot_jitr_runtime.ca_registration.sources import PresignedSource, PrivateCaSource
+from iot_jitr_runtime.ca_registration.signers import PresignedSigner, PrivateCaSigner
 from iot_jitr_runtime.ca_registration.validation import (
     EXPIRY_WARNING,
     CaCertificateError,
@@ -141,7 +141,7 @@ class CaRegistration(Construct):
             provider.serve(ca)
         properties = CaProperties(
             certificate_pem=ca.certificate_pem,
-            source=source_of(ca.signer),
+            signer=plain_signer(ca.signer),
             mode=ca.mode,
             status=ca.status,
             auto_registration=ca.auto_registration,
@@ -179,7 +179,7 @@ class CaRegistration(Construct):
                 f"less than {EXPIRY_WARNING.days} days; none of its devices can be activated after that: "
                 "rotate it (docs/ca.md)",
             )
-        if isinstance(ca.signer, PresignedSource):
+        if isinstance(ca.signer, PresignedSigner):
             verification = load_verification_certificate(ca.signer.verification_certificate_pem, certificate)
             try:
                 check_still_valid(verification)
@@ -218,6 +218,6 @@ def _register_once(provider: CaRegistrationProvider, ca: "CaConfiguration") -> N
 
 
 def _identity(ca: "CaConfiguration") -> str:
-    if ca.certificate_pem is None and isinstance(ca.signer, PrivateCaSource):
+    if ca.certificate_pem is None and isinstance(ca.signer, PrivateCaSigner):
         return ca.signer.certificate_authority_arn
     return load_ca_certificate(ca.certificate_pem or "").fingerprint

@@ -11,33 +11,33 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    PrivateCaSource,
-    SecretSource,
-    Source,
+from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    PrivateCaSigner,
+    SecretSigner,
+    Signer,
     verification_template_arn,
 )
 
 if TYPE_CHECKING:
     from iot_jitr.functions import JitrFunction
 
-Signer = Source | secretsmanager.ISecret | kms.IKey
-"""A source by its name or ARN, or the secret or the key itself."""
+CaSigner = Signer | secretsmanager.ISecret | kms.IKey
+"""A signer that names its secret or key, or the secret or the key of the CDK itself."""
 
 _SUFFIX = r"-[A-Za-z0-9]{6}"
 """Secrets Manager ends a secret's ARN in six characters of its own."""
 
 
-def is_secret(signer: Signer) -> bool:
+def is_secret(signer: CaSigner) -> bool:
     """Whether it is a secret of the CDK."""
     # The CDK's interfaces are protocols, and what it imports is an instance of none of its classes.
     return hasattr(signer, "secret_arn")
 
 
-def is_key(signer: Signer) -> bool:
+def is_key(signer: CaSigner) -> bool:
     """Whether it is a KMS key of the CDK; an alias is one too."""
-    return hasattr(signer, "key_arn") and not isinstance(signer, KmsSource)
+    return hasattr(signer, "key_arn") and not isinstance(signer, KmsSigner)
 
 
 def is_alias(key: kms.IKey) -> bool:
@@ -45,7 +45,7 @@ def is_alias(key: kms.IKey) -> bool:
     return hasattr(key, "alias_name") or ":alias/" in key.key_arn
 
 
-def aliased(signer: Signer) -> str | None:
+def aliased(signer: CaSigner) -> str | None:
     """What of a secret or key of the CDK is an alias: `key`, `encryption_key` or nothing."""
     if is_key(signer) and is_alias(cast("kms.IKey", signer)):
         return "key"
@@ -53,30 +53,30 @@ def aliased(signer: Signer) -> str | None:
     return "encryption_key" if encryption_key is not None and is_alias(encryption_key) else None
 
 
-def source_of(signer: Signer) -> Source:
+def plain_signer(signer: CaSigner) -> Signer:
     """The signer as it stands in the template."""
     if is_secret(signer):
         secret = cast("secretsmanager.ISecret", signer)
-        return SecretSource(secret.secret_full_arn or secret.secret_arn)
+        return SecretSigner(secret.secret_full_arn or secret.secret_arn)
     if is_key(signer):
-        return KmsSource(cast("kms.IKey", signer).key_arn)
-    return cast("Source", signer)
+        return KmsSigner(cast("kms.IKey", signer).key_arn)
+    return cast("Signer", signer)
 
 
-def let_sign(function: "JitrFunction", signer: Signer) -> None:
+def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
     """Let the function of the CA registration sign with `signer`.
 
     A secret and a key of the CDK grant it themselves, so that their own policies follow, and the policy of
     the key that encrypts the secret.
     """
     match signer:
-        case SecretSource():
+        case SecretSigner():
             function.allow(_allow([_secret_arn(function, signer.secret_id)], "secretsmanager:GetSecretValue"))
             if signer.encryption_key_arn:
                 function.allow(_allow([signer.encryption_key_arn], "kms:Decrypt"))
-        case KmsSource():
+        case KmsSigner():
             function.allow(_allow([signer.key_arn], "kms:GetPublicKey", "kms:Sign"))
-        case PrivateCaSource():
+        case PrivateCaSigner():
             arn = signer.certificate_authority_arn
             issue = _allow([arn], "acm-pca:IssueCertificate")
             issue.add_condition(

@@ -19,7 +19,7 @@ from iot_jitr_runtime.ca_registration.properties import (
     OnDelete,
     OnExisting,
 )
-from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_cloud import PASSPHRASE, CaCloud, FunctionFailedError, ca_cloud
 from tests.support.ca_states import DISABLED, OFF, ON
@@ -232,7 +232,7 @@ def test_the_function_may_read_no_other_secret(cas: CaCloud) -> None:
 
     with pytest.raises(FunctionFailedError, match="cannot read the secret 'somebody-else/key': AccessDenied"):
         cas.resource("curious").create(
-            cas.sni_only(mode=Mode.DEFAULT, source=SecretSource("somebody-else/key"))
+            cas.sni_only(mode=Mode.DEFAULT, signer=SecretSigner("somebody-else/key"))
         )
 
 

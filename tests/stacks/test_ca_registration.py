@@ -20,19 +20,19 @@ from iot_jitr import (
     JitrConfiguration,
     JitrPipeline,
     JitrStack,
-    KmsSource,
+    KmsSigner,
     Mode,
     NoRevocation,
-    NoSource,
+    NoSigner,
     OnDelete,
     OnExisting,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
 )
 from iot_jitr.ca_registration import CaTwiceError
 from iot_jitr_runtime.ca_registration.properties import CaProperties
-from iot_jitr_runtime.ca_registration.sources import Source
+from iot_jitr_runtime.ca_registration.signers import Signer
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
@@ -70,9 +70,9 @@ def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
     return template_of(JitrConfiguration(cas=cas))
 
 
-def signing_statements(source: Source, pem: str | None = FACTORY) -> list[Statement]:
+def signing_statements(signer: Signer, pem: str | None = FACTORY) -> list[Statement]:
     """What the registration may do besides writing its log and asking AWS IoT."""
-    found = statements(synthesized(replace(FACTORY_CA, signer=source, certificate_pem=pem)), "OnEventRole")
+    found = statements(synthesized(replace(FACTORY_CA, signer=signer, certificate_pem=pem)), "OnEventRole")
     return [each for each in found if not as_list(each["Action"])[0].startswith(("logs:", "iot:"))]
 
 
@@ -94,12 +94,12 @@ class TestPermissions:
         ],
     )
     def test_the_secret_signer_may_read_this_one_secret(self, secret: str, resource: str) -> None:
-        assert granted(signing_statements(SecretSource(secret))) == {
+        assert granted(signing_statements(SecretSigner(secret))) == {
             "secretsmanager:GetSecretValue": resource
         }
 
     def test_the_secret_signer_may_decrypt_with_the_key_of_the_secret(self) -> None:
-        assert granted(signing_statements(SecretSource(FULL_SECRET_ARN, KEY_ARN))) == {
+        assert granted(signing_statements(SecretSigner(FULL_SECRET_ARN, KEY_ARN))) == {
             "secretsmanager:GetSecretValue": FULL_SECRET_ARN,
             "kms:Decrypt": KEY_ARN,
         }
@@ -117,7 +117,7 @@ class TestPermissions:
         assert found["secretsmanager:GetSecretValue"] == f"${{{name}}}"
         assert found["kms:Decrypt"] == f"${{{key}.Arn}}"
         (resource,) = of_type(made, "Custom::JitrCaCertificate").values()
-        assert joined(resource["Properties"]["Source"]["secret_id"]) == f"${{{name}}}"
+        assert joined(resource["Properties"]["Signer"]["secret_id"]) == f"${{{name}}}"
         assert "OnEventRole" in str(of_key["Properties"]["KeyPolicy"])
 
     def test_a_secret_under_an_imported_key_is_decrypted_with_it(self, app: cdk.App) -> None:
@@ -162,16 +162,16 @@ class TestPermissions:
         name, _ = named(made, "AWS::KMS::Key", "CaKey")
         assert found["kms:Sign"] == found["kms:GetPublicKey"] == f"${{{name}.Arn}}"
         (resource,) = of_type(made, "Custom::JitrCaCertificate").values()
-        assert joined(resource["Properties"]["Source"]["key_arn"]) == f"${{{name}.Arn}}"
+        assert joined(resource["Properties"]["Signer"]["key_arn"]) == f"${{{name}.Arn}}"
 
     def test_the_kms_signer_may_sign_with_this_one_key(self) -> None:
-        assert granted(signing_statements(KmsSource(KEY_ARN))) == {
+        assert granted(signing_statements(KmsSigner(KEY_ARN))) == {
             "kms:GetPublicKey": KEY_ARN,
             "kms:Sign": KEY_ARN,
         }
 
     def test_the_private_ca_signer_may_issue_end_entity_certificates_of_this_one_ca(self) -> None:
-        found = signing_statements(PrivateCaSource(PRIVATE_CA_ARN), pem=None)
+        found = signing_statements(PrivateCaSigner(PRIVATE_CA_ARN), pem=None)
 
         assert granted(found) == {
             "acm-pca:IssueCertificate": PRIVATE_CA_ARN,
@@ -186,10 +186,10 @@ class TestPermissions:
     def test_the_presigned_signer_may_nothing_more(self) -> None:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
 
-        assert signing_statements(PresignedSource(verification), CA.pem) == []
+        assert signing_statements(PresignedSigner(verification), CA.pem) == []
 
     def test_without_a_signer_it_may_nothing_more(self) -> None:
-        ca = replace(FACTORY_CA, signer=NoSource(), mode=Mode.SNI_ONLY)
+        ca = replace(FACTORY_CA, signer=NoSigner(), mode=Mode.SNI_ONLY)
 
         actions = {
             action
@@ -200,7 +200,7 @@ class TestPermissions:
         assert {action.split(":")[0] for action in actions} == {"iot", "logs"}
 
     def test_several_cas_each_bring_their_own_and_nothing_else(self) -> None:
-        kms = replace(FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, signer=KmsSource(KEY_ARN))
+        kms = replace(FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, signer=KmsSigner(KEY_ARN))
 
         found = granted(statements(synthesized(FACTORY_CA, kms), "OnEventRole"))
 
@@ -235,7 +235,7 @@ class TestPermissions:
         stack = cdk.Stack()
         imported = kms.Alias.from_alias_name(stack, "Imported", "alias/ca")
         made = kms.Alias(stack, "Made", alias_name="alias/made", target_key=kms.Key(stack, "Key"))
-        for alias in (imported, made, KmsSource(f"{KEY_ARN[:-14]}alias/ca")):
+        for alias in (imported, made, KmsSigner(f"{KEY_ARN[:-14]}alias/ca")):
             with pytest.raises(
                 ConfigurationError, match=r"^CA 'Factory': signer: key: found .*IAM matches no"
             ):
@@ -253,10 +253,10 @@ class TestPermissions:
 
     @pytest.mark.parametrize(
         ("make", "itself"),
-        [(SecretSource, "the secret itself (ISecret)"), (KmsSource, "the key itself (IKey)")],
+        [(SecretSigner, "the secret itself (ISecret)"), (KmsSigner, "the key itself (IKey)")],
     )
     def test_an_arn_that_is_known_at_deployment_only_is_refused(
-        self, make: type[SecretSource | KmsSource], itself: str
+        self, make: type[SecretSigner | KmsSigner], itself: str
     ) -> None:
         with pytest.raises(ConfigurationError) as refused:
             replace(FACTORY_CA, signer=make(cdk.Fn.import_value("arn-of-another-stack")))
@@ -281,7 +281,7 @@ class TestResource:
 
         assert CaProperties.from_cloudformation(resource["Properties"]) == CaProperties(
             certificate_pem=FACTORY,
-            source=SecretSource("iot-jitr/factory-ca-key"),
+            signer=SecretSigner("iot-jitr/factory-ca-key"),
             status=CaStatus.INACTIVE,
             auto_registration=AutoRegistration.DISABLE,
             on_existing=OnExisting.FAIL,
@@ -383,7 +383,7 @@ class TestRefusals:
             replace(FACTORY_CA, certificate_pem=cdk.Fn.import_value("certificate"))
 
     def test_the_same_private_ca_twice_fails_the_synthesis(self) -> None:
-        first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSource(PRIVATE_CA_ARN))
+        first = CaConfiguration("First", NoRevocation(), signer=PrivateCaSigner(PRIVATE_CA_ARN))
 
         with pytest.raises(CaTwiceError):
             synthesized(first, replace(first, name="Second"))
@@ -392,13 +392,13 @@ class TestRefusals:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
 
         with pytest.raises(CaCertificateError, match=r"^CA 'Factory': .*") as caught:
-            synthesized(replace(FACTORY_CA, signer=PresignedSource(verification)))
+            synthesized(replace(FACTORY_CA, signer=PresignedSigner(verification)))
 
         assert caught.value.fault is CaFault.NOT_SIGNED_BY_CA
 
     def test_sni_only_with_a_verification_certificate_fails_the_synthesis(self) -> None:
         with pytest.raises(ConfigurationError, match="a signer with mode SNI_ONLY"):
-            replace(FACTORY_CA, signer=PresignedSource("PEM"), mode=Mode.SNI_ONLY)
+            replace(FACTORY_CA, signer=PresignedSigner("PEM"), mode=Mode.SNI_ONLY)
 
 
 class TestWarnings:
@@ -424,7 +424,7 @@ class TestWarnings:
 
     def test_a_verification_certificate_that_has_served_is_only_warned_of(self, app: cdk.App) -> None:
         short = make_verification_certificate(CA, SPEC.key, "0a1b" * 16, validity=timedelta(seconds=-60))
-        ca = replace(FACTORY_CA, certificate_pem=CA.pem, signer=PresignedSource(short))
+        ca = replace(FACTORY_CA, certificate_pem=CA.pem, signer=PresignedSigner(short))
 
         stack = JitrStack(app, "Jitr", JitrConfiguration(cas=(ca,)))
 

@@ -22,12 +22,12 @@ from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
 from iot_jitr.validation import shown
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    NoSource,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
+from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    NoSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
 )
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.policy.lint import Kind
@@ -84,7 +84,7 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
         name="Factory",
         revocation=NoRevocation(),
         certificate_pem=FACTORY,
-        signer=SecretSource("factory-ca-key"),
+        signer=SecretSigner("factory-ca-key"),
         mode=Mode.DEFAULT,
         status=CaStatus.ACTIVE,
         auto_registration=AutoRegistration.ENABLE,
@@ -179,11 +179,11 @@ def test_a_certificate_may_be_der(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("signer", "source"),
     [
-        ({"type": "secret", "secret": "key"}, SecretSource("key")),
-        ({"type": "secret", "secret": "key", "encryption_key": KEY_ARN}, SecretSource("key", KEY_ARN)),
-        ({"type": "kms", "key": KEY_ARN}, KmsSource(KEY_ARN)),
-        ({"type": "acm-pca", "arn": PCA_ARN}, PrivateCaSource(PCA_ARN)),
-        ({"type": "presigned", "verification_certificate": "proof.pem"}, PresignedSource(WORKSHOP)),
+        ({"type": "secret", "secret": "key"}, SecretSigner("key")),
+        ({"type": "secret", "secret": "key", "encryption_key": KEY_ARN}, SecretSigner("key", KEY_ARN)),
+        ({"type": "kms", "key": KEY_ARN}, KmsSigner(KEY_ARN)),
+        ({"type": "acm-pca", "arn": PCA_ARN}, PrivateCaSigner(PCA_ARN)),
+        ({"type": "presigned", "verification_certificate": "proof.pem"}, PresignedSigner(WORKSHOP)),
     ],
 )
 def test_each_signer_is_read(folder: Path, signer: dict[str, Any], source: object) -> None:
@@ -196,7 +196,7 @@ def test_each_signer_is_read(folder: Path, signer: dict[str, Any], source: objec
 def test_sni_only_needs_no_signer(folder: Path, signer: object) -> None:
     ca = read_ca(folder, mode="SNI_ONLY", signer=signer)
 
-    assert (ca.mode, ca.signer) == (Mode.SNI_ONLY, NoSource())
+    assert (ca.mode, ca.signer) == (Mode.SNI_ONLY, NoSigner())
 
 
 def test_a_private_ca_is_asked_for_its_own_certificate(folder: Path) -> None:
@@ -477,7 +477,7 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, context: object, messag
 
 def test_only_a_private_ca_may_go_without_a_certificate() -> None:
     with pytest.raises(ConfigurationError, match=r"CA 'Factory': certificate: found nothing"):
-        CaConfiguration(name="Factory", revocation=NoRevocation(), signer=KmsSource(KEY_ARN))
+        CaConfiguration(name="Factory", revocation=NoRevocation(), signer=KmsSigner(KEY_ARN))
 
 
 def test_a_name_must_be_good_for_logical_ids() -> None:

@@ -23,7 +23,7 @@ from iot_jitr import (
     JitrPipeline,
     KeyKind,
     Mode,
-    NoSource,
+    NoSigner,
     ReconcilerSettings,
     Renewal,
     RevocationSettings,
@@ -122,7 +122,7 @@ def ca(**changes: Any) -> Callable[[], CaConfiguration]:
 
 
 OF_AN_OPTION: dict[str, tuple[Callable[[], object], tuple[str, str]]] = {
-    "DEFAULT without a signer": (ca(signer=NoSource()), ("signer", "mode DEFAULT")),
+    "DEFAULT without a signer": (ca(signer=NoSigner()), ("signer", "mode DEFAULT")),
     "SNI_ONLY with a signer": (ca(mode=Mode.SNI_ONLY), ("a signer", "SNI_ONLY")),
     "a signer that has no certificate": (ca(certificate_pem=None), ("certificate", "AWS Private CA")),
     "a tag of ours on the CA": (ca(tags={"jitr:owner": "me"}), ("tags", "jitr:")),

@@ -23,10 +23,10 @@ from iot_jitr import (
     DevicePolicy,
     FunctionNetwork,
     JitrConfiguration,
-    KmsSource,
-    PrivateCaSource,
+    KmsSigner,
+    PrivateCaSigner,
     Renewal,
-    SecretSource,
+    SecretSigner,
     ThingRegistration,
 )
 from iot_jitr_runtime.errors import JitrError
@@ -109,22 +109,22 @@ TEXTS: dict[str, tuple[Callable[[], object], str]] = {
     "CrlUrl.url": (lambda: CrlUrl("ldap://crl.example/ca"), "crl_url: found 'ldap://"),
     "DevicePolicy.per_device.template": (lambda: DevicePolicy.per_device("none.json"), "cannot be read"),
     "DevicePolicy.shared.template": (lambda: DevicePolicy.shared("none.json"), "cannot be read"),
-    "KmsSource.key_arn": (
-        lambda: replace(FACTORY_CA, signer=KmsSource("key/1")),
+    "KmsSigner.key_arn": (
+        lambda: replace(FACTORY_CA, signer=KmsSigner("key/1")),
         "signer: key: found 'key/1'",
     ),
-    "PrivateCaSource.certificate_authority_arn": (
-        lambda: replace(FACTORY_CA, signer=PrivateCaSource("1")),
+    "PrivateCaSigner.certificate_authority_arn": (
+        lambda: replace(FACTORY_CA, signer=PrivateCaSigner("1")),
         "signer: arn: found '1'",
     ),
-    "SecretSource.encryption_key_arn": (
+    "SecretSigner.encryption_key_arn": (
         lambda: replace(
-            FACTORY_CA, signer=SecretSource("key", "arn:aws:kms:eu-central-1:123456789012:alias/x")
+            FACTORY_CA, signer=SecretSigner("key", "arn:aws:kms:eu-central-1:123456789012:alias/x")
         ),
         "signer: encryption_key: found .*arn:…:key/…",
     ),
-    "SecretSource.secret_id": (
-        lambda: replace(FACTORY_CA, signer=SecretSource("")),
+    "SecretSigner.secret_id": (
+        lambda: replace(FACTORY_CA, signer=SecretSigner("")),
         "signer: secret: found ''",
     ),
     "ThingRegistration.attributes": (lambda: ThingRegistration(attributes={"a b": "x"}), "'a b' is not poss"),
@@ -134,7 +134,7 @@ TEXTS: dict[str, tuple[Callable[[], object], str]] = {
 }
 READ_AT_THE_REGISTRATION = {
     "CaConfiguration.certificate_pem",
-    "PresignedSource.verification_certificate_pem",
+    "PresignedSigner.verification_certificate_pem",
 }
 """Certificates: `test_ca_registration.py`."""
 
@@ -157,7 +157,7 @@ def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
     Admission.function(token)
     AlarmSettings(runbook_url=token)
     CrlUrl(token)
-    replace(FACTORY_CA, signer=PrivateCaSource(token))
+    replace(FACTORY_CA, signer=PrivateCaSigner(token))
 
 
 def test_a_bucket_of_others_needs_a_prefix() -> None:

@@ -16,7 +16,7 @@ from iot_jitr import (
     JitrPipeline,
     JitrStack,
     Mode,
-    NoSource,
+    NoSigner,
 )
 from iot_jitr.capacity import Capacity, RateOutOfRangeError
 from iot_jitr_runtime import environment
@@ -37,7 +37,7 @@ from tests.support.stacks import (
 )
 
 WORKSHOP_CA = replace(
-    FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, mode=Mode.SNI_ONLY, signer=NoSource()
+    FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, mode=Mode.SNI_ONLY, signer=NoSigner()
 )
 
 

@@ -17,7 +17,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_runtime.ca_registration.kms import KmsEcKey
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.sources import NoSource
+from iot_jitr_runtime.ca_registration.signers import NoSigner
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_resource import CaResource
 from tests.support.cloud import Cloud
@@ -155,7 +155,7 @@ class CaCloud:
 
     def sni_only(self, **changes: Any) -> CaProperties:
         """Properties of a CA of its own, for a resource."""
-        properties = CaProperties(CaSpec().build().pem, NoSource(), Mode.SNI_ONLY)
+        properties = CaProperties(CaSpec().build().pem, NoSigner(), Mode.SNI_ONLY)
         return replace(properties, **changes)
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.sources import NoSource
+from iot_jitr_runtime.ca_registration.signers import NoSigner
 from tests.support.ca_builder import CaSpec
 
 ON = ("ACTIVE", "ENABLE")
@@ -16,5 +16,5 @@ NEXT_CA = CaSpec("Next CA").build()
 
 def sni_only(**changes: Any) -> CaProperties:
     """A CA for which nothing signs."""
-    properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, tags={"team": "iot"})
+    properties = CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, tags={"team": "iot"})
     return replace(properties, **changes)

@@ -25,10 +25,10 @@ from iot_jitr import (
     JitrConfiguration,
     JitrPipeline,
     JitrStack,
-    KmsSource,
+    KmsSigner,
     Mode,
     NoRevocation,
-    NoSource,
+    NoSigner,
     Renewal,
     RevocationSettings,
     ThingRegistration,
@@ -48,7 +48,7 @@ WORKSHOP_CA = CaConfiguration(
     name="Workshop",
     certificate_pem=WORKSHOP,
     mode=Mode.SNI_ONLY,
-    signer=NoSource(),
+    signer=NoSigner(),
     revocation=NoRevocation(),
 )
 
@@ -60,7 +60,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         cas=(
             replace(
                 FACTORY_CA,
-                signer=KmsSource("arn:aws:kms:eu-central-1:123456789012:key/factory-ca"),
+                signer=KmsSigner("arn:aws:kms:eu-central-1:123456789012:key/factory-ca"),
                 revocation=CrlBucket(),
                 tags={"team": "fleet"},
             ),

@@ -11,7 +11,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk.assertions import Annotations, Match, Template
 
-from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSource
+from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSigner
 from tests.support.ca_certificates import FACTORY
 
 Statement = dict[str, Any]
@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 FACTORY_CA = CaConfiguration(
     name="Factory",
     certificate_pem=FACTORY,
-    signer=SecretSource("iot-jitr/factory-ca-key"),
+    signer=SecretSigner("iot-jitr/factory-ca-key"),
     revocation=NoRevocation(),
 )
 """A CA whose key is in Secrets Manager; take `replace` for others."""

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
-from iot_jitr_runtime.ca_registration.sources import SignerError
+from iot_jitr_runtime.ca_registration.signers import SignerError
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

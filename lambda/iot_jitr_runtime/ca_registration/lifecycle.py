@@ -70,7 +70,7 @@ class CaLifecycle:
         try:
             check_ca_certificate(ca)
             verification = verification_certificate(
-                properties.source, ca, self._registry.registration_code, self._client
+                properties.signer, ca, self._registry.registration_code, self._client
             )
         except JitrError:
             own_id = self._own_registration(ca)
@@ -163,7 +163,7 @@ class CaLifecycle:
 
     def _ca_certificate(self, properties: CaProperties) -> Certificate:
         if properties.certificate_pem is None:
-            return read_ca_certificate(properties.source, self._client)
+            return read_ca_certificate(properties.signer, self._client)
         return load_ca_certificate(properties.certificate_pem)
 
     def _own_registration(self, ca: Certificate) -> CaCertificateId | None:

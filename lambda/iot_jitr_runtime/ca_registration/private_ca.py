@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
-from iot_jitr_runtime.ca_registration.sources import SignerError, verification_template_arn
+from iot_jitr_runtime.ca_registration.signers import SignerError, verification_template_arn
 from iot_jitr_runtime.ca_registration.verification import (
     check_key_belongs,
     signature_hash,

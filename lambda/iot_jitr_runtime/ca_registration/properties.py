@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from iot_jitr_runtime.ca_registration.sources import NoSource, Source, source_from, source_properties
+from iot_jitr_runtime.ca_registration.signers import NoSigner, Signer, signer_from, signer_properties
 from iot_jitr_runtime.custom_resource import reading_properties
 
 RESOURCE_TYPE = "Custom::JitrCaCertificate"
@@ -115,7 +115,7 @@ class CaProperties:
 
     certificate_pem: str | None
     """The CA certificate, PEM. None: read from the AWS Private CA that signs."""
-    source: Source = field(default_factory=NoSource)
+    signer: Signer = field(default_factory=NoSigner)
     """What signs the verification certificate."""
     mode: Mode = Mode.DEFAULT
     status: CaStatus = CaStatus.ACTIVE
@@ -133,7 +133,7 @@ class CaProperties:
     def to_cloudformation(self) -> dict[str, Any]:
         """The properties for the template."""
         properties: dict[str, Any] = {
-            "Source": source_properties(self.source),
+            "Signer": signer_properties(self.signer),
             "Mode": self.mode.value,
             "DesiredStatus": self.status.value,
             "AutoRegistration": self.auto_registration.value,
@@ -155,7 +155,7 @@ class CaProperties:
         with reading_properties():
             return cls(
                 certificate_pem=properties.get("CaCertificatePem"),
-                source=source_from(properties["Source"]),
+                signer=signer_from(properties["Signer"]),
                 mode=Mode(properties["Mode"]),
                 status=CaStatus(properties["DesiredStatus"]),
                 auto_registration=AutoRegistration(properties["AutoRegistration"]),

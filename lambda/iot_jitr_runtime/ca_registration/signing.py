@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.kms import kms_key, kms_refusals
 from iot_jitr_runtime.ca_registration.private_ca import issue_certificate, private_ca_certificate
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
+from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
+    Signer,
     SignerError,
-    Source,
 )
 from iot_jitr_runtime.ca_registration.verification import (
     SigningKey,
@@ -44,24 +44,24 @@ ClientFactory = Callable[[str], Any]
 """Makes the boto3 client of a service."""
 
 
-def read_ca_certificate(source: Source, client: ClientFactory) -> "Certificate":
+def read_ca_certificate(signer: Signer, client: ClientFactory) -> "Certificate":
     """The CA's own certificate, where the signer can read it.
 
     Raises:
         SignerError: It cannot.
     """
-    if not isinstance(source, PrivateCaSource):
+    if not isinstance(signer, PrivateCaSigner):
         raise SignerError("no CA certificate given; only an AWS Private CA can be asked for its certificate")
-    return private_ca_certificate(client("acm-pca"), source.certificate_authority_arn)
+    return private_ca_certificate(client("acm-pca"), signer.certificate_authority_arn)
 
 
 def verification_certificate(
-    source: Source, ca: "Certificate", registration_code: Callable[[], str], client: ClientFactory
+    signer: Signer, ca: "Certificate", registration_code: Callable[[], str], client: ClientFactory
 ) -> str | None:
     """The verification certificate for `ca`, PEM; None where mode SNI_ONLY needs none.
 
     Args:
-        source: What signs.
+        signer: What signs.
         ca: The CA certificate that is going to be registered.
         registration_code: Fetches the account's registration code; called only by a signer that needs it.
         client: Makes the boto3 client of a service; called only for the service of the signer.
@@ -70,19 +70,19 @@ def verification_certificate(
         SignerError: The signer cannot sign.
         CaCertificateError: The signer has another CA's key, or the presigned certificate does not serve.
     """
-    match source:
-        case SecretSource(secret_id):
+    match signer:
+        case SecretSigner(secret_id):
             key = _secret_key(client("secretsmanager"), secret_id)
             check_key_belongs(key.public_key(), ca, f"the secret '{secret_id}'")
             return make_verification_certificate(ca, key, registration_code())
-        case KmsSource(arn):
+        case KmsSigner(arn):
             with kms_refusals(arn):
                 in_kms = kms_key(client("kms"), arn)
                 check_key_belongs(in_kms.public_key(), ca, f"the KMS key '{arn}'")
                 return make_verification_certificate(ca, in_kms, registration_code())
-        case PrivateCaSource(arn):
+        case PrivateCaSigner(arn):
             return issue_certificate(client("acm-pca"), arn, ca, registration_code)
-        case PresignedSource(pem):
+        case PresignedSigner(pem):
             presigned = load_verification_certificate(pem, ca)
             check_still_valid(presigned)
             check_registration_code(presigned, registration_code())

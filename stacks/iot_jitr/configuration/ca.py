@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 
 from iot_jitr.configuration.revocation import KEY_ARN, KEY_ARN_ALLOWED, Revocation, read_revocation
-from iot_jitr.signers import Signer, aliased
+from iot_jitr.signers import CaSigner, aliased
 from iot_jitr.validation import ConfigurationError, check_text, shown
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
-from iot_jitr_runtime.ca_registration.sources import (
+from iot_jitr_runtime.ca_registration.signers import (
     KINDS,
-    KmsSource,
-    NoSource,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
-    Source,
+    KmsSigner,
+    NoSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
+    Signer,
 )
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
@@ -63,9 +63,9 @@ class CaConfiguration:
     """The CA certificate, PEM, without its key, known at synthesis. None: read from the AWS Private CA that
     signs.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
-    signer: Signer = field(default_factory=NoSource)
-    """Who signs the verification certificate that mode DEFAULT asks for: a source, or the secret or KMS key
-    itself that holds the CA's key. What is known at deployment only must be given itself.
+    signer: CaSigner = field(default_factory=NoSigner)
+    """What signs the verification certificate that mode DEFAULT needs. Also the secret or the KMS key itself
+    that holds the CA's key, which must be given so where its ARN is known at deployment only.
     https://docs.aws.amazon.com/iot/latest/developerguide/manage-your-CA-certs.html"""
     mode: Mode = Mode.DEFAULT
     """Whether possession of the CA's key is proved to AWS."""
@@ -99,7 +99,7 @@ class CaConfiguration:
                 "the certificate itself, which is checked at synthesis: Path('ca.pem').read_text()",
             )
         _check_signer(f"{where}: signer", self.signer)
-        unsigned = isinstance(self.signer, NoSource)
+        unsigned = isinstance(self.signer, NoSigner)
         if self.mode is Mode.DEFAULT and unsigned:
             raise ConfigurationError(
                 f"{where}: signer",
@@ -112,7 +112,7 @@ class CaConfiguration:
                 "a signer with mode SNI_ONLY",
                 "none, or mode DEFAULT: SNI_ONLY proves nothing",
             )
-        if self.certificate_pem is None and not isinstance(self.signer, PrivateCaSource):
+        if self.certificate_pem is None and not isinstance(self.signer, PrivateCaSigner):
             raise ConfigurationError(
                 f"{where}: certificate",
                 "nothing",
@@ -126,17 +126,17 @@ class CaConfiguration:
         return {"revocation": self.revocation.setting, **accepts}
 
 
-def _check_signer(where: str, signer: Signer) -> None:
+def _check_signer(where: str, signer: CaSigner) -> None:
     match signer:
-        case SecretSource():
+        case SecretSigner():
             check_text(f"{where}: secret", signer.secret_id, r".+", _SECRET_ALLOWED)
             check_text(f"{where}: encryption_key", signer.encryption_key_arn, KEY_ARN, KEY_ARN_ALLOWED)
             # Such an ARN may or may not end in the six characters that a permission must name.
             _refuse_token(f"{where}: secret", signer.secret_id, "the secret itself (ISecret)")
-        case KmsSource():
+        case KmsSigner():
             check_text(f"{where}: key", signer.key_arn, KEY_ARN, _SIGNING_KEY_ALLOWED)
             _refuse_token(f"{where}: key", signer.key_arn, "the key itself (IKey)")
-        case PrivateCaSource():
+        case PrivateCaSigner():
             arn = signer.certificate_authority_arn
             check_text(f"{where}: arn", arn, _PRIVATE_CA, _PRIVATE_CA_ALLOWED)
         case _ if (which := aliased(signer)) is not None:
@@ -196,11 +196,11 @@ def _are_tags(tags: "Mapping[str, object]") -> bool:
     )
 
 
-def _read_certificate(ca: "Section", signer: Source) -> str | None:
+def _read_certificate(ca: "Section", signer: Signer) -> str | None:
     allowed = "the path of the CA certificate, PEM or DER; make a development CA with: jitr pki ca ca"
     path = ca.file("certificate", allowed=allowed)
     if path is None:
-        if isinstance(signer, PrivateCaSource):
+        if isinstance(signer, PrivateCaSigner):
             return None
         raise ca.wrong("certificate", allowed)
     return _pem(ca, "certificate", path, f"make a development CA with: jitr pki ca {path.parent}")
@@ -224,45 +224,45 @@ def _pem(section: "Section", name: str, path: "Path", remedy: str) -> str:
         raise ConfigurationError(key, f"'{path}', not a certificate", f"PEM or DER; {remedy}") from error
 
 
-def _read_signer(ca: "Section", mode: Mode) -> Source:
+def _read_signer(ca: "Section", mode: Mode) -> Signer:
     if ca.get("signer") is None and mode is Mode.SNI_ONLY:
-        return NoSource()
-    signer = ca.section("signer")
-    kind = signer.get("type")
+        return NoSigner()
+    section = ca.section("signer")
+    kind = section.get("type")
     if kind not in [*KINDS]:
-        raise signer.wrong("type", ", ".join(KINDS))
-    source = _SIGNERS[kind](signer)
-    signer.finish()
-    return source
+        raise section.wrong("type", ", ".join(KINDS))
+    signer = _SIGNERS[kind](section)
+    section.finish()
+    return signer
 
 
-def _read_secret(signer: "Section") -> Source:
-    return SecretSource(
+def _read_secret(signer: "Section") -> Signer:
+    return SecretSigner(
         secret_id=signer.text("secret", allowed=_SECRET_ALLOWED),
         encryption_key_arn=signer.text("encryption_key", None, pattern=KEY_ARN, allowed=KEY_ARN_ALLOWED),
     )
 
 
-def _read_kms(signer: "Section") -> Source:
-    return KmsSource(signer.text("key", pattern=KEY_ARN, allowed=_SIGNING_KEY_ALLOWED))
+def _read_kms(signer: "Section") -> Signer:
+    return KmsSigner(signer.text("key", pattern=KEY_ARN, allowed=_SIGNING_KEY_ALLOWED))
 
 
-def _read_private_ca(signer: "Section") -> Source:
-    return PrivateCaSource(signer.text("arn", pattern=_PRIVATE_CA, allowed=_PRIVATE_CA_ALLOWED))
+def _read_private_ca(signer: "Section") -> Signer:
+    return PrivateCaSigner(signer.text("arn", pattern=_PRIVATE_CA, allowed=_PRIVATE_CA_ALLOWED))
 
 
-def _read_presigned(signer: "Section") -> Source:
+def _read_presigned(signer: "Section") -> Signer:
     remedy = "make one with: jitr ca registration-code, jitr ca sign-verification"
     path = signer.file(
         "verification_certificate", allowed=f"the path of the verification certificate; {remedy}"
     )
     if path is None:
         raise signer.wrong("verification_certificate", f"the path of the verification certificate; {remedy}")
-    return PresignedSource(_pem(signer, "verification_certificate", path, remedy))
+    return PresignedSigner(_pem(signer, "verification_certificate", path, remedy))
 
 
-def _read_none(_signer: "Section") -> Source:
-    return NoSource()
+def _read_none(_signer: "Section") -> Signer:
+    return NoSigner()
 
 
 _SIGNERS = {

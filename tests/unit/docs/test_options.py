@@ -31,10 +31,10 @@ REQUIRED = {
     "JitrStack.configuration",
     "JitrStack.construct_id",
     "JitrStack.scope",
-    "KmsSource.key_arn",
-    "PresignedSource.verification_certificate_pem",
-    "PrivateCaSource.certificate_authority_arn",
-    "SecretSource.secret_id",
+    "KmsSigner.key_arn",
+    "PresignedSigner.verification_certificate_pem",
+    "PrivateCaSigner.certificate_authority_arn",
+    "SecretSigner.secret_id",
 }
 """For these nobody but the user knows a value."""
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode, OnDelete
-from iot_jitr_runtime.ca_registration.sources import NoSource, PresignedSource
+from iot_jitr_runtime.ca_registration.signers import NoSigner, PresignedSigner
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, CaRegistryEmulation, ca_account
@@ -39,7 +39,7 @@ def registry(account: CaAccount) -> CaRegistryEmulation:
 
 def of_pipeline(account: CaAccount, **changes: Any) -> str:
     """A CA that a deployed stack looks after."""
-    properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, **changes)
+    properties = CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, **changes)
     return CaResource.of(account.session).create(properties)
 
 
@@ -79,7 +79,7 @@ class TestList:
         of_pipeline(account, on_delete=OnDelete.RETAIN)
         assert "resource 'CaFactory', adopted" in run_jitr("ca", "list").out
 
-        properties = CaProperties(CA.pem, NoSource(), Mode.SNI_ONLY, on_delete=OnDelete.RETAIN)
+        properties = CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, on_delete=OnDelete.RETAIN)
         resource = CaResource.of(account.session)
         resource.create(properties)
         resource.delete()
@@ -273,7 +273,7 @@ class TestOfflineKey:
         signed = self.sign(files, "--out", files / "verification.pem", code=code)
         verification = (files / "verification.pem").read_text()
 
-        ca_id = CaResource.of(account.session).create(CaProperties(CA.pem, PresignedSource(verification)))
+        ca_id = CaResource.of(account.session).create(CaProperties(CA.pem, PresignedSigner(verification)))
 
         assert code == REGISTRATION_CODE
         assert signed.exit_code == 0

@@ -12,7 +12,7 @@ from iot_jitr.configuration import JitrConfiguration
 from iot_jitr.target import Target
 from iot_jitr_cli.lab.ca import development_ca
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration, write_project
-from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -27,7 +27,7 @@ def test_the_apps_own_parser_accepts_the_default_configuration(tmp_path: Path) -
 
     assert parsed.target is Target.LOCAL
     assert [known.certificate_pem for known in parsed.cas] == [ca.authority.certificate.pem]
-    assert parsed.cas[0].signer == SecretSource(CA_KEY_SECRET)
+    assert parsed.cas[0].signer == SecretSigner(CA_KEY_SECRET)
 
 
 def test_the_private_key_is_not_in_the_project(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr_runtime.ca_registration.properties import CaProperties, OnDelete
-from iot_jitr_runtime.ca_registration.sources import KmsSource
+from iot_jitr_runtime.ca_registration.signers import KmsSigner
 from iot_jitr_runtime.ownership import KEYS
 from tests.support.ca_certificates import FACTORY
 from tests.support.ca_registry import CaAccount
@@ -36,7 +36,7 @@ def test_the_script_makes_a_ca_whose_key_is_in_kms(
     exec(script, {})
     arn = capsys.readouterr().out.strip()
 
-    ca_id = resource.create(CaProperties((tmp_path / "ca.pem").read_text(), KmsSource(arn)))
+    ca_id = resource.create(CaProperties((tmp_path / "ca.pem").read_text(), KmsSigner(arn)))
     assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
 
@@ -49,11 +49,11 @@ def test_every_example_is_a_valid_configuration(tmp_path: Path) -> None:
     parsed = [JitrConfiguration.parse({"cas": [example]}, tmp_path).cas[0] for example in examples]
 
     assert [type(ca.signer).__name__ for ca in parsed] == [
-        "SecretSource",
-        "KmsSource",
-        "PrivateCaSource",
-        "PresignedSource",
-        "NoSource",
+        "SecretSigner",
+        "KmsSigner",
+        "PrivateCaSigner",
+        "PresignedSigner",
+        "NoSigner",
     ]
 
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, OutcomeUnknownError, RegistryError
-from iot_jitr_runtime.ca_registration.sources import KmsSource, PrivateCaSource, SecretSource
+from iot_jitr_runtime.ca_registration.signers import KmsSigner, PrivateCaSigner, SecretSigner
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ownership import Owner
@@ -25,7 +25,7 @@ SPEC = CaSpec()
 CA = SPEC.build()
 NEXT_SPEC = CaSpec("Next CA", key=SPEC.key)
 NEXT_CA = NEXT_SPEC.build()
-PROPERTIES = CaProperties(CA.pem, SecretSource("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"})
+PROPERTIES = CaProperties(CA.pem, SecretSigner("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"})
 SERVICES = ("secretsmanager", "kms", "acm-pca", "iot")
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
@@ -68,8 +68,8 @@ def account_with_key() -> Iterator[Account]:
         yield Account(
             account.registry,
             clients,
-            replace(PROPERTIES, certificate_pem=CaSpec(key=kms_key).build().pem, source=KmsSource(kms_arn)),
-            replace(PROPERTIES, certificate_pem=None, source=PrivateCaSource(private_ca_arn)),
+            replace(PROPERTIES, certificate_pem=CaSpec(key=kms_key).build().pem, signer=KmsSigner(kms_arn)),
+            replace(PROPERTIES, certificate_pem=None, signer=PrivateCaSigner(private_ca_arn)),
         )
 
 

@@ -10,7 +10,7 @@ from iot_jitr_runtime.ca_registration import handler, signing
 from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
 from iot_jitr_runtime.ca_registration.iam_propagation import DELAYS, retry_denied_calls
 from iot_jitr_runtime.ca_registration.properties import CaProperties
-from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import CaAccount
@@ -22,7 +22,7 @@ CA = SPEC.build()
 
 
 def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
-    properties = CaProperties(CA.pem, SecretSource("ca-key"))
+    properties = CaProperties(CA.pem, SecretSigner("ca-key"))
     return {
         "RequestType": request_type,
         "ResponseURL": "https://response.example/?signature=private",

@@ -5,7 +5,7 @@ import pytest
 from iot_jitr_runtime.ca_registration.ownership import UNREGISTERED, AdoptionError
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, CaStatus, OnDelete
 from iot_jitr_runtime.ca_registration.registry import RegistryError
-from iot_jitr_runtime.ca_registration.sources import SecretSource
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ownership import Owner, Ownership
 from tests.support.ca_builder import CaSpec, pem_of
@@ -50,7 +50,7 @@ class TestCreate:
         ca = endless_ca()
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(ca.key))
 
-        ca_id = resource.create(CaProperties(ca.certificate.pem, SecretSource("ca-key")))
+        ca_id = resource.create(CaProperties(ca.certificate.pem, SecretSigner("ca-key")))
 
         assert registry.state(ca_id) == ON
         assert resource.attributes["NotAfter"] == "9999-12-31T23:59:59Z"

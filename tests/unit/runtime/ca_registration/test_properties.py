@@ -14,31 +14,31 @@ from iot_jitr_runtime.ca_registration.properties import (
     OnDelete,
     OnExisting,
 )
-from iot_jitr_runtime.ca_registration.sources import (
+from iot_jitr_runtime.ca_registration.signers import (
     KINDS,
-    KmsSource,
-    NoSource,
-    PresignedSource,
-    PrivateCaSource,
-    SecretSource,
-    source_from,
-    source_properties,
+    KmsSigner,
+    NoSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
+    signer_from,
+    signer_properties,
 )
 from iot_jitr_runtime.custom_resource import MalformedPropertiesError
 from tests.support.ca_resource import on_the_wire
 
 TEXT = st.text(min_size=1)
-SOURCES = st.one_of(
-    st.builds(SecretSource, TEXT, st.none() | TEXT),
-    st.builds(KmsSource, TEXT),
-    st.builds(PrivateCaSource, TEXT),
-    st.builds(PresignedSource, TEXT),
-    st.just(NoSource()),
+SIGNERS = st.one_of(
+    st.builds(SecretSigner, TEXT, st.none() | TEXT),
+    st.builds(KmsSigner, TEXT),
+    st.builds(PrivateCaSigner, TEXT),
+    st.builds(PresignedSigner, TEXT),
+    st.just(NoSigner()),
 )
 PROPERTIES = st.builds(
     CaProperties,
     certificate_pem=st.none() | TEXT,
-    source=SOURCES,
+    signer=SIGNERS,
     mode=st.sampled_from(Mode),
     status=st.sampled_from(CaStatus),
     auto_registration=st.sampled_from(AutoRegistration),
@@ -46,7 +46,7 @@ PROPERTIES = st.builds(
     on_delete=st.sampled_from(OnDelete),
     tags=st.dictionaries(TEXT, st.text()),
 )
-MINIMAL = CaProperties("PEM", SecretSource("s")).to_cloudformation()
+MINIMAL = CaProperties("PEM", SecretSigner("s")).to_cloudformation()
 
 
 @given(PROPERTIES)
@@ -54,9 +54,9 @@ def test_the_function_reads_what_the_stack_wrote(properties: CaProperties) -> No
     assert CaProperties.from_cloudformation(on_the_wire(properties.to_cloudformation())) == properties
 
 
-@given(SOURCES)
-def test_every_source_survives_the_template(source: Any) -> None:
-    assert source_from(on_the_wire(source_properties(source))) == source
+@given(SIGNERS)
+def test_every_signer_can_be_read_from_the_template(signer: Any) -> None:
+    assert signer_from(on_the_wire(signer_properties(signer))) == signer
 
 
 def test_the_properties_of_cloudformation_itself_are_no_harm() -> None:
@@ -73,10 +73,10 @@ def test_the_properties_of_cloudformation_itself_are_no_harm() -> None:
         {"Mode": "BOTH"},
         {"OnDelete": "keep"},
         {"OnExisting": None},
-        {"Source": {"Kind": "hsm"}},
-        {"Source": {"Kind": "secret"}},
-        {"Source": {"Kind": "kms", "key_arn": "k", "secret_id": "s"}},
-        {"Source": None},
+        {"Signer": {"Kind": "hsm"}},
+        {"Signer": {"Kind": "secret"}},
+        {"Signer": {"Kind": "kms", "key_arn": "k", "secret_id": "s"}},
+        {"Signer": None},
     ],
 )
 def test_properties_of_another_version_are_refused(change: dict[str, Any]) -> None:
@@ -90,5 +90,5 @@ def test_missing_properties_are_refused_by_name(missing: str) -> None:
         CaProperties.from_cloudformation({key: value for key, value in MINIMAL.items() if key != missing})
 
 
-def test_the_names_of_the_sources_are_those_of_the_configuration() -> None:
+def test_the_names_of_the_signers_are_those_of_the_configuration() -> None:
     assert list(KINDS) == ["secret", "kms", "acm-pca", "presigned", "none"]

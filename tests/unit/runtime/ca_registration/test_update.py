@@ -4,7 +4,7 @@ import pytest
 
 from iot_jitr_runtime.ca_registration.ownership import AdoptionError
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete
-from iot_jitr_runtime.ca_registration.sources import PresignedSource, SecretSource
+from iot_jitr_runtime.ca_registration.signers import PresignedSigner, SecretSigner
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
 from iot_jitr_runtime.ownership import KEYS
 from tests.support.ca_builder import CaSpec, pem_of
@@ -102,7 +102,7 @@ class TestUpdate:
         spec = CaSpec()
         secrets = account.client("secretsmanager")
         secrets.create_secret(Name="ca-key", SecretString=pem_of(spec.key))
-        old = sni_only(certificate_pem=spec.build().pem, mode=Mode.DEFAULT, source=SecretSource("ca-key"))
+        old = sni_only(certificate_pem=spec.build().pem, mode=Mode.DEFAULT, signer=SecretSigner("ca-key"))
         old_id = resource.create(old)
         new = sni_only(certificate_pem=NEXT_CA.pem)
         new_id = resource.call("Update", new, PhysicalResourceId=old_id, Old=old)["PhysicalResourceId"]
@@ -130,10 +130,10 @@ class TestUpdate:
         spec = CaSpec()
         ca = spec.build()
         resource.create(sni_only(certificate_pem=ca.pem, on_delete=OnDelete.DELETE))
-        verification = PresignedSource(make_verification_certificate(ca, spec.key, REGISTRATION_CODE))
+        verification = PresignedSigner(make_verification_certificate(ca, spec.key, REGISTRATION_CODE))
 
         resource.delete()
-        ca_id = resource.create(sni_only(certificate_pem=ca.pem, mode=Mode.DEFAULT, source=verification))
+        ca_id = resource.create(sni_only(certificate_pem=ca.pem, mode=Mode.DEFAULT, signer=verification))
 
         assert registry.state(ca_id) == ON
         assert registry.cas[ca_id]["certificateMode"] == "DEFAULT"

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.signers import KmsSigner, Signer, SignerError
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
-from iot_jitr_runtime.ca_registration.sources import KmsSource, SignerError, Source
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
@@ -23,8 +23,8 @@ from tests.support.ca_resource import CaResource
 KMS_SPECS = ["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"]
 
 
-def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, source, mode)
+def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties(ca and ca.pem, signer, mode)
 
 
 def kms_key(account: CaAccount, spec: str) -> tuple[str, KmsEcKey | KmsRsaKey]:
@@ -40,7 +40,7 @@ class TestKms:
     def test_registers_the_ca(self, account: CaAccount, resource: CaResource, spec: str) -> None:
         arn, key = kms_key(account, spec)
 
-        ca_id = resource.create(properties(ca_of(key), KmsSource(arn)))
+        ca_id = resource.create(properties(ca_of(key), KmsSigner(arn)))
 
         assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
@@ -48,7 +48,7 @@ class TestKms:
         arn, _ = kms_key(account, "ECC_NIST_P256")
 
         with pytest.raises(CaCertificateError, match=f"KMS key '{arn}'") as caught:
-            resource.create(properties(CaSpec().build(), KmsSource(arn)))
+            resource.create(properties(CaSpec().build(), KmsSigner(arn)))
 
         assert caught.value.fault is CaFault.KEY_MISMATCH
 
@@ -57,7 +57,7 @@ class TestKms:
         arn = created["KeyMetadata"]["Arn"]
 
         with pytest.raises(SignerError, match="is a key for ENCRYPT_DECRYPT"):
-            resource.create(properties(CaSpec().build(), KmsSource(arn)))
+            resource.create(properties(CaSpec().build(), KmsSigner(arn)))
 
     def test_refuses_a_key_that_is_neither_rsa_nor_ec(self, account: CaAccount) -> None:
         client = account.client("kms")
@@ -70,7 +70,7 @@ class TestKms:
             stubbed.add_response("get_public_key", answer)
             with pytest.raises(SignerError, match="a key of type Ed25519"):
                 verification_certificate(
-                    KmsSource("arn:key"), CaSpec().build(), lambda: REGISTRATION_CODE, lambda _: client
+                    KmsSigner("arn:key"), CaSpec().build(), lambda: REGISTRATION_CODE, lambda _: client
                 )
 
     @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class TestKms:
         account.session.events.register_first("before-send.kms.GetPublicKey", refuse)
 
         with pytest.raises(SignerError, match=message):
-            resource.create(properties(CaSpec().build(), KmsSource("arn:aws:kms:eu-central-1:1:key/k")))
+            resource.create(properties(CaSpec().build(), KmsSigner("arn:aws:kms:eu-central-1:1:key/k")))
 
     def test_the_key_refuses_everything_but_signing(self, account: CaAccount) -> None:
         for spec in ("RSA_2048", "ECC_NIST_P256"):

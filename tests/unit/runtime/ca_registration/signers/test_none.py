@@ -3,13 +3,13 @@
 import pytest
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.sources import (
-    KmsSource,
-    NoSource,
-    PresignedSource,
-    SecretSource,
+from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    NoSigner,
+    PresignedSigner,
+    SecretSigner,
+    Signer,
     SignerError,
-    Source,
 )
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec
@@ -17,8 +17,8 @@ from tests.support.ca_registry import CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import CaResource
 
 
-def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, source, mode)
+def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties(ca and ca.pem, signer, mode)
 
 
 class TestNone:
@@ -28,13 +28,13 @@ class TestNone:
         asked: list[str] = []
         account.session.events.register("before-call.iot", lambda model, **_: asked.append(model.name))
 
-        ca_id = resource.create(properties(CaSpec().build(), NoSource(), Mode.SNI_ONLY))
+        ca_id = resource.create(properties(CaSpec().build(), NoSigner(), Mode.SNI_ONLY))
 
         assert registry.cas[ca_id]["certificateMode"] == "SNI_ONLY"
         assert asked == ["RegisterCACertificate"]
 
 
-@pytest.mark.parametrize("source", [SecretSource("s"), KmsSource("k"), PresignedSource("p"), NoSource()])
-def test_only_a_private_ca_can_be_asked_for_its_certificate(resource: CaResource, source: Source) -> None:
+@pytest.mark.parametrize("signer", [SecretSigner("s"), KmsSigner("k"), PresignedSigner("p"), NoSigner()])
+def test_only_a_private_ca_can_be_asked_for_its_certificate(resource: CaResource, signer: Signer) -> None:
     with pytest.raises(SignerError, match="only an AWS Private CA"):
-        resource.create(properties(None, source))
+        resource.create(properties(None, signer))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.sources import (
-    PresignedSource,
-    Source,
+from iot_jitr_runtime.ca_registration.signers import (
+    PresignedSigner,
+    Signer,
 )
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
@@ -17,13 +17,13 @@ from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CaResource
 
 
-def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, source, mode)
+def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties(ca and ca.pem, signer, mode)
 
 
 def fault_of(resource: CaResource, ca: Certificate, verification: str) -> CaFault:
     with pytest.raises(CaCertificateError) as caught:
-        resource.create(properties(ca, PresignedSource(verification)))
+        resource.create(properties(ca, PresignedSigner(verification)))
     return caught.value.fault
 
 
@@ -33,7 +33,7 @@ class TestPresigned:
         ca = spec.build()
         verification = make_verification_certificate(ca, spec.key, REGISTRATION_CODE)
 
-        ca_id = resource.create(properties(ca, PresignedSource(verification)))
+        ca_id = resource.create(properties(ca, PresignedSigner(verification)))
 
         assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 

@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.signers import PrivateCaSigner, Signer, SignerError
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
-from iot_jitr_runtime.ca_registration.sources import PrivateCaSource, SignerError, Source
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
@@ -20,8 +20,8 @@ from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CaResource
 
 
-def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, source, mode)
+def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties(ca and ca.pem, signer, mode)
 
 
 def ca_of(key: Any, **changes: Any) -> Certificate:
@@ -33,14 +33,14 @@ def private_ca(account: CaAccount) -> tuple[str, Certificate]:
 
 
 def sign(ca: Certificate, client: Any, arn: str) -> str | None:
-    return verification_certificate(PrivateCaSource(arn), ca, lambda: REGISTRATION_CODE, lambda _: client)
+    return verification_certificate(PrivateCaSigner(arn), ca, lambda: REGISTRATION_CODE, lambda _: client)
 
 
 class TestPrivateCa:
     def test_registers_the_ca_from_its_arn_alone(self, account: CaAccount, resource: CaResource) -> None:
         arn, ca = private_ca(account)
 
-        ca_id = resource.create(properties(None, PrivateCaSource(arn)))
+        ca_id = resource.create(properties(None, PrivateCaSigner(arn)))
 
         assert Certificate.load(account.registry.cas[ca_id]["certificatePem"]).der == ca.der
 
@@ -49,7 +49,7 @@ class TestPrivateCa:
     ) -> None:
         arn, ca = private_ca(account)
 
-        ca_id = resource.create(properties(ca, PrivateCaSource(arn)))
+        ca_id = resource.create(properties(ca, PrivateCaSigner(arn)))
 
         assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
@@ -62,7 +62,7 @@ class TestPrivateCa:
             "provide-client-params.acm-pca.IssueCertificate", lambda params, **_: asked.append(params)
         )
 
-        resource.create(properties(None, PrivateCaSource(arn)))
+        resource.create(properties(None, PrivateCaSigner(arn)))
 
         (request,) = asked
         assert request["TemplateArn"] == "arn:aws:acm-pca:::template/EndEntityCertificate/V1"
@@ -74,7 +74,7 @@ class TestPrivateCa:
         arn, _ = private_ca(account)
 
         with pytest.raises(CaCertificateError, match="Private CA") as caught:
-            resource.create(properties(CaSpec().build(), PrivateCaSource(arn)))
+            resource.create(properties(CaSpec().build(), PrivateCaSigner(arn)))
 
         assert caught.value.fault is CaFault.KEY_MISMATCH
 
@@ -82,7 +82,7 @@ class TestPrivateCa:
         arn, _ = private_ca(account)
 
         with pytest.raises(SignerError, match="ResourceNotFoundException"):
-            resource.create(properties(None, PrivateCaSource(f"{arn[:-3]}000")))
+            resource.create(properties(None, PrivateCaSigner(f"{arn[:-3]}000")))
 
     @pytest.mark.parametrize("code", ["LimitExceededException", "InvalidStateException"])
     def test_says_why_the_private_ca_issues_nothing(
@@ -96,7 +96,7 @@ class TestPrivateCa:
         account.session.events.register_first("before-send.acm-pca.IssueCertificate", refuse)
 
         with pytest.raises(SignerError, match=code):
-            resource.create(properties(None, PrivateCaSource(arn)))
+            resource.create(properties(None, PrivateCaSigner(arn)))
         assert account.registry.cas == {}
 
     def test_says_that_the_certificate_was_not_issued(self, account: CaAccount, resource: CaResource) -> None:
@@ -108,7 +108,7 @@ class TestPrivateCa:
         account.session.events.register_first("before-send.acm-pca.GetCertificate", refuse)
 
         with pytest.raises(SignerError, match="was not issued"):
-            resource.create(properties(None, PrivateCaSource(arn)))
+            resource.create(properties(None, PrivateCaSigner(arn)))
 
     @pytest.mark.parametrize(
         ("key", "algorithm"),

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.sources import SecretSource, SignerError, Source
+from iot_jitr_runtime.ca_registration.signers import SecretSigner, Signer, SignerError
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
@@ -19,8 +19,8 @@ from tests.support.ca_resource import CaResource
 CURVES = [ec.SECP256R1, ec.SECP384R1, ec.SECP521R1]
 
 
-def properties(ca: Certificate | None, source: Source, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, source, mode)
+def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
+    return CaProperties(ca and ca.pem, signer, mode)
 
 
 def ca_of(key: Any, **changes: Any) -> Certificate:
@@ -50,7 +50,7 @@ class TestSecret:
     ) -> None:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=secret(key))
 
-        ca_id = resource.create(properties(ca_of(key), SecretSource("ca-key")))
+        ca_id = resource.create(properties(ca_of(key), SecretSigner("ca-key")))
 
         assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
@@ -90,7 +90,7 @@ class TestSecret:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=secret or " ")
 
         with pytest.raises(SignerError) as caught:
-            resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
+            resource.create(properties(CaSpec().build(), SecretSigner("ca-key")))
 
         message = str(caught.value)
         assert "secret 'ca-key' cannot be used: " in message
@@ -103,16 +103,16 @@ class TestSecret:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretBinary=b"\x00")
 
         with pytest.raises(SignerError, match="it is binary"):
-            resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
+            resource.create(properties(CaSpec().build(), SecretSigner("ca-key")))
 
     def test_refuses_the_key_of_another_ca(self, account: CaAccount, resource: CaResource) -> None:
         account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(CaSpec().key))
 
         with pytest.raises(CaCertificateError, match="secret 'ca-key'") as caught:
-            resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
+            resource.create(properties(CaSpec().build(), SecretSigner("ca-key")))
 
         assert caught.value.fault is CaFault.KEY_MISMATCH
 
     def test_says_that_the_secret_does_not_exist(self, resource: CaResource) -> None:
         with pytest.raises(SignerError, match=r"ResourceNotFoundException; it must exist"):
-            resource.create(properties(CaSpec().build(), SecretSource("ca-key")))
+            resource.create(properties(CaSpec().build(), SecretSigner("ca-key")))

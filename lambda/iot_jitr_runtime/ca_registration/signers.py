@@ -12,7 +12,7 @@ class SignerError(JitrError):
 
 
 @dataclass(frozen=True)
-class SecretSource:
+class SecretSigner:
     """The CA's key is a PEM in Secrets Manager."""
 
     secret_id: str
@@ -24,7 +24,7 @@ class SecretSource:
 
 
 @dataclass(frozen=True)
-class KmsSource:
+class KmsSigner:
     """The CA's key is an asymmetric KMS key, which it never leaves."""
 
     key_arn: str
@@ -33,7 +33,7 @@ class KmsSource:
 
 
 @dataclass(frozen=True)
-class PrivateCaSource:
+class PrivateCaSigner:
     """The CA is an AWS Private CA."""
 
     certificate_authority_arn: str
@@ -42,7 +42,7 @@ class PrivateCaSource:
 
 
 @dataclass(frozen=True)
-class PresignedSource:
+class PresignedSigner:
     """The CA's key is offline; its holder has signed the verification certificate already."""
 
     verification_certificate_pem: str
@@ -51,32 +51,32 @@ class PresignedSource:
 
 
 @dataclass(frozen=True)
-class NoSource:
+class NoSigner:
     """Nothing signs: for mode SNI_ONLY, in which AWS IoT refuses a verification certificate."""
 
 
-Source = SecretSource | KmsSource | PrivateCaSource | PresignedSource | NoSource
+Signer = SecretSigner | KmsSigner | PrivateCaSigner | PresignedSigner | NoSigner
 
-KINDS: Mapping[str, type[Source]] = {
-    "secret": SecretSource,
-    "kms": KmsSource,
-    "acm-pca": PrivateCaSource,
-    "presigned": PresignedSource,
-    "none": NoSource,
+KINDS: Mapping[str, type[Signer]] = {
+    "secret": SecretSigner,
+    "kms": KmsSigner,
+    "acm-pca": PrivateCaSigner,
+    "presigned": PresignedSigner,
+    "none": NoSigner,
 }
-"""The sources by their name in configuration, properties and documentation."""
+"""The signers by their name in configuration, properties and documentation."""
 
-_NAME_OF: Mapping[type[Source], str] = {kind: name for name, kind in KINDS.items()}
-
-
-def source_properties(source: Source) -> dict[str, Any]:
-    """The source as it stands in the template."""
-    set_fields = {name: value for name, value in asdict(source).items() if value is not None}
-    return {"Kind": _NAME_OF[type(source)], **set_fields}
+_NAME_OF: Mapping[type[Signer], str] = {kind: name for name, kind in KINDS.items()}
 
 
-def source_from(properties: Mapping[str, Any]) -> Source:
-    """Read what `source_properties` wrote.
+def signer_properties(signer: Signer) -> dict[str, Any]:
+    """The signer as it stands in the template."""
+    set_fields = {name: value for name, value in asdict(signer).items() if value is not None}
+    return {"Kind": _NAME_OF[type(signer)], **set_fields}
+
+
+def signer_from(properties: Mapping[str, Any]) -> Signer:
+    """Read what `signer_properties` wrote.
 
     Raises:
         KeyError, TypeError: The kind is none of `KINDS`, or its fields do not fit.
