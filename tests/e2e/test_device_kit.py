@@ -27,7 +27,7 @@ def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_commands_alone_bring_a_new_device_in(cloud: Cloud, tmp_path: Path) -> None:
+def test_the_commands_alone_activate_a_new_device(cloud: Cloud, tmp_path: Path) -> None:
     cloud.ca.save(tmp_path)
 
     made = run_jitr("pki", "device", tmp_path, "kit-commands", "--json").json
@@ -43,7 +43,7 @@ def test_the_commands_alone_bring_a_new_device_in(cloud: Cloud, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_certificate_of_an_unknown_ca_is_told_apart_from_one_that_waits(tmp_path: Path) -> None:
+def test_a_certificate_of_an_unknown_ca_is_recognised(tmp_path: Path) -> None:
     foreign = DevelopmentCa.create("kit foreign CA").issue(DeviceSpec("kit-foreign")).save(tmp_path)
 
     answer = run_jitr("connect", foreign.chain, "--key", foreign.key, "--timeout", 5, "--json")
@@ -71,7 +71,7 @@ def test_a_leaf_alone_is_enough_with_sni_only(cloud: Cloud, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("example", ["paho_device.py", "aws_sdk_device.py"])
-def test_the_examples_come_in_through_the_refused_first_connect(
+def test_the_examples_connect_after_the_refused_first_connect(
     cloud: Cloud, tmp_path: Path, example: str
 ) -> None:
     name = f"kit-{Path(example).stem}"
@@ -92,7 +92,7 @@ def test_the_examples_come_in_through_the_refused_first_connect(
 @pytest.mark.skipif(
     shutil.which("mosquitto_pub") is None, reason="Debian's mosquitto-clients are not installed"
 )
-def test_mosquittos_clients_come_in_and_listen(cloud: Cloud, tmp_path: Path) -> None:
+def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> None:
     """The scripts as the page shows them; the listener is sent a message again until it hears one."""
     name = "kit-mosquitto"
     device = cloud.ca.issue(DeviceSpec(name))

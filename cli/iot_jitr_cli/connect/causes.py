@@ -42,7 +42,7 @@ class Cause(StrEnum):
     SERVER_NAME_MISMATCH = "server_name_mismatch"
     """The server's certificate is for another name."""
     NOT_TLS = "not_tls"
-    """What listens there does not speak TLS, or none in common."""
+    """The server has no TLS, or no version of it in common."""
 
     @property
     def answered(self) -> bool:

@@ -20,7 +20,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity
 _TIMEOUT = 300.0
 """Seconds that a device keeps trying; some two are needed."""
 _LONGEST_BACKOFF = 2.0
-"""Seconds: during a demonstration nobody waits a quarter of a minute."""
+"""Seconds; a demonstration must not wait a quarter of a minute."""
 _IN_TLS = {Cause.CERTIFICATE_REJECTED, Cause.CLOSED_IN_HANDSHAKE}
 
 
@@ -67,7 +67,7 @@ class ConnectingDevice(threading.Thread):
 
     def result(self) -> ConnectResult:
         """Wait until it has ended, and return how."""
-        # In slices, so that Ctrl-C is heard.
+        # In slices, so that Ctrl-C interrupts it.
         while self.is_alive():
             self.join(0.2)
         if self._result is None:

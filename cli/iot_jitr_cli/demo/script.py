@@ -27,10 +27,10 @@ from iot_jitr_runtime.outcomes import Reason
 
 FOREIGN, EXPIRED = "foreign", "expired"
 _REFUSALS = 2
-"""A device that has no business here tries until it was refused so often."""
+"""A device that must be refused tries so often."""
 _WATCH_INTERVAL = 0.15
 _SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED}
-"""Marks that only the device itself can tell."""
+"""Marks that only the device itself sees."""
 
 
 @dataclass

@@ -22,7 +22,7 @@ _START_LIMIT = 180.0
 """Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
 _REQUEST_LIMIT = 30.0
 LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
-"""What the Python of the lab's process is told to run."""
+"""What the Python of the lab's process runs."""
 
 
 class UnreachableError(CliError):

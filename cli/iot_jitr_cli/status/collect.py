@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import boto3
 
 ROWS = 10_000
-"""Rows of the ledger that are read at most, unless told otherwise: some 5 MB, a fraction of a cent."""
+"""Rows of the ledger that are read at most, by default: some 5 MB, a fraction of a cent."""
 
 
 def snapshot(

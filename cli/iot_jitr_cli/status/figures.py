@@ -1,4 +1,4 @@
-"""Counts: what CloudWatch says was decided, and what the ledger says is."""
+"""Counts: decisions from CloudWatch, and rows of the ledger by state."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -
     The local cloud makes no metrics of the functions' metric lines, so there nothing ever has.
 
     Raises:
-        CannotTellError: CloudWatch cannot be asked, or a stack of an earlier version does not say where its
-            metrics are.
+        CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
+            metrics.
     """
     namespace = deployment.get(Output.METRICS_NAMESPACE)
     service = deployment.get(Output.SERVICE_NAME)
     if namespace is None or service is None:
-        raise CannotTellError("the stack does not say where its metrics are: deploy it again")
+        raise CannotTellError("the stack has no output with the namespace of its metrics: deploy it again")
     by_name = {each.value: _query(namespace, service, each, {}) for each in _OUTCOMES}
     by_reason = {
         reason.value: _query(namespace, service, Metric.DECISIONS, {Dimension.REASON.value: reason.value})

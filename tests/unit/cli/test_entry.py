@@ -18,7 +18,7 @@ def test_it_runs_jitr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert "just-in-time registration" in capsys.readouterr().out
 
 
-def test_a_missing_library_is_said_in_one_line(
+def test_a_missing_library_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "iot_jitr_cli.main", raising=False)

@@ -79,7 +79,7 @@ def test_every_subcommand_of_the_table_answers_help(name: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["no-such-command"], ["pki", "ca"], ["pki", "ca", "x", "--key", "dsa"]]
 )
-def test_wrong_use_exits_2_and_says_so_on_standard_error(arguments: list[str]) -> None:
+def test_wrong_use_exits_2_with_an_error_on_standard_error(arguments: list[str]) -> None:
     answer = run_jitr(*arguments)
 
     assert answer.exit_code == ExitCode.WRONG_USE
@@ -134,7 +134,7 @@ def test_an_error_of_several_lines_with_markup_and_control_characters_stays_one_
     assert answer.err == "error: first [bold]second[/bold]\ufffd[2J\n"
 
 
-def test_a_defect_shows_its_traceback_and_is_not_taken_for_the_answer_no(
+def test_a_defect_prints_its_traceback_and_is_not_the_answer_no(
     run: Callable[[Any], Answer],
 ) -> None:
     answer = run(raising(RuntimeError("a defect")))
@@ -193,7 +193,7 @@ def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], Answer]
     assert run(raising(click.UsageError("wrong"))).exit_code == ExitCode.WRONG_USE
 
 
-def test_a_reader_that_went_away_is_no_defect(run: Callable[[Any], Answer]) -> None:
+def test_a_closed_pipe_is_no_defect(run: Callable[[Any], Answer]) -> None:
     answer = run(raising(BrokenPipeError(32, "Broken pipe")))
 
     assert answer.exit_code == ExitCode.UNDETERMINED
@@ -239,7 +239,7 @@ def test_an_error_that_cannot_be_written_keeps_its_exit_code(arguments: list[str
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["chain", "check"], ["chain", "check", "--json"]])
-def test_a_reader_that_went_away_is_not_told_the_answer_no(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_closed_pipe_is_not_the_answer_no(tmp_path: Path, arguments: list[str]) -> None:
     if arguments[0] == "chain":
         arguments = [*arguments, str(device().save(tmp_path).chain)]
     reader, writer = os.pipe()
@@ -286,7 +286,7 @@ def test_main_exits_with_the_commands_code(monkeypatch: pytest.MonkeyPatch) -> N
     assert from_arguments.value.code == ExitCode.WRONG_USE
 
 
-def test_a_terminal_that_knows_no_tick_does_not_end_the_command(tmp_path: Path) -> None:
+def test_a_terminal_without_unicode_does_not_end_the_command(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
     run = subprocess.run(

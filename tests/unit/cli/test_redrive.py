@@ -137,7 +137,7 @@ def run(*arguments: str) -> Any:
     return CliRunner().invoke(jitr, ["redrive", *arguments])
 
 
-def test_the_command_says_what_it_queued(deployed: Account) -> None:
+def test_the_command_prints_what_it_queued(deployed: Account) -> None:
     dead_letter(deployed, "message")
     deployed.pending()
 

@@ -120,7 +120,7 @@ def test_if_the_last_row_is_wrong_nothing_is_loaded(aws: Any, run: Run, tmp_path
     assert aws.items() == {}
 
 
-def test_show_tells_whether_a_device_is_listed(aws: Any, run: Run, tmp_path: Path) -> None:
+def test_show_answers_whether_a_device_is_listed(aws: Any, run: Run, tmp_path: Path) -> None:
     aws.stack("common_name", CA)
     run("load", written(tmp_path / "devices.csv", "common_name,site", "sensor-7,lab"))
 
@@ -186,7 +186,7 @@ def test_remove_removes_a_device_from_the_list(aws: Any, run: Run, tmp_path: Pat
     assert set(aws.items()) == {"sensor-8"}
 
 
-def test_a_deployment_without_an_allow_list_says_so(aws: Any, run: Run) -> None:
+def test_a_deployment_without_an_allow_list_is_an_error(aws: Any, run: Run) -> None:
     aws.outputs["LedgerTable"] = "ledger"
 
     result = run("show", "sensor-7")

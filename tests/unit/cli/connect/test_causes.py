@@ -41,7 +41,7 @@ def verification_error(code: int) -> ssl.SSLCertVerificationError:
         (tls_error(None, ssl.SSLZeroReturnError), Cause.CLOSED_IN_HANDSHAKE),
     ],
 )
-def test_an_error_tells_its_cause(error: OSError, cause: Cause) -> None:
+def test_each_error_has_its_cause(error: OSError, cause: Cause) -> None:
     assert failure_from(error).cause is cause
 
 
@@ -56,7 +56,7 @@ def test_without_anything_seen_the_explanation_stands_alone() -> None:
     assert Failure(Cause.TIMED_OUT).text == Cause.TIMED_OUT.explanation
 
 
-def test_a_message_without_an_alert_tells_nothing() -> None:
+def test_a_message_without_an_alert_has_no_cause() -> None:
     assert alert_in("failed to receive on socket: [Errno 104] Connection reset by peer") is None
 
 

@@ -37,7 +37,7 @@ def served() -> Iterator[Broker]:
         yield running
 
 
-def test_the_timeline_is_printed_line_by_line_and_the_end_is_said(
+def test_the_timeline_is_printed_line_by_line_with_the_result(
     files: DeviceFiles, served: Broker, tmp_path: Path
 ) -> None:
     answer = run_jitr(

@@ -185,7 +185,7 @@ def test_silence_after_the_handshake_counts_as_a_refusal(
     assert refusal.detail.endswith(f"(waiting for {awaited})")
 
 
-def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
+def test_a_refused_connect_with_an_accepted_certificate_is_recognised(
     credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "PROBE_WAIT", 0.1)
@@ -198,7 +198,7 @@ def test_a_refused_connect_with_an_accepted_certificate_is_told_apart(
     assert result.last_cause is Cause.CLOSED_WITHOUT_CONNACK
 
 
-def test_a_certificate_refused_without_an_alert_is_told_apart(
+def test_a_certificate_refused_without_an_alert_is_recognised(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.HANG_UP_AFTER_HANDSHAKE) as served:

@@ -90,7 +90,7 @@ def test_each_change_is_reported_by_one_line_as_it_happens() -> None:
     assert [step.title for step in progress.demo.revocation] == ["next connect"]
 
 
-def test_the_summary_says_what_was_met_and_what_was_not() -> None:
+def test_the_summary_has_every_expectation_and_whether_it_was_met() -> None:
     assert summary(finished_demo()) == [
         "ok: all went well",
         "1 devices published after 2.0 s; 1 of 1 expectations met; 20 s in all",

@@ -99,7 +99,7 @@ class TestFinding:
 
         assert find_cdk().command[0].endswith("npx")
 
-    def test_npm_out_of_reach_is_one_line_that_says_what_to_do(self, nowhere: Path) -> None:
+    def test_an_unreachable_npm_registry_is_one_line_with_the_remedy(self, nowhere: Path) -> None:
         executable(nowhere / "node-bin" / "npx", "echo 'npm error code ENOTFOUND' >&2; exit 1")
 
         with pytest.raises(CliError, match=r"npm error code ENOTFOUND.*npm install aws-cdk@.*registry"):
@@ -160,7 +160,7 @@ class TestRunning:
 
         assert lines == [f"['deploy', '--all'] given own {tmp_path}"]
 
-    def test_output_is_logged_and_told_as_it_comes(self, tmp_path: Path) -> None:
+    def test_each_line_of_output_is_logged_and_reported_as_it_comes(self, tmp_path: Path) -> None:
         lines = self.run(tmp_path, "import sys; print('a'); print('b', file=sys.stderr)")
 
         assert lines == ["a", "b"]
@@ -176,7 +176,7 @@ class TestRunning:
             self.run(tmp_path, program)
         assert caught.value.reason == "jitr.cas: found nothing"
 
-    def test_a_failure_without_a_word_tells_the_exit_code(self, tmp_path: Path) -> None:
+    def test_a_failure_without_output_has_the_exit_code(self, tmp_path: Path) -> None:
         with pytest.raises(CdkFailedError, match="exit code 7"):
             self.run(tmp_path, "raise SystemExit(7)")
 
@@ -195,7 +195,7 @@ class TestRunning:
 
         assert wait_until(lambda: is_gone(started[0]), limit=LONGEST_WAIT)
 
-    def test_one_that_never_says_anything_is_ended_too(self, tmp_path: Path) -> None:
+    def test_one_that_prints_nothing_is_ended_too(self, tmp_path: Path) -> None:
         with pytest.raises(CliError, match="enough"):
             Cdk(("sh", "-c", "exec sleep 600"), {}).run(
                 ("deploy",),

@@ -183,7 +183,7 @@ def test_the_environment_of_no_lab_is_an_error_on_standard_error(run: Run) -> No
 
 
 @pytest.mark.usefixtures("cdk")
-def test_a_lab_that_does_not_answer_cannot_be_told(
+def test_the_status_of_a_lab_that_does_not_answer_is_undetermined(
     run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("up")
@@ -270,7 +270,7 @@ def deploying(directory: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=str)
-def test_up_that_is_told_to_end_leaves_no_process(
+def test_up_that_gets_a_signal_leaves_no_process(
     deploying: subprocess.Popen[str], directory: Path, number: signal.Signals
 ) -> None:
     deploying.send_signal(number)

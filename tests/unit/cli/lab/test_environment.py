@@ -100,7 +100,9 @@ def test_without_the_wheel_node_is_taken_from_the_search_path(
     assert node_directory() == tmp_path
 
 
-def test_no_node_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_node_the_error_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
 

@@ -39,7 +39,7 @@ def reason_for(status: str, events: list[dict[str, Any]]) -> str | None:
 @pytest.mark.parametrize(
     "status", ["CREATE_FAILED", "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_FAILED"]
 )
-def test_the_first_cause_is_told_not_what_followed_from_it(status: str) -> None:
+def test_the_first_cause_is_named_not_its_consequences(status: str) -> None:
     events = [
         event(3, "iot-jitr", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create"),
         event(2, "Queue", "CREATE_FAILED", "Resource creation cancelled"),

@@ -85,7 +85,7 @@ def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_forgets_it(lab: La
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
+def test_a_failed_deployment_has_the_reason_from_cloudformation(lab: Lab) -> None:
     cloudformation = lab.client("cloudformation")
     rule = {
         "Type": "AWS::IoT::TopicRule",
@@ -106,7 +106,7 @@ def test_a_failed_deployment_says_what_cloudformation_says(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_failed_synthesis_says_what_the_app_said(lab: Lab) -> None:
+def test_a_failed_synthesis_has_the_error_of_the_app(lab: Lab) -> None:
     with pytest.raises(CliError, match=r"'cdk deploy' failed: deploy local \(log: .*cdk\.log\)"):
         lab.deploy({"exit": 1})
 
@@ -138,7 +138,7 @@ def test_a_lab_is_found_by_its_folder_from_another_process(lab: Lab) -> None:
     assert Lab.attach(lab.files.folder).endpoint == lab.endpoint
 
 
-def test_no_lab_in_the_folder_says_how_to_start_one(tmp_path: Path) -> None:
+def test_without_a_lab_in_the_folder_the_error_has_the_command_that_starts_one(tmp_path: Path) -> None:
     assert Lab.find(tmp_path) is None
     with pytest.raises(CliError, match="jitr lab up"):
         Lab.attach(tmp_path)

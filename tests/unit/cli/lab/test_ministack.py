@@ -87,7 +87,7 @@ def test_credentials_of_another_account_are_refused(endpoint: Endpoint) -> None:
         foreign.client("iot", endpoint_url=endpoint.url).list_things()
 
 
-def test_its_client_is_deaf_to_the_callers_aws_configuration(
+def test_its_client_ignores_the_callers_aws_configuration(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
@@ -146,7 +146,7 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Pa
             start(lab_files(tmp_path / "lab"), Ports(**{name: port}))
 
 
-def test_without_the_package_the_error_says_what_to_install(
+def test_without_the_package_the_error_names_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ministack.importlib.util, "find_spec", lambda _name: None)

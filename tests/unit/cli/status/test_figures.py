@@ -52,7 +52,7 @@ def test_no_figures_are_a_quiet_day(cloud: Cloud) -> None:
     assert (found.outcomes, found.activated_per_second) == ({}, 0)
 
 
-def test_a_stack_that_does_not_say_where_its_metrics_are_is_told(cloud: Cloud) -> None:
+def test_a_stack_without_its_metrics_namespace_is_reported(cloud: Cloud) -> None:
     with pytest.raises(CannotTellError, match="deploy it again"):
         figures.decisions(cloud, Deployment("stack", dc.REGION, dc.OUTPUTS), NOW)  # type: ignore[arg-type]
 
@@ -63,7 +63,7 @@ def _page(count: int, *, more: bool, **item: str) -> dict[str, Any]:
     return {"Items": items, "Count": count, "ScannedCount": count, **key}
 
 
-def test_the_ledger_is_read_up_to_a_limit_and_says_so(cloud: Cloud) -> None:
+def test_the_ledger_is_read_up_to_a_limit_and_marked_incomplete(cloud: Cloud) -> None:
     cloud.answers("dynamodb", "scan", _page(1000, more=True, state="activated"))
     cloud.answers("dynamodb", "scan", _page(500, more=True, state="refused", reason="expired"))
 

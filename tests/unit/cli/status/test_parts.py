@@ -47,7 +47,7 @@ def test_an_age_that_may_not_be_asked_is_left_out() -> None:
     assert found.oldest_seconds is None
 
 
-def test_a_missing_queue_is_told() -> None:
+def test_a_missing_queue_is_reported() -> None:
     with pytest.raises(CannotTellError, match="jitr doctor"):
         parts.queues(facts(activation_queue=None, dead_letter_queue=queue(0)), facts(recent={}))
 
@@ -87,7 +87,7 @@ def test_a_ca_is_shown_with_its_devices_in_service(cloud: Cloud) -> None:
         ("InternalFailureException", NoAnswerError),
     ],
 )
-def test_a_ca_that_cannot_be_looked_at_is_told(cloud: Cloud, code: str, expected: type[Exception]) -> None:
+def test_a_ca_that_cannot_be_read_is_reported(cloud: Cloud, code: str, expected: type[Exception]) -> None:
     cloud.refuses("iot", "describe_ca_certificate", code)
 
     with pytest.raises(expected):
@@ -139,7 +139,7 @@ def test_crls_are_read_from_the_index(cloud: Cloud, monkeypatch: pytest.MonkeyPa
         (DamagedIndexError("half"), "is damaged: half"),
     ],
 )
-def test_an_index_that_cannot_be_read_is_told_with_its_ca(
+def test_an_index_that_cannot_be_read_is_reported_with_its_ca(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     def download(*_: Any) -> None:

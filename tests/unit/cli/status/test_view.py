@@ -83,7 +83,7 @@ def test_certificates_and_crls_without_end_are_shown() -> None:
     assert text.count("without an end") == 2
 
 
-def test_what_is_not_there_is_said() -> None:
+def test_each_unknown_part_is_shown_with_its_reason() -> None:
     unknown = Unknown("the permission a:b is missing", "a:b")
     text = shown(
         replace(
@@ -101,7 +101,7 @@ def test_what_is_not_there_is_said() -> None:
     assert text.count("? the permission a:b is missing") == 7
 
 
-def test_no_figures_and_no_crls_are_said_in_words() -> None:
+def test_without_figures_and_crls_the_view_explains_why() -> None:
     text = shown(replace(HEALTHY, decisions=DecisionCounts(24, {}, {}, 0), crls=()))
 
     assert "no figures in 24 hours" in text
@@ -112,5 +112,5 @@ def test_no_figures_and_no_crls_are_said_in_words() -> None:
     ("seconds", "expected"),
     [(0, "0 s"), (59, "59 s"), (3661, "1 h 1 min"), (86_400, "1 d"), (-90, "-1 min 30 s")],
 )
-def test_durations_are_said_in_two_units(seconds: int, expected: str) -> None:
+def test_durations_have_two_units(seconds: int, expected: str) -> None:
     assert in_words(timedelta(seconds=seconds)) == expected
