@@ -51,7 +51,7 @@ audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev; 
 	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
 		$(BIN)/uvx $(PIP_AUDIT) --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
 
-mutants: setup ## mutation testing of activator and CRL engine (hours; ONLY=activator.refusal for one module)
+mutants: setup ## mutation testing of activator and CRL engine (hours; ONLY=activator.on_refusal for one module)
 	@$(BIN)/python -m tools.mutants $(ONLY)
 
 lint: setup

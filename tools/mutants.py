@@ -6,7 +6,7 @@ with its difference. The first run takes hours; later ones look only at function
 named:
 
     python -m tools.mutants                        everything
-    python -m tools.mutants activator.refusal      one module
+    python -m tools.mutants activator.on_refusal      one module
     python -m tools.mutants --report               the last results again
 """
 

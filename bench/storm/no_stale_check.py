@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from iot_jitr_runtime.activator import batch, handler
-from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.ledger import Claim, Ledger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, slot_or_later
@@ -18,9 +17,9 @@ _claim = Ledger.claim
 _NEVER_STALE = 2**53
 
 
-def _no_rows(self: Batch, named: object) -> tuple[dict[Any, Any], None]:
-    del self, named
-    return {}, None
+def _no_rows(self: Ledger, certificate_ids: object) -> dict[Any, Any]:
+    del self, certificate_ids
+    return {}
 
 
 def _a_slot_for_each_event(
@@ -40,7 +39,7 @@ def _claim_whatever_was_decided(self: Ledger, certificate_id: Any, **arguments: 
     return _claim(self, certificate_id, **(arguments | {"sent_at": _NEVER_STALE}))
 
 
-Batch._rows = _no_rows  # type: ignore[method-assign,assignment]  # noqa: SLF001
+Ledger.rows = _no_rows  # type: ignore[method-assign]
 batch.assign_slots = _a_slot_for_each_event  # type: ignore[attr-defined]
 Ledger.claim = _claim_whatever_was_decided  # type: ignore[method-assign,assignment]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.outcomes import HopelessError, Reason
+from iot_jitr_runtime.outcomes import PermanentError, Reason
 
 TOPIC_PREFIX = "$aws/events/certificates/registered/"
 """The topic of a registration event is this and the CA certificate's id."""
@@ -51,19 +51,19 @@ def certificate_id(body: str) -> CertificateId:
     Unknown, missing and odd further fields are ignored: AWS adds fields and writes some as strings or null.
 
     Raises:
-        HopelessError: `MALFORMED_EVENT`, with what was found.
+        PermanentError: `MALFORMED_EVENT`, with what was found.
     """
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):
-        raise HopelessError(Reason.MALFORMED_EVENT, f"the message is not JSON: {body[:80]!r}") from None
+        raise PermanentError(Reason.MALFORMED_EVENT, f"the message is not JSON: {body[:80]!r}") from None
     if not isinstance(event, dict):
-        raise HopelessError(
+        raise PermanentError(
             Reason.MALFORMED_EVENT, f"the message is a JSON {type(event).__name__}, not an object"
         )
     found = event.get("certificateId")
     if not isinstance(found, str) or not _CERTIFICATE_ID.fullmatch(found):
-        raise HopelessError(
+        raise PermanentError(
             Reason.MALFORMED_EVENT,
             f"certificateId is {str(found)[:80]!r}, not 64 lower-case hexadecimal digits",
         )

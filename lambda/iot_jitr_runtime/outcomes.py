@@ -181,7 +181,7 @@ class DeferredError(DecisionError):
     outcome = Outcome.DEFERRED
 
 
-class HopelessError(DecisionError):
+class PermanentError(DecisionError):
     """The message can never be decided here."""
 
     outcome = Outcome.DEAD_LETTERED

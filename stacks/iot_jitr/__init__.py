@@ -21,7 +21,7 @@ from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.stack import JitrStack
 from iot_jitr.things import ThingRegistration, ThingRegistrationError
-from iot_jitr_runtime.activator.refusal import RefusalStatusError
+from iot_jitr_runtime.activator.on_refusal import RefusalStatusError
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.signers import (

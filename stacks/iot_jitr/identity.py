@@ -13,7 +13,7 @@ from iot_jitr.encryption import Encryption
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.refusal import check_statuses
+from iot_jitr_runtime.activator.on_refusal import check_statuses
 
 if TYPE_CHECKING:
     from constructs import Construct

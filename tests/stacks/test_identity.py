@@ -32,7 +32,7 @@ from iot_jitr import (
 )
 from iot_jitr.names import policy_prefix
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.refusal import check_statuses
+from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.policy.lint import PolicyRejectedError
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -406,7 +406,7 @@ def test_what_becomes_of_the_refused_is_told() -> None:
 
 @pytest.mark.parametrize("reason", ["not_listed", "on_hold"])
 def test_a_reason_that_can_pass_may_not_lock_a_device_out(reason: str) -> None:
-    with pytest.raises(RefusalStatusError, match="would never knock again"):
+    with pytest.raises(RefusalStatusError, match="is ever checked again"):
         template_of(replace(DEFAULTS, on_refusal={reason: "inactive"}))
 
 

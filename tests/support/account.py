@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +14,12 @@ from moto.iot.models import iot_backends
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.activator.activation import Activation, Decision
+from iot_jitr_runtime.activator.activate import Activation, Decision
 from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.interfaces import AdmitAll, NoCrl, NoThings
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.ports import AdmitAll, NoCrl, NoThings
-from iot_jitr_runtime.activator.refusal import OnRefusal
+from iot_jitr_runtime.activator.on_refusal import OnRefusal
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
@@ -135,15 +136,17 @@ class Account:
             "policy": SharedPolicy(self.iot, POLICY, needs_common_name=True),
             "on_refusal": OnRefusal(self.iot, self.ledger),
             "clock": self.clock,
-        }
+            "ca_devices": (),
+        } | self.parts
+        checks = {each.name: parts[each.name] for each in fields(Validation)}
+        parts = {name: part for name, part in parts.items() if name == "policy" or name not in checks}
         return Batch(
-            activation=Activation(**(parts | self.parts)),
+            activation=Activation(validation=Validation(**checks), **parts),
             ledger=self.ledger,
             rate_limiter=self.rate_limiter(),
             sqs=self.sqs,
             queue_url=self.queue_url,
             dead_letter_queue_url=self.dead_letter_queue_url,
-            clock=self.clock,
         )
 
     def pending(self, certificate: Certificate | None = None, ca: Certificate | None = None) -> CertificateId:

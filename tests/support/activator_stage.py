@@ -10,7 +10,7 @@ from typing import Any
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.outcomes import Outcome

@@ -17,7 +17,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.iot.models import iot_backends
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Claim, Ledger, State
@@ -72,9 +72,9 @@ class World:
             raise RefusedError(Reason.REVOKED)
         return "1"
 
-    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+    def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
         """The seam of admission."""
-        if self.kinds[candidate.certificate_id] is Kind.UNLISTED and not self.all_listed:
+        if self.kinds[device.certificate_id] is Kind.UNLISTED and not self.all_listed:
             raise RefusedError(Reason.NOT_LISTED)
         return {}
 

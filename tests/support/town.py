@@ -11,9 +11,9 @@ from cryptography import x509
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.interfaces import AdmitAll, NoThings
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.ports import AdmitAll, NoThings
-from iot_jitr_runtime.activator.vetting import Vetting
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row
@@ -166,7 +166,7 @@ class Town:
     def make_sweep(self, **parts: Any) -> Sweep:
         iot, table = self.aws.iot, self.aws.table
         policy = SharedPolicy(iot, POLICY, needs_common_name=True)
-        vetting = Vetting(
+        validation = Validation(
             Issuers(iot, [self.ca]),
             policy,
             IndexedRevocation(self.store, refresh=timedelta(0), clock=self.clock),
@@ -177,7 +177,9 @@ class Town:
             "store": self.store,
             "states": self.states,
             "ledger": self.ledger,
-            "enforcement": Enforcement(iot, self.ledger, withdrawal, vetting, NoThings(), policy, self.clock),
+            "enforcement": Enforcement(
+                iot, self.ledger, withdrawal, validation, NoThings(), policy, self.clock
+            ),
             "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,

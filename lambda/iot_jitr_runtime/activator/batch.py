@@ -1,21 +1,22 @@
-"""One batch of the activation queue: drop what is decided, decide the rest, end every message in one way.
+"""One batch of the activation queue: drop what is decided, reserve slots, decide the rest, end each message.
 
-A message ends acknowledged (activated, stale, refused), in the dead-letter queue (hopeless), or back in the
-activation queue with a growing visibility time-out (deferred). One bad message never touches the others.
+A message ends acknowledged (activated, stale, refused), in the dead-letter queue (permanent error), or back
+in the activation queue with a growing visibility time-out (deferred). A bad message never affects the others.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.activator.activation import Activation, Decision
-from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.activator.activate import Activation, Decision
+from iot_jitr_runtime.activator.retry import Failure, attempt
+from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
-from iot_jitr_runtime.outcomes import DecisionError, HopelessError, Outcome, Reason, Verdict
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, assign_slots
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _NOT_HIDDEN = "%d messages keep the queue's visibility time-out: %s"
 
 @dataclass(frozen=True)
 class Batch:
-    """Decides about the messages of one invocation, oldest first."""
+    """Processes the messages of one invocation, oldest first."""
 
     activation: Activation
     ledger: Ledger
@@ -41,7 +42,6 @@ class Batch:
     sqs: "SQSClient"
     queue_url: str
     dead_letter_queue_url: str
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def process(
         self,
@@ -54,96 +54,85 @@ class Batch:
 
         Args:
             records: The records of the SQS event.
-            stopped_by: When this function is stopped for sure.
-            on_decision: Told each decision as it falls, for logs and metrics.
+            stopped_by: When this function is stopped at the latest.
+            on_decision: Called with each decision at once, for logs and metrics.
         """
         # The device that has waited longest comes first, whatever the order in which SQS delivers.
         messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
-        failures = []
-        for decided in self._decisions(messages, stopped_by):
-            ended = [(message, self._end(message, decision)) for message, decision in decided]
-            back = [
-                (message, decision)
-                for message, decision in ended
-                if decision.verdict.outcome is Outcome.DEFERRED and not decision.drop_message
-            ]
-            self._put_back(back)
-            failures += [{"itemIdentifier": message.message_id} for message, _ in back]
-            for message, decision in ended:
-                on_decision(replace(decision, message_id=message.message_id))
-        return {"batchItemFailures": failures}
+        decided, arrivals = self.drop_decided(messages)
+        waiting, due = self.reserve_slots(arrivals)
+        # If the function crashes during an activation, the waiting messages keep their slots.
+        failures = self.end(decided + waiting, on_decision)
+        for arrival, slot in due:
+            self.rate_limiter.wait_until(slot)
+            decision = self.activation.decide(
+                arrival.message, arrival.row.certificate_id, stopped_by=stopped_by
+            )
+            failures += self.end([(arrival.message, decision)], on_decision)
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
 
-    def _decisions(self, messages: list[Message], stopped_by: datetime) -> Iterator[Decided]:
-        """All that need no examination in one piece, then one examination after the other."""
-        named: list[tuple[Message, CertificateId]] = []
+    def drop_decided(self, messages: Sequence[Message]) -> tuple[Decided, list[Arrival]]:
+        """Separate what the ledger has decided already, and what is no event, by one batched read."""
         decided: Decided = []
+        named: list[tuple[Message, CertificateId]] = []
         for message in messages:
-            try:
-                named.append((message, certificate_id(message.body)))
-            except HopelessError as hopeless:
-                decided.append((message, Decision(hopeless.verdict)))
-        rows, unread = self._rows(named)
-        arrivals: list[Arrival] = []
-        begun: set[CertificateId] = set()
+            found = attempt(certificate_id, message.body)
+            if isinstance(found, Failure):
+                decided.append((message, Decision.about(message, None, found.verdict)))
+            else:
+                named.append((message, found))
+        rows = attempt(self.ledger.rows, [certificate for _, certificate in named])
+        arrivals: dict[CertificateId, Arrival] = {}
         for message, certificate in named:
+            if isinstance(rows, Failure):
+                decided.append((message, Decision.about(message, certificate, rows.verdict, rows.defect)))
+                continue
             row = rows.get(certificate) or Row(certificate)
-            if unread is not None:
-                verdict = unread
-            elif row.makes_stale(message.sent_at, message.message_id):
+            if row.makes_stale(message.sent_at, message.message_id):
                 verdict = Verdict.because(Reason.ALREADY_DECIDED, f"{row.state}")
-            elif certificate in begun:
+            elif certificate in arrivals:
                 verdict = Verdict.because(Reason.DUPLICATE)
             else:
-                begun.add(certificate)
-                arrivals.append(Arrival(message, row))
+                arrivals[certificate] = Arrival(message, row)
                 continue
-            decided.append((message, Decision.unrecorded(message, certificate, verdict)))
+            decided.append((message, Decision.about(message, certificate, verdict)))
+        return decided, list(arrivals.values())
+
+    def reserve_slots(self, arrivals: Sequence[Arrival]) -> tuple[Decided, list[tuple[Arrival, int]]]:
+        """Reserve a slot for each certificate; separate those whose slot is later, or that get none."""
         assigned = assign_slots(self.rate_limiter, self.ledger, arrivals)
+        waiting: Decided = []
         due: list[tuple[Arrival, int]] = []
         for arrival in arrivals:
             slot = assigned[arrival.message.message_id]
             if isinstance(slot, Later):
-                decided.append((arrival.message, _later(arrival, slot)))
+                waiting.append((arrival.message, _later(arrival, slot)))
             else:
                 due.append((arrival, slot))
-        # If the function crashes during a validation, the waiting messages keep their slots.
-        yield decided
-        for arrival, slot in due:
-            self.rate_limiter.wait_until(slot)
-            yield [(arrival.message, self._examine(arrival, stopped_by))]
+        return waiting, due
 
-    def _examine(self, arrival: Arrival, stopped_by: datetime) -> Decision:
-        message, certificate = arrival.message, arrival.row.certificate_id
-        if self.clock() + self.activation.time_for_one > stopped_by:
-            return Decision.unrecorded(message, certificate, Verdict.because(Reason.OUT_OF_TIME))
-        return self._decide(message, certificate, stopped_by)
+    def end(self, decided: Decided, on_decision: Callable[[Decision], None]) -> list[str]:
+        """End each message by its decision; return the ids of those that go back to the queue."""
+        ended = [(message, self._dead_lettered(message, decision)) for message, decision in decided]
+        back = [
+            (message, decision)
+            for message, decision in ended
+            if decision.verdict.outcome is Outcome.DEFERRED and not decision.drop_message
+        ]
+        self._hide(back)
+        for _, decision in ended:
+            on_decision(decision)
+        return [message.message_id for message, _ in back]
 
-    def _rows(
-        self, named: list[tuple[Message, CertificateId]]
-    ) -> tuple[dict[CertificateId, Row], Verdict | None]:
-        try:
-            return self.ledger.rows(certificate for _, certificate in named), None
-        except DecisionError as decided:
-            return {}, decided.verdict
-        except AwsError as error:
-            return {}, deferral(error).verdict
+    def _dead_lettered(self, message: Message, decision: Decision) -> Decision:
+        if decision.verdict.outcome is not Outcome.DEAD_LETTERED:
+            return decision
+        failure = attempt(self._send_to_dead_letters, message, decision.verdict)
+        if failure is None:
+            return decision
+        return Decision.about(message, decision.certificate_id, failure.verdict, failure.defect)
 
-    def _decide(self, message: Message, certificate: CertificateId, stopped_by: datetime) -> Decision:
-        try:
-            return self.activation.decide(message, certificate, stopped_by=stopped_by)
-        except Exception as defect:  # noqa: BLE001 - one bad message must not fail the others
-            verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
-            return replace(Decision.unrecorded(message, certificate, verdict), defect=defect)
-
-    def _end(self, message: Message, decision: Decision) -> Decision:
-        if decision.verdict.outcome is Outcome.DEAD_LETTERED:
-            try:
-                self._dead_letter(message, decision.verdict)
-            except AwsError as error:
-                decision = Decision.unrecorded(message, decision.certificate_id, deferral(error).verdict)
-        return decision
-
-    def _dead_letter(self, message: Message, verdict: Verdict) -> None:
+    def _send_to_dead_letters(self, message: Message, verdict: Verdict) -> None:
         attributes = {
             "reason": verdict.reason or "",
             "detail": verdict.detail,
@@ -159,7 +148,11 @@ class Batch:
             },
         )
 
-    def _put_back(self, back: Decided) -> None:
+    def _hide(self, back: Decided) -> None:
+        """Hide messages in the queue until their retry.
+
+        What SQS does not hide comes back all the same, after the queue's own visibility time-out.
+        """
         for start in range(0, len(back), _ENTRIES):
             entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
                 {
@@ -169,7 +162,6 @@ class Batch:
                 }
                 for number, (message, decision) in enumerate(back[start : start + _ENTRIES])
             ]
-            # What SQS does not take comes back all the same, after the queue's own visibility time-out.
             try:
                 answer = self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
             except AwsError as error:
@@ -180,7 +172,7 @@ class Batch:
 
 
 def _later(arrival: Arrival, later: Later) -> Decision:
-    decision = Decision.unrecorded(arrival.message, arrival.row.certificate_id, later.verdict)
+    decision = Decision.about(arrival.message, arrival.row.certificate_id, later.verdict)
     if later.retry_in is None:
         return decision
     return replace(decision, retry_in=later.retry_in, drop_message=later.drop_message)

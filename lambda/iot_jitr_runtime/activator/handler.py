@@ -1,4 +1,4 @@
-"""The activator's entry point: settings, clients, telemetry, and one call into the logic."""
+"""The activator's entry point: settings, clients, telemetry, and one call of the logic."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.activation import TIME_FOR_ONE, Activation
-from iot_jitr_runtime.activator.assembly import (
-    admission_of,
-    ca_devices_of,
-    policy_of,
-    revocation_of,
-    things_of,
-    waiting_time_of,
-)
+from iot_jitr_runtime.activator.activate import TIME_FOR_ONE, Activation
 from iot_jitr_runtime.activator.batch import Batch
+from iot_jitr_runtime.activator.build import (
+    admission_timeout,
+    build_admission,
+    build_policy,
+    build_revocation,
+    build_things,
+    ca_devices,
+)
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.refusal import OnRefusal
+from iot_jitr_runtime.activator.on_refusal import OnRefusal
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.activator.telemetry import Telemetry
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.rate_limiter import RateLimiter
@@ -35,22 +36,26 @@ metrics = Metrics()
 
 @cache
 def _batch() -> Batch:
-    """Put the activator together, once for each execution environment."""
+    """Build the activator, once for each execution environment."""
     settings = ActivatorSettings.read(os.environ)
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     ledger = Ledger(dynamodb, settings.ledger_table)
+    policy = build_policy(settings.device_policy, iot)
     activation = Activation(
         iot=iot,
         ledger=ledger,
-        issuers=Issuers(iot, settings.cas),
-        revocation=revocation_of(settings),
-        admission=admission_of(settings.admission, dynamodb),
-        things=things_of(settings.things, iot, dynamodb, settings.ledger_table),
-        policy=policy_of(settings.device_policy, iot),
+        validation=Validation(
+            issuers=Issuers(iot, settings.cas),
+            policy=policy,
+            revocation=build_revocation(settings),
+            admission=build_admission(settings.admission, dynamodb),
+            ca_devices=ca_devices(settings.cas),
+        ),
+        things=build_things(settings.things, iot, dynamodb, settings.ledger_table),
+        policy=policy,
         on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
-        time_for_one=TIME_FOR_ONE + waiting_time_of(settings.admission),
-        ca_devices=ca_devices_of(settings.cas),
+        time_for_one=TIME_FOR_ONE + admission_timeout(settings.admission),
     )
     return Batch(
         activation=activation,
@@ -65,7 +70,7 @@ def _batch() -> Batch:
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Decide about one batch of registration events (Lambda SQS event, partial batch response)."""
+    """Process one batch of registration events (Lambda SQS event, partial batch response)."""
     telemetry = Telemetry(logger, metrics)
     stopped_by = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
     try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.outcomes import HopelessError, Reason
+from iot_jitr_runtime.outcomes import PermanentError, Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -23,11 +23,12 @@ class Issuers:
         """Return the CA certificate.
 
         Raises:
-            HopelessError: `FOREIGN_CA`.
+            PermanentError: `FOREIGN_CA`.
         """
         if ca_certificate_id not in self._ours:
-            raise HopelessError(
-                Reason.FOREIGN_CA, f"registered under CA {ca_certificate_id}, which is not of this deployment"
+            raise PermanentError(
+                Reason.FOREIGN_CA,
+                f"registered under CA {ca_certificate_id}, which is not one of this deployment",
             )
         ca_id = CaCertificateId(ca_certificate_id)
         if ca_id not in self._known:

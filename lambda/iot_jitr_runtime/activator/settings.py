@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.refusal import RefusalStatus, check_statuses
+from iot_jitr_runtime.activator.on_refusal import RefusalStatus, check_statuses
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.checker import REFRESH
@@ -15,7 +15,7 @@ from iot_jitr_runtime.revocation.checker import REFRESH
 
 @dataclass(frozen=True, slots=True)
 class ActivatorSettings:
-    """What the activator must know about its deployment."""
+    """The activator's settings."""
 
     ledger_table: str
     queue_url: str
@@ -28,7 +28,7 @@ class ActivatorSettings:
     revocation_bucket: str | None
     revocation_refresh: timedelta
     activations_per_second: float
-    """Certificates a second that all workers together may examine."""
+    """Certificates a second that all workers together may process."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "ActivatorSettings":

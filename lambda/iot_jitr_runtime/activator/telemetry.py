@@ -1,4 +1,4 @@
-"""One log line a decision, and metrics by outcome and by reason."""
+"""One log line for each decision, and metrics by outcome and by reason."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Outcome, Reason
@@ -68,7 +68,7 @@ class Telemetry:
         if decision.defect is not None:
             return self._logger.error
         if verdict.outcome is Outcome.STALE:
-            # Duplicates are the load: they are counted, and written only when somebody debugs.
+            # Most events are duplicates: they are counted, and logged only at level DEBUG.
             return self._logger.debug
         if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
             return self._logger.warning
@@ -78,7 +78,7 @@ class Telemetry:
         """Write the counts by reason; those by outcome are written by Powertools when the handler returns.
 
         The CA is a property of these records, for CloudWatch Logs Insights, and not a dimension: each value
-        of a dimension is one more metric that is paid for.
+        of a dimension is one more metric that costs money.
         """
         for (reason, ca), count in self._reasons.items():
             with single_metric(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind, key_of
 from iot_jitr_runtime.certificate_fields import MissingFieldError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
@@ -21,7 +21,7 @@ class AllowList:
     table: str
     kind: KeyKind
 
-    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+    def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
         """Return the thing attributes that the list has for the device.
 
         One consistent read: a device that has just been listed is let in.
@@ -30,7 +30,7 @@ class AllowList:
             RefusedError: `NOT_LISTED`.
         """
         try:
-            key = key_of(self.kind, candidate.certificate, candidate.ca_certificate_id)
+            key = key_of(self.kind, device.certificate, device.ca_certificate_id)
         except MissingFieldError as error:
             raise RefusedError(Reason.NOT_LISTED, str(error)) from error
         response = self.dynamodb.get_item(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.errors import JitrError
 
 _VERSION = 1
@@ -28,17 +28,17 @@ class Answer:
     thing_attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-def facts(candidate: Candidate) -> dict[str, Any]:
+def facts(device: DeviceCertificate) -> dict[str, Any]:
     """Return the verified facts about a device's certificate as the function receives them.
 
     Everything has been read from AWS IoT again and checked: issuer, signature, validity, revocation.
     """
-    certificate = candidate.certificate
+    certificate = device.certificate
     return {
         "version": _VERSION,
-        "certificateId": candidate.certificate_id,
-        "certificateArn": candidate.certificate_arn,
-        "caCertificateId": candidate.ca_certificate_id,
+        "certificateId": device.certificate_id,
+        "certificateArn": device.certificate_arn,
+        "caCertificateId": device.ca_certificate_id,
         "serialNumber": certificate.serial_number,
         "subject": certificate.subject,
         "commonNames": certificate.common_names,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.facts import UnreadableAnswerError, facts, read_answer
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 
@@ -42,7 +42,7 @@ class AdmissionFunction:
     function: str
     """Name or ARN."""
 
-    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+    def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
         """Return the thing attributes that the function has for the device.
 
         Raises:
@@ -50,7 +50,7 @@ class AdmissionFunction:
             DeferredError: `ADMISSION_FAILED`: an error, no answer in time, or none that can be read.
         """
         try:
-            answer = read_answer(self._ask(candidate))
+            answer = read_answer(self._ask(device))
         except UnreadableAnswerError as error:
             raise _failed(str(error)) from error
         if not answer.admitted:
@@ -59,9 +59,9 @@ class AdmissionFunction:
             )
         return answer.thing_attributes
 
-    def _ask(self, candidate: Candidate) -> bytes:
+    def _ask(self, device: DeviceCertificate) -> bytes:
         try:
-            response = self.lambda_.invoke(FunctionName=self.function, Payload=json.dumps(facts(candidate)))
+            response = self.lambda_.invoke(FunctionName=self.function, Payload=json.dumps(facts(device)))
             payload = response["Payload"].read()
         except ReadTimeoutError as error:
             raise _failed("the admission function did not answer in time") from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.policy.common_name import check_common_name
 
@@ -20,23 +20,23 @@ class SharedPolicy:
     needs_common_name: bool
     """Whether the policy's variables include the certificate's common name."""
 
-    def check(self, candidate: Candidate) -> None:
+    def check(self, device: DeviceCertificate) -> None:
         """Check that the common name can stand in the policy.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME`.
         """
         if self.needs_common_name:
-            check_common_name(candidate.certificate)
+            check_common_name(device.certificate)
 
-    def attach(self, candidate: Candidate, thing_name: str | None) -> str:  # noqa: ARG002 - the seam's
+    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:  # noqa: ARG002 - the seam's
         """Attach the policy; attaching it again changes nothing.
 
         Raises:
             DeferredError: `POLICY_MISSING`.
         """
         try:
-            self.iot.attach_policy(policyName=self.name, target=candidate.certificate_arn)
+            self.iot.attach_policy(policyName=self.name, target=device.certificate_arn)
         except self.iot.exceptions.ResourceNotFoundException as error:
             raise DeferredError(
                 Reason.POLICY_MISSING, f"there is no policy '{self.name}' to attach"

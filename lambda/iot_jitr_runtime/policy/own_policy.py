@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
@@ -33,16 +33,16 @@ class PerDevicePolicy:
     template: Mapping[str, Any]
     needs_common_name: bool
 
-    def check(self, candidate: Candidate) -> None:
+    def check(self, device: DeviceCertificate) -> None:
         """Check that the common name can stand in the policy.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME`.
         """
         if self.needs_common_name:
-            check_common_name(candidate.certificate)
+            check_common_name(device.certificate)
 
-    def attach(self, candidate: Candidate, thing_name: str | None) -> str:
+    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
         """Create the device's policy and attach it; done again, it changes nothing.
 
         Two calls. A policy that is there already, from a try that was cut off, gets today's document if
@@ -51,13 +51,13 @@ class PerDevicePolicy:
         Raises:
             RefusedError: `INVALID_COMMON_NAME` or `INVALID_THING_NAME`.
         """
-        name = f"{self.prefix}{candidate.certificate_id}"
-        document = render(self.template, candidate.certificate, thing_name)
+        name = f"{self.prefix}{device.certificate_id}"
+        document = render(self.template, device.certificate, thing_name)
         try:
             self.iot.create_policy(policyName=name, policyDocument=document)
         except self.iot.exceptions.ResourceAlreadyExistsException:
             self._bring_up_to_date(name, document)
-        self.iot.attach_policy(policyName=name, target=candidate.certificate_arn)
+        self.iot.attach_policy(policyName=name, target=device.certificate_arn)
         return name
 
     def _bring_up_to_date(self, name: str, document: str) -> None:

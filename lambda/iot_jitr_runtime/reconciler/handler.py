@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.assembly import revocation_of
+from iot_jitr_runtime.activator.build import build_revocation
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.ledger import Ledger
@@ -68,7 +68,7 @@ def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
                 iot=iot,
                 entries=LedgerEntries(dynamodb, settings.ledger_table),
                 rate_limiter=rate_limiter,
-                revocation=revocation_of(settings),
+                revocation=build_revocation(settings),
                 sweep=SweepStates(dynamodb, settings.ledger_table),
             ),
             bookmarks=Bookmarks(dynamodb, settings.ledger_table),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from iot_jitr_runtime.activator.ports import RevocationCheck
+from iot_jitr_runtime.activator.interfaces import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Identity

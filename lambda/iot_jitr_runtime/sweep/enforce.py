@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.patience import ON_THEIR_WAY
-from iot_jitr_runtime.activator.ports import PolicyAttachment, ThingRegistration
-from iot_jitr_runtime.activator.vetting import Vetting
+from iot_jitr_runtime.activator.interfaces import PolicyAttachment, ThingRegistration
+from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
@@ -67,7 +67,7 @@ class Enforcement:
     iot: "IoTClient"
     ledger: RevocationLedger
     withdrawal: Withdrawal
-    vetting: Vetting
+    validation: Validation
     things: ThingRegistration
     policy: PolicyAttachment
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -161,11 +161,11 @@ class Enforcement:
         return ReleaseResult.RELEASED
 
     def _activate(self, claim: Claim, description: "CertificateDescriptionTypeDef") -> None:
-        candidate = self.vetting.candidate(claim.certificate_id, description)
-        vetted = self.vetting.vet(candidate, self.clock())
-        self.ledger.record_releasing(claim, index_version=vetted.index_version)
-        thing_name = self.things.register(candidate, vetted.attributes)
-        policy_name = self.policy.attach(candidate, thing_name)
+        device = self.validation.identify(claim.certificate_id, description)
+        evidence = self.validation.validate(device, self.clock())
+        self.ledger.record_releasing(claim, index_version=evidence.index_version)
+        thing_name = self.things.register(device, evidence.attributes)
+        policy_name = self.policy.attach(device, thing_name)
         self.iot.update_certificate(certificateId=claim.certificate_id, newStatus="ACTIVE")
         self._record_released(claim, policy_name, thing_name)
 
@@ -176,7 +176,7 @@ class Enforcement:
             policy_name=policy_name,
             thing_name=thing_name,
             now=milliseconds(now),
-            look_again_at=milliseconds(now + ON_THEIR_WAY),
+            look_again_at=milliseconds(now + AFTER_ACTIVATION),
         )
 
     def _claim(self, certificate_id: CertificateId) -> Claim:

@@ -17,9 +17,9 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.assembly import NO_CRL, admission_of, ca_devices_of, policy_of, things_of
+from iot_jitr_runtime.activator.build import NO_CRL, build_admission, build_policy, build_things, ca_devices
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.vetting import Vetting
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -118,16 +118,16 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
     store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), settings.revocation_bucket)
     table = settings.ledger_table
     ledger = RevocationLedger(dynamodb, table)
-    policy = policy_of(settings.device_policy, iot)
+    policy = build_policy(settings.device_policy, iot)
     # The activator's claims on things last as long as its time-out; a release may take longer.
     things = settings.things and {**settings.things, "claim_seconds": CLAIM_LASTS.total_seconds()}
-    vetting = Vetting(
+    validation = Validation(
         issuers=Issuers(iot, list(settings.cas)),
         policy=policy,
         # Refreshed for every release: it rests on the index that is in force at that moment.
         revocation=IndexedRevocation(store, refresh=timedelta(0)),
-        admission=admission_of(settings.admission, dynamodb),
-        ca_devices=ca_devices_of(settings.cas),
+        admission=build_admission(settings.admission, dynamodb),
+        ca_devices=ca_devices(settings.cas),
     )
     return settings, Sweep(
         store=store,
@@ -137,8 +137,8 @@ def _sweep() -> tuple[SweepSettings, Sweep]:
             iot=iot,
             ledger=ledger,
             withdrawal=Withdrawal(iot, FollowUps(dynamodb, table)),
-            vetting=vetting,
-            things=things_of(things, iot, dynamodb, table),
+            validation=validation,
+            things=build_things(things, iot, dynamodb, table),
             policy=policy,
         ),
         rate_limiter=RateLimiter(dynamodb, table, settings.activations_per_second),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate, MissingFieldError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.things.patterns import (
@@ -42,37 +42,39 @@ class ThingDescription:
         return request
 
 
-def describe(settings: ThingSettings, candidate: Candidate, extra: Mapping[str, str]) -> ThingDescription:
+def describe(
+    settings: ThingSettings, device: DeviceCertificate, extra: Mapping[str, str]
+) -> ThingDescription:
     """Fill the templates from a device's certificate.
 
     Args:
         settings: The templates.
-        candidate: The device.
+        device: The device.
         extra: Attributes that its admission brought; they win over those of the settings.
 
     Raises:
         RefusedError: `INVALID_THING_NAME` or `INVALID_THING_ATTRIBUTE`.
     """
     attributes = {
-        name: _attribute(f"attribute '{name}'", template, candidate)
+        name: _attribute(f"attribute '{name}'", template, device)
         for name, template in settings.attributes.items()
     }
     return ThingDescription(
-        name=thing_name(settings.name, candidate),
-        type=_registry_name("thing type", settings.type, candidate) if settings.type else None,
-        groups=tuple(_registry_name("thing group", each, candidate) for each in settings.groups),
+        name=thing_name(settings.name, device),
+        type=_registry_name("thing type", settings.type, device) if settings.type else None,
+        groups=tuple(_registry_name("thing group", each, device) for each in settings.groups),
         attributes={**attributes, **_checked(extra)},
     )
 
 
-def thing_name(template: FieldTemplate, candidate: Candidate) -> str:
+def thing_name(template: FieldTemplate, device: DeviceCertificate) -> str:
     """Return the name of a device's thing.
 
     Raises:
         RefusedError: `INVALID_THING_NAME`.
     """
     try:
-        name = template.fill_from(candidate.certificate, candidate.ca_certificate_id)
+        name = template.fill_from(device.certificate, device.ca_certificate_id)
     except MissingFieldError as error:
         raise RefusedError(Reason.INVALID_THING_NAME, f"thing name '{template.text}': {error}") from error
     if not REGISTRY_NAME.fullmatch(name):
@@ -82,23 +84,23 @@ def thing_name(template: FieldTemplate, candidate: Candidate) -> str:
     return name
 
 
-def _registry_name(what: str, template: FieldTemplate, candidate: Candidate) -> str:
-    name = _filled(what, template, candidate)
+def _registry_name(what: str, template: FieldTemplate, device: DeviceCertificate) -> str:
+    name = _filled(what, template, device)
     if not REGISTRY_NAME.fullmatch(name):
         raise _invalid(f"{what} {name[:_SHOWN]!r} is not {REGISTRY_NAME_IN_WORDS}")
     return name
 
 
-def _attribute(what: str, template: FieldTemplate, candidate: Candidate) -> str:
-    value = _filled(what, template, candidate)
+def _attribute(what: str, template: FieldTemplate, device: DeviceCertificate) -> str:
+    value = _filled(what, template, device)
     if not ATTRIBUTE_VALUE.fullmatch(value):
         raise _invalid(f"{what} {value[:_SHOWN]!r} is not {ATTRIBUTE_VALUE_IN_WORDS}")
     return value
 
 
-def _filled(what: str, template: FieldTemplate, candidate: Candidate) -> str:
+def _filled(what: str, template: FieldTemplate, device: DeviceCertificate) -> str:
     try:
-        return template.fill_from(candidate.certificate, candidate.ca_certificate_id)
+        return template.fill_from(device.certificate, device.ca_certificate_id)
     except MissingFieldError as error:
         raise _invalid(f"{what} '{template.text}': {error}") from error
 

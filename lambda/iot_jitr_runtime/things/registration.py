@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -41,7 +41,7 @@ class Things:
     """Longer than the function's time-out."""
     clock: Callable[[], datetime] = field(default=_now)
 
-    def register(self, candidate: Candidate, attributes: Mapping[str, str]) -> str:
+    def register(self, device: DeviceCertificate, attributes: Mapping[str, str]) -> str:
         """Create or reuse the device's thing, attach its certificate, and return the thing's name.
 
         A thing that is there already keeps its type and attributes: an operator may have changed them.
@@ -50,20 +50,20 @@ class Things:
             RefusedError: `INVALID_THING_NAME`, `INVALID_THING_ATTRIBUTE`, or `THING_TAKEN`.
             DeferredError: `CLAIMED_ELSEWHERE`, or `THING_SETUP_MISSING`: type or group do not exist.
         """
-        thing = describe(self.settings, candidate, attributes)
-        with self._claimed(thing.name, candidate):
+        thing = describe(self.settings, device, attributes)
+        with self._claimed(thing.name, device):
             self._create(thing)
-            self._attach(thing.name, candidate)
+            self._attach(thing.name, device)
         for group in thing.groups:
             self._join(thing.name, group)
         return thing.name
 
     @contextmanager
-    def _claimed(self, name: str, candidate: Candidate) -> Iterator[None]:
+    def _claimed(self, name: str, device: DeviceCertificate) -> Iterator[None]:
         now = self.clock()
         claim = self.claims.take(
             name,
-            candidate.certificate_id,
+            device.certificate_id,
             now=milliseconds(now),
             expires_at=milliseconds(now + self.claim_lasts),
         )
@@ -84,9 +84,9 @@ class Things:
                 Reason.THING_SETUP_MISSING, f"there is no thing type '{thing.type}'; create it"
             ) from error
 
-    def _attach(self, name: str, candidate: Candidate) -> None:
+    def _attach(self, name: str, device: DeviceCertificate) -> None:
         principals = self._principals(name)
-        if candidate.certificate_arn in principals:
+        if device.certificate_arn in principals:
             return  # an earlier try came so far, with everything that had to come before
         if principals and self.settings.renewal is Renewal.REFUSE:
             raise RefusedError(
@@ -94,10 +94,10 @@ class Things:
                 f"the thing '{name}' has another certificate already, and renewal is not allowed",
             )
         if principals:
-            self._predecessors().make_way(principals, candidate, name)
+            self._predecessors().make_way(principals, device, name)
         self.iot.attach_thing_principal(
             thingName=name,
-            principal=candidate.certificate_arn,
+            principal=device.certificate_arn,
             thingPrincipalType=self.settings.attachment.value,
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
@@ -32,7 +32,7 @@ class Predecessors:
     grace_period: timedelta
     clock: Callable[[], datetime]
 
-    def make_way(self, principals: Iterable[str], successor: Candidate, thing: str) -> None:
+    def make_way(self, principals: Iterable[str], successor: DeviceCertificate, thing: str) -> None:
         """Schedule the retirement of the certificates that `successor` replaces.
 
         Before it is attached: were it the other way round and cut off between, both would stay for good.
@@ -57,7 +57,7 @@ class Predecessors:
                 at=at,
             )
 
-    def _examined(self, principal: str, successor: Candidate, thing: str) -> Candidate:
+    def _examined(self, principal: str, successor: DeviceCertificate, thing: str) -> DeviceCertificate:
         predecessor = self._described(principal, thing)
         if predecessor.ca_certificate_id != successor.ca_certificate_id:
             raise _taken(thing, "a certificate of another CA")
@@ -67,7 +67,7 @@ class Predecessors:
             raise _taken(thing, "a newer certificate of the same device")
         return predecessor
 
-    def _described(self, principal: str, thing: str) -> Candidate:
+    def _described(self, principal: str, thing: str) -> DeviceCertificate:
         _, is_certificate, certificate_id = principal.partition(":cert/")
         if not is_certificate:
             raise _taken(thing, "a principal that is not a certificate")
@@ -76,14 +76,14 @@ class Predecessors:
             certificate = Certificate.load(description["certificatePem"])
         except MalformedCertificateError as error:
             raise _taken(thing, "a certificate that cannot be read") from error
-        return Candidate(
+        return DeviceCertificate(
             CertificateId(certificate_id),
             principal,
             CaCertificateId(description.get("caCertificateId", "")),
             certificate,
         )
 
-    def _is_same_device(self, predecessor: Candidate, successor: Candidate) -> bool:
+    def _is_same_device(self, predecessor: DeviceCertificate, successor: DeviceCertificate) -> bool:
         if predecessor.certificate.common_names != successor.certificate.common_names:
             return False
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iot_jitr.admission import DEFAULT_TIMEOUT_SECONDS, FUNCTION_ARN, LONGEST_TIMEOUT_SECONDS, Admission
 from iot_jitr.things import LONGEST_GRACE_PERIOD, ThingRegistration, ThingRegistrationError
 from iot_jitr.validation import ConfigurationError, shown
-from iot_jitr_runtime.activator.refusal import RefusalStatusError, check_statuses
+from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_statuses
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.things.settings import DEFAULT_GRACE_PERIOD, DEFAULT_NAME, Attachment, Renewal
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.activator.ports import Candidate
-from iot_jitr_runtime.activator.refusal import CAN_PASS, RefusalStatus, check_statuses
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
+from iot_jitr_runtime.activator.on_refusal import CAN_PASS, RefusalStatus, check_statuses
 from iot_jitr_runtime.admission.facts import facts, read_answer
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.certificate_fields import Field
@@ -71,11 +71,11 @@ def test_every_kind_of_key_is_described_and_no_other() -> None:
 
 def test_the_facts_on_the_page_are_those_that_a_function_gets() -> None:
     described = next(block for block in json_blocks("admission") if "certificatePem" in block)
-    candidate = Candidate(
+    device = DeviceCertificate(
         CertificateId("a" * 64), "arn", CaCertificateId("c" * 64), device_certificate("sensor-7")
     )
 
-    assert described.keys() == facts(candidate).keys()
+    assert described.keys() == facts(device).keys()
 
 
 @pytest.mark.parametrize("answer", ["admit", "refuse"])

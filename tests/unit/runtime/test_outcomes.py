@@ -2,8 +2,8 @@ import pytest
 
 from iot_jitr_runtime.outcomes import (
     DeferredError,
-    HopelessError,
     Outcome,
+    PermanentError,
     Reason,
     RefusedError,
     StaleError,
@@ -21,7 +21,7 @@ def test_every_reason_belongs_to_one_outcome() -> None:
         (StaleError, Outcome.STALE),
         (RefusedError, Outcome.REFUSED),
         (DeferredError, Outcome.DEFERRED),
-        (HopelessError, Outcome.DEAD_LETTERED),
+        (PermanentError, Outcome.DEAD_LETTERED),
     ],
 )
 def test_a_decision_takes_only_reasons_of_its_outcome(error: type, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from iot_jitr_cli.doctor.facts.device import DeviceFacts
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.outcomes import ACTIVATED, DecisionError, Verdict
@@ -44,14 +44,14 @@ class PresentFacts:
         Raises:
             CannotTellError: The index cannot be read, or nobody knows the CA.
         """
-        candidate = self._candidate()
+        device = self._device_certificate()
         function = self._function.activator
-        if function is None or candidate.ca_certificate_id not in function.cas_with_crl:
+        if function is None or device.ca_certificate_id not in function.cas_with_crl:
             return None
         bucket = function.environment.get(environment.REVOCATION_BUCKET, "")
         check = IndexedRevocation(IndexStore(self._session.client("s3"), bucket))
         try:
-            check.check(candidate.ca_certificate_id, candidate.certificate)
+            check.check(device.ca_certificate_id, device.certificate)
         except DecisionError as decided:
             return decided.verdict
         return ACTIVATED
@@ -68,16 +68,16 @@ class PresentFacts:
             return None
         kind = KeyKind(self._pipeline.output(Output.ALLOW_LIST_KEY))
         try:
-            AllowList(self._session.client("dynamodb"), table, kind).admit(self._candidate())
+            AllowList(self._session.client("dynamodb"), table, kind).admit(self._device_certificate())
         except DecisionError as decided:
             return decided.verdict
         return ACTIVATED
 
-    def _candidate(self) -> Candidate:
+    def _device_certificate(self) -> DeviceCertificate:
         certificate, ca = self._device.certificate, self._ca.issuer.ca
         if certificate is None or ca is None:
             raise CannotTellError("without the certificate and its CA, nobody knows how it would be judged")
-        return Candidate(
+        return DeviceCertificate(
             certificate_id=self._device.certificate_id,
             certificate_arn=self._device.registered.arn if self._device.registered else "",
             ca_certificate_id=ca.ca_id,

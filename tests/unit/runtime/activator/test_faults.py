@@ -9,7 +9,7 @@ import pytest
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
@@ -145,7 +145,7 @@ def test_a_crash_after_the_change_is_recorded_as_our_activation(aws: Account) ->
 class OneThing:
     """A registration that gives every device the same thing."""
 
-    def register(self, candidate: object, attributes: object) -> str:  # noqa: ARG002 - the seam's
+    def register(self, device: object, attributes: object) -> str:  # noqa: ARG002 - the seam's
         return "pump"
 
 
@@ -154,9 +154,9 @@ class NotesThing(SharedPolicy):
 
     thing_name: str | None = None
 
-    def attach(self, candidate: Candidate, thing_name: str | None) -> str:
+    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
         self.thing_name = thing_name
-        return super().attach(candidate, thing_name)
+        return super().attach(device, thing_name)
 
 
 @pytest.mark.parametrize("step", [None, *CHANGES], ids=step_name)
@@ -295,8 +295,8 @@ def test_a_worker_that_lost_its_claim_records_no_refusal(aws: Account) -> None:
 
 
 class RefusesEverybody:
-    def check(self, candidate: object) -> None:
-        raise RefusedError(Reason.INVALID_COMMON_NAME, str(candidate))
+    def check(self, device: object) -> None:
+        raise RefusedError(Reason.INVALID_COMMON_NAME, str(device))
 
 
 @pytest.mark.parametrize("operation", ["DescribeCertificate", "AttachPolicy", "UpdateCertificate"])

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.activation import Decision
+from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.identifiers import SerialNumber
 from iot_jitr_runtime.ledger import Identity

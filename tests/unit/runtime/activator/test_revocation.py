@@ -10,8 +10,8 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.assembly import NoRevocationBucketError, revocation_of
-from iot_jitr_runtime.activator.ports import NoCrl
+from iot_jitr_runtime.activator.build import NoRevocationBucketError, build_revocation
+from iot_jitr_runtime.activator.interfaces import NoCrl
 from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
@@ -145,7 +145,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> ActivatorSettings:
 
 
 def test_the_activator_checks_the_cas_that_have_a_crl(settings: ActivatorSettings) -> None:
-    check = revocation_of(settings)
+    check = build_revocation(settings)
 
     assert isinstance(check, IndexedRevocation)
     assert (check.without_crl, check.store.bucket) == ({"b"}, "revocation")
@@ -155,12 +155,12 @@ def test_the_activator_checks_the_cas_that_have_a_crl(settings: ActivatorSetting
 def test_where_no_ca_has_a_crl_there_is_nothing_to_check(settings: ActivatorSettings) -> None:
     without = replace(settings, cas={"b": {"revocation": "none"}}, revocation_bucket=None)
 
-    assert isinstance(revocation_of(without), NoCrl)
+    assert isinstance(build_revocation(without), NoCrl)
 
 
 def test_without_a_bucket_nothing_is_checked_and_nothing_activated(settings: ActivatorSettings) -> None:
     with pytest.raises(NoRevocationBucketError, match="JITR_REVOCATION_BUCKET is not set"):
-        revocation_of(replace(settings, revocation_bucket=None))
+        build_revocation(replace(settings, revocation_bucket=None))
 
 
 def test_a_minute_is_the_refresh_unless_told_otherwise(settings: ActivatorSettings) -> None:

@@ -263,6 +263,6 @@ def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) ->
 class _Never:
     """A policy that tells no device from another."""
 
-    def check(self, candidate: object) -> None:
-        del candidate
+    def check(self, device: object) -> None:
+        del device
         raise RefusedError(Reason.INVALID_COMMON_NAME, "no")

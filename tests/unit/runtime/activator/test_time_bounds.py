@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT
-from iot_jitr_runtime.activator.activation import TIME_FOR_ONE
-from iot_jitr_runtime.activator.patience import retry_delay
-from iot_jitr_runtime.activator.ports import AdmitAll, Candidate
+from iot_jitr_runtime.activator.activate import TIME_FOR_ONE
+from iot_jitr_runtime.activator.interfaces import AdmitAll, DeviceCertificate
+from iot_jitr_runtime.activator.retry import retry_delay
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -55,9 +55,9 @@ class Slow(AdmitAll):
         self.aws = aws
         self.seconds = seconds
 
-    def admit(self, candidate: Candidate) -> dict[str, str]:
+    def admit(self, device: DeviceCertificate) -> dict[str, str]:
         self.aws.clock.pass_time(seconds=self.seconds)
-        return dict(super().admit(candidate))
+        return dict(super().admit(device))
 
 
 def test_a_status_that_was_read_too_long_ago_is_read_again(aws: Account) -> None:

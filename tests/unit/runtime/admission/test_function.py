@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.facts import UnreadableAnswerError, facts, read_answer
 from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
 from iot_jitr_runtime.certificates import Certificate
@@ -30,7 +30,7 @@ from tests.support.things import last_verdict, with_things
 
 pytestmark = pytest.mark.timing
 
-CANDIDATE = Candidate(
+CANDIDATE = DeviceCertificate(
     CertificateId("a" * 64),
     "arn:aws:iot:eu-central-1:123456789012:cert/" + "a" * 64,
     CaCertificateId("c" * 64),

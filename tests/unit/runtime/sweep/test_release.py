@@ -16,8 +16,8 @@ class Admission:
     def __init__(self, *reasons: Exception) -> None:
         self.reasons = list(reasons)
 
-    def admit(self, candidate: object) -> dict[str, str]:
-        del candidate
+    def admit(self, device: object) -> dict[str, str]:
+        del device
         if self.reasons:
             raise self.reasons.pop(0)
         return {}

@@ -6,7 +6,7 @@ import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.activator.ports import Candidate
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
@@ -77,7 +77,7 @@ def test_the_certificate_belongs_to_its_thing_exclusively_unless_told_otherwise(
     for attachment in Attachment:
         things = with_things(aws, ThingSettings(attachment=attachment))
         arn = "arn:aws:iot:eu-central-1:123456789012:cert/" + "a" * 64
-        candidate = Candidate(
+        device = DeviceCertificate(
             CertificateId("a" * 64), arn, CaCertificateId("c" * 64), device_certificate("sensor-7")
         )
         with Stubber(aws.iot) as stub:
@@ -86,7 +86,7 @@ def test_the_certificate_belongs_to_its_thing_exclusively_unless_told_otherwise(
             expected = {"thingName": "sensor-7", "principal": arn, "thingPrincipalType": attachment.value}
             stub.add_response("attach_thing_principal", {}, expected)
 
-            assert things.register(candidate, {}) == "sensor-7"
+            assert things.register(device, {}) == "sensor-7"
 
             stub.assert_no_pending_responses()
 
@@ -124,9 +124,9 @@ def test_two_certificates_racing_for_a_thing_are_let_in_one_by_one(aws: Account)
     meanwhile: list[Reason] = []
 
     def race(**_: object) -> None:
-        candidate = Candidate(second, arn_of(aws, second), aws.ca_id, device_certificate("sensor-7"))
+        device = DeviceCertificate(second, arn_of(aws, second), aws.ca_id, device_certificate("sensor-7"))
         try:
-            things.register(candidate, {})
+            things.register(device, {})
         except DeferredError as deferred:
             meanwhile.append(deferred.reason)
 

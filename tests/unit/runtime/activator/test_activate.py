@@ -13,9 +13,8 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator import activation
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.ports import Candidate
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import State
@@ -464,8 +463,8 @@ def test_an_error_in_the_check_is_not_the_certificates(aws: Account) -> None:
 
 
 class Broken:
-    def admit(self, candidate: Candidate) -> dict[str, str]:
-        raise ZeroDivisionError(candidate.certificate_id)
+    def admit(self, device: DeviceCertificate) -> dict[str, str]:
+        raise ZeroDivisionError(device.certificate_id)
 
 
 def test_a_defect_of_ours_defers_one_message_and_is_reported(aws: Account) -> None:
@@ -496,7 +495,3 @@ def test_a_certificate_revoked_between_look_and_change_is_not_ours_to_change(aws
 
     assert back == []
     assert only_verdict(aws) == (Outcome.STALE, Reason.NOT_PENDING)
-
-
-def test_without_a_clock_of_its_own_it_takes_the_time_with_its_zone() -> None:
-    assert activation._now().tzinfo is UTC

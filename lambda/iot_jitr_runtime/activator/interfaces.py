@@ -1,7 +1,7 @@
-"""What the activation asks of others: revocation, admission, things, policy. Each has one seam here.
+"""What an activation asks of others: revocation, admission, things, policy. Each has one interface here.
 
-Implementations may let botocore's errors fly: the activation turns them into deferrals in one place. Every
-step may be repeated after a crash, so every implementation is idempotent.
+botocore's errors may propagate: `retry.attempt` turns them into deferrals. Any call may be repeated after a
+crash, so every implementation is idempotent.
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,35 @@ from typing import Protocol
 
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Identity
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A pending device certificate whose issuer, signature and validity have been verified."""
+class DeviceCertificate:
+    """A device certificate as AWS IoT describes it, registered under a CA of this deployment."""
 
     certificate_id: CertificateId
     certificate_arn: str
     ca_certificate_id: CaCertificateId
     certificate: Certificate
 
+    @property
+    def identity(self) -> Identity:
+        """What the ledger keeps of it."""
+        certificate = self.certificate
+        return Identity(
+            self.ca_certificate_id, certificate.serial_number, next(iter(certificate.common_names), None)
+        )
+
 
 class RevocationCheck(Protocol):
-    """Answers whether a certificate is on its CA's CRL."""
+    """Checks whether a certificate is on its CA's CRL."""
 
     def prepare(self) -> None:
         """Do what needs no certificate, so that `check` makes a call only where it must. It never fails."""
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
-        """Return the version of the revocation index the answer rests on, None where the CA has no CRL.
+        """Return the version of the revocation index that was used, None where the CA has no CRL.
 
         Raises:
             RefusedError: `REVOKED` or `ON_HOLD`.
@@ -38,9 +47,9 @@ class RevocationCheck(Protocol):
 
 
 class Admission(Protocol):
-    """Answers whether a device is expected."""
+    """Checks whether a device is expected."""
 
-    def admit(self, candidate: Candidate) -> Mapping[str, str]:
+    def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
         """Return attributes for the device's thing (none is fine).
 
         Raises:
@@ -50,9 +59,9 @@ class Admission(Protocol):
 
 
 class ThingRegistration(Protocol):
-    """Gives the certificate its thing."""
+    """Registers the device's thing."""
 
-    def register(self, candidate: Candidate, attributes: Mapping[str, str]) -> str | None:
+    def register(self, device: DeviceCertificate, attributes: Mapping[str, str]) -> str | None:
         """Create or reuse the thing, attach the certificate to it and return its name; None without things.
 
         Raises:
@@ -61,16 +70,16 @@ class ThingRegistration(Protocol):
 
 
 class PolicyAttachment(Protocol):
-    """Gives the certificate its policy, before it is activated."""
+    """Attaches the device's policy, before the certificate is activated."""
 
-    def check(self, candidate: Candidate) -> None:
+    def check(self, device: DeviceCertificate) -> None:
         """Check, without a call, that the policy can tell this device from others.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME`.
         """
 
-    def attach(self, candidate: Candidate, thing_name: str | None) -> str:
+    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
         """Attach the policy to the certificate and return the policy's name.
 
         Raises:
@@ -79,12 +88,12 @@ class PolicyAttachment(Protocol):
 
 
 class NoCrl:
-    """The check of a CA that was declared, in words, to have no CRL (`revocation: none`)."""
+    """The check of a CA that is configured to have no CRL (`revocation: none`)."""
 
     def prepare(self) -> None:
         """Nothing to prepare."""
 
-    def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> None:  # noqa: ARG002 - the seam's
+    def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> None:  # noqa: ARG002 - the interface's
         """Nothing to look up."""
         return
 
@@ -92,14 +101,14 @@ class NoCrl:
 class AdmitAll:
     """Every certificate of this deployment's CAs is expected."""
 
-    def admit(self, candidate: Candidate) -> Mapping[str, str]:  # noqa: ARG002 - the seam's
+    def admit(self, device: DeviceCertificate) -> Mapping[str, str]:  # noqa: ARG002 - the interface's
         """Admit."""
         return {}
 
 
 class NoThings:
-    """Devices get no thing."""
+    """Devices have no things."""
 
-    def register(self, candidate: Candidate, attributes: Mapping[str, str]) -> None:  # noqa: ARG002 - the seam's
+    def register(self, device: DeviceCertificate, attributes: Mapping[str, str]) -> None:  # noqa: ARG002 - the interface's
         """Nothing to register."""
         return

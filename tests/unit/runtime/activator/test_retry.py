@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.activator.patience import (
-    LONGEST_WAIT_SECONDS,
-    MEMORY,
-    remembered_for,
+from iot_jitr_runtime.activator.retry import (
+    DECISION_TTL,
+    LONGEST_DELAY_SECONDS,
+    decision_ttl,
     retry_delay,
 )
 from iot_jitr_runtime.outcomes import Outcome, Reason
@@ -20,7 +20,7 @@ MAX_RECEIVE_COUNT = 1000
 
 @given(st.sampled_from(DEFERRALS), st.integers(1, 2_000))
 def test_a_wait_is_at_least_a_second_and_never_longer_than_the_longest(reason: Reason, count: int) -> None:
-    assert 1 <= retry_delay(reason, count) <= LONGEST_WAIT_SECONDS
+    assert 1 <= retry_delay(reason, count) <= LONGEST_DELAY_SECONDS
 
 
 @given(st.sampled_from(DEFERRALS))
@@ -47,9 +47,9 @@ def test_a_wait_doubles_up_to_its_limit_and_half_of_it_is_random(
 
 
 def test_a_message_is_dead_lettered_before_the_queue_forgets_it() -> None:
-    assert timedelta(seconds=LONGEST_WAIT_SECONDS) * MAX_RECEIVE_COUNT < SQS_RETENTION
+    assert timedelta(seconds=LONGEST_DELAY_SECONDS) * MAX_RECEIVE_COUNT < SQS_RETENTION
 
 
 def test_a_refusal_that_may_pass_is_remembered_for_a_minute_and_one_that_cannot_for_a_day() -> None:
-    assert remembered_for(Reason.NOT_LISTED) == MEMORY == timedelta(minutes=1)
-    assert remembered_for(Reason.EXPIRED) == timedelta(days=1)
+    assert decision_ttl(Reason.NOT_LISTED) == DECISION_TTL == timedelta(minutes=1)
+    assert decision_ttl(Reason.EXPIRED) == timedelta(days=1)

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.activator.assembly import admission_of, policy_of, things_of, waiting_time_of
-from iot_jitr_runtime.activator.ports import AdmitAll, NoThings
+from iot_jitr_runtime.activator.build import admission_timeout, build_admission, build_policy, build_things
+from iot_jitr_runtime.activator.interfaces import AdmitAll, NoThings
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.function import AdmissionFunction
 from iot_jitr_runtime.admission.keys import KeyKind
@@ -21,13 +21,13 @@ CLIENT: Any = object()
 
 
 def test_everybody_is_admitted_where_nothing_is_said() -> None:
-    assert isinstance(admission_of(None, CLIENT), AdmitAll)
+    assert isinstance(build_admission(None, CLIENT), AdmitAll)
 
 
 def test_an_allow_list_reads_its_table_by_its_key() -> None:
     told = {"kind": "allow_list", "table": "expected", "key": "common_name"}
 
-    assert admission_of(told, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
+    assert build_admission(told, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
 
 
 def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
@@ -35,7 +35,7 @@ def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
 
-    admission = admission_of(FUNCTION, CLIENT)
+    admission = build_admission(FUNCTION, CLIENT)
 
     assert isinstance(admission, AdmissionFunction)
     assert admission.function == "arn:is-it-ours"
@@ -45,28 +45,28 @@ def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
 
 
 def test_a_message_is_begun_only_with_time_to_wait_for_the_function() -> None:
-    assert waiting_time_of(None) == timedelta(0)
-    assert waiting_time_of({"kind": "allow_list"}) == timedelta(0)
-    assert waiting_time_of(FUNCTION) == timedelta(seconds=3)
+    assert admission_timeout(None) == timedelta(0)
+    assert admission_timeout({"kind": "allow_list"}) == timedelta(0)
+    assert admission_timeout(FUNCTION) == timedelta(seconds=3)
 
 
 def test_devices_become_things_where_it_is_said() -> None:
     told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
 
-    things = things_of(told, CLIENT, CLIENT, "ledger")
+    things = build_things(told, CLIENT, CLIENT, "ledger")
 
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()
     assert things.claim_lasts == timedelta(seconds=35)
     assert (things.claims.table, things.follow_ups.table) == ("ledger", "ledger")
-    assert isinstance(things_of(None, CLIENT, CLIENT, "ledger"), NoThings)
+    assert isinstance(build_things(None, CLIENT, CLIENT, "ledger"), NoThings)
 
 
 def test_the_policy_is_shared_or_each_devices_own() -> None:
     shared = {"kind": "shared", "name": "fleet", "needs_common_name": True}
     own = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_common_name": False}
 
-    assert policy_of(shared, CLIENT) == SharedPolicy(CLIENT, name="fleet", needs_common_name=True)
-    assert policy_of(own, CLIENT) == PerDevicePolicy(
+    assert build_policy(shared, CLIENT) == SharedPolicy(CLIENT, name="fleet", needs_common_name=True)
+    assert build_policy(own, CLIENT) == PerDevicePolicy(
         CLIENT, prefix="jitr-", template={}, needs_common_name=False
     )

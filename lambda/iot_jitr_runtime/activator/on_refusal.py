@@ -1,7 +1,7 @@
-"""What becomes of a certificate that was refused: it stays pending, unless the configuration says otherwise.
+"""The status of a refused certificate: it stays pending, unless the configuration says otherwise.
 
-A pending certificate knocks again at its device's next connect, so it is let in once the reason has passed.
-One that is INACTIVE or REVOKED never does. That is why a reason that can pass may not have a status.
+A pending certificate causes an event at its device's next connect, so it is activated once the reason has
+passed. An INACTIVE or REVOKED one causes none. So a reason that can pass may not have such a status.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.ledger import Claim, Identity, Ledger
 
 CAN_PASS = frozenset({Reason.NOT_LISTED, Reason.ON_HOLD, Reason.NOT_YET_VALID})
-"""Refusals that end by themselves or by an operator's deed: the device must be able to knock again."""
+"""Refusals that can end, by themselves or by an operator: the certificate must stay pending."""
 
 
 class RefusalStatusError(JitrError):
@@ -29,15 +29,15 @@ class RefusalStatus(StrEnum):
     """The status of a certificate after its refusal."""
 
     PENDING = "pending"
-    """It is left as it is: PENDING_ACTIVATION."""
+    """It stays PENDING_ACTIVATION."""
     INACTIVE = "inactive"
-    """It is out until an operator lets it in."""
+    """It cannot connect until an operator activates it."""
     REVOKED = "revoked"
-    """It is out for good: AWS IoT lets no certificate leave this status."""
+    """It can never connect again: this status is final."""
 
 
 def check_statuses(statuses: Mapping[str, str]) -> dict[Reason, RefusalStatus]:
-    """Read what is to become of refused certificates, by reason.
+    """Read the statuses of refused certificates, by reason.
 
     Raises:
         RefusalStatusError: Not a refusal's reason, not a status, or a status for a reason that can pass.
@@ -54,8 +54,8 @@ def check_statuses(statuses: Mapping[str, str]) -> dict[Reason, RefusalStatus]:
             )
         if reason in CAN_PASS and status != RefusalStatus.PENDING:
             raise RefusalStatusError(
-                f"'{name}' can pass, so its certificates must stay 'pending': one that is '{status}' would "
-                "never knock again"
+                f"'{name}' can pass, so its certificates must stay 'pending': no certificate that is "
+                f"'{status}' is ever checked again"
             )
         found[reason] = RefusalStatus(status)
     return found
@@ -72,18 +72,18 @@ class OnRefusal:
     def apply(
         self, status: str | None, claim: "Claim", verdict: Verdict, identity: "Identity | None"
     ) -> None:
-        """Set the status that the refusal's reason calls for, if the certificate is pending.
+        """Set the status that is configured for the refusal's reason, if the certificate is pending.
 
-        The refusal is written down first, so that it is known why even if the function is cut off between.
+        The refusal is recorded first: the reason of a status is known even if the function stops in between.
 
         Args:
-            status: The certificate's status as AWS IoT said under this claim; None where it did not.
+            status: The certificate's status as read under this claim; None where it was not read.
             claim: The claim on the certificate.
             verdict: The refusal.
-            identity: What the certificate says of itself, where it can be read.
+            identity: What the certificate says of its device, where it can be read.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         wanted = self.statuses.get(verdict.reason) if verdict.reason else None
         if status != "PENDING_ACTIVATION" or wanted in (None, RefusalStatus.PENDING):
@@ -95,4 +95,4 @@ class OnRefusal:
                 newStatus="INACTIVE" if wanted is RefusalStatus.INACTIVE else "REVOKED",
             )
         except self.iot.exceptions.CertificateStateException:
-            return  # somebody has revoked it meanwhile
+            return  # an operator has revoked it meanwhile

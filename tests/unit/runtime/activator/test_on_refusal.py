@@ -7,8 +7,8 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator.ports import Candidate
-from iot_jitr_runtime.activator.refusal import (
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
+from iot_jitr_runtime.activator.on_refusal import (
     CAN_PASS,
     OnRefusal,
     RefusalStatus,
@@ -151,7 +151,7 @@ def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: 
 
 
 class RefusesEverybody:
-    def admit(self, _candidate: Candidate) -> Mapping[str, str]:
+    def admit(self, _candidate: DeviceCertificate) -> Mapping[str, str]:
         raise RefusedError(Reason.REFUSED_BY_FUNCTION)
 
 
@@ -178,7 +178,7 @@ def test_deleted_and_registered_anew_it_is_judged_anew(aws: Account) -> None:
 @pytest.mark.parametrize("reason", sorted(CAN_PASS))
 @pytest.mark.parametrize("status", ["inactive", "revoked"])
 def test_a_reason_that_can_pass_may_not_lock_the_device_out(reason: Reason, status: str) -> None:
-    with pytest.raises(RefusalStatusError, match="would never knock again"):
+    with pytest.raises(RefusalStatusError, match="is ever checked again"):
         check_statuses({reason.value: status})
 
     assert check_statuses({reason.value: "pending"}) == {reason: RefusalStatus.PENDING}

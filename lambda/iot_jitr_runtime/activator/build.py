@@ -1,4 +1,4 @@
-"""What an activator works with, admission, revocation, things and policy: read from what it was told."""
+"""Builds the parts of an activation (admission, revocation, things, policy) from the functions' settings."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import boto3
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.ports import (
+from iot_jitr_runtime.activator.interfaces import (
     Admission,
     AdmitAll,
     NoCrl,
@@ -41,11 +41,11 @@ NO_CRL = "none"
 
 
 class NoRevocationBucketError(JitrError):
-    """A CA has a CRL, but the function was not told where the revocation indexes are."""
+    """A CA has a CRL, but the function does not know the bucket of the revocation indexes."""
 
 
 class RevocationSettings(Protocol):
-    """What a function is told of its CAs' revocation lists."""
+    """A function's settings of its CAs' revocation lists."""
 
     @property
     def cas(self) -> Mapping[CaCertificateId, Mapping[str, Any]]: ...  # noqa: D102 - see `environment`
@@ -55,22 +55,22 @@ class RevocationSettings(Protocol):
     def revocation_refresh(self) -> timedelta: ...  # noqa: D102 - see `environment`
 
 
-def ca_devices_of(cas: Mapping[CaCertificateId, Mapping[str, Any]]) -> frozenset[CaCertificateId]:
+def ca_devices(cas: Mapping[CaCertificateId, Mapping[str, Any]]) -> frozenset[CaCertificateId]:
     """Return the CAs whose devices may present a certificate with basicConstraints CA:TRUE.
 
     Args:
         cas: The value of `JITR_CAS`, parsed.
     """
-    return frozenset(ca for ca, told in cas.items() if told.get(environment.ACCEPT_CA_CERTIFICATES))
+    return frozenset(ca for ca, config in cas.items() if config.get(environment.ACCEPT_CA_CERTIFICATES))
 
 
-def revocation_of(settings: RevocationSettings) -> RevocationCheck:
+def build_revocation(settings: RevocationSettings) -> RevocationCheck:
     """Return what checks the CAs' revocation lists.
 
     Raises:
-        NoRevocationBucketError: A CA has a CRL, and no bucket is named. Nothing is activated then.
+        NoRevocationBucketError: A CA has a CRL, and no bucket is set. Nothing is activated then.
     """
-    without_crl = {ca for ca, told in settings.cas.items() if told["revocation"] == NO_CRL}
+    without_crl = {ca for ca, config in settings.cas.items() if config["revocation"] == NO_CRL}
     if without_crl == set(settings.cas):
         return NoCrl()
     if settings.revocation_bucket is None:
@@ -81,58 +81,58 @@ def revocation_of(settings: RevocationSettings) -> RevocationCheck:
     return IndexedRevocation(store, without_crl, settings.revocation_refresh)
 
 
-def admission_of(told: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> Admission:
+def build_admission(config: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> Admission:
     """Return what admits devices.
 
     Args:
-        told: The value of `JITR_ADMISSION`, parsed; None where every device is expected.
+        config: The value of `JITR_ADMISSION`, parsed; None where every device is expected.
         dynamodb: The client for the allow list.
     """
-    if told is None:
+    if config is None:
         return AdmitAll()
-    if told["kind"] == "allow_list":
-        return AllowList(dynamodb, told["table"], KeyKind(told["key"]))
-    client = boto3.client("lambda", config=client_config(told["timeout_seconds"]))
-    return AdmissionFunction(client, told["function"])
+    if config["kind"] == "allow_list":
+        return AllowList(dynamodb, config["table"], KeyKind(config["key"]))
+    client = boto3.client("lambda", config=client_config(config["timeout_seconds"]))
+    return AdmissionFunction(client, config["function"])
 
 
-def waiting_time_of(told: Mapping[str, Any] | None) -> timedelta:
-    """Return how long one device's admission may take at most, besides calls to AWS."""
-    return timedelta(seconds=(told or {}).get("timeout_seconds", 0))
+def admission_timeout(config: Mapping[str, Any] | None) -> timedelta:
+    """Return how long the admission of one device may take at most, besides calls to AWS."""
+    return timedelta(seconds=(config or {}).get("timeout_seconds", 0))
 
 
-def things_of(
-    told: Mapping[str, Any] | None, iot: "IoTClient", dynamodb: "DynamoDBClient", ledger_table: str
+def build_things(
+    config: Mapping[str, Any] | None, iot: "IoTClient", dynamodb: "DynamoDBClient", ledger_table: str
 ) -> ThingRegistration:
     """Return what registers things.
 
     Args:
-        told: The value of `JITR_THINGS`, parsed; None where devices have none.
+        config: The value of `JITR_THINGS`, parsed; None where devices have none.
         iot: The client for the registry.
         dynamodb: The client for the ledger.
         ledger_table: The ledger's name.
     """
-    if told is None:
+    if config is None:
         return NoThings()
     return Things(
         iot=iot,
-        settings=ThingSettings.from_json(told["thing"]),
+        settings=ThingSettings.from_json(config["thing"]),
         claims=ThingClaims(dynamodb, ledger_table),
         follow_ups=FollowUps(dynamodb, ledger_table),
-        claim_lasts=timedelta(seconds=told["claim_seconds"]),
+        claim_lasts=timedelta(seconds=config["claim_seconds"]),
     )
 
 
-def policy_of(told: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachment:
-    """Return what gives devices their policy.
+def build_policy(config: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachment:
+    """Return what attaches devices' policies.
 
     Args:
-        told: The value of `JITR_DEVICE_POLICY`, parsed.
+        config: The value of `JITR_DEVICE_POLICY`, parsed.
         iot: The client for policies.
     """
-    needs_common_name = bool(told["needs_common_name"])
-    if told["kind"] == Kind.SHARED:
-        return SharedPolicy(iot, name=told["name"], needs_common_name=needs_common_name)
+    needs_common_name = bool(config["needs_common_name"])
+    if config["kind"] == Kind.SHARED:
+        return SharedPolicy(iot, name=config["name"], needs_common_name=needs_common_name)
     return PerDevicePolicy(
-        iot, prefix=told["prefix"], template=told["template"], needs_common_name=needs_common_name
+        iot, prefix=config["prefix"], template=config["template"], needs_common_name=needs_common_name
     )

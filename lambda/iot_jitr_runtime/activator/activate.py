@@ -1,0 +1,220 @@
+"""The activation of one certificate: claim, describe, validate, attach the policy, set ACTIVE, record.
+
+Three IoT calls: DescribeCertificate, AttachPolicy, UpdateCertificate. The worker may stop after any call and
+each step may be repeated; the ledger's row says how far it came. The policy is attached before the status
+changes, because AWS IoT refuses the connect of an ACTIVE certificate that has no policy.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate, PolicyAttachment, ThingRegistration
+from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION, attempt, decision_ttl, retry_delay
+from iot_jitr_runtime.activator.validate import Validation
+from iot_jitr_runtime.events import Message
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, Identity, Ledger, State
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import ACTIVATED, DeferredError, Outcome, Reason, StaleError, Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+    from iot_jitr_runtime.activator.on_refusal import OnRefusal
+
+TIME_FOR_ONE = timedelta(seconds=8)
+"""How long one certificate may take: it is begun only with this much time left, and its status is changed
+only within this time after it was read. It is far more than the calls take where nothing fails."""
+
+_PENDING = "PENDING_ACTIVATION"
+_LOOKS_UNTIL_GONE = 3
+"""A certificate that AWS IoT does not have may not be visible yet; after so many looks it is gone."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one message ended with, and all that its log line needs."""
+
+    verdict: Verdict
+    certificate_id: CertificateId | None = None
+    identity: Identity | None = None
+    message_id: str = ""
+    """The queue's id of the message: the same in each of its lines, however often it is retried."""
+    retry_in: int = 0
+    """Seconds until the message is retried; only for a deferral."""
+    waited: float | None = None
+    """Seconds since the certificate was first seen; only for an activation."""
+    defect: Exception | None = None
+    """The exception, where it is a defect of ours."""
+    drop_message: bool = False
+    """The message ends although nothing is decided, see `rate_limiter.Later.drop_message`."""
+
+    @classmethod
+    def about(
+        cls,
+        message: Message,
+        certificate_id: CertificateId | None,
+        verdict: Verdict,
+        defect: Exception | None = None,
+    ) -> "Decision":
+        """Return the decision about a message, with the delay of its retry."""
+        retry_in = 0
+        if verdict.outcome is Outcome.DEFERRED and verdict.reason is not None:
+            retry_in = retry_delay(verdict.reason, message.receive_count)
+        return cls(verdict, certificate_id, message_id=message.message_id, retry_in=retry_in, defect=defect)
+
+
+@dataclass
+class Progress:
+    """How far one activation has come: what its record and its log line need when a step raises."""
+
+    message: Message
+    certificate_id: CertificateId
+    claim: Claim | None = None
+    status: str | None = None
+    """The certificate's status as AWS IoT says."""
+    status_read_at: datetime | None = None
+    """A moment before AWS IoT was asked for the status."""
+    identity: Identity | None = None
+    """What the certificate says of its device, where it can be read."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Activates certificates. It has no state besides its collaborators."""
+
+    iot: "IoTClient"
+    ledger: Ledger
+    validation: Validation
+    things: ThingRegistration
+    policy: PolicyAttachment
+    on_refusal: "OnRefusal"
+    time_for_one: timedelta = TIME_FOR_ONE
+    """Longer where an admission function is called."""
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def decide(self, message: Message, certificate_id: CertificateId, *, stopped_by: datetime) -> Decision:
+        """Activate one certificate, or record why not.
+
+        Args:
+            message: The registration event's message.
+            certificate_id: The certificate it names.
+            stopped_by: When this function is stopped at the latest; the claim lasts a little longer.
+        """
+        if self.clock() + self.time_for_one > stopped_by:
+            return Decision.about(message, certificate_id, Verdict.because(Reason.OUT_OF_TIME))
+        progress = Progress(message, certificate_id)
+        failure = attempt(self.activate, progress, stopped_by)
+        if failure is None:
+            return self._activated(progress)
+        decision = replace(
+            Decision.about(message, certificate_id, failure.verdict, failure.defect),
+            identity=progress.identity,
+        )
+        unrecorded = attempt(self.record, progress, decision)
+        if unrecorded is None:
+            return decision
+        # What could not be recorded has not happened: the message comes back, the claim expires.
+        return Decision.about(message, certificate_id, unrecorded.verdict, unrecorded.defect)
+
+    def activate(self, progress: Progress, stopped_by: datetime) -> None:
+        """Take the certificate through all steps; the exception says why it is not activated."""
+        claim = progress.claim = self.claim(progress, stopped_by)
+        device = self.describe(progress)
+        progress.identity = device.identity
+        if progress.status == "ACTIVE" and claim.row.state is State.ACTIVATING:
+            # This pipeline set it, and was cut off before the record. The thing exists; this gives its name.
+            attributes: Mapping[str, str] = {}
+        elif progress.status != _PENDING:
+            raise StaleError(Reason.NOT_PENDING, f"the certificate is {progress.status}")
+        else:
+            evidence = self.validation.validate(device, self.clock())
+            claim = progress.claim = self.ledger.record_activating(
+                claim, progress.identity, evidence.index_version
+            )
+            attributes = evidence.attributes
+        thing_name = self.things.register(device, attributes)
+        policy_name = self.policy.attach(device, thing_name)
+        self.set_active(progress)
+        now = self.clock()
+        self.ledger.record_activated(
+            claim,
+            policy_name=policy_name,
+            thing_name=thing_name,
+            now=milliseconds(now),
+            look_again_at=milliseconds(now + AFTER_ACTIVATION),
+        )
+
+    def claim(self, progress: Progress, stopped_by: datetime) -> Claim:
+        """Claim the certificate: no other worker changes it while the claim lasts."""
+        return self.ledger.claim(
+            progress.certificate_id,
+            sent_at=progress.message.sent_at,
+            message_id=progress.message.message_id,
+            now=milliseconds(self.clock()),
+            expires_at=milliseconds(stopped_by + CLAIM_MARGIN),
+        )
+
+    def describe(self, progress: Progress) -> DeviceCertificate:
+        """Read the certificate and its status from AWS IoT, as late as possible."""
+        self.validation.revocation.prepare()
+        progress.status_read_at = self.clock()
+        try:
+            response = self.iot.describe_certificate(certificateId=progress.certificate_id)
+        except self.iot.exceptions.ResourceNotFoundException:
+            if progress.message.receive_count < _LOOKS_UNTIL_GONE:
+                raise DeferredError(Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet") from None
+            raise StaleError(Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate") from None
+        description = response["certificateDescription"]
+        progress.status = description["status"]
+        return self.validation.identify(progress.certificate_id, description)
+
+    def set_active(self, progress: Progress) -> None:
+        """Change a pending certificate's status, unless it was read too long ago.
+
+        UpdateCertificate has no compare-and-set: an operator may have changed the status since it was read.
+        """
+        if progress.status != _PENDING or progress.status_read_at is None:
+            return
+        if self.clock() - progress.status_read_at > self.time_for_one:
+            raise DeferredError(
+                Reason.OUT_OF_TIME, f"the checks took longer than {self.time_for_one.total_seconds():.0f} s"
+            )
+        try:
+            self.iot.update_certificate(certificateId=progress.certificate_id, newStatus="ACTIVE")
+        except self.iot.exceptions.CertificateStateException as error:
+            raise StaleError(Reason.NOT_PENDING, f"the certificate changed meanwhile: {error}") from error
+
+    def record(self, progress: Progress, decision: Decision) -> None:
+        """Record why a claimed certificate was not activated, and release the claim."""
+        claim, verdict, identity = progress.claim, decision.verdict, decision.identity
+        if claim is None or verdict.reason is None:
+            return
+        message_id = progress.message.message_id
+        now = self.clock()
+        at, until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
+        if verdict.outcome is Outcome.REFUSED:
+            self.on_refusal.apply(progress.status, claim, verdict, identity)
+            self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=until)
+        elif verdict.outcome is Outcome.DEFERRED:
+            retry_at = milliseconds(now + timedelta(seconds=decision.retry_in))
+            self.ledger.record_deferred(claim, verdict, message_id=message_id, now=at, look_again_at=retry_at)
+        else:
+            self.ledger.record_stale(
+                claim,
+                identity,
+                active=progress.status == "ACTIVE",
+                message_id=message_id,
+                now=at,
+                look_again_at=until,
+            )
+
+    def _activated(self, progress: Progress) -> Decision:
+        first_seen_at = progress.claim.row.first_seen_at if progress.claim else 0
+        return replace(
+            Decision.about(progress.message, progress.certificate_id, ACTIVATED),
+            identity=progress.identity,
+            waited=(milliseconds(self.clock()) - first_seen_at) / 1000,
+        )

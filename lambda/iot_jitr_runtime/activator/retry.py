@@ -1,0 +1,100 @@
+"""What follows from a failed step: its verdict, the delay of the retry, and how long a decision holds."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.ledger import ClaimLostError
+from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
+
+AFTER_ACTIVATION = timedelta(seconds=5)
+"""Decision TTL of an activation: events sent this long after it still belong to connects before it."""
+
+DECISION_TTL = timedelta(seconds=60)
+"""How long any other decision answers the device's further events, unless its reason says otherwise."""
+
+_DAY = timedelta(days=1)
+_TTL_OF = {
+    # The certificate itself is the reason: nothing makes it pass.
+    Reason.EXPIRED: _DAY,
+    Reason.BAD_SIGNATURE: _DAY,
+    Reason.ISSUER_MISMATCH: _DAY,
+    Reason.UNPARSABLE_CERTIFICATE: _DAY,
+    Reason.UNSUPPORTED_KEY: _DAY,
+    Reason.UNSUPPORTED_KEY_USAGE: _DAY,
+    # A redriven message counts as a new event: the old decision does not apply to it.
+    Reason.FOREIGN_CA: timedelta(0),
+}
+
+LONGEST_DELAY_SECONDS = 900
+"""With `maxReceiveCount` 1000 a message is retried for 10 days at most; the queue keeps it for 14 days."""
+
+
+class _Backoff(NamedTuple):
+    first: int
+    """Seconds before the first retry; doubled for each further one."""
+    longest: int
+    """Seconds that are never exceeded."""
+
+
+_BACKOFF_OF = {
+    Reason.CLAIMED_ELSEWHERE: _Backoff(5, 60),
+    Reason.NOT_VISIBLE_YET: _Backoff(2, 30),
+    Reason.OUT_OF_TIME: _Backoff(1, 30),
+    Reason.THROTTLED: _Backoff(2, LONGEST_DELAY_SECONDS),
+    Reason.SERVICE_ERROR: _Backoff(2, LONGEST_DELAY_SECONDS),
+    Reason.ADMISSION_FAILED: _Backoff(5, LONGEST_DELAY_SECONDS),
+    Reason.CRL_MISSING: _Backoff(10, 300),
+    Reason.CRL_STALE: _Backoff(10, 300),
+    Reason.CRL_PARTITION_MISSING: _Backoff(10, 300),
+}
+_OPERATOR_MUST_ACT = _Backoff(30, LONGEST_DELAY_SECONDS)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that raised."""
+
+    verdict: Verdict
+    defect: Exception | None = None
+    """The exception, where it is a defect of ours."""
+
+
+def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
+    """Return what `step` returns, or the verdict that its exception stands for.
+
+    Nothing else in the activator turns an exception into an outcome and a reason. An unknown exception is a
+    defect of ours: it defers the message, so it costs time, never a device.
+    """
+    try:
+        return step(*args, **kwargs)
+    except DecisionError as error:
+        return Failure(error.verdict)
+    except AwsError as error:
+        return Failure(deferral(error).verdict)
+    except ClaimLostError as error:
+        return Failure(Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error)))
+    except Exception as defect:  # noqa: BLE001 - see above
+        verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
+        return Failure(verdict, defect)
+
+
+def decision_ttl(reason: Reason) -> timedelta:
+    """Return how long a decision answers events that are sent after it; a deferral has `retry_delay`."""
+    return _TTL_OF.get(reason, DECISION_TTL)
+
+
+def retry_delay(reason: Reason, receive_count: int) -> int:
+    """Return after how many seconds a deferred message is retried: exponential, with equal jitter.
+
+    Half of the delay is random, so that messages deferred together do not come back together.
+    """
+    backoff = _BACKOFF_OF.get(reason, _OPERATOR_MUST_ACT)
+    delay = min(backoff.first * 2 ** min(receive_count - 1, 16), backoff.longest)
+    return max(1, round(random.uniform(delay / 2, delay)))  # noqa: S311 - jitter, not a secret
