@@ -21,6 +21,7 @@ import click
 from rich.text import Text
 
 from iot_jitr_cli.console import CliError, ExitCode, err, printable
+from iot_jitr_cli.signals import end_signals
 from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
@@ -193,8 +194,6 @@ def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             # A ✓ that the terminal's encoding lacks must not end the command.
             stream.reconfigure(errors="replace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C, so that a command cleans up; `nohup` ignores SIGHUP, and that stays so.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
-    sys.exit(jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr"))
+    # SIGINT is Python's own to handle: a shell's background commands ignore it.
+    with end_signals(signal.default_int_handler, (signal.SIGTERM, signal.SIGHUP)):
+        sys.exit(jitr.main(args=None if arguments is None else list(arguments), prog_name="jitr"))

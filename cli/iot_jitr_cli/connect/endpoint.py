@@ -59,7 +59,7 @@ def find_endpoint(
     """The endpoint that was given, else the environment's, else the account's own.
 
     Raises:
-        InvalidEndpointError: One of the first two is none.
+        WrongUseError: One of the first two does not name an endpoint.
     """
     if given:
         return Endpoint.parse(given, ca_file)

@@ -8,14 +8,15 @@ one does not find, and the number of a process that has ended is never mistaken 
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # ships no types
+
+from iot_jitr_cli.signals import end_signals
 
 LAB_FOLDER = "JITR_LAB"
 """Environment variable of every process of a lab: the lab's folder."""
@@ -93,7 +94,8 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
         _send(signal.SIGKILL, left)
         return not left
 
-    with _uninterrupted():
+    # A second Ctrl-C must not leave a process behind.
+    with end_signals(signal.SIG_IGN):
         _send(signal.SIGTERM, found)
         if not wait_until(lambda: not _processes(folder, spare), limit=grace, interval=_SCAN_INTERVAL):
             wait_until(kill, limit=_KILL_LIMIT, interval=_SCAN_INTERVAL)
@@ -121,21 +123,6 @@ def wait_until(
         if over:
             return False
         sleep(interval)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore what ends a command meanwhile: a second Ctrl-C must not leave a process behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    former = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:

@@ -3,20 +3,17 @@
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
+from iot_jitr_cli.signals import end_signals
 from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.report import StepResult, StepStatus
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
-
-_SIGNALS = [each for each in signal.Signals if each.name in {"SIGINT", "SIGTERM", "SIGHUP"}]
-"""Not every system has all of them."""
 
 
 class CheckFailedError(CliError):
@@ -74,14 +71,14 @@ class Runner(Generic[Verification]):
         After a step that is needed and did not pass, the others are skipped. While it cleans up, these
         signals are ignored: every call of it has a time limit.
         """
-        with signals(signal.default_int_handler):
+        with end_signals(signal.default_int_handler):
             try:
                 for step in steps:
                     self._add(self._result(step))
             except KeyboardInterrupt:
                 self.interrupted = True
             finally:
-                with signals(signal.SIG_IGN):
+                with end_signals(signal.SIG_IGN):
                     self._add(self._cleaned_up())
 
     def _add(self, result: StepResult) -> None:
@@ -124,18 +121,3 @@ class Runner(Generic[Verification]):
 
     _missing: str = ""
     """Why the steps that are left are skipped; empty: they are not."""
-
-
-@contextmanager
-def signals(handler: Any) -> Iterator[None]:
-    """Have Ctrl-C, SIGTERM and the end of the terminal handled by `handler`; `nohup` stays in force."""
-    former = {number: signal.signal(number, handler) for number in _SIGNALS if not _is_ignored_hangup(number)}
-    try:
-        yield
-    finally:
-        for number, before in former.items():
-            signal.signal(number, before)
-
-
-def _is_ignored_hangup(number: signal.Signals) -> bool:
-    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
