@@ -74,7 +74,7 @@ def infos(**changes: Any) -> list[str]:
         return [str(message.entry.data) for message in found]
 
 
-def test_it_is_switched_on_with_a_role_of_its_own(managed: Template) -> None:
+def test_manage_turns_it_on_with_a_role_of_its_own(managed: Template) -> None:
     role, properties = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
     resource = only(managed, RESOURCE_TYPE)
     (statement,) = properties["Properties"]["AssumeRolePolicyDocument"]["Statement"]
@@ -86,7 +86,7 @@ def test_it_is_switched_on_with_a_role_of_its_own(managed: Template) -> None:
     assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
 
 
-def test_what_was_found_is_given_back_after_the_stack_has_moved_under_a_stage() -> None:
+def test_what_was_there_before_is_restored_after_the_stack_has_moved_under_a_stage() -> None:
     with app_without_bundling() as app:
         logical_id, before_move = custom_resource(app)
     with app_without_bundling() as app:
@@ -106,10 +106,10 @@ def test_what_was_found_is_given_back_after_the_stack_has_moved_under_a_stage() 
             {"RequestType": "Delete", "ResourceProperties": after_move},
         ):
             respond({**event, **request}, account.iot, account.logs, GROUP_ARN)
-        given_back = account.state()
+        restored = account.state()
 
     assert same_id == logical_id
-    assert given_back == found
+    assert restored == found
 
 
 def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
@@ -118,7 +118,7 @@ def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
     assert resources == {GROUP, f"{GROUP}:*"}
 
 
-def test_the_role_can_write_before_aws_iot_takes_it(managed: Template) -> None:
+def test_the_role_can_write_before_aws_iot_uses_it(managed: Template) -> None:
     resource = only(managed, RESOURCE_TYPE)
 
     assert any("AccountLoggingRoleDefaultPolicy" in each for each in resource["DependsOn"])
@@ -157,14 +157,14 @@ def test_the_passed_role_goes_to_aws_iot_only(managed: Template) -> None:
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
 
 
-def test_with_a_key_for_everything_at_rest_it_may_give_it_to_this_log_group() -> None:
+def test_with_an_encryption_key_it_may_encrypt_this_log_group() -> None:
     under_key = scenario("everything_on")
 
     assert only(under_key, RESOURCE_TYPE)["Properties"]["EncryptionKeyArn"] == KEY
     assert ("logs:AssociateKmsKey", f"{GROUP}:*") in granted(under_key, "AccountLoggingOnEvent")
 
 
-def test_a_log_that_is_adopted_gets_no_key() -> None:
+def test_an_adopted_log_gets_no_key() -> None:
     adopted_beside_a_key = scenario("foreign_stack")
 
     assert "EncryptionKeyArn" not in only(adopted_beside_a_key, RESOURCE_TYPE)["Properties"]
@@ -172,7 +172,7 @@ def test_a_log_that_is_adopted_gets_no_key() -> None:
     assert "logs:AssociateKmsKey" not in may
 
 
-def test_to_adopt_it_needs_no_role_and_may_not_switch(adopted: Template) -> None:
+def test_adopt_needs_no_role_and_may_change_no_options(adopted: Template) -> None:
     may = {action for action, _ in granted(adopted, "AccountLoggingOnEvent")}
 
     assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
@@ -181,13 +181,13 @@ def test_to_adopt_it_needs_no_role_and_may_not_switch(adopted: Template) -> None
     assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
 
 
-def test_its_function_is_the_runtimes(managed: Template) -> None:
+def test_the_function_runs_the_handler_of_the_runtime(managed: Template) -> None:
     _, function = named(managed, "AWS::Lambda::Function", "AccountLoggingOnEvent")
 
     assert function["Properties"]["Handler"] == ACCOUNT_LOGGING_HANDLER
 
 
-def test_failures_are_counted_once_the_log_group_is_there(managed: Template) -> None:
+def test_failures_are_counted_after_the_log_group_exists(managed: Template) -> None:
     custom, _ = named(managed, RESOURCE_TYPE, "AccountLogging")
     metric_filter = only(managed, "AWS::Logs::MetricFilter")["Properties"]
     (transformation,) = metric_filter["MetricTransformations"]
@@ -204,7 +204,7 @@ def test_the_alarm_watches_what_the_filter_counts(managed: Template) -> None:
     assert alarm["Properties"]["Namespace"] == transformation["MetricNamespace"]
 
 
-def test_a_failure_is_one_of_registration_or_of_our_rules_never_a_mere_connect() -> None:
+def test_failures_of_registration_and_of_our_rules_are_counted_and_failed_connects_are_not() -> None:
     pattern = failure_pattern(["rule_1"])
 
     assert pattern == (
@@ -219,17 +219,17 @@ def test_a_query_over_it_is_saved(managed: Template) -> None:
     assert "status = 'Failure'" in query["Properties"]["QueryString"]
 
 
-def test_cloudformations_own_resource_is_never_used(managed: Template) -> None:
+def test_the_resource_of_cloudformation_is_not_used(managed: Template) -> None:
     assert of_type(managed, "AWS::IoT::Logging") == {}
 
 
-def test_by_default_it_is_left_alone_and_the_synthesis_says_so(template: Template) -> None:
+def test_by_default_it_is_not_touched_and_the_synthesis_says_so(template: Template) -> None:
     assert of_type(template, RESOURCE_TYPE) == {}
     assert of_type(template, "AWS::Logs::MetricFilter") == {}
     assert any("account_logging: none" in info for info in infos())
 
 
-def test_on_the_local_cloud_it_is_off_in_words() -> None:
+def test_on_the_local_cloud_it_is_off_and_the_synthesis_says_so() -> None:
     local = replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE, target=Target.LOCAL)
 
     assert of_type(template_of(local), RESOURCE_TYPE) == {}

@@ -183,12 +183,12 @@ class TestPermissions:
             "StringEquals": {"acm-pca:TemplateArn": "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
         }
 
-    def test_the_presigned_signer_may_nothing_more(self) -> None:
+    def test_the_presigned_signer_needs_no_permission(self) -> None:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
 
         assert signing_statements(PresignedSigner(verification), CA.pem) == []
 
-    def test_without_a_signer_it_may_nothing_more(self) -> None:
+    def test_without_a_signer_no_permission_is_added(self) -> None:
         ca = replace(FACTORY_CA, signer=NoSigner(), mode=Mode.SNI_ONLY)
 
         actions = {
@@ -199,7 +199,7 @@ class TestPermissions:
 
         assert {action.split(":")[0] for action in actions} == {"iot", "logs"}
 
-    def test_several_cas_each_bring_their_own_and_nothing_else(self) -> None:
+    def test_each_of_several_cas_adds_the_permissions_of_its_signer_only(self) -> None:
         kms = replace(FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, signer=KmsSigner(KEY_ARN))
 
         found = granted(statements(synthesized(FACTORY_CA, kms), "OnEventRole"))
@@ -289,7 +289,7 @@ class TestResource:
             tags={"team": "iot"},
         )
 
-    def test_is_deleted_with_the_stack_so_that_on_delete_is_heeded(self) -> None:
+    def test_is_deleted_with_the_stack_so_that_on_delete_takes_effect(self) -> None:
         (resource,) = of_type(synthesized(FACTORY_CA), "Custom::JitrCaCertificate").values()
 
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
@@ -422,7 +422,7 @@ class TestWarnings:
 
         assert not [each for each in warnings(stack) if "expires on" in each]
 
-    def test_a_verification_certificate_that_has_served_is_only_warned_of(self, app: cdk.App) -> None:
+    def test_a_verification_certificate_that_has_expired_is_only_warned_of(self, app: cdk.App) -> None:
         short = make_verification_certificate(CA, SPEC.key, "0a1b" * 16, validity=timedelta(seconds=-60))
         ca = replace(FACTORY_CA, certificate_pem=CA.pem, signer=PresignedSigner(short))
 

@@ -149,7 +149,7 @@ def enable(ca_id: str, *, as_json: bool) -> None:
 @click.argument("ca_id", metavar="ID")
 @json_option
 def disable(ca_id: str, *, as_json: bool) -> None:
-    """Register no more devices of a CA: turn its auto-registration off. Those that are in stay."""
+    """Register no new devices of a CA: turn its auto-registration off. Active devices stay connected."""
     registry = _registry()
     found = report(registry, resolve(registry, ca_id))
     _print_state(found, switch_off(registry, found), as_json=as_json)

@@ -11,11 +11,11 @@ class ProvisioningTemplateInTheWayError(WrongUseError):
 
 
 def enable(registry: CaRegistry, ca: CaReport) -> CaState:
-    """Let devices of the CA be registered: ACTIVE, and auto-registration on.
+    """Make the CA ACTIVE and turn its auto-registration on.
 
     Raises:
         ProvisioningTemplateInTheWayError: The CA has a provisioning template.
-        RegistryError: AWS IoT did not do it.
+        RegistryError: The call failed.
     """
     if ca.has_provisioning_template:
         raise ProvisioningTemplateInTheWayError(
@@ -26,10 +26,10 @@ def enable(registry: CaRegistry, ca: CaReport) -> CaState:
 
 
 def disable(registry: CaRegistry, ca: CaReport) -> CaState:
-    """Register no more devices of the CA; those that are in stay connected.
+    """Register no new devices of the CA; devices that are active stay connected.
 
     Raises:
-        RegistryError: AWS IoT did not do it.
+        RegistryError: The call failed.
     """
     return _set(registry, ca, CaState(ca.status, AutoRegistration.DISABLE))
 

@@ -22,7 +22,7 @@ class AccountLoggingMode(StrEnum):
     """
 
     MANAGE = "manage"
-    """Switched on where it is off, used as it is where it is on, and given back as it was on delete."""
+    """Turned on where it is off, used as it is where it is on. Delete restores what was there before."""
     ADOPT = "adopt"
     """Used as it is; the deployment fails where it is off."""
     NONE = "none"

@@ -38,13 +38,13 @@ def registry(account: CaAccount) -> CaRegistryEmulation:
 
 
 def of_pipeline(account: CaAccount, **changes: Any) -> str:
-    """A CA that a deployed stack looks after."""
+    """A CA that a deployed stack manages."""
     properties = CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, **changes)
     return CaResource.of(account.session).create(properties)
 
 
 class TestList:
-    def test_shows_the_auto_registration_status_and_whose_it_is(
+    def test_shows_the_auto_registration_status_and_the_owner(
         self, account: CaAccount, registry: CaRegistryEmulation
     ) -> None:
         other = CaSpec("Workshop CA", ends_in_days=20.5).build()
@@ -63,7 +63,7 @@ class TestList:
         assert about_second.startswith("    ACTIVE auto-registration DISABLE, mode DEFAULT, until ")
         assert about_second.endswith(f"{other.not_after:%Y-%m-%d} (20 days), no stack of iot-jitr")
 
-    def test_tells_an_expired_ca_and_a_provisioning_template(self, registry: CaRegistryEmulation) -> None:
+    def test_shows_an_expired_ca_and_a_provisioning_template(self, registry: CaRegistryEmulation) -> None:
         expired = CaSpec(starts_in_days=-20, ends_in_days=-10).build()
         registry.add(expired, registrationConfig={"templateBody": "{}"})
 
@@ -72,7 +72,7 @@ class TestList:
         assert f"expired {expired.not_after:%Y-%m-%d}" in answer.out
         assert "has a provisioning template" in answer.out
 
-    def test_tells_an_adopted_ca_and_one_whose_stack_is_gone(
+    def test_shows_an_adopted_ca_and_one_whose_stack_is_gone(
         self, account: CaAccount, registry: CaRegistryEmulation
     ) -> None:
         registry.add(CA, certificateMode="SNI_ONLY")
@@ -207,7 +207,7 @@ class TestShow:
 
 class TestSwitch:
     @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
-    def test_enable_lets_devices_in(self, registry: CaRegistryEmulation, status: str) -> None:
+    def test_enable_turns_the_ca_on(self, registry: CaRegistryEmulation, status: str) -> None:
         ca_id = registry.add(CA, status=status)
 
         answer = run_jitr("ca", "enable", ca_id)
@@ -224,7 +224,7 @@ class TestSwitch:
         assert answer.json == {"certificate_id": ca_id, "status": status, "auto_registration": "DISABLE"}
         assert registry.state(ca_id) == (status, "DISABLE")
 
-    def test_says_who_looks_after_the_ca(self, account: CaAccount) -> None:
+    def test_names_the_stack_that_manages_the_ca(self, account: CaAccount) -> None:
         answer = run_jitr("ca", "disable", of_pipeline(account))
 
         assert answer.exit_code == 0
@@ -239,7 +239,7 @@ class TestSwitch:
         assert "past every check" in answer.err
         assert registry.state(ca_id) == ("ACTIVE", "DISABLE")
 
-    def test_what_aws_refuses_could_not_be_told(
+    def test_a_call_that_aws_refuses_exits_3(
         self, registry: CaRegistryEmulation, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)

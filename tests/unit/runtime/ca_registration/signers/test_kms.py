@@ -9,30 +9,20 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers import KmsSigner, Signer, SignerError
+from iot_jitr_runtime.ca_registration.signers import KmsSigner, SignerError
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
-from iot_jitr_runtime.ca_registration.verification import signature_hash
-from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_keys import make_kms_key
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CaResource
+from tests.support.ca_states import ca_of, properties
 
 KMS_SPECS = ["RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"]
 
 
-def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, signer, mode)
-
-
 def kms_key(account: CaAccount, spec: str) -> tuple[str, KmsEcKey | KmsRsaKey]:
     return make_kms_key(account.client("kms"), spec)
-
-
-def ca_of(key: Any, **changes: Any) -> Certificate:
-    return CaSpec(key=key, hash=signature_hash(key), **changes).build()
 
 
 class TestKms:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.properties import Mode
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
     NoSigner,
@@ -11,14 +11,10 @@ from iot_jitr_runtime.ca_registration.signers import (
     Signer,
     SignerError,
 )
-from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_registry import CaAccount, CaRegistryEmulation
 from tests.support.ca_resource import CaResource
-
-
-def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, signer, mode)
+from tests.support.ca_states import properties
 
 
 class TestNone:

@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
 from iot_jitr_runtime.ca_registration.signers import (
     PresignedSigner,
-    Signer,
 )
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
@@ -15,10 +13,7 @@ from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CaResource
-
-
-def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, signer, mode)
+from tests.support.ca_states import properties
 
 
 def fault_of(resource: CaResource, ca: Certificate, verification: str) -> CaFault:

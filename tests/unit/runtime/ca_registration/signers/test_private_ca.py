@@ -8,24 +8,15 @@ from botocore.stub import ANY, Stubber
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers import PrivateCaSigner, Signer, SignerError
+from iot_jitr_runtime.ca_registration.signers import PrivateCaSigner, SignerError
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
-from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, rsa_key
 from tests.support.ca_keys import make_private_ca
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CaResource
-
-
-def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, signer, mode)
-
-
-def ca_of(key: Any, **changes: Any) -> Certificate:
-    return CaSpec(key=key, hash=signature_hash(key), **changes).build()
+from tests.support.ca_states import ca_of, properties
 
 
 def private_ca(account: CaAccount) -> tuple[str, Certificate]:

@@ -7,24 +7,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers import SecretSigner, Signer, SignerError
+from iot_jitr_runtime.ca_registration.signers import SecretSigner, SignerError
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
-from iot_jitr_runtime.ca_registration.verification import signature_hash
-from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_registry import CaAccount
 from tests.support.ca_resource import CaResource
+from tests.support.ca_states import ca_of, properties
 
 CURVES = [ec.SECP256R1, ec.SECP384R1, ec.SECP521R1]
-
-
-def properties(ca: Certificate | None, signer: Signer, mode: Mode = Mode.DEFAULT) -> CaProperties:
-    return CaProperties(ca and ca.pem, signer, mode)
-
-
-def ca_of(key: Any, **changes: Any) -> Certificate:
-    return CaSpec(key=key, hash=signature_hash(key), **changes).build()
 
 
 class TestSecret:
