@@ -8,7 +8,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.ledger.lease import Leases
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -22,9 +22,9 @@ def with_things(aws: Account, settings: ThingSettings) -> Things:
     things = Things(
         iot=aws.iot,
         settings=settings,
-        claims=ThingClaims(aws.dynamodb, aws.table),
+        leases=Leases(aws.dynamodb, aws.table),
         follow_ups=FollowUps(aws.dynamodb, aws.table),
-        claim_lasts=CLAIM_LASTS,
+        lease_lasts=CLAIM_LASTS,
         clock=aws.clock,
     )
     aws.parts["things"] = things

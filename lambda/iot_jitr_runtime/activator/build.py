@@ -23,7 +23,7 @@ from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.ledger.thing_claims import ThingClaims
+from iot_jitr_runtime.ledger.lease import Leases
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
@@ -117,9 +117,9 @@ def build_things(
     return Things(
         iot=iot,
         settings=ThingSettings.from_json(config["thing"]),
-        claims=ThingClaims(dynamodb, ledger_table),
+        leases=Leases(dynamodb, ledger_table),
         follow_ups=FollowUps(dynamodb, ledger_table),
-        claim_lasts=timedelta(seconds=config["claim_seconds"]),
+        lease_lasts=timedelta(seconds=config["claim_seconds"]),
     )
 
 

@@ -1,7 +1,7 @@
 """How far the sweep of a CA has come, and which invocation works on it: one item beside the ledger's rows."""
 
 import json
-import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import KEY
+from iot_jitr_runtime.ledger.lease import Lease, Leases
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.revocation.store import Published
 
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
 STATE_PREFIX = "#sweep/"
 """Keys of these items begin so; no certificate's does."""
-
-
-class BeingSweptError(JitrError):
-    """Another invocation sweeps this CA."""
-
-
-class LeaseLostError(JitrError):
-    """The lease expired and another invocation acquired it: this one must stop."""
 
 
 class NotTrippedError(JitrError):
@@ -154,35 +147,22 @@ class SweepStates:
 
     def read(self, ca: CaCertificateId) -> SweepState:
         """Read how far a CA's sweep has come."""
-        response = self.dynamodb.get_item(TableName=self.table, Key=_key(ca), ConsistentRead=True)
+        response = self.dynamodb.get_item(
+            TableName=self.table, Key={KEY: {"S": _key(ca)}}, ConsistentRead=True
+        )
         return _state(response.get("Item", {}))
 
-    def acquire(self, ca: CaCertificateId, *, now: int, expires_at: int) -> tuple[str, SweepState]:
-        """Acquire the lease on a CA's sweep; return its token and how far the sweep has come.
+    def acquire(self, ca: CaCertificateId, *, now: int, expires_at: int) -> tuple[Lease, SweepState]:
+        """Acquire the lease on a CA's sweep; return it and how far the sweep has come.
 
         Raises:
-            BeingSweptError: Another invocation has it.
+            LeaseTakenError: Another invocation sweeps this CA.
         """
-        token = secrets.token_hex(8)
-        try:
-            state = self._update(
-                ca,
-                "SET leaseToken = :token, leaseExpiresAt = :expires",
-                "attribute_not_exists(leaseToken) OR leaseExpiresAt < :now OR leaseToken = :token",
-                {":token": token, ":expires": expires_at, ":now": now},
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise BeingSweptError(f"the sweep of CA {ca} is under way") from error
-        return token, state
+        lease = Leases(self.dynamodb, self.table).acquire(_key(ca), now=now, expires_at=expires_at)
+        return lease, _state(lease.item)
 
     def write(
-        self,
-        ca: CaCertificateId,
-        token: str,
-        *,
-        current_pass: Pass | None,
-        settled: IndexRef | None,
-        settled_at: int,
+        self, lease: Lease, *, current_pass: Pass | None, settled: IndexRef | None, settled_at: int
     ) -> SweepState:
         """Write how far the sweep has come; return the state, with what others have written to it.
 
@@ -194,15 +174,7 @@ class SweepStates:
             "settled_at": settled_at,
             "current_pass": current_pass and asdict(current_pass),
         }
-        return self._under_lease(ca, token, "SET progress = :progress", {":progress": json.dumps(progress)})
-
-    def release(self, ca: CaCertificateId, token: str) -> None:
-        """Release the lease.
-
-        Raises:
-            LeaseLostError: Another invocation has the lease now.
-        """
-        self._under_lease(ca, token, "REMOVE leaseToken, leaseExpiresAt", {})
+        return _state(lease.update("SET progress = :progress", {":progress": {"S": json.dumps(progress)}}))
 
     def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
         """Request a pass over everything on a CA's list.
@@ -214,7 +186,7 @@ class SweepStates:
             ca: The CA.
             now: This moment, in milliseconds since the epoch.
         """
-        self._update(ca, "SET rescanRequestedAt = :now", None, {":now": now})
+        self._update(ca, "SET rescanRequestedAt = :now", {":now": {"N": str(now)}})
 
     def confirm(self, ca: CaCertificateId, version: str) -> None:
         """Confirm an index that has tripped the mass-revocation limit.
@@ -231,39 +203,22 @@ class SweepStates:
             raise NotTrippedError(
                 f"index {version} of CA {ca} does not wait for a person any more: look again, then confirm"
             )
-        self._update(ca, "SET confirmed = :version", None, {":version": version})
+        self._update(ca, "SET confirmed = :version", {":version": {"S": version}})
 
-    def _under_lease(
-        self, ca: CaCertificateId, token: str, update: str, values: dict[str, str | int]
-    ) -> SweepState:
-        try:
-            return self._update(ca, update, "leaseToken = :leased", {":leased": token, **values})
-        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise LeaseLostError(f"the lease on the sweep of CA {ca} is lost") from error
-
-    def _update(
-        self, ca: CaCertificateId, update: str, condition: str | None, values: dict[str, str | int]
-    ) -> SweepState:
-        conditional: Any = {"ConditionExpression": condition} if condition else {}
-        response = self.dynamodb.update_item(
+    def _update(self, ca: CaCertificateId, update: str, values: dict[str, Any]) -> None:
+        self.dynamodb.update_item(
             TableName=self.table,
-            Key=_key(ca),
+            Key={KEY: {"S": _key(ca)}},
             UpdateExpression=update,
-            ExpressionAttributeValues={
-                name: {"S": value} if isinstance(value, str) else {"N": str(value)}
-                for name, value in values.items()
-            },
-            ReturnValues="ALL_NEW",
-            **conditional,
+            ExpressionAttributeValues=values,
         )
-        return _state(response["Attributes"])
 
 
-def _key(ca: CaCertificateId) -> dict[str, Any]:
-    return {KEY: {"S": f"{STATE_PREFIX}{ca}"}}
+def _key(ca: CaCertificateId) -> str:
+    return f"{STATE_PREFIX}{ca}"
 
 
-def _state(item: dict[str, Any]) -> SweepState:
+def _state(item: Mapping[str, Any]) -> SweepState:
     progress = json.loads(item["progress"]["S"]) if "progress" in item else {}
     found = progress.get("current_pass")
     return SweepState(

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError, Row, State
+from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
@@ -24,7 +25,7 @@ from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.state import BeingSweptError, IndexRef, Pass, Phase, SweepState, SweepStates
+from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase, SweepState, SweepStates
 from iot_jitr_runtime.sweep.targets import (
     LOOK_UPS_A_PAGE,
     ROWS_A_LOOK_UP,
@@ -84,19 +85,19 @@ class Sweep:
         """
         now = milliseconds(self.clock())
         try:
-            token, state = self.states.acquire(
+            lease, state = self.states.acquire(
                 ca, now=now, expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
             )
-        except BeingSweptError:
+        except LeaseTakenError:
             return
         try:
             # Read under the lease: read before, it could be older than what another run has settled since.
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
                     indexes = Indexes(self.store, ca, Path(folder))
-                    _Run(self, ca, token, state, in_force, stopped_by - TIME_FOR_ONE, indexes).do()
+                    _Run(self, ca, lease, state, in_force, stopped_by - TIME_FOR_ONE, indexes).do()
         finally:
-            self.states.release(ca, token)
+            lease.release()
 
     def _in_force(self, ca: CaCertificateId) -> IndexRef | None:
         with suppress(IndexMissingError):
@@ -110,7 +111,7 @@ class _Run:
 
     sweep: Sweep
     ca: CaCertificateId
-    token: str
+    lease: Lease
     state: SweepState
     in_force: IndexRef
     stop_at: datetime
@@ -311,7 +312,7 @@ class _Run:
     def _write(self, **changes: Any) -> None:
         """Change attributes of the state that are this run's own."""
         own = {name: getattr(self.state, name) for name in ("current_pass", "settled", "settled_at")}
-        self.state = self.sweep.states.write(self.ca, self.token, **(own | changes))
+        self.state = self.sweep.states.write(self.lease, **(own | changes))
 
 
 def _is_lifted(row: Row, index: Index) -> bool:

@@ -1,8 +1,10 @@
 """Giving a certificate its thing: create or reuse, see who has it, attach.
 
 Three IoT calls (CreateThing, ListThingPrincipals, AttachThingPrincipal), one more for each group, and one
-for each certificate that is replaced in a renewal. All of it happens under a claim on the thing, and each
-step may be repeated.
+for each certificate that is replaced in a renewal. Each step may be repeated.
+
+All of it happens under a lease on the thing. To read whose it is and to attach it takes two calls: without a
+lease, two certificates that need the same thing at the same moment would both find it free.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +16,8 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.thing_claims import ThingClaims
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.description import ThingDescription, describe
 from iot_jitr_runtime.things.renewal import Predecessors
@@ -23,6 +25,10 @@ from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+
+
+THING_PREFIX = "#thing#"
+"""Key prefix of the leases on things in the ledger's table."""
 
 
 def _now() -> datetime:
@@ -35,9 +41,9 @@ class Things:
 
     iot: "IoTClient"
     settings: ThingSettings
-    claims: ThingClaims
+    leases: Leases
     follow_ups: FollowUps
-    claim_lasts: timedelta
+    lease_lasts: timedelta
     """Longer than the function's time-out."""
     clock: Callable[[], datetime] = field(default=_now)
 
@@ -51,7 +57,7 @@ class Things:
             DeferredError: `CLAIMED_ELSEWHERE`, or `THING_SETUP_MISSING`: type or group do not exist.
         """
         thing = describe(self.settings, device, attributes)
-        with self._claimed(thing.name, device):
+        with self._leased(thing.name, device):
             self._create(thing)
             self._attach(thing.name, device)
         for group in thing.groups:
@@ -59,20 +65,26 @@ class Things:
         return thing.name
 
     @contextmanager
-    def _claimed(self, name: str, device: DeviceCertificate) -> Iterator[None]:
+    def _leased(self, name: str, device: DeviceCertificate) -> Iterator[None]:
         now = self.clock()
-        claim = self.claims.take(
-            name,
-            device.certificate_id,
-            now=milliseconds(now),
-            expires_at=milliseconds(now + self.claim_lasts),
-        )
+        try:
+            lease = self.leases.acquire(
+                f"{THING_PREFIX}{name}",
+                now=milliseconds(now),
+                expires_at=milliseconds(now + self.lease_lasts),
+                # The caller holds the certificate's claim, so no other worker registers it.
+                holder=device.certificate_id,
+            )
+        except LeaseTakenError as error:
+            raise DeferredError(
+                Reason.CLAIMED_ELSEWHERE, f"the thing '{name}' is being given to another certificate"
+            ) from error
         try:
             yield
         finally:
-            # A claim that cannot be given back expires by itself.
+            # A lease that cannot be released expires by itself.
             with suppress(*AwsError):
-                self.claims.release(claim)
+                lease.release()
 
     def _create(self, thing: ThingDescription) -> None:
         try:

@@ -165,10 +165,9 @@ def test_who_was_entered_after_the_index_was_settled_is_named_as_well(town: Town
     town.publish()
     town.settle()
     swept = town.publish(dict.fromkeys(devices))
-    token, _ = town.states.acquire(town.ca, now=town.clock.milliseconds, expires_at=1)
+    lease, _ = town.states.acquire(town.ca, now=town.clock.milliseconds, expires_at=1)
     town.states.write(
-        town.ca,
-        token,
+        lease,
         current_pass=None,
         settled=IndexRef.of(town.store.current(town.ca)),
         settled_at=town.clock.milliseconds,

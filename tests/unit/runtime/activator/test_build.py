@@ -57,8 +57,8 @@ def test_devices_become_things_where_it_is_said() -> None:
 
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()
-    assert things.claim_lasts == timedelta(seconds=35)
-    assert (things.claims.table, things.follow_ups.table) == ("ledger", "ledger")
+    assert things.lease_lasts == timedelta(seconds=35)
+    assert (things.leases.table, things.follow_ups.table) == ("ledger", "ledger")
     assert isinstance(build_things(None, CLIENT, CLIENT, "ledger"), NoThings)
 
 

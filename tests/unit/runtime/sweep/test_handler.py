@@ -202,7 +202,7 @@ def test_a_claim_on_a_thing_lasts_as_long_as_that_on_its_certificate(
     _, sweep = Called(town, monkeypatch).module._sweep()
 
     assert isinstance(sweep.enforcement.things, Things)
-    assert sweep.enforcement.things.claim_lasts >= CLAIM_LASTS
+    assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
 
 
 def test_only_cas_with_a_crl_are_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,11 @@ from contextlib import ExitStack, closing
 import pytest
 
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.lease import LeaseLostError, LeaseTakenError
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 from iot_jitr_runtime.sweep.enforce import ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.state import BeingSweptError, LeaseLostError
 from iot_jitr_runtime.sweep.sweep import DRY_RUN
 from iot_jitr_runtime.sweep.targets import Targets
 from tests.support.account import POLICY
@@ -276,12 +276,12 @@ def test_both_ways_to_find_them_agree(town: Town) -> None:
 
 
 def test_a_lease_is_one_runs_until_it_expires(town: Town) -> None:
-    token, _ = town.states.acquire(town.ca, now=1000, expires_at=2000)
-    with pytest.raises(BeingSweptError):
+    late, _ = town.states.acquire(town.ca, now=1000, expires_at=2000)
+    with pytest.raises(LeaseTakenError):
         town.states.acquire(town.ca, now=1500, expires_at=2500)
     other, _ = town.states.acquire(town.ca, now=2001, expires_at=3000)
 
     with pytest.raises(LeaseLostError):
-        town.states.write(town.ca, token, current_pass=None, settled=None, settled_at=1)
-    town.states.write(town.ca, other, current_pass=None, settled=None, settled_at=2)
+        town.states.write(late, current_pass=None, settled=None, settled_at=1)
+    town.states.write(other, current_pass=None, settled=None, settled_at=2)
     assert town.state().settled_at == 2

@@ -10,7 +10,6 @@ from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.ledger.thing_claims import ThingClaims
 from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason
 from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
@@ -140,25 +139,8 @@ def test_two_certificates_racing_for_a_thing_are_let_in_one_by_one(aws: Account)
     assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
 
 
-def test_a_claim_on_a_thing_outlives_a_crash_only_until_it_expires(aws: Account) -> None:
-    first, second = CertificateId("a" * 64), CertificateId("b" * 64)
-    claims = ThingClaims(aws.dynamodb, aws.table)
-    now = aws.clock.milliseconds
-    held = claims.take("sensor-7", first, now=now, expires_at=now + 35_000)
-
-    with pytest.raises(DeferredError):
-        claims.take("sensor-7", second, now=now, expires_at=now + 35_000)
-    taken_over = claims.take("sensor-7", second, now=now + 35_001, expires_at=now + 70_000)
-    claims.release(held)
-
-    with pytest.raises(DeferredError):
-        claims.take("sensor-7", first, now=now + 35_002, expires_at=now + 80_000)
-    claims.release(taken_over)
-    claims.take("sensor-7", first, now=now + 35_003, expires_at=now + 80_000)
-
-
 STEPS: list[Step] = [
-    ("dynamodb", "UpdateItem", 5),  # the claim on the thing
+    ("dynamodb", "UpdateItem", 5),  # the lease on the thing
     ("iot", "CreateThing", 1),
     ("iot", "ListThingPrincipals", 1),
     ("iot", "AttachThingPrincipal", 1),

@@ -1,0 +1,40 @@
+"""Is there time for one more? One deadline that every step of a background task asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment after which a task begins nothing more."""
+
+    at: datetime
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    @classmethod
+    def of_invocation(cls, context: "LambdaContext", *, kept_free: timedelta = timedelta(0)) -> "Deadline":
+        """Return the deadline of a Lambda invocation.
+
+        Args:
+            context: Lambda's context, which knows the time that is left.
+            kept_free: How long the last step that is begun may take.
+        """
+        left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+        return cls(datetime.now(UTC) + left - kept_free)
+
+    def allows(self, duration: timedelta = timedelta(0)) -> bool:
+        """Return whether there is time for one more step, which takes `duration` at most."""
+        return self.clock() + duration < self.at
+
+    def share(self, steps: int) -> "Deadline":
+        """Return the deadline of the next step, if `steps` steps (at least 1) share the time left equally.
+
+        The time that a step does not use is shared by those that follow.
+        """
+        now = self.clock()
+        return replace(self, at=now + (self.at - now) / steps)
