@@ -10,7 +10,7 @@ from iot_jitr_cli.main import jitr
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """What a command printed and exited with."""
 
     exit_code: int
@@ -23,7 +23,7 @@ class Answer:
         return json.loads(self.out)
 
 
-def run_jitr(*arguments: object) -> Answer:
+def run_jitr(*arguments: object) -> CommandResult:
     """Run `jitr` with these arguments."""
     result = CliRunner().invoke(jitr, [str(argument) for argument in arguments])
-    return Answer(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)

@@ -76,8 +76,9 @@ class Lab:
     def _prepare(self) -> None:
         """Keep that it runs, and make what clients and `cdk deploy` need of it."""
         self.files.write_state(self._state)
-        self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
-        self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
+        with self.needed():
+            self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
+            self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
 
     @classmethod
     def find(cls, directory: Path) -> Self | None:

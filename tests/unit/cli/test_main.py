@@ -15,7 +15,7 @@ from click.shell_completion import ShellComplete
 from iot_jitr_cli.console import CliError, ExitCode, WrongUseError
 from iot_jitr_cli.main import COMMANDS, Lazy, jitr, main
 from iot_jitr_runtime.errors import JitrError
-from tests.support.command_line import Answer, run_jitr
+from tests.support.command_line import CommandResult, run_jitr
 from tests.support.identities import device
 from tests.support.limits import LONGEST_WAIT
 
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.timing
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], Answer]:
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], CommandResult]:
     """Run a function as a subcommand of `jitr`."""
 
-    def run_as_subcommand(function: Callable[[], Any]) -> Answer:
+    def run_as_subcommand(function: Callable[[], Any]) -> CommandResult:
         module = SimpleNamespace(command=click.command("fake")(function))
         monkeypatch.setitem(sys.modules, "fake_module", module)
         monkeypatch.setitem(COMMANDS, "fake", Lazy("fake_module", "command", "A fake."))
@@ -89,12 +89,12 @@ def test_wrong_use_exits_2_with_an_error_on_standard_error(arguments: list[str])
 
 @pytest.mark.parametrize("returned", list(ExitCode))
 def test_the_exit_code_is_what_the_subcommand_returns(
-    run: Callable[[Any], Answer], returned: ExitCode
+    run: Callable[[Any], CommandResult], returned: ExitCode
 ) -> None:
     assert run(lambda: returned).exit_code == returned
 
 
-def test_a_subcommand_that_returns_nothing_exits_0(run: Callable[[Any], Answer]) -> None:
+def test_a_subcommand_that_returns_nothing_exits_0(run: Callable[[Any], CommandResult]) -> None:
     assert run(lambda: None).exit_code == ExitCode.OK
 
 
@@ -115,7 +115,7 @@ class OwnCodeError(CliError):
     ],
 )
 def test_an_expected_error_is_one_line_on_standard_error(
-    run: Callable[[Any], Answer], error: Exception, code: ExitCode
+    run: Callable[[Any], CommandResult], error: Exception, code: ExitCode
 ) -> None:
     answer = run(raising(error))
 
@@ -127,7 +127,7 @@ def test_an_expected_error_is_one_line_on_standard_error(
 
 
 def test_an_error_of_several_lines_with_markup_and_control_characters_stays_one_harmless_line(
-    run: Callable[[Any], Answer],
+    run: Callable[[Any], CommandResult],
 ) -> None:
     answer = run(raising(JitrError("first\n[bold]second[/bold]\x1b[2J")))
 
@@ -135,7 +135,7 @@ def test_an_error_of_several_lines_with_markup_and_control_characters_stays_one_
 
 
 def test_a_defect_prints_its_traceback_and_is_not_the_answer_no(
-    run: Callable[[Any], Answer],
+    run: Callable[[Any], CommandResult],
 ) -> None:
     answer = run(raising(RuntimeError("a defect")))
 
@@ -147,7 +147,7 @@ def test_a_defect_prints_its_traceback_and_is_not_the_answer_no(
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), click.Abort()])
 def test_an_interruption_is_clean_and_exits_130(
-    run: Callable[[Any], Answer], interruption: BaseException
+    run: Callable[[Any], CommandResult], interruption: BaseException
 ) -> None:
     answer = run(raising(interruption))
 
@@ -189,11 +189,11 @@ def test_a_signal_to_end_counts_as_an_interruption(arguments: list[str], exit_co
     assert run.stderr == ("interrupted\n" if exit_code else "")
 
 
-def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], Answer]) -> None:
+def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], CommandResult]) -> None:
     assert run(raising(click.UsageError("wrong"))).exit_code == ExitCode.WRONG_USE
 
 
-def test_a_closed_pipe_is_no_defect(run: Callable[[Any], Answer]) -> None:
+def test_a_closed_pipe_is_no_defect(run: Callable[[Any], CommandResult]) -> None:
     answer = run(raising(BrokenPipeError(32, "Broken pipe")))
 
     assert answer.exit_code == ExitCode.UNDETERMINED

@@ -19,7 +19,7 @@ from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, CaRegistryEmulation, ca_account
 from tests.support.ca_resource import CaResource
-from tests.support.command_line import Answer, run_jitr
+from tests.support.command_line import CommandResult, run_jitr
 
 SPEC = CaSpec("Factory CA")
 CA = SPEC.build()
@@ -212,7 +212,7 @@ class TestSwitch:
 
         answer = run_jitr("ca", "enable", ca_id)
 
-        assert answer == Answer(0, f"{ca_id}  ACTIVE auto-registration ENABLE\n", "")
+        assert answer == CommandResult(0, f"{ca_id}  ACTIVE auto-registration ENABLE\n", "")
         assert registry.state(ca_id) == ("ACTIVE", "ENABLE")
 
     @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
@@ -263,7 +263,7 @@ class TestOfflineKey:
         (tmp_path / "key.der").write_bytes(der)
         return tmp_path
 
-    def sign(self, files: Path, *more: object, code: str = REGISTRATION_CODE, **names: str) -> Answer:
+    def sign(self, files: Path, *more: object, code: str = REGISTRATION_CODE, **names: str) -> CommandResult:
         certificate, key = names.get("certificate", "ca.pem"), names.get("key", "ca.key")
         options = ("--ca-cert", files / certificate, "--ca-key", files / key)
         return run_jitr("ca", "sign-verification", code, *options, *more)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from iot_jitr_cli.console import CliError
@@ -176,6 +177,19 @@ def test_a_lab_that_cannot_be_prepared_leaves_no_process(
         Lab.start(tmp_path / "lab")
 
     assert not started[0].endpoint.process.is_running()
+
+
+def test_a_local_cloud_that_ends_while_it_is_used_is_named_as_the_cause(tmp_path: Path) -> None:
+    with Lab.start(tmp_path / "lab", owner=this_process()) as lab:
+        psutil.Process(lab.endpoint.process.pid).kill()
+
+        with pytest.raises(CliError, match=r"has ended; last line of .*ministack\.log"), lab.needed():
+            lab.put_secret("name", "value")
+
+
+def test_an_error_with_the_local_cloud_running_is_not_blamed_on_it(lab: Lab) -> None:
+    with pytest.raises(ValueError, match="of its own"), lab.needed():
+        raise ValueError("of its own")
 
 
 def test_a_lab_with_an_owner_does_not_outlive_it_even_if_that_is_killed(tmp_path: Path) -> None:
