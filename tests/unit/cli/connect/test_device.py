@@ -58,7 +58,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(device_module, name, LONGEST_WAIT)
 
 
-def try_until_in(
+def connect_until_published(
     credentials: Credentials, served: Broker, ca_file: Path | None, host: str = "127.0.0.1"
 ) -> ConnectResult:
     endpoint = Endpoint(host, served.port, ca_file)
@@ -81,7 +81,7 @@ def test_a_device_refused_at_first_connects_again_and_gets_its_message(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        result = try_until_in(credentials, served, ca_file)
+        result = connect_until_published(credentials, served, ca_file)
 
     refused = [Step.CONNECTING, Step.REFUSED, Step.WAITING]
     assert steps(result) == [*refused, *refused, Step.CONNECTING, *IN]
@@ -93,16 +93,18 @@ def test_a_device_refused_at_first_connects_again_and_gets_its_message(
 
 
 def test_events_are_reported_in_order_with_their_times(credentials: Credentials, ca_file: Path) -> None:
-    told: list[TimelineEvent] = []
+    seen_events: list[TimelineEvent] = []
     with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
         device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
-        result = connect(device, told.append)
+        result = connect(device, seen_events.append)
 
-    assert tuple(told) == result.events
-    assert [event.attempt for event in told] == [1, 1, 1, 2, 2, 2, 2, 2]
-    assert [event.elapsed for event in told] == sorted(event.elapsed for event in told)
-    assert [event.at for event in told] == sorted(event.at for event in told)
-    assert [event.cause is not None for event in told] == [event.step is Step.REFUSED for event in told]
+    assert tuple(seen_events) == result.events
+    assert [event.attempt for event in seen_events] == [1, 1, 1, 2, 2, 2, 2, 2]
+    assert [event.elapsed for event in seen_events] == sorted(event.elapsed for event in seen_events)
+    assert [event.at for event in seen_events] == sorted(event.at for event in seen_events)
+    assert [event.cause is not None for event in seen_events] == [
+        event.step is Step.REFUSED for event in seen_events
+    ]
 
 
 def test_waits_between_attempts_are_at_least_a_second_by_default() -> None:
@@ -113,7 +115,7 @@ def test_the_device_presents_its_certificate_and_sends_the_server_name(
     credentials: Credentials, ca_file: Path
 ) -> None:
     with broker(Act.ACCEPT) as served:
-        try_until_in(credentials, served, ca_file, host="localhost")
+        connect_until_published(credentials, served, ca_file, host="localhost")
 
     assert served.common_names == ["sensor-1"]
     assert served.server_names == ["localhost"]
@@ -127,7 +129,7 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
     lone = Credentials.load(files.certificate, files.key)
 
     with broker(Act.ACCEPT, trusted=root) as served:
-        with_chain = try_until_in(whole, served, ca_file)
+        with_chain = connect_until_published(whole, served, ca_file)
         without = try_once(lone, at(served, ca_file))
 
     assert with_chain.ending is Ending.PUBLISHED
@@ -170,14 +172,14 @@ def test_silence_after_the_handshake_counts_as_a_refusal(
     credentials: Credentials, ca_file: Path, act: Act, last: Step, awaited: str
 ) -> None:
     """The device's time is over once the broker is silent and the device has read its last answer."""
-    told: set[Step] = set()
+    seen_events: set[Step] = set()
     with broker(act) as served:
 
         def clock() -> float:
-            return 2 * LONGEST_WAIT if served.silent.is_set() and last in told else 0.0
+            return 2 * LONGEST_WAIT if served.silent.is_set() and last in seen_events else 0.0
 
         device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT)
-        result = connect(device, lambda event: told.add(event.step), clock=clock)
+        result = connect(device, lambda event: seen_events.add(event.step), clock=clock)
 
     refusal = result.events[-1]
     assert (result.ending, result.attempts) == (Ending.REFUSED, 1)
@@ -250,7 +252,7 @@ def test_an_untrusted_server_is_a_permanent_failure(
     credentials: Credentials,
 ) -> None:
     with broker(Act.ACCEPT) as served:
-        result = try_until_in(credentials, served, ca_file=None)
+        result = connect_until_published(credentials, served, ca_file=None)
 
     assert steps(result) == [Step.CONNECTING, Step.FAILED]
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NOT_TRUSTED)
@@ -265,7 +267,7 @@ def test_a_server_with_another_name_is_a_permanent_failure(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
     with broker(Act.ACCEPT) as served:
-        result = try_until_in(credentials, served, ca_file, host="other.example")
+        result = connect_until_published(credentials, served, ca_file, host="other.example")
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NAME_MISMATCH)
     assert result.attempts == 1
@@ -361,7 +363,7 @@ def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
     credentials: Credentials, ca_file: Path, act: Act
 ) -> None:
     with broker(act) as served:
-        result = try_until_in(credentials, served, ca_file)
+        result = connect_until_published(credentials, served, ca_file)
 
     assert steps(result) == [Step.CONNECTING, *IN]
 
