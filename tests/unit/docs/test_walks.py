@@ -13,8 +13,14 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.activator.interfaces import NoThings
+from iot_jitr_runtime.ca_registration import handler as ca_registration
+from iot_jitr_runtime.ca_registration.properties import CaProperties
+from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from tests.support.account import account
+from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_registry import ca_account
+from tests.support.ca_resource import CaResource
 
 ARCHITECTURE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
 WALKS = dict(
@@ -22,6 +28,7 @@ WALKS = dict(
 )
 """Heading of each walk → its outline: one function a line, by its name below `iot_jitr_runtime`."""
 EVENT = "The walk of one registration event"
+CA = "The walk of one CA"
 
 
 def functions(walk: str) -> list[str]:
@@ -48,7 +55,7 @@ def test_each_function_of_a_walk_exists(name: str) -> None:
 
 
 def test_a_walk_names_functions() -> None:
-    assert EVENT in WALKS
+    assert {EVENT, CA} <= WALKS.keys()
     assert all(len(functions(walk)) > 5 for walk in WALKS)
 
 
@@ -82,8 +89,31 @@ def test_the_functions_of_an_activation_are_called_in_the_order_of_its_walk() ->
         with called() as calls:
             aws.process(record, batch=batch)
 
+    # The handler is Lambda's.
+    assert_called_in_order(
+        [name for name in functions(EVENT)[1:] if name not in NOT_WHERE_IT_IS_ACTIVATED], calls
+    )
+
+
+def test_the_functions_of_a_ca_that_is_registered_already_are_called_in_the_order_of_its_walk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = CaSpec()
+    ca = spec.build()
+    with ca_account() as aws:
+        aws.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(spec.key))
+        aws.registry.add(ca)
+        monkeypatch.setattr(ca_registration, "_session", aws.session)
+        context: Any = None
+        resource = CaResource(lambda event: ca_registration.handle(event, context))
+        with called() as calls:
+            resource.create(CaProperties(ca.pem, SecretSigner("ca-key")))
+
+    assert_called_in_order(functions(CA), calls)
+
+
+def assert_called_in_order(names: list[str], calls: list[CodeType]) -> None:
     left = iter(calls)
-    for name in functions(EVENT)[1:]:  # the handler is Lambda's
-        if name not in NOT_WHERE_IT_IS_ACTIVATED:
-            wanted = IMPLEMENTATIONS.get(name) or resolve(name)
-            assert wanted.__code__ in left, f"{name} is not called, or not after those before it"
+    for name in names:
+        wanted = IMPLEMENTATIONS.get(name) or resolve(name)
+        assert wanted.__code__ in left, f"{name} is not called, or not after those before it"
