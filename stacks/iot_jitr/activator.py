@@ -78,7 +78,6 @@ class Activator(Construct):
                 ledger.change_certificates(),
                 *self._queue_permissions(queues),
                 *self._iot_permissions(ca_certificate_arns),
-                *identity.permissions,
             ],
             key_uses=[KeyUse.RECEIVE_MESSAGES, KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(MEMORY_MIB, cdk.Duration.seconds(capacity.function_timeout_seconds)),
@@ -88,12 +87,7 @@ class Activator(Construct):
             self._certificates,
             "device certificates get their ids when the devices connect, so none can be named before",
         )
-        for resource in {each for statement in identity.permissions for each in statement.resources}:
-            acknowledge_wildcard(
-                self.function.role,
-                resource,
-                "each device's own policy and thing are made when the device is activated",
-            )
+        identity.let_admit(self.function)
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",

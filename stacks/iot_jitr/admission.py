@@ -14,7 +14,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.encryption import Encryption
+from iot_jitr.functions import JitrFunction
 from iot_jitr_runtime.admission.keys import TABLE_KEY, KeyKind
 from iot_jitr_runtime.errors import JitrError
 
@@ -81,7 +83,8 @@ class Admission:
         """Devices that a function admits; `docs/admission.md` documents what it gets and answers.
 
         Args:
-            function: The function, or its ARN. The activator is allowed to invoke it.
+            function: The function, or its ARN. The pipeline's functions are allowed to invoke it. If it is in
+                another account and not of this app, that account must allow it, too; a warning says how.
                 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
             timeout_seconds: How long the activator waits for its answer, 1 to 10. An error or no answer in
                 time defers the device: it stays out, and is asked about again.
@@ -99,7 +102,6 @@ class AdmissionResource(Construct):
         table: The allow list's table; None where a function is asked.
         key: By what its devices are listed.
         setting: What the activator is told, the value of `JITR_ADMISSION`.
-        activator_permissions: What the activator may do for it.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class AdmissionResource(Construct):
         """
         super().__init__(scope, construct_id)
         self.key = admission.key
+        self._asked = admission.asked
         self.table: dynamodb.Table | None = None
         if admission.key is not None:
             self.table = self._allow_list(encryption, removal_policy)
@@ -130,13 +133,51 @@ class AdmissionResource(Construct):
                 "table": self.table.table_name,
                 "key": admission.key.value,
             }
-            allowed = iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])
         else:
-            arn = self._arn(admission.asked)
-            told = {"kind": "function", "function": arn, "timeout_seconds": admission.timeout_seconds}
-            allowed = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[arn])
+            told = {
+                "kind": "function",
+                "function": self._arn,
+                "timeout_seconds": admission.timeout_seconds,
+            }
+            self._warn_of_another_account()
         self.setting = cdk.Stack.of(self).to_json_string(told)
-        self.activator_permissions = [allowed]
+
+    def let_ask(self, function: JitrFunction) -> None:
+        """Let a function of the pipeline ask whether a device is expected."""
+        if self.table is not None:
+            function.allow(
+                iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])
+            )
+        else:
+            function.allow(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._arn]))
+            asked = self._of_this_app
+            if asked is not None and asked.env.account != cdk.Stack.of(self).account:
+                # This changes the function's own policy, which must allow another account.
+                asked.grant_invoke(function.role)
+                acknowledge_wildcard(
+                    function.role, f"{self._arn}:*", "grant_invoke covers the function's versions"
+                )
+
+    @property
+    def _of_this_app(self) -> lambda_.IFunction | None:
+        """The function, where this app makes it; None where it is imported or named by its ARN."""
+        if isinstance(self._asked, str | None) or not cdk.Resource.is_owned_resource(self._asked):
+            return None
+        return self._asked
+
+    def _warn_of_another_account(self) -> None:
+        if self._of_this_app is not None:
+            return
+        ours = cdk.Stack.of(self).account
+        theirs = ours if cdk.Token.is_unresolved(self._arn) else self._arn.split(":")[4]
+        if ours == theirs or cdk.Token.is_unresolved(ours):
+            return
+        cdk.Annotations.of(self).add_warning_v2(
+            "iot-jitr:admission-function-of-another-account",
+            f"the admission function is in account {theirs}, which must allow account {ours} to invoke it: "
+            f"aws lambda add-permission --function-name {self._arn} --statement-id iot-jitr "
+            f"--action lambda:InvokeFunction --principal {ours}",
+        )
 
     def _allow_list(self, encryption: Encryption, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
         return dynamodb.Table(
@@ -151,9 +192,10 @@ class AdmissionResource(Construct):
             removal_policy=removal_policy,
         )
 
-    def _arn(self, function: lambda_.IFunction | str | None) -> str:
-        if function is None:
+    @property
+    def _arn(self) -> str:
+        if self._asked is None:
             raise AdmissionError(
                 "admission: found neither an allow list nor a function, expected one of them"
             )
-        return function if isinstance(function, str) else function.function_arn
+        return self._asked if isinstance(self._asked, str) else self._asked.function_arn

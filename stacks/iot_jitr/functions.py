@@ -123,6 +123,8 @@ class JitrFunction(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            # Only where a resource of the app in another account must name the role.
+            role_name=cdk.PhysicalName.GENERATE_IF_NEEDED,
             description=f"What this function may do: {description}"[:1000],
         )
         # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.admission import Admission, AdmissionResource
 from iot_jitr.encryption import Encryption
+from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
@@ -51,8 +53,6 @@ class IdentityResources:
         device_policy: The policy of the devices.
         admission: Who decides which devices are expected; None where all are.
         environment: What the activator is told, by the names in `iot_jitr_runtime.environment`.
-        permissions: What the activator may do, besides attaching policies to certificates and changing their
-            status.
         follow_up_permissions: What the reconciler may do: end the grace periods of renewals, and delete the
             policies of revoked certificates. Whoever revokes needs those of `device_policy` too.
     """
@@ -77,7 +77,7 @@ class IdentityResources:
         """
         self.device_policy = DevicePolicyResource(scope, "DevicePolicy", identity.policy)
         self.environment = {environment.DEVICE_POLICY: self.device_policy.setting}
-        self.permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]
+        self._permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]
         self.follow_up_permissions = [*self.device_policy.withdrawal_permissions]
         self.admission: AdmissionResource | None = None
         if identity.admission is not None:
@@ -85,17 +85,31 @@ class IdentityResources:
                 scope, "Admission", identity.admission, encryption=encryption, removal_policy=removal_policy
             )
             self.environment[environment.ADMISSION] = self.admission.setting
-            self.permissions += self.admission.activator_permissions
         if identity.things is not None:
             self.environment[environment.THINGS] = identity.things.setting(
                 scope, claim_seconds=activator_timeout_seconds + _CLAIM_MARGIN_SECONDS
             )
-            self.permissions += identity.things.activator_permissions(scope)
+            self._permissions += identity.things.activator_permissions(scope)
             self.follow_up_permissions += identity.things.retirement_permissions(scope)
         elif identity.policy.needs_thing:
             _warn_of_missing_things(scope)
         if identity.on_refusal:
             self.environment[environment.ON_REFUSAL] = json.dumps(dict(identity.on_refusal))
+
+    def let_admit(self, function: JitrFunction) -> None:
+        """Let a function do what it takes to activate a device, besides what it takes of every device.
+
+        That is to attach policies to certificates and to change their status.
+        """
+        function.allow(*self._permissions)
+        if self.admission is not None:
+            self.admission.let_ask(function)
+        for resource in {each for statement in self._permissions for each in statement.resources}:
+            acknowledge_wildcard(
+                function.role,
+                resource,
+                "each device's own policy and thing are made when the device is activated",
+            )
 
 
 def _warn_of_missing_things(scope: "Construct") -> None:

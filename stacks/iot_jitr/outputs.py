@@ -76,6 +76,8 @@ class DeploymentOutputs(Construct):
         activator = pipeline.activator.function
         self._add(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
         self._add(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
+        self._add(Output.ACTIVATOR_ROLE, activator.role.role_name, "Role of the activator")
+        self._add(Output.RULES_ROLE, pipeline.rules.role.role_name, "Role of the topic rules")
         self._add(Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics")
         self._add(Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics")
         self._add(Output.DASHBOARD, pipeline.observability.dashboard.dashboard_name, "CloudWatch dashboard")

@@ -5,6 +5,7 @@ That checkout and wheel have the same asset, is in `test_wheel.py`.
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,13 @@ def test_variant_lock_runtime_and_architecture_count(tmp_path: Path, monkeypatch
             found.add(FunctionBundle(Target.AWS).asset_hash)
 
     assert len(found) == 5
+
+
+def test_the_hash_says_whether_files_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are where the machine runs the functions' own version of Python, and only there."""
+    found = {}
+    for ours in ((3, 11, 9), (3, 12, 1), (3, 13, 0), (3, 13, 7)):
+        monkeypatch.setattr(sys, "version_info", ours)
+        found[ours] = FunctionBundle(Target.AWS).asset_hash
+
+    assert found[3, 11, 9] == found[3, 12, 1] != found[3, 13, 0] == found[3, 13, 7]

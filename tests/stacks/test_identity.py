@@ -19,9 +19,11 @@ from iot_jitr import (
     AdmissionError,
     Attachment,
     ConfigurationError,
+    CrlBucket,
     DevicePolicy,
     DevicePolicyError,
     JitrConfiguration,
+    JitrPipeline,
     JitrStack,
     KeyKind,
     PolicyOption,
@@ -40,6 +42,7 @@ from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import scenario
 from tests.support.stacks import (
     DEFAULTS,
+    FACTORY_CA,
     app_without_bundling,
     as_list,
     joined,
@@ -313,6 +316,62 @@ def test_a_function_of_the_same_app_is_taken_as_it_is() -> None:
         template = Template.from_stack(stack).to_json()
 
     assert told(template, environment.ADMISSION)["function"] == FUNCTION
+
+
+OTHER_ACCOUNT = cdk.Environment(account="999988887777", region="eu-central-1")
+OURS = cdk.Environment(account="123456789012", region="eu-central-1")
+THEIRS = FUNCTION.replace("123456789012", "999988887777")
+
+
+def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_ask_it() -> None:
+    with app_without_bundling() as app:
+        theirs = cdk.Stack(app, "Theirs", env=OTHER_ACCOUNT)
+        function = lambda_.Function(
+            theirs,
+            "Expected",
+            function_name="is-it-ours",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="index.handle",
+            code=lambda_.Code.from_inline("def handle(event, context): ..."),
+        )
+        ours = cdk.Stack(app, "Ours", env=OURS)
+        ca = replace(FACTORY_CA, revocation=CrlBucket())
+        JitrPipeline(ours, "Jitr", cas=[ca], admission=Admission.function(function))
+        found = Template.from_stack(theirs).to_json()
+        asking = of_type(Template.from_stack(ours).to_json(), "AWS::IAM::Role")
+
+    allowed = [each["Properties"] for each in of_type(found, "AWS::Lambda::Permission").values()]
+    names = {joined(each["Principal"]).rpartition("/")[2] for each in allowed}
+    named = {name: each["Properties"].get("RoleName") for name, each in asking.items()}
+    assert {each["Action"] for each in allowed} == {"lambda:InvokeFunction"}
+    assert {role for role, name in named.items() if name in names} == {
+        role for role in named if "ActivatorFunction" in role or "SweepFunction" in role
+    }
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("by", ["construct", "ARN"])
+def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows_it(by: str) -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Ours", env=OURS)
+        function = lambda_.Function.from_function_arn(stack, "Expected", THEIRS)
+        admission = Admission.function(THEIRS if by == "ARN" else function)
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=admission)
+
+        (warning,) = (each for each in warnings(stack) if "admission function" in each)
+        made = Template.from_stack(stack).to_json()
+
+    assert "aws lambda add-permission" in warning
+    assert "--principal 123456789012" in warning
+    assert ("lambda:InvokeFunction", THEIRS) in allowed(made)
+
+
+def test_a_function_of_the_same_account_is_not_warned_of() -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Ours", env=OURS)
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=Admission.function(FUNCTION))
+
+        assert not [each for each in warnings(stack) if "admission function" in each]
 
 
 @pytest.mark.parametrize("seconds", [0, 11])

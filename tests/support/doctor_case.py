@@ -43,6 +43,8 @@ OUTPUTS = {
     Output.LEDGER_TABLE: "ledger",
     Output.ACTIVATOR_FUNCTION: "activator",
     Output.ACTIVATOR_LOG_GROUP: "/log/activator",
+    Output.ACTIVATOR_ROLE: "activator-role",
+    Output.RULES_ROLE: "rules-role",
 }
 
 

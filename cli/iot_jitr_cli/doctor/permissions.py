@@ -27,6 +27,8 @@ ON_BUCKET = ("s3:ListBucket",)
 """Without it, S3 says of an index that is missing only that it is forbidden."""
 ON_LOGS = ("logs:FilterLogEvents",)
 ON_ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")
+_ROLES = (Output.ACTIVATOR_ROLE, Output.RULES_ROLE)
+"""The roles that are looked at. CloudFormation shortens their names, so they do not tell the stack's."""
 
 
 def minimal_policy(
@@ -62,8 +64,7 @@ def minimal_policy(
         ("Tables", ON_TABLES, [arn("dynamodb", f"table/{name}") for name in tables if name]),
         # CloudWatch Logs matches some calls with the streams of a log group and some with the group itself.
         ("Logs", ON_LOGS, [log_group, f"{log_group}:*"]),
-        # Roles that CloudFormation names begin with the stack's name.
-        ("Roles", ON_ROLES, [arn("iam", f"role/{stack}-*", "")]),
+        ("Roles", ON_ROLES, [arn("iam", f"role/{deployment[role]}", "") for role in _ROLES]),
     ]
     if index_bucket is not None:
         bucket = f"arn:{partition}:s3:::{index_bucket}"

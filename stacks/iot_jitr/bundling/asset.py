@@ -51,8 +51,9 @@ class FunctionBundle:
 
     @property
     def asset_hash(self) -> str:
-        """Made from sources, lock, variant, runtime and architecture."""
-        return fingerprint(self._target.value, RUNTIME.name, ARCHITECTURE.name, LOCK.read_text())
+        """Made from sources, lock, variant, runtime and architecture, and whether files are compiled."""
+        files = "compiled" if _is_compiled() else "sources"
+        return fingerprint(self._target.value, RUNTIME.name, ARCHITECTURE.name, LOCK.read_text(), files)
 
     def code(self) -> lambda_.Code:
         """The asset; it is built once for all functions of an app."""
@@ -85,7 +86,7 @@ class FunctionBundle:
         copy_sources(folder)
         if self._target.vendors_dependencies:
             _vendor(folder)
-        if sys.version_info[:2] == PYTHON_VERSION:
+        if _is_compiled():
             # "Unchecked": Lambda unpacks with its own time stamps, which would void time-stamped ones.
             compileall.compile_dir(
                 folder,
@@ -101,6 +102,11 @@ class FunctionBundle:
                 f"with Python {_VERSION} their cold starts are shorter.\n"
             )
         _make_readable(folder)
+
+
+def _is_compiled() -> bool:
+    """Whether this machine runs the functions' Python, so that they can read what it compiles."""
+    return sys.version_info[:2] == PYTHON_VERSION
 
 
 def _make_readable(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Which files of `iot_jitr_runtime` go into the Lambda asset, and the asset's hash.
 
-The hash is made from what goes in (sources, lock, variant, runtime, architecture), not from what comes out:
-compiled files would differ between machines. So it is the same in a checkout and from the installed wheel.
+The hash is made from what goes in (sources, lock, variant, runtime, architecture, and whether files are
+compiled), not from what comes out: compiled files would differ between machines. So it is the same in a
+checkout and from the installed wheel, for one version of Python.
 """
 
 import hashlib

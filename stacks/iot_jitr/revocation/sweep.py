@@ -80,7 +80,6 @@ class SweepFunction(Construct):
                 iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=[bucket.objects(PREFIX)]),
                 *_ledger_permissions(ledger),
                 *self._iot_permissions(cas),
-                *identity.permissions,
                 *identity.device_policy.withdrawal_permissions,
             ],
             key_uses=[KeyUse.TABLE],
@@ -89,6 +88,7 @@ class SweepFunction(Construct):
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
+        identity.let_admit(self.function)
         self._acknowledge(identity)
         self.schedule = events.Rule(
             self,
@@ -118,12 +118,10 @@ class SweepFunction(Construct):
         acknowledge_wildcard(
             self.function.role, self._certificates, "which certificates are revoked, nobody knows before"
         )
-        statements = (*identity.permissions, *identity.device_policy.withdrawal_permissions)
-        for resource in {each for statement in statements for each in statement.resources}:
+        withdrawal = identity.device_policy.withdrawal_permissions
+        for resource in {each for statement in withdrawal for each in statement.resources}:
             acknowledge_wildcard(
-                self.function.role,
-                resource,
-                "each device's own policy and thing are made when the device is activated",
+                self.function.role, resource, "each device's own policy is made when the device is activated"
             )
 
 
