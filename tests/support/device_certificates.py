@@ -15,7 +15,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.revocation.der import element
+from tests.support.crls import tlv
 
 
 @cache
@@ -101,19 +101,17 @@ def with_serial_number(certificate: Certificate, content: bytes) -> Certificate:
         certificate: The certificate.
         content: The content of the DER INTEGER.
     """
-    der = certificate.der
-    whole = element(der, 0)
-    signed = element(der, whole.content)
-    version = element(der, signed.content)
-    former = element(der, version.end)
-    serial = bytes([0x02, len(content)]) + content
-    fields = der[signed.content : version.end] + serial + der[former.end : signed.end]
-    return Certificate.load(_sequence(_sequence(fields) + der[signed.end : whole.end]))
+    former = bytes([2, former_length := (certificate.x509.serial_number.bit_length() // 8) + 1])
+    former += certificate.x509.serial_number.to_bytes(former_length, "big")
+    signed = certificate.x509.tbs_certificate_bytes
+    fields = signed[_header(signed) :].replace(former, bytes([2, len(content)]) + content, 1)
+    after = certificate.der[_header(certificate.der) + len(signed) :]
+    return Certificate.load(tlv(0x30, tlv(0x30, fields) + after))
 
 
-def _sequence(content: bytes) -> bytes:
-    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes([0x30, 0x80 + len(length)]) + length + content
+def _header(der: bytes) -> int:
+    """Return how long tag and length of the first element are."""
+    return 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
 
 
 def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute:

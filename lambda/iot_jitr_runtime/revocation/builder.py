@@ -9,38 +9,25 @@ from typing import Self
 
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.entries import batches
+from iot_jitr_runtime.revocation.entries import entries
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
-from iot_jitr_runtime.revocation.reasons import RevocationReason
 from iot_jitr_runtime.revocation.records import CrlRecord, Origin
 from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT, TABLES
 from iot_jitr_runtime.revocation.scope import Scope
+from iot_jitr_runtime.revocation.unusable import UnusableCrlError
 
 _CACHE_KIB = 65_536
 
-# One statement for each batch: SQLite cuts the serial numbers out itself, much faster than row by row.
-_STAGE = """
-WITH RECURSIVE cut(at) AS (
-    VALUES (1) UNION ALL SELECT at + :width FROM cut WHERE at + :width <= length(:serials)
-)
-INSERT INTO staged SELECT substr(:serials, at, :width), :reason FROM cut
+# Of a serial that is listed twice, a hold (6) gives way to any other reason.
+_INSERT = """
+INSERT INTO revoked VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = 6
 """
-# In the order of the key, so that the table is filled from left to right. Holds come after all others: of a
-# serial listed twice, a hold gives way to any other reason.
-_MERGE = "INSERT OR IGNORE INTO revoked SELECT serial, :crl, reason FROM staged"
-_MERGES = (
-    f"{_MERGE} WHERE reason <> :hold ORDER BY serial",
-    f"{_MERGE} WHERE reason = :hold ORDER BY serial",
-)
 _CARRY = """
 INSERT INTO revoked SELECT serial, :crl, reason FROM former.revoked
 WHERE crl = (SELECT id FROM former.crl WHERE scope = :scope) ORDER BY serial
 """
-_RECORD = """
-INSERT INTO crl
-(scope, issuer, number, this_update, next_update, digest, entries, location, etag, last_modified)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_RECORD = "INSERT INTO crl VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COUNT = "SELECT count(*) FROM revoked WHERE crl = ?"
 
 
 class IndexBuilder:
@@ -83,25 +70,22 @@ class IndexBuilder:
         Raises:
             UnusableCrlError: An entry makes it unusable.
         """
-        self._connection.execute("CREATE TEMP TABLE staged (serial, reason)")
+        record = CrlRecord.of(crl, origin)
+        [crl_id] = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM crl").fetchone()
         self._connection.execute("BEGIN")
         try:
-            for batch in batches(crl):
-                self._connection.execute(
-                    _STAGE, {"serials": batch.serials, "width": batch.width, "reason": batch.reason}
-                )
+            rows = ((serial, crl_id, int(reason)) for serial, reason in entries(crl))
+            self._connection.executemany(_INSERT, rows)
+        except UnusableCrlError:
+            self._connection.execute("DELETE FROM revoked WHERE crl = ?", [crl_id])
+            raise
+        else:
             self._remove(crl.scope)
-            record = CrlRecord.of(crl, origin)
-            crl_id = self._connection.execute(_RECORD, record.row()).lastrowid
-            hold = RevocationReason.CERTIFICATE_HOLD
-            entries = sum(
-                self._connection.execute(merge, {"crl": crl_id, "hold": hold}).rowcount for merge in _MERGES
-            )
-            record = replace(record, entries=entries)
-            self._connection.execute("UPDATE crl SET entries = ? WHERE id = ?", [record.entries, crl_id])
+            [count] = self._connection.execute(_COUNT, [crl_id]).fetchone()
+            record = replace(record, entries=count)
+            self._connection.execute(_RECORD, [crl_id, *record.row()])
         finally:
             self._connection.execute("COMMIT")
-            self._connection.execute("DROP TABLE staged")
         return record
 
     def carry_over(self, former: Index, record: CrlRecord) -> None:
@@ -111,7 +95,7 @@ class IndexBuilder:
             DamagedIndexError: The former index is damaged.
         """
         self._remove(record.scope)
-        crl_id = self._connection.execute(_RECORD, record.row()).lastrowid
+        crl_id = self._connection.execute(_RECORD, [None, *record.row()]).lastrowid
         self._connection.execute("ATTACH ? AS former", [str(former.path)])
         try:
             self._connection.execute(_CARRY, {"crl": crl_id, "scope": record.scope.key})

@@ -13,7 +13,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.entries import batches
+from iot_jitr_runtime.revocation.entries import entries
 from iot_jitr_runtime.revocation.verification import check_time, verify
 
 
@@ -48,11 +48,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def listed(crl: Crl) -> dict[int, str]:
-    return {
-        int.from_bytes(batch.serials[at : at + batch.width], "big"): batch.reason.label
-        for batch in batches(crl)
-        for at in range(0, len(batch.serials), batch.width)
-    }
+    return {int.from_bytes(serial, "big"): reason.label for serial, reason in entries(crl)}
 
 
 def test_the_first_list_is_empty_and_has_number_1(desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Entries are read by one regular expression or by `cryptography`: with the same result, or none."""
+"""Entries are read exactly, or the CRL is unusable."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.revocation import entries
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.entries import batches, serial_key
+from iot_jitr_runtime.revocation.entries import entries, serial_key
 from iot_jitr_runtime.revocation.reasons import RevocationReason
 from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 from tests.support.crls import (
@@ -47,16 +46,11 @@ serials = st.integers(1, 2**159 - 1)
 reasons = st.none() | st.sampled_from(sorted(REASONS)).map(x509.ReasonFlags.__getitem__)
 times = st.sampled_from([NOW - timedelta(days=1), datetime(2051, 1, 1, tzinfo=NOW.tzinfo)])
 odd_extensions = st.lists(st.sampled_from([INVALIDITY, (UNKNOWN, False)]), unique=True, max_size=2)
-common_entries = st.builds(Entry, serials, reasons)
-any_entries = common_entries | st.builds(Entry, serials, reasons, odd_extensions, times)
+any_entries = st.builds(Entry, serials, reasons) | st.builds(Entry, serials, reasons, odd_extensions, times)
 
 
 def read(crl: Crl) -> Counter[tuple[int, RevocationReason]]:
-    return Counter(
-        (int.from_bytes(batch.serials[at : at + batch.width], "big", signed=True), batch.reason)
-        for batch in batches(crl)
-        for at in range(0, len(batch.serials), batch.width)
-    )
+    return Counter((int.from_bytes(serial, "big", signed=True), reason) for serial, reason in entries(crl))
 
 
 def expected(wanted: list[Entry]) -> Counter[tuple[int, RevocationReason]]:
@@ -93,42 +87,9 @@ def test_every_reason_has_the_name_of_the_rfc() -> None:
     assert labels == {flag.value for flag in x509.ReasonFlags} - {"removeFromCRL"}
 
 
-@given(st.lists(common_entries, max_size=20))
-def test_entries_of_the_common_forms_are_read_exactly(wanted: list[Entry]) -> None:
-    assert read(load(*wanted)) == expected(wanted)
-
-
 @given(st.lists(any_entries, max_size=20))
-def test_entries_of_any_form_are_read_exactly(wanted: list[Entry]) -> None:
+def test_entries_are_read_exactly(wanted: list[Entry]) -> None:
     assert read(load(*wanted)) == expected(wanted)
-
-
-@given(st.lists(any_entries, min_size=1, max_size=20), st.integers(64, 300))
-def test_what_is_read_does_not_depend_on_where_windows_end(wanted: list[Entry], window: int) -> None:
-    crl = load(*wanted)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "_WINDOW", window)
-        patch.setattr(entries, "_BATCH", 3)
-        assert read(crl) == expected(wanted)
-
-
-def test_an_extension_is_seen_though_a_window_ends_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    crl = load(Entry(5, None, [(UNKNOWN, True)]), Entry(6))
-    monkeypatch.setattr(entries, "_WINDOW", len(raw_entry(b"\x05")))
-
-    with pytest.raises(UnusableCrlError) as caught:
-        read(crl)
-
-    assert caught.value.rule is Rule.CRITICAL_ENTRY_EXTENSION
-
-
-@given(st.lists(common_entries, max_size=20), st.integers(64, 300))
-def test_entries_of_the_common_forms_need_no_slow_reading(wanted: list[Entry], window: int) -> None:
-    crl = load(*wanted)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries, "_WINDOW", window)
-        patch.delattr(entries, "_any_batches")
-        assert read(crl) == expected(wanted)
 
 
 @given(st.lists(st.builds(raw_entry, st.binary(min_size=1, max_size=24)), max_size=5))

@@ -70,6 +70,13 @@ def hash_of(data: bytes) -> str:
     return digest.finalize().hex()
 
 
+@pytest.mark.parametrize("entries", [0, 1, 3, 400, 3000])
+def test_what_is_signed_is_what_cryptography_says_is_signed(entries: int) -> None:
+    crl = Crl.load(make_crl(CA, CrlSpec(entries=[Entry(serial) for serial in range(1, entries + 1)])))
+
+    assert crl.signed == crl.parsed.tbs_certlist_bytes
+
+
 def test_text_before_the_pem_armour_is_skipped() -> None:
     assert verified(b"Certificate Revocation List (CRL):\n" + make_crl(CA, encoding=Encoding.PEM))
 
