@@ -1,6 +1,6 @@
-"""What an error of an AWS call means to us: throttled, denied, or a service that failed.
+"""What an error of an AWS call means: throttled, denied, or a service that failed.
 
-Written once: the activator, the sweep and the reconciler all defer for the same reasons.
+The activator, the sweep and the reconciler defer for the same reasons.
 """
 
 from botocore.config import Config
@@ -19,7 +19,7 @@ CLIENT_CONFIG = Config(
 A name that resolves to several addresses that do not answer costs a connect time-out for each of them."""
 
 AwsError = (ClientError, BotoCoreError)
-"""All that a boto3 call raises: the service said no, or it could not be reached."""
+"""All that a boto3 call raises: the service refused, or could not be reached."""
 
 # AWS IoT's LimitExceededException is not here: it is a quota on resources, and waiting does not help.
 _THROTTLED = {
@@ -53,8 +53,8 @@ def error_code(error: BaseException) -> str:
 def deferral(error: ClientError | BotoCoreError) -> DeferredError:
     """Return the deferral that `error` calls for.
 
-    A deferral is right for every AWS error that the calling code does not know better: nothing is lost, and
-    the queue brings the message back.
+    Every AWS error that the calling code does not handle is a deferral: nothing is lost, and the queue
+    delivers the message again.
     """
     code = error_code(error)
     if code in _THROTTLED:

@@ -1,8 +1,7 @@
 """Fields of a verified certificate by name, and texts with `{{field}}` in the place of values.
 
-Used wherever a configuration speaks of certificates it cannot know yet: the names of things, the keys of the
-allow list. A field counts only where the certificate has it exactly once: two readers may disagree about
-which of several is meant.
+Configurations use them for certificates that do not exist yet: in names of things and keys of the allow list.
+A certificate must have the field exactly once: of several, two programs may pick different ones.
 """
 
 import re
@@ -30,7 +29,7 @@ class MissingFieldError(JitrError):
 
 
 class Field(StrEnum):
-    """What a certificate says of its device. The values are what configurations write."""
+    """A field of a device certificate. The values are the names used in configurations."""
 
     COMMON_NAME = "common_name"
     """The subject's common name (CN)."""
@@ -112,10 +111,10 @@ class FieldTemplate:
         return bool(self.fields & IDENTIFYING)
 
     def fill(self, value: Callable[[Field], str]) -> str:
-        """Return the text with its fields filled, in one pass: what a value brings is never looked at again.
+        """Return the text with its fields filled, in one pass: `{{…}}` in a value is not filled again.
 
         Args:
-            value: Gives the value of a field; what it raises flies.
+            value: Returns the value of a field; its exceptions propagate.
         """
         return _PLACEHOLDER.sub(lambda match: value(Field(match[1])), self.text)
 

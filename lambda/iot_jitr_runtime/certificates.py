@@ -1,7 +1,6 @@
-"""Device and CA certificates: parsed by `cryptography`, checked as RFC 5280 section 6.1 asks.
+"""Device and CA certificates: parsed by `cryptography`, checked by the rules of RFC 5280 section 6.1.
 
-Nothing here knows AWS. A check that fails raises `RefusedError` with the `Reason` that goes
-into the ledger.
+Nothing here depends on AWS. A check that fails raises `RefusedError` with the `Reason` for the ledger.
 """
 
 import warnings
@@ -21,7 +20,7 @@ from iot_jitr_runtime.identifiers import CertificateId, SerialNumber, serial_num
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
-"""How far the clocks of a CA and of this function may differ before it matters."""
+"""How far the clocks of a CA and of this function may differ."""
 
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """notAfter of a certificate without a well-defined expiration date (RFC 5280 section 4.1.2.5)."""
@@ -49,7 +48,7 @@ class Certificate:
         raw = data.encode() if isinstance(data, str) else data
         try:
             with warnings.catch_warnings():
-                # Odd but readable certificates (long names, negative serials) are judged by our checks.
+                # Unusual but readable certificates (long names, negative serials) are left to the checks.
                 warnings.simplefilter("ignore")
                 found = (
                     x509.load_pem_x509_certificates(raw)
@@ -91,7 +90,7 @@ class Certificate:
 
     @cached_property
     def common_names(self) -> list[str]:
-        """All common names of the subject, as they stand in the certificate, never split or unescaped."""
+        """All common names of the subject, exactly as in the certificate, never split or unescaped."""
         return [str(a.value) for a in self.x509.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
     def extension(self, kind: type[_E]) -> _E | None:
@@ -118,7 +117,7 @@ class Certificate:
         Raises:
             RefusedError: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
         """
-        # As the library compares below: RFC 5280 section 4.1.2.6 has both written in the same encoding.
+        # The library compares the same way below: RFC 5280 section 4.1.2.6 requires the same encoding.
         if self.x509.issuer.public_bytes() != ca.x509.subject.public_bytes():
             raise RefusedError(
                 Reason.ISSUER_MISMATCH,
@@ -163,6 +162,6 @@ def read_extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
 
 
 def _read_through(certificate: x509.Certificate) -> None:
-    """Parse at once what the library parses when it is first asked for, so that later reads cannot fail."""
+    """Read now what the library parses lazily, so that later reads cannot fail."""
     for part in ("issuer", "subject", "serial_number", "not_valid_before_utc", "not_valid_after_utc"):
         getattr(certificate, part)

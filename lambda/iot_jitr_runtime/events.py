@@ -1,7 +1,7 @@
-"""Registration events as they come out of the activation queue.
+"""Registration events as the activation queue delivers them.
 
-The event is a hint: only its `certificateId` is used, everything else is read again from AWS IoT. When it was
-sent is taken from the queue, not from the event, so neither a forged time nor a device's clock matters.
+The event is a hint: only its `certificateId` is used, everything else is read again from AWS IoT. The time at
+which it was sent is the queue's, not the event's, so neither a forged time nor a device's clock matters.
 https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html
 """
 
@@ -28,9 +28,9 @@ class Message:
     receipt_handle: str
     body: str
     sent_at: int
-    """When the queue got it, in milliseconds since the epoch."""
+    """When the queue received it, in milliseconds since the epoch."""
     receive_count: int
-    """How often it was received, this time included."""
+    """How often it has been delivered, this time included."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Message":
@@ -48,7 +48,7 @@ class Message:
 def certificate_id(body: str) -> CertificateId:
     """Return the one field of a registration event that is used.
 
-    Unknown, missing and odd further fields are ignored: AWS adds fields and writes some as strings or null.
+    All other fields are ignored, whatever they hold: AWS adds fields and writes some as strings or null.
 
     Raises:
         PermanentError: `MALFORMED_EVENT`, with what was found.

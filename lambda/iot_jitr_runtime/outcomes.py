@@ -12,7 +12,7 @@ from iot_jitr_runtime.errors import JitrError
 
 
 class Outcome(StrEnum):
-    """What became of a registration event."""
+    """What a registration event ended with."""
 
     ACTIVATED = "activated"
     """The certificate passed every check, has its policy and is ACTIVE."""
@@ -21,9 +21,9 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """A check said no. The certificate keeps its status, the refusal is recorded."""
     DEFERRED = "deferred"
-    """It cannot be decided now; the message goes back to the queue and is tried again."""
+    """It cannot be decided now; the message goes back to the queue and is retried."""
     DEAD_LETTERED = "dead_lettered"
-    """Hopeless: not a registration event, or not of this deployment. Kept in the dead-letter queue."""
+    """A permanent error: no registration event, or not of this deployment. Kept in the dead-letter queue."""
 
 
 class Reason(StrEnum):
@@ -31,13 +31,13 @@ class Reason(StrEnum):
 
     # stale
     DUPLICATE = "duplicate"
-    """The same certificate stands in the same batch already."""
+    """The same batch has another event of the certificate."""
     ALREADY_DECIDED = "already_decided"
-    """The ledger's decision is younger than the event, or a refusal is still remembered."""
+    """The ledger's decision applies to the event: it is newer, or its TTL is not over."""
     NOT_PENDING = "not_pending"
-    """The certificate's status is not PENDING_ACTIVATION: somebody has decided."""
+    """The certificate's status is not PENDING_ACTIVATION: it is decided already."""
     CERTIFICATE_GONE = "certificate_gone"
-    """AWS IoT knows no such certificate (any more)."""
+    """AWS IoT has no such certificate (any more)."""
 
     # refused
     UNPARSABLE_CERTIFICATE = "unparsable_certificate"
@@ -65,7 +65,7 @@ class Reason(StrEnum):
     NOT_LISTED = "not_listed"
     """The device is not on the allow list."""
     REFUSED_BY_FUNCTION = "refused_by_function"
-    """The admission function said no."""
+    """The admission function refused the device."""
     INVALID_THING_NAME = "invalid_thing_name"
     """The thing's name, made from the certificate, is not a valid thing name."""
     THING_TAKEN = "thing_taken"
@@ -79,29 +79,29 @@ class Reason(StrEnum):
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     """Another worker holds the claim on this certificate."""
     NOT_VISIBLE_YET = "not_visible_yet"
-    """AWS IoT does not know the certificate; it may just not have become visible."""
+    """AWS IoT does not have the certificate yet; new certificates become visible after a moment."""
     THROTTLED = "throttled"
     """An AWS API throttled the call."""
     SERVICE_ERROR = "service_error"
     """An AWS API failed or could not be reached."""
     ACCESS_DENIED = "access_denied"
-    """The function's role lacks a permission: nothing is lost, somebody has to mend the role."""
+    """The function's role lacks a permission. Nothing is lost; an operator must correct the role."""
     POLICY_MISSING = "policy_missing"
     """The device policy does not exist."""
     OUT_OF_TIME = "out_of_time"
-    """The function's time was up before this message's turn."""
+    """The function had not enough time left for this certificate."""
     CRL_MISSING = "crl_missing"
-    """A CRL is configured, but no revocation index is there."""
+    """A CRL is configured, but there is no usable revocation index."""
     CRL_STALE = "crl_stale"
     """The revocation index is past its nextUpdate."""
     CRL_PARTITION_MISSING = "crl_partition_missing"
-    """The CRL partition that the certificate points at is not in the revocation index."""
+    """The CRL partition that the certificate names is not in the revocation index."""
     ADMISSION_FAILED = "admission_failed"
     """The admission function failed or timed out."""
     THING_SETUP_MISSING = "thing_setup_missing"
     """The thing type or thing group of the configuration does not exist."""
     INTERNAL_ERROR = "internal_error"
-    """A defect of ours. The message is kept until it is mended."""
+    """A defect of this software. The message is kept until it is fixed."""
 
     # dead-lettered
     MALFORMED_EVENT = "malformed_event"
@@ -151,7 +151,7 @@ ACTIVATED = Verdict(Outcome.ACTIVATED)
 
 
 class DecisionError(JitrError):
-    """Ends the examination of a certificate before it is activated; `verdict` says how."""
+    """Ends the activation of a certificate before it is ACTIVE; `verdict` says how."""
 
     outcome: Outcome
 
@@ -182,6 +182,6 @@ class DeferredError(DecisionError):
 
 
 class PermanentError(DecisionError):
-    """The message can never be decided here."""
+    """The message can never be decided: it goes to the dead-letter queue."""
 
     outcome = Outcome.DEAD_LETTERED

@@ -1,8 +1,8 @@
-"""What a random interleaving of the activator's work is held against: the world, and the invariants.
+"""What a random interleaving of the activator's work is checked against: the conditions, and the invariants.
 
-`World` is the model: what may be in, and who changed what. `Watch` looks at the account at each call that the
-activator makes, and notes what breaks an invariant of `docs/architecture.md`; it looks behind moto's API, so
-that looking costs nothing and changes nothing.
+`Conditions` is the model: which devices may be active, and who changed what. `InvariantChecker` reads the
+account at each call of the activator, and notes what breaks an invariant of `docs/architecture.md`. It reads
+moto's data directly, so a check makes no call and changes nothing.
 """
 
 import json
@@ -48,7 +48,7 @@ class Kind(StrEnum):
 
 
 @dataclass
-class World:
+class Conditions:
     """What changes while devices come in: the CRL, the allow list, and what operators do."""
 
     kinds: dict[CertificateId, Kind] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class World:
         return self.kinds[certificate] in expected and certificate not in self.revoked and self.crl_available
 
 
-class WatchedLedger(Ledger):
+class RecordingLedger(Ledger):
     """A worker's ledger, which remembers what the worker has claimed."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
@@ -97,17 +97,17 @@ class WatchedLedger(Ledger):
         return claim
 
 
-class Watch:
+class InvariantChecker:
     """Looks at the account whenever a worker makes a call."""
 
-    def __init__(self, aws: Account, world: World) -> None:
+    def __init__(self, aws: Account, conditions: Conditions) -> None:
         self._aws = aws
-        self._world = world
-        self._workers: list[WatchedLedger] = []
+        self._conditions = conditions
+        self._workers: list[RecordingLedger] = []
         self.violations: list[str] = []
 
     @contextmanager
-    def working(self, worker: WatchedLedger) -> Iterator[None]:
+    def working(self, worker: RecordingLedger) -> Iterator[None]:
         """All calls from now on are this worker's, until another one comes in between."""
         self._workers.append(worker)
         try:
@@ -117,7 +117,7 @@ class Watch:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Watch the account's clients."""
+        """Check at each call through the account's clients."""
         # After what was registered to come first: another worker may have come in between.
         watches: list[tuple[Any, str, Callable[..., None]]] = [
             (self._aws.iot, "before-send.iot.*", self._on_request),
@@ -125,13 +125,13 @@ class Watch:
             (self._aws.sqs, "before-send.sqs.*", self._on_request),
             (self._aws.iot, "before-send.iot.*", self._revoked_is_final),
         ]
-        for client, event, watch in watches:
-            client.meta.events.register(event, watch)
+        for client, event, checker in watches:
+            client.meta.events.register(event, checker)
         try:
             yield
         finally:
-            for client, event, watch in watches:
-                client.meta.events.unregister(event, watch)
+            for client, event, checker in watches:
+                client.meta.events.unregister(event, checker)
 
     # what is there
 
@@ -180,12 +180,15 @@ class Watch:
 
     def _check_activation(self, certificate: CertificateId, new_status: list[str]) -> None:
         """Invariants 1, 2 and 5: only what is pending, passes every check and has its policy is activated."""
-        kind, status = self._world.kinds[certificate], self.status(certificate)
+        kind, status = self._conditions.kinds[certificate], self.status(certificate)
         if new_status != ["ACTIVE"]:
             self.violations.append(f"2: an event made a certificate {new_status}")
-        if status != "PENDING_ACTIVATION" and self._world.operators.get(certificate) != REVOKED_IN_BETWEEN:
+        if (
+            status != "PENDING_ACTIVATION"
+            and self._conditions.operators.get(certificate) != REVOKED_IN_BETWEEN
+        ):
             self.violations.append(f"2: activated although it was {status}")
-        if not self._world.admits(certificate):
+        if not self._conditions.admits(certificate):
             self.violations.append(f"1, 5: activated although it may not be in ({kind})")
         if self.policies(certificate) != [POLICY]:
             self.violations.append("1: activated before its policy was attached")

@@ -1,4 +1,4 @@
-"""Admission: is this device, whose certificate is in order, expected?
+"""Admission: is this device, whose certificate is valid, expected?
 
-Nothing is imported here: the stack shares `keys` with the function, and synthesizes without the AWS SDK.
+This module imports nothing: the stack imports `admission.keys` and must synthesize without the AWS SDK.
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AllowList:
-    """Admits the devices that stand in a table."""
+    """Admits the devices that are in a table."""
 
     dynamodb: "DynamoDBClient"
     table: str
@@ -24,7 +24,7 @@ class AllowList:
     def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
         """Return the thing attributes that the list has for the device.
 
-        One consistent read: a device that has just been listed is let in.
+        One consistent read: a device that has just been listed is admitted.
 
         Raises:
             RefusedError: `NOT_LISTED`.

@@ -1,4 +1,4 @@
-"""What an admission function is told, and how its answer is read. `docs/admission.md` documents both.
+"""The event that an admission function receives, and its answer. `docs/admission.md` documents both.
 
 The format is a stable interface: members are added, never renamed or removed.
 """
@@ -51,7 +51,7 @@ def facts(device: DeviceCertificate) -> dict[str, Any]:
 def read_answer(payload: bytes) -> Answer:
     """Read what an admission function returned.
 
-    Anything but a clear answer is an error: a device is neither let in nor refused by mistake.
+    Anything but a clear answer is an error: no device is admitted or refused by mistake.
 
     Raises:
         UnreadableAnswerError: Neither `{"decision": "admit"}` nor `{"decision": "refuse"}`, or with members

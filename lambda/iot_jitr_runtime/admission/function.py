@@ -1,4 +1,4 @@
-"""Admission by a function of the user's own, asked about each device."""
+"""Admission by the user's own Lambda function, called for each device."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _LONGEST_ERROR = 300
 
 
 def client_config(timeout_seconds: int) -> Config:
-    """Return the settings of the Lambda client: one attempt, for the queue tries again anyway."""
+    """Return the settings of the Lambda client: one attempt, because the queue retries anyway."""
     return Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=timeout_seconds,
@@ -33,8 +33,7 @@ def client_config(timeout_seconds: int) -> Config:
 class AdmissionFunction:
     """Admits the devices that a Lambda function admits.
 
-    Its answer counts only if it is clear and in time; everything else defers the device, which stays out
-    until the function answers.
+    Only a clear answer in time counts. Everything else defers the device until the function answers.
     """
 
     lambda_: "LambdaClient"

@@ -1,4 +1,4 @@
-"""Keys of the allow list: how an expected device is written down, the same on both sides."""
+"""Keys of the allow list, used by the function that reads it and the command that writes it."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId, SerialNumber
 TABLE_KEY = "deviceKey"
 """Partition key of the allow list's table."""
 ATTRIBUTES = "thingAttributes"
-"""Attribute with what goes into the registry about the device's thing, a map of strings."""
+"""Attribute with the attributes of the device's thing, a map of strings."""
 
 _CA_ID = re.compile(r"[0-9a-f]{64}")
 _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}")
@@ -28,13 +28,13 @@ class InvalidKeyError(JitrError):
 
 
 class KeyKind(StrEnum):
-    """By what devices are listed.
+    """Which field identifies a listed device.
 
     https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2
     """
 
     CA_SERIAL = "ca_serial"
-    """The CA and the certificate's serial number: one certificate. A renewed one is listed anew."""
+    """The CA and the certificate's serial number: one certificate. A renewed one must be listed again."""
     COMMON_NAME = "common_name"
     """The subject's common name: one device, under any certificate of this deployment's CAs."""
     SUBJECT_SERIAL_NUMBER = "subject_serial_number"
@@ -83,7 +83,7 @@ def ca_serial_key(ca_certificate_id: str, serial_number: str) -> DeviceKey:
 
 
 def field_key(value: str) -> DeviceKey:
-    """Return the key of a device that is listed by one field of its subject: the value as it stands.
+    """Return the key of a device that is listed by one field of its subject: the value, unchanged.
 
     Raises:
         InvalidKeyError: Nothing, or longer than any such field; white space at an end or control characters,

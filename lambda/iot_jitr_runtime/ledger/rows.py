@@ -18,21 +18,21 @@ SERIAL_INDEX_KEY = "caSerial"
 TTL_ATTRIBUTE = "expiresAt"
 """Seconds since the epoch; only rows that say nothing about a known certificate have it."""
 CLAIM_MARGIN = timedelta(seconds=5)
-"""How much longer a claim lasts than its holder runs: the clocks of two workers may differ by so much."""
+"""How much longer a claim lasts than its worker may run: two workers' clocks may differ by so much."""
 
 
 _DESERIALIZER = TypeDeserializer()
 
 
 class State(StrEnum):
-    """What the ledger knows of a certificate."""
+    """What the ledger says of a certificate."""
 
     ACTIVATING = "activating"
     """All checks passed; its policy and status are being changed, or were when the worker stopped."""
     ACTIVATED = "activated"
     """This pipeline activated it."""
     REFUSED = "refused"
-    """A check said no, see `reason`."""
+    """A check failed, see `reason`."""
     DEFERRED = "deferred"
     """Not decided yet, see `reason`; its message is in the queue."""
     SUSPENDED = "suspended"
@@ -42,16 +42,16 @@ class State(StrEnum):
     RETIRED = "retired"
     """This pipeline made it INACTIVE when the grace period of its renewal was over."""
     KNOWN = "known"
-    """Somebody else decided about it; entered so that it can be revoked by serial."""
+    """Decided by somebody else; recorded so that it can be revoked by serial number."""
 
 
 SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}
-"""States that a worker which finds the certificate already decided leaves as they are."""
+"""States that stay as they are when a worker finds that the certificate is decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as read. Every attribute may be missing: a claim makes a row before anything is known."""
+    """One row as read. Every attribute may be missing: a claim creates the row before anything is known."""
 
     certificate_id: CertificateId
     state: State | None = None
@@ -64,14 +64,14 @@ class Row:
     policy_name: str | None = None
     thing_name: str | None = None
     refusal_status: str | None = None
-    """While refused: what the certificate was made because of it, `inactive` or `revoked`."""
+    """While refused: the status that the refusal set, `inactive` or `revoked`."""
     first_seen_at: int = 0
     """When its first event was sent."""
     decided_at: int = 0
     look_again_at: int = 0
     """Events sent up to this moment are stale."""
     waiting_message_id: str | None = None
-    """While deferred: the queue message that will bring the certificate back by `look_again_at`."""
+    """While deferred: the queue message that retries, by `look_again_at`."""
     claim_expires_at: int = 0
     attempts: int = 0
     in_fleet: bool = False
@@ -103,16 +103,16 @@ class Row:
         )
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:
-        """Whether an event is answered by this row: it was sent before the row says to look again.
+        """Whether this row answers an event: the event was sent before `look_again_at`.
 
-        The message that a deferral waits for is not stale: it is the one that tries again.
+        The message that retries a deferral is never stale.
         """
         return sent_at <= self.look_again_at and message_id != self.waiting_message_id
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified certificate says of itself, as the ledger keeps it."""
+    """What a certificate says of its device, as the ledger keeps it."""
 
     ca_certificate_id: CaCertificateId
     serial_number: SerialNumber
@@ -147,5 +147,5 @@ _E = TypeVar("_E", bound=StrEnum)
 
 
 def _member(enumeration: type[_E], value: object) -> _E | None:
-    """Read an enumeration's value; one written by a newer version than ours reads as unknown."""
+    """Read an enumeration's value; None for one that a newer version wrote."""
     return next((member for member in enumeration if member == value), None)

@@ -38,11 +38,11 @@ _SERIALIZER = TypeSerializer()
 
 
 class ClaimLostError(JitrError):
-    """The claim expired and somebody else took it: this worker must stop."""
+    """The claim expired and another worker holds it: this worker must stop."""
 
 
 class Ledger:
-    """The ledger's operations. Each write is conditional, so each may be repeated and raced."""
+    """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
@@ -50,7 +50,7 @@ class Ledger:
         self._fleet = Fleet(dynamodb, table)
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
-        """Read many rows: 100 a call, each once, unprocessed keys asked again.
+        """Read many rows, 100 in each call; unprocessed keys are requested again.
 
         Raises:
             DeferredError: `THROTTLED`: some keys stayed unprocessed.
@@ -70,12 +70,12 @@ class Ledger:
     ) -> Claim:
         """Claim a certificate for the event sent at `sent_at`, until `expires_at`.
 
-        `expires_at` must lie after the moment at which the caller is stopped for sure, so that nobody acts
-        under an expired claim.
+        `expires_at` must be later than the moment at which the caller is stopped at the latest, so that no
+        worker acts under an expired claim.
 
         Raises:
             DeferredError: `CLAIMED_ELSEWHERE`.
-            StaleError: `ALREADY_DECIDED`, by somebody who was faster.
+            StaleError: `ALREADY_DECIDED`: another worker was faster.
         """
         token = secrets.token_hex(8)
         try:
@@ -84,7 +84,7 @@ class Ledger:
                 Key={KEY: {"S": certificate_id}},
                 UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
                 "firstSeenAt = if_not_exists(firstSeenAt, :first) ADD attempts :one",
-                # The token is ours already where botocore repeats a call whose answer was lost.
+                # The token is in the row already if botocore repeats a call whose answer was lost.
                 ConditionExpression=f"({_UNCLAIMED} OR claimToken = :token) AND {_UNANSWERED}",
                 ExpressionAttributeValues=_values(
                     {
@@ -151,13 +151,13 @@ class Ledger:
             raise _answer(found, sent_at, message_id) from error
 
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
-        """Write that the certificate is about to be changed. From here on it can be found by its serial.
+        """Record that the certificate is about to change. From now on it can be found by its serial number.
 
         Returns:
-            The claim, which now knows that the change may have happened.
+            The claim, with the row as written: the change may have happened.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -173,10 +173,10 @@ class Ledger:
     def record_activated(
         self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, look_again_at: int
     ) -> None:
-        """Write that the certificate is ACTIVE and give the claim back.
+        """Record that the certificate is ACTIVE, and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -194,10 +194,10 @@ class Ledger:
     def record_refusing(
         self, claim: Claim, verdict: Verdict, identity: Identity | None, *, status: str
     ) -> None:
-        """Write that the certificate is refused and about to get `status`; the claim is kept.
+        """Record that the certificate is refused and about to get `status`; keep the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -213,10 +213,10 @@ class Ledger:
     def record_refused(
         self, claim: Claim, verdict: Verdict, identity: Identity | None, *, now: int, look_again_at: int
     ) -> None:
-        """Write a refusal, remembered until `look_again_at`, and give the claim back.
+        """Record a refusal that holds until `look_again_at`, and release the claim.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -240,14 +240,15 @@ class Ledger:
         now: int,
         look_again_at: int,
     ) -> None:
-        """Write that there is nothing for us to decide; give the claim back.
+        """Record that there is nothing to decide, and release the claim.
 
-        A certificate that somebody else decided about is entered with its serial, so that it can be revoked.
+        A certificate that somebody else decided about is recorded with its serial number, so that it can be
+        revoked.
         If it is `active`, it counts as a device in service from now on.
-        A row about a certificate that is not there, or not ours, expires after a day.
+        A row of a certificate that does not exist, or is of another deployment, expires after a day.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
         remove = {*CLAIM}
@@ -267,13 +268,13 @@ class Ledger:
     def record_deferred(
         self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
     ) -> None:
-        """Write why it could not be decided and which message tries again; give the claim back.
+        """Record why it could not be decided and which message retries, and release the claim.
 
-        `ACTIVATING` stays, for whoever tries again must know that the change may have happened; so does what
-        was settled, for it may be settled still.
+        `ACTIVATING` stays: the retry must know that the change may have happened. A state of `SETTLED` stays,
+        because it may still be true.
 
         Raises:
-            ClaimLostError: The claim is somebody else's now.
+            ClaimLostError: Another worker holds the claim.
         """
         kept = claim.row.state in {State.ACTIVATING, *SETTLED}
         self._write(
@@ -296,7 +297,7 @@ class Ledger:
         remove: Collection[str],
         in_fleet: bool | None = None,
     ) -> None:
-        """Change a claimed row; `in_fleet` says whether it counts from now on, None that this stays so."""
+        """Change a claimed row. `in_fleet`: whether it counts as in service from now on; None: unchanged."""
         ca = claim.row.ca_certificate_id if in_fleet not in (None, claim.row.in_fleet) else None
         if ca is not None:
             values = {**values, IN_FLEET: in_fleet or None}

@@ -52,7 +52,7 @@ def test_an_error_without_a_code_is_unknown() -> None:
     assert error_code(ClientError({}, "UpdateCertificate")) == "Unknown"
 
 
-def test_a_throttled_call_is_tried_three_times_with_jitter_before_anybody_hears_of_it(
+def test_a_throttled_call_is_tried_three_times_with_jitter_before_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []

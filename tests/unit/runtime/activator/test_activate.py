@@ -1,4 +1,4 @@
-"""What becomes of one event: the ways of facts.md's public activators to fail are named tests here."""
+"""One event from the queue to its outcome. Each way in which other activators fail has its test here."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +54,7 @@ def test_an_activation_takes_three_iot_calls_and_the_policy_comes_first(aws: Acc
     assert calls == ["DescribeCertificate", "AttachPolicy", "UpdateCertificate"]
 
 
-def test_the_ledger_row_tells_the_whole_story(aws: Account) -> None:
+def test_the_ledger_row_holds_the_whole_decision(aws: Account) -> None:
     certificate = aws.ca.issue(DeviceSpec("sensor-1", serial_number=0xABC)).certificate
     certificate_id = aws.pending(certificate)
 
@@ -123,7 +123,7 @@ def test_a_replayed_event_leaves_a_decided_certificate_alone(aws: Account, statu
     assert (row.state, row.serial_number) == (State.KNOWN, certificate.serial_number)
 
 
-def test_a_certificate_that_is_not_pending_is_looked_at_once_a_minute(aws: Account) -> None:
+def test_a_certificate_that_is_not_pending_is_read_once_a_minute(aws: Account) -> None:
     certificate_id = aws.register(aws.ca.issue(DeviceSpec("sensor-1")).certificate.pem, "INACTIVE")
     aws.process(aws.event(certificate_id))
 
@@ -137,7 +137,7 @@ def test_a_certificate_that_is_not_pending_is_looked_at_once_a_minute(aws: Accou
     assert looks == [False, True]
 
 
-def test_an_event_long_after_the_activation_does_not_wake_a_certificate_that_was_switched_off(
+def test_an_event_long_after_the_activation_does_not_activate_an_inactive_certificate(
     aws: Account,
 ) -> None:
     certificate_id = aws.pending()
@@ -178,7 +178,7 @@ def test_a_certificate_deleted_and_registered_again_is_activated_again(aws: Acco
         (DeviceSpec("${iot:ClientId}"), Reason.INVALID_COMMON_NAME),
     ],
 )
-def test_an_unfit_certificate_is_refused_and_stays_pending(
+def test_an_invalid_certificate_is_refused_and_stays_pending(
     aws: Account, spec: DeviceSpec, reason: Reason
 ) -> None:
     certificate = aws.ca.issue(spec).certificate
@@ -241,7 +241,7 @@ def test_a_ca_certificate_is_activated_where_its_ca_is_configured_so(aws: Accoun
     assert only_verdict(aws) == (Outcome.ACTIVATED, None)
 
 
-def test_the_validity_is_judged_at_the_time_of_the_knock(aws: Account) -> None:
+def test_the_validity_is_checked_at_the_time_of_the_event(aws: Account) -> None:
     certificate_id = aws.pending(aws.ca.issue(DeviceSpec("sensor-1", validity=Validity.days(30))).certificate)
     aws.clock.pass_time(days=31)
 
@@ -289,7 +289,7 @@ def test_a_common_name_with_separators_is_taken_literally(aws: Account) -> None:
     assert row.common_name == "a,O=evil"
 
 
-def test_a_certificate_of_a_ca_that_is_not_ours_is_dead_lettered(aws: Account) -> None:
+def test_a_certificate_of_another_deployments_ca_is_dead_lettered(aws: Account) -> None:
     other = DevelopmentCa.create()
     aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)
     certificate_id = aws.pending(other.issue(DeviceSpec("sensor-1")).certificate, other.certificate)
@@ -304,7 +304,7 @@ def test_a_certificate_of_a_ca_that_is_not_ours_is_dead_lettered(aws: Account) -
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def test_a_letter_that_is_redriven_at_once_is_decided_anew_once_its_ca_is_ours(aws: Account) -> None:
+def test_a_redriven_message_is_decided_anew_once_its_ca_is_configured(aws: Account) -> None:
     other = DevelopmentCa.create()
     other_id = aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)[
         "certificateId"
@@ -324,7 +324,7 @@ def test_a_letter_that_is_redriven_at_once_is_decided_anew_once_its_ca_is_ours(a
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_the_event_is_a_hint_and_its_other_fields_are_not_believed(aws: Account) -> None:
+def test_the_event_is_a_hint_and_its_other_fields_are_not_used(aws: Account) -> None:
     certificate_id = aws.register(aws.ca.issue(DeviceSpec("sensor-1")).certificate.pem, "REVOKED")
     forged = {
         "certificateId": certificate_id,
@@ -337,7 +337,7 @@ def test_the_event_is_a_hint_and_its_other_fields_are_not_believed(aws: Account)
     assert aws.status(certificate_id) == "REVOKED"
 
 
-def test_a_certificate_that_is_not_visible_yet_is_looked_for_again_and_then_given_up(aws: Account) -> None:
+def test_a_certificate_that_is_not_visible_yet_is_read_again_and_then_given_up(aws: Account) -> None:
     record = aws.event("0" * 64)
 
     outcomes = []
@@ -353,7 +353,7 @@ def test_a_certificate_that_is_not_visible_yet_is_looked_for_again_and_then_give
         (Reason.CERTIFICATE_GONE, False),
     ]
     item = aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": "0" * 64}})["Item"]
-    assert "expiresAt" in item, "a row about nothing does not stay for ever"
+    assert "expiresAt" in item, "a row of a certificate that does not exist expires"
 
 
 def test_a_missing_policy_defers_and_nothing_is_activated(aws: Account) -> None:
@@ -368,7 +368,7 @@ def test_a_missing_policy_defers_and_nothing_is_activated(aws: Account) -> None:
 
 
 class Revocation:
-    """A revocation check whose answer a test sets."""
+    """A revocation check with a settable answer."""
 
     def __init__(self, answer: Exception | None) -> None:
         self.answer = answer
@@ -437,7 +437,7 @@ def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: 
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_a_refused_device_is_looked_at_again_after_a_while(aws: Account) -> None:
+def test_a_refused_device_is_checked_again_after_the_decision_ttl(aws: Account) -> None:
     check = aws.parts["revocation"] = Revocation(RefusedError(Reason.ON_HOLD))
     certificate_id = aws.pending()
     aws.process(aws.event(certificate_id))
@@ -452,7 +452,7 @@ def test_a_refused_device_is_looked_at_again_after_a_while(aws: Account) -> None
     assert only_verdict(aws) == (Outcome.ACTIVATED, None)
 
 
-def test_an_error_in_the_check_is_not_the_certificates(aws: Account) -> None:
+def test_an_unexpected_error_in_a_check_is_an_internal_error_and_no_refusal(aws: Account) -> None:
     """Only a certificate that cannot be parsed is refused as such: that is remembered for a day."""
     aws.parts["revocation"] = Revocation(ValueError("Invalid isoformat string in the metadata"))
 
@@ -467,7 +467,7 @@ class Broken:
         raise ZeroDivisionError(device.certificate_id)
 
 
-def test_a_defect_of_ours_defers_one_message_and_is_reported(aws: Account) -> None:
+def test_an_unknown_exception_defers_one_message_and_is_reported(aws: Account) -> None:
     aws.parts["admission"] = Broken()
     certificate_id = aws.pending()
 
@@ -482,7 +482,7 @@ def test_a_defect_of_ours_defers_one_message_and_is_reported(aws: Account) -> No
     assert (row.state, row.reason) == (State.DEFERRED, Reason.INTERNAL_ERROR)
 
 
-def test_a_certificate_revoked_between_look_and_change_is_not_ours_to_change(aws: Account) -> None:
+def test_a_certificate_revoked_after_its_status_was_read_stays_revoked(aws: Account) -> None:
     certificate_id = aws.pending()
 
     def refuse(**_: object) -> None:

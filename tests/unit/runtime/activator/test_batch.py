@@ -1,4 +1,4 @@
-"""A batch: order, isolation, and the three ways a message ends."""
+"""A batch: order, isolation, and the three ways in which a message ends."""
 
 from datetime import timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def test_a_malformed_message_is_dead_lettered_with_its_reason(aws: Account, body
         {"timestamp": "soon", "somethingNew": {"deep": []}},
     ],
 )
-def test_odd_and_new_fields_of_an_event_do_not_matter(aws: Account, extra: dict[str, object]) -> None:
+def test_other_fields_of_an_event_do_not_matter(aws: Account, extra: dict[str, object]) -> None:
     certificate_id = aws.pending()
 
     aws.process(aws.send({"certificateId": certificate_id} | extra))
@@ -58,7 +58,7 @@ def test_odd_and_new_fields_of_an_event_do_not_matter(aws: Account, extra: dict[
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_a_poison_message_does_not_touch_the_others(aws: Account) -> None:
+def test_a_malformed_message_does_not_affect_the_others(aws: Account) -> None:
     first, second = aws.pending(), aws.pending()
 
     back = aws.process(aws.event(first), aws.send("poison"), aws.event(second))
@@ -85,7 +85,7 @@ def test_the_device_that_waits_longest_comes_first(aws: Account) -> None:
     assert [d.certificate_id for d in aws.decisions] == [early, late]
 
 
-def test_what_does_not_fit_into_the_functions_time_goes_back_untouched(aws: Account) -> None:
+def test_messages_for_which_no_time_is_left_go_back_unclaimed(aws: Account) -> None:
     slow = aws.pending()
     rest = [aws.pending() for _ in range(3)]
 
@@ -126,7 +126,7 @@ def test_a_deferred_message_is_hidden_for_the_time_the_decision_says(aws: Accoun
     assert [entry["VisibilityTimeout"] for entry in asked] == [aws.decisions[0].retry_in]
 
 
-def test_messages_that_go_back_together_are_told_apart(aws: Account) -> None:
+def test_messages_that_go_back_together_have_different_entry_ids(aws: Account) -> None:
     asked = entries_asked_for(aws)
     records = [aws.event("0" * 64), aws.event("1" * 64)]
 
@@ -137,7 +137,7 @@ def test_messages_that_go_back_together_are_told_apart(aws: Account) -> None:
     assert [entry["ReceiptHandle"] for entry in asked] == [record["receiptHandle"] for record in records]
 
 
-def test_an_answer_that_names_no_failed_entry_is_a_good_one(aws: Account) -> None:
+def test_an_answer_without_failed_entries_is_a_success(aws: Account) -> None:
     aws.sqs.meta.events.register(
         "after-call.sqs.ChangeMessageVisibilityBatch", lambda parsed, **_: parsed.pop("Failed", None)
     )
@@ -146,7 +146,7 @@ def test_an_answer_that_names_no_failed_entry_is_a_good_one(aws: Account) -> Non
     assert aws.process(record) == [record["messageId"]]
 
 
-def test_a_request_to_hide_messages_that_fails_is_told_with_its_cause(
+def test_a_failed_request_to_hide_messages_is_logged_with_its_cause(
     aws: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     with injected(aws.sqs, "ChangeMessageVisibilityBatch", Fault.THROTTLE):
@@ -244,7 +244,7 @@ def test_every_message_of_a_batch_has_exactly_one_decision(aws: Account) -> None
     )
 
 
-def test_two_workers_on_one_certificate_are_settled_by_the_claim(aws: Account) -> None:
+def test_of_two_workers_on_one_certificate_only_the_holder_of_the_claim_changes_it(aws: Account) -> None:
     certificate_id = aws.pending()
     other: list[str] = []
 
@@ -263,7 +263,7 @@ def test_two_workers_on_one_certificate_are_settled_by_the_claim(aws: Account) -
     assert calls.count("UpdateCertificate") == 1
 
 
-def test_a_function_that_is_stopped_soon_begins_nothing(aws: Account) -> None:
+def test_a_function_that_is_stopped_soon_begins_no_activation(aws: Account) -> None:
     record = aws.event(aws.pending())
 
     response = aws.batch().process(

@@ -1,4 +1,4 @@
-"""What the stack tells the activator becomes the parts that it works with."""
+"""The activator's settings become the parts of an activation."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ FUNCTION: dict[str, Any] = {"kind": "function", "function": "arn:is-it-ours", "t
 CLIENT: Any = object()
 
 
-def test_everybody_is_admitted_where_nothing_is_said() -> None:
+def test_every_device_is_admitted_without_an_admission_setting() -> None:
     assert isinstance(build_admission(None, CLIENT), AdmitAll)
 
 
@@ -30,7 +30,7 @@ def test_an_allow_list_reads_its_table_by_its_key() -> None:
     assert build_admission(told, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
 
 
-def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
+def test_the_admission_function_is_called_once_with_the_configured_timeout(
     monkeypatch: "pytest.MonkeyPatch",
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -44,13 +44,13 @@ def test_a_function_is_asked_once_and_waited_for_as_long_as_configured(
     assert config.retries == {"total_max_attempts": 1, "mode": "legacy"}
 
 
-def test_a_message_is_begun_only_with_time_to_wait_for_the_function() -> None:
+def test_the_admission_timeout_is_that_of_the_function_if_there_is_one() -> None:
     assert admission_timeout(None) == timedelta(0)
     assert admission_timeout({"kind": "allow_list"}) == timedelta(0)
     assert admission_timeout(FUNCTION) == timedelta(seconds=3)
 
 
-def test_devices_become_things_where_it_is_said() -> None:
+def test_things_are_registered_where_configured() -> None:
     told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
 
     things = build_things(told, CLIENT, CLIENT, "ledger")

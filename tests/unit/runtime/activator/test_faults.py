@@ -64,7 +64,7 @@ def test_after_any_fault_at_any_call_redelivery_activates(aws: Account, step: St
         back = aws.process(record)
     assert struck() == 1
     assert_nothing_is_active_without_policy_and_row(aws, certificate_id)
-    assert back == [record["messageId"]], "the message must come back: nothing says that it was decided"
+    assert back == [record["messageId"]], "the message must come back: it is not decided"
 
     aws.clock.pass_time(minutes=20)
     back = aws.process(aws.redelivered(record))
@@ -103,7 +103,7 @@ def test_a_fault_is_a_deferral_with_its_reason_in_ledger_and_decision(
 
 
 @pytest.mark.parametrize("operation", ["AttachPolicy", "UpdateCertificate"])
-def test_a_worker_that_dies_blocks_its_certificate_only_until_it_would_have_been_stopped(
+def test_a_crashed_worker_blocks_its_certificate_only_until_its_time_out(
     aws: Account, operation: str
 ) -> None:
     certificate_id = aws.pending()
@@ -125,7 +125,7 @@ def test_a_worker_that_dies_blocks_its_certificate_only_until_it_would_have_been
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_a_crash_after_the_change_is_recorded_as_our_activation(aws: Account) -> None:
+def test_a_crash_after_the_change_is_recorded_as_an_activation(aws: Account) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     with injected(aws.dynamodb, "TransactWriteItems", Fault.CRASH_BEFORE), suppress(Crash):
@@ -182,7 +182,7 @@ def test_policy_and_row_know_the_thing_wherever_the_activation_was_cut_off(
         assert policy.thing_name == "pump"
 
 
-def test_a_claim_that_cannot_be_written_is_told_with_its_certificate(aws: Account) -> None:
+def test_a_claim_that_cannot_be_written_is_reported_with_its_certificate(aws: Account) -> None:
     certificate_id = aws.pending()
 
     with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=CLAIM):
@@ -192,7 +192,7 @@ def test_a_claim_that_cannot_be_written_is_told_with_its_certificate(aws: Accoun
     assert (decision.certificate_id, decision.verdict.reason) == (certificate_id, Reason.THROTTLED)
 
 
-def test_an_operator_who_switches_off_a_half_activated_certificate_has_the_last_word(aws: Account) -> None:
+def test_a_half_activated_certificate_that_an_operator_makes_inactive_stays_inactive(aws: Account) -> None:
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     with injected(aws.iot, "UpdateCertificate", Fault.CRASH_AFTER), suppress(Crash):
@@ -233,7 +233,7 @@ def test_a_worker_that_lost_its_claim_stops_before_it_changes_the_certificate(aw
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if f not in CRASHES])
-def test_a_hopeless_message_that_cannot_be_dead_lettered_comes_back(aws: Account, fault: Fault) -> None:
+def test_a_message_that_cannot_be_dead_lettered_comes_back(aws: Account, fault: Fault) -> None:
     record = aws.send("not an event")
 
     with injected(aws.sqs, "SendMessage", fault):
@@ -244,7 +244,7 @@ def test_a_hopeless_message_that_cannot_be_dead_lettered_comes_back(aws: Account
     assert aws.dead_letters()
 
 
-def test_a_letter_that_cannot_be_sent_is_told_with_its_certificate(aws: Account) -> None:
+def test_a_message_that_cannot_be_dead_lettered_is_reported_with_its_certificate(aws: Account) -> None:
     other = DevelopmentCa.create("Another CA")
     certificate_id = aws.pending(other.issue(DeviceSpec("sensor-1")).certificate, other.certificate)
     record = aws.event(certificate_id)

@@ -83,7 +83,7 @@ def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
     assert line["correlation_id"] == event["Records"][0]["messageId"]
 
 
-def test_the_line_of_an_activation_says_who_got_in_and_after_how_long(
+def test_the_log_line_of_an_activation_names_the_device_and_how_long_it_waited(
     aws: Account, handle: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clients = {"iot": aws.iot, "dynamodb": aws.dynamodb, "sqs": aws.sqs}
@@ -148,7 +148,7 @@ def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
     assert all(c["Namespace"] == "IotJitr" for m in metrics for c in m["_aws"]["CloudWatchMetrics"])
 
 
-def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.StringIO) -> None:
+def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(log: io.StringIO) -> None:
     metrics = EphemeralMetrics(namespace="N", service="s")
     telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
 
@@ -173,7 +173,7 @@ def test_a_deferral_that_only_waits_its_turn_does_not_count_as_impeded(log: io.S
         (Reason.DUPLICATE, "DEBUG"),
     ],
 )
-def test_a_deferral_is_a_warning_only_where_something_is_in_the_way(
+def test_a_deferral_is_a_warning_only_if_it_counts_as_blocked(
     log: io.StringIO, reason: Reason, level: str
 ) -> None:
     """A fleet that waits for its slots is a normal state, and tens of thousands of lines long."""

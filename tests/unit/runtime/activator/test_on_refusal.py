@@ -1,4 +1,4 @@
-"""What becomes of refused certificates: pending by default, another status only if the reason cannot pass."""
+"""The status of refused certificates: pending by default, another one only if the reason cannot pass."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -123,8 +123,8 @@ def test_after_any_fault_redelivery_ends_with_status_and_reason(
     if aws.status(certificate_id) == "INACTIVE":
         row = aws.ledger.row(certificate_id)
         assert row is not None
-        assert row.reason is Reason.EXPIRED, "a status never changes before its reason is written down"
-        assert row.common_name is not None, "nor before it is known whose it is"
+        assert row.reason is Reason.EXPIRED, "a status never changes before its reason is recorded"
+        assert row.common_name is not None, "nor before the device is recorded"
     aws.clock.pass_time(minutes=20)
     aws.process(aws.redelivered(record))
 
@@ -155,7 +155,7 @@ class RefusesEverybody:
         raise RefusedError(Reason.REFUSED_BY_FUNCTION)
 
 
-def test_deleted_and_registered_anew_it_is_judged_anew(aws: Account) -> None:
+def test_a_certificate_that_is_registered_anew_is_checked_anew(aws: Account) -> None:
     use(aws, refused_by_function="inactive")
     aws.parts["admission"] = RefusesEverybody()
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
@@ -177,7 +177,7 @@ def test_deleted_and_registered_anew_it_is_judged_anew(aws: Account) -> None:
 
 @pytest.mark.parametrize("reason", sorted(CAN_PASS))
 @pytest.mark.parametrize("status", ["inactive", "revoked"])
-def test_a_reason_that_can_pass_may_not_lock_the_device_out(reason: Reason, status: str) -> None:
+def test_a_reason_that_can_pass_may_not_have_a_final_status(reason: Reason, status: str) -> None:
     with pytest.raises(RefusalStatusError, match="is ever checked again"):
         check_statuses({reason.value: status})
 
@@ -195,6 +195,6 @@ def test_a_reason_that_can_pass_may_not_lock_the_device_out(reason: Reason, stat
         ({"expired": "active"}, "expected one of pending, inactive, revoked"),
     ],
 )
-def test_what_is_no_refusal_or_no_status_is_refused_in_words(statuses: dict[str, str], message: str) -> None:
+def test_what_is_no_refusal_or_no_status_is_an_error(statuses: dict[str, str], message: str) -> None:
     with pytest.raises(RefusalStatusError, match=message):
         check_statuses(statuses)

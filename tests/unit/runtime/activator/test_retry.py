@@ -19,12 +19,12 @@ MAX_RECEIVE_COUNT = 1000
 
 
 @given(st.sampled_from(DEFERRALS), st.integers(1, 2_000))
-def test_a_wait_is_at_least_a_second_and_never_longer_than_the_longest(reason: Reason, count: int) -> None:
+def test_a_retry_delay_is_at_least_a_second_and_at_most_the_longest(reason: Reason, count: int) -> None:
     assert 1 <= retry_delay(reason, count) <= LONGEST_DELAY_SECONDS
 
 
 @given(st.sampled_from(DEFERRALS))
-def test_a_wait_grows(reason: Reason) -> None:
+def test_a_retry_delay_grows(reason: Reason) -> None:
     assert retry_delay(reason, 30) > retry_delay(reason, 1)
 
 
@@ -38,7 +38,7 @@ def test_a_wait_grows(reason: Reason) -> None:
         (Reason.THROTTLED, 1000, 450, 900),
     ],
 )
-def test_a_wait_doubles_up_to_its_limit_and_half_of_it_is_random(
+def test_a_retry_delay_doubles_up_to_its_limit_and_half_of_it_is_random(
     monkeypatch: pytest.MonkeyPatch, reason: Reason, receive_count: int, shortest: int, longest: int
 ) -> None:
     for bound, expected in ((min, shortest), (max, longest)):
@@ -46,10 +46,10 @@ def test_a_wait_doubles_up_to_its_limit_and_half_of_it_is_random(
         assert retry_delay(reason, receive_count) == expected
 
 
-def test_a_message_is_dead_lettered_before_the_queue_forgets_it() -> None:
+def test_a_message_is_dead_lettered_before_its_retention_ends() -> None:
     assert timedelta(seconds=LONGEST_DELAY_SECONDS) * MAX_RECEIVE_COUNT < SQS_RETENTION
 
 
-def test_a_refusal_that_may_pass_is_remembered_for_a_minute_and_one_that_cannot_for_a_day() -> None:
+def test_the_decision_ttl_is_a_minute_or_a_day_where_the_certificate_is_the_reason() -> None:
     assert decision_ttl(Reason.NOT_LISTED) == DECISION_TTL == timedelta(minutes=1)
     assert decision_ttl(Reason.EXPIRED) == timedelta(days=1)

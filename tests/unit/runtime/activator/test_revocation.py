@@ -119,7 +119,7 @@ def test_what_waited_for_a_fresh_crl_is_activated_from_its_own_message(
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_an_unreachable_bucket_lets_nobody_in(aws: Account, revoking: Revoking) -> None:
+def test_without_the_bucket_no_device_is_activated(aws: Account, revoking: Revoking) -> None:
     revoking.publish()
     certificate_id = aws.pending(revoking.device())
     with injected(revoking.s3, "GetObject", Fault.SERVER_ERROR):
@@ -163,7 +163,7 @@ def test_without_a_bucket_nothing_is_checked_and_nothing_activated(settings: Act
         build_revocation(replace(settings, revocation_bucket=None))
 
 
-def test_a_minute_is_the_refresh_unless_told_otherwise(settings: ActivatorSettings) -> None:
+def test_the_refresh_interval_is_a_minute_by_default(settings: ActivatorSettings) -> None:
     del settings
     variables = {
         environment.LEDGER_TABLE: "ledger",

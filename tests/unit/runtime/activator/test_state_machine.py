@@ -29,7 +29,7 @@ from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.ledger import SERIAL_INDEX_KEY
 from iot_jitr_runtime.outcomes import Outcome
 from tests.support.account import POLICY, Account, account
-from tests.support.activator_stage import Change, Stage
+from tests.support.activator_harness import Change, Harness
 from tests.support.faults import Crash, Fault, injected
 from tests.support.interleaving import REVOKED_IN_BETWEEN
 
@@ -66,19 +66,19 @@ class Delivery(StrEnum):
 
 
 class Activator(RuleBasedStateMachine):
-    """Drives the activator as queue, devices, CA, operators and strangers do, in any order."""
+    """Drives the activator as queue, devices, CA, operators and others do, in any order."""
 
     def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
         super().__init__()
-        self.stage = Stage(aws, impostor, stranger)
+        self.harness = Harness(aws, impostor, stranger)
         self.stack = ExitStack()
-        self.stack.enter_context(self.stage.watch.attached())
+        self.stack.enter_context(self.harness.checker.attached())
 
     @initialize(rate=st.sampled_from([1000, 2]))
     def power_comes_back(self, rate: int) -> None:
         """Everybody connects. At a low rate most wait for their turn, at a high one workers meet."""
-        self.stage.aws.activations_per_second = rate
-        self.stage.connect_all()
+        self.harness.aws.activations_per_second = rate
+        self.harness.connect_all()
 
     @rule(
         seconds=st.sampled_from([0, 1, 6, 40, 1000]),
@@ -89,11 +89,11 @@ class Activator(RuleBasedStateMachine):
     )
     def step(self, seconds: int, change: Change, device: int, how: Delivery, data: st.DataObject) -> None:
         """Time passes, something changes, and some messages are delivered: one rule, so that none is rare."""
-        self.stage.aws.clock.pass_time(seconds=seconds)
-        self.stage.change(change, device)
-        if not self.stage.queue:
-            self.stage.connect_all()
-        if self.stage.queue:
+        self.harness.aws.clock.pass_time(seconds=seconds)
+        self.harness.change(change, device)
+        if not self.harness.queue:
+            self.harness.connect_all()
+        if self.harness.queue:
             self._deliver(how, data)
 
     # deliveries
@@ -103,16 +103,16 @@ class Activator(RuleBasedStateMachine):
         chosen = self._draw(data)
         match how:
             case Delivery.PLAIN:
-                self.stage.work(chosen)
+                self.harness.work(chosen)
             case Delivery.TWICE:
-                records = [self.stage.queue[message] for message in chosen]
-                self.stage.work(chosen)
-                self.stage.work_on(records)
+                records = [self.harness.queue[message] for message in chosen]
+                self.harness.work(chosen)
+                self.harness.work_on(records)
             case Delivery.FAULT:
                 (service, operation), number = data.draw(CALL)
                 fault = data.draw(st.sampled_from(list(Fault)))
-                with injected(getattr(self.stage.aws, service), operation, fault, at_call=number):
-                    self.stage.work(chosen)
+                with injected(getattr(self.harness.aws, service), operation, fault, at_call=number):
+                    self.harness.work(chosen)
             case Delivery.SAME_MESSAGES_MEANWHILE:
                 self._two_workers(chosen, chosen, data)
             case Delivery.OTHER_MESSAGES_MEANWHILE:
@@ -122,7 +122,7 @@ class Activator(RuleBasedStateMachine):
 
     def _draw(self, data: st.DataObject) -> list[str]:
         return data.draw(
-            st.lists(st.sampled_from(list(self.stage.queue)), unique=True, min_size=1, max_size=3)
+            st.lists(st.sampled_from(list(self.harness.queue)), unique=True, min_size=1, max_size=3)
         )
 
     def _two_workers(self, first: list[str], second: list[str], data: st.DataObject) -> None:
@@ -134,25 +134,25 @@ class Activator(RuleBasedStateMachine):
         )
 
         def meanwhile() -> None:
-            self.stage.work(second)
-            self.stage.aws.clock.pass_time(seconds=seconds)
+            self.harness.work(second)
+            self.harness.aws.clock.pass_time(seconds=seconds)
             if stopped:
                 raise Crash
 
-        with self.stage.at(call, meanwhile):
-            self.stage.work(first)
+        with self.harness.at(call, meanwhile):
+            self.harness.work(first)
 
     def _revoked_in_between(self, chosen: list[str], data: st.DataObject) -> None:
         """An operator revokes while a worker is at it. AWS IoT never lets REVOKED be left again."""
         call, device = data.draw(CALL), data.draw(DEVICE)
-        operators = self.stage.world.operators
+        operators = self.harness.conditions.operators
 
         def meanwhile() -> None:
-            if self.stage.set_status(device, "REVOKED"):
-                operators[self.stage.certificates[device]] = REVOKED_IN_BETWEEN
+            if self.harness.set_status(device, "REVOKED"):
+                operators[self.harness.certificates[device]] = REVOKED_IN_BETWEEN
 
-        with self.stage.at(call, meanwhile):
-            self.stage.work(chosen)
+        with self.harness.at(call, meanwhile):
+            self.harness.work(chosen)
         for certificate, status in operators.items():
             operators[certificate] = "REVOKED" if status == REVOKED_IN_BETWEEN else status
 
@@ -161,64 +161,70 @@ class Activator(RuleBasedStateMachine):
     @invariant()
     def nothing_was_violated_meanwhile(self) -> None:
         """Invariants 1, 2, 3, 5, 6 and 8, as they were looked at during the calls."""
-        assert self.stage.watch.violations == []
+        assert self.harness.checker.violations == []
 
     @invariant()
     def what_an_operator_decided_stays(self) -> None:
         """Invariant 2: an event changes no certificate that is not pending."""
-        for certificate, status in self.stage.world.operators.items():
-            assert self.stage.watch.status(certificate) == status
+        for certificate, status in self.harness.conditions.operators.items():
+            assert self.harness.checker.status(certificate) == status
 
     @invariant()
     def who_is_in_has_the_policy_and_can_be_found_by_serial(self) -> None:
         """Invariants 1 and 6, at rest."""
-        items = self.stage.watch.items()
-        for certificate in self.stage.certificates:
-            if self.stage.watch.status(certificate) == "ACTIVE":
-                assert self.stage.watch.policies(certificate) == [POLICY]
+        items = self.harness.checker.items()
+        for certificate in self.harness.certificates:
+            if self.harness.checker.status(certificate) == "ACTIVE":
+                assert self.harness.checker.policies(certificate) == [POLICY]
                 serial = items[certificate]["serialNumber"]["S"]
-                assert items[certificate][SERIAL_INDEX_KEY]["S"] == f"{self.stage.aws.ca_id}#{serial}"
+                assert items[certificate][SERIAL_INDEX_KEY]["S"] == f"{self.harness.aws.ca_id}#{serial}"
 
     @invariant()
     def every_message_is_somewhere(self) -> None:
-        """Invariants 3 and 4: in the queue, or ended, and hopeless only if it cannot be decided."""
-        assert self.stage.sent == len(self.stage.queue) + len(self.stage.ended)
-        dead = {message for message, outcome in self.stage.ended.items() if outcome is Outcome.DEAD_LETTERED}
-        assert dead <= self.stage.hopeless
+        """Invariants 3 and 4: in the queue, or ended, and undecidable only if it cannot be decided."""
+        assert self.harness.sent == len(self.harness.queue) + len(self.harness.ended)
+        dead = {
+            message for message, outcome in self.harness.ended.items() if outcome is Outcome.DEAD_LETTERED
+        }
+        assert dead <= self.harness.undecidable
 
     @invariant()
     def the_ca_key_is_nowhere(self) -> None:
         """Invariant 7, as far as the activator has a say in it."""
-        rows = json.dumps(self.stage.watch.items())
+        rows = json.dumps(self.harness.checker.items())
         assert "PRIVATE KEY" not in rows
-        assert key_pem(self.stage.aws.ca.key).decode().splitlines()[1] not in rows
+        assert key_pem(self.harness.aws.ca.key).decode().splitlines()[1] not in rows
 
     # how it ends
 
     def teardown(self) -> None:
         with self.stack:
-            if not self.stage.watch.violations:
+            if not self.harness.checker.violations:
                 self._settle()
 
     def _settle(self) -> None:
         """Let all come to rest: who may be in and knocks is in, everybody else is out, no message is left."""
-        self.stage.world.crl_available = True
-        self.stage.aws.clock.pass_time(seconds=1000)
-        self.stage.connect_all()
+        self.harness.conditions.crl_available = True
+        self.harness.aws.clock.pass_time(seconds=1000)
+        self.harness.connect_all()
         for _ in range(8):
-            self.stage.aws.clock.pass_time(seconds=1000)
-            if self.stage.queue:
-                self.stage.work(list(self.stage.queue))
-        assert self.stage.watch.violations == []
+            self.harness.aws.clock.pass_time(seconds=1000)
+            if self.harness.queue:
+                self.harness.work(list(self.harness.queue))
+        assert self.harness.checker.violations == []
         self.what_an_operator_decided_stays()
         self.every_message_is_somewhere()
-        assert self.stage.queue == {}
-        for certificate in self.stage.certificates:
-            if certificate not in self.stage.world.operators and self.stage.world.admits(certificate):
-                assert self.stage.watch.status(certificate) == "ACTIVE"
-        letters = self.stage.dead_letters()
-        dead = {message for message, outcome in self.stage.ended.items() if outcome is Outcome.DEAD_LETTERED}
-        assert dead <= letters <= self.stage.hopeless
+        assert self.harness.queue == {}
+        for certificate in self.harness.certificates:
+            if certificate not in self.harness.conditions.operators and self.harness.conditions.admits(
+                certificate
+            ):
+                assert self.harness.checker.status(certificate) == "ACTIVE"
+        messages = self.harness.dead_letters()
+        dead = {
+            message for message, outcome in self.harness.ended.items() if outcome is Outcome.DEAD_LETTERED
+        }
+        assert dead <= messages <= self.harness.undecidable
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def pending(aws: Account, name: str | None) -> CertificateId:
     return aws.pending(aws.ca.issue(DeviceSpec(name)).certificate)
 
 
-def test_a_listed_device_is_let_in(aws: Account) -> None:
+def test_a_listed_device_is_admitted(aws: Account) -> None:
     listed(aws, "sensor-7")
     certificate_id = pending(aws, "sensor-7")
 
@@ -51,7 +51,7 @@ def test_a_listed_device_is_let_in(aws: Account) -> None:
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_by_ca_and_serial_number_one_certificate_is_let_in_and_no_other(aws: Account) -> None:
+def test_by_ca_and_serial_number_one_certificate_is_admitted_and_no_other(aws: Account) -> None:
     use(aws, KeyKind.CA_SERIAL)
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
     listed(aws, f"{aws.ca_id}#{certificate.serial_number}")
@@ -81,7 +81,7 @@ def test_a_device_that_is_not_listed_is_refused_and_recorded_and_its_certificate
     assert "jitr allow load" in row.detail
 
 
-def test_it_is_let_in_as_soon_as_it_is_listed_and_reconnects(aws: Account) -> None:
+def test_a_device_is_admitted_as_soon_as_it_is_listed_and_reconnects(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     aws.process(aws.event(certificate_id))
     listed(aws, "sensor-7")
@@ -103,7 +103,7 @@ def test_a_certificate_without_the_field_is_not_listed(aws: Account) -> None:
     assert "has 0 of 'subject_serial_number'" in decision.verdict.detail
 
 
-def test_the_lists_attributes_go_into_the_registry(aws: Account) -> None:
+def test_the_thing_gets_the_attributes_of_the_list(aws: Account) -> None:
     listed(aws, "sensor-7", site="lab")
     with_things(aws, ThingSettings())
 

@@ -106,7 +106,7 @@ def test_the_function_gets_the_verified_facts_with_the_certificate() -> None:
     assert Certificate.load(event["certificatePem"]).fingerprint == CANDIDATE.certificate.fingerprint
 
 
-def test_it_is_asked_and_waited_for() -> None:
+def test_the_function_is_called_and_its_answer_awaited() -> None:
     client = client_at(1)
     with Stubber(client) as stub:
         expected = {"FunctionName": "check", "Payload": ANY}

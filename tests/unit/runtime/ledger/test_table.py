@@ -49,12 +49,12 @@ def row(ledger: Ledger) -> Row:
     return found
 
 
-def test_a_certificate_nobody_knows_has_no_row(ledger: Ledger) -> None:
+def test_a_certificate_without_events_has_no_row(ledger: Ledger) -> None:
     assert ledger.row(CERTIFICATE) is None
     assert ledger.rows([CERTIFICATE]) == {}
 
 
-def test_a_claim_keeps_others_out_until_it_expires(ledger: Ledger) -> None:
+def test_a_claim_excludes_other_workers_until_it_expires(ledger: Ledger) -> None:
     claim(ledger, now=1_000)
 
     with pytest.raises(DeferredError, match="another worker"):
@@ -67,7 +67,7 @@ def test_a_claim_remembers_when_the_certificate_was_first_seen(ledger: Ledger) -
     assert claim(ledger, now=5_000).row.first_seen_at == 1_000
 
 
-def test_a_claim_whose_answer_was_lost_is_ours_when_the_call_is_repeated(
+def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(
     dynamodb: Any, ledger: Ledger
 ) -> None:
     patient = boto3.client(
@@ -81,7 +81,7 @@ def test_a_claim_whose_answer_was_lost_is_ours_when_the_call_is_repeated(
     assert taken.row.certificate_id == CERTIFICATE
 
 
-def test_whoever_lost_the_claim_can_write_nothing(ledger: Ledger) -> None:
+def test_a_worker_that_lost_its_claim_can_write_nothing(ledger: Ledger) -> None:
     lost = claim(ledger, now=1_000)
     claim(ledger, now=2_000)
     verdict = Verdict.because(Reason.EXPIRED)
@@ -143,7 +143,7 @@ def test_finding_a_certificate_decided_leaves_a_settled_state(
 
 
 @pytest.mark.parametrize("replaced", [State.ACTIVATING, State.REFUSED, State.DEFERRED])
-def test_finding_a_certificate_decided_by_somebody_else_enters_it(
+def test_a_certificate_decided_by_somebody_else_is_recorded(
     dynamodb: Any, ledger: Ledger, replaced: State
 ) -> None:
     put_state(dynamodb, ledger, replaced)
@@ -165,7 +165,7 @@ def test_finding_a_certificate_decided_by_somebody_else_enters_it(
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_what_is_entered_counts_as_a_device_in_service_once_if_it_is_active(
+def test_a_certificate_recorded_as_active_counts_as_in_service_once(
     dynamodb: Any, ledger: Ledger, *, active: bool
 ) -> None:
     for _ in range(2):
@@ -174,7 +174,7 @@ def test_what_is_entered_counts_as_a_device_in_service_once_if_it_is_active(
     assert Fleet(dynamodb, ledger._table).size(IDENTITY.ca_certificate_id) == active
 
 
-def test_a_certificate_that_was_entered_since_it_was_claimed_is_not_counted_twice(
+def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(
     dynamodb: Any, ledger: Ledger
 ) -> None:
     claimed = claim(ledger)
@@ -196,7 +196,7 @@ def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None
     assert (row(ledger).state, row(ledger).reason, row(ledger).detail) == (State.KNOWN, None, "")
 
 
-def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) -> None:
+def test_a_row_of_a_missing_certificate_expires_after_a_day(dynamodb: Any, ledger: Ledger) -> None:
     ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
 
     assert (row(ledger).look_again_at, row(ledger).waiting_message_id) == (6_000, "m")
@@ -210,7 +210,9 @@ def test_a_row_about_nothing_expires_after_a_day(dynamodb: Any, ledger: Ledger) 
     assert "expiresAt" not in item
 
 
-def test_a_decision_about_what_was_nothing_once_does_not_expire(dynamodb: Any, ledger: Ledger) -> None:
+def test_a_decision_about_a_certificate_that_was_missing_does_not_expire(
+    dynamodb: Any, ledger: Ledger
+) -> None:
     ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
     refusal = Verdict.because(Reason.EXPIRED, "expired")
 

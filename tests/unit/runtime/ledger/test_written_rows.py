@@ -177,7 +177,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     assert not attributes(aws) & {"claimToken", "expiresAt"}
 
 
-def test_a_turn_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
+def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
     waiting = Verdict.because(Reason.RATE_LIMITED, "in a while")
     aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, look_again_at=5_000)
 

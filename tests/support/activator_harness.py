@@ -17,7 +17,7 @@ from iot_jitr_runtime.outcomes import Outcome
 from tests.support.account import FUNCTION_TIMEOUT, Account, new_queue
 from tests.support.clock import Clock
 from tests.support.faults import Crash
-from tests.support.interleaving import Kind, Watch, WatchedLedger, World
+from tests.support.interleaving import Conditions, InvariantChecker, Kind, RecordingLedger
 
 KINDS = [Kind.SOUND, Kind.SOUND, Kind.SOUND, Kind.UNLISTED, Kind.EXPIRED, Kind.FORGED, Kind.FOREIGN]
 """The devices, by their number."""
@@ -43,20 +43,20 @@ NOT_EVENTS = ["", "not JSON", "[]", '{"certificateId": null}', '{"certificateId"
 NUMBERS = count()
 
 
-class Stage:
+class Harness:
     """An account with devices, their queue, and workers that come and go."""
 
     def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
         self.aws = aws
-        self.world = World()
-        self.watch = Watch(aws, self.world)
+        self.conditions = Conditions()
+        self.checker = InvariantChecker(aws, self.conditions)
         self.queue: dict[str, dict[str, Any]] = {}
         self.sent = 0
-        self.hopeless: set[str] = set()
+        self.undecidable: set[str] = set()
         self.ended: dict[str, Outcome] = {}
         aws.clock = Clock()
-        aws.parts = {"revocation": self.world, "admission": self.world}
-        for key in self.watch.items():
+        aws.parts = {"revocation": self.conditions, "admission": self.conditions}
+        for key in self.checker.items():
             aws.dynamodb.delete_item(TableName=aws.table, Key={KEY: {"S": key}})
         # A new one: it must not hold what an earlier example left.
         aws.dead_letter_queue_url = new_queue(aws.sqs, f"dead-letters-{next(NUMBERS)}")
@@ -68,8 +68,8 @@ class Stage:
         identity = issuer.issue(DeviceSpec(f"{kind}-device", validity=validity))
         registered_under = issuer if kind is Kind.FOREIGN else self.aws.ca
         certificate = self.aws.pending(identity.certificate, registered_under.certificate)
-        self.world.ids[identity.certificate.fingerprint] = certificate
-        self.world.kinds[certificate] = kind
+        self.conditions.ids[identity.certificate.fingerprint] = certificate
+        self.conditions.kinds[certificate] = kind
         return certificate
 
     # messages
@@ -77,19 +77,19 @@ class Stage:
     def event(self, device: int) -> None:
         """Send an event, which says nothing true but who it is about."""
         event = {"certificateId": self.certificates[device], "caCertificateId": "f" * 64, "timestamp": -1}
-        self.send(json.dumps(event), hopeless=KINDS[device] is Kind.FOREIGN)
+        self.send(json.dumps(event), undecidable=KINDS[device] is Kind.FOREIGN)
 
     def connect_all(self) -> None:
         """Every device connects; only of those that are pending this causes an event."""
         for device, certificate in enumerate(self.certificates):
-            if self.watch.status(certificate) == "PENDING_ACTIVATION":
+            if self.checker.status(certificate) == "PENDING_ACTIVATION":
                 self.event(device)
 
-    def send(self, body: str, *, hopeless: bool) -> None:
+    def send(self, body: str, *, undecidable: bool) -> None:
         self.sent += 1
         message = f"message-{self.sent:03}"
-        if hopeless:
-            self.hopeless.add(message)
+        if undecidable:
+            self.undecidable.add(message)
         self.queue[message] = {
             "messageId": message,
             "receiptHandle": "of a queue that is not asked",
@@ -108,10 +108,10 @@ class Stage:
 
     def work_on(self, records: list[dict[str, Any]]) -> None:
         decisions: list[Decision] = []
-        worker = WatchedLedger(self.aws.dynamodb, self.aws.table)
+        worker = RecordingLedger(self.aws.dynamodb, self.aws.table)
         self.aws.parts["ledger"] = worker
         try:
-            with self.watch.working(worker):
+            with self.checker.working(worker):
                 response = self.aws.batch().process(
                     records, stopped_by=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
                 )
@@ -134,10 +134,10 @@ class Stage:
     def _check_outcomes(self, records: list[Any], decisions: list[Decision], back: set[str]) -> None:
         """Invariant 3: one outcome for each message; those deferred come back, and only those."""
         if sorted(d.message_id for d in decisions) != sorted(r["messageId"] for r in records):
-            self.watch.violations.append("3: not every message has one outcome")
+            self.checker.violations.append("3: not every message has one outcome")
         if {d.message_id for d in decisions if d.verdict.outcome is Outcome.DEFERRED} != back:
-            self.watch.violations.append("3: those deferred are not those that come back")
-        self.watch.violations += [f"3: {d.defect!r}" for d in decisions if d.defect is not None]
+            self.checker.violations.append("3: those deferred are not those that come back")
+        self.checker.violations += [f"3: {d.defect!r}" for d in decisions if d.defect is not None]
 
     @contextmanager
     def at(self, call: Call, action: Callable[[], None]) -> Iterator[None]:
@@ -169,15 +169,15 @@ class Stage:
             case Change.EVENT:
                 self.event(device)
             case Change.POISON:
-                self.send(NOT_EVENTS[device % len(NOT_EVENTS)], hopeless=True)
+                self.send(NOT_EVENTS[device % len(NOT_EVENTS)], undecidable=True)
             case Change.ON_THE_CRL:
-                self.world.revoked.add(self.certificates[device])
+                self.conditions.revoked.add(self.certificates[device])
             case Change.CRL_LOST:
-                self.world.crl_available = False
+                self.conditions.crl_available = False
             case Change.CRL_FOUND:
-                self.world.crl_available = True
+                self.conditions.crl_available = True
             case Change.ALL_LISTED:
-                self.world.all_listed = True
+                self.conditions.all_listed = True
             case Change.OPERATOR_DISABLES:
                 self.set_status(device, "INACTIVE")
             case Change.OPERATOR_REVOKES:
@@ -185,14 +185,14 @@ class Stage:
 
     def set_status(self, device: int, status: str) -> bool:
         certificate = self.certificates[device]
-        if self.watch.status(certificate) == "REVOKED":
+        if self.checker.status(certificate) == "REVOKED":
             return False
-        self.watch.set_status(certificate, status)
-        self.world.operators[certificate] = status
+        self.checker.set_status(certificate, status)
+        self.conditions.operators[certificate] = status
         return True
 
     def dead_letters(self) -> set[str]:
         found = set()
-        while letters := self.aws.dead_letters():
-            found |= {letter["MessageAttributes"]["messageId"]["StringValue"] for letter in letters}
+        while messages := self.aws.dead_letters():
+            found |= {message["MessageAttributes"]["messageId"]["StringValue"] for message in messages}
         return found
