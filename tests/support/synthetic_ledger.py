@@ -112,8 +112,8 @@ class SyntheticLedger:
         """Only the sweep's state is written, by its own expressions."""
         assert Key[KEY]["S"].startswith(STATE_PREFIX)
         values = request.get("ExpressionAttributeValues", {})
-        if request["ConditionExpression"] == "leaseToken = :leased":
-            assert self.state["leaseToken"] == values[":leased"]
+        if request["ConditionExpression"] == "leaseToken = :lease":
+            assert self.state["leaseToken"] == values[":lease"]
         verb, changes = UpdateExpression.split(" ", 1)
         for change in changes.split(", "):
             name, _, value = change.partition(" = ")

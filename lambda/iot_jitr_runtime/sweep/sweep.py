@@ -83,10 +83,13 @@ class Sweep:
             DeferredError: `THROTTLED`: the ledger could not be read.
             LeaseLostError: Another invocation sweeps this CA, which should not be possible.
         """
-        now = milliseconds(self.clock())
+        now, stop_at = self.clock(), stopped_by - TIME_FOR_ONE
+        if now >= stop_at:
+            # Another CA's sweep took the time; the next invocation does not wait for that CA.
+            return
         try:
             lease, state = self.states.acquire(
-                ca, now=now, expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
+                ca, now=milliseconds(now), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
             )
         except LeaseTakenError:
             return
@@ -95,7 +98,7 @@ class Sweep:
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
                     indexes = Indexes(self.store, ca, Path(folder))
-                    _Run(self, ca, lease, state, in_force, stopped_by - TIME_FOR_ONE, indexes).do()
+                    _Run(self, ca, lease, state, in_force, stop_at, indexes).do()
         finally:
             lease.release()
 

@@ -145,6 +145,28 @@ def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
     assert {town.status(device) for device in devices} == {"REVOKED"}
 
 
+def test_nothing_is_begun_when_the_time_is_nearly_over(town: Town) -> None:
+    town.publish(dict.fromkeys(town.bring_in()))
+
+    with counted(town.s3) as calls, counted(town.aws.dynamodb) as writes:
+        town.sweep(seconds=14)
+
+    assert calls == writes == []
+
+
+def test_while_one_ca_is_swept_another_invocation_sweeps_the_next(town: Town) -> None:
+    """A schedule of a minute invokes the function while a long run is under way."""
+    other = CaCertificateId("0" * 64)
+    town.states.acquire(other, now=0, expires_at=town.clock.milliseconds + 300_000)
+    [device] = town.bring_in()
+    town.publish({device: None})
+
+    for ca in (other, town.ca):
+        town.make_sweep().run(ca, stopped_by=town.clock() + timedelta(seconds=300))
+
+    assert town.status(device) == "REVOKED"
+
+
 def test_during_a_storm_each_run_revokes_some_and_the_next_continues(town: Town) -> None:
     devices = town.bring_in(5)
     town.publish(dict.fromkeys(devices))
