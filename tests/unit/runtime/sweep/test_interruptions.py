@@ -1,6 +1,7 @@
 """Sweeps that are cut off, repeated, overtaken or run side by side: the next run finishes what is left."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,21 +129,61 @@ def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_forme
     assert town.status(device) == "ACTIVE"
 
 
+@contextmanager
+def slow(town: Town, operation: str) -> Iterator[None]:
+    """Let each call take 20 s."""
+
+    def wait(**_: object) -> None:
+        town.clock.pass_time(seconds=20)
+
+    town.aws.iot.meta.events.register(f"before-call.iot.{operation}", wait)
+    yield
+    town.aws.iot.meta.events.unregister(f"before-call.iot.{operation}", wait)
+
+
 def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
     devices = town.bring_in(3)
     town.publish(dict.fromkeys(devices))
 
-    def slow(**_: object) -> None:
-        town.clock.pass_time(seconds=20)
-
-    town.aws.iot.meta.events.register("before-call.iot.DescribeCertificate", slow)
-    town.sweep(seconds=50)
-    town.aws.iot.meta.events.unregister("before-call.iot.DescribeCertificate", slow)
+    with slow(town, "DescribeCertificate"):
+        town.sweep(seconds=50)
     assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
 
     town.sweep()
 
     assert {town.status(device) for device in devices} == {"REVOKED"}
+
+
+def test_a_count_that_ends_in_the_middle_of_a_page_is_no_count(town: Town) -> None:
+    devices = town.bring_in(3)
+    town.publish(dict.fromkeys(devices))
+    limit = MassRevocationLimit(share=0.1, minimum=1)
+
+    with slow(town, "DescribeCertificate"):
+        town.sweep(seconds=50, limit=limit)
+    assert town.tripped() is None
+
+    town.sweep(limit=limit)
+
+    tripped = town.tripped()
+    assert tripped is not None
+    assert tripped.devices == 3
+
+
+def test_releases_end_in_time_and_none_is_forgotten(town: Town) -> None:
+    devices = town.bring_in(3)
+    town.publish(dict.fromkeys(devices, HOLD))
+    town.sweep()
+    town.publish()
+    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+
+    with slow(town, "UpdateCertificate"):
+        town.sweep(seconds=50)
+    assert sorted(town.status(device) for device in devices) == ["ACTIVE", "ACTIVE", "INACTIVE"]
+
+    town.settle()
+
+    assert {town.status(device) for device in devices} == {"ACTIVE"}
 
 
 def test_nothing_is_begun_when_the_time_is_nearly_over(town: Town) -> None:
