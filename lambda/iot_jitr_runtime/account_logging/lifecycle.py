@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OFF: "LogLevelType" = "DISABLED"
+_LEVEL: "LogLevelType" = "ERROR"
+"""Enough for failures; from INFO on, AWS IoT logs every connect and every message."""
 _ROLE_TRIES = 10
 _ROLE_PAUSE_SECONDS = 3.0
 """IAM takes seconds to make a new role known to AWS IoT; half a minute is enough."""
@@ -171,7 +173,7 @@ class AccountLogging:
                 self._record(former)
             self._set_retention(properties.retention_days)
             self._set_key(properties.encryption_key_arn, former, _keys(properties, old))
-            self._write_options(Options(properties.role_arn, properties.level.value, disabled=False))
+            self._write_options(Options(properties.role_arn, _LEVEL, disabled=False))
             undo.pop_all()
 
     def _restore_group(self, former: FormerState, properties: LoggingProperties) -> None:

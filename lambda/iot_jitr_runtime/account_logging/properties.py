@@ -23,16 +23,6 @@ class Mode(StrEnum):
     """Use it as it is; fail where it is off."""
 
 
-class Level(StrEnum):
-    """What AWS IoT logs."""
-
-    ERROR = "ERROR"
-    WARN = "WARN"
-    INFO = "INFO"
-    """Every connect, and every message."""
-    DEBUG = "DEBUG"
-
-
 @dataclass(frozen=True)
 class LoggingProperties:
     """The account's logging as the stack wants it."""
@@ -40,7 +30,6 @@ class LoggingProperties:
     mode: Mode
     role_arn: str = ""
     """The role with which AWS IoT writes its log; only for `manage`."""
-    level: Level = Level.ERROR
     retention_days: int = 30
     encryption_key_arn: str | None = None
     """The customer managed KMS key for the log group, where this stack turns logging on. None: the key of
@@ -51,7 +40,6 @@ class LoggingProperties:
         properties: dict[str, Any] = {
             "Mode": self.mode.value,
             "RoleArn": self.role_arn,
-            "Level": self.level.value,
             "RetentionDays": self.retention_days,
         }
         if self.encryption_key_arn is not None:
@@ -69,7 +57,6 @@ class LoggingProperties:
             return cls(
                 mode=Mode(properties["Mode"]),
                 role_arn=properties["RoleArn"],
-                level=Level(properties["Level"]),
                 retention_days=int(properties["RetentionDays"]),
                 encryption_key_arn=properties.get("EncryptionKeyArn"),
             )

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.account_logging.handler import PHYSICAL_ID, respond
-from iot_jitr_runtime.account_logging.properties import Level, LoggingProperties, Mode
+from iot_jitr_runtime.account_logging.properties import LoggingProperties, Mode
 from iot_jitr_runtime.custom_resource import MalformedPropertiesError
 from tests.support.account_log import GROUP_ARN, AccountLog
 
-PROPERTIES = LoggingProperties(Mode.MANAGE, "arn:aws:iam::1:role/ours", Level.WARN, 90)
+PROPERTIES = LoggingProperties(Mode.MANAGE, "arn:aws:iam::1:role/ours", 90)
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
 
 
@@ -37,7 +37,7 @@ def test_each_request_answers_with_the_log_group_under_one_physical_id(account: 
     ]
 
     assert answers == [{"PhysicalResourceId": PHYSICAL_ID, "Data": {"LogGroup": "AWSIotLogsV2"}}] * 3
-    assert [setting["defaultLogLevel"] for setting in account.settings] == ["WARN", "WARN", "DISABLED"]
+    assert [setting["defaultLogLevel"] for setting in account.settings] == ["ERROR", "ERROR", "DISABLED"]
 
 
 def test_the_log_group_names_its_owner(account: AccountLog) -> None:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iot_jitr_runtime.account_logging.lifecycle import AccountLoggingError, FormerState, Options
-from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Level, LoggingProperties, Mode
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
 from tests.support.account_log import GROUP_ARN, AccountLog, CutOffError
 
 OURS = "arn:aws:iam::123456789012:role/ours"
 THEIRS = "arn:aws:iam::123456789012:role/theirs"
-MANAGE = LoggingProperties(Mode.MANAGE, OURS, Level.ERROR, 30)
+MANAGE = LoggingProperties(Mode.MANAGE, OURS, 30)
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
 THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
 UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
@@ -75,7 +75,7 @@ def test_logging_of_another_owner_is_used_as_it_is(account: AccountLog) -> None:
     account.options = dict(THEIR_LOGGING)
 
     account.logging().create(MANAGE)
-    account.logging().update(replace(MANAGE, level=Level.INFO), MANAGE)
+    account.logging().update(replace(MANAGE, retention_days=90), MANAGE)
     account.logging().delete(MANAGE)
 
     assert account.options == THEIR_LOGGING
@@ -130,14 +130,14 @@ def test_a_repeated_creation_keeps_the_first_record(account: AccountLog) -> None
     assert account.state() == before
 
 
-def test_an_update_changes_level_retention_and_role(account: AccountLog) -> None:
-    newer = replace(MANAGE, role_arn=f"{OURS}-2", level=Level.INFO, retention_days=90)
+def test_an_update_changes_retention_and_role(account: AccountLog) -> None:
+    newer = replace(MANAGE, role_arn=f"{OURS}-2", retention_days=90)
     account.logging().create(MANAGE)
 
     account.logging().update(newer, MANAGE)
 
     group = account.log_group()
-    assert account.options == {**ON, "roleArn": f"{OURS}-2", "defaultLogLevel": "INFO"}
+    assert account.options == {**ON, "roleArn": f"{OURS}-2"}
     assert group is not None
     assert group["retention"] == 90
 
