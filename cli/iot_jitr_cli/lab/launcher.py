@@ -82,9 +82,7 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
             self._prepare(sslcontext)
         upgraded: Any = await super().start_tls(transport, protocol, sslcontext, **options)
         connection = upgraded.get_extra_info("ssl_object")
-        # Python 3.13 has a public method for it.
-        chain = [each.public_bytes(_DER) for each in connection._sslobj.get_unverified_chain() or ()]  # noqa: SLF001
-        if connection not in self._with_name and not is_complete(chain):
+        if connection not in self._with_name and not is_complete(_presented(connection)):
             message = "a device sent no server name (SNI), and not its CA certificate after its own: refused"
             _logger.warning(message)
             raise ChainRefusedError(message)
@@ -114,6 +112,11 @@ def is_complete(chain: Sequence[bytes]) -> bool:
         return True
     leaf, *others = map(x509.load_der_x509_certificate, chain)
     return any(_is_issuer(other, leaf) for other in others)
+
+
+def _presented(connection: Any) -> list[bytes]:
+    """The chain that the client presented, DER. Python 3.13 has a public method for it."""
+    return [each.public_bytes(_DER) for each in connection._sslobj.get_unverified_chain() or ()]  # noqa: SLF001
 
 
 def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
