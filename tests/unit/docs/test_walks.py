@@ -17,18 +17,25 @@ from iot_jitr_runtime.ca_registration import handler as ca_registration
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import account
+from tests.support.buckets import s3_client
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import ca_account
 from tests.support.ca_resource import CaResource
+from tests.support.crls import HOLD, KEY_COMPROMISE
+from tests.support.town import Town
 
 ARCHITECTURE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
 WALKS = dict(
-    re.findall(r"^## (The walk of [^\n]+)\n.*?^```\n(.*?)^```$", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL)
+    re.findall(
+        r"^## (The walk of [^\n]+)\n.*?^```text\n(.*?)^```$", ARCHITECTURE, flags=re.MULTILINE | re.DOTALL
+    )
 )
 """Heading of each walk → its outline: one function a line, by its name below `iot_jitr_runtime`."""
 EVENT = "The walk of one registration event"
 CA = "The walk of one CA"
+CRL = "The walk of one CRL"
 
 
 def functions(walk: str) -> list[str]:
@@ -55,7 +62,7 @@ def test_each_function_of_a_walk_exists(name: str) -> None:
 
 
 def test_a_walk_names_functions() -> None:
-    assert {EVENT, CA} <= WALKS.keys()
+    assert {EVENT, CA, CRL} <= WALKS.keys()
     assert all(len(functions(walk)) > 5 for walk in WALKS)
 
 
@@ -110,6 +117,22 @@ def test_the_functions_of_a_ca_that_is_registered_already_are_called_in_the_orde
             resource.create(CaProperties(ca.pem, SecretSigner("ca-key")))
 
     assert_called_in_order(functions(CA), calls)
+
+
+def test_the_functions_of_a_sweep_are_called_in_the_order_of_the_walk_of_one_crl(tmp_path: Path) -> None:
+    with account() as aws:
+        town = Town(aws, s3_client(), tmp_path)
+        revoked, held, _ = town.bring_in(3)
+        town.publish({held: HOLD})
+        town.settle()
+        # More serial numbers than the limit allows, but not more devices: they are counted first.
+        town.publish({revoked: KEY_COMPROMISE}, extra={1: None})
+        with called() as calls:
+            town.sweep(limit=MassRevocationLimit(share=0.5, minimum=1))
+
+    names = functions(CRL)
+    # The handler is Lambda's.
+    assert_called_in_order(names[names.index("sweep.sweep.Sweep.run") :], calls)
 
 
 def assert_called_in_order(names: list[str], calls: list[CodeType]) -> None:
