@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MEMORY_MIB = 512
 """Lambda gives CPU by memory. Start-up is CPU: at 256 MiB and a seventh of a core it would take seconds."""
 
+_WITHOUT_TAGS = ("cn-", "us-gov-")
+"""How the names of the regions begin in which an event source mapping has no tags."""
+
 
 class Activator(Construct):
     """The activator function, fed from the activation queue.
@@ -97,12 +100,23 @@ class Activator(Construct):
             max_concurrency=capacity.concurrency,
             report_batch_item_failures=True,
         )
+        self._leave_out_tags()
         # Lambda checks the role's permissions on the queue when the mapping is made.
         self.event_source.node.add_dependency(self.function.role)
 
     @property
     def _certificates(self) -> str:
         return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
+
+    def _leave_out_tags(self) -> None:
+        """Leave the tags of an app out where event source mappings take none, if the region is known.
+
+        https://docs.amazonaws.cn/en_us/aws/latest/userguide/lambda.html
+        https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html
+        """
+        resource = self.event_source.node.default_child
+        if cdk.Stack.of(self).region.startswith(_WITHOUT_TAGS) and isinstance(resource, cdk.CfnResource):
+            resource.add_property_deletion_override("Tags")
 
     def _queue_permissions(self, queues: "ActivationQueues") -> list[iam.PolicyStatement]:
         return [

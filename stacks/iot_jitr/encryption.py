@@ -93,10 +93,15 @@ def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             actions=sorted(actions),
             resources=[key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"{service}.{cdk.Aws.REGION}.amazonaws.com"}},
+            conditions={"StringEquals": {"kms:ViaService": _names_of(service)}},
         )
         for service, actions in sorted(asked.items())
     ]
+
+
+def _names_of(service: str) -> list[str]:
+    """What KMS may call a service: AWS does not document whether the name ends in `.cn` in China."""
+    return [f"{service}.{cdk.Aws.REGION}.amazonaws.com{china}" for china in ("", ".cn")]
 
 
 def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
@@ -112,7 +117,7 @@ def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
         for log_group in (f"{name}*", *others)
     ]
     return iam.PolicyStatement(
-        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
         actions=[*_ENCRYPT_AND_DECRYPT],
         # In the policy of a key this is the key.
         resources=["*"],

@@ -1,4 +1,4 @@
-"""cfn-lint, which knows AWS's own resource schemas, has nothing to say about the templates."""
+"""cfn-lint, which knows AWS's own resource schemas of each region, has nothing to say about the templates."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 CDK_WRITES_IT = "W3005"
 """Redundant `DependsOn`: the CDK writes the role beside its policy, of which only the latter is needed."""
 WRONG = "wrong.json"
+REGIONS = ("eu-central-1", "cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-gov-west-1")
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     wrong = tmp_path_factory.mktemp("templates") / WRONG
     wrong.write_text('{"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"Name": "x"}}}}')
     templates = [*sorted(TEMPLATES.glob("*.json")), wrong]
-    options = ["--format", "parseable", "--regions", "eu-central-1", "--ignore-checks", CDK_WRITES_IT]
+    options = ["--format", "parseable", "--regions", *REGIONS, "--ignore-checks", CDK_WRITES_IT]
     run = "from cfnlint.runner import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", run, *options, "--", *map(str, templates)],

@@ -106,7 +106,7 @@ def test_each_role_may_use_the_key_for_what_it_does_and_through_the_service_that
         if any(action.startswith("kms:") for action in as_list(statement["Action"])) and (
             statement["Resource"] == KEY
         ):
-            service = joined(statement["Condition"]["StringEquals"]["kms:ViaService"]).removesuffix(VIA)
+            service = joined(statement["Condition"]["StringEquals"]["kms:ViaService"][0]).removesuffix(VIA)
             actions = {action.removeprefix("kms:") for action in as_list(statement["Action"])}
             role = policy.removeprefix("Jitr").partition("Role")[0]
             found.setdefault(role, {}).setdefault(service, set()).update(actions)
@@ -139,7 +139,7 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
     administration, of_logs = only(own_key, "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
 
     assert joined(administration["Principal"]["AWS"]).endswith(":iam::123456789012:root")
-    assert of_logs["Principal"] == {"Service": "logs.eu-central-1.amazonaws.com"}
+    assert joined(of_logs["Principal"]["Service"]) == "logs.eu-central-1.${AWS::URLSuffix}"
     assert {action.removeprefix("kms:") for action in of_logs["Action"]} == TABLE
     (context,) = of_logs["Condition"]["ArnLike"].items()
     assert (context[0], [joined(each) for each in context[1]]) == (
@@ -166,7 +166,7 @@ def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_co
         none = [text for text in warnings(made) if "imported encryption key" in text]
 
     (warning,) = found
-    assert '"Principal": {"Service": "logs.${AWS::Region}.amazonaws.com"}' in warning
+    assert '"Principal": {"Service": "logs.${AWS::Region}.${AWS::URLSuffix}"}' in warning
     assert "log-group:iot-jitr-*" in warning
     assert "log-group:AWSIotLogsV2" in warning
     assert "docs/security.md#encryption-at-rest" in warning
@@ -177,7 +177,7 @@ def test_a_bucket_of_others_may_have_a_key_of_its_own_which_may_only_decrypt(own
     (statement,) = (statement for _, statement in all_statements(own_key) if statement["Resource"] == KEY)
 
     assert statement["Action"] == "kms:Decrypt"
-    assert joined(statement["Condition"]["StringEquals"]["kms:ViaService"]) == f"s3{VIA}"
+    assert joined(statement["Condition"]["StringEquals"]["kms:ViaService"][0]) == f"s3{VIA}"
 
 
 def test_a_bucket_under_a_key_asks_for_it_once_in_a_while_and_not_for_each_object(
