@@ -9,12 +9,10 @@ import click
 
 from iot_jitr_cli.ca.offline import sign_verification
 from iot_jitr_cli.ca.report import CaReport, report, reports, resolve
-from iot_jitr_cli.ca.switch import disable as switch_off
-from iot_jitr_cli.ca.switch import enable as switch_on
-from iot_jitr_cli.console import err, json_option, out, print_json, printable
+from iot_jitr_cli.console import WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
-from iot_jitr_runtime.ca_registration.properties import CaState
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegistryError
 from iot_jitr_runtime.certificates import NO_END
 
@@ -142,7 +140,12 @@ def enable(ca_id: str, *, as_json: bool) -> None:
     """Register new devices of a CA: make it ACTIVE and turn its auto-registration on."""
     registry = _registry()
     found = report(registry, resolve(registry, ca_id))
-    _print_state(found, switch_on(registry, found), as_json=as_json)
+    if found.has_provisioning_template:
+        raise WrongUseError(
+            f"CA certificate {found.certificate_id} has a provisioning template: AWS would activate its "
+            "devices past every check; delete the CA certificate and register it without one"
+        )
+    _switch(registry, found, CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE), as_json=as_json)
 
 
 @ca.command()
@@ -152,7 +155,7 @@ def disable(ca_id: str, *, as_json: bool) -> None:
     """Register no new devices of a CA: turn its auto-registration off. Active devices stay connected."""
     registry = _registry()
     found = report(registry, resolve(registry, ca_id))
-    _print_state(found, switch_off(registry, found), as_json=as_json)
+    _switch(registry, found, CaState(found.status, AutoRegistration.DISABLE), as_json=as_json)
 
 
 def _registry() -> CaRegistry:
@@ -189,7 +192,8 @@ def _managed_by(ca: CaReport) -> str:
     return ca.managed_by + (", adopted" if ca.adopted else "")
 
 
-def _print_state(ca: CaReport, state: CaState, *, as_json: bool) -> None:
+def _switch(registry: CaRegistry, ca: CaReport, state: CaState, *, as_json: bool) -> None:
+    registry.set_state(ca.certificate_id, state)
     if ca.managed_by is not None:
         err.print(
             f"note: {ca.managed_by} manages this CA; its next deployment that changes the CA sets "

@@ -14,14 +14,6 @@ from iot_jitr_runtime.ownership import Claim, Ownership, UnreadableOwnershipErro
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
-class UnknownCaError(WrongUseError):
-    """No registered CA certificate has this id."""
-
-
-class AmbiguousCaError(WrongUseError):
-    """Several CA certificates' ids begin with what was given."""
-
-
 @dataclass(frozen=True)
 class CaReport:
     """A registered CA certificate."""
@@ -52,13 +44,13 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
     """Look at one CA certificate.
 
     Raises:
-        UnknownCaError: There is none with this id.
+        WrongUseError: There is none with this id.
         RegistryError: AWS IoT did not answer.
     """
     try:
         found = registry.describe(ca_id)
     except NotRegisteredError as error:
-        raise UnknownCaError(
+        raise WrongUseError(
             f"no CA certificate {ca_id} in this account and region; 'jitr ca list' names them"
         ) from error
     try:
@@ -91,20 +83,19 @@ def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
     """The id that `text`, an id or the beginning of one, stands for.
 
     Raises:
-        UnknownCaError: No CA certificate's id begins so, or it is empty.
-        AmbiguousCaError: Several do.
+        WrongUseError: No CA certificate's id begins so, or several do, or `text` is empty.
     """
     text = text.lower()
     if not text:
         # A shell variable that is not set begins every id: 'disable' would take it for the only CA.
-        raise UnknownCaError("found an empty id, expected one that 'jitr ca list' names, or its beginning")
+        raise WrongUseError("found an empty id, expected one that 'jitr ca list' names, or its beginning")
     if _FULL_ID.fullmatch(text):
         return CaCertificateId(text)
     matches = [ca_id for ca_id in registry.ids() if ca_id.startswith(text)]
     if not matches:
-        raise UnknownCaError(f"no CA certificate's id begins with '{text}'; 'jitr ca list' names them")
+        raise WrongUseError(f"no CA certificate's id begins with '{text}'; 'jitr ca list' names them")
     if len(matches) > 1:
-        raise AmbiguousCaError(f"{len(matches)} CA certificates' ids begin with '{text}'; give more of it")
+        raise WrongUseError(f"{len(matches)} CA certificates' ids begin with '{text}'; give more of it")
     return matches[0]
 
 

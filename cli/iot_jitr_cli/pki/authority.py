@@ -11,8 +11,9 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, PublicKey, ca_extensions, device_extensions
 from iot_jitr_cli.pki.files import refuse_existing, write_private, write_public
-from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem, load_key, signing_hash
+from iot_jitr_cli.pki.keys import KeyKind, PrivateKey, key_pem, load_key
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 
 DEFAULT_NAME = "iot-jitr development CA"
@@ -55,7 +56,7 @@ class DevelopmentCa:
         subject = _subject(name)
         builder = _builder(private.public_key(), subject, validity or Validity.days(365 * _YEARS))
         builder = _extended(builder, ca_extensions(private.public_key()))
-        return cls(Certificate(builder.issuer_name(subject).sign(private, signing_hash(private))), private)
+        return cls(Certificate(builder.issuer_name(subject).sign(private, signature_hash(private))), private)
 
     @classmethod
     def load(cls, directory: Path) -> "DevelopmentCa":
@@ -113,7 +114,7 @@ class DevelopmentCa:
         builder = _builder(private.public_key(), _subject(*names), spec.validity, spec.serial_number)
         builder = _extended(builder, device_extensions(private.public_key(), self.certificate.x509))
         builder = _extended(builder, list(spec.extensions)).issuer_name(self.certificate.x509.subject)
-        signed = builder.sign(self.key, signing_hash(self.key))
+        signed = builder.sign(self.key, signature_hash(self.key))
         return DeviceIdentity(Certificate(signed), private, self.certificate)
 
 

@@ -1,9 +1,9 @@
 """Key pairs of the kinds that AWS IoT Core takes, for CAs and devices."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -44,23 +44,32 @@ class UnreadableKeyError(WrongUseError):
     """The bytes are not a private key that can be used here."""
 
 
-def load_key(data: bytes) -> PrivateKey:
-    """Read a private key, PEM or DER, without a passphrase.
+def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> PrivateKey:
+    """Read a private key, PEM or DER.
+
+    Args:
+        data: The content of the key's file.
+        ask_passphrase: Called if the key is encrypted; None: an encrypted key is refused.
 
     Raises:
-        UnreadableKeyError: Not a private key, an encrypted one, or neither EC nor RSA. The message holds
-            nothing of the key.
+        UnreadableKeyError: Not a private key, an encrypted one, a wrong passphrase, or neither EC nor RSA.
+            The message holds nothing of the key.
     """
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
-        key = load(data, password=None)
-    except TypeError:
-        raise UnreadableKeyError(
-            "the private key is encrypted; give an unencrypted copy: openssl pkey -in KEY -out PLAIN-KEY"
-        ) from None
+        try:
+            key = load(data, password=None)
+        except TypeError:
+            if ask_passphrase is None:
+                raise UnreadableKeyError(
+                    "the private key is encrypted; give an unencrypted copy: openssl pkey -in KEY -out "
+                    "PLAIN-KEY"
+                ) from None
+            key = load(data, password=ask_passphrase().encode())
     except (ValueError, UnsupportedAlgorithm):
         # The library's message could quote the input.
-        raise UnreadableKeyError("not a private key: expected PEM or DER, EC or RSA") from None
+        wrong = ", or the passphrase is wrong" if ask_passphrase else ""
+        raise UnreadableKeyError(f"not a private key: expected PEM or DER, EC or RSA{wrong}") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise UnreadableKeyError(f"the private key is {type(key).__name__}, expected EC or RSA")
     return key
@@ -69,10 +78,3 @@ def load_key(data: bytes) -> PrivateKey:
 def key_pem(key: PrivateKey) -> bytes:
     """The key as unencrypted PKCS #8 PEM, as device SDKs read it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def signing_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
-    """The hash to sign with: as strong as the key's curve, SHA-256 for RSA (NIST SP 800-57-1, table 3)."""
-    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size > 256:  # noqa: PLR2004  P-256
-        return hashes.SHA384()
-    return hashes.SHA256()

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_cli.pki.keys import signing_hash
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.unusable import UnusableCrlError
@@ -133,7 +133,7 @@ class RevocationList:
             builder = builder.add_extension(_issuing_distribution_point(partition), critical=True)
         for entry in self.entries.values():
             builder = builder.add_revoked_certificate(_built(entry))
-        return builder.sign(self.ca.key, signing_hash(self.ca.key)).public_bytes(Encoding.DER)
+        return builder.sign(self.ca.key, signature_hash(self.ca.key)).public_bytes(Encoding.DER)
 
 
 def serial_of(text: str, ca: "Certificate") -> int:

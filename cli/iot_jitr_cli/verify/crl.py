@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.pki import DevelopmentCa
-from iot_jitr_cli.pki.keys import signing_hash
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.index import Index
@@ -97,4 +97,4 @@ def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate
         is_number = isinstance(extension.value, x509.CRLNumber)
         value = x509.CRLNumber(crl.number + 1) if is_number else extension.value
         builder = builder.add_extension(value, extension.critical)
-    return builder.sign(signer.key, signing_hash(signer.key)).public_bytes(Encoding.DER)
+    return builder.sign(signer.key, signature_hash(signer.key)).public_bytes(Encoding.DER)

@@ -349,8 +349,8 @@ class TestOfflineKey:
     @pytest.mark.parametrize(
         ("content", "found"),
         [
-            ("hunter2", "is no private key"),
-            (pem_of(ed25519.Ed25519PrivateKey.generate()), "neither RSA nor EC"),
+            ("hunter2", "not a private key"),
+            (pem_of(ed25519.Ed25519PrivateKey.generate()), "Ed25519PrivateKey, expected EC or RSA"),
         ],
     )
     def test_refuses_what_is_no_usable_key(self, files: Path, content: str, found: str) -> None:

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from iot_jitr_cli.pki.keys import KeyKind, UnreadableKeyError, key_pem, load_key, signing_hash
+from iot_jitr_cli.pki.keys import KeyKind, UnreadableKeyError, key_pem, load_key
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ def test_ec_kinds_are_their_curve_and_sign_with_a_hash_as_strong(
 
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.curve.name == curve
-    assert signing_hash(key).name == digest
+    assert signature_hash(key).name == digest
 
 
 @pytest.mark.parametrize(("kind", "bits"), [(KeyKind.RSA_2048, 2048), (KeyKind.RSA_4096, 4096)])
@@ -30,7 +31,7 @@ def test_rsa_kinds_have_their_size_and_sign_with_sha_256(kind: KeyKind, bits: in
 
     assert isinstance(key, rsa.RSAPrivateKey)
     assert key.key_size == bits
-    assert signing_hash(key).name == "sha256"
+    assert signature_hash(key).name == "sha256"
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
