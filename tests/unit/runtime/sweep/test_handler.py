@@ -13,8 +13,8 @@ import pytest
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS
-from iot_jitr_runtime.sweep.handler import SweepSettings
 from iot_jitr_runtime.sweep.sweep import DEFERRED, DRY_RUN, LIMIT_TRIPPED
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import POLICY, REGION
@@ -205,9 +205,14 @@ def test_a_claim_on_a_thing_lasts_as_long_as_that_on_its_certificate(
     assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
 
 
-def test_only_cas_with_a_crl_are_swept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = SweepSettings.read(Called(town, monkeypatch, settle_seconds=95).variables)
+def test_the_environment_says_which_cas_are_swept_and_how(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = Called(town, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
 
-    assert settings.cas_with_crl == [town.ca]
-    assert settings.settle.total_seconds() == 95
-    assert (settings.admission, settings.things, settings.dry_run) == (None, None, False)
+    cas, sweep = called.module._sweep()
+
+    assert cas == [town.ca], "the other one has no CRL"
+    assert sweep.limit == MassRevocationLimit(share=0.2, minimum=7)
+    assert (sweep.settle.total_seconds(), sweep.dry_run) == (95, True)
+    assert sweep.rate_limiter.per_second == 1000
