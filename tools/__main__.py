@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from tests.support.ca_certificates import FACTORY
 from tools import configuration_page, construct_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 for name, text in (
-    ("configuration.md", configuration_page.page(FACTORY)),
-    ("construct.md", construct_page.page()),
+    ("configuration.md", configuration_page.page()),
+    ("construct.md", construct_page.page(configuration_page.documented())),
 ):
     (DOCS / name).write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -80,6 +80,11 @@ def sources() -> dict[str, str]:
     return {name: source for name, text in texts.items() if (source := source_of(text))}
 
 
+def docstrings(kind: type) -> dict[str, str]:
+    """What stands below each field of a dataclass, by the field's name."""
+    return {each.where.rpartition(".")[2]: each.text for each in _members(kind, _tree(kind))}
+
+
 def _exported() -> list[type]:
     return [getattr(iot_jitr, name) for name in iot_jitr.__all__]
 
@@ -92,8 +97,11 @@ def _options(exported: type) -> Iterator[Option]:
         yield from _arguments(exported, method, name)
 
 
-def page() -> str:
+def page(elsewhere: Collection[str] = ()) -> str:
     """The page.
+
+    Args:
+        elsewhere: The classes whose options are listed on another page.
 
     Raises:
         UndocumentedError: Something has no docstring.
@@ -106,7 +114,7 @@ def page() -> str:
     lines = [HEAD]
     for title in ("Constructs", "Options", "Enumerations", "Errors"):
         lines.append(f"## {title}\n")
-        lines += [text for each in sections[title] for text in _describe(each)]
+        lines += [text for each in sections[title] for text in _describe(each, elsewhere)]
     return "\n".join(lines)
 
 
@@ -114,11 +122,14 @@ def _is(value: Any, kind: type) -> bool:
     return isinstance(value, type) and issubclass(value, kind)
 
 
-def _describe(exported: type) -> Iterator[str]:
+def _describe(exported: type, elsewhere: Collection[str]) -> Iterator[str]:
     tree = _tree(exported)
     yield f"### {exported.__name__}\n"
     yield f"{linked(_prose(_docstring(tree, exported.__name__)))}\n"
     if _is(exported, Exception):
+        return
+    if exported.__name__ in elsewhere:
+        yield "Its options are in [configuration.md](configuration.md).\n"
         return
     if members := [*_members(exported, tree)]:
         yield f"| | {'value' if _is(exported, Enum) else 'default'} | meaning |\n|---|---|---|"

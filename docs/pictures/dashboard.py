@@ -25,7 +25,7 @@ def rows() -> tuple[Row, ...]:
         app = cdk.App(outdir=folder, context={"aws:cdk:bundling-stacks": []})
         ca = CaConfiguration(
             name="Factory",
-            certificate_pem=DevelopmentCa.create("Factory CA").certificate.pem,
+            certificate=DevelopmentCa.create("Factory CA").certificate.pem,
             signer=SecretSigner("factory-ca-key"),
             revocation=NoRevocation(),
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_
 
-from iot_jitr import Admission, CaConfiguration, JitrPipeline, NoRevocation, SecretSigner, ThingRegistration
+from iot_jitr import AdmissionFunction, CaConfiguration, JitrPipeline, SecretSigner, ThingRegistration
 
 HERE = Path(__file__).parent
 
@@ -27,12 +27,12 @@ JitrPipeline(
     cas=[
         CaConfiguration(
             name="Factory",
-            certificate_pem=(HERE / "ca.pem").read_text(),
+            certificate=HERE / "ca.pem",
             signer=SecretSigner("iot-jitr/factory-ca-key"),
-            revocation=NoRevocation(),
+            revocation="none",
         )
     ],
-    admission=Admission.function(expected, timeout_seconds=4),
+    admission=AdmissionFunction(expected, timeout=cdk.Duration.seconds(4)),
     things=ThingRegistration(),
 )
 app.synth()

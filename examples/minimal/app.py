@@ -4,7 +4,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, SecretSigner
+from iot_jitr import CaConfiguration, JitrPipeline, SecretSigner
 
 CA = Path(__file__).with_name("ca.pem")
 
@@ -16,9 +16,9 @@ JitrPipeline(
     cas=[
         CaConfiguration(
             name="Factory",
-            certificate_pem=CA.read_text(),
+            certificate=CA,
             signer=SecretSigner("iot-jitr/factory-ca-key"),
-            revocation=NoRevocation(),
+            revocation="none",
         )
     ],
 )

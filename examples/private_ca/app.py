@@ -7,7 +7,7 @@ The CA's key never leaves AWS. AWS charges for a Private CA by the month
 import aws_cdk as cdk
 from aws_cdk import aws_acmpca as acmpca
 
-from iot_jitr import CaConfiguration, JitrPipeline, NoRevocation, PrivateCaSigner
+from iot_jitr import CaConfiguration, JitrPipeline, PrivateCaSigner
 
 SIGNING_ALGORITHM = "SHA256WITHECDSA"
 
@@ -48,7 +48,7 @@ pipeline = JitrPipeline(
             name="Factory",
             # The registration asks the Private CA for its certificate: none is given here.
             signer=PrivateCaSigner(authority.attr_arn),
-            revocation=NoRevocation(),
+            revocation="none",
         )
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from constructs import Construct
 
-from iot_jitr import CaConfiguration, JitrPipeline, Mode, NoRevocation
+from iot_jitr import CaConfiguration, JitrPipeline, Mode
 
 CA = Path(__file__).with_name("ca.pem")
 
@@ -47,9 +47,9 @@ class Fleet(cdk.Stage):
             cas=[
                 CaConfiguration(
                     name="Factory",
-                    certificate_pem=CA.read_text(),
+                    certificate=CA,
                     mode=Mode.SNI_ONLY,
-                    revocation=NoRevocation(),
+                    revocation="none",
                 )
             ],
             activations_per_second=place.activations_per_second,

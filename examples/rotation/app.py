@@ -13,10 +13,8 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from iot_jitr import (
-    AutoRegistration,
     CaConfiguration,
     JitrPipeline,
-    NoRevocation,
     OnDelete,
     SecretSigner,
 )
@@ -31,18 +29,18 @@ pipeline = JitrPipeline(
     cas=[
         CaConfiguration(
             name="Old",
-            certificate_pem=(HERE / "old.pem").read_text(),
+            certificate=HERE / "old.pem",
             signer=SecretSigner("iot-jitr/old-ca-key"),
-            revocation=NoRevocation(),
+            revocation="none",
             # Registers nobody any more. Its devices stay connected and keep their policy.
-            auto_registration=AutoRegistration.DISABLE,
+            auto_registration=False,
             on_delete=OnDelete.DEACTIVATE,
         ),
         CaConfiguration(
             name="New",
-            certificate_pem=(HERE / "new.pem").read_text(),
+            certificate=HERE / "new.pem",
             signer=SecretSigner("iot-jitr/new-ca-key"),
-            revocation=NoRevocation(),
+            revocation="none",
         ),
     ],
 )

@@ -1,18 +1,17 @@
 """AWS IoT just-in-time registration: `JitrPipeline` for any CDK stack, `JitrStack` as the app deploys it."""
 
-from iot_jitr.admission import Admission, AdmissionError
+from iot_jitr.admission import AdmissionFunction, AllowList
 from iot_jitr.capacity import Capacity
 from iot_jitr.configuration import (
     AccountLoggingMode,
-    AlarmThresholds,
     CaConfiguration,
-    ConfigurationError,
     CrlBucket,
     CrlUrl,
     JitrConfiguration,
     NoRevocation,
     RevocationSettings,
 )
+from iot_jitr.functions import LogLevel
 from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.outputs import DeploymentOutputs
@@ -20,10 +19,10 @@ from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.stack import JitrStack
-from iot_jitr.things import ThingRegistration, ThingRegistrationError
-from iot_jitr_runtime.activator.on_refusal import RefusalStatusError
+from iot_jitr.things import ThingRegistration
+from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime.admission.keys import KeyKind
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
+from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
     NoSigner,
@@ -35,12 +34,10 @@ from iot_jitr_runtime.things.settings import Attachment, Renewal
 
 __all__ = [
     "AccountLoggingMode",
-    "Admission",
-    "AdmissionError",
+    "AdmissionFunction",
     "AlarmSettings",
-    "AlarmThresholds",
+    "AllowList",
     "Attachment",
-    "AutoRegistration",
     "CaConfiguration",
     "CaStatus",
     "Capacity",
@@ -56,6 +53,7 @@ __all__ = [
     "JitrStack",
     "KeyKind",
     "KmsSigner",
+    "LogLevel",
     "Mode",
     "NoRevocation",
     "NoSigner",
@@ -65,10 +63,8 @@ __all__ = [
     "PresignedSigner",
     "PrivateCaSigner",
     "ReconcilerSettings",
-    "RefusalStatusError",
     "Renewal",
     "RevocationSettings",
     "SecretSigner",
     "ThingRegistration",
-    "ThingRegistrationError",
 ]

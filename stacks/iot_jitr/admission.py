@@ -1,12 +1,11 @@
 """Admission: which of the devices with a certificate in order are expected.
 
-`Admission.allow_list()` deploys a table that `jitr allow` fills; `Admission.function(fn)` asks a function of
-the user's own. Without either, every certificate of the deployment's CAs is expected.
+`AllowList()` deploys a table that `jitr allow` fills; `AdmissionFunction(fn)` calls a function of the user.
+Without either, every certificate of the deployment's CAs is expected.
 """
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -15,84 +14,57 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import OneOfClasses, as_timedelta, offers, one_of, span
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
+from iot_jitr.validation import options
 from iot_jitr_runtime.admission.keys import TABLE_KEY, KeyKind
-from iot_jitr_runtime.errors import JitrError
 
-DEFAULT_TIMEOUT_SECONDS = 5
-LONGEST_TIMEOUT_SECONDS = 10
+DEFAULT_TIMEOUT = timedelta(seconds=5)
+LONGEST_TIMEOUT = timedelta(seconds=10)
 """The activator decides about a batch in 30 s; a slower answer belongs into an allow list."""
 
 
-FUNCTION_ARN = r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?"
+@options
+class AllowList:
+    """Only listed devices are expected; a table is deployed for the list, and `jitr allow load` fills it."""
+
+    key: Annotated[KeyKind | str, one_of(KeyKind)] = KeyKind.CA_SERIAL
+    """By what devices are listed: each certificate by CA and serial number (the default), or each device by
+    a field of its certificates' subject, so that renewed certificates need no entry."""
 
 
-class AdmissionError(JitrError):
-    """An admission contradicts itself."""
-
-
-@dataclass(frozen=True)
-class Admission:
-    """Who decides which devices are expected; make one with `allow_list` or `function`.
+@options
+class AdmissionFunction:
+    """Only devices that a function admits are expected; `docs/admission.md` says what it gets and answers.
 
     Raises:
-        AdmissionError: Both or neither, a time-out out of its range or for a list, or no ARN of a function.
+        ConfigurationError: The time-out is out of its range, or a text is not the ARN of a function.
     """
 
-    key: KeyKind | None = None
-    """For an allow list: by what its devices are listed."""
-    asked: lambda_.IFunction | str | None = None
-    """For a function: the function, or its ARN.
+    function: Annotated[
+        lambda_.IFunction | str,
+        offers(
+            "function_arn",
+            "a Lambda function, or the ARN of one",
+            r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?",
+        ),
+    ]
+    """The function, or its ARN. The pipeline's functions are allowed to invoke it. If it is in another
+    account and not of this app, that account must allow it, too; a warning says how.
     https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
-    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
-    """For a function: how long its answer is waited for, 1 to 10 seconds."""
+    timeout: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), LONGEST_TIMEOUT)] = (
+        DEFAULT_TIMEOUT
+    )
+    """How long the activator waits for its answer, 1 to 10 seconds. An error or no answer in time defers the
+    device: it is not activated, and the function is called again later."""
 
-    def __post_init__(self) -> None:
-        if (self.key is None) is (self.asked is None):
-            found = "an allow list and a function" if self.asked else "neither an allow list nor a function"
-            raise AdmissionError(f"admission: found {found}, expected one of them")
-        if self.asked is None and self.timeout_seconds != DEFAULT_TIMEOUT_SECONDS:
-            raise AdmissionError(
-                f"admission: found a time-out of {self.timeout_seconds} s and an allow list, which nobody "
-                "waits for; expected a function, or no time-out"
-            )
-        if not 1 <= self.timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise AdmissionError(
-                f"admission: found a time-out of {self.timeout_seconds} s, expected 1 to "
-                f"{LONGEST_TIMEOUT_SECONDS}"
-            )
-        arn = self.asked if isinstance(self.asked, str) else None
-        if arn is not None and not re.fullmatch(FUNCTION_ARN, arn) and not cdk.Token.is_unresolved(arn):
-            raise AdmissionError(f"admission: found '{arn}', expected the ARN of a Lambda function")
 
-    @classmethod
-    def allow_list(cls, key: KeyKind = KeyKind.CA_SERIAL) -> "Admission":
-        """Devices that stand on a list; a table is deployed for it, and `jitr allow load` fills it.
-
-        Args:
-            key: By what they are listed: each certificate by CA and serial number (the default), or each
-                device by a field of its certificates' subject, so that renewed certificates need no entry.
-        """
-        return cls(key=key)
-
-    @classmethod
-    def function(
-        cls, function: lambda_.IFunction | str, *, timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
-    ) -> "Admission":
-        """Devices that a function admits; `docs/admission.md` documents what it gets and answers.
-
-        Args:
-            function: The function, or its ARN. The pipeline's functions are allowed to invoke it. If it is in
-                another account and not of this app, that account must allow it, too; a warning says how.
-                https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-            timeout_seconds: How long the activator waits for its answer, 1 to 10. An error or no answer in
-                time defers the device: it stays out, and is asked about again.
-
-        Raises:
-            AdmissionError: The time-out is out of range, or a text is not the ARN of a function.
-        """
-        return cls(asked=function, timeout_seconds=timeout_seconds)
+Admission = AllowList | AdmissionFunction
+"""Which devices are expected."""
+ADMISSIONS = OneOfClasses(
+    {"allow_list": AllowList, "function": AdmissionFunction}, "an object with the type allow_list or function"
+)
 
 
 class AdmissionResource(Construct):
@@ -123,22 +95,20 @@ class AdmissionResource(Construct):
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
         super().__init__(scope, construct_id)
-        self.key = admission.key
-        self._asked = admission.asked
+        self.key: KeyKind | None = None
+        self._asked = None if isinstance(admission, AllowList) else admission.function
         self.table: dynamodb.Table | None = None
-        if admission.key is not None:
+        if isinstance(admission, AllowList):
+            self.key = KeyKind(admission.key)
             self.table = self._allow_list(encryption, removal_policy)
             told: dict[str, Any] = {
                 "kind": "allow_list",
                 "table": self.table.table_name,
-                "key": admission.key.value,
+                "key": self.key.value,
             }
         else:
-            told = {
-                "kind": "function",
-                "function": self._arn,
-                "timeout_seconds": admission.timeout_seconds,
-            }
+            seconds = int(as_timedelta(admission.timeout).total_seconds())
+            told = {"kind": "function", "function": self._arn, "timeout_seconds": seconds}
             self._warn_of_another_account()
         self.setting = cdk.Stack.of(self).to_json_string(told)
 
@@ -194,8 +164,4 @@ class AdmissionResource(Construct):
 
     @property
     def _arn(self) -> str:
-        if self._asked is None:
-            raise AdmissionError(
-                "admission: found neither an allow list nor a function, expected one of them"
-            )
-        return self._asked if isinstance(self._asked, str) else self._asked.function_arn
+        return getattr(self._asked, "function_arn", None) or str(self._asked)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from iot_jitr.configuration import ConfigurationError, JitrConfiguration
-from iot_jitr.configuration.jitr import CONTEXT_KEY
+from iot_jitr.configuration import CONTEXT_KEY, JitrConfiguration
 from iot_jitr.stack import JitrStack
+from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime.errors import JitrError
 
 STACK_ID = "Jitr"

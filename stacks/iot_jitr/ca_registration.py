@@ -17,7 +17,16 @@ from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
 from iot_jitr.signers import let_sign, plain_signer
 from iot_jitr.target import Target
-from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, Attribute, CaProperties
+from iot_jitr_runtime.ca_registration.properties import (
+    RESOURCE_TYPE,
+    Attribute,
+    AutoRegistration,
+    CaProperties,
+    CaStatus,
+    Mode,
+    OnDelete,
+    OnExisting,
+)
 from iot_jitr_runtime.ca_registration.signers import PresignedSigner, PrivateCaSigner
 from iot_jitr_runtime.ca_registration.validation import (
     EXPIRY_WARNING,
@@ -142,11 +151,11 @@ class CaRegistration(Construct):
         properties = CaProperties(
             certificate_pem=ca.certificate_pem,
             signer=plain_signer(ca.signer),
-            mode=ca.mode,
-            status=ca.status,
-            auto_registration=ca.auto_registration,
-            on_existing=ca.on_existing,
-            on_delete=ca.on_delete,
+            mode=Mode(ca.mode),
+            status=CaStatus(ca.status),
+            auto_registration=AutoRegistration.ENABLE if ca.auto_registration else AutoRegistration.DISABLE,
+            on_existing=OnExisting(ca.on_existing),
+            on_delete=OnDelete(ca.on_delete),
             tags=ca.tags,
         )
         self.resource = cdk.CustomResource(

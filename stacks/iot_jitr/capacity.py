@@ -11,9 +11,10 @@ more. `docs/performance.md` has the arithmetic from here to fleets of 10 million
 """
 
 import math
-from dataclasses import dataclass
+from typing import Annotated
 
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr.allowed import whole_number
+from iot_jitr.validation import options
 
 DEFAULT_ACTIVATIONS_PER_SECOND = 10
 """The default quota of DescribeCertificate and UpdateCertificate."""
@@ -39,16 +40,15 @@ _VISIBILITY_FACTOR = 6
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
 
 
-class RateOutOfRangeError(JitrError, ValueError):
-    """`activations_per_second` is not from 1 to 1,000."""
+RATE = whole_number(1, MAXIMUM_ACTIVATIONS_PER_SECOND)
 
 
-@dataclass(frozen=True)
+@options
 class Capacity:
     """What follows from `activations_per_second`; a pipeline's is its attribute `capacity`.
 
     Raises:
-        RateOutOfRangeError: It is not from 1 to 1,000.
+        ConfigurationError: It is not from 1 to 1,000.
 
     >>> Capacity(10)
     Capacity(activations_per_second=10)
@@ -56,16 +56,9 @@ class Capacity:
     [3, 7, 45, 450]
     """
 
-    activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND
+    activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND
     """Certificates a second over all workers, 1 to 1,000.
     https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.activations_per_second <= MAXIMUM_ACTIVATIONS_PER_SECOND:
-            raise RateOutOfRangeError(
-                f"activations_per_second: found {self.activations_per_second} a second, expected a number "
-                f"from 1 to {MAXIMUM_ACTIVATIONS_PER_SECOND}"
-            )
 
     @property
     def function_timeout_seconds(self) -> int:

@@ -6,31 +6,23 @@ something. The message names both.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 
-from iot_jitr.configuration import (
-    AccountLoggingMode,
-    AlarmThresholds,
-    CaConfiguration,
-    ConfigurationError,
-    NoRevocation,
-    RevocationSettings,
-)
+from iot_jitr.admission import AdmissionFunction
+from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
 from iot_jitr.encryption import Encryption
-from iot_jitr.functions import LogLevelName
 from iot_jitr.identity import Identity
+from iot_jitr.observability import AlarmSettings
 from iot_jitr.retention import RETENTION_OF
-from iot_jitr.validation import check_text
+from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime.outcomes import Reason
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-_NAMESPACE = r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}"
-_NAMESPACE_ALLOWED = "1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/"
 _OF_THINGS = frozenset({Reason.INVALID_THING_NAME, Reason.INVALID_THING_ATTRIBUTE, Reason.THING_TAKEN})
 
 
@@ -42,11 +34,9 @@ class Options:
     identity: Identity
     revocation: RevocationSettings | None
     """None: not given."""
-    thresholds: AlarmThresholds
+    alarms: AlarmSettings
     account_logging: AccountLoggingMode
-    log_level: LogLevelName
     log_retention: logs.RetentionDays
-    metrics_namespace: str
     encryption: Encryption
 
 
@@ -58,7 +48,6 @@ def check(options: Options) -> None:
     """
     for error in _errors(options):
         raise error
-    check_text("metrics_namespace", options.metrics_namespace, _NAMESPACE, _NAMESPACE_ALLOWED)
 
 
 def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
@@ -88,8 +77,6 @@ def _errors(options: Options) -> Iterator[ConfigurationError]:
     names = [ca.name for ca in options.cas]
     if not names or len(set(names)) != len(names):
         yield ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")
-    if options.log_level not in get_args(LogLevelName):
-        yield ConfigurationError("log_level", f"'{options.log_level}'", ", ".join(get_args(LogLevelName)))
     if options.log_retention not in RETENTION_OF.values():
         yield ConfigurationError("log_retention", options.log_retention.name, "ONE_DAY to TEN_YEARS")
     if options.encryption.is_alias:
@@ -107,15 +94,15 @@ def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
     give = "a CRL for a CA, or nothing here"
     if options.revocation is not None:
         yield ConfigurationError("revocation", f"settings, and {why}", give)
-    if options.thresholds.crl_minutes_left != AlarmThresholds.crl_minutes_left:
-        yield ConfigurationError("alarms.crl_minutes_left", f"a threshold, and {why}", give)
+    if options.alarms.crl_time_left != AlarmSettings().crl_time_left:
+        yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)
     if Reason.REVOKED in options.identity.on_refusal:
         yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
 
 
 def _without_account_log(options: Options) -> Iterator[ConfigurationError]:
-    ours = options.thresholds.registration_failures
-    if options.account_logging is AccountLoggingMode.NONE and ours != AlarmThresholds.registration_failures:
+    ours = options.alarms.registration_failures
+    if options.account_logging is AccountLoggingMode.NONE and ours != AlarmSettings().registration_failures:
         yield ConfigurationError(
             "alarms.registration_failures",
             "a threshold with account_logging: none, so that nobody looks at AWS IoT's own log",
@@ -130,7 +117,7 @@ def _of_refusals(identity: Identity) -> Iterator[ConfigurationError]:
             yield ConfigurationError(
                 "on_refusal", f"'{reason}', and no things are registered", "things, or another reason"
             )
-    asks = identity.admission is not None and identity.admission.asked is not None
+    asks = isinstance(identity.admission, AdmissionFunction)
     if Reason.REFUSED_BY_FUNCTION in statuses and not asks:
         yield ConfigurationError(
             "on_refusal",

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
+KEY_ARN = r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+"
+"""A KMS key itself: a permission can name no alias."""
+KEY_ARN_ALLOWED = "the ARN of a KMS key, arn:…:key/…"
+
 _ENCRYPT_AND_DECRYPT = (
     "kms:Decrypt",
     "kms:DescribeKey",

@@ -6,7 +6,8 @@ do what `permissions` says, nothing else: no managed policy is attached.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -29,7 +30,22 @@ ENVIRONMENT_LIMIT = 4096
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 _TOKEN_BYTES = 64
 """What stands for a value that only the deployment knows; a CA certificate's id is that long."""
-LogLevelName = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class LogLevel(StrEnum):
+    """Level of the functions' structured logs.
+
+    https://docs.aws.amazon.com/powertools/python/latest/core/logger/
+    """
+
+    DEBUG = "DEBUG"
+    """Stale events too: with duplicates, the load of a reconnecting fleet."""
+    INFO = "INFO"
+    """Each decision."""
+    WARNING = "WARNING"
+    """What keeps devices waiting."""
+    ERROR = "ERROR"
+    """Defects."""
 
 
 class EnvironmentTooLargeError(JitrError):
@@ -42,7 +58,7 @@ class FunctionSettings:
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
     """How long CloudWatch keeps their logs."""
-    log_level: LogLevelName = "INFO"
+    log_level: LogLevel = LogLevel.INFO
     """Level of the structured logs."""
     metrics_namespace: str = METRICS_NAMESPACE
     """CloudWatch namespace of the metrics."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -10,17 +11,31 @@ from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.admission import Admission, AdmissionResource
+from iot_jitr.allowed import Allowed, texts, wrong
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.on_refusal import check_statuses
+from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_statuses
 
 if TYPE_CHECKING:
     from constructs import Construct
 
 _CLAIM_MARGIN_SECONDS = 5
+
+
+def _read_statuses(value: object, _: Path) -> dict[str, str]:
+    statuses = ON_REFUSAL_TEXTS.read(value, Path())
+    try:
+        check_statuses(statuses)
+    except RefusalStatusError as error:
+        raise wrong(value, str(error)) from error
+    return {reason: str(status) for reason, status in statuses.items()}
+
+
+ON_REFUSAL_TEXTS = texts("an object: reason of a refusal → pending, inactive or revoked")
+ON_REFUSAL = Allowed(ON_REFUSAL_TEXTS.words, _read_statuses)
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,6 @@ class Identity:
 
     Raises:
         DevicePolicyError: The policy's template names the device's thing, and there are no things.
-        RefusalStatusError: A reason was given a status that it cannot have.
     """
 
     policy: DevicePolicy = field(default_factory=DevicePolicy.shared)
@@ -38,7 +52,6 @@ class Identity:
     on_refusal: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_statuses(self.on_refusal)
         if self.policy.needs_thing_name and self.things is None:
             raise DevicePolicyError(
                 "the device policy's template has the placeholder '{{thing_name}}', and no things are "

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import list_of, offers
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr.validation import ConfigurationError
+from iot_jitr.validation import options
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -25,7 +26,7 @@ _MOST_SECURITY_GROUPS = 5
 _LOOK = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
-@dataclass(frozen=True)
+@options
 class FunctionNetwork:
     """The VPC that all functions of a pipeline run in; `docs/security.md` lists what they must reach.
 
@@ -33,22 +34,22 @@ class FunctionNetwork:
         ConfigurationError: More security groups than Lambda takes.
     """
 
-    vpc: ec2.IVpc
+    vpc: Annotated[ec2.IVpc, offers("vpc_id", "a VPC (ec2.IVpc)")]
     """The VPC, of this account and region; one that was looked up or imported does too.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
     subnets: ec2.SubnetSelection | None = None
     """The subnets; None: the private ones with a way out. In a public one a function reaches nothing.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
-    security_groups: Sequence[ec2.ISecurityGroup] = ()
+    security_groups: Annotated[
+        Sequence[ec2.ISecurityGroup],
+        list_of(
+            offers("security_group_id", "a security group"),
+            "a list of at most 5 security groups (ec2.ISecurityGroup)",
+            most=_MOST_SECURITY_GROUPS,
+        ),
+    ] = ()
     """The security groups, 5 at most; none: each function gets one that lets all out and nothing in.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
-
-    def __post_init__(self) -> None:
-        found = len(self.security_groups)
-        if found > _MOST_SECURITY_GROUPS:
-            raise ConfigurationError(
-                "network: security_groups", f"{found} of them", f"{_MOST_SECURITY_GROUPS} at most"
-            )
 
     def permissions(self, role: iam.Role) -> list[iam.PolicyStatement]:
         """Return what Lambda needs in `role` to put the function into the VPC, and acknowledge its wildcards.

@@ -1,39 +1,44 @@
 """`JitrPipeline`: AWS IoT just-in-time registration as one construct for any stack."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
+from iot_jitr.admission import ADMISSIONS, Admission
+from iot_jitr.allowed import as_timedelta, offers, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
-from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, Capacity
+from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
-from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
+from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, RevocationSettings
 from iot_jitr.encryption import Encryption
-from iot_jitr.functions import METRICS_NAMESPACE, FunctionSettings, JitrFunction, LogLevelName
-from iot_jitr.identity import Identity, IdentityResources
+from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
+from iot_jitr.identity import ON_REFUSAL, Identity, IdentityResources
 from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
-from iot_jitr.observability import AlarmSettings, Observability, PipelineMetrics, Watched
+from iot_jitr.network import FunctionNetwork
+from iot_jitr.observability import (
+    METRICS_NAMESPACE,
+    NAMESPACE,
+    AlarmSettings,
+    Observability,
+    PipelineMetrics,
+    Watched,
+)
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
 from iot_jitr.reconciler import Reconciler, ReconcilerSettings
 from iot_jitr.revocation import Revocation, RevokingCa
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.target import Target
+from iot_jitr.things import ThingRegistration
+from iot_jitr.validation import checked
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from aws_cdk import aws_kms as kms
-
-    from iot_jitr.admission import Admission
-    from iot_jitr.network import FunctionNetwork
-    from iot_jitr.things import ThingRegistration
 
 
 class JitrPipeline(Construct):
@@ -59,26 +64,29 @@ class JitrPipeline(Construct):
         account_logging: AWS IoT's own log; None with `account_logging: none`.
     """
 
+    @checked
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        cas: "Sequence[CaConfiguration]",
+        cas: Sequence[CaConfiguration],
         device_policy: DevicePolicy | None = None,
-        admission: "Admission | None" = None,
-        things: "ThingRegistration | None" = None,
-        on_refusal: "Mapping[str, str] | None" = None,
+        admission: Annotated[Admission | None, ADMISSIONS] = None,
+        things: ThingRegistration | None = None,
+        on_refusal: Annotated[Mapping[str, str] | None, ON_REFUSAL] = None,
         revocation: RevocationSettings | None = None,
-        activations_per_second: int = DEFAULT_ACTIVATIONS_PER_SECOND,
+        activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        log_level: LogLevelName = "INFO",
-        metrics_namespace: str = METRICS_NAMESPACE,
+        log_level: Annotated[LogLevel | str, one_of(LogLevel)] = LogLevel.INFO,
+        metrics_namespace: Annotated[str, NAMESPACE] = METRICS_NAMESPACE,
         reconciler: ReconcilerSettings | None = None,
         alarms: AlarmSettings | None = None,
-        account_logging: AccountLoggingMode = AccountLoggingMode.NONE,
-        encryption_key: "kms.IKey | None" = None,
-        network: "FunctionNetwork | None" = None,
+        account_logging: Annotated[
+            AccountLoggingMode | str, one_of(AccountLoggingMode)
+        ] = AccountLoggingMode.NONE,
+        encryption_key: Annotated[kms.IKey | None, offers("key_arn", "a KMS key (kms.IKey)")] = None,
+        network: FunctionNetwork | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:
         """Create the pipeline.
@@ -88,7 +96,7 @@ class JitrPipeline(Construct):
             construct_id: Its name there.
             cas: The CAs whose devices are registered just in time; at least one, each name once.
             device_policy: What activated devices may do; `DevicePolicy.shared()` by default.
-            admission: Which devices are expected, `Admission.allow_list()` or `Admission.function(fn)`; all
+            admission: Which devices are expected, `AllowList()` or `AdmissionFunction(fn)`; all
                 with a certificate in order by default.
             things: Which things devices become; none by default.
             on_refusal: Reason of a refusal → status of its certificate, `pending`, `inactive` or `revoked`;
@@ -130,23 +138,21 @@ class JitrPipeline(Construct):
             CaTwiceError: Another pipeline of the app registers one of the CAs in this account and region.
             EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function can be told of.
             DevicePolicyError: The policy needs things, and there are none.
-            RefusalStatusError: `on_refusal` has a reason or a status that it cannot have.
         """
         super().__init__(scope, construct_id)
+        account_logging = AccountLoggingMode(account_logging)
         alarms = alarms or AlarmSettings()
         reconciler = reconciler or ReconcilerSettings()
-        identity = Identity(device_policy or DevicePolicy.shared(), admission, things, on_refusal or {})
+        identity = Identity(device_policy or DevicePolicy(), admission, things, on_refusal or {})
         encryption = Encryption(encryption_key)
         check(
             Options(
                 cas,
                 identity,
                 revocation,
-                alarms.thresholds,
+                alarms,
                 account_logging,
-                log_level,
                 log_retention,
-                metrics_namespace,
                 encryption,
             )
         )
@@ -154,7 +160,7 @@ class JitrPipeline(Construct):
         managed = account_logging is AccountLoggingMode.MANAGE
         encryption.let_logs_use_it(self, *([LOG_GROUP] if managed else []))
         settings = FunctionSettings(
-            log_retention, log_level, metrics_namespace, self.metrics.service, encryption, network
+            log_retention, LogLevel(log_level), metrics_namespace, self.metrics.service, encryption, network
         )
         self.capacity = Capacity(activations_per_second)
         self.ledger = Ledger(self, "Ledger", encryption=encryption, removal_policy=removal_policy)
@@ -171,7 +177,7 @@ class JitrPipeline(Construct):
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
         }
-        told = {self.cas[ca.name].certificate_id: ca.told for ca in cas}
+        told = {self.cas[ca.name].certificate_id: ca.setting for ca in cas}
         self.activator = Activator(
             self,
             "Activator",
@@ -212,12 +218,8 @@ class JitrPipeline(Construct):
                 activator=self.activator.function.function,
                 background={name: each.function for name, each in self._background().items()},
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
-                cas_with_crl={
-                    ca.name: self.cas[ca.name].certificate_id
-                    for ca in cas
-                    if not isinstance(ca.revocation, NoRevocation)
-                },
-                reconciled_every=reconciler.every,
+                cas_with_crl={ca.name: self.cas[ca.name].certificate_id for ca in cas if ca.crl_source},
+                reconciled_every=as_timedelta(reconciler.every),
             ),
             settings=alarms,
             activations_per_second=activations_per_second,
@@ -229,18 +231,18 @@ class JitrPipeline(Construct):
         warn_of_ca_devices(self, cas)
 
     def _revocation(
-        self, cas: "Sequence[CaConfiguration]", settings: RevocationSettings, functions: FunctionSettings
+        self, cas: Sequence[CaConfiguration], settings: RevocationSettings, functions: FunctionSettings
     ) -> Revocation | None:
         revoking = [
             RevokingCa(
                 ca.name,
                 self.cas[ca.name].certificate_id,
                 self.cas[ca.name].certificate_arn,
-                ca.revocation,
-                ca.told,
+                source,
+                ca.setting,
             )
             for ca in cas
-            if not isinstance(ca.revocation, NoRevocation)
+            if (source := ca.crl_source) is not None
         ]
         if not revoking:
             return None

@@ -1,8 +1,7 @@
 """The reconciler: finds certificates that nobody decided about, or that the ledger does not know."""
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -11,12 +10,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import as_timedelta, contradiction, shown, span
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import FOLLOW_UP_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.target import Target
-from iot_jitr.validation import ConfigurationError
+from iot_jitr.validation import options
 from iot_jitr_runtime import environment
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from iot_jitr.queues import ActivationQueues
 
 _TIMEOUT = cdk.Duration.minutes(10)
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
-@dataclass(frozen=True)
+@options
 class ReconcilerSettings:
     """How often the reconciler looks, and for what.
 
@@ -38,30 +39,23 @@ class ReconcilerSettings:
         ConfigurationError: A value is out of its range, or full passes are to come more often than any.
     """
 
-    every: timedelta = timedelta(hours=1)
+    every: Annotated[timedelta | cdk.Duration, span(_MINUTE, _DAY, _MINUTE)] = timedelta(hours=1)
     """How often it goes through the newest certificates; whole minutes, 1 minute to a day.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
-    pending_after: timedelta = timedelta(minutes=15)
+    pending_after: Annotated[timedelta | cdk.Duration, span(_MINUTE, 14 * _DAY)] = timedelta(minutes=15)
     """How long a certificate may be pending, without a decision, before its event counts as lost; 1 minute to
     14 days, as long as the queue keeps messages.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
-    full_pass_every: timedelta = timedelta(days=7)
+    full_pass_every: Annotated[timedelta | cdk.Duration, span(_MINUTE, 366 * _DAY)] = timedelta(days=7)
     """How often it goes through all certificates; `every` to 366 days.
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListCertificatesByCA.html"""
 
     def __post_init__(self) -> None:
-        minute, day = timedelta(minutes=1), timedelta(days=1)
-        if self.every % minute or not minute <= self.every <= day:
-            raise ConfigurationError("reconciler: every", str(self.every), "whole minutes, 1 minute to a day")
-        if not minute <= self.pending_after <= 14 * day:
-            raise ConfigurationError(
-                "reconciler: pending_after", str(self.pending_after), "1 minute to 14 days"
-            )
-        if not self.every <= self.full_pass_every <= 366 * day:
-            raise ConfigurationError(
-                "reconciler: full_pass_every",
-                f"{self.full_pass_every} with every {self.every}",
-                "no less than every, and no more than 366 days",
+        if as_timedelta(self.full_pass_every) < as_timedelta(self.every):
+            raise contradiction(
+                "full_pass_every",
+                f"{shown(self.full_pass_every)} with every {shown(self.every)}",
+                "no less than every",
             )
 
 
@@ -115,8 +109,12 @@ class Reconciler(Construct):
                 environment.CAS: cdk.Stack.of(self).to_json_string(cas),
                 **{name: identity.environment[name] for name in sorted(told)},
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
-                environment.PENDING_AFTER_SECONDS: str(int(settings.pending_after.total_seconds())),
-                environment.FULL_LISTING_SECONDS: str(int(settings.full_pass_every.total_seconds())),
+                environment.PENDING_AFTER_SECONDS: str(
+                    int(as_timedelta(settings.pending_after).total_seconds())
+                ),
+                environment.FULL_LISTING_SECONDS: str(
+                    int(as_timedelta(settings.full_pass_every).total_seconds())
+                ),
             },
             permissions=[
                 *self._permissions(ca_certificate_arns, ledger, queues),
@@ -143,7 +141,9 @@ class Reconciler(Construct):
             self,
             "Schedule",
             description="Looks for certificates that nobody decided about",
-            schedule=events.Schedule.rate(cdk.Duration.seconds(int(settings.every.total_seconds()))),
+            schedule=events.Schedule.rate(
+                cdk.Duration.seconds(int(as_timedelta(settings.every).total_seconds()))
+            ),
             targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
         )
 

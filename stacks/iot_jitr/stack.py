@@ -1,21 +1,16 @@
 """`JitrStack`: the shipped stack, one pipeline made from the configuration, with its outputs."""
 
-from typing import TYPE_CHECKING
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
+from constructs import Construct
 
-from iot_jitr.observability import AlarmSettings
+from iot_jitr.configuration import JitrConfiguration, Removal
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.retention import RETENTION_OF
-
-if TYPE_CHECKING:
-    from constructs import Construct
-
-    from iot_jitr.configuration import AlarmConfiguration, JitrConfiguration
+from iot_jitr.target import Target
+from iot_jitr.validation import checked
 
 
 class JitrStack(cdk.Stack):
@@ -25,7 +20,8 @@ class JitrStack(cdk.Stack):
         pipeline: The pipeline.
     """
 
-    def __init__(self, scope: "Construct", construct_id: str, configuration: "JitrConfiguration") -> None:
+    @checked
+    def __init__(self, scope: Construct, construct_id: str, configuration: JitrConfiguration) -> None:
         """Create the stack.
 
         Args:
@@ -33,14 +29,15 @@ class JitrStack(cdk.Stack):
             construct_id: Its name there; CloudFormation knows it by the configuration's `stack_name`.
             configuration: What it deploys.
         """
+        target = Target(configuration.target)
         super().__init__(
             scope,
             construct_id,
             stack_name=configuration.stack_name,
             description="AWS IoT Core just-in-time registration (iot-jitr)",
-            synthesizer=configuration.target.synthesizer(),
+            synthesizer=target.synthesizer(),
         )
-        configuration.target.choose_for(self)
+        target.choose_for(self)
         self.pipeline = JitrPipeline(
             self,
             "Jitr",
@@ -53,14 +50,14 @@ class JitrStack(cdk.Stack):
             reconciler=configuration.reconciler,
             activations_per_second=configuration.activations_per_second,
             log_retention=RETENTION_OF[configuration.log_retention_days],
-            log_level=configuration.log_level.value,
+            log_level=configuration.log_level,
             metrics_namespace=configuration.metrics_namespace,
-            alarms=self._alarm_settings(configuration.alarms),
+            alarms=configuration.alarms,
             account_logging=configuration.account_logging,
-            encryption_key=self._encryption_key(configuration.encryption_key_arn),
-            removal_policy=cdk.RemovalPolicy(configuration.removal.name),
+            encryption_key=self._encryption_key(configuration.encryption_key),
+            removal_policy=cdk.RemovalPolicy(Removal(configuration.removal).name),
         )
-        self._bound(configuration.permissions_boundary_arn)
+        self._bound(configuration.permissions_boundary)
         DeploymentOutputs(self.pipeline)
 
     def _encryption_key(self, arn: str | None) -> kms.IKey | None:
@@ -70,7 +67,3 @@ class JitrStack(cdk.Stack):
         if policy_arn is not None:
             policy = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", policy_arn)
             iam.PermissionsBoundary.of(self).apply(policy)
-
-    def _alarm_settings(self, alarms: "AlarmConfiguration") -> AlarmSettings:
-        topic = sns.Topic.from_topic_arn(self, "AlarmTopic", alarms.topic_arn) if alarms.topic_arn else None
-        return AlarmSettings(alarms.thresholds, topic, alarms.runbook_url)

@@ -1,16 +1,17 @@
 """Things: the registry's entries for devices, made from the fields of their certificates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from iot_jitr.allowed import as_timedelta, contradiction, list_of, one_of, shown, span, text, texts
 from iot_jitr.target import Target
+from iot_jitr.validation import options
 from iot_jitr_runtime.certificate_fields import FieldTemplate, UnknownFieldError
-from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.things.patterns import (
     ATTRIBUTE_NAME,
     ATTRIBUTE_NAME_IN_WORDS,
@@ -32,17 +33,15 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
-LONGEST_GRACE_PERIOD = timedelta(days=365)
+_TEMPLATE = text(
+    r".+", "a text, in which {{common_name}} and other fields of the certificate may stand", at_synthesis=True
+)
 _ATTRIBUTES_WITH_TYPE = 50
 _ATTRIBUTES_WITHOUT_TYPE = 3
 """How many attributes a thing may have (AWS IoT Core quotas)."""
 
 
-class ThingRegistrationError(JitrError):
-    """The description of the things contradicts itself, or AWS IoT would not take it."""
-
-
-@dataclass(frozen=True)
+@options
 class ThingRegistration:
     """Every activated device becomes a thing. Each text is a template over the fields of its certificate.
 
@@ -53,80 +52,82 @@ class ThingRegistration:
     Costs three AWS IoT calls more for each activation, and one for each group.
 
     Raises:
-        ThingRegistrationError: One of the values is not possible.
+        ConfigurationError: A value is not possible, or two of them contradict one another.
     """
 
-    name: str = DEFAULT_NAME
+    name: Annotated[str, _TEMPLATE] = DEFAULT_NAME
     """The thing's name. It must tell devices apart: with `{{common_name}}`, `{{subject_serial_number}}`,
     `{{serial_number}}` or `{{certificate_id}}`.
     https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
-    type: str | None = None
+    type: Annotated[str | None, _TEMPLATE] = None
     """Name of its thing type, which must exist; none by default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-types.html"""
-    groups: Sequence[str] = ()
+    groups: Annotated[Sequence[str], list_of(_TEMPLATE, "a list of names of thing groups")] = ()
     """Names of the static thing groups it joins, which must exist; none by default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-groups.html"""
-    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
+    attributes: Annotated[Mapping[str, str], texts("an object of texts")] = field(
+        default_factory=dict, hash=False
+    )
     """Its attributes; none by default. At most 3 without a type, 50 with one.
     https://docs.aws.amazon.com/iot/latest/apireference/API_AttributePayload.html"""
-    attachment: Attachment = Attachment.EXCLUSIVE
+    attachment: Annotated[Attachment | str, one_of(Attachment)] = Attachment.EXCLUSIVE
     """Whether the certificate may belong to other things as well; not by default, and not together with
     renewals."""
-    renewal: Renewal = Renewal.REFUSE
+    renewal: Annotated[Renewal | str, one_of(Renewal)] = Renewal.REFUSE
     """What a certificate means whose thing has one already; a collision by default."""
-    grace_period: timedelta = DEFAULT_GRACE_PERIOD
+    grace_period: Annotated[timedelta | cdk.Duration, span(timedelta(0), timedelta(days=365))] = (
+        DEFAULT_GRACE_PERIOD
+    )
     """After a renewal: how long the old certificate still works, 0 to 365 days; a day by default. Only
     together with renewals."""
 
     def __post_init__(self) -> None:
-        settings = self.settings
-        if not settings.name.is_identifying:
-            raise ThingRegistrationError(
-                f"things: the name '{self.name}' is the same for many devices, expected a template with "
-                "{{common_name}}, {{subject_serial_number}}, {{serial_number}} or {{certificate_id}}"
+        if not _parsed("name", self.name).is_identifying:
+            raise contradiction(
+                "name",
+                f"'{self.name}', which is the same for many devices",
+                "a template with {{common_name}}, {{subject_serial_number}}, {{serial_number}} or "
+                "{{certificate_id}}",
             )
-        for what, text in [("name", self.name), ("type", self.type), *(("group", g) for g in self.groups)]:
-            _check(f"{what} '{text}'", text, REGISTRY_NAME, REGISTRY_NAME_IN_WORDS)
+        for option, template in [
+            ("name", self.name),
+            ("type", self.type),
+            *(("groups", g) for g in self.groups),
+        ]:
+            _check(option, template, REGISTRY_NAME, REGISTRY_NAME_IN_WORDS)
         for name, value in self.attributes.items():
-            _check(f"attribute name '{name}'", name, ATTRIBUTE_NAME, ATTRIBUTE_NAME_IN_WORDS)
-            _check(f"attribute '{value}'", value, ATTRIBUTE_VALUE, ATTRIBUTE_VALUE_IN_WORDS)
+            _check("attributes", name, ATTRIBUTE_NAME, f"names of {ATTRIBUTE_NAME_IN_WORDS}")
+            _check("attributes", value, ATTRIBUTE_VALUE, ATTRIBUTE_VALUE_IN_WORDS)
         most = _ATTRIBUTES_WITH_TYPE if self.type else _ATTRIBUTES_WITHOUT_TYPE
         if len(self.attributes) > most:
-            raise ThingRegistrationError(
-                f"things: found {len(self.attributes)} attributes, expected at most {most} for a thing "
-                f"{'with' if self.type else 'without'} a type"
-            )
-        self._check_renewal()
-
-    def _check_renewal(self) -> None:
-        if not timedelta(0) <= self.grace_period <= LONGEST_GRACE_PERIOD:
-            raise ThingRegistrationError(
-                f"things: found a grace period of {self.grace_period}, expected 0 to "
-                f"{LONGEST_GRACE_PERIOD.days} days"
+            kind = "with" if self.type else "without"
+            raise contradiction(
+                "attributes", f"{len(self.attributes)} of them", f"{most} at most for a thing {kind} a type"
             )
         if self.renewal is Renewal.ALLOW and self.attachment is Attachment.NON_EXCLUSIVE:
-            raise ThingRegistrationError(
-                "things: found renewal 'allow' with attachment 'non_exclusive': a renewal puts the older "
-                "certificate out, for its other things too; expected attachment 'exclusive', or renewal "
-                "'refuse'"
+            raise contradiction(
+                "attachment",
+                "NON_EXCLUSIVE_THING with renewal 'allow', which takes the old certificate off all things",
+                "EXCLUSIVE_THING, or renewal 'refuse'",
             )
         if self.renewal is Renewal.REFUSE and self.grace_period != DEFAULT_GRACE_PERIOD:
-            raise ThingRegistrationError(
-                f"things: found a grace period of {self.grace_period} with renewal 'refuse', so that no "
-                "certificate ever ends in one; expected renewal 'allow', or no grace period"
+            raise contradiction(
+                "grace_period",
+                f"{shown(self.grace_period)} with renewal 'refuse', which has no grace period",
+                "renewal 'allow', or no grace period",
             )
 
     @property
     def settings(self) -> ThingSettings:
         """What the functions are told."""
         return ThingSettings(
-            name=_parsed(self.name),
-            type=None if self.type is None else _parsed(self.type),
-            groups=tuple(map(_parsed, self.groups)),
-            attributes={name: _parsed(text) for name, text in self.attributes.items()},
-            attachment=self.attachment,
-            renewal=self.renewal,
-            grace_period=self.grace_period,
+            name=_parsed("name", self.name),
+            type=None if self.type is None else _parsed("type", self.type),
+            groups=tuple(_parsed("groups", group) for group in self.groups),
+            attributes={name: _parsed("attributes", value) for name, value in self.attributes.items()},
+            attachment=Attachment(self.attachment),
+            renewal=Renewal(self.renewal),
+            grace_period=as_timedelta(self.grace_period),
         )
 
     def setting(self, scope: "Construct", *, claim_seconds: int) -> str:
@@ -166,19 +167,17 @@ class ThingRegistration:
         ]
 
 
-def _parsed(text: str) -> FieldTemplate:
+def _parsed(option: str, template: str) -> FieldTemplate:
     try:
-        return FieldTemplate.parse(text)
+        return FieldTemplate.parse(template)
     except UnknownFieldError as error:
-        raise ThingRegistrationError(f"things: '{text}': {error}") from error
+        raise contradiction(option, f"'{template}'", str(error)) from error
 
 
-def _check(what: str, text: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
-    """What the template spells out itself must be possible, whatever the fields bring."""
-    if text is None:
-        return
-    if not pattern.fullmatch(_parsed(text).fill(lambda _: "x")):
-        raise ThingRegistrationError(f"things: the {what} is not possible, expected {allowed}")
+def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
+    """Check the literal text of a template, for a field may bring any value."""
+    if template is not None and not pattern.fullmatch(_parsed(option, template).fill(lambda _: "x")):
+        raise contradiction(option, f"'{template}'", allowed)
 
 
 def _arn(scope: "Construct", kind: str, name: str) -> str:

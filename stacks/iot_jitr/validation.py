@@ -1,37 +1,173 @@
-"""Refuses values of the configuration and of the constructs' arguments, in one line each."""
+"""Option classes: dataclasses whose fields are checked, whether they come from Python or from JSON.
 
-import json
-import re
+`@options` makes one; the annotation of each field says what it takes: `Annotated[int, whole_number(1, 10)]`.
+`read_options` reads the same class from a section of `cdk.json`, `@checked` checks the arguments of a method.
+"""
 
-import aws_cdk as cdk
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import field, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, cast, dataclass_transform, get_args, get_type_hints
 
+import pydantic
+import pydantic.dataclasses
+
+from iot_jitr.allowed import NOT_ALLOWED, TAG, Allowed, OneOfClasses, did_you_mean, shown
 from iot_jitr_runtime.errors import JitrError
 
-_SHOWN_CHARACTERS = 60
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ConfigurationError(JitrError):
-    """A value of the configuration is wrong or missing."""
+    """An option is wrong, missing or unknown, or contradicts another one."""
 
     def __init__(self, key: str, found: str, allowed: str) -> None:
         super().__init__(f"{key}: found {found}; allowed: {allowed}")
         self.key = key
 
 
-def check_text(key: str, value: str | None, pattern: str, allowed: str) -> None:
-    """Refuse a text that does not match all of `pattern`; None, and what is known at deployment only, pass.
+@dataclass_transform(frozen_default=True, field_specifiers=(field, pydantic.Field))
+def options(cls: type[T]) -> type[T]:
+    """Make a frozen dataclass whose fields are checked; a wrong one raises `ConfigurationError`."""
+    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
+    made.__init__ = _with_plain_errors(made.__init__, made.__name__, made)
+    return cast("type[T]", made)
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the arguments of a method by their annotations; a wrong one raises `ConfigurationError`."""
+    config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+    checking: Any = pydantic.validate_call(config=config)(function)
+    name = function.__qualname__.removesuffix(".__init__")
+    return functools.wraps(function)(_with_plain_errors(checking, name, function))
+
+
+def read_options(cls: type[T], path: str, values: object, folder: Path) -> T:
+    """Read an option class from JSON.
+
+    Args:
+        cls: The class.
+        path: What error messages call `values`.
+        values: What was found.
+        folder: What relative paths in it are relative to.
 
     Raises:
-        ConfigurationError: It does not match; `allowed` puts the pattern into words.
+        ConfigurationError: A value is wrong, missing or unknown, or contradicts another one.
     """
-    if value is None or re.fullmatch(pattern, value) or cdk.Token.is_unresolved(value):
-        return
-    raise ConfigurationError(key, f"'{value}'", allowed)
+    if not isinstance(values, Mapping):
+        raise ConfigurationError(path, shown(values), "an object, {…}")
+    _refuse_null(path, values)
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(values, context={"folder": folder})
+    except pydantic.ValidationError as error:
+        raise _plain(error, path, cls) from None
 
 
-def shown(value: object) -> str:
-    """A value as error messages show it: as JSON, cut where it is long."""
+def _refuse_null(path: str, value: object) -> None:
+    # JavaScript makes null of a number such as 1e400, which does not mean "the default".
     if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        raise ConfigurationError(path, "null", "a value, or no such key for the default")
+    children = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, child in children:
+        _refuse_null(_path(path, [key]), child)
+
+
+def _with_plain_errors(call: Callable[..., R], path: str, of: Any) -> Callable[..., R]:
+    @functools.wraps(call)
+    def checking(*arguments: Any, **named: Any) -> R:
+        try:
+            return call(*arguments, **named)
+        except pydantic.ValidationError as error:
+            raise _plain(error, path, of) from None
+
+    return checking
+
+
+def _plain(error: pydantic.ValidationError, path: str, of: Any) -> ConfigurationError:
+    """Return one error: that of an unknown name first, which may be why another name is missing."""
+    errors = error.errors(include_url=False)
+    found = next((each for each in errors if each["type"].startswith("unexpected")), errors[0])
+    kind, where, context = found["type"], [*found["loc"]], found.get("ctx", {})
+    if where and isinstance(where[0], int):
+        names = [*inspect.signature(of).parameters]
+        where[0] = names[where[0]] if where[0] < len(names) else f"argument {where[0] + 1}"
+    if kind == NOT_ALLOWED:
+        where += [context["option"]] if "option" in context else []
+        return ConfigurationError(_path(path, where), context["found"], context["allowed"])
+    takes = _takes(_class_at(of, where[:-1]))
+    if kind.startswith("unexpected"):
+        known = sorted(takes)
+        words = did_you_mean(where[-1], known) + ", ".join(known)
+        return ConfigurationError(_path(path, where), "an unknown key", words)
+    missing = kind.startswith("missing")
+    return ConfigurationError(
+        _path(path, where),
+        "nothing" if missing else shown(found["input"]),
+        in_words(takes.get(str(where[-1])) if where else of),
+    )
+
+
+def _path(path: str, where: list[int | str]) -> str:
+    for each in where:
+        if isinstance(each, int):
+            path += f"[{each}]"
+        elif each and not each.startswith(TAG):
+            path += f".{each}"
+    return path
+
+
+def _takes(of: Any) -> dict[str, Any]:
+    """Return what an option class or a function takes: name → annotation."""
+    hints = get_type_hints(of, include_extras=True)
+    return {name: hint for name, hint in hints.items() if name != "return"}
+
+
+def _class_at(of: Any, where: list[int | str]) -> Any:
+    """Return the option class that the error's location leads to."""
+    for each in where:
+        if isinstance(each, str):
+            chosen = allowed_of(of) if each.startswith(TAG) else None
+            of = (
+                chosen.classes[each.removeprefix(TAG)]
+                if isinstance(chosen, OneOfClasses)
+                else _takes(option_class(of) or of).get(each)
+            )
+    return option_class(of) or of
+
+
+def allowed_of(annotation: Any) -> Allowed | OneOfClasses | None:
+    """Return what an annotation says about what is allowed."""
+    for each in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
+        found = each if isinstance(each, Allowed | OneOfClasses) else allowed_of(each)
+        if found is not None:
+            return found
+    return None
+
+
+def option_class(annotation: Any) -> type | None:
+    """Return the option class that an annotation names, alone, in a list or beside None."""
+    if isinstance(annotation, type) and is_dataclass(annotation):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := option_class(each))), None)
+
+
+def in_words(annotation: Any) -> str:
+    """Return what an annotation allows, in words."""
+    if (allowed := allowed_of(annotation)) is not None:
+        return allowed.words
+    kinds = [each for each in (*get_args(annotation), annotation) if isinstance(each, type)]
+    members = [each for kind in kinds if issubclass(kind, Enum) for each in kind.__members__]
+    if members:
+        return ", ".join(members)
+    named = [each.__name__ for each in (option_class(annotation), *kinds) if each not in {None, type(None)}]
+    name = named[0] if named else "value of another type"
+    many = any(each in str(annotation) for each in ("Sequence", "list", "tuple"))
+    return f"a list of {name}" if many else f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

@@ -38,8 +38,8 @@ DAY = timedelta(days=1)
 def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
     """A cloud of its own, as things are broken in it."""
     settings = {
-        "admission": {"kind": "allow_list", "key": "common_name"},
-        "things": {"renewal": "allow", "grace_period_hours": 0},
+        "admission": {"type": "allow_list", "key": "common_name"},
+        "things": {"renewal": "allow", "grace_period": "0 hours"},
     }
     with deployed_cloud(tmp_path_factory.mktemp("doctor"), settings) as cloud:
         yield Doctor(cloud)
@@ -349,7 +349,7 @@ def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -
     cloud.client("lambda").invoke(
         FunctionName=function, Payload='{"commonNames": ["x"], "certificateId": ""}'
     )
-    told = {"kind": "function", "function": function, "timeout_seconds": 8}
+    told = {"type": "function", "function": function, "timeout": "8 seconds"}
 
     with (
         faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),

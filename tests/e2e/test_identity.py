@@ -37,10 +37,10 @@ from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, sessio
 def listed_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     settings = {
         "policy": {"kind": "per_device"},
-        "admission": {"kind": "allow_list", "key": "common_name"},
+        "admission": {"type": "allow_list", "key": "common_name"},
         "things": {
             "renewal": "allow",
-            "grace_period_hours": 0,
+            "grace_period": "0 hours",
             "attributes": {"serial": "{{serial_number}}"},
         },
     }
@@ -58,7 +58,7 @@ def asking_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         redeploy(
             cloud,
             policy={"options": ["shadow", "jobs"]},
-            admission={"kind": "function", "function": arn, "timeout_seconds": 2},
+            admission={"type": "function", "function": arn, "timeout": "2 seconds"},
             things={"groups": ["fleet"]},
             on_refusal={"refused_by_function": "inactive"},
         )

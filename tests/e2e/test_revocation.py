@@ -47,9 +47,9 @@ class RevokingCloud(CrlUpload):
 
 @pytest.fixture(scope="module")
 def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud]:
-    settings = {"revocation": {"refresh_seconds": REFRESH.seconds, "catch_minimum": CATCH}}
+    settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds", "catch_minimum": CATCH}}
     folder: Path = tmp_path_factory.mktemp("revoking")
-    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
+    with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = RevokingCloud(cloud)
         newcomer = cloud.ca.issue(DeviceSpec("before-the-first-crl"))
         cloud.knock(newcomer)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr import capacity
+from iot_jitr import ConfigurationError, capacity
 from iot_jitr.capacity import MAXIMUM_ACTIVATIONS_PER_SECOND, Capacity
 
 RATES = st.integers(min_value=1, max_value=MAXIMUM_ACTIVATIONS_PER_SECOND)
@@ -47,7 +47,7 @@ def test_a_message_stays_hidden_while_its_worker_may_live(rate: int) -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, MAXIMUM_ACTIVATIONS_PER_SECOND + 1])
 def test_a_rate_out_of_range_is_refused(rate: int) -> None:
-    with pytest.raises(capacity.RateOutOfRangeError, match=f"{rate} .* from 1 to 1000"):
+    with pytest.raises(ConfigurationError, match=f"found {rate}; .* from 1 to 1,000"):
         Capacity(rate)
 
 

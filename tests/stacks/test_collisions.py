@@ -64,10 +64,10 @@ def templates() -> Iterator[list[tuple[str, dict[str, Any]]]]:
         ca = replace(FACTORY_CA, revocation=CrlBucket())
         two = cdk.Stack(app, "Two", env=HOME)
         for name, pem in (("North", FACTORY), ("South", WORKSHOP)):
-            JitrPipeline(two, name, cas=[replace(ca, certificate_pem=pem)])
+            JitrPipeline(two, name, cas=[replace(ca, certificate=pem)])
         for place, env, pem in (("Home", HOME, LINE), ("Away", AWAY, FACTORY)):
             stage = cdk.Stage(app, place, env=env)
-            own = replace(ca, certificate_pem=pem)
+            own = replace(ca, certificate=pem)
             JitrPipeline(cdk.Stack(stage, "Jitr"), "Pipeline", cas=[own])
         for name in ("first", "second"):
             JitrStack(app, name, replace(SCENARIOS["defaults"], stack_name=name))
@@ -131,7 +131,7 @@ def test_no_two_pipelines_write_the_same_metrics(templates: list[tuple[str, dict
 
 @pytest.mark.parametrize("name", ["Registration", "Role"])
 def test_a_ca_cannot_have_the_name_of_a_construct(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"^CA: name: found '{name}'; allowed: .* not one of"):
+    with pytest.raises(ConfigurationError, match=rf'^CaConfiguration.name: found "{name}"; .* not one of'):
         replace(FACTORY_CA, name=name)
 
 

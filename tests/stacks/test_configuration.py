@@ -11,17 +11,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from iot_jitr import ConfigurationError
+from iot_jitr.allowed import shown
 from iot_jitr.configuration import (
     CaConfiguration,
-    ConfigurationError,
     JitrConfiguration,
     NoRevocation,
     Removal,
 )
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
-from iot_jitr.validation import shown
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode, OnDelete, OnExisting
+from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
     NoSigner,
@@ -83,11 +83,11 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
     assert ca == CaConfiguration(
         name="Factory",
         revocation=NoRevocation(),
-        certificate_pem=FACTORY,
+        certificate=FACTORY,
         signer=SecretSigner("factory-ca-key"),
         mode=Mode.DEFAULT,
         status=CaStatus.ACTIVE,
-        auto_registration=AutoRegistration.ENABLE,
+        auto_registration=True,
         on_existing=OnExisting.ADOPT,
         on_delete=OnDelete.DISABLE,
     )
@@ -121,8 +121,8 @@ def test_every_key_can_be_set(folder: Path) -> None:
     assert configuration.log_retention_days == 365
     assert configuration.log_level == "DEBUG"
     assert configuration.metrics_namespace == "Fleet/Jitr"
-    assert configuration.encryption_key_arn == KEY_ARN
-    assert configuration.permissions_boundary_arn == BOUNDARY_ARN
+    assert configuration.encryption_key == KEY_ARN
+    assert configuration.permissions_boundary == BOUNDARY_ARN
     assert configuration.removal is Removal.DESTROY
     assert configuration.target is Target.LOCAL
     assert configuration.stack_name == "fleet-jitr"
@@ -139,7 +139,7 @@ def test_every_key_of_a_ca_can_be_set(folder: Path) -> None:
     )
 
     assert ca.status is CaStatus.INACTIVE
-    assert ca.auto_registration is AutoRegistration.DISABLE
+    assert ca.auto_registration is False
     assert ca.on_existing is OnExisting.FAIL
     assert ca.on_delete is OnDelete.DELETE
     assert ca.accept_ca_certificates_as_devices is True
@@ -207,45 +207,39 @@ def test_a_private_ca_is_asked_for_its_own_certificate(folder: Path) -> None:
 
 SIGNERS = "secret, kms, acm-pca, presigned, none"
 WRONG = [
-    pytest.param(changed(cas=None), "jitr.cas: found null; allowed: a value, or no such key", id="CAs null"),
-    pytest.param({}, "jitr.cas: found nothing; allowed: a list with at least one CA", id="no CAs"),
-    pytest.param(
-        changed(account_logging=None), "jitr.account_logging: found null; allowed: a value", id="null"
-    ),
+    pytest.param(changed(cas=None), "jitr.cas: found null", id="CAs null"),
+    pytest.param({}, "jitr.cas: found nothing", id="no CAs"),
+    pytest.param(changed(account_logging=None), "jitr.account_logging: found null", id="null"),
     pytest.param(
         # What JavaScript, and with it the CDK, makes of 1e400.
         changed(activations_per_second=None),
-        "jitr.activations_per_second: found null; allowed: a value, or no such key",
+        "jitr.activations_per_second: found null",
         id="a number beyond JSON's",
     ),
     *(
         pytest.param(
             json.dumps(changed(activations_per_second=float(number))),
-            f"jitr.activations_per_second: found {shown}; allowed: a whole number",
+            f"jitr.activations_per_second: found {shown}",
             id=f"rate {number}",
         )
         for number, shown in (("inf", "Infinity"), ("nan", "NaN"))
     ),
-    pytest.param(changed(cas=[]), "jitr.cas: found []; allowed: a list with at least one CA", id="empty CAs"),
-    pytest.param(changed(cas={}), "jitr.cas: found {}; allowed: a list", id="CAs not a list"),
-    pytest.param(
-        changed(cas=["x"]), 'jitr.cas[0]: found "x"; allowed: an object, {…}', id="CA not an object"
-    ),
-    pytest.param(
-        with_ca(name=None), "jitr.cas[0].name: found nothing; allowed: a letter, then", id="no name"
-    ),
+    pytest.param(changed(cas=[]), "jitr.cas: found no CA", id="empty CAs"),
+    pytest.param(changed(cas={}), "jitr.cas: found {}", id="CAs not a list"),
+    pytest.param(changed(cas=["x"]), 'jitr.cas[0]: found "x"', id="CA not an object"),
+    pytest.param(with_ca(name=None), "jitr.cas[0].name: found nothing", id="no name"),
     *(
         pytest.param(
             with_ca(name=name),
-            f'jitr.cas[0].name: found "{name}"; allowed: a letter, then',
+            f'jitr.cas[0].name: found "{name}"',
             id=f"name {name}",
         )
         for name in ("Registration", "Role")
     ),
-    pytest.param(with_ca(name="a-b"), 'jitr.cas[0].name: found "a-b"; allowed: a letter, then', id="name"),
+    pytest.param(with_ca(name="a-b"), 'jitr.cas[0].name: found "a-b"', id="name"),
     pytest.param(
         changed(cas=minimal()["cas"] * 2),
-        "jitr.cas[1].name: found 'Factory' a second time; allowed: each",
+        "jitr.cas: found the name 'Factory' twice",
         id="twice",
     ),
     pytest.param(
@@ -254,105 +248,89 @@ WRONG = [
         "make a development CA with: jitr pki ca ca",
         id="no certificate",
     ),
-    pytest.param(
-        with_ca(certificate=7), "jitr.cas[0].certificate: found 7; allowed: the path", id="certificate"
-    ),
+    pytest.param(with_ca(certificate=7), "jitr.cas[0].certificate: found 7", id="certificate"),
     pytest.param(
         with_ca(certificate="mine/ca.pem"),
-        "mine/ca.pem', no such file or directory; allowed: the path of a certificate file; "
-        "make a development CA with: jitr pki ca ",
+        "mine/ca.pem', no such file or directory; allowed: the path of the CA certificate, PEM or DER; "
+        "make a development CA with: jitr pki ca ca",
         id="certificate missing",
     ),
-    pytest.param(
-        with_ca(certificate="ca"), "ca', is a directory; allowed: the path", id="certificate is a folder"
-    ),
-    pytest.param(
-        with_ca(certificate="garbage"), "garbage', not a certificate; allowed: PEM or DER", id="garbage"
-    ),
-    pytest.param(
-        with_ca(mode="default"), 'jitr.cas[0].mode: found "default"; allowed: DEFAULT, SNI_ONLY', id="mode"
-    ),
-    pytest.param(
-        with_ca(status="active"), 'jitr.cas[0].status: found "active"; allowed: ACTIVE, INACTIVE', id="status"
-    ),
+    pytest.param(with_ca(certificate="ca"), "ca', is a directory", id="certificate is a folder"),
+    pytest.param(with_ca(certificate="garbage"), "garbage', not a certificate", id="garbage"),
+    pytest.param(with_ca(mode="default"), 'jitr.cas[0].mode: found "default"', id="mode"),
+    pytest.param(with_ca(status="active"), 'jitr.cas[0].status: found "active"', id="status"),
     pytest.param(
         with_ca(on_delete="keep"),
-        'jitr.cas[0].on_delete: found "keep"; allowed: disable, deactivate, delete, retain',
+        'jitr.cas[0].on_delete: found "keep"',
         id="on_delete",
     ),
-    pytest.param(
-        with_ca(on_existing="x"), 'jitr.cas[0].on_existing: found "x"; allowed: adopt, fail', id="on_existing"
-    ),
+    pytest.param(with_ca(on_existing="x"), 'jitr.cas[0].on_existing: found "x"', id="on_existing"),
     pytest.param(
         with_ca(auto_registration="yes"),
-        'jitr.cas[0].auto_registration: found "yes"; allowed: true, false',
+        'jitr.cas[0].auto_registration: found "yes"',
         id="auto_registration",
     ),
     pytest.param(
         with_ca(revocation=None),
-        'jitr.cas[0].revocation: found nothing; allowed: "none", which says',
+        "jitr.cas[0].revocation: found nothing",
         id="revocation",
     ),
-    pytest.param(
-        with_ca(revocation="no"), 'jitr.cas[0].revocation: found "no"; allowed: "none"', id="revocation word"
-    ),
+    pytest.param(with_ca(revocation="no"), 'jitr.cas[0].revocation: found "no"', id="revocation word"),
     pytest.param(
         with_ca(certficate="ca.pem"),
-        "jitr.cas[0].certficate: found an unknown key; allowed: did you mean 'certificate'? acce",
+        "jitr.cas[0].certficate: found an unknown key",
         id="unknown key of a CA",
     ),
-    pytest.param(
-        with_ca(signer=None), f"jitr.cas[0].signer.type: found nothing; allowed: {SIGNERS}", id="no signer"
-    ),
-    pytest.param(with_ca(signer="kms"), 'jitr.cas[0].signer: found "kms"; allowed: an object', id="signer"),
+    pytest.param(with_ca(signer=None), "jitr.cas[0].signer: found none with mode DEFAULT", id="no signer"),
+    pytest.param(with_ca(signer="kms"), 'jitr.cas[0].signer: found "kms"', id="signer"),
     pytest.param(
         with_ca(signer={"type": "hsm"}),
-        f'jitr.cas[0].signer.type: found "hsm"; allowed: {SIGNERS}',
+        'jitr.cas[0].signer.type: found "hsm"',
         id="signer type",
     ),
     pytest.param(
         with_ca(signer={"type": ["kms"]}),
-        f'jitr.cas[0].signer.type: found ["kms"]; allowed: {SIGNERS}',
+        'jitr.cas[0].signer.type: found ["kms"]',
         id="signer type, a list",
     ),
     pytest.param(
         with_ca(certificate="~nobody-of-this-name/ca.pem"),
-        'jitr.cas[0].certificate: found "~nobody-of-this-name/ca.pem"; allowed: the path of the CA',
+        'jitr.cas[0].certificate: found "~nobody-of-this-name/ca.pem"',
         id="the home of nobody",
     ),
     pytest.param(
         with_ca(certificate="ca\0.pem"),
-        'jitr.cas[0].certificate: found "ca\\u0000.pem"; allowed: the path of the CA',
+        'jitr.cas[0].certificate: found "ca\\u0000.pem"',
         id="a zero in a path",
     ),
     pytest.param(
         with_ca(signer={"type": "none"}),
-        "CA 'Factory': signer: found none with mode DEFAULT; allowed: secret, kms, acm-pca, presigned, or",
+        "jitr.cas[0].signer: found none with mode DEFAULT",
         id="DEFAULT without a signer",
     ),
     pytest.param(
         with_ca(mode="SNI_ONLY"),
-        "CA 'Factory': signer: found a signer with mode SNI_ONLY; allowed: none, or mode DEFAULT",
+        "jitr.cas[0].signer: found a signer with mode SNI_ONLY",
         id="SNI_ONLY with a signer",
     ),
     pytest.param(
         with_ca(signer={"type": "secret"}),
-        "jitr.cas[0].signer.secret: found nothing; allowed: the ARN or the name of the secret",
+        "jitr.cas[0].signer.secret: found nothing",
         id="no secret",
     ),
     pytest.param(
         with_ca(signer={"type": "secret", "secret": "k", "encryption_key": "alias/k"}),
-        'jitr.cas[0].signer.encryption_key: found "alias/k"; allowed: the ARN of a KMS key',
+        'jitr.cas[0].signer.encryption_key: found "alias/k"',
         id="encryption key",
     ),
     pytest.param(
         with_ca(signer={"type": "kms", "key": PCA_ARN}),
-        f'jitr.cas[0].signer.key: found "{PCA_ARN[:59]}…; allowed: the ARN of the KMS key',
+        f'jitr.cas[0].signer.key: found "{PCA_ARN[:59]}…',
         id="KMS key",
     ),
     pytest.param(
         with_ca(signer={"type": "acm-pca"}),
-        "jitr.cas[0].signer.arn: found nothing; allowed: the ARN of",
+        "jitr.cas[0].signer.arn: found nothing",
         id="PCA",
     ),
     pytest.param(
@@ -363,50 +341,48 @@ WRONG = [
     ),
     pytest.param(
         with_ca(signer={"type": "presigned", "verification_certificate": "none.pem"}),
-        "none.pem', no such file or directory; allowed: the path of a certificate file; make one",
+        "none.pem', no such file or directory",
         id="presigned missing",
     ),
     pytest.param(
         with_ca(signer={"type": "kms", "key": KEY_ARN, "secret": "x"}),
-        "jitr.cas[0].signer.secret: found an unknown key; allowed: key, type",
+        "jitr.cas[0].signer.secret: found an unknown key",
         id="another signer's key",
     ),
     pytest.param(
         changed(activations_per_second=0),
-        "jitr.activations_per_second: found 0; allowed: a whole number from 1 to 1000",
+        "jitr.activations_per_second: found 0",
         id="rate too low",
     ),
     pytest.param(
         changed(activations_per_second=1001),
-        "jitr.activations_per_second: found 1001; allowed",
+        "jitr.activations_per_second: found 1001",
         id="rate too high",
     ),
     pytest.param(
         changed(activations_per_second="10"),
-        'jitr.activations_per_second: found "10"; allowed',
+        'jitr.activations_per_second: found "10"',
         id="rate is a text",
     ),
     pytest.param(
         changed(activations_per_second=True),
-        "jitr.activations_per_second: found true; allowed",
+        "jitr.activations_per_second: found true",
         id="rate is a flag",
     ),
     pytest.param(
         changed(log_retention_days=31),
-        "jitr.log_retention_days: found 31; allowed: 1, 3, 5, 7, 14, 30, ",
+        "jitr.log_retention_days: found 31",
         id="days",
     ),
     pytest.param(
         changed(log_retention_days="30"),
-        'jitr.log_retention_days: found "30"; allowed: 1, 3, ',
+        'jitr.log_retention_days: found "30"',
         id="days are a text",
     ),
-    pytest.param(
-        changed(log_level="info"), 'jitr.log_level: found "info"; allowed: DEBUG, INFO', id="log level"
-    ),
+    pytest.param(changed(log_level="info"), 'jitr.log_level: found "info"', id="log level"),
     pytest.param(
         changed(metrics_namespace="AWS/IoT"),
-        'jitr.metrics_namespace: found "AWS/IoT"; allowed: 1 to 255 of letters',
+        'jitr.metrics_namespace: found "AWS/IoT"',
         id="namespace",
     ),
     pytest.param(
@@ -416,40 +392,36 @@ WRONG = [
     ),
     pytest.param(
         changed(permissions_boundary="boundary"),
-        'jitr.permissions_boundary: found "boundary"; allowed: the ARN of a managed policy',
+        'jitr.permissions_boundary: found "boundary"',
         id="name of a boundary",
     ),
-    pytest.param(
-        changed(removal="delete"), 'jitr.removal: found "delete"; allowed: retain, destroy', id="removal"
-    ),
-    pytest.param(changed(target="moon"), 'jitr.target: found "moon"; allowed: aws, local', id="target"),
-    pytest.param(
-        changed(stack_name="-x"), 'jitr.stack_name: found "-x"; allowed: a letter, then', id="stack name"
-    ),
+    pytest.param(changed(removal="delete"), 'jitr.removal: found "delete"', id="removal"),
+    pytest.param(changed(target="moon"), 'jitr.target: found "moon"', id="target"),
+    pytest.param(changed(stack_name="-x"), 'jitr.stack_name: found "-x"', id="stack name"),
     pytest.param(
         changed(activation_per_second=5),
-        "jitr.activation_per_second: found an unknown key; allowed: did you mean 'activations_per_second'? ",
+        "jitr.activation_per_second: found an unknown key",
         id="unknown key",
     ),
     pytest.param(
         changed(zzz=5),
-        "jitr.zzz: found an unknown key; allowed: account_logging, activations_per_second, admission, ",
+        "jitr.zzz: found an unknown key",
         id="strange key",
     ),
-    pytest.param(changed(policy="x.json"), 'jitr.policy: found "x.json"; allowed: an object', id="policy"),
+    pytest.param(changed(policy="x.json"), 'jitr.policy: found "x.json"', id="policy"),
     pytest.param(
         changed(policy={"kind": "own"}),
-        'jitr.policy.kind: found "own"; allowed: shared, per_device',
+        'jitr.policy.kind: found "own"',
         id="policy kind",
     ),
     pytest.param(
         changed(policy={"options": ["all"]}),
-        'jitr.policy.options: found ["all"]; allowed: a list of shadow, jobs',
+        'jitr.policy.options: found ["all"]',
         id="policy options",
     ),
     pytest.param(
         changed(policy={"options": "shadow"}),
-        'jitr.policy.options: found "shadow"; allowed: a list',
+        'jitr.policy.options: found "shadow"',
         id="options text",
     ),
     pytest.param(
@@ -458,9 +430,9 @@ WRONG = [
     pytest.param(
         changed(policy={"templat": "x"}), "jitr.policy.templat: found an unknown key", id="policy key"
     ),
-    pytest.param(None, "jitr: found nothing; allowed: an object under 'context' of cdk.json", id="nothing"),
-    pytest.param([], "jitr: found []; allowed: an object, {…}", id="a list"),
-    pytest.param("{", 'jitr: found "{"; allowed: an object, as JSON', id="broken JSON"),
+    pytest.param(None, "jitr: found nothing", id="nothing"),
+    pytest.param([], "jitr: found []", id="a list"),
+    pytest.param("{", 'jitr: found "{"', id="broken JSON"),
 ]
 
 
@@ -476,13 +448,13 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, context: object, messag
 
 
 def test_only_a_private_ca_may_go_without_a_certificate() -> None:
-    with pytest.raises(ConfigurationError, match=r"CA 'Factory': certificate: found nothing"):
+    with pytest.raises(ConfigurationError, match=r"CaConfiguration\.certificate: found nothing"):
         CaConfiguration(name="Factory", revocation=NoRevocation(), signer=KmsSigner(KEY_ARN))
 
 
 def test_a_name_must_be_good_for_logical_ids() -> None:
-    with pytest.raises(ConfigurationError, match=r"CA: name: found 'my-ca'; allowed: a letter, then"):
-        CaConfiguration(name="my-ca", revocation=NoRevocation(), certificate_pem=FACTORY, mode=Mode.SNI_ONLY)
+    with pytest.raises(ConfigurationError, match=r'CaConfiguration\.name: found "my-ca"'):
+        CaConfiguration(name="my-ca", revocation=NoRevocation(), certificate=FACTORY, mode=Mode.SNI_ONLY)
 
 
 def test_the_key_of_an_error_can_be_asked_for() -> None:

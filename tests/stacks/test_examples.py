@@ -44,7 +44,7 @@ def test_the_cdk_command_line_finds_the_app(name: str) -> None:
 def test_minimal_is_one_stack_with_one_ca(example: dict[str, dict[str, Any]]) -> None:
     assert list(example) == ["Factory"]
     ca = only(example["Factory"], CAS)["Properties"]
-    assert ca["Source"] == {"Kind": "secret", "secret_id": "iot-jitr/factory-ca-key"}
+    assert ca["Signer"] == {"Kind": "secret", "secret_id": "iot-jitr/factory-ca-key"}
 
 
 @shows("rotation")
@@ -82,7 +82,7 @@ def test_the_private_ca_is_active_before_it_is_asked_and_signs_with_one_template
         s for s in statements(template, "CaRegistrationOnEvent") if s["Action"] == "acm-pca:IssueCertificate"
     )
 
-    assert ca["Properties"]["Source"] == {"Kind": "acm-pca", "certificate_authority_arn": authority}
+    assert ca["Properties"]["Signer"] == {"Kind": "acm-pca", "certificate_authority_arn": authority}
     assert "CaCertificatePem" not in ca["Properties"]
     assert "Activation" in ca["DependsOn"]
     assert issue["Resource"] == authority

@@ -22,7 +22,7 @@ def plants(count: int) -> tuple[CaConfiguration, ...]:
         replace(
             FACTORY_CA,
             name=f"Plant{number:02}",
-            certificate_pem=DevelopmentCa.create(f"Plant {number:02}").certificate.pem,
+            certificate=DevelopmentCa.create(f"Plant {number:02}").certificate.pem,
         )
         for number in range(count)
     )

@@ -15,8 +15,8 @@ from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
 
 from iot_jitr import (
-    Admission,
-    AdmissionError,
+    AdmissionFunction,
+    AllowList,
     Attachment,
     ConfigurationError,
     CrlBucket,
@@ -27,10 +27,8 @@ from iot_jitr import (
     JitrStack,
     KeyKind,
     PolicyOption,
-    RefusalStatusError,
     Renewal,
     ThingRegistration,
-    ThingRegistrationError,
 )
 from iot_jitr.names import policy_prefix
 from iot_jitr_runtime import environment
@@ -273,7 +271,7 @@ def test_a_policy_that_cannot_be_rendered_without_things_is_refused(tmp_path: Pa
 
 @pytest.mark.parametrize("key", KeyKind)
 def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> None:
-    template = template_of(replace(DEFAULTS, admission=Admission.allow_list(key)))
+    template = template_of(replace(DEFAULTS, admission=AllowList(key)))
 
     ((name, table),) = (
         (n, t) for n, t in of_type(template, "AWS::DynamoDB::Table").items() if "AllowList" in n
@@ -294,7 +292,7 @@ def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> N
 
 
 def test_a_function_by_its_arn_is_the_only_one_the_activator_may_invoke() -> None:
-    template = template_of(replace(DEFAULTS, admission=Admission.function(FUNCTION, timeout_seconds=3)))
+    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION, timedelta(seconds=3))))
 
     assert told(template, environment.ADMISSION) == {
         "kind": "function",
@@ -311,8 +309,8 @@ def test_a_function_of_the_same_app_is_taken_as_it_is() -> None:
         other = cdk.Stack(app, "Other")
         function = lambda_.Function.from_function_arn(other, "Function", FUNCTION)
 
-        assert Admission.function(function).asked is function
-        stack = JitrStack(app, "Jitr", replace(DEFAULTS, admission=Admission.function(function)))
+        assert AdmissionFunction(function).function is function
+        stack = JitrStack(app, "Jitr", replace(DEFAULTS, admission=AdmissionFunction(function)))
         template = Template.from_stack(stack).to_json()
 
     assert told(template, environment.ADMISSION)["function"] == FUNCTION
@@ -336,7 +334,7 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_ask
         )
         ours = cdk.Stack(app, "Ours", env=OURS)
         ca = replace(FACTORY_CA, revocation=CrlBucket())
-        JitrPipeline(ours, "Jitr", cas=[ca], admission=Admission.function(function))
+        JitrPipeline(ours, "Jitr", cas=[ca], admission=AdmissionFunction(function))
         found = Template.from_stack(theirs).to_json()
         asking = of_type(Template.from_stack(ours).to_json(), "AWS::IAM::Role")
 
@@ -355,7 +353,7 @@ def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Ours", env=OURS)
         function = lambda_.Function.from_function_arn(stack, "Expected", THEIRS)
-        admission = Admission.function(THEIRS if by == "ARN" else function)
+        admission = AdmissionFunction(THEIRS if by == "ARN" else function)
         JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=admission)
 
         (warning,) = (each for each in warnings(stack) if "admission function" in each)
@@ -369,20 +367,15 @@ def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows
 def test_a_function_of_the_same_account_is_not_warned_of() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Ours", env=OURS)
-        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=Admission.function(FUNCTION))
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=AdmissionFunction(FUNCTION))
 
         assert not [each for each in warnings(stack) if "admission function" in each]
 
 
 @pytest.mark.parametrize("seconds", [0, 11])
 def test_a_time_out_that_the_activator_could_not_wait_for_is_refused(seconds: int) -> None:
-    with pytest.raises(AdmissionError, match="expected 1 to 10"):
-        Admission.function(FUNCTION, timeout_seconds=seconds)
-
-
-def test_an_admission_that_asks_nobody_is_refused() -> None:
-    with pytest.raises(AdmissionError, match="neither an allow list nor a function"):
-        template_of(replace(DEFAULTS, admission=Admission()))
+    with pytest.raises(ConfigurationError, match=r"AdmissionFunction\.timeout"):
+        AdmissionFunction(FUNCTION, timedelta(seconds=seconds))
 
 
 # things
@@ -422,24 +415,30 @@ def test_whoever_ends_grace_periods_may_do_that_and_no_more() -> None:
 
 
 IMPOSSIBLE = {
-    "one name for all": ({"name": "sensor"}, "is the same for many devices"),
-    "a name by organization": ({"name": "{{organization}}"}, "is the same for many devices"),
+    "one name for all": ({"name": "sensor"}, "which is the same for many devices"),
+    "a name by organization": ({"name": "{{organization}}"}, "which is the same for many devices"),
     "an unknown field": ({"name": "{{cn}}"}, "unknown field '{{cn}}'"),
     "a blank in the name": ({"name": "my {{common_name}}"}, "1 to 128 of a-z A-Z 0-9 : _ -"),
-    "a slash in the type": ({"type": "a/b"}, "the type 'a/b' is not possible"),
-    "an empty group": ({"groups": ("",)}, "the group '' is not possible"),
-    "a blank in an attribute": ({"attributes": {"site": "a b"}}, "the attribute 'a b' is not possible"),
-    "a blank in its name": ({"attributes": {"a b": "x"}}, "the attribute name 'a b' is not possible"),
+    "a slash in the type": ({"type": "a/b"}, "ThingRegistration.type: found 'a/b'"),
+    "an empty group": ({"groups": ("",)}, "ThingRegistration.groups: found ["),
+    "a blank in an attribute": (
+        {"attributes": {"site": "a b"}},
+        "ThingRegistration.attributes: found 'a b'; allowed: 1 to 800",
+    ),
+    "a blank in its name": (
+        {"attributes": {"a b": "x"}},
+        "ThingRegistration.attributes: found 'a b'; allowed: names of",
+    ),
     "four attributes without a type": (
         {"attributes": dict.fromkeys("abcd", "x")},
-        "found 4 attributes, expected at most 3 for a thing without a type",
+        "found 4 of them; allowed: 3 at most for a thing without a type",
     ),
     "51 attributes with a type": (
         {"attributes": {f"a{n}": "x" for n in range(51)}, "type": "Sensor"},
-        "found 51 attributes, expected at most 50 for a thing with a type",
+        "found 51 of them; allowed: 50 at most for a thing with a type",
     ),
-    "a grace period before the renewal": ({"grace_period": timedelta(-1)}, "expected 0 to 365 days"),
-    "a grace period of two years": ({"grace_period": timedelta(730)}, "expected 0 to 365 days"),
+    "a grace period before the renewal": ({"grace_period": timedelta(-1)}, "allowed: 0 seconds to 365 days"),
+    "a grace period of two years": ({"grace_period": timedelta(730)}, "allowed: 0 seconds to 365 days"),
 }
 
 
@@ -447,7 +446,7 @@ IMPOSSIBLE = {
 def test_things_that_aws_would_not_take_are_refused_at_synthesis(
     values: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ThingRegistrationError, match=re.escape(message)):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         ThingRegistration(**values)
 
 
@@ -457,7 +456,7 @@ def test_things_that_aws_would_not_take_are_refused_at_synthesis(
 def test_what_becomes_of_the_refused_is_told() -> None:
     statuses = {"expired": "revoked", "refused_by_function": "inactive"}
 
-    template = template_of(replace(DEFAULTS, admission=Admission.function(FUNCTION), on_refusal=statuses))
+    template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION), on_refusal=statuses))
 
     assert told(template, environment.ON_REFUSAL) == statuses
     assert check_statuses(told(template, environment.ON_REFUSAL))
@@ -465,7 +464,7 @@ def test_what_becomes_of_the_refused_is_told() -> None:
 
 @pytest.mark.parametrize("reason", ["not_listed", "on_hold"])
 def test_a_reason_that_can_pass_may_not_lock_a_device_out(reason: str) -> None:
-    with pytest.raises(RefusalStatusError, match="is ever checked again"):
+    with pytest.raises(ConfigurationError, match=r"on_refusal.*can pass"):
         template_of(replace(DEFAULTS, on_refusal={reason: "inactive"}))
 
 
@@ -491,22 +490,22 @@ def context(**more: Any) -> dict[str, Any]:
 def test_the_configuration_can_say_all_of_it(folder: Path) -> None:
     configuration = JitrConfiguration.parse(
         context(
-            admission={"kind": "allow_list", "key": "subject_serial_number"},
+            admission={"type": "allow_list", "key": "subject_serial_number"},
             things={
                 "name": "dev:{{common_name}}",
                 "type": "Sensor",
                 "groups": ["fleet", "site-{{organizational_unit}}"],
                 "attributes": {"serial": "{{serial_number}}"},
-                "attachment": "exclusive",
+                "attachment": "EXCLUSIVE_THING",
                 "renewal": "allow",
-                "grace_period_hours": 48,
+                "grace_period": "48 hours",
             },
             on_refusal={"expired": "revoked"},
         ),
         folder,
     )
 
-    assert configuration.admission == Admission.allow_list(KeyKind.SUBJECT_SERIAL_NUMBER)
+    assert configuration.admission == AllowList(KeyKind.SUBJECT_SERIAL_NUMBER)
     assert configuration.things == replace(THINGS, grace_period=timedelta(hours=48))
     assert configuration.on_refusal == {"expired": "revoked"}
 
@@ -521,31 +520,37 @@ def test_by_default_everybody_is_expected_nobody_becomes_a_thing_and_the_refused
 
 
 def test_a_function_is_configured_by_its_arn(folder: Path) -> None:
-    admission = {"kind": "function", "function": FUNCTION, "timeout_seconds": 2}
+    admission = {"type": "function", "function": FUNCTION, "timeout": "2 seconds"}
 
-    assert JitrConfiguration.parse(context(admission=admission), folder).admission == Admission.function(
-        FUNCTION, timeout_seconds=2
+    assert JitrConfiguration.parse(context(admission=admission), folder).admission == AdmissionFunction(
+        FUNCTION, timedelta(seconds=2)
     )
 
 
 WRONG = {
-    "kind": ({"admission": {"kind": "list"}}, 'jitr.admission.kind: found "list"; allowed: none, allow_list'),
+    "type": (
+        {"admission": {"type": "list"}},
+        'jitr.admission.type: found "list"',
+    ),
     "key": (
-        {"admission": {"kind": "allow_list", "key": "cn"}},
+        {"admission": {"type": "allow_list", "key": "cn"}},
         'jitr.admission.key: found "cn"; allowed: ca_',
     ),
-    "function": ({"admission": {"kind": "function", "function": "x"}}, "the ARN of a Lambda function"),
-    "no function": ({"admission": {"kind": "function"}}, "jitr.admission.function: found nothing"),
-    "time-out": (
-        {"admission": {"kind": "function", "function": FUNCTION, "timeout_seconds": 60}},
-        "jitr.admission.timeout_seconds: found 60; allowed: a whole number from 1 to 10",
+    "function": (
+        {"admission": {"type": "function", "function": "x"}},
+        'jitr.admission.function: found "x"',
     ),
-    "key of another kind": (
-        {"admission": {"kind": "none", "key": "cn"}},
+    "no function": ({"admission": {"type": "function"}}, "jitr.admission.function: found nothing"),
+    "time-out": (
+        {"admission": {"type": "function", "function": FUNCTION, "timeout": "60 seconds"}},
+        'jitr.admission.timeout: found "60 seconds"; allowed: a time',
+    ),
+    "key of another type": (
+        {"admission": {"type": "function", "function": FUNCTION, "key": "cn"}},
         "jitr.admission.key: found an unknown",
     ),
-    "things are a list": ({"things": []}, "jitr.things: found []; allowed: an object"),
-    "thing name": ({"things": {"name": "x"}}, "is the same for many devices"),
+    "things are a list": ({"things": []}, "jitr.things: found []; allowed: a ThingRegistration"),
+    "thing name": ({"things": {"name": "x"}}, "which is the same for many devices"),
     "groups": ({"things": {"groups": "fleet"}}, 'jitr.things.groups: found "fleet"; allowed: a list'),
     "attributes": ({"things": {"attributes": {"a": 7}}}, "jitr.things.attributes: found"),
     "renewal": ({"things": {"renewal": "yes"}}, 'jitr.things.renewal: found "yes"; allowed: refuse, allow'),

@@ -9,11 +9,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_sns as sns
 
-from iot_jitr import AlarmSettings, AlarmThresholds, ConfigurationError, JitrPipeline, ReconcilerSettings
-from iot_jitr.configuration import AlarmConfiguration
-from iot_jitr.configuration.observability import RUNBOOK_URL
+from iot_jitr import AlarmSettings, ConfigurationError, JitrPipeline, ReconcilerSettings
 from iot_jitr.observability import PipelineMetrics, Question, Watched, layout
-from iot_jitr.observability.alarms import Alarms
+from iot_jitr.observability.alarms import RUNBOOK_URL, Alarms
 from iot_jitr.observability.queries import QUERIES
 from iot_jitr.observability.runbook import Section
 from iot_jitr_runtime.metric_names import Metric
@@ -72,7 +70,7 @@ def test_without_a_topic_alarms_are_only_shown(template: Template) -> None:
 
 
 def test_a_topic_is_told_when_an_alarm_rings_and_when_it_is_over() -> None:
-    found = template_of(replace(DEFAULTS, alarms=AlarmConfiguration(topic_arn=TOPIC)))
+    found = template_of(replace(DEFAULTS, alarms=AlarmSettings(topic=TOPIC)))
 
     for properties in alarms(found).values():
         assert (properties["AlarmActions"], properties["OKActions"]) == ([TOPIC], [TOPIC])
@@ -80,7 +78,7 @@ def test_a_topic_is_told_when_an_alarm_rings_and_when_it_is_over() -> None:
 
 
 def test_a_runbook_of_ones_own_is_linked_to() -> None:
-    settings = AlarmConfiguration(runbook_url="https://wiki.example.com/jitr")
+    settings = AlarmSettings(runbook_url="https://wiki.example.com/jitr")
 
     found = template_of(replace(DEFAULTS, alarms=settings))
 
@@ -157,9 +155,11 @@ def test_two_pipelines_of_a_stack_do_not_add_up() -> None:
 
 
 def test_thresholds_are_configurable_one_by_one() -> None:
-    thresholds = AlarmThresholds(dead_letters=5, oldest_message_minutes=10, pending_hours=2)
+    settings = AlarmSettings(
+        dead_letters=5, oldest_message=cdk.Duration.minutes(10), pending=timedelta(hours=2)
+    )
 
-    found = template_of(replace(DEFAULTS, alarms=AlarmConfiguration(thresholds)))
+    found = template_of(replace(DEFAULTS, alarms=settings))
 
     assert alarm(found, "DeadLetters")["Threshold"] == 5
     assert alarm(found, "OldestMessage")["Threshold"] == 600
@@ -168,8 +168,8 @@ def test_thresholds_are_configurable_one_by_one() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 1_000_001])
 def test_a_threshold_out_of_range_is_refused_by_its_name(value: int) -> None:
-    with pytest.raises(ConfigurationError, match=r"alarms\.refused.*1 to 1000000"):
-        AlarmThresholds(refused=value)
+    with pytest.raises(ConfigurationError, match=r"AlarmSettings\.refused.*1 to 1,000,000"):
+        AlarmSettings(refused=value)
 
 
 def watched(stack: cdk.Stack, **changes: Any) -> Watched:

@@ -9,7 +9,6 @@ import pytest
 from aws_cdk import aws_logs as logs
 
 from iot_jitr import (
-    AutoRegistration,
     ConfigurationError,
     CrlBucket,
     DevicePolicy,
@@ -18,7 +17,7 @@ from iot_jitr import (
     Mode,
     NoSigner,
 )
-from iot_jitr.capacity import Capacity, RateOutOfRangeError
+from iot_jitr.capacity import Capacity
 from iot_jitr_runtime import environment
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import (
@@ -37,7 +36,7 @@ from tests.support.stacks import (
 )
 
 WORKSHOP_CA = replace(
-    FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, mode=Mode.SNI_ONLY, signer=NoSigner()
+    FACTORY_CA, name="Workshop", certificate=WORKSHOP, mode=Mode.SNI_ONLY, signer=NoSigner()
 )
 
 
@@ -158,9 +157,7 @@ def test_ca_certificates_as_devices_are_accepted_for_one_ca_and_warned_of(stack:
 
 
 def test_a_retired_ca_keeps_its_rule() -> None:
-    retired = template_of(
-        replace(DEFAULTS, cas=(replace(FACTORY_CA, auto_registration=AutoRegistration.DISABLE),))
-    )
+    retired = template_of(replace(DEFAULTS, cas=(replace(FACTORY_CA, auto_registration=False),)))
 
     assert only(retired, "Custom::JitrCaCertificate")["Properties"]["AutoRegistration"] == "DISABLE"
     assert only(retired, "AWS::IoT::TopicRule")
@@ -225,7 +222,7 @@ def test_each_ca_must_be_there_once(stack: cdk.Stack, cas: list[Any], found: str
 
 
 def test_a_rate_out_of_range_is_refused(stack: cdk.Stack) -> None:
-    with pytest.raises(RateOutOfRangeError):
+    with pytest.raises(ConfigurationError):
         JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], activations_per_second=0)
 
 

@@ -244,12 +244,12 @@ class Clouds:
 def faulted_clouds(folder: Path) -> Iterator[Clouds]:
     """Deploy both pipelines and let every fault happen."""
     settings = {
-        "revocation": {"refresh_seconds": REFRESH.seconds},
-        "reconciler": {"pending_minutes": PENDING // timedelta(minutes=1)},
+        "revocation": {"refresh": f"{REFRESH.seconds} seconds"},
+        "reconciler": {"pending_after": f"{PENDING // timedelta(minutes=1)} minutes"},
         "log_level": "DEBUG",
     }
     with ExitStack() as stack:
-        cloud = stack.enter_context(deployed_cloud(folder, settings, revocation={"crl_s3": {}}))
+        cloud = stack.enter_context(deployed_cloud(folder, settings, revocation={"type": "bucket"}))
         first = Pipeline(cloud.lab, cloud.ca, folder / "devices", own_outputs=dict(cloud.outputs))
         stack.enter_context(first.behind_proxy())
         run = Run(first, stack.enter_context(ThreadPoolExecutor(max_workers=8)))

@@ -35,8 +35,8 @@ class Revoking(CrlUpload):
 @contextmanager
 def revoking_cloud(folder: Path) -> Iterator[Revoking]:
     """The cloud; its first device has waited for the first CRL, and for one that speaks for it."""
-    settings = {"revocation": {"refresh_seconds": REFRESH.seconds}}
-    with deployed_cloud(folder, settings, revocation={"crl_s3": {}}) as cloud:
+    settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds"}}
+    with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = Revoking(cloud)
         waiting = made.knocked(made.doctor.identity("too-early"))
         named(made.doctor.about(waiting), Cause.CRL_MISSING)

@@ -15,8 +15,9 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from iot_jitr import (
-    Admission,
+    AdmissionFunction,
     AlarmSettings,
+    AllowList,
     CaConfiguration,
     CrlBucket,
     CrlUrl,
@@ -33,7 +34,7 @@ from iot_jitr import (
     RevocationSettings,
     ThingRegistration,
 )
-from iot_jitr.configuration import AccountLoggingMode, AlarmConfiguration, AlarmThresholds, Removal
+from iot_jitr.configuration import AccountLoggingMode, Removal
 from iot_jitr.target import Target
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, template, template_of
@@ -46,7 +47,7 @@ CRLS = "crls-of-the-company"
 
 WORKSHOP_CA = CaConfiguration(
     name="Workshop",
-    certificate_pem=WORKSHOP,
+    certificate=WORKSHOP,
     mode=Mode.SNI_ONLY,
     signer=NoSigner(),
     revocation=NoRevocation(),
@@ -67,16 +68,16 @@ SCENARIOS: dict[str, JitrConfiguration] = {
             WORKSHOP_CA,
         ),
         policy=DevicePolicy.per_device(),
-        admission=Admission.allow_list(),
+        admission=AllowList(),
         things=ThingRegistration(type="Sensor", groups=("fleet",), renewal=Renewal.ALLOW),
         on_refusal={"expired": "revoked"},
         revocation=RevocationSettings(catch_percent=5),
         activations_per_second=100,
         log_retention_days=365,
         account_logging=AccountLoggingMode.MANAGE,
-        alarms=AlarmConfiguration(AlarmThresholds(refused=1000), topic_arn=OPERATORS),
-        encryption_key_arn=KEY,
-        permissions_boundary_arn=BOUNDARY,
+        alarms=AlarmSettings(refused=1000, topic=OPERATORS),
+        encryption_key=KEY,
+        permissions_boundary=BOUNDARY,
         removal=Removal.DESTROY,
     ),
     "revocation": replace(
@@ -90,7 +91,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
     "allow_list": replace(
         DEFAULTS,
         policy=DevicePolicy.per_device(),
-        admission=Admission.allow_list(),
+        admission=AllowList(),
         things=ThingRegistration(
             name="dev:{{common_name}}",
             type="Sensor",
@@ -100,7 +101,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         on_refusal={"expired": "revoked"},
     ),
     "admission_function": replace(
-        DEFAULTS, admission=Admission.function(EXPECTED), things=ThingRegistration()
+        DEFAULTS, admission=AdmissionFunction(EXPECTED), things=ThingRegistration()
     ),
     "local_cloud": replace(DEFAULTS, target=Target.LOCAL),
 }
@@ -130,8 +131,8 @@ def foreign(scope: Construct, construct_id: str = "Company") -> tuple[cdk.Stack,
     pipeline = JitrPipeline(
         fleet,
         "Jitr",
-        cas=[replace(FACTORY_CA, revocation=CrlBucket("factory/", CRLS, encryption_key_arn=KEY))],
-        admission=Admission.function(expected),
+        cas=[replace(FACTORY_CA, revocation=CrlBucket("factory/", CRLS, encryption_key=KEY))],
+        admission=AdmissionFunction(expected),
         things=ThingRegistration(),
         alarms=AlarmSettings(topic=sns.Topic.from_topic_arn(fleet, "Operators", OPERATORS)),
         account_logging=AccountLoggingMode.ADOPT,

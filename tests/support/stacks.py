@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 
 FACTORY_CA = CaConfiguration(
     name="Factory",
-    certificate_pem=FACTORY,
+    certificate=FACTORY,
     signer=SecretSigner("iot-jitr/factory-ca-key"),
     revocation=NoRevocation(),
 )

@@ -34,7 +34,7 @@ def default_configuration(ca_certificate: "Path") -> Configuration:
 def configuration_with_crl(ca_certificate: "Path") -> Configuration:
     """The same, for a CA whose CRLs are uploaded to the pipeline's own bucket."""
     [ca] = default_configuration(ca_certificate)["cas"]
-    return {"cas": [{**ca, "revocation": {"crl_s3": {}}}]}
+    return {"cas": [{**ca, "revocation": {"type": "bucket"}}]}
 
 
 def write_project(folder: "Path", configuration: Configuration) -> None:

@@ -1,12 +1,7 @@
-"""The `jitr` context of `cdk.json`, parsed into typed, validated configuration."""
+"""The options of a pipeline, under the same names in Python and in the context `jitr` of `cdk.json`."""
 
 from iot_jitr.configuration.ca import CaConfiguration
-from iot_jitr.configuration.jitr import JitrConfiguration, Removal
-from iot_jitr.configuration.observability import (
-    AccountLoggingMode,
-    AlarmConfiguration,
-    AlarmThresholds,
-)
+from iot_jitr.configuration.jitr import CONTEXT_KEY, AccountLoggingMode, JitrConfiguration, Removal
 from iot_jitr.configuration.revocation import (
     CrlBucket,
     CrlUrl,
@@ -14,14 +9,11 @@ from iot_jitr.configuration.revocation import (
     Revocation,
     RevocationSettings,
 )
-from iot_jitr.validation import ConfigurationError
 
 __all__ = [
+    "CONTEXT_KEY",
     "AccountLoggingMode",
-    "AlarmConfiguration",
-    "AlarmThresholds",
     "CaConfiguration",
-    "ConfigurationError",
     "CrlBucket",
     "CrlUrl",
     "JitrConfiguration",

@@ -3,9 +3,11 @@
 from iot_jitr.observability.alarms import Alarms, AlarmSettings, Watched
 from iot_jitr.observability.construct import Observability
 from iot_jitr.observability.dashboard import Dashboard, Panel, Question, Row, layout
-from iot_jitr.observability.metrics import PipelineMetrics
+from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
 
 __all__ = [
+    "METRICS_NAMESPACE",
+    "NAMESPACE",
     "AlarmSettings",
     "Alarms",
     "Dashboard",

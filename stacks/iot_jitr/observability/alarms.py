@@ -1,9 +1,9 @@
 """The alarms: each says what happened, and links to the section of the runbook that says what to do."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,39 +12,74 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from iot_jitr.configuration.observability import RUNBOOK_URL, URL, URL_ALLOWED, AlarmThresholds
+from iot_jitr.allowed import as_timedelta, offers, span, text, whole_number
 from iot_jitr.observability.metrics import FIVE_MINUTES, QUARTER_HOUR, PipelineMetrics
 from iot_jitr.observability.runbook import Section
-from iot_jitr.validation import check_text
+from iot_jitr.validation import options
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
 
 if TYPE_CHECKING:
     from iot_jitr.queues import ActivationQueues
 
+RUNBOOK_URL = "https://github.com/iot-jitr/iot-jitr/blob/main/docs/runbook.md"
+_Count = Annotated[int, whole_number(1, 1_000_000)]
+_Time = Annotated[timedelta | cdk.Duration, span(timedelta(minutes=1), timedelta(days=10_000))]
 _HOUR = cdk.Duration.hours(1)
 _DAY = cdk.Duration.days(1)
 
 
-@dataclass(frozen=True)
+@options
 class AlarmSettings:
-    """What the alarms of a pipeline have in common.
+    """When the alarms of a pipeline ring, and who is told.
+
+    With the defaults no alarm is active in a fleet in which nothing happens. A number is a whole number from
+    1 to 1,000,000; a time is 1 minute to 10,000 days.
 
     Raises:
-        ConfigurationError: The address of the runbook is none.
+        ConfigurationError: A value is out of its range, or the runbook's URL is invalid.
     """
 
-    thresholds: AlarmThresholds = field(default_factory=AlarmThresholds)
-    """When each of them rings."""
-    topic: sns.ITopic | None = None
-    """Told when an alarm rings and when it is over; None: alarms are only shown.
+    dead_letters: _Count = 1
+    """Messages in the dead-letter queue.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
+    oldest_message: _Time = timedelta(hours=1)
+    """Age of the oldest message in the activation queue. An hour is 36,000 devices at 10 a second.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
+    impeded: _Count = 20
+    """Deferrals within 15 minutes that wait for a repair, not just for the rate limit."""
+    refused: _Count = 300
+    """Refusals within 15 minutes. A device that connects again and again is refused once a minute at most."""
+    crl_time_left: _Time = timedelta(hours=1)
+    """Time until a CA's CRL becomes stale, after which its new devices have to wait.
+    https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
+    ca_time_left: _Time = timedelta(days=90)
+    """Time until a CA certificate expires, after which none of its devices can be activated.
+    https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5"""
+    function_errors: _Count = 3
+    """Failed invocations of the activator within 15 minutes; for the other functions one is enough.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+    throttles: _Count = 100
+    """Throttled calls of the AWS IoT API, and throttled invocations, within 15 minutes.
+    https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
+    pending: _Time = timedelta(days=1)
+    """How long a certificate has been pending without a decision.
+    https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html"""
+    registration_failures: _Count = 10
+    """Failures to register a device or to run the topic rules, in AWS IoT's own log, within 15 minutes.
+    https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html"""
+    topic: Annotated[
+        sns.ITopic | str | None,
+        offers("topic_arn", "an SNS topic, or the ARN of one", r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+"),
+    ] = None
+    """The SNS topic that is told when an alarm rings and when it is over, or its ARN; None: alarms are only
+    shown.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
-    runbook_url: str = RUNBOOK_URL
+    runbook_url: Annotated[
+        str, text(r"https?://\S{1,500}", "an address, https://…, of at most 500 characters")
+    ] = RUNBOOK_URL
     """Where the runbook is that the alarms link to, `https://` or `http://`, for a copy of your own; 500
     characters at most."""
-
-    def __post_init__(self) -> None:
-        check_text("alarms.runbook_url", self.runbook_url, URL, URL_ALLOWED)
 
 
 @dataclass(frozen=True)
@@ -93,8 +128,10 @@ class Alarms(Construct):
         """Create an alarm for everything in `watched`."""
         super().__init__(scope, construct_id)
         self._settings = settings
+        topic = settings.topic
+        self._topic = sns.Topic.from_topic_arn(self, "Topic", topic) if isinstance(topic, str) else topic
         self.alarms: dict[str, cloudwatch.Alarm] = {}
-        for alarm in _all(watched, settings.thresholds):
+        for alarm in _all(watched, settings):
             self._add(alarm)
 
     def add_registration_failures(self, metric: cloudwatch.IMetric) -> None:
@@ -105,7 +142,7 @@ class Alarms(Construct):
                 Section.REGISTRATION_FAILURES,
                 "AWS IoT's own log reports failed registrations, or failures of the topic rules",
                 metric,
-                self._settings.thresholds.registration_failures,
+                self._settings.registration_failures,
             )
         )
 
@@ -123,17 +160,17 @@ class Alarms(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"{alarm.says}. What to do: {alarm.section.link(self._settings.runbook_url)}",
         )
-        if self._settings.topic is not None:
-            action = actions.SnsAction(self._settings.topic)
+        if self._topic is not None:
+            action = actions.SnsAction(self._topic)
             made.add_alarm_action(action)
             made.add_ok_action(action)
         self.alarms[alarm.id] = made
 
 
-def _all(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
-    yield from _of_queues(watched.queues, thresholds)
-    yield from _of_decisions(watched.metrics, watched.reconciled_every, thresholds)
-    yield from _of_functions(watched, thresholds)
+def _all(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
+    yield from _of_queues(watched.queues, settings)
+    yield from _of_decisions(watched.metrics, watched.reconciled_every, settings)
+    yield from _of_functions(watched, settings)
     for name, certificate_id in watched.cas.items():
         metric = watched.metrics.of(Metric.CA_DAYS_TO_EXPIRY, "Minimum", _DAY, ca=certificate_id)
         yield _Alarm(
@@ -141,14 +178,14 @@ def _all(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
             Section.CA_EXPIRY,
             f"The CA certificate '{name}' expires soon; none of its devices can be activated after that",
             metric,
-            thresholds.ca_days_to_expiry,
+            as_timedelta(settings.ca_time_left) / timedelta(days=1),
             below=True,
         )
     for name, certificate_id in watched.cas_with_crl.items():
-        yield from _of_revocation(watched.metrics, name, certificate_id, thresholds)
+        yield from _of_revocation(watched.metrics, name, certificate_id, settings)
 
 
-def _of_queues(queues: "ActivationQueues", thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+def _of_queues(queues: "ActivationQueues", settings: AlarmSettings) -> Iterator[_Alarm]:
     yield _Alarm(
         "DeadLetters",
         Section.DEAD_LETTERS,
@@ -156,41 +193,41 @@ def _of_queues(queues: "ActivationQueues", thresholds: AlarmThresholds) -> Itera
         queues.dead_letters.metric_approximate_number_of_messages_visible(
             period=FIVE_MINUTES, statistic="Maximum"
         ),
-        thresholds.dead_letters,
+        settings.dead_letters,
     )
     yield _Alarm(
         "OldestMessage",
         Section.OLDEST_MESSAGE,
         "Devices have been waiting for their activation for long",
         queues.activation.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
-        thresholds.oldest_message_minutes * 60,
+        as_timedelta(settings.oldest_message).total_seconds(),
         periods=3,
     )
 
 
 def _of_decisions(
-    metrics: PipelineMetrics, reconciled_every: timedelta, thresholds: AlarmThresholds
+    metrics: PipelineMetrics, reconciled_every: timedelta, settings: AlarmSettings
 ) -> Iterator[_Alarm]:
     yield _Alarm(
         "Deferred",
         Section.DEFERRED,
         "Devices cannot be activated before something is mended (see the reasons on the dashboard)",
         metrics.of(Metric.IMPEDED, "Sum", QUARTER_HOUR),
-        thresholds.impeded,
+        settings.impeded,
     )
     yield _Alarm(
         "Refused",
         Section.REFUSED,
         "Unusually many devices are refused (see the reasons on the dashboard)",
         metrics.of(Metric.REFUSED, "Sum", QUARTER_HOUR),
-        thresholds.refused,
+        settings.refused,
     )
     yield _Alarm(
         "ApiThrottled",
         Section.THROTTLES,
         "The AWS IoT API throttles the activation: somebody else uses its quota",
         metrics.of_reason(Reason.THROTTLED, QUARTER_HOUR),
-        thresholds.throttles,
+        settings.throttles,
     )
     yield _Alarm(
         "Pending",
@@ -202,24 +239,24 @@ def _of_decisions(
             "Maximum",
             cdk.Duration.seconds(int(max(timedelta(hours=1), reconciled_every).total_seconds())),
         ),
-        thresholds.pending_hours * 3600,
+        as_timedelta(settings.pending).total_seconds(),
     )
 
 
-def _of_functions(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Alarm]:
+def _of_functions(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
     yield _Alarm(
         "ActivatorErrors",
         Section.FUNCTION_ERRORS,
         "The activator fails; its messages are kept and tried again",
         watched.activator.metric_errors(period=QUARTER_HOUR, statistic="Sum"),
-        thresholds.function_errors,
+        settings.function_errors,
     )
     yield _Alarm(
         "ActivatorThrottles",
         Section.THROTTLES,
         "Lambda throttles the activator: other functions take the account's concurrency",
         watched.activator.metric_throttles(period=QUARTER_HOUR, statistic="Sum"),
-        thresholds.throttles,
+        settings.throttles,
     )
     for name, function in watched.background.items():
         yield _Alarm(
@@ -232,14 +269,14 @@ def _of_functions(watched: Watched, thresholds: AlarmThresholds) -> Iterator[_Al
 
 
 def _of_revocation(
-    metrics: PipelineMetrics, name: str, certificate_id: str, thresholds: AlarmThresholds
+    metrics: PipelineMetrics, name: str, certificate_id: str, settings: AlarmSettings
 ) -> Iterator[_Alarm]:
     yield _Alarm(
         f"CrlStale{name}",
         Section.CRL_STALE,
         f"The CRL of CA '{name}' is stale, or will be soon: its new devices have to wait then",
         metrics.of(Metric.CRL_TIME_LEFT, "Minimum", _HOUR, ca=certificate_id),
-        thresholds.crl_minutes_left * 60,
+        as_timedelta(settings.crl_time_left).total_seconds(),
         below=True,
     )
     yield _Alarm(

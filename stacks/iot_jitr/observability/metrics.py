@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from iot_jitr.allowed import text
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Reason
 
+METRICS_NAMESPACE = "IotJitr"
+NAMESPACE = text(
+    r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}",
+    "1 to 255 of letters, digits and . _ / # : -, not beginning with AWS/",
+)
 FIVE_MINUTES = cdk.Duration.minutes(5)
 QUARTER_HOUR = cdk.Duration.minutes(15)
 

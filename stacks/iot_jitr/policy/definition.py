@@ -1,10 +1,17 @@
 """What devices may do: a JSON template, checked when it is read, so that a bad one never synthesizes."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any, cast
 
+from aws_cdk import aws_iam as iam
+
+from iot_jitr.allowed import Allowed, file, list_of, one_of
+from iot_jitr.validation import options
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.policy.common_name import needs_common_name
 from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
@@ -30,56 +37,97 @@ class PolicyOption(StrEnum):
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs.html"""
 
 
-@dataclass(frozen=True)
-class DevicePolicy:
-    """A checked device policy; make one with `shared` or `per_device`."""
+def _read_template(value: Any, folder: Path) -> Path | dict[str, Any]:
+    match value:
+        case iam.PolicyDocument():
+            return cast("dict[str, Any]", value.to_json())
+        case Mapping():
+            return {**value}
+    return cast("Path", _FILE.read(value, folder))
 
-    kind: Kind
-    """`shared` or `per_device`."""
-    document: PolicyDocument
-    """The template, parsed.
+
+_FILE = file("the path of a JSON file with the device policy, or the policy as an object")
+
+
+@options
+class DevicePolicy:
+    """What activated devices may do: one policy for all of them, or one made from a template for each.
+
+    Raises:
+        ConfigurationError: A value is not possible.
+        DevicePolicyError: The template cannot be read, or is not a policy.
+        PolicyRejectedError: It breaks rules that it does not acknowledge.
+    """
+
+    kind: Annotated[Kind | str, one_of(Kind)] = Kind.SHARED
+    """`shared`: one policy with policy variables, which AWS recommends. `per_device`: a policy of its own
+    for each certificate, made when the device is activated; one API call more for each activation, at 10 a
+    second (`CreatePolicy`). A changed template of this kind applies to devices that are activated from then
+    on.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html"""
-    acknowledged: tuple[Finding, ...]
-    """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
+    template: Annotated[
+        str | Path | Mapping[str, Any] | iam.PolicyDocument | None, Allowed(_FILE.words, _read_template)
+    ] = field(default=None, hash=False)
+    """The policy: the path of a JSON file, an object, or the CDK's `PolicyDocument`, which may name
+    resources of the same app. None: the project's own, which lets a device connect with its common name as
+    client id and use topics below `devices/<client id>/`, nothing else. With `per_device` the placeholders
+    `{{common_name}}`, `{{serial_number}}` and `{{thing_name}}` are possible.
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html"""
+    options: Annotated[
+        Iterable[PolicyOption | str], list_of(one_of(PolicyOption), f"a list of {', '.join(PolicyOption)}")
+    ] = ()
+    """Statements of the project to add: `shadow`, `jobs`; none by default. Both need the certificate to
+    have a thing."""
+
+    def __post_init__(self) -> None:
+        _ = self.acknowledged  # checks the policy
 
     @classmethod
     def shared(
-        cls, template: str | Path | None = None, *, options: Iterable[PolicyOption] = ()
+        cls,
+        template: str | Path | Mapping[str, Any] | iam.PolicyDocument | None = None,
+        *,
+        options: Iterable[PolicyOption | str] = (),
     ) -> "DevicePolicy":
         """One policy for all devices, told apart by policy variables. What AWS recommends, and the default.
 
         Args:
-            template: JSON file with the policy; the project's own by default, which lets a device connect
-                with its common name as client id and use topics below `devices/<client id>/`, nothing else.
+            template: The policy, see `DevicePolicy`; the project's own by default.
                 https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
-            options: Statements of ours to add, none by default. Both need the certificate to have a thing.
-
-        Raises:
-            DevicePolicyError: The file is missing or not a policy.
-            PolicyRejectedError: It breaks rules that it does not acknowledge.
+            options: Statements of the project to add, none by default.
         """
-        return _read(Kind.SHARED, template, options)
+        return cls(Kind.SHARED, template, options)
 
     @classmethod
     def per_device(
-        cls, template: str | Path | None = None, *, options: Iterable[PolicyOption] = ()
+        cls,
+        template: str | Path | Mapping[str, Any] | iam.PolicyDocument | None = None,
+        *,
+        options: Iterable[PolicyOption | str] = (),
     ) -> "DevicePolicy":
-        """A policy of its own for each certificate, rendered from a template when the device is activated.
-
-        Costs one API call more for each activation, at 10 a second (`CreatePolicy`). A changed template holds
-        for devices that are activated from then on.
+        """A policy of its own for each certificate, made from a template when the device is activated.
 
         Args:
-            template: JSON file with the placeholders `{{common_name}}`, `{{serial_number}}` and
-                `{{thing_name}}`; the project's own by default, which grants what the shared one does.
+            template: The policy, see `DevicePolicy`; the project's own by default.
                 https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html
-            options: Statements of ours to add, none by default. Both need the certificate to have a thing.
-
-        Raises:
-            DevicePolicyError: The file is missing or not a policy.
-            PolicyRejectedError: It breaks rules that it does not acknowledge.
+            options: Statements of the project to add, none by default.
         """
-        return _read(Kind.PER_DEVICE, template, options)
+        return cls(Kind.PER_DEVICE, template, options)
+
+    @cached_property
+    def document(self) -> PolicyDocument:
+        """The policy with its options, parsed."""
+        template = TEMPLATES / f"{self.kind}.json" if self.template is None else self.template
+        document = _parse(template)
+        for option in sorted({PolicyOption(each) for each in self.options}):
+            document = document.with_statements_of(_parse(TEMPLATES / f"{option}.json"))
+        return document
+
+    @cached_property
+    def acknowledged(self) -> tuple[Finding, ...]:
+        """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
+        name = str(self.template) if isinstance(self.template, Path) else "template"
+        return tuple(check(name, self.document, Kind(self.kind)))
 
     @property
     def needs_common_name(self) -> bool:
@@ -98,19 +146,12 @@ class DevicePolicy:
         return f"{{{{{Placeholder.THING_NAME}}}}}" in self.document.text()
 
 
-def _read(kind: Kind, template: str | Path | None, options: Iterable[PolicyOption]) -> DevicePolicy:
-    path = TEMPLATES / f"{kind}.json" if template is None else Path(template)
-    document = _parse(path)
-    for option in sorted(set(options)):
-        document = document.with_statements_of(_parse(TEMPLATES / f"{option}.json"))
-    return DevicePolicy(kind, document, tuple(check(str(path), document, kind)))
-
-
-def _parse(path: Path) -> PolicyDocument:
+def _parse(template: object) -> PolicyDocument:
+    if isinstance(template, Mapping):
+        return _parsed("device policy", json.dumps(template))
+    path = Path(str(template))
     try:
-        return PolicyDocument.parse(path.read_text(encoding="utf-8"))
-    except PolicySyntaxError as error:
-        raise DevicePolicyError(f"device policy {path}: {error}") from error
+        return _parsed(f"device policy {path}", path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise DevicePolicyError(f"device policy {path}: not UTF-8 text: {error}") from error
     except OSError as error:
@@ -118,3 +159,10 @@ def _parse(path: Path) -> PolicyDocument:
             f"device policy {path}: cannot be read ({error.strerror}); give the path of a JSON file, or "
             "leave the template out for the project's own"
         ) from error
+
+
+def _parsed(name: str, text: str) -> PolicyDocument:
+    try:
+        return PolicyDocument.parse(text)
+    except PolicySyntaxError as error:
+        raise DevicePolicyError(f"{name}: {error}") from error

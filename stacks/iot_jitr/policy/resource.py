@@ -50,7 +50,7 @@ class DevicePolicyResource(Construct):
         else:
             told = {"prefix": policy_prefix(scope), "template": document}
         self.setting = cdk.Stack.of(self).to_json_string(
-            {"kind": policy.kind.value, "needs_common_name": policy.needs_common_name, **told}
+            {"kind": str(policy.kind), "needs_common_name": policy.needs_common_name, **told}
         )
         self.activator_permissions: list[iam.PolicyStatement] = []
         self.withdrawal_permissions: list[iam.PolicyStatement] = []

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from constructs import Construct
 
+from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr.revocation.publisher import CrlPublisher
@@ -54,7 +55,7 @@ class Revocation(Construct):
             settings: How CRLs are kept fresh and acted on.
         """
         super().__init__(scope, construct_id)
-        self._refresh = str(int(settings.refresh.total_seconds()))
+        self._refresh = str(int(as_timedelta(settings.refresh).total_seconds()))
         self.bucket = RevocationBucket(self, "Bucket", encryption=functions.encryption)
         self.publisher = CrlPublisher(
             self, "Publisher", cas=cas, bucket=self.bucket, functions=functions, settings=settings

@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration import CrlBucket, RevocationSettings
 from iot_jitr.encryption import KeyUse, key_permissions
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
@@ -74,7 +75,7 @@ class CrlPublisher(Construct):
         self.uploads = {
             ca.name: self._read_uploads(ca, ca.upload, bucket) for ca in cas if ca.upload is not None
         }
-        self.schedule = self._ask("Schedule", settings.every, Trigger.SCHEDULE)
+        self.schedule = self._ask("Schedule", as_timedelta(settings.every), Trigger.SCHEDULE)
         self.watch = self._ask("Watch", WATCH_EVERY, Trigger.WATCH)
 
     def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> events.Rule:
@@ -82,13 +83,13 @@ class CrlPublisher(Construct):
         rule = on_upload(
             self,
             f"Upload{ca.name}",
-            bucket=upload.bucket or bucket.name,
+            bucket=upload.bucket_name or bucket.name,
             prefix=prefix,
             function=self.function,
         )
         objects = bucket.objects(prefix)
-        if upload.bucket is not None:
-            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{upload.bucket}"
+        if upload.bucket_name is not None:
+            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{upload.bucket_name}"
             objects = f"{arn}/{prefix}*"
             self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
         if upload.encryption_key_arn is not None:

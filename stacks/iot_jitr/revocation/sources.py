@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration import CrlBucket, CrlUrl
 
 
@@ -30,12 +31,12 @@ class RevokingCa:
             {"url": self.source.url}
             if isinstance(self.source, CrlUrl)
             else {
-                "bucket": self.source.bucket or own_bucket,
+                "bucket": self.source.bucket_name or own_bucket,
                 "prefix": self.source.prefix_for(self.name),
             }
         )
         if self.source.max_age is not None:
-            told["max_age_hours"] = self.source.max_age // timedelta(hours=1)
+            told["max_age_hours"] = as_timedelta(self.source.max_age) // timedelta(hours=1)
         return told
 
     def location(self, own_bucket: str) -> str:

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
@@ -148,7 +149,9 @@ def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
 
 def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
     # An activator may work on the former index for as long as it keeps a copy, and until its time-out.
-    settle = settings.refresh + timedelta(seconds=capacity.function_timeout_seconds) + LEDGER_LAG
+    settle = (
+        as_timedelta(settings.refresh) + timedelta(seconds=capacity.function_timeout_seconds) + LEDGER_LAG
+    )
     return json.dumps(
         {
             "share": settings.catch_percent / 100,

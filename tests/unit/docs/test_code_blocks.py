@@ -24,7 +24,7 @@ from moto import mock_aws
 
 import iot_jitr
 from iot_jitr import JitrConfiguration
-from iot_jitr.configuration.jitr import CONTEXT_KEY
+from iot_jitr.configuration import CONTEXT_KEY
 from iot_jitr.encryption import Encryption
 from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP

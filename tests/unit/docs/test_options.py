@@ -3,24 +3,16 @@
 import re
 from enum import Enum
 
-import pytest
-
 import iot_jitr
-from tests.support.ca_certificates import FACTORY
-from tools import configuration_page
-from tools.configuration_page import UnknownSourceError
 from tools.construct_page import Option, options, sources
 from tools.source_links import linked, source_of
 
 REQUIRED = {
-    "Admission.function.function",
+    "AdmissionFunction.function",
     "CaConfiguration.name",
     "CaConfiguration.revocation",
     "CrlUrl.url",
     "DeploymentOutputs.pipeline",
-    "DevicePolicy.acknowledged",
-    "DevicePolicy.document",
-    "DevicePolicy.kind",
     "FunctionNetwork.vpc",
     "JitrConfiguration.cas",
     "JitrConfiguration.parse.context",
@@ -36,21 +28,17 @@ REQUIRED = {
     "PrivateCaSigner.certificate_authority_arn",
     "SecretSigner.secret_id",
 }
-"""For these nobody but the user knows a value."""
+"""For these only the user knows a value."""
 
 OF_EVERY_CONSTRUCT = {
     f"{each}.{name}" for each in ("JitrPipeline", "JitrStack") for name in ("construct_id", "scope")
 }
 OUR_OWN = {
-    "Admission.function.timeout_seconds": "how long the activator is willing to wait",
-    "Admission.timeout_seconds": "the same",
+    "AdmissionFunction.timeout": "how long the activator is willing to wait",
+    "AlarmSettings.impeded": "counts our outcomes",
+    "AlarmSettings.refused": "counts our outcomes",
     "AlarmSettings.runbook_url": "a page of ours",
-    "AlarmThresholds.impeded": "counts our outcomes",
-    "AlarmThresholds.refused": "counts our outcomes",
     "CaConfiguration.name": "a name in the construct tree",
-    "DevicePolicy.acknowledged": "exceptions from our rules",
-    "DevicePolicy.kind": "our two ways to make policies",
-    "JitrConfiguration.alarms": "a section of our configuration",
     "JitrConfiguration.parse.folder": "a folder",
     "JitrConfiguration.target": "AWS or our local cloud",
     "RevocationSettings.catch_minimum": "our mass-revocation limit",
@@ -65,25 +53,6 @@ OUR_OWN_ENUMERATIONS = {
     "OnExisting": "whether we adopt what we find",
     "Renewal": "what we take a second certificate for",
 }
-OUR_OWN_KEYS = {
-    "admission.kind": "our three ways to admit",
-    "admission.timeout_seconds": "how long the activator is willing to wait",
-    "alarms.impeded": "counts our outcomes",
-    "alarms.refused": "counts our outcomes",
-    "alarms.runbook_url": "a page of ours",
-    "cas[].name": "a name in the construct tree",
-    "cas[].on_existing": "whether we adopt what we find",
-    "cas[].signer.type": "our five ways to sign",
-    "revocation.catch_minimum": "our mass-revocation limit",
-    "revocation.catch_percent": "our mass-revocation limit",
-    "revocation.dry_run": "what our sweep does",
-    "revocation.refresh_seconds": "how our workers read the index",
-    "revocation.schedule_minutes": "what our publisher does",
-    "target": "AWS or our local cloud",
-    "things.grace_period_hours": "what we do after a renewal",
-    "things.renewal": "what we take a second certificate for",
-}
-LINK = re.compile(r"\]\(https://(?:docs\.aws\.amazon\.com|www\.rfc-editor\.org)/")
 
 
 def test_whatever_need_not_be_given_has_a_default() -> None:
@@ -117,21 +86,8 @@ def test_every_enumeration_or_each_of_its_members_names_what_defines_it() -> Non
     assert without == set(OUR_OWN_ENUMERATIONS)
 
 
-def test_every_key_of_the_configuration_names_what_defines_it() -> None:
-    """One with keys of its own leaves that to them."""
-    keys = configuration_page.keys(FACTORY)
-    rows = {
-        line.split("`")[1]: line
-        for line in configuration_page.page(FACTORY).splitlines()
-        if line.startswith("| `")
-    }
-    leaves = [key for key in keys if not any(each.startswith((f"{key}.", f"{key}[].")) for each in keys)]
-
-    assert {key for key in leaves if not LINK.search(rows[key])} == set(OUR_OWN_KEYS)
-
-
 def is_a_number(option: Option) -> bool:
-    return re.search(r"\b(int|timedelta)\b", option.annotation) is not None
+    return re.search(r"\b(int|timedelta|_Count|_Time)\b", option.annotation) is not None
 
 
 def says_its_range(option: Option) -> bool:
@@ -155,14 +111,3 @@ def test_the_address_at_the_end_and_other_pages_become_links() -> None:
     assert linked(f"Rate. {aws}") == f"Rate. [AWS]({aws})"
     assert linked("See `docs/ca.md`.") == "See [ca.md](ca.md)."
     assert linked("https://example.com/ says so") == "https://example.com/ says so"
-
-
-def test_a_source_that_is_not_there_is_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
-    template = tmp_path_factory.mktemp("page") / "page.md.in"
-    text = configuration_page.TEMPLATE.read_text().replace("@source(CrlUrl.url)", "@source(CrlUrl.uri)")
-    template.write_text(text)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(configuration_page, "TEMPLATE", template)
-        with pytest.raises(UnknownSourceError, match=r"'CrlUrl\.uri', which has no link"):
-            configuration_page.page(FACTORY)

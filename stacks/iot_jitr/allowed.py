@@ -1,0 +1,315 @@
+"""What an option may be: the check of each kind of value, and its words for messages and the reference."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import aws_cdk as cdk
+from pydantic_core import PydanticCustomError, core_schema
+
+NOT_ALLOWED: Final = "not_allowed"
+TAG: Final = "type="
+"""Begins the part of an error's location that says which class of several was chosen."""
+_TYPE = "type"
+_SHOWN_CHARACTERS = 60
+_UNITS = ("second", "minute", "hour", "day")
+
+
+def wrong(value: object, allowed: str) -> PydanticCustomError:
+    """Return the error that a check raises for `value`; `allowed` says what is possible."""
+    return PydanticCustomError(NOT_ALLOWED, "{allowed}", {"allowed": allowed, "found": shown(value)})
+
+
+def contradiction(option: str, found: str, allowed: str) -> PydanticCustomError:
+    """Return the error that an option class raises in `__post_init__` for options that do not go together.
+
+    Args:
+        option: The option that is to be changed; empty for the value itself.
+        found: What was found, in words.
+        allowed: What goes together, in words.
+    """
+    context = {"allowed": allowed, "found": found, "option": option}
+    return PydanticCustomError(NOT_ALLOWED, "{allowed}", context)
+
+
+def shown(value: object) -> str:
+    """Return a value as error messages show it: JSON as it is, other objects by their type, cut at 60."""
+    match value:
+        case None:
+            found = "nothing"
+        case str() if cdk.Token.is_unresolved(value):
+            found = "a value that is known at deployment only"
+        case Enum():
+            found = f"'{value.value}'"
+        case timedelta():
+            found = spoken(value)
+        case cdk.Duration() if not value.is_unresolved():
+            found = value.to_human_string()
+        case Path():
+            found = f"'{value}'"
+        case str() | int() | float() | list() | tuple() | dict():
+            found = json.dumps(value, ensure_ascii=False, default=_kind, skipkeys=True)
+        case _:
+            found = _kind(value)
+    return found if len(found) <= _SHOWN_CHARACTERS else f"{found[:_SHOWN_CHARACTERS]}…"
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'? ` for the known name nearest to `value`; empty where none is near."""
+    names = {name.lower(): name for name in known}
+    near = get_close_matches(str(value).lower(), names, n=1, cutoff=0.6)
+    return f"did you mean '{names[near[0]]}'? " if near else ""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What an option takes, as metadata of its annotation."""
+
+    words: str
+    read: Callable[[Any, Path], Any]
+    """Returns the value as it is kept, given the folder that relative paths are relative to.
+
+    Raises ValueError or TypeError where the value is not allowed, or `wrong` with other words."""
+    hint: Callable[[Any], str] = lambda _: ""
+    """What was probably meant."""
+
+    def __get_pydantic_core_schema__(self, annotated: object, _: object) -> core_schema.CoreSchema:
+        return _or_none(annotated, core_schema.with_info_plain_validator_function(self._check))
+
+    def _check(self, value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
+        try:
+            return self.read(value, (info.context or {}).get("folder", Path()))
+        except PydanticCustomError:
+            raise
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            raise wrong(value, self.hint(value) + self.words) from None
+
+
+def whole_number(low: int, high: int) -> Allowed:
+    """A whole number from `low` to `high`."""
+
+    def read(value: Any, _: Path) -> int:
+        if not _is_number(value) or not low <= value <= high:
+            raise ValueError
+        return int(value)
+
+    return Allowed(f"a whole number from {low:,} to {high:,}", read)
+
+
+def number_among(numbers: Collection[int]) -> Allowed:
+    """One of these whole numbers."""
+
+    def read(value: Any, _: Path) -> int:
+        if not _is_number(value) or value not in numbers:
+            raise ValueError
+        return int(value)
+
+    return Allowed(", ".join(map(str, numbers)), read)
+
+
+def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)) -> Allowed:
+    """A time, a multiple of `step`: a `timedelta`, a `Duration` of the CDK, or a text such as `5 minutes`."""
+    whole = "" if step == timedelta(seconds=1) else f", in whole {spoken(step).removeprefix('1 ')}s"
+
+    def read(value: Any, _: Path) -> timedelta:
+        found = as_timedelta(value)
+        if not low <= found <= high or found % step:
+            raise ValueError
+        return found
+
+    def hint(value: object) -> str:
+        return "" if isinstance(value, timedelta | cdk.Duration) else 'a time with its unit ("5 minutes"), '
+
+    return Allowed(f"{spoken(low)} to {spoken(high)}{whole}", read, hint)
+
+
+def spoken(length: timedelta) -> str:
+    """Return a length of time in the largest unit that makes it a whole number: `90 minutes`, `1 day`."""
+    for unit in reversed(_UNITS):
+        count, rest = divmod(length, timedelta(**{f"{unit}s": 1}))
+        if not rest and (count or unit == "second"):
+            return f"{count:,} {unit}{'' if count == 1 else 's'}"
+    return str(length)
+
+
+def text(pattern: str, words: str, *, at_synthesis: bool = False) -> Allowed:
+    """A text that matches all of `pattern`.
+
+    Args:
+        pattern: A regular expression.
+        words: The pattern in words.
+        at_synthesis: Whether it must be known at synthesis; else a value that is known at deployment only
+            passes.
+    """
+
+    def read(value: Any, _: Path) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        late = cdk.Token.is_unresolved(value)
+        if not re.fullmatch(pattern, value) if at_synthesis or not late else False:
+            raise ValueError
+        return value
+
+    return Allowed(words, read)
+
+
+def one_of(kind: type[Enum], *among: Enum) -> Allowed:
+    """A member of an enumeration, or its value; of those in `among`, where there are any."""
+    members = among or tuple(kind)
+    values = [str(member.value) for member in members]
+
+    def read(value: Any, _: Path) -> Enum:
+        is_text = isinstance(value, str)
+        for member in members:
+            if value is member or (is_text and value == member.value):
+                return member
+        raise ValueError
+
+    return Allowed(", ".join(values), read, lambda value: did_you_mean(value, values))
+
+
+def flag() -> Allowed:
+    """True or false."""
+
+    def read(value: Any, _: Path) -> bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+
+    return Allowed("true, false", read)
+
+
+def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
+    """An object that has `attribute`, by which a CDK interface is known, or a text that matches `pattern`."""
+
+    def read(value: Any, _: Path) -> Any:
+        if isinstance(value, str):
+            if pattern is None or not (cdk.Token.is_unresolved(value) or re.fullmatch(pattern, value)):
+                raise ValueError
+        elif isinstance(value, type) or not hasattr(value, attribute):
+            raise TypeError
+        return value
+
+    return Allowed(words, read)
+
+
+def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
+    """A list of at most `most` items, each as `item` says. A text is not a list of its letters."""
+
+    def read(value: Any, folder: Path) -> tuple[Any, ...]:
+        if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+            raise TypeError
+        items = tuple(item.read(each, folder) for each in value)
+        if most is not None and len(items) > most:
+            raise contradiction("", f"{len(items)} of them", f"{most} at most")
+        return items
+
+    return Allowed(words, read)
+
+
+def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Allowed:
+    """An object of texts for which `possible` holds."""
+
+    def read(value: Any, _: Path) -> dict[str, str]:
+        found = {key: each for key, each in value.items() if isinstance(key, str) and isinstance(each, str)}
+        if len(found) != len(value) or not possible(found):
+            raise ValueError
+        return found
+
+    return Allowed(words, read)
+
+
+def file(words: str) -> Allowed:
+    """The path of a file, relative to the folder of `cdk.json` where it stands there."""
+
+    def read(value: Any, folder: Path) -> Path:
+        if not isinstance(value, str | Path) or not str(value) or re.search(r"[\0\n]", str(value)):
+            raise ValueError
+        try:
+            return folder / Path(value).expanduser()
+        except RuntimeError as error:  # `~user`, whom this machine does not know
+            raise ValueError from error
+
+    return Allowed(words, read)
+
+
+@dataclass(frozen=True)
+class OneOfClasses:
+    """One of several option classes: `cdk.json` names it with the key `type`, Python gives an object."""
+
+    classes: Mapping[str, type]
+    """By the name in `cdk.json`."""
+    words: str
+    alone: tuple[str, ...] = ()
+    """The names that need no options: each may stand in the place of the object."""
+
+    def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
+        choices: dict[Any, Any] = {
+            f"{TAG}{name}": core_schema.no_info_before_validator_function(
+                _without_type, handler.generate_schema(kind)
+            )
+            for name, kind in self.classes.items()
+        }
+        chosen = core_schema.tagged_union_schema(
+            choices, discriminator=lambda value: f"{TAG}{self._name(value)}"
+        )
+        return _or_none(annotated, core_schema.no_info_before_validator_function(self._check, chosen))
+
+    def _name(self, value: Any) -> str | None:
+        if isinstance(value, Mapping):
+            value = value.get(_TYPE)
+            return next((name for name in self.classes if name == value), None)
+        alone = (name for name in self.alone if name == value)
+        return next(
+            alone, next((name for name, kind in self.classes.items() if isinstance(value, kind)), None)
+        )
+
+    def _check(self, value: Any) -> Any:
+        if self._name(value) is None:
+            names = ", ".join(self.classes)
+            if isinstance(value, Mapping):
+                found = value.get(_TYPE)
+                raise contradiction(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
+            raise wrong(value, did_you_mean(value, self.alone) + self.words)
+        return value
+
+
+def _or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    return core_schema.nullable_schema(schema) if type(None) in get_args(annotated) else schema
+
+
+def _without_type(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: each for key, each in value.items() if key != _TYPE}
+    return {} if isinstance(value, str) else value
+
+
+def _is_number(value: object) -> bool:
+    # True is an int to Python.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def as_timedelta(value: object) -> timedelta:
+    """Return a length of time that an option gives.
+
+    Raises:
+        ValueError: It is none, or one that is known at deployment only.
+    """
+    match value:
+        case timedelta():
+            return value
+        case cdk.Duration() if not value.is_unresolved():
+            return timedelta(milliseconds=value.to_milliseconds())
+        case str() if found := re.fullmatch(rf"([0-9]{{1,9}}) ({'|'.join(_UNITS)})s?", value):
+            return timedelta(**{f"{found[2]}s": int(found[1])})
+    raise ValueError
