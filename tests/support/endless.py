@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec, Validity
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.revocation.der import element
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # cryptography writes no date before 1950, but reads them.
 _WRITABLE = datetime(2050, 1, 1, tzinfo=UTC)
 _VALIDITY = Validity(_WRITABLE, LAST)
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 
 
 @cache
@@ -39,9 +39,7 @@ def endless_device() -> DeviceIdentity:
 def _from_the_year_one(certificate: Certificate, signer: DevelopmentCa) -> Certificate:
     signed = certificate.x509.tbs_certificate_bytes
     changed = signed.replace(b"20500101000000Z", b"00010101000000Z")
-    algorithm = element(certificate.der, element(certificate.der, 0).content + len(signed))
     assert isinstance(signer.key, ec.EllipticCurvePrivateKey)
     signature = signer.key.sign(changed, ec.ECDSA(SHA256()))
-    fields = changed + certificate.der[algorithm.start : algorithm.end]
-    whole = fields + bytes([0x03, len(signature) + 1, 0]) + signature
+    whole = changed + _ECDSA_WITH_SHA256 + bytes([0x03, len(signature) + 1, 0]) + signature
     return Certificate.load(b"\x30\x82" + len(whole).to_bytes(2, "big") + whole)
