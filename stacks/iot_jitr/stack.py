@@ -1,10 +1,14 @@
 """`JitrStack`: the shipped stack, one pipeline made from the configuration, with its outputs."""
 
+from collections.abc import Mapping
+from typing import Annotated
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from iot_jitr.allowed import offers
 from iot_jitr.configuration import JitrConfiguration, Removal
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
@@ -21,13 +25,37 @@ class JitrStack(cdk.Stack):
     """
 
     @checked
-    def __init__(self, scope: Construct, construct_id: str, configuration: JitrConfiguration) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        configuration: JitrConfiguration,
+        *,
+        env: cdk.Environment | None = None,
+        tags: Mapping[str, str] | None = None,
+        permissions_boundary: cdk.PermissionsBoundary | None = None,
+        termination_protection: bool | None = None,
+        synthesizer: Annotated[
+            cdk.IStackSynthesizer | None, offers("bind", "a stack synthesizer (IStackSynthesizer)")
+        ] = None,
+    ) -> None:
         """Create the stack.
 
         Args:
             scope: The app or stage it belongs to.
             construct_id: Its name there; CloudFormation knows it by the configuration's `stack_name`.
             configuration: What it deploys.
+            env: Account and region; None: those of the command line's credentials.
+                https://docs.aws.amazon.com/cdk/v2/guide/environments.html
+            tags: Tags of the stack and of all that it deploys; none by default.
+                https://docs.aws.amazon.com/cdk/v2/guide/tagging.html
+            permissions_boundary: Bounds what the stack's roles may do, as `cdk.Stack` takes it; the
+                configuration's `permissions_boundary` names a managed policy by its ARN instead.
+                https://docs.aws.amazon.com/cdk/v2/guide/customize-permissions-boundaries.html
+            termination_protection: Whether the stack refuses to be deleted; not by default.
+                https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
+            synthesizer: How assets are published; None: as the app says.
+                https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html
         """
         target = Target(configuration.target)
         super().__init__(
@@ -35,7 +63,11 @@ class JitrStack(cdk.Stack):
             construct_id,
             stack_name=configuration.stack_name,
             description="AWS IoT Core just-in-time registration (iot-jitr)",
-            synthesizer=target.synthesizer(),
+            env=env,
+            tags=tags,
+            permissions_boundary=permissions_boundary,
+            termination_protection=termination_protection,
+            synthesizer=synthesizer or target.synthesizer(),
         )
         target.choose_for(self)
         self.pipeline = JitrPipeline(
