@@ -47,7 +47,7 @@ class Metric(StrEnum):
     """CRLs that were fetched and could not be used, by CA."""
     SWEPT = "Swept"
     """Active certificates that were revoked, suspended or released because of a new CRL."""
-    SWEEP_STOPPED = "SweepStopped"
+    REVOCATION_LIMIT_TRIPPED = "RevocationLimitTripped"
     """Indexes that have tripped the mass-revocation limit, by CA."""
     PENDING_AGE = "PendingAge"
     """Seconds that the oldest certificate without a decision has been pending."""

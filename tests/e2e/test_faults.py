@@ -161,12 +161,12 @@ def test_certificates_of_somebody_else_are_entered_and_checked_against_the_crl(c
         assert row is not None
         assert row.serial_number == identity.certificate.serial_number
 
-    def is_put_out() -> bool:
+    def is_revoked() -> bool:
         # A run of its schedule may be at it just now, and then this one leaves it alone.
         clouds.first.sweep_for_those_entered()
         return clouds.first.status(bad) == "REVOKED"
 
-    assert wait_until(is_put_out, limit=PATIENCE, interval=1)
+    assert wait_until(is_revoked, limit=PATIENCE, interval=1)
     assert clouds.first.status(good) == "ACTIVE"
 
 

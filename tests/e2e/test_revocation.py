@@ -1,4 +1,4 @@
-"""Revocation on the local cloud: CRLs uploaded to S3, devices kept out, put out, held and let in again."""
+"""Revocation on the local cloud: CRLs uploaded to S3, devices refused, revoked, suspended and released."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
 from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 
-CATCH = 4
-"""Devices that one CRL may not put out without a person."""
+LIMIT = 4
+"""Devices that one CRL may not revoke without a person."""
 
 
 class RevokingCloud(CrlUpload):
@@ -47,7 +47,9 @@ class RevokingCloud(CrlUpload):
 
 @pytest.fixture(scope="module")
 def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud]:
-    settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds", "catch_minimum": CATCH}}
+    settings = {
+        "revocation": {"refresh": f"{REFRESH.seconds} seconds", "mass_revocation_limit_minimum": LIMIT}
+    }
     folder: Path = tmp_path_factory.mktemp("revoking")
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = RevokingCloud(cloud)
@@ -94,7 +96,7 @@ def test_a_device_that_is_not_listed_gets_in_on_a_known_index(revoking: Revoking
     assert row.index_version
 
 
-def test_an_active_device_is_put_out_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:
+def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:
     identity, other = (revoking.cloud.bring_in(name) for name in ("lost-in-the-field", "still-there"))
     revoking.revoke(identity)
 
@@ -168,7 +170,7 @@ def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def test_a_mass_revocation_waits_for_a_person(
     revoking: RevokingCloud, command: Callable[..., tuple[int, Any]]
 ) -> None:
-    fleet = [revoking.cloud.bring_in(f"one-of-many-{number}") for number in range(CATCH)]
+    fleet = [revoking.cloud.bring_in(f"one-of-many-{number}") for number in range(LIMIT)]
     newcomer = revoking.cloud.ca.issue(DeviceSpec("new-and-listed"))
     revoking.revoke(*fleet, newcomer)
     revoking.publish()

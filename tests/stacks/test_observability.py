@@ -201,9 +201,9 @@ def test_a_ca_with_a_crl_has_three_alarms_more_and_a_background_function_one() -
         3600,
         "LessThanThreshold",
     )
-    assert (one("CrlUnusable")["MetricName"], one("SweepStopped")["MetricName"]) == (
+    assert (one("CrlUnusable")["MetricName"], one("RevocationLimitTripped")["MetricName"]) == (
         "CrlUnusable",
-        "SweepStopped",
+        "RevocationLimitTripped",
     )
     assert one("PublisherErrors")["Threshold"] == 1
 

@@ -188,7 +188,11 @@ def test_the_sweep_waits_for_every_activator_that_may_hold_the_former_index(uplo
 
 def test_settings_reach_the_functions() -> None:
     settings = RevocationSettings(
-        timedelta(minutes=10), timedelta(seconds=5), catch_percent=25, catch_minimum=3, dry_run=True
+        timedelta(minutes=10),
+        timedelta(seconds=5),
+        mass_revocation_limit_percent=25,
+        mass_revocation_limit_minimum=3,
+        dry_run=True,
     )
     found = template_of(replace(with_ca(revocation=CrlBucket()), revocation=settings))
 
@@ -246,7 +250,9 @@ def test_the_activator_may_read_indexes_and_nothing_else_of_the_bucket(uploading
     }
 
 
-def test_the_reconciler_puts_nobody_out_for_the_sweep_has_the_safety_catch(uploading: Template) -> None:
+def test_the_reconciler_may_not_revoke_because_only_the_sweep_has_the_mass_revocation_limit(
+    uploading: Template,
+) -> None:
     assert ("iot:UpdateCertificate", f"{IOT}:cert/*") not in granted(uploading, "Reconciler")
 
 
@@ -285,7 +291,7 @@ def test_alarms_watch_the_crls_and_the_functions(everything: Template) -> None:
         for dimension in metric["Properties"].get("Dimensions", [])
         if dimension["Name"] == "ca"
     }
-    assert {name for name, _ in watched} >= {"CrlTimeLeft", "CrlUnusable", "SweepStopped"}
+    assert {name for name, _ in watched} >= {"CrlTimeLeft", "CrlUnusable", "RevocationLimitTripped"}
     assert len({ca for name, ca in watched if name == "CrlUnusable"}) == 2
     assert [name for name in alarms if "Publisher" in name]
     assert [name for name in alarms if "Sweep" in name]
@@ -390,8 +396,8 @@ def test_how_crls_are_acted_on_is_read(tmp_path: Path) -> None:
     written = {
         "every": "5 minutes",
         "refresh": "1 second",
-        "catch_percent": 100,
-        "catch_minimum": 1,
+        "mass_revocation_limit_percent": 100,
+        "mass_revocation_limit_minimum": 1,
         "dry_run": True,
     }
 
@@ -409,9 +415,9 @@ def test_how_crls_are_acted_on_is_read(tmp_path: Path) -> None:
         {"every": timedelta(days=2)},
         {"refresh": timedelta(0)},
         {"refresh": timedelta(seconds=61)},
-        {"catch_percent": 0},
-        {"catch_percent": 101},
-        {"catch_minimum": 0},
+        {"mass_revocation_limit_percent": 0},
+        {"mass_revocation_limit_percent": 101},
+        {"mass_revocation_limit_minimum": 0},
     ],
 )
 def test_settings_out_of_range_are_refused(arguments: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         admission=AllowList(),
         things=ThingRegistration(type="Sensor", groups=("fleet",), renewal=Renewal.ALLOW),
         on_refusal={"expired": "revoked"},
-        revocation=RevocationSettings(catch_percent=5),
+        revocation=RevocationSettings(mass_revocation_limit_percent=5),
         activations_per_second=100,
         log_retention_days=365,
         account_logging=AccountLoggingMode.MANAGE,

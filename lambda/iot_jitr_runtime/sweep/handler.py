@@ -123,7 +123,7 @@ def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> N
         metrics.add_metric(Metric.SWEPT, MetricUnit.Count, 1)
     if message == LIMIT_TRIPPED:
         with single_metric(
-            name=Metric.SWEEP_STOPPED,
+            name=Metric.REVOCATION_LIMIT_TRIPPED,
             unit=MetricUnit.Count,
             value=1,
             namespace=metrics.namespace,

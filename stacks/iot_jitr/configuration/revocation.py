@@ -134,10 +134,10 @@ class RevocationSettings:
     becomes stale it is asked every 5 minutes by itself."""
     refresh: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), _MINUTE)] = _MINUTE
     """How often a worker asks for a newer index at most, 1 to 60 seconds."""
-    catch_percent: Annotated[int, whole_number(1, 100)] = 10
-    """A CRL that would put out more than this share of a CA's devices, 1 to 100 percent, waits for
-    `jitr crl confirm`; 100: none waits."""
-    catch_minimum: Annotated[int, whole_number(1, 1_000_000)] = 50
+    mass_revocation_limit_percent: Annotated[int, whole_number(1, 100)] = 10
+    """A CRL that would revoke or suspend more than this share of a CA's devices in service, 1 to 100
+    percent, waits for `jitr crl confirm`; 100: none waits."""
+    mass_revocation_limit_minimum: Annotated[int, whole_number(1, 1_000_000)] = 50
     """Fewer devices than this, 1 to 1,000,000, never wait."""
     dry_run: Annotated[bool, flag()] = False
-    """Only report whom a new CRL would put out. New devices are checked all the same."""
+    """Only report which certificates a new CRL would revoke or suspend. New devices are checked as ever."""

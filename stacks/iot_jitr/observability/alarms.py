@@ -287,9 +287,9 @@ def _of_revocation(
         1,
     )
     yield _Alarm(
-        f"SweepStopped{name}",
-        Section.SWEEP_STOPPED,
+        f"RevocationLimitTripped{name}",
+        Section.REVOCATION_LIMIT_TRIPPED,
         f"A CRL of CA '{name}' would revoke an unusual share of the fleet: a person must confirm it",
-        metrics.of(Metric.SWEEP_STOPPED, "Sum", _HOUR, ca=certificate_id),
+        metrics.of(Metric.REVOCATION_LIMIT_TRIPPED, "Sum", _HOUR, ca=certificate_id),
         1,
     )

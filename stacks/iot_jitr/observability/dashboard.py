@@ -203,7 +203,7 @@ def _revocation(watched: Watched) -> list[Panel]:
             "Swept",
             [
                 metrics.of(Metric.SWEPT, "Sum", _HOUR),
-                *metrics.of_cas(Metric.SWEEP_STOPPED, "Sum", cas, _HOUR),
+                *metrics.of_cas(Metric.REVOCATION_LIMIT_TRIPPED, "Sum", cas, _HOUR),
             ],
             "certificates an hour",
         ),

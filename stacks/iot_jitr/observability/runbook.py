@@ -12,7 +12,7 @@ class Section(StrEnum):
     REFUSED = "refused"
     CRL_STALE = "crl-stale"
     CRL_UNUSABLE = "crl-unusable"
-    SWEEP_STOPPED = "sweep-stopped"
+    REVOCATION_LIMIT_TRIPPED = "revocation-limit-tripped"
     CA_EXPIRY = "ca-expiry"
     FUNCTION_ERRORS = "function-errors"
     THROTTLES = "throttles"

@@ -154,8 +154,8 @@ def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
     )
     return json.dumps(
         {
-            "share": settings.catch_percent / 100,
-            "minimum": settings.catch_minimum,
+            "share": settings.mass_revocation_limit_percent / 100,
+            "minimum": settings.mass_revocation_limit_minimum,
             "settle_seconds": int(settle.total_seconds()),
             "dry_run": settings.dry_run,
         }

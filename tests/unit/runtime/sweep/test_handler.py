@@ -154,7 +154,7 @@ def test_a_tripped_limit_is_an_error_that_says_what_to_do_and_a_metric(
     assert (line["level"], line["message"]) == ("ERROR", LIMIT_TRIPPED)
     assert (line["devices"], line["fleet"]) == (2, 2)
     assert line["remedy"].endswith(f"jitr crl confirm {town.ca}")
-    assert metrics(capsys.readouterr().out)["SweepStopped"] == [1]
+    assert metrics(capsys.readouterr().out)["RevocationLimitTripped"] == [1]
 
 
 def test_a_dry_run_is_a_warning_that_names_the_certificates(

@@ -49,7 +49,7 @@ def sweep_later(town: Town, **parts: Any) -> Any:
     ("reason", "status", "state"),
     [(KEY_COMPROMISE, "REVOKED", State.REVOKED), (HOLD, "INACTIVE", State.SUSPENDED)],
 )
-def test_one_that_has_been_listed_for_long_is_put_out_once_it_is_entered(
+def test_one_that_has_been_listed_for_long_is_revoked_once_it_is_entered(
     town: Town, reason: Any, status: str, state: State
 ) -> None:
     [device] = strangers(town)

@@ -18,7 +18,7 @@ from tests.support.faults import counted
 from tests.support.town import SETTLE, Town
 
 
-def test_a_device_that_is_revoked_while_active_is_put_out(town: Town) -> None:
+def test_an_active_device_on_the_crl_becomes_revoked(town: Town) -> None:
     revoked, other = town.bring_in(2)
     published = town.publish({revoked: KEY_COMPROMISE})
 
@@ -123,7 +123,7 @@ def test_what_somebody_decided_about_during_the_hold_is_left_as_it_is(town: Town
     assert town.on_hold() == []
 
 
-def test_a_certificate_known_from_elsewhere_is_put_out_as_well(town: Town) -> None:
+def test_a_certificate_that_somebody_else_activated_is_revoked_as_well(town: Town) -> None:
     town.publish()
     device = town.register()
     town.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
