@@ -29,7 +29,7 @@ class Metric(StrEnum):
     """Messages that ended with a refusal."""
     DEFERRED = "Deferred"
     """Messages that went back to the queue, for whatever reason."""
-    IMPEDED = "Impeded"
+    BLOCKED = "Blocked"
     """Those of `Deferred` that wait for something to be mended, not just for their slot."""
     DEAD_LETTERED = "DeadLettered"
     """Messages that went to the dead-letter queue."""

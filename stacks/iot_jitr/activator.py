@@ -59,7 +59,7 @@ class Activator(Construct):
             capacity: Its rate, concurrency and batches.
             identity: Who gets in, and as whom.
             ledger: What it reads and writes its decisions in.
-            queues: Where its messages come from, and where hopeless ones go.
+            queues: Where its messages come from, and the dead-letter queue.
             settings: What it has in common with the pipeline's other functions.
         """
         super().__init__(scope, construct_id)

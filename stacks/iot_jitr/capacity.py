@@ -20,7 +20,7 @@ DEFAULT_ACTIVATIONS_PER_SECOND = 10
 """The default quota of DescribeCertificate and UpdateCertificate."""
 MAXIMUM_ACTIVATIONS_PER_SECOND = 1000
 MAXIMUM_RECEIVE_COUNT = 1000
-"""SQS's maximum, a backstop only: the code decides what is hopeless."""
+"""SQS's maximum, a backstop only: the code decides which errors are permanent."""
 RETENTION_DAYS = 14
 """SQS's maximum: deferred messages wait for days if they must."""
 

@@ -100,8 +100,8 @@ class JitrPipeline(Construct):
                 with a certificate in order by default.
             things: Which things devices become; none by default.
             on_refusal: Reason of a refusal → status of its certificate, `pending`, `inactive` or `revoked`;
-                all stay pending by default, so that a device may knock again. The reasons that can pass
-                (`not_listed`, `on_hold`, `not_yet_valid`) must.
+                all stay pending by default, so that a device is checked again at its next connect. The
+                reasons that can pass (`not_listed`, `on_hold`, `not_yet_valid`) must.
                 https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html
             revocation: How CRLs are kept fresh and acted on, for all CAs that have one;
                 `RevocationSettings()` by default.

@@ -95,7 +95,7 @@ def test_a_runbook_of_ones_own_is_linked_to() -> None:
     [
         ("DeadLetters", "ApproximateNumberOfMessagesVisible", 1, ("Maximum", 300)),
         ("OldestMessage", "ApproximateAgeOfOldestMessage", 3600, ("Maximum", 300)),
-        ("Deferred", "Impeded", 20, ("Sum", 900)),
+        ("Deferred", "Blocked", 20, ("Sum", 900)),
         ("Refused", "Refused", 300, ("Sum", 900)),
         ("ApiThrottled", "Decisions", 100, ("Sum", 900)),
         ("Pending", "PendingAge", 86_400, ("Maximum", 3600)),

@@ -49,7 +49,7 @@ class Range:
     """What else must be given."""
 
 
-COUNTS = ("dead_letters", "function_errors", "impeded", "refused", "registration_failures", "throttles")
+COUNTS = ("dead_letters", "function_errors", "blocked", "refused", "registration_failures", "throttles")
 TIMES = ("ca_time_left", "crl_time_left", "oldest_message", "pending")
 RANGES = {
     "AdmissionFunction.timeout": Range(SECOND, 10 * SECOND, SECOND, {"function": FUNCTION}),

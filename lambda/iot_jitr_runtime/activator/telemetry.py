@@ -25,7 +25,7 @@ PASSES_BY_ITSELF = {
     Reason.NOT_VISIBLE_YET,
     Reason.OUT_OF_TIME,
 }
-"""Deferrals that pass by themselves, however many they are; all others are counted as impeded too."""
+"""Deferrals that pass by themselves, however many they are; all others are counted as blocked too."""
 
 
 class Telemetry:
@@ -41,7 +41,7 @@ class Telemetry:
         verdict, identity = decision.verdict, decision.identity
         self._metrics.add_metric(METRIC_OF[verdict.outcome], MetricUnit.Count, 1)
         if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
-            self._metrics.add_metric(Metric.IMPEDED, MetricUnit.Count, 1)
+            self._metrics.add_metric(Metric.BLOCKED, MetricUnit.Count, 1)
         if decision.waited is not None:
             self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
         if verdict.reason is not None:

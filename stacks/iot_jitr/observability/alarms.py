@@ -46,7 +46,7 @@ class AlarmSettings:
     oldest_message: _Time = timedelta(hours=1)
     """Age of the oldest message in the activation queue. An hour is 36,000 devices at 10 a second.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
-    impeded: _Count = 20
+    blocked: _Count = 20
     """Deferrals within 15 minutes that wait for a repair, not just for the rate limit."""
     refused: _Count = 300
     """Refusals within 15 minutes. A device that connects again and again is refused once a minute at most."""
@@ -212,8 +212,8 @@ def _of_decisions(
         "Deferred",
         Section.DEFERRED,
         "Devices cannot be activated before something is mended (see the reasons on the dashboard)",
-        metrics.of(Metric.IMPEDED, "Sum", QUARTER_HOUR),
-        settings.impeded,
+        metrics.of(Metric.BLOCKED, "Sum", QUARTER_HOUR),
+        settings.blocked,
     )
     yield _Alarm(
         "Refused",

@@ -174,7 +174,7 @@ def _who_is_refused(watched: Watched) -> list[Panel]:
         Panel("By reason", [watched.metrics.by_reason("")], "in 5 minutes", stacked=True),
         Panel(
             "Held up: something must be mended",
-            [watched.metrics.of(Metric.IMPEDED, "Sum")],
+            [watched.metrics.of(Metric.BLOCKED, "Sum")],
             "in 5 minutes",
         ),
         Panel(

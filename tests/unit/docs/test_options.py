@@ -35,7 +35,7 @@ OF_EVERY_CONSTRUCT = {
 }
 OUR_OWN = {
     "AdmissionFunction.timeout": "how long the activator is willing to wait",
-    "AlarmSettings.impeded": "counts our outcomes",
+    "AlarmSettings.blocked": "counts our outcomes",
     "AlarmSettings.refused": "counts our outcomes",
     "AlarmSettings.runbook_url": "a page of ours",
     "CaConfiguration.name": "a name in the construct tree",

@@ -156,7 +156,7 @@ def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(log: io.Stri
         telemetry.decided(Decision(Verdict.because(reason)))
 
     counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
-    assert counted == {"Deferred": [1.0] * 4, "Impeded": [1.0] * 2}
+    assert counted == {"Deferred": [1.0] * 4, "Blocked": [1.0] * 2}
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ class Activator(RuleBasedStateMachine):
                 self._settle()
 
     def _settle(self) -> None:
-        """Let all come to rest: who may be in and knocks is in, everybody else is out, no message is left."""
+        """At the end just the devices that may be active are active, and no message is left."""
         self.harness.conditions.crl_available = True
         self.harness.aws.clock.pass_time(seconds=1000)
         self.harness.connect_all()
