@@ -132,9 +132,8 @@ def publish(folder: Path) -> dict[str, float]:
     """Do what the publisher does with a CRL that it has fetched."""
     from iot_jitr_runtime.certificates import Certificate
     from iot_jitr_runtime.identifiers import CaCertificateId
-    from iot_jitr_runtime.revocation.builder import IndexBuilder
-    from iot_jitr_runtime.revocation.compiler import Compiler
-    from iot_jitr_runtime.revocation.records import Origin
+    from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+    from iot_jitr_runtime.revocation.model import Origin
 
     ca, now = Certificate.load((folder / "ca.pem").read_bytes()), datetime.now(UTC)
     began = time.process_time()
@@ -179,7 +178,7 @@ def direct(folder: Path) -> dict[str, float]:
 def look_up(folder: Path) -> dict[str, float]:
     """Do what the activator does with an index that it has downloaded."""
     from iot_jitr_runtime.certificates import Certificate
-    from iot_jitr_runtime.revocation.index import Index, Status
+    from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 
     serials = json.loads((folder / "serials.json").read_text())
     ca = Certificate.load((folder / "ca.pem").read_bytes())
@@ -188,7 +187,7 @@ def look_up(folder: Path) -> dict[str, float]:
     before = _resident_mb()
     began = time.perf_counter()
     index = Index.open(folder / "index.sqlite")
-    assert index.status(unlisted, now).status is Status.GOOD
+    assert index.status(unlisted, now).status is RevocationStatus.GOOD
     first = time.perf_counter() - began
     warm = min(_look_ups(index, serials) for _ in range(ROUNDS))
     return {

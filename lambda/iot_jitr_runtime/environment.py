@@ -59,7 +59,7 @@ FULL_LISTING_SECONDS = "JITR_FULL_LISTING_SECONDS"
 
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
 RECONCILER_HANDLER = "iot_jitr_runtime.reconciler.handler.handle"
-CRL_PUBLISHER_HANDLER = "iot_jitr_runtime.crl_publisher.handler.handle"
+CRL_PUBLISHER_HANDLER = "iot_jitr_runtime.publisher.handler.handle"
 SWEEP_HANDLER = "iot_jitr_runtime.sweep.handler.handle"
 ACCOUNT_LOGGING_HANDLER = "iot_jitr_runtime.account_logging.handler.handle"
 CA_REGISTRATION_HANDLER = "iot_jitr_runtime.ca_registration.handler.handle"

@@ -15,7 +15,7 @@ from iot_jitr import ConfigurationError, CrlBucket, CrlUrl, JitrStack, NoRevocat
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.crl_publisher.trigger import Trigger
+from iot_jitr_runtime.publisher.trigger import Trigger
 from tests.stacks.test_permissions import granted
 from tests.stacks.test_target import comparable, widened
 from tests.support.ca_certificates import FACTORY

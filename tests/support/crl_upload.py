@@ -8,9 +8,9 @@ from cryptography import x509
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity
 from iot_jitr_cli.pki.revocation_list import RevocationList
-from iot_jitr_runtime.crl_publisher.publication import Publication
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE, Cloud

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
 from iot_jitr_runtime.revocation.index import Index
-from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.revocation.model import Origin
 from tests.support.crls import NOW, CrlSpec, make_crl
 
 CA_ID = CaCertificateId("ca" * 32)

@@ -11,11 +11,9 @@ from iot_jitr_cli.console import ExitCode, WrongUseError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import RefusedError
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import Compiler, Fate
-from iot_jitr_runtime.revocation.index import Answer, Index, Status
-from iot_jitr_runtime.revocation.records import Origin
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.revocation.index import Index, RevocationStatus, StatusResult
+from iot_jitr_runtime.revocation.model import Origin, RejectionReason, UnusableCrlError
 
 
 class NotIssuedByCaError(WrongUseError):
@@ -27,14 +25,14 @@ class UnreadableExtensionsError(WrongUseError):
 
 
 class Verdict(StrEnum):
-    """The answer; a stable interface."""
+    """What the command answers; a stable interface."""
 
     GOOD = "good"
     """On none of the CRLs that speak for it."""
     REVOKED = "revoked"
-    """On one of them, be it for good or on hold."""
+    """On one of them, for good or on hold."""
     UNUSABLE = "unusable"
-    """No CRL speaks for it that may be used."""
+    """No usable CRL speaks for it."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -47,7 +45,11 @@ _EXIT_CODES = {
     Verdict.REVOKED: ExitCode.NO,
     Verdict.UNUSABLE: ExitCode.UNDETERMINED,
 }
-_VERDICTS = {Status.GOOD: Verdict.GOOD, Status.REVOKED: Verdict.REVOKED, Status.ON_HOLD: Verdict.REVOKED}
+_VERDICTS = {
+    RevocationStatus.GOOD: Verdict.GOOD,
+    RevocationStatus.REVOKED: Verdict.REVOKED,
+    RevocationStatus.ON_HOLD: Verdict.REVOKED,
+}
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,15 @@ class CheckedCrl:
     file: Path
     usable: bool
     detail: str
-    rule: Rule | None = None
-    """The rule that it breaks."""
+    rejection: RejectionReason | None = None
+    """Why it is not usable."""
     source: str | None = None
-    """Where that rule is written."""
+    """Where the rule is written that it breaks."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """The answer with all that it rests on."""
+class CheckReport:
+    """The answer with what it rests on."""
 
     verdict: Verdict
     detail: str
@@ -75,7 +77,7 @@ class Report:
     crls: list[CheckedCrl]
 
 
-def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: datetime) -> Report:
+def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: datetime) -> CheckReport:
     """Check a certificate against its CA's CRLs at a moment.
 
     Raises:
@@ -100,20 +102,21 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
     if verdict is Verdict.UNUSABLE and unusable:
         detail = "; ".join(unusable)
     reason = answer.reason.label if answer.reason is not None else None
-    return Report(verdict, detail, certificate.serial_number, reason, checked)
+    return CheckReport(verdict, detail, certificate.serial_number, reason, checked)
 
 
 def _take(compiler: Compiler, file: Path) -> CheckedCrl:
     try:
-        fate = compiler.take(file.read_bytes(), Origin(str(file)))
+        in_force = compiler.take(file.read_bytes(), Origin(str(file)))
     except UnusableCrlError as error:
-        return CheckedCrl(file, usable=False, detail=str(error), rule=error.rule, source=error.rule.source)
-    if fate is Fate.SUPERSEDED:
-        return CheckedCrl(file, usable=True, detail="superseded by another one of the given CRLs")
-    return CheckedCrl(file, usable=True, detail="in force")
+        reason = error.reason
+        return CheckedCrl(file, usable=False, detail=str(error), rejection=reason, source=reason.source)
+    return CheckedCrl(
+        file, usable=True, detail="in force" if in_force else "superseded by another one of the given CRLs"
+    )
 
 
-def _ask(index_file: Path, certificate: Certificate, at: datetime) -> Answer:
+def _ask(index_file: Path, certificate: Certificate, at: datetime) -> StatusResult:
     index = Index.open(index_file)
     try:
         return index.status(certificate.x509, at)

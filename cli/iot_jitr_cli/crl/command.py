@@ -7,7 +7,7 @@ import click
 
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json, printable
-from iot_jitr_cli.crl.check import Report, Verdict, check
+from iot_jitr_cli.crl.check import CheckReport, Verdict, check
 from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
@@ -17,7 +17,7 @@ _STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yel
 
 
 class UnconfirmedError(WrongUseError):
-    """Nobody is there to be asked."""
+    """The command must ask, and nobody can answer."""
 
 
 class NotATimeError(WrongUseError):
@@ -72,7 +72,7 @@ def _time(text: str | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _show(report: Report) -> None:
+def _show(report: CheckReport) -> None:
     out.print(
         printable(f"{report.verdict.value}: {report.detail}"), style=_STYLES[report.verdict], markup=False
     )

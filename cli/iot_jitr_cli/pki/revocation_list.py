@@ -14,7 +14,7 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.unusable import UnusableCrlError
+from iot_jitr_runtime.revocation.model import UnusableCrlError
 from iot_jitr_runtime.revocation.verification import verify
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Revocation: CRLs verified as RFC 5280 asks, compiled into one index for each CA, looked up in place.
 
-The engine (`crl`, `verification`, `entries`, `scope`) and the index (`builder`, `index`), a SQLite file, know
-nothing of AWS. `store` keeps the index in S3, and `checker` is what the activation asks.
+The engine (`crl`, `verification`, `entries`, `scope`) and the index, a SQLite file (`build`, `index`), do not
+depend on AWS. `store` keeps the index in S3. `checker` answers the activation.
 """
 
 PREFIX = "index/"

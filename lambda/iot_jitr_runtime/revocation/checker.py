@@ -1,8 +1,8 @@
-"""What the activation asks: is this certificate on its CA's CRL? Answered from a local copy of the index.
+"""Is this certificate on its CA's CRL? Answered for the activation from a local copy of the index.
 
-When the copy was last confirmed longer than `refresh` ago, S3 is asked for a newer one, and without an answer
-nothing is decided. So a decision never rests on an index that was replaced more than `refresh` before it,
-which is what the sweep counts on (`iot_jitr_runtime.sweep`).
+If S3 confirmed the copy longer than `refresh` ago, it is asked for a newer one; if it does not answer,
+nothing is decided. So a decision never rests on an index that was replaced more than `refresh` before it. The
+sweep relies on that (`iot_jitr_runtime.sweep`).
 """
 
 from collections.abc import Callable, Collection
@@ -16,11 +16,11 @@ from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.revocation.index import Answer, DamagedIndexError, Index, Status
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index, RevocationStatus, StatusResult
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 REFRESH = timedelta(seconds=60)
-"""How often S3 is asked for a newer index at most, unless configured otherwise."""
+"""Time between two requests to S3 for a newer index, unless configured otherwise."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Copy:
     index: Index
     etag: str
     confirmed_at: datetime
-    """When the question was sent that S3 answered with "this one"."""
+    """When the request was sent by which S3 confirmed that it is in force."""
 
     def drop(self) -> None:
         self.index.close()
@@ -45,7 +45,7 @@ class IndexedRevocation:
 
     store: IndexStore
     without_crl: Collection[CaCertificateId] = ()
-    """CAs that were declared, in words, to have no CRL."""
+    """CAs that the configuration declares to have no CRL."""
     refresh: timedelta = REFRESH
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _copies: dict[CaCertificateId, _Copy] = field(default_factory=dict)
@@ -71,17 +71,17 @@ class IndexedRevocation:
             return None
         try:
             index = self._index(ca_certificate_id)
-            answer = index.status(certificate.x509, self.clock())
+            result = index.status(certificate.x509, self.clock())
         except IndexMissingError as error:
             self._forget(ca_certificate_id)
             raise DeferredError(Reason.CRL_MISSING, str(error)) from error
         except DamagedIndexError as error:
-            # The next question downloads it again.
+            # The next check downloads it again.
             self._forget(ca_certificate_id)
             raise DeferredError(Reason.CRL_MISSING, f"the revocation index is damaged: {error}") from error
         except MalformedCertificateError as error:
             raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
-        _decide(answer)
+        _decide(result)
         return index.version
 
     def _index(self, ca: CaCertificateId) -> Index:
@@ -120,13 +120,13 @@ def _opened(path: Path, ca: CaCertificateId) -> Index:
     return index
 
 
-def _decide(answer: Answer) -> None:
-    match answer.status:
-        case Status.REVOKED:
-            raise RefusedError(Reason.REVOKED, answer.detail)
-        case Status.ON_HOLD:
-            raise RefusedError(Reason.ON_HOLD, answer.detail)
-        case Status.STALE:
-            raise DeferredError(Reason.CRL_STALE, answer.detail)
-        case Status.NOT_COVERED:
-            raise DeferredError(Reason.CRL_PARTITION_MISSING, answer.detail)
+def _decide(result: StatusResult) -> None:
+    match result.status:
+        case RevocationStatus.REVOKED:
+            raise RefusedError(Reason.REVOKED, result.detail)
+        case RevocationStatus.ON_HOLD:
+            raise RefusedError(Reason.ON_HOLD, result.detail)
+        case RevocationStatus.STALE:
+            raise DeferredError(Reason.CRL_STALE, result.detail)
+        case RevocationStatus.NOT_COVERED:
+            raise DeferredError(Reason.CRL_PARTITION_MISSING, result.detail)

@@ -1,4 +1,4 @@
-"""A CRL as it was read, before anything about it is believed (RFC 5280 section 5)."""
+"""A CRL as it was read, before it is verified (RFC 5280 section 5)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.scope import Scope
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 
 _PEM_BEGIN = b"-----BEGIN"
 _PEM_CRL = b"-----BEGIN X509 CRL-----"
@@ -38,17 +38,17 @@ class Crl:
         """
         is_pem = _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30")
         if is_pem and (found := data.count(_PEM_CRL)) > 1:
-            raise UnusableCrlError(Rule.MALFORMED, f"found {found} CRLs in one file, expected one")
+            raise UnusableCrlError(RejectionReason.MALFORMED, f"found {found} CRLs in one file, expected one")
         try:
             if is_pem:
                 data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
             parsed = x509.load_der_x509_crl(data)
-            # These are parsed when asked for.
+            # They are parsed only when they are read.
             _ = parsed.issuer, parsed.last_update_utc, parsed.next_update_utc
             return cls(data, parsed)
         except (ValueError, x509.InvalidVersion) as error:
             raise UnusableCrlError(
-                Rule.MALFORMED,
+                RejectionReason.MALFORMED,
                 f"{len(data)} bytes that begin with {data[:_SHOWN]!r} are no X.509 CRL: {error}",
             ) from error
 
@@ -87,7 +87,7 @@ class Crl:
         """
         moment = self.parsed.next_update_utc
         if moment is None:
-            raise UnusableCrlError(Rule.NO_NEXT_UPDATE, "it has no nextUpdate")
+            raise UnusableCrlError(RejectionReason.NO_NEXT_UPDATE, "it has no nextUpdate")
         return moment
 
     @cached_property
@@ -100,7 +100,9 @@ class Crl:
         try:
             return self.parsed.extensions
         except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-            raise UnusableCrlError(Rule.MALFORMED, f"its extensions cannot be read: {error}") from error
+            raise UnusableCrlError(
+                RejectionReason.MALFORMED, f"its extensions cannot be read: {error}"
+            ) from error
 
     def extension(self, kind: type[E]) -> x509.Extension[E] | None:
         """One of its extensions, None where it has none of that kind.
@@ -122,14 +124,33 @@ class Crl:
         """
         first, _ = _content(self.signed, 0)
         if self.signed[first] != _INTEGER:
-            raise UnusableCrlError(Rule.NO_NUMBER, "it is of version 1, which has no extensions")
+            raise UnusableCrlError(RejectionReason.NO_NUMBER, "it is of version 1, which has no extensions")
         found = self.extension(x509.CRLNumber)
         if found is None:
-            raise UnusableCrlError(Rule.NO_NUMBER, "it has no CRL number, so a rollback could not be noticed")
+            raise UnusableCrlError(
+                RejectionReason.NO_NUMBER, "it has no CRL number, so a rollback could not be noticed"
+            )
         number = found.value.crl_number
         if number.bit_length() > _LONGEST_NUMBER:
-            raise UnusableCrlError(Rule.NO_NUMBER, "its CRL number is longer than 20 octets")
+            raise UnusableCrlError(RejectionReason.NO_NUMBER, "its CRL number is longer than 20 octets")
         return number
+
+    def record(self, origin: Origin) -> CrlRecord:
+        """Return what an index says of it, without the number of its entries.
+
+        Raises:
+            UnusableCrlError: It was not verified.
+        """
+        return CrlRecord(
+            scope=self.scope,
+            issuer=self.issuer,
+            number=self.number,
+            this_update=self.this_update,
+            next_update=self.next_update,
+            digest=self.digest,
+            entries=0,
+            origin=origin,
+        )
 
     @cached_property
     def scope(self) -> Scope:

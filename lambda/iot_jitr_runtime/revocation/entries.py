@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError
 
 _REASONS = {x509.ReasonFlags[reason.name.lower()]: reason for reason in RevocationReason}
 """All but removeFromCRL."""
@@ -34,21 +33,25 @@ def _reason(entry: x509.RevokedCertificate) -> RevocationReason:
         extensions = entry.extensions
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise UnusableCrlError(
-            Rule.MALFORMED, f"the extensions of its entry {entry.serial_number:x} cannot be read: {error}"
+            RejectionReason.MALFORMED,
+            f"the extensions of its entry {entry.serial_number:x} cannot be read: {error}",
         ) from error
     for extension in extensions:
         value = extension.value
         if isinstance(value, x509.CertificateIssuer):
-            raise UnusableCrlError(Rule.INDIRECT, f"its entry {entry.serial_number:x} is of another issuer")
+            raise UnusableCrlError(
+                RejectionReason.INDIRECT, f"its entry {entry.serial_number:x} is of another issuer"
+            )
         if extension.critical:
             raise UnusableCrlError(
-                Rule.CRITICAL_ENTRY_EXTENSION,
+                RejectionReason.CRITICAL_ENTRY_EXTENSION,
                 f"its entry {entry.serial_number:x} has the critical extension {extension.oid.dotted_string}",
             )
         if isinstance(value, x509.CRLReason):
             if value.reason not in _REASONS:
                 raise UnusableCrlError(
-                    Rule.DELTA, f"its entry {entry.serial_number:x} has reason removeFromCRL, of delta CRLs"
+                    RejectionReason.DELTA,
+                    f"its entry {entry.serial_number:x} has reason removeFromCRL, of delta CRLs",
                 )
             reason = _REASONS[value.reason]
     return reason

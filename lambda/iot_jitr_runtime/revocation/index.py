@@ -1,4 +1,9 @@
-"""A revocation index, read in place: is this certificate revoked, and what is new since another index?"""
+"""A revocation index, read in place: is this certificate revoked, and what is new since another index?
+
+An index is a SQLite file, one for each CA; any `sqlite3` can open it. Table `crl` says which CRLs it was
+built from, one for each scope. Table `revoked` has one row for each serial number on each of them, written as
+the content of a DER INTEGER, big-endian. Times are seconds since the epoch.
+"""
 
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -12,13 +17,40 @@ from typing import TYPE_CHECKING, NamedTuple
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.entries import serial_key
-from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.records import CrlRecord
-from iot_jitr_runtime.revocation.schema import APPLICATION_ID, FORMAT
+from iot_jitr_runtime.revocation.model import CrlRecord, RevocationReason
 from iot_jitr_runtime.revocation.scope import Scope
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+APPLICATION_ID = 0x4A495452
+"""`PRAGMA application_id`: "JITR"."""
+
+FORMAT = 1
+"""`PRAGMA user_version`: raised whenever a reader of the former format would misread the file."""
+
+TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE crl (
+    id INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL UNIQUE,
+    issuer TEXT NOT NULL,
+    number TEXT NOT NULL,
+    this_update INTEGER NOT NULL,
+    next_update INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    location TEXT NOT NULL,
+    etag TEXT,
+    last_modified TEXT
+);
+CREATE TABLE revoked (
+    serial BLOB NOT NULL,
+    crl INTEGER NOT NULL REFERENCES crl,
+    reason INTEGER NOT NULL,
+    PRIMARY KEY (serial, crl)
+) WITHOUT ROWID;
+"""
 
 _EVERYTHING = Scope()
 _DAMAGE = (sqlite3.Error, LookupError, ValueError, TypeError, ArithmeticError, OSError, RecursionError)
@@ -36,7 +68,7 @@ class DamagedIndexError(JitrError):
     """The file is not a revocation index, or not a whole one."""
 
 
-class Status(StrEnum):
+class RevocationStatus(StrEnum):
     """What the CRLs of its CA say of a certificate."""
 
     GOOD = "good"
@@ -49,10 +81,10 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatusResult:
     """A status with its evidence."""
 
-    status: Status
+    status: RevocationStatus
     detail: str
     reason: RevocationReason | None = None
     """Why, for a revoked certificate and one on hold."""
@@ -113,7 +145,7 @@ class Index:
         """When the first of its CRLs becomes stale."""
         return min(record.usable_until(self.max_age) for record in self._crls.values())
 
-    def status(self, certificate: "x509.Certificate", now: datetime) -> Answer:
+    def status(self, certificate: "x509.Certificate", now: datetime) -> StatusResult:
         """Say what the CRLs say of a certificate that their CA issued.
 
         Raises:
@@ -124,22 +156,27 @@ class Index:
         if not self._for_all:
             speaking = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
         if not speaking:
-            return Answer(
-                Status.NOT_COVERED, "no CRL speaks for this certificate (RFC 5280 section 6.3.3 (b) (2))"
+            return StatusResult(
+                RevocationStatus.NOT_COVERED,
+                "no CRL speaks for this certificate (RFC 5280 section 6.3.3 (b) (2))",
             )
         fresh = {
             id_ for id_, crl in speaking.items() if now - crl.usable_until(self.max_age) < CLOCK_TOLERANCE
         }
         if not fresh:
             last = max(crl.usable_until(self.max_age) for crl in speaking.values())
-            return Answer(Status.STALE, f"its CRL has been stale since {last:%Y-%m-%d %H:%M:%SZ}")
+            return StatusResult(
+                RevocationStatus.STALE, f"its CRL has been stale since {last:%Y-%m-%d %H:%M:%SZ}"
+            )
         serial = certificate.serial_number
         found = [(crl, reason) for crl, reason in self._find(serial) if crl in fresh]
         if not found:
-            return Answer(Status.GOOD, f"serial {serial:x} is on no CRL that speaks for it")
+            return StatusResult(RevocationStatus.GOOD, f"serial {serial:x} is on no CRL that speaks for it")
         crl, reason = max(found, key=lambda entry: entry[1] is not RevocationReason.CERTIFICATE_HOLD)
-        return Answer(
-            Status.ON_HOLD if reason is RevocationReason.CERTIFICATE_HOLD else Status.REVOKED,
+        return StatusResult(
+            RevocationStatus.ON_HOLD
+            if reason is RevocationReason.CERTIFICATE_HOLD
+            else RevocationStatus.REVOKED,
             f"serial {serial:x} is on CRL number {speaking[crl].number} with reason {reason.label}",
             reason,
         )

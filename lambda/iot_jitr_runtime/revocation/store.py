@@ -36,7 +36,7 @@ class IndexMissingError(JitrError):
 
 
 class IndexReplacedError(JitrError):
-    """Somebody else has published another index meanwhile; begin again from that one."""
+    """Another run has published another index meanwhile; begin again from that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Published:
     """S3's version id, under which it stays available after it has been replaced."""
     etag: str
     published_at: datetime
-    """When S3 took it: from then on every reader that asks gets it."""
+    """When S3 stored it: from then on each reader that asks gets it."""
     usable_until: datetime | None
     """When the first of its CRLs becomes stale; None if the object does not say so in readable form."""
 
 
 @dataclass(frozen=True)
 class IndexStore:
-    """Reads and writes indexes; botocore's errors fly."""
+    """Reads and writes indexes; botocore's errors propagate."""
 
     s3: "S3Client"
     bucket: str
@@ -65,7 +65,7 @@ class IndexStore:
         """Say which index is in force, without reading it.
 
         Raises:
-            IndexMissingError: None is.
+            IndexMissingError: There is none.
         """
         try:
             return _published(self.s3.head_object(Bucket=self.bucket, Key=key(ca)))

@@ -20,7 +20,7 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 from iot_jitr_runtime.policy.own_policy import Withdrawal
-from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.model import RevocationReason
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient

@@ -10,7 +10,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialN
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
-from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.state import IndexRef, Pass
 

@@ -18,7 +18,7 @@ from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.crl_publisher.trigger import Trigger
+from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation import PREFIX
 
 WATCH_EVERY = timedelta(minutes=5)

@@ -77,12 +77,12 @@ def test_a_certificate_on_hold_is_revoked_for_now(desk: Desk) -> None:
     assert (code, report["verdict"], report["reason"]) == (1, "revoked", "certificateHold")
 
 
-def test_an_unusable_crl_answers_nothing_and_the_rule_is_named(desk: Desk) -> None:
+def test_an_unusable_crl_gives_no_answer_and_the_reason_is_named(desk: Desk) -> None:
     code, report = desk.report(desk.crl(Entry(SERIAL), number=None))
 
     assert (code, report["verdict"]) == (3, "unusable")
     [checked] = report["crls"]
-    assert (checked["usable"], checked["rule"]) == (False, "no_number")
+    assert (checked["usable"], checked["rejection"]) == (False, "no_number")
     assert checked["source"] == "RFC 5280 section 5.2.3"
     assert "RFC 5280 section 5.2.3" in report["detail"]
 

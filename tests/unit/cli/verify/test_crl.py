@@ -10,11 +10,11 @@ from cryptography import x509
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
 from iot_jitr_cli.verify.crl import CrlInForce, with_one_more
-from iot_jitr_runtime.crl_publisher.publication import Publication
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
+from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.model import UnusableCrlError
 from iot_jitr_runtime.revocation.store import IndexStore
-from iot_jitr_runtime.revocation.unusable import UnusableCrlError
 from tests.support.buckets import new_bucket, simulated_s3
 from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, make_crl
 from tests.support.identities import ca

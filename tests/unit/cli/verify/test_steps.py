@@ -9,9 +9,9 @@ from iot_jitr_cli.verify import steps
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.crl_publisher.publication import Publication
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account

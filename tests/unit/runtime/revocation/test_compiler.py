@@ -12,12 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import FORGOTTEN_AFTER, Compiler, Completion, Fate
+from iot_jitr_runtime.revocation.build import FORGOTTEN_AFTER, Compiler, Completion, IndexBuilder
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
-from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.records import Origin
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from iot_jitr_runtime.revocation.model import Origin, RejectionReason, RevocationReason, UnusableCrlError
 from tests.support.crls import HOLD, KEY_COMPROMISE, NO_END, NOW, CrlSpec, Entry, idp, make_crl
 from tests.support.indexes import CA_ID
 
@@ -35,9 +32,9 @@ def crl(*serials: int, number: int = 1, url: str | None = None, **values: Any) -
 
 @dataclass
 class Run:
-    """One compilation: the fates of what was offered, and the index that came out."""
+    """One compilation: what came into force of what was offered, or why it was rejected; and the index."""
 
-    fates: dict[str, Fate | Rule]
+    taken: dict[str, bool | RejectionReason]
     completion: Completion
     index: Index
 
@@ -63,7 +60,7 @@ def compile_(tmp_path: Path) -> Iterator[Compile]:
         **offered: bytes | None,
     ) -> Run:
         path = tmp_path / f"index-{len(runs)}"
-        fates: dict[str, Fate | Rule] = {}
+        taken: dict[str, bool | RejectionReason] = {}
         with IndexBuilder(path) as builder:
             compiler = Compiler(builder, CA.certificate, now, max_age, former.index if former else None)
             for location, data in offered.items():
@@ -71,12 +68,12 @@ def compile_(tmp_path: Path) -> Iterator[Compile]:
                     assert compiler.keep(Origin(location, "etag"))
                     continue
                 try:
-                    fates[location] = compiler.take(data, Origin(location, "etag"))
+                    taken[location] = compiler.take(data, Origin(location, "etag"))
                 except UnusableCrlError as error:
-                    fates[location] = error.rule
+                    taken[location] = error.reason
             completion = compiler.complete()
             builder.finish(CA_ID, now, max_age)
-        runs.append(Run(fates, completion, Index.open(path)))
+        runs.append(Run(taken, completion, Index.open(path)))
         return runs[-1]
 
     yield run
@@ -87,7 +84,7 @@ def compile_(tmp_path: Path) -> Iterator[Compile]:
 def test_the_first_crl_comes_into_force(compile_: Compile) -> None:
     run = compile_(a=crl(1, 2, number=5))
 
-    assert run.fates == {"a": Fate.IN_FORCE}
+    assert run.taken == {"a": True}
     assert (run.numbers(), run.listed()) == ({"all certificates of the CA": 5}, {1, 2})
     assert run.completion == Completion({}, [])
 
@@ -102,10 +99,10 @@ def test_a_newer_crl_replaces_the_one_in_force(compile_: Compile) -> None:
 def test_an_older_crl_never_replaces_the_one_in_force(compile_: Compile) -> None:
     run = compile_(compile_(a=crl(1, number=5)), a=crl(number=4))
 
-    assert run.fates == {"a": Fate.SUPERSEDED}
+    assert run.taken == {"a": False}
     assert (run.numbers(), run.listed()) == ({"all certificates of the CA": 5}, {1})
     [error] = run.completion.rolled_back.values()
-    assert error.rule is Rule.ROLLED_BACK
+    assert error.reason is RejectionReason.ROLLED_BACK
     assert "number 4" in str(error)
 
 
@@ -120,7 +117,7 @@ def test_the_same_number_with_an_earlier_this_update_is_a_rollback(compile_: Com
     run = compile_(compile_(a=crl(1)), a=crl(this_update=NOW - timedelta(hours=2)))
 
     assert run.listed() == {1}
-    assert [error.rule for error in run.completion.rolled_back.values()] == [Rule.ROLLED_BACK]
+    assert [error.reason for error in run.completion.rolled_back.values()] == [RejectionReason.ROLLED_BACK]
 
 
 def test_the_same_number_issued_later_is_taken(compile_: Compile) -> None:
@@ -142,7 +139,7 @@ def test_history_beside_the_crl_in_force_is_no_rollback(compile_: Compile) -> No
     first = compile_(new=crl(2, number=9), old=crl(1, number=8))
     second = compile_(first, new=None, old=crl(1, number=8))
 
-    assert second.fates == {"old": Fate.SUPERSEDED}
+    assert second.taken == {"old": False}
     assert second.completion == Completion({}, [])
     assert second.listed() == {2}
 
@@ -150,7 +147,7 @@ def test_history_beside_the_crl_in_force_is_no_rollback(compile_: Compile) -> No
 def test_the_one_in_force_is_not_taken_again_from_another_place(compile_: Compile) -> None:
     run = compile_(compile_(a=crl(1)), a=None, b=crl(1))
 
-    assert run.fates == {"b": Fate.SUPERSEDED}
+    assert run.taken == {"b": False}
     assert [record.origin.location for record in run.index.crls] == ["a"]
 
 
@@ -160,7 +157,7 @@ def test_expired_history_is_history(compile_: Compile) -> None:
 
     run = compile_(new=crl(2, number=9), old=old)
 
-    assert run.fates == {"new": Fate.IN_FORCE, "old": Fate.SUPERSEDED}
+    assert run.taken == {"new": True, "old": False}
 
 
 def test_partitions_stand_side_by_side(compile_: Compile) -> None:
@@ -190,34 +187,38 @@ def test_a_crl_that_is_not_offered_any_more_stays_and_is_reported(compile_: Comp
 
 
 UNUSABLE = {
-    "garbage": (b"<html>", Rule.MALFORMED),
-    "another CA's": (make_crl(DevelopmentCa.create("Another CA")), Rule.WRONG_ISSUER),
-    "forged": (make_crl(DevelopmentCa.create()), Rule.BAD_SIGNATURE),
+    "garbage": (b"<html>", RejectionReason.MALFORMED),
+    "another CA's": (make_crl(DevelopmentCa.create("Another CA")), RejectionReason.WRONG_ISSUER),
+    "forged": (make_crl(DevelopmentCa.create()), RejectionReason.BAD_SIGNATURE),
     "expired": (
         crl(number=6, this_update=NOW - timedelta(days=2), next_update=NOW - timedelta(days=1)),
-        Rule.EXPIRED,
+        RejectionReason.EXPIRED,
     ),
-    "future": (crl(number=6, this_update=NOW + timedelta(hours=1)), Rule.NOT_YET_VALID),
+    "future": (crl(number=6, this_update=NOW + timedelta(hours=1)), RejectionReason.NOT_YET_VALID),
     "bad entry": (
         make_crl(CA, CrlSpec(number=6, entries=[Entry(3), Entry(4, extensions=[(UNKNOWN, True)])])),
-        Rule.CRITICAL_ENTRY_EXTENSION,
+        RejectionReason.CRITICAL_ENTRY_EXTENSION,
     ),
 }
 
 
 @pytest.mark.parametrize(("data", "rule"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_crl_leaves_the_one_in_force(compile_: Compile, data: bytes, rule: Rule) -> None:
+def test_an_unusable_crl_leaves_the_one_in_force(
+    compile_: Compile, data: bytes, rule: RejectionReason
+) -> None:
     run = compile_(compile_(a=crl(1, number=5)), a=data)
 
-    assert run.fates == {"a": rule}
+    assert run.taken == {"a": rule}
     assert (run.numbers(), run.listed()) == ({"all certificates of the CA": 5}, {1})
 
 
 @pytest.mark.parametrize(("data", "rule"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_crl_keeps_no_usable_one_out(compile_: Compile, data: bytes, rule: Rule) -> None:
+def test_an_unusable_crl_keeps_no_usable_one_out(
+    compile_: Compile, data: bytes, rule: RejectionReason
+) -> None:
     run = compile_(bad=data, good=crl(1, number=5), also=crl(2, url=ONE))
 
-    assert run.fates == {"bad": rule, "good": Fate.IN_FORCE, "also": Fate.IN_FORCE}
+    assert run.taken == {"bad": rule, "good": True, "also": True}
     assert run.listed() == {1, 2}
 
 
@@ -228,7 +229,7 @@ def test_an_unusable_first_crl_leaves_nothing_in_force(compile_: Compile) -> Non
 def test_the_same_crl_in_two_places_comes_into_force_from_the_first(compile_: Compile) -> None:
     run = compile_(a=crl(1), b=crl(1))
 
-    assert run.fates == {"a": Fate.IN_FORCE, "b": Fate.SUPERSEDED}
+    assert run.taken == {"a": True, "b": False}
     assert [record.origin.location for record in run.index.crls] == ["a"]
 
 
@@ -284,7 +285,7 @@ def test_the_maximum_age_is_kept_in_the_index(compile_: Compile) -> None:
     age = timedelta(hours=3)
 
     assert compile_(a=crl(1), max_age=age).index.max_age == age
-    assert compile_(a=crl(this_update=NOW - age), max_age=age).fates == {"a": Rule.EXPIRED}
+    assert compile_(a=crl(this_update=NOW - age), max_age=age).taken == {"a": RejectionReason.EXPIRED}
 
 
 def test_without_etag_nothing_is_known_again(compile_: Compile, tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.entries import entries, serial_key
-from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError
 from tests.support.crls import (
     HOLD,
     NOW,
@@ -112,13 +111,13 @@ def test_a_serial_key_is_the_content_of_a_der_integer(serial: int) -> None:
 def test_any_critical_entry_extension_makes_the_crl_unusable() -> None:
     with pytest.raises(UnusableCrlError, match=r"entry 7 has the critical extension 1\.3\.6\.1") as caught:
         read(load(Entry(5), Entry(6, HOLD), Entry(7, extensions=[(UNKNOWN, True)]), Entry(8)))
-    assert caught.value.rule is Rule.CRITICAL_ENTRY_EXTENSION
+    assert caught.value.reason is RejectionReason.CRITICAL_ENTRY_EXTENSION
 
 
 def test_even_a_critical_reason_code_makes_the_crl_unusable() -> None:
     error = refused(raw_entry(b"\x05", raw_extension(REASON_CODE, b"\x0a\x01\x01", critical=True)))
 
-    assert error.rule is Rule.CRITICAL_ENTRY_EXTENSION
+    assert error.reason is RejectionReason.CRITICAL_ENTRY_EXTENSION
 
 
 @pytest.mark.parametrize("critical", [True, False])
@@ -126,26 +125,26 @@ def test_an_entry_of_another_issuer_makes_the_crl_unusable(critical: bool) -> No
     issuer = x509.CertificateIssuer([x509.DirectoryName(CA.certificate.x509.subject)])
     with pytest.raises(UnusableCrlError) as caught:
         read(load(Entry(5, extensions=[(issuer, critical)])))
-    assert caught.value.rule is Rule.INDIRECT
+    assert caught.value.reason is RejectionReason.INDIRECT
 
 
 def test_remove_from_crl_makes_a_complete_crl_unusable() -> None:
     with pytest.raises(UnusableCrlError) as caught:
         read(load(Entry(5, x509.ReasonFlags.remove_from_crl)))
-    assert caught.value.rule is Rule.DELTA
+    assert caught.value.reason is RejectionReason.DELTA
 
 
 @pytest.mark.parametrize("code", [7, 11, 255])
 def test_a_reason_that_does_not_exist_makes_the_crl_unusable(code: int) -> None:
     error = refused(raw_entry(b"\x05", raw_extension(REASON_CODE, bytes([10, 1, code]))))
 
-    assert error.rule is Rule.MALFORMED
+    assert error.reason is RejectionReason.MALFORMED
 
 
 def test_two_reasons_make_the_crl_unusable() -> None:
     reason = raw_extension(REASON_CODE, b"\x0a\x01\x01")
 
-    assert refused(raw_entry(b"\x05", reason * 2)).rule is Rule.MALFORMED
+    assert refused(raw_entry(b"\x05", reason * 2)).reason is RejectionReason.MALFORMED
 
 
 def test_an_entry_that_imitates_a_reason_code_in_its_time_is_refused() -> None:
@@ -155,4 +154,4 @@ def test_an_entry_that_imitates_a_reason_code_in_its_time_is_refused() -> None:
                 entries=[raw_entry(b"\x05", time=b"\x17\x0d0\x0c0\x0a\x06\x03\x55\x1d\x15\x04\x03\x0a\x01")]
             ).sign(CA)
         )
-    assert caught.value.rule is Rule.MALFORMED
+    assert caught.value.reason is RejectionReason.MALFORMED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.entries import entries as read_entries
-from iot_jitr_runtime.revocation.unusable import UnusableCrlError
+from iot_jitr_runtime.revocation.model import UnusableCrlError
 from iot_jitr_runtime.revocation.verification import check_time, verify
 from tests.support.crls import (
     HOLD,

@@ -14,9 +14,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import crl_distribution_points
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
-from iot_jitr_runtime.revocation.index import DamagedIndexError, Index, Status
-from iot_jitr_runtime.revocation.reasons import RevocationReason
-from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.revocation.index import DamagedIndexError, Index, RevocationStatus
+from iot_jitr_runtime.revocation.model import Origin, RevocationReason
 from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp
 from tests.support.indexes import CA_ID, compile_index
 
@@ -53,13 +52,13 @@ def index(path: Path) -> Iterator[Index]:
 def test_a_serial_that_is_not_listed_is_good(index: Index) -> None:
     answer = index.status(device(0x13), NOW)
 
-    assert (answer.status, answer.reason) == (Status.GOOD, None)
+    assert (answer.status, answer.reason) == (RevocationStatus.GOOD, None)
 
 
 def test_a_listed_serial_is_revoked_with_its_reason(index: Index) -> None:
     answer = index.status(device(0x11), NOW)
 
-    assert (answer.status, answer.reason) == (Status.REVOKED, RevocationReason.KEY_COMPROMISE)
+    assert (answer.status, answer.reason) == (RevocationStatus.REVOKED, RevocationReason.KEY_COMPROMISE)
     assert answer.detail == "serial 11 is on CRL number 7 with reason keyCompromise"
 
 
@@ -68,14 +67,14 @@ def test_a_listed_serial_without_reason_is_revoked(index: Index) -> None:
 
 
 def test_the_longest_serial_is_found(index: Index) -> None:
-    assert index.status(device(2**158 + 1), NOW).status is Status.REVOKED
-    assert index.status(device(2**158), NOW).status is Status.GOOD
+    assert index.status(device(2**158 + 1), NOW).status is RevocationStatus.REVOKED
+    assert index.status(device(2**158), NOW).status is RevocationStatus.GOOD
 
 
 def test_a_hold_is_told_from_a_revocation(index: Index) -> None:
     answer = index.status(device(0x12), NOW)
 
-    assert (answer.status, answer.reason) == (Status.ON_HOLD, RevocationReason.CERTIFICATE_HOLD)
+    assert (answer.status, answer.reason) == (RevocationStatus.ON_HOLD, RevocationReason.CERTIFICATE_HOLD)
 
 
 def test_the_index_says_where_it_came_from(index: Index) -> None:
@@ -98,23 +97,25 @@ def test_any_sqlite_can_read_it(index: Index) -> None:
 def test_until_next_update_and_the_tolerance_the_index_is_fresh(index: Index) -> None:
     last = NOW + DAY + CLOCK_TOLERANCE - timedelta(seconds=1)
 
-    assert index.status(device(0x13), last).status is Status.GOOD
-    assert index.status(device(0x13), last + timedelta(seconds=1)).status is Status.STALE
+    assert index.status(device(0x13), last).status is RevocationStatus.GOOD
+    assert index.status(device(0x13), last + timedelta(seconds=1)).status is RevocationStatus.STALE
 
 
 def test_a_stale_index_answers_nothing_else(index: Index) -> None:
     later = NOW + 2 * DAY
 
-    assert {index.status(device(serial), later).status for serial in (0x10, 0x12, 0x13)} == {Status.STALE}
+    assert {index.status(device(serial), later).status for serial in (0x10, 0x12, 0x13)} == {
+        RevocationStatus.STALE
+    }
 
 
 def test_the_configured_maximum_age_makes_it_stale_before_next_update(path: Path) -> None:
     index = compile_index(path, CA, CrlSpec(), max_age=timedelta(hours=2))
 
     assert index.usable_until == NOW + timedelta(hours=1)
-    assert index.status(device(1), NOW).status is Status.GOOD
+    assert index.status(device(1), NOW).status is RevocationStatus.GOOD
     stale = index.status(device(1), NOW + timedelta(hours=1, minutes=1))
-    assert stale.status is Status.STALE
+    assert stale.status is RevocationStatus.STALE
     assert stale.detail == f"its CRL has been stale since {NOW + timedelta(hours=1):%Y-%m-%d %H:%M:%SZ}"
 
 
@@ -128,10 +129,10 @@ def test_each_partition_answers_for_its_certificates(path: Path) -> None:
     }
 
     assert answers == {
-        (1, ONE): Status.REVOKED,
-        (2, ONE): Status.GOOD,
-        (1, TWO): Status.GOOD,
-        (2, TWO): Status.REVOKED,
+        (1, ONE): RevocationStatus.REVOKED,
+        (2, ONE): RevocationStatus.GOOD,
+        (1, TWO): RevocationStatus.GOOD,
+        (2, TWO): RevocationStatus.REVOKED,
     }
 
 
@@ -140,9 +141,9 @@ def test_without_its_partition_a_certificate_is_not_covered(path: Path) -> None:
 
     answer = index.status(device(1, TWO), NOW)
 
-    assert answer.status is Status.NOT_COVERED
+    assert answer.status is RevocationStatus.NOT_COVERED
     assert answer.detail.startswith("no CRL speaks for this certificate")
-    assert index.status(device(1), NOW).status is Status.NOT_COVERED
+    assert index.status(device(1), NOW).status is RevocationStatus.NOT_COVERED
 
 
 def test_one_stale_partition_leaves_the_others_fresh(path: Path) -> None:
@@ -151,16 +152,16 @@ def test_one_stale_partition_leaves_the_others_fresh(path: Path) -> None:
 
     assert index.usable_until == soon
     later = NOW + timedelta(hours=2)
-    assert index.status(device(1, ONE), later).status is Status.STALE
-    assert index.status(device(1, TWO), later).status is Status.GOOD
+    assert index.status(device(1, ONE), later).status is RevocationStatus.STALE
+    assert index.status(device(1, TWO), later).status is RevocationStatus.GOOD
 
 
 def test_a_stale_partition_does_not_speak_while_another_that_covers_is_fresh(path: Path) -> None:
     stale = CrlSpec(entries=[Entry(1, HOLD)], next_update=NOW + timedelta(hours=1))
     index = compile_index(path, CA, stale, partition(ONE))
 
-    assert index.status(device(1, ONE), NOW).status is Status.ON_HOLD
-    assert index.status(device(1, ONE), NOW + timedelta(hours=2)).status is Status.GOOD
+    assert index.status(device(1, ONE), NOW).status is RevocationStatus.ON_HOLD
+    assert index.status(device(1, ONE), NOW + timedelta(hours=2)).status is RevocationStatus.GOOD
 
 
 @pytest.mark.parametrize(("of_all", "of_one"), [(HOLD, KEY_COMPROMISE), (KEY_COMPROMISE, HOLD)])
@@ -171,7 +172,7 @@ def test_a_revocation_on_one_crl_outweighs_a_hold_on_another(
 
     answer = index.status(device(1, ONE), NOW)
 
-    assert (answer.status, answer.reason) == (Status.REVOKED, RevocationReason.KEY_COMPROMISE)
+    assert (answer.status, answer.reason) == (RevocationStatus.REVOKED, RevocationReason.KEY_COMPROMISE)
     assert index.reason(1) is RevocationReason.KEY_COMPROMISE
 
 

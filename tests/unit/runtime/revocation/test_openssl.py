@@ -18,11 +18,9 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import crl_distribution_points
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import Compiler
-from iot_jitr_runtime.revocation.index import Index, Status
-from iot_jitr_runtime.revocation.records import Origin
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
+from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.revocation.index import Index, RevocationStatus
+from iot_jitr_runtime.revocation.model import Origin, RejectionReason, UnusableCrlError
 from tests.support.crls import (
     HOLD,
     KEY_COMPROMISE,
@@ -121,7 +119,9 @@ class Workplace:
         run = openssl("verify", "-extended_crl", *arguments, *moment, certificate, check=False)
         return run.returncode == 0
 
-    def engine_accepts(self, crl: bytes, certificate: Path, at: datetime | None = None) -> bool | Rule:
+    def engine_accepts(
+        self, crl: bytes, certificate: Path, at: datetime | None = None
+    ) -> bool | RejectionReason:
         at = at or datetime.now(UTC)
         ca, leaf = self.ca.certificate, Certificate.load(certificate.read_bytes())
         path = self.folder / "index"
@@ -130,12 +130,12 @@ class Workplace:
             try:
                 Compiler(builder, ca, at).take(crl, Origin("crl"))
             except UnusableCrlError as error:
-                return error.rule
+                return error.reason
             builder.finish("ca", at, None)  # type: ignore[arg-type]
         index = Index.open(path)
         status = index.status(leaf.x509, at).status
         index.close()
-        return status is Status.GOOD
+        return status is RevocationStatus.GOOD
 
 
 def _pem(der: bytes) -> bytes | None:
@@ -266,7 +266,7 @@ def test_both_refuse_a_crl_of_a_ca_that_may_not_sign_crls(tmp_path: Path) -> Non
     crl, certificate = make_crl(NO_CRL_SIGN), workplace.certificate()
 
     assert not workplace.openssl_accepts(crl, certificate)
-    assert workplace.engine_accepts(crl, certificate) is Rule.NO_CRL_SIGN
+    assert workplace.engine_accepts(crl, certificate) is RejectionReason.NO_CRL_SIGN
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 0, 23, 24, 25])

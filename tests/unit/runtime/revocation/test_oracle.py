@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.revocation import compiler, entries, verification
+from iot_jitr_runtime.revocation import build, entries, verification
 from iot_jitr_runtime.revocation.index import Index
-from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.scope import Scope
 from tests.support import pkix_judges
 from tests.support.pages import ROOT
@@ -379,12 +379,12 @@ WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "takes certificates of other CAs": (Certificate, "check_issued_by", nothing),
     "takes certificates at any time": (Certificate, "check_validity", nothing),
     "takes certificates for any use": (pkix_judges, "check_device_certificate", nothing),
-    "takes CRLs that others have signed": (verification, "check_signature", nothing),
+    "takes CRLs that others have signed": (verification, "_check_signature", nothing),
     "takes CRLs of other issuers": (verification, "_check_issuer", nothing),
     "takes CRLs of CAs that may not sign them": (verification, "_check_crl_sign", nothing),
     "takes CRLs of any scope": (verification, "_check_scope", nothing),
     "takes CRLs with any extension": (verification, "_check_extensions", nothing),
-    "takes CRLs at any time": (compiler, "check_time", nothing),
+    "takes CRLs at any time": (build, "check_time", nothing),
     "lets every partition speak for every certificate": (Scope, "covers", lambda *_: True),
     "finds nobody on a CRL": (Index, "_find", lambda *_: []),
     "knows one reason": (entries, "_REASONS", dict.fromkeys(entries._REASONS, RevocationReason.SUPERSEDED)),

@@ -15,8 +15,8 @@ from iot_jitr_cli.pki.extensions import ca_extensions
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.revocation.crl import Crl
+from iot_jitr_runtime.revocation.model import RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.scope import Scope
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 from iot_jitr_runtime.revocation.verification import check_time, verify
 from tests.support.crls import NO_END, NOW, CrlSpec, Entry, Extension, RawCrl, idp, make_ca, make_crl, tlv
 
@@ -106,7 +106,7 @@ def test_a_forged_signature_that_has_no_hash_is_noticed() -> None:
     ca = make_ca(key=ed25519.Ed25519PrivateKey.generate())
     other = make_ca(key=ed25519.Ed25519PrivateKey.generate())
 
-    assert refused(make_crl(other, CrlSpec(algorithm=None)), ca).rule is Rule.BAD_SIGNATURE
+    assert refused(make_crl(other, CrlSpec(algorithm=None)), ca).reason is RejectionReason.BAD_SIGNATURE
 
 
 MALFORMED = {
@@ -130,31 +130,34 @@ MALFORMED = {
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
 def test_what_is_no_crl_is_malformed(data: bytes) -> None:
-    assert refused(data).rule is Rule.MALFORMED
+    assert refused(data).reason is RejectionReason.MALFORMED
 
 
 def test_a_crl_of_another_ca_is_refused() -> None:
     error = refused(make_crl(DevelopmentCa.create("Another CA")))
 
-    assert error.rule is Rule.WRONG_ISSUER
+    assert error.reason is RejectionReason.WRONG_ISSUER
     assert "'CN=Another CA'" in str(error)
 
 
 def test_a_crl_by_another_key_of_the_same_name_is_refused() -> None:
-    assert refused(make_crl(DevelopmentCa.create())).rule is Rule.BAD_SIGNATURE
+    assert refused(make_crl(DevelopmentCa.create())).reason is RejectionReason.BAD_SIGNATURE
 
 
 def test_a_changed_crl_is_refused() -> None:
     data = make_crl(CA, CrlSpec(entries=[Entry(0x0A0B0C0D0E0F)]))
     changed = data.replace(bytes.fromhex("0a0b0c0d0e0f"), bytes.fromhex("0a0b0c0d0e10"))
 
-    assert refused(changed).rule is Rule.BAD_SIGNATURE
+    assert refused(changed).reason is RejectionReason.BAD_SIGNATURE
 
 
 def test_a_signature_of_another_kind_than_the_cas_key_is_refused() -> None:
     rsa_ca = ca_with(KeyKind.RSA_2048)
 
-    assert refused(make_crl(rsa_ca)).rule in {Rule.BAD_SIGNATURE, Rule.SIGNATURE_ALGORITHM}
+    assert refused(make_crl(rsa_ca)).reason in {
+        RejectionReason.BAD_SIGNATURE,
+        RejectionReason.SIGNATURE_ALGORITHM,
+    }
 
 
 def test_a_weak_hash_is_refused() -> None:
@@ -163,27 +166,27 @@ def test_a_weak_hash_is_refused() -> None:
 
     error = refused(make_crl(ca).replace(sha256, sha1), ca)
 
-    assert error.rule is Rule.SIGNATURE_ALGORITHM
+    assert error.reason is RejectionReason.SIGNATURE_ALGORITHM
     assert "SHA1" in str(error)
 
 
 def test_an_unknown_signature_algorithm_is_refused() -> None:
     data = make_crl(CA).replace(bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d04030f"))
 
-    assert refused(data).rule is Rule.SIGNATURE_ALGORITHM
+    assert refused(data).reason is RejectionReason.SIGNATURE_ALGORITHM
 
 
 def test_an_authority_key_identifier_of_another_key_is_refused() -> None:
     data = with_extension(x509.AuthorityKeyIdentifier(b"another key", None, None), critical=False)
 
-    assert refused(data).rule is Rule.WRONG_ISSUER
+    assert refused(data).reason is RejectionReason.WRONG_ISSUER
 
 
 def test_an_authority_key_identifier_of_another_ca_certificate_is_refused() -> None:
     issuer = [x509.DirectoryName(CA.certificate.x509.subject)]
     data = with_extension(x509.AuthorityKeyIdentifier(None, issuer, 4711), critical=False)
 
-    assert refused(data).rule is Rule.WRONG_ISSUER
+    assert refused(data).reason is RejectionReason.WRONG_ISSUER
 
 
 @pytest.mark.parametrize("critical", [True, False])
@@ -205,7 +208,7 @@ def test_an_authority_key_identifier_says_nothing_to_a_ca_without_one() -> None:
 def test_a_ca_whose_key_usage_lacks_crl_sign_signs_no_crl() -> None:
     ca = make_ca(extensions=[(_key_usage(crl_sign=False), True)])
 
-    assert refused(make_crl(ca), ca).rule is Rule.NO_CRL_SIGN
+    assert refused(make_crl(ca), ca).reason is RejectionReason.NO_CRL_SIGN
 
 
 def test_a_ca_without_key_usage_may_sign_crls() -> None:
@@ -224,7 +227,7 @@ def test_a_ca_with_unreadable_extensions_signs_no_crl() -> None:
     broken = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.15"), b"\x04\x00")
     ca = make_ca(extensions=[(broken, True)])
 
-    assert refused(make_crl(ca), ca).rule is Rule.NO_CRL_SIGN
+    assert refused(make_crl(ca), ca).reason is RejectionReason.NO_CRL_SIGN
 
 
 def _key_usage(*, crl_sign: bool) -> x509.KeyUsage:
@@ -248,7 +251,7 @@ def test_this_update_may_lie_in_the_future_by_the_tolerance_only() -> None:
 
     assert verified(make_crl(CA, CrlSpec(this_update=just)))
     too_far = make_crl(CA, CrlSpec(this_update=just + timedelta(seconds=1)))
-    assert refused(too_far).rule is Rule.NOT_YET_VALID
+    assert refused(too_far).reason is RejectionReason.NOT_YET_VALID
 
 
 def test_next_update_may_have_passed_by_less_than_the_tolerance_only() -> None:
@@ -257,11 +260,11 @@ def test_next_update_may_have_passed_by_less_than_the_tolerance_only() -> None:
 
     assert verified(make_crl(CA, just))
     expired = make_crl(CA, CrlSpec(this_update=long_ago, next_update=NOW - CLOCK_TOLERANCE))
-    assert refused(expired).rule is Rule.EXPIRED
+    assert refused(expired).reason is RejectionReason.EXPIRED
 
 
 def test_a_crl_without_next_update_is_refused() -> None:
-    assert refused(RawCrl(next_update=None).sign(CA)).rule is Rule.NO_NEXT_UPDATE
+    assert refused(RawCrl(next_update=None).sign(CA)).reason is RejectionReason.NO_NEXT_UPDATE
 
 
 def test_a_crl_older_than_the_configured_maximum_is_refused() -> None:
@@ -270,40 +273,40 @@ def test_a_crl_older_than_the_configured_maximum_is_refused() -> None:
     check_time(crl, NOW, max_age=timedelta(hours=4))
     with pytest.raises(UnusableCrlError, match="older than the configured 3:00:00") as caught:
         check_time(crl, NOW, max_age=timedelta(hours=3))
-    assert caught.value.rule is Rule.EXPIRED
+    assert caught.value.reason is RejectionReason.EXPIRED
 
 
 def test_a_crl_without_number_is_refused() -> None:
-    assert refused(make_crl(CA, CrlSpec(number=None))).rule is Rule.NO_NUMBER
+    assert refused(make_crl(CA, CrlSpec(number=None))).reason is RejectionReason.NO_NUMBER
 
 
 def test_a_crl_of_version_1_is_refused() -> None:
-    assert refused(RawCrl(version=b"", extensions=b"").sign(CA)).rule is Rule.NO_NUMBER
+    assert refused(RawCrl(version=b"", extensions=b"").sign(CA)).reason is RejectionReason.NO_NUMBER
 
 
 def test_extensions_in_a_crl_of_version_1_do_not_count() -> None:
-    assert refused(RawCrl(version=b"").sign(CA)).rule is Rule.NO_NUMBER
+    assert refused(RawCrl(version=b"").sign(CA)).reason is RejectionReason.NO_NUMBER
 
 
 def test_a_number_of_20_octets_is_the_longest() -> None:
     assert verified(make_crl(CA, CrlSpec(number=2**160 - 1))).number == 2**160 - 1
-    assert refused(make_crl(CA, CrlSpec(number=2**160))).rule is Rule.NO_NUMBER
+    assert refused(make_crl(CA, CrlSpec(number=2**160))).reason is RejectionReason.NO_NUMBER
 
 
 def test_a_number_of_absurd_length_is_refused() -> None:
-    assert refused(make_crl(CA, CrlSpec(number=1 << 80_000))).rule is Rule.NO_NUMBER
+    assert refused(make_crl(CA, CrlSpec(number=1 << 80_000))).reason is RejectionReason.NO_NUMBER
 
 
 def test_a_critical_crl_number_is_refused() -> None:
     data = make_crl(CA, CrlSpec(number=None, extensions=[(x509.CRLNumber(1), True)]))
 
-    assert refused(data).rule is Rule.CRITICAL_EXTENSION
+    assert refused(data).reason is RejectionReason.CRITICAL_EXTENSION
 
 
 def test_an_unknown_critical_extension_is_refused() -> None:
     error = refused(with_extension(UNKNOWN))
 
-    assert error.rule is Rule.CRITICAL_EXTENSION
+    assert error.reason is RejectionReason.CRITICAL_EXTENSION
     assert "1.3.6.1.4.1.99999.1" in str(error)
 
 
@@ -312,20 +315,20 @@ def test_an_unknown_extension_that_is_not_critical_is_fine() -> None:
 
 
 def test_a_delta_crl_alone_is_refused() -> None:
-    assert refused(with_extension(x509.DeltaCRLIndicator(1))).rule is Rule.DELTA
+    assert refused(with_extension(x509.DeltaCRLIndicator(1))).reason is RejectionReason.DELTA
 
 
-LIMITS: dict[Rule, Extension] = {
-    Rule.INDIRECT: idp(indirect_crl=True),
-    Rule.ONLY_CA_CERTIFICATES: idp(only_contains_ca_certs=True),
-    Rule.ONLY_ATTRIBUTE_CERTIFICATES: idp(only_contains_attribute_certs=True),
-    Rule.ONLY_SOME_REASONS: idp("http://crl.example/1", only_some_reasons=SOME_REASONS),
+LIMITS: dict[RejectionReason, Extension] = {
+    RejectionReason.INDIRECT: idp(indirect_crl=True),
+    RejectionReason.ONLY_CA_CERTIFICATES: idp(only_contains_ca_certs=True),
+    RejectionReason.ONLY_ATTRIBUTE_CERTIFICATES: idp(only_contains_attribute_certs=True),
+    RejectionReason.ONLY_SOME_REASONS: idp("http://crl.example/1", only_some_reasons=SOME_REASONS),
 }
 
 
 @pytest.mark.parametrize("rule", LIMITS)
-def test_a_crl_with_a_narrower_meaning_is_refused(rule: Rule) -> None:
-    assert refused(make_crl(CA, CrlSpec(extensions=[LIMITS[rule]]))).rule is rule
+def test_a_crl_with_a_narrower_meaning_is_refused(rule: RejectionReason) -> None:
+    assert refused(make_crl(CA, CrlSpec(extensions=[LIMITS[rule]]))).reason is rule
 
 
 def test_a_crl_for_user_certificates_is_fine() -> None:
@@ -364,4 +367,4 @@ def test_a_crl_without_end_is_usable_to_the_end() -> None:
 
 
 def test_every_rule_names_where_it_is_written() -> None:
-    assert all(rule.source.startswith("RFC 5280 section ") for rule in Rule)
+    assert all(rule.source.startswith("RFC 5280 section ") for rule in RejectionReason)

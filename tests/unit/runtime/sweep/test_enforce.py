@@ -7,7 +7,7 @@ import pytest
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.policy.own_policy import Withdrawal
-from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
 from tests.support.town import Town
 

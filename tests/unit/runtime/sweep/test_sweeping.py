@@ -8,7 +8,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.lease import LeaseLostError, LeaseTakenError
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import Index
-from iot_jitr_runtime.revocation.reasons import RevocationReason
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.sweep import DRY_RUN
 from iot_jitr_runtime.sweep.targets import Targets

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
-from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
-from iot_jitr_runtime.crl_publisher.trigger import Trigger
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.publisher.s3 import S3Source
+from iot_jitr_runtime.publisher.settings import PublisherSettings
+from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 LEAD = timedelta(minutes=15)

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.crl_publisher import http_fetch
-from iot_jitr_runtime.crl_publisher.http_fetch import Answer, Limits, get
-from iot_jitr_runtime.crl_publisher.http_source import HttpSource
-from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem
-from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.publisher import http
+from iot_jitr_runtime.publisher.http import HttpSource, Limits
+from iot_jitr_runtime.publisher.sources import FetchError, FetchProblem
+from iot_jitr_runtime.revocation.model import Origin
 from tests.support.crl_server import CrlServer, Request, crl_server
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
@@ -35,9 +34,19 @@ def server() -> Iterator[CrlServer]:
         yield running
 
 
+def fetch(
+    url: str, limits: Limits = PATIENT, etag: str | None = None, last_modified: str | None = None
+) -> tuple[bytes | None, Origin]:
+    return http.get(Origin(url, etag, last_modified), limits)
+
+
+def body_of(url: str, limits: Limits = PATIENT) -> bytes | None:
+    return fetch(url, limits)[0]
+
+
 def problem(url: str, limits: Limits = PATIENT) -> FetchProblem:
     with pytest.raises(FetchError) as caught:
-        get(url, limits)
+        fetch(url, limits)
     assert "\n" not in str(caught.value)
     return caught.value.problem
 
@@ -45,7 +54,7 @@ def problem(url: str, limits: Limits = PATIENT) -> FetchProblem:
 def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"', Last_Modified="Mon, 05 Jan 2026 00:00:00 GMT")
 
-    assert get(server.url(), PATIENT) == Answer(BODY, '"1"', "Mon, 05 Jan 2026 00:00:00 GMT")
+    assert fetch(server.url()) == (BODY, Origin(server.url(), '"1"', "Mon, 05 Jan 2026 00:00:00 GMT"))
     _, headers = server.requests[0]
     assert headers["Accept-Encoding"] == "identity"
     assert "If-None-Match" not in headers
@@ -54,21 +63,21 @@ def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
 def test_an_unchanged_body_does_not_arrive_again(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"')
 
-    assert get(server.url(), PATIENT, etag='"1"') == Answer(None, '"1"', None)
-    assert get(server.url(), PATIENT, etag='"0"').body == BODY
+    assert fetch(server.url(), etag='"1"') == (None, Origin(server.url(), '"1"'))
+    assert fetch(server.url(), etag='"0"') == (BODY, Origin(server.url(), '"1"'))
 
 
 def test_without_etag_the_time_of_the_last_change_is_used(server: CrlServer) -> None:
     modified = "Mon, 05 Jan 2026 00:00:00 GMT"
     server.serve(BODY, Last_Modified=modified)
 
-    assert get(server.url(), PATIENT, last_modified=modified).body is None
+    assert fetch(server.url(), last_modified=modified) == (None, Origin(server.url(), None, modified))
 
 
 def test_the_query_is_part_of_the_request(server: CrlServer) -> None:
     server.serve(BODY)
-    get(server.url("/crl?ca=7"), PATIENT)
-    get(f"http://127.0.0.1:{server.port}", PATIENT)
+    fetch(server.url("/crl?ca=7"))
+    fetch(f"http://127.0.0.1:{server.port}")
 
     assert [path for path, _ in server.requests] == ["/crl?ca=7", "/"]
 
@@ -83,7 +92,7 @@ def test_chunked_bodies_are_put_together(server: CrlServer) -> None:
 
     server.behaviour = chunked
 
-    assert get(server.url(), PATIENT).body == BODY
+    assert body_of(server.url()) == BODY
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -96,7 +105,7 @@ def test_redirects_are_followed(server: CrlServer, status: int) -> None:
 
     server.behaviour = behave
 
-    assert get(server.url(), PATIENT).body == BODY
+    assert body_of(server.url()) == BODY
 
 
 def test_a_redirect_loop_ends(server: CrlServer) -> None:
@@ -182,7 +191,7 @@ def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer)
 def test_a_body_of_exactly_the_limit_is_read(server: CrlServer) -> None:
     server.serve(bytes(1000))
 
-    assert get(server.url(), Limits(size=1000)).body == bytes(1000)
+    assert body_of(server.url(), Limits(size=1000)) == bytes(1000)
     assert problem(server.url(), Limits(size=999)) is FetchProblem.TOO_LARGE
 
 
@@ -213,7 +222,7 @@ def test_headers_that_drip_end_at_the_deadline(server: CrlServer) -> None:
 def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None:
     server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
     looks = count(1)
-    request = http_fetch._Request(server.url(), PATIENT, {}, deadline=3, clock=lambda: next(looks))
+    request = http._Request(Origin(server.url()), PATIENT, {}, deadline=3, clock=lambda: next(looks))
 
     with pytest.raises(FetchError, match="not complete") as caught:
         request.follow()
@@ -253,7 +262,7 @@ def test_a_host_name_without_an_address_is_a_problem(monkeypatch: pytest.MonkeyP
 )
 def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
     with pytest.raises(FetchError) as caught:
-        get(url, PATIENT)
+        fetch(url)
     assert caught.value.problem is FetchProblem.UNREACHABLE
 
 
@@ -314,7 +323,7 @@ def test_https_is_read_and_never_left_for_http(
     server, tls_server = tls
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.certificate))
     server.serve(BODY)
-    assert get(https(server), PATIENT).body == BODY
+    assert body_of(https(server)) == BODY
 
     server.behaviour = lambda request: request.answer(302, Location="http://127.0.0.1:1/ca.crl")
     assert problem(https(server)) is FetchProblem.BAD_REDIRECT

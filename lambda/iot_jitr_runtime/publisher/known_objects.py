@@ -13,9 +13,8 @@ from typing import Any
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation import PREFIX
-from iot_jitr_runtime.revocation.records import CrlRecord, Origin
+from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.store import IndexStore
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 
 REMEMBERED_FOR = timedelta(days=1)
 """After that an unusable object is read again: a newer version of this code may take it."""
@@ -51,7 +50,7 @@ class KnownObjects:
 
     def note_unusable(self, origin: Origin, error: UnusableCrlError) -> None:
         """Remember why the object at `origin` is unusable, unless time alone may change that."""
-        if origin.etag is not None and error.rule is not Rule.NOT_YET_VALID:
+        if origin.etag is not None and error.reason is not RejectionReason.NOT_YET_VALID:
             self._current[origin] = Rejection(origin, error, self.now)
 
     def note_older(self, record: CrlRecord) -> None:
@@ -91,7 +90,7 @@ class KnownObjects:
         rejections = [
             Rejection(
                 Origin(*each["origin"]),
-                UnusableCrlError(Rule(each["rule"]), each["detail"]),
+                UnusableCrlError(RejectionReason(each["reason"]), each["detail"]),
                 datetime.fromisoformat(each["at"]),
             )
             for each in content["unusable"]
@@ -108,7 +107,7 @@ def key(ca: CaCertificateId) -> str:
 def _plain(rejection: Rejection) -> dict[str, object]:
     return {
         "origin": astuple(rejection.origin),
-        "rule": rejection.error.rule.value,
+        "reason": rejection.error.reason.value,
         "detail": rejection.error.detail,
         "at": rejection.at.isoformat(),
     }

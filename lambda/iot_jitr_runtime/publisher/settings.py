@@ -7,18 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.crl_publisher.http_fetch import Limits
-from iot_jitr_runtime.crl_publisher.http_source import HttpSource
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.publisher.http import HttpSource, Limits
+from iot_jitr_runtime.publisher.s3 import S3Source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 FETCHING_SECONDS = 240
-"""For all CAs that have a URL together, of the function's five minutes: a server that says nothing must not
-take the time of the CAs after its own."""
+"""For all CAs that have a URL together, of the function's five minutes: a server that does not respond must
+not use up the time of the next CAs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class CaSettings:
 
 @dataclass(frozen=True)
 class PublisherSettings:
-    """What the publisher must know about its deployment."""
+    """The settings of one deployment's publisher."""
 
     bucket: str
     cas: Mapping[CaCertificateId, CaSettings]
@@ -47,18 +46,20 @@ class PublisherSettings:
         Raises:
             KeyError: A variable is missing: stack and function are not of the same version.
         """
-        told: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
-        share = FETCHING_SECONDS / max(1, sum("url" in each for each in told.values()))
+        configured: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
+        share = FETCHING_SECONDS / max(1, sum("url" in each for each in configured.values()))
         limits = Limits(total_seconds=min(Limits.total_seconds, share))
         return cls(
             bucket=variables[environment.REVOCATION_BUCKET],
-            cas={ca: _ca_settings(each, s3, limits) for ca, each in told.items()},
+            cas={ca: _ca_settings(each, s3, limits) for ca, each in configured.items()},
         )
 
 
-def _ca_settings(told: Mapping[str, Any], s3: "S3Client", limits: Limits) -> CaSettings:
+def _ca_settings(configured: Mapping[str, Any], s3: "S3Client", limits: Limits) -> CaSettings:
     source = (
-        HttpSource(told["url"], limits) if "url" in told else S3Source(s3, told["bucket"], told["prefix"])
+        HttpSource(configured["url"], limits)
+        if "url" in configured
+        else S3Source(s3, configured["bucket"], configured["prefix"])
     )
-    hours = told.get("max_age_hours")
+    hours = configured.get("max_age_hours")
     return CaSettings(source, timedelta(hours=hours) if hours is not None else None)

@@ -15,10 +15,10 @@ from moto import mock_aws
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.crl_publisher.http_source import HttpSource
-from iot_jitr_runtime.crl_publisher.settings import PublisherSettings
-from iot_jitr_runtime.crl_publisher.triggers import LEAD, UnknownTriggerError, concerned
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.publisher.http import HttpSource
+from iot_jitr_runtime.publisher.settings import PublisherSettings
+from iot_jitr_runtime.publisher.triggers import LEAD, UnknownTriggerError, concerned
 from iot_jitr_runtime.revocation.store import IndexStore, key
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
@@ -62,7 +62,7 @@ class Plant:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"publisher-{uuid.uuid4()}")
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IotJitr")
-        module = importlib.reload(importlib.import_module("iot_jitr_runtime.crl_publisher.handler"))
+        module = importlib.reload(importlib.import_module("iot_jitr_runtime.publisher.handler"))
         self.failed = module.PublicationFailedError
         self.log = io.StringIO()
         module.logger.handlers[0].setStream(self.log)

@@ -1,4 +1,4 @@
-"""Where a CA's CRLs come from: what every source offers, and how fetching can fail."""
+"""Where a CA's CRLs come from: what every source has in common, and how fetching can fail."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from enum import StrEnum
 from typing import Protocol
 
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.revocation.model import Origin
 
 MAX_CRL_BYTES = 64 << 20
-"""The largest CRL that is read: 1.4 million entries, and what the function's memory is made for."""
+"""The largest CRL that is read: about 1.4 million entries. The function's memory is chosen for it."""
 
 
 class FetchProblem(StrEnum):
-    """Why there is nothing to look at. The values are a stable interface."""
+    """Why a CRL could not be fetched. The values are a stable interface."""
 
     NOT_FOUND = "not_found"
     """There is no CRL."""
     UNREACHABLE = "unreachable"
-    """Nobody answered, or not to the end."""
+    """No server responded, or not completely."""
     REFUSED = "refused"
-    """Whoever answered gave out no CRL."""
+    """The server responded with another status than 200."""
     TIMED_OUT = "timed_out"
-    """It took too long as a whole, however lively it looked."""
+    """It took too long as a whole, or the server stopped sending."""
     TOO_LARGE = "too_large"
     """It is larger than a CRL may be."""
     TOO_MANY = "too_many"
     """There are more objects below the prefix than a CA can have CRLs."""
     BAD_REDIRECT = "bad_redirect"
-    """Too many redirects, or one to where a CRL must not come from."""
+    """Too many redirects, or one to an address that a CRL must not come from."""
 
 
 class FetchError(JitrError):
@@ -45,17 +45,17 @@ class CrlObject:
 
     origin: Origin
     read: Callable[[], bytes] | None
-    """Reads it; raises `FetchError`. None: the server says that it is the one in force."""
+    """Reads it; raises `FetchError`. None: the server says that the one in force has not changed."""
 
 
 class Source(Protocol):
-    """Where the CRLs of one CA come from. Never taken from a device's certificate."""
+    """Where the CRLs of one CA come from: what the operator configured, never a device's certificate."""
 
     def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
         """List what there is.
 
         Args:
-            in_force: Where the CRLs in force came from, with what a server needs to say "not changed".
+            in_force: Where the CRLs in force came from, with their cache validators.
 
         Raises:
             FetchError: It cannot be listed.

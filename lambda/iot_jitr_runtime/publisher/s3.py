@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
-from iot_jitr_runtime.crl_publisher.sources import MAX_CRL_BYTES, CrlObject, FetchError, FetchProblem
-from iot_jitr_runtime.revocation.records import Origin
+from iot_jitr_runtime.publisher.sources import MAX_CRL_BYTES, CrlObject, FetchError, FetchProblem
+from iot_jitr_runtime.revocation.model import Origin
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

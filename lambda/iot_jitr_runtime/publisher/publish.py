@@ -1,7 +1,7 @@
-"""One run for one CA: fetch its CRLs, compile those that may be used, put the index in force.
+"""One run for one CA: fetch its CRLs, build the index from those that may be used, publish it.
 
-An unusable CRL never takes anything away: what was in force stays in force, until it is stale, and the run
-says what was wrong. Every run may be repeated, cut off anywhere, and run twice side by side.
+An unusable CRL changes nothing: what is in force stays in force, until it is stale, and the run reports what
+was wrong. Each run may be repeated, cut off anywhere, and run twice side by side.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,57 +13,55 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.crl_publisher.known_objects import KnownObjects
-from iot_jitr_runtime.crl_publisher.sources import CrlObject, FetchError, FetchProblem, Source
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.revocation.builder import IndexBuilder
-from iot_jitr_runtime.revocation.compiler import Compiler
+from iot_jitr_runtime.publisher.known_objects import KnownObjects
+from iot_jitr_runtime.publisher.sources import CrlObject, FetchError, FetchProblem, Source
+from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
-from iot_jitr_runtime.revocation.records import CrlRecord
+from iot_jitr_runtime.revocation.model import CrlRecord, RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.store import (
     IndexMissingError,
     IndexReplacedError,
     IndexStore,
     Published,
 )
-from iot_jitr_runtime.revocation.unusable import Rule, UnusableCrlError
 
 _TRIES = 3
-"""Two runs side by side settle in two; a third for good measure."""
+"""How often a run begins again because another one has published meanwhile."""
 
 
 class IndexProblem(StrEnum):
     """What can be wrong besides the CRLs themselves. The values are a stable interface."""
 
     NOT_OFFERED = "not_offered"
-    """A CRL in force has gone from its source; it stays in force until it is stale."""
+    """A CRL in force is no longer at its source; it stays in force until it is stale."""
     STALE = "stale"
-    """A CRL in force is past its nextUpdate or the configured maximum age, and no newer one is here."""
+    """A CRL in force is past its nextUpdate or the configured maximum age, and there is no newer one."""
     INDEX_DAMAGED = "index_damaged"
-    """The index in force cannot be read; it is made anew from what the source has."""
+    """The index in force cannot be read; a new one is built from what the source has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that somebody should look at."""
+    """Something that an operator should look at."""
 
-    kind: Rule | FetchProblem | IndexProblem
+    kind: RejectionReason | FetchProblem | IndexProblem
     location: str
     detail: str
 
 
 @dataclass(frozen=True)
-class Report:
+class PublicationReport:
     """What a run found and did."""
 
     ca_certificate_id: CaCertificateId
     version: str | None
-    """Version of the index in force now, None if there is none."""
+    """Version of the index that is in force after the run, None if there is none."""
     crls: list[CrlRecord] = field(default_factory=list)
     usable_until: datetime | None = None
     problems: list[Problem] = field(default_factory=list)
     changed: bool = False
-    """This run put it in force."""
+    """This run has published it."""
 
 
 @dataclass
@@ -76,13 +74,13 @@ class _Run:
     former: Index | None = None
     in_force: Published | None = None
     listed: set[str] | None = None
-    """Locations that the source has; None if it could not say."""
+    """Locations that the source has; None if it could not be listed."""
 
     def close(self) -> None:
         if self.former is not None:
             self.former.close()
 
-    def note(self, kind: Rule | FetchProblem | IndexProblem, location: str, detail: str) -> None:
+    def note(self, kind: RejectionReason | FetchProblem | IndexProblem, location: str, detail: str) -> None:
         self.problems.append(Problem(kind, location, detail))
 
 
@@ -95,8 +93,8 @@ class Publication:
 
     def publish(
         self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None = None
-    ) -> Report:
-        """Bring a CA's index up to date; botocore's errors about the index fly.
+    ) -> PublicationReport:
+        """Bring a CA's index up to date. botocore's errors about the index propagate.
 
         Args:
             ca_id: Id of the CA certificate.
@@ -105,7 +103,7 @@ class Publication:
             max_age: How old a CRL may be, however far away its nextUpdate.
 
         Raises:
-            IndexReplacedError: Other runs were faster, again and again.
+            IndexReplacedError: Another run has published meanwhile, at each of three attempts.
         """
         for _ in range(_TRIES - 1):
             with suppress(IndexReplacedError):
@@ -114,7 +112,7 @@ class Publication:
 
     def _attempt(
         self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None
-    ) -> Report:
+    ) -> PublicationReport:
         now = self.clock()
         known = KnownObjects(self.store, ca_id, now, max_age)
         with (
@@ -125,22 +123,24 @@ class Publication:
             path = run.folder / "new.sqlite"
             with IndexBuilder(path) as builder:
                 compiler = Compiler(builder, ca, now, max_age, run.former)
-                _compile(run, source, compiler)
-                report = self._put_in_force(run, ca_id, compiler, path)
+                _build(run, source, compiler)
+                report = self._publish(run, ca_id, compiler, path)
         known.save()
         return report
 
-    def _put_in_force(self, run: _Run, ca_id: CaCertificateId, compiler: Compiler, path: Path) -> Report:
+    def _publish(
+        self, run: _Run, ca_id: CaCertificateId, compiler: Compiler, path: Path
+    ) -> PublicationReport:
         builder, max_age = compiler.builder, compiler.max_age
         crls = list(builder.crls().values())
         if not crls:
-            return Report(ca_id, None, problems=run.problems)
+            return PublicationReport(ca_id, None, problems=run.problems)
         usable_until = min(record.usable_until(max_age) for record in crls)
         if run.former is not None and not _differs(run.former, crls, max_age):
-            return Report(ca_id, run.former.version, crls, usable_until, run.problems)
+            return PublicationReport(ca_id, run.former.version, crls, usable_until, run.problems)
         version = builder.finish(ca_id, compiler.now, max_age)
         self.store.publish(ca_id, path, version, instead_of=run.in_force, usable_until=usable_until)
-        return Report(ca_id, version, crls, usable_until, run.problems, changed=True)
+        return PublicationReport(ca_id, version, crls, usable_until, run.problems, changed=True)
 
     def _load_former(self, run: _Run, ca_id: CaCertificateId) -> None:
         path = run.folder / "former.sqlite"
@@ -154,11 +154,11 @@ class Publication:
             run.note(IndexProblem.INDEX_DAMAGED, "index", str(error))
 
 
-def _compile(run: _Run, source: Source, compiler: Compiler) -> None:
+def _build(run: _Run, source: Source, compiler: Compiler) -> None:
     _examine_source(run, source, compiler)
     completion = compiler.complete()
     for origin, error in completion.rolled_back.items():
-        run.note(error.rule, origin.location, str(error))
+        run.note(error.reason, origin.location, str(error))
     _note_not_offered(run, completion.not_offered)
     _note_stale(run, compiler.builder.crls().values(), compiler.now, compiler.max_age)
 
@@ -177,7 +177,7 @@ def _examine_source(run: _Run, source: Source, compiler: Compiler) -> None:
         except FetchError as error:
             run.note(error.problem, each.origin.location, str(error))
         except UnusableCrlError as error:
-            run.note(error.rule, each.origin.location, str(error))
+            run.note(error.reason, each.origin.location, str(error))
     for record in compiler.older:
         run.known.note_older(record)
 
@@ -204,7 +204,7 @@ def _note_not_offered(run: _Run, records: Iterable[CrlRecord]) -> None:
             run.note(
                 IndexProblem.NOT_OFFERED,
                 record.origin.location,
-                f"CRL number {record.number} for {record.scope} is not there any more",
+                f"CRL number {record.number} for {record.scope} is no longer there",
             )
 
 

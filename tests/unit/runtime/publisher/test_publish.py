@@ -10,13 +10,13 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.crl_publisher.http_fetch import Limits
-from iot_jitr_runtime.crl_publisher.http_source import HttpSource
-from iot_jitr_runtime.crl_publisher.known_objects import key as known_objects_key
-from iot_jitr_runtime.crl_publisher.publication import IndexProblem, Publication, Report
-from iot_jitr_runtime.crl_publisher.s3_source import S3Source
-from iot_jitr_runtime.crl_publisher.sources import FetchError, FetchProblem
+from iot_jitr_runtime.publisher.http import HttpSource, Limits
+from iot_jitr_runtime.publisher.known_objects import key as known_objects_key
+from iot_jitr_runtime.publisher.publish import IndexProblem, Publication, PublicationReport
+from iot_jitr_runtime.publisher.s3 import S3Source
+from iot_jitr_runtime.publisher.sources import FetchError, FetchProblem
 from iot_jitr_runtime.revocation.index import Index
+from iot_jitr_runtime.revocation.model import RejectionReason
 from iot_jitr_runtime.revocation.store import (
     PREFIX,
     IndexMissingError,
@@ -24,7 +24,6 @@ from iot_jitr_runtime.revocation.store import (
     IndexStore,
     key,
 )
-from iot_jitr_runtime.revocation.unusable import Rule
 from tests.support.buckets import new_bucket, simulated_s3
 from tests.support.clock import Clock
 from tests.support.crl_server import CrlServer, crl_server
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.timing
 CA = DevelopmentCa.create()
 HOUR = timedelta(hours=1)
 ONE, TWO = "http://crl.example/1.crl", "http://crl.example/2.crl"
-PROBLEMS = Rule | FetchProblem | IndexProblem
+PROBLEMS = RejectionReason | FetchProblem | IndexProblem
 
 
 class Office:
@@ -66,7 +65,7 @@ class Office:
     def delete(self, name: str = "ca.crl") -> None:
         self.s3.delete_object(Bucket=self.bucket, Key=f"crl/Factory/{name}")
 
-    def publish(self, max_age: timedelta | None = None) -> Report:
+    def publish(self, max_age: timedelta | None = None) -> PublicationReport:
         return self.publication.publish(CA_ID, CA.certificate, self.source, max_age)
 
     def listed(self) -> set[int] | None:
@@ -83,7 +82,7 @@ class Office:
         return serials
 
 
-def kinds(report: Report) -> list[PROBLEMS]:
+def kinds(report: PublicationReport) -> list[PROBLEMS]:
     return [problem.kind for problem in report.problems]
 
 
@@ -146,27 +145,30 @@ def test_all_partitions_below_the_prefix_are_taken(office: Office) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Office], bytes], PROBLEMS]] = {
-    "empty": (lambda _: b"", Rule.MALFORMED),
-    "garbage": (lambda _: b"\x30\x82\xff\xff garbage", Rule.MALFORMED),
-    "html": (lambda _: b"<!DOCTYPE html><html></html>", Rule.MALFORMED),
-    "truncated": (lambda office: office.crl(3, number=9)[:-5], Rule.MALFORMED),
+    "empty": (lambda _: b"", RejectionReason.MALFORMED),
+    "garbage": (lambda _: b"\x30\x82\xff\xff garbage", RejectionReason.MALFORMED),
+    "html": (lambda _: b"<!DOCTYPE html><html></html>", RejectionReason.MALFORMED),
+    "truncated": (lambda office: office.crl(3, number=9)[:-5], RejectionReason.MALFORMED),
     "wrong issuer": (
         lambda _: make_crl(DevelopmentCa.create("Another CA"), CrlSpec(number=9)),
-        Rule.WRONG_ISSUER,
+        RejectionReason.WRONG_ISSUER,
     ),
-    "wrong signature": (lambda _: make_crl(DevelopmentCa.create(), CrlSpec(number=9)), Rule.BAD_SIGNATURE),
+    "wrong signature": (
+        lambda _: make_crl(DevelopmentCa.create(), CrlSpec(number=9)),
+        RejectionReason.BAD_SIGNATURE,
+    ),
     "expired": (
         lambda office: office.crl(
             3, number=9, this_update=office.clock() - 9 * HOUR, next_update=office.clock() - HOUR
         ),
-        Rule.EXPIRED,
+        RejectionReason.EXPIRED,
     ),
     "future": (
         lambda office: office.crl(3, number=9, this_update=office.clock() + HOUR),
-        Rule.NOT_YET_VALID,
+        RejectionReason.NOT_YET_VALID,
     ),
-    "rolled back": (lambda office: office.crl(3, number=4), Rule.ROLLED_BACK),
-    "zeros": (lambda _: bytes(900_000), Rule.MALFORMED),
+    "rolled back": (lambda office: office.crl(3, number=4), RejectionReason.ROLLED_BACK),
+    "zeros": (lambda _: bytes(900_000), RejectionReason.MALFORMED),
     "too large": (lambda _: bytes(1_000_001), FetchProblem.TOO_LARGE),
 }
 
@@ -209,7 +211,7 @@ def test_an_unusable_crl_does_not_keep_the_others_from_coming_into_force(office:
 
     report = office.publish()
 
-    assert kinds(report) == [Rule.MALFORMED]
+    assert kinds(report) == [RejectionReason.MALFORMED]
     assert office.listed() == {1}
 
 
@@ -262,7 +264,7 @@ def test_an_unusable_crl_is_read_once_and_reported_at_every_run(
 def test_a_usable_object_in_place_of_an_unusable_one_comes_into_force(office: Office) -> None:
     for content in (b"garbage", b"other garbage"):
         office.upload(content)
-        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+        assert kinds(office.publish()) == kinds(office.publish()) == [RejectionReason.MALFORMED]
 
     office.upload(office.crl(1))
 
@@ -274,7 +276,7 @@ def test_a_usable_object_in_place_of_an_unusable_one_comes_into_force(office: Of
 def test_an_unusable_crl_beside_others_leaves_no_trace_when_it_has_gone(office: Office) -> None:
     office.upload(b"garbage", "a.crl")
     office.upload(office.crl(1), "b.crl")
-    assert kinds(office.publish()) == [Rule.MALFORMED]
+    assert kinds(office.publish()) == [RejectionReason.MALFORMED]
     office.delete("a.crl")
 
     assert office.publish().problems == []
@@ -282,7 +284,7 @@ def test_an_unusable_crl_beside_others_leaves_no_trace_when_it_has_gone(office: 
 
 def test_a_crl_of_the_future_comes_into_force_when_its_time_has_come(office: Office) -> None:
     office.upload(office.crl(1, this_update=office.clock() + HOUR, next_update=office.clock() + 3 * HOUR))
-    assert kinds(office.publish()) == [Rule.NOT_YET_VALID]
+    assert kinds(office.publish()) == [RejectionReason.NOT_YET_VALID]
 
     office.clock.pass_time(hours=1)
 
@@ -298,14 +300,14 @@ def test_an_unusable_crl_is_read_again_after_a_day(office: Office) -> None:
         office.publish()
         assert names == []
         office.clock.pass_time(minutes=1)
-        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+        assert kinds(office.publish()) == kinds(office.publish()) == [RejectionReason.MALFORMED]
 
     assert names == ["ca.crl"]
 
 
 def test_another_maximum_age_is_applied_to_what_was_too_old(office: Office) -> None:
     office.upload(office.crl(1))
-    assert kinds(office.publish(timedelta(minutes=30))) == [Rule.EXPIRED]
+    assert kinds(office.publish(timedelta(minutes=30))) == [RejectionReason.EXPIRED]
 
     assert office.publish(2 * HOUR).problems == []
     assert office.listed() == {1}
@@ -321,7 +323,7 @@ def test_another_maximum_age_is_applied_to_what_was_too_old(office: Office) -> N
         b"{}",
         b'{"max_age": null, "older": [1], "unusable": []}',
         b'{"max_age": null, "older": [["[]", "", "", 1e99, 0, "", 0, "", "", ""]], "unusable": []}',
-        b'{"max_age": null, "older": [], "unusable": [{"origin": ["s3://x", "y"], "rule": "none"}]}',
+        b'{"max_age": null, "older": [], "unusable": [{"origin": ["s3://x", "y"], "reason": "none"}]}',
         b"[" * 100_000,
     ],
 )
@@ -330,7 +332,7 @@ def test_a_damaged_memory_of_unusable_crls_is_made_anew(office: Office, content:
     office.publish()
     office.s3.put_object(Bucket=office.bucket, Key=known_objects_key(CA_ID), Body=content)
     with objects_read(office) as names:
-        assert kinds(office.publish()) == kinds(office.publish()) == [Rule.MALFORMED]
+        assert kinds(office.publish()) == kinds(office.publish()) == [RejectionReason.MALFORMED]
 
     assert names == ["ca.crl"]
 
@@ -366,7 +368,7 @@ def test_times_in_the_memory_of_unusable_crls_are_not_believed_blindly(office: O
         changed = stored.replace(now, moment).encode()
         office.s3.put_object(Bucket=office.bucket, Key=known_objects_key(CA_ID), Body=changed)
         with objects_read(office) as names:
-            assert kinds(office.publish()) == [Rule.MALFORMED]
+            assert kinds(office.publish()) == [RejectionReason.MALFORMED]
         assert names == ["ca.crl"]
 
 
@@ -376,7 +378,7 @@ def test_a_rolled_back_crl_becomes_history_beside_a_newer_one(office: Office) ->
     office.delete("new.crl")
     office.upload(office.crl(number=4), "old.crl")
     for _ in range(2):
-        assert Rule.ROLLED_BACK in kinds(office.publish())
+        assert RejectionReason.ROLLED_BACK in kinds(office.publish())
 
     office.upload(office.crl(2, number=6), "newest.crl")
 
@@ -427,7 +429,7 @@ def test_a_crl_that_is_replaced_while_it_is_read_is_not_taken_for_the_listed_one
 
 
 def test_far_too_many_objects_are_not_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iot_jitr_runtime.crl_publisher.s3_source.MAX_OBJECTS", 2)
+    monkeypatch.setattr("iot_jitr_runtime.publisher.s3.MAX_OBJECTS", 2)
     for number in range(3):
         office.upload(b"x", f"{number}.crl")
 
@@ -623,8 +625,8 @@ def test_a_server_that_names_no_etag_is_read_every_time(office: Office, server: 
     [
         (lambda request: request.answer(404), FetchProblem.NOT_FOUND),
         (lambda request: request.answer(503), FetchProblem.REFUSED),
-        (lambda request: request.answer(200, b"<html>maintenance</html>"), Rule.MALFORMED),
-        (lambda request: request.answer(200, b""), Rule.MALFORMED),
+        (lambda request: request.answer(200, b"<html>maintenance</html>"), RejectionReason.MALFORMED),
+        (lambda request: request.answer(200, b""), RejectionReason.MALFORMED),
         (lambda request: request.answer(200, bytes(1_000_001)), FetchProblem.TOO_LARGE),
         (lambda request: request.answer(302, Location="/ca.crl"), FetchProblem.BAD_REDIRECT),
     ],

@@ -1,0 +1,189 @@
+"""What the engine and its index speak of: reasons to revoke, reasons to reject a CRL, and records of CRLs."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.revocation.scope import Scope
+
+
+class RevocationReason(IntEnum):
+    """Why a certificate was revoked: CRLReason (RFC 5280 section 5.3.1).
+
+    7 is not used. removeFromCRL (8) stands in delta CRLs only, so it is never in an index.
+    """
+
+    UNSPECIFIED = 0
+    KEY_COMPROMISE = 1
+    CA_COMPROMISE = 2
+    AFFILIATION_CHANGED = 3
+    SUPERSEDED = 4
+    CESSATION_OF_OPERATION = 5
+    CERTIFICATE_HOLD = 6
+    PRIVILEGE_WITHDRAWN = 9
+    AA_COMPROMISE = 10
+
+    @property
+    def label(self) -> str:
+        """The name the RFC gives it, for example `keyCompromise`."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    RevocationReason.UNSPECIFIED: "unspecified",
+    RevocationReason.KEY_COMPROMISE: "keyCompromise",
+    RevocationReason.CA_COMPROMISE: "cACompromise",
+    RevocationReason.AFFILIATION_CHANGED: "affiliationChanged",
+    RevocationReason.SUPERSEDED: "superseded",
+    RevocationReason.CESSATION_OF_OPERATION: "cessationOfOperation",
+    RevocationReason.CERTIFICATE_HOLD: "certificateHold",
+    RevocationReason.PRIVILEGE_WITHDRAWN: "privilegeWithdrawn",
+    RevocationReason.AA_COMPROMISE: "aACompromise",
+}
+
+
+class RejectionReason(StrEnum):
+    """Why a CRL must not be used for device certificates. The values are a stable interface."""
+
+    MALFORMED = "malformed"
+    """It is not exactly one well-formed X.509 CRL, DER or PEM."""
+    WRONG_ISSUER = "wrong_issuer"
+    """Its issuer is not the subject of the CA, or its authority key identifier names another key."""
+    SIGNATURE_ALGORITHM = "signature_algorithm"
+    """Its signature algorithm does not fit the CA's key, is unknown here, or is weaker than SHA-2."""
+    BAD_SIGNATURE = "bad_signature"
+    """The CA's key did not sign it."""
+    NO_CRL_SIGN = "no_crl_sign"
+    """The CA has a key usage without cRLSign."""
+    NO_NEXT_UPDATE = "no_next_update"
+    """It does not say when the next one is issued, at the latest."""
+    NOT_YET_VALID = "not_yet_valid"
+    """Its thisUpdate is in the future."""
+    EXPIRED = "expired"
+    """Its nextUpdate has passed, or it is older than the configured maximum age."""
+    NO_NUMBER = "no_number"
+    """It has no CRL number, or one of more than 20 octets."""
+    ROLLED_BACK = "rolled_back"
+    """Its number (and at the same number its thisUpdate) is lower than that of the one in force."""
+    CRITICAL_EXTENSION = "critical_extension"
+    """It has a critical extension that is not processed here."""
+    CRITICAL_ENTRY_EXTENSION = "critical_entry_extension"
+    """One of its entries has a critical extension."""
+    DELTA = "delta"
+    """It is a delta CRL, or one of its entries has a reason that only a delta CRL may have."""
+    INDIRECT = "indirect"
+    """It lists certificates of other issuers."""
+    ONLY_CA_CERTIFICATES = "only_ca_certificates"
+    """It is limited to CA certificates."""
+    ONLY_ATTRIBUTE_CERTIFICATES = "only_attribute_certificates"
+    """It is limited to attribute certificates."""
+    ONLY_SOME_REASONS = "only_some_reasons"
+    """It is limited to some revocation reasons."""
+
+    @property
+    def source(self) -> str:
+        """Where the rule is written that the CRL breaks."""
+        return f"RFC 5280 section {_SECTIONS[self]}"
+
+
+_SECTIONS = {
+    RejectionReason.MALFORMED: "5.1",
+    RejectionReason.WRONG_ISSUER: "6.3.3 (b) (1)",
+    RejectionReason.SIGNATURE_ALGORITHM: "5.1.1.2",
+    RejectionReason.BAD_SIGNATURE: "6.3.3 (g)",
+    RejectionReason.NO_CRL_SIGN: "6.3.3 (f)",
+    RejectionReason.NO_NEXT_UPDATE: "5.1.2.5",
+    RejectionReason.NOT_YET_VALID: "5.1.2.4",
+    RejectionReason.EXPIRED: "5.1.2.5",
+    RejectionReason.NO_NUMBER: "5.2.3",
+    RejectionReason.ROLLED_BACK: "5.2.3",
+    RejectionReason.CRITICAL_EXTENSION: "5.2",
+    RejectionReason.CRITICAL_ENTRY_EXTENSION: "5.3",
+    RejectionReason.DELTA: "5.2.4",
+    RejectionReason.INDIRECT: "5.2.5",
+    RejectionReason.ONLY_CA_CERTIFICATES: "6.3.3 (b) (2) (iii)",
+    RejectionReason.ONLY_ATTRIBUTE_CERTIFICATES: "6.3.3 (b) (2) (iv)",
+    RejectionReason.ONLY_SOME_REASONS: "6.3.3 (d)",
+}
+
+
+class UnusableCrlError(JitrError):
+    """The CRL must not be used, for `reason`."""
+
+    def __init__(self, reason: RejectionReason, detail: str) -> None:
+        super().__init__(f"unusable CRL: {detail} ({reason.source})")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a CRL was read, and the validators by which a server says whether it has changed."""
+
+    location: str
+    """URL: `https://…`, `http://…`, `s3://bucket/key`, or a file's name."""
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrlRecord:
+    """What an index says of a CRL that it was built from."""
+
+    scope: Scope
+    issuer: str
+    number: int
+    this_update: datetime
+    next_update: datetime
+    digest: str
+    """SHA-256 of its DER, hexadecimal."""
+    entries: int
+    origin: Origin
+
+    @property
+    def order(self) -> tuple[int, datetime]:
+        """Grows from one CRL of a scope to the next (RFC 5280 section 5.2.3)."""
+        return self.number, self.this_update
+
+    def usable_until(self, max_age: timedelta | None) -> datetime:
+        """When it becomes stale: at its nextUpdate, or earlier where a maximum age is configured."""
+        # Compared before it is added: the sum may lie beyond the last date there is.
+        if max_age is None or max_age >= self.next_update - self.this_update:
+            return self.next_update
+        return self.this_update + max_age
+
+    def row(self) -> tuple[object, ...]:
+        """Return its row in the index's table `crl`, without the id."""
+        return (
+            self.scope.key,
+            self.issuer,
+            str(self.number),
+            int(self.this_update.timestamp()),
+            int(self.next_update.timestamp()),
+            self.digest,
+            self.entries,
+            self.origin.location,
+            self.origin.etag,
+            self.origin.last_modified,
+        )
+
+    @classmethod
+    def from_row(cls, row: tuple[Any, ...]) -> "CrlRecord":
+        """Read what `row` wrote.
+
+        Raises:
+            ValueError, TypeError, LookupError, ArithmeticError, OSError, RecursionError: It is damaged.
+        """
+        scope, issuer, number, this_update, next_update, digest, entries, *origin = row
+        return cls(
+            Scope.from_key(scope),
+            issuer,
+            int(number),
+            datetime.fromtimestamp(this_update, UTC),
+            datetime.fromtimestamp(next_update, UTC),
+            digest,
+            entries,
+            Origin(*origin),
+        )
