@@ -25,7 +25,6 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.lease import Leases
 from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
@@ -131,7 +130,7 @@ def build_policy(config: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachmen
         iot: The client for policies.
     """
     needs_common_name = bool(config["needs_common_name"])
-    if config["kind"] == Kind.SHARED:
+    if config["kind"] == "shared":
         return SharedPolicy(iot, name=config["name"], needs_common_name=needs_common_name)
     return PerDevicePolicy(
         iot, prefix=config["prefix"], template=config["template"], needs_common_name=needs_common_name
