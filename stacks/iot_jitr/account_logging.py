@@ -143,7 +143,7 @@ class AccountLogging(Construct):
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[log_group_arn, streams],
+                resources=[streams],
             )
         )
         acknowledge_wildcard(role, streams, "log streams get their names from AWS IoT")
@@ -152,19 +152,11 @@ class AccountLogging(Construct):
     def _function(
         self, mode: Mode, role: iam.Role | None, log_group_arn: str, settings: FunctionSettings
     ) -> JitrFunction:
-        stack = cdk.Stack.of(self)
-        all_groups = stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
         # Of a log group, CloudWatch Logs asks for the ARN with `:*`; only of its tags, for the one without
         # (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html).
         in_group = f"{log_group_arn}:*"
         permissions = [
-            without_resource("iot:GetV2LoggingOptions"),
-            iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=[all_groups]),
+            without_resource("iot:GetV2LoggingOptions", "logs:DescribeLogGroups"),
             iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[in_group]),
             iam.PolicyStatement(
                 actions=["logs:ListTagsForResource", "logs:TagResource", "logs:UntagResource"],
@@ -201,7 +193,4 @@ class AccountLogging(Construct):
         )
         acknowledge_wildcard(function.role, "*", WITHOUT_RESOURCE["iot:GetV2LoggingOptions"])
         acknowledge_wildcard(function.role, in_group, "CloudWatch Logs writes a log group's ARN so")
-        acknowledge_wildcard(
-            function.role, all_groups, "DescribeLogGroups looks for a name among all of them"
-        )
         return function

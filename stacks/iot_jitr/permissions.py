@@ -18,6 +18,7 @@ WITHOUT_RESOURCE: Mapping[str, str] = {
     "iot:ListCertificatesByCA": "it has no resource type, although it names a CA",
     "iot:RegisterCACertificate": "the CA certificate gets its id, and so its ARN, by this very call",
     "iot:SetV2LoggingOptions": "the logging options are the account's; they have no ARN",
+    "logs:DescribeLogGroups": "it lists the log groups of the account, whatever their names",
 }
 
 

@@ -167,7 +167,7 @@ class Reconciler(Construct):
                 resources=[table],
             ),
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table}/index/{FOLLOW_UP_INDEX}"]),
-            *target.statement(["sqs:GetQueueAttributes", "sqs:SendMessage"], [queues.activation.queue_arn]),
+            *target.statement(["sqs:SendMessage"], [queues.activation.queue_arn]),
             without_resource("iot:ListCertificatesByCA"),
             *target.statement(["iot:DescribeCertificate"], [self._certificates]),
             *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),

@@ -115,7 +115,7 @@ def test_what_was_there_before_is_restored_after_the_stack_has_moved_under_a_sta
 def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
     resources = {resource for _, resource in granted(managed, "AccountLoggingRole")}
 
-    assert resources == {GROUP, f"{GROUP}:*"}
+    assert resources == {f"{GROUP}:*"}
 
 
 def test_the_role_can_write_before_aws_iot_uses_it(managed: Template) -> None:
@@ -131,6 +131,7 @@ def test_the_function_may_change_this_log_group_only_and_pass_this_role_only(man
     assert {action for action, resource in may if resource == "*"} == {
         "iot:GetV2LoggingOptions",
         "iot:SetV2LoggingOptions",
+        "logs:DescribeLogGroups",
     }
     assert ("iam:PassRole", f"${{{role}.Arn}}") in may
     of_the_group = {(action, resource) for action, resource in may if GROUP in resource}
