@@ -30,7 +30,8 @@ from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
 from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 from iot_jitr_runtime.revocation.model import Origin, RevocationReason, UnusableCrlError
-from tests.support.pkix_cases import NOW, Case
+from tests.support.pkix_cases import Case
+from tests.support.pkix_sound import NOW
 
 GOOD, UNDETERMINED = "good", "undetermined"
 _LABELS = {reason: reason.name.lower() for reason in RevocationReason}

@@ -30,7 +30,7 @@ REGION = "us-east-1"
 FACTORY, WORKSHOP = DevelopmentCa.create("Factory CA"), DevelopmentCa.create("Workshop CA")
 
 
-class Plant:
+class Harness:
     """Two registered CAs, each with its prefix in the bucket, and the handler that publishes for both."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ class Plant:
         content = make_crl(ca, CrlSpec([Entry(1), Entry(2)], **values))
         self.s3.put_object(Bucket=self.bucket, Key=f"crl/{name}/ca.crl", Body=content)
 
-    def come(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+    def invoke(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         self.handle(event, context())
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
@@ -105,178 +105,178 @@ def measured(captured: str) -> dict[tuple[str, str], float]:
 
 
 @pytest.fixture
-def plant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     with mock_aws():
-        yield Plant(monkeypatch)
+        yield Harness(monkeypatch)
 
 
-def test_on_schedule_every_ca_is_published(plant: Plant) -> None:
-    plant.upload("Factory", FACTORY)
-    plant.upload("Workshop", WORKSHOP)
+def test_on_schedule_every_ca_is_published(harness: Harness) -> None:
+    harness.upload("Factory", FACTORY)
+    harness.upload("Workshop", WORKSHOP)
 
-    lines = plant.come({"trigger": "schedule"})
+    lines = harness.invoke({"trigger": "schedule"})
 
     assert [(line["message"], line["ca_certificate_id"]) for line in lines] == [
-        ("published", plant.factory),
-        ("published", plant.workshop),
+        ("published", harness.factory),
+        ("published", harness.workshop),
     ]
-    assert lines[0]["index_version"] == plant.store.current(plant.factory).version
+    assert lines[0]["index_version"] == harness.store.current(harness.factory).version
     assert lines[0]["crls"] == [
         {
             "scope": "all certificates of the CA",
             "number": "1",
             "entries": 2,
-            "location": f"s3://{plant.bucket}/crl/Factory/ca.crl",
+            "location": f"s3://{harness.bucket}/crl/Factory/ca.crl",
         }
     ]
 
 
-def test_an_upload_publishes_for_its_ca_alone(plant: Plant) -> None:
-    plant.upload("Factory", FACTORY)
-    plant.upload("Workshop", WORKSHOP)
+def test_an_upload_publishes_for_its_ca_alone(harness: Harness) -> None:
+    harness.upload("Factory", FACTORY)
+    harness.upload("Workshop", WORKSHOP)
 
-    lines = plant.come(uploaded(plant.bucket, "crl/Workshop/ca.crl"))
+    lines = harness.invoke(uploaded(harness.bucket, "crl/Workshop/ca.crl"))
 
-    assert [line["ca_certificate_id"] for line in lines] == [plant.workshop]
+    assert [line["ca_certificate_id"] for line in lines] == [harness.workshop]
 
 
 @pytest.mark.parametrize("object_key", ["crl/Other/ca.crl", "index/x.sqlite", "crl/Workshop"])
-def test_any_other_object_concerns_nobody(plant: Plant, object_key: str) -> None:
-    assert concerned(uploaded(plant.bucket, object_key), plant.settings, plant.store, Clock()()) == []
+def test_any_other_object_starts_no_publication(harness: Harness, object_key: str) -> None:
+    assert concerned(uploaded(harness.bucket, object_key), harness.settings, harness.store, Clock()()) == []
     elsewhere = uploaded("elsewhere", "crl/Factory/ca.crl")
-    assert concerned(elsewhere, plant.settings, plant.store, Clock()()) == []
+    assert concerned(elsewhere, harness.settings, harness.store, Clock()()) == []
 
 
-def test_a_source_over_http_has_no_uploads(plant: Plant) -> None:
-    plant.variables[environment.CRL_SOURCES] = json.dumps({plant.factory: {"url": "http://crl.example/"}})
+def test_a_source_over_http_has_no_uploads(harness: Harness) -> None:
+    harness.variables[environment.CRL_SOURCES] = json.dumps({harness.factory: {"url": "http://crl.example/"}})
 
-    assert concerned(uploaded(plant.bucket, "crl/x"), plant.settings, plant.store, Clock()()) == []
-    assert plant.settings.cas[plant.factory].max_age is None
+    assert concerned(uploaded(harness.bucket, "crl/x"), harness.settings, harness.store, Clock()()) == []
+    assert harness.settings.cas[harness.factory].max_age is None
 
 
-def test_the_watch_asks_for_what_is_missing_or_about_to_become_stale(plant: Plant) -> None:
+def test_the_watch_asks_for_what_is_missing_or_about_to_become_stale(harness: Harness) -> None:
     clock = Clock()
     watch = {"trigger": "watch"}
-    assert concerned(watch, plant.settings, plant.store, clock()) == [plant.factory, plant.workshop]
+    assert concerned(watch, harness.settings, harness.store, clock()) == [harness.factory, harness.workshop]
     soon = clock() + timedelta(hours=1)
-    plant.upload("Factory", FACTORY, next_update=soon)
-    plant.upload("Workshop", WORKSHOP)
-    plant.come({"trigger": "schedule"})
+    harness.upload("Factory", FACTORY, next_update=soon)
+    harness.upload("Workshop", WORKSHOP)
+    harness.invoke({"trigger": "schedule"})
 
-    assert concerned(watch, plant.settings, plant.store, clock()) == []
-    assert concerned(watch, plant.settings, plant.store, soon - LEAD - timedelta(seconds=1)) == []
-    assert concerned(watch, plant.settings, plant.store, soon - LEAD) == [plant.factory]
-    assert concerned(watch, plant.settings, plant.store, soon + timedelta(hours=2)) == [plant.factory]
+    assert concerned(watch, harness.settings, harness.store, clock()) == []
+    assert concerned(watch, harness.settings, harness.store, soon - LEAD - timedelta(seconds=1)) == []
+    assert concerned(watch, harness.settings, harness.store, soon - LEAD) == [harness.factory]
+    assert concerned(watch, harness.settings, harness.store, soon + timedelta(hours=2)) == [harness.factory]
 
 
-def test_an_index_that_does_not_say_when_it_becomes_stale_is_due(plant: Plant) -> None:
-    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"old")
+def test_an_index_that_does_not_say_when_it_becomes_stale_is_due(harness: Harness) -> None:
+    harness.s3.put_object(Bucket=harness.bucket, Key=key(harness.factory), Body=b"old")
 
-    due = concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
+    due = concerned({"trigger": "watch"}, harness.settings, harness.store, Clock()())
 
-    assert plant.factory in due
+    assert harness.factory in due
 
 
 @pytest.mark.parametrize("event", [{}, {"trigger": "whatever"}, {"source": "aws.ec2"}])
-def test_any_other_event_is_an_error(plant: Plant, event: dict[str, Any]) -> None:
+def test_any_other_event_is_an_error(harness: Harness, event: dict[str, Any]) -> None:
     with pytest.raises(UnknownTriggerError):
-        concerned(event, plant.settings, plant.store, Clock()())
+        concerned(event, harness.settings, harness.store, Clock()())
 
 
 @pytest.mark.parametrize(("cas", "seconds"), [(1, 60), (4, 60), (12, 20)])
-def test_servers_that_say_nothing_leave_time_for_all_cas(plant: Plant, cas: int, seconds: float) -> None:
+def test_silent_servers_leave_time_for_all_cas(harness: Harness, cas: int, seconds: float) -> None:
     told = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
-    plant.variables[environment.CRL_SOURCES] = json.dumps(told)
+    harness.variables[environment.CRL_SOURCES] = json.dumps(told)
 
-    sources = [each.source for each in plant.settings.cas.values()]
+    sources = [each.source for each in harness.settings.cas.values()]
 
     assert [each.limits.total_seconds for each in sources if isinstance(each, HttpSource)] == [seconds] * cas
 
 
-def test_the_maximum_age_is_taken_from_the_settings(plant: Plant) -> None:
-    plant.upload("Workshop", WORKSHOP)
-    plant.come(uploaded(plant.bucket, "crl/Workshop/ca.crl"))
+def test_the_maximum_age_is_taken_from_the_settings(harness: Harness) -> None:
+    harness.upload("Workshop", WORKSHOP)
+    harness.invoke(uploaded(harness.bucket, "crl/Workshop/ca.crl"))
 
-    current = plant.store.current(plant.workshop)
+    current = harness.store.current(harness.workshop)
     assert current.usable_until is not None
     assert current.usable_until < Clock()() + timedelta(hours=12)
 
 
-def test_the_figures_of_a_crl_are_measured(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_figures_of_a_crl_are_measured(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:
     now = Clock()()
-    plant.upload(
+    harness.upload(
         "Factory", FACTORY, this_update=now - timedelta(hours=1), next_update=now + timedelta(days=1)
     )
-    plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+    harness.invoke(uploaded(harness.bucket, "crl/Factory/ca.crl"))
 
     figures = measured(capsys.readouterr().out)
 
     passed = (datetime.now(UTC) - now).total_seconds()
-    assert figures[plant.factory, "CrlUnusable"] == 0
-    assert figures[plant.factory, "CrlEntries"] == 2
-    assert 3600 <= figures[plant.factory, "CrlAge"] <= 3600 + passed
-    assert 86_400 - passed <= figures[plant.factory, "CrlTimeLeft"] <= 86_400
+    assert figures[harness.factory, "CrlUnusable"] == 0
+    assert figures[harness.factory, "CrlEntries"] == 2
+    assert 3600 <= figures[harness.factory, "CrlAge"] <= 3600 + passed
+    assert 86_400 - passed <= figures[harness.factory, "CrlTimeLeft"] <= 86_400
 
 
 def test_a_crl_without_end_is_published_measured_and_never_due(
-    plant: Plant, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = Clock()()
-    plant.upload("Factory", FACTORY, next_update=NO_END)
-    plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+    harness.upload("Factory", FACTORY, next_update=NO_END)
+    harness.invoke(uploaded(harness.bucket, "crl/Factory/ca.crl"))
 
-    left = measured(capsys.readouterr().out)[plant.factory, "CrlTimeLeft"]
+    left = measured(capsys.readouterr().out)[harness.factory, "CrlTimeLeft"]
 
     assert left == pytest.approx((NO_END - now).total_seconds(), abs=3600)
-    assert plant.factory not in concerned({"trigger": "watch"}, plant.settings, plant.store, now)
+    assert harness.factory not in concerned({"trigger": "watch"}, harness.settings, harness.store, now)
 
 
 @pytest.mark.parametrize("usable_until", ["soon", "2026-01-01", "2026-01-01T00:00:00", "99999", ""])
-def test_an_index_with_unreadable_metadata_is_due(plant: Plant, usable_until: str) -> None:
+def test_an_index_with_unreadable_metadata_is_due(harness: Harness, usable_until: str) -> None:
     metadata = {"usable-until": usable_until}
-    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"", Metadata=metadata)
+    harness.s3.put_object(Bucket=harness.bucket, Key=key(harness.factory), Body=b"", Metadata=metadata)
 
-    assert plant.factory in concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
+    assert harness.factory in concerned({"trigger": "watch"}, harness.settings, harness.store, Clock()())
 
 
-def test_an_index_that_was_always_stale_is_due(plant: Plant) -> None:
+def test_an_index_that_was_always_stale_is_due(harness: Harness) -> None:
     metadata = {"usable-until": "0001-01-01T00:00:00+00:00"}
-    plant.s3.put_object(Bucket=plant.bucket, Key=key(plant.factory), Body=b"", Metadata=metadata)
+    harness.s3.put_object(Bucket=harness.bucket, Key=key(harness.factory), Body=b"", Metadata=metadata)
 
-    assert plant.factory in concerned({"trigger": "watch"}, plant.settings, plant.store, Clock()())
+    assert harness.factory in concerned({"trigger": "watch"}, harness.settings, harness.store, Clock()())
 
 
 def test_an_unusable_crl_is_logged_with_its_reason_and_measured(
-    plant: Plant, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plant.upload("Factory", WORKSHOP)
+    harness.upload("Factory", WORKSHOP)
 
-    lines = plant.come(uploaded(plant.bucket, "crl/Factory/ca.crl"))
+    lines = harness.invoke(uploaded(harness.bucket, "crl/Factory/ca.crl"))
 
     assert (lines[0]["level"], lines[0]["message"]) == ("ERROR", "crl_problem")
-    assert (lines[0]["problem"], lines[0]["ca_certificate_id"]) == ("wrong_issuer", plant.factory)
-    assert lines[0]["crl"] == f"s3://{plant.bucket}/crl/Factory/ca.crl"
+    assert (lines[0]["problem"], lines[0]["ca_certificate_id"]) == ("wrong_issuer", harness.factory)
+    assert lines[0]["crl"] == f"s3://{harness.bucket}/crl/Factory/ca.crl"
     assert "RFC 5280 section 6.3.3" in lines[0]["detail"]
     figures = measured(capsys.readouterr().out)
-    assert figures == {(plant.factory, "CrlUnusable"): 1, (plant.factory, "CrlTimeLeft"): 0}
+    assert figures == {(harness.factory, "CrlUnusable"): 1, (harness.factory, "CrlTimeLeft"): 0}
 
 
-def test_one_cas_failure_does_not_keep_the_others_from_theirs_and_is_tried_again(
-    plant: Plant, monkeypatch: pytest.MonkeyPatch
+def test_the_failure_of_one_ca_does_not_stop_the_others_and_is_raised(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from iot_jitr_runtime.activator.issuers import Issuers
 
-    plant.upload("Workshop", WORKSHOP)
+    harness.upload("Workshop", WORKSHOP)
     certificate = Issuers.certificate
 
     def fail(self: Issuers, ca: str) -> Any:
-        if ca == plant.factory:
+        if ca == harness.factory:
             raise RuntimeError("no answer")
         return certificate(self, ca)
 
     monkeypatch.setattr(Issuers, "certificate", fail)
 
-    with pytest.raises(plant.failed, match=plant.factory):
-        plant.handle({"trigger": "schedule"}, context())
-    assert plant.store.current(plant.workshop)
-    assert "no answer" in plant.log.getvalue()
+    with pytest.raises(harness.failed, match=harness.factory):
+        harness.handle({"trigger": "schedule"}, context())
+    assert harness.store.current(harness.workshop)
+    assert "no answer" in harness.log.getvalue()

@@ -51,7 +51,7 @@ def problem(url: str, limits: Limits = PATIENT) -> FetchProblem:
     return caught.value.problem
 
 
-def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
+def test_the_body_is_returned_with_its_cache_validators(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"', Last_Modified="Mon, 05 Jan 2026 00:00:00 GMT")
 
     assert fetch(server.url()) == (BODY, Origin(server.url(), '"1"', "Mon, 05 Jan 2026 00:00:00 GMT"))
@@ -60,14 +60,14 @@ def test_the_body_arrives_with_what_identifies_it(server: CrlServer) -> None:
     assert "If-None-Match" not in headers
 
 
-def test_an_unchanged_body_does_not_arrive_again(server: CrlServer) -> None:
+def test_an_unchanged_body_is_not_sent_again(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"')
 
     assert fetch(server.url(), etag='"1"') == (None, Origin(server.url(), '"1"'))
     assert fetch(server.url(), etag='"0"') == (BODY, Origin(server.url(), '"1"'))
 
 
-def test_without_etag_the_time_of_the_last_change_is_used(server: CrlServer) -> None:
+def test_without_etag_last_modified_is_used(server: CrlServer) -> None:
     modified = "Mon, 05 Jan 2026 00:00:00 GMT"
     server.serve(BODY, Last_Modified=modified)
 
@@ -230,7 +230,7 @@ def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None
     assert next(looks) == 5, "it has read until the deadline, and no further"
 
 
-def test_a_server_that_says_nothing_times_out() -> None:
+def test_a_silent_server_times_out() -> None:
     limits = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=0.2)
 
     with silent_port() as port:
@@ -317,7 +317,7 @@ def test_https_is_verified(tls: tuple[CrlServer, TlsServer]) -> None:
     assert server.requests == []
 
 
-def test_https_is_read_and_never_left_for_http(
+def test_https_is_never_redirected_to_http(
     tls: tuple[CrlServer, TlsServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, tls_server = tls

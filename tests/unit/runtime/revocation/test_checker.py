@@ -35,7 +35,7 @@ def device(serial: int, *extensions: Extension) -> Certificate:
     return CA.issue(DeviceSpec("device", serial_number=serial, extensions=extensions)).certificate
 
 
-class Bench:
+class Harness:
     """A bucket to publish into, and a checker that reads from it."""
 
     def __init__(self, s3: Any, folder: Path) -> None:
@@ -80,37 +80,37 @@ def s3() -> Iterator[Any]:
 
 
 @pytest.fixture
-def bench(s3: Any, tmp_path: Path) -> Bench:
-    return Bench(s3, tmp_path)
+def harness(s3: Any, tmp_path: Path) -> Harness:
+    return Harness(s3, tmp_path)
 
 
-def test_a_good_certificate_passes_on_a_named_version(bench: Bench) -> None:
-    published = bench.publish(Entry(2))
+def test_a_good_certificate_passes_on_a_named_version(harness: Harness) -> None:
+    published = harness.publish(Entry(2))
 
-    assert bench.check(1) == published.version
-
-
-def test_a_revoked_certificate_is_refused(bench: Bench) -> None:
-    bench.publish(Entry(1, KEY_COMPROMISE))
-
-    assert bench.refused(1) is Reason.REVOKED
+    assert harness.check(1) == published.version
 
 
-def test_a_certificate_on_hold_is_refused_for_now(bench: Bench) -> None:
-    bench.publish(Entry(1, HOLD))
+def test_a_revoked_certificate_is_refused(harness: Harness) -> None:
+    harness.publish(Entry(1, KEY_COMPROMISE))
 
-    assert bench.refused(1) is Reason.ON_HOLD
+    assert harness.refused(1) is Reason.REVOKED
 
 
-def test_what_stays_out_says_why_in_words(bench: Bench) -> None:
-    absent = bench.refusal()
-    bench.publish(Entry(1, KEY_COMPROMISE), Entry(2, HOLD), extensions=[idp(URL)])
+def test_a_certificate_on_hold_is_refused_for_now(harness: Harness) -> None:
+    harness.publish(Entry(1, HOLD))
+
+    assert harness.refused(1) is Reason.ON_HOLD
+
+
+def test_each_refusal_says_why(harness: Harness) -> None:
+    absent = harness.refusal()
+    harness.publish(Entry(1, KEY_COMPROMISE), Entry(2, HOLD), extensions=[idp(URL)])
     pointing, elsewhere = crl_distribution_points(URL), crl_distribution_points("http://crl.example/2.crl")
     broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
-    revoked, on_hold = bench.refusal(1, pointing), bench.refusal(2, pointing)
-    uncovered, unreadable = bench.refusal(3, elsewhere), bench.refusal(3, broken)
-    bench.clock.pass_time(days=2)
-    stale = bench.refusal(3, pointing)
+    revoked, on_hold = harness.refusal(1, pointing), harness.refusal(2, pointing)
+    uncovered, unreadable = harness.refusal(3, elsewhere), harness.refusal(3, broken)
+    harness.clock.pass_time(days=2)
+    stale = harness.refusal(3, pointing)
 
     assert "index" in absent.verdict.detail
     assert revoked.verdict.detail == "serial 1 is on CRL number 1 with reason keyCompromise"
@@ -120,127 +120,127 @@ def test_what_stays_out_says_why_in_words(bench: Bench) -> None:
     assert "stale since" in stale.verdict.detail
 
 
-def test_without_an_index_it_is_deferred(bench: Bench) -> None:
-    assert bench.refused() is Reason.CRL_MISSING
+def test_without_an_index_it_is_deferred(harness: Harness) -> None:
+    assert harness.refused() is Reason.CRL_MISSING
 
 
-def test_with_a_stale_index_it_is_deferred_whatever_it_says(bench: Bench) -> None:
-    bench.publish(Entry(1))
-    bench.clock.pass_time(days=2)
+def test_with_a_stale_index_it_is_deferred_whatever_it_says(harness: Harness) -> None:
+    harness.publish(Entry(1))
+    harness.clock.pass_time(days=2)
 
-    assert bench.refused(1) is Reason.CRL_STALE
-    assert bench.refused(2) is Reason.CRL_STALE
-
-
-def test_a_fresh_index_ends_the_waiting(bench: Bench) -> None:
-    bench.publish()
-    bench.clock.pass_time(days=2)
-    assert bench.refused() is Reason.CRL_STALE
-
-    published = bench.publish()
-    bench.clock.pass_time(seconds=60)
-
-    assert bench.check() == published.version
+    assert harness.refused(1) is Reason.CRL_STALE
+    assert harness.refused(2) is Reason.CRL_STALE
 
 
-def test_without_its_partition_it_is_deferred(bench: Bench) -> None:
-    bench.publish(extensions=[idp("http://crl.example/2.crl")])
+def test_a_fresh_index_ends_the_deferral(harness: Harness) -> None:
+    harness.publish()
+    harness.clock.pass_time(days=2)
+    assert harness.refused() is Reason.CRL_STALE
 
-    assert bench.refused(1, crl_distribution_points(URL)) is Reason.CRL_PARTITION_MISSING
+    published = harness.publish()
+    harness.clock.pass_time(seconds=60)
+
+    assert harness.check() == published.version
 
 
-def test_a_ca_that_was_declared_to_have_no_crl_is_not_asked_for(bench: Bench) -> None:
-    checker = IndexedRevocation(bench.store, without_crl={CA_ID})
-    with counted(bench.s3) as calls:
+def test_without_its_partition_it_is_deferred(harness: Harness) -> None:
+    harness.publish(extensions=[idp("http://crl.example/2.crl")])
+
+    assert harness.refused(1, crl_distribution_points(URL)) is Reason.CRL_PARTITION_MISSING
+
+
+def test_a_ca_that_was_declared_to_have_no_crl_is_not_asked_for(harness: Harness) -> None:
+    checker = IndexedRevocation(harness.store, without_crl={CA_ID})
+    with counted(harness.s3) as calls:
         assert checker.check(CA_ID, device(1)) is None
     assert calls == []
 
 
-def test_unreadable_extensions_refuse_the_certificate(bench: Bench) -> None:
-    bench.publish(extensions=[idp(URL)])
+def test_unreadable_extensions_refuse_the_certificate(harness: Harness) -> None:
+    harness.publish(extensions=[idp(URL)])
     broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
 
-    assert bench.refused(1, broken) is Reason.UNPARSABLE_CERTIFICATE
+    assert harness.refused(1, broken) is Reason.UNPARSABLE_CERTIFICATE
 
 
-def test_s3_is_asked_once_a_minute_at_most(bench: Bench) -> None:
-    bench.publish()
-    with counted(bench.s3) as calls:
+def test_s3_is_asked_once_a_minute_at_most(harness: Harness) -> None:
+    harness.publish()
+    with counted(harness.s3) as calls:
         for _ in range(5):
-            bench.check()
-        bench.clock.pass_time(seconds=59)
-        bench.check()
+            harness.check()
+        harness.clock.pass_time(seconds=59)
+        harness.check()
         assert calls == ["GetObject"]
-        bench.clock.pass_time(seconds=1)
-        bench.check()
+        harness.clock.pass_time(seconds=1)
+        harness.check()
     assert calls == ["GetObject", "GetObject"]
 
 
-def test_an_unchanged_index_is_kept_without_being_read_again(bench: Bench) -> None:
-    published = bench.publish()
-    with counted(bench.s3) as calls:
+def test_an_unchanged_index_is_kept_without_being_read_again(harness: Harness) -> None:
+    published = harness.publish()
+    with counted(harness.s3) as calls:
         for _ in range(3):
-            assert bench.check() == published.version
-            bench.clock.pass_time(seconds=59)
-            assert bench.check() == published.version
-            bench.clock.pass_time(minutes=2)
+            assert harness.check() == published.version
+            harness.clock.pass_time(seconds=59)
+            assert harness.check() == published.version
+            harness.clock.pass_time(minutes=2)
     assert calls == ["GetObject"] * 3
-    assert len(list(Path(bench.checker._folder.name).iterdir())) == 1
+    assert len(list(Path(harness.checker._folder.name).iterdir())) == 1
 
 
-def test_a_new_index_counts_within_a_minute(bench: Bench) -> None:
-    bench.publish()
-    bench.check(1)
-    bench.publish(Entry(1))
+def test_a_new_index_counts_within_a_minute(harness: Harness) -> None:
+    harness.publish()
+    harness.check(1)
+    harness.publish(Entry(1))
 
-    bench.clock.pass_time(seconds=REFRESH.total_seconds())
+    harness.clock.pass_time(seconds=REFRESH.total_seconds())
 
-    assert bench.refused(1) is Reason.REVOKED
+    assert harness.refused(1) is Reason.REVOKED
 
 
-def test_only_the_copy_in_use_is_kept(bench: Bench) -> None:
+def test_only_the_copy_in_use_is_kept(harness: Harness) -> None:
     for _ in range(4):
-        bench.publish()
-        bench.check()
-        bench.clock.pass_time(minutes=1)
-    assert len(list(Path(bench.checker._folder.name).iterdir())) == 1
+        harness.publish()
+        harness.check()
+        harness.clock.pass_time(minutes=1)
+    assert len(list(Path(harness.checker._folder.name).iterdir())) == 1
 
 
-def test_a_clock_that_went_back_confirms_nothing(bench: Bench) -> None:
-    bench.publish()
-    bench.check()
-    bench.clock.pass_time(seconds=-30)
-    with counted(bench.s3) as calls:
-        bench.check()
+def test_a_clock_that_went_back_confirms_nothing(harness: Harness) -> None:
+    harness.publish()
+    harness.check()
+    harness.clock.pass_time(seconds=-30)
+    with counted(harness.s3) as calls:
+        harness.check()
     assert calls == ["GetObject"]
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
-def test_an_index_that_cannot_be_confirmed_decides_nothing(bench: Bench, fault: Fault) -> None:
-    bench.publish()
-    bench.check()
-    bench.clock.pass_time(minutes=1)
+def test_an_index_that_cannot_be_confirmed_decides_nothing(harness: Harness, fault: Fault) -> None:
+    harness.publish()
+    harness.check()
+    harness.clock.pass_time(minutes=1)
 
-    with injected(bench.s3, "GetObject", fault), pytest.raises(ClientError):
-        bench.check()
-    assert bench.check()
+    with injected(harness.s3, "GetObject", fault), pytest.raises(ClientError):
+        harness.check()
+    assert harness.check()
 
 
-def test_an_index_that_was_deleted_decides_nothing(bench: Bench) -> None:
-    bench.publish()
-    bench.check()
-    bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
-    bench.clock.pass_time(minutes=1)
+def test_an_index_that_was_deleted_decides_nothing(harness: Harness) -> None:
+    harness.publish()
+    harness.check()
+    harness.s3.delete_object(Bucket=harness.store.bucket, Key=key(CA_ID))
+    harness.clock.pass_time(minutes=1)
 
-    assert bench.refused() is Reason.CRL_MISSING
+    assert harness.refused() is Reason.CRL_MISSING
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", bytes(10_000)])
-def test_an_index_that_arrives_damaged_decides_nothing(bench: Bench, content: bytes) -> None:
-    bench.publish()
-    bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=content)
+def test_an_index_that_arrives_damaged_decides_nothing(harness: Harness, content: bytes) -> None:
+    harness.publish()
+    harness.s3.put_object(Bucket=harness.store.bucket, Key=key(CA_ID), Body=content)
 
-    assert bench.refused() is Reason.CRL_MISSING
+    assert harness.refused() is Reason.CRL_MISSING
 
 
 DAMAGE = {
@@ -264,66 +264,68 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_no_damage_of_the_index_becomes_a_statement_about_the_certificate(bench: Bench, damage: str) -> None:
-    former = bench.publish(Entry(1))
-    path = bench.folder / "1"
+def test_no_damage_of_the_index_becomes_a_statement_about_the_certificate(
+    harness: Harness, damage: str
+) -> None:
+    former = harness.publish(Entry(1))
+    path = harness.folder / "1"
     with sqlite3.connect(path) as database:
         database.execute(damage)
-    bench.store.publish(CA_ID, path, "damaged", instead_of=former, usable_until=bench.clock() + HOUR)
+    harness.store.publish(CA_ID, path, "damaged", instead_of=former, usable_until=harness.clock() + HOUR)
 
-    assert bench.refused(1) in {Reason.CRL_MISSING, Reason.CRL_PARTITION_MISSING}
+    assert harness.refused(1) in {Reason.CRL_MISSING, Reason.CRL_PARTITION_MISSING}
 
 
 @pytest.mark.parametrize("usable_until", ["soon", "2026-01-01", "99999-01-01T00:00:00+00:00"])
-def test_unreadable_metadata_says_nothing_about_the_certificate(bench: Bench, usable_until: str) -> None:
-    version = bench.publish(Entry(2)).version
-    found = bench.s3.get_object(Bucket=bench.store.bucket, Key=key(CA_ID))
+def test_unreadable_metadata_says_nothing_about_the_certificate(harness: Harness, usable_until: str) -> None:
+    version = harness.publish(Entry(2)).version
+    found = harness.s3.get_object(Bucket=harness.store.bucket, Key=key(CA_ID))
     metadata = {**found["Metadata"], "usable-until": usable_until}
-    bench.s3.put_object(
-        Bucket=bench.store.bucket, Key=key(CA_ID), Body=found["Body"].read(), Metadata=metadata
+    harness.s3.put_object(
+        Bucket=harness.store.bucket, Key=key(CA_ID), Body=found["Body"].read(), Metadata=metadata
     )
 
-    assert bench.check(1) == version
-    assert bench.refused(2) is Reason.REVOKED
+    assert harness.check(1) == version
+    assert harness.refused(2) is Reason.REVOKED
 
 
-def test_a_damaged_index_does_not_keep_the_former_one_in_use(bench: Bench) -> None:
-    bench.publish()
-    bench.check()
-    bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=b"half")
-    bench.clock.pass_time(minutes=1)
+def test_a_damaged_index_does_not_keep_the_former_one_in_use(harness: Harness) -> None:
+    harness.publish()
+    harness.check()
+    harness.s3.put_object(Bucket=harness.store.bucket, Key=key(CA_ID), Body=b"half")
+    harness.clock.pass_time(minutes=1)
 
-    assert bench.refused() is Reason.CRL_MISSING
-    assert bench.refused() is Reason.CRL_MISSING
+    assert harness.refused() is Reason.CRL_MISSING
+    assert harness.refused() is Reason.CRL_MISSING
 
 
-def test_the_index_of_another_ca_decides_nothing(bench: Bench) -> None:
-    bench.publish(ca_id=CaCertificateId("another"))
+def test_the_index_of_another_ca_decides_nothing(harness: Harness) -> None:
+    harness.publish(ca_id=CaCertificateId("another"))
 
-    refusal = bench.refusal()
+    refusal = harness.refusal()
 
     assert refusal.reason is Reason.CRL_MISSING
     assert f"the index is of CA another, not {CA_ID}" in refusal.verdict.detail
 
 
-def test_an_index_that_is_of_no_use_is_not_kept_on_disk(bench: Bench) -> None:
+def test_an_unusable_index_is_not_kept_on_disk(harness: Harness) -> None:
     """It is downloaded at every question; the function's disk would be full in no time."""
-    bench.publish(ca_id=CaCertificateId("another"))
+    harness.publish(ca_id=CaCertificateId("another"))
 
     for _ in range(3):
-        bench.refused()
+        harness.refused()
 
-    assert list(Path(bench.checker._folder.name).iterdir()) == []
+    assert list(Path(harness.checker._folder.name).iterdir()) == []
 
 
-def test_a_local_copy_that_got_damaged_is_downloaded_again(bench: Bench) -> None:
-    published = bench.publish(*[Entry(serial) for serial in range(1, 2000)])
-    assert bench.check(5000) == published.version
-    [copy] = Path(bench.checker._folder.name).iterdir()
+def test_a_local_copy_that_got_damaged_is_downloaded_again(harness: Harness) -> None:
+    published = harness.publish(*[Entry(serial) for serial in range(1, 2000)])
+    assert harness.check(5000) == published.version
+    [copy] = Path(harness.checker._folder.name).iterdir()
     copy.write_bytes(copy.read_bytes()[:4096])
 
-    assert bench.refused(1500) is Reason.CRL_MISSING
-    assert bench.refused(1500) is Reason.REVOKED
+    assert harness.refused(1500) is Reason.CRL_MISSING
+    assert harness.refused(1500) is Reason.REVOKED
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
@@ -336,40 +338,40 @@ def test_a_local_copy_that_got_damaged_is_downloaded_again(bench: Bench) -> None
     )
 )
 def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
-    bench: Bench, events: list[str]
+    harness: Harness, events: list[str]
 ) -> None:
-    bench.checker = IndexedRevocation(bench.store, clock=bench.clock)
-    in_force: list[tuple[Any, str | None]] = [(bench.clock(), None)]
-    bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
+    harness.checker = IndexedRevocation(harness.store, clock=harness.clock)
+    in_force: list[tuple[Any, str | None]] = [(harness.clock(), None)]
+    harness.s3.delete_object(Bucket=harness.store.bucket, Key=key(CA_ID))
     for event in events:
         fault = Fault.SERVER_ERROR if event == "fail" else None
         match event:
             case "publish good":
-                in_force.append((bench.clock(), bench.publish().version))
+                in_force.append((harness.clock(), harness.publish().version))
             case "publish revoked":
-                bench.publish(Entry(1))
-                in_force.append((bench.clock(), None))
+                harness.publish(Entry(1))
+                in_force.append((harness.clock(), None))
             case "delete":
-                bench.s3.delete_object(Bucket=bench.store.bucket, Key=key(CA_ID))
-                in_force.append((bench.clock(), None))
+                harness.s3.delete_object(Bucket=harness.store.bucket, Key=key(CA_ID))
+                in_force.append((harness.clock(), None))
             case "damage":
-                bench.s3.put_object(Bucket=bench.store.bucket, Key=key(CA_ID), Body=b"damaged")
-                in_force.append((bench.clock(), None))
+                harness.s3.put_object(Bucket=harness.store.bucket, Key=key(CA_ID), Body=b"damaged")
+                in_force.append((harness.clock(), None))
             case "20 s" | "70 s":
-                bench.clock.pass_time(seconds=int(event[:2]))
+                harness.clock.pass_time(seconds=int(event[:2]))
             case "2 days":
-                bench.clock.pass_time(days=2)
+                harness.clock.pass_time(days=2)
         try:
             if fault:
-                with injected(bench.s3, "GetObject", fault):
-                    version = bench.check(1)
+                with injected(harness.s3, "GetObject", fault):
+                    version = harness.check(1)
             else:
-                version = bench.check(1)
+                version = harness.check(1)
         except (DecisionError, ClientError):
             continue
-        ends = [since for since, _ in in_force[1:]] + [bench.clock() + REFRESH]
+        ends = [since for since, _ in in_force[1:]] + [harness.clock() + REFRESH]
         acceptable = {
-            each for (_, each), end in zip(in_force, ends, strict=True) if bench.clock() - end < REFRESH
+            each for (_, each), end in zip(in_force, ends, strict=True) if harness.clock() - end < REFRESH
         }
         assert version is not None
         assert version in acceptable

@@ -160,7 +160,7 @@ def test_expired_history_is_history(compile_: Compile) -> None:
     assert run.taken == {"new": True, "old": False}
 
 
-def test_partitions_stand_side_by_side(compile_: Compile) -> None:
+def test_partitions_are_in_force_side_by_side(compile_: Compile) -> None:
     run = compile_(a=crl(1, number=5, url=ONE), b=crl(2, number=3, url=TWO))
 
     assert run.numbers() == {ONE: 5, TWO: 3}
@@ -177,7 +177,7 @@ def test_a_partition_that_changed_leaves_the_other_as_it_is(compile_: Compile) -
     assert run.completion.not_offered == []
 
 
-def test_a_crl_that_is_not_offered_any_more_stays_and_is_reported(compile_: Compile) -> None:
+def test_a_crl_that_is_no_longer_offered_stays_and_is_reported(compile_: Compile) -> None:
     first = compile_(a=crl(1, url=ONE), b=crl(2, url=TWO))
 
     run = compile_(first, a=crl(1, url=ONE))
@@ -213,7 +213,7 @@ def test_an_unusable_crl_leaves_the_one_in_force(
 
 
 @pytest.mark.parametrize(("data", "rule"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_crl_keeps_no_usable_one_out(
+def test_an_unusable_crl_does_not_prevent_usable_ones(
     compile_: Compile, data: bytes, rule: RejectionReason
 ) -> None:
     run = compile_(bad=data, good=crl(1, number=5), also=crl(2, url=ONE))
@@ -300,7 +300,7 @@ def test_without_etag_nothing_is_known_again(compile_: Compile, tmp_path: Path) 
         assert compiler.complete() == Completion({}, [])
 
 
-def test_a_time_of_change_is_as_good_as_an_etag_and_neither_is_nothing(tmp_path: Path) -> None:
+def test_last_modified_identifies_a_crl_as_well_as_an_etag(tmp_path: Path) -> None:
     dated, bare = Origin("dated", last_modified="Mon, 23 Nov 2026 12:00:00 GMT"), Origin("bare")
     with IndexBuilder(tmp_path / "former") as builder:
         first = Compiler(builder, CA.certificate, NOW)

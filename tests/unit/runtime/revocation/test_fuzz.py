@@ -101,5 +101,5 @@ def test_changed_bytes_are_never_usable_as_something_else(data: st.DataObject) -
 
 @settings(max_examples=MUTATED)
 @given(signed_crls)
-def test_whatever_the_ca_signs_only_the_one_error_comes_of_it(crl: RawCrl) -> None:
+def test_whatever_the_ca_signs_raises_nothing_but_unusable_crl_error(crl: RawCrl) -> None:
     examine(crl.sign(CA))

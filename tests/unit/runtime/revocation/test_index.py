@@ -71,7 +71,7 @@ def test_the_longest_serial_is_found(index: Index) -> None:
     assert index.status(device(2**158), NOW).status is RevocationStatus.GOOD
 
 
-def test_a_hold_is_told_from_a_revocation(index: Index) -> None:
+def test_a_hold_is_distinguished_from_a_revocation(index: Index) -> None:
     answer = index.status(device(0x12), NOW)
 
     assert (answer.status, answer.reason) == (RevocationStatus.ON_HOLD, RevocationReason.CERTIFICATE_HOLD)
@@ -101,7 +101,7 @@ def test_until_next_update_and_the_tolerance_the_index_is_fresh(index: Index) ->
     assert index.status(device(0x13), last + timedelta(seconds=1)).status is RevocationStatus.STALE
 
 
-def test_a_stale_index_answers_nothing_else(index: Index) -> None:
+def test_a_stale_index_says_only_that_it_is_stale(index: Index) -> None:
     later = NOW + 2 * DAY
 
     assert {index.status(device(serial), later).status for serial in (0x10, 0x12, 0x13)} == {
@@ -188,7 +188,7 @@ def test_the_reason_of_a_serial_that_is_not_listed_is_none(index: Index) -> None
     assert index.reason(0x13) is None
 
 
-def test_all_is_new_where_nothing_was(index: Index) -> None:
+def test_without_a_former_index_all_entries_are_new(index: Index) -> None:
     assert sorted(index.newly_revoked(None)) == [
         (0x10, RevocationReason.UNSPECIFIED),
         (0x11, RevocationReason.KEY_COMPROMISE),
@@ -197,7 +197,7 @@ def test_all_is_new_where_nothing_was(index: Index) -> None:
     ]
 
 
-def test_serials_below_zero_are_told_as_they_are(index: Index) -> None:
+def test_negative_serials_are_returned_as_they_are(index: Index) -> None:
     """RFC 5280 section 4.1.2.2 forbids them, and asks who uses certificates to bear with them."""
     index.close()
     with sqlite3.connect(index.path) as database:

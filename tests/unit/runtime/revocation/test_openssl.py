@@ -66,7 +66,7 @@ def openssl(*arguments: str | Path, check: bool = True) -> "subprocess.Completed
 
 
 @dataclass
-class Workplace:
+class OpensslDirectory:
     """A directory in which `openssl ca` works for one CA, as its manual page describes."""
 
     folder: Path
@@ -150,16 +150,16 @@ def _pem(der: bytes) -> bytes | None:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Workplace:
-    return Workplace(tmp_path)
+def directory(tmp_path: Path) -> OpensslDirectory:
+    return OpensslDirectory(tmp_path)
 
 
-def test_a_crl_by_openssl_lets_a_good_certificate_pass(workplace: Workplace) -> None:
-    workplace.revoke(workplace.certificate(0x2000))
-    crl, certificate = workplace.crl(), workplace.certificate()
+def test_a_crl_by_openssl_lets_a_good_certificate_pass(directory: OpensslDirectory) -> None:
+    directory.revoke(directory.certificate(0x2000))
+    crl, certificate = directory.crl(), directory.certificate()
 
-    assert workplace.openssl_accepts(crl, certificate)
-    assert workplace.engine_accepts(crl, certificate) is True
+    assert directory.openssl_accepts(crl, certificate)
+    assert directory.engine_accepts(crl, certificate) is True
 
 
 @pytest.mark.parametrize(
@@ -175,24 +175,26 @@ def test_a_crl_by_openssl_lets_a_good_certificate_pass(workplace: Workplace) -> 
         ("-crl_compromise", "20260101000000Z"),
     ],
 )
-def test_a_crl_by_openssl_stops_a_revoked_certificate(workplace: Workplace, reason: tuple[str, ...]) -> None:
-    certificate = workplace.certificate()
-    workplace.revoke(workplace.certificate(0x2000))
-    workplace.revoke(certificate, *reason)
-    crl = workplace.crl()
+def test_a_crl_by_openssl_stops_a_revoked_certificate(
+    directory: OpensslDirectory, reason: tuple[str, ...]
+) -> None:
+    certificate = directory.certificate()
+    directory.revoke(directory.certificate(0x2000))
+    directory.revoke(certificate, *reason)
+    crl = directory.crl()
 
-    assert not workplace.openssl_accepts(crl, certificate)
-    assert workplace.engine_accepts(crl, certificate) is False
+    assert not directory.openssl_accepts(crl, certificate)
+    assert directory.engine_accepts(crl, certificate) is False
 
 
-def test_partitions_by_openssl_speak_for_their_certificates_only(workplace: Workplace) -> None:
-    crl = workplace.crl(f"issuingDistributionPoint = critical,@idp\n[idp]\nfullname = URI:{URL}\n")
-    inside, outside = workplace.certificate(0x3000, URL), workplace.certificate(0x3001, OTHER_URL)
+def test_partitions_by_openssl_speak_for_their_certificates_only(directory: OpensslDirectory) -> None:
+    crl = directory.crl(f"issuingDistributionPoint = critical,@idp\n[idp]\nfullname = URI:{URL}\n")
+    inside, outside = directory.certificate(0x3000, URL), directory.certificate(0x3001, OTHER_URL)
 
-    assert workplace.openssl_accepts(crl, inside)
-    assert workplace.engine_accepts(crl, inside) is True
-    assert not workplace.openssl_accepts(crl, outside)
-    assert workplace.engine_accepts(crl, outside) is False
+    assert directory.openssl_accepts(crl, inside)
+    assert directory.engine_accepts(crl, inside) is True
+    assert not directory.openssl_accepts(crl, outside)
+    assert directory.engine_accepts(crl, outside) is False
 
 
 def spec(*entries: Entry, **values: object) -> bytes:
@@ -249,11 +251,13 @@ STRICTER = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_openssl_and_the_engine_agree_or_the_engine_is_stricter(workplace: Workplace, name: str) -> None:
-    certificate = workplace.certificate()
+def test_openssl_and_the_engine_agree_or_the_engine_is_stricter(
+    directory: OpensslDirectory, name: str
+) -> None:
+    certificate = directory.certificate()
 
-    by_openssl = workplace.openssl_accepts(MADE[name], certificate)
-    by_engine = workplace.engine_accepts(MADE[name], certificate) is True
+    by_openssl = directory.openssl_accepts(MADE[name], certificate)
+    by_engine = directory.engine_accepts(MADE[name], certificate) is True
 
     if name in STRICTER:
         assert (by_openssl, by_engine) == (True, False)
@@ -262,19 +266,19 @@ def test_openssl_and_the_engine_agree_or_the_engine_is_stricter(workplace: Workp
 
 
 def test_both_refuse_a_crl_of_a_ca_that_may_not_sign_crls(tmp_path: Path) -> None:
-    workplace = Workplace(tmp_path, NO_CRL_SIGN)
-    crl, certificate = make_crl(NO_CRL_SIGN), workplace.certificate()
+    directory = OpensslDirectory(tmp_path, NO_CRL_SIGN)
+    crl, certificate = make_crl(NO_CRL_SIGN), directory.certificate()
 
-    assert not workplace.openssl_accepts(crl, certificate)
-    assert workplace.engine_accepts(crl, certificate) is RejectionReason.NO_CRL_SIGN
+    assert not directory.openssl_accepts(crl, certificate)
+    assert directory.engine_accepts(crl, certificate) is RejectionReason.NO_CRL_SIGN
 
 
 @pytest.mark.parametrize("hours", [-2, -1, 0, 23, 24, 25])
-def test_both_draw_the_line_at_the_same_times(workplace: Workplace, hours: int) -> None:
-    crl, certificate = make_crl(CA), workplace.certificate()
+def test_both_accept_a_crl_at_the_same_times(directory: OpensslDirectory, hours: int) -> None:
+    crl, certificate = make_crl(CA), directory.certificate()
     # Beyond the tolerance, which OpenSSL has not.
     at = NOW + timedelta(hours=hours, seconds=10)
 
-    assert workplace.openssl_accepts(crl, certificate, at) is (
-        workplace.engine_accepts(crl, certificate, at) is True
+    assert directory.openssl_accepts(crl, certificate, at) is (
+        directory.engine_accepts(crl, certificate, at) is True
     )

@@ -67,7 +67,7 @@ def test_distribution_points_are_compared_exactly(almost: str) -> None:
     assert not partition(ONE).covers(at(almost))
 
 
-def test_a_point_for_some_reasons_does_not_settle_anything() -> None:
+def test_a_point_for_some_reasons_does_not_count() -> None:
     some = frozenset({x509.ReasonFlags.key_compromise})
     limited = certificate(point(x509.UniformResourceIdentifier(ONE), reasons=some))
 

@@ -68,7 +68,7 @@ def test_what_was_published_is_what_is_downloaded(
     assert Index.open(tmp_path / "here").version == published.version
 
 
-def test_what_is_in_force_is_told_without_reading_it(s3: Any, store: IndexStore, indexes: Indexes) -> None:
+def test_current_does_not_read_the_index(s3: Any, store: IndexStore, indexes: Indexes) -> None:
     published, _ = indexes.publish(1)
 
     head = s3.head_object(Bucket=store.bucket, Key=key(CA_ID))
@@ -77,7 +77,7 @@ def test_what_is_in_force_is_told_without_reading_it(s3: Any, store: IndexStore,
     assert head["ContentType"] == "application/vnd.sqlite3"
 
 
-def test_an_object_that_says_nothing_of_itself_has_no_version_and_no_end(s3: Any, store: IndexStore) -> None:
+def test_an_object_without_metadata_has_no_version_and_no_end(s3: Any, store: IndexStore) -> None:
     s3.put_object(Bucket=store.bucket, Key=key(CA_ID), Body=b"put by hand")
 
     assert (store.current(CA_ID).version, store.current(CA_ID).usable_until) == ("", None)
@@ -160,7 +160,7 @@ def test_an_index_is_not_put_where_its_former_one_was_deleted(
 
 
 @pytest.mark.parametrize("how", ["half", "garbage", "without digest"])
-def test_what_is_not_whole_is_never_left_for_an_index(
+def test_an_incomplete_download_leaves_no_file(
     s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path, how: str
 ) -> None:
     _, content = indexes.publish(1)
@@ -176,9 +176,7 @@ def test_what_is_not_whole_is_never_left_for_an_index(
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_a_server_error_is_not_taken_for_an_answer(
-    s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path
-) -> None:
+def test_a_server_error_propagates(s3: Any, store: IndexStore, indexes: Indexes, tmp_path: Path) -> None:
     published, _ = indexes.publish(1)
     with injected(s3, "GetObject", Fault.SERVER_ERROR), pytest.raises(ClientError):
         store.download(CA_ID, tmp_path / "here")
