@@ -68,7 +68,7 @@ class Cleanup:
         key = f'{{"{KEY}": {{"S": "{certificate_id}"}}}}'
 
         def remove() -> None:
-            Fleet(dynamodb, table).leave(certificate_id)
+            Fleet(dynamodb, table).correct(certificate_id, active=False)
             dynamodb.delete_item(TableName=table, Key={KEY: {"S": certificate_id}})
 
         self.add("ledger row", f"aws dynamodb delete-item --table-name {table} --key '{key}'", remove)

@@ -2,8 +2,9 @@
 
 A certificate counts from its activation, or from the moment the ledger learns of it as ACTIVE, until this
 pipeline revokes, suspends or retires it. Its row says whether it counts (`inFleet`), so no repetition counts
-it twice. If somebody else deletes or deactivates it, it counts until the pipeline reads it again. The counter
-is spread over several items, because a transaction fails if another one writes the same item at that moment.
+it twice. If somebody else deactivates it, or activates it again, the reconciler's next full pass or the sweep
+corrects that; one that is deleted counts until the sweep reads it. The counter is spread over several items,
+because a transaction fails if another one writes the same item at that moment.
 """
 
 import random
@@ -63,21 +64,30 @@ class Fleet:
         }
         self._transact([{"Update": row_update}, {"Update": count}])
 
-    def leave(self, certificate_id: CertificateId) -> None:
-        """Count a certificate no longer, if it counts."""
+    def correct(self, certificate_id: CertificateId, *, active: bool) -> None:
+        """Count a certificate of the ledger if it is ACTIVE, and do not count it if it is not.
+
+        Args:
+            certificate_id: The certificate.
+            active: Whether AWS IoT says that it is ACTIVE.
+        """
         key = {KEY: {"S": certificate_id}}
         row = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
-        if IN_FLEET not in row or "caCertificateId" not in row:
+        if (IN_FLEET in row) is active or "caCertificateId" not in row:
             return
-        update = {
-            "TableName": self.table,
-            "Key": key,
-            "UpdateExpression": f"REMOVE {IN_FLEET}",
-            "ConditionExpression": f"attribute_exists({IN_FLEET})",
-        }
+        update: dict[str, Any] = {"TableName": self.table, "Key": key}
+        if active:
+            update["UpdateExpression"] = f"SET {IN_FLEET} = :yes"
+            update["ConditionExpression"] = f"attribute_not_exists({IN_FLEET})"
+            update["ExpressionAttributeValues"] = {":yes": {"BOOL": True}}
+        else:
+            update["UpdateExpression"] = f"REMOVE {IN_FLEET}"
+            update["ConditionExpression"] = f"attribute_exists({IN_FLEET})"
+        ca = CaCertificateId(row["caCertificateId"]["S"])
         try:
-            self.write(update, CaCertificateId(row["caCertificateId"]["S"]), certificate_id, by=-1)
+            self.write(update, ca, certificate_id, by=1 if active else -1)
         except RowConditionError:
+            # Another worker has just done so.
             return
 
     def _transact(self, items: Sequence[Any]) -> None:

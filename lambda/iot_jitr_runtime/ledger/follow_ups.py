@@ -127,7 +127,7 @@ class FollowUps:
 
         A certificate that has been revoked meanwhile stays revoked.
         """
-        Fleet(self.dynamodb, self.table).leave(certificate_id)
+        Fleet(self.dynamodb, self.table).correct(certificate_id, active=False)
         try:
             self._update(
                 certificate_id,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.rows import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Claim, Row, State, ca_serial
 from iot_jitr_runtime.ledger.table import CLAIM, Ledger
 from iot_jitr_runtime.outcomes import Reason
@@ -24,11 +23,6 @@ _ANY_TIME = 10**15
 
 class RevocationLedger(Ledger):
     """The ledger, for those who revoke, suspend and release."""
-
-    @property
-    def fleet(self) -> Fleet:
-        """How many devices are in service."""
-        return self._fleet
 
     def row_count(self) -> int:
         """Return how many rows the table has, as DynamoDB counts them about every six hours."""

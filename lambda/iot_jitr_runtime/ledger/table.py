@@ -47,7 +47,8 @@ class Ledger:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._fleet = Fleet(dynamodb, table)
+        self.fleet = Fleet(dynamodb, table)
+        """How many devices are in service."""
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
         """Read many rows, 100 in each call; unprocessed keys are requested again.
@@ -322,7 +323,7 @@ class Ledger:
                 # It joins or leaves only once, even where it was entered since it was claimed.
                 counted = "attribute_not_exists" if in_fleet else "attribute_exists"
                 update["ConditionExpression"] += f" AND {counted}({IN_FLEET})"
-                self._fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
+                self.fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
         except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
             raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
 

@@ -26,6 +26,11 @@ class Listed:
         """Whether it waits for a decision."""
         return self.status == "PENDING_ACTIVATION"
 
+    @property
+    def is_active(self) -> bool:
+        """Whether its device may connect."""
+        return self.status == "ACTIVE"
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

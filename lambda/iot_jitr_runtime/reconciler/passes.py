@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.reconciler.bookmarks import Bookmark, Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
@@ -27,6 +27,9 @@ OVERLAP = timedelta(hours=1)
 """How far a newest-first pass looks behind the beginning of the one before it."""
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far the very first newest-first pass looks back; the full pass sees the rest."""
+_COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
+"""States in which only somebody else changes a certificate's status. In the others, the list may be older
+than what this pipeline has just done."""
 
 
 @dataclass
@@ -126,6 +129,9 @@ class Passes:
                 undecided.append(listed)
             elif is_unknown(listed, row):
                 unknown.append(listed)
+            elif row.state in _COUNTED and not listed.is_pending and row.in_fleet is not listed.is_active:
+                # Somebody has deactivated it, or has activated it again.
+                self.ledger.fleet.correct(listed.certificate_id, active=listed.is_active)
         tally.seen += len(page.certificates)
         tally.pending += sum(listed.is_pending for listed in page.certificates)
         tally.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])

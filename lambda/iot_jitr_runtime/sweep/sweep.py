@@ -48,6 +48,8 @@ CHECKED_AT_MOST = 200
 WAIT_FOR_STATUS = timedelta(seconds=2)
 """How long a status waits for the rate limiter while counting. While many devices wait for their slots, the
 ledger's count has to do: a page that waited for each status would never be counted to its end."""
+NAMED_IN_A_LINE = 100
+"""Certificates that one line of a dry run's report names."""
 PASS_SHARE = 0.8
 """Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
 
@@ -199,7 +201,7 @@ class _Run:
         """Whether a device is ACTIVE; if not, somebody has deactivated it, and it leaves the fleet."""
         if self.sweep.enforcement.is_active(target.certificate_id):
             return True
-        self.sweep.ledger.fleet.leave(target.certificate_id)
+        self.sweep.ledger.fleet.correct(target.certificate_id, active=False)
         return False
 
     def _revoke(self, current: Pass, page: Page) -> Pass:
@@ -231,14 +233,15 @@ class _Run:
         return True
 
     def _report_dry_run(self, targets: list[Target]) -> None:
-        if targets:
+        for start in range(0, len(targets), NAMED_IN_A_LINE):
+            named = targets[start : start + NAMED_IN_A_LINE]
             self.sweep.report(
                 "warning",
                 DRY_RUN,
                 self.ca,
                 index_version=self.in_force.version,
-                devices=sum(target.row.in_fleet for target in targets),
-                certificates={target.certificate_id: target.reason.label for target in targets},
+                devices=sum(target.row.in_fleet for target in named),
+                certificates={target.certificate_id: target.reason.label for target in named},
             )
 
     def _report_limit(self) -> None:

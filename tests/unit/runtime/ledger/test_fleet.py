@@ -114,11 +114,19 @@ def test_a_retired_device_counts_no_longer(books: Books) -> None:
 
 def test_leaving_twice_or_never_having_come_changes_nothing(books: Books) -> None:
     books.activate(device(1))
-    books.fleet.leave(device(2))
-    books.fleet.leave(device(1))
-    books.fleet.leave(device(1))
+    books.fleet.correct(device(2), active=False)
+    books.fleet.correct(device(1), active=False)
+    books.fleet.correct(device(1), active=False)
 
     assert books.size() == 0
+
+
+def test_one_that_somebody_has_activated_again_counts_again(books: Books) -> None:
+    books.activate(device(1))
+    for active in (False, True, True):
+        books.fleet.correct(device(1), active=active)
+
+    assert books.size() == 1
 
 
 def test_somebody_else_leaving_at_the_same_moment_counts_once(books: Books) -> None:
@@ -127,10 +135,10 @@ def test_somebody_else_leaving_at_the_same_moment_counts_once(books: Books) -> N
 
     def overtake(**_: Any) -> None:
         books.dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
-        beside.leave(device(1))
+        beside.correct(device(1), active=False)
 
     books.dynamodb.meta.events.register_first("before-call.dynamodb.TransactWriteItems", overtake)
-    books.fleet.leave(device(1))
+    books.fleet.correct(device(1), active=False)
 
     assert books.size() == 0
 

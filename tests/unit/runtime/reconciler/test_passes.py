@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.reconciler.bookmarks import Bookmarks, PassKind
 from iot_jitr_runtime.reconciler.entries import LedgerEntries
@@ -102,6 +103,37 @@ def test_how_long_the_oldest_has_waited_is_told(aws: Account, listing: FakeList)
     tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
 
     assert tally.oldest_undecided == timedelta(hours=3, seconds=1)
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
+def test_a_device_that_somebody_deactivates_and_activates_again_counts_accordingly(
+    aws: Account, listing: FakeList, status: str
+) -> None:
+    certificate_id = register(aws, listing, status="ACTIVE")
+    run = passes(aws, listing)
+    sizes = []
+    for listed_status in ("ACTIVE", status, "ACTIVE"):
+        listing.certificates = [Listed(certificate_id, listed_status, aws.clock() - LATER)]
+        run.newest(aws.ca_id, stop_at=soon(aws))
+        sizes.append(aws.ledger.fleet.size(aws.ca_id))
+
+    assert sizes == [1, 0, 1]
+
+
+def test_a_device_on_hold_does_not_count_because_an_older_list_has_it_active(
+    aws: Account, listing: FakeList
+) -> None:
+    certificate_id = register(aws, listing, status="ACTIVE")
+    run = passes(aws, listing)
+    run.newest(aws.ca_id, stop_at=soon(aws))
+    ledger = RevocationLedger(aws.dynamodb, aws.table)
+    claim = ledger.acquire(certificate_id, now=1, expires_at=2)
+    ledger.record_suspending(claim, aws.ca_id, detail="", index_version=None)
+    ledger.record_suspended(claim, now=1)
+
+    run.newest(aws.ca_id, stop_at=soon(aws))
+
+    assert aws.ledger.fleet.size(aws.ca_id) == 0
 
 
 def test_what_is_decided_is_left_alone(aws: Account, listing: FakeList) -> None:

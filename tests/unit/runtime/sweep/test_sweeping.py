@@ -5,7 +5,6 @@ from contextlib import ExitStack, closing
 import pytest
 
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.ledger.lease import LeaseLostError, LeaseTakenError
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import RevocationReason
@@ -232,6 +231,17 @@ def test_a_dry_run_reports_once_and_changes_nothing(town: Town) -> None:
     assert [town.status(each) for each in (revoked, held, other)] == ["REVOKED", "INACTIVE", "ACTIVE"]
 
 
+def test_a_line_of_the_report_names_so_many_certificates(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iot_jitr_runtime.sweep.sweep.NAMED_IN_A_LINE", 2)
+    devices = town.bring_in(3)
+    town.publish(dict.fromkeys(devices))
+
+    reports = town.sweep(dry_run=True).facts(DRY_RUN)
+
+    assert [len(report["certificates"]) for report in reports] == [2, 1]
+    assert {device for report in reports for device in report["certificates"]} == set(devices)
+
+
 # Finding whom it concerns.
 
 
@@ -270,18 +280,3 @@ def test_both_ways_to_find_them_agree(town: Town) -> None:
     for page in pages:
         assert {(target.certificate_id, target.reason) for target in page.targets} == expected
         assert page.cursor is None
-
-
-# The lease.
-
-
-def test_a_lease_is_one_runs_until_it_expires(town: Town) -> None:
-    late, _ = town.states.acquire(town.ca, now=1000, expires_at=2000)
-    with pytest.raises(LeaseTakenError):
-        town.states.acquire(town.ca, now=1500, expires_at=2500)
-    other, _ = town.states.acquire(town.ca, now=2001, expires_at=3000)
-
-    with pytest.raises(LeaseLostError):
-        town.states.write(late, current_pass=None, settled=None, settled_at=1)
-    town.states.write(other, current_pass=None, settled=None, settled_at=2)
-    assert town.state().settled_at == 2
