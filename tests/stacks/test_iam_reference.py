@@ -152,8 +152,8 @@ def granted() -> dict[str, set[str]]:
         DEFAULTS,
         cas=(
             replace(FACTORY_CA, signer=SecretSigner("x", KEY_ARN)),
-            replace(FACTORY_CA, name="Workshop", certificate_pem=WORKSHOP, signer=KmsSigner(KEY_ARN)),
-            replace(FACTORY_CA, name="Line", certificate_pem=line, signer=PrivateCaSigner(PRIVATE_CA_ARN)),
+            replace(FACTORY_CA, name="Workshop", certificate=WORKSHOP, signer=KmsSigner(KEY_ARN)),
+            replace(FACTORY_CA, name="Line", certificate=line, signer=PrivateCaSigner(PRIVATE_CA_ARN)),
         ),
     )
     found: dict[str, set[str]] = {}

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 
 from iot_jitr import (
     AccountLoggingMode,
-    Admission,
+    AllowList,
     CrlBucket,
     DevicePolicy,
     FunctionNetwork,
@@ -77,7 +77,7 @@ def everything(region: str) -> Iterator[Template]:
             "Jitr",
             cas=[replace(FACTORY_CA, signer=PrivateCaSigner(ca), revocation=CrlBucket())],
             device_policy=DevicePolicy.per_device(),
-            admission=Admission.allow_list(),
+            admission=AllowList(),
             things=ThingRegistration(groups=["fleet"], renewal=Renewal.ALLOW),
             account_logging=AccountLoggingMode.MANAGE,
             encryption_key=kms.Key(stack, "Key"),
