@@ -82,7 +82,7 @@ class Ledger(Construct):
     def change_certificates(self) -> iam.PolicyStatement:
         """Allow to read and write every item but the state of a sweep.
 
-        That says whether a mass revocation which is held back was confirmed, for which the sweep waits.
+        That says whether a person has confirmed a mass revocation, for which the sweep waits.
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
         """
         return iam.PolicyStatement(

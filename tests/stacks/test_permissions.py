@@ -83,7 +83,7 @@ def test_the_activator_may_do_exactly_this(template: Template) -> None:
 
 
 def test_the_activator_may_not_touch_the_state_of_a_sweep(template: Template) -> None:
-    """A compromised activator must not confirm a mass revocation that is held back."""
+    """A compromised activator must not confirm a mass revocation that waits for a person."""
     of_ledger = [each for each in statements(template, "Activator") if "dynamodb:" in str(each["Action"])]
 
     (statement,) = of_ledger

@@ -1,4 +1,4 @@
-"""The sweep: puts out what is revoked after its activation, and lets in whose hold was lifted."""
+"""The sweep: revokes, suspends and releases certificates after their activation, as the CRLs say."""
 
 import json
 from collections.abc import Sequence
