@@ -18,8 +18,8 @@ from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import StepResult
-from iot_jitr_cli.verify.run import Runner
-from iot_jitr_cli.verify.steps import STEPS, Verification
+from iot_jitr_cli.verify.run import Runner, Verification
+from iot_jitr_cli.verify.steps import STEPS
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account, account
 from tests.support.aws_clients import REGION

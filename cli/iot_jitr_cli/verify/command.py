@@ -16,8 +16,8 @@ from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
 from iot_jitr_cli.verify.permissions import minimal_policy
 from iot_jitr_cli.verify.pipeline import Pipeline, issuing_ca
 from iot_jitr_cli.verify.report import Report, as_document, as_junit, conclusion, line
-from iot_jitr_cli.verify.run import Runner
-from iot_jitr_cli.verify.steps import STEPS, Verification
+from iot_jitr_cli.verify.run import Runner, Verification
+from iot_jitr_cli.verify.steps import STEPS
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds; the sweep of a new CRL may begin a minute after its publication."""

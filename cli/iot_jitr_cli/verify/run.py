@@ -5,15 +5,17 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
 
 from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
 from iot_jitr_cli.signals import end_signals
 from iot_jitr_cli.verify.cleanup import Cleanup
+from iot_jitr_cli.verify.device import ThrowAwayDevice
+from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import StepResult, StepStatus
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.ledger import Row
 
 
 class CheckFailedError(CliError):
@@ -26,19 +28,31 @@ class SkippedError(CliError):
     """The step does not apply here."""
 
 
-class HasCleanup(Protocol):
-    """What the steps act on."""
+@dataclass
+class Verification:
+    """What the steps work with."""
 
-    @property
-    def cleanup(self) -> Cleanup:
-        """Removes what the steps have made."""
+    pipeline: Pipeline
+    device: ThrowAwayDevice
+    cleanup: Cleanup
+    publish_crl: bool = False
+    """Whether the CA's CRL may be published again with the device's serial number added."""
+    notes: list[str] = field(default_factory=list)
+    """What stays of the run on purpose, for the report."""
+    active_since: float = 0.0
+    """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
 
+    def row(self) -> Row | None:
+        """The device's row of the ledger."""
+        return self.pipeline.row(self.device.certificate_id)
 
-Verification = TypeVar("Verification", bound=HasCleanup)
+    def status(self) -> str | None:
+        """The status of the device's certificate."""
+        return self.pipeline.status(self.device.certificate_id)
 
 
 @dataclass(frozen=True)
-class Step(Generic[Verification]):
+class Step:
     """One thing that is checked."""
 
     id: str
@@ -56,7 +70,7 @@ class Step(Generic[Verification]):
 
 
 @dataclass
-class Runner(Generic[Verification]):
+class Runner:
     """One run and its results so far."""
 
     verification: Verification
@@ -65,7 +79,7 @@ class Runner(Generic[Verification]):
     results: list[StepResult] = field(default_factory=list)
     interrupted: bool = False
 
-    def run(self, steps: Sequence[Step[Verification]]) -> None:
+    def run(self, steps: Sequence[Step]) -> None:
         """Run all steps, then clean up, also after Ctrl-C, SIGTERM and SIGHUP.
 
         After a step that is needed and did not pass, the others are skipped. While it cleans up, these
@@ -85,7 +99,7 @@ class Runner(Generic[Verification]):
         self.results.append(result)
         self.on_result(result)
 
-    def _result(self, step: Step[Verification]) -> StepResult:
+    def _result(self, step: Step) -> StepResult:
         if self._missing:
             return StepResult(step.id, step.title, StepStatus.SKIPPED, f"not tried: {self._missing}", 0.0)
         began = self.clock()
@@ -94,7 +108,7 @@ class Runner(Generic[Verification]):
             self._missing = f"'{step.title}' did not pass"
         return StepResult(step.id, step.title, status, detail, round(self.clock() - began, 3))
 
-    def _outcome(self, step: Step[Verification]) -> tuple[StepStatus, str]:
+    def _outcome(self, step: Step) -> tuple[StepStatus, str]:
         try:
             return StepStatus.PASSED, step.run(self.verification)
         except CheckFailedError as error:

@@ -2,7 +2,6 @@
 
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -13,11 +12,9 @@ from iot_jitr_cli.connect.causes import Failure
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.doctor.diagnosis import diagnose
 from iot_jitr_cli.doctor.facts.case import Presented, Subject, open_case
-from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.crl import CrlInForce
-from iot_jitr_cli.verify.device import NAME, ThrowAwayDevice, Tried
-from iot_jitr_cli.verify.pipeline import Pipeline
-from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step
+from iot_jitr_cli.verify.device import NAME, Tried
+from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
 from iot_jitr_runtime.admission.keys import TABLE_KEY, key_of
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificate_fields import MissingFieldError
@@ -33,29 +30,6 @@ _BY_FUNCTION = {Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
 _FOR_CLOCKS = 2.0
 """Seconds by which the clocks of Lambda and SQS may differ."""
 _COMES_AFTER = {Point.SUBSCRIBED: Point.CONNECTED, Point.PUBLISHED: Point.SUBSCRIBED}
-
-
-@dataclass
-class Verification:
-    """What the steps work with."""
-
-    pipeline: Pipeline
-    device: ThrowAwayDevice
-    cleanup: Cleanup
-    publish_crl: bool = False
-    """Whether the CA's CRL may be published again with the device's serial number added."""
-    notes: list[str] = field(default_factory=list)
-    """What stays of the run on purpose, for the report."""
-    active_since: float = 0.0
-    """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
-
-    def row(self) -> Row | None:
-        """The device's row of the ledger."""
-        return self.pipeline.row(self.device.certificate_id)
-
-    def status(self) -> str | None:
-        """The status of the device's certificate."""
-        return self.pipeline.status(self.device.certificate_id)
 
 
 def list_device(v: Verification) -> str:
