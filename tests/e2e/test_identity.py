@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.connect import Endpoint
+from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -31,6 +33,7 @@ from tests.support.admission_function import create_admission_function
 from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
+from tests.support.verify_command import ca_files, not_passed, nothing_left_in, verify_with_least_permissions
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +189,17 @@ def test_a_device_that_is_not_listed_stays_out_until_it_is(listed_cloud: Cloud) 
 
     assert result.ending == "published"
     assert listed_cloud.status(certificate_id) == "ACTIVE"
+
+
+def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
+    listed_cloud: Cloud, tmp_path: Path
+) -> None:
+    with nothing_left_in(listed_cloud):
+        code, report = verify_with_least_permissions(
+            listed_cloud, *ca_files(listed_cloud, tmp_path), "--timeout", PATIENCE
+        )
+        assert not_passed(report) == {"revoked": "skipped", "revoked_refused": "skipped"}, report
+        assert (code, report["left_behind"]) == (ExitCode.OK, [])
 
 
 def test_a_revoked_devices_policy_is_withdrawn(listed_cloud: Cloud) -> None:

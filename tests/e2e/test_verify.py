@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support import doctor_cloud_faults as faults
 from tests.support import verify_command
@@ -54,7 +55,7 @@ def test_a_pipeline_that_activates_nothing_fails_at_that_step_with_its_cause(
 
     (failed,) = [step for step in report["steps"] if step["status"] == "failed"]
     assert (code, failed["id"]) == (ExitCode.NO, "active")
-    assert "event source" in failed["detail"]
+    assert Cause.EVENT_SOURCE_DISABLED.headline in failed["detail"]
 
 
 def test_ctrl_c_in_the_middle_cleans_up(revoking: Revoking, ca_files: list[str], tmp_path: Path) -> None:
