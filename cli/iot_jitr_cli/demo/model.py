@@ -125,7 +125,7 @@ class Progress:
         """It is known why a device is refused."""
         with self._lock:
             device.reason = reason
-            self.on_change(f"{device.name:<24} refused ({device.about}): {reason}")
+            self.on_change(f"{device.name:<24} {device.about}: {reason}")
 
     def expect(self, claim: str, *, met: bool, seen: str = "") -> None:
         """Record a claim, whether it was met, and what was seen."""

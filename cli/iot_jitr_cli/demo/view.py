@@ -105,7 +105,7 @@ class Picture:
             sign = Text(self._failed, style="red") if device.reason else self._spinner
             text = Text(device.about)
             if device.reason:
-                text.append(f"\nrefused: {device.reason}", style="red")
+                text.append(f"\n{device.reason}", style="red")
             table.add_row(sign, device.name, text)
         return table
 

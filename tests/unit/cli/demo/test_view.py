@@ -13,7 +13,7 @@ def finished_demo(*, met: bool = True) -> Demo:
     return Demo(
         preparation=[Step("local cloud", "at home", 1.25)],
         devices=[DeviceProgress("sensor-01", "0" * 64, marks)],
-        refused=[RefusedDevice("foreign", "of another CA", "unknown CA")],
+        refused=[RefusedDevice("foreign", "of another CA", "refused: unknown CA")],
         expectations=[Expectation("all went well", met, "a fire")],
         revocation=[Step("next connect", "closed", 0.75)],
         clean_up=[Step("local cloud stopped", "all removed", 0.5)],
@@ -78,14 +78,14 @@ def test_each_change_is_reported_by_one_line_as_it_happens() -> None:
         step.detail = "at home"
     progress.mark(device, Mark.REGISTERED, 0.25)
     progress.mark(device, Mark.REGISTERED, 0.75)
-    progress.refused(refused, "unknown CA")
+    progress.refused(refused, "refused: unknown CA")
     with progress.step("next connect", progress.demo.revocation):
         pass
 
     assert [line.split()[0] for line in lines] == ["local", "sensor-01", "foreign", "next"]
     assert lines[0].endswith("at home")
     assert "0.25 s  registered" in lines[1]
-    assert lines[2].endswith("refused (of another CA): unknown CA")
+    assert lines[2].endswith("of another CA: refused: unknown CA")
     assert [step.title for step in progress.demo.preparation] == ["local cloud"]
     assert [step.title for step in progress.demo.revocation] == ["next connect"]
 
