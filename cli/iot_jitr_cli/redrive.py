@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
-from iot_jitr_runtime.reconciler.listing import CertificateList
+from iot_jitr_runtime.reconciler.listing import CertificateList, is_undecided
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
-from iot_jitr_runtime.reconciler.undecided import is_undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable

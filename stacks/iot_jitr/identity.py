@@ -66,7 +66,7 @@ class IdentityResources:
         device_policy: The policy of the devices.
         admission: Who decides which devices are expected; None where all are.
         environment: What the activator is told, by the names in `iot_jitr_runtime.environment`.
-        follow_up_permissions: What the reconciler may do: end the grace periods of renewals, and delete the
+        task_permissions: What the reconciler may do: end the grace periods of renewals, and delete the
             policies of revoked certificates. Whoever revokes needs those of `device_policy` too.
     """
 
@@ -91,7 +91,7 @@ class IdentityResources:
         self.device_policy = DevicePolicyResource(scope, "DevicePolicy", identity.policy)
         self.environment = {environment.DEVICE_POLICY: self.device_policy.setting}
         self._permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]
-        self.follow_up_permissions = [*self.device_policy.withdrawal_permissions]
+        self.task_permissions = [*self.device_policy.withdrawal_permissions]
         self.admission: AdmissionResource | None = None
         if identity.admission is not None:
             self.admission = AdmissionResource(
@@ -103,7 +103,7 @@ class IdentityResources:
                 scope, claim_seconds=activator_timeout_seconds + _CLAIM_MARGIN_SECONDS
             )
             self._permissions += identity.things.activator_permissions(scope)
-            self.follow_up_permissions += identity.things.retirement_permissions(scope)
+            self.task_permissions += identity.things.retirement_permissions(scope)
         elif identity.policy.needs_thing:
             _warn_of_missing_things(scope)
         if identity.on_refusal:

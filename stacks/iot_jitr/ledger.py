@@ -10,9 +10,9 @@ from iot_jitr.encryption import Encryption
 KEY = "certificateId"
 SERIAL_INDEX = "ca-serial"
 SERIAL_INDEX_KEY = "caSerial"
-FOLLOW_UP_INDEX = "follow-up"
-FOLLOW_UP_KEY = "followUp"
-FOLLOW_UP_AT = "followUpAt"
+TASK_INDEX = "tasks"
+TASK = "task"
+TASK_DUE_AT = "taskDueAt"
 SUSPENDED_INDEX = "suspended"
 SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
@@ -66,9 +66,9 @@ class Ledger(Construct):
         )
         # Only rows with something left to do are in it: the end of a grace period, a policy to delete.
         self.table.add_global_secondary_index(
-            index_name=FOLLOW_UP_INDEX,
-            partition_key=dynamodb.Attribute(name=FOLLOW_UP_KEY, type=text),
-            sort_key=dynamodb.Attribute(name=FOLLOW_UP_AT, type=dynamodb.AttributeType.NUMBER),
+            index_name=TASK_INDEX,
+            partition_key=dynamodb.Attribute(name=TASK, type=text),
+            sort_key=dynamodb.Attribute(name=TASK_DUE_AT, type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         # Only what is on hold is in it: looked at whenever a CA has a new CRL.

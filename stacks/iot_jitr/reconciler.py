@@ -13,7 +13,7 @@ from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.allowed import as_timedelta, contradiction, shown, span
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
-from iot_jitr.ledger import FOLLOW_UP_INDEX
+from iot_jitr.ledger import TASK_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.target import Target
 from iot_jitr.validation import options
@@ -118,7 +118,7 @@ class Reconciler(Construct):
             },
             permissions=[
                 *self._permissions(ca_certificate_arns, ledger, queues),
-                *identity.follow_up_permissions,
+                *identity.task_permissions,
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(timeout=_TIMEOUT),
@@ -131,9 +131,7 @@ class Reconciler(Construct):
             "it reads certificates that others registered, whose ids nobody knows before",
         )
         acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:ListCertificatesByCA"])
-        for resource in {
-            each for statement in identity.follow_up_permissions for each in statement.resources
-        }:
+        for resource in {each for statement in identity.task_permissions for each in statement.resources}:
             acknowledge_wildcard(
                 self.function.role, resource, "each device's policy and thing are made when it is activated"
             )
@@ -158,15 +156,10 @@ class Reconciler(Construct):
         target = Target.of(self)
         return [
             iam.PolicyStatement(
-                actions=[
-                    "dynamodb:BatchGetItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:UpdateItem",
-                ],
+                actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
                 resources=[table],
             ),
-            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table}/index/{FOLLOW_UP_INDEX}"]),
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table}/index/{TASK_INDEX}"]),
             *target.statement(["sqs:SendMessage"], [queues.activation.queue_arn]),
             without_resource("iot:ListCertificatesByCA"),
             *target.statement(["iot:DescribeCertificate"], [self._certificates]),

@@ -19,7 +19,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import Ledger, State
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
@@ -30,6 +31,7 @@ from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_command import Answer, Doctor, named
 from tests.support.least_policy import least_privileged
+from tests.support.things import due_tasks
 
 DAY = timedelta(days=1)
 
@@ -442,13 +444,16 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     cloud.wait_for_state(new.certificate.fingerprint, State.ACTIVATED)
     table, dynamodb = cloud.outputs[Output.LEDGER_TABLE], cloud.client("dynamodb")
 
-    Retirement(
+    retirement = Retirement(
         cloud.client("iot"),
         Ledger(dynamodb, table),
-        FollowUps(dynamodb, table),
+        ScheduledTasks(dynamodb, table),
         timedelta(0),
         RateLimiter(dynamodb, table, 10),
-    ).retire_due(limit=10, until=datetime.now(UTC) + timedelta(minutes=1))
+    )
+    now = datetime.now(UTC)
+    for due in due_tasks(dynamodb, table, Task.RETIRE, milliseconds(now)):
+        retirement.retire(due, now + timedelta(minutes=1))
 
     named(doctor.about(old), Cause.SUPERSEDED)
 

@@ -22,17 +22,18 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.ledger import Ledger
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
-from iot_jitr_runtime.ledger.rows import State
+from iot_jitr_runtime.ledger.rows import State, milliseconds
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.own_policy import withdraw
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.things.retirement import Retirement, RetirementResult
+from iot_jitr_runtime.things.retirement import Retirement
 from tests.support.admission_function import create_admission_function
 from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
+from tests.support.things import due_tasks
 from tests.support.verify_command import ca_files, not_passed, nothing_left_in, verify_with_least_permissions
 
 
@@ -237,13 +238,14 @@ def test_a_renewed_certificate_takes_the_older_ones_place(listed_cloud: Cloud) -
     retirement = Retirement(
         cloud.client("iot"),
         Ledger(dynamodb, table),
-        FollowUps(dynamodb, table),
+        ScheduledTasks(dynamodb, table),
         timedelta(0),
         RateLimiter(dynamodb, table, 10),
     )
-    assert retirement.retire_due(limit=10, until=datetime.now(UTC) + timedelta(minutes=1)) == {
-        old_id: RetirementResult.RETIRED
-    }
+    now = datetime.now(UTC)
+    [due] = due_tasks(dynamodb, table, Task.RETIRE, milliseconds(now))
+    assert due.certificate_id == old_id
+    assert retirement.retire(due, now + timedelta(minutes=1)) is TaskResult.DONE
     assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
     assert holders(cloud, "renewed-7") == {new_id}
     with pytest.raises(RefusedByBrokerError), connected(cloud, old, "renewed-7"):

@@ -152,13 +152,13 @@ def test_whoever_revokes_may_take_away_own_policies_and_no_shared_one() -> None:
             withdrawal = identity.device_policy.withdrawal_permissions
 
             assert {action for each in withdrawal for action in each.actions} == expected
-            follow_ups = {action for each in identity.follow_up_permissions for action in each.actions}
-            assert follow_ups == expected | {
+            tasks = {action for each in identity.task_permissions for action in each.actions}
+            assert tasks == expected | {
                 "iot:DescribeCertificate",
                 "iot:UpdateCertificate",
                 "iot:DetachThingPrincipal",
             }
-            assert all("*" not in each.resources for each in identity.follow_up_permissions)
+            assert all("*" not in each.resources for each in identity.task_permissions)
 
 
 def test_the_shared_policy_is_kept_for_the_devices_that_are_in(template: dict[str, Any]) -> None:

@@ -104,7 +104,7 @@ def test_the_reconciler_may_change_no_certificate(template: Template) -> None:
             (f"dynamodb:{action}", f"${{{table}.Arn}}")
             for action in ("BatchGetItem", "GetItem", "PutItem", "UpdateItem")
         ),
-        ("dynamodb:Query", f"${{{table}.Arn}}/index/follow-up"),
+        ("dynamodb:Query", f"${{{table}.Arn}}/index/tasks"),
         ("sqs:SendMessage", f"${{{queue}.Arn}}"),
         ("iot:DescribeCertificate", f"{IOT}:cert/*"),
         ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),

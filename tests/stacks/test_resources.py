@@ -8,9 +8,9 @@ import pytest
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY
-from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE
+from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
 from tests.support.stacks import joined, named, of_type, only
 
 Template = dict[str, Any]
@@ -204,10 +204,10 @@ def test_the_ledger_has_the_keys_that_the_functions_use(template: Template) -> N
     assert by_serial["IndexName"] == SERIAL_INDEX
     assert by_serial["KeySchema"] == [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}]
     assert by_serial["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert by_task["IndexName"] == FOLLOW_UP_INDEX
+    assert by_task["IndexName"] == TASK_INDEX
     assert by_task["KeySchema"] == [
-        {"AttributeName": FOLLOW_UP_KEY, "KeyType": "HASH"},
-        {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
+        {"AttributeName": TASK, "KeyType": "HASH"},
+        {"AttributeName": TASK_DUE_AT, "KeyType": "RANGE"},
     ]
     assert by_task["Projection"] == {"ProjectionType": "KEYS_ONLY"}
     assert on_hold["IndexName"] == SUSPENDED_INDEX

@@ -23,8 +23,8 @@ from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
-from iot_jitr_runtime.ledger.follow_ups import FOLLOW_UP_AT, FOLLOW_UP_INDEX, FOLLOW_UP_KEY
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
+from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from tests.support.aws_clients import REGION, aws_client
@@ -57,8 +57,8 @@ def make_ledger_table(dynamodb: Any) -> str:
             {"AttributeName": SERIAL_INDEX_KEY, "AttributeType": "S"},
             {"AttributeName": SUSPENDED_UNDER, "AttributeType": "S"},
             {"AttributeName": RELEASE_AT, "AttributeType": "N"},
-            {"AttributeName": FOLLOW_UP_KEY, "AttributeType": "S"},
-            {"AttributeName": FOLLOW_UP_AT, "AttributeType": "N"},
+            {"AttributeName": TASK, "AttributeType": "S"},
+            {"AttributeName": TASK_DUE_AT, "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
             {
@@ -67,10 +67,10 @@ def make_ledger_table(dynamodb: Any) -> str:
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
             {
-                "IndexName": FOLLOW_UP_INDEX,
+                "IndexName": TASK_INDEX,
                 "KeySchema": [
-                    {"AttributeName": FOLLOW_UP_KEY, "KeyType": "HASH"},
-                    {"AttributeName": FOLLOW_UP_AT, "KeyType": "RANGE"},
+                    {"AttributeName": TASK, "KeyType": "HASH"},
+                    {"AttributeName": TASK_DUE_AT, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },

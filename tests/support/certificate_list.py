@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.reconciler.listing import Listed, Page
+from iot_jitr_runtime.reconciler.listing import Listed, Page, UnknownMarkerError
 from tests.support.account import Account
 
 
@@ -27,15 +27,15 @@ class FakeList:
         self.aws.clock.pass_time(seconds=1)
         self.calls.append((marker, oldest_first))
         if len(self.calls) == self.fail_at_call:
-            raise self._error("InternalFailureException")
+            raise self.error("InternalFailureException")
         if marker and self.refuse_markers:
             self.refuse_markers = False
-            raise self._error("InvalidRequestException")
+            raise UnknownMarkerError(marker)
         ordered = sorted(self.certificates, key=lambda c: c.created_at, reverse=not oldest_first)
         start = int(marker or 0)
         end = start + self.page_size
         return Page(tuple(ordered[start:end]), str(end) if end < len(ordered) else None)
 
-    def _error(self, code: str) -> Any:
+    def error(self, code: str) -> Any:
         kind = self.aws.iot.exceptions.from_code(code)
         return kind({"Error": {"Code": code, "Message": "injected"}}, "ListCertificatesByCA")

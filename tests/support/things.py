@@ -7,8 +7,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.lease import Leases
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -23,7 +23,7 @@ def with_things(aws: Account, settings: ThingSettings) -> Things:
         iot=aws.iot,
         settings=settings,
         leases=Leases(aws.dynamodb, aws.table),
-        follow_ups=FollowUps(aws.dynamodb, aws.table),
+        tasks=ScheduledTasks(aws.dynamodb, aws.table),
         lease_lasts=CLAIM_LASTS,
         clock=aws.clock,
     )
@@ -36,7 +36,7 @@ def retirement(aws: Account, settings: ThingSettings) -> Retirement:
     return Retirement(
         iot=aws.iot,
         ledger=aws.ledger,
-        follow_ups=FollowUps(aws.dynamodb, aws.table),
+        tasks=ScheduledTasks(aws.dynamodb, aws.table),
         grace_period=settings.grace_period,
         rate_limiter=aws.rate_limiter(),
         clock=aws.clock,
@@ -71,3 +71,9 @@ def holders(aws: Account, thing: str) -> set[str]:
 def last_verdict(aws: Account) -> tuple[Any, Any]:
     [decision] = aws.decisions
     return decision.verdict.outcome, decision.verdict.reason
+
+
+def due_tasks(dynamodb: Any, table: str, task: Task, now: int) -> list[DueTask]:
+    """The tasks of one kind that are due, the longest overdue first."""
+    tasks = ScheduledTasks(dynamodb, table)
+    return [due for each in tasks.due(task, now=now) if (due := tasks.read(task, each, now=now))]

@@ -17,8 +17,8 @@ from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -172,7 +172,7 @@ class Town:
             IndexedRevocation(self.store, refresh=timedelta(0), clock=self.clock),
             self.admission,
         )
-        withdrawal = Withdrawal(iot, FollowUps(self.aws.dynamodb, table), self.clock)
+        withdrawal = Withdrawal(iot, ScheduledTasks(self.aws.dynamodb, table), self.clock)
         values: dict[str, Any] = {
             "store": self.store,
             "states": self.states,

@@ -22,8 +22,8 @@ from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.lease import Leases
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -117,7 +117,7 @@ def build_things(
         iot=iot,
         settings=ThingSettings.from_json(config["thing"]),
         leases=Leases(dynamodb, ledger_table),
-        follow_ups=FollowUps(dynamodb, ledger_table),
+        tasks=ScheduledTasks(dynamodb, ledger_table),
         lease_lasts=timedelta(seconds=config["claim_seconds"]),
     )
 

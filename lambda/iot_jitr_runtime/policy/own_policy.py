@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.policy.common_name import check_common_name
 from iot_jitr_runtime.policy.per_device import render
 
@@ -96,7 +96,7 @@ class Withdrawal:
     """Takes the own policies of revoked certificates away, now or as soon as AWS lets them go."""
 
     iot: "IoTClient"
-    follow_ups: FollowUps
+    tasks: ScheduledTasks
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def withdraw(self, certificate_id: CertificateId, certificate_arn: str, policy_name: str) -> None:
@@ -112,7 +112,7 @@ class Withdrawal:
             if error_code(error) not in _LATER:
                 raise
             at = int((self.clock() + _STILL_ATTACHED).timestamp() * 1000)
-            self.follow_ups.delete_policy(certificate_id, policy_name=policy_name, at=at)
+            self.tasks.schedule_policy_deletion(certificate_id, policy_name=policy_name, at=at)
 
 
 def _delete_old_versions(iot: "IoTClient", name: str) -> None:

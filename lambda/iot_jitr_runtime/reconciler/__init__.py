@@ -1,5 +1,6 @@
-"""What nobody decided: pending certificates whose event got lost, and certificates that the ledger never saw.
+"""The reconciler: finds certificates whose event got lost, and certificates that the ledger does not know.
 
 Events can get lost: a rule was disabled for a while, the stack was deployed after the devices connected, a
-turn was too far off for the queue. The reconciler reads AWS IoT's own list of certificates and compares.
+slot was too far away for the queue. The reconciler compares AWS IoT's own list of certificates with the
+ledger. It also does the tasks that other functions have scheduled.
 """

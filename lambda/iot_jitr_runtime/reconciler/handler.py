@@ -1,4 +1,4 @@
-"""The reconciler's entry point: settings, clients, telemetry, and one call into the logic."""
+"""The reconciler's entry point: settings, clients, deadline and lease, then one run."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -11,20 +11,20 @@ from aws_lambda_powertools import Logger, Metrics
 from iot_jitr_runtime.activator.build import build_revocation
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.ledger import Ledger
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, Ledger
+from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
 from iot_jitr_runtime.policy.lint import Kind
 from iot_jitr_runtime.rate_limiter import RateLimiter
-from iot_jitr_runtime.reconciler.bookmarks import Bookmarks
-from iot_jitr_runtime.reconciler.chores import Chore, DeletePolicies, RetireReplaced
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Inventory
+from iot_jitr_runtime.reconciler.backfill import Backfill
 from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.passes import Passes
-from iot_jitr_runtime.reconciler.reconciliation import Reconciliation
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+from iot_jitr_runtime.reconciler.run import Report, Run
 from iot_jitr_runtime.reconciler.settings import ReconcilerSettings
-from iot_jitr_runtime.reconciler.telemetry import Telemetry
+from iot_jitr_runtime.reconciler.tasks import Action, PolicyDeletion, TaskRunner
 from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
@@ -35,61 +35,72 @@ if TYPE_CHECKING:
 logger = Logger()
 metrics = Metrics()
 
+LEASE_KEY = "#reconciler"
+"""Key of the item in the ledger's table that holds the lease of a run, and the cursors of the passes."""
 _LAST_CALLS = timedelta(seconds=20)
-"""Left at the end for a page begun, with the retries of its calls."""
+"""Kept free at the end for the calls that were begun last, with their retries."""
 
 
 @cache
-def _reconciliation(certificate_arn_prefix: str) -> Reconciliation:
-    """Put the reconciler together, once for each execution environment."""
+def _build(certificate_arn_prefix: str) -> Run:
+    """Build the reconciler, once for each execution environment."""
     settings = ReconcilerSettings.read(os.environ)
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-    ledger = Ledger(dynamodb, settings.ledger_table)
-    follow_ups = FollowUps(dynamodb, settings.ledger_table)
-    queue = ActivationQueue(boto3.client("sqs", config=CLIENT_CONFIG), settings.queue_url)
-    rate_limiter = RateLimiter(dynamodb, settings.ledger_table, settings.activations_per_second)
-    chores: dict[str, Chore] = {}
+    table = settings.ledger_table
+    ledger = Ledger(dynamodb, table)
+    tasks = ScheduledTasks(dynamodb, table)
+    rate_limiter = RateLimiter(dynamodb, table, settings.activations_per_second)
+    report = Report(logger, metrics)
+    actions: dict[Task, Action] = {}
     things = ThingSettings.from_json(settings.things["thing"]) if settings.things else None
     if things and things.renewal is Renewal.ALLOW:
-        retirement = Retirement(iot, ledger, follow_ups, things.grace_period, rate_limiter)
-        chores["retirement"] = RetireReplaced(retirement)
+        retirement = Retirement(iot, ledger, tasks, things.grace_period, rate_limiter)
+        actions[Task.RETIRE] = retirement.retire
     if settings.policy_kind is Kind.PER_DEVICE:
-        chores["policies"] = DeletePolicies(iot, follow_ups, rate_limiter, certificate_arn_prefix)
-    return Reconciliation(
+        deletion = PolicyDeletion(iot, tasks, rate_limiter, certificate_arn_prefix)
+        actions[Task.DELETE_POLICY] = deletion.delete
+    return Run(
         cas=list(settings.cas),
         issuers=Issuers(iot, list(settings.cas)),
         passes=Passes(
-            iot=iot,
             listing=CertificateList(iot),
             ledger=ledger,
-            queue=queue,
-            inventory=Inventory(
+            queue=ActivationQueue(boto3.client("sqs", config=CLIENT_CONFIG), settings.queue_url),
+            backfill=Backfill(
                 iot=iot,
-                entries=LedgerEntries(dynamodb, settings.ledger_table),
+                dynamodb=dynamodb,
+                table=table,
                 rate_limiter=rate_limiter,
                 revocation=build_revocation(settings),
-                sweep=SweepStates(dynamodb, settings.ledger_table),
+                sweep=SweepStates(dynamodb, table),
             ),
-            bookmarks=Bookmarks(dynamodb, settings.ledger_table),
             rate_limiter=rate_limiter,
+            on_backfill_failure=report.backfill_failed,
             pending_after=settings.pending_after,
             full_pass_every=settings.full_pass_every,
         ),
-        chores=chores,
+        tasks=TaskRunner(tasks, actions, report.task_failed),
+        leases=Leases(dynamodb, table),
+        report=report,
     )
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
-    """Compare AWS IoT's certificates with the ledger, for as long as the function may run."""
-    telemetry = Telemetry(logger, metrics)
-    stop_at = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) - _LAST_CALLS
+    """Compare AWS IoT's certificates with the ledger and do the tasks that are due, as far as time allows."""
+    run = _build(_certificate_arn_prefix(context.invoked_function_arn))
+    expires_at = milliseconds(Deadline.of_invocation(context).at + CLAIM_MARGIN)
     try:
-        _reconciliation(_certificate_arn_prefix(context.invoked_function_arn)).run(telemetry, stop_at=stop_at)
+        lease = run.leases.acquire(LEASE_KEY, now=milliseconds(datetime.now(UTC)), expires_at=expires_at)
+    except LeaseTakenError:
+        logger.info("another run is in progress")
+        return
+    try:
+        run.do(lease, Deadline.of_invocation(context, kept_free=_LAST_CALLS))
     finally:
-        telemetry.flush()
+        lease.release()
+        metrics.flush_metrics()
 
 
 def _certificate_arn_prefix(function_arn: str) -> str:

@@ -1,21 +1,31 @@
-"""AWS IoT's list of the certificates of a CA, page by page, so that a pass can stop and go on later."""
+"""AWS IoT's list of a CA's certificates, page by page, and what a listed certificate needs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 PAGE_SIZE = 250
-"""The most that ListCertificatesByCA gives at once."""
+"""The most that ListCertificatesByCA returns at once."""
+_UNDECIDED_STATES = {None, State.DEFERRED, State.ACTIVATING}
+_CLOCK_SKEW = timedelta(seconds=5)
+
+
+class UnknownMarkerError(JitrError):
+    """AWS IoT does not take the marker of a page any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A certificate as the list has it: it knows no serial number."""
+    """A certificate as the list has it, without its serial number."""
 
     certificate_id: CertificateId
     status: str
@@ -23,7 +33,7 @@ class Listed:
 
     @property
     def is_pending(self) -> bool:
-        """Whether it waits for a decision."""
+        """Whether its status is PENDING_ACTIVATION."""
         return self.status == "PENDING_ACTIVATION"
 
     @property
@@ -34,7 +44,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Up to 250 certificates, and where the list goes on."""
+    """Up to 250 certificates, and where the list continues."""
 
     certificates: tuple[Listed, ...]
     next_marker: str | None
@@ -43,7 +53,7 @@ class Page:
 
 @dataclass(frozen=True)
 class CertificateList:
-    """Reads the list; botocore's errors fly.
+    """Reads the list; botocore's errors propagate.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListCertificatesByCA.html
     """
@@ -54,14 +64,24 @@ class CertificateList:
         """Read one page.
 
         Args:
-            ca: Whose certificates.
-            marker: Where to go on; None to begin.
-            oldest_first: By creation, ascending; else the newest come first.
+            ca: The CA whose certificates are listed.
+            marker: Where to continue; None for the first page.
+            oldest_first: Whether to list by creation date ascending; else the newest come first.
+
+        Raises:
+            UnknownMarkerError: AWS IoT does not take the marker any more: begin again.
         """
         further = {"marker": marker} if marker else {}
-        response = self.iot.list_certificates_by_ca(
-            caCertificateId=ca, pageSize=PAGE_SIZE, ascendingOrder=oldest_first, **further
-        )
+        try:
+            response = self.iot.list_certificates_by_ca(
+                caCertificateId=ca, pageSize=PAGE_SIZE, ascendingOrder=oldest_first, **further
+            )
+        except self.iot.exceptions.InvalidRequestException as error:
+            if marker is None:
+                raise
+            raise UnknownMarkerError(
+                f"AWS IoT does not take the marker of CA {ca}'s list any more"
+            ) from error
         return Page(
             tuple(
                 Listed(CertificateId(found["certificateId"]), found["status"], found["creationDate"])
@@ -69,3 +89,29 @@ class CertificateList:
             ),
             response.get("nextMarker") or None,
         )
+
+
+def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: timedelta) -> bool:
+    """Whether a certificate has been pending for too long and no worker or message is about to decide it.
+
+    A decision about an earlier registration does not count: the certificate was deleted since, and registered
+    again.
+
+    Args:
+        certificate: The certificate in AWS IoT's list.
+        row: Its row in the ledger; an empty one if there is none.
+        now: This moment.
+        pending_after: How long a certificate may be pending before its event counts as lost.
+    """
+    if not certificate.is_pending or now - certificate.created_at < pending_after:
+        return False
+    if row.state in _UNDECIDED_STATES or (row.reason and row.reason.outcome is Outcome.DEFERRED):
+        # Until one of these moments a worker holds its claim, or its message comes back.
+        busy_until = max(row.look_again_at, row.claim_expires_at)
+        return milliseconds(now - pending_after) > busy_until
+    return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
+
+
+def is_unknown(certificate: Listed, row: Row) -> bool:
+    """Whether the ledger cannot find a certificate by serial number, since somebody else decided about it."""
+    return not certificate.is_pending and row.serial_number is None

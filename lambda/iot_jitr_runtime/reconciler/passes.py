@@ -1,128 +1,182 @@
 """The two passes through AWS IoT's list of a CA's certificates.
 
-*Newest first*, down to where the last one began: cheap, for what got lost lately. *Full*, oldest first: slow,
-for what was there before this pipeline, or got lost in a way nobody thought of. Both stop when their time is
-up and go on at the next invocation.
+*Newest first*, down to where the previous one began: cheap, for events that got lost lately. *Full*, oldest
+first: slow, for certificates from before this pipeline, and for events lost in any other way. Both go page by
+page until their deadline and continue at their cursor in the next run.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from enum import StrEnum
 
-from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row, State
+from iot_jitr_runtime.ledger.lease import Lease
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
-from iot_jitr_runtime.reconciler.bookmarks import Bookmark, Bookmarks, PassKind
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
-from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, Page
+from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
+from iot_jitr_runtime.reconciler.listing import (
+    CertificateList,
+    Listed,
+    Page,
+    UnknownMarkerError,
+    is_undecided,
+    is_unknown,
+)
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
-from iot_jitr_runtime.reconciler.undecided import is_undecided, is_unknown
-
-if TYPE_CHECKING:
-    from mypy_boto3_iot import IoTClient
 
 OVERLAP = timedelta(hours=1)
-"""How far a newest-first pass looks behind the beginning of the one before it."""
+"""How far a newest-first pass looks back behind the beginning of the previous one."""
+FAILURES_AT_MOST = 20
+"""Certificates that may fail in one run of a pass. One more, and the run ends and begins its page again."""
 FIRST_LOOK_BACK = timedelta(days=1)
-"""How far the very first newest-first pass looks back; the full pass sees the rest."""
+"""How far the very first newest-first pass looks back; the full pass reads the rest."""
 _COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
 """States in which only somebody else changes a certificate's status. In the others, the list may be older
 than what this pipeline has just done."""
 
 
+class PassKind(StrEnum):
+    """Which pass."""
+
+    NEWEST = "newest"
+    """Newest first, down to where the previous one began."""
+    FULL = "full"
+    """Everything, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far the pass of one kind through one CA's certificates has come."""
+
+    begun_at: int | None = None
+    """When the unfinished pass began, in milliseconds since the epoch; None between two passes."""
+    marker: str | None = None
+    """Where it continues; None at its first page."""
+    incomplete: bool = False
+    """Whether the unfinished pass could not check a certificate against its CRL."""
+    previous_begun_at: int | None = None
+    """When the last complete pass had begun: it has seen what was created before."""
+
+    @classmethod
+    def read(cls, lease: Lease, ca: CaCertificateId, kind: PassKind) -> "Cursor":
+        """Read a cursor; where none was saved, no pass was ever begun."""
+        saved = lease.item.get(f"{kind}/{ca}")
+        return cls(**json.loads(saved["S"])) if saved else cls()
+
+    def save(self, lease: Lease, ca: CaCertificateId, kind: PassKind) -> None:
+        """Save the cursor.
+
+        Raises:
+            LeaseLostError: Another run of the reconciler has the lease now.
+        """
+        values = {":cursor": {"S": json.dumps(asdict(self))}}
+        lease.update("SET #cursor = :cursor", values, {"#cursor": f"{kind}/{ca}"})
+
+
 @dataclass
-class Tally:
-    """What a pass saw and did, for logs and metrics."""
+class PassStatistics:
+    """What a pass has seen and done in one run."""
 
     seen: int = 0
     pending: int = 0
     requeued: int = 0
     oldest_undecided: timedelta = timedelta(0)
     """How long the oldest certificate without a decision has been pending."""
-    entered: Counter[Entered] = field(default_factory=Counter)
+    backfilled: Counter[Backfilled] = field(default_factory=Counter)
     ended: bool = False
-    """Whether the pass came to its end; else it goes on next time."""
+    """Whether the pass is finished; else the next run continues it."""
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Runs passes for one CA after the other. botocore's errors fly; the bookmark is where it stood."""
+    """Runs passes through the certificates of any CA; errors of list, ledger and queue propagate."""
 
-    iot: "IoTClient"
     listing: CertificateList
     ledger: Ledger
     queue: ActivationQueue
-    inventory: Inventory
-    bookmarks: Bookmarks
+    backfill: Backfill
     rate_limiter: RateLimiter
+    on_backfill_failure: Callable[[CaCertificateId, CertificateId, Exception], None]
+    """Called for each certificate that an AWS call has failed for."""
     pending_after: timedelta
     """How long a certificate may be pending before its event counts as lost."""
     full_pass_every: timedelta
-    """A full pass begins this long after the beginning of the one before it."""
+    """A full pass begins this long after the beginning of the previous one."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def newest(self, ca: CaCertificateId, *, stop_at: datetime) -> Tally:
-        """Go through what was registered since the last such pass, until `stop_at` at the latest."""
-        bookmark = self.bookmarks.read(ca, PassKind.NEWEST).begin(self.clock())
-        former = bookmark.former_begun_at
-        down_to = self.clock() - FIRST_LOOK_BACK if former is None else former - self.pending_after - OVERLAP
-        return self._run(bookmark, down_to, stop_at)
+    def newest(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics:
+        """Go through the certificates that were registered since the previous such pass began.
 
-    def full(self, ca: CaCertificateId, *, stop_at: datetime) -> Tally | None:
-        """Go on with the full pass, or begin one if it is time; None if it is not."""
-        bookmark = self.bookmarks.read(ca, PassKind.FULL)
-        former = bookmark.former_begun_at
-        if bookmark.begun_at is None and former and self.clock() - former < self.full_pass_every:
+        Raises:
+            LeaseLostError: Another run of the reconciler has the lease now.
+        """
+        previous = Cursor.read(lease, ca, PassKind.NEWEST).previous_begun_at
+        down_to = self.clock() - FIRST_LOOK_BACK
+        if previous is not None:
+            down_to = datetime.fromtimestamp(previous / 1000, UTC) - self.pending_after - OVERLAP
+        return self._run(ca, PassKind.NEWEST, down_to, lease, deadline)
+
+    def full(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics | None:
+        """Continue the full pass, or begin one if it is due; None if it is not.
+
+        Raises:
+            LeaseLostError: Another run of the reconciler has the lease now.
+        """
+        cursor = Cursor.read(lease, ca, PassKind.FULL)
+        due_at = (cursor.previous_begun_at or 0) + self.full_pass_every // timedelta(milliseconds=1)
+        if cursor.begun_at is None and milliseconds(self.clock()) < due_at:
             return None
-        return self._run(bookmark.begin(self.clock()), None, stop_at)
+        return self._run(ca, PassKind.FULL, None, lease, deadline)
 
-    def _run(self, bookmark: Bookmark, down_to: datetime | None, stop_at: datetime) -> Tally:
-        tally = Tally()
+    def _run(
+        self, ca: CaCertificateId, kind: PassKind, down_to: datetime | None, lease: Lease, deadline: Deadline
+    ) -> PassStatistics:
+        statistics = PassStatistics()
+        cursor = Cursor.read(lease, ca, kind)
+        if cursor.begun_at is None:
+            cursor = replace(cursor, begun_at=milliseconds(self.clock()))
         while True:
             try:
-                page = self._page(bookmark, stop_at)
-            except NoSlotError:
-                break
-            if page is None:
-                bookmark = bookmark.restarted()
+                self.rate_limiter.wait_for_background_slot(until=deadline.at)
+                page = self.listing.page(ca, cursor.marker, oldest_first=kind is PassKind.FULL)
+                unchecked = self._compare(ca, page, statistics, deadline)
+            except UnknownMarkerError:
+                cursor = replace(cursor, marker=None)
                 continue
-            if not self._compare(bookmark.ca, page, tally, stop_at):
-                break
-            reached = down_to is not None and any(c.created_at < down_to for c in page.certificates)
+            except NoSlotError:
+                # The time is up: the next run repeats this page. What was done of it is in the ledger.
+                cursor.save(lease, ca, kind)
+                return statistics
+            cursor = replace(cursor, incomplete=cursor.incomplete or unchecked)
+            reached = down_to is not None and any(each.created_at < down_to for each in page.certificates)
             if page.next_marker is None or reached:
-                self._end(bookmark, tally)
-                return tally
-            bookmark = bookmark.at(page.next_marker)
-            self.bookmarks.write(bookmark)
-        self.bookmarks.write(bookmark)
-        return tally
+                break
+            cursor = replace(cursor, marker=page.next_marker)
+            cursor.save(lease, ca, kind)
+        statistics.ended = True
+        # After an incomplete pass the next one covers as much, so that it checks those certificates again.
+        previous = cursor.previous_begun_at if cursor.incomplete else cursor.begun_at
+        Cursor(previous_begun_at=previous).save(lease, ca, kind)
+        return statistics
 
-    def _end(self, bookmark: Bookmark, tally: Tally) -> None:
-        tally.ended = True
-        ended = bookmark.ended()
-        if tally.entered[Entered.UNCHECKED]:
-            # What could not be checked is looked at again: the next pass goes down as far as this one.
-            ended = Bookmark(bookmark.ca, bookmark.kind, former_begun_at=bookmark.former_begun_at)
-        self.bookmarks.write(ended)
+    def _compare(
+        self, ca: CaCertificateId, page: Page, statistics: PassStatistics, deadline: Deadline
+    ) -> bool:
+        """Compare a page with the ledger: queue what is undecided, backfill what is unknown.
 
-    def _page(self, bookmark: Bookmark, stop_at: datetime) -> Page | None:
-        """Read the next page; None if AWS IoT does not know the marker any more."""
-        self.rate_limiter.wait_for_background_slot(until=stop_at)
-        oldest_first = bookmark.kind is PassKind.FULL
-        try:
-            return self.listing.page(bookmark.ca, bookmark.marker, oldest_first=oldest_first)
-        except self.iot.exceptions.InvalidRequestException:
-            if bookmark.marker is None:
-                raise
-            return None
-
-    def _compare(self, ca: CaCertificateId, page: Page, tally: Tally, stop_at: datetime) -> bool:
-        """Compare a page with the ledger; say whether all of it was dealt with."""
+        Returns:
+            Whether a certificate could not be checked.
+        """
         rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
         now = self.clock()
-        undecided, unknown = [], []
+        undecided: list[Listed] = []
+        unknown: list[Listed] = []
         for listed in page.certificates:
             row = rows.get(listed.certificate_id) or Row(listed.certificate_id)
             if is_undecided(listed, row, now, self.pending_after):
@@ -132,17 +186,30 @@ class Passes:
             elif row.state in _COUNTED and not listed.is_pending and row.in_fleet is not listed.is_active:
                 # Somebody has deactivated it, or has activated it again.
                 self.ledger.fleet.correct(listed.certificate_id, active=listed.is_active)
-        tally.seen += len(page.certificates)
-        tally.pending += sum(listed.is_pending for listed in page.certificates)
-        tally.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])
+        statistics.seen += len(page.certificates)
+        statistics.pending += sum(listed.is_pending for listed in page.certificates)
+        statistics.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])
         ages = [now - listed.created_at for listed in undecided]
-        tally.oldest_undecided = max([tally.oldest_undecided, *ages])
-        return all(self._enter(ca, listed, tally, stop_at) for listed in unknown)
+        statistics.oldest_undecided = max([statistics.oldest_undecided, *ages])
+        results: Counter[Backfilled] = Counter()
+        for listed in unknown:
+            result = self._backfill(ca, listed.certificate_id, statistics, deadline)
+            results[result] += 1
+            statistics.backfilled[result] += 1
+        return results[Backfilled.UNCHECKED] > 0
 
-    def _enter(self, ca: CaCertificateId, listed: Listed, tally: Tally, stop_at: datetime) -> bool:
-        """Enter one certificate; say whether there was time for it before `stop_at`."""
+    def _backfill(
+        self,
+        ca: CaCertificateId,
+        certificate_id: CertificateId,
+        statistics: PassStatistics,
+        deadline: Deadline,
+    ) -> Backfilled:
+        """Backfill one certificate. One that fails costs itself only; many are a fault of something else."""
         try:
-            tally.entered[self.inventory.enter(ca, listed, until=stop_at)] += 1
-        except NoSlotError:
-            return False
-        return True
+            return self.backfill.add(ca, certificate_id, until=deadline.at)
+        except AwsError as error:
+            if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
+                raise
+            self.on_backfill_failure(ca, certificate_id, error)
+            return Backfilled.FAILED

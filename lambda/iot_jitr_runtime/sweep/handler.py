@@ -21,8 +21,8 @@ from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.rate_limiter import RateLimiter
@@ -103,7 +103,7 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
         enforcement=Enforcement(
             iot=iot,
             ledger=ledger,
-            withdrawal=Withdrawal(iot, FollowUps(dynamodb, table)),
+            withdrawal=Withdrawal(iot, ScheduledTasks(dynamodb, table)),
             validation=validation,
             things=build_things(things, iot, dynamodb, table),
             policy=policy,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import AwsError
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.description import ThingDescription, describe
 from iot_jitr_runtime.things.renewal import Predecessors
@@ -42,7 +42,7 @@ class Things:
     iot: "IoTClient"
     settings: ThingSettings
     leases: Leases
-    follow_ups: FollowUps
+    tasks: ScheduledTasks
     lease_lasts: timedelta
     """Longer than the function's time-out."""
     clock: Callable[[], datetime] = field(default=_now)
@@ -114,9 +114,7 @@ class Things:
         )
 
     def _predecessors(self) -> Predecessors:
-        return Predecessors(
-            self.iot, self.follow_ups, self.settings.name, self.settings.grace_period, self.clock
-        )
+        return Predecessors(self.iot, self.tasks, self.settings.name, self.settings.grace_period, self.clock)
 
     def _principals(self, name: str) -> list[str]:
         pages = self.iot.get_paginator("list_thing_principals").paginate(thingName=name)

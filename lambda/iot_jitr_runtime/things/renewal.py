@@ -13,8 +13,8 @@ from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.rows import Identity
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.things.description import thing_name
 
@@ -27,7 +27,7 @@ class Predecessors:
     """The certificates that a thing has, when another comes for it."""
 
     iot: "IoTClient"
-    follow_ups: FollowUps
+    tasks: ScheduledTasks
     name: FieldTemplate
     grace_period: timedelta
     clock: Callable[[], datetime]
@@ -45,7 +45,7 @@ class Predecessors:
         at = int((self.clock() + self.grace_period).timestamp() * 1000)
         for predecessor in predecessors:
             certificate = predecessor.certificate
-            self.follow_ups.retire(
+            self.tasks.schedule_retirement(
                 predecessor.certificate_id,
                 Identity(
                     predecessor.ca_certificate_id,

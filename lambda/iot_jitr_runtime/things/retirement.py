@@ -1,115 +1,99 @@
-"""The end of a renewal's grace period: the old certificate leaves its thing and becomes INACTIVE.
-
-Whoever keeps the schedule calls `Retirement.retire_due` every few minutes. Four IoT calls a certificate,
-each of which may be repeated.
-"""
+"""The end of a grace period: the replaced certificate is detached from its thing and becomes INACTIVE."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, State
-from iot_jitr_runtime.ledger.follow_ups import Due, FollowUp, FollowUps
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
-
-_LOOK_AGAIN = timedelta(hours=1)
+_RETRY_AFTER = timedelta(hours=1)
 _ENDED = {State.REFUSED, State.REVOKED, State.RETIRED, State.KNOWN}
-"""States of the new certificate in which it will not take the old one's place."""
-
-
-class RetirementResult(StrEnum):
-    """What became of one old certificate whose grace period was over."""
-
-    RETIRED = "retired"
-    """Detached from its thing and INACTIVE."""
-    POSTPONED = "postponed"
-    """The new certificate is not active yet, or has not been for the whole grace period."""
-    CANCELLED = "cancelled"
-    """There is nothing to retire, or nothing that takes its place: it stays as it is."""
+"""States of the new certificate in which it will not replace the old one."""
 
 
 @dataclass(frozen=True)
 class Retirement:
-    """Retires the certificates that renewals have replaced."""
+    """Retires certificates that renewals have replaced: four IoT calls each, every one of them repeatable."""
 
     iot: "IoTClient"
     ledger: Ledger
-    follow_ups: FollowUps
+    tasks: ScheduledTasks
     grace_period: timedelta
     rate_limiter: RateLimiter
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def retire_due(self, limit: int, *, until: datetime) -> dict[CertificateId, RetirementResult]:
-        """Retire what is due, at most `limit` (1 to 100) certificates; botocore's errors propagate.
+    def retire(self, due: DueTask, until: datetime) -> TaskResult:
+        """Retire one certificate; botocore's errors propagate.
 
-        A device is never left without a certificate: the old one goes only when the new one has been
+        A device is never left without a certificate: the old one is retired only when the new one has been
         active for the whole grace period.
-        """
-        due = self.follow_ups.due(FollowUp.RETIRE, now=milliseconds(self.clock()), limit=limit)
-        results = {}
-        for each in due:
-            try:
-                results[each.certificate_id] = self._retire(each, until)
-            except NoSlotError:
-                break
-        return results
 
-    def _retire(self, due: Due, until: datetime) -> RetirementResult:
+        Args:
+            due: The task.
+            until: When the caller's time is up.
+
+        Raises:
+            NoSlotError: The rate limiter has no slot until then.
+        """
+        if (unchanged := self._wait_for_successor(due, until)) is not None:
+            return unchanged
+        old = self._describe(due.certificate_id, until)
+        if not old:
+            return self._cancel(due)
+        if due.thing_name:
+            self._detach(due.thing_name, old["certificateArn"])
+        if old["status"] == "ACTIVE":
+            self.iot.update_certificate(certificateId=due.certificate_id, newStatus="INACTIVE")
+        self.tasks.record_retired(due.certificate_id, now=milliseconds(self.clock()))
+        return TaskResult.DONE
+
+    def _wait_for_successor(self, due: DueTask, until: datetime) -> TaskResult | None:
+        """Return what became of the task if the new certificate does not replace the old one now."""
         successor = self.ledger.row(due.superseded_by) if due.superseded_by else None
         if successor is None or successor.state in _ENDED:
-            self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
-            return RetirementResult.CANCELLED
+            return self._cancel(due)
         if successor.state is not State.ACTIVATED:
-            return self._postponed(due, milliseconds(self.clock() + _LOOK_AGAIN))
+            return self._postpone(due, milliseconds(self.clock() + _RETRY_AFTER))
         over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
         if over > milliseconds(self.clock()):
-            return self._postponed(due, over)
-        # Two slots: two certificates are described.
+            return self._postpone(due, over)
+        # The ledger does not know what operators do: the new certificate may have been deactivated since.
+        status = self._describe(successor.certificate_id, until).get("status", "REVOKED")
+        if status == "REVOKED":
+            return self._cancel(due)
+        if status != "ACTIVE":
+            return self._postpone(due, milliseconds(self.clock() + _RETRY_AFTER))
+        return None
+
+    def _cancel(self, due: DueTask) -> TaskResult:
+        self.tasks.remove(Task.RETIRE, due.certificate_id)
+        return TaskResult.CANCELLED
+
+    def _postpone(self, due: DueTask, at: int) -> TaskResult:
+        self.tasks.postpone(Task.RETIRE, due.certificate_id, at=at)
+        return TaskResult.POSTPONED
+
+    def _describe(
+        self, certificate_id: CertificateId, until: datetime
+    ) -> "CertificateDescriptionTypeDef | dict[str, str]":
+        """Return AWS IoT's description of a certificate; an empty one if AWS IoT has no such certificate."""
         self.rate_limiter.wait_for_background_slot(until=until)
-        self.rate_limiter.wait_for_background_slot(until=until)
-        # The ledger does not know what operators do: one may have switched the new certificate off since.
-        description = self._describe(successor.certificate_id)
-        if description is None or description["status"] == "REVOKED":
-            self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
-            return RetirementResult.CANCELLED
-        if description["status"] != "ACTIVE":
-            return self._postponed(due, milliseconds(self.clock() + _LOOK_AGAIN))
-        return self._leave(due)
-
-    def _postponed(self, due: Due, at: int) -> RetirementResult:
-        self.follow_ups.postpone(due.certificate_id, FollowUp.RETIRE, at=at)
-        return RetirementResult.POSTPONED
-
-    def _leave(self, due: Due) -> RetirementResult:
-        description = self._describe(due.certificate_id)
-        if description is None:
-            self.follow_ups.cancel(due.certificate_id, FollowUp.RETIRE)
-            return RetirementResult.CANCELLED
-        if due.thing_name:
-            self._detach(due.thing_name, description["certificateArn"])
-        if description["status"] == "ACTIVE":
-            self.iot.update_certificate(certificateId=due.certificate_id, newStatus="INACTIVE")
-        self.follow_ups.retired(due.certificate_id, now=milliseconds(self.clock()))
-        return RetirementResult.RETIRED
-
-    def _describe(self, certificate_id: CertificateId) -> "CertificateDescriptionTypeDef | None":
         try:
-            response = self.iot.describe_certificate(certificateId=certificate_id)
+            return self.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         except self.iot.exceptions.ResourceNotFoundException:
-            return None
-        return response["certificateDescription"]
+            return {}
 
     def _detach(self, thing_name: str, certificate_arn: str) -> None:
         try:
             self.iot.detach_thing_principal(thingName=thing_name, principal=certificate_arn)
         except self.iot.exceptions.ResourceNotFoundException:
-            return  # the thing is gone, or the certificate has left it
+            return  # the thing is gone, or the certificate was detached from it

@@ -58,7 +58,7 @@ def test_things_are_registered_where_configured() -> None:
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()
     assert things.lease_lasts == timedelta(seconds=35)
-    assert (things.leases.table, things.follow_ups.table) == ("ledger", "ledger")
+    assert (things.leases.table, things.tasks.table) == ("ledger", "ledger")
     assert isinstance(build_things(None, CLIENT, CLIENT, "ledger"), NoThings)
 
 

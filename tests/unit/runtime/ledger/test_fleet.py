@@ -10,8 +10,8 @@ from botocore.stub import Stubber
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import ClaimLostError, Identity
 from iot_jitr_runtime.ledger.fleet import Fleet
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from tests.support.account import make_ledger_table
 from tests.support.faults import Crash, Fault, injected
 
@@ -105,9 +105,9 @@ def test_whoever_lost_the_claim_counts_nothing(books: Books) -> None:
 
 def test_a_retired_device_counts_no_longer(books: Books) -> None:
     books.activate(device(1))
-    follow_ups = FollowUps(books.dynamodb, books.table)
+    tasks = ScheduledTasks(books.dynamodb, books.table)
     for _ in range(2):
-        follow_ups.retired(device(1), now=1)
+        tasks.record_retired(device(1), now=1)
 
     assert books.size() == 0
 

@@ -7,13 +7,13 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from moto import mock_aws
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, Row, State, ca_serial
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from tests.support.account import make_ledger_table
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.faults import Fault, counted, injected

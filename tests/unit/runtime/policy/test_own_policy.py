@@ -10,12 +10,13 @@ from botocore.exceptions import ClientError
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.policy.own_policy import PerDevicePolicy, Withdrawal, withdraw
 from tests.support.account import POLICY, Account, account
 from tests.support.answers import answered
 from tests.support.faults import Fault, counted, injected
+from tests.support.things import due_tasks
 
 TEMPLATE = {
     "Version": "2012-10-17",
@@ -155,15 +156,15 @@ def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Ac
     certificate_id = pending(aws, "sensor-7")
     aws.process(aws.event(certificate_id))
     name = f"{PREFIX}{certificate_id}"
-    follow_ups = FollowUps(aws.dynamodb, aws.table)
-    withdrawal = Withdrawal(aws.iot, follow_ups, aws.clock)
+    tasks = ScheduledTasks(aws.dynamodb, aws.table)
+    withdrawal = Withdrawal(aws.iot, tasks, aws.clock)
 
     with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
         withdrawal.withdraw(certificate_id, arn(aws, certificate_id), name)
 
     assert aws.policies(certificate_id) == []
     aws.clock.pass_time(minutes=11)
-    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=aws.clock.milliseconds, limit=10)
+    [due] = due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, aws.clock.milliseconds)
     assert (due.certificate_id, due.policy_name) == (certificate_id, name)
     withdrawal.withdraw(certificate_id, arn(aws, certificate_id), name)
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
@@ -176,20 +177,20 @@ def test_a_revocation_does_not_wait_for_who_may_not_take_a_policy_away(aws: Acco
     certificate_id = pending(aws, "sensor-7")
     aws.process(aws.event(certificate_id))
     name = f"{PREFIX}{certificate_id}"
-    follow_ups = FollowUps(aws.dynamodb, aws.table)
+    tasks = ScheduledTasks(aws.dynamodb, aws.table)
 
     with injected(aws.iot, operation, Fault.ACCESS_DENIED):
-        Withdrawal(aws.iot, follow_ups, aws.clock).withdraw(certificate_id, arn(aws, certificate_id), name)
+        Withdrawal(aws.iot, tasks, aws.clock).withdraw(certificate_id, arn(aws, certificate_id), name)
 
     aws.clock.pass_time(minutes=11)
-    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=aws.clock.milliseconds, limit=10)
+    [due] = due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, aws.clock.milliseconds)
     assert due.policy_name == name
 
 
 def test_another_error_of_a_withdrawal_flies(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     aws.process(aws.event(certificate_id))
-    withdrawal = Withdrawal(aws.iot, FollowUps(aws.dynamodb, aws.table), aws.clock)
+    withdrawal = Withdrawal(aws.iot, ScheduledTasks(aws.dynamodb, aws.table), aws.clock)
 
     with answered(aws.iot, "DetachPolicy", "ThrottlingException"), pytest.raises(ClientError):
         withdrawal.withdraw(certificate_id, arn(aws, certificate_id), f"{PREFIX}{certificate_id}")

@@ -1,20 +1,22 @@
 """The two passes: what they find, where they stop, how they go on."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, Leases
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason
-from iot_jitr_runtime.reconciler.bookmarks import Bookmarks, PassKind
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
+from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.reconciler.listing import Listed
-from iot_jitr_runtime.reconciler.passes import Passes
+from iot_jitr_runtime.reconciler.passes import FAILURES_AT_MOST, Cursor, Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.sweep.state import SweepStates
 from tests.support.account import Account
@@ -40,26 +42,58 @@ def listing(aws: Account) -> FakeList:
     return FakeList(aws)
 
 
-def passes(aws: Account, listing: FakeList, revocation: Any = None, rate: float = 1e6) -> Passes:
+def passes(
+    aws: Account,
+    listing: FakeList,
+    revocation: Any = None,
+    rate: float = 1e6,
+    failed: list[str] | None = None,
+) -> Passes:
+    failed = [] if failed is None else failed
     return Passes(
-        iot=aws.iot,
         listing=listing,  # type: ignore[arg-type]
         ledger=aws.ledger,
         queue=ActivationQueue(aws.sqs, aws.queue_url),
-        inventory=Inventory(
+        backfill=Backfill(
             iot=aws.iot,
-            entries=LedgerEntries(aws.dynamodb, aws.table),
+            dynamodb=aws.dynamodb,
+            table=aws.table,
             rate_limiter=aws.rate_limiter(rate),
             revocation=revocation or NoCrl(),
             sweep=SweepStates(aws.dynamodb, aws.table),
             clock=aws.clock,
         ),
-        bookmarks=Bookmarks(aws.dynamodb, aws.table),
         rate_limiter=aws.rate_limiter(rate),
+        on_backfill_failure=lambda ca, certificate_id, error: failed.append(certificate_id),  # noqa: ARG005
         pending_after=QUARTER,
         full_pass_every=WEEK,
         clock=aws.clock,
     )
+
+
+def leased(aws: Account, run: Callable[[Lease, Deadline], Any], until: datetime | None) -> Any:
+    now = aws.clock.milliseconds
+    lease = Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 600_000)
+    try:
+        return run(lease, Deadline(until or aws.clock() + timedelta(minutes=5), aws.clock))
+    finally:
+        lease.release()
+
+
+def newest(aws: Account, run: Passes, until: datetime | None = None) -> PassStatistics:
+    """One run's part of the newest-first pass, by default with all the time it needs."""
+    statistics = leased(aws, partial(run.newest, aws.ca_id), until)
+    assert isinstance(statistics, PassStatistics)
+    return statistics
+
+
+def full(
+    aws: Account, run: Passes, until: datetime | None = None, ca: CaCertificateId | None = None
+) -> PassStatistics | None:
+    """One run's part of the full pass; None if it is not due."""
+    statistics = leased(aws, partial(run.full, ca or aws.ca_id), until)
+    assert statistics is None or isinstance(statistics, PassStatistics)
+    return statistics
 
 
 def register(
@@ -74,10 +108,6 @@ def register(
     return certificate_id
 
 
-def soon(aws: Account) -> datetime:
-    return aws.clock() + timedelta(minutes=5)
-
-
 def queued(aws: Account) -> list[str]:
     found: list[str] = []
     while messages := aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10).get("Messages"):
@@ -88,23 +118,24 @@ def queued(aws: Account) -> list[str]:
 def test_a_certificate_whose_event_got_lost_is_activated_in_the_end(aws: Account, listing: FakeList) -> None:
     certificate_id = register(aws, listing)
 
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
-    assert (tally.requeued, tally.ended) == (1, True)
+    assert (statistics.requeued, statistics.ended) == (1, True)
     [body] = queued(aws)
     aws.process(aws.send(body))
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_how_long_the_oldest_has_waited_is_told(aws: Account, listing: FakeList) -> None:
+def test_the_statistics_say_how_long_the_oldest_has_been_pending(aws: Account, listing: FakeList) -> None:
     register(aws, listing, hours=3)
     register(aws, listing, hours=2)
 
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
-    assert tally.oldest_undecided == timedelta(hours=3, seconds=1)
+    assert statistics.oldest_undecided == timedelta(hours=3, seconds=1)
 
 
+def test_decided_certificates_are_left_alone(aws: Account, listing: FakeList) -> None:
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_a_device_that_somebody_deactivates_and_activates_again_counts_accordingly(
     aws: Account, listing: FakeList, status: str
@@ -114,7 +145,7 @@ def test_a_device_that_somebody_deactivates_and_activates_again_counts_according
     sizes = []
     for listed_status in ("ACTIVE", status, "ACTIVE"):
         listing.certificates = [Listed(certificate_id, listed_status, aws.clock() - LATER)]
-        run.newest(aws.ca_id, stop_at=soon(aws))
+        newest(aws, run)
         sizes.append(aws.ledger.fleet.size(aws.ca_id))
 
     assert sizes == [1, 0, 1]
@@ -125,13 +156,13 @@ def test_a_device_on_hold_does_not_count_because_an_older_list_has_it_active(
 ) -> None:
     certificate_id = register(aws, listing, status="ACTIVE")
     run = passes(aws, listing)
-    run.newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, run)
     ledger = RevocationLedger(aws.dynamodb, aws.table)
     claim = ledger.acquire(certificate_id, now=1, expires_at=2)
     ledger.record_suspending(claim, aws.ca_id, detail="", index_version=None)
     ledger.record_suspended(claim, now=1)
 
-    run.newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, run)
 
     assert aws.ledger.fleet.size(aws.ca_id) == 0
 
@@ -140,44 +171,46 @@ def test_what_is_decided_is_left_alone(aws: Account, listing: FakeList) -> None:
     register(aws, listing, status="ACTIVE")
     register(aws, listing, status="REVOKED")
     run = passes(aws, listing)
-    run.newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, run)
 
-    again = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    again = newest(aws, passes(aws, listing))
 
-    assert (again.seen, again.requeued, again.entered) == (2, 0, {})
+    assert (again.seen, again.requeued, again.backfilled) == (2, 0, {})
 
 
-def test_what_somebody_else_activated_is_entered(aws: Account, listing: FakeList) -> None:
+def test_a_certificate_that_somebody_else_activated_is_backfilled(aws: Account, listing: FakeList) -> None:
     certificate_id = register(aws, listing, status="ACTIVE")
 
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
-    assert tally.entered == {Entered.KNOWN: 1}
+    assert statistics.backfilled == {Backfilled.KNOWN: 1}
     assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
 
 
-def test_the_newest_first_pass_stops_where_the_last_one_had_begun(aws: Account, listing: FakeList) -> None:
+def test_the_newest_first_pass_stops_where_the_previous_one_had_begun(
+    aws: Account, listing: FakeList
+) -> None:
     for hours in range(1, 9):
         register(aws, listing, hours=hours)
-    passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, passes(aws, listing))
     assert [marker for marker, _ in listing.calls] == [None, "2", "4", "6"]
 
     aws.clock.pass_time(hours=1)
     listing.calls.clear()
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
     # Down to an hour and a quarter before the last pass began.
     assert listing.calls == [(None, False)]
-    assert tally.ended
+    assert statistics.ended
 
 
 def test_the_first_newest_first_pass_looks_back_a_day(aws: Account, listing: FakeList) -> None:
     for days in range(1, 9):
         register(aws, listing, days=days)
 
-    passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, passes(aws, listing))
 
     assert len(listing.calls) == 1
 
@@ -186,15 +219,15 @@ def test_the_full_pass_finds_what_was_there_before_the_pipeline(aws: Account, li
     for days in range(1, 9):
         register(aws, listing, days=days)
 
-    tally = passes(aws, listing).full(aws.ca_id, stop_at=soon(aws))
+    statistics = full(aws, passes(aws, listing))
 
-    assert tally is not None
-    assert (tally.seen, tally.requeued, tally.ended) == (8, 8, True)
+    assert statistics is not None
+    assert (statistics.seen, statistics.requeued, statistics.ended) == (8, 8, True)
     assert all(oldest_first for _, oldest_first in listing.calls)
 
 
 @pytest.mark.parametrize("kind", PassKind)
-def test_a_pass_whose_time_is_up_goes_on_where_it_stood(
+def test_a_pass_whose_time_is_up_continues_at_its_cursor(
     aws: Account, listing: FakeList, kind: PassKind
 ) -> None:
     for minutes in range(20, 30):
@@ -203,97 +236,80 @@ def test_a_pass_whose_time_is_up_goes_on_where_it_stood(
     seen = 0
     for _ in range(3):
         run = passes(aws, listing)
-        tally = (run.newest if kind is PassKind.NEWEST else run.full)(
-            aws.ca_id, stop_at=aws.clock() + timedelta(seconds=2)
-        )
-        assert tally is not None
-        seen += tally.seen
+        until = aws.clock() + timedelta(seconds=2)
+        statistics = newest(aws, run, until) if kind is PassKind.NEWEST else full(aws, run, until)
+        assert statistics is not None
+        seen += statistics.seen
 
     assert [marker for marker, _ in listing.calls] == [None, "2", "4", "6", "8"]
-    assert (seen, tally.ended) == (10, True)
+    assert (seen, statistics.ended) == (10, True)
 
 
-def test_a_full_pass_is_not_begun_before_it_is_time(aws: Account, listing: FakeList) -> None:
+def test_a_full_pass_does_not_begin_before_it_is_due(aws: Account, listing: FakeList) -> None:
     register(aws, listing)
-    assert passes(aws, listing).full(aws.ca_id, stop_at=soon(aws)) is not None
+    assert full(aws, passes(aws, listing)) is not None
 
     aws.clock.pass_time(days=6)
-    assert passes(aws, listing).full(aws.ca_id, stop_at=soon(aws)) is None
+    assert full(aws, passes(aws, listing)) is None
 
     aws.clock.pass_time(days=1)
-    assert passes(aws, listing).full(aws.ca_id, stop_at=soon(aws)) is not None
+    assert full(aws, passes(aws, listing)) is not None
 
 
-def test_a_marker_that_aws_does_not_know_any_more_begins_the_pass_anew(
+def test_with_a_marker_that_aws_does_not_take_any_more_the_pass_begins_again(
     aws: Account, listing: FakeList
 ) -> None:
     for days in range(1, 6):
         register(aws, listing, days=days)
-    passes(aws, listing).full(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=1))
+    full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=1))
     listing.refuse_markers = True
 
-    tally = passes(aws, listing).full(aws.ca_id, stop_at=soon(aws))
+    statistics = full(aws, passes(aws, listing))
 
-    assert tally is not None
-    assert tally.ended
+    assert statistics is not None
+    assert statistics.ended
     assert [marker for marker, _ in listing.calls] == [None, "2", None, "2", "4"]
 
 
-def test_a_refused_request_that_has_no_marker_is_an_error(
-    aws: Account, listing: FakeList, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise listing._error("InvalidRequestException")
-
-    monkeypatch.setattr(listing, "page", refuse)
-
-    with pytest.raises(aws.iot.exceptions.InvalidRequestException):
-        passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
-
-
-def test_after_an_error_the_pass_goes_on_where_it_stood(aws: Account, listing: FakeList) -> None:
+def test_after_an_error_the_pass_continues_at_its_cursor(aws: Account, listing: FakeList) -> None:
     for days in range(1, 6):
         register(aws, listing, days=days)
     listing.fail_at_call = 2
     with pytest.raises(ClientError):
-        passes(aws, listing).full(aws.ca_id, stop_at=soon(aws))
+        full(aws, passes(aws, listing))
 
-    tally = passes(aws, listing).full(aws.ca_id, stop_at=soon(aws))
+    statistics = full(aws, passes(aws, listing))
 
-    assert tally is not None
-    assert (tally.seen, tally.ended) == (3, True)
+    assert statistics is not None
+    assert (statistics.seen, statistics.ended) == (3, True)
 
 
-def test_while_devices_wait_entering_does_too_and_its_page_is_read_again(
-    aws: Account, listing: FakeList
-) -> None:
+def test_a_page_that_could_not_be_backfilled_in_time_is_read_again(aws: Account, listing: FakeList) -> None:
     register(aws, listing, status="ACTIVE")
     busy = passes(aws, listing, rate=10)
     busy.rate_limiter.reserve(10_000)
-    busy.rate_limiter.wait_for_background_slot(until=soon(aws))
-    tally = busy.newest(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=9))
-    assert (tally.ended, tally.entered) == (False, {})
+    busy.rate_limiter.wait_for_background_slot(until=aws.clock() + timedelta(minutes=1))
+    statistics = newest(aws, busy, until=aws.clock() + timedelta(seconds=9))
+    assert (statistics.ended, statistics.backfilled) == (False, {})
 
     aws.clock.pass_time(hours=1)
-    tally = passes(aws, listing, rate=10).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing, rate=10))
 
-    assert (tally.ended, tally.entered) == (True, {Entered.KNOWN: 1})
+    assert (statistics.ended, statistics.backfilled) == (True, {Backfilled.KNOWN: 1})
 
 
-def test_what_could_not_be_checked_is_looked_at_again_by_the_next_pass(
-    aws: Account, listing: FakeList
-) -> None:
-    passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+def test_an_unchecked_certificate_is_checked_again_by_the_next_pass(aws: Account, listing: FakeList) -> None:
+    newest(aws, passes(aws, listing))
     aws.clock.pass_time(hours=1)
     certificate_id = register(aws, listing, status="ACTIVE", minutes=30)
     for _ in range(5):
-        stale = passes(aws, listing, revocation=Stale()).newest(aws.ca_id, stop_at=soon(aws))
-        assert stale.entered == {Entered.UNCHECKED: 1}
+        stale = newest(aws, passes(aws, listing, revocation=Stale()))
+        assert stale.backfilled == {Backfilled.UNCHECKED: 1}
         aws.clock.pass_time(hours=1)
 
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
-    assert tally.entered == {Entered.KNOWN: 1}
+    assert statistics.backfilled == {Backfilled.KNOWN: 1}
     assert aws.ledger.row(certificate_id) is not None
 
 
@@ -301,36 +317,106 @@ def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, li
     for minutes in range(20, 30):
         register(aws, listing, minutes=minutes)
     run = passes(aws, listing)
-    run.newest(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=2))
+    newest(aws, run, until=aws.clock() + timedelta(seconds=2))
     # It comes in at the front of the list, so every marker now points one further back.
     young = Listed(aws.pending(), "PENDING_ACTIVATION", aws.clock())
     listing.certificates.append(young)
-    run.newest(aws.ca_id, stop_at=soon(aws))
+    newest(aws, run)
     queued(aws)
 
     aws.clock.pass_time(hours=1)
-    tally = passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws))
+    statistics = newest(aws, passes(aws, listing))
 
-    assert tally.requeued >= 1
+    assert statistics.requeued >= 1
     assert any(young.certificate_id in body for body in queued(aws))
 
 
-def test_a_young_certificate_is_still_found_when_it_has_grown_old(aws: Account, listing: FakeList) -> None:
+def test_a_young_certificate_is_found_by_a_later_pass(aws: Account, listing: FakeList) -> None:
     listing.certificates.append(Listed(aws.pending(), "PENDING_ACTIVATION", aws.clock()))
-    assert passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws)).requeued == 0
+    assert newest(aws, passes(aws, listing)).requeued == 0
 
     aws.clock.pass_time(hours=1)
 
-    assert passes(aws, listing).newest(aws.ca_id, stop_at=soon(aws)).requeued == 1
+    assert newest(aws, passes(aws, listing)).requeued == 1
 
 
 def test_markers_of_two_cas_do_not_mix(aws: Account, listing: FakeList) -> None:
     other = CaCertificateId("0" * 64)
     for minutes in range(20, 30):
         register(aws, listing, minutes=minutes)
-    passes(aws, listing).full(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=2))
+    full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=2))
 
-    passes(aws, listing).full(other, stop_at=aws.clock() + timedelta(seconds=1))
-    passes(aws, listing).full(aws.ca_id, stop_at=aws.clock() + timedelta(seconds=1))
+    full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=1), ca=other)
+    full(aws, passes(aws, listing), until=aws.clock() + timedelta(seconds=1))
 
     assert [marker for marker, _ in listing.calls] == [None, "2", None, "4"]
+
+
+def test_an_unchecked_certificate_of_an_earlier_run_is_not_forgotten_when_the_pass_ends(
+    aws: Account, listing: FakeList
+) -> None:
+    newest(aws, passes(aws, listing))
+    aws.clock.pass_time(hours=10)
+    unchecked = register(aws, listing, status="ACTIVE", minutes=1)
+    for minutes in range(20, 24):
+        register(aws, listing, minutes=minutes)
+    two_pages = aws.clock() + timedelta(seconds=2)
+    assert newest(aws, passes(aws, listing, Stale()), two_pages).backfilled == {Backfilled.UNCHECKED: 1}
+    assert newest(aws, passes(aws, listing)).ended
+
+    aws.clock.pass_time(hours=5)
+    newest(aws, passes(aws, listing))
+
+    assert aws.ledger.row(unchecked) is not None
+
+
+def test_a_certificate_that_always_fails_costs_itself_only(aws: Account, listing: FakeList) -> None:
+    bad, good = register(aws, listing, status="ACTIVE", hours=2), register(aws, listing, status="ACTIVE")
+    failed: list[str] = []
+
+    def fail(params: dict[str, str], **_: object) -> None:
+        if params["certificateId"] == bad:
+            raise listing.error("InternalFailureException")
+
+    aws.iot.meta.events.register("provide-client-params.iot.DescribeCertificate", fail)
+    statistics = newest(aws, passes(aws, listing, failed=failed))
+    aws.clock.pass_time(hours=5)
+    later = newest(aws, passes(aws, listing))
+
+    assert statistics.backfilled == {Backfilled.FAILED: 1, Backfilled.KNOWN: 1}
+    assert (failed, statistics.ended, aws.ledger.row(good) is not None) == ([bad], True, True)
+    assert later.seen == 2, "the next pass does not look back for it: the next full pass tries again"
+
+
+def test_many_failures_are_no_fault_of_the_certificates_and_their_page_is_read_again(
+    aws: Account, listing: FakeList
+) -> None:
+    listing.page_size = 250
+    for _ in range(FAILURES_AT_MOST + 1):
+        register(aws, listing, status="ACTIVE")
+
+    def deny(**_: object) -> None:
+        raise listing.error("UnauthorizedException")
+
+    aws.iot.meta.events.register_first("before-call.iot.DescribeCertificate", deny)
+    with pytest.raises(ClientError):
+        newest(aws, passes(aws, listing))
+    aws.iot.meta.events.unregister("before-call.iot.DescribeCertificate", deny)
+
+    assert newest(aws, passes(aws, listing)).backfilled == {Backfilled.KNOWN: FAILURES_AT_MOST + 1}
+
+
+def test_a_run_that_has_lost_its_lease_changes_no_cursor(aws: Account, listing: FakeList) -> None:
+    for minutes in range(20, 30):
+        register(aws, listing, minutes=minutes)
+    now = aws.clock.milliseconds
+    leases = Leases(aws.dynamodb, aws.table)
+    late = leases.acquire("#reconciler", now=now, expires_at=now + 1)
+    other = leases.acquire("#reconciler", now=now + 2, expires_at=now + 600_000)
+    deadline = Deadline(aws.clock() + timedelta(minutes=5), aws.clock)
+
+    with pytest.raises(LeaseLostError):
+        passes(aws, listing).newest(aws.ca_id, late, deadline)
+
+    other.release()
+    assert leased(aws, lambda lease, _: Cursor.read(lease, aws.ca_id, PassKind.NEWEST), None) == Cursor()

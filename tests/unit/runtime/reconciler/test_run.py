@@ -3,25 +3,30 @@
 import importlib
 import io
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
-from iot_jitr_runtime.reconciler.chores import DeletePolicies, RetireReplaced
-from iot_jitr_runtime.reconciler.reconciliation import ReconciliationFailedError
-from iot_jitr_runtime.things.retirement import RetirementResult
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ledger.lease import LeaseLostError, Leases
+from iot_jitr_runtime.ledger.tasks import Task, TaskResult
+from iot_jitr_runtime.reconciler.passes import Passes, PassStatistics
+from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Report, Run
+from iot_jitr_runtime.reconciler.tasks import PolicyDeletion
+from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import POLICY, REGION, Account
-from tests.support.faults import Fault, injected
+from tests.support.clock import Clock
 
 pytestmark = pytest.mark.timing
 
@@ -75,7 +80,7 @@ def queued(aws: Account) -> list[str]:
     return [json.loads(message["Body"])["certificateId"] for message in received.get("Messages", [])]
 
 
-def test_a_run_queues_what_nobody_decided_and_enters_what_nobody_knew(
+def test_a_run_queues_undecided_certificates_and_backfills_unknown_ones(
     aws: Account, module: Any, log: io.StringIO
 ) -> None:
     lost, foreign = aws.pending(), aws.pending()
@@ -88,7 +93,7 @@ def test_a_run_queues_what_nobody_decided_and_enters_what_nobody_knew(
     assert row.serial_number is not None
     assert set(queued(aws)) == {lost}
     newest, full = lines(log.getvalue())
-    assert (newest["pass"], newest["requeued"], newest["entered"]) == ("newest", 1, {"known": 1})
+    assert (newest["pass"], newest["requeued"], newest["backfilled"]) == ("newest", 1, {"known": 1})
     assert (full["pass"], full["ended"], full["ca_certificate_id"]) == ("full", True, aws.ca_id)
 
 
@@ -108,11 +113,11 @@ def test_a_run_measures_how_long_devices_wait_and_cas_last(
     assert sum(own["Requeued"]) == 2
 
 
-def test_trouble_with_one_part_does_not_keep_the_others_from_theirs(
+def test_an_error_of_one_step_does_not_keep_the_others_from_theirs(
     aws: Account, module: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = aws.pending()
-    passes = module._reconciliation("arn:aws:iot:eu-central-1:123456789012:cert/").passes
+    passes = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").passes
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no newest today")
@@ -143,7 +148,7 @@ def test_an_environment_of_another_version_fails_at_once(
         module.handle({}, context())
 
 
-def test_renewals_and_own_policies_are_looked_after_where_there_are_such(
+def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_policies(
     aws: Account, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del aws
@@ -151,11 +156,11 @@ def test_renewals_and_own_policies_are_looked_after_where_there_are_such(
     monkeypatch.setenv(environment.THINGS, json.dumps({"thing": things, "claim_seconds": 35}))
     monkeypatch.setenv(environment.DEVICE_POLICY, json.dumps(PER_DEVICE))
 
-    chores = module._reconciliation("arn:aws:iot:eu-central-1:123456789012:cert/").chores
+    actions = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions
 
-    assert isinstance(chores["retirement"], RetireReplaced)
-    assert isinstance(chores["policies"], DeletePolicies)
-    assert chores["policies"].arn_prefix == "arn:aws:iot:eu-central-1:123456789012:cert/"
+    assert isinstance(actions[Task.RETIRE].__self__, Retirement)
+    assert isinstance(actions[Task.DELETE_POLICY].__self__, PolicyDeletion)
+    assert actions[Task.DELETE_POLICY].__self__.arn_prefix == "arn:aws:iot:eu-central-1:123456789012:cert/"
     module.handle({}, context())
 
 
@@ -166,96 +171,80 @@ def test_where_things_are_not_renewed_nothing_is_retired(
         environment.THINGS, json.dumps({"thing": ThingSettings().to_json(), "claim_seconds": 35})
     )
 
-    assert module._reconciliation("arn:aws:iot:eu-central-1:123456789012:cert/").chores == {}
+    assert module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions == {}
 
 
-def test_what_is_retired_is_counted() -> None:
-    class Retirement:
-        def retire_due(self, limit: int, *, until: object) -> dict[CertificateId, RetirementResult]:
-            del until
-            assert 1 <= limit <= 100
-            return {
-                CertificateId("a"): RetirementResult.RETIRED,
-                CertificateId("b"): RetirementResult.POSTPONED,
-                CertificateId("c"): RetirementResult.RETIRED,
-            }
+def test_a_second_run_beside_the_first_does_nothing(aws: Account, module: Any, log: io.StringIO) -> None:
+    aws.pending()
+    now = int(time.time() * 1000)
+    first = Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 600_000)
 
-    assert RetireReplaced(Retirement()).do(until=datetime.max.replace(tzinfo=UTC)) == Counter(
-        retired=2, postponed=1
-    )  # type: ignore[arg-type]
+    module.handle({}, context())
+
+    assert queued(aws) == []
+    assert [line["message"] for line in lines(log.getvalue())] == ["another run is in progress"]
+    first.release()
+    module.handle({}, context())
+    assert len(set(queued(aws))) == 1
 
 
-def policy_to_delete(aws: Account) -> tuple[str, str, DeletePolicies]:
-    certificate_id = aws.pending()
-    name = f"jitr-{certificate_id}"
-    arn = aws.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"][
-        "certificateArn"
-    ]
-    aws.iot.create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
-    aws.iot.attach_policy(policyName=name, target=arn)
-    follow_ups = FollowUps(aws.dynamodb, aws.table)
-    follow_ups.delete_policy(certificate_id, policy_name=name, at=aws.clock.milliseconds)
-    chore = DeletePolicies(
-        aws.iot,
-        follow_ups,
-        aws.rate_limiter(),
-        arn.removesuffix(certificate_id),
-        aws.clock,
-    )
-    return certificate_id, name, chore
+def test_a_run_that_fails_releases_its_lease(
+    aws: Account, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object, **__: object) -> None:
+        raise LeaseLostError("another worker holds the lease")
+
+    monkeypatch.setattr(Passes, "newest", lose)
+    with pytest.raises(LeaseLostError):
+        module.handle({}, context())
+    monkeypatch.undo()
+
+    now = int(time.time() * 1000)
+    Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 1)
 
 
-def policies(aws: Account) -> set[str]:
-    return {policy["policyName"] for policy in aws.iot.list_policies()["policies"]}
+class Steps:
+    """Stands in for passes and tasks; each step takes as long as it is told, or until its deadline."""
+
+    def __init__(self, clock: Clock, *takes: float) -> None:
+        self.clock = clock
+        self.takes = list(takes)
+        self.shares: list[float] = []
+        self.actions = {Task.RETIRE: None}
+
+    def newest(self, _ca: object, _lease: object, deadline: Deadline) -> PassStatistics:
+        self.take(deadline)
+        return PassStatistics()
+
+    def full(self, _ca: object, _lease: object, deadline: Deadline) -> None:
+        self.take(deadline)
+
+    def run(self, _task: object, deadline: Deadline) -> Counter[TaskResult]:
+        self.take(deadline)
+        return Counter()
+
+    def take(self, deadline: Deadline) -> None:
+        share = (deadline.at - self.clock()).total_seconds()
+        self.shares.append(share)
+        self.clock.pass_time(seconds=min(self.takes.pop(0), share))
 
 
-def test_the_policy_of_a_revoked_certificate_is_deleted_in_the_end(aws: Account) -> None:
-    _, name, chore = policy_to_delete(aws)
+@pytest.mark.parametrize(
+    ("takes", "shares"),
+    [
+        ([999, 999, 999, 999, 999], [120, 120, 120, 120, 120]),
+        ([20, 20, 500, 999, 999], [120, 145, 186.666667, 186.666667, 186.666667]),
+        ([0, 0, 0, 0, 999], [120, 150, 200, 300, 600]),
+    ],
+    ids=["none leaves time", "new certificates leave time", "the last full pass gets the rest"],
+)
+def test_no_step_keeps_another_from_its_share_of_the_time(takes: list[float], shares: list[float]) -> None:
+    clock = Clock()
+    steps: Any = Steps(clock, *takes)
+    issuers: Any = SimpleNamespace(certificate=lambda _ca: SimpleNamespace(not_after=clock()))
+    report = Report(Logger("run"), EphemeralMetrics(namespace="n", service="s"))
+    run = Run([CaCertificateId("a"), CaCertificateId("b")], issuers, steps, steps, steps, report, clock)
 
-    done = chore.do(until=aws.clock() + timedelta(minutes=5))
+    run.do(None, Deadline(clock() + timedelta(seconds=600), clock))  # type: ignore[arg-type]
 
-    assert (done, name in policies(aws), chore.do(until=aws.clock() + timedelta(minutes=5))) == (
-        Counter(policy_deleted=1),
-        False,
-        Counter(),
-    )
-
-
-def test_a_policy_that_aws_still_sees_attached_is_tried_again_later(aws: Account) -> None:
-    _, name, chore = policy_to_delete(aws)
-    conflict = aws.iot.exceptions.DeleteConflictException(
-        {"Error": {"Code": "DeleteConflictException", "Message": "still attached"}}, "DeletePolicy"
-    )
-
-    def refuse(**_: object) -> None:
-        raise conflict
-
-    aws.iot.meta.events.register_first("before-call.iot.DeletePolicy", refuse)
-    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter(policy_postponed=1)
-    aws.iot.meta.events.unregister("before-call.iot.DeletePolicy", refuse)
-    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter()
-
-    aws.clock.pass_time(hours=1)
-    assert chore.do(until=aws.clock() + timedelta(minutes=5)) == Counter(policy_deleted=1)
-    assert name not in policies(aws)
-
-
-def test_a_policy_task_without_a_policy_is_dropped(aws: Account) -> None:
-    certificate_id, _, chore = policy_to_delete(aws)
-    aws.dynamodb.update_item(
-        TableName=aws.table,
-        Key={"certificateId": {"S": certificate_id}},
-        UpdateExpression="REMOVE policyName",
-    )
-
-    chore.do(until=aws.clock() + timedelta(minutes=5))
-
-    now = aws.clock.milliseconds + int(timedelta(days=1).total_seconds() * 1000)
-    assert FollowUps(aws.dynamodb, aws.table).due(FollowUp.DELETE_POLICY, now=now, limit=10) == []
-
-
-def test_another_error_of_the_policy_api_flies(aws: Account) -> None:
-    _, _, chore = policy_to_delete(aws)
-
-    with injected(aws.iot, "DetachPolicy", Fault.THROTTLE), pytest.raises(ClientError):
-        chore.do(until=aws.clock() + timedelta(minutes=5))
+    assert steps.shares == pytest.approx(shares)

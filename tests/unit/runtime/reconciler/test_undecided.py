@@ -1,4 +1,4 @@
-"""Which certificates nobody decided about."""
+"""Which certificates are undecided, and which the ledger does not know."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +7,7 @@ import pytest
 from iot_jitr_runtime.identifiers import CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.reconciler.listing import Listed
-from iot_jitr_runtime.reconciler.undecided import is_undecided, is_unknown
+from iot_jitr_runtime.reconciler.listing import Listed, is_undecided, is_unknown
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 CERTIFICATE = CertificateId("c" * 64)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.follow_ups import FollowUps
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
@@ -15,7 +15,7 @@ from tests.support.town import Town
 @pytest.fixture
 def enforcement(town: Town) -> Enforcement:
     iot = town.aws.iot
-    withdrawal = Withdrawal(iot, FollowUps(town.aws.dynamodb, town.aws.table), town.clock)
+    withdrawal = Withdrawal(iot, ScheduledTasks(town.aws.dynamodb, town.aws.table), town.clock)
     return replace(town.make_sweep().enforcement, withdrawal=withdrawal)
 
 

@@ -8,9 +8,7 @@ from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
-from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
@@ -26,18 +24,18 @@ def strangers(town: Town, count: int = 1) -> list[CertificateId]:
     return devices
 
 
-def enter(town: Town, device: CertificateId, status: str = "ACTIVE") -> Entered:
-    """What the reconciler does with a certificate that it finds in AWS IoT's list."""
-    inventory = Inventory(
+def add(town: Town, device: CertificateId) -> Backfilled:
+    """Do what the reconciler does with a certificate in AWS IoT's list that the ledger does not know."""
+    backfill = Backfill(
         iot=town.aws.iot,
-        entries=LedgerEntries(town.aws.dynamodb, town.aws.table),
+        dynamodb=town.aws.dynamodb,
+        table=town.aws.table,
         rate_limiter=town.aws.rate_limiter(),
         revocation=IndexedRevocation(town.store, clock=town.clock),
         sweep=town.states,
         clock=town.clock,
     )
-    until = town.clock() + timedelta(minutes=1)
-    return inventory.enter(town.ca, Listed(device, status, town.clock()), until=until)
+    return backfill.add(town.ca, device, until=town.clock() + timedelta(minutes=1))
 
 
 def sweep_later(town: Town, **parts: Any) -> Any:
@@ -56,7 +54,7 @@ def test_one_that_has_been_listed_for_long_is_revoked_once_it_is_entered(
     town.publish({device: reason})
     town.settle()
 
-    assert enter(town, device) is Entered.LISTED
+    assert add(town, device) is Backfilled.LISTED
     town.sweep()
     assert town.status(device) == "ACTIVE", "not before the entry can be found for sure"
     sweep_later(town)
@@ -74,7 +72,7 @@ def test_one_that_is_not_in_use_by_now_is_only_entered(town: Town, status: str) 
     town.settle()
     town.aws.iot.update_certificate(certificateId=device, newStatus=status)
 
-    assert enter(town, device) is Entered.KNOWN
+    assert add(town, device) is Backfilled.KNOWN
 
     sweep_later(town)
     assert town.status(device) == status
@@ -85,7 +83,7 @@ def test_without_the_request_nothing_is_entered_so_that_the_next_pass_finds_it_a
     town.publish({device: KEY_COMPROMISE})
 
     with injected(town.aws.dynamodb, "UpdateItem", Fault.THROTTLE, at_call=2), pytest.raises(ClientError):
-        enter(town, device)
+        add(town, device)
 
     assert town.ledger.row(device) is None
 
@@ -94,11 +92,11 @@ def test_a_request_during_a_run_is_met_by_a_later_one(town: Town) -> None:
     first, second = strangers(town, 2)
     town.publish({first: KEY_COMPROMISE, second: KEY_COMPROMISE})
     town.settle()
-    enter(town, first)
+    add(town, first)
 
     def enter_another(**_: Any) -> None:
         town.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", enter_another)
-        enter(town, second)
+        add(town, second)
 
     town.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", enter_another)
     sweep_later(town)
@@ -114,7 +112,7 @@ def test_the_mass_revocation_limit_applies_to_them(town: Town) -> None:
     limit = MassRevocationLimit(share=0.1, minimum=2)
     town.sweep(limit=limit)
     for device in devices:
-        enter(town, device)
+        add(town, device)
 
     sweep_later(town, limit=limit)
     assert town.tripped() is not None
@@ -149,7 +147,7 @@ def test_in_a_dry_run_they_stay_in_and_go_when_it_ends(town: Town) -> None:
     [device] = strangers(town)
     town.publish({device: KEY_COMPROMISE})
     town.settle()
-    enter(town, device)
+    add(town, device)
 
     sweep_later(town, dry_run=True)
     assert town.status(device) == "ACTIVE"

@@ -12,14 +12,22 @@ from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Identity, State, ca_serial
-from iot_jitr_runtime.ledger.follow_ups import FollowUp, FollowUps
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.outcomes import Outcome, Reason
-from iot_jitr_runtime.things.retirement import RetirementResult
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import certificate_of
 from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, counted, injected, step_name, stepped
-from tests.support.things import activate, arn_of, holders, last_verdict, pending, retirement, with_things
+from tests.support.things import (
+    activate,
+    arn_of,
+    due_tasks,
+    holders,
+    last_verdict,
+    pending,
+    retirement,
+    with_things,
+)
 
 RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_period=timedelta(hours=24))
 
@@ -42,8 +50,11 @@ def new(aws: Account, old: CertificateId) -> CertificateId:
     return certificate_id
 
 
-def retire(aws: Account) -> dict[CertificateId, RetirementResult]:
-    return retirement(aws, RENEWABLE).retire_due(limit=100, until=aws.clock() + timedelta(minutes=5))
+def retire(aws: Account) -> dict[CertificateId, TaskResult]:
+    """Retire the certificates whose grace period is over."""
+    due = due_tasks(aws.dynamodb, aws.table, Task.RETIRE, aws.clock.milliseconds)
+    until = aws.clock() + timedelta(minutes=5)
+    return {each.certificate_id: retirement(aws, RENEWABLE).retire(each, until) for each in due}
 
 
 def state(aws: Account, certificate_id: CertificateId) -> State | None:
@@ -66,7 +77,7 @@ def test_after_it_the_old_one_is_detached_and_inactive_and_stays_known_to_the_le
 ) -> None:
     aws.clock.pass_time(hours=24, seconds=1)
 
-    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert retire(aws) == {old: TaskResult.DONE}
     assert (aws.status(old), aws.status(new)) == ("INACTIVE", "ACTIVE")
     assert holders(aws, "sensor-7") == {new}
     assert (state(aws, old), state(aws, new)) == (State.RETIRED, State.ACTIVATED)
@@ -151,14 +162,14 @@ def test_without_a_new_certificate_that_is_active_the_old_one_stays(aws: Account
         aws.process(record)
     aws.clock.pass_time(hours=25)
 
-    assert retire(aws) == {old: RetirementResult.POSTPONED}
+    assert retire(aws) == {old: TaskResult.POSTPONED}
     assert aws.status(old) == "ACTIVE"
 
     aws.process(aws.redelivered(record))
     aws.clock.pass_time(hours=23)
-    assert retire(aws) == {old: RetirementResult.POSTPONED}, "the grace period begins with the activation"
+    assert retire(aws) == {old: TaskResult.POSTPONED}, "the grace period begins with the activation"
     aws.clock.pass_time(hours=1, seconds=1)
-    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert retire(aws) == {old: TaskResult.DONE}
 
 
 def test_a_successor_that_was_revoked_retires_nobody(
@@ -173,7 +184,7 @@ def test_a_successor_that_was_revoked_retires_nobody(
     )
     aws.clock.pass_time(hours=25)
 
-    assert retire(aws) == {old: RetirementResult.CANCELLED}
+    assert retire(aws) == {old: TaskResult.CANCELLED}
     assert aws.status(old) == "ACTIVE"
     assert retire(aws) == {}
 
@@ -184,13 +195,13 @@ def test_a_successor_that_somebody_switched_off_retires_nobody(
     aws.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
     aws.clock.pass_time(hours=25)
 
-    assert retire(aws) == {old: RetirementResult.POSTPONED}
+    assert retire(aws) == {old: TaskResult.POSTPONED}
     assert aws.status(old) == "ACTIVE"
     assert holders(aws, "sensor-7") == {old, new}
 
     aws.iot.update_certificate(certificateId=new, newStatus="ACTIVE")
     aws.clock.pass_time(hours=2)
-    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert retire(aws) == {old: TaskResult.DONE}
 
 
 def test_a_successor_that_an_operator_revoked_retires_nobody(
@@ -199,7 +210,7 @@ def test_a_successor_that_an_operator_revoked_retires_nobody(
     aws.iot.update_certificate(certificateId=new, newStatus="REVOKED")
     aws.clock.pass_time(hours=25)
 
-    assert retire(aws) == {old: RetirementResult.CANCELLED}
+    assert retire(aws) == {old: TaskResult.CANCELLED}
     assert aws.status(old) == "ACTIVE"
 
 
@@ -229,7 +240,7 @@ def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
 ) -> None:
     aws.iot.detach_thing_principal(thingName="sensor-7", principal=arn_of(aws, old))
     aws.clock.pass_time(hours=25)
-    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert retire(aws) == {old: TaskResult.DONE}
 
     third = pending(aws, "sensor-7", age=0.2)
     activate(aws, third)
@@ -238,7 +249,7 @@ def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
     aws.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
     aws.iot.delete_certificate(certificateId=new)
     aws.clock.pass_time(hours=25)
-    assert retire(aws) == {new: RetirementResult.CANCELLED}
+    assert retire(aws) == {new: TaskResult.CANCELLED}
     assert retire(aws) == {}
 
 
@@ -268,12 +279,12 @@ def test_a_predecessor_this_pipeline_never_saw_can_be_revoked_by_serial_meanwhil
 def test_a_date_once_set_is_not_pushed_back_by_a_repeated_event(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
-    follow_ups = FollowUps(aws.dynamodb, aws.table)
+    tasks = ScheduledTasks(aws.dynamodb, aws.table)
     row = aws.ledger.row(old)
     assert row is not None
     assert row.ca_certificate_id is not None
     assert row.serial_number is not None
-    follow_ups.retire(
+    tasks.schedule_retirement(
         old,
         Identity(row.ca_certificate_id, row.serial_number, "sensor-7"),
         thing_name="sensor-7",
@@ -282,7 +293,7 @@ def test_a_date_once_set_is_not_pushed_back_by_a_repeated_event(
     )
     aws.clock.pass_time(hours=24, seconds=1)
 
-    assert retire(aws) == {old: RetirementResult.RETIRED}
+    assert retire(aws) == {old: TaskResult.DONE}
 
 
 RENEWAL_STEPS: list[Step] = [
@@ -358,19 +369,22 @@ def test_after_any_fault_in_the_retirement_the_next_run_ends_it(
     assert retire(aws) == {}
 
 
-def test_the_deletion_of_a_policy_is_found_when_it_is_due(aws: Account) -> None:
-    follow_ups = FollowUps(aws.dynamodb, aws.table)
+def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Account) -> None:
+    tasks = ScheduledTasks(aws.dynamodb, aws.table)
     certificate_id = CertificateId("a" * 64)
     now = aws.clock.milliseconds
-    follow_ups.delete_policy(certificate_id, policy_name="jitr-x", at=now + 60_000)
+    tasks.schedule_policy_deletion(certificate_id, policy_name="jitr-x", at=now + 60_000)
 
-    assert follow_ups.due(FollowUp.DELETE_POLICY, now=now, limit=10) == []
-    [due] = follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10)
-    assert (due.certificate_id, due.policy_name) == (certificate_id, "jitr-x")
-    follow_ups.cancel(certificate_id, FollowUp.RETIRE)
-    assert len(follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10)) == 1
-    follow_ups.cancel(certificate_id, FollowUp.DELETE_POLICY)
-    assert follow_ups.due(FollowUp.DELETE_POLICY, now=now + 60_000, limit=10) == []
+    def due(at: int) -> list[DueTask]:
+        return due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, at)
+
+    assert due(now) == []
+    expected = [DueTask(Task.DELETE_POLICY, certificate_id, policy_name="jitr-x")]
+    assert due(now + 60_000) == expected
+    tasks.remove(Task.RETIRE, certificate_id)
+    assert due(now + 60_000) == expected
+    tasks.remove(Task.DELETE_POLICY, certificate_id)
+    assert due(now + 60_000) == []
 
 
 def test_a_predecessor_that_cannot_be_read_keeps_its_thing(aws: Account, old: CertificateId) -> None:

@@ -1,7 +1,7 @@
-"""Entering what somebody else registered, so that it can be revoked by serial."""
+"""Certificates that somebody else decided about come into the ledger, so that they can be revoked."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +11,7 @@ from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, St
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.rate_limiter import NoSlotError
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
-from iot_jitr_runtime.reconciler.inventory import Entered, Inventory
-from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from tests.support.account import Account
 from tests.support.faults import counted
 
@@ -33,17 +31,18 @@ class Crl:
 
 @dataclass
 class Sweep:
-    asked: list[CaCertificateId] = field(default_factory=list)
+    requested: list[CaCertificateId] = field(default_factory=list)
 
     def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
         del now
-        self.asked.append(ca)
+        self.requested.append(ca)
 
 
-def inventory(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: float = 1e6) -> Inventory:
-    return Inventory(
+def backfill(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: float = 1e6) -> Backfill:
+    return Backfill(
         iot=aws.iot,
-        entries=LedgerEntries(aws.dynamodb, aws.table),
+        dynamodb=aws.dynamodb,
+        table=aws.table,
         rate_limiter=aws.rate_limiter(rate),
         revocation=crl or Crl(),
         sweep=sweep or Sweep(),
@@ -51,19 +50,9 @@ def inventory(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: flo
     )
 
 
-def listed(aws: Account, certificate_id: str, status: str = "ACTIVE") -> Listed:
-    return Listed(CertificateId(certificate_id), status, aws.clock())
-
-
-def enter(
-    aws: Account,
-    entering: Inventory,
-    certificate_id: str,
-    status: str = "ACTIVE",
-    until: datetime | None = None,
-) -> Entered:
-    until = until or aws.clock() + timedelta(minutes=1)
-    return entering.enter(aws.ca_id, listed(aws, certificate_id, status), until=until)
+def add(aws: Account, by: Backfill, certificate_id: str, **limit: float) -> Backfilled:
+    until = aws.clock() + timedelta(**(limit or {"minutes": 1}))
+    return by.add(aws.ca_id, CertificateId(certificate_id), until=until)
 
 
 def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
@@ -76,7 +65,7 @@ def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
 def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: Account, status: str) -> None:
     certificate_id = registered(aws, status)
 
-    assert enter(aws, inventory(aws), certificate_id, status) is Entered.KNOWN
+    assert add(aws, backfill(aws), certificate_id) is Backfilled.KNOWN
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
@@ -99,7 +88,7 @@ def test_it_counts_as_a_device_in_service_once_if_it_is_active(
     certificate_id = registered(aws, status)
 
     for _ in range(2):
-        enter(aws, inventory(aws), certificate_id, status)
+        add(aws, backfill(aws), certificate_id)
 
     assert Fleet(aws.dynamodb, aws.table).size(aws.ca_id) == devices
 
@@ -108,45 +97,45 @@ def test_its_status_is_not_touched(aws: Account) -> None:
     certificate_id = registered(aws, "INACTIVE")
 
     with counted(aws.iot) as calls:
-        enter(aws, inventory(aws), certificate_id, "INACTIVE")
+        add(aws, backfill(aws), certificate_id)
 
     assert calls == ["DescribeCertificate"]
 
 
 @pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.ON_HOLD])
-def test_for_an_active_one_on_the_crl_the_sweep_is_asked(aws: Account, reason: Reason) -> None:
+def test_for_an_active_one_on_the_crl_a_rescan_is_requested(aws: Account, reason: Reason) -> None:
     certificate_id, sweep = registered(aws), Sweep()
 
-    result = enter(aws, inventory(aws, Crl(RefusedError(reason)), sweep), certificate_id)
+    result = add(aws, backfill(aws, Crl(RefusedError(reason)), sweep), certificate_id)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
-    assert (result, sweep.asked) == (Entered.LISTED, [aws.ca_id])
+    assert (result, sweep.requested) == (Backfilled.LISTED, [aws.ca_id])
     assert aws.status(certificate_id) == "ACTIVE"
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_one_that_is_not_in_use_is_only_entered(aws: Account, status: str) -> None:
+def test_one_that_is_not_active_is_only_added(aws: Account, status: str) -> None:
     certificate_id, sweep = registered(aws, status), Sweep()
     crl = Crl(RefusedError(Reason.REVOKED))
 
-    result = enter(aws, inventory(aws, crl, sweep), certificate_id)
+    result = add(aws, backfill(aws, crl, sweep), certificate_id)
 
-    assert (result, sweep.asked) == (Entered.KNOWN, [])
+    assert (result, sweep.requested) == (Backfilled.KNOWN, [])
 
 
-def test_without_a_crl_to_ask_it_is_left_for_the_next_pass(aws: Account) -> None:
+def test_without_a_usable_crl_it_is_left_for_the_next_pass(aws: Account) -> None:
     certificate_id = registered(aws)
 
-    result = enter(aws, inventory(aws, Crl(DeferredError(Reason.CRL_STALE))), certificate_id)
+    result = add(aws, backfill(aws, Crl(DeferredError(Reason.CRL_STALE))), certificate_id)
 
-    assert result is Entered.UNCHECKED
+    assert result is Backfilled.UNCHECKED
     assert aws.ledger.row(certificate_id) is None
 
 
 def test_one_that_is_deleted_meanwhile_is_gone(aws: Account) -> None:
-    assert enter(aws, inventory(aws), "0" * 64) is Entered.GONE
+    assert add(aws, backfill(aws), "0" * 64) is Backfilled.GONE
 
 
 def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,56 +143,56 @@ def test_one_that_cannot_be_read_is_left_alone(aws: Account, monkeypatch: pytest
     described = {"certificateDescription": {"certificatePem": "no certificate"}}
     monkeypatch.setattr(aws.iot, "describe_certificate", lambda **_: described)
 
-    assert enter(aws, inventory(aws), certificate_id) is Entered.UNREADABLE
+    assert add(aws, backfill(aws), certificate_id) is Backfilled.UNREADABLE
 
 
 def test_one_whose_extensions_cannot_be_read_is_left_alone(aws: Account) -> None:
     crl = Crl(RefusedError(Reason.UNPARSABLE_CERTIFICATE))
 
-    result = enter(aws, inventory(aws, crl), registered(aws))
+    result = add(aws, backfill(aws, crl), registered(aws))
 
-    assert result is Entered.UNREADABLE
+    assert result is Backfilled.UNREADABLE
 
 
-def test_while_devices_wait_nothing_is_entered_and_no_call_made(aws: Account) -> None:
+def test_without_a_slot_in_time_nothing_is_added_and_no_call_made(aws: Account) -> None:
     certificate_id = registered(aws)
-    slow = inventory(aws, rate=10)
+    slow = backfill(aws, rate=10)
     slow.rate_limiter.reserve(60)
-    enter(aws, slow, certificate_id)
+    add(aws, slow, certificate_id)
 
     with counted(aws.iot) as calls, pytest.raises(NoSlotError):
-        enter(aws, slow, certificate_id, until=aws.clock() + timedelta(seconds=4))
+        add(aws, slow, certificate_id, seconds=4)
 
     assert calls == []
 
 
-def test_a_turn_that_is_near_is_waited_for(aws: Account) -> None:
+def test_each_certificate_waits_for_a_slot(aws: Account) -> None:
     begun = aws.clock()
-    slow = inventory(aws, rate=2)
+    slow = backfill(aws, rate=2)
     for _ in range(2):
-        assert enter(aws, slow, registered(aws)) is Entered.KNOWN
+        assert add(aws, slow, registered(aws)) is Backfilled.KNOWN
 
     assert 0.5 < (aws.clock() - begun).total_seconds() < 0.6
 
 
-def test_a_row_that_knows_its_serial_is_left_as_it_is(aws: Account) -> None:
+def test_a_row_with_a_serial_number_is_left_as_it_is(aws: Account) -> None:
     certificate_id = aws.pending()
     aws.process(aws.event(certificate_id))
     before = aws.ledger.row(certificate_id)
 
-    enter(aws, inventory(aws), certificate_id)
+    add(aws, backfill(aws), certificate_id)
 
     assert aws.ledger.row(certificate_id) == before
 
 
-def test_a_row_without_a_serial_learns_it_and_keeps_its_state(aws: Account) -> None:
+def test_a_row_without_a_serial_number_gets_it_and_keeps_its_state(aws: Account) -> None:
     certificate_id = registered(aws)
     aws.dynamodb.put_item(
         TableName=aws.table,
         Item={"certificateId": {"S": certificate_id}, "state": {"S": State.REFUSED}, "decidedAt": {"N": "7"}},
     )
 
-    enter(aws, inventory(aws), certificate_id)
+    add(aws, backfill(aws), certificate_id)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None
@@ -211,12 +200,11 @@ def test_a_row_without_a_serial_learns_it_and_keeps_its_state(aws: Account) -> N
     assert row.serial_number is not None
 
 
-def test_a_certificate_without_a_common_name_is_entered_too(aws: Account) -> None:
-    entries = LedgerEntries(aws.dynamodb, aws.table)
+def test_a_certificate_without_a_common_name_is_added_too(aws: Account) -> None:
     certificate_id = CertificateId("b" * 64)
 
     identity = Identity(aws.ca_id, SerialNumber("ab"), None)
-    assert entries.enter_known(certificate_id, identity, active=False, now=1)
+    assert backfill(aws).record(certificate_id, identity, active=False)
 
     row = aws.ledger.row(certificate_id)
     assert row is not None

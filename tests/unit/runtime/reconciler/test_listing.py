@@ -1,4 +1,4 @@
-"""Listing, queue and bookmarks: the parts that passes are made of."""
+"""AWS IoT's list of certificates, and the activation queue from its sending end."""
 
 import json
 from datetime import UTC, datetime
@@ -6,11 +6,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.reconciler.bookmarks import Bookmark, Bookmarks, PassKind
-from iot_jitr_runtime.reconciler.listing import CertificateList, Listed
+from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, UnknownMarkerError
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue, QueueRefusedError
 from tests.support.account import REGION, Account
 
@@ -55,6 +55,15 @@ def test_the_last_page_has_no_further_marker() -> None:
     assert (page.certificates, page.next_marker) == ((), None)
 
 
+@pytest.mark.parametrize(("marker", "error"), [("here", UnknownMarkerError), (None, ClientError)])
+def test_only_a_marker_can_be_unknown(marker: str | None, error: type[Exception]) -> None:
+    iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    stubber = Stubber(iot)
+    stubber.add_client_error("list_certificates_by_ca", "InvalidRequestException")
+    with stubber, pytest.raises(error):
+        CertificateList(iot).page(CA, marker, oldest_first=True)
+
+
 def test_every_certificate_is_queued_once_and_named_so_that_the_activator_reads_it(aws: Account) -> None:
     queue = ActivationQueue(aws.sqs, aws.queue_url)
 
@@ -94,26 +103,3 @@ def test_what_the_queue_refuses_three_times_is_an_error() -> None:
 
     with pytest.raises(QueueRefusedError, match="all but 1 of 5"):
         queue.send(CA, ids(5))
-
-
-def test_a_bookmark_is_read_as_it_was_written(aws: Account) -> None:
-    bookmarks = Bookmarks(aws.dynamodb, aws.table)
-    written = Bookmark(CA, PassKind.FULL, begun_at=CREATED, marker="here", former_begun_at=CREATED)
-
-    bookmarks.write(written)
-
-    assert bookmarks.read(CA, PassKind.FULL) == written
-    assert bookmarks.read(CA, PassKind.NEWEST) == Bookmark(CA, PassKind.NEWEST)
-
-
-def test_a_pass_that_ended_leaves_when_it_had_begun(aws: Account) -> None:
-    bookmarks = Bookmarks(aws.dynamodb, aws.table)
-    bookmarks.write(Bookmark(CA, PassKind.FULL).begin(CREATED).at("here").ended())
-
-    assert bookmarks.read(CA, PassKind.FULL) == Bookmark(CA, PassKind.FULL, former_begun_at=CREATED)
-
-
-def test_a_pass_under_way_is_not_begun_anew() -> None:
-    under_way = Bookmark(CA, PassKind.FULL).begin(CREATED).at("here")
-
-    assert under_way.begin(datetime(2028, 1, 1, tzinfo=UTC)) == under_way

@@ -1,0 +1,147 @@
+"""Backfill: adding certificates to the ledger about which somebody else decided.
+
+Their serial number comes into the ledger, so that the sweep can revoke them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from iot_jitr_runtime.activator.interfaces import RevocationCheck
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Identity, State, ca_serial
+from iot_jitr_runtime.ledger.fleet import IN_FLEET, Fleet, RowConditionError
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.rate_limiter import RateLimiter
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iot import IoTClient
+
+
+class Sweep(Protocol):
+    """What revokes certificates in service that are on their CA's CRL: `sweep.state.SweepStates`."""
+
+    def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
+        """Request a pass over everything on the CA's list; botocore's errors propagate."""
+
+
+class Backfilled(StrEnum):
+    """What became of a certificate that the ledger did not know."""
+
+    KNOWN = "known"
+    """Added with its serial number."""
+    LISTED = "listed"
+    """Added, ACTIVE, and on its CA's CRL: a rescan was requested of the sweep."""
+    UNCHECKED = "unchecked"
+    """Not added: its CRL is not usable. The next pass tries again."""
+    UNREADABLE = "unreadable"
+    """It is no well-formed certificate, so it has no serial number to be found by."""
+    GONE = "gone"
+    """Deleted meanwhile."""
+    FAILED = "failed"
+    """An AWS call failed. The next full pass tries again."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """Adds certificates to the ledger. One AWS IoT call and one slot of the rate limiter each."""
+
+    iot: "IoTClient"
+    dynamodb: "DynamoDBClient"
+    table: str
+    rate_limiter: RateLimiter
+    revocation: RevocationCheck
+    sweep: Sweep
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def add(self, ca: CaCertificateId, certificate_id: CertificateId, *, until: datetime) -> Backfilled:
+        """Add one certificate of `ca`; botocore's errors propagate.
+
+        Raises:
+            NoSlotError: The rate limiter has no slot until `until`.
+        """
+        self.rate_limiter.wait_for_background_slot(until=until)
+        try:
+            description = self.iot.describe_certificate(certificateId=certificate_id)[
+                "certificateDescription"
+            ]
+        except self.iot.exceptions.ResourceNotFoundException:
+            return Backfilled.GONE
+        try:
+            certificate = Certificate.load(description["certificatePem"])
+        except MalformedCertificateError:
+            return Backfilled.UNREADABLE
+        active = description["status"] == "ACTIVE"
+        result = self._check(ca, certificate)
+        if result is Backfilled.LISTED:
+            if active:
+                # Requested before the certificate is added: no later pass looks at it again.
+                self.sweep.request_rescan(ca, now=milliseconds(self.clock()))
+            else:
+                result = Backfilled.KNOWN
+        if result in {Backfilled.LISTED, Backfilled.KNOWN}:
+            identity = Identity(ca, certificate.serial_number, next(iter(certificate.common_names), None))
+            self.record(certificate_id, identity, active=active)
+        return result
+
+    def _check(self, ca: CaCertificateId, certificate: Certificate) -> Backfilled:
+        """Check before it is added: if a newer index appears meanwhile, its sweep looks for late entries."""
+        try:
+            self.revocation.check(ca, certificate)
+        except DeferredError:
+            return Backfilled.UNCHECKED
+        except RefusedError as refused:
+            listed = refused.reason in {Reason.REVOKED, Reason.ON_HOLD}
+            return Backfilled.LISTED if listed else Backfilled.UNREADABLE
+        return Backfilled.KNOWN
+
+    def record(self, certificate_id: CertificateId, identity: Identity, *, active: bool) -> bool:
+        """Write a certificate's row; return whether its serial number was not in it yet.
+
+        If it is active, it counts as a device in service from now on. A row whose serial number is known
+        already stays as it is. One without, of a refusal before the certificate was read for example, keeps
+        its state and gets the serial number.
+
+        Args:
+            certificate_id: The certificate.
+            identity: Its CA, serial number and common name.
+            active: Whether its status is ACTIVE.
+        """
+        sets = {
+            "caCertificateId": {"S": identity.ca_certificate_id},
+            "serialNumber": {"S": identity.serial_number},
+            SERIAL_INDEX_KEY: {"S": ca_serial(identity.ca_certificate_id, identity.serial_number)},
+        }
+        if identity.common_name is not None:
+            sets["commonName"] = {"S": identity.common_name}
+        if active:
+            sets[IN_FLEET] = {"BOOL": True}
+        update: dict[str, Any] = {
+            "TableName": self.table,
+            "Key": {KEY: {"S": certificate_id}},
+            "UpdateExpression": "SET #state = if_not_exists(#state, :known), "
+            "decidedAt = if_not_exists(decidedAt, :now), "
+            + ", ".join(f"{name} = :{name}" for name in sets)
+            + " REMOVE expiresAt",
+            "ConditionExpression": "attribute_not_exists(serialNumber)",
+            "ExpressionAttributeNames": {"#state": "state"},
+            "ExpressionAttributeValues": {
+                ":known": {"S": State.KNOWN},
+                ":now": {"N": str(milliseconds(self.clock()))},
+                **{f":{name}": value for name, value in sets.items()},
+            },
+        }
+        try:
+            if active:
+                fleet = Fleet(self.dynamodb, self.table)
+                fleet.write(update, identity.ca_certificate_id, certificate_id, by=1)
+            else:
+                self.dynamodb.update_item(**update)
+        except (self.dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError):
+            return False
+        return True
