@@ -102,7 +102,7 @@ def test_the_reconciler_may_change_no_certificate(template: Template) -> None:
         *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
         *(
             (f"dynamodb:{action}", f"${{{table}.Arn}}")
-            for action in ("BatchGetItem", "GetItem", "PutItem", "UpdateItem")
+            for action in ("BatchGetItem", "GetItem", "UpdateItem")
         ),
         ("dynamodb:Query", f"${{{table}.Arn}}/index/tasks"),
         ("sqs:SendMessage", f"${{{queue}.Arn}}"),

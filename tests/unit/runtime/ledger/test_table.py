@@ -7,13 +7,13 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iot_jitr_runtime.reconciler.entries import LedgerEntries
 from moto import mock_aws
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, Row, State, ca_serial
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
+from iot_jitr_runtime.reconciler.backfill import Backfill
 from tests.support.account import make_ledger_table
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.faults import Fault, counted, injected
@@ -178,8 +178,9 @@ def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(
     dynamodb: Any, ledger: Ledger
 ) -> None:
     claimed = claim(ledger)
-    entries = LedgerEntries(dynamodb, ledger._table)
-    entries.enter_known(CERTIFICATE, IDENTITY, active=True, now=1)
+    none: Any = None
+    backfill = Backfill(none, dynamodb, ledger._table, rate_limiter=none, revocation=none, sweep=none)
+    backfill.record(CERTIFICATE, IDENTITY, active=True)
 
     with pytest.raises(ClaimLostError):
         ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, look_again_at=2)

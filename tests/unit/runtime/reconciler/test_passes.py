@@ -135,7 +135,6 @@ def test_the_statistics_say_how_long_the_oldest_has_been_pending(aws: Account, l
     assert statistics.oldest_undecided == timedelta(hours=3, seconds=1)
 
 
-def test_decided_certificates_are_left_alone(aws: Account, listing: FakeList) -> None:
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_a_device_that_somebody_deactivates_and_activates_again_counts_accordingly(
     aws: Account, listing: FakeList, status: str
@@ -167,7 +166,7 @@ def test_a_device_on_hold_does_not_count_because_an_older_list_has_it_active(
     assert aws.ledger.fleet.size(aws.ca_id) == 0
 
 
-def test_what_is_decided_is_left_alone(aws: Account, listing: FakeList) -> None:
+def test_decided_certificates_are_left_alone(aws: Account, listing: FakeList) -> None:
     register(aws, listing, status="ACTIVE")
     register(aws, listing, status="REVOKED")
     run = passes(aws, listing)
