@@ -60,7 +60,7 @@ def assert_nothing_leaked(cas: CaCloud) -> None:
 def test_a_device_of_each_ca_gets_in(cas: CaCloud, name: str) -> None:
     devices = cas.devices_of(name)
 
-    identity = devices.bring_in(f"first-of-{name}")
+    identity = devices.admit_device(f"first-of-{name}")
 
     assert devices.status(identity.certificate.fingerprint) == "ACTIVE"
 
@@ -107,19 +107,19 @@ def test_rotation_keeps_the_devices_of_the_old_ca_connected_while_those_of_the_n
 ) -> None:
     cas.with_secret("New", on_delete="delete")
     old, new = cas.devices_of("Old"), cas.devices_of("New")
-    veteran = old.bring_in("veteran")
+    veteran = old.admit_device("veteran")
     endpoint = Endpoint(MQTT_HOST, cas.lab.endpoint.mqtt_port, cas.lab.files.broker_ca)
     old_id, borrowed_id = cas.ca_id("Old"), cas.ca_id("Borrowed")
 
     with live_session(old.credentials(veteran), endpoint) as session:
         cas.deploy(*HELD, "Old", "Borrowed", "New", Old={"auto_registration": False})
         assert session.publishes()
-        new.bring_in("rookie")
+        new.admit_device("rookie")
         assert session.publishes()
         assert cas.state(old_id) == DISABLED
 
         latecomer = old.ca.issue(DeviceSpec("latecomer"))
-        old.knock(latecomer)
+        old.connect_refused(latecomer)
         assert not old.is_registered(latecomer.certificate.fingerprint)
 
         cas.deploy(*HELD, "New")

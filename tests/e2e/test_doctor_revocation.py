@@ -28,12 +28,12 @@ def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
     revoking.publish()
 
     for device, cause in ((stolen, Cause.SERIAL_REVOKED), (borrowed, Cause.ON_HOLD)):
-        revoking.knocked(device)
+        revoking.connect_until_decided(device)
         named(revoking.doctor.about(device), cause)
 
 
 def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
-    device = revoking.doctor.cloud.bring_in("swept")
+    device = revoking.doctor.cloud.admit_device("swept")
     revoking.revoke(device)
     revoking.publish()
     certificate_id = device.certificate.fingerprint
@@ -45,7 +45,7 @@ def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
 
 
 def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
-    revoking.doctor.cloud.bring_in("counted")
+    revoking.doctor.cloud.admit_device("counted")
 
     result = CliRunner().invoke(jitr, ["status", "--json"], env=revoking.doctor.cloud.lab.variables)
 
@@ -104,7 +104,7 @@ def test_the_live_status_shows_every_part_and_what_has_changed(
 
 def test_a_stale_crl(revoking: Revoking) -> None:
     revoking.publish_stale()
-    device = revoking.knocked(revoking.doctor.identity("came-while-stale"))
+    device = revoking.connect_until_decided(revoking.doctor.identity("came-while-stale"))
 
     try:
         named(revoking.doctor.about(device), Cause.CRL_STALE)

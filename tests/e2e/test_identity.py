@@ -115,7 +115,7 @@ def assert_it_keeps_to_its_own(cloud: Cloud, device: DeviceIdentity, neighbour: 
 
 
 def test_under_the_shared_policy_a_device_keeps_to_its_own_topics_and_client_id(cloud: Cloud) -> None:
-    device, neighbour = cloud.bring_in("shared-7"), cloud.bring_in("shared-72")
+    device, neighbour = cloud.admit_device("shared-7"), cloud.admit_device("shared-72")
 
     assert_it_keeps_to_its_own(cloud, device, "shared-72")
     assert_it_keeps_to_its_own(cloud, neighbour, "shared-7")
@@ -157,7 +157,7 @@ def test_a_hostile_common_name_is_refused_and_its_certificate_stays_pending(
 def test_a_common_name_of_64_characters_is_in_order(cloud: Cloud) -> None:
     name = "x" * 64
 
-    assert_it_keeps_to_its_own(cloud, cloud.bring_in(name), "x" * 63)
+    assert_it_keeps_to_its_own(cloud, cloud.admit_device(name), "x" * 63)
 
 
 # a policy for each device, an allow list, things that may be renewed
@@ -166,7 +166,7 @@ def test_a_common_name_of_64_characters_is_in_order(cloud: Cloud) -> None:
 def test_under_policies_of_their_own_devices_keep_to_their_topics_and_client_ids(listed_cloud: Cloud) -> None:
     for name in ("own-7", "own-72"):
         list_device(listed_cloud, name)
-    device, neighbour = listed_cloud.bring_in("own-7"), listed_cloud.bring_in("own-72")
+    device, neighbour = listed_cloud.admit_device("own-7"), listed_cloud.admit_device("own-72")
 
     assert_it_keeps_to_its_own(listed_cloud, device, "own-72")
     assert_it_keeps_to_its_own(listed_cloud, neighbour, "own-7")
@@ -178,7 +178,7 @@ def test_under_policies_of_their_own_devices_keep_to_their_topics_and_client_ids
 def test_a_device_that_is_not_listed_stays_out_until_it_is(listed_cloud: Cloud) -> None:
     identity = listed_cloud.ca.issue(DeviceSpec("late-7"))
     certificate_id = identity.certificate.fingerprint
-    listed_cloud.knock(identity)
+    listed_cloud.connect_refused(identity)
     row = listed_cloud.wait_for_state(certificate_id, State.REFUSED)
     assert row.reason is Reason.NOT_LISTED
     assert listed_cloud.status(certificate_id) == "PENDING_ACTIVATION"
@@ -205,7 +205,7 @@ def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
 
 def test_a_revoked_devices_policy_is_withdrawn(listed_cloud: Cloud) -> None:
     list_device(listed_cloud, "gone-7")
-    certificate_id = listed_cloud.bring_in("gone-7").certificate.fingerprint
+    certificate_id = listed_cloud.admit_device("gone-7").certificate.fingerprint
     iot = listed_cloud.client("iot")
     arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
 
@@ -257,12 +257,12 @@ def test_a_renewed_certificate_takes_the_older_ones_place(listed_cloud: Cloud) -
 def test_an_older_certificate_does_not_displace_a_newer_one(listed_cloud: Cloud) -> None:
     cloud = listed_cloud
     list_device(cloud, "cloned-7")
-    device = cloud.bring_in("cloned-7")
+    device = cloud.admit_device("cloned-7")
     now = datetime.now(UTC)
     validity = Validity(now - timedelta(days=300), now + timedelta(days=10))
     older = cloud.ca.issue(DeviceSpec("cloned-7", validity=validity))
 
-    cloud.knock(older)
+    cloud.connect_refused(older)
 
     row = cloud.wait_for_state(older.certificate.fingerprint, State.REFUSED)
     assert row.reason is Reason.THING_TAKEN
@@ -275,7 +275,7 @@ def test_an_older_certificate_does_not_displace_a_newer_one(listed_cloud: Cloud)
 def test_a_device_that_the_function_admits_gets_in_with_its_attributes_and_shadow(
     asking_cloud: Cloud,
 ) -> None:
-    device = asking_cloud.bring_in("admit-7")
+    device = asking_cloud.admit_device("admit-7")
 
     iot = asking_cloud.client("iot")
     certificate_id = device.certificate.fingerprint
@@ -295,7 +295,7 @@ def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_lock
     identity = asking_cloud.ca.issue(DeviceSpec("refuse-7"))
     certificate_id = identity.certificate.fingerprint
 
-    asking_cloud.knock(identity)
+    asking_cloud.connect_refused(identity)
 
     row = asking_cloud.wait_for_state(certificate_id, State.REFUSED)
     assert (row.reason, row.detail) == (Reason.REFUSED_BY_FUNCTION, "nobody ordered refuse-7")
@@ -309,7 +309,7 @@ def test_a_function_that_fails_or_is_late_defers_the_device(asking_cloud: Cloud,
     identity = asking_cloud.ca.issue(DeviceSpec(name))
     certificate_id = identity.certificate.fingerprint
 
-    asking_cloud.knock(identity)
+    asking_cloud.connect_refused(identity)
 
     row = asking_cloud.wait_for_state(certificate_id, State.DEFERRED)
     assert row.reason is Reason.ADMISSION_FAILED
@@ -317,10 +317,10 @@ def test_a_function_that_fails_or_is_late_defers_the_device(asking_cloud: Cloud,
 
 
 def test_a_thing_that_has_a_certificate_is_not_taken_over(asking_cloud: Cloud) -> None:
-    first = asking_cloud.bring_in("admit-8")
+    first = asking_cloud.admit_device("admit-8")
     second = asking_cloud.ca.issue(DeviceSpec("admit-8"))
 
-    asking_cloud.knock(second)
+    asking_cloud.connect_refused(second)
 
     row = asking_cloud.wait_for_state(second.certificate.fingerprint, State.REFUSED)
     assert row.reason is Reason.THING_TAKEN

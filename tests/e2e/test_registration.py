@@ -81,7 +81,7 @@ def test_an_activation_takes_three_iot_calls_and_duplicates_of_its_event_take_no
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_a_replayed_event_does_not_activate_what_an_operator_shut_out(cloud: Cloud, status: str) -> None:
-    identity = cloud.bring_in(f"shut-out-{status.lower()}")
+    identity = cloud.admit_device(f"shut-out-{status.lower()}")
     certificate_id = identity.certificate.fingerprint
     cloud.client("iot").update_certificate(certificateId=certificate_id, newStatus=status)
     cloud.look_again(certificate_id, after=0)
@@ -94,13 +94,13 @@ def test_a_replayed_event_does_not_activate_what_an_operator_shut_out(cloud: Clo
     assert "GET /certificates" in calls
     assert not [call for call in calls if call.startswith("PUT")]
     assert cloud.status(certificate_id) == status
-    cloud.knock(identity)
+    cloud.connect_refused(identity)
 
 
 def test_a_certificate_of_a_ca_that_nobody_registered_never_gets_in(cloud: Cloud) -> None:
     identity = DevelopmentCa.create("foreign CA").issue(DeviceSpec("foreign"))
 
-    result = cloud.knock_and_probe(identity)
+    result = cloud.connect_and_probe(identity)
 
     assert (result.ending, result.last_cause) == ("refused", Cause.CERTIFICATE_REJECTED)
     assert not cloud.is_registered(identity.certificate.fingerprint)
@@ -110,7 +110,7 @@ def test_a_certificate_that_only_names_our_ca_never_gets_in(cloud: Cloud) -> Non
     impostor = DevelopmentCa.create("end-to-end CA")
     identity = impostor.issue(DeviceSpec("impostor"))
 
-    cloud.knock(identity)
+    cloud.connect_refused(identity)
 
     assert not cloud.is_registered(identity.certificate.fingerprint)
 
@@ -120,7 +120,7 @@ def test_an_expired_certificate_is_turned_away_by_the_broker_and_refused_by_the_
 ) -> None:
     identity = cloud.ca.issue(DeviceSpec("expired", validity=Validity.expired()))
 
-    result = cloud.knock_and_probe(identity)
+    result = cloud.connect_and_probe(identity)
     certificate_id = cloud.plant(identity)
     cloud.send_event(certificate_id)
     row = cloud.wait_for_state(certificate_id, State.REFUSED)
@@ -151,18 +151,18 @@ def test_a_common_name_that_would_open_the_policy_is_refused(cloud: Cloud, commo
 
 
 def test_a_device_cannot_take_another_ones_client_id(cloud: Cloud) -> None:
-    cloud.bring_in("victim")
-    thief = cloud.bring_in("thief")
+    cloud.admit_device("victim")
+    thief = cloud.admit_device("thief")
 
-    result = cloud.knock(thief, client_id="victim")
+    result = cloud.connect_refused(thief, client_id="victim")
 
     assert Step.CONNECTED not in {event.step for event in result.events}
 
 
 def test_a_device_cannot_reach_another_ones_topics(cloud: Cloud) -> None:
-    nosy = cloud.bring_in("nosy")
+    nosy = cloud.admit_device("nosy")
 
-    result = cloud.knock(nosy, topic="devices/neighbour/hello")
+    result = cloud.connect_refused(nosy, topic="devices/neighbour/hello")
 
     assert Step.CONNECTED in {event.step for event in result.events}
     assert not {Step.SUBSCRIBED, Step.RECEIVED} & {event.step for event in result.events}

@@ -54,11 +54,11 @@ def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = RevokingCloud(cloud)
         newcomer = cloud.ca.issue(DeviceSpec("before-the-first-crl"))
-        cloud.knock(newcomer)
+        cloud.connect_refused(newcomer)
         row = cloud.wait_for_state(newcomer.certificate.fingerprint, State.DEFERRED)
         assert row.reason is Reason.CRL_MISSING
         made.publish()
-        # It gets in from its own message, without knocking again.
+        # Its own message activates it, without another connect.
         made.wait_for_status(newcomer, "ACTIVE")
         yield made
 
@@ -68,51 +68,51 @@ def test_a_revoked_device_never_gets_in(revoking: RevokingCloud) -> None:
     revoking.revoke(identity)
     revoking.publish()
 
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
 
     # The sweep of the same index may have been by since, and made it REVOKED besides.
     assert wait_until(lambda: revoking.why(identity) is Reason.REVOKED, limit=PATIENCE, interval=0.1)
     assert revoking.cloud.status(identity.certificate.fingerprint) in {"PENDING_ACTIVATION", "REVOKED"}
     assert revoking.cloud.policies_of(identity.certificate.fingerprint) == []
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
 
 
 def test_a_revoked_device_that_connects_before_its_crl_is_published_is_out_after_it(
     revoking: RevokingCloud,
 ) -> None:
     """The other side of the refresh interval: who was let in by the former index is found by the sweep."""
-    identity = revoking.cloud.bring_in("stolen-and-faster")
+    identity = revoking.cloud.admit_device("stolen-and-faster")
     revoking.revoke(identity)
     revoking.publish()
 
     revoking.wait_for_status(identity, "REVOKED")
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
 
 
 def test_a_device_that_is_not_listed_gets_in_on_a_known_index(revoking: RevokingCloud) -> None:
-    identity = revoking.cloud.bring_in("not-listed")
+    identity = revoking.cloud.admit_device("not-listed")
 
     row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.ACTIVATED)
     assert row.index_version
 
 
 def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:
-    identity, other = (revoking.cloud.bring_in(name) for name in ("lost-in-the-field", "still-there"))
+    identity, other = (revoking.cloud.admit_device(name) for name in ("lost-in-the-field", "still-there"))
     revoking.revoke(identity)
 
     revoking.publish()
 
     revoking.wait_for_status(identity, "REVOKED")
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
     assert revoking.cloud.connect(other).ending == "published"
 
 
 def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingCloud) -> None:
-    identity = revoking.cloud.bring_in("borrowed")
+    identity = revoking.cloud.admit_device("borrowed")
     revoking.revoke(identity, reason=HOLD)
     revoking.publish()
     revoking.wait_for_status(identity, "INACTIVE")
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
 
     revoking.revocations.release(identity.certificate.x509.serial_number)
     revoking.publish()
@@ -121,11 +121,11 @@ def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingClou
     assert revoking.cloud.connect(identity).ending == "published"
 
 
-def test_what_waits_for_a_fresh_crl_gets_in_without_knocking_again(revoking: RevokingCloud) -> None:
+def test_what_waits_for_a_fresh_crl_is_activated_without_another_connect(revoking: RevokingCloud) -> None:
     revoking.publish_stale()
     identity = revoking.cloud.ca.issue(DeviceSpec("came-while-stale"))
     certificate_id = identity.certificate.fingerprint
-    revoking.cloud.knock(identity)
+    revoking.cloud.connect_refused(identity)
     row = revoking.cloud.wait_for_state(certificate_id, State.DEFERRED)
     assert row.reason is Reason.CRL_STALE
     assert revoking.cloud.status(certificate_id) == "PENDING_ACTIVATION"
@@ -137,7 +137,7 @@ def test_what_waits_for_a_fresh_crl_gets_in_without_knocking_again(revoking: Rev
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", bytes(100_000)])
 def test_a_bad_upload_changes_nothing(revoking: RevokingCloud, content: bytes) -> None:
-    identity = revoking.cloud.bring_in(f"beside-bad-upload-{len(content)}")
+    identity = revoking.cloud.admit_device(f"beside-bad-upload-{len(content)}")
     before = revoking.index_version()
 
     revoking.upload(content)
@@ -170,7 +170,7 @@ def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def test_a_mass_revocation_waits_for_a_person(
     revoking: RevokingCloud, command: Callable[..., tuple[int, Any]]
 ) -> None:
-    fleet = [revoking.cloud.bring_in(f"one-of-many-{number}") for number in range(LIMIT)]
+    fleet = [revoking.cloud.admit_device(f"one-of-many-{number}") for number in range(LIMIT)]
     newcomer = revoking.cloud.ca.issue(DeviceSpec("new-and-listed"))
     revoking.revoke(*fleet, newcomer)
     revoking.publish()
@@ -179,7 +179,7 @@ def test_a_mass_revocation_waits_for_a_person(
 
     assert {revoking.cloud.status(each.certificate.fingerprint) for each in fleet} == {"ACTIVE"}
     # The new index governs activations all the same.
-    revoking.cloud.knock(newcomer)
+    revoking.cloud.connect_refused(newcomer)
     assert wait_until(lambda: revoking.why(newcomer) is Reason.REVOKED, limit=PATIENCE, interval=0.1)
     code, report = command("--dry-run")
     assert code == 0

@@ -68,13 +68,13 @@ class Cloud:
         return Credentials.load(self.files[name].chain, self.files[name].key)
 
     def connect(self, identity: DeviceIdentity, limit: float = PATIENCE) -> ConnectResult:
-        """Let the device connect, and connect again, until it is in and has published."""
+        """Let the device connect, and connect again, until it has published."""
         return connect(replace(self._device(identity), timeout=limit))
 
-    def knock(
+    def connect_refused(
         self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
     ) -> ConnectResult:
-        """Let the device connect once, and stay away after it was refused; fails if it is let in.
+        """Let the device connect once, and stop after it was refused; fails if it is admitted.
 
         The first connect of a device registers it.
         """
@@ -89,7 +89,7 @@ class Cloud:
         assert result.ending is not Ending.PUBLISHED, result
         return result
 
-    def knock_and_probe(self, identity: DeviceIdentity) -> ConnectResult:
+    def connect_and_probe(self, identity: DeviceIdentity) -> ConnectResult:
         """Let the device connect once, and find out whether its certificate or its CONNECT is refused."""
         device = self._device(identity)
         # No second attempt begins within the time-out.
@@ -107,7 +107,7 @@ class Cloud:
             backoff=Backoff(longest=2.0),
         )
 
-    def bring_in(self, common_name: str) -> DeviceIdentity:
+    def admit_device(self, common_name: str) -> DeviceIdentity:
         """Make a device and wait until it has published."""
         identity = self.ca.issue(DeviceSpec(common_name))
         result = self.connect(identity)

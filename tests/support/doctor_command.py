@@ -49,13 +49,13 @@ class Doctor:
 
     def registered(self, identity: DeviceIdentity) -> DeviceIdentity:
         """Let the device connect once, so that AWS IoT knows it."""
-        self.cloud.knock(identity)
+        self.cloud.connect_refused(identity)
         assert self.cloud.is_registered(identity.certificate.fingerprint)
         return identity
 
     def brought_in(self, name: str) -> DeviceIdentity:
         self.expect(name)
-        return self.cloud.bring_in(name)
+        return self.cloud.admit_device(name)
 
     def ask(
         self, *arguments: object, variables: dict[str, str] | None = None, at: datetime | None = None

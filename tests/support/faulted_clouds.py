@@ -258,7 +258,7 @@ def faulted_clouds(folder: Path) -> Iterator[Clouds]:
         first.hide_messages_for(30)
         missed = first.ca.issue(DeviceSpec("came-while-the-rule-was-disabled"))
         with rule_changed(first, lambda rule: rule.update(ruleDisabled=True)):
-            first.knock(missed)
+            first.connect_refused(missed)
         run.kill_a_worker_in_mid_batch()
         second = _side_by_side(run, folder / "second", stack)
         yield Clouds(first, second, run.aftermath(), missed, run.stranger, run.revoked_stranger)

@@ -20,8 +20,8 @@ class Revoking(CrlUpload):
     def doctor(self) -> Doctor:
         return Doctor(self.cloud)
 
-    def knocked(self, device: DeviceIdentity) -> DeviceIdentity:
-        """Let the device knock, and wait until something is decided: refused, deferred, or swept already."""
+    def connect_until_decided(self, device: DeviceIdentity) -> DeviceIdentity:
+        """Let the device connect, and wait for a decision: refused, deferred, or swept already."""
         self.doctor.registered(device)
 
         def decided() -> bool:
@@ -38,7 +38,7 @@ def revoking_cloud(folder: Path) -> Iterator[Revoking]:
     settings = {"revocation": {"refresh": f"{REFRESH.seconds} seconds"}}
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = Revoking(cloud)
-        waiting = made.knocked(made.doctor.identity("too-early"))
+        waiting = made.connect_until_decided(made.doctor.identity("too-early"))
         named(made.doctor.about(waiting), Cause.CRL_MISSING)
         made.publish(partition="http://crl.example.com/of-others.crl")
         named(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
