@@ -161,8 +161,9 @@ def of_an_imported_key() -> Any:
         stack = cdk.Stack(app, "Stack", stack_name="iot-jitr", env=place)
         Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).let_logs_use_it(stack, LOG_GROUP)
         (text,) = warnings(stack)
-    said, _ = json.JSONDecoder().raw_decode(text[text.index('{"') :].replace("${AWS::Partition}", "aws"))
-    return said
+    resolved = text.replace("${AWS::Partition}", "aws").replace("${AWS::URLSuffix}", "amazonaws.com")
+    statement, _ = json.JSONDecoder().raw_decode(resolved[resolved.index('{"') :])
+    return statement
 
 
 def understand(document: Any, folder: Path) -> None:
