@@ -24,7 +24,7 @@ from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import ca_account
 from tests.support.ca_resource import CaResource
 from tests.support.crls import HOLD, KEY_COMPROMISE
-from tests.support.town import Town
+from tests.support.sweep_harness import SweepHarness
 
 ARCHITECTURE = (Path(__file__).parents[3] / "docs" / "architecture.md").read_text(encoding="utf-8")
 WALKS = dict(
@@ -121,14 +121,14 @@ def test_the_functions_of_a_ca_that_is_registered_already_are_called_in_the_orde
 
 def test_the_functions_of_a_sweep_are_called_in_the_order_of_the_walk_of_one_crl(tmp_path: Path) -> None:
     with account() as aws:
-        town = Town(aws, s3_client(), tmp_path)
-        revoked, held, _ = town.bring_in(3)
-        town.publish({held: HOLD})
-        town.settle()
+        harness = SweepHarness(aws, s3_client(), tmp_path)
+        revoked, held, _ = harness.activate_devices(3)
+        harness.publish({held: HOLD})
+        harness.settle()
         # More serial numbers than the limit allows, but not more devices: they are counted first.
-        town.publish({revoked: KEY_COMPROMISE}, extra={1: None})
+        harness.publish({revoked: KEY_COMPROMISE}, extra={1: None})
         with called() as calls:
-            town.sweep(limit=MassRevocationLimit(share=0.5, minimum=1))
+            harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=1))
 
     names = functions(CRL)
     # The handler is Lambda's.

@@ -18,7 +18,7 @@ from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import REGION, Account, account
 from tests.support.buckets import s3_client
 from tests.support.crls import KEY_COMPROMISE
-from tests.support.town import SETTLE, Town
+from tests.support.sweep_harness import SETTLE, SweepHarness
 
 LIMIT = MassRevocationLimit(share=0.1, minimum=2)
 
@@ -30,8 +30,8 @@ def shared() -> Iterator[Account]:
 
 
 @pytest.fixture
-def town(shared: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
-    made = Town(shared, s3_client(), tmp_path)
+def harness(shared: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SweepHarness:
+    made = SweepHarness(shared, s3_client(), tmp_path)
     outputs = {
         "FactoryCaCertificateId": made.ca,
         Output.LEDGER_TABLE: made.aws.table,
@@ -49,13 +49,13 @@ def town(shared: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> To
 
 
 @pytest.fixture
-def listed(town: Town) -> list[CertificateId]:
+def listed(harness: SweepHarness) -> list[CertificateId]:
     """Devices that a CRL would revoke if it had not tripped the limit."""
-    devices = town.bring_in(3)
-    town.sweep(limit=LIMIT)
-    town.publish(dict.fromkeys(devices[:2], KEY_COMPROMISE))
-    town.sweep(limit=LIMIT)
-    assert town.tripped()
+    devices = harness.activate_devices(3)
+    harness.sweep(limit=LIMIT)
+    harness.publish(dict.fromkeys(devices[:2], KEY_COMPROMISE))
+    harness.sweep(limit=LIMIT)
+    assert harness.tripped()
     return devices[:2]
 
 
@@ -68,12 +68,12 @@ def report(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def statuses(town: Town, devices: list[CertificateId]) -> set[str]:
-    return {town.status(device) for device in devices}
+def statuses(harness: SweepHarness, devices: list[CertificateId]) -> set[str]:
+    return {harness.status(device) for device in devices}
 
 
-def test_where_nothing_waits_the_answer_is_no(town: Town) -> None:
-    town.bring_in()
+def test_without_a_tripped_limit_the_answer_is_no(harness: SweepHarness) -> None:
+    harness.activate_devices()
 
     assert (confirm("Factory").exit_code, confirm("Factory").stdout) == (
         1,
@@ -82,7 +82,9 @@ def test_where_nothing_waits_the_answer_is_no(town: Town) -> None:
     assert report("Factory") == (1, {"tripped": None})
 
 
-def test_the_dry_run_names_the_devices_and_confirms_nothing(town: Town, listed: list[CertificateId]) -> None:
+def test_the_dry_run_names_the_devices_and_confirms_nothing(
+    harness: SweepHarness, listed: list[CertificateId]
+) -> None:
     result = confirm("Factory", "--dry-run")
 
     assert result.exit_code == 0
@@ -90,12 +92,12 @@ def test_the_dry_run_names_the_devices_and_confirms_nothing(town: Town, listed: 
     for device in listed:
         assert device in result.stdout
     assert "keyCompromise" in result.stdout
-    town.sweep(limit=LIMIT)
-    assert statuses(town, listed) == {"ACTIVE"}
+    harness.sweep(limit=LIMIT)
+    assert statuses(harness, listed) == {"ACTIVE"}
 
 
-def test_the_dry_run_is_available_as_json(town: Town, listed: list[CertificateId]) -> None:
-    code, found = report(town.ca, "--dry-run")
+def test_the_dry_run_is_available_as_json(harness: SweepHarness, listed: list[CertificateId]) -> None:
+    code, found = report(harness.ca, "--dry-run")
 
     assert code == 0
     assert (found["confirmed"], found["tripped"]["devices"], found["tripped"]["fleet"]) == (False, 2, 3)
@@ -103,78 +105,78 @@ def test_the_dry_run_is_available_as_json(town: Town, listed: list[CertificateId
     assert {each["reason"] for each in found["devices"]} == {"keyCompromise"}
 
 
-def test_a_yes_confirms_it(town: Town, listed: list[CertificateId]) -> None:
+def test_a_yes_confirms_it(harness: SweepHarness, listed: list[CertificateId]) -> None:
     result = confirm("Factory", answer="y\n")
 
     assert result.exit_code == 0
     assert "begins to revoke 2 devices" in result.stdout
-    town.sweep(limit=LIMIT)
-    assert statuses(town, listed) == {"REVOKED"}
+    harness.sweep(limit=LIMIT)
+    assert statuses(harness, listed) == {"REVOKED"}
 
 
 @pytest.mark.parametrize(("answer", "exit_code"), [("n\n", 1), ("\n", 1), ("", 130)])
 def test_anything_else_confirms_nothing(
-    town: Town, listed: list[CertificateId], answer: str, exit_code: int
+    harness: SweepHarness, listed: list[CertificateId], answer: str, exit_code: int
 ) -> None:
     assert confirm("Factory", answer=answer).exit_code == exit_code
 
-    town.sweep(limit=LIMIT)
-    assert statuses(town, listed) == {"ACTIVE"}
+    harness.sweep(limit=LIMIT)
+    assert statuses(harness, listed) == {"ACTIVE"}
 
 
-def test_json_asks_no_questions(town: Town, listed: list[CertificateId]) -> None:
+def test_json_asks_no_questions(harness: SweepHarness, listed: list[CertificateId]) -> None:
     result = confirm("Factory", "--json")
 
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    town.sweep(limit=LIMIT)
-    assert statuses(town, listed) == {"ACTIVE"}
+    harness.sweep(limit=LIMIT)
+    assert statuses(harness, listed) == {"ACTIVE"}
 
 
-def test_who_has_looked_already_is_not_asked(town: Town, listed: list[CertificateId]) -> None:
+def test_yes_as_an_option_asks_no_question(harness: SweepHarness, listed: list[CertificateId]) -> None:
     code, found = report("Factory", "--yes")
 
     assert (code, found["confirmed"]) == (0, True)
-    town.sweep(limit=LIMIT)
-    assert statuses(town, listed) == {"REVOKED"}
+    harness.sweep(limit=LIMIT)
+    assert statuses(harness, listed) == {"REVOKED"}
 
 
-def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(town: Town) -> None:
-    del town
+def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(harness: SweepHarness) -> None:
+    del harness
     result = confirm("Workshop")
 
     assert result.exit_code == 2
     assert "has no CA 'Workshop'; it has: Factory" in result.stderr
 
 
-def test_the_first_index_can_be_looked_at_as_well(town: Town) -> None:
-    town.number = 1
-    town.publish()
-    devices = town.bring_in(2)
-    town.store.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca))
-    town.publish(dict.fromkeys(devices))
-    town.sweep(limit=LIMIT)
+def test_the_first_index_can_be_looked_at_as_well(harness: SweepHarness) -> None:
+    harness.number = 1
+    harness.publish()
+    devices = harness.activate_devices(2)
+    harness.store.s3.delete_object(Bucket=harness.store.bucket, Key=key(harness.ca))
+    harness.publish(dict.fromkeys(devices))
+    harness.sweep(limit=LIMIT)
 
     code, found = report("Factory", "--dry-run")
 
     assert (code, len(found["devices"])) == (0, 2)
 
 
-def test_who_was_entered_after_the_index_was_settled_is_named_as_well(town: Town) -> None:
-    devices = town.bring_in(2)
-    town.publish()
-    town.settle()
-    swept = town.publish(dict.fromkeys(devices))
-    lease, _ = town.states.acquire(town.ca, now=town.clock.milliseconds, expires_at=1)
-    town.states.write(
+def test_devices_entered_after_the_index_was_settled_are_named_as_well(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(2)
+    harness.publish()
+    harness.settle()
+    swept = harness.publish(dict.fromkeys(devices))
+    lease, _ = harness.states.acquire(harness.ca, now=harness.clock.milliseconds, expires_at=1)
+    harness.states.write(
         lease,
         current_pass=None,
-        settled=IndexRef.of(town.store.current(town.ca)),
-        settled_at=town.clock.milliseconds,
+        settled=IndexRef.of(harness.store.current(harness.ca)),
+        settled_at=harness.clock.milliseconds,
     )
-    town.states.request_rescan(town.ca, now=town.clock.milliseconds)
-    town.clock.pass_time(seconds=SETTLE.total_seconds())
-    town.sweep(limit=LIMIT)
+    harness.states.request_rescan(harness.ca, now=harness.clock.milliseconds)
+    harness.clock.pass_time(seconds=SETTLE.total_seconds())
+    harness.sweep(limit=LIMIT)
 
     _, found = report("Factory", "--dry-run")
 
@@ -183,13 +185,15 @@ def test_who_was_entered_after_the_index_was_settled_is_named_as_well(town: Town
 
 
 def test_an_index_that_is_not_kept_any_more_cannot_be_looked_at(
-    town: Town, listed: list[CertificateId]
+    harness: SweepHarness, listed: list[CertificateId]
 ) -> None:
     del listed
-    waiting = town.tripped()
+    waiting = harness.tripped()
     assert waiting is not None
-    town.publish()
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=waiting.index.version_id)
+    harness.publish()
+    harness.s3.delete_object(
+        Bucket=harness.store.bucket, Key=key(harness.ca), VersionId=waiting.index.version_id
+    )
 
     result = confirm("Factory", "--dry-run")
 

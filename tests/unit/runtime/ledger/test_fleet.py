@@ -1,4 +1,4 @@
-"""The fleet's size: every device counts once, whatever is repeated, raced or cut off."""
+"""The fleet's size: every device counts once, whatever is repeated, concurrent or interrupted."""
 
 from contextlib import suppress
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.faults import Crash, Fault, injected
 CA = CaCertificateId("ca" * 32)
 
 
-class Books:
+class LedgerAndFleet:
     """A ledger and its fleet."""
 
     def __init__(self, dynamodb: Any) -> None:
@@ -59,94 +59,100 @@ def dynamodb() -> Any:
 
 
 @pytest.fixture
-def books(dynamodb: Any) -> Books:
-    return Books(dynamodb)
+def ledger_and_fleet(dynamodb: Any) -> LedgerAndFleet:
+    return LedgerAndFleet(dynamodb)
 
 
-def test_an_empty_ledger_has_no_fleet(books: Books) -> None:
-    assert books.size() == 0
+def test_an_empty_ledger_has_no_fleet(ledger_and_fleet: LedgerAndFleet) -> None:
+    assert ledger_and_fleet.size() == 0
 
 
-def test_devices_count_from_activation_to_revocation(books: Books) -> None:
+def test_devices_count_from_activation_to_revocation(ledger_and_fleet: LedgerAndFleet) -> None:
     for number in range(20):
-        books.activate(device(number))
-    assert books.size() == 20
-    books.revoke(device(3))
-    assert books.size() == 19
+        ledger_and_fleet.activate(device(number))
+    assert ledger_and_fleet.size() == 20
+    ledger_and_fleet.revoke(device(3))
+    assert ledger_and_fleet.size() == 19
 
 
-def test_a_device_counts_once_however_often_it_is_activated_or_revoked(books: Books) -> None:
+def test_a_device_counts_once_however_often_it_is_activated_or_revoked(
+    ledger_and_fleet: LedgerAndFleet,
+) -> None:
     for _ in range(3):
-        books.activate(device(1))
-    assert books.size() == 1
+        ledger_and_fleet.activate(device(1))
+    assert ledger_and_fleet.size() == 1
     for _ in range(3):
-        books.revoke(device(1))
-    assert books.size() == 0
+        ledger_and_fleet.revoke(device(1))
+    assert ledger_and_fleet.size() == 0
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_count_that_is_cut_off_is_made_up_for_by_the_repetition(books: Books, fault: Fault) -> None:
-    with injected(books.dynamodb, "TransactWriteItems", fault), suppress(Crash, Exception):
-        books.activate(device(1))
-    books.activate(device(1))
+def test_an_interrupted_count_is_completed_by_the_repetition(
+    ledger_and_fleet: LedgerAndFleet, fault: Fault
+) -> None:
+    with injected(ledger_and_fleet.dynamodb, "TransactWriteItems", fault), suppress(Crash, Exception):
+        ledger_and_fleet.activate(device(1))
+    ledger_and_fleet.activate(device(1))
 
-    assert books.size() == 1
+    assert ledger_and_fleet.size() == 1
 
 
-def test_whoever_lost_the_claim_counts_nothing(books: Books) -> None:
-    claim = books.ledger.acquire(device(1), now=1_000, expires_at=1_500)
-    claim = books.ledger.record_activating(claim, Identity(CA, SerialNumber("1"), None), None)
-    books.ledger.acquire(device(1), now=2_000, expires_at=2_500)
+def test_a_lost_claim_counts_nothing(ledger_and_fleet: LedgerAndFleet) -> None:
+    claim = ledger_and_fleet.ledger.acquire(device(1), now=1_000, expires_at=1_500)
+    claim = ledger_and_fleet.ledger.record_activating(claim, Identity(CA, SerialNumber("1"), None), None)
+    ledger_and_fleet.ledger.acquire(device(1), now=2_000, expires_at=2_500)
 
     with pytest.raises(ClaimLostError):
-        books.ledger.record_activated(claim, policy_name="p", thing_name=None, now=1, look_again_at=2)
-    assert books.size() == 0
+        ledger_and_fleet.ledger.record_activated(
+            claim, policy_name="p", thing_name=None, now=1, look_again_at=2
+        )
+    assert ledger_and_fleet.size() == 0
 
 
-def test_a_retired_device_counts_no_longer(books: Books) -> None:
-    books.activate(device(1))
-    tasks = ScheduledTasks(books.dynamodb, books.table)
+def test_a_retired_device_does_not_count(ledger_and_fleet: LedgerAndFleet) -> None:
+    ledger_and_fleet.activate(device(1))
+    tasks = ScheduledTasks(ledger_and_fleet.dynamodb, ledger_and_fleet.table)
     for _ in range(2):
         tasks.record_retired(device(1), now=1)
 
-    assert books.size() == 0
+    assert ledger_and_fleet.size() == 0
 
 
-def test_leaving_twice_or_never_having_come_changes_nothing(books: Books) -> None:
-    books.activate(device(1))
-    books.fleet.correct(device(2), active=False)
-    books.fleet.correct(device(1), active=False)
-    books.fleet.correct(device(1), active=False)
+def test_leaving_twice_or_without_having_joined_changes_nothing(ledger_and_fleet: LedgerAndFleet) -> None:
+    ledger_and_fleet.activate(device(1))
+    ledger_and_fleet.fleet.correct(device(2), active=False)
+    ledger_and_fleet.fleet.correct(device(1), active=False)
+    ledger_and_fleet.fleet.correct(device(1), active=False)
 
-    assert books.size() == 0
+    assert ledger_and_fleet.size() == 0
 
 
-def test_one_that_somebody_has_activated_again_counts_again(books: Books) -> None:
-    books.activate(device(1))
+def test_one_that_somebody_has_activated_again_counts_again(ledger_and_fleet: LedgerAndFleet) -> None:
+    ledger_and_fleet.activate(device(1))
     for active in (False, True, True):
-        books.fleet.correct(device(1), active=active)
+        ledger_and_fleet.fleet.correct(device(1), active=active)
 
-    assert books.size() == 1
+    assert ledger_and_fleet.size() == 1
 
 
-def test_somebody_else_leaving_at_the_same_moment_counts_once(books: Books) -> None:
-    books.activate(device(1))
-    beside = Fleet(books.dynamodb, books.table)
+def test_two_workers_that_remove_a_device_at_once_count_once(ledger_and_fleet: LedgerAndFleet) -> None:
+    ledger_and_fleet.activate(device(1))
+    beside = Fleet(ledger_and_fleet.dynamodb, ledger_and_fleet.table)
 
     def overtake(**_: Any) -> None:
-        books.dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
+        ledger_and_fleet.dynamodb.meta.events.unregister("before-call.dynamodb.TransactWriteItems", overtake)
         beside.correct(device(1), active=False)
 
-    books.dynamodb.meta.events.register_first("before-call.dynamodb.TransactWriteItems", overtake)
-    books.fleet.correct(device(1), active=False)
+    ledger_and_fleet.dynamodb.meta.events.register_first("before-call.dynamodb.TransactWriteItems", overtake)
+    ledger_and_fleet.fleet.correct(device(1), active=False)
 
-    assert books.size() == 0
+    assert ledger_and_fleet.size() == 0
 
 
-def count(books: Books) -> None:
+def count(ledger_and_fleet: LedgerAndFleet) -> None:
     key = {"certificateId": {"S": device(1)}}
-    update = {"TableName": books.table, "Key": key, "UpdateExpression": "REMOVE nothing"}
-    books.fleet.write(update, CA, device(1), by=1)
+    update = {"TableName": ledger_and_fleet.table, "Key": key, "UpdateExpression": "REMOVE nothing"}
+    ledger_and_fleet.fleet.write(update, CA, device(1), by=1)
 
 
 def conflict(stub: Stubber, *codes: str) -> None:
@@ -157,26 +163,28 @@ def conflict(stub: Stubber, *codes: str) -> None:
     )
 
 
-def test_a_conflict_is_tried_again(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conflict_is_tried_again(ledger_and_fleet: LedgerAndFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    with Stubber(books.dynamodb) as stub:
+    with Stubber(ledger_and_fleet.dynamodb) as stub:
         conflict(stub, "None", "TransactionConflict")
         stub.add_response("transact_write_items", {})
-        count(books)
+        count(ledger_and_fleet)
         stub.assert_no_pending_responses()
 
 
-def test_conflicts_without_end_fly(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicts_without_end_propagate(
+    ledger_and_fleet: LedgerAndFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    with Stubber(books.dynamodb) as stub:
+    with Stubber(ledger_and_fleet.dynamodb) as stub:
         for _ in range(5):
             conflict(stub, "None", "TransactionConflict")
         with pytest.raises(ClientError):
-            count(books)
+            count(ledger_and_fleet)
 
 
-def test_any_other_refusal_flies_at_once(books: Books) -> None:
-    with Stubber(books.dynamodb) as stub:
+def test_any_other_error_propagates_at_once(ledger_and_fleet: LedgerAndFleet) -> None:
+    with Stubber(ledger_and_fleet.dynamodb) as stub:
         conflict(stub, "None", "ValidationError")
         with pytest.raises(ClientError):
-            count(books)
+            count(ledger_and_fleet)

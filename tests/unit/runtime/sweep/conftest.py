@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.account import Account, account
 from tests.support.buckets import s3_client
-from tests.support.town import Town
+from tests.support.sweep_harness import SweepHarness
 
 
 @pytest.fixture(scope="module")
@@ -22,5 +22,5 @@ def s3(shared: Account) -> object:
 
 
 @pytest.fixture
-def town(shared: Account, s3: object, tmp_path: Path) -> Town:
-    return Town(shared, s3, tmp_path)
+def harness(shared: Account, s3: object, tmp_path: Path) -> SweepHarness:
+    return SweepHarness(shared, s3, tmp_path)

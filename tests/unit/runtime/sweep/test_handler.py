@@ -19,20 +19,20 @@ from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import POLICY, REGION
 from tests.support.crls import HOLD, KEY_COMPROMISE
-from tests.support.town import Town
+from tests.support.sweep_harness import SweepHarness
 
 pytestmark = pytest.mark.timing
 
 
-class Called:
+class Invocation:
     """The handler, in the environment that the stack makes."""
 
-    def __init__(self, town: Town, monkeypatch: pytest.MonkeyPatch, **sweep: Any) -> None:
+    def __init__(self, harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, **sweep: Any) -> None:
         told = {"share": 1, "minimum": 1, "settle_seconds": 120, "dry_run": False} | sweep
         self.variables = {
-            environment.LEDGER_TABLE: town.aws.table,
-            environment.REVOCATION_BUCKET: town.store.bucket,
-            environment.CAS: json.dumps({town.ca: {"revocation": "crl"}, "x": {"revocation": "none"}}),
+            environment.LEDGER_TABLE: harness.aws.table,
+            environment.REVOCATION_BUCKET: harness.store.bucket,
+            environment.CAS: json.dumps({harness.ca: {"revocation": "crl"}, "x": {"revocation": "none"}}),
             environment.DEVICE_POLICY: json.dumps(
                 {"kind": "shared", "name": POLICY, "needs_common_name": True}
             ),
@@ -53,7 +53,7 @@ class Called:
         real = self.module.boto3.client
 
         def client(name: str, **options: Any) -> Any:
-            return town.aws.iot if name == "iot" else real(name, **options)
+            return harness.aws.iot if name == "iot" else real(name, **options)
 
         monkeypatch.setattr(self.module.boto3, "client", client)
         self.log = io.StringIO()
@@ -82,12 +82,12 @@ def metrics(captured: str) -> dict[str, Any]:
 
 
 def test_each_certificate_is_one_line_and_counted(
-    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    revoked, held = town.bring_in(2)
-    town.publish({revoked: KEY_COMPROMISE, held: HOLD})
+    revoked, held = harness.activate_devices(2)
+    harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
 
-    lines = Called(town, monkeypatch)()
+    lines = Invocation(harness, monkeypatch)()
 
     by_certificate = {line["certificate_id"]: line for line in lines}
     assert by_certificate[revoked]["message"] == "revoked"
@@ -98,11 +98,11 @@ def test_each_certificate_is_one_line_and_counted(
 
 
 def test_a_run_with_nothing_to_do_writes_nothing(
-    town: Town, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It runs every minute."""
-    town.bring_in()
-    called = Called(town, monkeypatch)
+    harness.activate_devices()
+    called = Invocation(harness, monkeypatch)
     capfd.readouterr()
 
     with warnings.catch_warnings(action="error"):
@@ -112,27 +112,27 @@ def test_a_run_with_nothing_to_do_writes_nothing(
 
 
 def test_a_release_is_one_line_and_counted(
-    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [device] = town.bring_in()
-    town.publish({device: HOLD})
-    town.sweep()
-    town.publish()
+    [device] = harness.activate_devices()
+    harness.publish({device: HOLD})
+    harness.sweep()
+    harness.publish()
 
-    [line] = Called(town, monkeypatch)()
+    [line] = Invocation(harness, monkeypatch)()
 
     assert (line["message"], line["certificate_id"]) == ("released", device)
     assert metrics(capsys.readouterr().out)["Swept"] == [1]
 
 
 def test_a_release_that_fails_is_a_warning_with_its_reason(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [device] = town.bring_in()
-    town.publish({device: HOLD})
-    town.sweep()
-    town.publish()
-    called = Called(town, monkeypatch)
+    [device] = harness.activate_devices()
+    harness.publish({device: HOLD})
+    harness.sweep()
+    harness.publish()
+    called = Invocation(harness, monkeypatch)
     monkeypatch.setenv(
         environment.DEVICE_POLICY,
         json.dumps({"kind": "shared", "name": "no such policy", "needs_common_name": True}),
@@ -144,75 +144,77 @@ def test_a_release_that_fails_is_a_warning_with_its_reason(
 
 
 def test_a_tripped_limit_is_an_error_that_says_what_to_do_and_a_metric(
-    town: Town, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    devices = town.bring_in(2)
-    town.publish(dict.fromkeys(devices))
+    devices = harness.activate_devices(2)
+    harness.publish(dict.fromkeys(devices))
 
-    [line] = Called(town, monkeypatch, share=0.1)()
+    [line] = Invocation(harness, monkeypatch, share=0.1)()
 
     assert (line["level"], line["message"]) == ("ERROR", LIMIT_TRIPPED)
     assert (line["devices"], line["fleet"]) == (2, 2)
-    assert line["remedy"].endswith(f"jitr crl confirm {town.ca}")
+    assert line["remedy"].endswith(f"jitr crl confirm {harness.ca}")
     assert metrics(capsys.readouterr().out)["RevocationLimitTripped"] == [1]
 
 
 def test_a_dry_run_is_a_warning_that_names_the_certificates(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [device] = town.bring_in()
-    town.publish({device: KEY_COMPROMISE})
+    [device] = harness.activate_devices()
+    harness.publish({device: KEY_COMPROMISE})
 
-    [line] = Called(town, monkeypatch, dry_run=True)()
+    [line] = Invocation(harness, monkeypatch, dry_run=True)()
 
     assert (line["message"], line["devices"]) == (DRY_RUN, 1)
     assert line["certificates"] == {device: "keyCompromise"}
-    assert town.status(device) == "ACTIVE"
+    assert harness.status(device) == "ACTIVE"
 
 
 def test_a_certificate_that_cannot_be_changed_now_is_a_warning(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [device] = town.bring_in()
-    town.publish({device: None})
-    now = town.clock.milliseconds
-    town.ledger.acquire(device, now=now, expires_at=now + 3_600_000)
+    [device] = harness.activate_devices()
+    harness.publish({device: None})
+    now = harness.clock.milliseconds
+    harness.ledger.acquire(device, now=now, expires_at=now + 3_600_000)
 
-    [line] = Called(town, monkeypatch)()
+    [line] = Invocation(harness, monkeypatch)()
 
     assert (line["message"], line["reason"]) == (DEFERRED, "claimed_elsewhere")
 
 
-def test_a_run_that_fails_is_logged_and_lambda_told(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    town.s3.put_object(Bucket=town.store.bucket, Key=key(town.ca), Body=b"damaged")
-    called = Called(town, monkeypatch)
+def test_a_run_that_fails_is_logged_and_fails_the_invocation(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.s3.put_object(Bucket=harness.store.bucket, Key=key(harness.ca), Body=b"damaged")
+    called = Invocation(harness, monkeypatch)
 
-    with pytest.raises(called.module.SweepFailedError, match=town.ca):
+    with pytest.raises(called.module.SweepFailedError, match=harness.ca):
         called()
     assert "failed" in called.log.getvalue()
 
 
-def test_a_claim_on_a_thing_lasts_as_long_as_that_on_its_certificate(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activator's claims are made for its time-out; the sweep works on after that."""
     told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
     monkeypatch.setenv(environment.THINGS, json.dumps(told))
 
-    _, sweep = Called(town, monkeypatch).module._sweep()
+    _, sweep = Invocation(harness, monkeypatch).module._sweep()
 
     assert isinstance(sweep.enforcement.things, Things)
     assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
 
 
 def test_the_environment_says_which_cas_are_swept_and_how(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called = Called(town, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
+    called = Invocation(harness, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
 
     cas, sweep = called.module._sweep()
 
-    assert cas == [town.ca], "the other one has no CRL"
+    assert cas == [harness.ca], "the other one has no CRL"
     assert sweep.limit == MassRevocationLimit(share=0.2, minimum=7)
     assert (sweep.settle.total_seconds(), sweep.dry_run) == (95, True)
     assert sweep.rate_limiter.per_second == 1000

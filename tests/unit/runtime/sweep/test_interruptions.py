@@ -18,7 +18,7 @@ from iot_jitr_runtime.sweep.enforce import RevocationResult
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import DECISIVE_FAULTS, Crash, Fault, counted, injected
-from tests.support.town import SETTLE, Town
+from tests.support.sweep_harness import SETTLE, SweepHarness
 
 OPERATIONS = [
     ("iot", "DescribeCertificate"),
@@ -56,7 +56,7 @@ LATER_CALLS = [
     [
         *(
             # The others leave the same states. That a throttled call costs its certificate only is guarded by
-            # test_one_certificate_that_fails_does_not_keep_the_others_from_it.
+            # test_one_certificate_that_fails_does_not_stop_the_others.
             pytest.param(
                 *(service, operation, fault, 1),
                 marks=() if fault in DECISIVE_FAULTS else pytest.mark.exhaustive,
@@ -68,191 +68,193 @@ LATER_CALLS = [
     ],
 )
 def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
-    town: Town, service: str, operation: str, fault: Fault, at_call: int
+    harness: SweepHarness, service: str, operation: str, fault: Fault, at_call: int
 ) -> None:
-    revoked, held, lifted = town.bring_in(3)
-    town.publish({lifted: HOLD})
-    town.sweep()
-    town.publish({revoked: KEY_COMPROMISE, held: HOLD})
-    client = town.s3 if service == "s3" else getattr(town.aws, service)
+    revoked, held, lifted = harness.activate_devices(3)
+    harness.publish({lifted: HOLD})
+    harness.sweep()
+    harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
+    client = harness.s3 if service == "s3" else getattr(harness.aws, service)
     with (
         injected(client, operation, fault, at_call=at_call) as struck,
         suppress(Crash, ClientError, BotoCoreError),
     ):
-        town.sweep()
+        harness.sweep()
     assert struck()
 
     for _ in range(2):
         # The lease, and the claims, of whoever died expire.
-        town.clock.pass_time(minutes=6)
-        town.sweep()
+        harness.clock.pass_time(minutes=6)
+        harness.sweep()
 
-    assert [town.status(each) for each in (revoked, held, lifted)] == ["REVOKED", "INACTIVE", "ACTIVE"]
-    assert town.row(held).state is State.SUSPENDED
-    assert town.ledger.fleet.size(town.ca) == 1
-    town.publish({revoked: KEY_COMPROMISE})
-    town.sweep()
-    assert town.status(held) == "ACTIVE"
-    assert town.ledger.fleet.size(town.ca) == 2
+    assert [harness.status(each) for each in (revoked, held, lifted)] == ["REVOKED", "INACTIVE", "ACTIVE"]
+    assert harness.row(held).state is State.SUSPENDED
+    assert harness.ledger.fleet.size(harness.ca) == 1
+    harness.publish({revoked: KEY_COMPROMISE})
+    harness.sweep()
+    assert harness.status(held) == "ACTIVE"
+    assert harness.ledger.fleet.size(harness.ca) == 2
 
 
-def test_two_runs_side_by_side_do_not_mix(town: Town) -> None:
-    devices = town.bring_in(3)
-    town.publish(dict.fromkeys(devices))
+def test_only_one_of_two_concurrent_runs_changes_anything(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
+    harness.publish(dict.fromkeys(devices))
     second = []
 
     def run_beside(**_: Any) -> None:
-        town.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", run_beside)
-        with counted(town.aws.iot) as calls:
-            town.make_sweep().run(town.ca, stopped_by=town.clock() + timedelta(seconds=300))
+        harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", run_beside)
+        with counted(harness.aws.iot) as calls:
+            harness.make_sweep().run(harness.ca, stopped_by=harness.clock() + timedelta(seconds=300))
         second.append(calls)
 
-    town.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", run_beside)
-    town.sweep()
+    harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", run_beside)
+    harness.sweep()
 
     assert second == [[]]
-    assert {town.status(device) for device in devices} == {"REVOKED"}
+    assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_former_index(town: Town) -> None:
-    [device] = town.bring_in()
-    town.publish({device: KEY_COMPROMISE})
+def test_a_run_that_was_overtaken_before_its_lease_does_not_go_back_to_the_former_index(
+    harness: SweepHarness,
+) -> None:
+    [device] = harness.activate_devices()
+    harness.publish({device: KEY_COMPROMISE})
 
     def take_back_and_sweep(**_: Any) -> None:
-        town.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", take_back_and_sweep)
-        town.publish()
-        town.sweep()
+        harness.aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+        harness.publish()
+        harness.sweep()
 
-    town.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", take_back_and_sweep)
-    town.sweep()
+    harness.aws.dynamodb.meta.events.register_first("before-call.dynamodb.UpdateItem", take_back_and_sweep)
+    harness.sweep()
 
-    assert town.status(device) == "ACTIVE"
+    assert harness.status(device) == "ACTIVE"
 
 
 @contextmanager
-def slow(town: Town, operation: str) -> Iterator[None]:
+def slow(harness: SweepHarness, operation: str) -> Iterator[None]:
     """Let each call take 20 s."""
 
     def wait(**_: object) -> None:
-        town.clock.pass_time(seconds=20)
+        harness.clock.pass_time(seconds=20)
 
-    town.aws.iot.meta.events.register(f"before-call.iot.{operation}", wait)
+    harness.aws.iot.meta.events.register(f"before-call.iot.{operation}", wait)
     yield
-    town.aws.iot.meta.events.unregister(f"before-call.iot.{operation}", wait)
+    harness.aws.iot.meta.events.unregister(f"before-call.iot.{operation}", wait)
 
 
-def test_a_run_ends_in_time_and_the_next_one_continues(town: Town) -> None:
-    devices = town.bring_in(3)
-    town.publish(dict.fromkeys(devices))
+def test_a_run_ends_in_time_and_the_next_one_continues(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
+    harness.publish(dict.fromkeys(devices))
 
-    with slow(town, "DescribeCertificate"):
-        town.sweep(seconds=50)
-    assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
+    with slow(harness, "DescribeCertificate"):
+        harness.sweep(seconds=50)
+    assert sorted(harness.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
 
-    town.sweep()
+    harness.sweep()
 
-    assert {town.status(device) for device in devices} == {"REVOKED"}
+    assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_count_that_ends_in_the_middle_of_a_page_is_no_count(town: Town) -> None:
-    devices = town.bring_in(3)
-    town.publish(dict.fromkeys(devices))
+def test_a_count_that_ends_in_the_middle_of_a_page_is_no_count(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
+    harness.publish(dict.fromkeys(devices))
     limit = MassRevocationLimit(share=0.1, minimum=1)
 
-    with slow(town, "DescribeCertificate"):
-        town.sweep(seconds=50, limit=limit)
-    assert town.tripped() is None
+    with slow(harness, "DescribeCertificate"):
+        harness.sweep(seconds=50, limit=limit)
+    assert harness.tripped() is None
 
-    town.sweep(limit=limit)
+    harness.sweep(limit=limit)
 
-    tripped = town.tripped()
+    tripped = harness.tripped()
     assert tripped is not None
     assert tripped.devices == 3
 
 
-def test_releases_end_in_time_and_none_is_forgotten(town: Town) -> None:
-    devices = town.bring_in(3)
-    town.publish(dict.fromkeys(devices, HOLD))
-    town.sweep()
-    town.publish()
-    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+def test_releases_end_in_time_and_none_is_forgotten(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
+    harness.publish(dict.fromkeys(devices, HOLD))
+    harness.sweep()
+    harness.publish()
+    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
 
-    with slow(town, "UpdateCertificate"):
-        town.sweep(seconds=50)
-    assert sorted(town.status(device) for device in devices) == ["ACTIVE", "ACTIVE", "INACTIVE"]
+    with slow(harness, "UpdateCertificate"):
+        harness.sweep(seconds=50)
+    assert sorted(harness.status(device) for device in devices) == ["ACTIVE", "ACTIVE", "INACTIVE"]
 
-    town.settle()
+    harness.settle()
 
-    assert {town.status(device) for device in devices} == {"ACTIVE"}
+    assert {harness.status(device) for device in devices} == {"ACTIVE"}
 
 
-def test_nothing_is_begun_when_the_time_is_nearly_over(town: Town) -> None:
-    town.publish(dict.fromkeys(town.bring_in()))
+def test_nothing_is_begun_when_the_time_is_nearly_over(harness: SweepHarness) -> None:
+    harness.publish(dict.fromkeys(harness.activate_devices()))
 
-    with counted(town.s3) as calls, counted(town.aws.dynamodb) as writes:
-        town.sweep(seconds=14)
+    with counted(harness.s3) as calls, counted(harness.aws.dynamodb) as writes:
+        harness.sweep(seconds=14)
 
     assert calls == writes == []
 
 
-def test_while_one_ca_is_swept_another_invocation_sweeps_the_next(town: Town) -> None:
+def test_while_one_ca_is_swept_another_invocation_sweeps_the_next(harness: SweepHarness) -> None:
     """A schedule of a minute invokes the function while a long run is under way."""
     other = CaCertificateId("0" * 64)
-    town.states.acquire(other, now=0, expires_at=town.clock.milliseconds + 300_000)
-    [device] = town.bring_in()
-    town.publish({device: None})
+    harness.states.acquire(other, now=0, expires_at=harness.clock.milliseconds + 300_000)
+    [device] = harness.activate_devices()
+    harness.publish({device: None})
 
-    for ca in (other, town.ca):
-        town.make_sweep().run(ca, stopped_by=town.clock() + timedelta(seconds=300))
+    for ca in (other, harness.ca):
+        harness.make_sweep().run(ca, stopped_by=harness.clock() + timedelta(seconds=300))
 
-    assert town.status(device) == "REVOKED"
+    assert harness.status(device) == "REVOKED"
 
 
-def test_during_a_storm_each_run_revokes_some_and_the_next_continues(town: Town) -> None:
-    devices = town.bring_in(5)
-    town.publish(dict.fromkeys(devices))
-    storm = town.aws.rate_limiter(10)
+def test_during_a_storm_each_run_revokes_some_and_the_next_continues(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(5)
+    harness.publish(dict.fromkeys(devices))
+    storm = harness.aws.rate_limiter(10)
     storm.reserve(1_000_000)
 
     left = []
     for _ in range(3):
         # 15 s are kept free and a fifth is for releases: 8 s for revocations, one each 5 s.
-        town.sweep(seconds=25, rate_limiter=storm)
-        left.append(sum(town.status(device) == "ACTIVE" for device in devices))
+        harness.sweep(seconds=25, rate_limiter=storm)
+        left.append(sum(harness.status(device) == "ACTIVE" for device in devices))
 
     assert left == [3, 2, 1]
 
 
-def test_one_certificate_that_fails_does_not_keep_the_others_from_it(town: Town) -> None:
-    devices = town.bring_in(3)
-    town.publish(dict.fromkeys(devices))
-    with injected(town.aws.iot, "UpdateCertificate", Fault.THROTTLE, at_call=1):
-        seen = town.sweep()
+def test_one_certificate_that_fails_does_not_stop_the_others(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
+    harness.publish(dict.fromkeys(devices))
+    with injected(harness.aws.iot, "UpdateCertificate", Fault.THROTTLE, at_call=1):
+        seen = harness.sweep()
 
     assert [reason for _, reason in seen.deferred] == [Reason.THROTTLED]
-    assert sorted(town.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
-    town.clock.pass_time(minutes=6)
-    town.sweep()
-    assert {town.status(device) for device in devices} == {"REVOKED"}
+    assert sorted(harness.status(device) for device in devices) == ["ACTIVE", "REVOKED", "REVOKED"]
+    harness.clock.pass_time(minutes=6)
+    harness.sweep()
+    assert {harness.status(device) for device in devices} == {"REVOKED"}
 
 
-def test_a_status_that_aws_iot_does_not_let_change_is_no_obstacle(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+def test_a_status_that_aws_iot_does_not_let_change_does_not_stop_the_pass(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    devices = town.bring_in(2)
-    town.publish(dict.fromkeys(devices))
-    update = town.aws.iot.update_certificate
+    devices = harness.activate_devices(2)
+    harness.publish(dict.fromkeys(devices))
+    update = harness.aws.iot.update_certificate
 
     def refuse_one(**arguments: Any) -> Any:
         if arguments["certificateId"] == devices[0]:
-            raise town.aws.iot.exceptions.CertificateStateException(
+            raise harness.aws.iot.exceptions.CertificateStateException(
                 {"Error": {"Code": "CertificateStateException"}}, "UpdateCertificate"
             )
         return update(**arguments)
 
-    monkeypatch.setattr(town.aws.iot, "update_certificate", refuse_one)
-    seen = town.sweep()
-    town.settle()
+    monkeypatch.setattr(harness.aws.iot, "update_certificate", refuse_one)
+    seen = harness.sweep()
+    harness.settle()
 
     assert dict(seen.revocations) == {
         devices[0]: RevocationResult.CONFLICT,
@@ -260,92 +262,98 @@ def test_a_status_that_aws_iot_does_not_let_change_is_no_obstacle(
     }
 
 
-def test_an_index_that_cannot_be_read_revokes_nobody(town: Town) -> None:
-    [device] = town.bring_in()
-    town.s3.put_object(Bucket=town.store.bucket, Key=key(town.ca), Body=b"damaged")
+def test_an_index_that_cannot_be_read_revokes_nothing(harness: SweepHarness) -> None:
+    [device] = harness.activate_devices()
+    harness.s3.put_object(Bucket=harness.store.bucket, Key=key(harness.ca), Body=b"damaged")
 
     with pytest.raises(DamagedIndexError):
-        town.sweep()
-    assert town.status(device) == "ACTIVE"
-    town.publish()
-    town.settle()
+        harness.sweep()
+    assert harness.status(device) == "ACTIVE"
+    harness.publish()
+    harness.settle()
 
 
-def test_a_settled_index_that_the_bucket_no_longer_keeps_counts_as_none(town: Town) -> None:
-    revoked, other = town.bring_in(2)
-    town.publish({revoked: None})
-    town.settle()
-    settled = town.state().settled
+def test_a_settled_index_that_the_bucket_no_longer_keeps_counts_as_none(harness: SweepHarness) -> None:
+    revoked, other = harness.activate_devices(2)
+    harness.publish({revoked: None})
+    harness.settle()
+    settled = harness.state().settled
     assert settled is not None
-    town.publish({revoked: None, other: None})
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=settled.version_id)
+    harness.publish({revoked: None, other: None})
+    harness.s3.delete_object(Bucket=harness.store.bucket, Key=key(harness.ca), VersionId=settled.version_id)
 
-    seen = town.sweep()
+    seen = harness.sweep()
 
     assert seen.revocations == [(other, RevocationResult.REVOKED)]
 
 
-def test_a_damaged_settled_index_counts_as_none(town: Town) -> None:
-    [device] = town.bring_in()
-    settled = town.publish()
-    town.settle()
-    town.publish({device: None})
-    download = town.store.download
+def test_a_damaged_settled_index_counts_as_none(harness: SweepHarness) -> None:
+    [device] = harness.activate_devices()
+    settled = harness.publish()
+    harness.settle()
+    harness.publish({device: None})
+    download = harness.store.download
 
     def damage(ca: CaCertificateId, path: Path, *, version_id: str) -> None:
         download(ca, path, version_id=version_id)
         if version_id == settled.version_id:
             path.write_bytes(b"damaged")
 
-    object.__setattr__(town.store, "download", damage)
-    town.sweep()
+    object.__setattr__(harness.store, "download", damage)
+    harness.sweep()
 
-    assert town.status(device) == "REVOKED"
-
-
-def test_an_index_that_is_gone_in_the_middle_of_its_pass_does_not_stop_the_sweep_for_good(town: Town) -> None:
-    devices = town.bring_in(2)
-    gone = town.publish({devices[0]: None})
-    with injected(town.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
-        town.sweep()
-    town.clock.pass_time(minutes=6)
-    town.publish({devices[1]: None})
-    town.s3.delete_object(Bucket=town.store.bucket, Key=key(town.ca), VersionId=gone.version_id)
-
-    town.sweep()
-
-    assert [town.status(device) for device in devices] == ["ACTIVE", "REVOKED"]
+    assert harness.status(device) == "REVOKED"
 
 
-def test_an_entry_that_is_withdrawn_in_the_middle_of_a_pass_and_listed_again_is_revoked(town: Town) -> None:
-    first, second = town.bring_in(2)
-    town.publish({first: None, second: None})
-    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
-    with injected(town.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
-        town.sweep()
-    town.clock.pass_time(minutes=6)
-    town.publish({first: None})
-    town.sweep()
-    assert [town.status(device) for device in (first, second)] == ["REVOKED", "ACTIVE"]
+def test_an_index_that_is_gone_in_the_middle_of_its_pass_does_not_stop_the_sweep_for_good(
+    harness: SweepHarness,
+) -> None:
+    devices = harness.activate_devices(2)
+    gone = harness.publish({devices[0]: None})
+    with injected(harness.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
+        harness.sweep()
+    harness.clock.pass_time(minutes=6)
+    harness.publish({devices[1]: None})
+    harness.s3.delete_object(Bucket=harness.store.bucket, Key=key(harness.ca), VersionId=gone.version_id)
 
-    town.publish({first: None, second: None})
-    town.settle()
+    harness.sweep()
 
-    assert town.status(second) == "REVOKED"
+    assert [harness.status(device) for device in devices] == ["ACTIVE", "REVOKED"]
+
+
+def test_an_entry_that_is_withdrawn_in_the_middle_of_a_pass_and_listed_again_is_revoked(
+    harness: SweepHarness,
+) -> None:
+    first, second = harness.activate_devices(2)
+    harness.publish({first: None, second: None})
+    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+    with injected(harness.aws.iot, "UpdateCertificate", Fault.CRASH_BEFORE), suppress(Crash):
+        harness.sweep()
+    harness.clock.pass_time(minutes=6)
+    harness.publish({first: None})
+    harness.sweep()
+    assert [harness.status(device) for device in (first, second)] == ["REVOKED", "ACTIVE"]
+
+    harness.publish({first: None, second: None})
+    harness.settle()
+
+    assert harness.status(second) == "REVOKED"
 
 
 @pytest.mark.parametrize("cut_off", ["count", "revoke"])
-def test_a_pass_continues_at_its_cursor(town: Town, monkeypatch: pytest.MonkeyPatch, cut_off: str) -> None:
+def test_a_pass_continues_at_its_cursor(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, cut_off: str
+) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.targets.LOOK_UPS_A_PAGE", 1)
-    devices = town.bring_in(4)
-    town.publish(dict.fromkeys(devices[:3]))
+    devices = harness.activate_devices(4)
+    harness.publish(dict.fromkeys(devices[:3]))
     limit = MassRevocationLimit(share=0.75, minimum=1) if cut_off == "count" else MassRevocationLimit(share=1)
-    with injected(town.aws.dynamodb, "Query", Fault.CRASH_BEFORE, at_call=3), suppress(Crash):
-        town.sweep(limit=limit)
-    town.clock.pass_time(minutes=6)
+    with injected(harness.aws.dynamodb, "Query", Fault.CRASH_BEFORE, at_call=3), suppress(Crash):
+        harness.sweep(limit=limit)
+    harness.clock.pass_time(minutes=6)
 
-    with counted(town.aws.dynamodb) as calls:
-        town.sweep(limit=limit)
+    with counted(harness.aws.dynamodb) as calls:
+        harness.sweep(limit=limit)
 
-    assert [town.status(device) for device in devices] == ["REVOKED", "REVOKED", "REVOKED", "ACTIVE"]
+    assert [harness.status(device) for device in devices] == ["REVOKED", "REVOKED", "REVOKED", "ACTIVE"]
     assert calls.count("Query") < 6

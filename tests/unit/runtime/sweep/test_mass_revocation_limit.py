@@ -11,190 +11,194 @@ from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
 from iot_jitr_runtime.sweep.targets import DEFAULT_MINIMUM, DEFAULT_SHARE, MassRevocationLimit
 from tests.support.crls import HOLD
 from tests.support.faults import Fault, counted, injected
-from tests.support.town import Seen, Town
+from tests.support.sweep_harness import Recorder, SweepHarness
 
 
-def reported(seen: Seen) -> list[tuple[int, int]]:
+def reported(seen: Recorder) -> list[tuple[int, int]]:
     """Devices and fleet, of each report that the limit has tripped."""
     return [(each["devices"], each["fleet"]) for each in seen.facts(LIMIT_TRIPPED)]
 
 
-def test_a_crl_that_would_revoke_too_many_waits_for_a_person(town: Town) -> None:
-    devices = town.bring_in(4)
-    town.publish(dict.fromkeys(devices[:2]))
+def test_a_crl_that_would_revoke_too_many_waits_for_a_person(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(4)
+    harness.publish(dict.fromkeys(devices[:2]))
     limit = MassRevocationLimit(share=0.25, minimum=2)
 
-    assert reported(town.sweep(limit=limit)) == [(2, 4)]
-    assert {town.status(device) for device in devices} == {"ACTIVE"}
-    assert reported(town.sweep(limit=limit)) == [(2, 4)], "the alarm stays active"
+    assert reported(harness.sweep(limit=limit)) == [(2, 4)]
+    assert {harness.status(device) for device in devices} == {"ACTIVE"}
+    assert reported(harness.sweep(limit=limit)) == [(2, 4)], "the alarm stays active"
 
-    town.confirm()
-    town.sweep(limit=limit)
+    harness.confirm()
+    harness.sweep(limit=limit)
 
-    assert [town.status(device) for device in devices] == ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE"]
-    assert town.tripped() is None
+    assert [harness.status(device) for device in devices] == ["REVOKED", "REVOKED", "ACTIVE", "ACTIVE"]
+    assert harness.tripped() is None
 
 
-def test_an_index_that_has_tripped_the_limit_governs_activations_all_the_same(town: Town) -> None:
-    devices = town.bring_in(2)
-    newcomer = town.register("newcomer")
-    town.publish(dict.fromkeys([*devices, newcomer]))
-    town.sweep(limit=MassRevocationLimit(share=0.1, minimum=1))
+def test_an_index_that_has_tripped_the_limit_governs_activations_all_the_same(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(2)
+    newcomer = harness.register("newcomer")
+    harness.publish(dict.fromkeys([*devices, newcomer]))
+    harness.sweep(limit=MassRevocationLimit(share=0.1, minimum=1))
 
-    town.clock.pass_time(minutes=1)
-    town.activate(newcomer)
+    harness.clock.pass_time(minutes=1)
+    harness.activate(newcomer)
 
-    assert town.aws.decisions[0].verdict.reason is Reason.REVOKED
+    assert harness.aws.decisions[0].verdict.reason is Reason.REVOKED
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_historic_revocations_on_the_first_crl_do_not_count(town: Town, status: str) -> None:
-    """Of certificates that somebody else has taken out of service, and of one device that is ACTIVE."""
-    revoked, _ = town.bring_in(2)
-    historic = [town.register(f"historic-{number}") for number in range(5)]
+def test_historic_revocations_on_the_first_crl_do_not_count(harness: SweepHarness, status: str) -> None:
+    """Five of certificates that somebody else has deactivated, one of a device that is ACTIVE."""
+    revoked, _ = harness.activate_devices(2)
+    historic = [harness.register(f"historic-{number}") for number in range(5)]
     for certificate in historic:
-        town.aws.iot.update_certificate(certificateId=certificate, newStatus=status)
-        town.activate(certificate)
-        assert town.row(certificate).state is State.KNOWN
-    town.publish(dict.fromkeys([*historic, revoked]))
+        harness.aws.iot.update_certificate(certificateId=certificate, newStatus=status)
+        harness.activate(certificate)
+        assert harness.row(certificate).state is State.KNOWN
+    harness.publish(dict.fromkeys([*historic, revoked]))
 
-    assert reported(town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == []
-    assert {town.status(each) for each in [*historic, revoked]} == {"REVOKED"}
+    assert reported(harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == []
+    assert {harness.status(each) for each in [*historic, revoked]} == {"REVOKED"}
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_devices_of_this_pipeline_that_somebody_has_deactivated_do_not_count(town: Town, status: str) -> None:
-    *deactivated, revoked, _ = town.bring_in(5)
+def test_devices_of_this_pipeline_that_somebody_has_deactivated_do_not_count(
+    harness: SweepHarness, status: str
+) -> None:
+    *deactivated, revoked, _ = harness.activate_devices(5)
     for device in deactivated:
-        town.aws.iot.update_certificate(certificateId=device, newStatus=status)
-    town.publish(dict.fromkeys([*deactivated, revoked]))
+        harness.aws.iot.update_certificate(certificateId=device, newStatus=status)
+    harness.publish(dict.fromkeys([*deactivated, revoked]))
 
-    assert reported(town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == []
+    assert reported(harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == []
 
-    assert {town.status(each) for each in [*deactivated, revoked]} == {"REVOKED"}
-    assert town.ledger.fleet.size(town.ca) == 1
+    assert {harness.status(each) for each in [*deactivated, revoked]} == {"REVOKED"}
+    assert harness.ledger.fleet.size(harness.ca) == 1
 
 
-def test_devices_whose_status_cannot_be_read_count(town: Town) -> None:
-    devices = town.bring_in(2)
-    town.publish(dict.fromkeys(devices))
+def test_devices_whose_status_cannot_be_read_count(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(2)
+    harness.publish(dict.fromkeys(devices))
 
-    with injected(town.aws.iot, "DescribeCertificate", Fault.THROTTLE):
-        seen = town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))
+    with injected(harness.aws.iot, "DescribeCertificate", Fault.THROTTLE):
+        seen = harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))
 
     assert reported(seen) == [(2, 2)]
 
 
-def test_beyond_some_number_the_ledger_is_believed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_some_number_the_ledger_is_believed(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.sweep.CHECKED_AT_MOST", 2)
-    devices = town.bring_in(4)
-    town.publish(dict.fromkeys(devices))
+    devices = harness.activate_devices(4)
+    harness.publish(dict.fromkeys(devices))
 
-    with counted(town.aws.iot) as calls:
-        assert reported(town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == [(4, 4)]
+    with counted(harness.aws.iot) as calls:
+        assert reported(harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2))) == [(4, 4)]
 
     assert calls == ["DescribeCertificate"] * 2
 
 
-def test_while_many_devices_wait_for_slots_the_ledger_is_believed(town: Town) -> None:
-    devices = town.bring_in(6)
-    town.publish(dict.fromkeys(devices[:4]))
-    storm = town.aws.rate_limiter(10)
+def test_while_many_devices_wait_for_slots_the_ledger_is_believed(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(6)
+    harness.publish(dict.fromkeys(devices[:4]))
+    storm = harness.aws.rate_limiter(10)
     storm.reserve(10_000)
 
-    with counted(town.aws.iot) as calls:
-        seen = town.sweep(limit=MassRevocationLimit(share=0.5, minimum=2), rate_limiter=storm)
+    with counted(harness.aws.iot) as calls:
+        seen = harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=2), rate_limiter=storm)
 
     assert reported(seen) == [(4, 6)]
     assert calls == ["DescribeCertificate"], "one at the background share, which has no second slot in time"
 
 
-def test_few_new_serials_are_not_counted_first(town: Town) -> None:
-    devices = town.bring_in(2)
-    town.publish(dict.fromkeys(devices))
+def test_few_new_serials_are_not_counted_first(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(2)
+    harness.publish(dict.fromkeys(devices))
 
-    with counted(town.aws.iot) as calls:
-        town.sweep(limit=MassRevocationLimit(share=0.1, minimum=3))
+    with counted(harness.aws.iot) as calls:
+        harness.sweep(limit=MassRevocationLimit(share=0.1, minimum=3))
 
     assert calls == ["DescribeCertificate", "UpdateCertificate"] * 2
 
 
-def test_devices_that_somebody_else_has_activated_count_on_both_sides(town: Town) -> None:
-    town.publish()
-    devices = [town.register(f"known-{number}") for number in range(4)]
+def test_devices_that_somebody_else_has_activated_count_on_both_sides(harness: SweepHarness) -> None:
+    harness.publish()
+    devices = [harness.register(f"known-{number}") for number in range(4)]
     for device in devices:
-        town.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
-        town.activate(device)
-        assert town.row(device).state is State.KNOWN
-    town.publish(dict.fromkeys(devices[:2]))
+        harness.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
+        harness.activate(device)
+        assert harness.row(device).state is State.KNOWN
+    harness.publish(dict.fromkeys(devices[:2]))
 
-    assert reported(town.sweep(limit=MassRevocationLimit(share=0.25, minimum=2))) == [(2, 4)]
-
-
-def test_a_crl_below_the_limit_needs_no_person(town: Town) -> None:
-    devices = town.bring_in(4)
-    town.publish({devices[0]: None})
-
-    assert reported(town.sweep(limit=MassRevocationLimit(share=0.25, minimum=1))) == []
-    assert town.status(devices[0]) == "REVOKED"
+    assert reported(harness.sweep(limit=MassRevocationLimit(share=0.25, minimum=2))) == [(2, 4)]
 
 
-def test_a_crl_that_takes_the_mistake_back_ends_the_wait(town: Town) -> None:
-    devices = town.bring_in(3)
+def test_a_crl_below_the_limit_needs_no_person(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(4)
+    harness.publish({devices[0]: None})
+
+    assert reported(harness.sweep(limit=MassRevocationLimit(share=0.25, minimum=1))) == []
+    assert harness.status(devices[0]) == "REVOKED"
+
+
+def test_a_crl_that_takes_the_mistake_back_ends_the_wait(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.5, minimum=2)
-    town.publish(dict.fromkeys(devices))
-    town.sweep(limit=limit)
-    town.publish({devices[0]: None})
+    harness.publish(dict.fromkeys(devices))
+    harness.sweep(limit=limit)
+    harness.publish({devices[0]: None})
 
-    assert reported(town.sweep(limit=limit)) == []
-    assert [town.status(device) for device in devices] == ["REVOKED", "ACTIVE", "ACTIVE"]
-    assert town.tripped() is None
+    assert reported(harness.sweep(limit=limit)) == []
+    assert [harness.status(device) for device in devices] == ["REVOKED", "ACTIVE", "ACTIVE"]
+    assert harness.tripped() is None
 
 
-def test_a_confirmation_counts_only_for_what_the_person_has_looked_at(town: Town) -> None:
-    devices = town.bring_in(3)
+def test_a_confirmation_counts_only_for_what_the_person_has_looked_at(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.1, minimum=1)
-    town.publish({devices[0]: None})
-    town.sweep(limit=limit)
-    looked_at = town.tripped()
+    harness.publish({devices[0]: None})
+    harness.sweep(limit=limit)
+    looked_at = harness.tripped()
     assert looked_at is not None
-    town.publish(dict.fromkeys(devices))
-    town.sweep(limit=limit)
+    harness.publish(dict.fromkeys(devices))
+    harness.sweep(limit=limit)
 
     with pytest.raises(NotTrippedError):
-        town.states.confirm(town.ca, looked_at.index.version)
-    town.sweep(limit=limit)
-    assert {town.status(device) for device in devices} == {"ACTIVE"}
+        harness.states.confirm(harness.ca, looked_at.index.version)
+    harness.sweep(limit=limit)
+    assert {harness.status(device) for device in devices} == {"ACTIVE"}
 
 
-def test_a_confirmed_index_is_swept_to_its_end_before_a_newer_one(town: Town) -> None:
-    devices = town.bring_in(3)
+def test_a_confirmed_index_is_swept_to_its_end_before_a_newer_one(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.1, minimum=1)
-    town.publish({devices[0]: None})
-    town.sweep(limit=limit)
-    town.confirm()
-    town.publish(dict.fromkeys(devices))
+    harness.publish({devices[0]: None})
+    harness.sweep(limit=limit)
+    harness.confirm()
+    harness.publish(dict.fromkeys(devices))
 
-    town.sweep(limit=limit)
-    assert [town.status(device) for device in devices] == ["REVOKED", "ACTIVE", "ACTIVE"]
-    assert len(reported(town.sweep(limit=limit))) == 1
+    harness.sweep(limit=limit)
+    assert [harness.status(device) for device in devices] == ["REVOKED", "ACTIVE", "ACTIVE"]
+    assert len(reported(harness.sweep(limit=limit))) == 1
 
 
-def test_where_nothing_has_tripped_nothing_can_be_confirmed(town: Town) -> None:
+def test_where_nothing_has_tripped_nothing_can_be_confirmed(harness: SweepHarness) -> None:
     with pytest.raises(NotTrippedError):
-        town.states.confirm(town.ca, "whatever")
+        harness.states.confirm(harness.ca, "whatever")
 
 
-def test_holds_are_lifted_while_a_mass_revocation_waits(town: Town) -> None:
-    devices = town.bring_in(3)
+def test_holds_are_released_while_a_mass_revocation_waits(harness: SweepHarness) -> None:
+    devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.5, minimum=2)
-    town.publish({devices[0]: HOLD})
-    town.sweep(limit=limit)
-    town.publish({devices[1]: None, devices[2]: None})
+    harness.publish({devices[0]: HOLD})
+    harness.sweep(limit=limit)
+    harness.publish({devices[1]: None, devices[2]: None})
 
-    town.sweep(limit=limit)
+    harness.sweep(limit=limit)
 
-    assert [town.status(device) for device in devices] == ["ACTIVE", "ACTIVE", "ACTIVE"]
+    assert [harness.status(device) for device in devices] == ["ACTIVE", "ACTIVE", "ACTIVE"]
 
 
 def test_by_default_a_tenth_of_the_fleet_and_at_least_50_devices_wait_for_a_person() -> None:

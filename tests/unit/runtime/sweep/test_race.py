@@ -1,4 +1,4 @@
-"""The race between activator and sweep: who is activated on the former index is found all the same."""
+"""The race between activator and sweep: what is activated on the former index is found."""
 
 from contextlib import suppress
 from typing import Any
@@ -10,97 +10,99 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.sweep.enforce import RevocationResult
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import Crash, Fault, injected
-from tests.support.town import SETTLE, Town
+from tests.support.sweep_harness import SETTLE, SweepHarness
 
 
-def test_a_device_that_is_activated_on_the_former_index_is_found(town: Town) -> None:
+def test_a_device_that_is_activated_on_the_former_index_is_found(harness: SweepHarness) -> None:
     """The interleaving: checked on the old index, published, swept, and only then activated."""
-    town.publish()
-    device = town.register()
+    harness.publish()
+    device = harness.register()
 
     def publish_and_sweep(**_: Any) -> None:
-        town.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", publish_and_sweep)
-        town.publish({device: KEY_COMPROMISE})
+        harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", publish_and_sweep)
+        harness.publish({device: KEY_COMPROMISE})
         # The row is there already, so the pass finds it, with the activator's claim on it.
-        assert town.sweep().deferred == [(device, Reason.CLAIMED_ELSEWHERE)]
+        assert harness.sweep().deferred == [(device, Reason.CLAIMED_ELSEWHERE)]
 
-    town.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", publish_and_sweep)
-    town.activate(device)
-    assert (town.status(device), town.row(device).state) == ("ACTIVE", State.ACTIVATED)
+    harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", publish_and_sweep)
+    harness.activate(device)
+    assert (harness.status(device), harness.row(device).state) == ("ACTIVE", State.ACTIVATED)
 
-    town.sweep()
+    harness.sweep()
 
-    assert town.status(device) == "REVOKED"
+    assert harness.status(device) == "REVOKED"
 
 
-def test_a_device_that_comes_while_the_activator_still_holds_the_former_index_is_found(town: Town) -> None:
-    town.bring_in()
-    late = town.register("late")
-    town.publish({late: KEY_COMPROMISE})
-    assert town.sweep().revocations == []
+def test_a_device_that_comes_while_the_activator_still_holds_the_former_index_is_found(
+    harness: SweepHarness,
+) -> None:
+    harness.activate_devices()
+    late = harness.register("late")
+    harness.publish({late: KEY_COMPROMISE})
+    assert harness.sweep().revocations == []
 
-    town.clock.pass_time(seconds=50)
-    town.activate(late)
-    assert town.status(late) == "ACTIVE", "its copy of the index is less than a minute old"
-    town.sweep()
-    assert town.status(late) == "ACTIVE", "not yet: the index may still be unknown to somebody"
+    harness.clock.pass_time(seconds=50)
+    harness.activate(late)
+    assert harness.status(late) == "ACTIVE", "its copy of the index is less than a minute old"
+    harness.sweep()
+    assert harness.status(late) == "ACTIVE", "not yet: the index may still be unknown to somebody"
 
-    town.clock.pass_time(seconds=SETTLE.total_seconds())
-    seen = town.sweep()
+    harness.clock.pass_time(seconds=SETTLE.total_seconds())
+    seen = harness.sweep()
 
     assert seen.revocations == [(late, RevocationResult.REVOKED)]
-    assert town.status(late) == "REVOKED"
+    assert harness.status(late) == "REVOKED"
 
 
-def test_a_hold_that_the_activator_did_not_see_is_found(town: Town) -> None:
-    town.bring_in()
-    late = town.register("late")
-    town.publish({late: HOLD})
-    town.sweep()
-    town.activate(late)
+def test_a_hold_that_the_activator_did_not_see_is_found(harness: SweepHarness) -> None:
+    harness.activate_devices()
+    late = harness.register("late")
+    harness.publish({late: HOLD})
+    harness.sweep()
+    harness.activate(late)
 
-    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
-    town.sweep()
+    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+    harness.sweep()
 
-    assert (town.status(late), town.row(late).state) == ("INACTIVE", State.SUSPENDED)
+    assert (harness.status(late), harness.row(late).state) == ("INACTIVE", State.SUSPENDED)
 
 
-def test_indexes_that_follow_one_another_fast_do_not_delay_the_next_pass(town: Town) -> None:
-    town.bring_in()
-    late = town.register("late")
-    town.publish({late: None})
-    town.sweep()
-    town.activate(late)
+def test_indexes_that_follow_one_another_fast_do_not_delay_the_next_pass(harness: SweepHarness) -> None:
+    harness.activate_devices()
+    late = harness.register("late")
+    harness.publish({late: None})
+    harness.sweep()
+    harness.activate(late)
 
     for _ in range(6):
-        town.clock.pass_time(seconds=25)
-        town.publish({late: None})
-        town.sweep()
+        harness.clock.pass_time(seconds=25)
+        harness.publish({late: None})
+        harness.sweep()
 
-    assert town.status(late) == "REVOKED"
+    assert harness.status(late) == "REVOKED"
 
 
 @pytest.mark.parametrize("crash_at", ["record_activating", "attach", "update", "record_activated"])
-def test_an_activation_cut_off_anywhere_is_found(town: Town, crash_at: str) -> None:
-    town.bring_in()
-    late = town.register("late")
+def test_an_activation_cut_off_anywhere_is_found(harness: SweepHarness, crash_at: str) -> None:
+    harness.activate_devices()
+    late = harness.register("late")
     step = {
-        "record_activating": (town.aws.dynamodb, "UpdateItem", Fault.CRASH_AFTER, 3),
-        "attach": (town.aws.iot, "AttachPolicy", Fault.CRASH_AFTER, 1),
-        "update": (town.aws.iot, "UpdateCertificate", Fault.CRASH_AFTER, 1),
-        "record_activated": (town.aws.dynamodb, "TransactWriteItems", Fault.CRASH_AFTER, 1),
+        "record_activating": (harness.aws.dynamodb, "UpdateItem", Fault.CRASH_AFTER, 3),
+        "attach": (harness.aws.iot, "AttachPolicy", Fault.CRASH_AFTER, 1),
+        "update": (harness.aws.iot, "UpdateCertificate", Fault.CRASH_AFTER, 1),
+        "record_activated": (harness.aws.dynamodb, "TransactWriteItems", Fault.CRASH_AFTER, 1),
     }[crash_at]
     client, operation, fault, at_call = step
     with injected(client, operation, fault, at_call=at_call) as struck, suppress(Crash):
-        town.activate(late)
+        harness.activate(late)
     assert struck()
-    town.publish({late: KEY_COMPROMISE})
-    town.sweep()
+    harness.publish({late: KEY_COMPROMISE})
+    harness.sweep()
 
-    town.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
-    town.sweep()
-    town.sweep()
-    town.activator = town.new_activator()
-    town.activate(late)
+    harness.clock.pass_time(seconds=SETTLE.total_seconds() + 5)
+    harness.sweep()
+    harness.sweep()
+    harness.activator = harness.new_activator()
+    harness.activate(late)
 
-    assert town.status(late) == "REVOKED"
+    assert harness.status(late) == "REVOKED"

@@ -39,7 +39,7 @@ Reasons = Mapping[CertificateId, x509.ReasonFlags | None]
 
 
 @dataclass
-class Seen:
+class Recorder:
     """Collects what a sweep reports."""
 
     lines: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -79,7 +79,7 @@ def _is(message: str, results: type[StrEnum]) -> TypeGuard[Any]:
 
 @dataclass(frozen=True)
 class _Store(IndexStore):
-    """S3 by the town's clock: the emulation's own goes on while that stands still."""
+    """S3 by the harness's clock: the emulation's own clock runs on."""
 
     clock: Clock = field(default_factory=Clock)
     times: dict[str, datetime] = field(default_factory=dict)
@@ -90,8 +90,8 @@ class _Store(IndexStore):
         return replace(published, published_at=published_at)
 
 
-class Town:
-    """Devices come with `bring_in`; `publish` a CRL; `sweep` runs once."""
+class SweepHarness:
+    """`activate_devices` makes devices; `publish` puts an index in force; `sweep` runs once."""
 
     def __init__(self, shared: Account, s3: Any, folder: Path) -> None:
         table = make_ledger_table(shared.dynamodb)
@@ -103,7 +103,7 @@ class Town:
         self.store: IndexStore = _Store(s3, new_bucket(s3), self.aws.clock)
         self.ledger = RevocationLedger(self.aws.dynamodb, table)
         self.states = SweepStates(self.aws.dynamodb, table)
-        self.seen = Seen()
+        self.seen = Recorder()
         self.devices: dict[CertificateId, Certificate] = {}
         self.number = 0
         self.parts: dict[str, Any] = {}
@@ -153,8 +153,8 @@ class Town:
     def activate(self, certificate_id: CertificateId) -> None:
         self.aws.process(self.aws.event(certificate_id), batch=self.activator)
 
-    def bring_in(self, count: int = 1) -> list[CertificateId]:
-        """Devices in service; nothing is on any CRL yet."""
+    def activate_devices(self, count: int = 1) -> list[CertificateId]:
+        """Register and activate devices; none of them is on a CRL."""
         if not self.number:
             self.publish()
         certificate_ids = [self.register(f"device-{number}") for number in range(count)]
@@ -188,9 +188,9 @@ class Town:
         }
         return Sweep(**(values | self.parts | parts))
 
-    def sweep(self, seconds: float = 300, **parts: Any) -> Seen:
+    def sweep(self, seconds: float = 300, **parts: Any) -> Recorder:
         """One run; return what it did."""
-        self.seen = Seen()
+        self.seen = Recorder()
         stopped_by = self.clock() + timedelta(seconds=seconds)
         self.make_sweep(report=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
         return self.seen
