@@ -7,17 +7,19 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId, SerialNumber, serial_number
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.serialization import Encoding
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of a CA and of this function may differ."""
@@ -66,12 +68,12 @@ class Certificate:
     @cached_property
     def der(self) -> bytes:
         """The certificate's DER encoding."""
-        return self.x509.public_bytes(Encoding.DER)
+        return self.x509.public_bytes(_encoding("DER"))
 
     @cached_property
     def pem(self) -> str:
         """The certificate's PEM encoding."""
-        return self.x509.public_bytes(Encoding.PEM).decode()
+        return self.x509.public_bytes(_encoding("PEM")).decode()
 
     @cached_property
     def fingerprint(self) -> CertificateId:
@@ -165,3 +167,10 @@ def _read_through(certificate: x509.Certificate) -> None:
     """Read now what the library parses lazily, so that later reads cannot fail."""
     for part in ("issuer", "subject", "serial_number", "not_valid_before_utc", "not_valid_after_utc"):
         getattr(certificate, part)
+
+
+def _encoding(name: str) -> "Encoding":
+    # Its module brings those of all key formats, which an activation does not need: a tenth of its start.
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    return Encoding[name]

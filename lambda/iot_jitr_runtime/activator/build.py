@@ -16,20 +16,9 @@ from iot_jitr_runtime.activator.interfaces import (
     RevocationCheck,
     ThingRegistration,
 )
-from iot_jitr_runtime.admission.allow_list import AllowList
-from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
-from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger.lease import Leases
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
-from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
-from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexStore
-from iot_jitr_runtime.things.registration import Things
-from iot_jitr_runtime.things.settings import ThingSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -76,6 +65,9 @@ def build_revocation(settings: RevocationSettings) -> RevocationCheck:
         raise NoRevocationBucketError(
             f"{environment.REVOCATION_BUCKET} is not set, although a CA has a CRL: deploy the stack again"
         )
+    from iot_jitr_runtime.revocation.checker import IndexedRevocation  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.revocation.store import IndexStore  # noqa: PLC0415 - see above
+
     store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), settings.revocation_bucket)
     return IndexedRevocation(store, without_crl, settings.revocation_refresh)
 
@@ -90,7 +82,12 @@ def build_admission(config: Mapping[str, Any] | None, dynamodb: "DynamoDBClient"
     if config is None:
         return AdmitAll()
     if config["kind"] == "allow_list":
+        from iot_jitr_runtime.admission.allow_list import AllowList  # noqa: PLC0415 - see above
+        from iot_jitr_runtime.admission.keys import KeyKind  # noqa: PLC0415 - see above
+
         return AllowList(dynamodb, config["table"], KeyKind(config["key"]))
+    from iot_jitr_runtime.admission.function import AdmissionFunction, client_config  # noqa: PLC0415 - see above
+
     client = boto3.client("lambda", config=client_config(config["timeout_seconds"]))
     return AdmissionFunction(client, config["function"])
 
@@ -113,6 +110,11 @@ def build_things(
     """
     if config is None:
         return NoThings()
+    from iot_jitr_runtime.ledger.lease import Leases  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.ledger.tasks import ScheduledTasks  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.things.registration import Things  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.things.settings import ThingSettings  # noqa: PLC0415 - see above
+
     return Things(
         iot=iot,
         settings=ThingSettings.from_json(config["thing"]),
@@ -131,7 +133,11 @@ def build_policy(config: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachmen
     """
     needs_common_name = bool(config["needs_common_name"])
     if config["kind"] == "shared":
+        from iot_jitr_runtime.policy.attachment import SharedPolicy  # noqa: PLC0415 - see above
+
         return SharedPolicy(iot, name=config["name"], needs_common_name=needs_common_name)
+    from iot_jitr_runtime.policy.own_policy import PerDevicePolicy  # noqa: PLC0415 - see above
+
     return PerDevicePolicy(
         iot, prefix=config["prefix"], template=config["template"], needs_common_name=needs_common_name
     )

@@ -10,7 +10,7 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import RefusalStatus, check_statuses
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.revocation.checker import REFRESH
+from iot_jitr_runtime.revocation import REFRESH
 
 
 @dataclass(frozen=True, slots=True)

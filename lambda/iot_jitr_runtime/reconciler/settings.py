@@ -9,7 +9,7 @@ from typing import Any
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.policy.lint import Kind
-from iot_jitr_runtime.revocation.checker import REFRESH
+from iot_jitr_runtime.revocation import REFRESH
 
 
 @dataclass(frozen=True, slots=True)

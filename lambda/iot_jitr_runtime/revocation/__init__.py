@@ -4,5 +4,10 @@ The engine (`crl`, `verification`, `entries`, `scope`) and the index, a SQLite f
 depend on AWS. `store` keeps the index in S3. `checker` answers the activation.
 """
 
+from datetime import timedelta
+
+REFRESH = timedelta(seconds=60)
+"""Time between two requests to S3 for a newer index, unless configured otherwise."""
+
 PREFIX = "index/"
 """Below it, in the revocation bucket, lie the indexes and what the publisher remembers of its sources."""

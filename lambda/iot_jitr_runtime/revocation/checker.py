@@ -16,11 +16,9 @@ from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.revocation import REFRESH
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index, RevocationStatus, StatusResult
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
-
-REFRESH = timedelta(seconds=60)
-"""Time between two requests to S3 for a newer index, unless configured otherwise."""
 
 
 @dataclass(frozen=True)

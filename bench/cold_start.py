@@ -1,0 +1,61 @@
+"""What the activator's start costs beside the libraries that it cannot do without.
+
+    python -m bench.cold_start
+
+Two programs run in turn, each in fresh processes, with compiled modules: the libraries alone (boto3 with the
+activator's three clients, and `cryptography`), and the activator's handler with the same clients. The figures
+are CPU time; the least of many runs is the one that other processes disturbed least.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+
+LIMIT = 1.15
+"""The activator may take so many times the CPU of its libraries."""
+_CLIENTS = "for service in ('iot', 'dynamodb', 'sqs'): boto3.client(service)"
+LIBRARIES = f"import boto3, cryptography.x509\n{_CLIENTS}"
+ACTIVATOR = f"import iot_jitr_runtime.activator.handler\n{LIBRARIES}"
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_SECRET_ACCESS_KEY": "none",
+}
+
+
+def cpu_seconds(program: str) -> float:
+    """Run a program in a fresh interpreter; return the CPU seconds that it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, env={**os.environ, **_ENVIRONMENT}
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and fail where the ratio is above the limit."""
+    parser = argparse.ArgumentParser(prog="python -m bench.cold_start")
+    parser.add_argument("--runs", type=int, default=20, help="fresh processes of each program (20)")
+    runs = parser.parse_args(arguments).runs
+    times: dict[str, list[float]] = {LIBRARIES: [], ACTIVATOR: []}
+    for program in times:
+        cpu_seconds(program)  # compiles what is not compiled yet
+    for _ in range(runs):
+        for program, measured in times.items():
+            measured.append(cpu_seconds(program))
+    for name, program in (("libraries", LIBRARIES), ("activator", ACTIVATOR)):
+        print(
+            f"{name}: least {min(times[program]):.3f} s, median {statistics.median(times[program]):.3f} s CPU"
+        )
+    ratio = min(times[ACTIVATOR]) / min(times[LIBRARIES])
+    print(f"ratio of the least: {ratio:.2f}, limit {LIMIT}")
+    return 0 if ratio <= LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
