@@ -133,7 +133,7 @@ _EXPLANATIONS = {
     Cause.CONNECT_REFUSED: "refused in the CONNACK",
     Cause.CERTIFICATE_REJECTED: (
         "the device's certificate was refused in the TLS handshake: is its CA registered here, is it within "
-        "its validity? 'jitr chain check' tells"
+        "its validity, does the chain file have the CA certificate? see 'jitr chain check'"
     ),
     Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account?",
     Cause.SUBSCRIBE_REFUSED: "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
