@@ -11,7 +11,7 @@ from rich.text import Text
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
 from iot_jitr_cli.connect.device import connect as connect_device
-from iot_jitr_cli.connect.endpoint import find_endpoint
+from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
 
@@ -25,18 +25,7 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
 @click.command()
 @click.argument("chain_file", metavar="CHAIN", type=_FILE)
 @click.option("--key", "key_file", type=_FILE, required=True, help="The device's private key.")
-@click.option(
-    "--endpoint",
-    metavar="HOST[:PORT]",
-    help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
-)
-@click.option(
-    "--ca-file",
-    type=_FILE,
-    envvar="JITR_MQTT_CAFILE",
-    show_envvar=True,
-    help="CA certificates to verify the server with. Default: the system's.",
-)
+@endpoint_options
 @click.option("--client-id", help="Default: the certificate's common name.")
 @click.option(
     "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where one message is published and awaited."

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
+
+import click
 
 from iot_jitr_cli.console import WrongUseError
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mypy_boto3_iot import IoTClient
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MQTT_TLS_PORT = 8883
 HTTPS_PORT = 443
@@ -80,3 +85,20 @@ def account_endpoint(iot: "IoTClient", ca_file: Path | None = None) -> Endpoint:
     """The account's own endpoint in the session's region (DescribeEndpoint, iot:Data-ATS)."""
     answer = iot.describe_endpoint(endpointType="iot:Data-ATS")
     return Endpoint.parse(answer["endpointAddress"], ca_file)
+
+
+def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
+    """Give a command `--endpoint` and `--ca-file`; they arrive as `endpoint` and `ca_file`."""
+    endpoint = click.option(
+        "--endpoint",
+        metavar="HOST[:PORT]",
+        help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
+    )
+    ca_file = click.option(
+        "--ca-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="JITR_MQTT_CAFILE",
+        show_envvar=True,
+        help="CA certificates to verify the server with. Default: the system's.",
+    )
+    return endpoint(ca_file(command))

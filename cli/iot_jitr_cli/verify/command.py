@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
-from iot_jitr_cli.connect.endpoint import find_endpoint
+from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
@@ -38,18 +38,7 @@ _WIDTH = max(len(step.title) for step in STEPS)
     help="Revoke the device too: publish the CA's CRL in force again, with the next number and this one "
     "entry more. It stays in force until the CA publishes its next one.",
 )
-@click.option(
-    "--endpoint",
-    metavar="HOST[:PORT]",
-    help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
-)
-@click.option(
-    "--ca-file",
-    type=_FILE,
-    envvar="JITR_MQTT_CAFILE",
-    show_envvar=True,
-    help="CA certificates to verify the server with. Default: the system's.",
-)
+@endpoint_options
 @click.option("--client-id", help="What the device connects as. Default: the certificate's common name.")
 @click.option(
     "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where the device may publish and subscribe."
