@@ -173,4 +173,4 @@ def _encoding(name: str) -> "Encoding":
     # Its module brings those of all key formats, which an activation does not need: a tenth of its start.
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
-    return Encoding[name]
+    return Encoding.DER if name == "DER" else Encoding.PEM
