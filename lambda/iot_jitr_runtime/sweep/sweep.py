@@ -16,25 +16,16 @@ from typing import Any, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError, Row, State
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError
 from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
-from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase, SweepState, SweepStates
-from iot_jitr_runtime.sweep.targets import (
-    LOOK_UPS_A_PAGE,
-    ROWS_A_LOOK_UP,
-    Indexes,
-    MassRevocationLimit,
-    Page,
-    Target,
-    Targets,
-)
+from iot_jitr_runtime.sweep.targets import Indexes, MassRevocationLimit, Page, Target
 
 DEFERRED = "deferred"
 DRY_RUN = "dry_run"
@@ -139,8 +130,6 @@ class _Run:
         if released and done:
             self._write(settled=done.index, settled_at=done.started_at)
 
-    # The pass.
-
     def _continue_pass(self) -> None:
         current = self.state.next_pass(
             self.in_force, now=milliseconds(self._now()), settle=self.sweep.settle, dry_run=self.sweep.dry_run
@@ -150,7 +139,9 @@ class _Run:
         steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
         with self.indexes.targets(self.sweep.ledger, current, self.in_force) as targets:
             if current.phase is Phase.BEGUN:
-                current = self._plan(current, targets)
+                confirmed = self.state.confirmed == current.index.version
+                current = targets.plan(current, self.sweep.limit, confirmed=confirmed)
+                self._write(current_pass=current)
             elif current.index.version != self.in_force.version and targets.has_withdrawn():
                 # What is not listed any more is left out now, so this pass must not settle it.
                 current = replace(current, missed=True)
@@ -161,21 +152,6 @@ class _Run:
                     # The time is over in the middle of the page: the next run repeats it.
                     return
                 self._write(current_pass=current)
-
-    def _plan(self, current: Pass, targets: Targets) -> Pass:
-        """Choose how a pass finds its targets, and whether it must count them before it revokes any.
-
-        It need not count if even one device for each new serial number would be few enough.
-        """
-        limit, fleet = self.sweep.limit, self._fleet()
-        few = max(LOOK_UPS_A_PAGE, self.sweep.ledger.row_count() // ROWS_A_LOOK_UP)
-        new = targets.new_serials(at_most=max(few, limit.minimum, int(limit.share * fleet)) + 1)
-        confirmed = self.state.confirmed == current.index.version
-        agreed = current.dry_run or confirmed or limit.allows(new, fleet)
-        phase = Phase.REVOKING if agreed else Phase.COUNTING
-        current = replace(current, scanning=new > few, phase=phase)
-        self._write(current_pass=current)
-        return current
 
     def _count(self, current: Pass, page: Page) -> Pass:
         """Count the devices on a page. Where they are few, read whether they are ACTIVE in fact."""
@@ -221,8 +197,9 @@ class _Run:
         result = self.sweep.enforcement.revoke(
             target.certificate_id, self.ca, target.reason, self.in_force.version
         )
+        level = "error" if result is RevocationResult.CONFLICT else "info"
         self.sweep.report(
-            "error" if result is RevocationResult.CONFLICT else "info",
+            level,
             result,
             self.ca,
             certificate_id=target.certificate_id,
@@ -257,8 +234,6 @@ class _Run:
                 remedy=f"look at the CRL, then: jitr crl confirm {self.ca}",
             )
 
-    # The releases.
-
     def _release_holds(self) -> bool:
         """Release the holds that the index in force does not list; say whether none was left out."""
         settled = self.state.settled
@@ -268,12 +243,10 @@ class _Run:
         )
         complete = True
         for page in pages:
-            with self.indexes.opened(self.in_force) as index:
-                lifted = [row for row in self.sweep.ledger.rows(page).values() if _is_lifted(row, index)]
-            for row in lifted:
-                act = partial(self._release_one, row.certificate_id)
+            for certificate_id in self.indexes.lifted(self.sweep.ledger, page, self.in_force):
+                act = partial(self._release_one, certificate_id)
                 try:
-                    complete &= self._attempt(row.certificate_id, act, self.stop_at) is not None
+                    complete &= self._attempt(certificate_id, act, self.stop_at) is not None
                 except NoSlotError:
                     return False
         return complete
@@ -283,8 +256,6 @@ class _Run:
         level = "warning" if result is ReleaseResult.NOT_RELEASED else "info"
         self.sweep.report(level, result, self.ca, certificate_id=certificate_id, **_why(verdict))
         return True
-
-    # What both need.
 
     def _attempt(
         self, certificate_id: CertificateId, act: Callable[[], _Result], until: datetime
@@ -319,12 +290,6 @@ class _Run:
         """Change attributes of the state that are this run's own."""
         own = {name: getattr(self.state, name) for name in ("current_pass", "settled", "settled_at")}
         self.state = self.sweep.states.write(self.lease, **(own | changes))
-
-
-def _is_lifted(row: Row, index: Index) -> bool:
-    """Whether a hold is to be released; what has become a revocation since is left to the next pass."""
-    listed = index.reason(int(row.serial_number or "0", 16)) is not None
-    return row.state is not State.SUSPENDED or not listed
 
 
 def _why(verdict: Verdict | None) -> dict[str, str | None]:

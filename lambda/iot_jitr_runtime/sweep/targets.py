@@ -1,8 +1,8 @@
 """Whom an index concerns, page by page; and how many of them may be revoked without asking a person."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
-from iot_jitr_runtime.sweep.state import IndexRef, Pass
+from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase
 
 DEFAULT_SHARE = 0.1
 DEFAULT_MINIMUM = 50
@@ -74,14 +74,24 @@ class Targets:
     former: Index | None
     in_force: Index
 
-    def new_serials(self, *, at_most: int) -> int:
-        """Count the serial numbers that are new, up to `at_most`.
+    def plan(self, begun: Pass, limit: MassRevocationLimit, *, confirmed: bool) -> Pass:
+        """Choose how a pass finds its targets, and whether it must count them before it revokes any.
+
+        It need not count if a person has confirmed its index, or if even one device for each new serial
+        number would be few enough.
 
         Raises:
             DamagedIndexError: One of the indexes is damaged.
+            DeferredError: `THROTTLED`: the ledger could not be read.
         """
+        fleet = self.ledger.fleet.size(self.ca)
+        few = max(LOOK_UPS_A_PAGE, self.ledger.row_count() // ROWS_A_LOOK_UP)
+        at_most = max(few, limit.minimum, int(limit.share * fleet)) + 1
         with closing(self._new_serials("")) as serials:
-            return sum(1 for _ in islice(serials, at_most))
+            new = sum(1 for _ in islice(serials, at_most))
+        counting = not (begun.dry_run or confirmed or limit.allows(new, fleet))
+        phase = Phase.COUNTING if counting else Phase.REVOKING
+        return replace(begun, scanning=new > few, phase=phase)
 
     def has_withdrawn(self) -> bool:
         """Whether the index in force lacks an entry that `index` has. The CA may list it again later.
@@ -184,6 +194,22 @@ class Indexes:
                 except DamagedIndexError as error:
                     raise IndexMissingError(str(error)) from error
             yield Targets(ledger, self.ca, index, former, newest)
+
+    def lifted(
+        self, ledger: RevocationLedger, suspended: Sequence[CertificateId], in_force: IndexRef
+    ) -> list[CertificateId]:
+        """Return the suspended certificates that are to be released; one that is revoked now is not.
+
+        Raises:
+            DamagedIndexError: The index in force is damaged.
+            DeferredError: `THROTTLED`: the ledger could not be read.
+        """
+        with self.opened(in_force) as index:
+            return [
+                row.certificate_id
+                for row in ledger.rows(suspended).values()
+                if row.state is not State.SUSPENDED or index.reason(int(row.serial_number or "0", 16)) is None
+            ]
 
     @contextmanager
     def opened(self, ref: IndexRef) -> Iterator[Index]:
