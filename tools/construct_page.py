@@ -9,7 +9,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import timedelta
 from enum import Enum
 from functools import cache
@@ -141,6 +141,9 @@ def _describe(exported: type, elsewhere: Collection[str]) -> Iterator[str]:
         if arguments := [*_arguments(exported, method, where.removesuffix(".__init__"))]:
             yield "| argument | default | meaning |\n|---|---|---|"
             yield "\n".join(each.row for each in arguments) + "\n"
+    if rows := [*_methods(exported, tree)]:
+        yield "| method | what it does |\n|---|---|"
+        yield "\n".join(rows) + "\n"
     if rows := [
         _row(name, text) for name, text in _section(_docstring(tree, exported.__name__), "Attributes")
     ]:
@@ -173,6 +176,15 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
             raise UndocumentedError(f"{exported.__name__}.{name} has no docstring")
         where, text = f"{exported.__name__}.{name}", str(after.value.value)
         yield Option(where, default, text, annotation, _taken(exported, annotation))
+
+
+def _methods(exported: type, tree: ast.ClassDef) -> Iterator[str]:
+    """What is called on an instance, but of option classes: its arguments, and what it does in short."""
+    for node in () if is_dataclass(exported) else tree.body:
+        if isinstance(node, ast.FunctionDef) and not (node.name.startswith("_") or node.decorator_list):
+            taken = [each.arg for each in (*node.args.args[1:], *node.args.kwonlyargs)]
+            text = _docstring(node, f"{exported.__name__}.{node.name}").partition("\n\n")[0]
+            yield _row(f"{node.name}({', '.join(taken)})", text)
 
 
 def _makers(tree: ast.ClassDef) -> Iterator[ast.FunctionDef]:

@@ -88,12 +88,20 @@ class Deployment:
 def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -> Deployment:
     """Find a deployment by the name of its stack. Takes the permission `cloudformation:DescribeStacks`.
 
+    Args:
+        session: The account and region.
+        stack_name: The stack's name; with `:PREFIX`, the pipeline whose outputs begin with that prefix.
+
     Raises:
         NoSuchStackError: No such stack in this account and region.
         StackUnfinishedError: It is there, but has no outputs (yet).
         botocore.exceptions.ClientError: CloudFormation refused the call.
     """
     region = session.region_name
+    # An ARN names a stack as well, and has colons of its own.
+    stack_name, _, prefix = (
+        (stack_name, "", "") if stack_name.startswith("arn:") else stack_name.partition(":")
+    )
     try:
         answer = session.client("cloudformation").describe_stacks(StackName=stack_name)
     except ClientError as error:
@@ -105,12 +113,17 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
             "with --stack, or deploy it ('cdk deploy'; for the local cloud: 'jitr lab up')"
         ) from error
     stack = answer["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    outputs = {
+        output["OutputKey"].removeprefix(prefix): output["OutputValue"]
+        for output in stack.get("Outputs", [])
+        if output["OutputKey"].startswith(prefix)
+    }
     if not outputs:
+        with_prefix = f" that begin with '{prefix}'" if prefix else ""
         raise StackUnfinishedError(
-            f"the stack '{stack_name}' in {region} has no outputs, its status is {stack['StackStatus']}: "
-            "wait for its deployment to end, or see in its events why it failed; in a stack of your own, add "
-            "DeploymentOutputs"
+            f"the stack '{stack_name}' in {region} has no outputs{with_prefix}, its status is "
+            f"{stack['StackStatus']}: wait for its deployment to end, or see in its events why it failed; in "
+            "a stack of your own, add DeploymentOutputs"
         )
     return Deployment(stack_name, region, outputs)
 
@@ -123,6 +136,7 @@ def stack_option(command: "Callable[P, R]") -> "Callable[P, R]":
         envvar="JITR_STACK",
         default=DEFAULT_STACK,
         show_default=True,
-        help="Name of the deployed CloudFormation stack.",
+        metavar="NAME[:PREFIX]",
+        help="Name of the deployed CloudFormation stack, with the prefix of the outputs if they have one.",
     )
     return option(command)

@@ -12,6 +12,8 @@ from iot_jitr.configuration import (
     RevocationSettings,
 )
 from iot_jitr.functions import LogLevel
+from iot_jitr.imported import ExportedOutputs
+from iot_jitr.interface import IJitrPipeline
 from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.outputs import DeploymentOutputs
@@ -30,6 +32,8 @@ from iot_jitr_runtime.ca_registration.signers import (
     PrivateCaSigner,
     SecretSigner,
 )
+from iot_jitr_runtime.metric_names import Metric
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.things.settings import Attachment, Renewal
 
 __all__ = [
@@ -47,13 +51,16 @@ __all__ = [
     "DeploymentOutputs",
     "DevicePolicy",
     "DevicePolicyError",
+    "ExportedOutputs",
     "FunctionNetwork",
+    "IJitrPipeline",
     "JitrConfiguration",
     "JitrPipeline",
     "JitrStack",
     "KeyKind",
     "KmsSigner",
     "LogLevel",
+    "Metric",
     "Mode",
     "NoRevocation",
     "NoSigner",
@@ -62,6 +69,7 @@ __all__ = [
     "PolicyOption",
     "PresignedSigner",
     "PrivateCaSigner",
+    "Reason",
     "ReconcilerSettings",
     "Renewal",
     "RevocationSettings",

@@ -1,10 +1,13 @@
 """`DeploymentOutputs`: the outputs of a stack by which the `jitr` command finds a pipeline."""
 
+import re
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from constructs import Construct
 
+from iot_jitr.imported import export_name
+from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime.stack_outputs import (
     CA_AUTO_REGISTRATION,
     CA_CERTIFICATE_ARN,
@@ -20,22 +23,40 @@ from iot_jitr_runtime.stack_outputs import (
 if TYPE_CHECKING:
     from iot_jitr.pipeline import JitrPipeline
 
+_TAKEN = "iot-jitr:outputs"
+"""Metadata of the app: which stack has outputs with which prefix."""
+
 
 class DeploymentOutputs(Construct):
     """What the `jitr` command finds a pipeline by: outputs of its stack, under names that stay.
 
-    `JitrStack` has them. In a stack of your own this adds them, for one pipeline of the stack;
-    `jitr … --stack NAME` names the stack.
+    `JitrStack` has them. In a stack of your own this adds them; `jitr … --stack NAME` names the stack. A
+    second pipeline of the stack, or a stack that has outputs of the same names, takes a prefix:
+    `jitr … --stack NAME:PREFIX`.
     """
 
-    def __init__(self, pipeline: "JitrPipeline") -> None:
+    def __init__(
+        self, pipeline: "JitrPipeline", *, prefix: str = "", export_prefix: str | None = None
+    ) -> None:
         """Add the outputs.
 
         Args:
-            pipeline: The pipeline that they speak of.
+            pipeline: The pipeline that they are about.
+            prefix: What their names begin with, letters and digits; nothing by default.
+                https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html
+            export_prefix: What the names of their exports begin with, for `ExportedOutputs` of other stacks:
+                letters, digits, `:` and `-`. None: nothing is exported.
+                https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
+
+        Raises:
+            ConfigurationError: A prefix has other characters, or two pipelines of the stack have the same.
         """
         super().__init__(pipeline, "Outputs")
-        self._stack = cdk.Stack.of(pipeline)
+        _check("prefix", prefix, r"[A-Za-z0-9]*", "letters and digits")
+        _check("export_prefix", export_prefix or "", r"[A-Za-z0-9:-]*", "letters, digits, : and -")
+        _once(pipeline, prefix)
+        self._prefix = prefix
+        self._export_prefix = export_prefix
         self._add_cas(pipeline)
         self._add_what_is_kept(pipeline)
         self._add_allow_list(pipeline)
@@ -111,5 +132,24 @@ class DeploymentOutputs(Construct):
             self._add(log, made.log_group.log_group_name, f"Log of the revocation {what}")
 
     def _add(self, name: str, value: str, description: str) -> None:
-        # In the stack itself, or CloudFormation's name of the output would be another.
-        cdk.CfnOutput(self._stack, str(name), value=value, description=description)
+        export = None if self._export_prefix is None else export_name(self._export_prefix, name)
+        output = cdk.CfnOutput(self, str(name), value=value, description=description, export_name=export)
+        # Else CloudFormation's name of the output would have the construct's path in it.
+        output.override_logical_id(f"{self._prefix}{name}")
+
+
+def _check(what: str, value: str, pattern: str, allowed: str) -> None:
+    if not re.fullmatch(pattern, value):
+        raise ConfigurationError(f"DeploymentOutputs.{what}", f"'{value}'", allowed)
+
+
+def _once(pipeline: "JitrPipeline", prefix: str) -> None:
+    """Refuse a second pipeline of the stack with the same prefix: its outputs would have the same names."""
+    app, taken = pipeline.node.root.node, {"stack": cdk.Stack.of(pipeline).node.path, "prefix": prefix}
+    if any(entry.type == _TAKEN and entry.data == taken for entry in app.metadata):
+        raise ConfigurationError(
+            "DeploymentOutputs.prefix",
+            f"'{prefix}' for two pipelines of a stack",
+            "a prefix for each of them",
+        )
+    app.add_metadata(_TAKEN, taken)

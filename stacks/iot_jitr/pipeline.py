@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import as_timedelta, offers, one_of
+from iot_jitr.allowed import as_timedelta, did_you_mean, offers, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
@@ -19,6 +22,7 @@ from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, Revocati
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
 from iot_jitr.identity import ON_REFUSAL, Identity, IdentityResources
+from iot_jitr.imported import Importable
 from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
 from iot_jitr.network import FunctionNetwork
@@ -37,17 +41,20 @@ from iot_jitr.revocation import Revocation, RevokingCa
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.target import Target
 from iot_jitr.things import ThingRegistration
-from iot_jitr.validation import checked
+from iot_jitr.validation import ConfigurationError, checked
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
 
 
-class JitrPipeline(Construct):
+class JitrPipeline(Construct, Importable):
     """From the first connect of a device with a certificate of your own CA to an ACTIVE certificate.
 
     Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: a stack or an account
     may hold several.
 
     Attributes:
+        ledger_table: The ledger's table.
+        activation_queue: Registration events on their way to the activator.
+        dead_letter_queue: Events that could not be decided.
         cas: The registered CA of each name.
         ca_registration: The function that registers them, behind a custom resource for each.
         ledger: What was decided about each certificate.
@@ -165,6 +172,9 @@ class JitrPipeline(Construct):
         self.capacity = Capacity(activations_per_second)
         self.ledger = Ledger(self, "Ledger", encryption=encryption, removal_policy=removal_policy)
         self.queues = ActivationQueues(self, "Queues", capacity=self.capacity, encryption=encryption)
+        self.ledger_table = self.ledger.table
+        self.activation_queue = self.queues.activation
+        self.dead_letter_queue = self.queues.dead_letters
         self.identity = IdentityResources(
             self,
             identity,
@@ -229,6 +239,38 @@ class JitrPipeline(Construct):
         self.account_logging = self._account_logging(account_logging, settings)
         warn_of_unchecked_revocation(self, cas)
         warn_of_ca_devices(self, cas)
+
+    def _allow_list_table(self) -> dynamodb.ITable:
+        admission = self.identity.admission
+        if admission is None or admission.table is None:
+            raise ConfigurationError(
+                f"{self.node.path}: grant_write_allow_list",
+                "a pipeline without an allow list",
+                "a pipeline with admission=AllowList()",
+            )
+        return admission.table
+
+    def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
+        uploads = {} if self.revocation is None else self.revocation.uploads
+        if self.revocation is None or ca not in uploads:
+            raise ConfigurationError(
+                f"{self.node.path}: grant_publish_crl",
+                f"'{ca}'",
+                did_you_mean(ca, uploads)
+                + "a CA whose CRLs are uploaded to the pipeline's own bucket, CrlBucket()",
+            )
+        return self.revocation.bucket.bucket, uploads[ca]
+
+    def _ca_certificate_id(self, ca: str) -> str:
+        if ca not in self.cas:
+            known = ", ".join(self.cas)
+            raise ConfigurationError(
+                f"{self.node.path}: metric: ca", f"'{ca}'", did_you_mean(ca, self.cas) + known
+            )
+        return self.cas[ca].certificate_id
+
+    def _placed(self, metric: cloudwatch.Metric) -> cloudwatch.Metric:
+        return metric.attach_to(self)
 
     def _revocation(
         self, cas: Sequence[CaConfiguration], settings: RevocationSettings, functions: FunctionSettings

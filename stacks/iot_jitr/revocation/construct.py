@@ -28,6 +28,7 @@ class Revocation(Construct):
         publisher: Compiles CRLs into indexes.
         sweep: Puts out what is revoked after its activation.
         locations: Where the CRLs of each CA come from, by its name: a URL, or an S3 URI.
+        uploads: Name of each CA whose CRLs are uploaded to this bucket → the beginning of their keys.
     """
 
     def __init__(
@@ -71,6 +72,11 @@ class Revocation(Construct):
             functions=functions,
             settings=settings,
         )
+        self.uploads: Mapping[str, str] = {
+            ca.name: ca.upload.prefix_for(ca.name)
+            for ca in cas
+            if ca.upload is not None and ca.upload.bucket is None
+        }
         self.locations: Mapping[str, str] = {ca.name: ca.location(self.bucket.name) for ca in cas}
 
     def let_check(self, function: "JitrFunction") -> None:

@@ -69,6 +69,33 @@ def test_the_outputs_of_the_named_stack_say_what_there_is(cloudformation: Any) -
     assert [(ca.name, ca.certificate_id, ca.rule) for ca in deployment.cas] == [("Factory", "ca-1", "rule-1")]
 
 
+def test_a_prefix_chooses_one_of_several_pipelines_of_a_stack(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    answer = _stack(NorthLedgerTable="north", SouthLedgerTable="south", SouthFactoryCaCertificateId="ca-1")
+    stubber.add_response("describe_stacks", answer, {"StackName": "mine"})
+
+    deployment = find_deployment(session, "mine:South")
+
+    assert deployment[Output.LEDGER_TABLE] == "south"
+    assert [ca.name for ca in deployment.cas] == ["Factory"]
+
+
+def test_a_prefix_that_no_output_has_is_named(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    stubber.add_response("describe_stacks", _stack(LedgerTable="x"), {"StackName": "mine"})
+
+    with pytest.raises(StackUnfinishedError, match="has no outputs that begin with 'West'"):
+        find_deployment(session, "mine:West")
+
+
+def test_a_stack_may_be_named_by_its_arn(cloudformation: Any) -> None:
+    session, stubber = cloudformation
+    arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/1"
+    stubber.add_response("describe_stacks", _stack(LedgerTable="ledger"), {"StackName": arn})
+
+    assert find_deployment(session, arn)[Output.LEDGER_TABLE] == "ledger"
+
+
 def test_a_part_that_is_missing_is_named_with_what_may_be_the_matter() -> None:
     deployment = Deployment("mine", "eu-central-1", {})
 

@@ -112,6 +112,7 @@ def names() -> Iterator[dict[str, Any]]:
         stack = cdk.Stack(app, "Stack")
         yield {
             **{name: getattr(iot_jitr, name) for name in iot_jitr.__all__},
+            "app": app,
             "cdk": cdk,
             "self": stack,
             "stack": stack,

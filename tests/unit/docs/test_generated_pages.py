@@ -18,6 +18,7 @@ from tools.construct_page import UndocumentedError
 DOCS = Path(__file__).parents[3] / "docs"
 ELSEWHERE = {
     "Capacity",
+    "ExportedOutputs",
     "FunctionNetwork",
     "KmsSigner",
     "NoRevocation",

@@ -17,6 +17,7 @@ REQUIRED = {
     "JitrConfiguration.cas",
     "JitrConfiguration.parse.context",
     "JitrConfiguration.parse.folder",
+    "ExportedOutputs.export_prefix",
     "JitrPipeline.cas",
     "JitrPipeline.construct_id",
     "JitrPipeline.scope",
@@ -50,7 +51,9 @@ OUR_OWN = {
 }
 """Options that neither AWS nor an RFC defines, each with what it is instead."""
 OUR_OWN_ENUMERATIONS = {
+    "Metric": "what we measure",
     "OnExisting": "whether we adopt what we find",
+    "Reason": "why we decide so",
     "Renewal": "what we take a second certificate for",
 }
 

@@ -1,0 +1,221 @@
+"""A pipeline of another app, known by the outputs of its stack."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from iot_jitr.configuration import CrlBucket
+from iot_jitr.interface import IJitrPipeline
+from iot_jitr.observability.metrics import METRICS_NAMESPACE, PipelineMetrics
+from iot_jitr.validation import ConfigurationError
+from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
+
+
+@dataclass(frozen=True)
+class ExportedOutputs(Mapping[str, str]):
+    """The outputs that another stack of the account and region exports.
+
+    `DeploymentOutputs(pipeline, export_prefix=…)` exports them. The deployment looks up those in use; which
+    there are is not known before.
+    """
+
+    export_prefix: str
+    """What the names of the exports begin with.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"""
+
+    def __getitem__(self, name: str) -> str:
+        return cdk.Fn.import_value(export_name(self.export_prefix, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def export_name(export_prefix: str, output: str) -> str:
+    """The name under which an output is exported."""
+    return f"{export_prefix}-{output}"
+
+
+class ImportedPipeline(Construct, IJitrPipeline):
+    """A pipeline of another app; make one with `JitrPipeline.from_stack_outputs`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        outputs: Mapping[str, str],
+        *,
+        region: str | None,
+        account: str | None,
+        encryption_key: kms.IKey | None,
+    ) -> None:
+        """Import it; the arguments are those of `JitrPipeline.from_stack_outputs`."""
+        super().__init__(scope, construct_id)
+        self._outputs = outputs
+        self._region = region
+        self._account = account
+        self._key = encryption_key
+        self.ledger_table = self._table("Ledger", Output.LEDGER_TABLE)
+        self.activation_queue = self._queue("Activation", Output.ACTIVATION_QUEUE_URL)
+        self.dead_letter_queue = self._queue("DeadLetters", Output.DEAD_LETTER_QUEUE_URL)
+        self.metrics = PipelineMetrics(
+            self._output(Output.METRICS_NAMESPACE), self._output(Output.SERVICE_NAME)
+        )
+
+    def _output(self, name: str) -> str:
+        try:
+            return self._outputs[name]
+        except KeyError:
+            raise ConfigurationError(
+                f"{self.node.path}: outputs.{name}", "nothing", "an output of a pipeline that has this part"
+            ) from None
+
+    def _table(self, construct_id: str, output: Output) -> dynamodb.ITable:
+        arn = self._arn("dynamodb", "table", self._output(output), cdk.ArnFormat.SLASH_RESOURCE_NAME)
+        return dynamodb.Table.from_table_attributes(
+            self, construct_id, table_arn=arn, grant_index_permissions=True, encryption_key=self._key
+        )
+
+    def _queue(self, construct_id: str, output: Output) -> sqs.IQueue:
+        url = self._output(output)
+        # https://sqs.<region>.amazonaws.com/<account>/<name>
+        name = (
+            cdk.Fn.select(4, cdk.Fn.split("/", url)) if cdk.Token.is_unresolved(url) else url.split("/")[-1]
+        )
+        arn = self._arn("sqs", name, None, cdk.ArnFormat.NO_RESOURCE_NAME)
+        key = None if self._key is None else self._key.key_arn
+        return sqs.Queue.from_queue_attributes(self, construct_id, queue_arn=arn, queue_url=url, key_arn=key)
+
+    def _arn(self, service: str, resource: str, name: str | None, form: cdk.ArnFormat) -> str:
+        return cdk.Stack.of(self).format_arn(
+            service=service,
+            resource=resource,
+            resource_name=name,
+            region=self._region,
+            account=self._account,
+            arn_format=form,
+        )
+
+    def _allow_list_table(self) -> dynamodb.ITable:
+        known = self.node.try_find_child("AllowList")
+        return known if known is not None else self._table("AllowList", Output.ALLOW_LIST_TABLE)  # type: ignore[return-value]  # the child is the table
+
+    def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
+        name = self._output(Output.REVOCATION_BUCKET)
+        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"s3://{name}/{CrlBucket().prefix_for(ca)}"
+        known = f"s3://{name}/"
+        if not location.startswith(known):
+            raise ConfigurationError(
+                f"{self.node.path}: grant_publish_crl",
+                f"'{ca}', whose CRLs come from {location}",
+                "a CA whose CRLs are uploaded to the pipeline's own bucket",
+            )
+        bucket = s3.Bucket.from_bucket_attributes(
+            self, f"Crls{ca}", bucket_name=name, encryption_key=self._key
+        )
+        return bucket, location.removeprefix(known)
+
+    def _ca_certificate_id(self, ca: str) -> str:
+        return self._output(f"{ca}{CA_CERTIFICATE_ID}")
+
+    def _placed(self, metric: cloudwatch.Metric) -> cloudwatch.Metric:
+        stack = cdk.Stack.of(self)
+        if self._region in {None, stack.region} and self._account in {None, stack.account}:
+            return metric.attach_to(self)
+        return metric.with_(region=self._region, account=self._account)
+
+
+class Importable(IJitrPipeline):
+    """Makes an `IJitrPipeline` of a pipeline that another app has deployed."""
+
+    @classmethod
+    def from_stack_outputs(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        outputs: Mapping[str, str],
+        *,
+        region: str | None = None,
+        account: str | None = None,
+        encryption_key: kms.IKey | None = None,
+    ) -> IJitrPipeline:
+        """Import the pipeline of another app by the outputs of its stack (`DeploymentOutputs`).
+
+        Args:
+            scope: The stack or construct it is used in.
+            construct_id: Its name there.
+            outputs: Name of each output → its value, as `cdk deploy --outputs-file` writes them for the
+                stack; or `ExportedOutputs`, for a stack of the same account and region that exports them.
+                https://docs.aws.amazon.com/cdk/v2/guide/ref-cli-cmd-deploy.html
+            region: Its region; None: that of the stack it is used in.
+            account: Its account; None: that of the stack it is used in.
+            encryption_key: The key that encrypts it, if it has one of its own: grants then cover the key.
+
+        Raises:
+            ConfigurationError: An output is missing; raised when what it names is used.
+        """
+        return ImportedPipeline(
+            scope, construct_id, outputs, region=region, account=account, encryption_key=encryption_key
+        )
+
+    @classmethod
+    def from_pipeline_attributes(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        *,
+        ledger_table_name: str,
+        activation_queue_url: str,
+        dead_letter_queue_url: str,
+        service_name: str,
+        metrics_namespace: str = METRICS_NAMESPACE,
+        allow_list_table_name: str | None = None,
+        revocation_bucket_name: str | None = None,
+        ca_certificate_ids: Mapping[str, str] | None = None,
+        region: str | None = None,
+        account: str | None = None,
+        encryption_key: kms.IKey | None = None,
+    ) -> IJitrPipeline:
+        """Import a pipeline of another app by its parts.
+
+        Args:
+            scope: The stack or construct it is used in.
+            construct_id: Its name there.
+            ledger_table_name: Name of the ledger's table.
+            activation_queue_url: URL of the activation queue.
+            dead_letter_queue_url: URL of the dead-letter queue.
+            service_name: Value of the metrics' dimension `service`: stack name and path of the pipeline.
+            metrics_namespace: CloudWatch namespace of its metrics.
+            allow_list_table_name: Name of the allow list's table; None where it has none.
+            revocation_bucket_name: Name of the bucket of CRLs; None where no CA has a CRL.
+            ca_certificate_ids: Name of each CA → id of its certificate; none by default.
+            region: Its region; None: that of the stack it is used in.
+            account: Its account; None: that of the stack it is used in.
+            encryption_key: The key that encrypts it, if it has one of its own: grants then cover the key.
+
+        Raises:
+            ConfigurationError: A part is missing; raised when it is used.
+        """
+        parts = {
+            Output.LEDGER_TABLE.value: ledger_table_name,
+            Output.ACTIVATION_QUEUE_URL.value: activation_queue_url,
+            Output.DEAD_LETTER_QUEUE_URL.value: dead_letter_queue_url,
+            Output.SERVICE_NAME.value: service_name,
+            Output.METRICS_NAMESPACE.value: metrics_namespace,
+            Output.ALLOW_LIST_TABLE.value: allow_list_table_name,
+            Output.REVOCATION_BUCKET.value: revocation_bucket_name,
+            **{f"{ca}{CA_CERTIFICATE_ID}": value for ca, value in (ca_certificate_ids or {}).items()},
+        }
+        outputs = {name: value for name, value in parts.items() if value is not None}
+        return cls.from_stack_outputs(
+            scope, construct_id, outputs, region=region, account=account, encryption_key=encryption_key
+        )

@@ -1,0 +1,200 @@
+"""`IJitrPipeline`: what a pipeline offers to other constructs, stacks and apps, made here or imported."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+
+from iot_jitr.allowed import did_you_mean
+from iot_jitr.observability.metrics import FIVE_MINUTES
+from iot_jitr.validation import ConfigurationError
+from iot_jitr_runtime.metric_names import Metric
+from iot_jitr_runtime.outcomes import Reason
+
+if TYPE_CHECKING:
+    import aws_cdk as cdk
+    from aws_cdk import aws_cloudwatch as cloudwatch
+    from aws_cdk import aws_dynamodb as dynamodb
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_s3 as s3
+    from aws_cdk import aws_sqs as sqs
+
+    from iot_jitr.observability.metrics import PipelineMetrics
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_GAUGES: Mapping[Metric, str] = {
+    Metric.TIME_TO_ACTIVE: "p90",
+    Metric.CRL_AGE: "Maximum",
+    Metric.CRL_TIME_LEFT: "Minimum",
+    Metric.CRL_ENTRIES: "Maximum",
+    Metric.PENDING_AGE: "Maximum",
+    Metric.CA_DAYS_TO_EXPIRY: "Minimum",
+}
+"""The statistic that says most about a figure that is not counted; counts are summed."""
+
+
+class MetricOptions(TypedDict, total=False):
+    """What every metric takes, as in the CDK."""
+
+    statistic: str
+    """`Sum`, `Maximum`, `p99`, …; by default the one that suits the metric.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html"""
+    period: "cdk.Duration"
+    """Five minutes by default."""
+    label: str
+    """For graphs; none by default."""
+
+
+class IJitrPipeline:
+    """A pipeline as other constructs use it: they are granted rights, and they watch its metrics.
+
+    `JitrPipeline` is one. `JitrPipeline.from_pipeline_attributes` and `JitrPipeline.from_stack_outputs` make
+    one of a pipeline of another app.
+
+    Attributes:
+        ledger_table: What was decided about each certificate.
+        activation_queue: Registration events on their way to the activator.
+        dead_letter_queue: Events that could not be decided.
+        metrics: Namespace and service of the pipeline's own metrics.
+    """
+
+    if TYPE_CHECKING:
+        ledger_table: dynamodb.ITable
+        activation_queue: sqs.IQueue
+        dead_letter_queue: sqs.IQueue
+        metrics: PipelineMetrics
+
+    def grant_read_ledger(self, grantee: "iam.IGrantable") -> "iam.Grant":
+        """Let `grantee` read what was decided about each certificate, also by its indexes."""
+        return self.ledger_table.grant_read_data(grantee)
+
+    def grant_redrive(self, grantee: "iam.IGrantable") -> "iam.Grant":
+        """Let `grantee` move dead letters back into the activation queue, as `jitr redrive` does."""
+        taken = self.dead_letter_queue.grant_consume_messages(grantee)
+        return taken.combine(self.activation_queue.grant_send_messages(grantee))
+
+    def grant_write_allow_list(self, grantee: "iam.IGrantable") -> "iam.Grant":
+        """Let `grantee` list devices, look them up and remove them.
+
+        Raises:
+            ConfigurationError: The pipeline has no allow list.
+        """
+        return self._allow_list_table().grant_read_write_data(grantee)
+
+    def grant_publish_crl(self, grantee: "iam.IGrantable", ca: str) -> "iam.Grant":
+        """Let `grantee` upload the CRLs of the CA with the name `ca` to the pipeline's own bucket.
+
+        Raises:
+            ConfigurationError: There is no such CA, or its CRLs come from elsewhere.
+        """
+        bucket, prefix = self._crl_upload(ca)
+        return bucket.grant_put(grantee, f"{prefix}*")
+
+    def metric(
+        self,
+        metric: Metric | str,
+        *,
+        reason: Reason | str | None = None,
+        ca: str | None = None,
+        **options: Unpack[MetricOptions],
+    ) -> "cloudwatch.Metric":
+        """One metric of this pipeline, in its own region and account wherever it is shown.
+
+        Args:
+            metric: Which; `docs/runbook.md` says what each counts.
+            reason: For `Decisions`: of which outcome's reason.
+            ca: Name of the CA, for a metric that each CA has.
+            options: Statistic, period and label.
+
+        Raises:
+            ConfigurationError: There is no such metric, reason or CA.
+        """
+        chosen = _one_of(Metric, "metric", metric)
+        dimensions = {} if reason is None else {"reason": _one_of(Reason, "reason", reason).value}
+        if ca is not None:
+            dimensions["ca"] = self._ca_certificate_id(ca)
+        made = self.metrics.of(
+            chosen,
+            options.get("statistic", _GAUGES.get(chosen, "Sum")),
+            options.get("period", FIVE_MINUTES),
+            label=options.get("label"),
+            **dimensions,
+        )
+        return self._placed(made)
+
+    def metric_activated(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Devices that were activated."""
+        return self.metric(Metric.ACTIVATED, **options)
+
+    def metric_refused(
+        self, reason: Reason | str | None = None, **options: Unpack[MetricOptions]
+    ) -> "cloudwatch.Metric":
+        """Devices that were refused: all, or for one reason."""
+        if reason is None:
+            return self.metric(Metric.REFUSED, **options)
+        return self.metric(Metric.DECISIONS, reason=reason, **options)
+
+    def metric_deferred(
+        self, reason: Reason | str | None = None, **options: Unpack[MetricOptions]
+    ) -> "cloudwatch.Metric":
+        """Events that will be tried again: all, or for one reason."""
+        if reason is None:
+            return self.metric(Metric.DEFERRED, **options)
+        return self.metric(Metric.DECISIONS, reason=reason, **options)
+
+    def metric_blocked(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Deferred events that wait for something to be fixed, not just for their slot."""
+        return self.metric(Metric.BLOCKED, **options)
+
+    def metric_dead_lettered(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Events that went to the dead-letter queue."""
+        return self.metric(Metric.DEAD_LETTERED, **options)
+
+    def metric_stale(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Events about certificates that were decided already."""
+        return self.metric(Metric.STALE, **options)
+
+    def metric_time_to_active(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Seconds from the first event of a certificate until it is ACTIVE."""
+        return self.metric(Metric.TIME_TO_ACTIVE, **options)
+
+    def metric_pending_age(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Seconds that the oldest certificate without a decision has been pending."""
+        return self.metric(Metric.PENDING_AGE, **options)
+
+    def metric_swept(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Active certificates that were revoked, suspended or released because of a new CRL."""
+        return self.metric(Metric.SWEPT, **options)
+
+    def metric_crl_age(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Seconds since the oldest CRL in force of the CA was issued."""
+        return self.metric(Metric.CRL_AGE, ca=ca, **options)
+
+    def metric_crl_time_left(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Seconds until the first CRL in force of the CA becomes stale; negative afterwards."""
+        return self.metric(Metric.CRL_TIME_LEFT, ca=ca, **options)
+
+    def metric_ca_days_to_expiry(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Days until the CA certificate expires; negative afterwards."""
+        return self.metric(Metric.CA_DAYS_TO_EXPIRY, ca=ca, **options)
+
+    def _allow_list_table(self) -> "dynamodb.ITable":
+        raise NotImplementedError
+
+    def _crl_upload(self, ca: str) -> "tuple[s3.IBucket, str]":
+        """The bucket of the pipeline's own, and the prefix in it, to which the CRLs of a CA are uploaded."""
+        raise NotImplementedError
+
+    def _ca_certificate_id(self, ca: str) -> str:
+        raise NotImplementedError
+
+    def _placed(self, metric: "cloudwatch.Metric") -> "cloudwatch.Metric":
+        """The metric with the pipeline's region and account."""
+        raise NotImplementedError
+
+
+def _one_of(kind: type[Choice], what: str, value: str) -> Choice:
+    known = [each.value for each in kind]
+    if value not in known:
+        raise ConfigurationError(what, f"'{value}'", did_you_mean(value, known) + ", ".join(known))
+    return kind(value)
