@@ -68,12 +68,12 @@ class Certificate:
     @cached_property
     def der(self) -> bytes:
         """The certificate's DER encoding."""
-        return self.x509.public_bytes(_encoding("DER"))
+        return self.x509.public_bytes(_encoding().DER)
 
     @cached_property
     def pem(self) -> str:
         """The certificate's PEM encoding."""
-        return self.x509.public_bytes(_encoding("PEM")).decode()
+        return self.x509.public_bytes(_encoding().PEM).decode()
 
     @cached_property
     def fingerprint(self) -> CertificateId:
@@ -169,8 +169,8 @@ def _read_through(certificate: x509.Certificate) -> None:
         getattr(certificate, part)
 
 
-def _encoding(name: str) -> "Encoding":
+def _encoding() -> "type[Encoding]":
     # Its module brings those of all key formats, which an activation does not need: a tenth of its start.
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
-    return Encoding.DER if name == "DER" else Encoding.PEM
+    return Encoding
