@@ -27,6 +27,15 @@ CLOCK_TOLERANCE = timedelta(seconds=5)
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """notAfter of a certificate without a well-defined expiration date (RFC 5280 section 4.1.2.5)."""
 
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises when it reads a part of a certificate or a CRL that is not as X.509 says."""
+
 _E = TypeVar("_E", bound=x509.ExtensionType)
 
 
@@ -59,7 +68,7 @@ class Certificate:
                 )
                 for certificate in found:
                     _read_through(certificate)
-        except (ValueError, TypeError, x509.InvalidVersion) as error:
+        except UNREADABLE as error:
             raise MalformedCertificateError(f"not an X.509 certificate: {error}") from error
         if len(found) != 1:
             raise MalformedCertificateError(f"found {len(found)} certificates, expected one")
@@ -159,7 +168,7 @@ def read_extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise MalformedCertificateError(f"the certificate's extensions cannot be read: {error}") from error
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.support.ca_builder import rsa_key
 from tests.support.pkix_der import (
     ALGORITHMS,
+    BIT_STRING_NAME,
     NULL,
     CertificateFields,
     CrlFields,
@@ -151,6 +152,7 @@ LEAF_EXTENSIONS = [
     ("", "alternative", extension("551d11", sequence(tlv(0x82, b"device-1.example")))),
     ("", "alternative", extension("551d11", sequence(tlv(0x82, b"device-1.example")), critical=True)),
     ("unreadable names", "alternative", extension("551d11", sequence(tlv(0x87, b"\x01")))),
+    ("unreadable names", "alternative", extension("551d11", sequence(directory(BIT_STRING_NAME)))),
     ("policies", "policies", extension("551d20", sequence(sequence(oid("551d2000"))))),
     ("critical policies", "policies", extension("551d20", sequence(sequence(oid(UNKNOWN))), critical=True)),
     ("policy constraints", "explicit", extension("551d24", sequence(tlv(0x80, b"\x00")))),
@@ -251,6 +253,7 @@ def _subject(draw: Random, fields: CertificateFields) -> str:
             ("long subject", name(rdn("d" * 300))),
             ("empty subject", name(rdn(""))),
             ("unreadable subject", name(tlv(0x31, sequence(oid("550403"), tlv(0x0C, b"\xff"))))),
+            ("unreadable subject", BIT_STRING_NAME),
         )
     )
     return said

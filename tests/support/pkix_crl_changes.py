@@ -5,6 +5,7 @@ from random import Random
 
 from tests.support.pkix_certificate_changes import COMMON, SHARED_EXTENSIONS, Change, from_table
 from tests.support.pkix_der import (
+    BIT_STRING_NAME,
     NULL,
     CrlFields,
     directory,
@@ -56,6 +57,7 @@ CRL_EXTENSIONS = [
     ("user and CA certificates only", "idp", _idp(tlv(0x81, TRUE), tlv(0x82, TRUE))),
     ("empty IDP", "idp", _idp()),
     ("unreadable IDP", "idp", _idp(tlv(0xA9, b""))),
+    ("unreadable IDP", "idp", _idp(full_name(directory(BIT_STRING_NAME)))),
 ]
 
 
@@ -120,6 +122,7 @@ ENTRY_EXTENSIONS: list[tuple[str, list[bytes]]] = [
     ("certificate issuer", [extension("551d1d", sequence(directory(OWN_NAME)), critical=True)]),
     ("another certificate issuer", [extension("551d1d", sequence(directory(name(rdn("x")))), critical=True)]),
     ("unreadable entry extension", [extension("551d15", NULL)]),
+    ("unreadable entry extension", [extension("551d1d", sequence(directory(BIT_STRING_NAME)))]),
 ]
 
 

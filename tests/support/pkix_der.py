@@ -46,6 +46,10 @@ def rdn(value: str, attribute: str = "550403", tag: int = 0x0C) -> bytes:
     return tlv(0x31, sequence(oid(attribute), tlv(tag, value.encode("latin-1" if tag == 0x14 else "utf-8"))))
 
 
+BIT_STRING_NAME = name(tlv(0x31, sequence(oid("550403"), tlv(3, b"\x00x"))))
+"""A common name of a type that no common name has."""
+
+
 def extension(extension_id: str, value: bytes, *, critical: bool | None = None) -> bytes:
     """An extension; `critical` left out, true, or (which DER forbids) false in words."""
     flag = b"" if critical is None else tlv(1, b"\xff" if critical else b"\x00")

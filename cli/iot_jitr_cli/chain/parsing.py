@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.certificates import UNREADABLE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import RefusedError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def extension(certificate: Certificate, kind: type[ExtensionKind]) -> ExtensionK
     """An extension of the certificate; `None` if it has none of this kind, or none that can be read."""
     try:
         return certificate.x509.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return None
 
 

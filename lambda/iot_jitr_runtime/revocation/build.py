@@ -34,7 +34,7 @@ INSERT INTO revoked SELECT serial, :crl, reason FROM former.revoked
 WHERE crl = (SELECT id FROM former.crl WHERE scope = :scope) ORDER BY serial
 """
 _RECORD = "INSERT INTO crl VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_COUNT = "SELECT count(*) FROM revoked WHERE crl = ?"
+_COUNT = "SELECT count(*) FROM revoked"
 
 
 class IndexBuilder:
@@ -79,6 +79,7 @@ class IndexBuilder:
         """
         record = crl.record(origin)
         [crl_id] = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM crl").fetchone()
+        [before] = self._connection.execute(_COUNT).fetchone()
         self._connection.execute("BEGIN")
         try:
             rows = ((serial, crl_id, int(reason)) for serial, reason in entries(crl))
@@ -87,9 +88,9 @@ class IndexBuilder:
             self._connection.execute("DELETE FROM revoked WHERE crl = ?", [crl_id])
             raise
         else:
+            [after] = self._connection.execute(_COUNT).fetchone()
             self._remove(crl.scope)
-            [count] = self._connection.execute(_COUNT, [crl_id]).fetchone()
-            record = replace(record, entries=count)
+            record = replace(record, entries=after - before)
             self._connection.execute(_RECORD, [crl_id, *record.row()])
         finally:
             self._connection.execute("COMMIT")
@@ -126,11 +127,11 @@ class IndexBuilder:
         return version
 
     def _remove(self, scope: Scope) -> None:
-        in_scope = [scope.key]
-        self._connection.execute(
-            "DELETE FROM revoked WHERE crl IN (SELECT id FROM crl WHERE scope = ?)", in_scope
-        )
-        self._connection.execute("DELETE FROM crl WHERE scope = ?", in_scope)
+        # Looked up first: the deletion reads the whole table.
+        found = self._connection.execute("SELECT id FROM crl WHERE scope = ?", [scope.key]).fetchall()
+        for crl_id in found:
+            self._connection.execute("DELETE FROM revoked WHERE crl = ?", crl_id)
+            self._connection.execute("DELETE FROM crl WHERE id = ?", crl_id)
 
 
 @dataclass(frozen=True)

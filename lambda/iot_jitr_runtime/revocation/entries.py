@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
+from iot_jitr_runtime.certificates import UNREADABLE
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError
 
@@ -31,27 +32,27 @@ def _reason(entry: x509.RevokedCertificate) -> RevocationReason:
     reason = RevocationReason.UNSPECIFIED
     try:
         extensions = entry.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise UnusableCrlError(
             RejectionReason.MALFORMED,
             f"the extensions of its entry {entry.serial_number:x} cannot be read: {error}",
         ) from error
     for extension in extensions:
         value = extension.value
-        if isinstance(value, x509.CertificateIssuer):
-            raise UnusableCrlError(
-                RejectionReason.INDIRECT, f"its entry {entry.serial_number:x} is of another issuer"
-            )
-        if extension.critical:
-            raise UnusableCrlError(
-                RejectionReason.CRITICAL_ENTRY_EXTENSION,
-                f"its entry {entry.serial_number:x} has the critical extension {extension.oid.dotted_string}",
-            )
-        if isinstance(value, x509.CRLReason):
+        if isinstance(value, x509.CRLReason) and not extension.critical:
             if value.reason not in _REASONS:
                 raise UnusableCrlError(
                     RejectionReason.DELTA,
                     f"its entry {entry.serial_number:x} has reason removeFromCRL, of delta CRLs",
                 )
             reason = _REASONS[value.reason]
+        elif isinstance(value, x509.CertificateIssuer):
+            raise UnusableCrlError(
+                RejectionReason.INDIRECT, f"its entry {entry.serial_number:x} is of another issuer"
+            )
+        elif extension.critical:
+            raise UnusableCrlError(
+                RejectionReason.CRITICAL_ENTRY_EXTENSION,
+                f"its entry {entry.serial_number:x} has the critical extension {extension.oid.dotted_string}",
+            )
     return reason

@@ -25,7 +25,7 @@ WATCH_EVERY = timedelta(minutes=5)
 """How often CRLs that are about to become stale, are stale or missing are asked for."""
 
 _SIZE = FunctionSize(1024, cdk.Duration.minutes(5))
-"""A million entries take about 130 MB and a few seconds of CPU, which Lambda gives by memory."""
+"""A million entries take about 110 MB and a few seconds of CPU, which Lambda gives by memory."""
 
 
 class CrlPublisher(Construct):

@@ -14,6 +14,7 @@ from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+from tests.support.pkix_der import BIT_STRING_NAME, directory, sequence
 
 CA = DevelopmentCa.create()
 DEVICE = CA.issue(DeviceSpec("sensor-1", serial_number=0x0F00)).certificate
@@ -130,8 +131,13 @@ def test_outside_the_validity_the_first_and_the_last_moment_are_compared_too() -
         assert caught.value.reason is reason
 
 
-def test_an_extension_is_read_none_if_absent_and_an_error_if_unreadable() -> None:
-    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("2.5.29.31", b"\x04\x00"), ("2.5.29.17", sequence(directory(BIT_STRING_NAME)))],
+    ids=["another structure", "a name of another type"],
+)
+def test_an_extension_is_read_none_if_absent_and_an_error_if_unreadable(kind: str, value: bytes) -> None:
+    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier(kind), value))
     unreadable = CA.issue(DeviceSpec("sensor-1", extensions=(broken,))).certificate
 
     assert CA.certificate.extension(x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=0)

@@ -23,6 +23,7 @@ from tests.support.crls import (
     raw_entry,
     raw_extension,
 )
+from tests.support.pkix_der import BIT_STRING_NAME, directory, sequence
 
 CA = DevelopmentCa.create()
 REASONS = {
@@ -139,6 +140,12 @@ def test_a_reason_that_does_not_exist_makes_the_crl_unusable(code: int) -> None:
     error = refused(raw_entry(b"\x05", raw_extension(REASON_CODE, bytes([10, 1, code]))))
 
     assert error.reason is RejectionReason.MALFORMED
+
+
+def test_an_unreadable_certificate_issuer_makes_the_crl_unusable() -> None:
+    issuer = raw_extension("551d1d", sequence(directory(BIT_STRING_NAME)))
+
+    assert refused(raw_entry(b"\x05", issuer)).reason is RejectionReason.MALFORMED
 
 
 def test_two_reasons_make_the_crl_unusable() -> None:

@@ -18,7 +18,20 @@ from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.model import RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.verification import check_time, verify
-from tests.support.crls import NO_END, NOW, CrlSpec, Entry, Extension, RawCrl, idp, make_ca, make_crl, tlv
+from tests.support.crls import (
+    NO_END,
+    NOW,
+    CrlSpec,
+    Entry,
+    Extension,
+    RawCrl,
+    idp,
+    make_ca,
+    make_crl,
+    raw_extension,
+    tlv,
+)
+from tests.support.pkix_der import BIT_STRING_NAME, directory, full_name
 
 CA = DevelopmentCa.create()
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
@@ -120,6 +133,17 @@ MALFORMED = {
     "cut PEM": make_crl(CA, encoding=Encoding.PEM)[:-40],
     "two CRLs in one PEM file": 2 * make_crl(CA, encoding=Encoding.PEM),
     "two signature algorithms": RawCrl(other_outer_algorithm=True).sign(CA),
+    "an issuer of another type": make_crl(CA).replace(b"\x0c\x17iot-jitr", b"\x03\x17iot-jitr"),
+    "a distribution point of another type": RawCrl(
+        extensions=tlv(
+            0xA0,
+            tlv(
+                0x30,
+                bytes.fromhex("300a0603551d14040302010a")
+                + raw_extension("551d1c", tlv(0x30, full_name(directory(BIT_STRING_NAME))), critical=True),
+            ),
+        )
+    ).sign(CA),
     "version 5": RawCrl(version=b"\x02\x01\x04").sign(CA),
     "a negative CRL number": RawCrl(extensions=bytes.fromhex("a00e300c300a0603551d140403020180")).sign(CA),
     "the same extension twice": RawCrl(
