@@ -166,6 +166,32 @@ class IJitrPipeline:
         """Active certificates that were revoked, suspended or released because of a new CRL."""
         return self.metric(Metric.SWEPT, **options)
 
+    def metric_requeued(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Certificates that the reconciler put into the activation queue again."""
+        return self.metric(Metric.REQUEUED, **options)
+
+    def metric_tasks_failed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Scheduled tasks of the reconciler that failed and will be tried again."""
+        return self.metric(Metric.TASKS_FAILED, **options)
+
+    def metric_backfilled(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Certificates of others that the reconciler read for the ledger."""
+        return self.metric(Metric.BACKFILLED, **options)
+
+    def metric_crl_entries(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Serial numbers in the revocation index of the CA."""
+        return self.metric(Metric.CRL_ENTRIES, ca=ca, **options)
+
+    def metric_crl_unusable(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """CRLs of the CA that were fetched and could not be used."""
+        return self.metric(Metric.CRL_UNUSABLE, ca=ca, **options)
+
+    def metric_revocation_limit_tripped(
+        self, ca: str, **options: Unpack[MetricOptions]
+    ) -> "cloudwatch.Metric":
+        """Indexes of the CA that have tripped the mass-revocation limit."""
+        return self.metric(Metric.REVOCATION_LIMIT_TRIPPED, ca=ca, **options)
+
     def metric_crl_age(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
         """Seconds since the oldest CRL in force of the CA was issued."""
         return self.metric(Metric.CRL_AGE, ca=ca, **options)

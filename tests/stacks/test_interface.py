@@ -216,24 +216,30 @@ def test_a_dashboard_of_another_region_shows_the_pipelines(app: cdk.App, pipelin
     assert revoked[6] == {"region": "eu-central-1", "label": "revoked", "stat": "Sum"}
 
 
-@pytest.mark.parametrize("of", [name for name in vars(IJitrPipeline) if name.startswith("metric_")])
-def test_each_metric_has_the_statistic_that_suits_it(pipeline: JitrPipeline, of: str) -> None:
-    is_of_a_ca = of.startswith(("metric_crl", "metric_ca"))
+OF_A_CA = {each for each in Metric if each.name.startswith(("CRL", "CA_", "REVOCATION_LIMIT"))}
+STATISTICS = {
+    Metric.TIME_TO_ACTIVE: "p90",
+    Metric.PENDING_AGE: "Maximum",
+    Metric.CRL_AGE: "Maximum",
+    Metric.CRL_ENTRIES: "Maximum",
+    Metric.CRL_TIME_LEFT: "Minimum",
+    Metric.CA_DAYS_TO_EXPIRY: "Minimum",
+}
 
-    metric = getattr(pipeline, of)(*(["Factory"] if is_of_a_ca else []))
 
-    assert metric.metric_name.lower() == of.removeprefix("metric_").replace("_", "")
+@pytest.mark.parametrize("of", set(Metric) - {Metric.DECISIONS}, ids=str)
+def test_each_metric_has_its_method_and_the_statistic_that_suits_it(
+    pipeline: JitrPipeline, of: Metric
+) -> None:
+    method = getattr(pipeline, f"metric_{of.name.lower()}")
+
+    metric = method("Factory") if of in OF_A_CA else method()
+
     dimensions = metric.dimensions or {}
+    assert metric.metric_name == of
     assert dimensions["service"] == pipeline.metrics.service
-    assert ("ca" in dimensions) is is_of_a_ca
-    expected = {
-        "metric_time_to_active": "p90",
-        "metric_crl_time_left": "Minimum",
-        "metric_ca_days_to_expiry": "Minimum",
-    }
-    if of in {"metric_pending_age", "metric_crl_age"}:
-        expected[of] = "Maximum"
-    assert metric.statistic == expected.get(of, "Sum")
+    assert ("ca" in dimensions) is (of in OF_A_CA)
+    assert metric.statistic == STATISTICS.get(of, "Sum")
 
 
 def test_a_reason_chooses_among_the_refusals_and_deferrals(pipeline: JitrPipeline) -> None:
