@@ -31,10 +31,11 @@ class Deadline:
         """Return whether there is time for one more step, which takes `duration` at most."""
         return self.clock() + duration < self.at
 
-    def share(self, steps: int) -> "Deadline":
-        """Return the deadline of the next step, if `steps` steps (at least 1) share the time left equally.
+    def share(self, fraction: float) -> "Deadline":
+        """Return the deadline of a step that gets a fraction of the time left, more than 0 and at most 1.
 
-        The time that a step does not use is shared by those that follow.
+        If each of several steps gets 1 / (number of steps left), they share the time equally, and what a step
+        does not use is shared by those that follow.
         """
         now = self.clock()
-        return replace(self, at=now + (self.at - now) / steps)
+        return replace(self, at=now + (self.at - now) * fraction)

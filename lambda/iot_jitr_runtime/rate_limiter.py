@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.activator.retry import Failure, attempt
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.ledger.rows import KEY, Row, State, milliseconds
 from iot_jitr_runtime.ledger.table import Ledger
-from iot_jitr_runtime.outcomes import DecisionError, DeferredError, Reason, Verdict
+from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -226,39 +226,36 @@ def assign_slots(
 
 def _reserve_for(
     limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival], within: timedelta | None
-) -> dict[str, int | Later]:
+) -> dict[str, "int | Later"]:
+    slots = attempt(_reserve_or_refuse, limiter, len(arrivals), within)
+    if isinstance(slots, Failure):
+        return {arrival.message.message_id: Later(slots.verdict) for arrival in arrivals}
+    return {
+        arrival.message.message_id: _record_later(limiter, ledger, arrival, slot)
+        for arrival, slot in zip(arrivals, slots, strict=True)
+    }
+
+
+def _reserve_or_refuse(limiter: RateLimiter, count: int, within: timedelta | None) -> list[int]:
     try:
-        slots = limiter.reserve(len(arrivals), within=within)
+        return limiter.reserve(count, within=within)
     except NoSlotError as error:
-        later = Later(Verdict.because(Reason.ALREADY_DECIDED, f"refused before; {error}"))
-    except DecisionError as decided:
-        later = Later(decided.verdict)
-    except AwsError as error:
-        later = Later(deferral(error).verdict)
-    else:
-        return {
-            arrival.message.message_id: _record_later(limiter, ledger, arrival, slot)
-            for arrival, slot in zip(arrivals, slots, strict=True)
-        }
-    return {arrival.message.message_id: later for arrival in arrivals}
+        raise StaleError(Reason.ALREADY_DECIDED, f"refused before; {error}") from error
 
 
 def _record_later(limiter: RateLimiter, ledger: Ledger, arrival: Arrival, slot: int) -> "int | Later":
     assigned = slot_or_later(limiter, slot)
     if isinstance(assigned, Later):
-        message = arrival.message
-        try:
-            ledger.record_rate_limited(
-                arrival.row,
-                slot=slot,
-                sent_at=message.sent_at,
-                message_id=message.message_id,
-                now=milliseconds(limiter.clock()),
-            )
-        except DecisionError as decided:
-            return Later(decided.verdict)
-        except AwsError as error:
-            return Later(deferral(error).verdict)
+        failure = attempt(
+            ledger.record_rate_limited,
+            arrival.row,
+            slot=slot,
+            sent_at=arrival.message.sent_at,
+            message_id=arrival.message.message_id,
+            now=milliseconds(limiter.clock()),
+        )
+        if failure is not None:
+            return Later(failure.verdict)
     return assigned
 
 

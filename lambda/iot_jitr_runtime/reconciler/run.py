@@ -154,15 +154,17 @@ class Run:
         steps = 2 * len(self.cas) + len(self.tasks.actions)
         for ca in self.cas:
             with report.step(f"newest certificates of CA {ca}"):
-                report.pass_made(ca, PassKind.NEWEST, self.passes.newest(ca, lease, deadline.share(steps)))
+                report.pass_made(
+                    ca, PassKind.NEWEST, self.passes.newest(ca, lease, deadline.share(1 / steps))
+                )
             steps -= 1
         for task in self.tasks.actions:
             with report.step(f"task {task}"):
-                report.tasks_done(task, self.tasks.run(task, deadline.share(steps)))
+                report.tasks_done(task, self.tasks.run(task, deadline.share(1 / steps)))
             steps -= 1
         for ca in self.cas:
             with report.step(f"all certificates of CA {ca}"):
-                statistics = self.passes.full(ca, lease, deadline.share(steps))
+                statistics = self.passes.full(ca, lease, deadline.share(1 / steps))
                 if statistics is not None:
                     report.pass_made(ca, PassKind.FULL, statistics)
             steps -= 1

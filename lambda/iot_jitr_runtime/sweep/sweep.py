@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError
 from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
@@ -76,13 +77,13 @@ class Sweep:
             DeferredError: `THROTTLED`: the ledger could not be read.
             LeaseLostError: Another invocation sweeps this CA, which should not be possible.
         """
-        now, stop_at = self.clock(), stopped_by - TIME_FOR_ONE
-        if now >= stop_at:
+        deadline = Deadline(stopped_by - TIME_FOR_ONE, self.clock)
+        if not deadline.allows():
             # Another CA's sweep took the time; the next invocation does not wait for that CA.
             return
         try:
             lease, state = self.states.acquire(
-                ca, now=milliseconds(now), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
+                ca, now=milliseconds(self.clock()), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
             )
         except LeaseTakenError:
             return
@@ -91,7 +92,7 @@ class Sweep:
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
                     indexes = Indexes(self.store, ca, Path(folder))
-                    _Run(self, ca, lease, state, in_force, stop_at, indexes).do()
+                    _Run(self, ca, lease, state, in_force, deadline, indexes).do()
         finally:
             lease.release()
 
@@ -110,11 +111,11 @@ class _Run:
     lease: Lease
     state: SweepState
     in_force: IndexRef
-    stop_at: datetime
+    deadline: Deadline
     indexes: Indexes
 
     def do(self) -> None:
-        self.pass_stops_at = self._now() + PASS_SHARE * (self.stop_at - self._now())
+        self.pass_deadline = self.deadline.share(PASS_SHARE)
         try:
             self._continue_pass()
         except IndexMissingError:
@@ -145,7 +146,7 @@ class _Run:
             elif current.index.version != self.in_force.version and targets.has_withdrawn():
                 # What is not listed any more is left out now, so this pass must not settle it.
                 current = replace(current, missed=True)
-            while (step := steps.get(current.phase)) and not self._is_over():
+            while (step := steps.get(current.phase)) and self.pass_deadline.allows():
                 try:
                     current = step(current, targets.page(current.cursor, scanning=current.scanning))
                 except NoSlotError:
@@ -159,11 +160,11 @@ class _Run:
         for target in page.targets:
             active: bool | None = target.row.in_fleet
             if active and reading and devices < CHECKED_AT_MOST:
-                until = min(self._now() + WAIT_FOR_STATUS, self.pass_stops_at)
+                until = min(self._now() + WAIT_FOR_STATUS, self.pass_deadline.at)
                 try:
                     active = self._attempt(target.certificate_id, partial(self._is_active, target), until)
                 except NoSlotError:
-                    if self._is_over():
+                    if not self.pass_deadline.allows():
                         raise
                     reading = False
             devices += active is not False
@@ -188,7 +189,7 @@ class _Run:
         for target in [] if current.dry_run else page.targets:
             # One that cannot be changed now does not keep the others from it.
             act = partial(self._revoke_one, target)
-            missed |= not self._attempt(target.certificate_id, act, self.pass_stops_at)
+            missed |= not self._attempt(target.certificate_id, act, self.pass_deadline.at)
         if page.cursor is None:
             return replace(current, phase=Phase.DONE, missed=missed)
         return replace(current, cursor=page.cursor, missed=missed)
@@ -246,7 +247,7 @@ class _Run:
             for certificate_id in self.indexes.lifted(self.sweep.ledger, page, self.in_force):
                 act = partial(self._release_one, certificate_id)
                 try:
-                    complete &= self._attempt(certificate_id, act, self.stop_at) is not None
+                    complete &= self._attempt(certificate_id, act, self.deadline.at) is not None
                 except NoSlotError:
                     return False
         return complete
@@ -282,9 +283,6 @@ class _Run:
 
     def _now(self) -> datetime:
         return self.sweep.clock()
-
-    def _is_over(self) -> bool:
-        return self._now() >= self.pass_stops_at
 
     def _write(self, **changes: Any) -> None:
         """Change attributes of the state that are this run's own."""

@@ -1,7 +1,7 @@
 """One device's thing: its name, type, groups and attributes, filled from the certificate and checked.
 
 The patterns are those of the AWS IoT API reference (CreateThing, AddThingToThingGroup). A value that does not
-fit is refused, never trimmed: a shortened name could be another device's.
+match is refused, never trimmed: a shortened name could be another device's.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _SHOWN = 140
 
 @dataclass(frozen=True)
 class ThingDescription:
-    """What CreateThing and AddThingToThingGroup are told."""
+    """Parameters of CreateThing and AddThingToThingGroup."""
 
     name: str
     type: str | None
@@ -50,7 +50,7 @@ def describe(
     Args:
         settings: The templates.
         device: The device.
-        extra: Attributes that its admission brought; they win over those of the settings.
+        extra: Attributes from its admission; they override those of the settings.
 
     Raises:
         RefusedError: `INVALID_THING_NAME` or `INVALID_THING_ATTRIBUTE`.

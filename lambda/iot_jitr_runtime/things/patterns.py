@@ -1,4 +1,4 @@
-"""What AWS IoT takes as names and values in its registry of things.
+"""Names and values that AWS IoT accepts in its registry of things.
 
 Source: AWS IoT API reference, CreateThing (`thingName`, `thingTypeName`, `AttributePayload`) and
 AddThingToThingGroup (`thingGroupName`).

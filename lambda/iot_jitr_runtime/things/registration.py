@@ -1,4 +1,4 @@
-"""Giving a certificate its thing: create or reuse, see who has it, attach.
+"""Registering a device as a thing: create or reuse the thing, check its certificates, attach.
 
 Three IoT calls (CreateThing, ListThingPrincipals, AttachThingPrincipal), one more for each group, and one
 for each certificate that is replaced in a renewal. Each step may be repeated.
@@ -90,7 +90,7 @@ class Things:
         try:
             self.iot.create_thing(**thing.create_request())
         except self.iot.exceptions.ResourceAlreadyExistsException:
-            return  # with other attributes or another type than ours: reused as it is
+            return  # it has other attributes or another type: it is reused as it is
         except self.iot.exceptions.ResourceNotFoundException as error:
             raise DeferredError(
                 Reason.THING_SETUP_MISSING, f"there is no thing type '{thing.type}'; create it"
@@ -99,14 +99,14 @@ class Things:
     def _attach(self, name: str, device: DeviceCertificate) -> None:
         principals = self._principals(name)
         if device.certificate_arn in principals:
-            return  # an earlier try came so far, with everything that had to come before
+            return  # an earlier try came this far
         if principals and self.settings.renewal is Renewal.REFUSE:
             raise RefusedError(
                 Reason.THING_TAKEN,
                 f"the thing '{name}' has another certificate already, and renewal is not allowed",
             )
         if principals:
-            self._predecessors().make_way(principals, device, name)
+            self._predecessors().supersede(principals, device, name)
         self.iot.attach_thing_principal(
             thingName=name,
             principal=device.certificate_arn,

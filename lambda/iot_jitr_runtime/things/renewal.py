@@ -1,7 +1,8 @@
-"""Renewal: a newer certificate of the same device takes the place of an older one.
+"""Renewal: a newer certificate of the same device replaces an older one.
 
-The same device is one with a certificate of the same CA, with the same common name, that gives its thing the
-same name. An older certificate never displaces a newer one: a key stolen years ago is no renewal.
+Two certificates are of the same device if they have the same CA and the same common name, and give their
+thing the same name. An older certificate never displaces a newer one: a key that was stolen years ago is no
+renewal.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predecessors:
-    """The certificates that a thing has, when another comes for it."""
+    """The certificates of a thing that another certificate is to replace."""
 
     iot: "IoTClient"
     tasks: ScheduledTasks
@@ -32,16 +33,16 @@ class Predecessors:
     grace_period: timedelta
     clock: Callable[[], datetime]
 
-    def make_way(self, principals: Iterable[str], successor: DeviceCertificate, thing: str) -> None:
+    def supersede(self, principals: Iterable[str], successor: DeviceCertificate, thing: str) -> None:
         """Schedule the retirement of the certificates that `successor` replaces.
 
-        Before it is attached: were it the other way round and cut off between, both would stay for good.
-        All are looked at before anything is written.
+        It is called before `successor` is attached: in the other order, a crash in between would leave both
+        certificates on the thing for good. All are checked before anything is written.
 
         Raises:
             RefusedError: `THING_TAKEN`: one of them is not an older certificate of the same device.
         """
-        predecessors = [self._examined(principal, successor, thing) for principal in principals]
+        predecessors = [self._check(principal, successor, thing) for principal in principals]
         at = int((self.clock() + self.grace_period).timestamp() * 1000)
         for predecessor in predecessors:
             certificate = predecessor.certificate
@@ -57,8 +58,8 @@ class Predecessors:
                 at=at,
             )
 
-    def _examined(self, principal: str, successor: DeviceCertificate, thing: str) -> DeviceCertificate:
-        predecessor = self._described(principal, thing)
+    def _check(self, principal: str, successor: DeviceCertificate, thing: str) -> DeviceCertificate:
+        predecessor = self._describe(principal, thing)
         if predecessor.ca_certificate_id != successor.ca_certificate_id:
             raise _taken(thing, "a certificate of another CA")
         if not self._is_same_device(predecessor, successor):
@@ -67,7 +68,7 @@ class Predecessors:
             raise _taken(thing, "a newer certificate of the same device")
         return predecessor
 
-    def _described(self, principal: str, thing: str) -> DeviceCertificate:
+    def _describe(self, principal: str, thing: str) -> DeviceCertificate:
         _, is_certificate, certificate_id = principal.partition(":cert/")
         if not is_certificate:
             raise _taken(thing, "a principal that is not a certificate")

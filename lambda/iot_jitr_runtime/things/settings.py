@@ -1,4 +1,4 @@
-"""How devices become things: templates over certificate fields, shared by the stack and the function."""
+"""Settings of things: templates over certificate fields, shared by the stack and the functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ DEFAULT_GRACE_PERIOD = timedelta(hours=24)
 
 
 class Renewal(StrEnum):
-    """What a certificate means that comes for a thing which has one already."""
+    """What happens when a certificate is to be attached to a thing that has another one already."""
 
     REFUSE = "refuse"
-    """A collision: it is refused."""
+    """It is refused."""
     ALLOW = "allow"
-    """A renewal, if CA and identity are the same: it takes the older one's place."""
+    """If CA and identity are the same, it is a renewal and replaces the older certificate."""
 
 
 class Attachment(StrEnum):
-    """How a certificate belongs to its thing: `thingPrincipalType` of `AttachThingPrincipal`.
+    """How a certificate is attached to its thing: `thingPrincipalType` of `AttachThingPrincipal`.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_AttachThingPrincipal.html
     """
@@ -35,7 +35,7 @@ class Attachment(StrEnum):
 
 @dataclass(frozen=True)
 class ThingSettings:
-    """What a device's thing is made of."""
+    """How the thing of a device is made."""
 
     name: FieldTemplate = field(default_factory=lambda: FieldTemplate.parse(DEFAULT_NAME))
     type: FieldTemplate | None = None
@@ -47,7 +47,7 @@ class ThingSettings:
     """How long the old certificate still works after the new one was activated; whole seconds."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the stack tells the function."""
+        """Return the settings as JSON, for the environment of the functions."""
         return {
             "name": self.name.text,
             "type": self.type.text if self.type else None,
@@ -59,14 +59,16 @@ class ThingSettings:
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "ThingSettings":
-        """Read what the stack told the function, parsed. On its way CloudFormation drops what is null."""
+    def from_json(cls, config: Mapping[str, Any]) -> "ThingSettings":
+        """Read the settings from parsed JSON, out of which CloudFormation has dropped what was null."""
         return cls(
-            name=FieldTemplate.parse(told["name"]),
-            type=FieldTemplate.parse(told["type"]) if told.get("type") else None,
-            groups=tuple(map(FieldTemplate.parse, told["groups"])),
-            attributes={name: FieldTemplate.parse(template) for name, template in told["attributes"].items()},
-            attachment=Attachment(told["attachment"]),
-            renewal=Renewal(told["renewal"]),
-            grace_period=timedelta(seconds=told["grace_seconds"]),
+            name=FieldTemplate.parse(config["name"]),
+            type=FieldTemplate.parse(config["type"]) if config.get("type") else None,
+            groups=tuple(map(FieldTemplate.parse, config["groups"])),
+            attributes={
+                name: FieldTemplate.parse(template) for name, template in config["attributes"].items()
+            },
+            attachment=Attachment(config["attachment"]),
+            renewal=Renewal(config["renewal"]),
+            grace_period=timedelta(seconds=config["grace_seconds"]),
         )

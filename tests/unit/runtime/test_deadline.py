@@ -24,9 +24,9 @@ def test_steps_share_the_time_and_leave_what_they_do_not_use_to_the_others() -> 
     begun = clock()
     deadline = Deadline(begun + timedelta(seconds=90), clock)
 
-    assert deadline.share(3).at == begun + timedelta(seconds=30)
+    assert deadline.share(1 / 3).at == begun + timedelta(seconds=30)
     clock.pass_time(seconds=10)
-    assert deadline.share(2).at == begun + timedelta(seconds=50)
+    assert deadline.share(1 / 2).at == begun + timedelta(seconds=50)
     assert deadline.share(1).at == deadline.at
 
 

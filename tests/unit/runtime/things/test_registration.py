@@ -72,7 +72,7 @@ def test_the_thing_has_the_name_type_attributes_and_groups_of_the_templates(aws:
     assert (row.state, row.thing_name) == (State.ACTIVATED, "dev:7")
 
 
-def test_the_certificate_belongs_to_its_thing_exclusively_unless_told_otherwise(aws: Account) -> None:
+def test_the_certificate_is_attached_exclusively_unless_configured_otherwise(aws: Account) -> None:
     for attachment in Attachment:
         things = with_things(aws, ThingSettings(attachment=attachment))
         arn = "arn:aws:iot:eu-central-1:123456789012:cert/" + "a" * 64
@@ -90,7 +90,7 @@ def test_the_certificate_belongs_to_its_thing_exclusively_unless_told_otherwise(
             stub.assert_no_pending_responses()
 
 
-def test_a_thing_made_beforehand_is_reused_and_keeps_what_its_operator_set(aws: Account) -> None:
+def test_an_existing_thing_is_reused_and_keeps_its_attributes(aws: Account) -> None:
     aws.iot.create_thing(thingName="sensor-7", attributePayload={"attributes": {"site": "lab"}})
     with_things(aws, ThingSettings(attributes={"site": template("factory")}))
     certificate_id = pending(aws, "sensor-7")
@@ -116,7 +116,7 @@ def test_a_thing_that_has_another_certificate_is_not_taken_over(aws: Account) ->
     assert holders(aws, "sensor-7") == {first}
 
 
-def test_two_certificates_racing_for_a_thing_are_let_in_one_by_one(aws: Account) -> None:
+def test_of_two_certificates_racing_for_a_thing_one_waits(aws: Account) -> None:
     """The second comes while the first is between asking who has the thing and attaching to it."""
     things = with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
@@ -194,7 +194,7 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
     ["{{serial_number}} x", "{{common_name}}{{common_name}}{{common_name}}", "{{organization}}"],
     ids=["a blank", "192 characters", "a field that is missing"],
 )
-def test_a_name_that_aws_would_not_take_is_refused_with_the_reason(aws: Account, thing: str) -> None:
+def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account, thing: str) -> None:
     with_things(aws, ThingSettings(name=template(thing)))
     certificate_id = pending(aws, "x" * 64)
 
@@ -215,9 +215,7 @@ def test_a_name_that_aws_would_not_take_is_refused_with_the_reason(aws: Account,
     ],
     ids=["type missing", "type invalid", "group missing", "attribute missing", "attribute invalid"],
 )
-def test_type_group_or_attribute_that_cannot_be_made_refuses_the_device(
-    aws: Account, settings: ThingSettings
-) -> None:
+def test_an_invalid_type_group_or_attribute_refuses_the_device(aws: Account, settings: ThingSettings) -> None:
     with_things(aws, settings)
 
     activate(aws, pending(aws, "sensor-7"))
@@ -233,9 +231,7 @@ def test_type_group_or_attribute_that_cannot_be_made_refuses_the_device(
     ],
     ids=["type", "group"],
 )
-def test_a_type_or_group_that_nobody_made_defers_until_somebody_does(
-    aws: Account, settings: ThingSettings
-) -> None:
+def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: ThingSettings) -> None:
     with_things(aws, settings)
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)

@@ -72,7 +72,7 @@ def test_in_the_grace_period_both_certificates_work(
     assert holders(aws, "sensor-7") == {old, new}
 
 
-def test_after_it_the_old_one_is_detached_and_inactive_and_stays_known_to_the_ledger(
+def test_after_the_grace_period_the_old_one_is_detached_and_inactive(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.clock.pass_time(hours=24, seconds=1)
@@ -140,7 +140,7 @@ def test_a_certificate_to_which_the_template_gives_another_thing_is_no_predecess
     assert holders(aws, newer.serial_number) == {old}
 
 
-def test_a_principal_that_is_no_certificate_keeps_its_thing(aws: Account) -> None:
+def test_a_principal_that_is_no_certificate_is_not_replaced(aws: Account) -> None:
     with_things(aws, RENEWABLE)
     certificate_id = pending(aws, "sensor-7")
     cognito = "eu-central-1:12345678-1234-1234-1234-123456789012"
@@ -172,7 +172,7 @@ def test_without_a_new_certificate_that_is_active_the_old_one_stays(aws: Account
     assert retire(aws) == {old: TaskResult.DONE}
 
 
-def test_a_successor_that_was_revoked_retires_nobody(
+def test_a_revoked_successor_retires_no_certificate(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.dynamodb.update_item(
@@ -189,7 +189,7 @@ def test_a_successor_that_was_revoked_retires_nobody(
     assert retire(aws) == {}
 
 
-def test_a_successor_that_somebody_switched_off_retires_nobody(
+def test_a_deactivated_successor_retires_no_certificate(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.iot.update_certificate(certificateId=new, newStatus="INACTIVE")
@@ -204,7 +204,7 @@ def test_a_successor_that_somebody_switched_off_retires_nobody(
     assert retire(aws) == {old: TaskResult.DONE}
 
 
-def test_a_successor_that_an_operator_revoked_retires_nobody(
+def test_a_successor_that_an_operator_revoked_retires_no_certificate(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     aws.iot.update_certificate(certificateId=new, newStatus="REVOKED")
@@ -253,7 +253,7 @@ def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
     assert retire(aws) == {}
 
 
-def test_a_predecessor_this_pipeline_never_saw_can_be_revoked_by_serial_meanwhile(aws: Account) -> None:
+def test_a_predecessor_of_another_pipeline_can_be_revoked_by_serial_in_its_grace_period(aws: Account) -> None:
     with_things(aws, RENEWABLE)
     stranger = pending(aws, "sensor-7", age=2)
     aws.iot.create_thing(thingName="sensor-7")
@@ -276,7 +276,7 @@ def test_a_predecessor_this_pipeline_never_saw_can_be_revoked_by_serial_meanwhil
     assert [item["certificateId"]["S"] for item in found] == [stranger]
 
 
-def test_a_date_once_set_is_not_pushed_back_by_a_repeated_event(
+def test_a_repeated_event_does_not_postpone_a_retirement(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     tasks = ScheduledTasks(aws.dynamodb, aws.table)
@@ -352,7 +352,7 @@ def test_after_any_fault_in_a_renewal_redelivery_ends_with_one_successor(
         ("dynamodb", "UpdateItem"),
     ],
 )
-def test_after_any_fault_in_the_retirement_the_next_run_ends_it(
+def test_after_any_fault_in_the_retirement_the_next_run_completes_it(
     aws: Account, old: CertificateId, new: CertificateId, call: tuple[str, str], fault: Fault
 ) -> None:
     client, operation = call
@@ -387,7 +387,7 @@ def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Acco
     assert due(now + 60_000) == []
 
 
-def test_a_predecessor_that_cannot_be_read_keeps_its_thing(aws: Account, old: CertificateId) -> None:
+def test_a_predecessor_that_cannot_be_read_is_not_replaced(aws: Account, old: CertificateId) -> None:
     newer = pending(aws, "sensor-7", age=0.5)
 
     def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
@@ -417,7 +417,7 @@ def test_a_certificate_that_lacks_a_field_of_the_name_is_no_predecessor(
     assert holders(aws, "Acme-sensor-7") == {old}
 
 
-def test_an_index_that_lags_behind_makes_nothing_be_done_twice(
+def test_with_an_index_that_lags_behind_nothing_is_done_twice(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
     del new
