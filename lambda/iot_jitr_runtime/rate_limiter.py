@@ -17,6 +17,7 @@ workers (generic cell rate algorithm, virtual scheduling: ITU-T I.371, annex A).
 Quotas: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +92,8 @@ class RateLimiter:
     def wait_until(self, slot: int) -> None:
         """Sleep until a slot, and until one interval after the last slot that this worker waited for.
 
-        Messages may come out of the queue after their slots, several at once. The spacing spreads them again.
+        Messages come out of the queue up to a second after their slots, several at once. The spacing spreads
+        them again.
         """
         start = max(slot, self._not_before)
         if (pause := start - milliseconds(self.clock())) > 0:
@@ -264,8 +266,8 @@ def slot_or_later(limiter: RateLimiter, slot: int) -> "int | Later":
     left = timedelta(milliseconds=slot - milliseconds(limiter.clock()))
     if left <= WAIT_IN_FUNCTION:
         return slot
-    # Rounded down: the message is back less than a second early, and the function waits for the rest.
-    seconds = int(left.total_seconds())
+    # Rounded up: the workers have the waiting devices' further events to drop, so none sleeps for a message.
+    seconds = math.ceil(left.total_seconds())
     longest = min(LONGEST_SLEEP, timedelta(seconds=LONGEST_QUEUE / limiter.per_second))
     verdict = Verdict.because(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
     return Later(verdict, retry_in=seconds, drop_message=left > longest)

@@ -47,7 +47,7 @@ def test_devices_beyond_the_rate_wait_for_their_slots_in_the_queue(aws: Account)
 
     assert back == [record["messageId"] for record in records[1:]]
     assert reasons(aws) == [Reason.RATE_LIMITED] * 4 + [None]
-    assert seconds == [1, 2, 3, 4]
+    assert seconds == [2, 3, 4, 5]
 
 
 def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
@@ -95,7 +95,7 @@ def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(
         back = aws.process(aws.redelivered(records[5]))
 
     assert back == [records[5]["messageId"]]
-    assert (reasons(aws), seconds, ledger) == ([Reason.RATE_LIMITED], [3], ["BatchGetItem"])
+    assert (reasons(aws), seconds, ledger) == ([Reason.RATE_LIMITED], [4], ["BatchGetItem"])
 
 
 def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -> None:
@@ -116,7 +116,7 @@ def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
 
     [newcomer] = aws.decisions
     assert newcomer.verdict.reason is Reason.RATE_LIMITED
-    assert newcomer.retry_in == 9
+    assert newcomer.retry_in == 10
 
 
 def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: Account) -> None:
@@ -135,7 +135,7 @@ def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: 
     assert calls == []
     newcomer = crowd(aws, 1)
     aws.process(*newcomer)
-    assert aws.decisions[0].retry_in == 10
+    assert aws.decisions[0].retry_in == 11
 
 
 def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Account) -> None:
@@ -170,13 +170,13 @@ def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None
 @pytest.mark.parametrize(
     ("per_second", "milliseconds", "seconds", "dropped"),
     [
-        (10, 9_999_999, 9_999, False),
+        (10, 9_999_001, 10_000, False),
         (10, 10_000_000, 10_000, False),
-        (10, 10_000_001, 10_000, True),
+        (10, 10_000_001, 10_001, True),
         (1, 39_600_000, 39_600, False),
-        (1, 39_600_001, 39_600, True),
+        (1, 39_600_001, 39_601, True),
     ],
-    ids=["rounded down", "100,000 messages", "one more", "11 hours", "a moment more"],
+    ids=["rounded up", "100,000 messages", "one more", "11 hours", "a moment more"],
 )
 def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
     aws: Account,
@@ -237,7 +237,7 @@ def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws
     with injected(aws.iot, "DescribeCertificate", Fault.CRASH_BEFORE), pytest.raises(Crash):
         aws.process(*records)
 
-    assert seconds == [1, 2]
+    assert seconds == [2, 3]
     rows = [aws.ledger.row(d.certificate_id) for d in aws.decisions if d.certificate_id]
     assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.RATE_LIMITED)] * 2
 
