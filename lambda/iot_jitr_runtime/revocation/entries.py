@@ -6,15 +6,10 @@ from cryptography import x509
 
 from iot_jitr_runtime.certificates import UNREADABLE
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError
+from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError, serial_key
 
 _REASONS = {x509.ReasonFlags[reason.name.lower()]: reason for reason in RevocationReason}
 """All but removeFromCRL."""
-
-
-def serial_key(serial: int) -> bytes:
-    """Write a serial number as an entry does: the content of a DER INTEGER."""
-    return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
 
 
 def entries(crl: Crl) -> Iterator[tuple[bytes, RevocationReason]]:

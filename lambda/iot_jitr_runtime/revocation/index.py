@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.revocation.entries import serial_key
-from iot_jitr_runtime.revocation.model import CrlRecord, RevocationReason
+from iot_jitr_runtime.revocation.model import CrlRecord, RevocationReason, serial_key
 from iot_jitr_runtime.revocation.scope import Scope
 
 if TYPE_CHECKING:

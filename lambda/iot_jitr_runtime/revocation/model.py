@@ -187,3 +187,8 @@ class CrlRecord:
             entries,
             Origin(*origin),
         )
+
+
+def serial_key(serial: int) -> bytes:
+    """Write a serial number as a CRL's entry and the index do: the content of a DER INTEGER."""
+    return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.revocation.crl import Crl
-from iot_jitr_runtime.revocation.entries import entries, serial_key
-from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError
+from iot_jitr_runtime.revocation.entries import entries
+from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError, serial_key
 from tests.support.crls import (
     HOLD,
     NOW,
