@@ -16,7 +16,7 @@ from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import PATIENCE, Cloud
 
 REFRESH = timedelta(seconds=1)
-"""What the deployments under test are told: the shortest interval that can be configured."""
+"""The refresh interval of the deployments under test: the shortest that can be configured."""
 KEY_COMPROMISE = x509.ReasonFlags.key_compromise
 DAY = timedelta(days=1)
 
@@ -63,7 +63,7 @@ class CrlUpload:
         self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
 
     def wait_until_in_force(self, instead_of: str) -> None:
-        """Wait until there is another index, and then until nobody can still be going by the former one.
+        """Wait until there is another index, and then until no activator can still use the former one.
 
         The activator never decides by an index that was replaced more than its refresh interval before.
         """

@@ -283,7 +283,7 @@ CRLS = [
         Engine.DIFFERENT,
         {"entry: of the future"},
         {"in_force"},
-        "whoever is listed is revoked, whatever date the entry has (section 6.3.3 (i))",
+        "a listed certificate is revoked, whatever date the entry has (section 6.3.3 (i))",
     ),
     Disagreement(
         Engine.DIFFERENT,

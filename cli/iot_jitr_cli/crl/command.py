@@ -17,7 +17,7 @@ _STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yel
 
 
 class UnconfirmedError(WrongUseError):
-    """The command must ask, and nobody can answer."""
+    """The command must ask a question, but was given `--json`."""
 
 
 class NotATimeError(WrongUseError):
@@ -83,7 +83,7 @@ def _show(report: CheckReport) -> None:
 @crl.command()
 @click.argument("ca")
 @click.option("--dry-run", is_flag=True, help="Name the devices that would be revoked; confirm nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask: somebody has looked at the CRL.")
+@click.option("--yes", is_flag=True, help="Confirm without a question.")
 @stack_option
 @json_option
 def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCode:
@@ -118,7 +118,7 @@ def _agreed(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
         raise UnconfirmedError("--json asks no questions: look with --dry-run, then confirm with --yes")
     err.print(_sentence(tripped), markup=False)
-    return click.confirm("Has somebody looked at the CRL, and is this intended?", err=True)
+    return click.confirm("Have you looked at the CRL, and is this intended?", err=True)
 
 
 def _sentence(tripped: Tripped) -> str:

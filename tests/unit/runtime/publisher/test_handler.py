@@ -185,8 +185,8 @@ def test_any_other_event_is_an_error(harness: Harness, event: dict[str, Any]) ->
 
 @pytest.mark.parametrize(("cas", "seconds"), [(1, 60), (4, 60), (12, 20)])
 def test_silent_servers_leave_time_for_all_cas(harness: Harness, cas: int, seconds: float) -> None:
-    told = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
-    harness.variables[environment.CRL_SOURCES] = json.dumps(told)
+    configured = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
+    harness.variables[environment.CRL_SOURCES] = json.dumps(configured)
 
     sources = [each.source for each in harness.settings.cas.values()]
 

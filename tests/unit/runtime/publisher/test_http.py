@@ -237,7 +237,7 @@ def test_a_silent_server_times_out() -> None:
         assert problem(f"http://127.0.0.1:{port}/", limits) is FetchProblem.TIMED_OUT
 
 
-def test_where_nobody_listens_is_a_problem() -> None:
+def test_a_closed_port_is_a_problem() -> None:
     with reserved_port() as port:
         assert problem(f"http://127.0.0.1:{port}/ca.crl") is FetchProblem.UNREACHABLE
 

@@ -52,7 +52,7 @@ def unexplained(case: Case, ours: Judgement, theirs: Judgement) -> list[str]:
         engine = Engine.LAXER if ours.certificate == GOOD else Engine.STRICTER
         if not explained(CERTIFICATES, engine, case, {ours.certificate}):
             disagreements.append(f"certificate: {ours.certificate} here, {theirs.certificate} there")
-    # Of a certificate that the CA did not issue its CRLs say nothing, and nobody asks them.
+    # The CRLs of a CA say nothing about a certificate that it did not issue.
     comparable = ours.certificate not in {"issuer_mismatch", "unparsable_certificate"}
     if comparable and ours.revocation and theirs.revocation and ours.revocation != theirs.revocation:
         engine = kind_of(ours.revocation, theirs.revocation)
@@ -92,7 +92,7 @@ WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "takes CRLs with any extension": (verification, "_check_extensions", nothing),
     "takes CRLs at any time": (build, "check_time", nothing),
     "lets every partition speak for every certificate": (Scope, "covers", lambda *_: True),
-    "finds nobody on a CRL": (Index, "_find", lambda *_: []),
+    "finds no certificate on a CRL": (Index, "_find", lambda *_: []),
     "knows one reason": (entries, "_REASONS", dict.fromkeys(entries._REASONS, RevocationReason.SUPERSEDED)),
 }
 
