@@ -1,4 +1,4 @@
-"""Putting certificates into the activation queue again, as if their devices had just connected."""
+"""Puts certificates into the activation queue again, as if their devices had just connected."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -29,9 +29,9 @@ class ActivationQueue:
     url: str
 
     def send(self, ca: CaCertificateId, certificate_ids: Iterable[CertificateId]) -> int:
-        """Send one event for each certificate and return how many; botocore's errors fly.
+        """Send one event for each certificate and return how many; botocore's errors propagate.
 
-        An event too many does no harm: it is stale, or a duplicate.
+        A superfluous event does no harm: it is stale, or a duplicate.
 
         Raises:
             QueueRefusedError: Some were not taken.

@@ -18,7 +18,7 @@ from tests.support.faults import counted
 
 @dataclass
 class Crl:
-    """A revocation check that answers as told."""
+    """A revocation check with a fixed answer."""
 
     answer: Exception | None = None
 

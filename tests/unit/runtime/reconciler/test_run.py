@@ -204,7 +204,7 @@ def test_a_run_that_fails_releases_its_lease(
 
 
 class Steps:
-    """Stands in for passes and tasks; each step takes as long as it is told, or until its deadline."""
+    """Stands in for passes and tasks; each step takes its time from `takes`, or until its deadline."""
 
     def __init__(self, clock: Clock, *takes: float) -> None:
         self.clock = clock
