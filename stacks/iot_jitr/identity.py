@@ -22,7 +22,7 @@ from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_stat
 if TYPE_CHECKING:
     from constructs import Construct
 
-_CLAIM_MARGIN_SECONDS = 5
+_LEASE_MARGIN_SECONDS = 5
 
 
 def _read_statuses(value: object, _: Path) -> dict[str, str]:
@@ -84,7 +84,7 @@ class IdentityResources:
         Args:
             scope: The pipeline, in which the policy and the admission are made.
             identity: What the pipeline is told about its devices.
-            activator_timeout_seconds: The activator's time-out, which claims on things outlast.
+            activator_timeout_seconds: The activator's time-out, which leases on things outlast.
             encryption: The key of an allow list; without one DynamoDB's own.
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
@@ -100,7 +100,7 @@ class IdentityResources:
             self.environment[environment.ADMISSION] = self.admission.setting
         if identity.things is not None:
             self.environment[environment.THINGS] = identity.things.setting(
-                scope, claim_seconds=activator_timeout_seconds + _CLAIM_MARGIN_SECONDS
+                scope, lease_seconds=activator_timeout_seconds + _LEASE_MARGIN_SECONDS
             )
             self._permissions += identity.things.activator_permissions(scope)
             self.task_permissions += identity.things.retirement_permissions(scope)

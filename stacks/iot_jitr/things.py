@@ -130,14 +130,14 @@ class ThingRegistration:
             grace_period=as_timedelta(self.grace_period),
         )
 
-    def setting(self, scope: "Construct", *, claim_seconds: int) -> str:
+    def setting(self, scope: "Construct", *, lease_seconds: int) -> str:
         """Return what the activator is told, the value of `JITR_THINGS`.
 
         Args:
             scope: A construct of the stack it is for.
-            claim_seconds: How long a claim on a thing lasts; longer than the activator's time-out.
+            lease_seconds: How long a lease on a thing lasts; longer than the activator's time-out.
         """
-        told = {"thing": self.settings.to_json(), "claim_seconds": claim_seconds}
+        told = {"thing": self.settings.to_json(), "lease_seconds": lease_seconds}
         return cdk.Stack.of(scope).to_json_string(told)
 
     def activator_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:

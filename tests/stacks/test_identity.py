@@ -388,7 +388,7 @@ def test_the_function_reads_what_the_stack_tells_of_things() -> None:
         setting = told(template, environment.THINGS)
 
         assert ThingSettings.from_json(setting["thing"]) == things.settings
-        assert setting["claim_seconds"] == 35
+        assert setting["lease_seconds"] == 35
 
 
 def test_the_activator_may_make_only_things_of_that_name_and_attach_only_certificates() -> None:

@@ -120,7 +120,7 @@ def build_things(
         settings=ThingSettings.from_json(config["thing"]),
         leases=Leases(dynamodb, ledger_table),
         tasks=ScheduledTasks(dynamodb, ledger_table),
-        lease_lasts=timedelta(seconds=config["claim_seconds"]),
+        lease_lasts=timedelta(seconds=config["lease_seconds"]),
     )
 
 

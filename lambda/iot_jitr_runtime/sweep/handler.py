@@ -86,8 +86,8 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
     ledger = RevocationLedger(dynamodb, table)
     policy = build_policy(json.loads(os.environ[environment.DEVICE_POLICY]), iot)
     if things:
-        # The activator's claims on things last as long as its time-out; a release may take longer.
-        things["claim_seconds"] = CLAIM_LASTS.total_seconds()
+        # The activator's leases on things last as long as its time-out; a release may take longer.
+        things["lease_seconds"] = CLAIM_LASTS.total_seconds()
     validation = Validation(
         issuers=Issuers(iot, list(cas)),
         policy=policy,

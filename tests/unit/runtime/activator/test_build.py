@@ -51,7 +51,7 @@ def test_the_admission_timeout_is_that_of_the_function_if_there_is_one() -> None
 
 
 def test_things_are_registered_where_configured() -> None:
-    told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
+    told = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
 
     things = build_things(told, CLIENT, CLIENT, "ledger")
 

@@ -153,7 +153,7 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
 ) -> None:
     del aws
     things = ThingSettings(renewal=Renewal.ALLOW).to_json()
-    monkeypatch.setenv(environment.THINGS, json.dumps({"thing": things, "claim_seconds": 35}))
+    monkeypatch.setenv(environment.THINGS, json.dumps({"thing": things, "lease_seconds": 35}))
     monkeypatch.setenv(environment.DEVICE_POLICY, json.dumps(PER_DEVICE))
 
     actions = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions
@@ -168,7 +168,7 @@ def test_where_things_are_not_renewed_nothing_is_retired(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
-        environment.THINGS, json.dumps({"thing": ThingSettings().to_json(), "claim_seconds": 35})
+        environment.THINGS, json.dumps({"thing": ThingSettings().to_json(), "lease_seconds": 35})
     )
 
     assert module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions == {}

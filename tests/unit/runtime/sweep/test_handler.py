@@ -198,7 +198,7 @@ def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activator's claims are made for its time-out; the sweep works on after that."""
-    told = {"thing": ThingSettings().to_json(), "claim_seconds": 35}
+    told = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
     monkeypatch.setenv(environment.THINGS, json.dumps(told))
 
     _, sweep = Invocation(harness, monkeypatch).module._sweep()
