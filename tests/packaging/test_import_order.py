@@ -1,4 +1,4 @@
-"""Every module of the three packages can be imported first, and none imports itself by a detour."""
+"""Every module can be imported first, none imports itself by a detour, and functions get what they import."""
 
 import ast
 import subprocess
@@ -77,6 +77,19 @@ def test_no_module_imports_itself_by_a_detour_not_even_for_types() -> None:
         detour = ""
 
     assert detour == ""
+
+
+def test_the_functions_asset_holds_only_what_a_handler_imports() -> None:
+    runtime = {module for module in modules() if module.startswith("iot_jitr_runtime.")}
+    reached: set[str] = set()
+    ahead = {module for module in runtime if module.endswith(".handler")}
+    while ahead:
+        reached |= ahead
+        ahead = set().union(*map(imported_by, ahead)) - reached
+
+    unused = {module for module in runtime - reached if modules()[module].name != "__init__.py"}
+    # The names of the stack's outputs: what the stack and the command line agree on.
+    assert unused == {"iot_jitr_runtime.stack_outputs"}
 
 
 def test_every_module_can_be_imported_first() -> None:

@@ -1,4 +1,4 @@
-"""What synthesis may need: nothing of the command line, of the AWS SDK, of the local cloud."""
+"""What synthesis, the functions and the command line may import."""
 
 import subprocess
 import sys
@@ -15,6 +15,7 @@ _NOT_FOR_SYNTHESIS = (
     "aws_lambda_powertools",
     "iot_jitr_cli",
 )
+_NOT_FOR_FUNCTIONS = ("aws_cdk", "iot_jitr", "iot_jitr_policy", "iot_jitr_cli", "click", "rich")
 _REFUSE_IMPORTS = """
 import sys
 
@@ -33,11 +34,9 @@ import {module}
     [
         ("iot_jitr", _NOT_FOR_SYNTHESIS),
         ("iot_jitr.app", _NOT_FOR_SYNTHESIS),
-        ("iot_jitr_runtime.activator.handler", ("aws_cdk", "iot_jitr", "iot_jitr_cli", "click", "rich")),
-        (
-            "iot_jitr_runtime.ca_registration.handler",
-            ("aws_cdk", "iot_jitr", "iot_jitr_cli", "click", "rich"),
-        ),
+        ("iot_jitr_policy.lint", (*_NOT_FOR_SYNTHESIS, "aws_cdk", "iot_jitr")),
+        ("iot_jitr_runtime.activator.handler", _NOT_FOR_FUNCTIONS),
+        ("iot_jitr_runtime.ca_registration.handler", _NOT_FOR_FUNCTIONS),
         ("iot_jitr_cli.main", ("aws_cdk", "ministack", "aws_lambda_powertools")),
     ],
 )

@@ -23,6 +23,7 @@ from tests.support.package_index import settings_for_uv
 from tests.support.stacks import DEFAULTS, named, template_of
 from tools.setup import Environment
 
+PACKAGES = {"iot_jitr", "iot_jitr_cli", "iot_jitr_policy", "iot_jitr_runtime"}
 OF_OTHERS = ("boto3", "click", "rich", "ministack", "paho", "aws_lambda_powertools")
 
 
@@ -78,18 +79,14 @@ def ours() -> dict[str, str]:
     return {**kept, **settings_for_uv(), "PATH": f"{Path(find_uv_bin()).parent}{os.pathsep}{kept['PATH']}"}
 
 
-def test_it_holds_the_three_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
+def test_it_holds_the_four_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
 
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
-        "iot_jitr",
-        "iot_jitr_cli",
-        "iot_jitr_runtime",
-    }
+    assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
     assert "iot_jitr/bundling/functions.lock" in names
-    assert {"iot_jitr/py.typed", "iot_jitr_cli/py.typed", "iot_jitr_runtime/py.typed"} <= names
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert {path.as_posix() for path in source_files()} <= names
     assert not [name for name in names if "__pycache__" in name]
 

@@ -30,7 +30,7 @@ from iot_jitr_runtime.ca_registration.signers import (
     SecretSigner,
 )
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.policy import PolicyKind
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1"
@@ -96,7 +96,7 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
     assert configuration.log_retention_days == 30
     assert configuration.removal is Removal.RETAIN
     assert configuration.target is Target.AWS
-    assert configuration.policy.kind is Kind.SHARED
+    assert configuration.policy.kind is PolicyKind.SHARED
 
 
 def test_every_key_can_be_set(folder: Path) -> None:
@@ -115,7 +115,7 @@ def test_every_key_can_be_set(folder: Path) -> None:
 
     configuration = JitrConfiguration.parse(context, folder)
 
-    assert configuration.policy.kind is Kind.PER_DEVICE
+    assert configuration.policy.kind is PolicyKind.PER_DEVICE
     assert configuration.policy.needs_thing
     assert configuration.activations_per_second == 100
     assert configuration.log_retention_days == 365

@@ -31,10 +31,10 @@ from iot_jitr import (
     ThingRegistration,
 )
 from iot_jitr.names import policy_prefix
+from iot_jitr_policy.lint import PolicyRejectedError
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.policy.lint import PolicyRejectedError
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import scenario

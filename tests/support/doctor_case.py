@@ -18,11 +18,11 @@ from iot_jitr_cli.doctor.facts.pipeline import Queue, Rule
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_policy.document import PolicyDocument
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
 from iot_jitr_runtime.ca_registration.registry import RegisteredCa
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row, State
-from iot_jitr_runtime.policy.document import PolicyDocument
 from iot_jitr_runtime.stack_outputs import Output
 
 NOW = datetime.now(UTC).replace(microsecond=0)

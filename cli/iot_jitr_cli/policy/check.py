@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from iot_jitr_cli.policy.evaluation import Session
+from iot_jitr_cli.policy.reach import Answer, Device, own_client_id, reach
+from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
+from iot_jitr_policy.lint import Finding, lint
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import RefusedError
-from iot_jitr_runtime.policy.common_name import check_common_name, needs_common_name
-from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
-from iot_jitr_runtime.policy.evaluation import Session
-from iot_jitr_runtime.policy.lint import Finding, Kind, lint
+from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
+from iot_jitr_runtime.policy.common_name import check_common_name
 from iot_jitr_runtime.policy.per_device import filled
-from iot_jitr_runtime.policy.reach import Answer, Device, own_client_id, reach
-from iot_jitr_runtime.policy.vocabulary import PLACEHOLDER, Placeholder
 
 EXAMPLE = "sensor-7"
 """The device that is asked about where no certificate is given."""
@@ -41,7 +41,7 @@ class Names:
 class PolicyReport:
     """The answer of `jitr policy check`."""
 
-    kind: Kind | None
+    kind: PolicyKind | None
     """None where the text is no policy."""
     syntax_error: PolicySyntaxError | None
     findings: list[Finding]
@@ -80,7 +80,7 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
         document = PolicyDocument.parse(text)
     except PolicySyntaxError as error:
         return PolicyReport(None, error, [], None, None, None, [])
-    kind = Kind.PER_DEVICE if PLACEHOLDER.search(document.text()) else Kind.SHARED
+    kind = PolicyKind.PER_DEVICE if PLACEHOLDER.search(document.text()) else PolicyKind.SHARED
     findings = lint(document, kind)
     try:
         names = _names(document, certificate, thing_name)
@@ -94,7 +94,7 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
 def _names(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Names:
     if certificate is None:
         return Names(EXAMPLE, EXAMPLE_SERIAL_NUMBER, thing_name)
-    if needs_common_name(document.text()):
+    if document.needs_common_name:
         return Names(check_common_name(certificate), certificate.serial_number, thing_name)
     return Names(next(iter(certificate.common_names), None), certificate.serial_number, thing_name)
 

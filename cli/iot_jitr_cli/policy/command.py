@@ -9,8 +9,8 @@ from rich.text import Text
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
 from iot_jitr_cli.policy.check import PolicyReport, check_policy
-from iot_jitr_runtime.policy.evaluation import Access
-from iot_jitr_runtime.policy.reach import Answer, Whose
+from iot_jitr_cli.policy.evaluation import Access
+from iot_jitr_cli.policy.reach import Answer, Whose
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {Access.ALLOWED: "✓", Access.DENIED: "✗", Access.NOT_ALLOWED: "✗", Access.DEPENDS: "?"}

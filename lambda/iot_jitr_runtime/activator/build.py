@@ -19,6 +19,7 @@ from iot_jitr_runtime.activator.interfaces import (
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.policy import PolicyKind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -132,7 +133,7 @@ def build_policy(config: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachmen
         iot: The client for policies.
     """
     needs_common_name = bool(config["needs_common_name"])
-    if config["kind"] == "shared":
+    if config["kind"] == PolicyKind.SHARED:
         from iot_jitr_runtime.policy.attachment import SharedPolicy  # noqa: PLC0415 - see above
 
         return SharedPolicy(iot, name=config["name"], needs_common_name=needs_common_name)

@@ -1,4 +1,22 @@
-"""Device policies: read, checked, rendered for one device, and evaluated here instead of at AWS.
+"""The policies of activated devices: rendered, attached, and deleted after a revocation."""
 
-Nothing here knows Lambda or the CDK; the stack checks templates with it, the command line explains them.
-"""
+import re
+from enum import StrEnum
+
+
+class PolicyKind(StrEnum):
+    """One policy for all devices, with policy variables, or one rendered for each device."""
+
+    SHARED = "shared"
+    PER_DEVICE = "per_device"
+
+
+class Placeholder(StrEnum):
+    """A value of the certificate or its thing in a per-device template, written `{{name}}`."""
+
+    COMMON_NAME = "common_name"
+    SERIAL_NUMBER = "serial_number"
+    THING_NAME = "thing_name"
+
+
+PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")

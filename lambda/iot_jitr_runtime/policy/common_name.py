@@ -4,7 +4,6 @@ import re
 
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from iot_jitr_runtime.policy.vocabulary import COMMON_NAME, PLACEHOLDER, VARIABLE, Placeholder
 
 LONGEST = 64
 """Characters a common name may have (RFC 5280 appendix A.1, ub-common-name)."""
@@ -40,17 +39,6 @@ def check_common_name(certificate: Certificate) -> str:
     if unsafe is not None:
         raise _refused(f"the common name {name!r} holds {unsafe!r}, which is not safe in topics and policies")
     return name
-
-
-def needs_common_name(policy_text: str) -> bool:
-    """Tell whether a policy tells devices apart by their common name.
-
-    >>> needs_common_name("topic/${iot:Certificate.Subject.CommonName}/*"), needs_common_name("topic/all")
-    (True, False)
-    """
-    return COMMON_NAME in VARIABLE.findall(policy_text) or Placeholder.COMMON_NAME in PLACEHOLDER.findall(
-        policy_text
-    )
 
 
 def _refused(detail: str) -> RefusedError:

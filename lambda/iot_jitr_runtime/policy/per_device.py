@@ -11,8 +11,8 @@ from typing import Any
 
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
 from iot_jitr_runtime.policy.common_name import check_common_name
-from iot_jitr_runtime.policy.vocabulary import PLACEHOLDER, Placeholder
 from iot_jitr_runtime.things.patterns import REGISTRY_NAME, REGISTRY_NAME_IN_WORDS
 
 

@@ -16,7 +16,7 @@ from iot_jitr_runtime.ledger import CLAIM_MARGIN, Ledger
 from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
-from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.backfill import Backfill
 from iot_jitr_runtime.reconciler.listing import CertificateList
@@ -57,7 +57,7 @@ def _build(certificate_arn_prefix: str) -> Run:
     if things and things.renewal is Renewal.ALLOW:
         retirement = Retirement(iot, ledger, tasks, things.grace_period, rate_limiter)
         actions[Task.RETIRE] = retirement.retire
-    if settings.policy_kind is Kind.PER_DEVICE:
+    if settings.policy_kind is PolicyKind.PER_DEVICE:
         deletion = PolicyDeletion(iot, tasks, rate_limiter, certificate_arn_prefix)
         actions[Task.DELETE_POLICY] = deletion.delete
     return Run(

@@ -8,7 +8,7 @@ from typing import Any
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.policy.lint import Kind
+from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.revocation import REFRESH
 
 
@@ -20,7 +20,7 @@ class ReconcilerSettings:
     queue_url: str
     cas: Mapping[CaCertificateId, Mapping[str, str]]
     things: Mapping[str, Any] | None
-    policy_kind: Kind
+    policy_kind: PolicyKind
     revocation_bucket: str | None
     revocation_refresh: timedelta
     activations_per_second: float
@@ -41,7 +41,7 @@ class ReconcilerSettings:
             queue_url=variables[environment.ACTIVATION_QUEUE_URL],
             cas=json.loads(variables[environment.CAS]),
             things=json.loads(variables.get(environment.THINGS, "null")),
-            policy_kind=Kind(json.loads(variables[environment.DEVICE_POLICY])["kind"]),
+            policy_kind=PolicyKind(json.loads(variables[environment.DEVICE_POLICY])["kind"]),
             revocation_bucket=variables.get(environment.REVOCATION_BUCKET),
             revocation_refresh=timedelta(seconds=float(refresh)) if refresh else REFRESH,
             activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),

@@ -12,11 +12,11 @@ from aws_cdk import aws_iam as iam
 
 from iot_jitr.allowed import Allowed, file, list_of, one_of
 from iot_jitr.validation import options
+from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
+from iot_jitr_policy.lint import Finding, check
+from iot_jitr_policy.vocabulary import THING_NAME
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy.common_name import needs_common_name
-from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
-from iot_jitr_runtime.policy.lint import Finding, Kind, check
-from iot_jitr_runtime.policy.vocabulary import THING_NAME, Placeholder
+from iot_jitr_runtime.policy import Placeholder, PolicyKind
 
 TEMPLATES = Path(__file__).parent / "templates"
 """The templates that come with the project, one file for each kind and each option."""
@@ -59,7 +59,7 @@ class DevicePolicy:
         PolicyRejectedError: It breaks rules that it does not acknowledge.
     """
 
-    kind: Annotated[Kind | str, one_of(Kind)] = Kind.SHARED
+    kind: Annotated[PolicyKind | str, one_of(PolicyKind)] = PolicyKind.SHARED
     """`shared`: one policy with policy variables, which AWS recommends. `per_device`: a policy of its own
     for each certificate, made when the device is activated; one API call more for each activation, at 10 a
     second (`CreatePolicy`). A changed template of this kind applies to devices that are activated from then
@@ -96,7 +96,7 @@ class DevicePolicy:
                 https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
             options: Statements of the project to add, none by default.
         """
-        return cls(Kind.SHARED, template, options)
+        return cls(PolicyKind.SHARED, template, options)
 
     @classmethod
     def per_device(
@@ -112,7 +112,7 @@ class DevicePolicy:
                 https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html
             options: Statements of the project to add, none by default.
         """
-        return cls(Kind.PER_DEVICE, template, options)
+        return cls(PolicyKind.PER_DEVICE, template, options)
 
     @cached_property
     def document(self) -> PolicyDocument:
@@ -127,12 +127,12 @@ class DevicePolicy:
     def acknowledged(self) -> tuple[Finding, ...]:
         """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
         name = str(self.template) if isinstance(self.template, Path) else "template"
-        return tuple(check(name, self.document, Kind(self.kind)))
+        return tuple(check(name, self.document, PolicyKind(self.kind)))
 
     @property
     def needs_common_name(self) -> bool:
         """Whether devices are told apart by their common name, so one without a usable one is refused."""
-        return needs_common_name(self.document.text())
+        return self.document.needs_common_name
 
     @property
     def needs_thing(self) -> bool:

@@ -10,8 +10,8 @@ from constructs import Construct
 from iot_jitr.names import policy_prefix
 from iot_jitr.policy.definition import DevicePolicy
 from iot_jitr.target import Target
-from iot_jitr_runtime.policy.lint import Kind
-from iot_jitr_runtime.policy.vocabulary import PSEUDO_PARAMETERS
+from iot_jitr_policy.vocabulary import PSEUDO_PARAMETERS
+from iot_jitr_runtime.policy import PolicyKind
 
 
 class DevicePolicyResource(Construct):
@@ -42,7 +42,7 @@ class DevicePolicyResource(Construct):
         document = _with_pseudo_parameters(policy.document.plain())
         self.resource: iot.CfnPolicy | None = None
         self.policy_name: str | None = None
-        if policy.kind is Kind.SHARED:
+        if policy.kind is PolicyKind.SHARED:
             self.resource = iot.CfnPolicy(self, "Shared", policy_document=document)
             self.resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
             self.policy_name = self.resource.ref
@@ -54,7 +54,7 @@ class DevicePolicyResource(Construct):
         )
         self.activator_permissions: list[iam.PolicyStatement] = []
         self.withdrawal_permissions: list[iam.PolicyStatement] = []
-        if policy.kind is Kind.PER_DEVICE:
+        if policy.kind is PolicyKind.PER_DEVICE:
             self._allow_policies_of_their_own(policy_prefix(scope))
 
     def _allow_policies_of_their_own(self, prefix: str) -> None:

@@ -27,10 +27,11 @@ from iot_jitr import JitrConfiguration
 from iot_jitr.configuration import CONTEXT_KEY
 from iot_jitr.encryption import Encryption
 from iot_jitr_cli.main import jitr
+from iot_jitr_policy.document import PolicyDocument
+from iot_jitr_policy.lint import check
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 from iot_jitr_runtime.admission.facts import read_answer
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.lint import Kind, check
+from iot_jitr_runtime.policy import PolicyKind
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages, text_of
 from tests.support.scenarios import KEY
@@ -175,7 +176,7 @@ def understand(document: Any, folder: Path) -> None:
         case {"Principal": {"Service": _}}:
             assert document == of_an_imported_key()
         case {"Statement": _}:
-            check("page", PolicyDocument.parse(json.dumps(document)), Kind.SHARED)
+            check("page", PolicyDocument.parse(json.dumps(document)), PolicyKind.SHARED)
         case {"Effect": _}:
             understand({"Version": "2012-10-17", "Statement": [document]}, folder)
         case {"context": context}:

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_policy.document import PolicyDocument
+from iot_jitr_policy.lint import UNFORGIVABLE, Rule, lint
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.on_refusal import CAN_PASS, RefusalStatus, check_statuses
 from iot_jitr_runtime.admission.facts import facts, read_answer
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.certificate_fields import Field
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.lint import UNFORGIVABLE, Kind, Rule, lint
+from iot_jitr_runtime.policy import PolicyKind
 from tests.support.device_certificates import device_certificate
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -45,14 +46,14 @@ def test_every_rule_is_described_and_no_other() -> None:
 def test_the_template_on_the_page_keeps_the_rules() -> None:
     template = next(block for block in json_blocks("policy") if "Statement" in block)
 
-    assert lint(PolicyDocument.parse(json.dumps(template)), Kind.SHARED) == []
+    assert lint(PolicyDocument.parse(json.dumps(template)), PolicyKind.SHARED) == []
 
 
 def test_the_exception_on_the_page_is_one_that_its_acknowledgement_excuses() -> None:
     statement = next(block for block in json_blocks("policy") if "acknowledge" in block)
     document = {"Version": "2012-10-17", "Statement": [statement]}
 
-    [finding] = lint(PolicyDocument.parse(json.dumps(document)), Kind.SHARED)
+    [finding] = lint(PolicyDocument.parse(json.dumps(document)), PolicyKind.SHARED)
 
     assert finding.acknowledged == statement["acknowledge"]
 

@@ -7,7 +7,10 @@ import pytest
 
 from tests.support.pages import ROOT, anchors, inline_code, links, name_of, pages, text_of
 
-PACKAGES = [ROOT / "stacks" / "iot_jitr", ROOT / "lambda" / "iot_jitr_runtime", ROOT / "cli" / "iot_jitr_cli"]
+PACKAGES = [
+    ROOT / folder
+    for folder in ("stacks/iot_jitr", "stacks/iot_jitr_policy", "lambda/iot_jitr_runtime", "cli/iot_jitr_cli")
+]
 
 
 def broken(page: Path, link: str) -> str | None:

@@ -4,9 +4,9 @@ from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
+from iot_jitr_cli.policy.evaluation import Access, Session, decide
+from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.policy.evaluation import Access, Session, decide
-from iot_jitr_runtime.policy.resources import Resource
 
 _PENDING = "PENDING_ACTIVATION"
 _NOT_YET = "the policy is attached when the certificate is activated"

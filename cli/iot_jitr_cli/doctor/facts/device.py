@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.doctor.asking import NoAnswerError, asking, fact
+from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.policy.document import PolicyDocument, PolicySyntaxError
 
 if TYPE_CHECKING:
     import boto3

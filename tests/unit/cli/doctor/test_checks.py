@@ -23,12 +23,12 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_policy.document import PolicyDocument
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus, Mode
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import ACTIVATED, Outcome, Reason, Verdict
-from iot_jitr_runtime.policy.document import PolicyDocument
 from tests.support import doctor_case as dc
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_case import NOW, Patient, presented, registered_ca, row

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from iot_jitr_runtime.policy.common_name import check_common_name, needs_common_name
+from iot_jitr_runtime.policy.common_name import check_common_name
 from tests.support.device_certificates import device_certificate
 
 # The certificates of these tests are such as no CA should issue, and `cryptography` says so.
@@ -72,9 +72,3 @@ def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_top
     assert passed.isascii()
     assert passed.isprintable()
     assert not set(passed) & set("*?$+#/{}\"'\\ ")
-
-
-def test_a_policy_needs_the_common_name_by_variable_or_by_placeholder() -> None:
-    assert needs_common_name("topic/${iot:Certificate.Subject.CommonName}/*")
-    assert needs_common_name("topic/{{common_name}}/*")
-    assert not needs_common_name("topic/{{serial_number}}/${iot:ClientId}")

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from iot_jitr_cli.policy.evaluation import Access, Session, decide
+from iot_jitr_policy.document import PolicyDocument
+from iot_jitr_policy.lint import lint
+from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.evaluation import Access, Session, decide
-from iot_jitr_runtime.policy.lint import Kind, lint
+from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.policy.per_device import render
-from iot_jitr_runtime.policy.resources import Resource
 from tests.support.device_certificates import device_certificate
 
 # The certificates of these tests are such as no CA should issue, and `cryptography` says so.
@@ -140,7 +141,7 @@ def test_no_thing_name_widens_what_the_template_grants(thing: str | None) -> Non
 def test_a_template_that_passed_the_rules_cannot_outgrow_aws_when_it_is_rendered() -> None:
     accepted = template(f"{ARN}topic/{{{{thing_name}}}}/" + "x" * 1285)
     document = PolicyDocument.parse(json.dumps(accepted))
-    assert [finding.rule for finding in lint(document, Kind.PER_DEVICE)] == []
+    assert [finding.rule for finding in lint(document, PolicyKind.PER_DEVICE)] == []
 
     longest = device_certificate("c" * 64, serial_number=2**159 - 1)
 

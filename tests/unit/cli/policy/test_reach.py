@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.evaluation import Access, Session
-from iot_jitr_runtime.policy.reach import Answer, Device, Whose, reach
+from iot_jitr_cli.policy.evaluation import Access, Session
+from iot_jitr_cli.policy.reach import Answer, Device, Whose, reach
+from iot_jitr_policy.document import PolicyDocument
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
 CN = "${iot:Certificate.Subject.CommonName}"

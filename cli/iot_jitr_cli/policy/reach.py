@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from iot_jitr_runtime.policy import vocabulary as v
-from iot_jitr_runtime.policy.document import Effect, PolicyDocument, Statement
-from iot_jitr_runtime.policy.evaluation import Access, Decision, Session, decide
-from iot_jitr_runtime.policy.resources import NotAnIotArnError, Resource
+from iot_jitr_cli.policy.evaluation import Access, Decision, Session, decide
+from iot_jitr_policy import vocabulary as v
+from iot_jitr_policy.document import Effect, PolicyDocument, Statement
+from iot_jitr_policy.resources import NotAnIotArnError, Resource
 
 SAMPLE = "sample"
 """What stands for a wildcard in the names that are asked about."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.evaluation import Access, Session, decide
-from iot_jitr_runtime.policy.resources import Resource
+from iot_jitr_cli.policy.evaluation import Access, Session, decide
+from iot_jitr_policy.document import PolicyDocument
+from iot_jitr_policy.resources import Resource
 from tests.support.device_certificates import device_certificate
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"

@@ -9,17 +9,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 
+from iot_jitr_policy import vocabulary as v
+from iot_jitr_policy.document import Effect, PolicyDocument, Statement, Term
+from iot_jitr_policy.resources import NotAnIotArnError, Resource, identity_end, reaches_beyond
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy import vocabulary as v
-from iot_jitr_runtime.policy.document import Effect, PolicyDocument, Statement, Term
-from iot_jitr_runtime.policy.resources import NotAnIotArnError, Resource, identity_end, reaches_beyond
-
-
-class Kind(StrEnum):
-    """Whose policy it is: one for all devices, with policy variables, or one rendered for each."""
-
-    SHARED = "shared"
-    PER_DEVICE = "per_device"
+from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
 
 
 class Rule(StrEnum):
@@ -65,7 +59,7 @@ class PolicyRejectedError(JitrError):
         super().__init__(f"device policy {name}: " + "; ".join(map(str, findings)))
 
 
-def lint(document: PolicyDocument, kind: Kind) -> list[Finding]:
+def lint(document: PolicyDocument, kind: PolicyKind) -> list[Finding]:
     """Return everything that is wrong with a policy template, in the order of its lines."""
     found = [*_whole(document, kind)]
     for statement in document.statements:
@@ -73,7 +67,7 @@ def lint(document: PolicyDocument, kind: Kind) -> list[Finding]:
     return sorted(set(found), key=lambda finding: (finding.line, finding.rule, finding.message))
 
 
-def check(name: str, document: PolicyDocument, kind: Kind) -> list[Finding]:
+def check(name: str, document: PolicyDocument, kind: PolicyKind) -> list[Finding]:
     """Return the acknowledged findings of a policy that may be deployed.
 
     Raises:
@@ -95,10 +89,10 @@ def _excused(statement: Statement, findings: list[Finding]) -> list[Finding]:
     return [f if f.rule in UNFORGIVABLE else replace(f, acknowledged=statement.acknowledge) for f in findings]
 
 
-def _whole(document: PolicyDocument, kind: Kind) -> Iterator[Finding]:
+def _whole(document: PolicyDocument, kind: PolicyKind) -> Iterator[Finding]:
     size = longest_size(document)
     if size > v.SIZE_LIMIT:
-        longest = " with the longest values of its placeholders" if kind is Kind.PER_DEVICE else ""
+        longest = " with the longest values of its placeholders" if kind is PolicyKind.PER_DEVICE else ""
         yield Finding(
             1,
             Rule.TOO_LARGE,
@@ -117,7 +111,7 @@ def longest_size(document: PolicyDocument) -> int:
     return len(text)
 
 
-def _statement(statement: Statement, kind: Kind) -> Iterator[Finding]:
+def _statement(statement: Statement, kind: PolicyKind) -> Iterator[Finding]:
     for term in _terms(statement):
         yield from _placeholders(term, kind)
         yield from _variables(term)
@@ -145,16 +139,16 @@ def _terms(statement: Statement) -> Iterator[Term]:
         yield from condition.values
 
 
-def _placeholders(term: Term, kind: Kind) -> Iterator[Finding]:
-    for name in v.PLACEHOLDER.findall(term.text):
-        if kind is Kind.SHARED:
+def _placeholders(term: Term, kind: PolicyKind) -> Iterator[Finding]:
+    for name in PLACEHOLDER.findall(term.text):
+        if kind is PolicyKind.SHARED:
             message = (
                 f"the placeholder '{{{{{name}}}}}' is for per-device policies; "
                 f"a shared one takes policy variables such as '${{{v.COMMON_NAME}}}'"
             )
             yield Finding(term.line, Rule.UNKNOWN_PLACEHOLDER, message)
-        elif name not in set(v.Placeholder):
-            known = ", ".join(f"'{{{{{each}}}}}'" for each in v.Placeholder)
+        elif name not in set(Placeholder):
+            known = ", ".join(f"'{{{{{each}}}}}'" for each in Placeholder)
             message = f"unknown placeholder '{{{{{name}}}}}'; known are {known}"
             yield Finding(term.line, Rule.UNKNOWN_PLACEHOLDER, message)
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from iot_jitr_policy import vocabulary as v
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy import vocabulary as v
+from iot_jitr_runtime.policy import Placeholder
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*|\$\{AWS::Partition\})"
@@ -62,7 +63,7 @@ def identity_end(name: str, variables: Collection[str]) -> int | None:
     23
     """
     for match in _IDENTITY.finditer(name):
-        if match[1] in variables or match[2] in set(v.Placeholder):
+        if match[1] in variables or match[2] in set(Placeholder):
             return match.end()
     return None
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from iot_jitr_policy.positions import Path, lines_of
+from iot_jitr_policy.vocabulary import COMMON_NAME, VARIABLE, VERSION
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.policy.positions import Path, lines_of
-from iot_jitr_runtime.policy.vocabulary import VERSION
+from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
 
 STATEMENT_KEYS = {"Sid", "Effect", "Action", "Resource", "Condition", "acknowledge"}
 
@@ -104,6 +105,12 @@ class PolicyDocument:
     def text(self) -> str:
         """Return the document as AWS takes it, without white space between tokens."""
         return json.dumps(self.plain(), separators=(",", ":"))
+
+    @property
+    def needs_common_name(self) -> bool:
+        """Whether it distinguishes devices by the common name of their certificate."""
+        text = self.text()
+        return COMMON_NAME in VARIABLE.findall(text) or Placeholder.COMMON_NAME in PLACEHOLDER.findall(text)
 
     def with_statements_of(self, other: "PolicyDocument") -> "PolicyDocument":
         """Return this policy with another's statements after its own."""

@@ -7,6 +7,8 @@ resources", "AWS IoT Core policy variables" and its three sub-pages.
 import re
 from enum import StrEnum
 
+from iot_jitr_runtime.policy import Placeholder
+
 SIZE_LIMIT = 2048
 """Characters a policy document may have, white space not counted (AWS IoT Core quotas)."""
 
@@ -99,19 +101,9 @@ PSEUDO_PARAMETERS = {
 """What a template may leave to the deployment, with the longest value each can have."""
 
 
-class Placeholder(StrEnum):
-    """What a per-device template may leave to the certificate, written `{{name}}`."""
-
-    COMMON_NAME = "common_name"
-    SERIAL_NUMBER = "serial_number"
-    THING_NAME = "thing_name"
-
-
 LONGEST = {Placeholder.COMMON_NAME: 64, Placeholder.SERIAL_NUMBER: 40, Placeholder.THING_NAME: 128}
 """The longest value of each placeholder: RFC 5280 appendix A.1 (ub-common-name) and section 4.1.2.2 (20
 octets), and AWS's limit of a thing name."""
-
-PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")
 
 
 def is_known_variable(name: str) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.policy.document import Effect, PolicyDocument, PolicySyntaxError
+from iot_jitr_policy.document import Effect, PolicyDocument, PolicySyntaxError
 
 STATEMENT = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}
 
@@ -100,6 +100,21 @@ def test_what_is_not_a_policy_is_refused_with_its_line(text: str, line: int, pro
 
     assert refused.value.line == line
     assert str(refused.value).startswith(f"line {line}: ")
+
+
+@pytest.mark.parametrize(
+    ("topic", "needed"),
+    [
+        ("${iot:Certificate.Subject.CommonName}/*", True),
+        ("{{common_name}}/*", True),
+        ("{{serial_number}}/${iot:ClientId}", False),
+    ],
+)
+def test_a_policy_needs_the_common_name_by_variable_or_by_placeholder(topic: str, needed: bool) -> None:  # noqa: FBT001
+    statement = {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"arn:aws:iot:*:*:topic/{topic}"}
+    policy = {"Version": "2012-10-17", "Statement": statement}
+
+    assert PolicyDocument.parse(json.dumps(policy)).needs_common_name is needed
 
 
 _TERMS = st.text() | st.lists(st.text())

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_runtime.policy import vocabulary
-from iot_jitr_runtime.policy.document import PolicyDocument
-from iot_jitr_runtime.policy.lint import Kind, PolicyRejectedError, Rule, check, lint, longest_size
+from iot_jitr_policy import vocabulary
+from iot_jitr_policy.document import PolicyDocument
+from iot_jitr_policy.lint import PolicyRejectedError, Rule, check, lint, longest_size
+from iot_jitr_runtime.policy import PolicyKind
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
 CN = "${iot:Certificate.Subject.CommonName}"
@@ -21,7 +22,7 @@ def document(*statements: dict[str, Any]) -> PolicyDocument:
     return PolicyDocument.parse(json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=1))
 
 
-def rules(*statements: dict[str, Any], kind: str = Kind.SHARED) -> set[Rule]:
+def rules(*statements: dict[str, Any], kind: str = PolicyKind.SHARED) -> set[Rule]:
     return {finding.rule for finding in lint(document(*statements), kind)}
 
 
@@ -58,7 +59,7 @@ GOOD = {
 
 @pytest.mark.parametrize("good", GOOD.values(), ids=GOOD.keys())
 def test_what_stays_with_the_device_passes(good: dict[str, Any]) -> None:
-    assert lint(document(good), Kind.SHARED) == []
+    assert lint(document(good), PolicyKind.SHARED) == []
 
 
 BAD = {
@@ -148,7 +149,7 @@ def test_each_finding_names_its_line_and_a_way_out() -> None:
       }]
     }"""
 
-    findings = lint(PolicyDocument.parse(text), Kind.SHARED)
+    findings = lint(PolicyDocument.parse(text), PolicyKind.SHARED)
 
     assert [(finding.line, finding.rule) for finding in findings] == [
         (6, Rule.WRONG_RESOURCE_TYPE),
@@ -165,7 +166,7 @@ def test_each_finding_names_its_line_and_a_way_out() -> None:
 def test_an_acknowledged_exception_passes_and_is_still_reported_with_its_reason() -> None:
     gateway = statement("iot:Connect", f"{ARN}client/*", acknowledge="gateways connect for their sensors")
 
-    [finding] = check("gateway.json", document(gateway), Kind.SHARED)
+    [finding] = check("gateway.json", document(gateway), PolicyKind.SHARED)
 
     assert finding.rule is Rule.CLIENT_ID_WILDCARD
     assert finding.acknowledged == "gateways connect for their sensors"
@@ -176,7 +177,7 @@ def test_an_acknowledgement_excuses_its_own_statement_only() -> None:
     other = statement("iot:Publish", f"{ARN}topic/*")
 
     with pytest.raises(PolicyRejectedError) as rejected:
-        check("gateway.json", document(excused, other), Kind.SHARED)
+        check("gateway.json", document(excused, other), PolicyKind.SHARED)
 
     assert [finding.rule for finding in rejected.value.findings] == [Rule.REACHES_NEIGHBOURS]
     assert str(rejected.value).startswith("device policy gateway.json: line ")
@@ -191,22 +192,22 @@ def test_an_acknowledgement_excuses_its_own_statement_only() -> None:
 )
 def test_what_aws_or_the_renderer_would_refuse_cannot_be_acknowledged(unforgivable: dict[str, Any]) -> None:
     with pytest.raises(PolicyRejectedError):
-        check("big.json", document(unforgivable), Kind.PER_DEVICE)
+        check("big.json", document(unforgivable), PolicyKind.PER_DEVICE)
 
 
 def test_a_per_device_template_may_use_the_three_placeholders_and_no_other() -> None:
     for name in ("common_name", "serial_number", "thing_name"):
         template = statement("iot:Connect", f"{ARN}client/{{{{{name}}}}}")
-        assert rules(template, kind=Kind.PER_DEVICE) == set()
+        assert rules(template, kind=PolicyKind.PER_DEVICE) == set()
 
     unknown = statement("iot:Publish", f"{ARN}topic/{{{{subject}}}}/x")
-    assert rules(unknown, kind=Kind.PER_DEVICE) == {Rule.UNKNOWN_PLACEHOLDER}
+    assert rules(unknown, kind=PolicyKind.PER_DEVICE) == {Rule.UNKNOWN_PLACEHOLDER}
 
 
 def test_a_placeholder_stands_for_the_device_before_a_wildcard() -> None:
     template = statement("iot:Publish", f"{ARN}topic/devices/{{{{serial_number}}}}/*")
 
-    assert rules(template, kind=Kind.PER_DEVICE) == set()
+    assert rules(template, kind=PolicyKind.PER_DEVICE) == set()
 
 
 def test_the_size_counts_the_longest_values_and_no_white_space() -> None:

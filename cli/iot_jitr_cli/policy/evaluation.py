@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from iot_jitr_policy import vocabulary as v
+from iot_jitr_policy.document import Condition, Effect, PolicyDocument, Statement
+from iot_jitr_policy.resources import NotAnIotArnError, Resource
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.policy import vocabulary as v
-from iot_jitr_runtime.policy.document import Condition, Effect, PolicyDocument, Statement
-from iot_jitr_runtime.policy.resources import NotAnIotArnError, Resource
 
 _UNREPLACED = set("*$+?#")
 """With one of these in a certificate's field, AWS leaves the variable as it stands."""
