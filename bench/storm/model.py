@@ -57,11 +57,11 @@ class Storm:
 
     @property
     def events(self) -> float:
-        """All events: those who wait knock every `w` seconds, together no faster than the connect quota."""
+        """All events: the waiting devices connect every `w` seconds, at most at the connect quota."""
         wait, quota = MEAN_WAIT[self.behaviour], self.capacity.events_per_second
-        knocks = self.devices / wait
-        if knocks <= quota:
-            return self.devices + knocks * self.seconds / 2
+        connects = self.devices / wait
+        if connects <= quota:
+            return self.devices + connects * self.seconds / 2
         # At the quota until so few are left that they keep below it, then falling evenly to nothing.
         at_quota = (self.devices - quota * wait) / (self.activations_per_second * UTILISATION)
         return quota * (at_quota + self.seconds) / 2

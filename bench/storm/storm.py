@@ -24,7 +24,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity
 
 POWER_UP_SECONDS = 1.0
 """Devices boot within so many seconds of each other."""
-PATIENCE = 2.0
+TIME_LIMIT = 2.0
 """A run is given up after so many times the ideal time, and a minute."""
 EMPTY_LIMIT = 60.0
 """Seconds that the queue is watched after the last activation."""
@@ -180,7 +180,7 @@ async def _watch(
 ) -> Result:
     behaviour, others, real = about
     count = len(certificate_ids)
-    limit = PATIENCE * count / ACTIVATIONS_PER_SECOND + 60
+    limit = TIME_LIMIT * count / ACTIVATIONS_PER_SECOND + 60
     devices = asyncio.create_task(crowd.run(watch))
     while len(watch.active_at) < count and time.time() - watch.started < limit:
         await asyncio.sleep(_LOOK)

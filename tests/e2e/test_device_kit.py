@@ -12,7 +12,7 @@ from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
-from tests.support.cloud import PATIENCE, Cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
 from tests.support.command_line import run_jitr
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "devices"
@@ -32,7 +32,7 @@ def test_the_commands_alone_activate_a_new_device(cloud: Cloud, tmp_path: Path) 
 
     made = run_jitr("pki", "device", tmp_path, "kit-commands", "--json").json
     checked = run_jitr("chain", "check", made["chain"], "--key", made["key"])
-    connected = run_jitr("connect", made["chain"], "--key", made["key"], "--timeout", PATIENCE, "--json")
+    connected = run_jitr("connect", made["chain"], "--key", made["key"], "--timeout", TIME_LIMIT, "--json")
 
     assert checked.exit_code == ExitCode.OK
     assert connected.exit_code == ExitCode.OK
@@ -62,7 +62,7 @@ def test_a_leaf_alone_is_enough_with_sni_only(cloud: Cloud, tmp_path: Path) -> N
 
     refused = run_jitr("connect", files.certificate, *arguments, f"127.0.0.1:{port}", "--timeout", 5)
     admitted = run_jitr(
-        "connect", files.certificate, *arguments, f"{MQTT_HOST}:{port}", "--timeout", PATIENCE
+        "connect", files.certificate, *arguments, f"{MQTT_HOST}:{port}", "--timeout", TIME_LIMIT
     )
 
     assert refused.exit_code == ExitCode.NO
@@ -82,7 +82,7 @@ def test_the_examples_connect_after_the_refused_first_connect(
         [sys.executable, EXAMPLES / example, *arguments, cloud.lab.files.broker_ca],
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=2 * TIME_LIMIT,
         check=False,
     )
 
@@ -103,7 +103,7 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
         ["/usr/bin/env", "bash", EXAMPLES / "mosquitto_device.sh", *arguments, cloud.lab.files.broker_ca],
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=2 * TIME_LIMIT,
         check=False,
     )
     status = cloud.status(device.certificate.fingerprint)
@@ -120,10 +120,10 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
             stdout=out,
         )
     try:
-        wait_until(lambda: told(cloud, name, heard), limit=PATIENCE, interval=0.5)
+        wait_until(lambda: told(cloud, name, heard), limit=TIME_LIMIT, interval=0.5)
     finally:
         listener.terminate()
-        listener.wait(timeout=PATIENCE)
+        listener.wait(timeout=TIME_LIMIT)
 
     assert came_in.returncode == 0, came_in.stderr
     assert "connection was lost" in came_in.stderr.lower(), "the first connect was not refused"

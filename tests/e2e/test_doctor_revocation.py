@@ -13,7 +13,7 @@ from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
-from tests.support.cloud import PATIENCE
+from tests.support.cloud import TIME_LIMIT
 from tests.support.doctor_command import named
 from tests.support.revoking import Revoking
 
@@ -38,7 +38,7 @@ def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
     revoking.publish()
     certificate_id = device.certificate.fingerprint
     assert wait_until(
-        lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=PATIENCE, interval=0.2
+        lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=TIME_LIMIT, interval=0.2
     )
 
     named(revoking.doctor.ask("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)

@@ -18,7 +18,7 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.cloud import PATIENCE
+from tests.support.cloud import TIME_LIMIT
 from tests.support.faulted_clouds import PENDING, TRIES, Clouds, faulted_clouds
 
 pytestmark = pytest.mark.timeout(900)
@@ -71,7 +71,7 @@ def test_every_message_has_an_outcome(clouds: Clouds, name: str) -> None:
     assert set(case.messages) <= ended
 
 
-def test_no_message_is_left_and_the_dead_letters_are_the_hopeless_ones(clouds: Clouds) -> None:
+def test_no_message_is_left_and_the_dead_letters_are_the_permanent_errors(clouds: Clouds) -> None:
     aftermath = clouds.aftermath
     reasons = {
         name: sorted(letter["MessageAttributes"]["reason"]["StringValue"] for letter in letters)
@@ -139,7 +139,9 @@ def test_the_reconciler_finds_who_came_while_the_rule_was_disabled(clouds: Cloud
     assert clouds.first.row(certificate) is None
     registered = clouds.first.registered_at(certificate)
     assert wait_until(
-        lambda: datetime.now(UTC) > registered + PENDING + timedelta(seconds=1), limit=PATIENCE, interval=0.2
+        lambda: datetime.now(UTC) > registered + PENDING + timedelta(seconds=1),
+        limit=TIME_LIMIT,
+        interval=0.2,
     )
     too_new = clouds.first.plant(clouds.first.ca.issue(DeviceSpec("its-event-is-on-its-way")))
 
@@ -166,7 +168,7 @@ def test_certificates_of_somebody_else_are_entered_and_checked_against_the_crl(c
         clouds.first.sweep_for_those_entered()
         return clouds.first.status(bad) == "REVOKED"
 
-    assert wait_until(is_revoked, limit=PATIENCE, interval=1)
+    assert wait_until(is_revoked, limit=TIME_LIMIT, interval=1)
     assert clouds.first.status(good) == "ACTIVE"
 
 
@@ -182,7 +184,7 @@ def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
     letters = first.waiting(Output.DEAD_LETTER_QUEUE_URL)
     first.send_batch([second.event(early)])
     assert wait_until(
-        lambda: first.waiting(Output.DEAD_LETTER_QUEUE_URL) == letters + 1, limit=PATIENCE, interval=0.1
+        lambda: first.waiting(Output.DEAD_LETTER_QUEUE_URL) == letters + 1, limit=TIME_LIMIT, interval=0.1
     )
     cas = json.loads(first.told_activator()[environment.CAS])
     cas[second.outputs["LabCaCertificateId"]] = {"revocation": "none"}
@@ -196,5 +198,5 @@ def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
     first.wait_for_state(early, State.ACTIVATED)
     assert first.policies_of(early) == [first.outputs[Output.DEVICE_POLICY_NAME]]
     first.wait_until_drained()
-    hopeless = {letter["MessageAttributes"]["reason"]["StringValue"] for letter in first.peek_dead_letters()}
-    assert hopeless == {Reason.MALFORMED_EVENT}
+    reasons = {letter["MessageAttributes"]["reason"]["StringValue"] for letter in first.peek_dead_letters()}
+    assert reasons == {Reason.MALFORMED_EVENT}

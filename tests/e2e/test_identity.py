@@ -30,7 +30,7 @@ from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
 from tests.support.admission_function import create_admission_function
-from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
 from tests.support.things import due_tasks
@@ -197,7 +197,7 @@ def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
 ) -> None:
     with nothing_left_in(listed_cloud):
         code, report = verify_with_least_permissions(
-            listed_cloud, *ca_files(listed_cloud, tmp_path), "--timeout", PATIENCE
+            listed_cloud, *ca_files(listed_cloud, tmp_path), "--timeout", TIME_LIMIT
         )
         assert not_passed(report) == {"revoked": "skipped", "revoked_refused": "skipped"}, report
         assert (code, report["left_behind"]) == (ExitCode.OK, [])
@@ -300,7 +300,7 @@ def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_lock
     row = asking_cloud.wait_for_state(certificate_id, State.REFUSED)
     assert (row.reason, row.detail) == (Reason.REFUSED_BY_FUNCTION, "nobody ordered refuse-7")
     assert wait_until(
-        lambda: asking_cloud.status(certificate_id) == "INACTIVE", limit=PATIENCE, interval=0.05
+        lambda: asking_cloud.status(certificate_id) == "INACTIVE", limit=TIME_LIMIT, interval=0.05
     )
 
 

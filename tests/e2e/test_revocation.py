@@ -16,7 +16,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
-from tests.support.cloud import PATIENCE, Cloud, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 
 LIMIT = 4
@@ -29,7 +29,7 @@ class RevokingCloud(CrlUpload):
     def wait_for_status(self, identity: DeviceIdentity, status: str) -> None:
         certificate_id = identity.certificate.fingerprint
         assert wait_until(
-            lambda: self.cloud.status(certificate_id) == status, limit=PATIENCE, interval=0.1
+            lambda: self.cloud.status(certificate_id) == status, limit=TIME_LIMIT, interval=0.1
         ), self.cloud.status(certificate_id)
 
     def why(self, identity: DeviceIdentity) -> Reason | None:
@@ -71,7 +71,7 @@ def test_a_revoked_device_never_gets_in(revoking: RevokingCloud) -> None:
     revoking.cloud.connect_refused(identity)
 
     # The sweep of the same index may have been by since, and made it REVOKED besides.
-    assert wait_until(lambda: revoking.why(identity) is Reason.REVOKED, limit=PATIENCE, interval=0.1)
+    assert wait_until(lambda: revoking.why(identity) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
     assert revoking.cloud.status(identity.certificate.fingerprint) in {"PENDING_ACTIVATION", "REVOKED"}
     assert revoking.cloud.policies_of(identity.certificate.fingerprint) == []
     revoking.cloud.connect_refused(identity)
@@ -142,7 +142,7 @@ def test_a_bad_upload_changes_nothing(revoking: RevokingCloud, content: bytes) -
 
     revoking.upload(content)
     log = revoking.cloud.outputs[Output.CRL_PUBLISHER_LOG_GROUP]
-    assert wait_until(lambda: _logged(revoking.cloud, log, "malformed"), limit=PATIENCE, interval=0.5)
+    assert wait_until(lambda: _logged(revoking.cloud, log, "malformed"), limit=TIME_LIMIT, interval=0.5)
 
     assert revoking.index_version() == before
     assert revoking.cloud.connect(identity).ending == "published"
@@ -175,12 +175,12 @@ def test_a_mass_revocation_waits_for_a_person(
     revoking.revoke(*fleet, newcomer)
     revoking.publish()
     log = revoking.cloud.outputs[Output.SWEEP_LOG_GROUP]
-    assert wait_until(lambda: _logged(revoking.cloud, log, LIMIT_TRIPPED), limit=PATIENCE, interval=0.5)
+    assert wait_until(lambda: _logged(revoking.cloud, log, LIMIT_TRIPPED), limit=TIME_LIMIT, interval=0.5)
 
     assert {revoking.cloud.status(each.certificate.fingerprint) for each in fleet} == {"ACTIVE"}
     # The new index governs activations all the same.
     revoking.cloud.connect_refused(newcomer)
-    assert wait_until(lambda: revoking.why(newcomer) is Reason.REVOKED, limit=PATIENCE, interval=0.1)
+    assert wait_until(lambda: revoking.why(newcomer) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
     code, report = command("--dry-run")
     assert code == 0
     assert {each["certificate_id"] for each in report["devices"]} == {

@@ -14,7 +14,7 @@ from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support import doctor_cloud_faults as faults
 from tests.support import verify_command
-from tests.support.cloud import PATIENCE, Cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
 from tests.support.revoking import Revoking
 from tests.support.verify_command import not_passed, nothing_left_in, verify, verify_with_least_permissions
 
@@ -38,7 +38,7 @@ def test_every_step_passes_with_the_least_permissions_and_nothing_is_left(
     junit = tmp_path / "report.xml"
     with nothing_left_in(revoking.cloud):
         code, report = verify_with_least_permissions(
-            revoking.cloud, *ca_files, "--publish-crl", "--timeout", PATIENCE, "--junit", junit
+            revoking.cloud, *ca_files, "--publish-crl", "--timeout", TIME_LIMIT, "--junit", junit
         )
         # The CRL of this number is in force; the CA's next one has another.
         revoking.revocations.number += 1

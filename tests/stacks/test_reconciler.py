@@ -1,4 +1,4 @@
-"""The reconciler as it is deployed: its schedule, what it is told, and what it may do where it has chores."""
+"""The reconciler as it is deployed: its schedule, its settings, its permissions for scheduled tasks."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -34,7 +34,7 @@ from iot_jitr_runtime.ledger.rows import KEY, Row
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
-PATIENCE = 120.0
+TIME_LIMIT = 120.0
 """Seconds after which a state that is waited for is not reached: it takes two on an idle machine."""
 
 
@@ -67,7 +67,7 @@ class Cloud:
             self.files[name] = identity.save(self.folder, name)
         return Credentials.load(self.files[name].chain, self.files[name].key)
 
-    def connect(self, identity: DeviceIdentity, limit: float = PATIENCE) -> ConnectResult:
+    def connect(self, identity: DeviceIdentity, limit: float = TIME_LIMIT) -> ConnectResult:
         """Let the device connect, and connect again, until it has published."""
         return connect(replace(self._device(identity), timeout=limit))
 
@@ -93,7 +93,7 @@ class Cloud:
         """Let the device connect once, and find out whether its certificate or its CONNECT is refused."""
         device = self._device(identity)
         # No second attempt begins within the time-out.
-        return connect(replace(device, backoff=Backoff(2 * PATIENCE, 2 * PATIENCE)))
+        return connect(replace(device, backoff=Backoff(2 * TIME_LIMIT, 2 * TIME_LIMIT)))
 
     def _device(
         self, identity: DeviceIdentity, client_id: str | None = None, topic: str = DEFAULT_TOPIC
@@ -103,7 +103,7 @@ class Cloud:
             Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca),
             client_id or identity.certificate.common_names[0],
             topic=topic,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             backoff=Backoff(longest=2.0),
         )
 
@@ -210,7 +210,7 @@ class Cloud:
             row = self.row(certificate_id)
             return row is not None and wanted(row)
 
-        assert wait_until(reached, limit=PATIENCE, interval=0.05), self.row(certificate_id)
+        assert wait_until(reached, limit=TIME_LIMIT, interval=0.05), self.row(certificate_id)
         row = self.row(certificate_id)
         assert row is not None
         return row
@@ -218,7 +218,7 @@ class Cloud:
     def wait_until_drained(self) -> None:
         """Wait until every message of the activation queue is decided."""
         assert wait_until(
-            lambda: self.waiting(Output.ACTIVATION_QUEUE_URL) == 0, limit=PATIENCE, interval=0.1
+            lambda: self.waiting(Output.ACTIVATION_QUEUE_URL) == 0, limit=TIME_LIMIT, interval=0.1
         )
 
     def waiting(self, queue: Output) -> int:

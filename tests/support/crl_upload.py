@@ -13,7 +13,7 @@ from iot_jitr_runtime.publisher.publish import Publication
 from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.cloud import PATIENCE, Cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
 
 REFRESH = timedelta(seconds=1)
 """The refresh interval of the deployments under test: the shortest that can be configured."""
@@ -67,9 +67,9 @@ class CrlUpload:
 
         The activator never decides by an index that was replaced more than its refresh interval before.
         """
-        assert wait_until(lambda: self.index_version() != instead_of, limit=PATIENCE, interval=0.05)
+        assert wait_until(lambda: self.index_version() != instead_of, limit=TIME_LIMIT, interval=0.05)
         replaced = datetime.now(UTC)
-        assert wait_until(lambda: datetime.now(UTC) > replaced + REFRESH, limit=PATIENCE, interval=0.05)
+        assert wait_until(lambda: datetime.now(UTC) > replaced + REFRESH, limit=TIME_LIMIT, interval=0.05)
 
     @property
     def location(self) -> str:

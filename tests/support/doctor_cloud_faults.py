@@ -15,7 +15,7 @@ from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.rate_limiter import NEXT_SLOT, RATE_LIMITER_KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.admission_function import create_admission_function
-from tests.support.cloud import PATIENCE, Cloud
+from tests.support.cloud import TIME_LIMIT, Cloud
 
 CA_OUTPUT = "LabCaCertificateId"
 RULE_OUTPUT = "LabRule"
@@ -260,7 +260,7 @@ def registration_refused(cloud: Cloud, stack: str) -> Iterator[None]:
             (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
             return bool(found["StackStatus"] == "ROLLBACK_COMPLETE")
 
-        assert wait_until(failed, limit=PATIENCE, interval=0.1)
+        assert wait_until(failed, limit=TIME_LIMIT, interval=0.1)
         yield
     finally:
         cloudformation.delete_stack(StackName=stack)
@@ -273,4 +273,4 @@ def wait_for_log(cloud: Cloud, text: str) -> None:
     def there() -> bool:
         return bool(logs.filter_log_events(logGroupName=group, filterPattern=f'"{text}"')["events"])
 
-    assert wait_until(there, limit=PATIENCE, interval=0.2)
+    assert wait_until(there, limit=TIME_LIMIT, interval=0.2)

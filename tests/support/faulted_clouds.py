@@ -26,7 +26,7 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, deployed_cloud
 from tests.support.crl_upload import REFRESH
 from tests.support.doctor_cloud_faults import rule_changed
 from tests.support.fault_pipeline import Case, Pipeline
@@ -93,7 +93,7 @@ class Run:
         ours = self.first.outputs[Output.REVOCATION_BUCKET]
         assert wait_until(
             lambda: bool(s3.list_objects_v2(Bucket=ours, Prefix="index/").get("Contents")),
-            limit=PATIENCE,
+            limit=TIME_LIMIT,
             interval=0.1,
         )
 
@@ -119,7 +119,7 @@ class Run:
 
         with pipeline.proxy.fault("iot", kill, mentions=[victim]):
             pipeline.send_all(case)
-            assert done.wait(PATIENCE)
+            assert done.wait(TIME_LIMIT)
         self.visit(pipeline, case)
 
     def _process_at(self, port: int) -> psutil.Process | None:
@@ -141,7 +141,7 @@ class Run:
         with pipeline.proxy.fault(service, strike, about) as fault:
             # An activator goes on with the copy of an index that it confirmed within the refresh interval.
             began = datetime.now(UTC)
-            assert wait_until(lambda: datetime.now(UTC) > began + REFRESH, limit=PATIENCE, interval=0.05)
+            assert wait_until(lambda: datetime.now(UTC) > began + REFRESH, limit=TIME_LIMIT, interval=0.05)
             pipeline.send_all(case)
             self.visit(pipeline, case)
             yield
@@ -217,7 +217,7 @@ class Run:
 
         def wait(request: Request) -> None:
             if request.operation.startswith("PUT /target-policies"):
-                again.wait(PATIENCE)
+                again.wait(TIME_LIMIT)
 
         pipeline.hide_messages_for(1)
         faults = pipeline.proxy.fault("iot", wait, [slow]), pipeline.proxy.fault("dynamodb", count, [slow])

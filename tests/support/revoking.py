@@ -8,7 +8,7 @@ from pathlib import Path
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity
-from tests.support.cloud import PATIENCE, deployed_cloud
+from tests.support.cloud import TIME_LIMIT, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_command import Doctor, named
 
@@ -28,7 +28,7 @@ class Revoking(CrlUpload):
             row = self.doctor.cloud.row(device.certificate.fingerprint)
             return row is not None and row.state is not None
 
-        assert wait_until(decided, limit=PATIENCE, interval=0.1)
+        assert wait_until(decided, limit=TIME_LIMIT, interval=0.1)
         return device
 
 

@@ -16,7 +16,7 @@ from iot_jitr_runtime.revocation import PREFIX
 from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.store import IndexStore
 
-REMEMBERED_FOR = timedelta(days=1)
+KEPT_FOR = timedelta(days=1)
 """After that an unusable object is read again: a newer version of this code may take it."""
 
 
@@ -95,7 +95,7 @@ class KnownObjects:
             )
             for each in content["unusable"]
         ]
-        lasting = [each for each in rejections if timedelta(0) <= self.now - each.at < REMEMBERED_FOR]
+        lasting = [each for each in rejections if timedelta(0) <= self.now - each.at < KEPT_FOR]
         return {each.origin: each for each in older} | {each.origin: each for each in lasting}
 
 

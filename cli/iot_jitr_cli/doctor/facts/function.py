@@ -146,7 +146,7 @@ class FunctionFacts:
 def last_error_of(session: "boto3.Session", log_group: str, now: datetime) -> str | None:
     """The last failure in a function's log, unless a certificate was decided about since; None: none.
 
-    Looked for in the last quarter of an hour before `now`. Botocore's errors fly.
+    Looked for in the last quarter of an hour before `now`. Botocore's errors propagate.
     """
     events = sorted(
         (event for pattern in _FAILURES for event in _log_events(session, log_group, now, pattern)),

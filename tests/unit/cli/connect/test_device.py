@@ -52,7 +52,7 @@ def ca_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is waited for, however slow the machine; no limit decides what a test sees."""
     for name in ("ATTEMPT_TIMEOUT", "LAST_ATTEMPT_TIMEOUT", "PROBE_WAIT"):
         monkeypatch.setattr(device_module, name, LONGEST_WAIT)
