@@ -6,12 +6,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_notifications as notifications
 from aws_cdk import aws_sqs as sqs
 
-from iot_jitr import ConfigurationError, CrlBucket, CrlUrl, JitrStack, NoRevocation, RevocationSettings
+from iot_jitr import (
+    ConfigurationError,
+    CrlBucket,
+    CrlUrl,
+    JitrPipeline,
+    JitrStack,
+    NoRevocation,
+    RevocationSettings,
+)
 from iot_jitr.configuration import JitrConfiguration
 from iot_jitr.target import Target
 from iot_jitr_runtime import environment
@@ -429,3 +439,15 @@ def test_a_prefix_that_would_feed_the_indexes_back_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         CrlBucket(prefix="")
     assert CrlBucket(prefix="", bucket="my-crls").prefix_for("Factory") == ""
+
+
+def test_a_bucket_may_be_given_as_it_is_with_its_key() -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Fleet")
+        key = kms.Key.from_key_arn(stack, "Key", KEY)
+        bucket = s3.Bucket.from_bucket_attributes(stack, "Crls", bucket_name="my-crls", encryption_key=key)
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, revocation=CrlBucket("factory/", bucket))])
+        allowed = granted(template(stack), "Publisher")
+
+    assert ("s3:GetObject", f"{S3}my-crls/factory/*") in allowed
+    assert ("kms:Decrypt", KEY) in allowed
