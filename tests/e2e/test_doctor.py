@@ -279,8 +279,8 @@ def test_a_service_that_does_not_answer(doctor: Doctor) -> None:
         named(doctor.ask("--certificate-id", certificate_id), Cause.SERVICE_ERROR)
 
 
-def test_a_line_that_is_long(doctor: Doctor) -> None:
-    certificate_id = doctor.cloud.plant(doctor.identity("last-in-line"))
+def test_a_long_queue_of_reserved_slots(doctor: Doctor) -> None:
+    certificate_id = doctor.cloud.plant(doctor.identity("last-in-queue"))
 
     with faults.long_queue(doctor.cloud, timedelta(minutes=10)):
         doctor.cloud.send_event(certificate_id)
