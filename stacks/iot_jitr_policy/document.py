@@ -1,7 +1,7 @@
-"""A device policy as data: read from a JSON template, written back without what is only ours.
+"""A device policy as data: read from a JSON template, written as AWS accepts it.
 
-The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one key more: a statement's
-`acknowledge` says why an exception from our rules is meant. It never reaches AWS.
+The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one additional key: a statement's
+`acknowledge` gives the reason for an exception from the rules. It is not deployed.
 """
 
 import json
@@ -19,7 +19,7 @@ STATEMENT_KEYS = {"Sid", "Effect", "Action", "Resource", "Condition", "acknowled
 
 
 class PolicySyntaxError(JitrError):
-    """The text is not a policy document; `line` says where it stops being one."""
+    """The text is not a policy document; `line` is the line of the error."""
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(f"line {line}: {problem}")
@@ -36,7 +36,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Term:
-    """A string of a statement and the line it stands on."""
+    """A string of a statement and its line."""
 
     text: str
     line: int
@@ -66,7 +66,7 @@ class Statement:
 
     @property
     def name(self) -> str:
-        """The statement's Sid, or its place."""
+        """The statement's Sid, or its line."""
         return str(self.source.get("Sid") or f"statement in line {self.line}")
 
 
@@ -89,21 +89,21 @@ class PolicyDocument:
             raise PolicySyntaxError(error.lineno, f"not JSON: {error.msg} (column {error.colno})") from error
         except _DuplicateKeyError as error:
             raise PolicySyntaxError(
-                _second_line(text, error.key), f"the key '{error.key}' stands twice in one object; keep one"
+                _second_line(text, error.key), f"the key '{error.key}' appears twice in one object; keep one"
             ) from error
         except RecursionError as error:
             raise PolicySyntaxError(1, "nested too deeply to be a policy") from error
         return _Reader(lines_of(text)).document(raw)
 
     def plain(self) -> dict[str, Any]:
-        """Return the document as AWS takes it."""
+        """Return the document as AWS accepts it."""
         statements = [
             {key: value for key, value in s.source.items() if key != "acknowledge"} for s in self.statements
         ]
         return {"Version": VERSION, "Statement": statements}
 
     def text(self) -> str:
-        """Return the document as AWS takes it, without white space between tokens."""
+        """Return the document as AWS accepts it, without white space between tokens."""
         return json.dumps(self.plain(), separators=(",", ":"))
 
     @property
@@ -215,7 +215,7 @@ class _Reader:
             return None
         reason = raw["acknowledge"]
         if not isinstance(reason, str) or not reason.strip():
-            raise self._wrong(path, reason, "the reason why the exception is meant, in words")
+            raise self._wrong(path, reason, "the reason for the exception, as text")
         return reason.strip()
 
     def _wrong(self, path: Path, found: Any, expected: str) -> PolicySyntaxError:

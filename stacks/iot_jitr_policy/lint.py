@@ -1,7 +1,7 @@
-"""The rules a device policy must keep before it is deployed, each finding with its line and a way out.
+"""The rules for a device policy, checked before it is deployed; each finding has its line and a fix.
 
 A finding on a statement whose `acknowledge` gives a reason does not fail the synthesis: it is shown with that
-reason. What AWS itself would refuse cannot be acknowledged.
+reason. What AWS itself refuses cannot be acknowledged.
 """
 
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ class Rule(StrEnum):
     NEEDLESS_ACKNOWLEDGEMENT = "needless-acknowledgement"
 
 
-UNFORGIVABLE = {Rule.TOO_LARGE, Rule.UNKNOWN_PLACEHOLDER, Rule.NEEDLESS_ACKNOWLEDGEMENT}
-"""What no acknowledgement excuses: AWS or the renderer would refuse it, or it excuses nothing."""
+NOT_ACKNOWLEDGEABLE = {Rule.TOO_LARGE, Rule.UNKNOWN_PLACEHOLDER, Rule.NEEDLESS_ACKNOWLEDGEMENT}
+"""Rules that cannot be acknowledged: AWS or the renderer refuses such a policy anyway."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Finding:
 
 
 class PolicyRejectedError(JitrError):
-    """A device policy breaks rules that nobody has acknowledged."""
+    """A device policy breaks rules that its statements do not acknowledge."""
 
     def __init__(self, name: str, findings: list[Finding]) -> None:
         self.findings = findings
@@ -63,7 +63,7 @@ def lint(document: PolicyDocument, kind: PolicyKind) -> list[Finding]:
     """Return everything that is wrong with a policy template, in the order of its lines."""
     found = [*_whole(document, kind)]
     for statement in document.statements:
-        found += _excused(statement, list(_statement(statement, kind)))
+        found += _acknowledged(statement, list(_statement(statement, kind)))
     return sorted(set(found), key=lambda finding: (finding.line, finding.rule, finding.message))
 
 
@@ -80,13 +80,16 @@ def check(name: str, document: PolicyDocument, kind: PolicyKind) -> list[Finding
     return findings
 
 
-def _excused(statement: Statement, findings: list[Finding]) -> list[Finding]:
+def _acknowledged(statement: Statement, findings: list[Finding]) -> list[Finding]:
     if statement.acknowledge is None:
         return findings
-    if all(finding.rule in UNFORGIVABLE for finding in findings):
-        message = f"'acknowledge' of {statement.name} excuses nothing; remove it"
+    if all(finding.rule in NOT_ACKNOWLEDGEABLE for finding in findings):
+        message = f"'acknowledge' of {statement.name} applies to no finding; remove it"
         findings = [*findings, Finding(statement.line, Rule.NEEDLESS_ACKNOWLEDGEMENT, message)]
-    return [f if f.rule in UNFORGIVABLE else replace(f, acknowledged=statement.acknowledge) for f in findings]
+    return [
+        f if f.rule in NOT_ACKNOWLEDGEABLE else replace(f, acknowledged=statement.acknowledge)
+        for f in findings
+    ]
 
 
 def _whole(document: PolicyDocument, kind: PolicyKind) -> Iterator[Finding]:
@@ -117,7 +120,7 @@ def _statement(statement: Statement, kind: PolicyKind) -> Iterator[Finding]:
         yield from _variables(term)
     for condition in statement.conditions:
         if not v.is_known_condition_key(condition.key):
-            yield _unknown_variable(condition.line, condition.key, f"the condition key '{condition.key}'")
+            yield _unknown_variable(condition.line, condition.key, f"condition key '{condition.key}'")
     for action in statement.actions:
         yield from _action(action)
     resources = []
@@ -156,13 +159,13 @@ def _placeholders(term: Term, kind: PolicyKind) -> Iterator[Finding]:
 def _variables(term: Term) -> Iterator[Finding]:
     for name in v.VARIABLE.findall(term.text):
         if name not in v.PSEUDO_PARAMETERS and not v.is_known_variable(name):
-            yield _unknown_variable(term.line, name, f"the variable '${{{name}}}'")
+            yield _unknown_variable(term.line, name, f"policy variable '${{{name}}}'")
 
 
 def _unknown_variable(line: int, name: str, what: str) -> Finding:
     near = get_close_matches(name, [*v.COMMON_VARIABLES, *v.PSEUDO_PARAMETERS], n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    return Finding(line, Rule.UNKNOWN_VARIABLE, f"AWS IoT knows {what} not, so it matches nothing{hint}")
+    return Finding(line, Rule.UNKNOWN_VARIABLE, f"AWS IoT has no {what}, so it matches nothing{hint}")
 
 
 def _action(action: Term) -> Iterator[Finding]:
@@ -201,7 +204,7 @@ def _types(statement: Statement, resources: list[tuple[Term, Resource]]) -> Iter
             yield Finding(
                 term.line,
                 Rule.WRONG_RESOURCE_TYPE,
-                f"'{resource.type}/' is taken by none of {_listed({a.text for a in known})}",
+                f"'{resource.type}/' is not a resource type of any of {_listed({a.text for a in known})}",
             )
 
 

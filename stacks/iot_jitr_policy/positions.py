@@ -1,4 +1,4 @@
-"""On which line of a JSON text a value stands: the standard parser forgets it, messages need it."""
+"""The line of each value of a JSON text, for error messages; `json.loads` does not return it."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def _tokens(text: str) -> list[tuple[str, int]]:
 
 
 def _place(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> str:
-    """Place the next value and return its first token, which tells an empty container's end."""
+    """Store the line of the next value and return its first token (`]` or `}` ends an empty container)."""
     token, line = next(tokens)
     if token in {"]", "}"}:
         return token

@@ -1,4 +1,4 @@
-"""Resource ARNs of device policies, and how far one reaches."""
+"""Resource ARNs of device policies, and whether one covers the resources of other devices."""
 
 import re
 from collections.abc import Collection
@@ -19,7 +19,7 @@ _IDENTITY = re.compile(r"\$\{([^}]*)\}|\{\{(.*?)\}\}")
 
 
 class NotAnIotArnError(JitrError):
-    """The text is neither `*` nor an ARN of a resource that device policies know."""
+    """The text is neither `*` nor the ARN of a resource of device policies."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Resource:
 
     @property
     def bare_name(self) -> str:
-        """The name without its variables and placeholders: what the template itself spells out."""
+        """The name without its variables and placeholders."""
         return _IDENTITY.sub("", self.name)
 
 
@@ -69,10 +69,10 @@ def identity_end(name: str, variables: Collection[str]) -> int | None:
 
 
 def reaches_beyond(resource: Resource) -> bool:
-    """Tell whether a wildcard in the name can take a device to its neighbours' topics or things.
+    """Tell whether a wildcard in the name can match topics or things of other devices.
 
-    It cannot where the device's identity stands before the wildcard and fills its level: after
-    `devices/${…CommonName}*` device `a` would reach `devices/ab`.
+    It cannot if the device's identity is a whole level before the wildcard. Not so in
+    `devices/${…CommonName}*`: there device `a` has access to `devices/ab`.
     """
     wild = _first_wildcard(resource)
     if wild is None:
@@ -83,7 +83,7 @@ def reaches_beyond(resource: Resource) -> bool:
 
 
 def _first_wildcard(resource: Resource) -> int | None:
-    # A subscription to `devices/+/data` is one literal filter to the policy and all neighbours to the broker.
+    # To the policy, `devices/+/data` is one literal filter; to the broker, it matches topics of all devices.
     wildcards = "*?+#" if resource.type == v.ResourceType.TOPIC_FILTER else "*?"
     masked = _IDENTITY.sub(lambda match: "x" * len(match.group()), resource.name)
     return next((at for at, character in enumerate(masked) if character in wildcards), None)

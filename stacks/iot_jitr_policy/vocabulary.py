@@ -1,4 +1,4 @@
-"""What AWS IoT Core policies are made of: actions with their resource types, and policy variables.
+"""The elements of AWS IoT Core policies: actions with their resource types, and policy variables.
 
 Sources, in the AWS IoT Core Developer Guide: "AWS IoT Core policy actions", "AWS IoT Core action
 resources", "AWS IoT Core policy variables" and its three sub-pages.
@@ -81,7 +81,7 @@ COMMON_VARIABLES = (
     "iot:Connection.Thing.ThingTypeName",
     IS_ATTACHED,
 )
-"""The variables people mean when they misspell one."""
+"""The variables to suggest for a misspelled one."""
 
 CERTIFICATE_IDENTITIES = frozenset(
     {
@@ -91,14 +91,14 @@ CERTIFICATE_IDENTITIES = frozenset(
         THING_NAME,
     }
 )
-"""Variables that stand for one device because its certificate says so, whatever the device sends."""
+"""Variables that identify one device by its certificate, independent of what the device sends."""
 
 PSEUDO_PARAMETERS = {
     "AWS::Partition": "aws-us-gov",
     "AWS::Region": "ap-southeast-1",
     "AWS::AccountId": "123456789012",
 }
-"""What a template may leave to the deployment, with the longest value each can have."""
+"""Pseudo parameters that the deployment replaces in a template, with the longest value of each."""
 
 
 LONGEST = {Placeholder.COMMON_NAME: 64, Placeholder.SERIAL_NUMBER: 40, Placeholder.THING_NAME: 128}

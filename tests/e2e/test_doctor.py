@@ -407,14 +407,14 @@ def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) ->
 # after the decision
 
 
-def test_a_device_that_is_in(doctor: Doctor) -> None:
+def test_an_active_device(doctor: Doctor) -> None:
     device = doctor.brought_in("in")
 
     answer = doctor.about(device)
 
     named(answer, Cause.ALREADY_FINE)
     assert "unknown" not in {check["status"] for check in answer.document["checks"]}
-    assert "evaluated here" in answer.check("policy.client_id")["evidence"]
+    assert "evaluated offline" in answer.check("policy.client_id")["evidence"]
     named(doctor.about(device, "--client-id", "another"), Cause.CLIENT_ID_NOT_ALLOWED)
 
 
@@ -428,7 +428,7 @@ def test_a_policy_that_was_detached(doctor: Doctor) -> None:
     named(doctor.about(device), Cause.POLICY_DETACHED)
 
 
-def test_a_certificate_that_an_operator_took_out(doctor: Doctor) -> None:
+def test_a_certificate_that_an_operator_deactivated(doctor: Doctor) -> None:
     device = doctor.brought_in("taken-out")
     iot, certificate_id = doctor.cloud.client("iot"), device.certificate.fingerprint
 

@@ -1,4 +1,4 @@
-"""All checks of one chain file, without asking AWS anything."""
+"""All checks of one chain file; no call to AWS."""
 
 from datetime import UTC, datetime
 

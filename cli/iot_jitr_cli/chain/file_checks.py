@@ -1,4 +1,4 @@
-"""Checks of the chain file as a file: what is in it, and in which order."""
+"""Checks of the chain file: its certificates and their order."""
 
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ JOIN = "cat device.pem ca.pem > device.chain.pem"
 
 
 def check_readable(chain: "Chain") -> Finding:
-    """Say what was read."""
+    """Report the certificates that were read."""
     count = len(chain.certificates)
     return passed(CheckId.READABLE, f"{count} certificate{'s' if count > 1 else ''} ({chain.encoding})")
 
 
 def check_ca_included(chain: "Chain") -> Finding:
-    """Check that the CA certificate stands in the file.
+    """Check that the CA certificate is in the file.
 
     AWS IoT Core also takes a lone device certificate, but only from a client that sends SNI.
     """
@@ -82,5 +82,5 @@ def check_no_private_key(chain: "Chain") -> Finding:
     return warning(
         CheckId.NO_PRIVATE_KEY,
         "the file also holds a private key",
-        "keep the key in a file of its own that only the device can read (mode 0600)",
+        "keep the key in a separate file that only the device can read (mode 0600)",
     )

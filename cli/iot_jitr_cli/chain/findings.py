@@ -1,4 +1,4 @@
-"""What a look at a chain file finds: typed results with stable ids, in `--json` and `jitr doctor` too."""
+"""The findings about a chain file, with stable ids for `--json` and `jitr doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +18,7 @@ class CheckId(StrEnum):
     NOTHING_EXTRA = "chain.nothing_extra"
     """No certificate beyond those two."""
     NO_PRIVATE_KEY = "chain.no_private_key"
-    """The file, which is sent and shown to others, holds no private key."""
+    """The file, which is sent to others, holds no private key."""
     NOT_A_CA = "device.not_a_ca"
     """The device certificate is not a CA's."""
     ISSUER = "device.issuer"
@@ -28,21 +28,21 @@ class CheckId(StrEnum):
     VALIDITY = "device.validity"
     """The device certificate is within its validity period."""
     KEY_ALGORITHM = "device.key_algorithm"
-    """AWS IoT Core takes the device's kind of key."""
+    """AWS IoT Core supports the device's kind of key."""
     SIGNATURE_ALGORITHM = "device.signature_algorithm"
-    """AWS IoT Core takes the algorithm the device certificate is signed with."""
+    """AWS IoT Core supports the algorithm the device certificate is signed with."""
     CLIENT_USE = "device.client_use"
     """The device certificate may be used by a TLS client."""
     COMMON_NAME = "device.common_name"
     """The common name serves as client id and in policy variables."""
     CA_MAY_SIGN = "ca.may_sign"
-    """The CA certificate says that it is one."""
+    """The CA certificate allows signing certificates."""
     CA_VALIDITY = "ca.validity"
     """The CA certificate is within its validity period."""
     CA_KEY_ALGORITHM = "ca.key_algorithm"
-    """AWS IoT Core takes the CA's kind of key."""
+    """AWS IoT Core supports the CA's kind of key."""
     CA_SIGNATURE_ALGORITHM = "ca.signature_algorithm"
-    """AWS IoT Core takes the algorithm the CA certificate is signed with."""
+    """AWS IoT Core supports the algorithm the CA certificate is signed with."""
     KEY_READABLE = "key.readable"
     """The key file holds a private key."""
     KEY_MATCHES = "key.matches"
@@ -50,15 +50,15 @@ class CheckId(StrEnum):
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """The status of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
-    """The device stays out, or will at some client or broker."""
+    """The device cannot connect, or not with every client or broker."""
     WARNING = "warning"
     """It works, but not well or not everywhere."""
     NOT_CHECKED = "not_checked"
-    """It cannot be told, because something it depends on is missing or broken."""
+    """The check could not be made, because something it depends on is missing or broken."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class ChainReport:
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The findings that keep a device out."""
+        """The findings that stop a device."""
         return tuple(finding for finding in self.findings if finding.status is Status.FAILED)
 
     @property
@@ -107,7 +107,7 @@ def failed(check: CheckId, found: str, fix: str) -> Finding:
 
 
 def warning(check: CheckId, found: str, fix: str) -> Finding:
-    """A check that found something that works, but should be mended."""
+    """A check that found something that works, but should be fixed."""
     return Finding(check, Status.WARNING, found, fix)
 
 

@@ -29,7 +29,7 @@ class UnreadableChainError(WrongUseError):
 
 @dataclass(frozen=True)
 class Chain:
-    """The certificates of a chain file, in the file's order, and the parts they play."""
+    """The certificates of a chain file, in the file's order, and the role of each."""
 
     certificates: tuple[Certificate, ...]
     encoding: str
@@ -41,7 +41,7 @@ class Chain:
 
     @property
     def pem(self) -> str:
-        """The whole chain in PEM, in the file's order, as TLS libraries want it."""
+        """The whole chain in PEM, in the file's order, as TLS libraries expect it."""
         return "".join(certificate.pem for certificate in self.certificates)
 
 

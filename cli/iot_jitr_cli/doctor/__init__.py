@@ -1,5 +1,5 @@
-"""`jitr doctor`: why is this device not in? A checklist along the path a device takes, and one cause.
+"""`jitr doctor`: why is this device not active? A checklist along the device's path, and one cause.
 
-A check (`checks/`) looks at facts (`facts/`), each of which is learned from AWS once, and answers with a
-`Finding`. The engine (`diagnosis.py`) runs them all and picks the cause by `precedence.py`.
+A check (`checks/`) reads facts (`facts/`), each of which is read from AWS once, and returns a `Finding`.
+`diagnosis.py` runs them all and picks the cause by `precedence.py`.
 """

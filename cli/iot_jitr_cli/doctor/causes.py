@@ -1,4 +1,4 @@
-"""Why a device is not in: the closed list of causes, each of which `jitr doctor` can name.
+"""Why a device is not active: the closed list of the causes that `jitr doctor` can name.
 
 `docs/troubleshooting.md` has a section for each, under the same name. Values are a stable interface: added
 to, never renamed.
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """One reason why a device stays out."""
+    """One reason why a device is not active or cannot connect."""
 
     # what the device presents
     CHAIN_UNREADABLE = "chain_unreadable"
@@ -99,8 +99,8 @@ _HEADLINES = {
     Cause.CA_CERTIFICATE: "the device presents a CA certificate",
     Cause.NOT_SIGNED_BY_CA: "the device certificate is not signed by that CA",
     Cause.KEY_MISMATCH: "the private key is not the device certificate's",
-    Cause.UNSUPPORTED_KEY: "AWS IoT does not take this kind of key",
-    Cause.UNSUPPORTED_SIGNATURE: "AWS IoT does not take this signature algorithm",
+    Cause.UNSUPPORTED_KEY: "AWS IoT does not support this kind of key",
+    Cause.UNSUPPORTED_SIGNATURE: "AWS IoT does not support this signature algorithm",
     Cause.UNSUPPORTED_KEY_USAGE: "the key usage of the certificate does not allow a TLS client",
     Cause.EXPIRED: "the device certificate is expired",
     Cause.NOT_YET_VALID: "the device certificate is not valid yet",
@@ -119,7 +119,7 @@ _HEADLINES = {
     Cause.SNI_MISSING: "the CA's mode SNI_ONLY needs SNI, and the device sends none",
     Cause.RULE_MISSING: "the topic rule is missing",
     Cause.RULE_DISABLED: "the topic rule is disabled",
-    Cause.RULE_ON_ANOTHER_TOPIC: "the topic rule listens to another topic",
+    Cause.RULE_ON_ANOTHER_TOPIC: "the topic rule selects from another topic",
     Cause.RULE_SENDS_ELSEWHERE: "the topic rule does not send to the activation queue",
     Cause.RULE_ROLE_BROKEN: "the topic rule's role may not send to the activation queue",
     Cause.QUEUE_MISSING: "the activation queue is missing",
@@ -127,8 +127,8 @@ _HEADLINES = {
     Cause.FUNCTION_STOPPED: "the activator cannot run",
     Cause.FUNCTION_FAILING: "the activator fails",
     Cause.FUNCTION_ROLE_BROKEN: "the activator's role lacks a permission",
-    Cause.THROTTLED: "the activation waits for its slot: throttled, or behind many others",
-    Cause.SERVICE_ERROR: "an AWS service failed while the certificate was examined",
+    Cause.THROTTLED: "the activation waits for its slot: throttled, or many others are ahead of it",
+    Cause.SERVICE_ERROR: "an AWS service failed while the certificate was validated",
     Cause.DEAD_LETTERED: "the registration event is in the dead-letter queue",
     Cause.CRL_MISSING: "there is no revocation index yet",
     Cause.CRL_STALE: "the CRL is stale",
@@ -140,17 +140,17 @@ _HEADLINES = {
     Cause.ADMISSION_FAILED: "the admission function fails",
     Cause.THING_TAKEN: "the device's thing belongs to another certificate",
     Cause.INVALID_THING_NAME: "the thing's name, made from the certificate, is not valid",
-    Cause.INVALID_THING_ATTRIBUTE: "what the thing is to have, made from the certificate, is not valid",
+    Cause.INVALID_THING_ATTRIBUTE: "an attribute of the thing, made from the certificate, is not valid",
     Cause.THING_SETUP_MISSING: "the thing type or group of the configuration does not exist",
     Cause.POLICY_MISSING: "the device policy does not exist",
     Cause.POLICY_DETACHED: "the certificate is active, but has no policy",
     Cause.CLIENT_ID_NOT_ALLOWED: "the policy does not allow this client id",
-    Cause.DEACTIVATED_BY_OPERATOR: "somebody made the certificate INACTIVE",
-    Cause.REVOKED_BY_OPERATOR: "somebody made the certificate REVOKED",
-    Cause.SUPERSEDED: "the device was given a newer certificate, and this one was retired",
+    Cause.DEACTIVATED_BY_OPERATOR: "an operator made the certificate INACTIVE",
+    Cause.REVOKED_BY_OPERATOR: "an operator made the certificate REVOKED",
+    Cause.SUPERSEDED: "the device has a newer certificate, and this one was retired",
     Cause.NEVER_CONNECTED: "the device has never connected to this account and region",
     Cause.EVENT_LOST: "the certificate is pending, but its event never arrived",
-    Cause.BEING_DECIDED: "the decision is under way",
-    Cause.REFUSAL_OUTDATED: "the device was refused, but what kept it out is gone",
-    Cause.ALREADY_FINE: "nothing keeps the device out",
+    Cause.BEING_DECIDED: "the decision is in progress",
+    Cause.REFUSAL_OUTDATED: "the device was refused, but the reason no longer applies",
+    Cause.ALREADY_FINE: "no problem was found: the device can connect",
 }

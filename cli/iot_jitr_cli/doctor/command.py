@@ -1,4 +1,4 @@
-"""`jitr doctor`: why is this device not in?"""
+"""`jitr doctor`: why is this device not active?"""
 
 import re
 from datetime import UTC, datetime
@@ -65,10 +65,10 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     iam_policy: bool,
     as_json: bool,
 ) -> ExitCode | None:
-    """Say why a device is not in: a checklist along its path, and the one most likely cause.
+    """Say why a device is not active: a checklist along its path, and the one most likely cause.
 
-    Reads only: nothing is changed. Exits 0 (nothing keeps it out), 1 (the cause is found) or 3 (it could not
-    be told, for example because a permission is missing).
+    Reads only: nothing is changed. Exits 0 (no problem was found), 1 (the cause is found) or 3
+    (undetermined, for example because a permission is missing).
     """
     if iam_policy:
         _print_policy(stack_name)
@@ -110,7 +110,7 @@ def _key(content: bytes) -> PrivateKey | None:
     try:
         return load_key(content)
     except UnreadableKeyError:
-        # The checklist says so.
+        # The checklist reports it.
         return None
 
 

@@ -1,20 +1,20 @@
-"""The doctor's engine: run every check, then name the one most likely cause."""
+"""Runs every check, then names the one most likely cause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks import CHECKS, READABLE, Check
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, Status, failed, unknown
 from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
 
 
 class Conclusion(StrEnum):
-    """What comes out."""
+    """The conclusion of a diagnosis."""
 
     FINE = "fine"
     CAUSE_FOUND = "cause_found"
@@ -51,12 +51,12 @@ class Diagnosis:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 nothing keeps it out, 1 the cause is found, 3 it could not be told."""
+        """0 no problem was found, 1 the cause is found, 3 undetermined."""
         return _EXIT_CODES[self.conclusion]
 
 
 def diagnose(case: Case) -> Diagnosis:
-    """Walk the device's path and conclude."""
+    """Run every check along the device's path and conclude."""
     return conclude(tuple(Line(check, _run(check, case)) for check in CHECKS), _phase(case))
 
 
@@ -90,9 +90,9 @@ def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
 
 
 def _most_likely(phase: Phase, failures: Mapping[Cause, Finding]) -> Cause | None:
-    """What has happened comes before what is foreseen, and that before what remains when all else is fine."""
+    """Observed causes come before predicted ones, and those before the residual ones."""
     candidates = [cause for cause in PRECEDENCE[phase] if cause in failures]
-    ranked = sorted(candidates, key=lambda cause: (cause in RESIDUAL, failures[cause].foreseen))
+    ranked = sorted(candidates, key=lambda cause: (cause in RESIDUAL, failures[cause].predicted))
     return next(iter(ranked), None)
 
 
@@ -111,4 +111,4 @@ def _phase(case: Case) -> Phase:
     if registered is None:
         return Phase.UNREGISTERED
     phases = {"PENDING_ACTIVATION": Phase.PENDING, "ACTIVE": Phase.ACTIVE}
-    return phases.get(registered.status, Phase.OUT)
+    return phases.get(registered.status, Phase.DISABLED)

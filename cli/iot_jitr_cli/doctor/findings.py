@@ -1,62 +1,62 @@
-"""What one check of the doctor finds."""
+"""The result of one check of the doctor."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from iot_jitr_cli.doctor.causes import Cause
 
-REVERT_DRIFT = "npx cdk deploy --revert-drift (it was deleted by hand, which a plain deployment does not see)"
-"""What brings a missing resource back: CloudFormation compares templates, unless it is told to look."""
+REVERT_DRIFT = "npx cdk deploy --revert-drift (it was deleted by hand; a plain deployment ignores that)"
+"""Recreates a missing resource: by default, CloudFormation compares templates only."""
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """The status of a check."""
 
     OK = "ok"
     FAILED = "failed"
     UNKNOWN = "unknown"
-    """It could not be made; `permission` says what is missing, where that is why."""
+    """It could not be made; `permission` is the missing permission, where that is the reason."""
     NOT_APPLICABLE = "not_applicable"
-    """There is nothing to check, as the evidence says."""
+    """There is nothing to check; the evidence gives the reason."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer of one check."""
+    """The result of one check."""
 
     status: Status
     evidence: str
     """What was found, in one line."""
     cause: Cause | None = None
-    """What keeps the device out, where the check failed."""
+    """The cause, where the check failed."""
     fix: str = ""
     """What to do about it."""
     permission: str | None = None
-    """The IAM action that the caller lacks, where that is why the check could not be made."""
-    foreseen: bool = False
-    """It has not kept the device out yet, but it will, once the device comes so far."""
+    """The IAM action that the caller lacks, where the check could not be made without it."""
+    predicted: bool = False
+    """It has not stopped the device yet, but will at a later step."""
 
 
 def ok(evidence: str) -> Finding:
-    """Nothing is wrong here."""
+    """The check passed."""
     return Finding(Status.OK, evidence)
 
 
 def failed(cause: Cause, evidence: str, fix: str) -> Finding:
-    """This keeps the device out, or may."""
+    """The check failed: this is a possible cause."""
     return Finding(Status.FAILED, evidence, cause, fix)
 
 
-def foreseen(cause: Cause, evidence: str, fix: str) -> Finding:
-    """This has not kept the device out yet, but it will."""
-    return Finding(Status.FAILED, evidence, cause, fix, foreseen=True)
+def predicted(cause: Cause, evidence: str, fix: str) -> Finding:
+    """The check failed: this will stop the device at a later step."""
+    return Finding(Status.FAILED, evidence, cause, fix, predicted=True)
 
 
 def unknown(evidence: str, permission: str | None = None) -> Finding:
-    """This could not be checked."""
+    """The check could not be made."""
     return Finding(Status.UNKNOWN, evidence, permission=permission)
 
 
 def not_applicable(evidence: str) -> Finding:
-    """There is nothing to check here."""
+    """There is nothing to check."""
     return Finding(Status.NOT_APPLICABLE, evidence)

@@ -1,4 +1,4 @@
-"""The least that `jitr doctor` needs: an IAM policy with read permissions only, and where each is used."""
+"""The least-privilege IAM policy of `jitr doctor`: read permissions only."""
 
 from typing import Any
 
@@ -24,11 +24,11 @@ ON_DEAD_LETTERS = ("sqs:ReceiveMessage",)
 ON_TABLES = ("dynamodb:GetItem",)
 ON_INDEXES = ("s3:GetObject",)
 ON_BUCKET = ("s3:ListBucket",)
-"""Without it, S3 says of an index that is missing only that it is forbidden."""
+"""Without it, S3 answers 403 instead of 404 for a missing index."""
 ON_LOGS = ("logs:FilterLogEvents",)
 ON_ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")
 _ROLES = (Output.ACTIVATOR_ROLE, Output.RULES_ROLE)
-"""The roles that are looked at. CloudFormation shortens their names, so they do not tell the stack's."""
+"""The roles that are checked. CloudFormation shortens their names, so they need not contain the stack's."""
 
 
 def minimal_policy(

@@ -1,7 +1,7 @@
-"""Which of several failed checks is the cause: it depends on how far the device has come.
+"""Which of several failed checks is the cause: it depends on the device's progress.
 
 A CA that has been switched off explains why a device is unknown to AWS IoT, but not why one that is known is
-still pending. So each phase has its own list, the most telling cause first.
+still pending. So each phase has its own list, the most specific cause first.
 """
 
 from enum import StrEnum
@@ -10,15 +10,15 @@ from iot_jitr_cli.doctor.causes import Cause
 
 
 class Phase(StrEnum):
-    """How far the device has come, by the status of its certificate."""
+    """The progress of the device, by the status of its certificate."""
 
     UNREGISTERED = "unregistered"
     PENDING = "pending"
     ACTIVE = "active"
-    OUT = "out"
+    DISABLED = "disabled"
     """INACTIVE or REVOKED."""
     UNKNOWN = "unknown"
-    """AWS IoT could not be asked."""
+    """AWS IoT did not answer."""
 
 
 _FILES = (
@@ -70,7 +70,7 @@ _DEFERRALS = (
     Cause.THROTTLED,
 )
 _INTO_THE_QUEUE = (
-    # What the rule could not deliver lies in the dead-letter queue: these say why.
+    # What the rule could not deliver is in the dead-letter queue: these causes explain it.
     Cause.QUEUE_MISSING,
     Cause.RULE_SENDS_ELSEWHERE,
     Cause.RULE_ROLE_BROKEN,
@@ -119,11 +119,11 @@ PRECEDENCE = {
         *_ENDPOINT,
         Cause.NOT_SIGNED_BY_CA,
         Cause.SNI_MISSING,
-        # The sweep is about to put it out.
+        # The sweep is about to revoke or suspend it.
         Cause.SERIAL_REVOKED,
         Cause.ON_HOLD,
     ),
-    Phase.OUT: (*_REFUSALS, Cause.SUPERSEDED, Cause.REVOKED_BY_OPERATOR, Cause.DEACTIVATED_BY_OPERATOR),
+    Phase.DISABLED: (*_REFUSALS, Cause.SUPERSEDED, Cause.REVOKED_BY_OPERATOR, Cause.DEACTIVATED_BY_OPERATOR),
     Phase.UNKNOWN: (
         *_FILES,
         Cause.UNSUPPORTED_KEY_USAGE,
@@ -141,7 +141,7 @@ PRECEDENCE = {
         *_ACCESS,
     ),
 }
-"""What can keep a device of each phase out, the most telling cause first."""
+"""What can be the cause in each phase, the most specific cause first."""
 
 RESIDUAL = {Cause.NEVER_CONNECTED, Cause.EVENT_LOST, Cause.BEING_DECIDED}
-"""Causes that remain when nothing else was found, so they are only as sure as all other checks are made."""
+"""Causes that are named when nothing else was found; certain only if all other checks could be made."""

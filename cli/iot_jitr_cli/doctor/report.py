@@ -1,4 +1,4 @@
-"""How a diagnosis is shown: the checklist, then one cause."""
+"""Shows a diagnosis: the checklist, then one cause."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def checklist(diagnosis: Diagnosis) -> list[Text]:
 
 
 def conclusion(diagnosis: Diagnosis) -> list[Text]:
-    """The one cause, and what was missing for a better answer."""
+    """The one cause, and the permissions that were missing."""
     cause = diagnosis.cause
     texts = []
     if diagnosis.conclusion is Conclusion.UNDETERMINED:
-        guess = f"; as far as could be seen, {cause.headline}" if cause else ""
-        texts.append(Text(f"could not tell: some checks could not be made (marked ?){guess}", style="yellow"))
+        guess = f"; the most likely cause is: {cause.headline}" if cause else ""
+        texts.append(Text(f"undetermined: some checks could not be made (marked ?){guess}", style="yellow"))
     elif cause is not None:
         style = "bold green" if diagnosis.conclusion is Conclusion.FINE else "bold red"
         texts.append(Text.assemble((cause.headline, style), f"  [{cause}]"))

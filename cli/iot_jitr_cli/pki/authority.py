@@ -1,4 +1,4 @@
-"""The development CA: made, kept in a directory, signing device certificates."""
+"""The development CA: made, stored in a directory, and used to sign device certificates."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ class UnencodableSubjectError(WrongUseError):
 
 @dataclass(frozen=True)
 class DevelopmentCa:
-    """A self-signed CA whose private key is at hand."""
+    """A self-signed CA with its private key."""
 
     certificate: Certificate
     key: PrivateKey = field(repr=False)
@@ -104,7 +104,7 @@ class DevelopmentCa:
         return certificate_file, key_file
 
     def issue(self, spec: DeviceSpec) -> DeviceIdentity:
-        """Make a device's key and certificate. What `spec` asks for is signed, sensible or not.
+        """Make a device's key and certificate. `spec` is signed even if AWS IoT would refuse it.
 
         Raises:
             UnencodableSubjectError: A common name is empty or longer than 64 characters.

@@ -144,7 +144,7 @@ def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments
 ) -> None:
     """Sign a revocation list with the CA in DIR.
 
-    It goes on from the list that is in the file already: what is on it stays on it, and its number is one
+    It continues the list that is in the file already: its entries stay, and its number is one
     higher. DER.
     """
     authority = DevelopmentCa.load(directory)

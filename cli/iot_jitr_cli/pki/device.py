@@ -1,4 +1,4 @@
-"""What a device certificate shall hold, and the identity that comes out: certificate, key, chain, files."""
+"""The specification of a device certificate, and its result: certificate, key, chain, files."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.certificates import Certificate
 
 DEFAULT_DAYS = 365
-"""How long a device certificate is valid unless told otherwise."""
+"""The default validity of a device certificate, in days."""
 
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """What a device certificate shall hold; every default makes one that AWS IoT Core takes."""
+    """The content of a device certificate; the defaults make one that AWS IoT Core accepts."""
 
     common_name: str | None
     """The subject's (first) common name; `None` makes a certificate without one."""
@@ -35,7 +35,7 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class DeviceFiles:
-    """Where a device's identity lies: what goes onto the device."""
+    """The paths of a device's key, certificate and chain."""
 
     key: Path
     certificate: Path

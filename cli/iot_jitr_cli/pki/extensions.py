@@ -11,7 +11,7 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 @dataclass(frozen=True)
 class Extension:
-    """An extension and whether whoever does not understand it must refuse the certificate."""
+    """An extension and whether it is critical (RFC 5280 section 4.2)."""
 
     value: x509.ExtensionType
     critical: bool = False

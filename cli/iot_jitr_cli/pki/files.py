@@ -14,7 +14,7 @@ class FileExistsAlreadyError(WrongUseError):
 
 
 def write_public(path: Path, content: bytes) -> None:
-    """Write a new file that anybody may read.
+    """Write a new file that all users may read.
 
     Raises:
         FileExistsAlreadyError: It is there already; it is left as it is.

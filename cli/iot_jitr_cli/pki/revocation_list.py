@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.certificates import Certificate
 
 CRL_FILE = "ca.crl"
-"""DER, as whoever fetches a CRL over HTTP expects it (RFC 5280 section 4.2.1.13)."""
+"""DER, as clients that fetch a CRL over HTTP expect it (RFC 5280 section 4.2.1.13)."""
 DEFAULT_LIFE = timedelta(days=7)
 HOLD = x509.ReasonFlags.certificate_hold
 REASONS = {
     reason.value: reason
     for reason in x509.ReasonFlags
-    # It takes an entry off again, and stands in delta CRLs only.
+    # It removes an entry, and is used in delta CRLs only.
     if reason is not x509.ReasonFlags.remove_from_crl
 }
 """Reasons to revoke a certificate, by the names of RFC 5280 section 5.3.1."""
@@ -47,7 +47,7 @@ class NotTheListError(WrongUseError):
 
 
 class NotOnHoldError(WrongUseError):
-    """Only a certificate on hold can be released; all other revocations are for good."""
+    """Only a certificate on hold can be released; all other revocations are final."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RevokedCertificate:
 
 @dataclass
 class RevocationList:
-    """What the CA has revoked by now."""
+    """The certificates that the CA has revoked."""
 
     ca: "DevelopmentCa"
     number: int = 0
@@ -70,7 +70,7 @@ class RevocationList:
 
     @classmethod
     def read(cls, ca: "DevelopmentCa", path: Path) -> "RevocationList":
-        """Go on from the list in `path`; start a new one if there is no such file.
+        """Continue the list in `path`; start a new one if there is no such file.
 
         Raises:
             NotTheListError: What is there is no CRL of this CA.
@@ -92,7 +92,7 @@ class RevocationList:
         return cls(ca, crl.number, {entry.serial: entry for entry in entries})
 
     def revoke(self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
-        """Enter a certificate. What is revoked for good stays as it was entered first."""
+        """Add a certificate. A final revocation keeps its first entry."""
         former = self.entries.get(serial)
         if former is None or former.reason is HOLD:
             self.entries[serial] = RevokedCertificate(serial, reason, _now())
@@ -137,7 +137,7 @@ class RevocationList:
 
 
 def serial_of(text: str, ca: "Certificate") -> int:
-    """Return the serial number that a person means: of a certificate's file, or in hexadecimal.
+    """Return the serial number of a certificate file, or a hexadecimal one.
 
     Raises:
         NotASerialError: It is neither.
@@ -164,7 +164,7 @@ def serial_of(text: str, ca: "Certificate") -> int:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file anew in one step: whoever reads it sees the former content or the new one."""
+    """Write a file anew in one step: a reader sees the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(content)

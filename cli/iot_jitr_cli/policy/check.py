@@ -1,4 +1,4 @@
-"""What is wrong with a device policy, and what it would let one device do."""
+"""What is wrong with a device policy, and what it would allow one device."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,21 +15,21 @@ from iot_jitr_runtime.policy.common_name import check_common_name
 from iot_jitr_runtime.policy.per_device import filled
 
 EXAMPLE = "sensor-7"
-"""The device that is asked about where no certificate is given."""
+"""The common name of the example device that is evaluated where no certificate is given."""
 
 EXAMPLE_SERIAL_NUMBER = "a1b2"
 
 
 @dataclass(frozen=True)
 class Names:
-    """By what a device is known."""
+    """The names of one device."""
 
     common_name: str | None
     serial_number: str
     thing_name: str | None
 
     def neighbour(self) -> "Names":
-        """Another device, each of whose names begins like this one's."""
+        """Another device, each of whose names begins with this one's."""
         return Names(
             self.common_name and f"{self.common_name}2",
             f"{self.serial_number}2",
@@ -39,7 +39,7 @@ class Names:
 
 @dataclass(frozen=True)
 class PolicyReport:
-    """The answer of `jitr policy check`."""
+    """The result of `jitr policy check`."""
 
     kind: PolicyKind | None
     """None where the text is no policy."""
@@ -53,13 +53,13 @@ class PolicyReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether it may be deployed, and lets the device reach nothing of its neighbour's by mistake."""
+        """Whether it may be deployed, and allows no unacknowledged access to other devices."""
         broken = any(finding.acknowledged is None for finding in self.findings)
         return not (self.syntax_error or broken or self.refused or self.holes)
 
     @property
     def holes(self) -> list[Answer]:
-        """What of its neighbour's the device reaches, and no statement acknowledges."""
+        """Unacknowledged access to a neighbour's resources."""
         return [
             answer
             for answer in self.answers

@@ -28,7 +28,7 @@ def policy() -> None:
 @policy.command()
 @click.argument("file", type=_FILE)
 @click.option("--as", "certificate", metavar="CERT", type=_FILE, help="The device's certificate, PEM or DER.")
-@click.option("--thing", "thing_name", metavar="NAME", help="The device's thing, where devices have one.")
+@click.option("--thing", "thing_name", metavar="NAME", help="Name of the device's thing, if it has one.")
 @json_option
 def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_json: bool) -> ExitCode:
     """Check the device policy template FILE and show what it lets a device do.
@@ -36,7 +36,7 @@ def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_js
     For the device's own client id, topics and shadow, and for those of a neighbour whose name begins like
     its own. Without --as for a device named 'sensor-7'. Nothing is sent anywhere.
 
-    Exits 0 (it may be deployed), 1 (it breaks a rule, reaches a neighbour, or CERT would be refused).
+    Exits 0 (it may be deployed), 1 (it breaks a rule, allows access to a neighbour, or CERT is refused).
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def _show(file: Path, report: PolicyReport) -> None:
                 Text(f"!  {printable(f'{finding} acknowledged: {finding.acknowledged}')}", style="yellow")
             )
     if not report.findings:
-        out.print(f"✓  a {report.kind} policy that keeps all rules")
+        out.print(f"✓  a {report.kind} policy that breaks no rule")
     if report.refused:
         out.print(Text(f"✗  a device with this certificate would be refused: {printable(report.refused)}"))
     elif report.answers:
@@ -102,12 +102,11 @@ def _by(answer: Answer) -> str:
 def _conclusion(report: PolicyReport) -> Text:
     neighbours = [answer for answer in report.answers if answer.question.whose is Whose.NEIGHBOUR]
     if report.holes:
-        return Text(
-            f"no: {len(report.holes)} of {len(neighbours)} doors to a neighbour are open", style="red"
-        )
+        found = f"{len(report.holes)} of {len(neighbours)} checks"
+        return Text(f"no: the policy allows access to other devices ({found})", style="red")
     if any(answer.reaches_neighbour for answer in neighbours):
-        return Text("yes: what it reaches of a neighbour's is acknowledged", style="yellow")
-    return Text(f"yes: all {len(neighbours)} doors to a neighbour are shut", style="green")
+        return Text("yes: its access to other devices is acknowledged", style="yellow")
+    return Text(f"yes: no access to other devices ({len(neighbours)} checks)", style="green")
 
 
 def _plain(file: Path, report: PolicyReport) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""What a policy lets one device do, worked out here: AWS's own `TestAuthorization` needs an account.
+"""Evaluates what a policy allows one device, offline: AWS's own `TestAuthorization` needs an account.
 
 Follows the Developer Guide, "AWS IoT Core policies" and "AWS IoT Core policy variables": a statement that
-denies beats one that allows; nothing is allowed that no statement allows. Region and account of a resource
+denies overrides one that allows; what no statement allows is not allowed. Region and account of a resource
 are not compared, so the answer errs on the side of "allowed".
 """
 
@@ -16,7 +16,7 @@ from iot_jitr_policy.resources import NotAnIotArnError, Resource
 from iot_jitr_runtime.certificates import Certificate
 
 _UNREPLACED = set("*$+?#")
-"""With one of these in a certificate's field, AWS leaves the variable as it stands."""
+"""With one of these in a certificate's field, AWS does not replace the variable."""
 
 _TOKEN = re.compile(r"\$\{([^}]*)\}|[*?]")
 
@@ -30,12 +30,12 @@ class Access(StrEnum):
     NOT_ALLOWED = "not allowed"
     """No statement allows it."""
     DEPENDS = "depends"
-    """A condition decides that cannot be known here, such as the source address."""
+    """It depends on a condition that cannot be evaluated offline, such as the source address."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer, and the statement it comes from, if one does."""
+    """The result, and the statement that decides it, if there is one."""
 
     access: Access
     statement: Statement | None = None
@@ -70,7 +70,7 @@ class Session:
         return cls(client_id, {key: value for key, value in values.items() if value is not None})
 
     def replaced(self, name: str) -> str | None:
-        """Return what stands for `${name}` in a resource, None where AWS leaves it as it is."""
+        """Return the value of `${name}` in a resource, None where AWS does not replace it."""
         if name in set("*?$"):
             return name
         value = self.values.get(name)
@@ -128,7 +128,7 @@ def _part(token: re.Match[str], session: Session) -> str:
 
 
 def _matches(statement: Statement, session: Session, action: str, resource: Resource) -> bool:
-    # Actions are compared without case, as IAM does: reading more into a policy is the safe error here.
+    # Actions are compared without case, as IAM does: an error in this direction is safe.
     if not any(pattern(each.text.lower(), session).fullmatch(action.lower()) for each in statement.actions):
         return False
     return any(_covers(each.text, session, resource) for each in statement.resources)
@@ -146,7 +146,7 @@ def _covers(text: str, session: Session, resource: Resource) -> bool:
 
 
 def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool | None:
-    """All conditions must hold; None where that depends on what is not known here."""
+    """All conditions must hold; None where that depends on values that are not known offline."""
     answers = {_condition_holds(condition, session) for condition in conditions}
     if False in answers:
         return False

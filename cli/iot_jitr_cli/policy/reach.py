@@ -1,8 +1,8 @@
-"""How far a policy takes a device: to its own client id, topics and thing, and to its neighbour's.
+"""Which resources a policy lets a device use: its own client id, topics and thing, and those of a neighbour.
 
-The questions come from the policy itself (each resource, once with the device's names and once with a
-neighbour's) and from a list that every policy is asked. The neighbour's name begins like the device's own,
-because `devices/${…CommonName}*` opens exactly those topics.
+The questions are derived from the policy itself (each resource, once with the device's names and once with a
+neighbour's), and a fixed list is added to each policy. The neighbour's name begins with the device's own,
+because `devices/${…CommonName}*` allows access to exactly those topics.
 """
 
 import re
@@ -16,13 +16,13 @@ from iot_jitr_policy.document import Effect, PolicyDocument, Statement
 from iot_jitr_policy.resources import NotAnIotArnError, Resource
 
 SAMPLE = "sample"
-"""What stands for a wildcard in the names that are asked about."""
+"""The example that replaces a wildcard in the names to evaluate."""
 
 _PART = re.compile(r"(\$\{[^}]*\}|[*?])")
 
 
 class Whose(StrEnum):
-    """To whom something belongs that a device might reach."""
+    """The owner of a resource."""
 
     OWN = "own"
     NEIGHBOUR = "neighbour"
@@ -32,7 +32,7 @@ class Whose(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Question:
-    """May the device do this?"""
+    """One action on one resource, to evaluate."""
 
     whose: Whose
     action: str
@@ -47,37 +47,37 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether it may, and by which statement."""
+    """The decision about one question."""
 
     question: Question
     decision: Decision
 
     @property
     def reaches_neighbour(self) -> bool:
-        """Whether the policy lets, or may let, the device act on what is its neighbour's."""
+        """Whether the policy allows, or may allow, access to a neighbour's resource."""
         reached = {Access.ALLOWED, Access.DEPENDS}
         return self.question.whose is Whose.NEIGHBOUR and self.decision.access in reached
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device and the policies attached to its certificate, those of its own rendered for it."""
+    """A device and the policies attached to its certificate, rendered for it."""
 
     session: Session
     documents: Sequence[PolicyDocument]
 
 
 def reach(device: Device, neighbour: Device) -> list[Answer]:
-    """Ask a device's policies what it could do, on what is its own and on what is its neighbour's."""
+    """Evaluate a device's policies for its own resources and for those of its neighbour."""
     questions = {*_always(device.session, neighbour.session), *_from_policies(device, neighbour)}
     return [
-        Answer(each, decide(device.documents, _asking(device.session, each), each.action, each.resource))
+        Answer(each, decide(device.documents, _session_for(device.session, each), each.action, each.resource))
         for each in sorted(questions, key=_order)
     ]
 
 
-def _asking(session: Session, question: Question) -> Session:
-    """Whoever connects chooses the client id, so the variable has the value that is asked about."""
+def _session_for(session: Session, question: Question) -> Session:
+    """The device chooses its client id, so the variable has the evaluated value."""
     if question.action != "iot:Connect":
         return session
     return Session(question.name, {**session.values, v.CLIENT_ID: question.name})
@@ -108,7 +108,7 @@ def _always(own: Session, neighbour: Session) -> Iterator[Question]:
         shadow = f"$aws/things/{thing}/shadow/update"
         yield Question(whose, "iot:Publish", v.ResourceType.TOPIC, shadow)
     for topic_filter in ("#", f"devices/+/{SAMPLE}"):
-        # A subscription to everybody's topics brings the neighbour's messages.
+        # A subscription to the topics of all devices receives the neighbour's messages.
         yield Question(Whose.NEIGHBOUR, "iot:Subscribe", v.ResourceType.TOPIC_FILTER, topic_filter)
 
 

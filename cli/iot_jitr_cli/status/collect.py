@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.deployment import find_deployment
-from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status import figures, parts

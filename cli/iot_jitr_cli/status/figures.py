@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.asking import CannotTellError, asking
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, aws_call
 from iot_jitr_cli.status.snapshot import DecisionCounts, LedgerCounts
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.metric_names import Dimension, Metric
@@ -62,7 +62,7 @@ def ledger(session: "boto3.Session", deployment: Deployment, limit: int) -> Ledg
     states: Counter[str] = Counter()
     rows = 0
     start: dict[str, Any] = {}
-    with asking("dynamodb:Scan"):
+    with aws_call("dynamodb:Scan"):
         while rows < limit:
             page: Any = dynamodb.scan(
                 TableName=table,
@@ -108,7 +108,7 @@ def _sums(
         {"Id": f"m{number}", "MetricStat": {"Metric": metrics[name], "Period": period, "Stat": "Sum"}}
         for number, name in enumerate(names)
     ]
-    with asking("cloudwatch:GetMetricData"):
+    with aws_call("cloudwatch:GetMetricData"):
         pages = session.client("cloudwatch").get_paginator("get_metric_data")
         sums: dict[str, float] = {}
         for page in pages.paginate(MetricDataQueries=queries, StartTime=start, EndTime=end):  # type: ignore[arg-type]

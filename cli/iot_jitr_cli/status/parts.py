@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError, asking
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError, NoAnswerError, aws_call
 from iot_jitr_cli.doctor.facts.function import FunctionFacts, last_error_of
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts
@@ -61,14 +61,14 @@ def crls(session: "boto3.Session", deployment: Deployment, function: FunctionFac
         return ()
     store = IndexStore(session.client("s3"), bucket)
     with_crl = [ca for ca in deployment.cas if ca.certificate_id in activator.cas_with_crl]
-    with TemporaryDirectory(prefix="jitr-status-") as folder, asking("s3:GetObject"):
+    with TemporaryDirectory(prefix="jitr-status-") as folder, aws_call("s3:GetObject"):
         return tuple(crl for ca in with_crl for crl in _crls(store, ca.name, ca.certificate_id, Path(folder)))
 
 
 def active_alarms(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]:
     """What the active alarms say."""
     pages = session.client("cloudwatch").get_paginator("describe_alarms")
-    with asking("cloudwatch:DescribeAlarms"):
+    with aws_call("cloudwatch:DescribeAlarms"):
         found = pages.paginate(AlarmNamePrefix=f"{deployment.stack_name}-", StateValue="ALARM")
         alarms = [alarm for page in found for alarm in page["MetricAlarms"]]
     # CloudFormation names an alarm <stack>-<logical id>-<random>; the names of other stacks may begin alike.
@@ -83,7 +83,7 @@ def active_alarms(session: "boto3.Session", deployment: Deployment) -> tuple[str
 def errors(session: "boto3.Session", deployment: Deployment, now: datetime) -> dict[str, str]:
     """The last error in each log group, where there was one in the last quarter of an hour."""
     groups = [group for each in LOG_GROUPS if (group := deployment.get(each))]
-    with asking("logs:FilterLogEvents"):
+    with aws_call("logs:FilterLogEvents"):
         found = {group: last_error_of(session, group, now) for group in groups}
     return {group: line for group, line in found.items() if line}
 
@@ -97,7 +97,7 @@ def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertif
         raise MissingPermissionError("iot:DescribeCACertificate") from error
     except RegistryError as error:
         raise NoAnswerError(str(error)) from error
-    with asking("dynamodb:BatchGetItem"):
+    with aws_call("dynamodb:BatchGetItem"):
         devices = fleet.size(certificate_id)
     return CaState(
         name=name,

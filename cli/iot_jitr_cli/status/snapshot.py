@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Giving a certificate its policy before it is activated."""
+"""Attaches the shared policy to a certificate before it is activated."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SharedPolicy:
-    """One policy for all devices; its variables tell them apart when they connect."""
+    """One policy for all devices; its policy variables are replaced when a device connects."""
 
     iot: "IoTClient"
     name: str
@@ -21,7 +21,7 @@ class SharedPolicy:
     """Whether the policy's variables include the certificate's common name."""
 
     def check(self, device: DeviceCertificate) -> None:
-        """Check that the common name can stand in the policy.
+        """Check that the common name may be used in the policy.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME`.
@@ -29,7 +29,7 @@ class SharedPolicy:
         if self.needs_common_name:
             check_common_name(device.certificate)
 
-    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:  # noqa: ARG002 - the seam's
+    def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:  # noqa: ARG002 - part of the protocol
         """Attach the policy; attaching it again changes nothing.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The common name as an identity: one, short, and made only of what cannot change a policy's meaning."""
+"""The common name as the device's identity in policies: exactly one, short, of safe characters only."""
 
 import re
 
@@ -16,12 +16,12 @@ def check_common_name(certificate: Certificate) -> str:
 
     Refused are:
 
-    * no common name, or several: AWS would take the first one, another reader the last;
+    * no common name, or several: AWS uses the first one, other software may use the last;
     * more than 64 characters;
     * `*` and `?`, the wildcards of policies; `+`, `#` and `$`, with which AWS leaves a variable unreplaced
       (Developer Guide, "X.509 Certificate AWS IoT Core policy variables");
-    * `/`: to the policy of device `a`, the topics of a device `a/b` would be its own;
-    * braces, of which variables and placeholders are made;
+    * `/`: the policy of device `a` would also cover the topics of a device `a/b`;
+    * braces, which delimit variables and placeholders;
     * quotes and backslash, white space, control characters and everything beyond ASCII, where two names
       can look the same.
 
@@ -37,7 +37,7 @@ def check_common_name(certificate: Certificate) -> str:
         raise _refused(f"the common name has {len(name)} characters, expected 1 to {LONGEST}")
     unsafe = next((character for character in name if not _SAFE.fullmatch(character)), None)
     if unsafe is not None:
-        raise _refused(f"the common name {name!r} holds {unsafe!r}, which is not safe in topics and policies")
+        raise _refused(f"the common name {name!r} contains {unsafe!r}, unsafe in topics and policies")
     return name
 
 

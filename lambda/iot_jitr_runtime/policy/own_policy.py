@@ -1,4 +1,4 @@
-"""A policy of its own for each certificate: created before it is attached, deleted when it is revoked."""
+"""One policy for each certificate: created before it is attached, deleted after the revocation."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class PerDevicePolicy:
     needs_common_name: bool
 
     def check(self, device: DeviceCertificate) -> None:
-        """Check that the common name can stand in the policy.
+        """Check that the common name may be used in the policy.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME`.
@@ -43,10 +43,10 @@ class PerDevicePolicy:
             check_common_name(device.certificate)
 
     def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
-        """Create the device's policy and attach it; done again, it changes nothing.
+        """Create the device's policy and attach it. Idempotent.
 
-        Two calls. A policy that is there already, from a try that was cut off, gets today's document if
-        the template has changed since.
+        Two calls. If the policy exists, from an interrupted attempt, its document is updated where the
+        template has changed since.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME` or `INVALID_THING_NAME`.
@@ -64,16 +64,16 @@ class PerDevicePolicy:
         found = self.iot.get_policy(policyName=name)["policyDocument"]
         if json.loads(found) == json.loads(document):
             return
-        # AWS keeps five versions; the older ones are of no use to anybody.
+        # A policy can have five versions; the older ones are not needed.
         _delete_old_versions(self.iot, name)
         self.iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
 
 
 def withdraw(iot: "IoTClient", certificate_id: CertificateId, certificate_arn: str, policy_name: str) -> bool:
-    """Detach and delete the policy of a certificate that has been revoked; done again, it changes nothing.
+    """Detach and delete the policy of a revoked certificate. Idempotent.
 
-    Only a policy that carries the certificate's id in its name is the certificate's own: a shared one stays
-    as it is, attached to others.
+    A policy belongs to the certificate only if its name ends with the certificate's id. A shared policy is
+    not changed.
 
     Returns:
         Whether the policy was the certificate's own.
@@ -81,30 +81,31 @@ def withdraw(iot: "IoTClient", certificate_id: CertificateId, certificate_arn: s
     if not policy_name.endswith(certificate_id):
         return False
     with suppress(iot.exceptions.ResourceNotFoundException):
-        # Detached already where an earlier try was cut off, or met a policy that AWS still saw attached.
+        # An earlier attempt has detached it already, and was interrupted or refused the deletion.
         iot.detach_policy(policyName=policy_name, target=certificate_arn)
     try:
         _delete_old_versions(iot, policy_name)
         iot.delete_policy(policyName=policy_name)
     except iot.exceptions.ResourceNotFoundException:
-        return True  # somebody, perhaps an earlier try of ours, has done it
+        return True  # it is deleted already
     return True
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """Takes the own policies of revoked certificates away, now or as soon as AWS lets them go."""
+    """Deletes the per-device policies of revoked certificates, at once or as soon as AWS permits it."""
 
     iot: "IoTClient"
     tasks: ScheduledTasks
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def withdraw(self, certificate_id: CertificateId, certificate_arn: str, policy_name: str) -> None:
-        """Detach and delete a revoked certificate's own policy; a shared one stays as it is.
+        """Detach and delete a revoked certificate's own policy; a shared policy is not changed.
 
-        AWS may see a policy attached for minutes after it was detached (`DeletePolicy`, API reference). Then
-        its deletion is left to the reconciler; the device cannot use it any more. So it is where devices have
-        come to share a policy, and nobody may delete those of one device: a revocation must not wait for it.
+        AWS may report a policy as attached for some minutes after it was detached (`DeletePolicy`, API
+        reference). Its deletion is then scheduled for the reconciler; the device cannot use the policy any
+        more. The same is done where the permission is missing, because the stack now deploys a shared
+        policy: a revocation does not wait for the deletion.
         """
         try:
             withdraw(self.iot, certificate_id, certificate_arn, policy_name)

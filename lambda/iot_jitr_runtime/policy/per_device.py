@@ -1,8 +1,8 @@
-"""A policy for one certificate: the template's three placeholders filled from what was verified.
+"""Renders the policy of one certificate: the template's three placeholders are replaced by verified values.
 
-Values are refused rather than escaped: only characters get in that mean nothing to JSON, to policies and to
-topics, and the text is put together by a JSON writer. So no field of a certificate can end its string, become
-a wildcard or a policy variable, or bring a placeholder of its own.
+Values are refused rather than escaped: only characters without a meaning in JSON, policies and topics are
+accepted, and the document is written by `json.dumps`. So a field of a certificate cannot end its string, and
+cannot add a wildcard, a policy variable or a placeholder.
 """
 
 import json
@@ -36,13 +36,13 @@ def render(template: Mapping[str, Any], certificate: Certificate, thing_name: st
 
 
 def filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
-    """Return a parsed JSON value with its placeholders filled; a value is asked for only where it is used."""
+    """Return a parsed JSON value with its placeholders replaced; values are computed where they are used."""
     if isinstance(value, Mapping):
         return {key: filled(each, values) for key, each in value.items()}
     if isinstance(value, list):
         return [filled(each, values) for each in value]
     if isinstance(value, str):
-        # One pass: what a value brings is never looked at again.
+        # One pass: an inserted value is not searched for placeholders.
         return PLACEHOLDER.sub(lambda match: values[Placeholder(match[1])](), value)
     return value
 

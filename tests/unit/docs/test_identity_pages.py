@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iot_jitr_policy.document import PolicyDocument
-from iot_jitr_policy.lint import UNFORGIVABLE, Rule, lint
+from iot_jitr_policy.lint import NOT_ACKNOWLEDGEABLE, Rule, lint
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.on_refusal import CAN_PASS, RefusalStatus, check_statuses
 from iot_jitr_runtime.admission.facts import facts, read_answer
@@ -40,7 +40,7 @@ def test_every_rule_is_described_and_no_other() -> None:
     section = page("policy").split("## The rules")[1].split("\n## ")[0]
 
     assert sorted(first_column(section)) == sorted(rule.value for rule in Rule)
-    assert all(f"`{rule}`" in section.split("cannot be excused")[0] for rule in UNFORGIVABLE)
+    assert all(f"`{rule}`" in section.split("cannot be excused")[0] for rule in NOT_ACKNOWLEDGEABLE)
 
 
 def test_the_template_on_the_page_keeps_the_rules() -> None:

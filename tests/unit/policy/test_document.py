@@ -32,7 +32,7 @@ def test_one_statement_need_not_be_in_a_list() -> None:
     assert len(PolicyDocument.parse(text).statements) == 1
 
 
-def test_an_acknowledgement_is_read_and_never_reaches_aws() -> None:
+def test_an_acknowledgement_is_read_and_not_deployed() -> None:
     document = PolicyDocument.parse(policy(STATEMENT | {"acknowledge": " the gateway "}))
 
     assert document.statements[0].acknowledge == "the gateway"
@@ -70,7 +70,7 @@ BROKEN = {
     "not JSON": ('{"Version":\n "2012-10-17",\n}', 3, "not JSON"),
     "empty": ("", 1, "not JSON"),
     "a list": ("[]", 1, "expected a JSON object"),
-    "duplicate key": ('{"Version": "2012-10-17",\n"Statement": [],\n"Statement": []}', 3, "stands twice"),
+    "duplicate key": ('{"Version": "2012-10-17",\n"Statement": [],\n"Statement": []}', 3, "appears twice"),
     "unknown key": ('{"Version": "2012-10-17",\n"Statements": []}', 2, "unknown key 'Statements'"),
     "no version": ('{"Statement": []}', 1, "Version is nothing"),
     "old version": ('{\n"Version": "2008-10-17"}', 2, "replace no policy variables"),
@@ -87,8 +87,8 @@ BROKEN = {
     "action of a number": (policy(STATEMENT | {"Action": [1]}), 6, "a string or a list of strings"),
     "condition is text": (policy(STATEMENT | {"Condition": "x"}), 8, "a JSON object of operators"),
     "condition of text": (policy(STATEMENT | {"Condition": {"Bool": "x"}}), 9, "of condition keys"),
-    "blank acknowledgement": (policy(STATEMENT | {"acknowledge": " "}), 8, "in words"),
-    "acknowledged with true": (policy(STATEMENT | {"acknowledge": True}), 8, "in words"),
+    "blank acknowledgement": (policy(STATEMENT | {"acknowledge": " "}), 8, "as text"),
+    "acknowledged with true": (policy(STATEMENT | {"acknowledge": True}), 8, "as text"),
     "nested without end": ("[" * 100_000 + "]" * 100_000, 1, "nested too deeply"),
 }
 

@@ -136,7 +136,7 @@ def test_what_opens_the_fleet_or_matches_nothing_is_found(bad: dict[str, Any], r
     assert rule in rules(bad)
 
 
-def test_each_finding_names_its_line_and_a_way_out() -> None:
+def test_each_finding_names_its_line_and_a_fix() -> None:
     text = """{
       "Version": "2012-10-17",
       "Statement": [{
@@ -172,7 +172,7 @@ def test_an_acknowledged_exception_passes_and_is_still_reported_with_its_reason(
     assert finding.acknowledged == "gateways connect for their sensors"
 
 
-def test_an_acknowledgement_excuses_its_own_statement_only() -> None:
+def test_an_acknowledgement_applies_to_its_own_statement_only() -> None:
     excused = statement("iot:Connect", f"{ARN}client/*", acknowledge="gateways")
     other = statement("iot:Publish", f"{ARN}topic/*")
 

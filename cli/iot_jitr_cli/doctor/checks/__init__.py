@@ -1,4 +1,4 @@
-"""The checklist, in the order a device walks: its files, the endpoint, the CA, the pipeline, the decision."""
+"""The checklist, along the device's path: its files, the endpoint, the CA, the pipeline, the decision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Check:
     title: str
     run: Callable[[Case], Finding]
     causes: frozenset[Cause]
-    """What it can name."""
+    """The causes that it can find."""
 
 
 def _check(check: str, title: str, run: Callable[[Case], Finding], *causes: Cause) -> Check:
@@ -36,7 +36,7 @@ def _check(check: str, title: str, run: Callable[[Case], Finding], *causes: Caus
 
 
 READABLE = _check("chain.readable", "chain file", files.check_order, Cause.CHAIN_UNREADABLE)
-"""Stands for itself: a chain file that cannot be read ends the examination before it begins."""
+"""Not in the list: if the chain file cannot be read, no other check is made."""
 
 CHECKS = (
     _check(
@@ -98,7 +98,7 @@ CHECKS = (
     _check("ca.sni", "SNI", registration.check_sni, Cause.SNI_MISSING),
     _check(
         "certificate.registered",
-        "certificate known to AWS IoT",
+        "certificate registered in AWS IoT",
         registration.check_registered,
         Cause.NEVER_CONNECTED,
     ),

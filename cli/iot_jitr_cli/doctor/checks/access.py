@@ -1,8 +1,8 @@
 """After the decision: the certificate's status, its policy, and what the policy lets it do."""
 
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
 from iot_jitr_policy.resources import Resource
@@ -13,7 +13,7 @@ _NOT_YET = "the policy is attached when the certificate is activated"
 
 
 def check_status(case: Case) -> Finding:
-    """Nobody but the pipeline has taken the certificate out of service."""
+    """The certificate was not deactivated or revoked outside of the pipeline."""
     registered = case.device.registered
     if registered is None:
         return not_applicable("not registered")
@@ -26,7 +26,7 @@ def check_status(case: Case) -> Finding:
         return failed(
             Cause.SUPERSEDED,
             f"{registered.status} since the grace period of a renewal ended; the thing is '{row.thing_name}'",
-            "let the device use its newer certificate; if it never got it, issue one and let it connect",
+            "let the device use its newer certificate; if it does not have it, issue one and let it connect",
         )
     if registered.status == "REVOKED":
         return failed(
@@ -37,7 +37,7 @@ def check_status(case: Case) -> Finding:
     return failed(
         Cause.DEACTIVATED_BY_OPERATOR,
         f"{registered.status}, and not by this pipeline",
-        "ask who did it and why; then: aws iot update-certificate --new-status ACTIVE --certificate-id "
+        "find out who did it and why; then: aws iot update-certificate --new-status ACTIVE --certificate-id "
         f"{case.subject.certificate_id}",
     )
 
@@ -51,7 +51,7 @@ def check_policy_attached(case: Case) -> Finding:
     if names:
         return ok(", ".join(names))
     row = case.decision.row
-    given = f", although it was given '{row.policy_name}'" if row and row.policy_name else ""
+    given = f", although '{row.policy_name}' was attached to it" if row and row.policy_name else ""
     policy = row.policy_name if row and row.policy_name else "POLICY"
     return failed(
         Cause.POLICY_DETACHED,
@@ -66,18 +66,18 @@ def check_client_id(case: Case) -> Finding:
     if registered is None or registered.status == _PENDING:
         return not_applicable(_NOT_YET)
     if not case.device.policies:
-        return not_applicable("no policy to ask")
+        return not_applicable("no policy to evaluate")
     certificate = case.device.certificate
     client_id = case.subject.client_id or next(iter(certificate.common_names if certificate else []), None)
     if client_id is None:
         return unknown("the client id is not known (--client-id)")
     try:
-        return _asked(case, registered.arn, client_id)
+        return _tested(case, registered.arn, client_id)
     except CannotTellError as error:
         return _evaluated(case, client_id, str(error))
 
 
-def _asked(case: Case, certificate_arn: str, client_id: str) -> Finding:
+def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
     resource = f"{certificate_arn.rsplit(':', 1)[0]}:client/{client_id}"
     result = case.device.authorization(client_id, resource)
     decision = result.get("authDecision", "")
@@ -94,10 +94,12 @@ def _evaluated(case: Case, client_id: str, why: str) -> Finding:
     session = Session.of(certificate, client_id, thing)
     decision = decide(case.device.documents, session, "iot:Connect", Resource("client", client_id))
     if decision.access is Access.ALLOWED:
-        return ok(f"'{client_id}', evaluated here (no TestAuthorization: {why})")
+        return ok(f"'{client_id}', evaluated offline (no TestAuthorization: {why})")
     if decision.access is Access.DEPENDS:
-        return unknown(f"a condition of the policy decides about '{client_id}' that cannot be known here")
-    return _refused(client_id, f"the policy says {decision.access}, evaluated here")
+        return unknown(
+            f"whether '{client_id}' is allowed depends on a condition that cannot be evaluated offline"
+        )
+    return _refused(client_id, f"the policy says {decision.access}, evaluated offline")
 
 
 def _refused(client_id: str, evidence: str) -> Finding:

@@ -1,10 +1,10 @@
-"""Where the device connects to, and whether the pipeline is there at all."""
+"""The device's endpoint, and whether the pipeline is deployed there."""
 
 import re
 
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.facts.pipeline import NotDeployedError
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
 

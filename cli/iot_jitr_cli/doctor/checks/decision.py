@@ -1,4 +1,4 @@
-"""What became of the certificate in the ledger: refused, deferred, or nothing at all."""
+"""The ledger's decision about the certificate."""
 
 from datetime import timedelta
 
@@ -32,13 +32,13 @@ def _over(row: Row, reason: Reason, decided: str) -> Finding:
     if reason.outcome is Outcome.DEFERRED:
         return failed(
             Cause.BEING_DECIDED,
-            f"{decided}; what held it up is over, and it is tried again {moment(row.look_again_at)}",
+            f"{decided}; the reason no longer applies, and it is tried again {moment(row.look_again_at)}",
             "wait until then, or let the device reconnect after it",
         )
     return failed(
         Cause.REFUSAL_OUTDATED,
-        f"{decided}; what kept it out is over",
-        f"let the device reconnect: a connect after {moment(row.look_again_at)} is judged anew",
+        f"{decided}; the reason no longer applies",
+        f"let the device reconnect: a connect after {moment(row.look_again_at)} is decided anew",
     )
 
 
@@ -55,6 +55,6 @@ def _undecided(case: Case) -> Finding:
         )
     return failed(
         Cause.EVENT_LOST,
-        "pending, but the ledger knows nothing of it and the activation queue is empty",
+        "pending, but the ledger has no row of it and the activation queue is empty",
         "let the device reconnect (each connect of a pending device is an event), or 'jitr redrive'",
     )

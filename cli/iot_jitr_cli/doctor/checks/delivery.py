@@ -16,7 +16,7 @@ _NOT_OURS = "the CA is not of this deployment"
 
 
 def check_rule(case: Case) -> Finding:
-    """The CA's topic rule exists, is enabled and listens to the CA's registration events."""
+    """The CA's topic rule exists, is enabled and selects the CA's registration events."""
     ca = _deployed_ca(case)
     if ca is None:
         return not_applicable(_NOT_OURS)
@@ -39,14 +39,14 @@ def check_rule(case: Case) -> Finding:
     if rule.disabled:
         return failed(
             Cause.RULE_DISABLED,
-            f"rule '{rule.name}' is disabled: events of the meantime are lost",
+            f"rule '{rule.name}' is disabled: events since then are lost",
             f"aws iot enable-topic-rule --rule-name {rule.name}, then 'jitr redrive' for what it missed",
         )
-    return ok(f"'{rule.name}' is enabled and listens to '{topic}'")
+    return ok(f"'{rule.name}' is enabled and selects from '{topic}'")
 
 
 def check_rule_target(case: Case) -> Finding:
-    """The rule sends to the activation queue, and its role lets it."""
+    """The rule sends to the activation queue, and its role allows it."""
     rule = _rule(case)
     if rule is None:
         return not_applicable(_NO_RULE)
@@ -61,7 +61,7 @@ def check_rule_target(case: Case) -> Finding:
         return failed(
             Cause.RULE_SENDS_ELSEWHERE,
             f"rule '{rule.name}' sends to {rule.queue_url or 'no queue'}, not to {queue.url}",
-            f"give the rule back its SQS action on {queue.url}",
+            f"restore the rule's SQS action on {queue.url}",
         )
     return _role(case, rule, rule.role_arn, queue.arn)
 
@@ -99,14 +99,14 @@ def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
     if "iot.amazonaws.com" not in trusted:
         return failed(
             Cause.RULE_ROLE_BROKEN,
-            f"the role {role_arn} does not trust iot.amazonaws.com, so the rule cannot take it",
+            f"the role {role_arn} does not trust iot.amazonaws.com, so the rule cannot assume it",
             "let its trust policy allow sts:AssumeRole to iot.amazonaws.com again",
         )
     if case.pipeline.denied(role_arn, ["sqs:SendMessage"], queue_arn):
         return failed(
             Cause.RULE_ROLE_BROKEN,
             f"the role {role_arn} may not sqs:SendMessage to {queue_arn}",
-            "give it the permission back, then 'jitr redrive' for the events that were lost",
+            "restore the permission, then 'jitr redrive' for the events that were lost",
         )
     return ok(f"{queue_arn.rsplit(':', 1)[-1]}; the role may send")
 
@@ -124,7 +124,7 @@ def _rule(case: Case) -> Rule | None:
 
 
 def _same_queue(one: str, other: str) -> bool:
-    """Compare account and name: the host part of a queue's URL depends on who asks."""
+    """Compare account and name: the host part of a queue's URL differs between callers."""
     return one.rsplit("/", 2)[-2:] == other.rsplit("/", 2)[-2:]
 
 

@@ -1,4 +1,4 @@
-"""The device's own files: chain, key, validity, clock. What `jitr chain check` finds, with its cause."""
+"""The device's files: chain, key, validity, clock. The findings of `jitr chain check` and their causes."""
 
 from datetime import timedelta
 
@@ -9,14 +9,14 @@ from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
 
 _CLOCK_OFF = timedelta(hours=1)
-"""A device's clock that is further off is taken for wrong: its TLS library may refuse AWS's certificate."""
+"""A device's clock that is further off counts as wrong: its TLS library may refuse AWS's certificate."""
 _TIME_ZONE = timedelta(days=1)
 """A certificate that becomes valid within this time was most likely issued by a clock that is ahead."""
 _NO_FILE = "no chain file given"
 
 
 def check_order(case: Case) -> Finding:
-    """The device certificate comes first, then its CA's, and nothing else is in the file."""
+    """The file holds the device certificate, then its CA's, and nothing else."""
     if case.subject.presented is None:
         return not_applicable(_NO_FILE)
     return _first_failure(
@@ -74,7 +74,7 @@ def check_key(case: Case) -> Finding:
 
 
 def check_algorithms(case: Case) -> Finding:
-    """AWS IoT takes the keys and the signature algorithms, and the key usage allows a TLS client."""
+    """AWS IoT supports the keys and the signature algorithms, and the key usage allows a TLS client."""
     return _first_failure(
         case,
         (CheckId.KEY_ALGORITHM, Cause.UNSUPPORTED_KEY),

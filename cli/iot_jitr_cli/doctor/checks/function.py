@@ -1,15 +1,15 @@
-"""The activator: does it run, may it do what it must, is it overwhelmed, what did it give up?"""
+"""The activator: its state, permissions, errors, backlog and dead letters."""
 
 from iot_jitr_cli.console import printable
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
-_WORTH_A_WORD_SECONDS = 60
-"""A queue that takes longer to work off than this keeps its last device waiting."""
+_LONG_BACKLOG_SECONDS = 60
+"""A backlog that takes longer to process than this is reported as a cause."""
 _LINE = 300
 
 
@@ -26,7 +26,7 @@ def check_function(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
-            "mend what Lambda names and deploy again",
+            "fix what Lambda reports and deploy again",
         )
     if case.function.reserved_concurrency == 0:
         return failed(
@@ -38,7 +38,7 @@ def check_function(case: Case) -> Finding:
 
 
 def check_function_role(case: Case) -> Finding:
-    """The activator's role may do what an activation takes."""
+    """The activator's role has the permissions of an activation."""
     function = case.function.activator
     if function is None:
         return not_applicable("no function to look at")
@@ -54,7 +54,7 @@ def check_function_role(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_ROLE_BROKEN,
             f"the role {function.role_arn} lacks {'; '.join(lacking)}",
-            "give it back ('npx cdk deploy --revert-drift' if it was taken by hand); waiting events are kept",
+            "restore it ('npx cdk deploy --revert-drift' if it was removed by hand); waiting events are kept",
         )
     return ok("all permissions of an activation")
 
@@ -63,10 +63,10 @@ def check_function_errors(case: Case) -> Finding:
     """The activator's invocations succeed."""
     row = case.decision.row
     if row is not None and row.reason is Reason.INTERNAL_ERROR:
-        return _failing(case, f"while this certificate was examined: {row.detail}")
+        return _failing(case, f"while this certificate was validated: {row.detail}")
     queue = case.pipeline.activation_queue
     if queue is not None and queue.messages == 0:
-        return ok("nothing waits in the activation queue for an invocation to succeed")
+        return ok("no message waits in the activation queue")
     line = case.function.last_error
     if line is not None:
         return _failing(case, f"last error of the last 15 minutes: {printable(line[:_LINE])}")
@@ -77,12 +77,12 @@ def check_function_errors(case: Case) -> Finding:
 
 
 def check_backlog(case: Case) -> Finding:
-    """The activation queue is worked off, and nothing throttles the activator."""
+    """The activation queue has no long backlog, and the activator is not throttled."""
     row = case.decision.row
     if row is not None and row.reason in {Reason.THROTTLED, Reason.RATE_LIMITED}:
         return failed(
             Cause.THROTTLED,
-            f"{row.reason}: {row.detail or 'as many others came first'}",
+            f"{row.reason}: {row.detail or 'many others are ahead of it'}",
             "wait: it is tried again by itself; a higher quota of the AWS IoT API shortens it",
         )
     queue = case.pipeline.activation_queue
@@ -90,7 +90,7 @@ def check_backlog(case: Case) -> Finding:
         return not_applicable("no queue to look at")
     pace = case.function.activator.activations_per_second if case.function.activator else None
     seconds = queue.messages / pace if pace else 0
-    if seconds > _WORTH_A_WORD_SECONDS:
+    if seconds > _LONG_BACKLOG_SECONDS:
         return failed(
             Cause.THROTTLED,
             f"{queue.messages} messages in the activation queue, {seconds / 60:.0f} minutes of work at "
@@ -102,7 +102,7 @@ def check_backlog(case: Case) -> Finding:
         return failed(
             Cause.THROTTLED,
             f"Lambda throttled the activator {throttles:.0f} times in the last 15 minutes",
-            "see the account's concurrent executions (Service Quotas): other functions take them all",
+            "see the account's concurrent executions (Service Quotas): other functions use them all",
         )
     return ok(f"{queue.messages} messages in the activation queue")
 
@@ -112,13 +112,13 @@ def check_dead_letter(case: Case) -> Finding:
     queue = case.pipeline.dead_letter_queue
     if queue is None or queue.messages == 0:
         return ok("the dead-letter queue is empty" if queue else "there is no dead-letter queue")
-    letter = case.decision.dead_letter
-    if letter is None:
+    message = case.decision.dead_letter
+    if message is None:
         return ok(f"none of this device among {queue.messages} dead letters")
     return failed(
         Cause.DEAD_LETTERED,
-        f"{letter.reason or 'no reason given'}: {letter.detail or 'received too often'}",
-        "mend the cause, then 'jitr redrive'",
+        f"{message.reason or 'no reason given'}: {message.detail or 'received too often'}",
+        "fix the cause, then 'jitr redrive'",
     )
 
 
@@ -149,8 +149,8 @@ def _failing(case: Case, evidence: str) -> Finding:
     return failed(
         Cause.FUNCTION_FAILING,
         evidence,
-        f"read its log, {case.pipeline.output(Output.ACTIVATOR_LOG_GROUP)}; mend and deploy: waiting events "
-        "are kept",
+        f"read its log, {case.pipeline.output(Output.ACTIVATOR_LOG_GROUP)}; fix the cause and deploy: "
+        "waiting events are kept",
     )
 
 

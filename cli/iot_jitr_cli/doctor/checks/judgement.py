@@ -1,4 +1,4 @@
-"""How the certificate was judged by the pipeline, and how it would be judged now."""
+"""The checks of the activator: what it decided, and what it would decide now."""
 
 from collections.abc import Collection
 
@@ -12,25 +12,25 @@ from iot_jitr_cli.doctor.checks.ledger import (
     standing_row,
 )
 from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, foreseen, not_applicable, ok
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, predicted
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 
 _SWEPT = {State.SUSPENDED: Reason.ON_HOLD, State.REVOKED: Reason.REVOKED}
-"""What the sweep did about an active certificate, and why."""
+"""The reason for each state that the sweep sets."""
 
 
 def check_common_name(case: Case) -> Finding:
-    """The policy can tell this device from others by its common name."""
-    return _judged(case, {Reason.INVALID_COMMON_NAME}, None)
+    """The common name may be used in the device policy."""
+    return _decided(case, {Reason.INVALID_COMMON_NAME}, None)
 
 
 def check_crl(case: Case) -> Finding:
-    """There is a usable, fresh CRL wherever one is configured."""
+    """Where a CRL is configured, there is a usable and fresh one."""
     present = case.present.revocation
     if present is None:
         return not_applicable("the CA was declared to have no CRL")
-    return _judged(case, {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}, present)
+    return _decided(case, {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}, present)
 
 
 def check_revocation(case: Case) -> Finding:
@@ -42,43 +42,45 @@ def check_revocation(case: Case) -> Finding:
     present = case.present.revocation
     if present is None:
         return not_applicable("the CA was declared to have no CRL")
-    return _judged(case, {Reason.REVOKED, Reason.ON_HOLD}, present)
+    return _decided(case, {Reason.REVOKED, Reason.ON_HOLD}, present)
 
 
 def check_admission(case: Case) -> Finding:
-    """The device is expected."""
+    """The device is admitted."""
     reasons = {Reason.NOT_LISTED, Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
-    return _judged(case, reasons, case.present.admission)
+    return _decided(case, reasons, case.present.admission)
 
 
 def check_thing(case: Case) -> Finding:
-    """The device's thing can be made, or is its own."""
+    """The device's thing can be created, or belongs to this certificate."""
     reasons = {
         Reason.THING_TAKEN,
         Reason.INVALID_THING_NAME,
         Reason.INVALID_THING_ATTRIBUTE,
         Reason.THING_SETUP_MISSING,
     }
-    return _judged(case, reasons, None)
+    return _decided(case, reasons, None)
 
 
-def _judged(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
-    """What the ledger says, unless the `present` verdict knows better, where `reasons` are looked for."""
+def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
+    """The ledger's decision, unless the `present` verdict differs, as far as it concerns `reasons`."""
     row = standing_row(case)
     if present is not None and present.reason is not None and present.reason in reasons:
         cause = CAUSE_OF[present.reason]
         happened = row is not None and row.reason in reasons
-        find = failed if happened else foreseen
+        find = failed if happened else predicted
         return find(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", FIX_OF[cause])
     if row is not None and row.reason is not None and row.reason in reasons:
         if is_over(case, row.reason):
-            return ok(f"{VERB_OF[row.reason.outcome]} {moment(row.decided_at)}, {row.reason}: that is over")
+            return ok(
+                f"{VERB_OF[row.reason.outcome]} {moment(row.decided_at)}, {row.reason}: no longer applies"
+            )
         return refusal(row, row.reason)
     if present is not None and present.outcome is Outcome.ACTIVATED:
-        return ok("nothing against it")
+        return ok("no objection")
     if row is None:
         return not_applicable("not decided yet")
-    return ok("nothing against it when it was activated") if row.state is State.ACTIVATED else _elsewhere(row)
+    return ok("no objection when it was activated") if row.state is State.ACTIVATED else _elsewhere(row)
 
 
 def _elsewhere(row: Row) -> Finding:

@@ -1,10 +1,10 @@
-"""What the ledger says about a certificate, and what each of its reasons means to the doctor."""
+"""The ledger's row of a certificate, and the doctor's cause and fix for each reason in it."""
 
 from datetime import UTC, datetime, timedelta
 
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, failed
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import Outcome, Reason
@@ -41,7 +41,7 @@ CAUSE_OF = {
     Reason.THING_SETUP_MISSING: Cause.THING_SETUP_MISSING,
     Reason.INTERNAL_ERROR: Cause.FUNCTION_FAILING,
 }
-"""What keeps a device out, by the ledger's reason; every reason to refuse or defer has its cause."""
+"""The cause for each reason of the ledger to refuse or defer."""
 
 FIX_OF = {
     Cause.UNSUPPORTED_KEY: "issue a certificate with RSA from 2048 bits, or EC P-256, P-384, P-521",
@@ -51,24 +51,24 @@ FIX_OF = {
     Cause.NOT_YET_VALID: "wait until then, or correct the clock of the machine that issued it",
     Cause.EXPIRED: "issue a new certificate to the device",
     Cause.INVALID_COMMON_NAME: "issue a certificate with exactly one common name, without * $ + ? # or /",
-    Cause.SERIAL_REVOKED: "that is final: if the device is sound, issue it a new certificate",
-    Cause.ON_HOLD: "let the CA publish a CRL without it; its next connect then gets it in",
-    Cause.NOT_LISTED: "jitr allow load FILE with the device in it; its next connect then gets it in",
-    Cause.REFUSED_BY_FUNCTION: "ask who runs the admission function; its next connect is judged anew",
+    Cause.SERIAL_REVOKED: "that is final: if the device is trustworthy, issue it a new certificate",
+    Cause.ON_HOLD: "let the CA publish a CRL without it; the device is admitted at its next connect",
+    Cause.NOT_LISTED: "jitr allow load FILE with the device in it; it is admitted at its next connect",
+    Cause.REFUSED_BY_FUNCTION: "ask the owner of the admission function; the next connect is decided anew",
     Cause.INVALID_THING_NAME: "change the thing's name in the configuration, or the certificate's fields",
     Cause.INVALID_THING_ATTRIBUTE: "change the thing in the configuration, or the certificate's fields",
     Cause.THING_TAKEN: "detach the other certificate from the thing, or allow renewals (docs/things.md)",
     Cause.THROTTLED: "wait: it is tried again by itself; a higher quota of the AWS IoT API shortens it",
     Cause.BEING_DECIDED: "wait a minute",
     Cause.SERVICE_ERROR: "wait: it is tried again by itself; see the AWS Health Dashboard",
-    Cause.FUNCTION_ROLE_BROKEN: "give the activator's role the permission back; waiting events are kept",
+    Cause.FUNCTION_ROLE_BROKEN: "restore the permission of the activator's role; waiting events are kept",
     Cause.POLICY_MISSING: "create the policy again under that name, or: npx cdk deploy --revert-drift",
     Cause.CRL_MISSING: "publish the CA's CRL where the configuration says; see the log of the CRL publisher",
     Cause.CRL_STALE: "let the CA publish a fresh CRL; see the log of the CRL publisher for why there is none",
     Cause.CRL_PARTITION_MISSING: "publish the partition that the certificate's CRLDistributionPoints names",
-    Cause.ADMISSION_FAILED: "mend the admission function; waiting events are kept",
-    Cause.THING_SETUP_MISSING: "create the thing type or group, or take it out of the configuration",
-    Cause.FUNCTION_FAILING: "read the activator's log, mend and deploy; waiting events are kept",
+    Cause.ADMISSION_FAILED: "fix the admission function; waiting events are kept",
+    Cause.THING_SETUP_MISSING: "create the thing type or group, or remove it from the configuration",
+    Cause.FUNCTION_FAILING: "read the activator's log, fix the cause and deploy; waiting events are kept",
 }
 _OF_THE_CRL = {
     Reason.REVOKED,
@@ -82,7 +82,7 @@ _CLOCKS = timedelta(seconds=5)
 
 
 def standing_row(case: Case) -> Row | None:
-    """The ledger's row, unless it speaks of an earlier registration of the same certificate."""
+    """The ledger's row, unless it is about an earlier registration of the same certificate."""
     row, registered = case.decision.row, case.device.registered
     if row is None or registered is None or row.decided_at == 0:
         return row
@@ -90,7 +90,7 @@ def standing_row(case: Case) -> Row | None:
 
 
 def is_over(case: Case, reason: Reason) -> bool:
-    """Whether what the ledger gives as its reason is known to hold no longer."""
+    """Whether the ledger's reason is known to apply no longer."""
     certificate = case.device.certificate
     if reason is Reason.NOT_YET_VALID:
         return certificate is not None and case.time >= certificate.not_before
@@ -107,7 +107,7 @@ def is_over(case: Case, reason: Reason) -> bool:
 
 
 def refusal(row: Row, reason: Reason) -> Finding:
-    """The finding that the ledger's refusal or deferral stands for."""
+    """The finding for a refusal or deferral in the ledger."""
     again = f", tried again {moment(row.look_again_at)}" if reason.outcome is Outcome.DEFERRED else ""
     cause = CAUSE_OF[reason]
     detail = f": {row.detail}" if row.detail else ""
@@ -123,5 +123,5 @@ def _time(milliseconds: int) -> datetime:
 
 
 def moment(milliseconds: int) -> str:
-    """A moment of the ledger, as a person reads it."""
+    """A time stamp of the ledger as text."""
     return f"{_time(milliseconds):%Y-%m-%d %H:%M:%SZ}"

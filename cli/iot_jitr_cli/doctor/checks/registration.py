@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import wraps
 
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.facts.case import Case
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode

@@ -1,1 +1,1 @@
-"""What can be learned about a device, its CA and the pipeline: each fact once, from AWS, read-only."""
+"""The facts about a device, its CA and the pipeline: each is read from AWS once."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.doctor.asking import fact
+from iot_jitr_cli.doctor.facts.fact import fact
 
 if TYPE_CHECKING:
     import boto3
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks, and what time it is at AWS."""
+    """The caller's account, and the time at AWS."""
 
     account: str
     time: datetime | None
@@ -27,7 +27,7 @@ class AccountFacts:
         self._session = session
         self.region: str = session.region_name
 
-    @fact()  # anybody may ask who he is
+    @fact()  # needs no permission
     def identity(self) -> Identity:
         """The caller's account, and AWS's clock."""
         answer = self._session.client("sts").get_caller_identity()

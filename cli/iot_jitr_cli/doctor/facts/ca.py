@@ -1,11 +1,11 @@
-"""The CA certificate that the device's is registered under, or would be."""
+"""The CA certificate under which the device certificate is registered, or would be."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.chain.parsing import signed
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError, fact
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError, NoAnswerError, fact
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from iot_jitr_runtime.ca_registration.registry import (
     CaRegistry,
@@ -45,14 +45,14 @@ class CaFacts:
         """The CA that AWS IoT names for a registered certificate; else the registered CA that signed it.
 
         Raises:
-            CannotTellError: AWS IoT cannot be asked, or there is no certificate whose CA to look for.
+            CannotTellError: AWS IoT does not answer, or there is no certificate whose CA to look for.
         """
         registered = self._device.registered
         if registered is not None and registered.ca_certificate_id is not None:
             return Issuer(self._describe(registered.ca_certificate_id))
         certificate = self._device.certificate
         if certificate is None:
-            raise CannotTellError("without a chain file, nobody knows which CA to look for")
+            raise CannotTellError("without a chain file, the device's CA is unknown")
         return _issuer(certificate, self._registered_cas)
 
     @fact("iot:ListCACertificates")

@@ -1,15 +1,15 @@
-"""One device under examination: what the caller says about it, and the facts that can be learned."""
+"""One device to diagnose: what the caller says about it, and the facts that AWS has."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.chain import check_chain
-from iot_jitr_cli.doctor.asking import CannotTellError, fact
 from iot_jitr_cli.doctor.facts.account import AccountFacts
 from iot_jitr_cli.doctor.facts.ca import CaFacts
 from iot_jitr_cli.doctor.facts.decision import DecisionFacts
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, fact
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.doctor.facts.present import PresentFacts
@@ -27,7 +27,7 @@ class Presented:
 
     chain_file: bytes
     chain: "Chain"
-    """What is in it."""
+    """Its certificates."""
     key_file: bytes | None = None
 
 
@@ -41,7 +41,7 @@ class Subject:
     endpoint: str | None = None
     """Host name the device connects to, without a port."""
     sends_sni: bool | None = None
-    """None: nobody knows."""
+    """None: unknown."""
     client_id: str | None = None
     """What it connects as; None: as its common name."""
     clock: datetime | None = None
@@ -50,7 +50,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Case:
-    """Everything a check may look at."""
+    """Everything that a check may read."""
 
     subject: Subject
     now: datetime
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def time(self) -> datetime:
-        """The time at AWS, whose clock decides about validity; the caller's where AWS cannot be asked."""
+        """The time at AWS, whose clock decides about validity; the caller's where AWS does not answer."""
         try:
             return self.account.identity.time or self.now
         except CannotTellError:
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def accepts_ca_certificates(self) -> bool:
-        """Whether the deployment accepts a CA certificate as this device's; False where nobody can tell."""
+        """Whether the deployment accepts a CA certificate as this device's; False where that is unknown."""
         try:
             function, ca = self.function.activator, self.ca.issuer.ca
         except CannotTellError:
@@ -84,7 +84,7 @@ class Case:
         """What `jitr chain check` says of the device's files, or else of the certificate as AWS IoT has it.
 
         Raises:
-            CannotTellError: Nobody has the certificate.
+            CannotTellError: Neither the caller nor AWS IoT has the certificate.
         """
         presented = self.subject.presented
         if presented is not None:
@@ -99,7 +99,7 @@ class Case:
 def open_case(
     session: "boto3.Session", stack_name: str, subject: Subject, now: datetime | None = None
 ) -> Case:
-    """Prepare to learn about `subject`; nothing is asked yet."""
+    """Prepare the facts about `subject`; no call is made yet."""
     now = now or datetime.now(UTC)
     certificate = subject.presented.chain.device if subject.presented else None
     device = DeviceFacts(session, subject.certificate_id, certificate)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.doctor.asking import fact
+from iot_jitr_cli.doctor.facts.fact import fact
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
@@ -24,7 +24,7 @@ class DeadLetter:
     """A message of the dead-letter queue that is about the device."""
 
     reason: str
-    """Why the activator gave it up, or that the topic rule could not deliver it."""
+    """Why the activator did not process it, or that the topic rule could not deliver it."""
     detail: str
 
 
@@ -40,7 +40,7 @@ class DecisionFacts:
 
     @fact("dynamodb:GetItem")
     def row(self) -> Row | None:
-        """The ledger's row, None where no event about the certificate ever reached the activator."""
+        """The ledger's row, None where no event about the certificate reached the activator."""
         table = self._pipeline.output(Output.LEDGER_TABLE)
         return Ledger(self._session.client("dynamodb"), table).row(self._certificate_id)
 
@@ -48,8 +48,8 @@ class DecisionFacts:
     def dead_letter(self) -> DeadLetter | None:
         """The newest message about the certificate among up to 200 of the dead-letter queue.
 
-        A look with a visibility time-out of 0 seconds takes nothing away from anybody; only the receive
-        count goes up, which nobody reads in a queue that has no dead-letter queue of its own.
+        With a visibility time-out of 0 seconds, the messages stay visible to other consumers; only their
+        receive count increases, which has no effect in a queue without a dead-letter queue.
         """
         url = self._pipeline.output(Output.DEAD_LETTER_QUEUE_URL)
         sqs = self._session.client("sqs")
@@ -66,16 +66,16 @@ class DecisionFacts:
             if not messages:
                 break
             seen |= {message["MessageId"] for message in messages}
-            letters = [dead_letter_about(self._certificate_id, message) for message in messages]
-            found = next((letter for letter in letters if letter), found)
+            about = (dead_letter_about(self._certificate_id, message) for message in messages)
+            found = next((each for each in about if each), found)
         return found
 
 
 def dead_letter_about(certificate_id: CertificateId, message: Any) -> DeadLetter | None:
     """Read a message of the dead-letter queue, None where it is about another certificate.
 
-    It is an event that the activator gave up, with the reason in its attributes, or the report of a topic
-    rule that could not deliver one
+    It is an event that the activator moved there, with the reason in its attributes, or the report of a
+    topic rule that could not deliver one
     (https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html).
     """
     body = _json(message["Body"])

@@ -1,10 +1,10 @@
-"""The device certificate, as the caller's files and as AWS IoT know it."""
+"""The device certificate, from the caller's files and from AWS IoT."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.doctor.asking import NoAnswerError, asking, fact
+from iot_jitr_cli.doctor.facts.fact import NoAnswerError, aws_call, fact
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
@@ -40,7 +40,7 @@ class DeviceFacts:
 
     @fact("iot:DescribeCertificate")
     def registered(self) -> Registered | None:
-        """What AWS IoT knows of the certificate; None: it has never seen it."""
+        """The certificate as AWS IoT describes it; None: it is not registered."""
         iot = self._session.client("iot")
         try:
             found = iot.describe_certificate(certificateId=self.certificate_id)["certificateDescription"]
@@ -60,7 +60,7 @@ class DeviceFacts:
         """The certificate, from the file or else from AWS IoT.
 
         Raises:
-            CannotTellError: There is no file, and AWS IoT cannot be asked.
+            CannotTellError: There is no file, and AWS IoT does not answer.
         """
         if self.presented is not None:
             return self.presented
@@ -97,13 +97,13 @@ class DeviceFacts:
         return tuple(name for page in found for name in page["things"])
 
     def authorization(self, client_id: str, resource_arn: str) -> "AuthResultTypeDef":
-        """Ask AWS IoT whether the certificate may connect as `client_id`: `TestAuthorization`.
+        """Test with AWS IoT whether the certificate may connect as `client_id`: `TestAuthorization`.
 
         Raises:
-            CannotTellError: The caller may not ask, or this cloud does not know the call.
+            CannotTellError: The permission is missing, or this cloud does not have the call.
         """
         arn = self.registered.arn if self.registered else ""
-        with asking("iot:TestAuthorization"):
+        with aws_call("iot:TestAuthorization"):
             answer = self._session.client("iot").test_authorization(
                 principal=arn,
                 clientId=client_id,

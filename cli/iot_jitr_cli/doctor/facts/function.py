@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.doctor.asking import fact
+from iot_jitr_cli.doctor.facts.fact import fact
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _RECENT = timedelta(minutes=15)
 _FAILURES = ("ERROR", '"Task timed out"', '"Runtime exited"')
-"""CloudWatch Logs filters: what Python and our own logger, and Lambda itself, write about a failure."""
+"""CloudWatch Logs filters: what Python, our logger and Lambda write about a failure."""
 _DECISION = '"correlation_id"'
-"""What every line about a decision holds."""
+"""What each line about a decision contains."""
 _PAGES = 5
 """Pages of the log that are read at most, for each filter."""
 
@@ -36,18 +36,18 @@ class Activator:
     state: str
     last_update: str
     reason: str
-    """Why it is in that state, where Lambda says so."""
+    """The reason for that state, where Lambda gives one."""
     environment: Mapping[str, str]
 
     @property
     def activations_per_second(self) -> float | None:
-        """How many certificates it examines a second; None where it is not told."""
+        """Its limit of activations per second; None where it is not set."""
         value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
         return float(value) if value else None
 
     @property
     def cas_with_crl(self) -> frozenset[str]:
-        """Ids of the CAs whose CRL it asks before it activates."""
+        """Ids of the CAs whose CRL it checks."""
         return frozenset(ca for ca, about in self._cas.items() if about.get("revocation") != "none")
 
     @property
@@ -115,7 +115,7 @@ class FunctionFacts:
     def recent(self) -> Mapping[str, float]:
         """Figures of the last quarter of an hour: `errors`, `throttles`, `oldest_message_seconds`.
 
-        A figure that CloudWatch has not got is missing.
+        A figure that CloudWatch does not have is missing.
         """
         function, queue = (
             self._pipeline.output(Output.ACTIVATOR_FUNCTION),
@@ -176,9 +176,9 @@ def _log_events(
 
 
 def _is_error(line: str) -> bool:
-    """Whether a line that speaks of a failure is one itself.
+    """Whether a line that mentions a failure reports one.
 
-    A structured line of a lower level may speak of an error of somebody else, and metrics (EMF) of a reason.
+    A structured line of a lower level may mention another service's error, and metrics (EMF) a reason.
     """
     try:
         found = json.loads(line)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment, NoSuchStackError, StackUnfinishedError, find_deployment
-from iot_jitr_cli.doctor.asking import CannotTellError, asking, fact
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, aws_call, fact
 from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -28,7 +28,7 @@ class Rule:
     queue_url: str | None
     """Where its SQS action sends to."""
     role_arn: str | None
-    """The role that its SQS action takes."""
+    """The role that its SQS action assumes."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Queue:
 
     @property
     def messages(self) -> int:
-        """All messages: waiting, at work, and put back for later."""
+        """All messages: visible, in flight and delayed."""
         return self.visible + self.in_flight + self.delayed
 
 
@@ -90,7 +90,7 @@ class PipelineFacts:
     def rule(self, name: str) -> Rule | None:
         """A topic rule, None where there is none of that name."""
         iot = self._session.client("iot")
-        with asking("iot:GetTopicRule"):
+        with aws_call("iot:GetTopicRule"):
             try:
                 found = iot.get_topic_rule(ruleName=name)["rule"]
             except iot.exceptions.UnauthorizedException as error:
@@ -111,9 +111,9 @@ class PipelineFacts:
         """Those of `actions` that the role may not do on the resource.
 
         Raises:
-            CannotTellError: IAM cannot be asked.
+            CannotTellError: IAM does not answer.
         """
-        with asking("iam:SimulatePrincipalPolicy"):
+        with aws_call("iam:SimulatePrincipalPolicy"):
             answer = self._session.client("iam").simulate_principal_policy(
                 PolicySourceArn=role_arn, ActionNames=[*actions], ResourceArns=[resource_arn]
             )
@@ -124,9 +124,9 @@ class PipelineFacts:
         ]
 
     def trusted_services(self, role_arn: str) -> set[str] | None:
-        """The services that may take the role, None where there is no such role."""
+        """The services that may assume the role, None where there is no such role."""
         iam = self._session.client("iam")
-        with asking("iam:GetRole"):
+        with aws_call("iam:GetRole"):
             try:
                 found = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
             except iam.exceptions.NoSuchEntityException:

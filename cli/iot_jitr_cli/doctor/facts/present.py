@@ -1,10 +1,10 @@
-"""What the pipeline would decide now, by its own code: is the serial on the CRL, is the device listed?"""
+"""What the pipeline would decide now, by its own code: revocation and allow list."""
 
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.doctor.asking import CannotTellError, fact
 from iot_jitr_cli.doctor.facts.ca import CaFacts
 from iot_jitr_cli.doctor.facts.device import DeviceFacts
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, fact
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_runtime import environment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PresentFacts:
-    """Facts about how the certificate would be judged now."""
+    """Facts about what the pipeline would decide now."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class PresentFacts:
         """What the CA's CRL says, None where the CA was declared to have none.
 
         Raises:
-            CannotTellError: The index cannot be read, or nobody knows the CA.
+            CannotTellError: The index cannot be read, or the CA is unknown.
         """
         device = self._device_certificate()
         function = self._function.activator
@@ -61,7 +61,7 @@ class PresentFacts:
         """Whether the device is on the allow list, None where the deployment has none.
 
         Raises:
-            CannotTellError: The list cannot be read, or nobody knows the CA.
+            CannotTellError: The list cannot be read, or the CA is unknown.
         """
         table = self._pipeline.deployment.get(Output.ALLOW_LIST_TABLE)
         if table is None:
@@ -76,7 +76,7 @@ class PresentFacts:
     def _device_certificate(self) -> DeviceCertificate:
         certificate, ca = self._device.certificate, self._ca.issuer.ca
         if certificate is None or ca is None:
-            raise CannotTellError("without the certificate and its CA, nobody knows how it would be judged")
+            raise CannotTellError("without the certificate and its CA, the decision of now is unknown")
         return DeviceCertificate(
             certificate_id=self._device.certificate_id,
             certificate_arn=self._device.registered.arn if self._device.registered else "",

@@ -45,7 +45,7 @@ def test_every_kind_of_key_that_the_development_ca_makes_passes(kind: KeyKind) -
     assert statuses(found, Status.PASSED) == set(CheckId)
 
 
-def test_without_a_key_the_key_is_not_looked_at() -> None:
+def test_without_a_key_file_the_key_is_not_checked() -> None:
     found = report(DEVICE.pem, CA.pem)
 
     assert found.exit_code == ExitCode.OK
@@ -249,7 +249,7 @@ def test_a_key_that_aws_iot_does_not_take_is_found(make_key: Callable[[], object
     assert named in found[CheckId.KEY_ALGORITHM].found
 
 
-def test_a_key_on_a_curve_that_nobody_knows_is_found_and_is_not_the_given_key() -> None:
+def test_a_key_on_an_unknown_curve_is_found_and_does_not_match() -> None:
     p256, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d03017f")
     data = DEVICE.der.replace(p256, unknown) + CA.der
 
@@ -340,7 +340,7 @@ def test_a_ca_without_ca_flag_is_found() -> None:
 
 
 @pytest.mark.parametrize(("may_sign", "status"), [(True, Status.PASSED), (False, Status.FAILED)])
-def test_a_cas_key_usage_is_looked_at_where_there_is_one(may_sign: bool, status: Status) -> None:  # noqa: FBT001
+def test_a_cas_key_usage_is_checked_where_there_is_one(may_sign: bool, status: Status) -> None:  # noqa: FBT001
     key, name = KeyKind.EC_P256.generate(), common_name("Usage CA")
     usage = x509.KeyUsage(
         digital_signature=True,

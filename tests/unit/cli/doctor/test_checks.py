@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks import CHECKS
 from iot_jitr_cli.doctor.diagnosis import Conclusion, diagnose
 from iot_jitr_cli.doctor.facts.ca import Issuer
 from iot_jitr_cli.doctor.facts.decision import DeadLetter
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError
 from iot_jitr_cli.doctor.facts.pipeline import NotDeployedError, Rule
 from iot_jitr_cli.doctor.findings import Finding, Status
 from iot_jitr_cli.pki.device import DeviceSpec
@@ -330,7 +330,7 @@ def test_a_check_names_only_the_causes_it_declares(patients: list[Patient]) -> N
             assert line.finding.evidence
 
 
-def test_every_check_of_a_device_that_is_in_is_ok_or_has_nothing_to_check() -> None:
+def test_every_check_of_an_active_device_is_ok_or_not_applicable() -> None:
     statuses = {line.check.id: line.finding.status for line in diagnose(Patient().case).lines}
 
     assert set(statuses.values()) == {Status.OK, Status.NOT_APPLICABLE}
@@ -391,7 +391,7 @@ def test_the_account_is_part_of_the_evidence_where_it_is_known() -> None:
     )
 
 
-def test_only_the_leaf_is_enough_where_the_device_sends_sni() -> None:
+def test_the_device_certificate_alone_is_enough_with_sni() -> None:
     patient = Patient(presented=presented(dc.device().certificate.pem), subject={"sends_sni": True})
 
     assert finding(patient, "chain.ca_included").status is Status.OK
@@ -399,7 +399,7 @@ def test_only_the_leaf_is_enough_where_the_device_sends_sni() -> None:
 
 
 @pytest.mark.parametrize(("sends", "says"), [(True, "the device sends it"), (None, "needed")])
-def test_sni_is_asked_for_where_the_mode_needs_it(sends: bool | None, says: str) -> None:  # noqa: FBT001  a parameter
+def test_sni_is_required_where_the_mode_needs_it(sends: bool | None, says: str) -> None:  # noqa: FBT001  a parameter
     patient = Patient(subject={"sends_sni": sends}).with_facts(
         issuer=Issuer(registered_ca(mode=Mode.SNI_ONLY))
     )
@@ -407,7 +407,7 @@ def test_sni_is_asked_for_where_the_mode_needs_it(sends: bool | None, says: str)
     assert says in finding(patient, "ca.sni").evidence
 
 
-def test_without_a_ca_there_is_nothing_to_say_about_it() -> None:
+def test_without_a_ca_its_checks_are_not_applicable() -> None:
     patient = unseen(issuer=Issuer(None))
 
     for check in ("ca.deployment", "ca.status", "ca.auto_registration", "ca.template", "ca.sni"):
@@ -452,7 +452,7 @@ def test_the_host_of_a_queue_url_makes_no_difference() -> None:
     ],
     ids=str,
 )
-def test_what_was_deleted_by_hand_comes_back_by_a_deployment_that_looks(missing: dict[str, None]) -> None:
+def test_the_fix_for_a_deleted_resource_is_revert_drift(missing: dict[str, None]) -> None:
     """A plain deployment compares templates, and finds nothing to do."""
     assert "cdk deploy --revert-drift" in diagnose(pending(**missing).case).fix
 
@@ -463,13 +463,13 @@ def test_a_role_that_may_not_send_is_named() -> None:
     assert finding(patient, "rule.target").cause is Cause.RULE_ROLE_BROKEN
 
 
-def test_an_error_that_nothing_waits_for_is_no_cause() -> None:
+def test_an_error_is_no_cause_while_the_queue_is_empty() -> None:
     patient = pending(last_error="TypeError: x")
 
     assert finding(patient, "function.errors").status is Status.OK
 
 
-def test_dead_letters_of_other_devices_are_none_of_this_one() -> None:
+def test_dead_letters_of_other_devices_are_ignored() -> None:
     full = replace(Patient().facts()["dead_letter_queue"], visible=12)
 
     assert finding(Patient().with_facts(dead_letter_queue=full), "dead_letter").evidence.endswith(
@@ -478,14 +478,14 @@ def test_dead_letters_of_other_devices_are_none_of_this_one() -> None:
     assert finding(Patient().with_facts(dead_letter_queue=None), "dead_letter").status is Status.OK
 
 
-def test_without_the_function_or_the_queue_their_checks_have_nothing_to_look_at() -> None:
+def test_without_function_or_queue_their_checks_are_not_applicable() -> None:
     patient = pending(activator=None, activation_queue=None)
 
     assert finding(patient, "function.role").status is Status.NOT_APPLICABLE
     assert finding(patient, "backlog").status is Status.NOT_APPLICABLE
 
 
-def test_how_old_the_oldest_message_is_is_said_where_it_is_known() -> None:
+def test_the_age_of_the_oldest_message_is_shown_where_it_is_known() -> None:
     def backlog(recent: Any) -> str:
         return finding(pending(activation_queue=queue(6000), recent=recent), "backlog").evidence
 
@@ -507,14 +507,14 @@ def test_a_certificate_registered_just_now_is_being_decided() -> None:
     assert diagnose(patient.with_facts(registered=registered).case).cause is Cause.BEING_DECIDED
 
 
-def test_a_crl_that_is_fine_is_said_to_be() -> None:
+def test_a_usable_crl_is_ok() -> None:
     patient = Patient().with_facts(revocation=ACTIVATED, admission=ACTIVATED)
 
     for check in ("decision.crl", "decision.revocation", "decision.admission"):
-        assert finding(patient, check) == Finding(Status.OK, "nothing against it")
+        assert finding(patient, check) == Finding(Status.OK, "no objection")
 
 
-def test_a_condition_that_cannot_be_known_leaves_the_policy_open() -> None:
+def test_a_condition_that_cannot_be_evaluated_makes_the_check_unknown() -> None:
     document = PolicyDocument.parse(
         dc.POLICY.replace('"Action"', '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"')
     )
@@ -523,13 +523,13 @@ def test_a_condition_that_cannot_be_known_leaves_the_policy_open() -> None:
     assert finding(patient, "policy.client_id").status is Status.UNKNOWN
 
 
-def test_an_event_that_the_stack_cannot_tell_of_is_no_event() -> None:
+def test_a_stack_event_that_cannot_be_read_is_no_evidence() -> None:
     patient = unseen(issuer=Issuer(None), registration_failure=MissingPermissionError("x:y"))
 
     assert diagnose(patient.case).cause is Cause.CA_NOT_REGISTERED
 
 
-def test_without_a_common_name_somebody_must_say_the_client_id() -> None:
+def test_without_a_common_name_the_client_id_is_unknown() -> None:
     nameless = dc.ca().issue(DeviceSpec(None)).chain_pem
     patient = Patient(presented=presented(nameless))
 
@@ -545,7 +545,7 @@ def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
     assert finding(patient, "certificate.validity").status is Status.UNKNOWN
 
 
-def test_with_its_id_alone_the_files_are_not_looked_at() -> None:
+def test_with_the_id_alone_the_file_checks_are_not_applicable() -> None:
     patient = Patient(presented=None)
 
     for check in ("chain.order", "chain.ca_included", "certificate.key"):
@@ -560,7 +560,7 @@ def test_a_ca_certificate_is_no_cause_where_the_deployment_accepts_it() -> None:
     assert finding(patient, "chain.order").status is Status.OK
 
 
-def test_a_ca_certificate_is_a_cause_where_nobody_can_tell_whether_it_is_accepted() -> None:
+def test_a_ca_certificate_is_a_cause_where_its_acceptance_is_unknown() -> None:
     patient = Patient(status=None, presented=presented(leaf(ca_flag(ca=True)))).with_facts(
         activator=MissingPermissionError("lambda:GetFunctionConfiguration")
     )

@@ -50,7 +50,7 @@ def test_the_checklist_ends_with_one_cause(subjects: list[Subject], files: tuple
 
     assert result.exit_code == 0, result.output
     assert result.output.startswith("✓  chain file")
-    assert result.output.endswith("nothing keeps the device out  [already_fine]\n")
+    assert result.output.endswith("no problem was found: the device can connect  [already_fine]\n")
     assert subjects[0].certificate_id == dc.device().certificate.fingerprint
 
 

@@ -7,18 +7,18 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor.asking import (
-    CannotTellError,
-    Fact,
-    MissingPermissionError,
-    NoAnswerError,
-    asking,
-    fact,
-)
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks import CHECKS, READABLE
 from iot_jitr_cli.doctor.checks.ledger import CAUSE_OF, FIX_OF
 from iot_jitr_cli.doctor.diagnosis import Conclusion, Line, conclude, diagnose, unreadable
+from iot_jitr_cli.doctor.facts.fact import (
+    CannotTellError,
+    Fact,
+    MissingPermissionError,
+    NoAnswerError,
+    aws_call,
+    fact,
+)
 from iot_jitr_cli.doctor.findings import Status, failed, ok, unknown
 from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
 from iot_jitr_cli.doctor.report import as_json, checklist, conclusion
@@ -54,7 +54,7 @@ def test_every_reason_to_refuse_or_defer_has_a_cause_and_every_such_cause_a_fix(
 @pytest.mark.parametrize(
     ("name", "permission"), [("registered", "iot:DescribeCertificate"), ("row", "dynamodb:GetItem")]
 )
-def test_what_may_not_be_asked_is_a_question_mark_with_the_permission(name: str, permission: str) -> None:
+def test_a_missing_permission_makes_the_check_unknown_and_is_named(name: str, permission: str) -> None:
     diagnosis = diagnose(Patient().with_facts(**{name: MissingPermissionError(permission)}).case)
 
     marked = [line.finding for line in diagnosis.lines if line.finding.status is Status.UNKNOWN]
@@ -64,14 +64,14 @@ def test_what_may_not_be_asked_is_a_question_mark_with_the_permission(name: str,
     assert diagnosis.exit_code is ExitCode.UNDETERMINED
 
 
-def test_a_cause_that_was_seen_is_certain_whatever_else_was_not() -> None:
+def test_an_observed_cause_is_certain_whatever_could_not_be_checked() -> None:
     patient = Patient(status=None).with_facts(rule=CannotTellError("x"), row=None)
     patient.with_facts(issuer=_no_issuer())
 
     assert diagnose(patient.case).conclusion is Conclusion.CAUSE_FOUND
 
 
-def test_what_remains_is_a_guess_while_something_else_could_not_be_seen() -> None:
+def test_a_residual_cause_is_undetermined_while_a_check_is_missing() -> None:
     patient = Patient(status=None).with_facts(
         row=None, issuer=MissingPermissionError("iot:ListCACertificates")
     )
@@ -82,7 +82,7 @@ def test_what_remains_is_a_guess_while_something_else_could_not_be_seen() -> Non
     assert diagnosis.fix
 
 
-def test_what_could_not_be_seen_does_not_matter_where_it_could_not_be_the_cause() -> None:
+def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
     patient = Patient().with_facts(rule=MissingPermissionError("iot:GetTopicRule"))
 
     diagnosis = diagnose(patient.case)
@@ -91,22 +91,22 @@ def test_what_could_not_be_seen_does_not_matter_where_it_could_not_be_the_cause(
     assert diagnosis.missing_permissions == ("iot:GetTopicRule",)
 
 
-def test_what_has_happened_comes_before_what_is_foreseen() -> None:
+def test_observed_causes_come_before_predicted_ones() -> None:
     not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
     patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed, rule=None)
 
     assert diagnose(patient.case).cause is Cause.RULE_MISSING
 
 
-def test_what_is_foreseen_comes_before_what_remains() -> None:
+def test_predicted_causes_come_before_residual_ones() -> None:
     not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
     patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed)
 
     assert diagnose(patient.case).cause is Cause.NOT_LISTED
 
 
-def test_nobody_in_and_nothing_found_is_undetermined() -> None:
-    diagnosis = conclude((Line(CHECKS[0], ok("fine")),), Phase.OUT)
+def test_a_device_that_is_not_active_without_a_cause_is_undetermined() -> None:
+    diagnosis = conclude((Line(CHECKS[0], ok("fine")),), Phase.DISABLED)
 
     assert (diagnosis.conclusion, diagnosis.cause, diagnosis.fix) == (Conclusion.UNDETERMINED, None, "")
 
@@ -117,7 +117,7 @@ def test_the_first_finding_of_a_cause_gives_the_fix() -> None:
     assert conclude(lines, Phase.ACTIVE).fix == "first"
 
 
-def test_a_file_without_certificates_ends_the_examination() -> None:
+def test_a_file_without_certificates_ends_the_diagnosis() -> None:
     diagnosis = unreadable("found a private key, but no certificate")
 
     assert diagnosis.cause is Cause.CHAIN_UNREADABLE
@@ -141,13 +141,13 @@ class _Asked:
         return str(self.answer)
 
 
-def test_a_fact_is_asked_once() -> None:
+def test_a_fact_is_read_once() -> None:
     asked = _Asked("x")
 
     assert [asked.something, asked.something, asked.times] == ["x", "x", 1]
 
 
-def test_a_fact_that_cannot_be_learned_is_asked_once_too() -> None:
+def test_a_fact_that_cannot_be_read_is_tried_once() -> None:
     asked = _Asked(denied())
 
     for _ in range(2):
@@ -158,12 +158,12 @@ def test_a_fact_that_cannot_be_learned_is_asked_once_too() -> None:
 
 
 def test_an_endpoint_that_does_not_answer_is_no_missing_permission() -> None:
-    with pytest.raises(NoAnswerError, match="is the network up"), asking("iot:Something"):
+    with pytest.raises(NoAnswerError, match="is the network up"), aws_call("iot:Something"):
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
 
 def test_errors_of_ours_pass_through() -> None:
-    with pytest.raises(CannotTellError, match="mine"), asking("iot:Something"):
+    with pytest.raises(CannotTellError, match="mine"), aws_call("iot:Something"):
         raise CannotTellError("mine")
 
 
@@ -196,7 +196,7 @@ def test_the_checklist_marks_each_line_and_puts_the_fix_below() -> None:
     assert "·  endpoint " in shown
     assert "?  topic rule " in shown
     assert "the permission iot:GetTopicRule is missing" in shown
-    assert "✗  certificate known to AWS IoT " in shown
+    assert "✗  certificate registered in AWS IoT " in shown
     assert "\n   → let the device connect" in shown
 
 
@@ -208,25 +208,25 @@ def test_the_conclusion_is_one_cause_with_its_name_and_what_to_do() -> None:
     assert second.startswith("→ let the device connect")
 
 
-def test_a_conclusion_without_certainty_says_so_and_names_the_permissions() -> None:
+def test_an_undetermined_conclusion_names_the_missing_permissions() -> None:
     patient = Patient(status=None).with_facts(
         row=None, issuer=MissingPermissionError("iot:ListCACertificates")
     )
 
     shown = lines(conclusion(diagnose(patient.case)))
 
-    assert shown.startswith("could not tell")
-    assert "as far as could be seen, the device has never connected" in shown
+    assert shown.startswith("undetermined")
+    assert "the most likely cause is: the device has never connected" in shown
     assert "missing permissions: iot:ListCACertificates (jitr doctor --iam-policy)" in shown
 
 
-def test_undetermined_without_a_guess_is_said_too() -> None:
-    assert lines(conclusion(conclude((Line(CHECKS[0], unknown("?")),), Phase.OUT))).startswith(
-        "could not tell"
+def test_an_undetermined_conclusion_may_have_no_cause() -> None:
+    assert lines(conclusion(conclude((Line(CHECKS[0], unknown("?")),), Phase.DISABLED))).startswith(
+        "undetermined"
     )
 
 
-def test_what_a_certificate_says_of_itself_cannot_move_the_cursor() -> None:
+def test_control_characters_of_a_certificate_are_not_printed() -> None:
     diagnosis = conclude((Line(CHECKS[0], failed(Cause.EXPIRED, "a\x1b[2Jb", "c\x07")),), Phase.ACTIVE)
 
     assert "\x1b" not in lines(checklist(diagnosis))
@@ -247,6 +247,6 @@ def test_json_has_a_line_for_each_check_and_the_cause() -> None:
 
 
 def test_json_without_a_cause_says_null() -> None:
-    answer = as_json(None, conclude((Line(CHECKS[0], unknown("?")),), Phase.OUT))
+    answer = as_json(None, conclude((Line(CHECKS[0], unknown("?")),), Phase.DISABLED))
 
     assert (answer["cause"], answer["headline"], answer["fix"]) == (None, None, None)

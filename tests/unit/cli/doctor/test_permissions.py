@@ -6,8 +6,8 @@ import pytest
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor import permissions
-from iot_jitr_cli.doctor.asking import Fact
 from iot_jitr_cli.doctor.facts import account, ca, decision, device, function, pipeline, present
+from iot_jitr_cli.doctor.facts.fact import Fact
 from iot_jitr_cli.doctor.permissions import WITHOUT_RESOURCE, minimal_policy
 from tests.support import doctor_case as dc
 
@@ -46,7 +46,7 @@ def test_it_grants_what_the_facts_take_and_nothing_else() -> None:
     assert set(actions(policy(index_bucket="indexes"))) == taken | CALLS
 
 
-def test_each_action_stands_in_it_once() -> None:
+def test_each_action_is_in_it_once() -> None:
     granted = actions(policy(index_bucket="indexes"))
 
     assert len(granted) == len(set(granted))

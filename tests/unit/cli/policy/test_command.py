@@ -46,8 +46,8 @@ def test_our_own_templates_let_a_device_use_its_topics_and_nothing_of_its_neighb
     result = run(templates / f"{name}.json")
 
     assert result.exit_code == 0
-    assert f"a {name} policy that keeps all rules" in result.output
-    assert "doors to a neighbour are shut" in result.output
+    assert f"a {name} policy that breaks no rule" in result.output
+    assert "yes: no access to other devices" in result.output
 
 
 @pytest.mark.parametrize("option", ["shadow", "jobs"])
@@ -60,7 +60,7 @@ def test_the_options_reach_the_devices_own_thing_only(templates: Path, option: s
     assert {each["access"] for each in own} == {"allowed"}
 
 
-def test_a_device_is_asked_about_by_its_certificate(tmp_path: Path) -> None:
+def test_the_certificate_gives_the_evaluated_names(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Publish", f"topic/f/{CN}/*"))
     certificate = certificate_file(tmp_path, device_certificate("pump-3"))
 
@@ -74,7 +74,7 @@ def test_a_device_is_asked_about_by_its_certificate(tmp_path: Path) -> None:
     assert access["topic/f/pump-32/sample"] == "not allowed"
 
 
-def test_a_policy_without_common_name_is_asked_about_by_serial_number(tmp_path: Path) -> None:
+def test_a_policy_without_common_name_is_evaluated_by_serial_number(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Connect", "client/{{serial_number}}"))
     certificate = certificate_file(tmp_path, device_certificate(organization="Acme"))
 
@@ -86,7 +86,7 @@ def test_a_policy_without_common_name_is_asked_about_by_serial_number(tmp_path: 
     assert access == {"client/a1b": "allowed", "client/a1b2": "not allowed"}
 
 
-def test_a_hole_is_found_with_its_line_and_the_door_it_opens(tmp_path: Path) -> None:
+def test_access_to_other_devices_is_found_with_its_line(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Publish", f"topic/devices/{CN}*"))
 
     result = run(policy)
@@ -94,7 +94,7 @@ def test_a_hole_is_found_with_its_line_and_the_door_it_opens(tmp_path: Path) -> 
     assert result.exit_code == 1
     assert "line 7:" in result.output
     assert "[reaches-neighbours]" in result.output
-    assert "no: 2 of" in result.output
+    assert "(2 of 8 checks)" in result.output
 
 
 def test_an_acknowledged_exception_is_shown_with_its_reason_and_passes(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_acknowledged_exception_is_shown_with_its_reason_and_passes(tmp_path:
 
     assert result.exit_code == 0
     assert "acknowledged: gateways" in result.output
-    assert "yes: what it reaches of a neighbour's is acknowledged" in result.output
+    assert "yes: its access to other devices is acknowledged" in result.output
 
 
 def test_a_certificate_that_would_be_refused_says_so(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_an_unknown_placeholder_is_a_finding_not_a_crash(tmp_path: Path) -> None
     assert "unknown placeholder '{{subject}}'" in result.output
 
 
-def test_denied_and_undecided_access_is_told_apart(tmp_path: Path) -> None:
+def test_denied_and_undecided_access_are_distinguished(tmp_path: Path) -> None:
     policy = written(
         tmp_path,
         statement("iot:Publish", f"topic/devices/{CN}/*")

@@ -64,7 +64,7 @@ HOLES = {
 
 
 @pytest.mark.parametrize(("grant", "hole"), HOLES.values(), ids=HOLES.keys())
-def test_a_hole_to_the_neighbour_is_shown(grant: tuple[str, str], hole: tuple[str, str]) -> None:
+def test_access_to_a_neighbour_is_shown(grant: tuple[str, str], hole: tuple[str, str]) -> None:
     assert hole in reached(grant)
 
 
@@ -77,14 +77,14 @@ def test_what_names_no_device_is_for_everyone() -> None:
     assert broadcast.decision.access is Access.ALLOWED
 
 
-def test_what_speaks_of_a_thing_the_device_has_not_is_not_asked() -> None:
+def test_a_thing_variable_without_a_thing_is_not_evaluated() -> None:
     grant = ("iot:Publish", "topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/*")
 
     assert not any("jobs" in a.question.name for a in answers(grant))
     assert any(a.question.name == "$aws/things/s7/jobs/sample" for a in answers(grant, thing=True))
 
 
-def test_policies_rendered_for_one_device_are_asked_about_the_neighbours_names() -> None:
+def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
     def rendered(name: str) -> Device:
         statement = {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"{ARN}topic/f/{name}/*"}
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -102,10 +102,10 @@ def test_policies_rendered_for_one_device_are_asked_about_the_neighbours_names()
     }
 
 
-def test_denials_and_resources_that_are_no_arns_ask_nothing() -> None:
+def test_denials_and_resources_without_an_arn_add_no_question() -> None:
     for grants, effect in (([("iot:Publish", "topic/f/x")], "Deny"), ([("iot:Publish", "f-x")], "Allow")):
         assert not any(a.question.name in {"f/x", "f-x"} for a in answers(*grants, effect=effect))
 
 
-def test_escaped_wildcards_are_asked_about_as_ordinary_characters() -> None:
+def test_escaped_wildcards_are_evaluated_as_ordinary_characters() -> None:
     assert any(a.question.name == "a/*/x" for a in answers(("iot:Publish", "topic/a/${*}/?")))

@@ -3,7 +3,7 @@
 import pytest
 
 from iot_jitr_cli.deployment import NoSuchStackError
-from iot_jitr_cli.doctor.asking import MissingPermissionError
+from iot_jitr_cli.doctor.facts.fact import MissingPermissionError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.status.collect import _quota, snapshot

@@ -6,7 +6,7 @@ import pytest
 from botocore.stub import ANY
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.asking import CannotTellError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.status import figures
 from iot_jitr_cli.status.snapshot import (
     LedgerCounts,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError, NoAnswerError
 from iot_jitr_cli.status import parts
 from iot_jitr_cli.status.snapshot import (
     QueueCounts,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError, NoAnswerError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError, NoAnswerError
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from tests.support import doctor_case as dc
 from tests.support.doctor_cloud import NOW, Cloud
@@ -42,7 +42,7 @@ def test_no_registered_ca_may_have_signed_it(cloud: Cloud) -> None:
     assert (issuer.ca, issuer.namesake) == (None, None)
 
 
-def test_a_ca_that_is_gone_by_now_is_left_out(cloud: Cloud) -> None:
+def test_a_ca_that_was_deleted_meanwhile_is_left_out(cloud: Cloud) -> None:
     cloud.refuses("iot", "describe_certificate", "ResourceNotFoundException")
     cloud.answers("iot", "list_ca_certificates", {"certificates": [{"certificateId": dc.CA_ID}]})
     cloud.refuses("iot", "describe_ca_certificate", "ResourceNotFoundException")
@@ -61,7 +61,7 @@ def test_without_a_certificate_no_ca_is_looked_for(cloud: Cloud) -> None:
     ("code", "expected"),
     [("UnauthorizedException", MissingPermissionError), ("InternalFailureException", NoAnswerError)],
 )
-def test_a_ca_that_may_not_be_described_is_told(
+def test_a_ca_that_may_not_be_described_names_the_permission(
     cloud: Cloud, code: str, expected: type[CannotTellError]
 ) -> None:
     cloud.answers("iot", "describe_certificate", description("x", caCertificateId=dc.CA_ID))
@@ -91,7 +91,7 @@ def _event(kind: str, status: str, reason: str = "") -> dict[str, Any]:
         ([(RESOURCE_TYPE, "UPDATE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", "before")], ""),
     ],
 )
-def test_why_the_last_registration_of_a_ca_failed_stands_in_the_stacks_events(
+def test_the_reason_of_a_failed_ca_registration_is_read_from_the_stack_events(
     cloud: Cloud, events: list[tuple[str, str, str]], expected: str
 ) -> None:
     cloud.answers(

@@ -7,7 +7,7 @@ from tests.support.doctor_cloud import Cloud
 from tests.support.doctor_facts import ID
 
 
-def test_a_case_asks_nothing_before_a_check_does(cloud: Cloud) -> None:
+def test_opening_a_case_makes_no_call(cloud: Cloud) -> None:
     before = datetime.now(UTC)
 
     case = open_case(cloud, "stack", Subject(ID))  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def _peek(cloud: Cloud, *messages: dict[str, Any]) -> None:
     cloud.answers("sqs", "receive_message", {"Messages": [*messages]}, expected)
 
 
-def test_dead_letters_are_looked_through_until_nothing_new_comes(cloud: Cloud) -> None:
+def test_dead_letters_are_received_until_none_is_new(cloud: Cloud) -> None:
     facts = DecisionFacts(cloud, ID, pipeline(cloud))  # type: ignore[arg-type]
     _peek(cloud, _letter("1", "other"), _letter("2", ID))
     _peek(cloud, _letter("1", "other"), _letter("3", "another"))
@@ -54,14 +54,14 @@ def test_dead_letters_are_looked_through_until_nothing_new_comes(cloud: Cloud) -
     assert facts.dead_letter.reason == "foreign_ca"
 
 
-def test_a_letter_of_nobody_we_look_for_is_none(cloud: Cloud) -> None:
+def test_a_dead_letter_of_another_device_is_not_found(cloud: Cloud) -> None:
     facts = DecisionFacts(cloud, ID, pipeline(cloud))  # type: ignore[arg-type]
     _peek(cloud)
 
     assert facts.dead_letter is None
 
 
-def test_never_more_than_two_hundred_dead_letters_are_looked_at(cloud: Cloud) -> None:
+def test_at_most_two_hundred_dead_letters_are_read(cloud: Cloud) -> None:
     facts = DecisionFacts(cloud, ID, pipeline(cloud))  # type: ignore[arg-type]
     for number in range(20):
         _peek(cloud, _letter(str(number), "other"))
@@ -86,5 +86,5 @@ def test_the_report_of_a_rule_that_could_not_deliver_is_understood() -> None:
 @pytest.mark.parametrize(
     "body", ["", "[]", "no json", '{"base64OriginalPayload": "%"}', '{"base64OriginalPayload": "a"}']
 )
-def test_a_letter_that_makes_no_sense_is_about_nobody(body: str) -> None:
+def test_a_malformed_dead_letter_is_about_no_device(body: str) -> None:
     assert dead_letter_about(ID, {"Body": body}) is None

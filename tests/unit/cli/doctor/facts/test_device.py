@@ -2,13 +2,13 @@
 
 import pytest
 
-from iot_jitr_cli.doctor.asking import NoAnswerError
+from iot_jitr_cli.doctor.facts.fact import NoAnswerError
 from tests.support import doctor_case as dc
 from tests.support.doctor_cloud import Cloud
 from tests.support.doctor_facts import ARN, description, device_facts
 
 
-def test_a_certificate_that_aws_iot_knows_is_described(cloud: Cloud) -> None:
+def test_a_registered_certificate_is_described(cloud: Cloud) -> None:
     pem = dc.device().certificate.pem
     cloud.answers("iot", "describe_certificate", description(pem, caCertificateId=dc.CA_ID))
 
@@ -19,7 +19,7 @@ def test_a_certificate_that_aws_iot_knows_is_described(cloud: Cloud) -> None:
     assert facts.certificate == dc.device().certificate
 
 
-def test_a_certificate_that_cannot_be_parsed_is_known_all_the_same(cloud: Cloud) -> None:
+def test_a_registered_certificate_that_cannot_be_parsed_is_described(cloud: Cloud) -> None:
     cloud.answers("iot", "describe_certificate", description("garbage"))
 
     registered = device_facts(cloud).registered
@@ -28,7 +28,7 @@ def test_a_certificate_that_cannot_be_parsed_is_known_all_the_same(cloud: Cloud)
     assert (registered.certificate, registered.ca_certificate_id) == (None, None)
 
 
-def test_a_certificate_that_aws_iot_never_saw_has_neither_policies_nor_things(cloud: Cloud) -> None:
+def test_an_unregistered_certificate_has_neither_policies_nor_things(cloud: Cloud) -> None:
     cloud.refuses("iot", "describe_certificate", "ResourceNotFoundException")
 
     facts = device_facts(cloud)
@@ -36,7 +36,7 @@ def test_a_certificate_that_aws_iot_never_saw_has_neither_policies_nor_things(cl
     assert (facts.registered, facts.certificate, facts.policies, facts.things) == (None, None, (), ())
 
 
-def test_the_certificate_in_the_file_needs_no_answer(cloud: Cloud) -> None:
+def test_the_certificate_in_the_file_needs_no_call(cloud: Cloud) -> None:
     assert device_facts(cloud, dc.device().certificate).certificate == dc.device().certificate
 
 
@@ -57,7 +57,7 @@ def test_policies_and_things_of_the_certificate_are_read(cloud: Cloud) -> None:
     assert facts.things == ("t",)
 
 
-def test_a_policy_that_cannot_be_read_is_told(cloud: Cloud) -> None:
+def test_a_policy_that_cannot_be_parsed_cannot_be_evaluated(cloud: Cloud) -> None:
     cloud.answers("iot", "describe_certificate", description(dc.device().certificate.pem))
     cloud.answers("iot", "list_attached_policies", {"policies": [{"policyName": "p", "policyArn": "a"}]})
     cloud.answers("iot", "get_policy", {"policyDocument": "{}"})
@@ -66,7 +66,7 @@ def test_a_policy_that_cannot_be_read_is_told(cloud: Cloud) -> None:
         _ = device_facts(cloud).documents
 
 
-def test_aws_iot_is_asked_whether_the_client_id_is_allowed(cloud: Cloud) -> None:
+def test_test_authorization_decides_about_the_client_id(cloud: Cloud) -> None:
     cloud.answers("iot", "describe_certificate", description(dc.device().certificate.pem))
     cloud.answers(
         "iot",
@@ -82,7 +82,7 @@ def test_aws_iot_is_asked_whether_the_client_id_is_allowed(cloud: Cloud) -> None
     assert device_facts(cloud).authorization("me", "arn:client/me")["authDecision"] == "EXPLICIT_DENY"
 
 
-def test_where_the_call_is_unknown_that_is_an_answer(cloud: Cloud) -> None:
+def test_a_cloud_without_the_call_cannot_tell(cloud: Cloud) -> None:
     cloud.refuses("iot", "describe_certificate", "ResourceNotFoundException")
     cloud.refuses("iot", "test_authorization", "InvalidRequestException", "Unsupported IoT path")
 

@@ -10,7 +10,7 @@ from tests.support.doctor_cloud import NOW, Cloud, configuration
 from tests.support.doctor_facts import function
 
 
-def test_the_activator_says_its_pace_and_its_cas(cloud: Cloud) -> None:
+def test_pace_and_cas_are_read_from_the_activators_environment(cloud: Cloud) -> None:
     facts = function(cloud)
     cas = json.dumps({"with": {"revocation": "crl"}, "without": {"revocation": "none"}})
     cloud.answers(
@@ -24,7 +24,7 @@ def test_the_activator_says_its_pace_and_its_cas(cloud: Cloud) -> None:
     assert facts.activator.cas_with_crl == {"with"}
 
 
-def test_an_activator_that_tells_nothing_has_no_pace(cloud: Cloud) -> None:
+def test_an_activator_without_settings_has_no_pace(cloud: Cloud) -> None:
     facts = function(cloud)
     cloud.answers("lambda", "get_function_configuration", configuration())
 
@@ -105,7 +105,7 @@ def test_an_error_after_which_certificates_were_decided_is_over(cloud: Cloud) ->
     assert facts.last_error is None
 
 
-def test_a_log_that_is_not_there_holds_no_error(cloud: Cloud) -> None:
+def test_a_missing_log_group_has_no_error(cloud: Cloud) -> None:
     facts = function(cloud)
     for _ in range(3):
         cloud.refuses("logs", "filter_log_events", "ResourceNotFoundException")

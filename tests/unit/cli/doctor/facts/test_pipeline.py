@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.asking import CannotTellError, MissingPermissionError
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError
 from iot_jitr_cli.doctor.facts.pipeline import NotDeployedError, PipelineFacts
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support import doctor_case as dc
@@ -20,12 +20,12 @@ def test_a_stack_that_is_not_there_is_not_deployed(cloud: Cloud) -> None:
         _ = PipelineFacts(cloud, "stack").deployment  # type: ignore[arg-type]
 
 
-def test_a_part_that_is_not_deployed_cannot_be_looked_at(cloud: Cloud) -> None:
+def test_a_resource_that_is_not_deployed_cannot_be_read(cloud: Cloud) -> None:
     with pytest.raises(CannotTellError, match="no output 'AllowListTable'"):
         pipeline(cloud).output(Output.ALLOW_LIST_TABLE)
 
 
-def test_a_queue_counts_what_waits_what_is_at_work_and_what_was_put_back(cloud: Cloud) -> None:
+def test_a_queue_counts_visible_in_flight_and_delayed_messages(cloud: Cloud) -> None:
     facts = pipeline(cloud)
     cloud.answers(
         "sqs",
@@ -52,7 +52,7 @@ def test_a_queue_that_is_gone_is_none(cloud: Cloud, code: str) -> None:
     assert facts.dead_letter_queue is None
 
 
-def test_a_queue_that_may_not_be_looked_at_names_the_permission(cloud: Cloud) -> None:
+def test_a_queue_that_may_not_be_read_names_the_permission(cloud: Cloud) -> None:
     facts = pipeline(cloud)
     cloud.refuses("sqs", "get_queue_attributes", "AccessDenied")
 
@@ -100,7 +100,7 @@ def test_aws_iot_calls_a_missing_rule_unauthorized_and_a_missing_permission_by_i
         facts.rule("r")
 
 
-def test_iam_is_asked_what_a_role_may_not_do(cloud: Cloud) -> None:
+def test_denied_actions_come_from_the_iam_simulation(cloud: Cloud) -> None:
     facts = PipelineFacts(cloud, "stack")  # type: ignore[arg-type]
     cloud.answers(
         "iam",
@@ -139,7 +139,7 @@ def _role(document: object) -> dict[str, Any]:
         ([{"Effect": "Allow", "Principal": "*"}], set()),
     ],
 )
-def test_whom_a_role_trusts_is_read(cloud: Cloud, statement: Any, expected: set[str]) -> None:
+def test_the_services_that_a_role_trusts_are_read(cloud: Cloud, statement: Any, expected: set[str]) -> None:
     facts = PipelineFacts(cloud, "stack")  # type: ignore[arg-type]
     cloud.answers("iam", "get_role", _role({"Statement": statement}), {"RoleName": "stack-rules"})
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.asking import CannotTellError
 from iot_jitr_cli.doctor.facts.ca import CaFacts
+from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.doctor.facts.present import PresentFacts
@@ -53,7 +53,7 @@ def test_without_an_allow_list_there_is_no_verdict(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("item", "outcome"), [(None, Outcome.REFUSED), ({}, Outcome.ACTIVATED)])
-def test_the_allow_list_is_asked_as_the_activator_asks_it(
+def test_the_allow_list_is_read_with_the_activators_code(
     cloud: Cloud, item: dict[str, Any] | None, outcome: Outcome
 ) -> None:
     pipe = pipeline(cloud, AllowListTable="list", AllowListKey="common_name")
@@ -70,12 +70,12 @@ def test_the_allow_list_is_asked_as_the_activator_asks_it(
     assert facts.admission.outcome is outcome
 
 
-def test_without_its_ca_nobody_knows_how_it_would_be_judged(cloud: Cloud) -> None:
+def test_without_its_ca_the_current_decision_is_unknown(cloud: Cloud) -> None:
     pipe = pipeline(cloud, AllowListTable="list", AllowListKey="common_name")
     list_cas(cloud)
     device = device_facts(cloud, dc.device().certificate)
     ca = CaFacts(cloud, "stack", device)  # type: ignore[arg-type]
     facts = PresentFacts(cloud, device, ca, pipe, FunctionFacts(cloud, pipe, NOW))  # type: ignore[arg-type]
 
-    with pytest.raises(CannotTellError, match="nobody knows how"):
+    with pytest.raises(CannotTellError, match="without the certificate and its CA"):
         _ = facts.admission

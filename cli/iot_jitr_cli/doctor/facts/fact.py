@@ -1,4 +1,4 @@
-"""Asking AWS, once for each fact. What cannot be learned is an answer too, with the permission it takes."""
+"""Facts that are read from AWS once; a fact that cannot be read is kept as `CannotTellError`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class CannotTellError(JitrError):
-    """A fact could not be learned."""
+    """A fact could not be read."""
 
     permission: str | None = None
-    """The IAM action that would have made it possible."""
+    """The IAM action that is missing."""
 
 
 class MissingPermissionError(CannotTellError):
-    """The caller may not ask."""
+    """The caller lacks a permission."""
 
     def __init__(self, permission: str) -> None:
         super().__init__(f"the permission {permission} is missing")
@@ -29,12 +29,12 @@ class MissingPermissionError(CannotTellError):
 
 
 class NoAnswerError(CannotTellError):
-    """AWS did not answer, or with an error that nobody expects."""
+    """AWS did not answer, or returned an unexpected error."""
 
 
 @contextmanager
-def asking(permission: str) -> Iterator[None]:
-    """Turn what goes wrong in the block, which needs `permission`, into `CannotTellError`."""
+def aws_call(permission: str) -> Iterator[None]:
+    """Turn AWS errors of the block, which needs `permission`, into `CannotTellError`."""
     try:
         yield
     except AwsError as error:
@@ -44,9 +44,9 @@ def asking(permission: str) -> Iterator[None]:
 
 
 class Fact(Generic[S, T]):
-    """A property that is learned when it is first asked for, and kept, `CannotTellError` included.
+    """A property that is read at its first use and then kept, `CannotTellError` included.
 
-    An endpoint that does not answer is waited for once, not once for each check.
+    So the time-out of an endpoint that does not answer passes once, not once for each check.
     """
 
     def __init__(self, permission: str | None, read: Callable[[S], T]) -> None:
@@ -61,22 +61,22 @@ class Fact(Generic[S, T]):
     def __get__(self, instance: S, owner: type[S]) -> T:
         known = instance.__dict__.setdefault("facts", {})
         if self._name not in known:
-            known[self._name] = self._learn(instance)
+            known[self._name] = self._read_once(instance)
         found = known[self._name]
         if isinstance(found, CannotTellError):
             raise found
         return cast("T", found)
 
-    def _learn(self, instance: S) -> T | CannotTellError:
+    def _read_once(self, instance: S) -> T | CannotTellError:
         try:
             if self.permission is None:
                 return self._read(instance)
-            with asking(self.permission):
+            with aws_call(self.permission):
                 return self._read(instance)
         except CannotTellError as error:
             return error
 
 
 def fact(permission: str | None = None) -> Callable[[Callable[[S], T]], Fact[S, T]]:
-    """Make a method a `Fact` that takes the IAM action `permission` to learn."""
+    """Make a method a `Fact` that needs the IAM action `permission`."""
     return lambda read: Fact(permission, read)
