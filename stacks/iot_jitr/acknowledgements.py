@@ -1,6 +1,6 @@
 """Findings of cdk-nag (AwsSolutions) that are meant, each with its reason.
 
-They are recorded on the constructs, so whoever runs cdk-nag over a stack that has a `JitrPipeline` in it sees
+They are recorded on the constructs, so cdk-nag over a stack that has a `JitrPipeline` in it shows
 the reasons and no errors. cdk-nag itself is not needed for that.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iot_jitr.capacity import Capacity
-    from iot_jitr.identity import IdentityResources
+    from iot_jitr.devices import DeviceResources
     from iot_jitr.ledger import Ledger
     from iot_jitr.queues import ActivationQueues
 
@@ -44,7 +44,7 @@ class Activator(Construct):
         cas: "Mapping[str, Mapping[str, object]]",
         ca_certificate_arns: "Sequence[str]",
         capacity: "Capacity",
-        identity: "IdentityResources",
+        devices: "DeviceResources",
         ledger: "Ledger",
         queues: "ActivationQueues",
         settings: FunctionSettings,
@@ -54,10 +54,10 @@ class Activator(Construct):
         Args:
             scope: Where it belongs.
             construct_id: Its name in the construct tree.
-            cas: Id of each CA certificate, usually a token → what the activator is told about it.
+            cas: Id of each CA certificate, usually a token → its settings.
             ca_certificate_arns: The CA certificates it may read.
             capacity: Its rate, concurrency and batches.
-            identity: Who gets in, and as whom.
+            devices: Device policy, admission and things.
             ledger: What it reads and writes its decisions in.
             queues: Where its messages come from, and the dead-letter queue.
             settings: What it has in common with the pipeline's other functions.
@@ -74,7 +74,7 @@ class Activator(Construct):
                 environment.ACTIVATION_QUEUE_URL: queues.activation.queue_url,
                 environment.DEAD_LETTER_QUEUE_URL: queues.dead_letters.queue_url,
                 environment.CAS: cdk.Stack.of(self).to_json_string(cas),
-                **identity.environment,
+                **devices.environment,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
             },
             permissions=[
@@ -90,7 +90,7 @@ class Activator(Construct):
             self._certificates,
             "device certificates get their ids when the devices connect, so none can be named before",
         )
-        identity.let_admit(self.function)
+        devices.let_admit(self.function)
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",

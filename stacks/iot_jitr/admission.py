@@ -71,9 +71,9 @@ class AdmissionResource(Construct):
     """An admission, deployed.
 
     Attributes:
-        table: The allow list's table; None where a function is asked.
+        table: The allow list's table; None for an admission function.
         key: By what its devices are listed.
-        setting: What the activator is told, the value of `JITR_ADMISSION`.
+        setting: The activator's setting, the value of `JITR_ADMISSION`.
     """
 
     def __init__(
@@ -96,34 +96,34 @@ class AdmissionResource(Construct):
         """
         super().__init__(scope, construct_id)
         self.key: KeyKind | None = None
-        self._asked = None if isinstance(admission, AllowList) else admission.function
+        self._function = None if isinstance(admission, AllowList) else admission.function
         self.table: dynamodb.Table | None = None
         if isinstance(admission, AllowList):
             self.key = KeyKind(admission.key)
             self.table = self._allow_list(encryption, removal_policy)
-            told: dict[str, Any] = {
+            settings: dict[str, Any] = {
                 "kind": "allow_list",
                 "table": self.table.table_name,
                 "key": self.key.value,
             }
         else:
             seconds = int(as_timedelta(admission.timeout).total_seconds())
-            told = {"kind": "function", "function": self._arn, "timeout_seconds": seconds}
+            settings = {"kind": "function", "function": self._arn, "timeout_seconds": seconds}
             self._warn_of_another_account()
-        self.setting = cdk.Stack.of(self).to_json_string(told)
+        self.setting = cdk.Stack.of(self).to_json_string(settings)
 
-    def let_ask(self, function: JitrFunction) -> None:
-        """Let a function of the pipeline ask whether a device is expected."""
+    def let_call(self, function: JitrFunction) -> None:
+        """Let a function of the pipeline look up whether a device is expected."""
         if self.table is not None:
             function.allow(
                 iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])
             )
         else:
             function.allow(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._arn]))
-            asked = self._of_this_app
-            if asked is not None and asked.env.account != cdk.Stack.of(self).account:
+            function_of_app = self._of_this_app
+            if function_of_app is not None and function_of_app.env.account != cdk.Stack.of(self).account:
                 # This changes the function's own policy, which must allow another account.
-                asked.grant_invoke(function.role)
+                function_of_app.grant_invoke(function.role)
                 acknowledge_wildcard(
                     function.role, f"{self._arn}:*", "grant_invoke covers the function's versions"
                 )
@@ -131,9 +131,9 @@ class AdmissionResource(Construct):
     @property
     def _of_this_app(self) -> lambda_.IFunction | None:
         """The function, where this app makes it; None where it is imported or named by its ARN."""
-        if isinstance(self._asked, str | None) or not cdk.Resource.is_owned_resource(self._asked):
+        if isinstance(self._function, str | None) or not cdk.Resource.is_owned_resource(self._function):
             return None
-        return self._asked
+        return self._function
 
     def _warn_of_another_account(self) -> None:
         if self._of_this_app is not None:
@@ -164,4 +164,4 @@ class AdmissionResource(Construct):
 
     @property
     def _arn(self) -> str:
-        return getattr(self._asked, "function_arn", None) or str(self._asked)
+        return getattr(self._function, "function_arn", None) or str(self._function)

@@ -13,8 +13,8 @@ from aws_cdk import aws_logs as logs
 
 from iot_jitr.admission import AdmissionFunction
 from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
+from iot_jitr.devices import DeviceProfile
 from iot_jitr.encryption import Encryption
-from iot_jitr.identity import Identity
 from iot_jitr.observability import AlarmSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.validation import ConfigurationError
@@ -31,7 +31,7 @@ class Options:
     """The options of a pipeline that have something to do with one another."""
 
     cas: Sequence[CaConfiguration]
-    identity: Identity
+    devices: DeviceProfile
     revocation: RevocationSettings | None
     """None: not given."""
     alarms: AlarmSettings
@@ -86,7 +86,7 @@ def _errors(options: Options) -> Iterator[ConfigurationError]:
     if all(isinstance(ca.revocation, NoRevocation) for ca in options.cas):
         yield from _without_revocation(options)
     yield from _without_account_log(options)
-    yield from _of_refusals(options.identity)
+    yield from _of_refusals(options.devices)
 
 
 def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
@@ -96,7 +96,7 @@ def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
         yield ConfigurationError("revocation", f"settings, and {why}", give)
     if options.alarms.crl_time_left != AlarmSettings().crl_time_left:
         yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)
-    if Reason.REVOKED in options.identity.on_refusal:
+    if Reason.REVOKED in options.devices.on_refusal:
         yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
 
 
@@ -105,22 +105,22 @@ def _without_account_log(options: Options) -> Iterator[ConfigurationError]:
     if options.account_logging is AccountLoggingMode.NONE and ours != AlarmSettings().registration_failures:
         yield ConfigurationError(
             "alarms.registration_failures",
-            "a threshold with account_logging: none, so that nobody looks at AWS IoT's own log",
+            "a threshold with account_logging: none, so that AWS IoT's own log is not read",
             "account_logging: manage or adopt, or nothing here",
         )
 
 
-def _of_refusals(identity: Identity) -> Iterator[ConfigurationError]:
-    statuses: Mapping[str, str] = identity.on_refusal
-    if identity.things is None:
+def _of_refusals(devices: DeviceProfile) -> Iterator[ConfigurationError]:
+    statuses: Mapping[str, str] = devices.on_refusal
+    if devices.things is None:
         for reason in sorted(_OF_THINGS & set(statuses)):
             yield ConfigurationError(
                 "on_refusal", f"'{reason}', and no things are registered", "things, or another reason"
             )
-    asks = isinstance(identity.admission, AdmissionFunction)
-    if Reason.REFUSED_BY_FUNCTION in statuses and not asks:
+    has_function = isinstance(devices.admission, AdmissionFunction)
+    if Reason.REFUSED_BY_FUNCTION in statuses and not has_function:
         yield ConfigurationError(
             "on_refusal",
-            f"'{Reason.REFUSED_BY_FUNCTION}', and no admission function is asked",
+            f"'{Reason.REFUSED_BY_FUNCTION}', and no admission function is configured",
             "admission by a function, or another reason",
         )

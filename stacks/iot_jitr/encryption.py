@@ -1,7 +1,7 @@
 """One customer managed KMS key for everything that a pipeline keeps: who may use it, and for what.
 
-A role may use the key only through the service that holds the data (`kms:ViaService`): whoever runs code as a
-function can read what the function reads, and can decrypt nothing else that the key protects.
+A role may use the key only through the service that holds the data (`kms:ViaService`): code that
+runs as a function can read what the function reads, and can decrypt nothing else that the key protects.
 https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 """
 
@@ -54,7 +54,7 @@ class KeyUse(Enum):
 
 @dataclass(frozen=True)
 class Encryption:
-    """The key of a pipeline, or none: then AWS's own keys encrypt, for which nobody needs a permission."""
+    """The key of a pipeline, or none: then AWS's own keys encrypt, which take no permission."""
 
     key: "kms.IKey | None" = None
     """The customer managed key."""
@@ -89,17 +89,17 @@ class Encryption:
 
 def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
     """Allow what `uses` take of the key: one statement for each service."""
-    asked: dict[str, set[str]] = {}
+    actions_of: dict[str, set[str]] = {}
     for use in uses:
         service, actions = use.value
-        asked.setdefault(service, set()).update(actions)
+        actions_of.setdefault(service, set()).update(actions)
     return [
         iam.PolicyStatement(
             actions=sorted(actions),
             resources=[key_arn],
             conditions={"StringEquals": {"kms:ViaService": _names_of(service)}},
         )
-        for service, actions in sorted(asked.items())
+        for service, actions in sorted(actions_of.items())
     ]
 
 

@@ -49,7 +49,7 @@ class LogLevel(StrEnum):
 
 
 class EnvironmentTooLargeError(JitrError):
-    """A function would be told more than Lambda allows: the pipeline has too many CAs."""
+    """The environment variables of a function would be larger than Lambda allows: too many CAs."""
 
 
 @dataclass(frozen=True)

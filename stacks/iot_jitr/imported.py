@@ -1,7 +1,7 @@
 """A pipeline of another app, known by the outputs of its stack."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import Annotated
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,14 +11,18 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from iot_jitr.allowed import shown, text
 from iot_jitr.configuration import CrlBucket
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, PipelineMetrics
-from iot_jitr.validation import ConfigurationError
+from iot_jitr.validation import ConfigurationError, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
+EXPORT_PREFIX = r"[A-Za-z0-9:-]{1,100}"
+EXPORT_PREFIX_ALLOWED = "1 to 100 letters, digits, : and -"
 
-@dataclass(frozen=True)
+
+@options
 class ExportedOutputs(Mapping[str, str]):
     """The outputs that another stack of the account and region exports.
 
@@ -26,7 +30,7 @@ class ExportedOutputs(Mapping[str, str]):
     there are is not known before.
     """
 
-    export_prefix: str
+    export_prefix: Annotated[str, text(EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED)]
     """What the names of the exports begin with.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"""
 
@@ -60,6 +64,10 @@ class ImportedPipeline(Construct, IJitrPipeline):
     ) -> None:
         """Import it; the arguments are those of `JitrPipeline.from_stack_outputs`."""
         super().__init__(scope, construct_id)
+        if not isinstance(outputs, Mapping):
+            raise ConfigurationError(
+                f"{self.node.path}: outputs", shown(outputs), "a mapping of outputs, or ExportedOutputs"
+            )
         self._outputs = outputs
         self._region = region
         self._account = account

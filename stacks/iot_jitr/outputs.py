@@ -1,13 +1,14 @@
 """`DeploymentOutputs`: the outputs of a stack by which the `jitr` command finds a pipeline."""
 
-import re
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from iot_jitr.imported import export_name
-from iot_jitr.validation import ConfigurationError
+from iot_jitr.allowed import text
+from iot_jitr.imported import EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED, export_name
+from iot_jitr.pipeline import JitrPipeline
+from iot_jitr.validation import ConfigurationError, checked
 from iot_jitr_runtime.stack_outputs import (
     CA_AUTO_REGISTRATION,
     CA_CERTIFICATE_ARN,
@@ -19,9 +20,6 @@ from iot_jitr_runtime.stack_outputs import (
     RULE,
     Output,
 )
-
-if TYPE_CHECKING:
-    from iot_jitr.pipeline import JitrPipeline
 
 _TAKEN = "iot-jitr:outputs"
 """Metadata of the app: which stack has outputs with which prefix."""
@@ -35,8 +33,13 @@ class DeploymentOutputs(Construct):
     `jitr … --stack NAME:PREFIX`.
     """
 
+    @checked
     def __init__(
-        self, pipeline: "JitrPipeline", *, prefix: str = "", export_prefix: str | None = None
+        self,
+        pipeline: JitrPipeline,
+        *,
+        prefix: Annotated[str, text(r"[A-Za-z0-9]{0,100}", "up to 100 letters and digits")] = "",
+        export_prefix: Annotated[str | None, text(EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED)] = None,
     ) -> None:
         """Add the outputs.
 
@@ -52,8 +55,6 @@ class DeploymentOutputs(Construct):
             ConfigurationError: A prefix has other characters, or two pipelines of the stack have the same.
         """
         super().__init__(pipeline, "Outputs")
-        _check("prefix", prefix, r"[A-Za-z0-9]*", "letters and digits")
-        _check("export_prefix", export_prefix or "", r"[A-Za-z0-9:-]*", "letters, digits, : and -")
         _once(pipeline, prefix)
         self._prefix = prefix
         self._export_prefix = export_prefix
@@ -63,7 +64,7 @@ class DeploymentOutputs(Construct):
         self._add_functions(pipeline)
         self._add_revocation(pipeline)
 
-    def _add_cas(self, pipeline: "JitrPipeline") -> None:
+    def _add_cas(self, pipeline: JitrPipeline) -> None:
         for name, ca in pipeline.cas.items():
             self._add(f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}")
             self._add(f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}")
@@ -77,7 +78,7 @@ class DeploymentOutputs(Construct):
             self._add(f"{name}{CA_NOT_AFTER}", ca.not_after, f"End of validity of CA {name}")
             self._add(f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
 
-    def _add_what_is_kept(self, pipeline: "JitrPipeline") -> None:
+    def _add_what_is_kept(self, pipeline: JitrPipeline) -> None:
         queues = pipeline.queues
         self._add(Output.ACTIVATION_QUEUE_URL, queues.activation.queue_url, "Registration events")
         self._add(Output.DEAD_LETTER_QUEUE_URL, queues.dead_letters.queue_url, "Undecidable events")
@@ -87,13 +88,13 @@ class DeploymentOutputs(Construct):
             Output.LEDGER_TABLE, pipeline.ledger.table.table_name, "What was decided about each certificate"
         )
 
-    def _add_allow_list(self, pipeline: "JitrPipeline") -> None:
-        admission = pipeline.identity.admission
+    def _add_allow_list(self, pipeline: JitrPipeline) -> None:
+        admission = pipeline.devices.admission
         if admission is not None and admission.table is not None and admission.key is not None:
             self._add(Output.ALLOW_LIST_TABLE, admission.table.table_name, "The expected devices")
             self._add(Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed")
 
-    def _add_functions(self, pipeline: "JitrPipeline") -> None:
+    def _add_functions(self, pipeline: JitrPipeline) -> None:
         activator = pipeline.activator.function
         self._add(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
         self._add(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
@@ -111,7 +112,7 @@ class DeploymentOutputs(Construct):
             "Log of the custom resource framework around the CA registration",
         )
 
-    def _add_revocation(self, pipeline: "JitrPipeline") -> None:
+    def _add_revocation(self, pipeline: JitrPipeline) -> None:
         revocation = pipeline.revocation
         if revocation is None:
             return
@@ -138,12 +139,7 @@ class DeploymentOutputs(Construct):
         output.override_logical_id(f"{self._prefix}{name}")
 
 
-def _check(what: str, value: str, pattern: str, allowed: str) -> None:
-    if not re.fullmatch(pattern, value):
-        raise ConfigurationError(f"DeploymentOutputs.{what}", f"'{value}'", allowed)
-
-
-def _once(pipeline: "JitrPipeline", prefix: str) -> None:
+def _once(pipeline: JitrPipeline, prefix: str) -> None:
     """Refuse a second pipeline of the stack with the same prefix: its outputs would have the same names."""
     app, taken = pipeline.node.root.node, {"stack": cdk.Stack.of(pipeline).node.path, "prefix": prefix}
     if any(entry.type == _TAKEN and entry.data == taken for entry in app.metadata):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from aws_cdk import aws_iam as iam
 
 WITHOUT_RESOURCE: Mapping[str, str] = {
-    "ec2:DescribeNetworkInterfaces": "no Describe action of EC2 knows resources; asked for in a VPC only",
-    "ec2:DescribeSubnets": "no Describe action of EC2 knows resources; asked for in a VPC only",
+    "ec2:DescribeNetworkInterfaces": "no Describe action of EC2 knows resources; needed in a VPC only",
+    "ec2:DescribeSubnets": "no Describe action of EC2 knows resources; needed in a VPC only",
     "iot:GetRegistrationCode": "there is one for each account and region, and it has no ARN",
     "iot:GetV2LoggingOptions": "the logging options are the account's; they have no ARN",
     "iot:ListCACertificates": "it lists all CA certificates of the account",

@@ -19,9 +19,9 @@ from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
 from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, RevocationSettings
+from iot_jitr.devices import ON_REFUSAL, DeviceProfile, DeviceResources
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
-from iot_jitr.identity import ON_REFUSAL, Identity, IdentityResources
 from iot_jitr.imported import Importable
 from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
@@ -46,7 +46,7 @@ from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
 
 
 class JitrPipeline(Construct, Importable):
-    """From the first connect of a device with a certificate of your own CA to an ACTIVE certificate.
+    """Activates the certificates of devices that connect for the first time with one of your own CA.
 
     Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: a stack or an account
     may hold several.
@@ -59,10 +59,10 @@ class JitrPipeline(Construct, Importable):
         ca_registration: The function that registers them, behind a custom resource for each.
         ledger: What was decided about each certificate.
         queues: The activation queue and its dead-letter queue.
-        identity: Who gets in, and as whom: policy, admission and things, as the activator is told of them.
+        devices: Device policy, admission and things.
         device_policy: What activated devices may do.
         activator: The function that decides.
-        reconciler: The function that finds what nobody decided.
+        reconciler: The function that finds certificates without a decision.
         revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
@@ -123,7 +123,7 @@ class JitrPipeline(Construct, Importable):
             metrics_namespace: CloudWatch namespace of the metrics: 1 to 255 of letters, digits and
                 `. _ / # : -`, not beginning with `AWS/`.
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace
-            reconciler: How often certificates that nobody decided about are looked for, and how long one may
+            reconciler: How often certificates without a decision are looked for, and how long one may
                 be pending; `ReconcilerSettings()` by default.
             alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
             account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
@@ -143,19 +143,19 @@ class JitrPipeline(Construct, Importable):
                 one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
             CaTwiceError: Another pipeline of the app registers one of the CAs in this account and region.
-            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function can be told of.
+            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function's environment takes.
             DevicePolicyError: The policy needs things, and there are none.
         """
         super().__init__(scope, construct_id)
         account_logging = AccountLoggingMode(account_logging)
         alarms = alarms or AlarmSettings()
         reconciler = reconciler or ReconcilerSettings()
-        identity = Identity(device_policy or DevicePolicy(), admission, things, on_refusal or {})
+        devices = DeviceProfile(device_policy or DevicePolicy(), admission, things, on_refusal or {})
         encryption = Encryption(encryption_key)
         check(
             Options(
                 cas,
-                identity,
+                devices,
                 revocation,
                 alarms,
                 account_logging,
@@ -175,26 +175,26 @@ class JitrPipeline(Construct, Importable):
         self.ledger_table = self.ledger.table
         self.activation_queue = self.queues.activation
         self.dead_letter_queue = self.queues.dead_letters
-        self.identity = IdentityResources(
+        self.devices = DeviceResources(
             self,
-            identity,
+            devices,
             activator_timeout_seconds=self.capacity.function_timeout_seconds,
             encryption=encryption,
             removal_policy=removal_policy,
         )
-        self.device_policy = self.identity.device_policy
+        self.device_policy = self.devices.device_policy
         self.ca_registration = CaRegistrationProvider(self, "CaRegistration", settings=settings)
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
         }
-        told = {self.cas[ca.name].certificate_id: ca.setting for ca in cas}
+        settings_of_cas = {self.cas[ca.name].certificate_id: ca.setting for ca in cas}
         self.activator = Activator(
             self,
             "Activator",
-            cas=told,
+            cas=settings_of_cas,
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
-            identity=self.identity,
+            devices=self.devices,
             ledger=self.ledger,
             queues=self.queues,
             settings=settings,
@@ -202,10 +202,10 @@ class JitrPipeline(Construct, Importable):
         self.reconciler = Reconciler(
             self,
             "Reconciler",
-            cas=told,
+            cas=settings_of_cas,
             ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
             capacity=self.capacity,
-            identity=self.identity,
+            devices=self.devices,
             ledger=self.ledger,
             queues=self.queues,
             functions=settings,
@@ -241,7 +241,7 @@ class JitrPipeline(Construct, Importable):
         warn_of_ca_devices(self, cas)
 
     def _allow_list_table(self) -> dynamodb.ITable:
-        admission = self.identity.admission
+        admission = self.devices.admission
         if admission is None or admission.table is None:
             raise ConfigurationError(
                 f"{self.node.path}: grant_write_allow_list",
@@ -293,7 +293,7 @@ class JitrPipeline(Construct, Importable):
             "Revocation",
             cas=revoking,
             capacity=self.capacity,
-            identity=self.identity,
+            devices=self.devices,
             ledger=self.ledger,
             functions=functions,
             settings=settings,

@@ -1,4 +1,4 @@
-"""The reconciler: finds certificates that nobody decided about, or that the ledger does not know."""
+"""The reconciler: finds certificates without a decision, and those that the ledger does not know."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from iot_jitr.capacity import Capacity
-    from iot_jitr.identity import IdentityResources
+    from iot_jitr.devices import DeviceResources
     from iot_jitr.ledger import Ledger
     from iot_jitr.queues import ActivationQueues
 
@@ -75,7 +75,7 @@ class Reconciler(Construct):
         cas: "Mapping[str, Mapping[str, object]]",
         ca_certificate_arns: "Sequence[str]",
         capacity: "Capacity",
-        identity: "IdentityResources",
+        devices: "DeviceResources",
         ledger: "Ledger",
         queues: "ActivationQueues",
         functions: FunctionSettings,
@@ -86,28 +86,28 @@ class Reconciler(Construct):
         Args:
             scope: Where it belongs.
             construct_id: Its name in the construct tree.
-            cas: Id of each CA certificate, usually a token → what the functions are told about it.
+            cas: Id of each CA certificate, usually a token → its settings.
             ca_certificate_arns: The CA certificates it may read.
             capacity: The rate that it shares with the activator.
-            identity: What the activator is told of policy and things.
+            devices: Device policy and things.
             ledger: What it compares with AWS IoT's list.
-            queues: Where it puts what nobody decided.
+            queues: Where it puts certificates without a decision.
             functions: What it has in common with the pipeline's other functions.
             settings: How often it looks.
         """
         super().__init__(scope, construct_id)
-        told = {environment.DEVICE_POLICY, environment.THINGS} & set(identity.environment)
+        settings_of_devices = {environment.DEVICE_POLICY, environment.THINGS} & set(devices.environment)
         self.function = JitrFunction(
             self,
             "Function",
             handler=environment.RECONCILER_HANDLER,
-            description="Finds device certificates that nobody decided about",
+            description="Finds device certificates without a decision",
             settings=functions,
             environment={
                 environment.LEDGER_TABLE: ledger.table.table_name,
                 environment.ACTIVATION_QUEUE_URL: queues.activation.queue_url,
                 environment.CAS: cdk.Stack.of(self).to_json_string(cas),
-                **{name: identity.environment[name] for name in sorted(told)},
+                **{name: devices.environment[name] for name in sorted(settings_of_devices)},
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
                 environment.PENDING_AFTER_SECONDS: str(
                     int(as_timedelta(settings.pending_after).total_seconds())
@@ -118,7 +118,7 @@ class Reconciler(Construct):
             },
             permissions=[
                 *self._permissions(ca_certificate_arns, ledger, queues),
-                *identity.task_permissions,
+                *devices.task_permissions,
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             size=FunctionSize(timeout=_TIMEOUT),
@@ -128,17 +128,17 @@ class Reconciler(Construct):
         acknowledge_wildcard(
             self.function.role,
             self._certificates,
-            "it reads certificates that others registered, whose ids nobody knows before",
+            "it reads certificates whose ids are not known before they are registered",
         )
         acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:ListCertificatesByCA"])
-        for resource in {each for statement in identity.task_permissions for each in statement.resources}:
+        for resource in {each for statement in devices.task_permissions for each in statement.resources}:
             acknowledge_wildcard(
                 self.function.role, resource, "each device's policy and thing are made when it is activated"
             )
         self.schedule = events.Rule(
             self,
             "Schedule",
-            description="Looks for certificates that nobody decided about",
+            description="Looks for certificates without a decision",
             schedule=events.Schedule.rate(
                 cdk.Duration.seconds(int(as_timedelta(settings.every).total_seconds()))
             ),

@@ -14,7 +14,7 @@ cloud is MiniStack on loopback, with IAM enforced; it differs from AWS in five t
 * it does not know saved queries of CloudWatch Logs Insights, nor AWS IoT's own log and the API that switches
   it on, so both are left out there.
 
-The target is a context value, so every construct finds it without being told: `Target.of(construct)`.
+The target is a context value, so every construct can look it up: `Target.of(construct)`.
 """
 
 from collections.abc import Sequence

@@ -119,7 +119,7 @@ class ThingRegistration:
 
     @property
     def settings(self) -> ThingSettings:
-        """What the functions are told."""
+        """The settings of the functions."""
         return ThingSettings(
             name=_parsed("name", self.name),
             type=None if self.type is None else _parsed("type", self.type),
@@ -131,14 +131,14 @@ class ThingRegistration:
         )
 
     def setting(self, scope: "Construct", *, lease_seconds: int) -> str:
-        """Return what the activator is told, the value of `JITR_THINGS`.
+        """Return the activator's setting, the value of `JITR_THINGS`.
 
         Args:
             scope: A construct of the stack it is for.
             lease_seconds: How long a lease on a thing lasts; longer than the activator's time-out.
         """
-        told = {"thing": self.settings.to_json(), "lease_seconds": lease_seconds}
-        return cdk.Stack.of(scope).to_json_string(told)
+        settings = {"thing": self.settings.to_json(), "lease_seconds": lease_seconds}
+        return cdk.Stack.of(scope).to_json_string(settings)
 
     def activator_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:
         """Return what the activator may do: make things, see who has them, attach its certificates."""
@@ -155,7 +155,7 @@ class ThingRegistration:
         return statements
 
     def retirement_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:
-        """Return what may be done by whoever ends grace periods, besides its access to the ledger."""
+        """Return what it takes to end grace periods, besides access to the ledger."""
         if self.renewal is Renewal.REFUSE:
             return []
         certificates = [_arn(scope, "cert", "{{}}")]

@@ -334,6 +334,11 @@ def test_grants_of_an_imported_pipeline_cover_its_key(team: cdk.Stack) -> None:
     assert allowed(team)["kms:Decrypt"] == {key.key_arn}
 
 
+def test_outputs_that_are_no_mapping_are_refused(team: cdk.Stack) -> None:
+    with pytest.raises(ConfigurationError, match=r"^Team/Jitr: outputs: found .*; allowed: a mapping"):
+        JitrPipeline.from_stack_outputs(team, "Jitr", "outputs.json")  # type: ignore[arg-type]
+
+
 def test_what_the_outputs_lack_is_said_when_it_is_used(team: cdk.Stack) -> None:
     few = {name: DEPLOYED[name] for name in DEPLOYED if name != Output.ALLOW_LIST_TABLE}
     pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", few)
@@ -402,5 +407,7 @@ def test_a_prefix_for_two_pipelines_and_one_that_cannot_be_are_refused(app: cdk.
 
     with pytest.raises(ConfigurationError, match=r"prefix: found '' for two pipelines of a stack"):
         DeploymentOutputs(south)
-    with pytest.raises(ConfigurationError, match=r"DeploymentOutputs.prefix: found 'a-b'; allowed: letters"):
+    with pytest.raises(
+        ConfigurationError, match=r"DeploymentOutputs.prefix: found .a-b.; allowed: up to 100 letters"
+    ):
         DeploymentOutputs(JitrPipeline(cdk.Stack(app, "Other"), "Jitr", cas=[FACTORY_CA]), prefix="a-b")

@@ -178,7 +178,7 @@ class CaConfiguration:
     connected.
     https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html"""
     on_existing: Annotated[OnExisting | str, one_of(OnExisting)] = OnExisting.ADOPT
-    """What to do when somebody else has registered this CA."""
+    """What to do when this CA is registered already, and not by this stack."""
     on_delete: Annotated[OnDelete | str, one_of(OnDelete)] = OnDelete.DISABLE
     """What becomes of the CA when the stack is deleted."""
     accept_ca_certificates_as_devices: Annotated[bool, flag()] = False
@@ -219,7 +219,7 @@ class CaConfiguration:
 
     @property
     def setting(self) -> dict[str, object]:
-        """What the functions are told about it (`JITR_CAS`)."""
+        """Its settings for the functions (`JITR_CAS`)."""
         accepts = {environment.ACCEPT_CA_CERTIFICATES: True} if self.accept_ca_certificates_as_devices else {}
         return {"revocation": "crl" if self.crl_source else "none", **accepts}
 

@@ -12,9 +12,9 @@ from iot_jitr.allowed import contradiction, number_among, one_of, shown, text
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE
 from iot_jitr.configuration.ca import CaConfiguration
 from iot_jitr.configuration.revocation import RevocationSettings
+from iot_jitr.devices import ON_REFUSAL
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.functions import LogLevel
-from iot_jitr.identity import ON_REFUSAL
 from iot_jitr.observability import METRICS_NAMESPACE, NAMESPACE, AlarmSettings
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.reconciler import ReconcilerSettings
@@ -89,7 +89,7 @@ class JitrConfiguration:
     account_logging: Annotated[AccountLoggingMode | str, one_of(AccountLoggingMode)] = AccountLoggingMode.NONE
     """What becomes of AWS IoT's own log. The `cdk.json` that comes with the project says `manage`."""
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
-    """When alarms ring, and who is told."""
+    """When alarms are raised, and who is notified."""
     encryption_key: Annotated[str | None, text(KEY_ARN, KEY_ARN_ALLOWED)] = None
     """ARN of the customer managed KMS key for everything at rest, not of an alias; None: keys of AWS's own.
     See `docs/security.md` for what its policy must allow.

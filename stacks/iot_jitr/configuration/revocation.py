@@ -100,7 +100,7 @@ class CrlBucket:
 
     @property
     def encryption_key_arn(self) -> str | None:
-        """ARN of the key that encrypts the bucket of somebody else; None for S3's own key."""
+        """ARN of the key that encrypts a bucket of your own; None for S3's own key."""
         if isinstance(self.encryption_key, str):
             return self.encryption_key
         of_bucket = (
@@ -130,10 +130,10 @@ class RevocationSettings:
     """
 
     every: Annotated[timedelta | cdk.Duration, span(5 * _MINUTE, _DAY)] = _HOUR
-    """How often each CA's source is asked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
-    becomes stale it is asked every 5 minutes by itself."""
+    """How often each CA's source is checked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
+    becomes stale it is checked every 5 minutes."""
     refresh: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), _MINUTE)] = _MINUTE
-    """How often a worker asks for a newer index at most, 1 to 60 seconds."""
+    """How often a worker looks for a newer index at most, 1 to 60 seconds."""
     mass_revocation_limit_percent: Annotated[int, whole_number(1, 100)] = 10
     """A CRL that would revoke or suspend more than this share of a CA's devices in service, 1 to 100
     percent, waits for `jitr crl confirm`; 100: none waits."""

@@ -31,7 +31,7 @@ _DAY = cdk.Duration.days(1)
 
 @options
 class AlarmSettings:
-    """When the alarms of a pipeline ring, and who is told.
+    """When the alarms of a pipeline are raised, and who is notified.
 
     With the defaults no alarm is active in a fleet in which nothing happens. A number is a whole number from
     1 to 1,000,000; a time is 1 minute to 10,000 days.
@@ -72,8 +72,8 @@ class AlarmSettings:
         sns.ITopic | str | None,
         offers("topic_arn", "an SNS topic, or the ARN of one", r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+"),
     ] = None
-    """The SNS topic that is told when an alarm rings and when it is over, or its ARN; None: alarms are only
-    shown.
+    """The SNS topic that is notified when an alarm is raised and when it ends, or its ARN; None: alarms
+    are only shown.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
     runbook_url: Annotated[
         str, text(r"https?://\S{1,500}", "an address, https://…, of at most 500 characters")
@@ -84,7 +84,7 @@ class AlarmSettings:
 
 @dataclass(frozen=True)
 class _Alarm:
-    """What rings when."""
+    """One alarm: its metric and its threshold."""
 
     id: str
     section: Section
@@ -225,7 +225,7 @@ def _of_decisions(
     yield _Alarm(
         "ApiThrottled",
         Section.THROTTLES,
-        "The AWS IoT API throttles the activation: somebody else uses its quota",
+        "The AWS IoT API throttles the activation: something else uses its quota",
         metrics.of_reason(Reason.THROTTLED, QUARTER_HOUR),
         settings.throttles,
     )

@@ -1,4 +1,4 @@
-"""The device policy in a stack: what is deployed, what the activator is told, and what it may do."""
+"""The device policy in a stack: what is deployed, the activator's settings and its permissions."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ class DevicePolicyResource(Construct):
         policy: What it was made from.
         resource: The shared policy; None where each device has its own.
         policy_name: Name of the shared policy; None where each device has its own.
-        setting: What the activator is told, the value of `JITR_DEVICE_POLICY`.
+        setting: The activator's setting, the value of `JITR_DEVICE_POLICY`.
         activator_permissions: What the activator may do besides `AttachPolicy` on certificates.
-        withdrawal_permissions: What may be done by whoever takes a revoked certificate's own policy away.
+        withdrawal_permissions: What it takes to delete the policy of a revoked certificate.
     """
 
     def __init__(self, scope: Construct, construct_id: str, policy: DevicePolicy) -> None:
@@ -46,11 +46,11 @@ class DevicePolicyResource(Construct):
             self.resource = iot.CfnPolicy(self, "Shared", policy_document=document)
             self.resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
             self.policy_name = self.resource.ref
-            told: dict[str, Any] = {"name": self.policy_name}
+            settings: dict[str, Any] = {"name": self.policy_name}
         else:
-            told = {"prefix": policy_prefix(scope), "template": document}
+            settings = {"prefix": policy_prefix(scope), "template": document}
         self.setting = cdk.Stack.of(self).to_json_string(
-            {"kind": str(policy.kind), "needs_common_name": policy.needs_common_name, **told}
+            {"kind": str(policy.kind), "needs_common_name": policy.needs_common_name, **settings}
         )
         self.activator_permissions: list[iam.PolicyStatement] = []
         self.withdrawal_permissions: list[iam.PolicyStatement] = []

@@ -55,8 +55,8 @@ class RevocationBucket(Construct):
         )
         resource = self.bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - what the construct is made of
-        # The construct's own option for this brings a hidden function with a broad role. That function comes
-        # with a notification that somebody adds to the bucket, too, and replaces what is written here.
+        # The construct's own option for this brings a hidden function with a broad role. The CDK
+        # adds that function with any notification, and the function replaces this configuration.
         cdk.Aspects.of(self.bucket).add(_KeepEventBridge())
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(

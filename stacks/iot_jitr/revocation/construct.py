@@ -15,8 +15,8 @@ from iot_jitr_runtime import environment
 
 if TYPE_CHECKING:
     from iot_jitr.capacity import Capacity
+    from iot_jitr.devices import DeviceResources
     from iot_jitr.functions import FunctionSettings, JitrFunction
-    from iot_jitr.identity import IdentityResources
     from iot_jitr.ledger import Ledger
 
 
@@ -26,7 +26,7 @@ class Revocation(Construct):
     Attributes:
         bucket: Where CRLs are uploaded and indexes are kept.
         publisher: Compiles CRLs into indexes.
-        sweep: Puts out what is revoked after its activation.
+        sweep: Revokes or suspends what is revoked after its activation.
         locations: Where the CRLs of each CA come from, by its name: a URL, or an S3 URI.
         uploads: Name of each CA whose CRLs are uploaded to this bucket → the beginning of their keys.
     """
@@ -38,7 +38,7 @@ class Revocation(Construct):
         *,
         cas: Sequence[RevokingCa],
         capacity: "Capacity",
-        identity: "IdentityResources",
+        devices: "DeviceResources",
         ledger: "Ledger",
         functions: "FunctionSettings",
         settings: RevocationSettings,
@@ -50,7 +50,7 @@ class Revocation(Construct):
             construct_id: Its name there.
             cas: The CAs that have a CRL; at least one.
             capacity: The rate that the sweep shares with the activator, and the activator's time-out.
-            identity: What a device must pass before it is released from a hold.
+            devices: What a device must pass before it is released from a hold.
             ledger: Where the sweep finds certificates by serial number.
             functions: What the functions have in common with the pipeline's others.
             settings: How CRLs are kept fresh and acted on.
@@ -67,7 +67,7 @@ class Revocation(Construct):
             cas=cas,
             bucket=self.bucket,
             capacity=capacity,
-            identity=identity,
+            devices=devices,
             ledger=ledger,
             functions=functions,
             settings=settings,
@@ -80,7 +80,7 @@ class Revocation(Construct):
         self.locations: Mapping[str, str] = {ca.name: ca.location(self.bucket.name) for ca in cas}
 
     def let_check(self, function: "JitrFunction") -> None:
-        """Let a function ask the indexes."""
+        """Let a function look up serial numbers in the indexes."""
         function.function.add_environment(environment.REVOCATION_BUCKET, self.bucket.name)
         function.function.add_environment(environment.REVOCATION_REFRESH_SECONDS, self._refresh)
         self.bucket.let_read_indexes(function)

@@ -22,7 +22,7 @@ from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation import PREFIX
 
 WATCH_EVERY = timedelta(minutes=5)
-"""How often CRLs that are about to become stale, are stale or missing are asked for."""
+"""How often CRLs that are about to become stale, are stale or missing are fetched."""
 
 _SIZE = FunctionSize(1024, cdk.Duration.minutes(5))
 """A million entries take about 110 MB and a few seconds of CPU, which Lambda gives by memory."""
@@ -59,7 +59,7 @@ class CrlPublisher(Construct):
             environment={
                 environment.REVOCATION_BUCKET: bucket.name,
                 environment.CRL_SOURCES: cdk.Stack.of(self).to_json_string(
-                    {ca.certificate_id: ca.told(bucket.name) for ca in cas}
+                    {ca.certificate_id: ca.publisher_settings(bucket.name) for ca in cas}
                 ),
             },
             permissions=[
@@ -75,8 +75,8 @@ class CrlPublisher(Construct):
         self.uploads = {
             ca.name: self._read_uploads(ca, ca.upload, bucket) for ca in cas if ca.upload is not None
         }
-        self.schedule = self._ask("Schedule", as_timedelta(settings.every), Trigger.SCHEDULE)
-        self.watch = self._ask("Watch", WATCH_EVERY, Trigger.WATCH)
+        self.schedule = self._on_schedule("Schedule", as_timedelta(settings.every), Trigger.SCHEDULE)
+        self.watch = self._on_schedule("Watch", WATCH_EVERY, Trigger.WATCH)
 
     def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> events.Rule:
         prefix = upload.prefix_for(ca.name)
@@ -102,11 +102,11 @@ class CrlPublisher(Construct):
         )
         return rule
 
-    def _ask(self, name: str, every: timedelta, trigger: Trigger) -> events.Rule:
+    def _on_schedule(self, name: str, every: timedelta, trigger: Trigger) -> events.Rule:
         return events.Rule(
             self,
             name,
-            description=f"Asks for new revocation lists ({trigger})",
+            description=f"Fetches new revocation lists ({trigger})",
             schedule=events.Schedule.rate(cdk.Duration.seconds(int(every.total_seconds()))),
             targets=[
                 targets.LambdaFunction(

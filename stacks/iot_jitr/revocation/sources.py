@@ -18,16 +18,16 @@ class RevokingCa:
     certificate_arn: str
     source: CrlUrl | CrlBucket
     settings: Mapping[str, object]
-    """What the functions that check certificates are told about it (`JITR_CAS`)."""
+    """Its settings for the functions that check certificates (`JITR_CAS`)."""
 
     @property
     def upload(self) -> CrlBucket | None:
         """Where its CRLs are uploaded, None where they are fetched from a URL."""
         return self.source if isinstance(self.source, CrlBucket) else None
 
-    def told(self, own_bucket: str) -> dict[str, Any]:
-        """What the publisher is told about it (`JITR_CRL_SOURCES`)."""
-        told: dict[str, Any] = (
+    def publisher_settings(self, own_bucket: str) -> dict[str, Any]:
+        """Its settings for the publisher (`JITR_CRL_SOURCES`)."""
+        settings: dict[str, Any] = (
             {"url": self.source.url}
             if isinstance(self.source, CrlUrl)
             else {
@@ -36,10 +36,12 @@ class RevokingCa:
             }
         )
         if self.source.max_age is not None:
-            told["max_age_hours"] = as_timedelta(self.source.max_age) // timedelta(hours=1)
-        return told
+            settings["max_age_hours"] = as_timedelta(self.source.max_age) // timedelta(hours=1)
+        return settings
 
     def location(self, own_bucket: str) -> str:
         """A URL, or an S3 URI."""
-        told = self.told(own_bucket)
-        return str(told["url"]) if "url" in told else f"s3://{told['bucket']}/{told['prefix']}"
+        settings = self.publisher_settings(own_bucket)
+        return (
+            str(settings["url"]) if "url" in settings else f"s3://{settings['bucket']}/{settings['prefix']}"
+        )

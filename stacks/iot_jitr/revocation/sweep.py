@@ -25,7 +25,7 @@ from iot_jitr_runtime.revocation import PREFIX
 
 if TYPE_CHECKING:
     from iot_jitr.capacity import Capacity
-    from iot_jitr.identity import IdentityResources
+    from iot_jitr.devices import DeviceResources
     from iot_jitr.ledger import Ledger
 
 SWEEP_EVERY = timedelta(minutes=1)
@@ -53,14 +53,16 @@ class SweepFunction(Construct):
         cas: Sequence[RevokingCa],
         bucket: RevocationBucket,
         capacity: "Capacity",
-        identity: "IdentityResources",
+        devices: "DeviceResources",
         ledger: "Ledger",
         functions: FunctionSettings,
         settings: RevocationSettings,
     ) -> None:
         """Create the function and what starts it."""
         super().__init__(scope, construct_id)
-        told = {name: value for name, value in identity.environment.items() if name != environment.ON_REFUSAL}
+        profile = {
+            name: value for name, value in devices.environment.items() if name != environment.ON_REFUSAL
+        }
         self.function = JitrFunction(
             self,
             "Function",
@@ -73,7 +75,7 @@ class SweepFunction(Construct):
                 environment.CAS: cdk.Stack.of(self).to_json_string(
                     {ca.certificate_id: ca.settings for ca in cas}
                 ),
-                **told,
+                **profile,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
                 environment.SWEEP: _setting(settings, capacity),
             },
@@ -81,7 +83,7 @@ class SweepFunction(Construct):
                 iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=[bucket.objects(PREFIX)]),
                 *_ledger_permissions(ledger),
                 *self._iot_permissions(cas),
-                *identity.device_policy.withdrawal_permissions,
+                *devices.device_policy.withdrawal_permissions,
             ],
             key_uses=[KeyUse.TABLE],
             size=_SIZE,
@@ -89,8 +91,8 @@ class SweepFunction(Construct):
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
-        identity.let_admit(self.function)
-        self._acknowledge(identity)
+        devices.let_admit(self.function)
+        self._acknowledge(devices)
         self.schedule = events.Rule(
             self,
             "Schedule",
@@ -115,11 +117,9 @@ class SweepFunction(Construct):
             *target.statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
         ]
 
-    def _acknowledge(self, identity: "IdentityResources") -> None:
-        acknowledge_wildcard(
-            self.function.role, self._certificates, "which certificates are revoked, nobody knows before"
-        )
-        withdrawal = identity.device_policy.withdrawal_permissions
+    def _acknowledge(self, devices: "DeviceResources") -> None:
+        acknowledge_wildcard(self.function.role, self._certificates, "a CRL may revoke any certificate")
+        withdrawal = devices.device_policy.withdrawal_permissions
         for resource in {each for statement in withdrawal for each in statement.resources}:
             acknowledge_wildcard(
                 self.function.role, resource, "each device's own policy is made when the device is activated"

@@ -148,7 +148,7 @@ def test_whoever_revokes_may_take_away_own_policies_and_no_shared_one() -> None:
     ):
         with app_without_bundling() as app:
             stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=policy, things=THINGS))
-            identity = stack.pipeline.identity
+            identity = stack.pipeline.devices
             withdrawal = identity.device_policy.withdrawal_permissions
 
             assert {action for each in withdrawal for action in each.actions} == expected

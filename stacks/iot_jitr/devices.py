@@ -1,4 +1,4 @@
-"""Who gets in, and as whom, as one pipeline is told it: policy, admission, things, and the refused."""
+"""Device policy, admission and things of one pipeline, and what becomes of refused certificates."""
 
 import json
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ ON_REFUSAL = Allowed(ON_REFUSAL_TEXTS.words, _read_statuses)
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What a pipeline is told about its devices.
+class DeviceProfile:
+    """Device policy, admission and things of one pipeline.
 
     Raises:
         DevicePolicyError: The policy's template names the device's thing, and there are no things.
@@ -59,55 +59,55 @@ class Identity:
             )
 
 
-class IdentityResources:
-    """What an `Identity` deploys, what the activator is told of it, and what it may do for it.
+class DeviceResources:
+    """A device profile, deployed: the activator's settings and permissions for it.
 
     Attributes:
         device_policy: The policy of the devices.
-        admission: Who decides which devices are expected; None where all are.
-        environment: What the activator is told, by the names in `iot_jitr_runtime.environment`.
+        admission: Which devices are expected; None where all are.
+        environment: The activator's settings, by the names in `iot_jitr_runtime.environment`.
         task_permissions: What the reconciler may do: end the grace periods of renewals, and delete the
-            policies of revoked certificates. Whoever revokes needs those of `device_policy` too.
+            policies of revoked certificates. To revoke takes those of `device_policy` too.
     """
 
     def __init__(
         self,
         scope: "Construct",
-        identity: Identity,
+        devices: DeviceProfile,
         *,
         activator_timeout_seconds: int,
         encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        """Deploy `identity`.
+        """Deploy `devices`.
 
         Args:
             scope: The pipeline, in which the policy and the admission are made.
-            identity: What the pipeline is told about its devices.
+            devices: Device policy, admission and things.
             activator_timeout_seconds: The activator's time-out, which leases on things outlast.
             encryption: The key of an allow list; without one DynamoDB's own.
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
-        self.device_policy = DevicePolicyResource(scope, "DevicePolicy", identity.policy)
+        self.device_policy = DevicePolicyResource(scope, "DevicePolicy", devices.policy)
         self.environment = {environment.DEVICE_POLICY: self.device_policy.setting}
         self._permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]
         self.task_permissions = [*self.device_policy.withdrawal_permissions]
         self.admission: AdmissionResource | None = None
-        if identity.admission is not None:
+        if devices.admission is not None:
             self.admission = AdmissionResource(
-                scope, "Admission", identity.admission, encryption=encryption, removal_policy=removal_policy
+                scope, "Admission", devices.admission, encryption=encryption, removal_policy=removal_policy
             )
             self.environment[environment.ADMISSION] = self.admission.setting
-        if identity.things is not None:
-            self.environment[environment.THINGS] = identity.things.setting(
+        if devices.things is not None:
+            self.environment[environment.THINGS] = devices.things.setting(
                 scope, lease_seconds=activator_timeout_seconds + _LEASE_MARGIN_SECONDS
             )
-            self._permissions += identity.things.activator_permissions(scope)
-            self.task_permissions += identity.things.retirement_permissions(scope)
-        elif identity.policy.needs_thing:
+            self._permissions += devices.things.activator_permissions(scope)
+            self.task_permissions += devices.things.retirement_permissions(scope)
+        elif devices.policy.needs_thing:
             _warn_of_missing_things(scope)
-        if identity.on_refusal:
-            self.environment[environment.ON_REFUSAL] = json.dumps(dict(identity.on_refusal))
+        if devices.on_refusal:
+            self.environment[environment.ON_REFUSAL] = json.dumps(dict(devices.on_refusal))
 
     def let_admit(self, function: JitrFunction) -> None:
         """Let a function do what it takes to activate a device, besides what it takes of every device.
@@ -116,7 +116,7 @@ class IdentityResources:
         """
         function.allow(*self._permissions)
         if self.admission is not None:
-            self.admission.let_ask(function)
+            self.admission.let_call(function)
         for resource in {each for statement in self._permissions for each in statement.resources}:
             acknowledge_wildcard(
                 function.role,
@@ -129,5 +129,5 @@ def _warn_of_missing_things(scope: "Construct") -> None:
     cdk.Annotations.of(scope).add_warning_v2(
         "iot-jitr:policy-without-things",
         "the device policy speaks of the device's thing (the options 'shadow' and 'jobs' do), and no things "
-        "are registered: these statements grant nothing until somebody attaches things to certificates",
+        "are registered: these statements grant nothing until things are attached to certificates",
     )
