@@ -1,4 +1,4 @@
-"""A device in perfect health, for the doctor: every fact can be replaced, by a value or by an error."""
+"""A device without problems, for tests of `jitr doctor`: each fact can be replaced by a value or an error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -121,7 +121,7 @@ def _answering(value: Any) -> Callable[..., Any]:
 
 
 @dataclass
-class Patient:
+class DiagnosedDevice:
     """Facts about a device that is in; change what shall be wrong, then take `case`."""
 
     status: str | None = "ACTIVE"
@@ -130,7 +130,7 @@ class Patient:
     subject: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, Any] = field(default_factory=dict)
 
-    def with_facts(self, **changes: Any) -> "Patient":
+    def with_facts(self, **changes: Any) -> "DiagnosedDevice":
         self.changes |= changes
         return self
 

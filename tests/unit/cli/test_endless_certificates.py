@@ -18,7 +18,7 @@ from iot_jitr_cli.status import parts
 from tests.support import doctor_case
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, ca_account
 from tests.support.command_line import run_jitr
-from tests.support.doctor_case import Patient, presented, registered_ca
+from tests.support.doctor_case import DiagnosedDevice, presented, registered_ca
 from tests.support.endless import endless_ca, endless_device
 from tests.support.status_snapshot import HEALTHY
 
@@ -84,13 +84,13 @@ def test_doctor_finds_no_fault_of_the_certificates(
     device = endless_device()
 
     def open_case(_session: Any, _stack: str, subject: Any) -> Any:
-        patient = Patient(
+        diagnosed = DiagnosedDevice(
             status=status,
             presented=presented(device.chain_pem, key_pem(device.key)),
             subject={"clock": subject.clock},
         )
         issuer = doctor_case.Issuer(registered_ca(certificate=endless_ca().certificate))
-        return patient.with_facts(issuer=issuer).case
+        return diagnosed.with_facts(issuer=issuer).case
 
     monkeypatch.setattr(doctor_command, "open_case", open_case)
     monkeypatch.setattr(doctor_command, "aws_session", lambda: None)

@@ -1,6 +1,7 @@
 """After the decision: the certificate's status, its policy, and what the policy lets it do."""
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
@@ -12,6 +13,13 @@ _PENDING = "PENDING_ACTIVATION"
 _NOT_YET = "the policy is attached when the certificate is activated"
 
 
+@check(
+    "certificate.status",
+    "certificate's status",
+    Cause.DEACTIVATED_BY_OPERATOR,
+    Cause.REVOKED_BY_OPERATOR,
+    Cause.SUPERSEDED,
+)
 def check_status(case: Case) -> Finding:
     """The certificate was not deactivated or revoked outside of the pipeline."""
     registered = case.device.registered
@@ -42,6 +50,7 @@ def check_status(case: Case) -> Finding:
     )
 
 
+@check("policy.attached", "policy attached", Cause.POLICY_DETACHED)
 def check_policy_attached(case: Case) -> Finding:
     """The certificate has a policy: without one, AWS IoT refuses the CONNECT of an active certificate."""
     registered = case.device.registered
@@ -60,6 +69,7 @@ def check_policy_attached(case: Case) -> Finding:
     )
 
 
+@check("policy.client_id", "policy allows the client id", Cause.CLIENT_ID_NOT_ALLOWED)
 def check_client_id(case: Case) -> Finding:
     """The policy lets the device connect under its client id."""
     registered = case.device.registered

@@ -3,6 +3,7 @@
 import re
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.facts.pipeline import NotDeployedError
@@ -14,6 +15,7 @@ _AWS_ENDPOINT = re.compile(
 """https://docs.aws.amazon.com/iot/latest/developerguide/iot-connect-devices.html"""
 
 
+@check("endpoint", "endpoint", Cause.ENDPOINT_ELSEWHERE, Cause.ENDPOINT_NOT_ATS)
 def check_endpoint(case: Case) -> Finding:
     """The device connects to this account's ATS endpoint in this region."""
     given = case.subject.endpoint
@@ -27,6 +29,7 @@ def check_endpoint(case: Case) -> Finding:
     return _compare(case, host, device, expected) if expected else not_applicable("AWS names none")
 
 
+@check("deployment", "deployment", Cause.NOT_DEPLOYED)
 def check_deployed(case: Case) -> Finding:
     """The stack is deployed in this account and region."""
     try:

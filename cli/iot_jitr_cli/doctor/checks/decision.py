@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.checks.ledger import CAUSE_OF, FIX_OF, is_over, moment, refusal, standing_row
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
@@ -12,6 +13,14 @@ from iot_jitr_runtime.outcomes import Outcome, Reason
 _JUST_NOW = timedelta(minutes=1)
 
 
+@check(
+    "decision",
+    "decision in the ledger",
+    Cause.REFUSAL_OUTDATED,
+    Cause.BEING_DECIDED,
+    Cause.EVENT_LOST,
+    *CAUSE_OF.values(),
+)
 def check_decision(case: Case) -> Finding:
     """The pipeline has decided about the certificate."""
     registered = case.device.registered

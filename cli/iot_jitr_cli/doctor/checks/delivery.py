@@ -4,6 +4,7 @@ import re
 
 from iot_jitr_cli.deployment import DeployedCa
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.pipeline import Rule
 from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
@@ -15,6 +16,7 @@ _NO_RULE = "no rule to look at"
 _NOT_OURS = "the CA is not of this deployment"
 
 
+@check("rule", "topic rule", Cause.RULE_MISSING, Cause.RULE_DISABLED, Cause.RULE_ON_ANOTHER_TOPIC)
 def check_rule(case: Case) -> Finding:
     """The CA's topic rule exists, is enabled and selects the CA's registration events."""
     ca = _deployed_ca(case)
@@ -45,6 +47,13 @@ def check_rule(case: Case) -> Finding:
     return ok(f"'{rule.name}' is enabled and selects from '{topic}'")
 
 
+@check(
+    "rule.target",
+    "topic rule → activation queue",
+    Cause.QUEUE_MISSING,
+    Cause.RULE_SENDS_ELSEWHERE,
+    Cause.RULE_ROLE_BROKEN,
+)
 def check_rule_target(case: Case) -> Finding:
     """The rule sends to the activation queue, and its role allows it."""
     rule = _rule(case)
@@ -66,6 +75,7 @@ def check_rule_target(case: Case) -> Finding:
     return _role(case, rule, rule.role_arn, queue.arn)
 
 
+@check("event_source", "activation queue → activator", Cause.EVENT_SOURCE_DISABLED)
 def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
     if case.pipeline.activation_queue is None:

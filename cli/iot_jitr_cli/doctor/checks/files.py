@@ -5,6 +5,7 @@ from datetime import timedelta
 from iot_jitr_cli.chain import CheckId
 from iot_jitr_cli.chain import Status as ChainStatus
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
 
@@ -15,6 +16,13 @@ _TIME_ZONE = timedelta(days=1)
 _NO_FILE = "no chain file given"
 
 
+@check(
+    "chain.order",
+    "chain file: device certificate, then its CA's",
+    Cause.CHAIN_WRONG_ORDER,
+    Cause.CHAIN_WRONG_CERTIFICATES,
+    Cause.CA_CERTIFICATE,
+)
 def check_order(case: Case) -> Finding:
     """The file holds the device certificate, then its CA's, and nothing else."""
     if case.subject.presented is None:
@@ -28,6 +36,7 @@ def check_order(case: Case) -> Finding:
     ) or ok(case.report[CheckId.ORDER].found)
 
 
+@check("chain.ca_included", "chain file: CA certificate", Cause.CHAIN_CA_MISSING)
 def check_ca_included(case: Case) -> Finding:
     """The CA certificate is in the file, or the device sends SNI."""
     if case.subject.presented is None:
@@ -41,6 +50,7 @@ def check_ca_included(case: Case) -> Finding:
     return failed(Cause.CHAIN_CA_MISSING, found.found + doubt, found.fix)
 
 
+@check("ca.signed", "CA: signed the device certificate", Cause.NOT_SIGNED_BY_CA)
 def check_signed_by_ca(case: Case) -> Finding:
     """The CA in the file, and the registered one, signed the device certificate."""
     broken = _first_failure(
@@ -64,6 +74,7 @@ def check_signed_by_ca(case: Case) -> Finding:
     return ok("verifies with the CA's key")
 
 
+@check("certificate.key", "private key", Cause.KEY_MISMATCH)
 def check_key(case: Case) -> Finding:
     """The private key is the device certificate's."""
     if case.subject.presented is None or case.subject.presented.key_file is None:
@@ -73,6 +84,13 @@ def check_key(case: Case) -> Finding:
     ) or ok(case.report[CheckId.KEY_MATCHES].found)
 
 
+@check(
+    "certificate.algorithms",
+    "key, signature and key usage",
+    Cause.UNSUPPORTED_KEY,
+    Cause.UNSUPPORTED_SIGNATURE,
+    Cause.UNSUPPORTED_KEY_USAGE,
+)
 def check_algorithms(case: Case) -> Finding:
     """AWS IoT supports the keys and the signature algorithms, and the key usage allows a TLS client."""
     return _first_failure(
@@ -85,6 +103,9 @@ def check_algorithms(case: Case) -> Finding:
     ) or ok(f"{case.report[CheckId.KEY_ALGORITHM].found}, {case.report[CheckId.SIGNATURE_ALGORITHM].found}")
 
 
+@check(
+    "certificate.validity", "validity", Cause.EXPIRED, Cause.NOT_YET_VALID, Cause.CLOCK_SKEW, Cause.CA_EXPIRED
+)
 def check_validity(case: Case) -> Finding:
     """The device certificate and its CA's are within their validity, by AWS's clock."""
     report, certificate = case.report, case.device.certificate
@@ -105,6 +126,7 @@ def check_validity(case: Case) -> Finding:
     return ok(device.found)
 
 
+@check("device.clock", "the device's clock", Cause.CLOCK_SKEW)
 def check_clock(case: Case) -> Finding:
     """The device's clock is right, where the caller says what it shows."""
     clock = case.subject.clock
@@ -122,8 +144,8 @@ def check_clock(case: Case) -> Finding:
 
 
 def _first_failure(case: Case, *causes: tuple[CheckId, Cause]) -> Finding | None:
-    for check, cause in causes:
-        finding = case.report[check]
+    for check_id, cause in causes:
+        finding = case.report[check_id]
         if finding.status is ChainStatus.FAILED:
             return failed(cause, finding.found, finding.fix)
     return None

@@ -2,6 +2,7 @@
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
@@ -13,6 +14,7 @@ _LONG_BACKLOG_SECONDS = 60
 _LINE = 300
 
 
+@check("function", "activator", Cause.FUNCTION_STOPPED)
 def check_function(case: Case) -> Finding:
     """The activator exists and may run."""
     function = case.function.activator
@@ -37,6 +39,7 @@ def check_function(case: Case) -> Finding:
     return ok(f"{function.name} is {function.state}")
 
 
+@check("function.role", "activator: role", Cause.FUNCTION_ROLE_BROKEN)
 def check_function_role(case: Case) -> Finding:
     """The activator's role has the permissions of an activation."""
     function = case.function.activator
@@ -59,6 +62,7 @@ def check_function_role(case: Case) -> Finding:
     return ok("all permissions of an activation")
 
 
+@check("function.errors", "activator: errors", Cause.FUNCTION_FAILING)
 def check_function_errors(case: Case) -> Finding:
     """The activator's invocations succeed."""
     row = case.decision.row
@@ -76,6 +80,7 @@ def check_function_errors(case: Case) -> Finding:
     return ok("no error in the last 15 minutes")
 
 
+@check("backlog", "activation queue: backlog, throttling", Cause.THROTTLED)
 def check_backlog(case: Case) -> Finding:
     """The activation queue has no long backlog, and the activator is not throttled."""
     row = case.decision.row
@@ -107,6 +112,7 @@ def check_backlog(case: Case) -> Finding:
     return ok(f"{queue.messages} messages in the activation queue")
 
 
+@check("dead_letter", "dead-letter queue", Cause.DEAD_LETTERED)
 def check_dead_letter(case: Case) -> Finding:
     """The registration event is not in the dead-letter queue."""
     queue = case.pipeline.dead_letter_queue

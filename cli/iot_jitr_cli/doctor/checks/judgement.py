@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.checks.ledger import (
     CAUSE_OF,
     FIX_OF,
@@ -20,11 +22,13 @@ _SWEPT = {State.SUSPENDED: Reason.ON_HOLD, State.REVOKED: Reason.REVOKED}
 """The reason for each state that the sweep sets."""
 
 
+@check("decision.common_name", "common name", Cause.INVALID_COMMON_NAME)
 def check_common_name(case: Case) -> Finding:
     """The common name may be used in the device policy."""
     return _decided(case, {Reason.INVALID_COMMON_NAME}, None)
 
 
+@check("decision.crl", "CRL", Cause.CRL_MISSING, Cause.CRL_STALE, Cause.CRL_PARTITION_MISSING)
 def check_crl(case: Case) -> Finding:
     """Where a CRL is configured, there is a usable and fresh one."""
     present = case.present.revocation
@@ -33,6 +37,7 @@ def check_crl(case: Case) -> Finding:
     return _decided(case, {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}, present)
 
 
+@check("decision.revocation", "revocation", Cause.SERIAL_REVOKED, Cause.ON_HOLD)
 def check_revocation(case: Case) -> Finding:
     """The certificate is on no CRL of its CA."""
     row = standing_row(case)
@@ -45,12 +50,21 @@ def check_revocation(case: Case) -> Finding:
     return _decided(case, {Reason.REVOKED, Reason.ON_HOLD}, present)
 
 
+@check("decision.admission", "admission", Cause.NOT_LISTED, Cause.REFUSED_BY_FUNCTION, Cause.ADMISSION_FAILED)
 def check_admission(case: Case) -> Finding:
     """The device is admitted."""
     reasons = {Reason.NOT_LISTED, Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
     return _decided(case, reasons, case.present.admission)
 
 
+@check(
+    "decision.thing",
+    "thing",
+    Cause.THING_TAKEN,
+    Cause.INVALID_THING_NAME,
+    Cause.INVALID_THING_ATTRIBUTE,
+    Cause.THING_SETUP_MISSING,
+)
 def check_thing(case: Case) -> Finding:
     """The device's thing can be created, or belongs to this certificate."""
     reasons = {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
@@ -23,6 +24,7 @@ def _where_there_is_a_ca(check: Callable[[Case, RegisteredCa], Finding]) -> Call
     return run
 
 
+@check("ca.registered", "CA: registered", Cause.CA_NOT_REGISTERED, Cause.CA_REGISTERED_ELSEWHERE)
 def check_ca_registered(case: Case) -> Finding:
     """The CA that signed the device certificate is registered here."""
     ca = case.ca.issuer.ca
@@ -45,6 +47,7 @@ def check_ca_registered(case: Case) -> Finding:
     )
 
 
+@check("ca.deployment", "CA: of this deployment", Cause.CA_OF_ANOTHER_DEPLOYMENT)
 @_where_there_is_a_ca
 def check_ca_of_deployment(case: Case, ca: RegisteredCa) -> Finding:
     """The CA belongs to this deployment."""
@@ -58,6 +61,7 @@ def check_ca_of_deployment(case: Case, ca: RegisteredCa) -> Finding:
     )
 
 
+@check("ca.status", "CA: status", Cause.CA_INACTIVE)
 @_where_there_is_a_ca
 def check_ca_active(_: Case, ca: RegisteredCa) -> Finding:
     """The CA is ACTIVE."""
@@ -70,6 +74,7 @@ def check_ca_active(_: Case, ca: RegisteredCa) -> Finding:
     )
 
 
+@check("ca.auto_registration", "CA: auto-registration", Cause.AUTO_REGISTRATION_OFF)
 @_where_there_is_a_ca
 def check_auto_registration(_: Case, ca: RegisteredCa) -> Finding:
     """The CA registers devices at their first connect."""
@@ -82,6 +87,7 @@ def check_auto_registration(_: Case, ca: RegisteredCa) -> Finding:
     )
 
 
+@check("ca.template", "CA: provisioning template", Cause.CA_HAS_TEMPLATE)
 @_where_there_is_a_ca
 def check_template(_: Case, ca: RegisteredCa) -> Finding:
     """The CA has no provisioning template (JITP), which would activate devices past every check."""
@@ -94,6 +100,7 @@ def check_template(_: Case, ca: RegisteredCa) -> Finding:
     )
 
 
+@check("ca.sni", "SNI", Cause.SNI_MISSING)
 @_where_there_is_a_ca
 def check_sni(case: Case, ca: RegisteredCa) -> Finding:
     """The device sends SNI where the CA's mode needs it."""
@@ -108,6 +115,7 @@ def check_sni(case: Case, ca: RegisteredCa) -> Finding:
     return ok("the device sends it" if case.subject.sends_sni else "needed; most TLS libraries send it")
 
 
+@check("certificate.registered", "certificate registered in AWS IoT", Cause.NEVER_CONNECTED)
 def check_registered(case: Case) -> Finding:
     """AWS IoT has registered the device certificate."""
     found = case.device.registered

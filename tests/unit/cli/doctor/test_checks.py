@@ -31,14 +31,14 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import ACTIVATED, Outcome, Reason, Verdict
 from tests.support import doctor_case as dc
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
-from tests.support.doctor_case import NOW, Patient, presented, registered_ca, row
+from tests.support.doctor_case import NOW, DiagnosedDevice, presented, registered_ca, row
 
 PENDING = "PENDING_ACTIVATION"
 DAY = timedelta(days=1)
 
 
-def finding(patient: Patient, check: str) -> Finding:
-    (found,) = (line.finding for line in diagnose(patient.case).lines if line.check.id == check)
+def finding(diagnosed: DiagnosedDevice, check: str) -> Finding:
+    (found,) = (line.finding for line in diagnose(diagnosed.case).lines if line.check.id == check)
     return found
 
 
@@ -46,9 +46,9 @@ def chain(spec: DeviceSpec) -> str:
     return dc.ca().issue(spec).chain_pem
 
 
-def valid(start: timedelta, end: timedelta) -> Patient:
+def valid(start: timedelta, end: timedelta) -> DiagnosedDevice:
     spec = DeviceSpec("sensor-7", validity=Validity(NOW + start, NOW + end))
-    return Patient(status=None, presented=presented(chain(spec)))
+    return DiagnosedDevice(status=None, presented=presented(chain(spec)))
 
 
 def leaf(*extensions: Extension, key: Any = None, digest: hashes.HashAlgorithm | None = None) -> str:
@@ -70,26 +70,26 @@ def rule(**changes: Any) -> Rule:
     return Rule(**(values | changes))  # type: ignore[arg-type]
 
 
-def pending(**facts: Any) -> Patient:
-    return Patient(status=PENDING).with_facts(**({"row": None} | facts))
+def pending(**facts: Any) -> DiagnosedDevice:
+    return DiagnosedDevice(status=PENDING).with_facts(**({"row": None} | facts))
 
 
-def unseen(**facts: Any) -> Patient:
-    return Patient(status=None).with_facts(**({"row": None} | facts))
+def unseen(**facts: Any) -> DiagnosedDevice:
+    return DiagnosedDevice(status=None).with_facts(**({"row": None} | facts))
 
 
-def refused(reason: Reason, **facts: Any) -> Patient:
+def refused(reason: Reason, **facts: Any) -> DiagnosedDevice:
     state = State.REFUSED if reason.outcome is Outcome.REFUSED else State.DEFERRED
     return pending(row=row(state, reason=reason, detail="seen"), **facts)
 
 
 def queue(messages: int) -> Any:
-    healthy = Patient().facts()["activation_queue"]
+    healthy = DiagnosedDevice().facts()["activation_queue"]
     return replace(healthy, visible=messages)
 
 
 def activator(**changes: Any) -> Any:
-    return replace(Patient().facts()["activator"], **changes)
+    return replace(DiagnosedDevice().facts()["activator"], **changes)
 
 
 WRONG_POLICY = (
@@ -100,47 +100,49 @@ WRONG_POLICY = (
 )
 NO_TEST_AUTHORIZATION = CannotTellError("unknown call")
 
-CASES: dict[Cause, list[Patient]] = {
+CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.CHAIN_WRONG_ORDER: [
-        Patient(
+        DiagnosedDevice(
             status=None,
             presented=presented(dc.ca().certificate.pem + dc.device().certificate.pem),
         )
     ],
     Cause.CHAIN_WRONG_CERTIFICATES: [
-        Patient(status=None, presented=presented(dc.device().chain_pem + dc.other_ca().certificate.pem)),
+        DiagnosedDevice(
+            status=None, presented=presented(dc.device().chain_pem + dc.other_ca().certificate.pem)
+        ),
     ],
     Cause.CA_CERTIFICATE: [
-        Patient(status=None, presented=presented(leaf(ca_flag(ca=True)))),
+        DiagnosedDevice(status=None, presented=presented(leaf(ca_flag(ca=True)))),
         refused(Reason.CA_CERTIFICATE),
     ],
     Cause.CHAIN_CA_MISSING: [
-        Patient(status=None, presented=presented(dc.device().certificate.pem)),
-        Patient(
+        DiagnosedDevice(status=None, presented=presented(dc.device().certificate.pem)),
+        DiagnosedDevice(
             status=None,
             presented=presented(dc.device().certificate.pem),
             subject={"sends_sni": False},
         ),
     ],
     Cause.NOT_SIGNED_BY_CA: [
-        Patient(
+        DiagnosedDevice(
             status=None,
             presented=presented(dc.device().certificate.pem + dc.other_ca().certificate.pem),
         ),
         unseen(issuer=Issuer(None, registered_ca())),
     ],
     Cause.KEY_MISMATCH: [
-        Patient(status=None, presented=presented(key=key_pem(dc.other_ca().key))),
-        Patient(status=None, presented=presented(key=b"not a key")),
+        DiagnosedDevice(status=None, presented=presented(key=key_pem(dc.other_ca().key))),
+        DiagnosedDevice(status=None, presented=presented(key=b"not a key")),
     ],
     Cause.UNSUPPORTED_KEY: [
-        Patient(status=None, presented=presented(leaf(key=ed25519.Ed25519PrivateKey.generate()))),
+        DiagnosedDevice(status=None, presented=presented(leaf(key=ed25519.Ed25519PrivateKey.generate()))),
     ],
     Cause.UNSUPPORTED_SIGNATURE: [
-        Patient(status=None, presented=presented(leaf(digest=hashes.SHA224()))),
+        DiagnosedDevice(status=None, presented=presented(leaf(digest=hashes.SHA224()))),
     ],
     Cause.UNSUPPORTED_KEY_USAGE: [
-        Patient(
+        DiagnosedDevice(
             status=None, presented=presented(leaf(extended_key_usage(ExtendedKeyUsageOID.SERVER_AUTH)))
         ).with_facts(row=None),
         refused(Reason.UNSUPPORTED_KEY_USAGE),
@@ -149,15 +151,15 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.NOT_YET_VALID: [valid(3 * DAY, 9 * DAY)],
     Cause.CLOCK_SKEW: [
         valid(timedelta(hours=3), 9 * DAY),
-        Patient(subject={"clock": NOW - timedelta(days=400)}),
+        DiagnosedDevice(subject={"clock": NOW - timedelta(days=400)}),
     ],
     Cause.INVALID_COMMON_NAME: [refused(Reason.INVALID_COMMON_NAME)],
     Cause.ENDPOINT_NOT_ATS: [
-        Patient(status=None, subject={"endpoint": "abc123.iot.eu-central-1.amazonaws.com"})
+        DiagnosedDevice(status=None, subject={"endpoint": "abc123.iot.eu-central-1.amazonaws.com"})
     ],
     Cause.ENDPOINT_ELSEWHERE: [
-        Patient(status=None, subject={"endpoint": "abc123-ats.iot.us-east-1.amazonaws.com"}),
-        Patient(status=None, subject={"endpoint": "zzz999-ats.iot.eu-central-1.amazonaws.com"}),
+        DiagnosedDevice(status=None, subject={"endpoint": "abc123-ats.iot.us-east-1.amazonaws.com"}),
+        DiagnosedDevice(status=None, subject={"endpoint": "zzz999-ats.iot.eu-central-1.amazonaws.com"}),
     ],
     Cause.NOT_DEPLOYED: [unseen(deployment=NotDeployedError("no stack 'x' in region y"))],
     Cause.CA_NOT_REGISTERED: [
@@ -180,10 +182,10 @@ CASES: dict[Cause, list[Patient]] = {
     ],
     Cause.CA_HAS_TEMPLATE: [
         unseen(issuer=Issuer(registered_ca(has_template=True))),
-        Patient().with_facts(issuer=Issuer(registered_ca(has_template=True))),
+        DiagnosedDevice().with_facts(issuer=Issuer(registered_ca(has_template=True))),
     ],
     Cause.SNI_MISSING: [
-        Patient(status=None, subject={"sends_sni": False}).with_facts(
+        DiagnosedDevice(status=None, subject={"sends_sni": False}).with_facts(
             issuer=Issuer(registered_ca(mode=Mode.SNI_ONLY)), row=None
         )
     ],
@@ -232,11 +234,11 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.SERVICE_ERROR: [refused(Reason.SERVICE_ERROR)],
     Cause.DEAD_LETTERED: [
         pending(
-            dead_letter_queue=replace(Patient().facts()["dead_letter_queue"], visible=1),
+            dead_letter_queue=replace(DiagnosedDevice().facts()["dead_letter_queue"], visible=1),
             dead_letter=DeadLetter("foreign_ca", "registered under another CA"),
         ),
         pending(
-            dead_letter_queue=replace(Patient().facts()["dead_letter_queue"], visible=1),
+            dead_letter_queue=replace(DiagnosedDevice().facts()["dead_letter_queue"], visible=1),
             dead_letter=DeadLetter("", ""),
         ),
     ],
@@ -248,13 +250,17 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.CRL_PARTITION_MISSING: [pending(revocation=Verdict.because(Reason.CRL_PARTITION_MISSING))],
     Cause.SERIAL_REVOKED: [
         refused(Reason.REVOKED, revocation=Verdict.because(Reason.REVOKED, "key compromise")),
-        Patient(status="REVOKED").with_facts(row=row(State.REVOKED)),
-        Patient().with_facts(revocation=Verdict.because(Reason.REVOKED, "active until the sweep comes by")),
+        DiagnosedDevice(status="REVOKED").with_facts(row=row(State.REVOKED)),
+        DiagnosedDevice().with_facts(
+            revocation=Verdict.because(Reason.REVOKED, "active until the sweep comes by")
+        ),
     ],
     Cause.ON_HOLD: [
         pending(revocation=Verdict.because(Reason.ON_HOLD, "on hold")),
-        Patient(status="INACTIVE").with_facts(row=row(State.SUSPENDED)),
-        Patient().with_facts(revocation=Verdict.because(Reason.ON_HOLD, "active until the sweep comes by")),
+        DiagnosedDevice(status="INACTIVE").with_facts(row=row(State.SUSPENDED)),
+        DiagnosedDevice().with_facts(
+            revocation=Verdict.because(Reason.ON_HOLD, "active until the sweep comes by")
+        ),
     ],
     Cause.NOT_LISTED: [
         refused(Reason.NOT_LISTED, admission=Verdict.because(Reason.NOT_LISTED, "no device")),
@@ -267,15 +273,20 @@ CASES: dict[Cause, list[Patient]] = {
     Cause.INVALID_THING_ATTRIBUTE: [refused(Reason.INVALID_THING_ATTRIBUTE)],
     Cause.THING_SETUP_MISSING: [refused(Reason.THING_SETUP_MISSING)],
     Cause.POLICY_MISSING: [refused(Reason.POLICY_MISSING)],
-    Cause.POLICY_DETACHED: [Patient().with_facts(policies=()), Patient().with_facts(policies=(), row=None)],
-    Cause.CLIENT_ID_NOT_ALLOWED: [
-        Patient().with_facts(authorization={"authDecision": "IMPLICIT_DENY"}),
-        Patient().with_facts(authorization=NO_TEST_AUTHORIZATION, documents=WRONG_POLICY),
-        Patient(subject={"client_id": "another"}).with_facts(authorization=NO_TEST_AUTHORIZATION),
+    Cause.POLICY_DETACHED: [
+        DiagnosedDevice().with_facts(policies=()),
+        DiagnosedDevice().with_facts(policies=(), row=None),
     ],
-    Cause.DEACTIVATED_BY_OPERATOR: [Patient(status="INACTIVE")],
-    Cause.REVOKED_BY_OPERATOR: [Patient(status="REVOKED")],
-    Cause.SUPERSEDED: [Patient(status="INACTIVE").with_facts(row=row(State.RETIRED, thing_name="thing-7"))],
+    Cause.CLIENT_ID_NOT_ALLOWED: [
+        DiagnosedDevice().with_facts(authorization={"authDecision": "IMPLICIT_DENY"}),
+        DiagnosedDevice().with_facts(authorization=NO_TEST_AUTHORIZATION, documents=WRONG_POLICY),
+        DiagnosedDevice(subject={"client_id": "another"}).with_facts(authorization=NO_TEST_AUTHORIZATION),
+    ],
+    Cause.DEACTIVATED_BY_OPERATOR: [DiagnosedDevice(status="INACTIVE")],
+    Cause.REVOKED_BY_OPERATOR: [DiagnosedDevice(status="REVOKED")],
+    Cause.SUPERSEDED: [
+        DiagnosedDevice(status="INACTIVE").with_facts(row=row(State.RETIRED, thing_name="thing-7"))
+    ],
     Cause.NEVER_CONNECTED: [unseen()],
     Cause.EVENT_LOST: [pending()],
     Cause.BEING_DECIDED: [
@@ -290,22 +301,22 @@ CASES: dict[Cause, list[Patient]] = {
         refused(Reason.REVOKED, revocation=ACTIVATED),
         refused(Reason.NOT_YET_VALID),
     ],
-    Cause.ALREADY_FINE: [Patient(), Patient(presented=None)],
+    Cause.ALREADY_FINE: [DiagnosedDevice(), DiagnosedDevice(presented=None)],
 }
 ELSEWHERE = {Cause.CHAIN_UNREADABLE, Cause.CA_EXPIRED}
 """Tested below: they need files of their own."""
 
 
 @pytest.mark.parametrize(
-    ("cause", "patient"),
+    ("cause", "diagnosed"),
     [
-        pytest.param(cause, patient, id=f"{cause}-{number}")
-        for cause, patients in CASES.items()
-        for number, patient in enumerate(patients, 1)
+        pytest.param(cause, diagnosed, id=f"{cause}-{number}")
+        for cause, devices in CASES.items()
+        for number, diagnosed in enumerate(devices, 1)
     ],
 )
-def test_the_true_cause_is_named_with_evidence_and_a_fix(cause: Cause, patient: Patient) -> None:
-    diagnosis = diagnose(patient.case)
+def test_the_true_cause_is_named_with_evidence_and_a_fix(cause: Cause, diagnosed: DiagnosedDevice) -> None:
+    diagnosis = diagnose(diagnosed.case)
 
     assert diagnosis.cause is cause, [
         (line.check.id, line.finding) for line in diagnosis.lines if line.finding.cause
@@ -320,10 +331,10 @@ def test_every_cause_has_a_case() -> None:
     assert set(CASES) | ELSEWHERE == set(Cause)
 
 
-@pytest.mark.parametrize("patients", CASES.values())
-def test_a_check_names_only_the_causes_it_declares(patients: list[Patient]) -> None:
-    for patient in patients:
-        for line in diagnose(patient.case).lines:
+@pytest.mark.parametrize("devices", CASES.values())
+def test_a_check_names_only_the_causes_it_declares(devices: list[DiagnosedDevice]) -> None:
+    for diagnosed in devices:
+        for line in diagnose(diagnosed.case).lines:
             cause = line.finding.cause
             assert cause is None or cause in line.check.causes
             assert (line.finding.status is Status.FAILED) == (cause is not None) == bool(line.finding.fix)
@@ -331,7 +342,7 @@ def test_a_check_names_only_the_causes_it_declares(patients: list[Patient]) -> N
 
 
 def test_every_check_of_an_active_device_is_ok_or_not_applicable() -> None:
-    statuses = {line.check.id: line.finding.status for line in diagnose(Patient().case).lines}
+    statuses = {line.check.id: line.finding.status for line in diagnose(DiagnosedDevice().case).lines}
 
     assert set(statuses.values()) == {Status.OK, Status.NOT_APPLICABLE}
     assert list(statuses) == [check.id for check in CHECKS]
@@ -340,29 +351,29 @@ def test_every_check_of_an_active_device_is_ok_or_not_applicable() -> None:
 def test_a_ca_certificate_that_is_expired_is_named() -> None:
     old = dc.DevelopmentCa.create("Old CA", validity=Validity(NOW - 9 * DAY, NOW - DAY))
     leaf = old.issue(DeviceSpec("sensor-7", validity=Validity(NOW - DAY, NOW + DAY)))
-    patient = Patient(status=None, presented=presented(leaf.chain_pem)).with_facts(
+    diagnosed = DiagnosedDevice(status=None, presented=presented(leaf.chain_pem)).with_facts(
         issuer=Issuer(registered_ca(certificate=old.certificate)), row=None
     )
 
-    diagnosis = diagnose(patient.case)
+    diagnosis = diagnose(diagnosed.case)
 
     assert diagnosis.cause is Cause.CA_EXPIRED
 
 
 def test_the_clock_of_aws_decides_about_validity() -> None:
-    patient = valid(timedelta(hours=3), DAY)
-    later = replace(patient.facts()["identity"], time=NOW + timedelta(hours=4))
+    diagnosed = valid(timedelta(hours=3), DAY)
+    later = replace(diagnosed.facts()["identity"], time=NOW + timedelta(hours=4))
 
-    assert finding(patient, "certificate.validity").cause is Cause.CLOCK_SKEW
-    assert finding(patient.with_facts(identity=later), "certificate.validity").status is Status.OK
-    patient.with_facts(identity=CannotTellError("offline"))
-    assert finding(patient, "certificate.validity").cause is Cause.CLOCK_SKEW
+    assert finding(diagnosed, "certificate.validity").cause is Cause.CLOCK_SKEW
+    assert finding(diagnosed.with_facts(identity=later), "certificate.validity").status is Status.OK
+    diagnosed.with_facts(identity=CannotTellError("offline"))
+    assert finding(diagnosed, "certificate.validity").cause is Cause.CLOCK_SKEW
 
 
 def test_a_device_clock_that_is_right_is_fine() -> None:
-    assert finding(Patient(subject={"clock": NOW + timedelta(seconds=90)}), "device.clock") == Finding(
-        Status.OK, "90 seconds off"
-    )
+    assert finding(
+        DiagnosedDevice(subject={"clock": NOW + timedelta(seconds=90)}), "device.clock"
+    ) == Finding(Status.OK, "90 seconds off")
 
 
 @pytest.mark.parametrize(
@@ -374,71 +385,75 @@ def test_a_device_clock_that_is_right_is_fine() -> None:
     ],
 )
 def test_the_endpoint_is_compared_with_the_accounts(endpoint: str, status: Status) -> None:
-    assert finding(Patient(subject={"endpoint": endpoint}), "endpoint").status is status
+    assert finding(DiagnosedDevice(subject={"endpoint": endpoint}), "endpoint").status is status
 
 
 def test_an_endpoint_that_aws_names_otherwise_is_not_compared() -> None:
-    patient = Patient(subject={"endpoint": "abc123-ats.iot.eu-central-1.amazonaws.com"})
+    diagnosed = DiagnosedDevice(subject={"endpoint": "abc123-ats.iot.eu-central-1.amazonaws.com"})
 
-    assert finding(patient.with_facts(endpoint="strange"), "endpoint").status is Status.NOT_APPLICABLE
+    assert finding(diagnosed.with_facts(endpoint="strange"), "endpoint").status is Status.NOT_APPLICABLE
 
 
 def test_the_account_is_part_of_the_evidence_where_it_is_known() -> None:
-    assert dc.ACCOUNT in finding(Patient(), "deployment").evidence
+    assert dc.ACCOUNT in finding(DiagnosedDevice(), "deployment").evidence
     assert (
         "account unknown"
-        in finding(Patient().with_facts(identity=CannotTellError("")), "deployment").evidence
+        in finding(DiagnosedDevice().with_facts(identity=CannotTellError("")), "deployment").evidence
     )
 
 
 def test_the_device_certificate_alone_is_enough_with_sni() -> None:
-    patient = Patient(presented=presented(dc.device().certificate.pem), subject={"sends_sni": True})
+    diagnosed = DiagnosedDevice(presented=presented(dc.device().certificate.pem), subject={"sends_sni": True})
 
-    assert finding(patient, "chain.ca_included").status is Status.OK
-    assert diagnose(patient.case).conclusion is Conclusion.FINE
+    assert finding(diagnosed, "chain.ca_included").status is Status.OK
+    assert diagnose(diagnosed.case).conclusion is Conclusion.FINE
 
 
 @pytest.mark.parametrize(("sends", "says"), [(True, "the device sends it"), (None, "needed")])
 def test_sni_is_required_where_the_mode_needs_it(sends: bool | None, says: str) -> None:  # noqa: FBT001  a parameter
-    patient = Patient(subject={"sends_sni": sends}).with_facts(
+    diagnosed = DiagnosedDevice(subject={"sends_sni": sends}).with_facts(
         issuer=Issuer(registered_ca(mode=Mode.SNI_ONLY))
     )
 
-    assert says in finding(patient, "ca.sni").evidence
+    assert says in finding(diagnosed, "ca.sni").evidence
 
 
 def test_without_a_ca_its_checks_are_not_applicable() -> None:
-    patient = unseen(issuer=Issuer(None))
+    diagnosed = unseen(issuer=Issuer(None))
 
     for check in ("ca.deployment", "ca.status", "ca.auto_registration", "ca.template", "ca.sni"):
-        assert finding(patient, check).status is Status.NOT_APPLICABLE
-    assert finding(patient, "rule").status is Status.NOT_APPLICABLE
-    assert finding(patient, "rule.target").status is Status.NOT_APPLICABLE
+        assert finding(diagnosed, check).status is Status.NOT_APPLICABLE
+    assert finding(diagnosed, "rule").status is Status.NOT_APPLICABLE
+    assert finding(diagnosed, "rule.target").status is Status.NOT_APPLICABLE
 
 
 def test_a_lone_leaf_of_an_unknown_ca_cannot_be_verified() -> None:
-    patient = Patient(presented=presented(dc.device().certificate.pem)).with_facts(issuer=Issuer(None))
+    diagnosed = DiagnosedDevice(presented=presented(dc.device().certificate.pem)).with_facts(
+        issuer=Issuer(None)
+    )
 
-    assert finding(patient, "ca.signed").status is Status.UNKNOWN
+    assert finding(diagnosed, "ca.signed").status is Status.UNKNOWN
 
 
 @pytest.mark.parametrize("topic", ["$aws/events/certificates/registered/+", "$aws/events/certificates/#"])
 def test_a_rule_may_cover_the_topic_with_a_wildcard(topic: str) -> None:
-    patient = Patient().with_facts(rule=rule(sql=f"SELECT * FROM '{topic}'"))
+    diagnosed = DiagnosedDevice().with_facts(rule=rule(sql=f"SELECT * FROM '{topic}'"))
 
-    assert finding(patient, "rule").status is Status.OK
+    assert finding(diagnosed, "rule").status is Status.OK
 
 
 def test_a_shorter_or_longer_topic_is_another_one() -> None:
     for topic in ("$aws/events/certificates", f"$aws/events/certificates/registered/{dc.CA_ID}/x"):
-        patient = Patient().with_facts(rule=rule(sql=f"SELECT * FROM '{topic}'"))
-        assert finding(patient, "rule").cause is Cause.RULE_ON_ANOTHER_TOPIC
+        diagnosed = DiagnosedDevice().with_facts(rule=rule(sql=f"SELECT * FROM '{topic}'"))
+        assert finding(diagnosed, "rule").cause is Cause.RULE_ON_ANOTHER_TOPIC
 
 
 def test_the_host_of_a_queue_url_makes_no_difference() -> None:
-    patient = Patient().with_facts(rule=rule(queue_url=f"http://127.0.0.1:4566/{dc.ACCOUNT}/activation"))
+    diagnosed = DiagnosedDevice().with_facts(
+        rule=rule(queue_url=f"http://127.0.0.1:4566/{dc.ACCOUNT}/activation")
+    )
 
-    assert finding(patient, "rule.target").status is Status.OK
+    assert finding(diagnosed, "rule.target").status is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -458,31 +473,31 @@ def test_the_fix_for_a_deleted_resource_is_revert_drift(missing: dict[str, None]
 
 
 def test_a_role_that_may_not_send_is_named() -> None:
-    patient = pending(denied=["sqs:SendMessage"])
+    diagnosed = pending(denied=["sqs:SendMessage"])
 
-    assert finding(patient, "rule.target").cause is Cause.RULE_ROLE_BROKEN
+    assert finding(diagnosed, "rule.target").cause is Cause.RULE_ROLE_BROKEN
 
 
 def test_an_error_is_no_cause_while_the_queue_is_empty() -> None:
-    patient = pending(last_error="TypeError: x")
+    diagnosed = pending(last_error="TypeError: x")
 
-    assert finding(patient, "function.errors").status is Status.OK
+    assert finding(diagnosed, "function.errors").status is Status.OK
 
 
 def test_dead_letters_of_other_devices_are_ignored() -> None:
-    full = replace(Patient().facts()["dead_letter_queue"], visible=12)
+    full = replace(DiagnosedDevice().facts()["dead_letter_queue"], visible=12)
 
-    assert finding(Patient().with_facts(dead_letter_queue=full), "dead_letter").evidence.endswith(
+    assert finding(DiagnosedDevice().with_facts(dead_letter_queue=full), "dead_letter").evidence.endswith(
         "12 dead letters"
     )
-    assert finding(Patient().with_facts(dead_letter_queue=None), "dead_letter").status is Status.OK
+    assert finding(DiagnosedDevice().with_facts(dead_letter_queue=None), "dead_letter").status is Status.OK
 
 
 def test_without_function_or_queue_their_checks_are_not_applicable() -> None:
-    patient = pending(activator=None, activation_queue=None)
+    diagnosed = pending(activator=None, activation_queue=None)
 
-    assert finding(patient, "function.role").status is Status.NOT_APPLICABLE
-    assert finding(patient, "backlog").status is Status.NOT_APPLICABLE
+    assert finding(diagnosed, "function.role").status is Status.NOT_APPLICABLE
+    assert finding(diagnosed, "backlog").status is Status.NOT_APPLICABLE
 
 
 def test_the_age_of_the_oldest_message_is_shown_where_it_is_known() -> None:
@@ -495,74 +510,74 @@ def test_the_age_of_the_oldest_message_is_shown_where_it_is_known() -> None:
 
 def test_a_decision_about_an_earlier_registration_does_not_count() -> None:
     before = dc.milliseconds(NOW - timedelta(days=9))
-    patient = pending(row=row(State.REFUSED, reason=Reason.EXPIRED, decided_at=before))
+    diagnosed = pending(row=row(State.REFUSED, reason=Reason.EXPIRED, decided_at=before))
 
-    assert diagnose(patient.case).cause is Cause.EVENT_LOST
+    assert diagnose(diagnosed.case).cause is Cause.EVENT_LOST
 
 
 def test_a_certificate_registered_just_now_is_being_decided() -> None:
-    patient = pending()
-    registered = replace(patient.registered(), registered_at=NOW - timedelta(seconds=5))  # type: ignore[type-var]
+    diagnosed = pending()
+    registered = replace(diagnosed.registered(), registered_at=NOW - timedelta(seconds=5))  # type: ignore[type-var]
 
-    assert diagnose(patient.with_facts(registered=registered).case).cause is Cause.BEING_DECIDED
+    assert diagnose(diagnosed.with_facts(registered=registered).case).cause is Cause.BEING_DECIDED
 
 
 def test_a_usable_crl_is_ok() -> None:
-    patient = Patient().with_facts(revocation=ACTIVATED, admission=ACTIVATED)
+    diagnosed = DiagnosedDevice().with_facts(revocation=ACTIVATED, admission=ACTIVATED)
 
     for check in ("decision.crl", "decision.revocation", "decision.admission"):
-        assert finding(patient, check) == Finding(Status.OK, "no objection")
+        assert finding(diagnosed, check) == Finding(Status.OK, "no objection")
 
 
 def test_a_condition_that_cannot_be_evaluated_makes_the_check_unknown() -> None:
     document = PolicyDocument.parse(
         dc.POLICY.replace('"Action"', '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"')
     )
-    patient = Patient().with_facts(authorization=NO_TEST_AUTHORIZATION, documents=(document,))
+    diagnosed = DiagnosedDevice().with_facts(authorization=NO_TEST_AUTHORIZATION, documents=(document,))
 
-    assert finding(patient, "policy.client_id").status is Status.UNKNOWN
+    assert finding(diagnosed, "policy.client_id").status is Status.UNKNOWN
 
 
 def test_a_stack_event_that_cannot_be_read_is_no_evidence() -> None:
-    patient = unseen(issuer=Issuer(None), registration_failure=MissingPermissionError("x:y"))
+    diagnosed = unseen(issuer=Issuer(None), registration_failure=MissingPermissionError("x:y"))
 
-    assert diagnose(patient.case).cause is Cause.CA_NOT_REGISTERED
+    assert diagnose(diagnosed.case).cause is Cause.CA_NOT_REGISTERED
 
 
 def test_without_a_common_name_the_client_id_is_unknown() -> None:
     nameless = dc.ca().issue(DeviceSpec(None)).chain_pem
-    patient = Patient(presented=presented(nameless))
+    diagnosed = DiagnosedDevice(presented=presented(nameless))
 
-    assert finding(patient, "policy.client_id").evidence == "the client id is not known (--client-id)"
+    assert finding(diagnosed, "policy.client_id").evidence == "the client id is not known (--client-id)"
 
 
 def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
-    patient = Patient(presented=None, subject={"client_id": "x"}).with_facts(
+    diagnosed = DiagnosedDevice(presented=None, subject={"client_id": "x"}).with_facts(
         certificate=None, authorization=NO_TEST_AUTHORIZATION
     )
 
-    assert finding(patient, "policy.client_id").status is Status.UNKNOWN
-    assert finding(patient, "certificate.validity").status is Status.UNKNOWN
+    assert finding(diagnosed, "policy.client_id").status is Status.UNKNOWN
+    assert finding(diagnosed, "certificate.validity").status is Status.UNKNOWN
 
 
 def test_with_the_id_alone_the_file_checks_are_not_applicable() -> None:
-    patient = Patient(presented=None)
+    diagnosed = DiagnosedDevice(presented=None)
 
     for check in ("chain.order", "chain.ca_included", "certificate.key"):
-        assert finding(patient, check).status is Status.NOT_APPLICABLE
-    assert finding(patient, "certificate.algorithms").status is Status.OK
+        assert finding(diagnosed, check).status is Status.NOT_APPLICABLE
+    assert finding(diagnosed, "certificate.algorithms").status is Status.OK
 
 
 def test_a_ca_certificate_is_no_cause_where_the_deployment_accepts_it() -> None:
     accepting = activator(environment={"JITR_CAS": json.dumps({dc.CA_ID: {ACCEPT_CA_CERTIFICATES: True}})})
-    patient = Patient(presented=presented(leaf(ca_flag(ca=True)))).with_facts(activator=accepting)
+    diagnosed = DiagnosedDevice(presented=presented(leaf(ca_flag(ca=True)))).with_facts(activator=accepting)
 
-    assert finding(patient, "chain.order").status is Status.OK
+    assert finding(diagnosed, "chain.order").status is Status.OK
 
 
 def test_a_ca_certificate_is_a_cause_where_its_acceptance_is_unknown() -> None:
-    patient = Patient(status=None, presented=presented(leaf(ca_flag(ca=True)))).with_facts(
+    diagnosed = DiagnosedDevice(status=None, presented=presented(leaf(ca_flag(ca=True)))).with_facts(
         activator=MissingPermissionError("lambda:GetFunctionConfiguration")
     )
 
-    assert finding(patient, "chain.order").cause is Cause.CA_CERTIFICATE
+    assert finding(diagnosed, "chain.order").cause is Cause.CA_CERTIFICATE

@@ -13,7 +13,7 @@ from iot_jitr_cli.doctor.facts.case import Case, Subject
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.keys import key_pem
 from tests.support import doctor_case as dc
-from tests.support.doctor_case import Patient
+from tests.support.doctor_case import DiagnosedDevice
 from tests.support.doctor_cloud import Cloud, configuration, stack
 
 
@@ -24,7 +24,7 @@ def subjects(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
 
     def open_case(_session: Any, stack_name: str, subject: Subject) -> Case:
         seen.append(subject)
-        return Patient(status=None if stack_name == "empty" else "ACTIVE").case
+        return DiagnosedDevice(status=None if stack_name == "empty" else "ACTIVE").case
 
     monkeypatch.setattr(module, "open_case", open_case)
     monkeypatch.setattr(module, "aws_session", lambda: None)

@@ -23,7 +23,7 @@ from iot_jitr_cli.doctor.findings import Status, failed, ok, unknown
 from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
 from iot_jitr_cli.doctor.report import as_json, checklist, conclusion
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
-from tests.support.doctor_case import Patient
+from tests.support.doctor_case import DiagnosedDevice
 
 
 def denied(code: str = "AccessDeniedException") -> ClientError:
@@ -55,7 +55,7 @@ def test_every_reason_to_refuse_or_defer_has_a_cause_and_every_such_cause_a_fix(
     ("name", "permission"), [("registered", "iot:DescribeCertificate"), ("row", "dynamodb:GetItem")]
 )
 def test_a_missing_permission_makes_the_check_unknown_and_is_named(name: str, permission: str) -> None:
-    diagnosis = diagnose(Patient().with_facts(**{name: MissingPermissionError(permission)}).case)
+    diagnosis = diagnose(DiagnosedDevice().with_facts(**{name: MissingPermissionError(permission)}).case)
 
     marked = [line.finding for line in diagnosis.lines if line.finding.status is Status.UNKNOWN]
     assert {each.permission for each in marked} == {permission}
@@ -65,27 +65,27 @@ def test_a_missing_permission_makes_the_check_unknown_and_is_named(name: str, pe
 
 
 def test_an_observed_cause_is_certain_whatever_could_not_be_checked() -> None:
-    patient = Patient(status=None).with_facts(rule=CannotTellError("x"), row=None)
-    patient.with_facts(issuer=_no_issuer())
+    diagnosed = DiagnosedDevice(status=None).with_facts(rule=CannotTellError("x"), row=None)
+    diagnosed.with_facts(issuer=_no_issuer())
 
-    assert diagnose(patient.case).conclusion is Conclusion.CAUSE_FOUND
+    assert diagnose(diagnosed.case).conclusion is Conclusion.CAUSE_FOUND
 
 
 def test_a_residual_cause_is_undetermined_while_a_check_is_missing() -> None:
-    patient = Patient(status=None).with_facts(
+    diagnosed = DiagnosedDevice(status=None).with_facts(
         row=None, issuer=MissingPermissionError("iot:ListCACertificates")
     )
 
-    diagnosis = diagnose(patient.case)
+    diagnosis = diagnose(diagnosed.case)
 
     assert (diagnosis.conclusion, diagnosis.cause) == (Conclusion.UNDETERMINED, Cause.NEVER_CONNECTED)
     assert diagnosis.fix
 
 
 def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
-    patient = Patient().with_facts(rule=MissingPermissionError("iot:GetTopicRule"))
+    diagnosed = DiagnosedDevice().with_facts(rule=MissingPermissionError("iot:GetTopicRule"))
 
-    diagnosis = diagnose(patient.case)
+    diagnosis = diagnose(diagnosed.case)
 
     assert diagnosis.conclusion is Conclusion.FINE
     assert diagnosis.missing_permissions == ("iot:GetTopicRule",)
@@ -93,16 +93,18 @@ def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> Non
 
 def test_observed_causes_come_before_predicted_ones() -> None:
     not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
-    patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed, rule=None)
+    diagnosed = DiagnosedDevice(status="PENDING_ACTIVATION").with_facts(
+        row=None, admission=not_listed, rule=None
+    )
 
-    assert diagnose(patient.case).cause is Cause.RULE_MISSING
+    assert diagnose(diagnosed.case).cause is Cause.RULE_MISSING
 
 
 def test_predicted_causes_come_before_residual_ones() -> None:
     not_listed = Verdict.because(Reason.NOT_LISTED, "no device")
-    patient = Patient(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed)
+    diagnosed = DiagnosedDevice(status="PENDING_ACTIVATION").with_facts(row=None, admission=not_listed)
 
-    assert diagnose(patient.case).cause is Cause.NOT_LISTED
+    assert diagnose(diagnosed.case).cause is Cause.NOT_LISTED
 
 
 def test_a_device_that_is_not_active_without_a_cause_is_undetermined() -> None:
@@ -188,9 +190,11 @@ def lines(texts: list[Any]) -> str:
 
 
 def test_the_checklist_marks_each_line_and_puts_the_fix_below() -> None:
-    patient = Patient(status=None).with_facts(row=None, rule=MissingPermissionError("iot:GetTopicRule"))
+    diagnosed = DiagnosedDevice(status=None).with_facts(
+        row=None, rule=MissingPermissionError("iot:GetTopicRule")
+    )
 
-    shown = lines(checklist(diagnose(patient.case)))
+    shown = lines(checklist(diagnose(diagnosed.case)))
 
     assert "✓  validity " in shown
     assert "·  endpoint " in shown
@@ -201,7 +205,7 @@ def test_the_checklist_marks_each_line_and_puts_the_fix_below() -> None:
 
 
 def test_the_conclusion_is_one_cause_with_its_name_and_what_to_do() -> None:
-    shown = lines(conclusion(diagnose(Patient(status=None).with_facts(row=None).case)))
+    shown = lines(conclusion(diagnose(DiagnosedDevice(status=None).with_facts(row=None).case)))
 
     first, second = shown.splitlines()
     assert first == "the device has never connected to this account and region  [never_connected]"
@@ -209,11 +213,11 @@ def test_the_conclusion_is_one_cause_with_its_name_and_what_to_do() -> None:
 
 
 def test_an_undetermined_conclusion_names_the_missing_permissions() -> None:
-    patient = Patient(status=None).with_facts(
+    diagnosed = DiagnosedDevice(status=None).with_facts(
         row=None, issuer=MissingPermissionError("iot:ListCACertificates")
     )
 
-    shown = lines(conclusion(diagnose(patient.case)))
+    shown = lines(conclusion(diagnose(diagnosed.case)))
 
     assert shown.startswith("undetermined")
     assert "the most likely cause is: the device has never connected" in shown
@@ -234,7 +238,7 @@ def test_control_characters_of_a_certificate_are_not_printed() -> None:
 
 
 def test_json_has_a_line_for_each_check_and_the_cause() -> None:
-    answer = as_json("id", diagnose(Patient(status=None).with_facts(row=None).case))
+    answer = as_json("id", diagnose(DiagnosedDevice(status=None).with_facts(row=None).case))
 
     plain = json.loads(json.dumps(answer))
     assert (plain["conclusion"], plain["cause"], plain["phase"]) == (

@@ -97,7 +97,7 @@ def test_a_ca_that_cannot_be_read_is_reported(cloud: Cloud, code: str, expected:
 def activator(**variables: str) -> Any:
     cas = {dc.CA_ID: {"revocation": "crl"}}
     told = {"JITR_CAS": json.dumps(cas), "JITR_REVOCATION_BUCKET": "indexes", **variables}
-    healthy = dc.Patient().facts()["activator"]
+    healthy = dc.DiagnosedDevice().facts()["activator"]
     return facts(activator=replace(healthy, environment=told))
 
 
