@@ -63,6 +63,15 @@ def test_the_longest_overdue_task_is_done_first_and_only_once(aws: Account) -> N
     assert order == [certificate(0), certificate(1), certificate(2)]
 
 
+def test_a_task_that_the_index_still_lists_though_it_is_done_is_skipped(aws: Account) -> None:
+    def lag(parsed: dict[str, object], **_: object) -> None:
+        parsed["Items"] = [{"certificateId": {"S": certificate(0)}}]
+
+    aws.dynamodb.meta.events.register("after-call.dynamodb.Query", lag)
+
+    assert run(aws, lambda due, _: end(aws, due)) == {}
+
+
 def test_a_task_that_always_fails_costs_itself_only_and_comes_back_later_and_later(aws: Account) -> None:
     schedule(aws, 3)
     failed: list[Any] = []
