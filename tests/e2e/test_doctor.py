@@ -351,7 +351,7 @@ def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -
     cloud.client("lambda").invoke(
         FunctionName=function, Payload='{"commonNames": ["x"], "certificateId": ""}'
     )
-    told = {"type": "function", "function": function, "timeout": "8 seconds"}
+    told = {"kind": "function", "function": function, "timeout_seconds": 8}
 
     with (
         faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),

@@ -165,7 +165,7 @@ def test_certificates_of_somebody_else_are_entered_and_checked_against_the_crl(c
 
     def is_revoked() -> bool:
         # A run of its schedule may be at it just now, and then this one leaves it alone.
-        clouds.first.sweep_for_those_entered()
+        clouds.first.rescan()
         return clouds.first.status(bad) == "REVOKED"
 
     assert wait_until(is_revoked, limit=TIME_LIMIT, interval=1)

@@ -155,28 +155,34 @@ class Pipeline(Cloud):
         """What its schedule does every hour."""
         self._invoke(environment.RECONCILER_HANDLER)
 
-    def sweep_for_those_entered(self) -> None:
-        """What the sweep does a minute after the reconciler has asked it, when all entries can be found."""
-        hour_ago = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1000)
+    def rescan(self) -> None:
+        """What the sweep does a minute after the reconciler's request, when all entries are visible."""
+        variables = self._function(environment.SWEEP_HANDLER)["Environment"]["Variables"]
+        settle = timedelta(seconds=json.loads(variables[environment.SWEEP])["settle_seconds"])
+        requested_at = int((datetime.now(UTC) - settle).timestamp() * 1000)
         self.client("dynamodb").update_item(
             TableName=self.outputs[Output.LEDGER_TABLE],
             Key={KEY: {"S": f"{STATE_PREFIX}{self.outputs['LabCaCertificateId']}"}},
-            UpdateExpression="SET asked = :hour_ago REMOVE answered",
-            ConditionExpression="attribute_exists(asked)",
-            ExpressionAttributeValues={":hour_ago": {"N": str(hour_ago)}},
+            UpdateExpression="SET rescanRequestedAt = :then",
+            ConditionExpression="attribute_exists(rescanRequestedAt)",
+            ExpressionAttributeValues={":then": {"N": str(requested_at)}},
         )
         self._invoke(environment.SWEEP_HANDLER)
 
-    def _invoke(self, handler: str) -> None:
-        functions = self.client("lambda")
-        [name] = [
-            function["FunctionName"]
-            for function in functions.list_functions()["Functions"]
+    def _function(self, handler: str) -> Any:
+        functions = self.client("lambda").list_functions()["Functions"]
+        [found] = [
+            function
+            for function in functions
             if function["Handler"] == handler
             and function["Environment"]["Variables"][environment.LEDGER_TABLE]
             == self.outputs[Output.LEDGER_TABLE]
         ]
-        answer = functions.invoke(FunctionName=name, Payload=b"{}", LogType="Tail")
+        return found
+
+    def _invoke(self, handler: str) -> None:
+        name = self._function(handler)["FunctionName"]
+        answer = self.client("lambda").invoke(FunctionName=name, Payload=b"{}", LogType="Tail")
         assert "FunctionError" not in answer, b64decode(answer["LogResult"]).decode()
 
     def statuses(self, certificates: list[str]) -> set[str]:
