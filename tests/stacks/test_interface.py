@@ -227,7 +227,7 @@ STATISTICS = {
 }
 
 
-@pytest.mark.parametrize("of", set(Metric) - {Metric.DECISIONS}, ids=str)
+@pytest.mark.parametrize("of", sorted(set(Metric) - {Metric.DECISIONS}), ids=str)
 def test_each_metric_has_its_method_and_the_statistic_that_suits_it(
     pipeline: JitrPipeline, of: Metric
 ) -> None:

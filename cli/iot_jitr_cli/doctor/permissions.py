@@ -8,12 +8,13 @@ from iot_jitr_runtime.stack_outputs import Output
 WITHOUT_RESOURCE = (
     "cloudwatch:GetMetricData",
     "iot:DescribeEndpoint",
+    "iot:ListAttachedPolicies",
     "iot:ListCACertificates",
     "iot:ListPrincipalThings",
     "lambda:ListEventSourceMappings",
 )
 """Actions for which AWS lets no resource be named (Service Authorization Reference)."""
-ON_CERTIFICATES = ("iot:DescribeCertificate", "iot:ListAttachedPolicies", "iot:TestAuthorization")
+ON_CERTIFICATES = ("iot:DescribeCertificate", "iot:TestAuthorization")
 ON_CA_CERTIFICATES = ("iot:DescribeCACertificate",)
 ON_POLICIES = ("iot:GetPolicy",)
 ON_RULES = ("iot:GetTopicRule",)

