@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,7 +25,8 @@ from iot_jitr_cli.signals import end_signals
 from iot_jitr_runtime.errors import JitrError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _exit_code(run: "Callable[[], object]") -> int:
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:
-        with suppress(OSError):
+        with _errors_shown_if_possible():
             error.show()
         return error.exit_code
     except Exception as error:  # noqa: BLE001  the one place that reports errors
@@ -137,13 +138,13 @@ def _exit_code(run: "Callable[[], object]") -> int:
 
 def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _OUTPUT_FAILED and not error.filename:
-        _discard_output()
+        _discard(sys.stdout)
         if error.errno != errno.EPIPE:
             _print_error(f"cannot write the output: {error.strerror}")
         return ExitCode.UNDETERMINED
     message = _explanation(error)
     if message is None:
-        with suppress(OSError):
+        with _errors_shown_if_possible():
             traceback.print_exception(error)
         # Python's own exit code for an unforeseen error is 1, which would be taken for the answer "no".
         message = "this is a defect of jitr, please report it with the lines above"
@@ -156,14 +157,24 @@ def _print_error(message: str) -> None:
 
 
 def _print_to_stderr(line: Text | str) -> None:
-    with suppress(OSError):
+    with _errors_shown_if_possible():
         err.print(line)
 
 
-def _discard_output() -> None:
-    """Keep what is still buffered from failing once more when Python ends."""
+@contextmanager
+def _errors_shown_if_possible() -> "Iterator[None]":
+    """Write to standard error; where that fails, the exit code alone says what happened."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: "TextIO") -> None:
+    """Keep what a stream still buffers from failing once more when Python ends: that is exit code 120."""
     with suppress(io.UnsupportedOperation):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _explanation(error: Exception) -> str | None:

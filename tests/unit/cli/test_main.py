@@ -228,12 +228,18 @@ def test_output_that_cannot_be_written_is_one_line_and_not_the_answer_no(
     assert run.stderr == "error: cannot write the output: No space left on device\n"
 
 
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+"""What is still in a buffer when Python ends fails once more."""
+
+
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["chain", "check", "pyproject.toml"]])
 def test_an_error_that_cannot_be_written_keeps_its_exit_code(arguments: list[str]) -> None:
     expected = run_jitr(*arguments).exit_code
 
     with Path("/dev/full").open("w") as full:
-        run = subprocess.run([*JITR, *arguments], stderr=full, timeout=LONGEST_WAIT, check=False)
+        run = subprocess.run(
+            [*JITR, *arguments], stderr=full, timeout=LONGEST_WAIT, check=False, env=BUFFERED
+        )
 
     assert run.returncode == expected
 

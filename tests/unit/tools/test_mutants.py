@@ -15,10 +15,10 @@ SETTINGS = {package: tomllib.loads(configuration(package))["tool"]["mutmut"] for
 @pytest.mark.parametrize(
     "patterns", list(zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
 )
-def test_each_module_to_mutate_is_there_in_one_package(patterns: tuple[str, ...]) -> None:
+def test_each_module_to_mutate_is_there_in_a_package(patterns: tuple[str, ...]) -> None:
     found = [ROOT / "lambda" / pattern.removeprefix("src/") for pattern in patterns]
 
-    assert len([path for path in found if path.exists()]) == 1
+    assert any(path.exists() for path in found)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
