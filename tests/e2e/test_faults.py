@@ -18,6 +18,7 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.api_calls import actions_of, calls_of
 from tests.support.cloud import TIME_LIMIT
 from tests.support.faulted_clouds import PENDING, TRIES, Clouds, faulted_clouds
 
@@ -200,3 +201,15 @@ def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
     first.wait_until_drained()
     reasons = {letter["MessageAttributes"]["reason"]["StringValue"] for letter in first.peek_dead_letters()}
     assert reasons == {Reason.MALFORMED_EVENT}
+
+
+def test_every_recorded_call_of_a_function_is_one_that_its_code_makes(clouds: Clouds) -> None:
+    """Each of these has its statement: `tests/stacks/test_iam_reference.py`. Every fault has happened."""
+    recorded = clouds.first.calls_by_handler()
+
+    assert {environment.ACTIVATOR_HANDLER, environment.SWEEP_HANDLER} <= set(recorded)
+    for handler, calls in recorded.items():
+        if handler.startswith("iot_jitr_runtime."):
+            made = {action for call in calls_of(handler) for action in call}
+            unknown = {call for call in calls if not made & set(actions_of(*call))}
+            assert unknown == set(), handler

@@ -1,6 +1,7 @@
 """The AWS calls that each function's code makes, as IAM actions, read from its sources."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -199,3 +200,34 @@ def _actions(receiver: str, name: str) -> tuple[str, ...]:
         return ()
     actions = [f"{service}:{operation}" for service, operation in candidates]
     return tuple(granted for action in actions for granted in _AUTHORISED_AS.get(action, (action,)))
+
+
+def actions_of(service: str, operation: str) -> tuple[str, ...]:
+    """Return the IAM actions of a call that the lab recorded, of which any allows it.
+
+    Args:
+        service: The service that the request was signed for.
+        operation: The operation's name, or method and path where the protocol does not name it.
+    """
+    method, _, path = operation.partition(" ")
+    if not path:
+        name = operation
+    elif service == "s3":
+        name = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}[method]
+        name = name if path.strip("/").count("/") else "ListObjectsV2"
+    else:
+        name = _by_path(service, method, path)
+    action = f"{service}:{name}"
+    return _AUTHORISED_AS.get(action, (action,))
+
+
+def _by_path(service: str, method: str, path: str) -> str:
+    model = botocore.session.get_session().get_service_model(service)
+    found = []
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        uri = http["requestUri"].partition("?")[0]
+        pattern = re.sub(r"\\\{[^/]+?\\\}", ".+", re.escape(uri))
+        if http["method"] == method and re.fullmatch(pattern, path):
+            found.append((len(re.sub(r"\{.*?\}", "", uri)), name))
+    return max(found)[1]
