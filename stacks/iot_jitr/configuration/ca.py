@@ -8,7 +8,18 @@ from typing import Annotated, Any, cast
 
 import aws_cdk as cdk
 
-from iot_jitr.allowed import Allowed, contradiction, did_you_mean, flag, one_of, shown, text, texts, wrong
+from iot_jitr.allowed import (
+    Allowed,
+    contradiction,
+    did_you_mean,
+    file,
+    flag,
+    one_of,
+    shown,
+    text,
+    texts,
+    wrong,
+)
 from iot_jitr.configuration.revocation import REVOCATIONS, CrlBucket, CrlUrl, Revocation
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.signers import CaSigner, aliased, is_key, is_secret
@@ -50,14 +61,9 @@ def _read_pem(allowed: str) -> Allowed:
             raise wrong(value, "a certificate that is known at synthesis, where it is checked")
         if isinstance(value, str) and "-----BEGIN" in value:
             return value
-        if not isinstance(value, str | Path) or not str(value) or re.search(r"[\0\n]", str(value)):
-            raise ValueError
-        try:
-            path = folder / Path(value).expanduser()
-        except RuntimeError as error:  # `~user`, whom this machine does not know
-            raise ValueError from error
-        return _content(path, allowed)
+        return _content(path.read(value, folder), allowed)
 
+    path = file(allowed)
     return Allowed(allowed, read)
 
 
