@@ -12,6 +12,8 @@ runs on is stricter:
   finds the account by one or the other
   (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
   chain.
+
+Two calls that MiniStack does not know are answered by `iot_jitr_cli.lab.connections`.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from weakref import WeakSet
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from iot_jitr_cli.lab import connections
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.lab.requests import AsgiApp, recorded
@@ -132,6 +135,7 @@ def main(gateway_fd: int, mqtt_fd: int, request_log: Path, owner: ProcessIdentit
     from hypercorn.config import Config  # noqa: PLC0415  the extra `lab`, needed only in the child
     from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
+    connections.install()
     config = Config()
     config.bind = [f"fd://{gateway_fd}"]
     config.keep_alive_timeout = _KEEP_ALIVE

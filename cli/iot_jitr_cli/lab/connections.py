@@ -1,0 +1,142 @@
+"""`DeleteConnection` and `GetConnection` of the AWS IoT data plane, which MiniStack does not know.
+
+Both act on the live MQTT sessions of MiniStack's broker, with IAM enforced on `client/<id>`:
+https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
+https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
+
+MiniStack's own code is not changed: `install` replaces the handler of its data plane by one that answers
+these two calls itself and leaves all others to MiniStack's. `docs/testing.md` lists what AWS does besides.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+_ACTIONS = {"DELETE": "iot:DeleteConnection", "GET": "iot:GetConnection"}
+_PATH = "/connections/"
+_KEPT = 30 * 60 * 1000
+"""For how long a disconnect is remembered, in milliseconds."""
+_CLIENT_ID_LENGTH = 128
+_REASON = "API_INITIATED_DISCONNECT"
+"""A value of `DisconnectReasonValue` in the service model of AWS IoT."""
+
+Handler = Callable[..., Awaitable[tuple[Any, ...]]]
+
+
+def install() -> None:
+    """Let the MiniStack of this process answer the two calls."""
+    from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
+    from ministack.core import iam_actions  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    own_handler, own_action = app.SERVICE_HANDLERS["iot-data"], iam_actions.extract_iam_action
+    connections = _Connections(app, own_handler)
+
+    def action(service: str, method: str, path: str, *rest: Any) -> str | None:
+        # MiniStack would authorise both on `*`. Without an action it only authenticates the caller, and the
+        # handler authorises the call.
+        if service == "iot-data" and _is_connection(method, path):
+            return None
+        found: str | None = own_action(service, method, path, *rest)
+        return found
+
+    iam_actions.extract_iam_action = action
+    app.SERVICE_HANDLERS["iot-data"] = connections.handle
+
+
+def _is_connection(method: str, path: str) -> bool:
+    return method in _ACTIONS and path.startswith(_PATH)
+
+
+class _Connections:
+    """Answers the two calls, in the terms of MiniStack's handlers."""
+
+    def __init__(self, app: ModuleType, own_handler: Handler) -> None:
+        from ministack.core import responses  # noqa: PLC0415
+        from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        self._app, self._responses, self._iot = app, responses, iot
+        self._own_handler = own_handler
+
+    async def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """Answer one call of the data plane."""
+        if not _is_connection(method, path):
+            return await self._own_handler(method, path, headers, body, query)
+        client_id = path.removeprefix(_PATH)
+        account, region = self._responses.get_account_id(), self._responses.get_region()
+        denied: tuple[Any, ...] | None = self._app._enforce_data_plane(  # noqa: SLF001
+            "iot-data",
+            _ACTIONS[method],
+            headers,
+            query,
+            str(uuid4()),
+            resource_arn=f"arn:aws:iot:{region}:{account}:client/{client_id}",
+        )
+        if denied:
+            return denied
+        if not 1 <= len(client_id) <= _CLIENT_ID_LENGTH or client_id.startswith("$"):
+            return self._error("InvalidRequestException", "the client id is invalid", 400)
+        key = (account, region, client_id)
+        if method == "GET":
+            answer = self._describe(key)
+            return self._responses.json_response(answer) if answer else self._not_found()
+        if not await self._delete(key, query):
+            return self._not_found()
+        return 200, {"Content-Type": "application/json"}, b""
+
+    def _describe(self, key: tuple[str, str, str]) -> dict[str, Any] | None:
+        """Return the answer of `GetConnection`; None: neither connected lately nor a session kept."""
+        session = self._iot._connected_clients.get(key)  # noqa: SLF001
+        last = self._iot._connectivity.get(key, {})  # noqa: SLF001
+        if session is not None:
+            answer = {
+                "clientId": key[2],
+                "connected": True,
+                "connectedSince": last["timestamp"],
+                "cleanSession": not session._persist_session,  # noqa: SLF001
+                "sessionExpiry": session._session_expiry_interval,  # noqa: SLF001
+                "thingName": session._policy_context.get("iot:connection.thing.thingname"),  # noqa: SLF001
+            }
+            return {name: value for name, value in answer.items() if value is not None}
+        if last and time.time() * 1000 - last["timestamp"] <= _KEPT:
+            return {
+                "clientId": key[2],
+                "connected": False,
+                "disconnectedSince": last["timestamp"],
+                "disconnectReason": last["disconnectReason"],
+            }
+        return {"clientId": key[2], "connected": False} if self._kept(key) else None
+
+    async def _delete(self, key: tuple[str, str, str], query: Mapping[str, Any]) -> bool:
+        """Close the connection; return whether there was one, or a session that is kept."""
+        session = self._iot._connected_clients.get(key)  # noqa: SLF001
+        if session is None and not self._kept(key):
+            return False
+        if session is not None:
+            session._forced_disconnect_reason = _REASON  # noqa: SLF001
+            if _is_true(query, "preventWillMessage"):
+                session._will_topic = None  # noqa: SLF001
+            # This closes the socket of a TLS connection, or of a WebSocket.
+            await session._send({"type": "websocket.close", "code": 1000})  # noqa: SLF001
+            await session.cleanup()
+        if _is_true(query, "cleanSession"):
+            self._iot._persistent_sessions.pop(key, None)  # noqa: SLF001
+        return True
+
+    def _kept(self, key: tuple[str, str, str]) -> bool:
+        kept = self._iot._persistent_sessions.get(key)  # noqa: SLF001
+        return kept is not None and not self._iot._is_session_expired(kept)  # noqa: SLF001
+
+    def _not_found(self) -> tuple[Any, ...]:
+        return self._error("ResourceNotFoundException", "there is no such connection", 404)
+
+    def _error(self, code: str, message: str, status: int) -> tuple[Any, ...]:
+        return self._responses.error_response_json(code, message, status)  # type: ignore[no-any-return]
+
+
+def _is_true(query: Mapping[str, Any], name: str) -> bool:
+    value = query.get(name, "")
+    return str(value[0] if isinstance(value, list) else value).lower() == "true"
