@@ -15,7 +15,7 @@ UNIVERSAL := --universal --python-version 3.11
 PIP_AUDIT := --exclude-newer 2026-11-01 pip-audit@2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench-storm help setup demo docs pictures snapshot test flaky check lint types format lock mutants clean
+.PHONY: audit bench-storm dist help setup demo docs pictures snapshot test flaky check lint types format lock mutants clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,9 +47,13 @@ check: setup lint types ## what CI runs: ruff, mypy --strict, all tests (those t
 bench-storm: setup ## a fleet switched on at once, three systems side by side (an hour, needs the machine alone)
 	@$(BIN)/python -m bench.storm
 
-audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev; needs the network)
+dist: setup ## build wheel, sdist and bills of materials into dist/, and check them (RELEASE=v1.2.3: tag and changelog too)
+	@$(BIN)/python -m tools.dist $(if $(RELEASE),--release $(RELEASE))
+
+audit: setup ## look for known vulnerabilities in what is locked (asks osv.dev and npm's index; needs the network)
 	@for lock in requirements.lock $(BUNDLING)/functions.lock; do \
 		$(BIN)/uvx $(PIP_AUDIT) --vulnerability-service osv --disable-pip --require-hashes -r $$lock || exit 1; done
+	@$(BIN)/npm audit --package-lock-only
 
 mutants: setup ## mutation testing of activator and CRL engine (hours; ONLY=activator.on_refusal for one module)
 	@$(BIN)/python -m tools.mutants $(ONLY)

@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,11 @@ class ModuleScore:
 
 
 def configuration(package: str) -> str:
-    """What mutmut is told about one package, TOML."""
-    return (ROOT / "tools" / "mutants.toml").read_text(encoding="utf-8").replace("@package@", package)
+    """The settings of mutmut for one package, TOML."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    markers = project["tool"]["pytest"]["ini_options"]["markers"]
+    template = (ROOT / "tools" / "mutants.toml").read_text(encoding="utf-8")
+    return template.replace("@package@", package).replace("@markers@", json.dumps(markers))
 
 
 def prepare(package: str) -> Path:

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.locks import (
+from tools.locks import (
     FUNCTIONS,
     REQUIREMENTS,
     ROOT,

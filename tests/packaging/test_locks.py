@@ -17,8 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
-from tests.support.locks import FUNCTIONS, REQUIREMENTS, ROOT, Locked, entries, marker_variables
 from tests.support.package_index import settings_for_uv
+from tools.locks import FUNCTIONS, REQUIREMENTS, ROOT, Locked, entries, marker_variables
 
 pytestmark = pytest.mark.exhaustive
 

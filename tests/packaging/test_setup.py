@@ -13,8 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.locks import REQUIREMENTS, ROOT, closed_part, entries
 from tests.support.package_index import make_wheel, only_from, write_index
+from tools.locks import REQUIREMENTS, ROOT, closed_part, entries
 from tools.setup import INSTALLED_LAST, Environment, SetupError
 
 pytestmark = pytest.mark.exhaustive

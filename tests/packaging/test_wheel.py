@@ -18,9 +18,9 @@ from uv import find_uv_bin
 from iot_jitr.bundling.sources import PACKAGE, source_files
 from iot_jitr_cli.console import ExitCode
 from tests.support.examples import lay_out, synthesize, templates
-from tests.support.locks import FUNCTIONS, ROOT, closed_part, entries
 from tests.support.package_index import settings_for_uv
 from tests.support.stacks import DEFAULTS, named, template_of
+from tools.locks import FUNCTIONS, ROOT, closed_part, entries
 from tools.setup import Environment
 
 PACKAGES = {"iot_jitr", "iot_jitr_cli", "iot_jitr_policy", "iot_jitr_runtime"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "requirements.lock"
 FUNCTIONS = ROOT / "stacks" / "iot_jitr" / "bundling" / "functions.lock"
 
@@ -26,10 +26,12 @@ class Locked:
 
     @property
     def name(self) -> str:
+        """The canonical name, in lower case and with hyphens (PEP 503)."""
         return canonicalize_name(self.requirement.name)
 
     @property
     def version(self) -> str:
+        """The one version that is locked."""
         (specifier,) = self.requirement.specifier
         return specifier.version
 
