@@ -1,7 +1,8 @@
 """How an event can end, and why: closed sets, the same in logs, metrics, ledger, command line and docs.
 
-Every registration event ends in exactly one `Outcome`; every outcome except `ACTIVATED` has a `Reason`. The
-string values are a stable interface: they are never renamed, only added to.
+Every attempt at a registration event ends in one `Outcome`; a deferred event has further attempts. Every
+outcome except `ACTIVATED` has a `Reason`. The string values are a stable interface: they are never renamed,
+only added to.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ActivationQueues(Construct):
-    """A standard queue and its dead-letter queue, both encrypted and kept for 14 days.
+    """A standard queue and its dead-letter queue, both encrypted and kept for 14 days from the first enqueue.
 
     The receive count is only a backstop: the activator itself sends a permanent error to the dead-letter
     queue, and lets what is deferred wait, for days if it must.

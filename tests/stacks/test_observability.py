@@ -10,6 +10,7 @@ import pytest
 from aws_cdk import aws_sns as sns
 
 from iot_jitr import AlarmSettings, ConfigurationError, JitrPipeline, ReconcilerSettings
+from iot_jitr.capacity import RETENTION_DAYS
 from iot_jitr.observability import PipelineMetrics, Question, Watched, layout
 from iot_jitr.observability.alarms import RUNBOOK_URL, Alarms
 from iot_jitr.observability.queries import QUERIES
@@ -94,6 +95,7 @@ def test_a_runbook_of_ones_own_is_linked_to() -> None:
     ("part", "metric", "threshold", "over"),
     [
         ("DeadLetters", "ApproximateNumberOfMessagesVisible", 1, ("Maximum", 300)),
+        ("DeadLetterAge", "ApproximateAgeOfOldestMessage", 3 * 86_400, ("Maximum", 300)),
         ("OldestMessage", "ApproximateAgeOfOldestMessage", 3600, ("Maximum", 300)),
         ("Deferred", "Blocked", 20, ("Sum", 900)),
         ("Refused", "Refused", 300, ("Sum", 900)),
@@ -111,6 +113,14 @@ def test_an_alarm_rings_when_its_metric_reaches_the_threshold(
     assert (properties["MetricName"], properties["Threshold"]) == (metric, threshold)
     assert (properties["Statistic"], properties["Period"]) == over
     assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+def test_the_age_of_dead_letters_is_that_of_their_queue_and_leaves_days_to_act(template: Template) -> None:
+    dead_letters, _ = named(template, "AWS::SQS::Queue", "DeadLetters")
+    (dimension,) = alarm(template, "DeadLetterAge")["Dimensions"]
+
+    assert dimension["Value"] == {"Fn::GetAtt": [dead_letters, "QueueName"]}
+    assert alarm(template, "DeadLetterAge")["Threshold"] < RETENTION_DAYS * 86_400 / 2
 
 
 def test_the_alarm_on_pending_certificates_lasts_from_one_look_of_the_reconciler_to_the_next() -> None:

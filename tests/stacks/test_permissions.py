@@ -1,13 +1,17 @@
 """Invariant 8: a role may do only what its function needs, on what AWS lets be named."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr_runtime.sweep.state import STATE_PREFIX
+from tests.support.scenarios import scenario
 from tests.support.stacks import all_statements, as_list, joined, named, of_type, statements
 
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 Template = dict[str, Any]
 IOT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
 
@@ -80,6 +84,19 @@ def test_the_activator_may_do_exactly_this(template: Template) -> None:
         ),
         ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
     }
+
+
+def test_the_page_about_security_names_every_call_that_a_compromised_activator_could_make() -> None:
+    section = SECURITY.read_text().partition("### A compromised function")[2].partition("\n### ")[0]
+    rows = "".join(line for line in section.splitlines() if line.startswith("|"))
+    named_there = set(re.findall(r"`([A-Z][A-Za-z]+)`", rows))
+    calls = {
+        action.partition(":")[2]
+        for action, _ in granted(scenario("everything_on"), "Activator")
+        if action.startswith(("iot:", "sqs:", "dynamodb:", "s3:GetObject", "lambda:", "events:"))
+    }
+
+    assert {call for call in calls if not call.startswith(("GetQueue", "BatchGet"))} - named_there == set()
 
 
 def test_the_activator_may_not_touch_the_state_of_a_sweep(template: Template) -> None:

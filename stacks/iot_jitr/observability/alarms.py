@@ -43,6 +43,10 @@ class AlarmSettings:
     dead_letters: _Count = 1
     """Messages in the dead-letter queue.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
+    dead_letter_age: _Time = timedelta(days=3)
+    """How long the oldest message has been in the dead-letter queue. SQS deletes it 14 days after its first
+    enqueue, however late it was moved there.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html"""
     oldest_message: _Time = timedelta(hours=1)
     """Age of the oldest message in the activation queue. An hour is 36,000 devices at 10 a second.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
@@ -194,6 +198,15 @@ def _of_queues(queues: "ActivationQueues", settings: AlarmSettings) -> Iterator[
             period=FIVE_MINUTES, statistic="Maximum"
         ),
         settings.dead_letters,
+    )
+    yield _Alarm(
+        "DeadLetterAge",
+        Section.DEAD_LETTERS,
+        "A dead letter has been there for days: SQS deletes it 14 days after its first enqueue",
+        queues.dead_letters.metric_approximate_age_of_oldest_message(
+            period=FIVE_MINUTES, statistic="Maximum"
+        ),
+        as_timedelta(settings.dead_letter_age).total_seconds(),
     )
     yield _Alarm(
         "OldestMessage",
