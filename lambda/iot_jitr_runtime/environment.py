@@ -51,6 +51,10 @@ SWEEP = "JITR_SWEEP"
 """JSON object: `share` and `minimum` of the mass-revocation limit, `dry_run` (bool), and `settle_seconds`:
 how long after its publication an index may be unknown to an activator at work."""
 
+CONNECT_GUARD = "JITR_CONNECT_GUARD"
+"""JSON object: `cas`, ids of the CA certificates that have a CRL; `on_unknown`, `admit` or `refuse`; and
+`refresh_seconds`, how often the connect guard asks for a newer index at most."""
+
 PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
 """How long a certificate may be pending, without a decision, before its event counts as lost."""
 

@@ -47,7 +47,9 @@ def handle(event: dict[str, Any], _context: "LambdaContext") -> None:
     for ca in concerned(event, settings, store, datetime.now(UTC)):
         of_ca = settings.cas[ca]
         try:
-            report = publication.publish(ca, issuers.certificate(ca), of_ca.source, of_ca.max_age)
+            issuer = issuers.certificate(ca)
+            store.keep_issuer(ca, issuer)
+            report = publication.publish(ca, issuer, of_ca.source, of_ca.max_age)
         except Exception as error:
             # The failure of one CA must not stop the others.
             logger.exception("failed", extra={"ca_certificate_id": ca, "detail": str(error)})

@@ -18,6 +18,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.revocation import REFRESH
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index, RevocationStatus, StatusResult
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 
@@ -55,8 +56,21 @@ class IndexedRevocation:
     def prepare(self) -> None:
         """Bring the copies in use up to date. What fails here is tried again by `check`, which says why."""
         for ca in list(self._copies):
-            with suppress(IndexMissingError, DamagedIndexError, *AwsError):
-                self._index(ca)
+            self.load(ca)
+
+    def load(self, ca_certificate_id: CaCertificateId) -> None:
+        """Bring the copy of one CA's index up to date, like `prepare`."""
+        with suppress(IndexMissingError, DamagedIndexError, *AwsError):
+            self._index(ca_certificate_id)
+
+    def last_known_reason(
+        self, ca_certificate_id: CaCertificateId, certificate: Certificate
+    ) -> RevocationReason | None:
+        """Return why the copy at hand, however old, lists a certificate; None if it does not."""
+        copy = self._copies.get(ca_certificate_id)
+        with suppress(DamagedIndexError):
+            return copy.index.reason(certificate.x509.serial_number) if copy else None
+        return None
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
         """Return the version of the index that the answer "good" rests on, None where the CA has no CRL.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.aws_errors import error_code
+from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation import PREFIX
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SUFFIX = ".sqlite"
+_ISSUER_SUFFIX = ".pem"
 _CHUNK = 1 << 20
 _DIGEST = "sha256"
 _VERSION = "index-version"
@@ -33,6 +35,10 @@ _REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 class IndexMissingError(JitrError):
     """There is no index (of this version) of the CA."""
+
+
+class IssuerMissingError(JitrError):
+    """The publisher has not kept the certificate of the CA yet."""
 
 
 class IndexReplacedError(JitrError):
@@ -158,6 +164,45 @@ class IndexStore:
                     raise IndexReplacedError(f"the index of CA {ca} was published by another run") from error
                 raise
         return self.current(ca)
+
+    def keep_issuer(self, ca: CaCertificateId, certificate: Certificate) -> None:
+        """Keep a CA's certificate beside its index, for readers that make no AWS IoT call.
+
+        A registered CA certificate never changes, so it is written once.
+        """
+        try:
+            self.s3.put_object(
+                Bucket=self.bucket,
+                Key=issuer_key(ca),
+                Body=certificate.pem.encode(),
+                ContentType="application/x-pem-file",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error_code(error) not in _REPLACED:
+                raise
+
+    def issuer(self, ca: CaCertificateId) -> Certificate:
+        """Return the certificate of a CA as `keep_issuer` kept it.
+
+        Raises:
+            IssuerMissingError: It was not kept yet.
+            MalformedCertificateError: What was kept is not a certificate.
+        """
+        try:
+            response = self.s3.get_object(Bucket=self.bucket, Key=issuer_key(ca))
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                raise IssuerMissingError(
+                    f"the publisher has not kept the certificate of CA {ca} yet"
+                ) from error
+            raise
+        return Certificate.load(response["Body"].read())
+
+
+def issuer_key(ca: CaCertificateId) -> str:
+    """Return the key of a CA's certificate."""
+    return f"{PREFIX}{ca}{_ISSUER_SUFFIX}"
 
 
 def key(ca: CaCertificateId) -> str:

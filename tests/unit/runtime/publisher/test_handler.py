@@ -19,7 +19,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.http import HttpSource
 from iot_jitr_runtime.publisher.settings import PublisherSettings
 from iot_jitr_runtime.publisher.triggers import LEAD, UnknownTriggerError, concerned
-from iot_jitr_runtime.revocation.store import IndexStore, key
+from iot_jitr_runtime.revocation.store import IndexStore, issuer_key, key
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
 from tests.support.crls import NO_END, CrlSpec, Entry, make_crl
@@ -129,6 +129,17 @@ def test_on_schedule_every_ca_is_published(harness: Harness) -> None:
             "location": f"s3://{harness.bucket}/crl/Factory/ca.crl",
         }
     ]
+
+
+def test_the_ca_certificate_is_kept_once_even_without_a_crl(harness: Harness) -> None:
+    """The connect guard knows its CAs by it, and must not call AWS IoT."""
+    for _ in range(2):
+        harness.invoke({"trigger": "schedule"})
+
+    assert harness.store.issuer(harness.factory) == FACTORY.certificate
+    assert harness.store.issuer(harness.workshop) == WORKSHOP.certificate
+    versions = harness.s3.list_object_versions(Bucket=harness.bucket, Prefix=issuer_key(harness.factory))
+    assert len(versions["Versions"]) == 1
 
 
 def test_an_upload_publishes_for_its_ca_alone(harness: Harness) -> None:

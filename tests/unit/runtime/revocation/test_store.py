@@ -15,6 +15,7 @@ from iot_jitr_runtime.revocation.store import (
     IndexMissingError,
     IndexReplacedError,
     IndexStore,
+    IssuerMissingError,
     Published,
     key,
 )
@@ -193,3 +194,16 @@ def test_a_put_that_loses_a_race_is_a_replacement(s3: Any, indexes: Indexes) -> 
         stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
         with pytest.raises(IndexReplacedError):
             indexes.publish(1)
+
+
+def test_a_failure_to_keep_or_read_a_ca_certificate_propagates(s3: Any, store: IndexStore) -> None:
+    certificate = DevelopmentCa.create().certificate
+    with injected(s3, "PutObject", Fault.SERVER_ERROR), pytest.raises(ClientError):
+        store.keep_issuer(CA_ID, certificate)
+    with injected(s3, "GetObject", Fault.ACCESS_DENIED), pytest.raises(ClientError):
+        store.issuer(CA_ID)
+
+
+def test_a_ca_certificate_that_was_not_kept_is_missing(store: IndexStore) -> None:
+    with pytest.raises(IssuerMissingError):
+        store.issuer(CA_ID)

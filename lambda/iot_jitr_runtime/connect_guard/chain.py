@@ -1,0 +1,68 @@
+"""The certificates in the event by which AWS IoT asks the connect guard.
+
+AWS documents neither the encoding of the chain's certificates nor their order, and not that `principalId` is
+the certificate's id. So both encodings are read, in any order, and another `principalId` is no way around the
+list.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+from urllib.parse import unquote
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.errors import JitrError
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
+
+
+class MalformedConnectEventError(JitrError):
+    """The event has no certificate that can be read."""
+
+
+def presented(event: Mapping[str, Any]) -> list[Certificate]:
+    """Return the certificates that the decision rests on.
+
+    Returns:
+        The device certificate alone, if `principalId` is the SHA-256 of its DER; else all of the chain.
+
+    Raises:
+        MalformedConnectEventError: There is none, or, without a device certificate, one cannot be read.
+        MalformedCertificateError: A certificate that the decision rests on cannot be read.
+    """
+    texts = event.get("clientCertificateChain")
+    if not isinstance(texts, list) or not texts:
+        raise MalformedConnectEventError("found no clientCertificateChain, expected a list of certificates")
+    readable: list[bytes] = []
+    unreadable: list[str] = []
+    for position, text in enumerate(texts):
+        try:
+            readable += _encoded(text)
+        except (TypeError, ValueError) as error:
+            unreadable.append(f"certificate {position + 1} of the chain is neither PEM nor base64: {error}")
+    principal = str(event.get("principalId", "")).lower()
+    leaf = [der for der in readable if sha256(der).hexdigest() == principal]
+    if not leaf and unreadable:
+        raise MalformedConnectEventError(unreadable[0])
+    return [Certificate.load(der) for der in leaf[:1] or readable]
+
+
+def _encoded(text: object) -> Iterator[bytes]:
+    """Yield each certificate of a text, DER; PEM may be percent-encoded, as in AWS IoT's other events."""
+    if not isinstance(text, str):
+        raise TypeError(f"found {type(text).__name__}, expected a text")
+    plain = unquote(text) if "%" in text else text
+    blocks = _PEM.findall(plain) if "-----BEGIN" in plain else [plain]
+    if not blocks:
+        raise ValueError("found no certificate")
+    for block in blocks:
+        try:
+            der = base64.b64decode("".join(block.split()), validate=True)
+        except binascii.Error as error:
+            raise ValueError(str(error)) from error
+        if not der:
+            raise ValueError("found nothing")
+        yield der

@@ -1,0 +1,171 @@
+"""Decides about one connect from the revocation indexes alone, without any AWS IoT call.
+
+A certificate is ours if the key of one of our CAs has signed it. It is refused if it is on the list of its
+CA, and admitted if a usable index says that it is not; without a usable index the configuration decides. A
+certificate of another CA is admitted untouched: AWS IoT decides about it as it would without a guard.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.connect_guard.chain import MalformedConnectEventError, presented
+from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.revocation.store import IssuerMissingError
+
+
+class Finding(StrEnum):
+    """What the guard found out about a connect. The values are a stable interface, in the log."""
+
+    NOT_OURS = "not_ours"
+    """None of this deployment's CAs that have a CRL issued the certificate."""
+    GOOD = "good"
+    """A usable index says that the certificate is not on the list."""
+    REVOKED = "revoked"
+    """The certificate is on the list, revoked or on hold."""
+    UNKNOWN = "unknown"
+    """There is no usable index, or S3 does not answer."""
+    UNREADABLE = "unreadable"
+    """The event, or a certificate in it, cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectDecision:
+    """Whether a connect may go on, and why."""
+
+    admitted: bool
+    finding: Finding
+    detail: str = ""
+
+
+class _UnansweredError(JitrError):
+    """S3 had no usable answer a moment ago and is not asked again yet."""
+
+
+@dataclass
+class ConnectGuard:
+    """Decides about connects. Kept at module scope, for the life of the execution environment."""
+
+    revocation: IndexedRevocation
+    cas: Collection[CaCertificateId]
+    """Our CAs that have a CRL."""
+    on_unknown: OnUnknown
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _issuers: dict[CaCertificateId, Certificate] = field(default_factory=dict)
+    _unanswered: dict[CaCertificateId, tuple[datetime, str]] = field(default_factory=dict)
+    """CA → when S3 last had no usable answer about it, and which."""
+
+    def prepare(self) -> None:
+        """Load the CA certificates and the indexes. What fails here is tried again by `decide`."""
+        for ca in self.cas:
+            self._load_issuer(ca)
+            self.revocation.load(ca)
+
+    def decide(self, event: Mapping[str, Any]) -> ConnectDecision:
+        """Decide about one connect.
+
+        Args:
+            event: `principalId`, `serverName`, `connectionMetadata`, `clientCertificateChain`.
+        """
+        try:
+            found = [self._judge(certificate) for certificate in presented(event)]
+        except (MalformedConnectEventError, MalformedCertificateError) as error:
+            return ConnectDecision(admitted=False, finding=Finding.UNREADABLE, detail=str(error))
+        worst = max(found, key=lambda each: _ORDER.index(each[0]))
+        admitted = worst[0] in _ADMITTED or (
+            worst[0] is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT
+        )
+        return ConnectDecision(admitted, *worst)
+
+    def _judge(self, certificate: Certificate) -> tuple[Finding, str]:
+        """Return the worst finding among the CAs that issued the certificate."""
+        found: list[tuple[Finding, str]] = []
+        unknown: list[tuple[Finding, str]] = []
+        for ca in self.cas:
+            issuer = self._load_issuer(ca)
+            if issuer is None:
+                unknown.append((Finding.UNKNOWN, f"the certificate of CA {ca}: {self._unanswered[ca][1]}"))
+                continue
+            try:
+                if _is_issued_by(certificate, issuer):
+                    found.append(self._look_up(ca, certificate))
+            except RefusedError as error:
+                found.append((Finding.UNREADABLE, str(error)))
+        # A CA whose certificate is missing may be the issuer only if no other one is.
+        return max(found or unknown, key=lambda each: _ORDER.index(each[0]), default=(Finding.NOT_OURS, ""))
+
+    def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[Finding, str]:
+        try:
+            self._check_not_unanswered(ca)
+            self.revocation.check(ca, certificate)
+        except RefusedError as error:
+            if error.reason in {Reason.REVOKED, Reason.ON_HOLD}:
+                return Finding.REVOKED, str(error)
+            raise
+        except (DeferredError, *AwsError) as error:
+            if getattr(error, "reason", Reason.CRL_MISSING) is Reason.CRL_MISSING:
+                self._unanswered[ca] = self.clock(), str(error)
+            return self._unusable(ca, certificate, str(error))
+        except _UnansweredError as error:
+            return self._unusable(ca, certificate, str(error))
+        return Finding.GOOD, ""
+
+    def _unusable(self, ca: CaCertificateId, certificate: Certificate, why: str) -> tuple[Finding, str]:
+        """What is on the last list that was known stays refused, however old that list is."""
+        reason = self.revocation.last_known_reason(ca, certificate)
+        if reason is None:
+            return Finding.UNKNOWN, why
+        return Finding.REVOKED, f"listed with reason {reason.label} in the last known index; {why}"
+
+    def _load_issuer(self, ca: CaCertificateId) -> Certificate | None:
+        """Return a CA's certificate, None where it cannot be read; `_unanswered` says why then."""
+        if ca not in self._issuers:
+            try:
+                self._check_not_unanswered(ca)
+                self._issuers[ca] = self.revocation.store.issuer(ca)
+            except _UnansweredError:
+                return None
+            except (IssuerMissingError, MalformedCertificateError, *AwsError) as error:
+                self._unanswered[ca] = self.clock(), str(error)
+                return None
+        return self._issuers[ca]
+
+    def _check_not_unanswered(self, ca: CaCertificateId) -> None:
+        """Let a request without a usable answer count for a while: else each connect would repeat it.
+
+        Raises:
+            _UnansweredError: It does.
+        """
+        at, why = self._unanswered.get(ca, (None, ""))
+        if at is not None and timedelta(0) <= self.clock() - at < self.revocation.refresh:
+            raise _UnansweredError(why)
+
+
+_ORDER = [Finding.NOT_OURS, Finding.GOOD, Finding.UNKNOWN, Finding.UNREADABLE, Finding.REVOKED]
+"""From the best to the worst; the worst one decides."""
+_ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
+
+
+def _is_issued_by(certificate: Certificate, ca: Certificate) -> bool:
+    """Return whether the CA's key signed the certificate; the CA's own certificate does not count.
+
+    Raises:
+        RefusedError: `UNSUPPORTED_KEY`: it names the CA, and its signature cannot be verified.
+    """
+    if certificate.der == ca.der:
+        return False
+    try:
+        certificate.check_issued_by(ca)
+    except RefusedError as error:
+        if error.reason in {Reason.ISSUER_MISMATCH, Reason.BAD_SIGNATURE}:
+            return False
+        raise
+    return True

@@ -1,0 +1,87 @@
+"""The connect guard's entry point: settings, one S3 client, and one call of the logic.
+
+It starts as fast as it can: botocore alone instead of boto3, no Powertools, and the CA certificates and
+indexes are loaded while the execution environment starts. Only what is not admitted as a matter of course is
+logged.
+"""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.connect_guard.guard import ConnectDecision, ConnectGuard, Finding
+from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.revocation.store import IndexStore
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_CLIENT_CONFIG = Config(
+    connect_timeout=0.5,
+    read_timeout=1,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    user_agent_extra="iot-jitr",
+)
+"""One attempt of 1.5 s at most, within the function's time-out: the next connect tries again."""
+_SILENT = {Finding.GOOD, Finding.NOT_OURS}
+
+
+def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, bool]:
+    """Decide about one connect (AWS IoT's event for a client certificate callback).
+
+    A defect is raised: it counts as a failed invocation, and AWS IoT goes on only where the answer is `true`.
+    """
+    decision = _guard().decide(event)
+    if decision.finding not in _SILENT:
+        sys.stdout.write(f"{_log_line(event, decision)}\n")
+    return {"isAuthenticated": decision.admitted}
+
+
+@cache
+def _guard() -> ConnectGuard:
+    """Build the guard, once for each execution environment.
+
+    Raises:
+        KeyError: A variable is missing: stack and function are not of the same version.
+    """
+    settings = json.loads(os.environ[environment.CONNECT_GUARD])
+    s3: Any = botocore.session.get_session().create_client("s3", config=_CLIENT_CONFIG)
+    store = IndexStore(s3, os.environ[environment.REVOCATION_BUCKET])
+    refresh = timedelta(seconds=settings["refresh_seconds"])
+    return ConnectGuard(
+        IndexedRevocation(store, refresh=refresh),
+        [CaCertificateId(ca) for ca in settings["cas"]],
+        OnUnknown(settings["on_unknown"]),
+    )
+
+
+def _log_line(event: dict[str, Any], decision: ConnectDecision) -> str:
+    """One line of JSON with the members that the other functions' lines have."""
+    unknown = decision.finding in {Finding.UNKNOWN, Finding.UNREADABLE}
+    return json.dumps(
+        {
+            "level": "WARNING" if unknown else "INFO",
+            "message": "connect_admitted" if decision.admitted else "connect_refused",
+            "service": os.environ.get("POWERTOOLS_SERVICE_NAME"),
+            "finding": decision.finding,
+            "detail": decision.detail,
+            "principal_id": event.get("principalId"),
+            "server_name": event.get("serverName"),
+            "connection": event.get("connectionMetadata"),
+        },
+        default=str,
+    )
+
+
+if environment.CONNECT_GUARD in os.environ:
+    # Here, not at the first connect: Lambda gives a start more time, and SnapStart keeps its result.
+    _guard().prepare()

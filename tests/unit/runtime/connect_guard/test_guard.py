@@ -1,0 +1,320 @@
+"""Who may connect: from the published index alone, whatever S3 does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.connect_guard.guard import Finding
+from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.revocation.store import issuer_key, key
+from tests.support.buckets import simulated_s3
+from tests.support.connect_guard import GuardHarness, connect_event, connect_of
+from tests.support.crls import HOLD, KEY_COMPROMISE, Entry, idp
+from tests.support.faults import Crash, Fault, counted, injected
+from tests.support.indexes import CA_ID
+
+CA, STRANGER = DevelopmentCa.create("Factory CA"), DevelopmentCa.create("Somebody else's CA")
+NAMESAKE = DevelopmentCa.create("Factory CA")
+"""Another key under the name of our CA."""
+OTHER_ID = CaCertificateId("cb" * 32)
+BOTH = list(OnUnknown)
+
+
+def device(serial: int, ca: DevelopmentCa = CA, *extensions: Extension) -> Certificate:
+    return ca.issue(DeviceSpec("device", serial_number=serial, extensions=extensions)).certificate
+
+
+GOOD, LISTED = device(1), device(2)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    with simulated_s3() as client:
+        yield client
+
+
+@pytest.fixture
+def harness(s3: Any, tmp_path: Path) -> GuardHarness:
+    return GuardHarness(s3, tmp_path, CA)
+
+
+# with a usable index
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("reason", [None, KEY_COMPROMISE, HOLD])
+def test_a_listed_device_is_refused(
+    harness: GuardHarness, on_unknown: OnUnknown, reason: x509.ReasonFlags | None
+) -> None:
+    harness.publish(Entry(2, reason))
+
+    decision = harness.guard(on_unknown).decide(connect_of(LISTED, CA.certificate))
+
+    assert (decision.admitted, decision.finding) == (False, Finding.REVOKED)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+def test_a_device_that_is_not_listed_is_admitted(harness: GuardHarness, on_unknown: OnUnknown) -> None:
+    harness.publish(Entry(2))
+
+    decision = harness.guard(on_unknown).decide(connect_of(GOOD))
+
+    assert (decision.admitted, decision.finding) == (True, Finding.GOOD)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("ca", [STRANGER, NAMESAKE], ids=["another name", "our CA's name"])
+def test_a_device_of_another_ca_is_admitted_whatever_its_serial(
+    harness: GuardHarness, on_unknown: OnUnknown, ca: DevelopmentCa
+) -> None:
+    harness.publish(Entry(2))
+
+    decision = harness.guard(on_unknown).decide(connect_of(device(2, ca), ca.certificate))
+
+    assert (decision.admitted, decision.finding) == (True, Finding.NOT_OURS)
+
+
+def test_a_newer_index_counts_a_refresh_later_at_most(harness: GuardHarness) -> None:
+    harness.publish()
+    guard = harness.guard(OnUnknown.REFUSE)
+    before = guard.decide(connect_of(LISTED))
+    harness.publish(Entry(2))
+    harness.clock.pass_time(seconds=1)
+
+    assert (before.admitted, guard.decide(connect_of(LISTED)).admitted) == (True, False)
+
+
+def test_a_hold_that_is_lifted_admits_again(harness: GuardHarness) -> None:
+    harness.publish(Entry(2, HOLD))
+    guard = harness.guard(OnUnknown.REFUSE)
+    held = guard.decide(connect_of(LISTED))
+    harness.publish()
+    harness.clock.pass_time(seconds=1)
+
+    assert (held.admitted, guard.decide(connect_of(LISTED)).admitted) == (False, True)
+
+
+def test_within_a_refresh_s3_is_not_asked(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.REFUSE)
+    guard.prepare()
+
+    with counted(harness.s3) as calls:
+        for _ in range(20):
+            guard.decide(connect_of(GOOD))
+
+    assert calls == []
+
+
+def test_after_a_start_the_first_connect_needs_nothing_from_s3(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.REFUSE)
+
+    with counted(harness.s3) as calls:
+        guard.prepare()
+    with counted(harness.s3) as later:
+        guard.decide(connect_of(GOOD))
+
+    assert (calls, later) == (["GetObject", "GetObject"], [])
+
+
+# the chain and its principal
+
+
+def test_a_principal_that_is_no_certificate_is_no_way_around_the_list(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.ADMIT)
+
+    listed = guard.decide(connect_event(CA.certificate.pem, LISTED.pem, principal="anything"))
+    hidden = guard.decide(connect_event(GOOD.pem, LISTED.pem, principal="anything"))
+    good = guard.decide(connect_event(GOOD.pem, CA.certificate.pem, principal="anything"))
+
+    assert (listed.admitted, hidden.admitted, good.admitted) == (False, False, True)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("chain", [[], ["!!"], ["QUJD"]], ids=["empty", "no base64", "no certificate"])
+def test_an_event_that_cannot_be_read_is_refused(
+    harness: GuardHarness, on_unknown: OnUnknown, chain: list[str]
+) -> None:
+    harness.publish()
+
+    decision = harness.guard(on_unknown).decide(connect_event(*chain, principal="0" * 64))
+
+    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
+
+
+def test_extensions_that_are_needed_and_cannot_be_read_are_refused(harness: GuardHarness) -> None:
+    harness.publish(extensions=[idp("http://crl.example/1.crl")])
+    broken = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
+
+    decision = harness.guard(OnUnknown.ADMIT).decide(connect_of(device(1, CA, broken)))
+
+    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
+
+
+# without a usable index
+
+
+def is_unknown(decision: Any, on_unknown: OnUnknown) -> bool:
+    return (decision.admitted, decision.finding) == (on_unknown is OnUnknown.ADMIT, Finding.UNKNOWN)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+def test_without_an_index_the_configuration_decides(harness: GuardHarness, on_unknown: OnUnknown) -> None:
+    harness.keep_issuer()
+    guard = harness.guard(on_unknown)
+
+    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
+    assert guard.decide(connect_of(device(1, STRANGER))).finding is Finding.NOT_OURS
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+def test_without_the_ca_certificate_nobody_is_known_to_be_a_stranger(
+    harness: GuardHarness, on_unknown: OnUnknown
+) -> None:
+    guard = harness.guard(on_unknown)
+
+    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
+    assert is_unknown(guard.decide(connect_of(device(1, STRANGER))), on_unknown)
+
+
+def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.REFUSE, OTHER_ID, CA_ID)
+
+    assert guard.decide(connect_of(GOOD)).admitted
+    assert not guard.decide(connect_of(LISTED)).admitted
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+def test_a_stale_list_refuses_whom_it_lists_and_knows_nothing_of_others(
+    harness: GuardHarness, on_unknown: OnUnknown
+) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(on_unknown)
+    harness.clock.pass_time(days=2)
+
+    assert guard.decide(connect_of(LISTED)).finding is Finding.REVOKED
+    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+def test_a_partition_that_is_missing_is_no_usable_index(harness: GuardHarness, on_unknown: OnUnknown) -> None:
+    harness.publish(extensions=[idp("http://crl.example/1.crl")])
+    elsewhere = device(1, CA, crl_distribution_points("http://crl.example/2.crl"))
+
+    assert is_unknown(harness.guard(on_unknown).decide(connect_of(elsewhere)), on_unknown)
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("damaged", [issuer_key(CA_ID), key(CA_ID)], ids=["CA certificate", "index"])
+def test_a_damaged_object_is_no_usable_index(
+    harness: GuardHarness, on_unknown: OnUnknown, damaged: str
+) -> None:
+    harness.publish(Entry(2))
+    harness.s3.put_object(Bucket=harness.store.bucket, Key=damaged, Body=b"damaged")
+
+    assert is_unknown(harness.guard(on_unknown).decide(connect_of(GOOD)), on_unknown)
+
+
+def test_what_was_missing_is_found_a_refresh_later(harness: GuardHarness) -> None:
+    guard = harness.guard(OnUnknown.REFUSE)
+    before = guard.decide(connect_of(GOOD))
+    harness.publish()
+    within = guard.decide(connect_of(GOOD))
+    harness.clock.pass_time(seconds=1)
+
+    assert [each.admitted for each in (before, within, guard.decide(connect_of(GOOD)))] == [
+        False,
+        False,
+        True,
+    ]
+
+
+# two registrations of one CA
+
+
+def test_a_device_is_refused_if_it_is_on_the_list_of_any_ca_with_its_key(harness: GuardHarness) -> None:
+    harness.publish()
+    harness.publish(Entry(2), ca_id=OTHER_ID)
+    guard = harness.guard(OnUnknown.ADMIT, CA_ID, OTHER_ID)
+
+    assert (guard.decide(connect_of(GOOD)).admitted, guard.decide(connect_of(LISTED)).admitted) == (
+        True,
+        False,
+    )
+
+
+# S3 fails
+
+FAULTS = [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED, Fault.TIMEOUT_BEFORE, Fault.TIMEOUT_AFTER]
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at_call", [1, 2], ids=["CA certificate", "index"])
+def test_a_failing_start_is_no_usable_index_and_passes(
+    harness: GuardHarness, on_unknown: OnUnknown, fault: Fault, at_call: int
+) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(on_unknown)
+
+    with injected(harness.s3, "GetObject", fault, at_call=at_call) as struck:
+        assert is_unknown(guard.decide(connect_of(LISTED)), on_unknown)
+    assert struck() == 1
+    harness.clock.pass_time(seconds=1)
+
+    assert (guard.decide(connect_of(LISTED)).admitted, guard.decide(connect_of(GOOD)).admitted) == (
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize("on_unknown", BOTH)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failing_refresh_refuses_whom_the_last_list_names(
+    harness: GuardHarness, on_unknown: OnUnknown, fault: Fault
+) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(on_unknown)
+    guard.prepare()
+    harness.clock.pass_time(seconds=1)
+
+    with injected(harness.s3, "GetObject", fault), counted(harness.s3) as calls:
+        assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
+        assert guard.decide(connect_of(LISTED)).finding is Finding.REVOKED
+        assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
+
+    assert calls == ["GetObject"], "each connect would wait for S3's time-out"
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+@pytest.mark.parametrize("at_call", [1, 2])
+def test_a_connect_after_a_crash_is_decided_anew(harness: GuardHarness, fault: Fault, at_call: int) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.ADMIT)
+    with injected(harness.s3, "GetObject", fault, at_call=at_call), pytest.raises(Crash):
+        guard.decide(connect_of(LISTED))
+
+    assert not guard.decide(connect_of(LISTED)).admitted
+
+
+def test_a_start_without_s3_is_a_start(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.REFUSE)
+    broken = replace(guard.revocation.store, bucket="there-is-no-such-bucket")
+    guard.revocation.store = broken
+
+    guard.prepare()
+
+    assert is_unknown(guard.decide(connect_of(GOOD)), OnUnknown.REFUSE)
