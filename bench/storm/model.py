@@ -1,8 +1,7 @@
 """The storm in closed form: `python -m bench.storm.model` prints the tables of `docs/performance.md`.
 
 A fleet of N devices, `r` activations a second, `c` MQTT connects a second for the account, each device back
-after `w` seconds on average while it waits. Prices are list prices of us-east-1 in US dollars, entered by
-hand: check them against the pricing pages before you rely on them.
+after `w` seconds on average while it waits. The dollars are those of `tools.cost`.
 """
 
 from collections.abc import Iterable
@@ -12,24 +11,17 @@ from bench.storm.devices import POLITE, RUDE, SPREAD
 from bench.storm.results import ACTIVATIONS_PER_SECOND, RESULTS, Result, load
 from iot_jitr.capacity import Capacity
 from iot_jitr_runtime.rate_limiter import UTILISATION
+from tools import cost
 
 MILLION = 1_000_000
 MEAN_WAIT = {POLITE.name: 8.0, RUDE.name: 1 + SPREAD / 2}
 """Seconds between two connects of a device that waits: from 1 to 15, and one."""
 CALLS_A_DEVICE = 3
 """DescribeCertificate, AttachPolicy, UpdateCertificate."""
-
-SQS_REQUEST = 0.40 / MILLION
-LAMBDA_INVOCATION = 0.20 / MILLION
-LAMBDA_GB_SECOND = 0.0000133334
-DYNAMODB_READ = 0.125 / MILLION
-DYNAMODB_WRITE = 0.625 / MILLION
-IOT_CONNECT_MINUTE_AND_RULE = 0.15 / MILLION + 0.15 / MILLION
-MEMORY_GB = 0.5
-SECONDS_A_STALE_BATCH = 0.05
-SECONDS_AN_ACTIVATION = 0.4
-WRITES_AN_ACTIVATION = 8
-"""Slot (2), waiting, claim, activating and activated, each change of the serial's index once."""
+_HEADINGS = (
+    *("devices", "a second", "time", "÷ ideal", "events a device", "workers", "$", "$ a million devices"),
+    "if refused CONNECTs are billed",
+)
 
 
 @dataclass(frozen=True)
@@ -68,18 +60,18 @@ class Storm:
 
     @property
     def dollars(self) -> float:
-        """What the storm costs, without the devices' own traffic."""
-        batches = self.events / self.capacity.batch_size
-        requests = self.events + 2 * batches + 3 * self.devices
-        compute = batches * SECONDS_A_STALE_BATCH + self.devices * SECONDS_AN_ACTIVATION
-        return (
-            requests * SQS_REQUEST
-            + batches * LAMBDA_INVOCATION
-            + compute * MEMORY_GB * LAMBDA_GB_SECOND
-            + self.events * DYNAMODB_READ
-            + self.devices * WRITES_AN_ACTIVATION * DYNAMODB_WRITE
-            + self.events * IOT_CONNECT_MINUTE_AND_RULE
-        )
+        """What the storm costs: without logs, refused CONNECTs and what devices do once they are in."""
+        return cost.total(cost.activations(self.devices, self.events, self.capacity.batch_size))
+
+    @property
+    def dollars_of_refused_connects(self) -> float:
+        """What comes on top if AWS IoT bills CONNECTs that it refuses."""
+        return cost.total(cost.refused_connects(self.events))
+
+    @property
+    def dollars_of_logs(self) -> float:
+        """What the log lines cost."""
+        return cost.total(cost.logs(self.devices, self.events, self.capacity.batch_size))
 
 
 def duration(seconds: float) -> str:
@@ -96,8 +88,8 @@ def duration(seconds: float) -> str:
 def table() -> str:
     """The table, in Markdown."""
     lines = [
-        "| devices | a second | time | ÷ ideal | events a device | workers | $ | $ a million devices |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(_HEADINGS)} |",
+        "|---" * len(_HEADINGS) + "|",
     ]
     for devices in (2_000, 10_000, 100_000, MILLION, 10 * MILLION):
         for rate in (10, 100, 1000):
@@ -105,7 +97,8 @@ def table() -> str:
             lines.append(
                 f"| {devices:,} | {rate} | {duration(storm.seconds)} | {storm.ratio:.2f} "
                 f"| {storm.events / devices:.1f} | {storm.capacity.concurrency} | {storm.dollars:,.2f} "
-                f"| {storm.dollars / devices * MILLION:,.0f} |"
+                f"| {storm.dollars / devices * MILLION:,.0f} "
+                f"| {(storm.dollars + storm.dollars_of_refused_connects) / devices * MILLION:,.0f} |"
             )
     return "\n".join(lines)
 

@@ -69,7 +69,11 @@ def test_the_documented_table_is_what_the_model_prints() -> None:
 @pytest.mark.parametrize("rate", [10, 50, 100])
 def test_the_fleet_that_the_page_begins_with_is_what_the_model_says(rate: int) -> None:
     fleet = Storm(40_000, rate)
-    row = f"{fleet.seconds / 60:.0f} min | {fleet.events / fleet.devices:.0f} | {fleet.dollars:.2f} |"
+    billed = fleet.dollars + fleet.dollars_of_refused_connects
+    row = (
+        f"{fleet.seconds / 60:.0f} min | {fleet.events / fleet.devices:.0f} "
+        f"| {fleet.dollars:.2f} | {billed:.2f} |"
+    )
 
     lines = PERFORMANCE.read_text().splitlines()
     assert [line for line in lines if line.startswith(f"| {rate}") and line.endswith(row)]

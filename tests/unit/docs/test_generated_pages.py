@@ -1,4 +1,4 @@
-"""`docs/configuration.md` and `docs/construct.md` are what `make docs` would write now."""
+"""`docs/configuration.md`, `docs/construct.md` and `docs/cost.md` are what `make docs` would write now."""
 
 import inspect
 import typing
@@ -12,7 +12,7 @@ from aws_cdk import aws_kms
 import iot_jitr
 from iot_jitr import JitrPipeline
 from iot_jitr.validation import option_class
-from tools import configuration_page, construct_page
+from tools import configuration_page, construct_page, cost_page
 from tools.construct_page import UndocumentedError
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -38,6 +38,10 @@ def test_the_construct_page_is_fresh() -> None:
     page = construct_page.page(configuration_page.documented())
 
     assert (DOCS / "construct.md").read_text() == page, "run: make docs"
+
+
+def test_the_page_about_cost_is_fresh() -> None:
+    assert (DOCS / "cost.md").read_text() == cost_page.page(), "run: make docs"
 
 
 def test_every_option_has_its_row_with_what_the_code_says() -> None:

@@ -12,6 +12,7 @@ from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError, Verdict
 from iot_jitr_runtime.rate_limiter import Arrival, Later, assign_slots
 from tests.support.account import Account
 from tests.support.faults import Crash, Fault, counted, injected
+from tools.cost import LEDGER_WRITES
 
 
 @pytest.fixture
@@ -83,6 +84,21 @@ def test_at_its_slot_a_device_is_processed_without_another_reservation(aws: Acco
     assert back == []
     assert reasons(aws) == [None]
     assert aws.rate_limiter().reserve(1) == [aws.clock.milliseconds + 61]
+
+
+def test_a_device_that_waits_costs_the_writes_that_the_model_of_cost_counts(aws: Account) -> None:
+    aws.process(*crowd(aws, 1))  # which makes the rate limiter's item
+    first, second = crowd(aws, 2)
+    with counted(aws.dynamodb) as both_wait:
+        aws.process(first, second)
+    aws.clock.pass_time(seconds=2)
+    with counted(aws.dynamodb) as at_its_slot:
+        aws.process(aws.redelivered(second))
+
+    (slot, waits, *own) = LEDGER_WRITES.values()
+    assert at_its_slot == ["BatchGetItem", "UpdateItem", "UpdateItem", "TransactWriteItems"]
+    assert own == [1, 1 + 1, 2 * 2]  # one write; one with its index entry; a transaction of two items
+    assert both_wait == ["BatchGetItem", *["UpdateItem"] * (slot + 2 * waits)]
 
 
 def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(aws: Account) -> None:

@@ -1,0 +1,249 @@
+"""What a pipeline costs: the one model behind `docs/cost.md` and the dollars of `docs/performance.md`.
+
+Prices are list prices of us-east-1 in US dollars, before AWS's free tier, entered by hand on 2026-11-26:
+check them against the pricing pages before you rely on them. What is assumed says so where it is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MILLION = 1_000_000
+HOURS = 730
+"""Of a month."""
+KB, GB = 1_000, 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Price:
+    """The price of `per` units."""
+
+    dollars: float
+    per: int
+    unit: str
+    page: str
+    """Where AWS says so."""
+
+
+_IOT = "https://aws.amazon.com/iot-core/pricing/"
+_DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
+_CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+_LAMBDA = "https://aws.amazon.com/lambda/pricing/"
+_S3 = "https://aws.amazon.com/s3/pricing/"
+_KMS = "https://aws.amazon.com/kms/pricing/"
+
+RULE = Price(0.15, MILLION, "rules triggered", _IOT)
+ACTION = Price(0.15, MILLION, "actions executed", _IOT)
+MESSAGE = Price(1.00, MILLION, "messages of up to 5 KB", _IOT)
+CONNECTION_MINUTE = Price(0.08, MILLION, "minutes of connection", _IOT)
+REGISTRY = Price(1.25, MILLION, "operations of the registry", _IOT)
+SQS = Price(0.40, MILLION, "requests", "https://aws.amazon.com/sqs/pricing/")
+INVOCATION = Price(0.20, MILLION, "invocations", _LAMBDA)
+COMPUTE = Price(0.0000133334, 1, "GB-seconds, arm64", _LAMBDA)
+READ = Price(0.125, MILLION, "read units", _DYNAMODB)
+WRITE = Price(0.625, MILLION, "write units", _DYNAMODB)
+STORAGE = Price(0.25, 1, "GB a month", _DYNAMODB)
+BACKUP = Price(0.20, 1, "GB a month", _DYNAMODB)
+LOGS = Price(0.50, 1, "GB of log", _CLOUDWATCH)
+ALARM = Price(0.10, 1, "alarms", _CLOUDWATCH)
+METRIC = Price(0.30, 1, "metrics", _CLOUDWATCH)
+DASHBOARD = Price(3.00, 1, "dashboards", _CLOUDWATCH)
+S3_GET = Price(0.40, MILLION, "GET requests", _S3)
+S3_PUT = Price(5.00, MILLION, "PUT and LIST requests", _S3)
+SECRET = Price(0.40, 1, "secrets", "https://aws.amazon.com/secrets-manager/pricing/")
+KEY = Price(1.00, 1, "keys", _KMS)
+KMS_REQUEST = Price(3.00, MILLION, "requests", _KMS)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a bill."""
+
+    what: str
+    quantity: float
+    price: Price
+
+    @property
+    def dollars(self) -> float:
+        """What it costs."""
+        return self.quantity / self.price.per * self.price.dollars
+
+
+def total(items: Iterable[Item]) -> float:
+    """Return the dollars of a bill."""
+    return sum(item.dollars for item in items)
+
+
+# An activation
+
+LEDGER_WRITES = {
+    "its slot of the rate limiter, shared by a batch": 1,
+    "that it waits for its slot": 1,
+    "the claim": 1,
+    "`activating`, and its entry in the index of serial numbers": 2,
+    "`activated`, with the count of the fleet: a transaction of two items costs twice": 4,
+}
+"""Write units of an activated device that had to wait; each row is below 1 KB. Four operations are on its own
+row, three if it came when a slot was free."""
+SECONDS_OF_A_STALE_BATCH = 0.05
+SECONDS_OF_AN_ACTIVATION = 0.4
+ACTIVATOR_GB = 0.5
+BYTES_OF_A_BATCHS_LOG = 1.5 * KB
+"""Lambda's own lines and the metrics."""
+BYTES_OF_A_DECISIONS_LOG = 1.0 * KB
+DECISIONS_LOGGED = 2
+"""Of a device: that it waits, and that it is active. Stale events are not logged."""
+
+
+def activations(devices: float, events: float, batch_size: int) -> list[Item]:
+    """Return what the activation of `devices` costs that cause `events` registration events.
+
+    Each event is a CONNECT that AWS IoT refuses, a rule with one action, and a message. Not in it: logs, the
+    connects themselves (`refused_connects`), and what the devices do once they are in.
+    """
+    batches = events / batch_size
+    seconds = batches * SECONDS_OF_A_STALE_BATCH + devices * SECONDS_OF_AN_ACTIVATION
+    return [
+        Item("topic rule: one for each event", events, RULE),
+        Item("its action, which sends the message", events, ACTION),
+        Item(
+            "queue: sent one by one; received and deleted in batches",
+            _requests(devices, events, batches),
+            SQS,
+        ),
+        Item("activator: invocations", batches, INVOCATION),
+        Item("activator: running time", seconds * ACTIVATOR_GB, COMPUTE),
+        Item("ledger: one row read for each event, consistently", events, READ),
+        Item("ledger: writes", devices * sum(LEDGER_WRITES.values()), WRITE),
+    ]
+
+
+def _requests(devices: float, events: float, batches: float) -> float:
+    # A device that waits: its message is hidden until its slot, received again, and deleted.
+    return events + 2 * batches + 3 * devices
+
+
+def refused_connects(events: float) -> list[Item]:
+    """Return what AWS IoT would charge for the refused CONNECTs if it meters them as it does others.
+
+    AWS's price list meters a CONNECT as a message, and connections by the minute. It does not say whether one
+    that ends without a CONNACK counts: both answers are on the page. A minute each is assumed.
+    """
+    return [
+        Item("CONNECTs that are refused, as messages", events, MESSAGE),
+        Item("their connections, as a minute each", events, CONNECTION_MINUTE),
+    ]
+
+
+def logs(devices: float, events: float, batch_size: int) -> list[Item]:
+    """Return what the log lines of these activations cost."""
+    size = events / batch_size * BYTES_OF_A_BATCHS_LOG + devices * DECISIONS_LOGGED * BYTES_OF_A_DECISIONS_LOG
+    return [Item("logs", size / GB, LOGS)]
+
+
+REGISTRY_OPERATIONS_OF_A_THING = 3
+"""CreateThing, ListThingPrincipals, AttachThingPrincipal; one more for each group."""
+
+
+def things(devices: float) -> list[Item]:
+    """Return what things cost besides, where devices get one."""
+    return [Item("things", devices * REGISTRY_OPERATIONS_OF_A_THING, REGISTRY)]
+
+
+ROW_BYTES = 1 * KB
+INDEX_ENTRY_BYTES = 0.3 * KB
+"""Of the index of serial numbers: two keys, and 100 bytes that DynamoDB counts for each item."""
+
+
+def ledger_storage(devices: float) -> list[Item]:
+    """Return what it costs a month to keep the ledger of `devices`, with point-in-time recovery."""
+    return [
+        Item("ledger: rows and their index", devices * (ROW_BYTES + INDEX_ENTRY_BYTES) / GB, STORAGE),
+        Item("ledger: point-in-time recovery", devices * ROW_BYTES / GB, BACKUP),
+    ]
+
+
+# A month in which nothing happens
+
+ALARMS, ALARMS_A_CA = 10, 1
+ALARMS_WITH_CRLS, ALARMS_A_CRL = 2, 3
+ALARM_OF_ACCOUNT_LOGGING = 1
+METRICS, METRICS_A_CA, METRICS_A_CRL = 3, 1, 4
+"""Requeued, Backfilled, PendingAge; CaDaysToExpiry; CrlUnusable, CrlAge, CrlTimeLeft, CrlEntries."""
+POLLERS, SECONDS_OF_A_POLL = 5, 20
+"""Of an event source, at rest: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+RECONCILER_GB, SECONDS_OF_A_RECONCILIATION, LEDGER_OPERATIONS_OF_A_RECONCILIATION = 0.25, 2.0, 20
+SWEEPS_AN_HOUR, SWEEP_GB, SECONDS_OF_A_SWEEP = 60, 0.5, 0.3
+WRITES_OF_A_SWEEP, READS_OF_A_SWEEP = 2, 1
+"""The lease, taken and released; what is on hold."""
+WATCHES_AN_HOUR, PUBLISHER_GB, SECONDS_OF_A_WATCH, SECONDS_OF_A_FETCH = 12, 1.0, 0.2, 1.0
+GETS_OF_A_FETCH, PUTS_OF_A_FETCH = 4, 2
+BYTES_OF_A_RUNS_LOG = 0.6 * KB
+KMS_REQUESTS = 30_000
+"""Assumed: DynamoDB and SQS keep a data key for minutes, the functions ask at each start."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a pipeline at rest consists of."""
+
+    cas: int = 1
+    crls: int = 0
+    """How many of `cas` have a CRL."""
+    account_logging: bool = False
+    secrets: int = 1
+    encryption_key: bool = False
+
+    @property
+    def alarms(self) -> int:
+        """How many alarms it has."""
+        with_crls = ALARMS_WITH_CRLS + ALARMS_A_CRL * self.crls if self.crls else 0
+        logging = ALARM_OF_ACCOUNT_LOGGING if self.account_logging else 0
+        return ALARMS + ALARMS_A_CA * self.cas + with_crls + logging
+
+    @property
+    def metrics(self) -> int:
+        """How many metrics are written while no device comes."""
+        return METRICS + METRICS_A_CA * self.cas + METRICS_A_CRL * self.crls
+
+
+def month(pipeline: Pipeline) -> list[Item]:
+    """Return what a month costs in which no device comes."""
+    return [
+        Item("alarms", pipeline.alarms, ALARM),
+        Item("dashboard", 1, DASHBOARD),
+        Item("metrics", pipeline.metrics, METRIC),
+        Item("event source: long polls", POLLERS * HOURS * 3600 / SECONDS_OF_A_POLL, SQS),
+        *_reconciler(),
+        *(_revocation(pipeline.crls) if pipeline.crls else []),
+        Item("CA key in Secrets Manager", pipeline.secrets, SECRET),
+        *(_own_key() if pipeline.encryption_key else []),
+    ]
+
+
+def _reconciler() -> list[Item]:
+    return [
+        Item("reconciler: runs", HOURS, INVOCATION),
+        Item("reconciler: running time", HOURS * SECONDS_OF_A_RECONCILIATION * RECONCILER_GB, COMPUTE),
+        Item("reconciler: ledger", HOURS * LEDGER_OPERATIONS_OF_A_RECONCILIATION, WRITE),
+        Item("reconciler: logs", HOURS * BYTES_OF_A_RUNS_LOG / GB, LOGS),
+    ]
+
+
+def _revocation(crls: int) -> list[Item]:
+    sweeps, watches, fetches = HOURS * SWEEPS_AN_HOUR, HOURS * WATCHES_AN_HOUR, HOURS
+    published = watches * SECONDS_OF_A_WATCH + fetches * SECONDS_OF_A_FETCH * crls
+    runs = sweeps + watches + fetches
+    return [
+        Item("sweep, publisher: runs", runs, INVOCATION),
+        Item("sweep: running time", sweeps * SECONDS_OF_A_SWEEP * SWEEP_GB, COMPUTE),
+        Item("publisher: running time", published * PUBLISHER_GB, COMPUTE),
+        Item("sweep: ledger, written", sweeps * crls * WRITES_OF_A_SWEEP, WRITE),
+        Item("sweep: ledger, read", sweeps * crls * READS_OF_A_SWEEP, READ),
+        Item("sweep, publisher: S3, read", (sweeps + watches + fetches * GETS_OF_A_FETCH) * crls, S3_GET),
+        Item("publisher: S3, written and listed", fetches * PUTS_OF_A_FETCH * crls, S3_PUT),
+        Item("sweep, publisher: logs", runs * BYTES_OF_A_RUNS_LOG / GB, LOGS),
+    ]
+
+
+def _own_key() -> list[Item]:
+    return [Item("KMS key of your own", 1, KEY), Item("its requests", KMS_REQUESTS, KMS_REQUEST)]

@@ -1,0 +1,122 @@
+"""Writes `docs/cost.md`: every figure of it comes from `tools.cost`, the prose from `cost_page.md.in`."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from bench.storm.model import Storm
+from tools import cost
+from tools.cost import MILLION, Item, Pipeline
+
+TEMPLATE = Path(__file__).with_name("cost_page.md.in")
+RATES = (10, 100, 1000)
+_CENT = 0.01
+FULL = Pipeline(cas=1, crls=1, encryption_key=True)
+"""The pipeline whose month is the table."""
+
+
+def page() -> str:
+    """Return the page.
+
+    Raises:
+        KeyError: The template names a table or figure that there is not.
+    """
+    text = TEMPLATE.read_text(encoding="utf-8")
+    text = re.sub(r"@figure\((\w+)\)", lambda found: figures()[found[1]], text)
+    return re.sub(r"@(\w+)\(\)", lambda found: TABLES[found[1]](), text)
+
+
+def figures() -> Mapping[str, str]:
+    """Return the figures that stand in sentences, by their names."""
+    million, forty_thousand = Storm(MILLION, 10), Storm(40_000, 10)
+    return {
+        "dollars_10": f"{million.dollars:.0f}",
+        "billed_10": f"{million.dollars + million.dollars_of_refused_connects:.0f}",
+        "dollars_40000": f"{forty_thousand.dollars:.2f}",
+        "billed_40000": f"{forty_thousand.dollars + forty_thousand.dollars_of_refused_connects:.2f}",
+        "writes": str(sum(cost.LEDGER_WRITES.values())),
+        "month": f"{cost.total(cost.month(Pipeline())):.0f}",
+        "month_crl": f"{cost.total(cost.month(Pipeline(crls=1))):.0f}",
+        "month_key": f"{cost.total(cost.month(FULL)):.0f}",
+        "alarms": str(Pipeline().alarms),
+        "metrics": str(Pipeline().metrics),
+        "kms": f"{cost.KMS_REQUESTS:,}",
+        "storage": dollars(cost.total(cost.ledger_storage(MILLION))),
+    }
+
+
+def fleets() -> str:
+    """Return what a million devices cost at each rate, with what may come on top."""
+    storms = [Storm(MILLION, rate) for rate in RATES]
+    with_things = cost.total(cost.things(MILLION))
+    rows: list[tuple[str, list[str]]] = [
+        ("events, and refused CONNECTs, of a device", [f"{storm.events / MILLION:.1f}" for storm in storms]),
+        ("**dollars**, refused CONNECTs not billed", [f"**{storm.dollars:.0f}**" for storm in storms]),
+        (
+            "**dollars**, refused CONNECTs billed",
+            [f"**{storm.dollars + storm.dollars_of_refused_connects:.0f}**" for storm in storms],
+        ),
+        ("logs, on top", [f"{storm.dollars_of_logs:.1f}" for storm in storms]),
+        ("things, on top, where devices get one", [f"{with_things:.2f}"] * len(storms)),
+    ]
+    return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)
+
+
+def devices() -> str:
+    """Return the items of a million devices at AWS's default quota."""
+    storm = Storm(MILLION, 10)
+    batch = storm.capacity.batch_size
+    certain = cost.activations(MILLION, storm.events, batch)
+    return _bill(
+        [
+            (certain, "sum, refused CONNECTs not billed"),
+            (cost.refused_connects(storm.events), "sum, refused CONNECTs billed"),
+        ]
+    )
+
+
+def writes() -> str:
+    """Return the ledger's writes of a device."""
+    return "\n".join(f"| {what} | {units} |" for what, units in cost.LEDGER_WRITES.items())
+
+
+def month() -> str:
+    """Return the items of a month at rest."""
+    return _bill([(cost.month(FULL), "sum")])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "fleets": fleets,
+    "devices": devices,
+    "writes": writes,
+    "month": month,
+}
+
+
+def _bill(parts: Iterable[tuple[list[Item], str]]) -> str:
+    rows, so_far = [], 0.0
+    for items, sum_of in parts:
+        rows += [_row(item) for item in items]
+        so_far += cost.total(items)
+        rows.append(f"| **{sum_of}** | | | **{dollars(so_far)}** |")
+    return "\n".join(rows)
+
+
+def _row(item: Item) -> str:
+    price = item.price
+    per = "" if price.per == 1 else f" for {price.per // MILLION} million"
+    of_one = f"{price.dollars:.10f}".rstrip("0") if price.dollars < _CENT else f"{price.dollars:.2f}"
+    if price.dollars >= _CENT and price.dollars * 100 % 1:
+        of_one = f"{price.dollars:.3f}"
+    quantity = f"{item.quantity:,.0f}" if item.quantity >= 1 else f"{item.quantity:.3f}"
+    cells = item.what, f"{quantity} {price.unit}", f"[${of_one}{per}]({price.page})", dollars(item.dollars)
+    return f"| {' | '.join(cells)} |"
+
+
+def dollars(amount: float) -> str:
+    """Write an amount.
+
+    >>> dollars(0.004), dollars(0.04), dollars(114.3)
+    ('below 0.01', '0.04', '114.30')
+    """
+    return f"{amount:.2f}" if amount >= _CENT / 2 else f"below {_CENT}"
