@@ -1,14 +1,17 @@
-"""The device kit as its user has it: the commands, and the examples of docs/device-kit.md."""
+"""The device kit as its user has it: the commands, and the programs of docs/devices.md."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.lab.node import node_directory
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
@@ -70,23 +73,84 @@ def test_a_leaf_alone_is_enough_with_sni_only(cloud: Cloud, tmp_path: Path) -> N
     assert admitted.exit_code == ExitCode.OK
 
 
-@pytest.mark.parametrize("example", ["paho_device.py", "aws_sdk_device.py"])
+def python(program: Path, _scratch: Path) -> list[str | Path]:
+    return [sys.executable, program]
+
+
+def node(program: Path, _scratch: Path) -> list[str | Path]:
+    return [node_directory() / "node", program]
+
+
+def compiled_c(program: Path, scratch: Path) -> list[str | Path]:
+    built = scratch / program.stem
+    run("cc", "-Wall", "-Wextra", "-Werror", "-o", built, program, "-lpaho-mqtt3cs")
+    return [built]
+
+
+def compiled_go(program: Path, scratch: Path) -> list[str | Path]:
+    """With the libraries of Debian's packages, which need no module proxy."""
+    built = scratch / program.stem
+    settings = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(scratch / "cache")}
+    run("go", "build", "-o", built, program, **settings)
+    return [built]
+
+
+def run(*command: str | Path, **settings: str) -> None:
+    done = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("example", "ready"),
+    [
+        ("paho_device.py", python),
+        ("aws_sdk_device.py", python),
+        ("aiomqtt_device.py", python),
+        ("mqttjs_device.mjs", node),
+        ("aws_sdk_device.mjs", node),
+        pytest.param(
+            "paho_device.c",
+            compiled_c,
+            marks=pytest.mark.skipif(
+                not Path("/usr/include/MQTTClient.h").exists() or shutil.which("cc") is None,
+                reason="Debian's libpaho-mqtt-dev and a C compiler are not installed",
+            ),
+        ),
+        pytest.param(
+            "paho_device.go",
+            compiled_go,
+            marks=[
+                pytest.mark.exhaustive,
+                pytest.mark.skipif(
+                    not Path("/usr/share/gocode/src/github.com/eclipse/paho.mqtt.golang").is_dir(),
+                    reason="Debian's golang-github-eclipse-paho.mqtt.golang-dev is not installed",
+                ),
+            ],
+        ),
+    ],
+    ids=lambda each: str(each) if isinstance(each, str) else "",
+)
 def test_the_examples_connect_after_the_refused_first_connect(
-    cloud: Cloud, tmp_path: Path, example: str
+    cloud: Cloud, tmp_path: Path, example: str, ready: Callable[[Path, Path], list[str | Path]]
 ) -> None:
-    name = f"kit-{Path(example).stem}"
-    files = cloud.ca.issue(DeviceSpec(name)).save(tmp_path)
+    name = f"kit-{example.replace('.', '-')}"
+    device = cloud.ca.issue(DeviceSpec(name))
+    files = device.save(tmp_path)
+    command = ready(EXAMPLES / example, tmp_path)
 
     arguments = [MQTT_HOST, str(cloud.lab.endpoint.mqtt_port), files.chain, files.key, name]
-    run = subprocess.run(
-        [sys.executable, EXAMPLES / example, *arguments, cloud.lab.files.broker_ca],
+    done = subprocess.run(
+        [*command, *arguments, cloud.lab.files.broker_ca],
         capture_output=True,
         text=True,
         timeout=2 * TIME_LIMIT,
         check=False,
     )
 
-    assert (run.returncode, run.stdout) == (0, f"received 'hello' from devices/{name}/hello\n"), run.stderr
+    assert (done.returncode, done.stdout) == (0, f"received 'hello' from devices/{name}/hello\n"), done.stderr
+    assert cloud.status(device.certificate.fingerprint) == "ACTIVE"
 
 
 @pytest.mark.skipif(

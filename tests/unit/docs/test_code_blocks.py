@@ -17,6 +17,7 @@ import aws_cdk as cdk
 import botocore.session
 import click
 import pytest
+import yaml
 from aws_cdk import aws_kms as kms
 from botocore import xform_name
 from click.testing import CliRunner
@@ -37,8 +38,13 @@ from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name
 from tests.support.scenarios import KEY
 from tests.support.stacks import FACTORY_CA, app_without_bundling, warnings
 
-CHECKED = {"", "console", "json", "python", "sh"}
+CHECKED = {"", "console", "json", "python", "sh", "yaml"}
 NOT_CHECKED = {
+    "c": "complete programs, which are run end to end, and parts for libraries that cannot be installed",
+    "cpp": "of a library that cannot be installed, and says so",
+    "go": "complete programs, which are run end to end",
+    "java": "of libraries that cannot be installed, and says so",
+    "js": "complete programs, which are run end to end",
     "mermaid": "a picture, drawn by what shows the page",
     "text": "what a command printed, on a machine and a day",
 }
@@ -345,3 +351,8 @@ def test_commands_run_in_the_order_of_the_page(page: Path, folder: Path) -> None
         result = runner.invoke(jitr, command[1:], catch_exceptions=False)
 
         assert result.exit_code == 0, (command, result.output)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml_parses(block: Block) -> None:
+    assert isinstance(yaml.safe_load(block.text), dict)

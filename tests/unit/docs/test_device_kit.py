@@ -1,4 +1,4 @@
-"""docs/device-kit.md: its examples are the files that run, its tables name what the code knows."""
+"""docs/device-kit.md and docs/devices.md: examples are the files that run, tables what the code knows."""
 
 import os
 import re
@@ -16,16 +16,29 @@ pytestmark = pytest.mark.timing
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "device-kit.md").read_text()
+RECIPES = (ROOT / "docs" / "devices.md").read_text()
 EXAMPLES = sorted(path for path in (ROOT / "examples" / "devices").iterdir() if path.is_file())
 MOSQUITTO = ROOT / "examples" / "devices" / "mosquitto_device.sh"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_the_page_shows_each_example_as_it_is(example: Path) -> None:
-    blocks = re.findall(r"^```(?:python|sh)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```(?:python|sh|js|c|go)\n(.*?)^```$", RECIPES, re.DOTALL | re.MULTILINE)
 
     assert example.read_text() in blocks
-    assert f"(../examples/devices/{example.name})" in PAGE
+    assert f"(../examples/devices/{example.name})" in RECIPES
+
+
+def test_each_recipe_says_whether_it_is_run() -> None:
+    """The table's last column, the note in its section, and the programs that the end-to-end tests run."""
+    rows = re.findall(r"^\| \[([^]]+)\]\(#.*\| (run by the tests|not run) \|$", RECIPES, re.MULTILINE)
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", RECIPES, re.MULTILINE))
+
+    assert len(rows) == 15
+    for name, tested in rows:
+        (section,) = (text for title, text in sections.items() if title.startswith(name))
+        assert ("*Not run.*" in section or "*Not run* by the tests" in section) == (tested == "not run"), name
+        assert ("../examples/devices/" in section) == (tested == "run by the tests"), name
 
 
 @pytest.mark.parametrize("cause", Cause)
