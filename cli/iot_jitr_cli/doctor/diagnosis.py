@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import AFTER_REGISTRATION, RESIDUAL, Cause, Phase
 from iot_jitr_cli.doctor.checks import CHECKS, READABLE, Check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.findings import Finding, Status, failed, unknown
-from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
 
 
 class Conclusion(StrEnum):
@@ -76,7 +75,7 @@ def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
     unchecked = {
         cause for line in lines if line.finding.status is Status.UNKNOWN for cause in line.check.causes
     }
-    blind = bool(unchecked & set(PRECEDENCE[phase]))
+    blind = any(phase in cause.phases for cause in unchecked)
     cause = _most_likely(phase, failures)
     if cause is not None:
         conclusion = Conclusion.UNDETERMINED if blind and cause in RESIDUAL else Conclusion.CAUSE_FOUND
@@ -91,9 +90,14 @@ def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
 
 def _most_likely(phase: Phase, failures: Mapping[Cause, Finding]) -> Cause | None:
     """Observed causes come before predicted ones, and those before the residual ones."""
-    candidates = [cause for cause in PRECEDENCE[phase] if cause in failures]
-    ranked = sorted(candidates, key=lambda cause: (cause in RESIDUAL, failures[cause].predicted))
-    return next(iter(ranked), None)
+    registered = phase not in {Phase.UNREGISTERED, Phase.UNKNOWN}
+
+    def rank(cause: Cause) -> tuple[bool, bool]:
+        predicted = failures[cause].predicted or (cause in AFTER_REGISTRATION and not registered)
+        return cause in RESIDUAL, predicted
+
+    found = [cause for cause in Cause if cause in failures and phase in cause.phases]
+    return min(found, key=rank, default=None)
 
 
 def _run(check: Check, case: Case) -> Finding:

@@ -5,9 +5,6 @@ from enum import StrEnum
 
 from iot_jitr_cli.doctor.causes import Cause
 
-REVERT_DRIFT = "npx cdk deploy --revert-drift (it was deleted by hand; a plain deployment ignores that)"
-"""Recreates a missing resource: by default, CloudFormation compares templates only."""
-
 
 class Status(StrEnum):
     """The status of a check."""

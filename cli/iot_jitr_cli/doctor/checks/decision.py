@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.checks.ledger import CAUSE_OF, FIX_OF, is_over, moment, refusal, standing_row
+from iot_jitr_cli.doctor.checks.ledger import is_over, moment, refusal, standing_row
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 
@@ -19,7 +20,7 @@ _JUST_NOW = timedelta(minutes=1)
     Cause.REFUSAL_OUTDATED,
     Cause.BEING_DECIDED,
     Cause.EVENT_LOST,
-    *CAUSE_OF.values(),
+    *OF_REASONS.values(),
 )
 def check_decision(case: Case) -> Finding:
     """The pipeline has decided about the certificate."""
@@ -32,8 +33,8 @@ def check_decision(case: Case) -> Finding:
     decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
     if registered.status != "PENDING_ACTIVATION" or row.state is State.ACTIVATED:
         return ok(decided)
-    if row.reason is None or row.reason not in CAUSE_OF:
-        return failed(Cause.BEING_DECIDED, decided, FIX_OF[Cause.BEING_DECIDED])
+    if row.reason is None or row.reason not in OF_REASONS:
+        return failed(Cause.BEING_DECIDED, decided, Cause.BEING_DECIDED.fix)
     return _over(row, row.reason, decided) if is_over(case, row.reason) else refusal(row, row.reason)
 
 
@@ -60,7 +61,7 @@ def _undecided(case: Case) -> Finding:
         return failed(
             Cause.BEING_DECIDED,
             f"registered at {registered.registered_at:%H:%M:%SZ}, {waiting} messages in the activation queue",
-            FIX_OF[Cause.BEING_DECIDED],
+            Cause.BEING_DECIDED.fix,
         )
     return failed(
         Cause.EVENT_LOST,

@@ -3,11 +3,11 @@
 import re
 
 from iot_jitr_cli.deployment import DeployedCa
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
 from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.pipeline import Rule
-from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
 from iot_jitr_runtime.events import TOPIC_PREFIX
 from iot_jitr_runtime.stack_outputs import Output
 

@@ -7,7 +7,7 @@ from iot_jitr_cli.chain import Status as ChainStatus
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, unknown
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, predicted, unknown
 
 _CLOCK_OFF = timedelta(hours=1)
 """A device's clock that is further off counts as wrong: its TLS library may refuse AWS's certificate."""
@@ -46,8 +46,10 @@ def check_ca_included(case: Case) -> Finding:
         return ok(found.found)
     if case.subject.sends_sni:
         return ok(f"{found.found}, which is enough, as the device sends SNI")
-    doubt = "" if case.subject.sends_sni is False else "; it would be enough if the device sent SNI (--sni)"
-    return failed(Cause.CHAIN_CA_MISSING, found.found + doubt, found.fix)
+    if case.subject.sends_sni is False:
+        return failed(Cause.CHAIN_CA_MISSING, found.found, found.fix)
+    doubt = "it would be enough if the device sent SNI (--sni)"
+    return predicted(Cause.CHAIN_CA_MISSING, f"{found.found}; {doubt}", found.fix)
 
 
 @check("ca.signed", "CA: signed the device certificate", Cause.NOT_SIGNED_BY_CA)

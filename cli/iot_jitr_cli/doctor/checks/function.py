@@ -1,11 +1,11 @@
 """The activator: its state, permissions, errors, backlog and dead letters."""
 
 from iot_jitr_cli.console import printable
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
 from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
-from iot_jitr_cli.doctor.findings import REVERT_DRIFT, Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 

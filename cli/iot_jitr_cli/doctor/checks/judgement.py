@@ -5,8 +5,6 @@ from collections.abc import Collection
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks.check import check
 from iot_jitr_cli.doctor.checks.ledger import (
-    CAUSE_OF,
-    FIX_OF,
     VERB_OF,
     is_over,
     moment,
@@ -15,6 +13,7 @@ from iot_jitr_cli.doctor.checks.ledger import (
 )
 from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, predicted
+from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 
@@ -42,8 +41,8 @@ def check_revocation(case: Case) -> Finding:
     """The certificate is on no CRL of its CA."""
     row = standing_row(case)
     if row is not None and row.state in _SWEPT:
-        cause = CAUSE_OF[_SWEPT[row.state]]
-        return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}", FIX_OF[cause])
+        cause = OF_REASONS[_SWEPT[row.state]]
+        return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}", cause.fix)
     present = case.present.revocation
     if present is None:
         return not_applicable("the CA was declared to have no CRL")
@@ -80,10 +79,10 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
     """The ledger's decision, unless the `present` verdict differs, as far as it concerns `reasons`."""
     row = standing_row(case)
     if present is not None and present.reason is not None and present.reason in reasons:
-        cause = CAUSE_OF[present.reason]
+        cause = OF_REASONS[present.reason]
         happened = row is not None and row.reason in reasons
         find = failed if happened else predicted
-        return find(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", FIX_OF[cause])
+        return find(cause, f"would be {VERB_OF[present.outcome]} now: {present.detail}", cause.fix)
     if row is not None and row.reason is not None and row.reason in reasons:
         if is_over(case, row.reason):
             return ok(

@@ -7,9 +7,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import RESIDUAL, Cause, Phase
 from iot_jitr_cli.doctor.checks import CHECKS, READABLE
-from iot_jitr_cli.doctor.checks.ledger import CAUSE_OF, FIX_OF
 from iot_jitr_cli.doctor.diagnosis import Conclusion, Line, conclude, diagnose, unreadable
 from iot_jitr_cli.doctor.facts.fact import (
     CannotTellError,
@@ -20,8 +19,9 @@ from iot_jitr_cli.doctor.facts.fact import (
     fact,
 )
 from iot_jitr_cli.doctor.findings import Status, failed, ok, unknown
-from iot_jitr_cli.doctor.precedence import PRECEDENCE, RESIDUAL, Phase
+from iot_jitr_cli.doctor.ledger_causes import OF_REASONS, cause_of
 from iot_jitr_cli.doctor.report import as_json, checklist, conclusion
+from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from tests.support.doctor_case import DiagnosedDevice
 
@@ -30,25 +30,38 @@ def denied(code: str = "AccessDeniedException") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeCertificate")
 
 
-def test_every_cause_can_be_named_by_a_check_and_picked_in_some_phase() -> None:
+def test_every_cause_can_be_named_by_a_check_and_explains_some_phase() -> None:
     named = {cause for check in (*CHECKS, READABLE) for cause in check.causes}
-    picked = {cause for causes in PRECEDENCE.values() for cause in causes}
 
-    assert named == picked == set(Cause) - {Cause.ALREADY_FINE}
-    assert all(cause.headline for cause in Cause)
+    assert named == set(Cause) - {Cause.ALREADY_FINE}
+    assert all(cause.headline and cause.phases for cause in Cause)
+    assert {cause for cause in Cause if not cause.fix} == {Cause.ALREADY_FINE}
     assert named >= RESIDUAL
 
 
-def test_each_list_names_a_cause_once() -> None:
-    for causes in PRECEDENCE.values():
-        assert len(causes) == len(set(causes))
-
-
-def test_every_reason_to_refuse_or_defer_has_a_cause_and_every_such_cause_a_fix() -> None:
+def test_every_reason_to_refuse_or_defer_has_a_cause() -> None:
     kept_out = {reason for reason in Reason if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}}
 
-    assert set(CAUSE_OF) == kept_out
-    assert set(CAUSE_OF.values()) == set(FIX_OF)
+    assert set(OF_REASONS) == kept_out
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "cause"),
+    [
+        (State.REFUSED, Reason.EXPIRED, Cause.EXPIRED),
+        (State.DEFERRED, Reason.CRL_STALE, Cause.CRL_STALE),
+        (State.ACTIVATING, None, Cause.BEING_DECIDED),
+        (State.SUSPENDED, None, Cause.ON_HOLD),
+        (State.REVOKED, None, Cause.SERIAL_REVOKED),
+        (State.RETIRED, None, Cause.SUPERSEDED),
+        (State.ACTIVATED, None, None),
+        (None, None, None),
+    ],
+)
+def test_a_row_of_the_ledger_says_its_cause(
+    state: State | None, reason: Reason | None, cause: Cause | None
+) -> None:
+    assert cause_of(state, reason) is cause
 
 
 @pytest.mark.parametrize(
