@@ -19,12 +19,15 @@ Quotas: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.activator.retry import Failure, attempt
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.ledger.rows import KEY, Row, State, milliseconds
@@ -140,16 +143,15 @@ class RateLimiter:
 
     def _append(self, attribute: str, span: int, now: int, latest: int | None) -> int | None:
         """Reserve behind the last reservation; None if all reservations lie in the past."""
-        condition = f"{attribute} >= :now"
-        values = {":span": span, ":now": now * 1000}
+        condition: ConditionBase = Attr(attribute).gte(now * 1000)
         if latest is not None:
-            condition += f" AND {attribute} <= :latest"
-            values[":latest"] = latest * 1000
+            condition &= Attr(attribute).lte(latest * 1000)
         try:
-            return self._update(attribute, f"{attribute} + :span", condition, values)
-        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            found: Any = error.response.get("Item") or {}
-            free = int(found[attribute]["N"]) // 1000 if attribute in found else 0
+            return self._update(
+                attribute, Update(RATE_LIMITER_KEY, adds={attribute: span}, condition=condition)
+            )
+        except ConditionFailedError as error:
+            free = error.found.get(attribute, 0) // 1000
             if latest is not None and free > latest:
                 raise NoSlotError(
                     f"the next slot is in {free - now} ms, asked for one within {latest - now} ms"
@@ -158,23 +160,16 @@ class RateLimiter:
 
     def _restart(self, attribute: str, span: int, now: int) -> int | None:
         """Reserve from this moment on; None if another worker has just done so."""
-        condition = f"attribute_not_exists({attribute}) OR {attribute} < :now"
+        condition = Attr(attribute).not_exists() | Attr(attribute).lt(now * 1000)
+        sets = {attribute: now * 1000 + span}
         try:
-            return self._update(attribute, ":end", condition, {":now": now * 1000, ":end": now * 1000 + span})
-        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            return self._update(attribute, Update(RATE_LIMITER_KEY, sets, condition=condition))
+        except ConditionFailedError:
             return None
 
-    def _update(self, attribute: str, value: str, condition: str, values: Mapping[str, int]) -> int:
-        response = self.dynamodb.update_item(
-            TableName=self.table,
-            Key={KEY: {"S": RATE_LIMITER_KEY}},
-            UpdateExpression=f"SET {attribute} = {value}",
-            ConditionExpression=condition,
-            ExpressionAttributeValues={name: {"N": str(number)} for name, number in values.items()},
-            ReturnValues="UPDATED_NEW",
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
-        return int(response["Attributes"][attribute]["N"])
+    def _update(self, attribute: str, update: Update) -> int:
+        item = Table(self.dynamodb, self.table, KEY).update(update)
+        return int(item[attribute])
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def test_every_admissible_device_is_in_and_every_other_one_is_out(clouds: Clouds
     for certificate in case.admissible:
         row = pipeline.row(certificate)
         assert row is not None
-        assert (row.state, row.reason, row.claim_expires_at) == (State.ACTIVATED, None, 0)
+        assert (row.state, row.reason, row.lease_expires_at) == (State.ACTIVATED, None, 0)
         assert pipeline.policies_of(certificate) == [pipeline.outputs[Output.DEVICE_POLICY_NAME]]
     # The sweep may have been by since, and made who is on the CRL REVOKED besides.
     assert pipeline.statuses(case.inadmissible) <= {"PENDING_ACTIVATION", "REVOKED"}

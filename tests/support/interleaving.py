@@ -93,7 +93,7 @@ class RecordingLedger(Ledger):
 
     def claim(self, certificate_id: CertificateId, **event: Any) -> Claim:
         claim = super().claim(certificate_id, **event)
-        self.tokens[certificate_id] = claim.token
+        self.tokens[certificate_id] = claim.lease.token
         return claim
 
 
@@ -171,9 +171,9 @@ class InvariantChecker:
     def _check_change(self, certificate: CertificateId) -> None:
         """Invariant 6: who changes a certificate holds its claim, and has written down what it does."""
         item = self.items().get(certificate, {})
-        if item.get("claimToken", {}).get("S") != self._workers[-1].tokens.get(certificate):
+        if item.get("leaseToken", {}).get("S") != self._workers[-1].tokens.get(certificate):
             self.violations.append("6: changed by a worker that has lost its claim")
-        if int(item.get("claimExpiresAt", {}).get("N", 0)) <= self._aws.clock.milliseconds:
+        if int(item.get("leaseExpiresAt", {}).get("N", 0)) <= self._aws.clock.milliseconds:
             self.violations.append("6: changed under a claim that has expired")
         if item.get("state", {}).get("S") != State.ACTIVATING or SERIAL_INDEX_KEY not in item:
             self.violations.append("6: changed before the ledger says so, with the serial number")

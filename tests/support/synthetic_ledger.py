@@ -67,8 +67,9 @@ class SyntheticLedger:
 
     def scan(self, *, ExclusiveStartKey: Any = None, **request: Any) -> dict[str, Any]:  # noqa: N803
         assert request["ConsistentRead"]
-        assert request["FilterExpression"] == "caCertificateId = :ca AND attribute_exists(serialNumber)"
-        assert request["ExpressionAttributeValues"] == {":ca": {"S": self.ca}}
+        assert request["FilterExpression"] == "(#n0 = :v0 AND attribute_exists(#n1))"
+        assert request["ExpressionAttributeNames"] == {"#n0": "caCertificateId", "#n1": "serialNumber"}
+        assert request["ExpressionAttributeValues"] == {":v0": {"S": self.ca}}
         start = int(ExclusiveStartKey[KEY]["S"], 16) + 1 if ExclusiveStartKey else 0
         end = min(start + self.rows_a_page, self.rows)
         first = -(-start // self.share) * self.share
@@ -83,7 +84,7 @@ class SyntheticLedger:
         self.spend("Query", 0)
         if IndexName != SERIAL_INDEX:
             return {"Items": []}
-        ca, serial = ExpressionAttributeValues[":key"]["S"].split("#")
+        ca, serial = ExpressionAttributeValues[":v0"]["S"].split("#")
         row = row_of(int(serial, 16))
         return {"Items": [{KEY: {"S": _key(row)}}] if ca == self.ca and self._is_ours(row) else []}
 
@@ -111,18 +112,19 @@ class SyntheticLedger:
     def update_item(self, *, Key: Any, UpdateExpression: str, **request: Any) -> dict[str, Any]:  # noqa: N803
         """Only the sweep's state is written, by its own expressions."""
         assert Key[KEY]["S"].startswith(STATE_PREFIX)
-        values = request.get("ExpressionAttributeValues", {})
-        if request["ConditionExpression"] == "leaseToken = :lease":
-            assert self.state["leaseToken"] == values[":lease"]
+        names = request["ExpressionAttributeNames"]
+        values = request["ExpressionAttributeValues"]
+        if request["ConditionExpression"] == "#n0 = :v0":
+            assert self.state[names["#n0"]] == values[":v0"]
         verb, changes = UpdateExpression.split(" ", 1)
         for change in changes.split(", "):
             name, _, value = change.partition(" = ")
             if verb == "SET":
-                self.state[name] = values[value]
+                self.state[names[name]] = values[value]
             else:
-                del self.state[name]
-        if "progress" in changes:
-            self.written.append(self.state["progress"]["S"])
+                del self.state[names[name]]
+            if names[name] == "progress":
+                self.written.append(self.state["progress"]["S"])
         return {"Attributes": dict(self.state)}
 
     def _is_ours(self, row: int) -> bool:

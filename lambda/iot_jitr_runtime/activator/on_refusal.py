@@ -83,7 +83,7 @@ class OnRefusal:
             identity: What the certificate says of its device, where it can be read.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         wanted = self.statuses.get(verdict.reason) if verdict.reason else None
         if status != "PENDING_ACTIVATION" or wanted in (None, RefusalStatus.PENDING):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
-from iot_jitr_runtime.ledger import ClaimLostError
+from iot_jitr_runtime.ledger import LeaseLostError
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 
 AFTER_ACTIVATION = timedelta(seconds=5)
@@ -78,7 +78,7 @@ def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Fail
         return Failure(error.verdict)
     except AwsError as error:
         return Failure(deferral(error).verdict)
-    except ClaimLostError as error:
+    except LeaseLostError as error:
         return Failure(Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error)))
     except Exception as defect:  # noqa: BLE001 - see above
         verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind, key_of
 from iot_jitr_runtime.certificate_fields import MissingFieldError
+from iot_jitr_runtime.dynamodb import Table
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 if TYPE_CHECKING:
@@ -33,13 +34,10 @@ class AllowList:
             key = key_of(self.kind, device.certificate, device.ca_certificate_id)
         except MissingFieldError as error:
             raise RefusedError(Reason.NOT_LISTED, str(error)) from error
-        response = self.dynamodb.get_item(
-            TableName=self.table, Key={TABLE_KEY: {"S": str(key)}}, ConsistentRead=True
-        )
-        item = response.get("Item")
+        item = Table(self.dynamodb, self.table, TABLE_KEY).get(str(key))
         if item is None:
             raise RefusedError(
                 Reason.NOT_LISTED, f"no device '{key}' is on the allow list; to list it: jitr allow load"
             )
-        attributes = item.get(ATTRIBUTES, {"M": {}}).get("M", {})
-        return {name: value["S"] for name, value in attributes.items() if "S" in value}
+        attributes = item.get(ATTRIBUTES, {})
+        return {name: value for name, value in attributes.items() if isinstance(value, str)}

@@ -7,19 +7,19 @@ serial is revoked (index `ca-serial`).
 Times are milliseconds since the epoch. The format is a stable interface: attributes are added, never renamed.
 """
 
+from iot_jitr_runtime.ledger.lease import LeaseLostError
 from iot_jitr_runtime.ledger.rows import (
     CLAIM_MARGIN,
     KEY,
     SERIAL_INDEX,
     SERIAL_INDEX_KEY,
     TTL_ATTRIBUTE,
-    Claim,
     Identity,
     Row,
     State,
     ca_serial,
 )
-from iot_jitr_runtime.ledger.table import ClaimLostError, Ledger
+from iot_jitr_runtime.ledger.table import Claim, Ledger
 
 __all__ = [
     "CLAIM_MARGIN",
@@ -28,8 +28,8 @@ __all__ = [
     "SERIAL_INDEX_KEY",
     "TTL_ATTRIBUTE",
     "Claim",
-    "ClaimLostError",
     "Identity",
+    "LeaseLostError",
     "Ledger",
     "Row",
     "State",

@@ -9,13 +9,14 @@ because a transaction fails if another one writes the same item at that moment.
 
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, cancellation_codes
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.batch_get import read_items
-from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger.rows import KEY, Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,16 +28,16 @@ _TRIES = 5
 _LONGEST_PAUSE_SECONDS = 0.2
 
 
-class RowConditionError(Exception):
-    """The row did not meet the condition of its part of a transaction. Never leaves this package."""
-
-
 @dataclass(frozen=True)
 class Fleet:
     """The counters in the ledger's table."""
 
     dynamodb: "DynamoDBClient"
     table: str
+
+    @property
+    def _items(self) -> Table:
+        return Table(self.dynamodb, self.table, KEY)
 
     def size(self, ca: CaCertificateId) -> int:
         """Return how many devices of a CA are in service.
@@ -45,24 +46,31 @@ class Fleet:
             DeferredError: `THROTTLED`: some of the counters could not be read.
         """
         keys = [_counter(ca, shard) for shard in range(SHARDS)]
-        return sum(int(item[_COUNT]["N"]) for item in read_items(self.dynamodb, self.table, keys))
+        return sum(item[_COUNT] for item in self._items.get_many(keys))
 
-    def write(
-        self, row_update: dict[str, Any], ca: CaCertificateId, certificate_id: CertificateId, *, by: int
-    ) -> None:
-        """Update a row and count `by` devices more, both or neither.
+    def write(self, update: Update, ca: CaCertificateId, *, joins: bool) -> None:
+        """Update the row of a certificate that joins or leaves the fleet, and count it, both or neither.
 
         Raises:
-            RowConditionError: The row does not meet the update's condition.
+            ConditionFailedError: The row does not meet the update's condition, or it has joined or left
+                already.
             ClientError: DynamoDB refused, or too many others wrote the same items.
         """
-        count = {
-            "TableName": self.table,
-            "Key": {KEY: {"S": _counter(ca, int(certificate_id[:8], 16) % SHARDS)}},
-            "UpdateExpression": f"ADD {_COUNT} :by",
-            "ExpressionAttributeValues": {":by": {"N": str(by)}},
-        }
-        self._transact([{"Update": row_update}, {"Update": count}])
+        counted = Attr(IN_FLEET)
+        condition: ConditionBase = counted.not_exists() if joins else counted.exists()
+        if update.condition is not None:
+            condition = update.condition & condition
+        row = replace(update, sets={**update.sets, IN_FLEET: joins or None}, condition=condition)
+        shard = int(update.key[:8], 16) % SHARDS
+        count = Update(_counter(ca, shard), adds={_COUNT: 1 if joins else -1})
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._items.update_together(row, count)
+            except self.dynamodb.exceptions.TransactionCanceledException as error:
+                if "TransactionConflict" not in cancellation_codes(error) or not left:
+                    raise
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
+        return None
 
     def correct(self, certificate_id: CertificateId, *, active: bool) -> None:
         """Count a certificate of the ledger if it is ACTIVE, and do not count it if it is not.
@@ -71,38 +79,15 @@ class Fleet:
             certificate_id: The certificate.
             active: Whether AWS IoT says that it is ACTIVE.
         """
-        key = {KEY: {"S": certificate_id}}
-        row = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
-        if (IN_FLEET in row) is active or "caCertificateId" not in row:
+        item = self._items.get(certificate_id)
+        row = Row.read(item) if item else None
+        if row is None or row.in_fleet is active or row.ca_certificate_id is None:
             return
-        update: dict[str, Any] = {"TableName": self.table, "Key": key}
-        if active:
-            update["UpdateExpression"] = f"SET {IN_FLEET} = :yes"
-            update["ConditionExpression"] = f"attribute_not_exists({IN_FLEET})"
-            update["ExpressionAttributeValues"] = {":yes": {"BOOL": True}}
-        else:
-            update["UpdateExpression"] = f"REMOVE {IN_FLEET}"
-            update["ConditionExpression"] = f"attribute_exists({IN_FLEET})"
-        ca = CaCertificateId(row["caCertificateId"]["S"])
         try:
-            self.write(update, ca, certificate_id, by=1 if active else -1)
-        except RowConditionError:
+            self.write(Update(certificate_id), row.ca_certificate_id, joins=active)
+        except ConditionFailedError:
             # Another worker has just done so.
             return
-
-    def _transact(self, items: Sequence[Any]) -> None:
-        for left in reversed(range(_TRIES)):
-            try:
-                self.dynamodb.transact_write_items(TransactItems=items)
-            except self.dynamodb.exceptions.TransactionCanceledException as error:
-                reasons = [each.get("Code") for each in error.response.get("CancellationReasons", [])]
-                if reasons[:1] == ["ConditionalCheckFailed"]:
-                    raise RowConditionError from error
-                if "TransactionConflict" not in reasons or not left:
-                    raise
-                time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
-            else:
-                return
 
 
 def _counter(ca: CaCertificateId, shard: int) -> str:

@@ -1,29 +1,49 @@
 """Leases: exclusive use of one item of the ledger's table until it is released or expires.
 
-Whatever the holder writes into the item is conditional on the lease's token, so a holder whose lease has
-expired, and that another worker has acquired since, changes nothing any more.
+A claim on a certificate is the lease on its row. Whatever the holder writes into the item is conditional on
+the lease's token, so a holder whose lease has expired, and that another worker has acquired since, changes
+nothing any more.
 """
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.ledger.rows import KEY, TTL_ATTRIBUTE
+from iot_jitr_runtime.ledger.rows import KEY, LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+LEASE = (LEASE_TOKEN, LEASE_EXPIRES_AT)
+"""Attributes that a lease consists of."""
+_HOLDER = "leaseHolder"
 _UNUSED_SECONDS = 86_400
 
 
 class LeaseTakenError(JitrError):
-    """Another worker holds the lease."""
+    """Another worker holds the lease, or the item does not meet the caller's condition."""
+
+    def __init__(self, key: str, found: Item) -> None:
+        """`found` is the item as it is."""
+        super().__init__(f"another worker holds the lease on {key}")
+        self.found = found
 
 
 class LeaseLostError(JitrError):
     """The lease has expired and another worker holds it: this one must stop."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"another worker holds the lease on {key} now")
+
+
+def is_free(now: int) -> ConditionBase:
+    """Return the condition that nobody holds the lease on an item at `now`."""
+    return Attr(LEASE_TOKEN).not_exists() | Attr(LEASE_EXPIRES_AT).lt(now)
 
 
 @dataclass(frozen=True)
@@ -33,83 +53,78 @@ class Leases:
     dynamodb: "DynamoDBClient"
     table: str
 
-    def acquire(self, key: str, *, now: int, expires_at: int, holder: str | None = None) -> "Lease":
+    def acquire(  # noqa: PLR0913  each of them is written
+        self,
+        key: str,
+        *,
+        now: int,
+        expires_at: int,
+        holder: str | None = None,
+        only_if: ConditionBase | None = None,
+        defaults: Mapping[str, object] | None = None,
+        adds: Mapping[str, int] | None = None,
+    ) -> "Lease":
         """Acquire the lease on an item, which is created if it is missing.
 
         Args:
-            key: The item's key; it begins with `#`, as no certificate's does.
+            key: The item's key: a certificate's id, or one that begins with `#`, as no certificate's does.
             now: This moment, in milliseconds since the epoch.
             expires_at: A moment after the one at which the caller is stopped for certain.
             holder: Only for items that hold nothing but the lease: on whose behalf it is acquired. An earlier
                 lease of the same holder does not stand in the way. The item expires a day later.
+            only_if: What the item must meet besides.
+            defaults: Values that the item gets with the lease where it has none yet.
+            adds: What is added to numbers of the item with the lease.
 
         Raises:
-            LeaseTakenError: Another worker holds it.
+            LeaseTakenError: Another worker holds it, or `only_if` is not met.
         """
         token = secrets.token_hex(8)
-        update = "SET leaseToken = :token, leaseExpiresAt = :expires"
+        sets: dict[str, object] = {LEASE_TOKEN: token, LEASE_EXPIRES_AT: expires_at}
         # The token is ours already where botocore repeats a call whose answer was lost.
-        condition = "attribute_not_exists(leaseToken) OR leaseExpiresAt < :now OR leaseToken = :token"
-        values: dict[str, Any] = {
-            ":token": {"S": token},
-            ":expires": {"N": str(expires_at)},
-            ":now": {"N": str(now)},
-        }
+        condition: ConditionBase = is_free(now) | Attr(LEASE_TOKEN).eq(token)
         if holder is not None:
-            update += f", leaseHolder = :holder, {TTL_ATTRIBUTE} = :unused"
-            condition += " OR leaseHolder = :holder"
-            values |= {":holder": {"S": holder}, ":unused": {"N": str(now // 1000 + _UNUSED_SECONDS)}}
+            sets |= {_HOLDER: holder, TTL_ATTRIBUTE: now // 1000 + _UNUSED_SECONDS}
+            condition |= Attr(_HOLDER).eq(holder)
+        if only_if is not None:
+            condition &= only_if
+        table = Table(self.dynamodb, self.table, KEY)
         try:
-            response = self.dynamodb.update_item(
-                TableName=self.table,
-                Key={KEY: {"S": key}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise LeaseTakenError(f"another worker holds the lease on {key}") from error
-        return Lease(self.dynamodb, self.table, key, token, response["Attributes"])
+            item = table.update(Update(key, sets, defaults or {}, adds or {}, condition=condition))
+        except ConditionFailedError as error:
+            raise LeaseTakenError(key, error.found) from error
+        return Lease(table, key, token, item)
 
 
 @dataclass(frozen=True)
 class Lease:
     """A lease that was acquired; botocore's errors propagate."""
 
-    dynamodb: "DynamoDBClient"
-    table: str
+    table: Table = field(repr=False)
     key: str
     token: str
-    item: Mapping[str, Any]
-    """The item as it was when the lease was acquired, in DynamoDB's JSON."""
+    item: Item = field(repr=False)
+    """The item as it was when the lease was acquired."""
 
-    def update(
-        self, expression: str, values: Mapping[str, Any] | None = None, names: Mapping[str, str] | None = None
-    ) -> Mapping[str, Any]:
-        """Change the item by an update expression; return all of it afterwards, in DynamoDB's JSON.
+    @property
+    def is_held(self) -> ConditionBase:
+        """The condition of each write: no other worker has acquired the lease."""
+        return Attr(LEASE_TOKEN).eq(self.token)
+
+    def update(self, sets: Mapping[str, object], removes: Collection[str] = ()) -> Item:
+        """Change the item; return all of it afterwards.
 
         Raises:
             LeaseLostError: Another worker holds the lease now.
         """
-        more: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
         try:
-            response = self.dynamodb.update_item(
-                TableName=self.table,
-                Key={KEY: {"S": self.key}},
-                UpdateExpression=expression,
-                ConditionExpression="leaseToken = :lease",
-                ExpressionAttributeValues={":lease": {"S": self.token}, **(values or {})},
-                ReturnValues="ALL_NEW",
-                **more,
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise LeaseLostError(f"another worker holds the lease on {self.key} now") from error
-        return response["Attributes"]
+            return self.table.update(Update(self.key, sets, removes=removes, condition=self.is_held))
+        except ConditionFailedError as error:
+            raise LeaseLostError(self.key) from error
 
     def release(self) -> None:
         """Release the lease; one that another worker holds by now stays theirs."""
         try:
-            self.update("REMOVE leaseToken, leaseExpiresAt")
+            self.update({}, LEASE)
         except LeaseLostError:
             return

@@ -1,11 +1,14 @@
 """The ledger's operations for the sweep: find by serial number or by scanning, and record what was done."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from boto3.dynamodb.conditions import Attr, Key
+
+from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger.rows import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Claim, Row, State, ca_serial
-from iot_jitr_runtime.ledger.table import CLAIM, Ledger
+from iot_jitr_runtime.ledger.lease import LEASE
+from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, Row, State, ca_serial
+from iot_jitr_runtime.ledger.table import Claim, Ledger
 from iot_jitr_runtime.outcomes import Reason
 
 SUSPENDED_INDEX = "suspended"
@@ -26,16 +29,13 @@ class RevocationLedger(Ledger):
 
     def row_count(self) -> int:
         """Return how many rows the table has, as DynamoDB counts them about every six hours."""
-        return self._dynamodb.describe_table(TableName=self._table)["Table"].get("ItemCount", 0)
+        described = self.items.client.describe_table(TableName=self.items.name)
+        return described["Table"].get("ItemCount", 0)
 
     def find(self, ca: CaCertificateId, serial: SerialNumber) -> list[CertificateId]:
         """Return the certificates with this serial number; the index lags behind by about a second."""
-        pages = self._query(
-            IndexName=SERIAL_INDEX,
-            KeyConditionExpression=f"{SERIAL_INDEX_KEY} = :key",
-            ExpressionAttributeValues={":key": {"S": ca_serial(ca, serial)}},
-        )
-        return [certificate_id for page in pages for certificate_id in page]
+        pages = self.items.query_keys(SERIAL_INDEX, Key(SERIAL_INDEX_KEY).eq(ca_serial(ca, serial)))
+        return [CertificateId(key) for page in pages for key in page]
 
     def scan(
         self, ca: CaCertificateId, after: str, wanted: Callable[[SerialNumber], bool]
@@ -50,17 +50,10 @@ class RevocationLedger(Ledger):
         Returns:
             The rows, which may be none, and where to go on; None at the end of the table.
         """
-        start: dict[str, Any] = {"ExclusiveStartKey": {KEY: {"S": after}}} if after else {}
-        page = self._dynamodb.scan(
-            TableName=self._table,
-            ConsistentRead=True,
-            FilterExpression="caCertificateId = :ca AND attribute_exists(serialNumber)",
-            ExpressionAttributeValues={":ca": {"S": ca}},
-            **start,
-        )
-        rows = [Row.read(item) for item in page["Items"] if wanted(SerialNumber(item["serialNumber"]["S"]))]
-        last: Any = page.get("LastEvaluatedKey")
-        return rows, last[KEY]["S"] if last else None
+        of_ca = Attr("caCertificateId").eq(ca) & Attr("serialNumber").exists()
+        items, last = self.items.scan(of_ca, after=after)
+        wanted_items = [item for item in items if wanted(SerialNumber(item["serialNumber"]["S"]))]
+        return [Row.read(plain(item)) for item in wanted_items], last
 
     def suspended(self, ca: CaCertificateId, *, since: int, until: int) -> Iterator[list[CertificateId]]:
         """Return page by page the certificates of a CA that this pipeline has put on hold.
@@ -71,15 +64,9 @@ class RevocationLedger(Ledger):
                 failed yet, 1 for those whose release has failed.
             until: And not later than at this moment, in milliseconds since the epoch.
         """
-        return self._query(
-            IndexName=SUSPENDED_INDEX,
-            KeyConditionExpression=f"{SUSPENDED_UNDER} = :ca AND {RELEASE_AT} BETWEEN :since AND :until",
-            ExpressionAttributeValues={
-                ":ca": {"S": ca},
-                ":since": {"N": str(since)},
-                ":until": {"N": str(until)},
-            },
-        )
+        due = Key(SUSPENDED_UNDER).eq(ca) & Key(RELEASE_AT).between(since, until)
+        for page in self.items.query_keys(SUSPENDED_INDEX, due):
+            yield [CertificateId(key) for key in page]
 
     def acquire(self, certificate_id: CertificateId, *, now: int, expires_at: int) -> Claim:
         """Claim a certificate, whatever its events say.
@@ -95,23 +82,23 @@ class RevocationLedger(Ledger):
         """Release the claim and leave the row as it is.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
-        self._write(claim, {}, remove=CLAIM)
+        self._write(claim, {}, remove=LEASE)
 
     def record_gone(self, claim: Claim) -> None:
         """Write that AWS IoT knows no such certificate any more, and release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
-        self._write(claim, {}, remove={*_SUSPENSION, *CLAIM}, in_fleet=False)
+        self._write(claim, {}, remove={*_SUSPENSION, *LEASE}, in_fleet=False)
 
     def record_revoked(self, claim: Claim, *, detail: str, index_version: str | None, now: int) -> None:
         """Write that the certificate is REVOKED and release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -122,7 +109,7 @@ class RevocationLedger(Ledger):
                 "indexVersion": index_version,
                 "decidedAt": now,
             },
-            remove={"waitingMessageId", *_SUSPENSION, *CLAIM},
+            remove={"waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=False,
         )
 
@@ -132,7 +119,7 @@ class RevocationLedger(Ledger):
         """Write that the certificate is about to be put on hold; the claim is kept.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -151,15 +138,15 @@ class RevocationLedger(Ledger):
         """Write that the certificate is INACTIVE because of its hold, and release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
-        self._write(claim, {"decidedAt": now}, remove={"waitingMessageId", *CLAIM}, in_fleet=False)
+        self._write(claim, {"decidedAt": now}, remove={"waitingMessageId", *LEASE}, in_fleet=False)
 
     def record_releasing(self, claim: Claim, *, index_version: str | None) -> None:
         """Write on which index the release of a hold rests, before it happens; the claim is kept.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
         self._write(claim, {"indexVersion": index_version}, remove=())
 
@@ -169,7 +156,7 @@ class RevocationLedger(Ledger):
         """Write that the certificate is ACTIVE again and release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
         self._write(
             claim,
@@ -180,7 +167,7 @@ class RevocationLedger(Ledger):
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"reason", "detail", "waitingMessageId", *_SUSPENSION, *CLAIM},
+            remove={"reason", "detail", "waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=True,
         )
 
@@ -188,22 +175,18 @@ class RevocationLedger(Ledger):
         """Write why the certificate stays on hold and when to try again, None for never; release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
-        self._write(claim, {"detail": detail, RELEASE_AT: retry_at}, remove=CLAIM)
+        self._write(claim, {"detail": detail, RELEASE_AT: retry_at}, remove=LEASE)
 
     def record_decided_elsewhere(self, claim: Claim, *, state: State | None) -> None:
         """Write that a certificate is not on hold by us any more but in `state`; release the claim.
 
         Raises:
-            ClaimLostError: Another worker has the claim now.
+            LeaseLostError: Another worker has the claim now.
         """
         self._write(
             claim,
             {"state": state},
-            remove={*_SUSPENSION, *CLAIM},
+            remove={*_SUSPENSION, *LEASE},
         )
-
-    def _query(self, **query: Any) -> Iterator[list[CertificateId]]:
-        for page in self._dynamodb.get_paginator("query").paginate(TableName=self._table, **query):
-            yield [CertificateId(item[KEY]["S"]) for item in page["Items"]]

@@ -1,12 +1,10 @@
-"""What the ledger keeps of one certificate: a row, its state, and a worker's claim on it."""
+"""What the ledger keeps of one certificate: a row, its state and its device's identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
-
-from boto3.dynamodb.types import TypeDeserializer
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.outcomes import Reason
@@ -17,11 +15,10 @@ SERIAL_INDEX = "ca-serial"
 SERIAL_INDEX_KEY = "caSerial"
 TTL_ATTRIBUTE = "expiresAt"
 """Seconds since the epoch; only rows that say nothing about a known certificate have it."""
+LEASE_TOKEN = "leaseToken"  # noqa: S105 - an attribute's name
+LEASE_EXPIRES_AT = "leaseExpiresAt"
 CLAIM_MARGIN = timedelta(seconds=5)
 """How much longer a claim lasts than its worker may run: two workers' clocks may differ by so much."""
-
-
-_DESERIALIZER = TypeDeserializer()
 
 
 class State(StrEnum):
@@ -72,34 +69,33 @@ class Row:
     """Events sent up to this moment are stale."""
     waiting_message_id: str | None = None
     """While deferred: the queue message that retries, by `look_again_at`."""
-    claim_expires_at: int = 0
+    lease_expires_at: int = 0
     attempts: int = 0
     in_fleet: bool = False
     """It counts as a device in service, see `fleet`."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
-        """Read a row from DynamoDB's JSON."""
-        plain = {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}
+        """Read a row from its item."""
         return cls(
-            certificate_id=CertificateId(plain[KEY]),
-            state=_member(State, plain.get("state")),
-            reason=_member(Reason, plain.get("reason")),
-            detail=plain.get("detail", ""),
-            ca_certificate_id=plain.get("caCertificateId"),
-            serial_number=plain.get("serialNumber"),
-            common_name=plain.get("commonName"),
-            index_version=plain.get("indexVersion"),
-            policy_name=plain.get("policyName"),
-            thing_name=plain.get("thingName"),
-            refusal_status=plain.get("refusalStatus"),
-            first_seen_at=int(plain.get("firstSeenAt", 0)),
-            decided_at=int(plain.get("decidedAt", 0)),
-            look_again_at=int(plain.get("lookAgainAt", 0)),
-            waiting_message_id=plain.get("waitingMessageId"),
-            claim_expires_at=int(plain.get("claimExpiresAt", 0)),
-            attempts=int(plain.get("attempts", 0)),
-            in_fleet=bool(plain.get("inFleet", False)),
+            certificate_id=CertificateId(item[KEY]),
+            state=_member(State, item.get("state")),
+            reason=_member(Reason, item.get("reason")),
+            detail=item.get("detail", ""),
+            ca_certificate_id=item.get("caCertificateId"),
+            serial_number=item.get("serialNumber"),
+            common_name=item.get("commonName"),
+            index_version=item.get("indexVersion"),
+            policy_name=item.get("policyName"),
+            thing_name=item.get("thingName"),
+            refusal_status=item.get("refusalStatus"),
+            first_seen_at=item.get("firstSeenAt", 0),
+            decided_at=item.get("decidedAt", 0),
+            look_again_at=item.get("lookAgainAt", 0),
+            waiting_message_id=item.get("waitingMessageId"),
+            lease_expires_at=item.get(LEASE_EXPIRES_AT, 0),
+            attempts=item.get("attempts", 0),
+            in_fleet=item.get("inFleet", False),
         )
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:
@@ -118,19 +114,14 @@ class Identity:
     serial_number: SerialNumber
     common_name: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One worker's exclusive hold on one certificate, until it expires."""
-
-    token: str
-    row: Row
-    """The row as the claim found it."""
-
-    @property
-    def certificate_id(self) -> CertificateId:
-        """The certificate that is claimed."""
-        return self.row.certificate_id
+    def attributes(self) -> dict[str, object]:
+        """The attributes of a row that has this identity: it can be found by its serial number."""
+        return {
+            "caCertificateId": self.ca_certificate_id,
+            "serialNumber": self.serial_number,
+            "commonName": self.common_name,
+            SERIAL_INDEX_KEY: ca_serial(self.ca_certificate_id, self.serial_number),
+        }
 
 
 def milliseconds(moment: datetime) -> int:

@@ -1,52 +1,45 @@
 """The ledger's operations on its DynamoDB table: every write is conditional and may be repeated."""
 
-import secrets
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from boto3.dynamodb.types import TypeSerializer
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.batch_get import read_items
-from iot_jitr_runtime.ledger.fleet import IN_FLEET, Fleet, RowConditionError
-from iot_jitr_runtime.ledger.rows import (
-    KEY,
-    SERIAL_INDEX_KEY,
-    SETTLED,
-    TTL_ATTRIBUTE,
-    Claim,
-    Identity,
-    Row,
-    State,
-    ca_serial,
-)
+from iot_jitr_runtime.ledger.fleet import Fleet
+from iot_jitr_runtime.ledger.lease import LEASE, Lease, LeaseLostError, Leases, LeaseTakenError, is_free
+from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_UNCLAIMED = "(attribute_not_exists(claimToken) OR claimExpiresAt < :now)"
-_UNANSWERED = "(attribute_not_exists(lookAgainAt) OR lookAgainAt < :sent OR waitingMessageId = :message)"
-"""No decision in the row answers the event that was sent at `:sent` in `:message`, see `Row.makes_stale`."""
 _GARBAGE_SECONDS = 86_400
 _DETAIL_LENGTH = 500
-CLAIM = ("claimToken", "claimExpiresAt")
-"""Attributes that a claim consists of."""
-_SERIALIZER = TypeSerializer()
 
 
-class ClaimLostError(JitrError):
-    """The claim expired and another worker holds it: this worker must stop."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's exclusive use of one certificate: the lease on its row."""
+
+    lease: Lease
+    row: Row
+    """The row as the claim found it."""
+
+    @property
+    def certificate_id(self) -> CertificateId:
+        """The certificate that is claimed."""
+        return self.row.certificate_id
 
 
 class Ledger:
     """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self.items = Table(dynamodb, table, KEY)
+        self.leases = Leases(dynamodb, table)
         self.fleet = Fleet(dynamodb, table)
         """How many devices are in service."""
 
@@ -56,15 +49,13 @@ class Ledger:
         Raises:
             DeferredError: `THROTTLED`: some keys stayed unprocessed.
         """
-        items = read_items(self._dynamodb, self._table, sorted(set(certificate_ids)))
+        items = self.items.get_many(sorted(set(certificate_ids)))
         return {row.certificate_id: row for row in map(Row.read, items)}
 
     def row(self, certificate_id: CertificateId) -> Row | None:
         """Read one row, consistently."""
-        response = self._dynamodb.get_item(
-            TableName=self._table, Key={KEY: {"S": certificate_id}}, ConsistentRead=True
-        )
-        return Row.read(response["Item"]) if "Item" in response else None
+        item = self.items.get(certificate_id)
+        return Row.read(item) if item else None
 
     def claim(
         self, certificate_id: CertificateId, *, sent_at: int, message_id: str, now: int, expires_at: int
@@ -78,33 +69,18 @@ class Ledger:
             DeferredError: `CLAIMED_ELSEWHERE`.
             StaleError: `ALREADY_DECIDED`: another worker was faster.
         """
-        token = secrets.token_hex(8)
         try:
-            response = self._dynamodb.update_item(
-                TableName=self._table,
-                Key={KEY: {"S": certificate_id}},
-                UpdateExpression="SET claimToken = :token, claimExpiresAt = :expires, "
-                "firstSeenAt = if_not_exists(firstSeenAt, :first) ADD attempts :one",
-                # The token is in the row already if botocore repeats a call whose answer was lost.
-                ConditionExpression=f"({_UNCLAIMED} OR claimToken = :token) AND {_UNANSWERED}",
-                ExpressionAttributeValues=_values(
-                    {
-                        "token": token,
-                        "expires": expires_at,
-                        "now": now,
-                        "one": 1,
-                        "sent": sent_at,
-                        "first": min(sent_at, now),
-                        "message": message_id,
-                    }
-                ),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            lease = self.leases.acquire(
+                certificate_id,
+                now=now,
+                expires_at=expires_at,
+                only_if=_is_undecided(sent_at, message_id),
+                defaults={"firstSeenAt": min(sent_at, now)},
+                adds={"attempts": 1},
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            found: Any = error.response.get("Item")
-            raise _answer(found, sent_at, message_id) from error
-        return Claim(token, Row.read(response["Attributes"]))
+        except LeaseTakenError as error:
+            raise _why_not(error.found, sent_at, message_id) from error
+        return Claim(lease, Row.read(lease.item))
 
     def record_rate_limited(self, row: Row, *, slot: int, sent_at: int, message_id: str, now: int) -> None:
         """Write that a certificate waits for its slot of the rate limiter, and which message brings it back.
@@ -121,35 +97,27 @@ class Ledger:
             DeferredError: `CLAIMED_ELSEWHERE`.
         """
         kept = row.state in {State.ACTIVATING, *SETTLED}
-        values = {
-            "state": row.state if kept else State.DEFERRED,
-            "reason": Reason.RATE_LIMITED,
-            "slot": slot,
-            "message": message_id,
-            "now": now,
-            "sent": sent_at,
-        }
-        as_read = "attribute_not_exists(#state)"
-        if row.state is not None:
-            as_read = "#state = :asRead"
-            values["asRead"] = row.state
+        state = Attr("state")
+        as_read = state.not_exists() if row.state is None else state.eq(row.state)
+        # True where botocore repeats a call whose answer was lost.
+        written = Attr("waitingMessageId").eq(message_id) & Attr("lookAgainAt").eq(slot)
+        update = Update(
+            row.certificate_id,
+            {
+                "state": row.state if kept else State.DEFERRED,
+                "reason": Reason.RATE_LIMITED,
+                "detail": None,
+                "decidedAt": now,
+                "lookAgainAt": slot,
+                "waitingMessageId": message_id,
+            },
+            {"firstSeenAt": sent_at},
+            condition=written | (as_read & is_free(now) & _is_undecided(sent_at, message_id)),
+        )
         try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key={KEY: {"S": row.certificate_id}},
-                UpdateExpression="SET #state = :state, reason = :reason, decidedAt = :now, "
-                "lookAgainAt = :slot, waitingMessageId = :message, "
-                "firstSeenAt = if_not_exists(firstSeenAt, :sent) REMOVE detail",
-                # The first part holds where botocore repeats a call whose answer was lost.
-                ConditionExpression="(waitingMessageId = :message AND lookAgainAt = :slot) OR "
-                f"({as_read} AND {_UNCLAIMED} AND {_UNANSWERED})",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues=_values(values),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
-            found: Any = error.response.get("Item")
-            raise _answer(found, sent_at, message_id) from error
+            self.items.update(update)
+        except ConditionFailedError as error:
+            raise _why_not(error.found, sent_at, message_id) from error
 
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
         """Record that the certificate is about to change. From now on it can be found by its serial number.
@@ -158,11 +126,11 @@ class Ledger:
             The claim, with the row as written: the change may have happened.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         self._write(
             claim,
-            {"state": State.ACTIVATING, "indexVersion": index_version, **_identity(identity)},
+            {"state": State.ACTIVATING, "indexVersion": index_version, **identity.attributes()},
             remove={
                 *("reason", "detail", "decidedAt", "lookAgainAt"),
                 *("waitingMessageId", "refusalStatus", TTL_ATTRIBUTE),
@@ -177,7 +145,7 @@ class Ledger:
         """Record that the certificate is ACTIVE, and release the claim.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -188,7 +156,7 @@ class Ledger:
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"reason", "detail", "waitingMessageId", *CLAIM},
+            remove={"reason", "detail", "waitingMessageId", *LEASE},
             in_fleet=True,
         )
 
@@ -198,7 +166,7 @@ class Ledger:
         """Record that the certificate is refused and about to get `status`; keep the claim.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         self._write(
             claim,
@@ -206,7 +174,7 @@ class Ledger:
                 "state": State.REFUSED,
                 "refusalStatus": status,
                 **_why(verdict),
-                **(_identity(identity) if identity else {}),
+                **(identity.attributes() if identity else {}),
             },
             remove={TTL_ATTRIBUTE},
         )
@@ -217,18 +185,18 @@ class Ledger:
         """Record a refusal that holds until `look_again_at`, and release the claim.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         self._write(
             claim,
             {
                 "state": State.REFUSED,
                 **_why(verdict),
-                **(_identity(identity) if identity else {}),
+                **(identity.attributes() if identity else {}),
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
             },
-            remove={"waitingMessageId", TTL_ATTRIBUTE, *CLAIM},
+            remove={"waitingMessageId", TTL_ATTRIBUTE, *LEASE},
         )
 
     def record_stale(  # noqa: PLR0913  each of them is written
@@ -249,10 +217,10 @@ class Ledger:
         A row of a certificate that does not exist, or is of another deployment, expires after a day.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
-        remove = {*CLAIM}
+        remove = {*LEASE}
         if claim.row.reason is Reason.RATE_LIMITED:
             remove |= {"reason", "detail"}
         settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
@@ -260,7 +228,7 @@ class Ledger:
         if identity is not None and not settled:
             in_fleet = True if active else None
             claim = replace(claim, row=replace(claim.row, ca_certificate_id=identity.ca_certificate_id))
-            values |= {"state": State.KNOWN, "decidedAt": now, **_identity(identity)}
+            values |= {"state": State.KNOWN, "decidedAt": now, **identity.attributes()}
             remove |= {"reason", "detail", TTL_ATTRIBUTE}
         elif claim.row.serial_number is None and not settled:
             values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
@@ -275,7 +243,7 @@ class Ledger:
         because it may still be true.
 
         Raises:
-            ClaimLostError: Another worker holds the claim.
+            LeaseLostError: Another worker holds the claim.
         """
         kept = claim.row.state in {State.ACTIVATING, *SETTLED}
         self._write(
@@ -287,7 +255,7 @@ class Ledger:
                 "lookAgainAt": look_again_at,
                 "waitingMessageId": message_id,
             },
-            remove={TTL_ATTRIBUTE, *CLAIM},
+            remove={TTL_ATTRIBUTE, *LEASE},
         )
 
     def _write(
@@ -299,54 +267,29 @@ class Ledger:
         in_fleet: bool | None = None,
     ) -> None:
         """Change a claimed row. `in_fleet`: whether it counts as in service from now on; None: unchanged."""
-        ca = claim.row.ca_certificate_id if in_fleet not in (None, claim.row.in_fleet) else None
-        if ca is not None:
-            values = {**values, IN_FLEET: in_fleet or None}
-        present = {name: value for name, value in values.items() if value is not None}
-        gone = sorted({*remove, *(name for name, value in values.items() if value is None)})
-        sets = ", ".join(f"#{name} = :{name}" for name in present)
-        removes = ", ".join(f"#{name}" for name in gone)
-        update: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": {KEY: {"S": claim.certificate_id}},
-            "UpdateExpression": " ".join(
-                f"{verb} {names}" for verb, names in (("SET", sets), ("REMOVE", removes)) if names
-            ),
-            "ConditionExpression": "claimToken = :claimed",
-            "ExpressionAttributeNames": {f"#{name}": name for name in (*present, *gone)},
-            "ExpressionAttributeValues": _values({"claimed": claim.token, **present}),
-        }
+        ca = claim.row.ca_certificate_id
+        update = Update(claim.certificate_id, values, removes=remove, condition=claim.lease.is_held)
         try:
-            if ca is None:
-                self._dynamodb.update_item(**update)
+            if in_fleet is None or in_fleet is claim.row.in_fleet or ca is None:
+                self.items.update(update)
             else:
-                # It joins or leaves only once, even where it was entered since it was claimed.
-                counted = "attribute_not_exists" if in_fleet else "attribute_exists"
-                update["ConditionExpression"] += f" AND {counted}({IN_FLEET})"
-                self.fleet.write(update, ca, claim.certificate_id, by=1 if in_fleet else -1)
-        except (self._dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError) as error:
-            raise ClaimLostError(f"the claim on certificate {claim.certificate_id} is lost") from error
+                self.fleet.write(update, ca, joins=in_fleet)
+        except ConditionFailedError as error:
+            raise LeaseLostError(claim.certificate_id) from error
 
 
-def _answer(found: Mapping[str, Any] | None, sent_at: int, message_id: str) -> StaleError | DeferredError:
+def _is_undecided(sent_at: int, message_id: str) -> ConditionBase:
+    """Return the condition that no decision in a row answers an event: the opposite of `Row.makes_stale`."""
+    answers_until = Attr("lookAgainAt")
+    return answers_until.not_exists() | answers_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
+
+
+def _why_not(found: Item, sent_at: int, message_id: str) -> StaleError | DeferredError:
     """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
-    if found is not None and (row := Row.read(found)).makes_stale(sent_at, message_id):
+    if found and (row := Row.read(found)).makes_stale(sent_at, message_id):
         return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
     return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker has claimed it")
 
 
-def _identity(identity: Identity) -> dict[str, object]:
-    return {
-        "caCertificateId": identity.ca_certificate_id,
-        "serialNumber": identity.serial_number,
-        "commonName": identity.common_name,
-        SERIAL_INDEX_KEY: ca_serial(identity.ca_certificate_id, identity.serial_number),
-    }
-
-
 def _why(verdict: Verdict) -> dict[str, object]:
     return {"reason": verdict.reason, "detail": verdict.detail[:_DETAIL_LENGTH] or None}
-
-
-def _values(values: Mapping[str, object]) -> dict[str, Any]:
-    return {f":{name}": _SERIALIZER.serialize(value) for name, value in values.items()}

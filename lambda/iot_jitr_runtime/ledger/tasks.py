@@ -4,14 +4,17 @@ A certificate's row carries at most one task and the time at which it is due. Th
 those that are due. A task may be done twice with the same result.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.fleet import Fleet
-from iot_jitr_runtime.ledger.rows import KEY, SERIAL_INDEX_KEY, Identity, State, ca_serial
+from iot_jitr_runtime.ledger.rows import KEY, TTL_ATTRIBUTE, Identity, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,7 +28,8 @@ _FAILURES = "taskFailures"
 _ERROR = "taskError"
 _SUPERSEDED_BY = "supersededBy"
 _ERROR_LENGTH = 500
-_DONE = f"{TASK}, {TASK_DUE_AT}, {_FAILURES}, {_ERROR}"
+_RETRIES = (_FAILURES, _ERROR)
+_DONE = (TASK, TASK_DUE_AT, *_RETRIES)
 
 
 class Task(StrEnum):
@@ -69,6 +73,10 @@ class ScheduledTasks:
     dynamodb: "DynamoDBClient"
     table: str
 
+    @property
+    def _items(self) -> Table:
+        return Table(self.dynamodb, self.table, KEY)
+
     def schedule_retirement(
         self,
         certificate_id: CertificateId,
@@ -90,84 +98,57 @@ class ScheduledTasks:
             superseded_by: The certificate that replaces it.
             at: When the grace period ends, in milliseconds since the epoch.
         """
+        scheduled = {TASK: Task.RETIRE, TASK_DUE_AT: at, _SUPERSEDED_BY: superseded_by}
         self._update(
-            certificate_id,
-            f"SET {TASK} = :task, {TASK_DUE_AT} = :at, {_SUPERSEDED_BY} = :successor, "
-            "thingName = :thing, caCertificateId = :ca, serialNumber = :serial, "
-            f"{SERIAL_INDEX_KEY} = :caSerial, #state = if_not_exists(#state, :known) "
-            f"REMOVE expiresAt, {_FAILURES}, {_ERROR}",
-            {
-                ":task": Task.RETIRE,
-                ":at": at,
-                ":successor": superseded_by,
-                ":thing": thing_name,
-                ":ca": identity.ca_certificate_id,
-                ":serial": identity.serial_number,
-                ":caSerial": ca_serial(identity.ca_certificate_id, identity.serial_number),
-                ":known": State.KNOWN,
-            },
-            f"attribute_not_exists({_SUPERSEDED_BY}) OR {_SUPERSEDED_BY} <> :successor",
-            {"#state": "state"},
+            Update(
+                certificate_id,
+                {**scheduled, "thingName": thing_name, **identity.attributes()},
+                {"state": State.KNOWN},
+                removes=(TTL_ATTRIBUTE, *_RETRIES),
+                condition=Attr(_SUPERSEDED_BY).not_exists() | Attr(_SUPERSEDED_BY).ne(superseded_by),
+            )
         )
 
     def schedule_policy_deletion(self, certificate_id: CertificateId, *, policy_name: str, at: int) -> None:
         """Schedule the deletion of a revoked certificate's own policy."""
-        self._update(
-            certificate_id,
-            f"SET {TASK} = :task, {TASK_DUE_AT} = :at, policyName = :policy REMOVE {_FAILURES}, {_ERROR}",
-            {":task": Task.DELETE_POLICY, ":at": at, ":policy": policy_name},
-        )
+        sets = {TASK: Task.DELETE_POLICY, TASK_DUE_AT: at, "policyName": policy_name}
+        self._update(Update(certificate_id, sets, removes=_RETRIES))
 
     def due(self, task: Task, *, now: int) -> Iterator[CertificateId]:
         """Return the certificates whose task is due, the longest overdue first, page by page.
 
         The index lags behind by about a second: `read` says whether there is still something to do.
         """
-        pages = self.dynamodb.get_paginator("query").paginate(
-            TableName=self.table,
-            IndexName=TASK_INDEX,
-            KeyConditionExpression=f"{TASK} = :task AND {TASK_DUE_AT} <= :now",
-            ExpressionAttributeValues={":task": {"S": task}, ":now": {"N": str(now)}},
-            PaginationConfig={"PageSize": 100},
-        )
-        for page in pages:
-            for item in page["Items"]:
-                yield CertificateId(item[KEY]["S"])
+        is_due = Key(TASK).eq(task) & Key(TASK_DUE_AT).lte(now)
+        for page in self._items.query_keys(TASK_INDEX, is_due, page_size=100):
+            yield from map(CertificateId, page)
 
     def read(self, task: Task, certificate_id: CertificateId, *, now: int) -> DueTask | None:
         """Read a task from its row, consistently; None if it is not due any more."""
-        key = {KEY: {"S": certificate_id}}
-        item = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item", {})
-        if item.get(TASK, {}).get("S") != task or int(item[TASK_DUE_AT]["N"]) > now:
+        item = self._items.get(certificate_id) or {}
+        if item.get(TASK) != task or item[TASK_DUE_AT] > now:
             return None
-        successor = item.get(_SUPERSEDED_BY, {}).get("S")
         return DueTask(
             task,
             certificate_id,
-            CertificateId(successor) if successor else None,
-            item.get("thingName", {}).get("S"),
-            item.get("policyName", {}).get("S"),
-            int(item.get(_FAILURES, {}).get("N", 0)),
+            item.get(_SUPERSEDED_BY),
+            item.get("thingName"),
+            item.get("policyName"),
+            item.get(_FAILURES, 0),
         )
 
     def postpone(self, task: Task, certificate_id: CertificateId, *, at: int) -> None:
         """Do it later, although nothing has failed."""
-        self._change(
-            task, certificate_id, f"SET {TASK_DUE_AT} = :at REMOVE {_FAILURES}, {_ERROR}", {":at": at}
-        )
+        self._update(Update(certificate_id, {TASK_DUE_AT: at}, removes=_RETRIES, condition=_has(task)))
 
     def record_failure(self, task: Task, certificate_id: CertificateId, error: str, *, retry_at: int) -> None:
         """Write that it has failed once more and why, and when it is tried again."""
-        self._change(
-            task,
-            certificate_id,
-            f"SET {TASK_DUE_AT} = :at, {_ERROR} = :error ADD {_FAILURES} :one",
-            {":at": retry_at, ":error": error[:_ERROR_LENGTH], ":one": 1},
-        )
+        sets = {TASK_DUE_AT: retry_at, _ERROR: error[:_ERROR_LENGTH]}
+        self._update(Update(certificate_id, sets, adds={_FAILURES: 1}, condition=_has(task)))
 
     def remove(self, task: Task, certificate_id: CertificateId) -> None:
         """Remove a task that is done or not needed any more."""
-        self._change(task, certificate_id, f"REMOVE {_DONE}, {_SUPERSEDED_BY}", {})
+        self._update(Update(certificate_id, removes=(*_DONE, _SUPERSEDED_BY), condition=_has(task)))
 
     def record_retired(self, certificate_id: CertificateId, *, now: int) -> None:
         """Write that the certificate is INACTIVE because `superseded_by` has replaced it.
@@ -176,46 +157,25 @@ class ScheduledTasks:
         """
         Fleet(self.dynamodb, self.table).correct(certificate_id, active=False)
         retired = self._update(
-            certificate_id,
-            f"SET #state = :retired, decidedAt = :now REMOVE {_DONE}",
-            {":task": Task.RETIRE, ":retired": State.RETIRED, ":revoked": State.REVOKED, ":now": now},
-            f"{TASK} = :task AND #state <> :revoked",
-            {"#state": "state"},
+            Update(
+                certificate_id,
+                {"state": State.RETIRED, "decidedAt": now},
+                removes=_DONE,
+                condition=_has(Task.RETIRE) & Attr("state").ne(State.REVOKED),
+            )
         )
         if not retired:
             self.remove(Task.RETIRE, certificate_id)
 
-    def _change(
-        self, task: Task, certificate_id: CertificateId, expression: str, values: Mapping[str, str | int]
-    ) -> None:
-        """Change the row if it still has this task; if not, another worker has done it."""
-        self._update(certificate_id, expression, {":task": task, **values}, f"{TASK} = :task")
-
-    def _update(
-        self,
-        certificate_id: CertificateId,
-        expression: str,
-        values: Mapping[str, str | int],
-        condition: str | None = None,
-        names: dict[str, str] | None = None,
-    ) -> bool:
-        """Update the row; return whether it met the condition."""
-        optional: dict[str, Any] = {}
-        if condition:
-            optional["ConditionExpression"] = condition
-        if names:
-            optional["ExpressionAttributeNames"] = names
+    def _update(self, update: Update) -> bool:
+        """Update a row; return whether it met the condition. If not, another worker has done the task."""
         try:
-            self.dynamodb.update_item(
-                TableName=self.table,
-                Key={KEY: {"S": certificate_id}},
-                UpdateExpression=expression,
-                ExpressionAttributeValues={
-                    name: {"S": value} if isinstance(value, str) else {"N": str(value)}
-                    for name, value in values.items()
-                },
-                **optional,
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException:
+            self._items.update(update)
+        except ConditionFailedError:
             return False
         return True
+
+
+def _has(task: Task) -> ConditionBase:
+    """Return the condition that a row still has this task."""
+    return Attr(TASK).eq(task)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from boto3.dynamodb.conditions import Attr
 
 from iot_jitr_runtime.activator.interfaces import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Identity, State, ca_serial
-from iot_jitr_runtime.ledger.fleet import IN_FLEET, Fleet, RowConditionError
+from iot_jitr_runtime.ledger import KEY, TTL_ATTRIBUTE, Identity, State
+from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.rate_limiter import RateLimiter
@@ -112,36 +115,19 @@ class Backfill:
             identity: Its CA, serial number and common name.
             active: Whether its status is ACTIVE.
         """
-        sets = {
-            "caCertificateId": {"S": identity.ca_certificate_id},
-            "serialNumber": {"S": identity.serial_number},
-            SERIAL_INDEX_KEY: {"S": ca_serial(identity.ca_certificate_id, identity.serial_number)},
-        }
-        if identity.common_name is not None:
-            sets["commonName"] = {"S": identity.common_name}
-        if active:
-            sets[IN_FLEET] = {"BOOL": True}
-        update: dict[str, Any] = {
-            "TableName": self.table,
-            "Key": {KEY: {"S": certificate_id}},
-            "UpdateExpression": "SET #state = if_not_exists(#state, :known), "
-            "decidedAt = if_not_exists(decidedAt, :now), "
-            + ", ".join(f"{name} = :{name}" for name in sets)
-            + " REMOVE expiresAt",
-            "ConditionExpression": "attribute_not_exists(serialNumber)",
-            "ExpressionAttributeNames": {"#state": "state"},
-            "ExpressionAttributeValues": {
-                ":known": {"S": State.KNOWN},
-                ":now": {"N": str(milliseconds(self.clock()))},
-                **{f":{name}": value for name, value in sets.items()},
-            },
-        }
+        update = Update(
+            certificate_id,
+            identity.attributes(),
+            {"state": State.KNOWN, "decidedAt": milliseconds(self.clock())},
+            removes=(TTL_ATTRIBUTE,),
+            condition=Attr("serialNumber").not_exists(),
+        )
         try:
             if active:
                 fleet = Fleet(self.dynamodb, self.table)
-                fleet.write(update, identity.ca_certificate_id, certificate_id, by=1)
+                fleet.write(update, identity.ca_certificate_id, joins=True)
             else:
-                self.dynamodb.update_item(**update)
-        except (self.dynamodb.exceptions.ConditionalCheckFailedException, RowConditionError):
+                Table(self.dynamodb, self.table, KEY).update(update)
+        except ConditionFailedError:
             return False
         return True

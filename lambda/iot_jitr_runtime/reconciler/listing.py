@@ -107,7 +107,7 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
         return False
     if row.state in _UNDECIDED_STATES or (row.reason and row.reason.outcome is Outcome.DEFERRED):
         # Until one of these moments a worker holds its claim, or its message comes back.
-        busy_until = max(row.look_again_at, row.claim_expires_at)
+        busy_until = max(row.look_again_at, row.lease_expires_at)
         return milliseconds(now - pending_after) > busy_until
     return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
 

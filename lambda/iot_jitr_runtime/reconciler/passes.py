@@ -67,7 +67,7 @@ class Cursor:
     def read(cls, lease: Lease, ca: CaCertificateId, kind: PassKind) -> "Cursor":
         """Read a cursor; where none was saved, no pass was ever begun."""
         saved = lease.item.get(f"{kind}/{ca}")
-        return cls(**json.loads(saved["S"])) if saved else cls()
+        return cls(**json.loads(saved)) if saved else cls()
 
     def save(self, lease: Lease, ca: CaCertificateId, kind: PassKind) -> None:
         """Save the cursor.
@@ -75,8 +75,7 @@ class Cursor:
         Raises:
             LeaseLostError: Another run of the reconciler has the lease now.
         """
-        values = {":cursor": {"S": json.dumps(asdict(self))}}
-        lease.update("SET #cursor = :cursor", values, {"#cursor": f"{kind}/{ca}"})
+        lease.update({f"{kind}/{ca}": json.dumps(asdict(self))})
 
 
 @dataclass

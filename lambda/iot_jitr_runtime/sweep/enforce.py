@@ -88,7 +88,7 @@ class Enforcement:
 
         Raises:
             DeferredError: `CLAIMED_ELSEWHERE`: another worker has the certificate, try again.
-            ClaimLostError: Another worker has taken it since, try again.
+            LeaseLostError: Another worker has taken it since, try again.
         """
         claim = self._claim(certificate_id)
         description = self._describe(certificate_id)
@@ -128,7 +128,7 @@ class Enforcement:
 
         Raises:
             DeferredError: `CLAIMED_ELSEWHERE`: another worker has the certificate, try again.
-            ClaimLostError: Another worker has taken it since, try again.
+            LeaseLostError: Another worker has taken it since, try again.
         """
         claim = self._claim(certificate_id)
         if claim.row.state is not State.SUSPENDED:

@@ -1,12 +1,12 @@
 """How far the sweep of a CA has come, and which invocation works on it: one item beside the ledger's rows."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from iot_jitr_runtime.dynamodb import Item, Table, Update
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import KEY
@@ -145,12 +145,13 @@ class SweepStates:
     dynamodb: "DynamoDBClient"
     table: str
 
+    @property
+    def _items(self) -> Table:
+        return Table(self.dynamodb, self.table, KEY)
+
     def read(self, ca: CaCertificateId) -> SweepState:
         """Read how far a CA's sweep has come."""
-        response = self.dynamodb.get_item(
-            TableName=self.table, Key={KEY: {"S": _key(ca)}}, ConsistentRead=True
-        )
-        return _state(response.get("Item", {}))
+        return _state(self._items.get(_key(ca)) or {})
 
     def acquire(self, ca: CaCertificateId, *, now: int, expires_at: int) -> tuple[Lease, SweepState]:
         """Acquire the lease on a CA's sweep; return it and how far the sweep has come.
@@ -174,7 +175,7 @@ class SweepStates:
             "settled_at": settled_at,
             "current_pass": current_pass and asdict(current_pass),
         }
-        return _state(lease.update("SET progress = :progress", {":progress": {"S": json.dumps(progress)}}))
+        return _state(lease.update({"progress": json.dumps(progress)}))
 
     def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
         """Request a pass over everything on a CA's list.
@@ -186,7 +187,7 @@ class SweepStates:
             ca: The CA.
             now: This moment, in milliseconds since the epoch.
         """
-        self._update(ca, "SET rescanRequestedAt = :now", {":now": {"N": str(now)}})
+        self._items.update(Update(_key(ca), {"rescanRequestedAt": now}))
 
     def confirm(self, ca: CaCertificateId, version: str) -> None:
         """Confirm an index that has tripped the mass-revocation limit.
@@ -203,23 +204,15 @@ class SweepStates:
             raise NotTrippedError(
                 f"index {version} of CA {ca} does not wait for a person any more: look again, then confirm"
             )
-        self._update(ca, "SET confirmed = :version", {":version": {"S": version}})
-
-    def _update(self, ca: CaCertificateId, update: str, values: dict[str, Any]) -> None:
-        self.dynamodb.update_item(
-            TableName=self.table,
-            Key={KEY: {"S": _key(ca)}},
-            UpdateExpression=update,
-            ExpressionAttributeValues=values,
-        )
+        self._items.update(Update(_key(ca), {"confirmed": version}))
 
 
 def _key(ca: CaCertificateId) -> str:
     return f"{STATE_PREFIX}{ca}"
 
 
-def _state(item: Mapping[str, Any]) -> SweepState:
-    progress = json.loads(item["progress"]["S"]) if "progress" in item else {}
+def _state(item: Item) -> SweepState:
+    progress = json.loads(item.get("progress", "{}"))
     found = progress.get("current_pass")
     return SweepState(
         settled=_ref(progress.get("settled")),
@@ -233,8 +226,8 @@ def _state(item: Mapping[str, Any]) -> SweepState:
                 "phase": Phase(found["phase"]),
             }
         ),
-        confirmed=item["confirmed"]["S"] if "confirmed" in item else None,
-        rescan_requested_at=int(item["rescanRequestedAt"]["N"]) if "rescanRequestedAt" in item else 0,
+        confirmed=item.get("confirmed"),
+        rescan_requested_at=item.get("rescanRequestedAt", 0),
     )
 
 

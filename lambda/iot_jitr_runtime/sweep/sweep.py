@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import CLAIM_MARGIN, ClaimLostError
+from iot_jitr_runtime.ledger import CLAIM_MARGIN, LeaseLostError
 from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -271,7 +271,7 @@ class _Run:
             return act()
         except DeferredError as deferred:
             verdict = deferred.verdict
-        except ClaimLostError as error:
+        except LeaseLostError as error:
             verdict = Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
         except AwsError as error:
             verdict = deferral(error).verdict

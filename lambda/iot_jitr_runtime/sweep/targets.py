@@ -163,7 +163,7 @@ def _is_done(target: Target) -> bool:
     if row.state is State.REVOKED:
         return True
     # With a claim on it, the row may only say that the certificate is about to be suspended.
-    suspended = row.state is State.SUSPENDED and not row.claim_expires_at
+    suspended = row.state is State.SUSPENDED and not row.lease_expires_at
     return suspended and target.reason is RevocationReason.CERTIFICATE_HOLD
 
 

@@ -64,7 +64,7 @@ def test_the_ledger_row_holds_the_whole_decision(aws: Account) -> None:
     assert row is not None
     assert (row.state, row.reason, row.ca_certificate_id) == (State.ACTIVATED, None, aws.ca_id)
     assert (row.serial_number, row.common_name, row.policy_name) == ("abc", "sensor-1", POLICY)
-    assert (row.attempts, row.decided_at, row.claim_expires_at) == (1, aws.clock.milliseconds, 0)
+    assert (row.attempts, row.decided_at, row.lease_expires_at) == (1, aws.clock.milliseconds, 0)
 
 
 def test_the_ledger_knows_the_certificate_before_it_changes(aws: Account) -> None:

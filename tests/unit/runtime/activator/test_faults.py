@@ -74,7 +74,7 @@ def test_after_any_fault_at_any_call_redelivery_activates(aws: Account, step: St
     assert aws.policies(certificate_id) == [POLICY]
     row = aws.ledger.row(certificate_id)
     assert row is not None
-    assert (row.state, row.reason, row.claim_expires_at) == (State.ACTIVATED, None, 0)
+    assert (row.state, row.reason, row.lease_expires_at) == (State.ACTIVATED, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def overtake(aws: Account, certificate_id: str) -> None:
         aws.dynamodb.update_item(
             TableName=aws.table,
             Key={"certificateId": {"S": certificate_id}},
-            UpdateExpression="SET claimToken = :other",
+            UpdateExpression="SET leaseToken = :other",
             ExpressionAttributeValues={":other": {"S": "somebody else"}},
         )
 

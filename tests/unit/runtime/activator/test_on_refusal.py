@@ -64,7 +64,7 @@ def test_a_refused_certificate_gets_the_status_its_reason_calls_for(
     assert aws.status(certificate_id) == status
     assert row is not None
     assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, wanted)
-    assert row.claim_expires_at == 0
+    assert row.lease_expires_at == 0
 
 
 def test_another_reason_leaves_the_certificate_alone(aws: Account) -> None:

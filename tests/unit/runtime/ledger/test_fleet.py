@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger import ClaimLostError, Identity
+from iot_jitr_runtime.ledger import Identity, LeaseLostError
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks
@@ -102,7 +103,7 @@ def test_a_lost_claim_counts_nothing(ledger_and_fleet: LedgerAndFleet) -> None:
     claim = ledger_and_fleet.ledger.record_activating(claim, Identity(CA, SerialNumber("1"), None), None)
     ledger_and_fleet.ledger.acquire(device(1), now=2_000, expires_at=2_500)
 
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(LeaseLostError):
         ledger_and_fleet.ledger.record_activated(
             claim, policy_name="p", thing_name=None, now=1, look_again_at=2
         )
@@ -150,9 +151,7 @@ def test_two_workers_that_remove_a_device_at_once_count_once(ledger_and_fleet: L
 
 
 def count(ledger_and_fleet: LedgerAndFleet) -> None:
-    key = {"certificateId": {"S": device(1)}}
-    update = {"TableName": ledger_and_fleet.table, "Key": key, "UpdateExpression": "REMOVE nothing"}
-    ledger_and_fleet.fleet.write(update, CA, device(1), by=1)
+    ledger_and_fleet.fleet.write(Update(device(1)), CA, joins=True)
 
 
 def conflict(stub: Stubber, *codes: str) -> None:

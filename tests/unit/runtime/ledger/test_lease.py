@@ -37,10 +37,10 @@ def test_it_can_be_acquired_again_once_it_is_released_or_has_expired(aws: Accoun
 def test_the_holder_changes_the_item_and_the_next_one_reads_it(aws: Account) -> None:
     lease = acquire(aws)
 
-    changed = lease.update("SET #c = :c", {":c": {"S": "here"}}, {"#c": "cursor"})
+    changed = lease.update({"cursor": "here"})
     lease.release()
 
-    assert changed["cursor"] == acquire(aws).item["cursor"] == {"S": "here"}
+    assert changed["cursor"] == acquire(aws).item["cursor"] == "here"
 
 
 def test_a_worker_whose_lease_has_expired_changes_nothing_any_more(aws: Account) -> None:
@@ -48,15 +48,15 @@ def test_a_worker_whose_lease_has_expired_changes_nothing_any_more(aws: Account)
     other = acquire(aws, NOW + 1001)
 
     with pytest.raises(LeaseLostError, match=KEY):
-        late.update("SET marker = :m", {":m": {"S": "late"}})
+        late.update({"marker": "late"})
     late.release()
 
-    assert "marker" not in other.update("SET marker2 = :m", {":m": {"S": "in time"}})
+    assert "marker" not in other.update({"marker2": "in time"})
 
 
 def test_an_earlier_lease_of_the_same_holder_does_not_stand_in_the_way(aws: Account) -> None:
     acquire(aws, holder="certificate")
 
-    assert acquire(aws, holder="certificate").item["expiresAt"] == {"N": str(NOW // 1000 + 86_400)}
+    assert acquire(aws, holder="certificate").item["expiresAt"] == NOW // 1000 + 86_400
     with pytest.raises(LeaseTakenError):
         acquire(aws, holder="another certificate")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger import Claim, ClaimLostError, Identity, Ledger, Row, State, ca_serial
+from iot_jitr_runtime.ledger import Claim, Identity, LeaseLostError, Ledger, Row, State, ca_serial
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 from iot_jitr_runtime.reconciler.backfill import Backfill
@@ -77,7 +77,7 @@ def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(
         aws_secret_access_key="test",
     )
     with injected(patient, "UpdateItem", Fault.SERVER_ERROR), counted(dynamodb):
-        taken = claim(Ledger(patient, ledger._table))
+        taken = claim(Ledger(patient, ledger.items.name))
     assert taken.row.certificate_id == CERTIFICATE
 
 
@@ -94,7 +94,7 @@ def test_a_worker_that_lost_its_claim_can_write_nothing(ledger: Ledger) -> None:
         lambda: ledger.record_deferred(lost, verdict, message_id="m", now=1, look_again_at=2),
     ]
     for write in writes:
-        with pytest.raises(ClaimLostError, match=CERTIFICATE):
+        with pytest.raises(LeaseLostError, match=CERTIFICATE):
             write()
 
 
@@ -171,7 +171,7 @@ def test_a_certificate_recorded_as_active_counts_as_in_service_once(
     for _ in range(2):
         ledger.record_stale(claim(ledger), IDENTITY, active=active, message_id="m", now=1, look_again_at=2)
 
-    assert Fleet(dynamodb, ledger._table).size(IDENTITY.ca_certificate_id) == active
+    assert Fleet(dynamodb, ledger.items.name).size(IDENTITY.ca_certificate_id) == active
 
 
 def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(
@@ -179,13 +179,13 @@ def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(
 ) -> None:
     claimed = claim(ledger)
     none: Any = None
-    backfill = Backfill(none, dynamodb, ledger._table, rate_limiter=none, revocation=none, sweep=none)
+    backfill = Backfill(none, dynamodb, ledger.items.name, rate_limiter=none, revocation=none, sweep=none)
     backfill.record(CERTIFICATE, IDENTITY, active=True)
 
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(LeaseLostError):
         ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, look_again_at=2)
 
-    assert Fleet(dynamodb, ledger._table).size(IDENTITY.ca_certificate_id) == 1
+    assert Fleet(dynamodb, ledger.items.name).size(IDENTITY.ca_certificate_id) == 1
 
 
 def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None:
@@ -201,13 +201,13 @@ def test_a_row_of_a_missing_certificate_expires_after_a_day(dynamodb: Any, ledge
     ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
 
     assert (row(ledger).look_again_at, row(ledger).waiting_message_id) == (6_000, "m")
-    assert row(ledger).claim_expires_at == 0
+    assert row(ledger).lease_expires_at == 0
 
-    item = dynamodb.get_item(TableName=ledger._table, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
+    item = dynamodb.get_item(TableName=ledger.items.name, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
     assert item["expiresAt"] == {"N": str(5 + 86_400)}
 
     ledger.record_activating(claim(ledger, now=7_000), IDENTITY, None)
-    item = dynamodb.get_item(TableName=ledger._table, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
+    item = dynamodb.get_item(TableName=ledger.items.name, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
     assert "expiresAt" not in item
 
 
@@ -219,7 +219,7 @@ def test_a_decision_about_a_certificate_that_was_missing_does_not_expire(
 
     ledger.record_refused(claim(ledger, now=7_000), refusal, IDENTITY, now=7_000, look_again_at=8_000)
 
-    item = dynamodb.get_item(TableName=ledger._table, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
+    item = dynamodb.get_item(TableName=ledger.items.name, Key={"certificateId": {"S": CERTIFICATE}})["Item"]
     assert "expiresAt" not in item
 
 
@@ -227,7 +227,7 @@ def test_a_certificate_is_found_by_its_ca_and_serial(dynamodb: Any, ledger: Ledg
     ledger.record_activating(claim(ledger), IDENTITY, "v1")
 
     found = dynamodb.query(
-        TableName=ledger._table,
+        TableName=ledger.items.name,
         IndexName="ca-serial",
         KeyConditionExpression="caSerial = :key",
         ExpressionAttributeValues={
@@ -253,7 +253,7 @@ def test_many_rows_are_read_a_hundred_at_a_time_each_once(dynamodb: Any, ledger:
     sizes: list[int] = []
     dynamodb.meta.events.register(
         "provide-client-params.dynamodb.BatchGetItem",
-        lambda params, **_: sizes.append(len(params["RequestItems"][ledger._table]["Keys"])),
+        lambda params, **_: sizes.append(len(params["RequestItems"][ledger.items.name]["Keys"])),
     )
 
     ledger.rows([*ids, *ids])
@@ -269,7 +269,7 @@ def test_unprocessed_keys_are_asked_for_again(dynamodb: Any, ledger: Ledger) -> 
         rounds.append(1)
         if len(rounds) < 3:
             parsed["Responses"] = {}
-            parsed["UnprocessedKeys"] = {ledger._table: {"Keys": [{"certificateId": {"S": CERTIFICATE}}]}}
+            parsed["UnprocessedKeys"] = {ledger.items.name: {"Keys": [{"certificateId": {"S": CERTIFICATE}}]}}
 
     dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_unprocessed)
 
@@ -280,10 +280,10 @@ def test_unprocessed_keys_are_asked_for_again(dynamodb: Any, ledger: Ledger) -> 
 def test_keys_that_stay_unprocessed_are_a_throttle(
     dynamodb: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iot_jitr_runtime.ledger.batch_get._PAUSE_SECONDS", 0)
+    monkeypatch.setattr("iot_jitr_runtime.dynamodb._BATCH_PAUSE_SECONDS", 0)
 
     def leave_unprocessed(parsed: dict[str, Any], **_: Any) -> None:
-        parsed["UnprocessedKeys"] = {ledger._table: {"Keys": [{"certificateId": {"S": CERTIFICATE}}]}}
+        parsed["UnprocessedKeys"] = {ledger.items.name: {"Keys": [{"certificateId": {"S": CERTIFICATE}}]}}
 
     dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", leave_unprocessed)
 
@@ -294,7 +294,7 @@ def test_keys_that_stay_unprocessed_are_a_throttle(
 
 def test_values_of_a_newer_version_read_as_unknown(dynamodb: Any, ledger: Ledger) -> None:
     dynamodb.put_item(
-        TableName=ledger._table,
+        TableName=ledger.items.name,
         Item={
             "certificateId": {"S": CERTIFICATE},
             "state": {"S": "transcended"},
@@ -326,6 +326,6 @@ def test_an_event_is_stale_exactly_up_to_the_moment_to_look_again(
 
 def put_state(dynamodb: Any, ledger: Ledger, state: State) -> None:
     dynamodb.put_item(
-        TableName=ledger._table,
+        TableName=ledger.items.name,
         Item={"certificateId": {"S": CERTIFICATE}, "state": {"S": state.value}},
     )

@@ -70,7 +70,7 @@ def test_a_refusal(
         **identified,
         **SEEN,
     )
-    assert not attributes(aws) & {"claimToken", "claimExpiresAt", "expiresAt"}
+    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt", "expiresAt"}
 
 
 @pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
@@ -88,7 +88,7 @@ def test_a_refusal_that_is_about_to_change_the_status(
         decided_at=2_000,
         look_again_at=3_000,
         waiting_message_id="m",
-        claim_expires_at=1_100,
+        lease_expires_at=1_100,
         **identified,
         **SEEN,
     )
@@ -110,7 +110,7 @@ def test_a_deferral(aws: Account, claimed: Claim) -> None:
         waiting_message_id="n",
         **SEEN,
     )
-    assert not attributes(aws) & {"claimToken", "claimExpiresAt", "expiresAt"}
+    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt", "expiresAt"}
 
 
 def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account, claimed: Claim) -> None:
@@ -131,7 +131,7 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
 
     assert activating.row.state is State.ACTIVATING
     assert row(aws) == Row(
-        CERTIFICATE, State.ACTIVATING, index_version="v1", claim_expires_at=1_100, **IDENTIFIED, **SEEN
+        CERTIFICATE, State.ACTIVATING, index_version="v1", lease_expires_at=1_100, **IDENTIFIED, **SEEN
     )
     assert "expiresAt" not in attributes(aws)
 
@@ -151,7 +151,7 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
         **IDENTIFIED,
         **SEEN,
     )
-    assert not attributes(aws) & {"claimToken", "claimExpiresAt"}
+    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt"}
 
 
 def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claimed: Claim) -> None:
@@ -162,7 +162,7 @@ def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claime
     aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
     assert row(aws).state is State.ACTIVATED
-    assert not attributes(aws) & {"claimToken", "expiresAt"}
+    assert not attributes(aws) & {"leaseToken", "expiresAt"}
 
 
 def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
@@ -174,7 +174,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
     assert (row(aws).state, row(aws).serial_number) == (State.REFUSED, IDENTITY.serial_number)
-    assert not attributes(aws) & {"claimToken", "expiresAt"}
+    assert not attributes(aws) & {"leaseToken", "expiresAt"}
 
 
 def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
@@ -184,4 +184,4 @@ def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, 
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)
 
     assert (row(aws).reason, row(aws).detail) == (None, "")
-    assert not attributes(aws) & {"claimToken", "claimExpiresAt"}
+    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt"}

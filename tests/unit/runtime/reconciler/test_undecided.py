@@ -81,13 +81,13 @@ def test_a_turn_is_no_decision_about_one_that_was_registered_again(state: State)
 
 
 def test_one_that_a_worker_is_at_is_waited_for() -> None:
-    claimed = row(state=State.ACTIVATING, claim_expires_at=milliseconds(minutes=1))
+    claimed = row(state=State.ACTIVATING, lease_expires_at=milliseconds(minutes=1))
 
     assert not undecided(listed(), claimed)
 
 
 def test_one_whose_worker_died_and_whose_message_is_lost_is_undecided() -> None:
-    dead = row(state=State.ACTIVATING, claim_expires_at=milliseconds(minutes=20))
+    dead = row(state=State.ACTIVATING, lease_expires_at=milliseconds(minutes=20))
 
     assert undecided(listed(), dead)
 

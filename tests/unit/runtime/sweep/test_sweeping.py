@@ -27,7 +27,7 @@ def test_an_active_device_on_the_crl_becomes_revoked(harness: SweepHarness) -> N
     assert seen.revocations == [(revoked, RevocationResult.REVOKED)]
     row = harness.row(revoked)
     assert (row.state, row.reason, row.detail) == (State.REVOKED, Reason.REVOKED, "keyCompromise")
-    assert (row.index_version, row.claim_expires_at) == (published.version, 0)
+    assert (row.index_version, row.lease_expires_at) == (published.version, 0)
     assert harness.ledger.fleet.size(harness.ca) == 1
 
 
