@@ -197,6 +197,15 @@ def test_without_a_former_index_all_entries_are_new(index: Index) -> None:
     ]
 
 
+def test_what_is_new_can_be_read_from_a_serial_on(index: Index) -> None:
+    """In the order of the index, which is that of their octets."""
+    everything = list(index.newly_revoked(None))
+
+    rest = [list(index.newly_revoked(None, after=entry.serial)) for entry in everything]
+
+    assert rest == [everything[number:] for number in range(1, len(everything) + 1)]
+
+
 def test_negative_serials_are_returned_as_they_are(index: Index) -> None:
     """RFC 5280 section 4.1.2.2 forbids them, and asks who uses certificates to bear with them."""
     index.close()
@@ -287,6 +296,7 @@ def test_a_damaged_file_is_no_index(index: Index, how: str) -> None:
 
     with pytest.raises(DamagedIndexError) as caught:
         Index.open(index.path).status(device(0x10), NOW)
+    assert str(caught.value).startswith(index.path.name)
     assert "\n" not in str(caught.value)
 
 

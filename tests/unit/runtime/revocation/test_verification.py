@@ -1,6 +1,7 @@
 """One case for every rule that a CRL must obey. What each breaks is the only thing wrong with it."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -100,6 +101,25 @@ def test_every_kind_of_ca_key_verifies_its_crl(kind: KeyKind, algorithm: hashes.
     ca = ca_with(kind)
 
     assert verified(make_crl(ca, CrlSpec(algorithm=algorithm)), ca)
+
+
+class NotSerializedAgain:
+    """A parsed CRL whose list of entries is not written out once more: a million of them take a second."""
+
+    def __init__(self, parsed: x509.CertificateRevocationList) -> None:
+        self._parsed = parsed
+
+    def __getattr__(self, name: str) -> object:
+        assert name not in {"is_signature_valid", "tbs_certlist_bytes"}
+        return getattr(self._parsed, name)
+
+
+@pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.EC_P256])
+def test_the_signature_is_checked_over_the_bytes_where_they_lie(kind: KeyKind) -> None:
+    ca = ca_with(kind)
+    crl = Crl.load(make_crl(ca))
+
+    verify(replace(crl, parsed=NotSerializedAgain(crl.parsed)), ca.certificate)  # type: ignore[arg-type]
 
 
 def test_rsa_pss_verifies() -> None:
@@ -232,7 +252,9 @@ def test_an_authority_key_identifier_says_nothing_to_a_ca_without_one() -> None:
 def test_a_ca_whose_key_usage_lacks_crl_sign_signs_no_crl() -> None:
     ca = make_ca(extensions=[(_key_usage(crl_sign=False), True)])
 
-    assert refused(make_crl(ca), ca).reason is RejectionReason.NO_CRL_SIGN
+    error = refused(make_crl(ca), ca)
+    assert error.reason is RejectionReason.NO_CRL_SIGN
+    assert "the CA's key usage does not allow it to sign CRLs" in str(error)
 
 
 def test_a_ca_without_key_usage_may_sign_crls() -> None:
@@ -342,17 +364,28 @@ def test_a_delta_crl_alone_is_refused() -> None:
     assert refused(with_extension(x509.DeltaCRLIndicator(1))).reason is RejectionReason.DELTA
 
 
-LIMITS: dict[RejectionReason, Extension] = {
-    RejectionReason.INDIRECT: idp(indirect_crl=True),
-    RejectionReason.ONLY_CA_CERTIFICATES: idp(only_contains_ca_certs=True),
-    RejectionReason.ONLY_ATTRIBUTE_CERTIFICATES: idp(only_contains_attribute_certs=True),
-    RejectionReason.ONLY_SOME_REASONS: idp("http://crl.example/1", only_some_reasons=SOME_REASONS),
+LIMITS: dict[RejectionReason, tuple[Extension, str]] = {
+    RejectionReason.INDIRECT: (idp(indirect_crl=True), "it is an indirect CRL"),
+    RejectionReason.ONLY_CA_CERTIFICATES: (idp(only_contains_ca_certs=True), "it lists CA certificates only"),
+    RejectionReason.ONLY_ATTRIBUTE_CERTIFICATES: (
+        idp(only_contains_attribute_certs=True),
+        "it lists attribute certificates only",
+    ),
+    RejectionReason.ONLY_SOME_REASONS: (
+        idp("http://crl.example/1", only_some_reasons=SOME_REASONS),
+        "it lists certificates revoked for some reasons only",
+    ),
 }
 
 
-@pytest.mark.parametrize("rule", LIMITS)
-def test_a_crl_with_a_narrower_meaning_is_refused(rule: RejectionReason) -> None:
-    assert refused(make_crl(CA, CrlSpec(extensions=[LIMITS[rule]]))).reason is rule
+@pytest.mark.parametrize("reason", LIMITS)
+def test_a_crl_with_a_narrower_meaning_is_refused(reason: RejectionReason) -> None:
+    extension, said = LIMITS[reason]
+
+    error = refused(make_crl(CA, CrlSpec(extensions=[extension])))
+
+    assert error.reason is reason
+    assert said in str(error)
 
 
 def test_a_crl_for_user_certificates_is_fine() -> None:
