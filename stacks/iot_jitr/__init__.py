@@ -15,7 +15,7 @@ from iot_jitr.functions import LogLevel
 from iot_jitr.imported import ExportedOutputs
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.network import FunctionNetwork
-from iot_jitr.observability import AlarmSettings
+from iot_jitr.observability import AlarmName, AlarmSettings
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
@@ -39,6 +39,7 @@ from iot_jitr_runtime.things.settings import Attachment, Renewal
 __all__ = [
     "AccountLoggingMode",
     "AdmissionFunction",
+    "AlarmName",
     "AlarmSettings",
     "AllowList",
     "Attachment",

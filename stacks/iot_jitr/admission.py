@@ -14,7 +14,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.allowed import OneOfClasses, as_timedelta, offers, one_of, span
+from iot_jitr.allowed import as_timedelta, offers, one_of, span
+from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.validation import options

@@ -14,9 +14,6 @@ import aws_cdk as cdk
 from pydantic_core import PydanticCustomError, core_schema
 
 NOT_ALLOWED: Final = "not_allowed"
-TAG: Final = "type="
-"""Begins the part of an error's location that says which class of several was chosen."""
-_TYPE = "type"
 _SHOWN_CHARACTERS = 60
 _UNITS = ("second", "minute", "hour", "day")
 
@@ -84,7 +81,7 @@ class Allowed:
     """What was probably meant."""
 
     def __get_pydantic_core_schema__(self, annotated: object, _: object) -> core_schema.CoreSchema:
-        return _or_none(annotated, core_schema.with_info_plain_validator_function(self._check))
+        return or_none(annotated, core_schema.with_info_plain_validator_function(self._check))
 
     def _check(self, value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
         try:
@@ -243,55 +240,9 @@ def file(words: str) -> Allowed:
     return Allowed(words, read)
 
 
-@dataclass(frozen=True)
-class OneOfClasses:
-    """One of several option classes: `cdk.json` names it with the key `type`, Python gives an object."""
-
-    classes: Mapping[str, type]
-    """By the name in `cdk.json`."""
-    words: str
-    alone: tuple[str, ...] = ()
-    """The names that need no options: each may stand in the place of the object."""
-
-    def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
-        choices: dict[Any, Any] = {
-            f"{TAG}{name}": core_schema.no_info_before_validator_function(
-                _without_type, handler.generate_schema(kind)
-            )
-            for name, kind in self.classes.items()
-        }
-        chosen = core_schema.tagged_union_schema(
-            choices, discriminator=lambda value: f"{TAG}{self._name(value)}"
-        )
-        return _or_none(annotated, core_schema.no_info_before_validator_function(self._check, chosen))
-
-    def _name(self, value: Any) -> str | None:
-        if isinstance(value, Mapping):
-            value = value.get(_TYPE)
-            return next((name for name in self.classes if name == value), None)
-        alone = (name for name in self.alone if name == value)
-        return next(
-            alone, next((name for name, kind in self.classes.items() if isinstance(value, kind)), None)
-        )
-
-    def _check(self, value: Any) -> Any:
-        if self._name(value) is None:
-            names = ", ".join(self.classes)
-            if isinstance(value, Mapping):
-                found = value.get(_TYPE)
-                raise contradiction(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
-            raise wrong(value, did_you_mean(value, self.alone) + self.words)
-        return value
-
-
-def _or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+def or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Return a schema that takes None as well where the annotation does."""
     return core_schema.nullable_schema(schema) if type(None) in get_args(annotated) else schema
-
-
-def _without_type(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: each for key, each in value.items() if key != _TYPE}
-    return {} if isinstance(value, str) else value
 
 
 def _is_number(value: object) -> bool:

@@ -15,7 +15,7 @@ from iot_jitr.admission import AdmissionFunction
 from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
 from iot_jitr.devices import DeviceProfile
 from iot_jitr.encryption import Encryption
-from iot_jitr.observability import AlarmSettings
+from iot_jitr.observability import AlarmOption, AlarmSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime.outcomes import Reason
@@ -34,7 +34,7 @@ class Options:
     devices: DeviceProfile
     revocation: RevocationSettings | None
     """None: not given."""
-    alarms: AlarmSettings
+    alarms: AlarmOption
     account_logging: AccountLoggingMode
     log_retention: logs.RetentionDays
     encryption: Encryption
@@ -94,15 +94,19 @@ def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
     give = "a CRL for a CA, or nothing here"
     if options.revocation is not None:
         yield ConfigurationError("revocation", f"settings, and {why}", give)
-    if options.alarms.crl_time_left != AlarmSettings().crl_time_left:
+    alarms = options.alarms
+    if isinstance(alarms, AlarmSettings) and alarms.crl_time_left != AlarmSettings().crl_time_left:
         yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)
     if Reason.REVOKED in options.devices.on_refusal:
         yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
 
 
 def _without_account_log(options: Options) -> Iterator[ConfigurationError]:
-    ours = options.alarms.registration_failures
-    if options.account_logging is AccountLoggingMode.NONE and ours != AlarmSettings().registration_failures:
+    if options.account_logging is not AccountLoggingMode.NONE or not isinstance(
+        options.alarms, AlarmSettings
+    ):
+        return
+    if options.alarms.registration_failures != AlarmSettings().registration_failures:
         yield ConfigurationError(
             "alarms.registration_failures",
             "a threshold with account_logging: none, so that AWS IoT's own log is not read",

@@ -102,7 +102,9 @@ class DeploymentOutputs(Construct):
         self._add(Output.RULES_ROLE, pipeline.rules.role.role_name, "Role of the topic rules")
         self._add(Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics")
         self._add(Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics")
-        self._add(Output.DASHBOARD, pipeline.observability.dashboard.dashboard_name, "CloudWatch dashboard")
+        dashboard = pipeline.observability.dashboard
+        if dashboard is not None:
+            self._add(Output.DASHBOARD, dashboard.dashboard_name, "CloudWatch dashboard")
         registration = pipeline.ca_registration
         ours, framework = registration.function.log_group, registration.framework.log_group
         self._add("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")

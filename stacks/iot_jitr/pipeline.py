@@ -14,7 +14,7 @@ from constructs import Construct
 from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import as_timedelta, did_you_mean, offers, one_of
+from iot_jitr.allowed import as_timedelta, did_you_mean, flag, offers, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
@@ -27,8 +27,11 @@ from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
 from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import (
+    ALARMS,
     METRICS_NAMESPACE,
     NAMESPACE,
+    AlarmName,
+    AlarmOption,
     AlarmSettings,
     Observability,
     PipelineMetrics,
@@ -88,7 +91,8 @@ class JitrPipeline(Construct, Importable):
         log_level: Annotated[LogLevel | str, one_of(LogLevel)] = LogLevel.INFO,
         metrics_namespace: Annotated[str, NAMESPACE] = METRICS_NAMESPACE,
         reconciler: ReconcilerSettings | None = None,
-        alarms: AlarmSettings | None = None,
+        alarms: Annotated[AlarmOption | None, ALARMS] = None,
+        dashboard: Annotated[bool, flag()] = True,
         account_logging: Annotated[
             AccountLoggingMode | str, one_of(AccountLoggingMode)
         ] = AccountLoggingMode.NONE,
@@ -125,7 +129,11 @@ class JitrPipeline(Construct, Importable):
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace
             reconciler: How often certificates without a decision are looked for, and how long one may
                 be pending; `ReconcilerSettings()` by default.
-            alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default.
+            alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default. `"none"`: no
+                alarms.
+                https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+            dashboard: Whether there is a CloudWatch dashboard; there is by default.
+                https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html
             account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
                 written: `none` by default, since there is one for the whole account.
             encryption_key: Customer managed KMS key, symmetric, of this region, no alias, for everything at
@@ -231,7 +239,8 @@ class JitrPipeline(Construct, Importable):
                 cas_with_crl={ca.name: self.cas[ca.name].certificate_id for ca in cas if ca.crl_source},
                 reconciled_every=as_timedelta(reconciler.every),
             ),
-            settings=alarms,
+            alarms=alarms,
+            dashboard=dashboard,
             activations_per_second=activations_per_second,
             activator_log_group=self.activator.function.log_group,
             other_log_groups=[each.log_group for each in self._background().values()],
@@ -239,6 +248,18 @@ class JitrPipeline(Construct, Importable):
         self.account_logging = self._account_logging(account_logging, settings)
         warn_of_unchecked_revocation(self, cas)
         warn_of_ca_devices(self, cas)
+
+    def alarm(self, name: AlarmName | str, *, ca: str | None = None) -> cloudwatch.Alarm:
+        """One alarm of this pipeline, for an action or a composite alarm of yours.
+
+        Args:
+            name: Its name, see `AlarmName`.
+            ca: Name of the CA, for an alarm that each CA has.
+
+        Raises:
+            ConfigurationError: This pipeline has no such alarm, or no alarms at all.
+        """
+        return self.observability.alarm(f"{self.node.path}: alarm", name, ca)
 
     def _allow_list_table(self) -> dynamodb.ITable:
         admission = self.devices.admission

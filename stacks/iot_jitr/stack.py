@@ -85,6 +85,7 @@ class JitrStack(cdk.Stack):
             log_level=configuration.log_level,
             metrics_namespace=configuration.metrics_namespace,
             alarms=configuration.alarms,
+            dashboard=configuration.dashboard,
             account_logging=configuration.account_logging,
             encryption_key=self._encryption_key(configuration.encryption_key),
             removal_policy=cdk.RemovalPolicy(Removal(configuration.removal).name),

@@ -1,21 +1,33 @@
 """Alarms that link to the runbook and are silent in a quiet fleet, a dashboard, saved queries."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_sns as sns
 
-from iot_jitr import AlarmSettings, ConfigurationError, JitrPipeline, ReconcilerSettings
+from iot_jitr import (
+    AlarmName,
+    AlarmSettings,
+    ConfigurationError,
+    CrlBucket,
+    JitrConfiguration,
+    JitrPipeline,
+    ReconcilerSettings,
+)
 from iot_jitr.capacity import RETENTION_DAYS
 from iot_jitr.observability import PipelineMetrics, Question, Watched, layout
-from iot_jitr.observability.alarms import RUNBOOK_URL, Alarms
+from iot_jitr.observability.alarms import Alarms
 from iot_jitr.observability.queries import QUERIES
 from iot_jitr.observability.runbook import Section
+from iot_jitr.observability.settings import RUNBOOK_URL
 from iot_jitr_runtime.metric_names import Metric
+from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import SCENARIOS, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
@@ -188,7 +200,7 @@ def watched(stack: cdk.Stack, **changes: Any) -> Watched:
         "metrics": PipelineMetrics("Fleet", "fleet/Jitr"),
         "queues": pipeline.queues,
         "activator": pipeline.activator.function.function,
-        "background": {"Publisher": pipeline.activator.function.function},
+        "background": {"CrlPublisher": pipeline.activator.function.function},
         "cas": {"Factory": "ca-1"},
         "cas_with_crl": {"Factory": "ca-1"},
         "reconciled_every": timedelta(hours=1),
@@ -215,7 +227,7 @@ def test_a_ca_with_a_crl_has_three_alarms_more_and_a_background_function_one() -
         "CrlUnusable",
         "RevocationLimitTripped",
     )
-    assert one("PublisherErrors")["Threshold"] == 1
+    assert one("CrlPublisherErrors")["Threshold"] == 1
 
 
 def test_every_background_function_of_a_pipeline_with_crls_is_watched_and_searched() -> None:
@@ -225,6 +237,93 @@ def test_every_background_function_of_a_pipeline_with_crls_is_watched_and_search
     for name in ("Reconciler", "CrlPublisher", "Sweep"):
         assert alarm(found, f"{name}Errors")["MetricName"] == "Errors"
     assert {len(each["Properties"]["LogGroupNames"]) for each in queries} == {4}
+
+
+# by name
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[JitrPipeline]:
+    """One CA with a CRL and one without."""
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Fleet")
+        cas = [replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA]
+        yield JitrPipeline(stack, "Jitr", cas=cas, account_logging="manage")
+
+
+def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPipeline) -> None:
+    """Each name of the documentation is that of an alarm, and no alarm is without one."""
+    stack = cdk.Stack.of(pipeline)
+    of_a_ca = {AlarmName.CRL_STALE, AlarmName.CRL_UNUSABLE, AlarmName.REVOCATION_LIMIT_TRIPPED}
+    found = [pipeline.alarm(each, ca="Factory") for each in (*of_a_ca, AlarmName.CA_EXPIRY)]
+    found += [pipeline.alarm("CaExpiry", ca="Workshop")]
+    found += [pipeline.alarm(each) for each in AlarmName if each not in {*of_a_ca, AlarmName.CA_EXPIRY}]
+
+    ids = {stack.get_logical_id(each.node.default_child) for each in found}  # type: ignore[arg-type]
+    assert ids == set(alarms(template(stack)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"name": "CrlStael", "ca": "Factory"},
+            "alarm: found \"CrlStael\"; allowed: did you mean 'CrlStale'",
+        ),
+        ({"name": "CrlStale"}, "alarm: ca: found nothing; allowed: Factory"),
+        (
+            {"name": "CaExpiry", "ca": "Factry"},
+            "alarm: ca: found \"Factry\"; allowed: did you mean 'Factory'",
+        ),
+        ({"name": "CrlStale", "ca": "Workshop"}, 'alarm: ca: found "Workshop"; allowed: Factory'),
+        ({"name": "Refused", "ca": "Factory"}, "allowed: no CA: Refused is about the whole pipeline"),
+        ({"name": {}}, "alarm: found {}; allowed: DeadLetters, "),
+    ],
+)
+def test_an_alarm_that_there_is_not_is_refused_with_those_that_there_are(
+    pipeline: JitrPipeline, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        pipeline.alarm(**arguments)
+
+
+# left out
+
+
+def test_alarms_and_dashboard_are_left_out_where_that_is_said() -> None:
+    found = template_of(replace(DEFAULTS, alarms="none", dashboard=False, account_logging="manage"))
+
+    assert of_type(found, ALARM) == {}
+    assert of_type(found, "AWS::CloudWatch::Dashboard") == {}
+    assert "Dashboard" not in found["Outputs"]
+    assert len(of_type(found, "AWS::Logs::QueryDefinition")) == len(QUERIES) + 1
+
+
+def test_a_dashboard_without_alarms_shows_none() -> None:
+    found = template_of(replace(DEFAULTS, alarms="none"))
+
+    assert [each for each in widgets(found) if each["type"] == "alarm"] == []
+
+
+def test_an_alarm_of_a_pipeline_without_alarms_is_refused() -> None:
+    with app_without_bundling() as app:
+        pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[FACTORY_CA], alarms="none")
+
+    with pytest.raises(ConfigurationError, match=r"^Fleet/Jitr: alarm: found a pipeline with alarms: none"):
+        pipeline.alarm(AlarmName.REFUSED)
+
+
+def test_the_same_is_said_in_cdk_json(tmp_path: Path) -> None:
+    cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
+
+    read = JitrConfiguration.parse({"cas": cas, "alarms": "none", "dashboard": False}, tmp_path)
+
+    assert (read.alarms, read.dashboard) == ("none", False)
+    for value, message in (("nine", "did you mean 'none'"), (None, "null"), ([], "or .none. for no alarms")):
+        with pytest.raises(ConfigurationError, match=rf"^jitr\.alarms: .*{message}"):
+            JitrConfiguration.parse({"cas": cas, "alarms": value}, tmp_path)
+    with pytest.raises(ConfigurationError, match=r"^jitr\.alarms\.refused: found 0"):
+        JitrConfiguration.parse({"cas": cas, "alarms": {"refused": 0}}, tmp_path)
 
 
 # dashboard

@@ -50,7 +50,7 @@ class Range:
 
 
 COUNTS = ("dead_letters", "function_errors", "blocked", "refused", "registration_failures", "throttles")
-TIMES = ("ca_time_left", "crl_time_left", "oldest_message", "pending")
+TIMES = ("ca_time_left", "crl_time_left", "dead_letter_age", "oldest_message", "pending")
 RANGES = {
     "AdmissionFunction.timeout": Range(SECOND, 10 * SECOND, SECOND, {"function": FUNCTION}),
     **{f"AlarmSettings.{name}": Range(1, 1_000_000) for name in COUNTS},

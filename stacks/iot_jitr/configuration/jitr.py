@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import contradiction, number_among, one_of, shown, text
+from iot_jitr.allowed import contradiction, flag, number_among, one_of, shown, text
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE
 from iot_jitr.configuration.ca import CaConfiguration
 from iot_jitr.configuration.revocation import RevocationSettings
 from iot_jitr.devices import ON_REFUSAL
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.functions import LogLevel
-from iot_jitr.observability import METRICS_NAMESPACE, NAMESPACE, AlarmSettings
+from iot_jitr.observability import ALARMS, METRICS_NAMESPACE, NAMESPACE, AlarmOption, AlarmSettings
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
@@ -88,8 +88,12 @@ class JitrConfiguration:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace"""
     account_logging: Annotated[AccountLoggingMode | str, one_of(AccountLoggingMode)] = AccountLoggingMode.NONE
     """What becomes of AWS IoT's own log. The `cdk.json` that comes with the project says `manage`."""
-    alarms: AlarmSettings = field(default_factory=AlarmSettings)
-    """When alarms are raised, and who is notified."""
+    alarms: Annotated[AlarmOption, ALARMS] = field(default_factory=AlarmSettings)
+    """When alarms are raised, and who is notified; `"none"`: no alarms.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+    dashboard: Annotated[bool, flag()] = True
+    """Whether there is a CloudWatch dashboard.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html"""
     encryption_key: Annotated[str | None, text(KEY_ARN, KEY_ARN_ALLOWED)] = None
     """ARN of the customer managed KMS key for everything at rest, not of an alias; None: keys of AWS's own.
     See `docs/security.md` for what its policy must allow.

@@ -7,7 +7,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from iot_jitr.allowed import OneOfClasses, contradiction, flag, offers, span, text, whole_number
+from iot_jitr.allowed import contradiction, flag, offers, span, text, whole_number
+from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.validation import options
 

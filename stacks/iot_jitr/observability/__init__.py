@@ -1,13 +1,18 @@
 """What an operator looks at: alarms that link to the runbook, one dashboard, saved queries."""
 
-from iot_jitr.observability.alarms import Alarms, AlarmSettings, Watched
+from iot_jitr.observability.alarms import Alarms, Watched
 from iot_jitr.observability.construct import Observability
 from iot_jitr.observability.dashboard import Dashboard, Panel, Question, Row, layout
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
+from iot_jitr.observability.settings import ALARMS, NO_ALARMS, AlarmName, AlarmOption, AlarmSettings
 
 __all__ = [
+    "ALARMS",
     "METRICS_NAMESPACE",
     "NAMESPACE",
+    "NO_ALARMS",
+    "AlarmName",
+    "AlarmOption",
     "AlarmSettings",
     "Alarms",
     "Dashboard",

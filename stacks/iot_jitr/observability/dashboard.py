@@ -94,9 +94,10 @@ class Dashboard(Construct):
         """
         super().__init__(scope, construct_id)
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(12))
-        self.dashboard.add_widgets(
-            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=COLUMNS, height=3)
-        )
+        if alarms:
+            self.dashboard.add_widgets(
+                cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=COLUMNS, height=3)
+            )
         for row in rows:
             self.dashboard.add_widgets(
                 cloudwatch.TextWidget(markdown=f"## {row.question}", width=COLUMNS, height=1)

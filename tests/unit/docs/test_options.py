@@ -51,6 +51,7 @@ OUR_OWN = {
 }
 """Options that neither AWS nor an RFC defines, each with what it is instead."""
 OUR_OWN_ENUMERATIONS = {
+    "AlarmName": "what we watch",
     "Metric": "what we measure",
     "OnExisting": "whether we adopt what we find",
     "Reason": "why we decide so",

@@ -1,0 +1,80 @@
+"""Options that are one of several option classes, or an option class or a word."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import core_schema
+
+from iot_jitr.allowed import contradiction, did_you_mean, or_none, shown, wrong
+
+TAG: Final = "type="
+"""Begins the part of an error's location that says which class of several was chosen."""
+_TYPE = "type"
+
+
+@dataclass(frozen=True)
+class OneOfClasses:
+    """One of several option classes: `cdk.json` names it with the key `type`, Python gives an object."""
+
+    classes: Mapping[str, type]
+    """By the name in `cdk.json`."""
+    words: str
+    alone: tuple[str, ...] = ()
+    """The names that need no options: each may stand in the place of the object."""
+
+    def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
+        choices: dict[Any, Any] = {
+            f"{TAG}{name}": core_schema.no_info_before_validator_function(
+                _without_type, handler.generate_schema(kind)
+            )
+            for name, kind in self.classes.items()
+        }
+        chosen = core_schema.tagged_union_schema(
+            choices, discriminator=lambda value: f"{TAG}{self._name(value)}"
+        )
+        return or_none(annotated, core_schema.no_info_before_validator_function(self._check, chosen))
+
+    def _name(self, value: Any) -> str | None:
+        if isinstance(value, Mapping):
+            value = value.get(_TYPE)
+            return next((name for name in self.classes if name == value), None)
+        alone = (name for name in self.alone if name == value)
+        return next(
+            alone, next((name for name, kind in self.classes.items() if isinstance(value, kind)), None)
+        )
+
+    def _check(self, value: Any) -> Any:
+        if self._name(value) is None:
+            names = ", ".join(self.classes)
+            if isinstance(value, Mapping):
+                found = value.get(_TYPE)
+                raise contradiction(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
+            raise wrong(value, did_you_mean(value, self.alone) + self.words)
+        return value
+
+
+def _without_type(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: each for key, each in value.items() if key != _TYPE}
+    return {} if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class OrWord:
+    """An option class, or a word in its place that says that it is left out."""
+
+    kind: type
+    word: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
+        check = core_schema.no_info_wrap_validator_function(self._check, handler.generate_schema(self.kind))
+        return or_none(annotated, check)
+
+    def _check(self, value: Any, read: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        if value == self.word:
+            return value
+        if isinstance(value, Mapping | self.kind):
+            return read(value)
+        raise wrong(value, did_you_mean(value, [self.word]) + self.words)
