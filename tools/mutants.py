@@ -1,12 +1,13 @@
-"""`make mutants`: change activator, ledger and CRL engine in small ways, and see what no test notices.
+"""`make mutants`: change parts of the runtime in small ways, and see what no test notices.
 
 mutmut wants the sources in `src/` of the folder it runs in. This puts a copy of the runtime and of its tests
-there, for one package after the other, runs mutmut, and prints the score of each module and every survivor
+there, for one part after the other, runs mutmut, and prints the score of each module and every survivor
 with its difference. The first run takes hours; later ones look only at functions that changed, and at what is
 named:
 
     python -m tools.mutants                        everything
-    python -m tools.mutants activator.on_refusal      one module
+    python -m tools.mutants activator.on_refusal   one module of a package
+    python -m tools.mutants rate_limiter           one module beside the packages
     python -m tools.mutants --report               the last results again
 """
 
@@ -24,7 +25,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 WORKBENCHES = ROOT / "build" / "mutants"
 RUNTIME = "iot_jitr_runtime"
-PACKAGES = ("activator", "ledger", "revocation")
+PARTS = {
+    "activator": "activator",
+    "ledger": "ledger",
+    "revocation": "revocation",
+    "deadline": "test_deadline.py",
+    "dynamodb": "test_dynamodb.py",
+    "rate_limiter": "test_rate_limiter.py",
+}
+"""What is mutated, a package or a module of the runtime, and its tests in `tests/unit/runtime`."""
 NOTICED = frozenset({1, 3, -24, 24, 36, 37, 152, 255})
 """mutmut's exit codes for a mutant that a test or the type checker noticed, a time-out included."""
 
@@ -44,26 +53,33 @@ class ModuleScore:
         return 100 * self.noticed / self.total
 
 
-def configuration(package: str) -> str:
-    """The settings of mutmut for one package, TOML."""
+def configuration(part: str) -> str:
+    """The settings of mutmut for one part, TOML."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     markers = project["tool"]["pytest"]["ini_options"]["markers"]
     template = (ROOT / "tools" / "mutants.toml").read_text(encoding="utf-8")
-    return template.replace("@package@", package).replace("@markers@", json.dumps(markers))
+    settings = {"@part@": part, "@tests@": PARTS[part], "@markers@": json.dumps(markers)}
+    for name, value in settings.items():
+        template = template.replace(name, value)
+    return template
 
 
-def prepare(package: str) -> Path:
+def prepare(part: str) -> Path:
     """Copy sources and tests to where mutmut looks for them; its results of former runs stay."""
-    workbench = WORKBENCHES / package
+    workbench = WORKBENCHES / part
     workbench.mkdir(parents=True, exist_ok=True)
     for folder in (workbench / "src", workbench / "tests", workbench / "mutants" / "tests"):
         shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "lambda" / RUNTIME, workbench / "src" / RUNTIME, ignore=ignored)
-    for part in ("support", f"unit/runtime/{package}"):
-        shutil.copytree(ROOT / "tests" / part, workbench / "tests" / part, ignore=ignored)
-    shutil.copy2(ROOT / "tests" / "conftest.py", workbench / "tests")
-    (workbench / "pyproject.toml").write_text(configuration(package), encoding="utf-8")
+    for tests in ("support", f"unit/runtime/{PARTS[part]}", "conftest.py"):
+        source, copy = ROOT / "tests" / tests, workbench / "tests" / tests
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=ignored)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
+    (workbench / "pyproject.toml").write_text(configuration(part), encoding="utf-8")
     forget_what_tests_reach(workbench / "mutants" / "mutmut-stats.json")
     return workbench
 
@@ -94,28 +110,30 @@ def scores(results: Path) -> list[ModuleScore]:
 
 def main() -> int:
     """Run mutmut and report; the exit code is 0 unless mutmut failed."""
-    parser = argparse.ArgumentParser(description="mutation testing of activator, ledger and CRL engine")
+    parser = argparse.ArgumentParser(
+        description="mutation testing of activator, ledger, CRL engine and rate limiter"
+    )
     parser.add_argument(
         "parts",
         nargs="*",
-        metavar="PACKAGE[.MODULE]",
+        metavar="PART[.MODULE]",
         help="what to look at again; default: all that changed",
     )
     parser.add_argument("--report", action="store_true", help="only print the results of the last run")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (default: 2)")
     chosen = parser.parse_args()
-    parts: list[str] = chosen.parts or list(PACKAGES)
+    chosen_parts: list[str] = chosen.parts or list(PARTS)
     programs = Path(sys.executable).parent
     mutmut = str(programs / "mutmut")
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "MYPYPATH": "src"}
     code = 0
-    for package in PACKAGES:
-        again = [f"{RUNTIME}.{part}.*" for part in parts if part.startswith(f"{package}.")]
-        if chosen.report or not (again or package in parts):
+    for part in PARTS:
+        again = [f"{RUNTIME}.{each}.*" for each in chosen_parts if each.startswith(f"{part}.")]
+        if chosen.report or not (again or part in chosen_parts):
             continue
         run = [mutmut, "run", "--max-children", str(chosen.jobs), *again]
-        code = subprocess.run(run, cwd=prepare(package), env=environment, check=False).returncode or code
-    found = [score for package in PACKAGES for score in scores(WORKBENCHES / package / "mutants")]
+        code = subprocess.run(run, cwd=prepare(part), env=environment, check=False).returncode or code
+    found = [score for part in PARTS for score in scores(WORKBENCHES / part / "mutants")]
     for score in found:
         for survivor in score.survivors:
             workbench = WORKBENCHES / score.module.split(".")[1]

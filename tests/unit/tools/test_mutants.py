@@ -6,25 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutants import PACKAGES, ModuleScore, configuration, forget_what_tests_reach, scores
+from tools.mutants import PARTS, ModuleScore, configuration, forget_what_tests_reach, scores
 
 ROOT = Path(__file__).parents[3]
-SETTINGS = {package: tomllib.loads(configuration(package))["tool"]["mutmut"] for package in PACKAGES}
+SETTINGS = {part: tomllib.loads(configuration(part))["tool"]["mutmut"] for part in PARTS}
 
 
 @pytest.mark.parametrize(
     "patterns", list(zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
 )
-def test_each_module_to_mutate_is_there_in_a_package(patterns: tuple[str, ...]) -> None:
+def test_each_module_to_mutate_is_there_in_a_part(patterns: tuple[str, ...]) -> None:
     found = [ROOT / "lambda" / pattern.removeprefix("src/") for pattern in patterns]
 
     assert any(path.exists() for path in found)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_each_test_to_run_or_to_leave_out_is_there(package: str) -> None:
-    for test in SETTINGS[package]["pytest_add_cli_args_test_selection"]:
+@pytest.mark.parametrize("part", PARTS)
+def test_each_test_to_run_or_to_leave_out_is_there(part: str) -> None:
+    for test in SETTINGS[part]["pytest_add_cli_args_test_selection"]:
         assert (ROOT / test.removeprefix("--ignore=")).exists()
+
+
+def test_a_module_of_the_root_is_mutated_with_its_own_tests() -> None:
+    settings = SETTINGS["rate_limiter"]
+
+    assert "src/iot_jitr_runtime/rate_limiter.py" in settings["only_mutate"]
+    assert "tests/unit/runtime/test_rate_limiter.py" in settings["pytest_add_cli_args_test_selection"]
 
 
 def test_a_module_scores_what_tests_types_and_time_noticed(tmp_path: Path) -> None:
