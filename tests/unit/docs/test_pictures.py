@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 from xml.dom import minidom
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -25,6 +26,8 @@ PICTURES = sorted(path.stem for path in FOLDER.iterdir() if path.suffix in {".sv
 def scripts() -> Iterator[Any]:
     """The scripts that make the pictures, imported as `make pictures` runs them."""
     loaded: dict[str, ModuleType] = {}
+    before = set(sys.modules)
+    sys.path.insert(0, str(FOLDER))
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(f"pictures_{name}", FOLDER / f"{name}.py")
@@ -36,7 +39,8 @@ def scripts() -> Iterator[Any]:
         return module
 
     yield load
-    for name in loaded:
+    sys.path.remove(str(FOLDER))
+    for name in {*loaded, *({"measured", "plots"} - before)} & set(sys.modules):
         del sys.modules[name]
 
 
@@ -53,7 +57,32 @@ def finished_demo() -> Demo:
 def test_the_dashboards_picture_is_what_is_deployed(scripts: Any) -> None:
     dashboard = scripts("dashboard")
 
-    assert (FOLDER / "dashboard.svg").read_text() == dashboard.drawn(dashboard.rows()), "make pictures"
+    assert (FOLDER / "dashboard.svg").read_text() == dashboard.drawn(dashboard.deployed()), "make pictures"
+
+
+def test_the_dashboard_shows_the_figures_of_the_recorded_run_and_what_it_has_none_of(scripts: Any) -> None:
+    dashboard, measured = scripts("dashboard"), scripts("measured").load()
+    deployed = dashboard.deployed()
+
+    svg = dashboard.drawn(deployed)
+
+    admitted = [each for each in measured["metrics"] if each["name"] == "Activated"]
+    assert sum(each["value"] for each in admitted) == measured["devices"] - 1  # one is on the CRL
+    for text in (*deployed.alarms, *(panel.title for row in deployed.rows for panel in row.panels)):
+        assert escape(text) in svg
+    for refusal in measured["refusals"]:
+        assert escape(refusal["detail"]) in svg
+    reasons = {each["reason"] for each in measured["metrics"] if each["name"] == "Decisions"}
+    assert all(reason in svg for reason in reasons)
+
+
+def test_a_statistic_of_a_second_is_cloudwatchs(scripts: Any) -> None:
+    statistic = scripts("dashboard")._statistic
+
+    assert statistic([1.0, 2.0, 6.0], "Sum") == 9.0
+    assert statistic([1.0, 2.0, 6.0], "Average") == 3.0
+    assert (statistic([1.0, 6.0], "Maximum"), statistic([1.0, 6.0], "Minimum")) == (6.0, 1.0)
+    assert statistic([float(value) for value in range(100)], "p90") == 90.0
 
 
 def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(scripts: Any) -> None:
@@ -124,7 +153,7 @@ def test_runs_that_did_not_end_are_marked_and_each_kind_has_its_line(
     svg = plots.storm()
 
     assert "some were not active yet" in svg
-    for label in ("this pipeline, rude", "the plain recipe (rule → Lambda), rude", "another, rude"):
+    for label in ("this pipeline, rude", "the plain recipe (Lambda: a stand-in), rude", "another, rude"):
         assert label in svg
 
 
@@ -144,6 +173,14 @@ def test_the_recorded_demo_met_every_expectation() -> None:
     (met, of) = re.findall(r"(\d+) of (\d+) expectations met", text)[-1]
 
     assert met == of
+
+
+def test_the_readme_quotes_the_run_that_the_picture_shows() -> None:
+    picture = (FOLDER / "demo.svg").read_text().replace("&#160;", " ")
+    readme = (FOLDER.parents[1] / "README.md").read_text()
+    [quoted] = re.findall(r"^\d+ devices published after .* in all$", readme, re.MULTILINE)
+
+    assert quoted in picture
 
 
 def test_every_picture_is_remade_by_the_script_and_shown(scripts: Any) -> None:
