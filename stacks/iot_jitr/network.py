@@ -1,7 +1,7 @@
 """A VPC for the functions: none of them needs one, and some accounts allow no function without."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import aws_cdk as cdk
@@ -48,7 +48,8 @@ class FunctionNetwork:
             most=_MOST_SECURITY_GROUPS,
         ),
     ] = ()
-    """The security groups, 5 at most; none: each function gets one that lets all out and nothing in.
+    """The security groups, 5 at most; none: one of the pipeline's own for all its functions,
+    which lets all out and nothing in.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
 
     def permissions(self, role: iam.Role) -> list[iam.PolicyStatement]:
@@ -70,11 +71,26 @@ class FunctionNetwork:
         return [attach, look]
 
 
+def with_security_group(scope: "Construct", network: FunctionNetwork | None) -> FunctionNetwork | None:
+    """Return the network with a security group for all functions of `scope`, where it has none yet."""
+    if network is None or network.security_groups:
+        return network
+    group = ec2.SecurityGroup(
+        scope, "SecurityGroup", vpc=network.vpc, description=f"Functions of {scope.node.path}"
+    )
+    return replace(network, security_groups=[group])
+
+
+def connections(network: FunctionNetwork | None) -> ec2.Connections | None:
+    """Return the network connections of the functions; None without a network."""
+    return None if network is None else ec2.Connections(security_groups=[*network.security_groups])
+
+
 def placement(network: FunctionNetwork | None) -> "Placement":
     """Return where Lambda is to put a function; nowhere in particular without a network."""
     if network is None:
         return Placement()
-    return Placement(network.vpc, network.subnets, [*network.security_groups] or None)
+    return Placement(network.vpc, network.subnets, [*network.security_groups])
 
 
 @dataclass(frozen=True)

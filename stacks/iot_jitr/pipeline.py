@@ -25,7 +25,7 @@ from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
 from iot_jitr.imported import Importable
 from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
-from iot_jitr.network import FunctionNetwork
+from iot_jitr.network import FunctionNetwork, connections, with_security_group
 from iot_jitr.observability import (
     ALARMS,
     METRICS_NAMESPACE,
@@ -72,6 +72,8 @@ class JitrPipeline(Construct, Importable):
         metrics: The pipeline's own metrics.
         observability: Alarms, dashboard and saved queries.
         account_logging: AWS IoT's own log; None with `account_logging: none`.
+        connections: Network connections of the functions, for security groups that let them in; None without
+            a network.
     """
 
     @checked
@@ -174,6 +176,8 @@ class JitrPipeline(Construct, Importable):
         self.metrics = PipelineMetrics(metrics_namespace, service_name(self))
         managed = account_logging is AccountLoggingMode.MANAGE
         encryption.let_logs_use_it(self, *([LOG_GROUP] if managed else []))
+        network = with_security_group(self, network)
+        self.connections = connections(network)
         settings = FunctionSettings(
             log_retention, LogLevel(log_level), metrics_namespace, self.metrics.service, encryption, network
         )
@@ -333,14 +337,13 @@ class JitrPipeline(Construct, Importable):
 
     def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:
         if mode is AccountLoggingMode.NONE or not Target.of(self).has_account_logging:
-            cdk.Annotations.of(self).add_info(
-                "errors during auto-registration are written to AWS IoT's own log only, and it is "
-                + (
-                    "not looked at (account_logging: none); 'manage' switches it on for the whole account"
-                    if mode is AccountLoggingMode.NONE
-                    else "unknown to the local cloud, so account_logging is off there"
+            if mode is AccountLoggingMode.NONE:
+                cdk.Annotations.of(self).add_info_v2(
+                    "iot-jitr:account-logging",
+                    "errors during auto-registration are written to AWS IoT's own log only, and it is not "
+                    "read (account_logging: none): set 'manage', which switches it on for the whole account, "
+                    "or 'adopt' where it is on",
                 )
-            )
             return None
         logging = AccountLogging(
             self,

@@ -234,6 +234,15 @@ def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None
     assert "acknowledge" not in json.dumps(of_type(policy, "AWS::IoT::Policy"))
 
 
+def test_what_an_information_says_can_be_acknowledged() -> None:
+    with app_without_bundling() as app:
+        stack = JitrStack(app, "Jitr", DEFAULTS)
+        cdk.Annotations.of(app).acknowledge_info("iot-jitr:account-logging", "another stack manages it")
+        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
+
+    assert found == []
+
+
 def test_a_policy_that_speaks_of_things_warns_where_there_are_none() -> None:
     shadow = replace(DEFAULTS, policy=DevicePolicy.shared(options=[PolicyOption.SHADOW]))
 

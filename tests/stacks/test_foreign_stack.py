@@ -19,6 +19,7 @@ from tests.support.stacks import (
     app_without_bundling,
     as_list,
     joined,
+    named,
     of_type,
     only,
     statements,
@@ -98,16 +99,28 @@ def test_without_a_network_no_role_knows_one() -> None:
     assert "VpcConfig" not in str(without)
 
 
-def test_security_groups_may_be_left_to_the_construct() -> None:
+def test_all_functions_share_one_security_group_unless_there_are_others() -> None:
     with app_without_bundling() as app:
         vpc = ec2.Vpc(cdk.Stack(app, "Network"), "Vpc")
         stack = cdk.Stack(app, "Stack")
-        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], network=FunctionNetwork(vpc))
+        endpoint = ec2.SecurityGroup(stack, "Endpoint", vpc=vpc)
+        pipeline = JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], network=FunctionNetwork(vpc))
+        assert pipeline.connections is not None
+        endpoint.connections.allow_from(pipeline.connections, ec2.Port.tcp(443))
         made = template(stack)
 
-    groups = of_type(made, "AWS::EC2::SecurityGroup").values()
-    assert len(groups) == len(of_type(made, "AWS::Lambda::Function"))
-    assert [each["Properties"].get("SecurityGroupIngress") for each in groups] == [None] * len(groups)
+    name, group = named(made, "AWS::EC2::SecurityGroup", "Jitr")
+    shared = {"Fn::GetAtt": [name, "GroupId"]}
+    functions = of_type(made, "AWS::Lambda::Function").values()
+    assert [each["Properties"]["VpcConfig"]["SecurityGroupIds"] for each in functions] == [[shared]] * len(
+        functions
+    )
+    assert "SecurityGroupIngress" not in group["Properties"]
+    assert only(made, "AWS::EC2::SecurityGroupIngress")["Properties"]["SourceSecurityGroupId"] == shared
+
+
+def test_without_a_network_there_are_no_connections(everything: JitrPipeline) -> None:
+    assert everything.connections is None
 
 
 # the rest that is brought

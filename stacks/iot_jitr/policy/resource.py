@@ -35,9 +35,10 @@ class DevicePolicyResource(Construct):
         """
         super().__init__(scope, construct_id)
         self.policy = policy
-        for finding in policy.acknowledged:
-            cdk.Annotations.of(self).add_info(
-                f"Device policy, {finding}: acknowledged: {finding.acknowledged}"
+        for number, finding in enumerate(policy.acknowledged, 1):
+            cdk.Annotations.of(self).add_info_v2(
+                f"iot-jitr:policy-exception:{number}",
+                f"Device policy, {finding}: acknowledged: {finding.acknowledged}",
             )
         document = _with_pseudo_parameters(policy.document.plain())
         self.resource: iot.CfnPolicy | None = None
