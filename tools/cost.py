@@ -4,6 +4,7 @@ Prices are list prices of us-east-1 in US dollars, before AWS's free tier, enter
 check them against the pricing pages before you rely on them. What is assumed says so where it is.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,6 +40,9 @@ REGISTRY = Price(1.25, MILLION, "operations of the registry", _IOT)
 SQS = Price(0.40, MILLION, "requests", "https://aws.amazon.com/sqs/pricing/")
 INVOCATION = Price(0.20, MILLION, "invocations", _LAMBDA)
 COMPUTE = Price(0.0000133334, 1, "GB-seconds, arm64", _LAMBDA)
+KEPT_READY = Price(0.0000033334, 1, "GB-seconds kept ready, arm64", _LAMBDA)
+SNAPSHOT = Price(0.0000015046, 1, "GB-seconds of a snapshot", _LAMBDA)
+RESTORED = Price(0.0001397998, 1, "GB restored", _LAMBDA)
 READ = Price(0.125, MILLION, "read units", _DYNAMODB)
 WRITE = Price(0.625, MILLION, "write units", _DYNAMODB)
 STORAGE = Price(0.25, 1, "GB a month", _DYNAMODB)
@@ -160,6 +164,52 @@ def ledger_storage(devices: float) -> list[Item]:
         Item("ledger: rows and their index", devices * (ROW_BYTES + INDEX_ENTRY_BYTES) / GB, STORAGE),
         Item("ledger: point-in-time recovery", devices * ROW_BYTES / GB, BACKUP),
     ]
+
+
+# The connect guard
+
+GUARD_GB = 1769 / 1024
+SECONDS_OF_A_CONNECT = 0.005
+"""At most, at the 99th percentile; Lambda bills whole milliseconds."""
+BYTES_OF_AN_INVOCATIONS_LOG = 350
+"""Lambda's own three lines."""
+REQUESTS_AN_ENVIRONMENT = 10
+"""A second, that Lambda lets one unit of concurrency serve:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html"""
+
+
+def guard_environments(connects_a_second: float) -> int:
+    """Return how many environments serve so many connects: Little's law, or Lambda's quota of requests."""
+    return math.ceil(
+        max(connects_a_second * SECONDS_OF_A_CONNECT, connects_a_second / REQUESTS_AN_ENVIRONMENT)
+    )
+
+
+def guarded_connects(connects: float) -> list[Item]:
+    """Return what the guard's answers to so many connects cost."""
+    return [
+        Item("guard: invocations", connects, INVOCATION),
+        Item("guard: running time, 5 ms each", connects * SECONDS_OF_A_CONNECT * GUARD_GB, COMPUTE),
+        Item("guard: Lambda's own log lines", connects * BYTES_OF_AN_INVOCATIONS_LOG / GB, LOGS),
+    ]
+
+
+def guard_kept_ready(environments: int) -> list[Item]:
+    """Return what so many environments cost a month that are kept ready."""
+    return [Item("guard: kept ready", environments * GUARD_GB * HOURS * 3600, KEPT_READY)]
+
+
+def guard_snapshot(starts: int) -> list[Item]:
+    """Return what a snapshot costs a month from which so many environments start."""
+    return [
+        Item("guard: snapshot", GUARD_GB * HOURS * 3600, SNAPSHOT),
+        Item("guard: starts from it", starts * GUARD_GB, RESTORED),
+    ]
+
+
+def guard_refresh(environments: int) -> list[Item]:
+    """Return what the look for a newer index costs, once a second in environments that are busy all month."""
+    return [Item("guard: conditional requests", environments * HOURS * 3600, S3_GET)]
 
 
 # A month in which nothing happens

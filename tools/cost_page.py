@@ -41,6 +41,8 @@ def figures() -> Mapping[str, str]:
         "alarms": str(Pipeline().alarms),
         "metrics": str(Pipeline().metrics),
         "kms": f"{cost.KMS_REQUESTS:,}",
+        "snapshot": dollars(cost.total(cost.guard_snapshot(0))),
+        "starts": dollars(cost.total(cost.guard_snapshot(1000)) - cost.total(cost.guard_snapshot(0))),
         "storage": dollars(cost.total(cost.ledger_storage(MILLION))),
     }
 
@@ -85,11 +87,29 @@ def month() -> str:
     return _bill([(cost.month(FULL), "sum")])
 
 
+def guard() -> str:
+    """Return the items of a million connects that the guard answers."""
+    return _bill([(cost.guarded_connects(MILLION), "sum")])
+
+
+def guard_month() -> str:
+    """Return what is paid by the month for the guard, at each rate of connects."""
+    rows = []
+    for rate in (100, 500, 3_000):
+        environments = cost.guard_environments(rate)
+        monthly = [cost.guard_refresh(environments), cost.guard_kept_ready(environments)]
+        cells = [f"{rate:,}", str(environments), *(dollars(cost.total(each)) for each in monthly)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "fleets": fleets,
     "devices": devices,
     "writes": writes,
     "month": month,
+    "guard": guard,
+    "guard_month": guard_month,
 }
 
 

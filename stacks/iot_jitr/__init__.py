@@ -4,9 +4,13 @@ from iot_jitr.admission import AdmissionFunction, AllowList
 from iot_jitr.capacity import Capacity
 from iot_jitr.configuration import (
     AccountLoggingMode,
+    AwsManagedDomain,
     CaConfiguration,
+    ConnectGuard,
     CrlBucket,
     CrlUrl,
+    CustomDomain,
+    ExistingDomain,
     JitrConfiguration,
     NoRevocation,
     RevocationSettings,
@@ -32,6 +36,7 @@ from iot_jitr_runtime.ca_registration.signers import (
     PrivateCaSigner,
     SecretSigner,
 )
+from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.things.settings import Attachment, Renewal
@@ -43,15 +48,19 @@ __all__ = [
     "AlarmSettings",
     "AllowList",
     "Attachment",
+    "AwsManagedDomain",
     "CaConfiguration",
     "CaStatus",
     "Capacity",
     "ConfigurationError",
+    "ConnectGuard",
     "CrlBucket",
     "CrlUrl",
+    "CustomDomain",
     "DeploymentOutputs",
     "DevicePolicy",
     "DevicePolicyError",
+    "ExistingDomain",
     "ExportedOutputs",
     "FunctionNetwork",
     "IJitrPipeline",
@@ -67,6 +76,7 @@ __all__ = [
     "NoSigner",
     "OnDelete",
     "OnExisting",
+    "OnUnknown",
     "PolicyOption",
     "PresignedSigner",
     "PrivateCaSigner",

@@ -12,7 +12,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_logs as logs
 
 from iot_jitr.admission import AdmissionFunction
-from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, NoRevocation, RevocationSettings
+from iot_jitr.configuration import (
+    AccountLoggingMode,
+    CaConfiguration,
+    ConnectGuard,
+    NoRevocation,
+    RevocationSettings,
+)
 from iot_jitr.devices import DeviceProfile
 from iot_jitr.encryption import Encryption
 from iot_jitr.observability import AlarmOption, AlarmSettings
@@ -34,6 +40,7 @@ class Options:
     devices: DeviceProfile
     revocation: RevocationSettings | None
     """None: not given."""
+    connect_guard: ConnectGuard | None
     alarms: AlarmOption
     account_logging: AccountLoggingMode
     log_retention: logs.RetentionDays
@@ -94,6 +101,8 @@ def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
     give = "a CRL for a CA, or nothing here"
     if options.revocation is not None:
         yield ConfigurationError("revocation", f"settings, and {why}", give)
+    if options.connect_guard is not None:
+        yield ConfigurationError("connect_guard", f"a guard, and {why}", give)
     alarms = options.alarms
     if isinstance(alarms, AlarmSettings) and alarms.crl_time_left != AlarmSettings().crl_time_left:
         yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)

@@ -133,6 +133,22 @@ class DeploymentOutputs(Construct):
             made = function.function
             self._add(output, made.function.function_name, f"The revocation {what}")
             self._add(log, made.log_group.log_group_name, f"Log of the revocation {what}")
+        if (guard := revocation.connect_guard) is not None:
+            made = guard.function
+            self._add(Output.CONNECT_GUARD_FUNCTION, made.function.function_name, "The connect guard")
+            self._add(
+                Output.CONNECT_GUARD_LOG_GROUP, made.log_group.log_group_name, "Log of the connect guard"
+            )
+            self._add(
+                Output.CONNECT_GUARD_CALLBACK_ARN,
+                guard.callback_arn,
+                "Client certificate callback of the guarded domain configuration",
+            )
+            self._add(
+                Output.CONNECT_GUARD_DOMAIN_CONFIGURATION,
+                guard.domain_configuration,
+                "Domain configuration that devices connect to",
+            )
 
     def _add(self, name: str, value: str, description: str) -> None:
         export = None if self._export_prefix is None else export_name(self._export_prefix, name)

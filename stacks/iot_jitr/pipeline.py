@@ -18,7 +18,7 @@ from iot_jitr.allowed import as_timedelta, did_you_mean, flag, offers, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
-from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, RevocationSettings
+from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, ConnectGuard, RevocationSettings
 from iot_jitr.devices import ON_REFUSAL, DeviceProfile, DeviceResources
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
@@ -67,6 +67,7 @@ class JitrPipeline(Construct, Importable):
         activator: The function that decides.
         reconciler: The function that finds certificates without a decision.
         revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
+        connect_guard: What refuses listed devices at the handshake; None without one.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
         metrics: The pipeline's own metrics.
@@ -88,6 +89,7 @@ class JitrPipeline(Construct, Importable):
         things: ThingRegistration | None = None,
         on_refusal: Annotated[Mapping[str, str] | None, ON_REFUSAL] = None,
         revocation: RevocationSettings | None = None,
+        connect_guard: ConnectGuard | None = None,
         activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: Annotated[LogLevel | str, one_of(LogLevel)] = LogLevel.INFO,
@@ -118,6 +120,8 @@ class JitrPipeline(Construct, Importable):
                 https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html
             revocation: How CRLs are kept fresh and acted on, for all CAs that have one;
                 `RevocationSettings()` by default.
+            connect_guard: Refuses devices on their CA's list at each TLS handshake; none by default.
+                https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
             activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
                 calls a second, 1 to 1,000; 10 by default as AWS's is.
                 https://docs.aws.amazon.com/general/latest/gr/iot-core.html
@@ -167,6 +171,7 @@ class JitrPipeline(Construct, Importable):
                 cas,
                 devices,
                 revocation,
+                connect_guard,
                 alarms,
                 account_logging,
                 log_retention,
@@ -223,7 +228,8 @@ class JitrPipeline(Construct, Importable):
             functions=settings,
             settings=reconciler,
         )
-        self.revocation = self._revocation(cas, revocation or RevocationSettings(), settings)
+        self.revocation = self._revocation(cas, revocation or RevocationSettings(), connect_guard, settings)
+        self.connect_guard = None if self.revocation is None else self.revocation.connect_guard
         self.rules = RegistrationRules(
             self,
             "Rules",
@@ -242,12 +248,16 @@ class JitrPipeline(Construct, Importable):
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
                 cas_with_crl={ca.name: self.cas[ca.name].certificate_id for ca in cas if ca.crl_source},
                 reconciled_every=as_timedelta(reconciler.every),
+                connect_guard=None if self.connect_guard is None else self.connect_guard.function.function,
             ),
             alarms=alarms,
             dashboard=dashboard,
             activations_per_second=activations_per_second,
             activator_log_group=self.activator.function.log_group,
-            other_log_groups=[each.log_group for each in self._background().values()],
+            other_log_groups=[
+                *(each.log_group for each in self._background().values()),
+                *([] if self.connect_guard is None else [self.connect_guard.function.log_group]),
+            ],
         )
         self.account_logging = self._account_logging(account_logging, settings)
         warn_of_unchecked_revocation(self, cas)
@@ -298,7 +308,11 @@ class JitrPipeline(Construct, Importable):
         return metric.attach_to(self)
 
     def _revocation(
-        self, cas: Sequence[CaConfiguration], settings: RevocationSettings, functions: FunctionSettings
+        self,
+        cas: Sequence[CaConfiguration],
+        settings: RevocationSettings,
+        connect_guard: ConnectGuard | None,
+        functions: FunctionSettings,
     ) -> Revocation | None:
         revoking = [
             RevokingCa(
@@ -322,6 +336,7 @@ class JitrPipeline(Construct, Importable):
             ledger=self.ledger,
             functions=functions,
             settings=settings,
+            connect_guard=connect_guard,
         )
         revocation.let_check(self.activator.function)
         revocation.let_check(self.reconciler.function)

@@ -79,6 +79,7 @@ class JitrStack(cdk.Stack):
             things=configuration.things,
             on_refusal=configuration.on_refusal,
             revocation=configuration.revocation,
+            connect_guard=configuration.connect_guard,
             reconciler=configuration.reconciler,
             activations_per_second=configuration.activations_per_second,
             log_retention=RETENTION_OF[configuration.log_retention_days],

@@ -31,6 +31,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "AWS::Events::Rule": ("Name",),
     "AWS::IAM::Policy": ("PolicyName", "Roles"),
     "AWS::IAM::Role": ("RoleName",),
+    "AWS::IoT::DomainConfiguration": ("DomainConfigurationName",),
     "AWS::IoT::Policy": ("PolicyName",),
     "AWS::IoT::TopicRule": ("RuleName",),
     "AWS::KMS::Key": (),

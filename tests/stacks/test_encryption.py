@@ -117,6 +117,7 @@ def test_each_role_may_use_the_key_for_what_it_does_and_through_the_service_that
         "ReconcilerFunction": start | {"sqs": WRITE, "dynamodb": TABLE, "s3": READ},
         "RevocationPublisherFunction": start | {"s3": WRITE},
         "RevocationSweepFunction": start | {"dynamodb": TABLE, "s3": READ},
+        "RevocationConnectGuardFunction": start | {"s3": READ},
         "CaRegistrationOnEvent": start,
         "CaRegistrationFramework": start,
         "AccountLoggingOnEvent": start,

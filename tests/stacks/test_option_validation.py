@@ -20,7 +20,9 @@ from iot_jitr import (
     ConfigurationError,
     CrlBucket,
     CrlUrl,
+    CustomDomain,
     DevicePolicy,
+    ExistingDomain,
     FunctionNetwork,
     JitrConfiguration,
     KmsSigner,
@@ -32,6 +34,7 @@ from iot_jitr import (
 from iot_jitr.validation import option_class
 from iot_jitr_runtime.errors import JitrError
 from tests.support.ca_certificates import FACTORY
+from tests.support.scenarios import SERVER
 from tests.support.stacks import FACTORY_CA
 from tools.construct_page import options
 
@@ -56,6 +59,8 @@ RANGES = {
     **{f"AlarmSettings.{name}": Range(1, 1_000_000) for name in COUNTS},
     **{f"AlarmSettings.{name}": Range(MINUTE, 10_000 * DAY, SECOND) for name in TIMES},
     "Capacity.activations_per_second": Range(1, 1000),
+    "ConnectGuard.provisioned_concurrency": Range(0, 10_000, 1, {"on_unknown": "admit"}),
+    "ConnectGuard.refresh": Range(SECOND, MINUTE, SECOND, {"on_unknown": "admit"}),
     "CrlBucket.max_age": Range(HOUR, 8784 * HOUR, HOUR),
     "CrlUrl.max_age": Range(HOUR, 8784 * HOUR, HOUR, {"url": CRL}),
     "ReconcilerSettings.every": Range(MINUTE, DAY, MINUTE),
@@ -111,8 +116,15 @@ TEXTS: dict[str, tuple[Callable[[], object], str]] = {
     "CrlBucket.encryption_key": (lambda: CrlBucket("x", "mine", None, "alias/x"), 'found "alias/x"'),
     "CrlBucket.prefix": (lambda: CrlBucket("crl/*"), r'prefix: found "crl/\*"'),
     "CrlUrl.url": (lambda: CrlUrl("ldap://crl.example/ca"), 'CrlUrl.url: found "ldap://'),
+    "CustomDomain.certificate": (lambda: CustomDomain("iot.example.com", "x"), 'certificate: found "x"'),
+    "CustomDomain.name": (lambda: CustomDomain("https://x.y", SERVER), 'name: found "https://x.y"'),
+    "CustomDomain.validation_certificate": (
+        lambda: CustomDomain("iot.example.com", SERVER, "x"),
+        'validation_certificate: found "x"',
+    ),
     "DevicePolicy.per_device.template": (lambda: DevicePolicy.per_device("none.json"), "cannot be read"),
     "DevicePolicy.shared.template": (lambda: DevicePolicy.shared("none.json"), "cannot be read"),
+    "ExistingDomain.name": (lambda: ExistingDomain("a b"), 'name: found "a b"'),
     "KmsSigner.key_arn": (
         lambda: replace(FACTORY_CA, signer=KmsSigner("key/1")),
         'signer.key: found "key/1"',
@@ -195,7 +207,10 @@ MAY_BE: dict[str, set[str]] = {
 MINIMAL: dict[str, dict[str, Any]] = {
     "AdmissionFunction": {"function": FUNCTION},
     "CaConfiguration": {"name": "Factory", "revocation": "none", "certificate": FACTORY, "mode": "SNI_ONLY"},
+    "ConnectGuard": {"on_unknown": "admit"},
     "CrlUrl": {"url": CRL},
+    "CustomDomain": {"name": "iot.example.com", "certificate": SERVER},
+    "ExistingDomain": {"name": "devices"},
     "FunctionNetwork": {"vpc": SimpleNamespace(vpc_id="vpc-1")},
     "JitrConfiguration": {"cas": [FACTORY_CA]},
 }

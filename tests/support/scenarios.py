@@ -19,8 +19,10 @@ from iot_jitr import (
     AlarmSettings,
     AllowList,
     CaConfiguration,
+    ConnectGuard,
     CrlBucket,
     CrlUrl,
+    CustomDomain,
     DevicePolicy,
     FunctionNetwork,
     JitrConfiguration,
@@ -43,6 +45,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d-1a2b-3c4d-5e6f-1a2b3c4
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 OPERATORS = "arn:aws:sns:eu-central-1:123456789012:operators"
 EXPECTED = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
+SERVER = "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b3c4d"
 CRLS = "crls-of-the-company"
 
 WORKSHOP_CA = CaConfiguration(
@@ -72,6 +75,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         things=ThingRegistration(type="Sensor", groups=("fleet",), renewal=Renewal.ALLOW),
         on_refusal={"expired": "revoked"},
         revocation=RevocationSettings(mass_revocation_limit_percent=5),
+        connect_guard=ConnectGuard("refuse", CustomDomain("devices.example.com", SERVER)),
         activations_per_second=100,
         log_retention_days=365,
         account_logging=AccountLoggingMode.MANAGE,
@@ -134,6 +138,7 @@ def foreign(scope: Construct, construct_id: str = "Company") -> tuple[cdk.Stack,
         cas=[replace(FACTORY_CA, revocation=CrlBucket("factory/", CRLS, encryption_key=KEY))],
         admission=AdmissionFunction(expected),
         things=ThingRegistration(),
+        connect_guard=ConnectGuard("admit"),
         alarms=AlarmSettings(topic=sns.Topic.from_topic_arn(fleet, "Operators", OPERATORS)),
         account_logging=AccountLoggingMode.ADOPT,
         encryption_key=kms.Key(fleet, "Key", enable_key_rotation=True),

@@ -1,6 +1,12 @@
 """The options of a pipeline, under the same names in Python and in the context `jitr` of `cdk.json`."""
 
 from iot_jitr.configuration.ca import CaConfiguration
+from iot_jitr.configuration.connect_guard import (
+    AwsManagedDomain,
+    ConnectGuard,
+    CustomDomain,
+    ExistingDomain,
+)
 from iot_jitr.configuration.jitr import CONTEXT_KEY, AccountLoggingMode, JitrConfiguration, Removal
 from iot_jitr.configuration.revocation import (
     CrlBucket,
@@ -13,9 +19,13 @@ from iot_jitr.configuration.revocation import (
 __all__ = [
     "CONTEXT_KEY",
     "AccountLoggingMode",
+    "AwsManagedDomain",
     "CaConfiguration",
+    "ConnectGuard",
     "CrlBucket",
     "CrlUrl",
+    "CustomDomain",
+    "ExistingDomain",
     "JitrConfiguration",
     "NoRevocation",
     "Removal",

@@ -11,6 +11,7 @@ from iot_jitr.admission import ADMISSIONS, Admission
 from iot_jitr.allowed import contradiction, flag, number_among, one_of, shown, text
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE
 from iot_jitr.configuration.ca import CaConfiguration
+from iot_jitr.configuration.connect_guard import ConnectGuard
 from iot_jitr.configuration.revocation import RevocationSettings
 from iot_jitr.devices import ON_REFUSAL
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
@@ -71,6 +72,10 @@ class JitrConfiguration:
     https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html"""
     revocation: RevocationSettings | None = None
     """How CRLs are kept fresh and acted on, for all CAs that have one. Refused where no CA has a CRL."""
+    connect_guard: ConnectGuard | None = None
+    """Refuses devices on their CA's list at each TLS handshake; none by default. Refused where no CA has a
+    CRL.
+    https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
     """How often certificates without a decision are looked for, and how long one may be pending."""
     activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND

@@ -63,6 +63,8 @@ class Watched:
     """Those of `cas` that have a CRL."""
     reconciled_every: timedelta
     """How often the reconciler measures how long certificates have been pending."""
+    connect_guard: lambda_.IFunction | None = None
+    """The connect guard; None without one."""
 
 
 class Alarms(Construct):
@@ -242,6 +244,21 @@ def _of_functions(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]
         watched.activator.metric_throttles(period=QUARTER_HOUR, statistic="Sum"),
         settings.throttles,
     )
+    if watched.connect_guard is not None:
+        yield _Alarm(
+            AlarmName.CONNECT_GUARD_ERRORS,
+            Section.FUNCTION_ERRORS,
+            "The connect guard fails or runs out of time; the devices that it was asked about are refused",
+            watched.connect_guard.metric_errors(period=FIVE_MINUTES, statistic="Sum"),
+            1,
+        )
+        yield _Alarm(
+            AlarmName.CONNECT_GUARD_THROTTLES,
+            Section.THROTTLES,
+            "Lambda throttles the connect guard; the devices that it was asked about are refused",
+            watched.connect_guard.metric_throttles(period=FIVE_MINUTES, statistic="Sum"),
+            1,
+        )
     for name, function in watched.background.items():
         yield _Alarm(
             AlarmName(f"{name}Errors"),

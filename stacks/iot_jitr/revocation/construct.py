@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
-from iot_jitr.configuration import RevocationSettings
+from iot_jitr.configuration import ConnectGuard, RevocationSettings
 from iot_jitr.revocation.bucket import RevocationBucket
+from iot_jitr.revocation.connect_guard import ConnectGuardEndpoint
 from iot_jitr.revocation.publisher import CrlPublisher
 from iot_jitr.revocation.sources import RevokingCa
 from iot_jitr.revocation.sweep import SweepFunction
@@ -27,6 +28,7 @@ class Revocation(Construct):
         bucket: Where CRLs are uploaded and indexes are kept.
         publisher: Compiles CRLs into indexes.
         sweep: Revokes or suspends what is revoked after its activation.
+        connect_guard: Refuses listed devices at the handshake; None without a guard.
         locations: Where the CRLs of each CA come from, by its name: a URL, or an S3 URI.
         uploads: Name of each CA whose CRLs are uploaded to this bucket → the beginning of their keys.
     """
@@ -42,6 +44,7 @@ class Revocation(Construct):
         ledger: "Ledger",
         functions: "FunctionSettings",
         settings: RevocationSettings,
+        connect_guard: ConnectGuard | None,
     ) -> None:
         """Create all of it.
 
@@ -54,6 +57,7 @@ class Revocation(Construct):
             ledger: Where the sweep finds certificates by serial number.
             functions: What the functions have in common with the pipeline's others.
             settings: How CRLs are kept fresh and acted on.
+            connect_guard: How listed devices are refused at the handshake; None: they are not.
         """
         super().__init__(scope, construct_id)
         self._refresh = str(int(as_timedelta(settings.refresh).total_seconds()))
@@ -71,6 +75,18 @@ class Revocation(Construct):
             ledger=ledger,
             functions=functions,
             settings=settings,
+        )
+        self.connect_guard = (
+            None
+            if connect_guard is None
+            else ConnectGuardEndpoint(
+                self,
+                "ConnectGuard",
+                cas=cas,
+                bucket=self.bucket,
+                functions=functions,
+                settings=connect_guard,
+            )
         )
         self.uploads: Mapping[str, str] = {
             ca.name: ca.upload.prefix_for(ca.name)

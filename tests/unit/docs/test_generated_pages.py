@@ -17,6 +17,7 @@ from tools.construct_page import UndocumentedError
 
 DOCS = Path(__file__).parents[3] / "docs"
 ELSEWHERE = {
+    "AwsManagedDomain",
     "Capacity",
     "ExportedOutputs",
     "FunctionNetwork",

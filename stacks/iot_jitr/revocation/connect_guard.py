@@ -1,0 +1,148 @@
+"""The connect guard as it is deployed: the function, who may invoke it, and the domain that asks it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iot as iot
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from iot_jitr.allowed import as_timedelta
+from iot_jitr.configuration.connect_guard import AwsManagedDomain, ConnectGuard, CustomDomain, ExistingDomain
+from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.revocation.bucket import RevocationBucket
+from iot_jitr.validation import ConfigurationError
+from iot_jitr_runtime import environment
+
+if TYPE_CHECKING:
+    from iot_jitr.revocation.sources import RevokingCa
+
+_ALIAS = "live"
+_SIZE = FunctionSize(1769, cdk.Duration.seconds(5))
+"""The memory that comes with one whole processor, for a short start
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). AWS IoT's other callbacks have
+5 seconds."""
+
+
+class ConnectGuardEndpoint(Construct):
+    """The guard's function, and the domain configuration that asks it at each connect.
+
+    Attributes:
+        function: The function with its role and log group.
+        callback_arn: What a domain configuration names: the function, or its alias.
+        domain_configuration: Name of the domain configuration.
+        domain_name: The name that devices connect to; None where only AWS IoT knows it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cas: "Sequence[RevokingCa]",
+        bucket: RevocationBucket,
+        functions: FunctionSettings,
+        settings: ConnectGuard,
+    ) -> None:
+        """Create them.
+
+        Raises:
+            ConfigurationError: The stack's region is one of GovCloud.
+        """
+        super().__init__(scope, construct_id)
+        self._refuse_govcloud()
+        self.function = JitrFunction(
+            self,
+            "Function",
+            handler=environment.CONNECT_GUARD_HANDLER,
+            description="Refuses devices on their CA's revocation list at the TLS handshake",
+            settings=functions,
+            environment={
+                environment.REVOCATION_BUCKET: bucket.name,
+                environment.CONNECT_GUARD: cdk.Stack.of(self).to_json_string(
+                    {
+                        "cas": [ca.certificate_id for ca in cas],
+                        "on_unknown": str(settings.on_unknown),
+                        "refresh_seconds": int(as_timedelta(settings.refresh).total_seconds()),
+                    }
+                ),
+            },
+            size=_SIZE,
+        )
+        bucket.let_read_indexes(self.function)
+        self.callback_arn, name = self._callback(settings)
+        invoke = lambda_.CfnPermission(
+            self,
+            "MayInvoke",
+            action="lambda:InvokeFunction",
+            function_name=name,
+            principal="iot.amazonaws.com",
+            source_account=cdk.Stack.of(self).account,
+            # Its name would be known for the domain configuration alone that names the function.
+            source_arn=cdk.Stack.of(self).format_arn(
+                service="iot", resource="domainconfiguration", resource_name="*"
+            ),
+        )
+        domain = cast("AwsManagedDomain | CustomDomain | ExistingDomain", settings.domain)
+        self.domain_name = domain.name if isinstance(domain, CustomDomain) else None
+        if isinstance(domain, ExistingDomain):
+            self.domain_configuration = domain.name
+            return
+        made = iot.CfnDomainConfiguration(
+            self,
+            "Domain",
+            authentication_type="AWS_X509",
+            application_protocol="SECURE_MQTT",
+            domain_configuration_status="ENABLED",
+            client_certificate_config=iot.CfnDomainConfiguration.ClientCertificateConfigProperty(
+                client_certificate_callback_arn=self.callback_arn
+            ),
+            domain_name=self.domain_name,
+            server_certificate_arns=(
+                [_arn(domain.certificate)] if isinstance(domain, CustomDomain) else None
+            ),
+            validation_certificate_arn=(
+                _arn(domain.validation_certificate)
+                if isinstance(domain, CustomDomain) and domain.validation_certificate is not None
+                else None
+            ),
+        )
+        made.node.add_dependency(invoke)
+        self.domain_configuration = made.ref
+
+    def _callback(self, settings: ConnectGuard) -> tuple[str, str]:
+        """Return the ARN of the callback, and what the permission is on.
+
+        Lambda keeps environments and snapshots of a version only, which an alias names.
+        """
+        function = self.function.function
+        if not settings.provisioned_concurrency and not settings.snap_start:
+            return function.function_arn, function.function_name
+        if settings.snap_start:
+            resource = cast("lambda_.CfnFunction", function.node.default_child)
+            resource.snap_start = lambda_.CfnFunction.SnapStartProperty(apply_on="PublishedVersions")
+        version = function.current_version
+        version.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        alias = lambda_.Alias(
+            self,
+            "Live",
+            alias_name=_ALIAS,
+            version=version,
+            provisioned_concurrent_executions=settings.provisioned_concurrency or None,
+        )
+        return alias.function_arn, alias.function_arn
+
+    def _refuse_govcloud(self) -> None:
+        region = cdk.Stack.of(self).region
+        if not cdk.Token.is_unresolved(region) and region.startswith("us-gov-"):
+            raise ConfigurationError(
+                "connect_guard",
+                f"region {region}",
+                "a region outside of GovCloud, which has no client certificate callbacks",
+            )
+
+
+def _arn(certificate: "acm.ICertificate | str") -> str:
+    return certificate if isinstance(certificate, str) else certificate.certificate_arn
