@@ -21,6 +21,9 @@ from iot_jitr_cli.doctor.report import as_json as report_as_json
 from iot_jitr_cli.doctor.report import checklist, conclusion
 from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
 from iot_jitr_cli.session import aws_session
+from iot_jitr_cli.status import waiting_view
+from iot_jitr_cli.status.collect import ALL_ROWS, waiting
+from iot_jitr_cli.status.snapshot import Waiting
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CertificateId
 
@@ -32,7 +35,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 class NoDeviceError(WrongUseError):
-    """Neither a chain file nor a certificate id was given, or both."""
+    """None of a chain file, a certificate id and `--all` was given, or several."""
 
 
 class NotACertificateIdError(WrongUseError):
@@ -49,6 +52,14 @@ class NotACertificateIdError(WrongUseError):
 @click.option(
     "--device-time", help="What the device's clock says now, ISO 8601, UTC unless it says otherwise."
 )
+@click.option("--all", "all_devices", is_flag=True, help="Why are all those not active that are not?")
+@click.option(
+    "--rows",
+    type=click.IntRange(1, 10_000_000),
+    default=ALL_ROWS,
+    show_default=True,
+    help="Rows of the ledger to read at most, with --all.",
+)
 @click.option("--iam-policy", is_flag=True, help="Print the least IAM policy that this command needs.")
 @stack_option
 @json_option
@@ -62,10 +73,14 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     device_time: str | None,
     stack_name: str,
     sni: bool | None,
+    all_devices: bool,
+    rows: int,
     iam_policy: bool,
     as_json: bool,
 ) -> ExitCode | None:
     """Say why a device is not active: a checklist along its path, and the one most likely cause.
+
+    With --all, the causes of all devices that are not active, by what the ledger has recorded last.
 
     Reads only: nothing is changed. Exits 0 (no problem was found), 1 (the cause is found) or 3
     (undetermined, for example because a permission is missing).
@@ -73,8 +88,12 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     if iam_policy:
         _print_policy(stack_name)
         return None
-    if (chain_file is None) == (certificate_id is None):
-        raise NoDeviceError("give the device's chain file, or its certificate's id with --certificate-id")
+    if (chain_file is not None) + (certificate_id is not None) + all_devices != 1:
+        raise NoDeviceError(
+            "give the device's chain file, or its certificate's id with --certificate-id, or --all"
+        )
+    if all_devices:
+        return _show_all(waiting(aws_session(), stack_name, rows), as_json=as_json)
     try:
         presented = _presented(chain_file, key_file) if chain_file else None
     except UnreadableChainError as error:
@@ -99,6 +118,15 @@ def _show(certificate_id: CertificateId | None, diagnosis: Diagnosis, *, as_json
         for line in (*checklist(diagnosis), "", *conclusion(diagnosis)):
             out.print(line)
     return diagnosis.exit_code
+
+
+def _show_all(found: Waiting, *, as_json: bool) -> ExitCode:
+    if as_json:
+        print_json(waiting_view.as_json(found))
+    else:
+        for line in waiting_view.lines(found):
+            out.print(line)
+    return waiting_view.exit_code(found)
 
 
 def _presented(chain_file: Path, key_file: Path | None) -> Presented:

@@ -23,6 +23,8 @@ ON_FUNCTION = ("lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration
 ON_QUEUES = ("sqs:GetQueueAttributes",)
 ON_DEAD_LETTERS = ("sqs:ReceiveMessage",)
 ON_TABLES = ("dynamodb:GetItem",)
+ON_LEDGER = ("dynamodb:Scan",)
+"""For `--all`, which reads the whole ledger."""
 ON_INDEXES = ("s3:GetObject",)
 ON_BUCKET = ("s3:ListBucket",)
 """Without it, S3 answers 403 instead of 404 for a missing index."""
@@ -63,6 +65,7 @@ def minimal_policy(
         ("Queues", ON_QUEUES, [activation, dead_letters]),
         ("DeadLetters", ON_DEAD_LETTERS, [dead_letters]),
         ("Tables", ON_TABLES, [arn("dynamodb", f"table/{name}") for name in tables if name]),
+        ("Ledger", ON_LEDGER, [arn("dynamodb", f"table/{deployment[Output.LEDGER_TABLE]}")]),
         # CloudWatch Logs matches some calls with the streams of a log group and some with the group itself.
         ("Logs", ON_LOGS, [log_group, f"{log_group}:*"]),
         ("Roles", ON_ROLES, [arn("iam", f"role/{deployment[role]}", "") for role in _ROLES]),

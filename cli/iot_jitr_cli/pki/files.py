@@ -1,6 +1,7 @@
 """Files of the development PKI: written once, never overwritten, keys readable by their owner alone."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from iot_jitr_cli.console import WrongUseError
@@ -11,6 +12,10 @@ _PRIVATE = 0o600
 
 class FileExistsAlreadyError(WrongUseError):
     """A file that was to be written is there already."""
+
+
+class NotAFileError(WrongUseError):
+    """What was to be replaced is no regular file."""
 
 
 def write_public(path: Path, content: bytes) -> None:
@@ -29,6 +34,26 @@ def write_private(path: Path, content: bytes) -> None:
         FileExistsAlreadyError: It is there already; it is left as it is.
     """
     _write_new(path, content, _PRIVATE)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, as a whole or not at all; an existing file is replaced.
+
+    Raises:
+        NotAFileError: Something else than a file is there.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise NotAFileError(f"{path} is not a regular file: name a file to write, or one to replace")
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def refuse_existing(*paths: Path) -> None:

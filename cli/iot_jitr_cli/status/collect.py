@@ -1,5 +1,6 @@
 """Take a snapshot: each part by itself, so that a permission that is missing costs only its part."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -8,18 +9,26 @@ from iot_jitr_cli.deployment import find_deployment
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
-from iot_jitr_cli.status import figures, parts
-from iot_jitr_cli.status.snapshot import Snapshot, read_part
+from iot_jitr_cli.status import figures, ledger, parts
+from iot_jitr_cli.status.history import history
+from iot_jitr_cli.status.quotas import quotas
+from iot_jitr_cli.status.snapshot import Fleet, Snapshot, Waiting, read_part
 
 if TYPE_CHECKING:
     import boto3
 
 ROWS = 10_000
 """Rows of the ledger that are read at most, by default: some 5 MB, a fraction of a cent."""
+ALL_ROWS = 100_000
+"""The same where each certificate counts: some 50 MB, a tenth of a cent, less than a minute."""
 
 
 def snapshot(
-    session: "boto3.Session", stack_name: str, rows: int = ROWS, now: datetime | None = None
+    session: "boto3.Session",
+    stack_name: str,
+    rows: int = ROWS,
+    now: datetime | None = None,
+    seen: Callable[[ledger.Certificate], object] = lambda _: None,
 ) -> Snapshot:
     """Read a deployment.
 
@@ -28,6 +37,7 @@ def snapshot(
         stack_name: Name of its stack.
         rows: How many rows of the ledger to read at most.
         now: The moment; the machine's clock by default.
+        seen: Called with each certificate of the ledger.
 
     Raises:
         NoSuchStackError, StackUnfinishedError: There is no deployment to read.
@@ -41,7 +51,7 @@ def snapshot(
         region=deployment.region,
         taken_at=now,
         quota_per_second=_quota(function),
-        ledger=read_part(partial(figures.ledger, session, deployment, rows)),
+        ledger=read_part(partial(ledger.count, session, deployment, rows, seen)),
         decisions=read_part(partial(figures.decisions, session, deployment, now)),
         queues=read_part(partial(parts.queues, pipeline, function)),
         cas=read_part(partial(parts.cas, session, deployment)),
@@ -49,6 +59,48 @@ def snapshot(
         alarms=read_part(partial(parts.active_alarms, session, deployment)),
         errors=read_part(partial(parts.errors, session, deployment, now)),
         log_groups=tuple(group for each in parts.LOG_GROUPS if (group := deployment.get(each))),
+    )
+
+
+def fleet(
+    session: "boto3.Session",
+    stack_name: str,
+    rows: int = ALL_ROWS,
+    now: datetime | None = None,
+    seen: Callable[[ledger.Certificate], object] = lambda _: None,
+) -> Fleet:
+    """Read a deployment with the last 24 hours and AWS's quotas; the arguments are those of `snapshot`.
+
+    Raises:
+        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
+    """
+    now = now or datetime.now(UTC)
+    taken = snapshot(session, stack_name, rows, now, seen)
+    deployment = find_deployment(session, stack_name)
+    return Fleet(
+        snapshot=taken,
+        history=read_part(partial(history, session, deployment, now)),
+        quotas=read_part(partial(quotas, session)),
+    )
+
+
+def waiting(
+    session: "boto3.Session", stack_name: str, rows: int = ALL_ROWS, now: datetime | None = None
+) -> Waiting:
+    """Read only what says which devices are not in, and why; the arguments are those of `snapshot`.
+
+    Raises:
+        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
+    """
+    now = now or datetime.now(UTC)
+    deployment = find_deployment(session, stack_name)
+    pipeline = PipelineFacts(session, stack_name)
+    function = FunctionFacts(session, pipeline, now)
+    return Waiting(
+        ledger=read_part(partial(ledger.count, session, deployment, rows)),
+        queues=read_part(partial(parts.queues, pipeline, function)),
+        activated_per_second=read_part(partial(figures.activated_per_second, session, deployment, now)),
+        quota_per_second=_quota(function),
     )
 
 

@@ -1,15 +1,21 @@
 """`jitr status`: the deployment at a glance, once or as a live view."""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.live import Live
 
-from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
-from iot_jitr_cli.deployment import stack_option
+from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
+from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.doctor.facts.account import AccountFacts
+from iot_jitr_cli.pki.files import replace_private
 from iot_jitr_cli.session import aws_session
-from iot_jitr_cli.status.collect import ROWS, snapshot
+from iot_jitr_cli.status.collect import ALL_ROWS, ROWS, fleet, snapshot
+from iot_jitr_cli.status.ledger import LedgerCounts
+from iot_jitr_cli.status.permissions import minimal_policy
+from iot_jitr_cli.status.snapshot import Snapshot, Unknown
 from iot_jitr_cli.status.view import view
 
 if TYPE_CHECKING:
@@ -28,34 +34,89 @@ _LEAST_SECONDS = 2
     help="Seconds between two snapshots, with --watch.",
 )
 @click.option(
+    "--html",
+    "html_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write one self-contained page: why devices are not in, the last 24 hours, a search.",
+)
+@click.option(
     "--rows",
     type=click.IntRange(0, 10_000_000),
-    default=ROWS,
-    show_default=True,
-    help="Rows of the ledger to read at most.",
+    help=f"Rows of the ledger to read at most.  [default: {ROWS}, with --html {ALL_ROWS}]",
 )
+@click.option("--iam-policy", is_flag=True, help="Print the least IAM policy that this command needs.")
 @stack_option
 @json_option
-def status(*, watch: bool, every: int, rows: int, stack_name: str, as_json: bool) -> ExitCode | None:
+def status(  # noqa: PLR0913  a command's options are its arguments
+    *,
+    watch: bool,
+    every: int,
+    html_file: Path | None,
+    rows: int | None,
+    iam_policy: bool,
+    stack_name: str,
+    as_json: bool,
+) -> ExitCode | None:
     """Fleet, rate, queues, CAs, CRLs and last errors at a glance.
+
+    With --html, the same and more as a page for a browser. Only the file's owner may read it, because it
+    names devices; an existing file is replaced.
 
     Reads only. What may not be read is marked with '?' and the missing permission. Exits 0, 1 when an alarm
     is active, or 3 when a part could not be read.
     """
-    if watch and (as_json or not out.is_terminal):
-        raise WrongUseError("--watch is for a terminal, and not for --json: repeat the command instead")
+    if watch and (as_json or html_file or not out.is_terminal):
+        raise WrongUseError(
+            "--watch is for a terminal, and not for --json or --html: repeat the command instead"
+        )
     session = aws_session()
-    if watch:
-        _watch(session, stack_name, rows, every)
+    if iam_policy:
+        partition = session.get_partition_for_region(session.region_name)
+        deployment = find_deployment(session, stack_name)
+        print_json(minimal_policy(deployment, AccountFacts(session).identity.account, partition))
         return None
-    found = snapshot(session, stack_name, rows)
+    if watch:
+        _watch(session, stack_name, ROWS if rows is None else rows, every)
+        return None
+    if html_file is not None:
+        return _write_page(
+            session, stack_name, ALL_ROWS if rows is None else rows, html_file, as_json=as_json
+        )
+    found = snapshot(session, stack_name, ROWS if rows is None else rows)
     if as_json:
         print_json(found)
     else:
         out.print(view(found))
+    return _exit_code(found, found.unknown)
+
+
+def _exit_code(found: Snapshot, unknown: tuple[Unknown, ...]) -> ExitCode:
     if found.alarms and isinstance(found.alarms, tuple):
         return ExitCode.NO
-    return ExitCode.UNDETERMINED if found.unknown else ExitCode.OK
+    return ExitCode.UNDETERMINED if unknown else ExitCode.OK
+
+
+def _write_page(
+    session: "boto3.Session", stack_name: str, rows: int, file: Path, *, as_json: bool
+) -> ExitCode:
+    # Only here: the template engine takes longer to import than most commands to run.
+    from iot_jitr_cli.status.page.render import Kept, page  # noqa: PLC0415
+
+    kept = Kept()
+    found = fleet(session, stack_name, rows, seen=kept.add)
+    certificates = kept.certificates
+    replace_private(file, page(found, certificates).encode())
+    counts = found.snapshot.ledger
+    complete = (
+        isinstance(counts, LedgerCounts) and counts.complete and counts.certificates == len(certificates)
+    )
+    if as_json:
+        print_json({"file": file, "certificates": len(certificates), "complete": complete})
+    else:
+        more = "" if complete else ", not all: see --rows"
+        out.print(f"{printable(str(file))}: {len(certificates):,} certificates{more}")
+    return _exit_code(found.snapshot, found.unknown)
 
 
 def _watch(session: "boto3.Session", stack_name: str, rows: int, every: int) -> None:

@@ -1,14 +1,12 @@
-"""Counts: decisions from CloudWatch, and rows of the ledger by state."""
+"""Figures of CloudWatch: how many messages were decided, and how fast."""
 
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.facts.fact import CannotTellError, aws_call
-from iot_jitr_cli.status.snapshot import DecisionCounts, LedgerCounts
-from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
@@ -19,7 +17,17 @@ if TYPE_CHECKING:
 HOURS = 24
 _RECENT = timedelta(minutes=5)
 _OUTCOMES = (Metric.ACTIVATED, Metric.REFUSED, Metric.DEFERRED, Metric.DEAD_LETTERED, Metric.STALE)
-_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class DecisionCounts:
+    """How many messages were decided, by outcome and reason."""
+
+    hours: int
+    outcomes: Mapping[str, int]
+    reasons: Mapping[str, int]
+    activated_per_second: float
+    """In the last five minutes."""
 
 
 def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -> DecisionCounts:
@@ -31,66 +39,43 @@ def decisions(session: "boto3.Session", deployment: Deployment, now: datetime) -
         CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
             metrics.
     """
-    namespace = deployment.get(Output.METRICS_NAMESPACE)
-    service = deployment.get(Output.SERVICE_NAME)
-    if namespace is None or service is None:
-        raise CannotTellError("the stack has no output with the namespace of its metrics: deploy it again")
-    by_name = {each.value: _query(namespace, service, each, {}) for each in _OUTCOMES}
-    by_reason = {
-        reason.value: _query(namespace, service, Metric.DECISIONS, {Dimension.REASON.value: reason.value})
-        for reason in Reason
-    }
+    by_name = {each.value: metric(deployment, each) for each in _OUTCOMES}
+    by_reason = {reason.value: metric(deployment, Metric.DECISIONS, reason) for reason in Reason}
     day = _sums(session, {**by_name, **by_reason}, now - timedelta(hours=HOURS), now, period=3600)
-    recent = _sums(
-        session, {Metric.ACTIVATED.value: by_name[Metric.ACTIVATED.value]}, now - _RECENT, now, period=300
-    )
     return DecisionCounts(
         hours=HOURS,
         outcomes={name: int(day[name]) for name in by_name if name in day},
         reasons={name: int(day[name]) for name in by_reason if day.get(name)},
-        activated_per_second=sum(recent.values()) / _RECENT.total_seconds(),
+        activated_per_second=activated_per_second(session, deployment, now),
     )
 
 
-def ledger(session: "boto3.Session", deployment: Deployment, limit: int) -> LedgerCounts:
-    """How many of the first `limit` rows are in which state; one read unit for each 8 KB.
+def activated_per_second(session: "boto3.Session", deployment: Deployment, now: datetime) -> float:
+    """How many certificates a second were activated in the last five minutes.
 
     Raises:
-        CannotTellError: The ledger cannot be read.
+        CannotTellError: As for `decisions`.
     """
-    dynamodb, table = session.client("dynamodb"), deployment[Output.LEDGER_TABLE]
-    states: Counter[str] = Counter()
-    rows = 0
-    start: dict[str, Any] = {}
-    with aws_call("dynamodb:Scan"):
-        while rows < limit:
-            page: Any = dynamodb.scan(
-                TableName=table,
-                ProjectionExpression="#key, #state, reason",
-                ExpressionAttributeNames={"#key": KEY, "#state": "state"},
-                Limit=min(_PAGE, limit - rows),
-                **start,
-            )
-            rows += page["ScannedCount"]
-            states.update(_state(item) for item in page["Items"] if "state" in item)
-            if "LastEvaluatedKey" not in page:
-                return LedgerCounts(dict(states.most_common()), rows, complete=True)
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-    return LedgerCounts(dict(states.most_common()), rows, complete=False)
+    asked = {Metric.ACTIVATED.value: metric(deployment, Metric.ACTIVATED)}
+    return sum(_sums(session, asked, now - _RECENT, now, period=300).values()) / _RECENT.total_seconds()
 
 
-def _state(item: Mapping[str, Any]) -> str:
-    state = str(item["state"]["S"])
-    reason = item.get("reason", {}).get("S")
-    return f"{state}: {reason}" if reason and state in {"refused", "deferred"} else state
+def metric(deployment: Deployment, name: Metric, reason: Reason | None = None) -> dict[str, Any]:
+    """A metric of the deployment, as `GetMetricData` takes it.
 
-
-def _query(namespace: str, service: str, metric: Metric, more: Mapping[str, str]) -> dict[str, Any]:
-    dimensions = {Dimension.SERVICE.value: service, **more}
+    Raises:
+        CannotTellError: The stack has no output with the namespace of its metrics.
+    """
+    namespace, service = deployment.get(Output.METRICS_NAMESPACE), deployment.get(Output.SERVICE_NAME)
+    if namespace is None or service is None:
+        raise CannotTellError("the stack has no output with the namespace of its metrics: deploy it again")
+    dimensions = {Dimension.SERVICE.value: service} | (
+        {Dimension.REASON.value: reason.value} if reason else {}
+    )
     return {
         "Namespace": namespace,
-        "MetricName": metric.value,
-        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        "MetricName": name.value,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
 
 

@@ -6,6 +6,11 @@ from datetime import datetime
 from typing import TypeVar
 
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
+from iot_jitr_cli.status.clusters import Cluster, dead_letters, largest_first
+from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.history import History
+from iot_jitr_cli.status.ledger import LedgerCounts
+from iot_jitr_cli.status.quotas import ApiQuota
 
 T = TypeVar("T")
 
@@ -20,28 +25,6 @@ class Unknown:
 
 
 @dataclass(frozen=True)
-class LedgerCounts:
-    """How many certificates are in which state, among the rows that were read."""
-
-    states: Mapping[str, int]
-    """State, with the reason where there is one → certificates."""
-    rows: int
-    complete: bool
-    """Whether these are all rows; else reading stopped at its limit."""
-
-
-@dataclass(frozen=True)
-class DecisionCounts:
-    """How many messages were decided, by outcome and reason."""
-
-    hours: int
-    outcomes: Mapping[str, int]
-    reasons: Mapping[str, int]
-    activated_per_second: float
-    """In the last five minutes."""
-
-
-@dataclass(frozen=True)
 class QueueCounts:
     """The activation queue and the dead-letter queue."""
 
@@ -51,6 +34,11 @@ class QueueCounts:
     oldest_seconds: float | None
     """None: CloudWatch has no figure, as for a queue that has been empty."""
     dead_letters: int
+
+    @property
+    def messages(self) -> int:
+        """All messages of the activation queue."""
+        return self.waiting + self.in_flight + self.delayed
 
 
 @dataclass(frozen=True)
@@ -98,9 +86,76 @@ class Snapshot:
     log_groups: tuple[str, ...]
 
     @property
+    def waiting(self) -> "Waiting":
+        """Which devices are not in, and how fast others get in."""
+        rate = self.decisions
+        return Waiting(
+            ledger=self.ledger,
+            queues=self.queues,
+            activated_per_second=rate if isinstance(rate, Unknown) else rate.activated_per_second,
+            quota_per_second=self.quota_per_second,
+        )
+
+    @property
     def unknown(self) -> tuple[Unknown, ...]:
         """The parts that could not be read."""
         return tuple(value for value in vars(self).values() if isinstance(value, Unknown))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Which devices are not in, why, and how fast others get in."""
+
+    ledger: LedgerCounts | Unknown
+    queues: QueueCounts | Unknown
+    activated_per_second: float | Unknown
+    """In the last five minutes."""
+    quota_per_second: float | None
+    """The configuration's `activations_per_second`."""
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The causes with the number of devices, the largest first; dead letters are a cause."""
+        found = () if isinstance(self.ledger, Unknown) else self.ledger.clusters
+        letters = 0 if isinstance(self.queues, Unknown) else self.queues.dead_letters
+        return largest_first((*found, *([dead_letters(letters)] if letters else [])))
+
+    @property
+    def per_second(self) -> float | None:
+        """The rate by which times are reckoned: the present one, or the highest allowed if that is 0."""
+        now = self.activated_per_second
+        return self.quota_per_second if isinstance(now, Unknown) or not now else now
+
+    def seconds(self, certificates: int) -> float | None:
+        """How long the activation of so many certificates takes at that rate, None where it is unknown."""
+        return certificates / self.per_second if self.per_second else None
+
+    @property
+    def seconds_until_empty(self) -> float | None:
+        """How long the activation queue takes at that rate, None where that is unknown."""
+        return None if isinstance(self.queues, Unknown) else self.seconds(self.queues.messages)
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """The parts that could not be read."""
+        return tuple(value for value in vars(self).values() if isinstance(value, Unknown))
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A snapshot with the last 24 hours, and AWS's quotas."""
+
+    snapshot: Snapshot
+    history: History | Unknown
+    quotas: tuple[ApiQuota, ...] | Unknown
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """The parts of the snapshot and of the day that could not be read.
+
+        Quotas are not among them: they are for comparison only, and a local cloud has none.
+        """
+        return (*self.snapshot.unknown, *(part for part in [self.history] if isinstance(part, Unknown)))
 
 
 def read_part(read: Callable[[], T]) -> T | Unknown:

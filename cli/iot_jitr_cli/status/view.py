@@ -9,15 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_jitr_cli.console import printable
-from iot_jitr_cli.status.snapshot import (
-    CaState,
-    CrlState,
-    DecisionCounts,
-    LedgerCounts,
-    QueueCounts,
-    Snapshot,
-    Unknown,
-)
+from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.ledger import LedgerCounts
+from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot, Unknown
 from iot_jitr_runtime.certificates import NO_END
 
 T = TypeVar("T")

@@ -19,6 +19,7 @@ CALLS = {
     "iam:GetRole",
     "iam:SimulatePrincipalPolicy",
     "s3:ListBucket",
+    "dynamodb:Scan",
 }
 
 
@@ -57,7 +58,8 @@ def test_it_only_reads() -> None:
     verbs = {action.split(":")[1] for action in actions(policy(index_bucket="indexes"))}
 
     assert all(
-        verb.startswith(("Get", "List", "Describe", "Filter", "Simulate", "Test")) or verb == "ReceiveMessage"
+        verb.startswith(("Get", "List", "Describe", "Filter", "Scan", "Simulate", "Test"))
+        or verb == "ReceiveMessage"
         for verb in verbs
     )
 

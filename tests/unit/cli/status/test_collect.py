@@ -6,13 +6,16 @@ from iot_jitr_cli.deployment import NoSuchStackError
 from iot_jitr_cli.doctor.facts.fact import MissingPermissionError
 from iot_jitr_cli.doctor.facts.function import FunctionFacts
 from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.status import collect
 from iot_jitr_cli.status.collect import _quota, snapshot
+from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.snapshot import (
     QueueCounts,
     Unknown,
     read_part,
 )
 from tests.support.doctor_cloud import NOW, Cloud, configuration, stack
+from tests.support.status_snapshot import HEALTHY
 
 
 def test_a_part_that_may_not_be_read_costs_only_itself(cloud: Cloud) -> None:
@@ -59,3 +62,19 @@ def test_what_could_not_be_learned_keeps_its_reason() -> None:
 
     assert read_part(read) == Unknown("the permission a:b is missing", "a:b")
     assert read_part(lambda: 5) == 5
+
+
+def test_the_page_has_the_day_and_the_quotas_besides(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(collect, "snapshot", lambda *given: seen.extend(given) or HEALTHY)
+    cloud.answers("cloudformation", "describe_stacks", stack(MetricsNamespace="N", ServiceName="s"))
+    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
+    cloud.refuses("service-quotas", "list_service_quotas", "AccessDeniedException")
+
+    found = collect.fleet(cloud, "stack", 5, NOW, seen.append)  # type: ignore[arg-type]
+
+    assert seen == [cloud, "stack", 5, NOW, seen.append]
+    assert found.snapshot is HEALTHY
+    assert isinstance(found.history, History)
+    assert isinstance(found.quotas, Unknown)
+    assert found.unknown == ()

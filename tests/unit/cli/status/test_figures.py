@@ -1,4 +1,4 @@
-"""Counts of certificates and decisions: bounded, and said to be."""
+"""How many messages were decided, and how fast, as CloudWatch has it."""
 
 from typing import Any
 
@@ -8,9 +8,6 @@ from botocore.stub import ANY
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.facts.fact import CannotTellError
 from iot_jitr_cli.status import figures
-from iot_jitr_cli.status.snapshot import (
-    LedgerCounts,
-)
 from tests.support import doctor_case as dc
 from tests.support.doctor_cloud import NOW, Cloud
 from tests.support.status_snapshot import DEPLOYMENT
@@ -55,30 +52,3 @@ def test_no_figures_are_a_quiet_day(cloud: Cloud) -> None:
 def test_a_stack_without_its_metrics_namespace_is_reported(cloud: Cloud) -> None:
     with pytest.raises(CannotTellError, match="deploy it again"):
         figures.decisions(cloud, Deployment("stack", dc.REGION, dc.OUTPUTS), NOW)  # type: ignore[arg-type]
-
-
-def _page(count: int, *, more: bool, **item: str) -> dict[str, Any]:
-    items = [{"certificateId": {"S": str(n)}, **{k: {"S": v} for k, v in item.items()}} for n in range(count)]
-    key = {"LastEvaluatedKey": {"certificateId": {"S": "x"}}} if more else {}
-    return {"Items": items, "Count": count, "ScannedCount": count, **key}
-
-
-def test_the_ledger_is_read_up_to_a_limit_and_marked_incomplete(cloud: Cloud) -> None:
-    cloud.answers("dynamodb", "scan", _page(1000, more=True, state="activated"))
-    cloud.answers("dynamodb", "scan", _page(500, more=True, state="refused", reason="expired"))
-
-    found = figures.ledger(cloud, DEPLOYMENT, 1500)  # type: ignore[arg-type]
-
-    assert found == LedgerCounts({"activated": 1000, "refused: expired": 500}, 1500, complete=False)
-
-
-def test_a_small_ledger_is_read_whole_and_counters_are_no_certificates(cloud: Cloud) -> None:
-    cloud.answers("dynamodb", "scan", _page(2, more=False, state="activated", reason="expired"))
-    assert figures.ledger(cloud, DEPLOYMENT, 10_000).states == {"activated": 2}  # type: ignore[arg-type]
-
-    cloud.answers("dynamodb", "scan", _page(2, more=False))
-    assert figures.ledger(cloud, DEPLOYMENT, 10_000) == LedgerCounts({}, 2, complete=True)  # type: ignore[arg-type]
-
-
-def test_no_row_may_be_asked_for(cloud: Cloud) -> None:
-    assert figures.ledger(cloud, DEPLOYMENT, 0) == LedgerCounts({}, 0, complete=False)  # type: ignore[arg-type]

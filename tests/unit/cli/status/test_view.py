@@ -6,15 +6,9 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from iot_jitr_cli.status.snapshot import (
-    CaState,
-    CrlState,
-    DecisionCounts,
-    LedgerCounts,
-    QueueCounts,
-    Snapshot,
-    Unknown,
-)
+from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.ledger import LedgerCounts
+from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot, Unknown
 from iot_jitr_cli.status.view import in_words, view
 from tests.support import doctor_case as dc
 from tests.support.crls import NO_END
@@ -53,7 +47,7 @@ def test_what_needs_a_person_stands_out() -> None:
         replace(
             HEALTHY,
             alarms=("Dead letters. What to do: …",),
-            ledger=LedgerCounts({}, 10_000, complete=False),
+            ledger=LedgerCounts({}, 10_000, complete=False, by_ca={}, clusters=()),
             queues=QueueCounts(0, 0, 0, None, 2),
             quota_per_second=None,
             cas=(CaState("Old", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=9), 1),),

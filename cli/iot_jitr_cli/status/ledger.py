@@ -1,0 +1,194 @@
+"""The certificates of the ledger: read page by page, and counted while they are read."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.facts.fact import aws_call
+from iot_jitr_cli.status.clusters import Cluster, Clusters
+from iot_jitr_runtime.ledger import KEY, State
+from iot_jitr_runtime.ledger.fleet import IN_FLEET
+from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    import boto3
+
+_PAGE = 1000
+_ATTRIBUTES = (
+    *(KEY, "state", "reason", "caCertificateId", "serialNumber", "commonName", IN_FLEET),
+    *("firstSeenAt", "decidedAt"),
+)
+_OURS = "#"
+"""Begins the keys of the table's items that are no certificates: counters, leases, cursors."""
+
+
+class Group(StrEnum):
+    """Whether a certificate's device is in, and if not, what kind of no."""
+
+    IN_SERVICE = "in_service"
+    """Its certificate is ACTIVE."""
+    WAITING = "waiting"
+    """Not decided yet, or being activated."""
+    REFUSED = "refused"
+    """A check said no."""
+    REVOKED = "revoked"
+    """It was in service; its certificate is revoked, on hold, or replaced by a newer one."""
+    OTHER = "other"
+    """Not ACTIVE, and not because of this pipeline."""
+
+
+KEPT_OUT = frozenset({Group.WAITING, Group.REFUSED})
+"""Groups whose devices have a cause that keeps them out."""
+_GROUPS: Mapping[str, Group] = {
+    State.ACTIVATING: Group.WAITING,
+    State.DEFERRED: Group.WAITING,
+    State.REFUSED: Group.REFUSED,
+    State.SUSPENDED: Group.REVOKED,
+    State.REVOKED: Group.REVOKED,
+    State.RETIRED: Group.REVOKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the ledger says of one certificate. Times are in milliseconds since the epoch; 0: unknown."""
+
+    certificate_id: str
+    state: str
+    reason: str | None
+    ca_certificate_id: str | None
+    serial_number: str | None
+    common_name: str | None
+    in_service: bool
+    first_seen_at: int
+    decided_at: int
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any]) -> "Certificate":
+        """Read a row from DynamoDB's JSON."""
+
+        def text(name: str) -> str | None:
+            return item[name]["S"] if name in item else None
+
+        def number(name: str) -> int:
+            return int(item[name]["N"]) if name in item else 0
+
+        return cls(
+            certificate_id=item[KEY]["S"],
+            state=item["state"]["S"],
+            reason=text("reason"),
+            ca_certificate_id=text("caCertificateId"),
+            serial_number=text("serialNumber"),
+            common_name=text("commonName"),
+            in_service=IN_FLEET in item,
+            first_seen_at=number("firstSeenAt"),
+            decided_at=number("decidedAt"),
+        )
+
+    @property
+    def group(self) -> Group:
+        """Whether its device is in."""
+        if self.in_service:
+            return Group.IN_SERVICE
+        return _GROUPS.get(self.state, Group.OTHER)
+
+
+@dataclass(frozen=True)
+class LedgerCounts:
+    """How many certificates are in which state, among the rows that were read."""
+
+    states: Mapping[str, int]
+    """State, with the reason where there is one → certificates."""
+    rows: int
+    complete: bool
+    """Whether these are all rows; else reading stopped at its limit."""
+    by_ca: Mapping[str, Mapping[Group, int]]
+    """Id of a CA certificate (empty: unknown) → group → certificates."""
+    clusters: tuple[Cluster, ...]
+    """Those that are waiting or refused, by cause, the largest first."""
+
+    @property
+    def certificates(self) -> int:
+        """How many certificates are among the rows."""
+        return sum(self.states.values())
+
+    def group(self, group: Group) -> int:
+        """How many certificates of all CAs are in a group."""
+        return sum(groups.get(group, 0) for groups in self.by_ca.values())
+
+
+def count(
+    session: "boto3.Session",
+    deployment: Deployment,
+    limit: int,
+    seen: Callable[[Certificate], object] = lambda _: None,
+) -> LedgerCounts:
+    """Count the first `limit` rows. A read unit of DynamoDB covers 8 KB of them.
+
+    Args:
+        session: The caller's AWS.
+        deployment: Whose ledger.
+        limit: How many rows to read at most.
+        seen: Called with each certificate.
+
+    Raises:
+        CannotTellError: The ledger cannot be read.
+    """
+    states: Counter[str] = Counter()
+    by_ca: dict[str, Counter[Group]] = {}
+    clusters = Clusters()
+    scan = _Scan(session, deployment[Output.LEDGER_TABLE], limit)
+    for each in scan:
+        group = each.group
+        states[_described(each)] += 1
+        by_ca.setdefault(each.ca_certificate_id or "", Counter())[group] += 1
+        if group in KEPT_OUT:
+            clusters.add(each)
+        seen(each)
+    return LedgerCounts(
+        dict(states.most_common()),
+        scan.rows,
+        complete=scan.complete,
+        by_ca={ca: dict(groups) for ca, groups in by_ca.items()},
+        clusters=clusters.found(),
+    )
+
+
+def _described(certificate: Certificate) -> str:
+    state, reason = certificate.state, certificate.reason
+    return f"{state}: {reason}" if reason and state in {State.REFUSED, State.DEFERRED} else state
+
+
+@dataclass
+class _Scan:
+    """The certificates of a ledger table, a page at a time."""
+
+    session: "boto3.Session"
+    table: str
+    limit: int
+    rows: int = 0
+    complete: bool = False
+
+    def __iter__(self) -> Iterator[Certificate]:
+        dynamodb = self.session.client("dynamodb")
+        names = {f"#{number}": name for number, name in enumerate(_ATTRIBUTES)}
+        start: dict[str, Any] = {}
+        while not self.complete and self.rows < self.limit:
+            with aws_call("dynamodb:Scan"):
+                page: Any = dynamodb.scan(
+                    TableName=self.table,
+                    ProjectionExpression=", ".join(names),
+                    ExpressionAttributeNames=names,
+                    Limit=min(_PAGE, self.limit - self.rows),
+                    **start,
+                )
+            self.rows += page["ScannedCount"]
+            self.complete = "LastEvaluatedKey" not in page
+            start = {"ExclusiveStartKey": page.get("LastEvaluatedKey")}
+            for item in page["Items"]:
+                # A row without a state is a claim, or a note about a certificate that does not exist.
+                if "state" in item and not item[KEY]["S"].startswith(_OURS):
+                    yield Certificate.read(item)

@@ -1,0 +1,1 @@
+"""`jitr status --html`: the fleet as one self-contained page."""

@@ -1,0 +1,87 @@
+"""The last 24 hours as bars: a shape and words for each metric, and a table of all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from iot_jitr_cli.status.history import STEP, STEPS, History, Series
+from iot_jitr_cli.status.view import in_words
+
+HEIGHT = 100
+"""Of a plot, in units of its drawing; a step is one unit wide."""
+_STEPS_AN_HOUR = timedelta(hours=1) // STEP
+_LEAST_HEIGHT = 1.5
+"""A value above 0 is never drawn lower: it would not be seen."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One step of a plot."""
+
+    x: int
+    y: float
+    height: float
+    says: str
+    """Its time and value in words."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One metric over the day."""
+
+    id: str
+    title: str
+    headline: str
+    """Its total or its largest value in words."""
+    note: str
+    """The largest value of a step, where the headline is the total."""
+    bars: tuple[Bar, ...]
+
+
+def plots(history: History) -> tuple[Plot, ...]:
+    """One plot for each metric."""
+    return tuple(_plot(each, history.begin) for each in history.series)
+
+
+def hourly(history: History) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The table of the same figures: for each hour its beginning, and a value in words for each metric."""
+    hours = range(0, STEPS, _STEPS_AN_HOUR)
+    return tuple(
+        (
+            f"{history.begin + first * STEP:%d %H:%M}",
+            tuple(_hour(each, each.values[first : first + _STEPS_AN_HOUR]) for each in history.series),
+        )
+        for first in hours
+    )
+
+
+def _plot(series: Series, begin: datetime) -> Plot:
+    top = max((value for value in series.values if value is not None), default=0)
+    bars = tuple(
+        _bar(place, value, top, f"{begin + place * STEP:%d %H:%M}Z: {_said(value, series.unit)}")
+        for place, value in enumerate(series.values)
+        if value
+    )
+    total = series.total
+    if total is None:
+        headline, note = "no figures", ""
+    elif series.summed:
+        headline = _said(total, series.unit)
+        note = f"at most {_said(top, series.unit)} in {in_words(STEP)}"
+    else:
+        headline, note = f"at most {_said(total, series.unit)}", ""
+    return Plot(series.id, series.title, headline, note, bars)
+
+
+def _bar(place: int, value: float, top: float, says: str) -> Bar:
+    height = round(max(value / top * HEIGHT, _LEAST_HEIGHT), 2)
+    return Bar(place, round(HEIGHT - height, 2), height, says)
+
+
+def _hour(series: Series, values: Sequence[float | None]) -> str:
+    total = Series(series.id, series.title, series.unit, tuple(values), summed=series.summed).total
+    return "none" if total is None else _said(total, series.unit)
+
+
+def _said(value: float, unit: str) -> str:
+    return in_words(timedelta(seconds=value)) if unit == "s" else f"{value:,.0f}"

@@ -1,0 +1,186 @@
+"""Make the page: one HTML file that loads nothing, and runs no script but its own.
+
+Everything that comes from certificates, AWS or logs goes through the template, which escapes it. Before that,
+control characters and those that change the direction of writing are replaced (`printable`).
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from iot_jitr_cli.console import printable
+from iot_jitr_cli.status.clusters import cause_of
+from iot_jitr_cli.status.history import History
+from iot_jitr_cli.status.ledger import KEPT_OUT, Certificate, Group
+from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
+from iot_jitr_cli.status.snapshot import Fleet, Unknown
+from iot_jitr_cli.status.view import in_words
+from iot_jitr_cli.status.waiting_view import moment_in_words, rate_in_words, seconds_in_words
+from iot_jitr_runtime.certificates import NO_END
+
+CERTIFICATES = 100_000
+"""How many certificates a page holds at most, for its search: some 15 MB."""
+GROUPS = {
+    Group.IN_SERVICE: ("In service", "Their certificates are ACTIVE."),
+    Group.WAITING: ("Waiting", "Not decided yet, or being activated."),
+    Group.REFUSED: ("Refused", "A check said no."),
+    Group.REVOKED: ("Revoked", "They were in service: revoked, on hold, or replaced by a newer certificate."),
+    Group.OTHER: ("Other", "Not ACTIVE, and not because of this pipeline."),
+}
+"""Their titles, and what they mean."""
+_SOON = timedelta(days=90)
+
+
+@dataclass
+class Kept:
+    """The certificates that the page holds: of those in service, only as many as there is room for."""
+
+    limit: int = CERTIFICATES
+    out: list[Certificate] = field(default_factory=list)
+    in_service: list[Certificate] = field(default_factory=list)
+
+    def add(self, certificate: Certificate) -> None:
+        """Keep a certificate, if there is room."""
+        kept = self.in_service if certificate.group is Group.IN_SERVICE else self.out
+        if len(kept) < self.limit:
+            kept.append(certificate)
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Those that are not in service first."""
+        return [*self.out, *self.in_service][: self.limit]
+
+
+def page(fleet: Fleet, certificates: list[Certificate]) -> str:
+    """The page's HTML.
+
+    Args:
+        fleet: What it shows.
+        certificates: Those that can be searched.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=_shown, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "grouped": "{:,}".format,
+        "moment": moment_in_words,
+        "duration": seconds_in_words,
+        "time": lambda moment: f"{moment:%Y-%m-%d %H:%M}Z",
+    }
+    environment.tests["unknown"] = lambda part: isinstance(part, Unknown)
+    style, script = _asset("page.css"), _asset("page.js")
+    taken = fleet.snapshot
+    drawn = fleet.history if isinstance(fleet.history, History) and not fleet.history.empty else None
+    return environment.from_string(_asset("page.html.jinja")).render(
+        fleet=fleet,
+        taken=taken,
+        waiting=taken.waiting,
+        rate=rate_in_words(taken.waiting),
+        groups=GROUPS,
+        shares=_shares(fleet),
+        by_ca=_by_ca(fleet),
+        plots=plots(drawn) if drawn else (),
+        hourly=hourly(drawn) if drawn else (),
+        plot_height=HEIGHT,
+        end=partial(_end, now=taken.taken_at),
+        soon=taken.taken_at + _SOON,
+        data=_data(fleet, certificates),
+        kept=len(certificates),
+        style=Markup(style),  # noqa: S704  ours
+        script=Markup(script),  # noqa: S704  ours
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _shown(value: object) -> object:
+    """What the template inserts: text as it may be shown; the template engine escapes it afterwards."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _asset(name: str) -> str:
+    return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The source expression of a Content-Security-Policy for an inline script or style."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _shares(fleet: Fleet) -> list[tuple[Group, int, float, float]]:
+    """Each group: its certificates, where its part of the whole begins, and its share, in percent."""
+    ledger, cas = fleet.snapshot.ledger, fleet.snapshot.cas
+    counts = {group: 0 if isinstance(ledger, Unknown) else ledger.group(group) for group in Group}
+    if not isinstance(cas, Unknown):
+        # The counters know all devices, the rows that were read perhaps not.
+        counts[Group.IN_SERVICE] = sum(ca.devices for ca in cas)
+    total = sum(counts.values())
+    found, begin = [], 0.0
+    for group, count in counts.items():
+        share = 100 * count / total if total else 0.0
+        found.append((group, count, round(begin, 3), round(share, 3)))
+        begin += share
+    return found
+
+
+def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
+    """Name of each CA with its certificates by group, those without a known CA last."""
+    ledger, cas = fleet.snapshot.ledger, fleet.snapshot.cas
+    rows = {} if isinstance(ledger, Unknown) else {ca: dict(groups) for ca, groups in ledger.by_ca.items()}
+    found = []
+    for ca in () if isinstance(cas, Unknown) else cas:
+        groups = rows.pop(ca.certificate_id, {})
+        found.append((ca.name, {**groups, Group.IN_SERVICE: ca.devices}))
+    return found + [
+        (f"CA {ca}" if ca else "unknown CA", groups) for ca, groups in sorted(rows.items(), reverse=True)
+    ]
+
+
+def _end(moment: datetime, now: datetime) -> str:
+    """How long it is until a moment, in words."""
+    if moment == NO_END:
+        return "no end"
+    return f"in {in_words(moment - now)}" if moment > now else f"{in_words(now - moment)} ago"
+
+
+def _data(fleet: Fleet, certificates: list[Certificate]) -> dict[str, object]:
+    """What the search reads: a line for each certificate, with indexes into lists of what repeats.
+
+    A line is `id|serial|ca|group|state|reason|cause|decided|name`. The name is at the end because it may
+    contain the separator; `decided` is in seconds since the epoch.
+    """
+    known = () if isinstance(fleet.snapshot.cas, Unknown) else fleet.snapshot.cas
+    cas: dict[str, str] = {ca.certificate_id: ca.name for ca in known}
+    places: dict[str, dict[str, int]] = {
+        name: {} for name in ("cas", "groups", "states", "reasons", "causes")
+    }
+
+    def place(kind: str, value: str) -> int:
+        return places[kind].setdefault(value, len(places[kind]))
+
+    def line(each: Certificate) -> str:
+        group = each.group
+        cause = cause_of(each.state, each.reason).value if group in KEPT_OUT else ""
+        indexes = (
+            place("cas", each.ca_certificate_id or ""),
+            place("groups", group),
+            place("states", each.state),
+            place("reasons", each.reason or ""),
+            place("causes", cause),
+            each.decided_at // 1000,
+        )
+        name = printable(each.common_name or "")
+        return "|".join((each.certificate_id, each.serial_number or "", *map(str, indexes), name))
+
+    return {
+        "lines": "\n".join(map(line, certificates)),
+        **{kind: [*values] for kind, values in places.items()},
+        "cas": [cas.get(ca, ca) for ca in places["cas"]],
+        "titles": [GROUPS[Group(group)][0] for group in places["groups"]],
+    }

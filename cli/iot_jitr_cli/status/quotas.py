@@ -1,0 +1,50 @@
+"""AWS's quotas for the calls that each activation makes, as they are applied to this account and region."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_cli.doctor.facts.fact import CannotTellError, NoAnswerError, aws_call
+
+if TYPE_CHECKING:
+    import boto3
+
+CALLS = ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
+"""The AWS IoT calls of which an activation makes one each."""
+
+
+@dataclass(frozen=True)
+class ApiQuota:
+    """The applied quota of one call."""
+
+    call: str
+    per_second: float
+
+
+def quotas(session: "boto3.Session") -> tuple[ApiQuota, ...]:
+    """Read the quotas from Service Quotas, by their names (`AttachPolicy API TPS`).
+
+    Not by their codes: pages of AWS disagree about these
+    (https://docs.aws.amazon.com/general/latest/gr/iot-core.html#throttling-limits).
+
+    Raises:
+        CannotTellError: Service Quotas cannot be read, as in a local cloud, or has no quota of such a name.
+    """
+    client: Any = session.client("service-quotas")
+    found: dict[str, set[float]] = {}
+    try:
+        with aws_call("servicequotas:ListServiceQuotas"):
+            for page in client.get_paginator("list_service_quotas").paginate(ServiceCode="iotcore"):
+                for quota in page["Quotas"]:
+                    words = re.findall(r"\w+", quota["QuotaName"])
+                    if words[1:] == ["API", "TPS"] and words[0] in CALLS:
+                        found.setdefault(words[0], set()).add(quota["Value"])
+    except NoAnswerError as error:
+        raise CannotTellError(f"Service Quotas does not answer (a local cloud has none): {error}") from error
+    missing = [call for call in CALLS if call not in found]
+    if missing:
+        raise CannotTellError(
+            f"Service Quotas has no quota of AWS IoT with the name '{missing[0]} API TPS' here "
+            "(a local cloud has none)"
+        )
+    return tuple(ApiQuota(call, min(found[call])) for call in CALLS)

@@ -1,0 +1,117 @@
+"""What `jitr doctor --all` prints: the devices that are not in, by cause."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.text import Text
+
+from iot_jitr_cli.console import ExitCode, printable
+from iot_jitr_cli.status.clusters import Cluster
+from iot_jitr_cli.status.snapshot import Unknown, Waiting
+from iot_jitr_cli.status.view import in_words
+
+
+def exit_code(waiting: Waiting) -> ExitCode:
+    """0 no device is kept out, 1 causes are found, 3 undetermined."""
+    if waiting.clusters:
+        return ExitCode.NO
+    ledger = waiting.ledger
+    unread = isinstance(ledger, Unknown) or not ledger.complete or isinstance(waiting.queues, Unknown)
+    return ExitCode.UNDETERMINED if unread else ExitCode.OK
+
+
+def lines(waiting: Waiting) -> Iterator[Text]:
+    """The causes, the largest first, then the queue and what could not be read."""
+    width = max((len(f"{each.certificates:,}") for each in waiting.clusters), default=0)
+    for each in waiting.clusters:
+        yield from _cluster(each, waiting, width)
+    if not waiting.clusters:
+        fine = exit_code(waiting) is ExitCode.OK
+        yield (
+            Text("no device is kept out", style="bold green")
+            if fine
+            else Text("undetermined: no cause was found in what could be read", style="yellow")
+        )
+    yield Text()
+    yield from _rest(waiting)
+
+
+def as_json(waiting: Waiting) -> dict[str, Any]:
+    """The same as `--json` prints it. Times are seconds, or milliseconds since the epoch (`…_at`)."""
+    ledger, queues = waiting.ledger, waiting.queues
+    return {
+        "conclusion": {ExitCode.OK: "fine", ExitCode.NO: "cause_found"}.get(
+            exit_code(waiting), "undetermined"
+        ),
+        "clusters": [
+            {**{name: getattr(each, name) for name in Cluster.__annotations__}, "seconds": seconds}
+            for each in waiting.clusters
+            for seconds in [waiting.seconds(each.certificates)]
+        ],
+        "rows": None if isinstance(ledger, Unknown) else ledger.rows,
+        "complete": not isinstance(ledger, Unknown) and ledger.complete,
+        "queue": None if isinstance(queues, Unknown) else queues,
+        "per_second": waiting.per_second,
+        "seconds_until_empty": waiting.seconds_until_empty,
+        "unknown": waiting.unknown,
+    }
+
+
+def seconds_in_words(seconds: float | None) -> str:
+    """A duration, or that it is unknown.
+
+    >>> seconds_in_words(90.0), seconds_in_words(None)
+    ('1 min 30 s', 'an unknown time')
+    """
+    return "an unknown time" if seconds is None else in_words(timedelta(seconds=seconds))
+
+
+def rate_in_words(waiting: Waiting) -> str:
+    """The rate by which times are reckoned, and what it is."""
+    if waiting.per_second is None:
+        return "the rate is unknown"
+    kind = "the highest allowed" if waiting.per_second != waiting.activated_per_second else "as now"
+    return f"at {waiting.per_second:.3g} a second, {kind}"
+
+
+def moment_in_words(milliseconds: int) -> str:
+    """A time stamp of the ledger as text; 0 is an unknown one."""
+    return (
+        f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%MZ}" if milliseconds else "unknown"
+    )
+
+
+def _cluster(cluster: Cluster, waiting: Waiting, width: int) -> Iterator[Text]:
+    indent = " " * (width + 2)
+    yield Text.assemble(
+        (f"{cluster.certificates:>{width},}", "bold red"),
+        (f"  {cluster.title}", "bold"),
+        f"  [{cluster.cause}]",
+    )
+    yield Text(f"{indent}→ {cluster.fix}")
+    if cluster.example is not None:
+        example = cluster.example
+        yield Text(
+            f"{indent}for example {printable(example.common_name or 'without a common name')}, decided "
+            f"{moment_in_words(example.decided_at)}: jitr doctor --certificate-id {example.certificate_id}"
+        )
+        yield Text(
+            f"{indent}the first since {moment_in_words(cluster.first_seen_at)}; to activate all takes "
+            f"{seconds_in_words(waiting.seconds(cluster.certificates))}",
+            style="dim",
+        )
+
+
+def _rest(waiting: Waiting) -> Iterator[Text]:
+    queues, ledger = waiting.queues, waiting.ledger
+    if not isinstance(queues, Unknown):
+        text = f"{queues.messages:,} messages in the activation queue"
+        if queues.messages:
+            text += f": empty in {seconds_in_words(waiting.seconds_until_empty)} ({rate_in_words(waiting)})"
+        yield Text(text)
+    if not isinstance(ledger, Unknown):
+        read = "all" if ledger.complete else "there are more: see --rows"
+        yield Text(f"{ledger.rows:,} rows of the ledger were read ({read})", style="dim")
+    for each in waiting.unknown:
+        yield Text(f"? {printable(each.why)}", style="yellow")

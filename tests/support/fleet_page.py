@@ -1,0 +1,170 @@
+"""A fleet of any size as `jitr status --html` finds it, the same at each call."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from iot_jitr_cli.status.clusters import Clusters
+from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.history import STEP, STEPS, History, Series
+from iot_jitr_cli.status.ledger import KEPT_OUT, Certificate, LedgerCounts
+from iot_jitr_cli.status.quotas import ApiQuota
+from iot_jitr_cli.status.snapshot import CaState, CrlState, Fleet, QueueCounts, Snapshot
+from tests.support.doctor_cloud import NOW
+from tests.support.status_snapshot import HEALTHY
+
+CAS = {"Factory": "fa" * 32, "Workshop": "3b" * 32}
+HOSTILE = (
+    "<script>document.title='taken over'</script>",
+    '"><img src=x onerror="document.title=\'taken over\'">',
+    "</script><script>document.title='taken over'</script><!--",
+    "{{ 7*7 }}' onmouseover='x",
+    "sensor-\u202egnp.exe",
+    "line\nbreak|pipe\\u003c\u2028&amp;",
+)
+"""Common names that try to leave their place in a page, or to look like another."""
+_OUT = (
+    ("refused", "not_listed", 38),
+    ("deferred", "crl_stale", 30),
+    ("refused", "expired", 9),
+    ("deferred", "rate_limited", 17),
+    ("refused", "thing_taken", 3),
+    ("activating", None, 2),
+)
+_CA_SHARES = ("Factory", "Factory", "Factory", "Workshop")
+
+
+def certificate(
+    number: int, state: str = "activated", reason: str | None = None, **values: object
+) -> Certificate:
+    """A certificate of a device with that number."""
+    randomly = random.Random(number)
+    decided = int((NOW - timedelta(minutes=randomly.randrange(1, 3000))).timestamp() * 1000)
+    made = Certificate(
+        certificate_id=f"{randomly.getrandbits(256):064x}",
+        state=state,
+        reason=reason,
+        ca_certificate_id=CAS[_CA_SHARES[number % len(_CA_SHARES)]],
+        serial_number=f"{randomly.getrandbits(158):x}",
+        common_name=f"sensor-{number:06d}",
+        in_service=state == "activated",
+        first_seen_at=decided - randomly.randrange(60_000, 90_000_000),
+        decided_at=decided,
+    )
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+def certificates(devices: int) -> list[Certificate]:
+    """So many certificates; about one in twelve is not in service."""
+    return [_chosen(number) for number in range(devices)]
+
+
+def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
+    """The fleet that these certificates are; `values` replace parts of its snapshot."""
+    clusters = Clusters()
+    states: dict[str, int] = {}
+    by_ca: dict[str, dict[str, int]] = {}
+    for each in found:
+        states[each.state] = states.get(each.state, 0) + 1
+        groups = by_ca.setdefault(each.ca_certificate_id or "", {})
+        groups[each.group] = groups.get(each.group, 0) + 1
+        if each.group in KEPT_OUT:
+            clusters.add(each)
+    waiting = sum(each.state == "deferred" for each in found)
+    snapshot: Snapshot = replace(
+        HEALTHY,
+        stack="factory-fleet",
+        ledger=LedgerCounts(states, len(found), complete=True, by_ca=by_ca, clusters=clusters.found()),  # type: ignore[arg-type]
+        decisions=DecisionCounts(
+            24,
+            {"Activated": 36_210, "Refused": 412},
+            {"not_listed": 380, "expired": 32, "rate_limited": 91_774},
+            9.4,
+        ),
+        queues=QueueCounts(max(waiting - 3, 0), min(waiting, 3), 0, 754.0 if waiting else None, 0),
+        cas=tuple(
+            CaState(
+                name,
+                ca,
+                "ACTIVE",
+                "ENABLE",
+                NOW + timedelta(days=days),
+                by_ca.get(ca, {}).get("in_service", 0),
+            )
+            for (name, ca), days in zip(CAS.items(), (2915, 41), strict=True)
+        ),
+        crls=(
+            CrlState(
+                "Factory",
+                118,
+                21_904,
+                NOW - timedelta(hours=3),
+                NOW + timedelta(hours=21),
+                "https://pki.example.com/factory.crl",
+            ),
+            CrlState(
+                "Workshop",
+                52,
+                310,
+                NOW - timedelta(hours=49),
+                NOW - timedelta(hours=1),
+                "s3://crls/workshop.crl",
+            ),
+        ),
+    )
+    return Fleet(
+        replace(snapshot, **values),  # type: ignore[arg-type]
+        history=history(),
+        quotas=tuple(
+            ApiQuota(call, 10) for call in ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
+        ),
+    )
+
+
+def history() -> History:
+    """A day with a fleet of 36,000 devices that is switched on four hours before its end."""
+    begins, ends = STEPS - 16, STEPS - 11
+
+    def storm(step: int, peak: float) -> float:
+        return peak * (ends - step) / (ends - begins) if begins <= step < ends else 0.0
+
+    steps = range(STEPS)
+    activated = [8460 if begins <= step < ends - 1 else 4 + step % 7 for step in steps]
+    shapes = (
+        ("activated", "Devices activated", "devices", activated, True),
+        ("refused", "Refusals", "messages", [round(2 + storm(step, 90)) for step in steps], True),
+        ("deferred", "Deferrals", "messages", [round(storm(step, 34_000)) for step in steps], True),
+        ("queue", "Messages in the queue", "messages", [round(storm(step, 34_210)) for step in steps], False),
+        (
+            "oldest",
+            "Age of the oldest message",
+            "s",
+            [storm(2 * begins + 4 - step, 3640) for step in steps],
+            False,
+        ),
+        (
+            "time",
+            "From first connect to active, 95 %",
+            "s",
+            [1.4 + storm(2 * begins + 4 - step, 3630) if step % 5 else None for step in steps],
+            False,
+        ),
+    )
+    return History(
+        NOW - STEPS * STEP,
+        tuple(
+            Series(name, title, unit, tuple(values), summed=summed)
+            for name, title, unit, values, summed in shapes
+        ),
+    )
+
+
+def _chosen(number: int) -> Certificate:
+    randomly = random.Random(number + 7)
+    if randomly.random() < 0.915:
+        return certificate(number)
+    if randomly.random() < 0.12:
+        return certificate(number, randomly.choice(["revoked", "suspended", "retired"]))
+    ((state, reason, _),) = randomly.choices(_OUT, [weight for *_, weight in _OUT])
+    return certificate(number, state, reason)

@@ -1,0 +1,56 @@
+"""Files that are replaced as a whole."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.pki.files import NotAFileError, replace_private
+
+
+def test_a_file_is_replaced_by_one_that_only_its_owner_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    path.chmod(0o644)
+
+    replace_private(path, b"new")
+
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+
+    replace_private(link, b"new")
+
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(NotAFileError):
+        replace_private(pipe, b"new")
+
+    assert pipe.is_fifo()
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+
+    with pytest.raises(OSError, match="No space left"):
+        replace_private(path, b"new")
+    assert path.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [path]

@@ -1,0 +1,222 @@
+"""The page's HTML: what it holds, how large it gets, and that its colours can be read."""
+
+import base64
+import hashlib
+import json
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.status.history import STEPS, History
+from iot_jitr_cli.status.ledger import Group, LedgerCounts
+from iot_jitr_cli.status.page.render import Kept, page
+from iot_jitr_cli.status.snapshot import Snapshot, Unknown
+from tests.support.crls import NO_END
+from tests.support.doctor_cloud import NOW
+from tests.support.fleet_page import HOSTILE, certificate, certificates, fleet
+
+BYTES_A_CERTIFICATE = 170
+PROCESSOR_SECONDS = 30
+"""For 100,000 devices; measured: about 1."""
+
+
+class Read(HTMLParser):
+    """Texts of a page, its elements, and the content of its script and style elements."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[tuple[str, str]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if (tag := self.elements[-1][0] if self.elements else "") in {"script", "style"} and self.cdata_elem:
+            self.raw.append((tag, data))
+        else:
+            self.text += f" {data.strip()}"
+
+    @property
+    def data(self) -> Any:
+        """What the search reads."""
+        return json.loads(self.raw[1][1])
+
+
+def test_its_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
+    read = Read(page(fleet(certificates(3)), certificates(3)))
+    policy = next(
+        a["content"] for tag, a in read.elements if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    hashes = {
+        tag: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for tag, text in (read.raw[0], read.raw[-1])
+    }
+
+    assert policy is not None
+    directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    assert directives["style-src"] == f"'sha256-{hashes['style']}'"
+    assert directives["script-src"] == f"'sha256-{hashes['script']}'"
+    assert [tag for tag, _ in read.raw] == ["style", "script", "script"]
+
+
+def test_it_refers_to_nothing_outside_itself() -> None:
+    read = Read(page(fleet(certificates(50)), certificates(50)))
+    names = ("src", "href", "srcset", "action", "data", "style")
+    given = [attributes.get(name) for _, attributes in read.elements for name in names]
+    references = [reference for reference in given if reference is not None]
+
+    assert all(reference.startswith("#") for reference in references)
+    assert not re.search(
+        r"url\(|@import|https?:", files("iot_jitr_cli.status.page").joinpath("page.css").read_text()
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_text(name: str) -> None:
+    found = [certificate(1, "refused", "expired", common_name=name)]
+    plain = page(fleet([certificate(1, "refused", "expired")]), [certificate(1, "refused", "expired")])
+
+    read = Read(page(fleet(found), found))
+
+    shown = "".join(each if each.isprintable() else "\ufffd" for each in name)
+    assert [tag for tag, _ in read.elements] == [tag for tag, _ in Read(plain).elements]
+    assert " ".join(shown.split()) in " ".join(read.text.split())
+    assert read.data["lines"].split("|", 8)[-1] == shown
+
+
+def test_a_line_of_the_search_says_what_the_ledger_says() -> None:
+    found = [certificate(2, "deferred", "crl_stale"), certificate(3)]
+
+    data = Read(page(fleet(found), found)).data
+
+    first, second = (line.split("|", 8) for line in data["lines"].split("\n"))
+    assert first[:2] == [found[0].certificate_id, found[0].serial_number]
+    lists = ("cas", "groups", "states", "reasons", "causes")
+    assert [data[name][int(value)] for name, value in zip(lists, first[2:7], strict=True)] == [
+        "Factory", "waiting", "deferred", "crl_stale", "crl_stale",
+    ]  # fmt: skip
+    assert data["causes"][int(second[6])] == ""
+    assert first[7:] == [str(found[0].decided_at // 1000), "sensor-000002"]
+
+
+@pytest.mark.parametrize("devices", [0, 1, 100_000])
+def test_its_size_and_the_time_to_make_it_are_bounded(devices: int) -> None:
+    found = certificates(devices)
+    of_fleet = fleet(found)
+    begun = time.process_time()
+
+    html = page(of_fleet, found)
+
+    assert time.process_time() - begun < PROCESSOR_SECONDS
+    assert len(html.encode()) < 100_000 + devices * BYTES_A_CERTIFICATE
+
+
+def test_only_so_many_certificates_are_kept_those_that_are_out_first() -> None:
+    kept = Kept(limit=4)
+    for number in range(3):
+        kept.add(certificate(number))
+    for number in range(3, 6):
+        kept.add(certificate(number, "refused", "expired"))
+
+    assert [each.group for each in kept.certificates] == [Group.REFUSED] * 3 + [Group.IN_SERVICE]
+
+
+def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_read() -> None:
+    some = fleet(certificates(10))
+    ledger, cas = some.snapshot.ledger, some.snapshot.cas
+    assert isinstance(ledger, LedgerCounts)
+    assert not isinstance(cas, Unknown)
+    many = replace(
+        some.snapshot, ledger=replace(ledger, complete=False), cas=[replace(ca, devices=700) for ca in cas]
+    )
+
+    text = Read(page(replace(some, snapshot=many), [])).text
+
+    assert "1,400" in text
+    assert "10 rows were read, and there are more" in text
+
+
+def test_a_part_that_could_not_be_read_says_so_and_the_others_are_shown() -> None:
+    unknown = Unknown("the permission a:b is missing", "a:b")
+    healthy = fleet(certificates(5))
+    names = ("ledger", "decisions", "queues", "cas", "crls", "alarms", "errors")
+    nothing: Snapshot = replace(healthy.snapshot, quota_per_second=None, **dict.fromkeys(names, unknown))
+
+    text = Read(page(replace(healthy, snapshot=nothing, history=unknown, quotas=unknown), [])).text
+
+    assert text.count("the permission a:b is missing") == len(names) + 3  # the ledger's at two places
+    assert "0 certificates in this page" in text
+
+
+def test_a_day_without_figures_says_so() -> None:
+    quiet = History(NOW, tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series))  # type: ignore[union-attr]
+
+    assert "no figures of the last 24 hours" in Read(page(replace(fleet([]), history=quiet), [])).text
+
+
+def test_what_needs_a_person_stands_out() -> None:
+    healthy = fleet(certificates(5))
+    cas = healthy.snapshot.cas
+    assert not isinstance(cas, Unknown)
+    trouble = replace(
+        healthy.snapshot,
+        alarms=("Dead letters", "CRL stale"),
+        errors={"/log": "boom"},
+        cas=[replace(cas[0], not_after=NO_END), replace(cas[1], not_after=NOW - timedelta(days=1))],
+        crls=(),
+        quota_per_second=40,
+    )
+
+    text = Read(page(replace(healthy, snapshot=trouble), [])).text
+
+    for part in (
+        "2 alarms are active",
+        "Dead letters",
+        "boom",
+        "no end",
+        "1 d ago",
+        "No CRL",
+        "more than the quota",
+    ):
+        assert part in text
+
+
+def test_nothing_wrong_is_said_in_one_line() -> None:
+    assert "No alarm is active and no device is kept out" in Read(page(fleet([certificate(1)]), [])).text
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `#rrggbb` (WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance)."""
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_colour_of_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
+    css = files("iot_jitr_cli.status.page").joinpath("page.css").read_text()
+    colours = dict(
+        re.findall(r"--(\w+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", css, re.DOTALL)[scheme])
+    )
+
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    for name in sorted(colours.keys() - {"page", "card", "line"}):
+        for ground in ("page", "card"):
+            assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
