@@ -15,7 +15,7 @@ UNIVERSAL := --universal --python-version 3.11
 PIP_AUDIT := --exclude-newer 2026-11-01 pip-audit@2.10.1
 
 .DEFAULT_GOAL := help
-.PHONY: audit bench-storm dist help setup demo docs pictures snapshot test flaky check lint types format lock mutants clean
+.PHONY: audit bench-storm dist help setup demo docs site pictures snapshot test flaky check lint types format lock mutants clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,10 @@ snapshot: setup ## write the reviewed templates anew (tests/snapshot/templates);
 
 docs: setup ## write the pages that come from the code (docs/configuration.md, docs/construct.md)
 	@$(BIN)/python -m tools
+
+site: setup ## build the documentation site into build/site, with every link and anchor checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+	@echo "build/site/index.html"
 
 test: setup ## the tests, the end-to-end ones on the local cloud included
 	@$(PYTEST) -m "not exhaustive"

@@ -50,10 +50,11 @@ class Capacity:
     Raises:
         ConfigurationError: It is not from 1 to 1,000.
 
-    >>> Capacity(10)
-    Capacity(activations_per_second=10)
-    >>> [Capacity(rate).concurrency for rate in (1, 10, 100, 1000)]
-    [3, 7, 45, 450]
+    Examples:
+        >>> Capacity(10)
+        Capacity(activations_per_second=10)
+        >>> [Capacity(rate).concurrency for rate in (1, 10, 100, 1000)]
+        [3, 7, 45, 450]
     """
 
     activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND
