@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bench.storm.model import Storm
@@ -10,6 +11,8 @@ from tools.cost import MILLION, Item, Pipeline
 
 TEMPLATE = Path(__file__).with_name("cost_page.md.in")
 RATES = (10, 100, 1000)
+CONNECTS_PER_SECOND = 3000
+"""AWS's default quota in most regions: https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
 _CENT = 0.01
 FULL = Pipeline(cas=1, crls=1, encryption_key=True)
 """The pipeline whose month is the table."""
@@ -32,6 +35,7 @@ def figures() -> Mapping[str, str]:
     return {
         "dollars_10": f"{million.dollars:.0f}",
         "billed_10": f"{million.dollars + million.dollars_of_refused_connects:.0f}",
+        "most_10": f"{_most(million):.0f}",
         "dollars_40000": f"{forty_thousand.dollars:.2f}",
         "billed_40000": f"{forty_thousand.dollars + forty_thousand.dollars_of_refused_connects:.2f}",
         "writes": str(sum(cost.LEDGER_WRITES.values())),
@@ -50,18 +54,35 @@ def figures() -> Mapping[str, str]:
 def fleets() -> str:
     """Return what a million devices cost at each rate, with what may come on top."""
     storms = [Storm(MILLION, rate) for rate in RATES]
+    # The stack counts with ten connects for each activation where that is more.
+    more = [max(CONNECTS_PER_SECOND, storm.capacity.events_per_second) for storm in storms]
+    faster = [
+        Storm(MILLION, rate, connects_per_second=connects) for rate, connects in zip(RATES, more, strict=True)
+    ]
     with_things = cost.total(cost.things(MILLION))
     rows: list[tuple[str, list[str]]] = [
-        ("events, and refused CONNECTs, of a device", [f"{storm.events / MILLION:.1f}" for storm in storms]),
-        ("**dollars**, refused CONNECTs not billed", [f"**{storm.dollars:.0f}**" for storm in storms]),
-        (
-            "**dollars**, refused CONNECTs billed",
-            [f"**{storm.dollars + storm.dollars_of_refused_connects:.0f}**" for storm in storms],
-        ),
+        ("MQTT connects a second", [f"{storm.capacity.events_per_second:,}" for storm in storms]),
+        *_fleet(storms),
+        ("MQTT connects a second, AWS's default in most regions or more", [f"{each:,}" for each in more]),
+        *_fleet(faster),
         ("logs, on top", [f"{storm.dollars_of_logs:.1f}" for storm in storms]),
         ("things, on top, where devices get one", [f"{with_things:.2f}"] * len(storms)),
     ]
     return "\n".join(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)
+
+
+def _fleet(storms: list[Storm]) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            "→ events, and refused CONNECTs, of a device",
+            [f"{storm.events / MILLION:.1f}" for storm in storms],
+        ),
+        ("→ **dollars**, refused CONNECTs not billed", [f"**{storm.dollars:.0f}**" for storm in storms]),
+        (
+            "→ **dollars**, refused CONNECTs billed",
+            [f"**{storm.dollars + storm.dollars_of_refused_connects:.0f}**" for storm in storms],
+        ),
+    ]
 
 
 def devices() -> str:
@@ -111,6 +132,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "guard": guard,
     "guard_month": guard_month,
 }
+
+
+def _most(storm: Storm) -> float:
+    """The dollars of a storm at AWS's default quota of connects, if refused CONNECTs are billed."""
+    faster = replace(storm, connects_per_second=CONNECTS_PER_SECOND)
+    return faster.dollars + faster.dollars_of_refused_connects
 
 
 def _bill(parts: Iterable[tuple[list[Item], str]]) -> str:

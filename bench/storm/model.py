@@ -31,6 +31,8 @@ class Storm:
     devices: int
     activations_per_second: int
     behaviour: str = POLITE.name
+    connects_per_second: int | None = None
+    """The account's quota of MQTT connects; None: what the stack is set to, 500 at the default rate."""
 
     @property
     def capacity(self) -> Capacity:
@@ -50,7 +52,7 @@ class Storm:
     @property
     def events(self) -> float:
         """All events: the waiting devices connect every `w` seconds, at most at the connect quota."""
-        wait, quota = MEAN_WAIT[self.behaviour], self.capacity.events_per_second
+        wait, quota = MEAN_WAIT[self.behaviour], self.connects_per_second or self.capacity.events_per_second
         connects = self.devices / wait
         if connects <= quota:
             return self.devices + connects * self.seconds / 2

@@ -81,6 +81,7 @@ def show(ca_id: str, *, as_json: bool) -> None:
     }
     for name, value in rows.items():
         out.print(f"{name:<22} {printable(value)}", markup=False)
+    _print_steps_off_template(found)
     out.print(found.certificate_pem.rstrip(), markup=False)
 
 
@@ -143,7 +144,7 @@ def enable(ca_id: str, *, as_json: bool) -> None:
     if found.has_provisioning_template:
         raise WrongUseError(
             f"CA certificate {found.certificate_id} has a provisioning template: AWS would activate its "
-            "devices past every check; delete the CA certificate and register it without one"
+            f"devices past every check; 'jitr ca show {found.certificate_id}' says how to take it off"
         )
     _switch(registry, found, CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE), as_json=as_json)
 
@@ -163,7 +164,15 @@ def _registry() -> CaRegistry:
 
 
 def _plain(ca: CaReport) -> dict[str, Any]:
-    return {**asdict(ca), "registers_devices": ca.registers_devices}
+    steps = [{"for": purpose, "command": command} for purpose, command in ca.steps_off_template]
+    return {**asdict(ca), "registers_devices": ca.registers_devices, "steps_off_template": steps}
+
+
+def _print_steps_off_template(ca: CaReport) -> None:
+    if ca.steps_off_template:
+        out.print("AWS's template activates devices past every check of this project. Steps off it:")
+    for number, (purpose, command) in enumerate(ca.steps_off_template, 1):
+        out.print(f"  {number}. {purpose}:\n     {command}", markup=False)
 
 
 def _print_line(ca: CaReport) -> None:

@@ -35,6 +35,31 @@ class CaReport:
     certificate_pem: str
 
     @property
+    def steps_off_template(self) -> tuple[tuple[str, str], ...]:
+        """What to do so that this project decides about its devices: what for, and the command.
+
+        Empty where it has no provisioning template. Devices that the template has activated stay in.
+        `removeAutoRegistration` of
+        https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html
+        """
+        if not self.has_provisioning_template:
+            return ()
+        ca = f"--certificate-id {self.certificate_id}"
+        off = "--remove-auto-registration --new-auto-registration-status DISABLE"
+        return (
+            (
+                "keep what the template does, to say the same in cdk.json",
+                f"aws iot describe-ca-certificate {ca} --query registrationConfig",
+            ),
+            (
+                "take the template off; until the deployment no new device registers",
+                f"aws iot update-ca-certificate {ca} {off}",
+            ),
+            ("see that it is off", f"jitr ca show {self.certificate_id}"),
+            ("let the stack adopt the CA", "npx cdk deploy"),
+        )
+
+    @property
     def registers_devices(self) -> bool:
         """Whether a device with a certificate of this CA is registered when it first connects."""
         return self.status is CaStatus.ACTIVE and self.auto_registration is AutoRegistration.ENABLE

@@ -248,9 +248,7 @@ _FIXES = {
     Cause.AUTO_REGISTRATION_OFF: (
         "jitr ca enable ID (and 'auto_registration' in cdk.json, else a deployment turns it off)"
     ),
-    Cause.CA_HAS_TEMPLATE: (
-        "delete the CA certificate and register it again without a template, by deploying the stack"
-    ),
+    Cause.CA_HAS_TEMPLATE: "take the template off, as 'jitr ca show ID' says, and deploy the stack",
     Cause.SNI_MISSING: "let the TLS library send the endpoint's name (server_name, RFC 6066 section 3)",
     Cause.RULE_MISSING: _REVERT_AND_REDRIVE,
     Cause.RULE_DISABLED: "aws iot enable-topic-rule --rule-name NAME, then 'jitr redrive' for what it missed",

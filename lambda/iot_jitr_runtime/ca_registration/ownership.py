@@ -73,8 +73,8 @@ def _check_template(found: RegisteredCa) -> None:
     if found.has_template:
         raise AdoptionError(
             f"the CA certificate {found.ca_id} has a registrationConfig (just-in-time provisioning): AWS's "
-            "template would activate its devices past every check of this pipeline; delete the CA "
-            "certificate and register it again without a template"
+            "template would activate its devices past every check of this pipeline; take the template off "
+            f"('jitr ca show {found.ca_id}' says how), and deploy again"
         )
 
 

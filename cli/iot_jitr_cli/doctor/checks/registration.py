@@ -96,7 +96,7 @@ def check_template(_: Case, ca: RegisteredCa) -> Finding:
     return failed(
         Cause.CA_HAS_TEMPLATE,
         f"CA {ca.ca_id} has a registrationConfig: AWS's template decides, not this pipeline",
-        "delete the CA certificate and register it again without a template, by deploying the stack",
+        f"take the template off, as 'jitr ca show {ca.ca_id}' says, and deploy the stack",
     )
 
 

@@ -132,6 +132,7 @@ class TestList:
             "adopted": False,
             "certificate_pem": CA.pem,
             "registers_devices": True,
+            "steps_off_template": [],
         }
 
 
@@ -173,6 +174,30 @@ class TestShow:
 
         assert "managed by             unreadable: the tags jitr:stack" in answer.out
         assert "provisioning template  yes: AWS activates its devices" in answer.out
+
+    def test_explains_a_provisioning_template_with_the_steps_off_it(
+        self, registry: CaRegistryEmulation
+    ) -> None:
+        ca_id = registry.add(CA, registrationConfig={"templateBody": "{}"})
+
+        answer = run_jitr("ca", "show", ca_id)
+        steps = run_jitr("ca", "show", ca_id, "--json").json["steps_off_template"]
+
+        commands = [step["command"] for step in steps]
+        assert [command.split()[:3] for command in commands] == [
+            ["aws", "iot", "describe-ca-certificate"],
+            ["aws", "iot", "update-ca-certificate"],
+            ["jitr", "ca", "show"],
+            ["npx", "cdk", "deploy"],
+        ]
+        assert f"--certificate-id {ca_id} --remove-auto-registration" in commands[1]
+        assert all(command in answer.out for command in commands)
+
+    def test_of_a_ca_without_a_template_has_no_steps_off_it(self, registry: CaRegistryEmulation) -> None:
+        ca_id = registry.add(CA)
+
+        assert "Steps off it" not in run_jitr("ca", "show", ca_id).out
+        assert run_jitr("ca", "show", ca_id, "--json").json["steps_off_template"] == []
 
     def test_as_json(self, account: CaAccount) -> None:
         assert run_jitr("ca", "show", of_pipeline(account), "--json").json["registers_devices"] is True
