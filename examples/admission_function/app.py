@@ -25,9 +25,9 @@ JitrPipeline(
     stack,
     "Jitr",
     cas=[
-        CaConfiguration(
+        CaConfiguration.from_file(
+            HERE / "ca.pem",
             name="Factory",
-            certificate=HERE / "ca.pem",
             signer=SecretSigner("iot-jitr/factory-ca-key"),
             revocation="none",
         )

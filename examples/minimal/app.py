@@ -14,9 +14,9 @@ JitrPipeline(
     stack,
     "Jitr",
     cas=[
-        CaConfiguration(
+        CaConfiguration.from_file(
+            CA,
             name="Factory",
-            certificate=CA,
             signer=SecretSigner("iot-jitr/factory-ca-key"),
             revocation="none",
         )

@@ -7,7 +7,7 @@ The CA's key never leaves AWS. AWS charges for a Private CA by the month
 import aws_cdk as cdk
 from aws_cdk import aws_acmpca as acmpca
 
-from iot_jitr import CaConfiguration, JitrPipeline, PrivateCaSigner
+from iot_jitr import CaConfiguration, JitrPipeline
 
 SIGNING_ALGORITHM = "SHA256WITHECDSA"
 
@@ -47,7 +47,7 @@ pipeline = JitrPipeline(
         CaConfiguration(
             name="Factory",
             # The registration asks the Private CA for its certificate: none is given here.
-            signer=PrivateCaSigner(authority.attr_arn),
+            signer=authority,
             revocation="none",
         )
     ],

@@ -45,9 +45,9 @@ class Fleet(cdk.Stage):
             stack,
             "Pipeline",
             cas=[
-                CaConfiguration(
+                CaConfiguration.from_file(
+                    CA,
                     name="Factory",
-                    certificate=CA,
                     mode=Mode.SNI_ONLY,
                     revocation="none",
                 )

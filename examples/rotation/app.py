@@ -27,18 +27,18 @@ pipeline = JitrPipeline(
     stack,
     "Jitr",
     cas=[
-        CaConfiguration(
+        CaConfiguration.from_file(
+            HERE / "old.pem",
             name="Old",
-            certificate=HERE / "old.pem",
             signer=SecretSigner("iot-jitr/old-ca-key"),
             revocation="none",
             # Registers nobody any more. Its devices stay connected and keep their policy.
             auto_registration=False,
             on_delete=OnDelete.DEACTIVATE,
         ),
-        CaConfiguration(
+        CaConfiguration.from_file(
+            HERE / "new.pem",
             name="New",
-            certificate=HERE / "new.pem",
             signer=SecretSigner("iot-jitr/new-ca-key"),
             revocation="none",
         ),

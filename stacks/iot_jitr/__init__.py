@@ -39,6 +39,7 @@ from iot_jitr_runtime.ca_registration.signers import (
 from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.things.settings import Attachment, Renewal
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "OnDelete",
     "OnExisting",
     "OnUnknown",
+    "PolicyKind",
     "PolicyOption",
     "PresignedSigner",
     "PrivateCaSigner",

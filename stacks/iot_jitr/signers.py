@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_acmpca as acmpca
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -22,8 +23,10 @@ from iot_jitr_runtime.ca_registration.signers import (
 if TYPE_CHECKING:
     from iot_jitr.functions import JitrFunction
 
-CaSigner = Signer | secretsmanager.ISecret | kms.IKey
-"""A signer that names its secret or key, or the secret or the key of the CDK itself."""
+CaSigner = (
+    Signer | secretsmanager.ISecret | kms.IKey | acmpca.ICertificateAuthority | acmpca.CfnCertificateAuthority
+)
+"""A signer that names its secret, key or Private CA, or the secret, the key or the Private CA of the CDK."""
 
 _SUFFIX = r"-[A-Za-z0-9]{6}"
 """Secrets Manager ends a secret's ARN in six characters of its own."""
@@ -38,6 +41,14 @@ def is_secret(signer: CaSigner) -> bool:
 def is_key(signer: CaSigner) -> bool:
     """Whether it is a KMS key of the CDK; an alias is one too."""
     return hasattr(signer, "key_arn") and not isinstance(signer, KmsSigner)
+
+
+def arn_of_private_ca(signer: CaSigner) -> str | None:
+    """Return the ARN of a Private CA of the CDK; None for any other signer."""
+    if isinstance(signer, acmpca.CfnCertificateAuthority):
+        return signer.attr_arn
+    reference = getattr(signer, "certificate_authority_ref", None)
+    return getattr(reference, "certificate_authority_arn", None)
 
 
 def is_alias(key: kms.IKey) -> bool:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _TEMPLATE = text(
     r".+", "a text, in which {{common_name}} and other fields of the certificate may stand", at_synthesis=True
 )
+_NAME_OF_OURS = text(
+    r".+", "a name, or a text in which {{common_name}} and other fields of the certificate may stand"
+)
 _ATTRIBUTES_WITH_TYPE = 50
 _ATTRIBUTES_WITHOUT_TYPE = 3
 """How many attributes a thing may have (AWS IoT Core quotas)."""
@@ -59,11 +62,12 @@ class ThingRegistration:
     """The thing's name. It must tell devices apart: with `{{common_name}}`, `{{subject_serial_number}}`,
     `{{serial_number}}` or `{{certificate_id}}`.
     https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
-    type: Annotated[str | None, _TEMPLATE] = None
-    """Name of its thing type, which must exist; none by default.
+    type: Annotated[str | None, _NAME_OF_OURS] = None
+    """Name of its thing type, which must exist, or is made by the same app; none by default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-types.html"""
-    groups: Annotated[Sequence[str], list_of(_TEMPLATE, "a list of names of thing groups")] = ()
-    """Names of the static thing groups it joins, which must exist; none by default.
+    groups: Annotated[Sequence[str], list_of(_NAME_OF_OURS, "a list of names of thing groups")] = ()
+    """Names of the static thing groups it joins, which must exist, or are made by the same app; none by
+    default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-groups.html"""
     attributes: Annotated[Mapping[str, str], texts("an object of texts")] = field(
         default_factory=dict, hash=False
@@ -176,7 +180,9 @@ def _parsed(option: str, template: str) -> FieldTemplate:
 
 def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
     """Check the literal text of a template, for a field may bring any value."""
-    if template is not None and not pattern.fullmatch(_parsed(option, template).fill(lambda _: "x")):
+    if template is None or cdk.Token.is_unresolved(template):
+        return
+    if not pattern.fullmatch(_parsed(option, template).fill(lambda _: "x")):
         raise contradiction(option, f"'{template}'", allowed)
 
 

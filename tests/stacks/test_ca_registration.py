@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_acmpca as acmpca
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from cryptography.hazmat.primitives import hashes
@@ -181,6 +183,42 @@ class TestPermissions:
         assert issue["Condition"] == {
             "StringEquals": {"acm-pca:TemplateArn": "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
         }
+
+    @pytest.mark.parametrize("kind", ["made", "imported", "L1"])
+    def test_a_private_ca_of_the_cdk_is_its_own_signer(self, app: cdk.App, kind: str) -> None:
+        stack = cdk.Stack(app, "Fleet")
+        made = acmpca.CfnCertificateAuthority(
+            stack,
+            "Authority",
+            type="ROOT",
+            key_algorithm="EC_prime256v1",
+            signing_algorithm="SHA256WITHECDSA",
+            subject=acmpca.CfnCertificateAuthority.SubjectProperty(common_name="Factory CA"),
+        )
+        arn = PRIVATE_CA_ARN if kind == "imported" else made.attr_arn
+        imported = acmpca.CertificateAuthority.from_certificate_authority_arn(stack, "Imported", arn)
+        signer = made if kind == "L1" else imported
+        ca = CaConfiguration(name="Factory", revocation="none", signer=signer)
+        JitrPipeline(stack, "Jitr", cas=[ca])
+
+        found = granted(statements(template(stack), "OnEventRole"))
+
+        (name,) = of_type(template(stack), "AWS::ACMPCA::CertificateAuthority")
+        assert found["acm-pca:IssueCertificate"] == (
+            PRIVATE_CA_ARN if kind == "imported" else f"${{{name}.Arn}}"
+        )
+
+    def test_the_presigned_signer_reads_the_file_that_it_is_given(self, tmp_path: Path) -> None:
+        verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)
+        (tmp_path / "verification.pem").write_text(verification)
+
+        ca = replace(
+            FACTORY_CA, certificate=CA.pem, signer=PresignedSigner(str(tmp_path / "verification.pem"))
+        )
+
+        assert ca.signer == PresignedSigner(verification)
+        with pytest.raises(ConfigurationError, match=r"signer\.verification_certificate: found '.*none.pem'"):
+            replace(FACTORY_CA, signer=PresignedSigner(str(tmp_path / "none.pem")))
 
     def test_the_presigned_signer_needs_no_permission(self) -> None:
         verification = make_verification_certificate(CA, SPEC.key, "0a1b" * 16)

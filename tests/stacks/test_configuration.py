@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from cryptography import x509
@@ -19,6 +19,7 @@ from iot_jitr.configuration import (
     NoRevocation,
     Removal,
 )
+from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
@@ -450,6 +451,24 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, context: object, messag
 def test_only_a_private_ca_may_go_without_a_certificate() -> None:
     with pytest.raises(ConfigurationError, match=r"CaConfiguration\.certificate: found nothing"):
         CaConfiguration(name="Factory", revocation=NoRevocation(), signer=KmsSigner(KEY_ARN))
+
+
+def test_a_ca_is_made_of_the_file_of_its_certificate(folder: Path) -> None:
+    ca = CaConfiguration.from_file(
+        folder / "ca" / "ca.pem", name="Factory", revocation="none", mode="SNI_ONLY"
+    )
+
+    assert (ca.name, ca.mode, ca.certificate_pem) == ("Factory", Mode.SNI_ONLY, FACTORY)
+    with pytest.raises(ConfigurationError, match=r"^CaConfiguration\.certificate: found '.*none.pem'"):
+        CaConfiguration.from_file(folder / "none.pem", name="Factory", revocation="none")
+
+
+def test_it_takes_the_options_of_a_ca() -> None:
+    """Named once more for type checkers, which know no way to derive them."""
+    fields = get_type_hints(CaConfiguration)
+    others = {"name", "revocation", "certificate"}
+
+    assert get_type_hints(CaOptions) == {name: fields[name] for name in fields if name not in others}
 
 
 def test_a_name_must_be_good_for_logical_ids() -> None:

@@ -182,4 +182,9 @@ def test_a_policy_that_names_things_is_refused_without_them(
     template.write_text(own.replace("{{common_name}}", "{{thing_name}}"))
 
     with pytest.raises(JitrError, match=r"\{\{thing_name\}\}.*no things"):
-        JitrPipeline(stack, "Named", cas=[FACTORY_CA], device_policy=DevicePolicy.per_device(template))
+        JitrPipeline(
+            stack,
+            "Named",
+            cas=[FACTORY_CA],
+            device_policy=DevicePolicy.from_file(template, kind="per_device"),
+        )

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.assertions import Annotations, Match, Template
 from constructs import Construct
@@ -26,6 +29,7 @@ from iot_jitr import (
     JitrPipeline,
     JitrStack,
     KeyKind,
+    PolicyKind,
     PolicyOption,
     Renewal,
     ThingRegistration,
@@ -44,6 +48,7 @@ from tests.support.stacks import (
     app_without_bundling,
     as_list,
     joined,
+    named,
     of_type,
     statements,
     template_of,
@@ -186,7 +191,7 @@ def test_a_template_that_breaks_a_rule_names_file_and_line(tmp_path: Path) -> No
     )
 
     with pytest.raises(PolicyRejectedError, match=rf"{re.escape(str(path))}: line 2: .*client-id-wildcard"):
-        DevicePolicy.shared(path)
+        DevicePolicy.from_file(path)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +208,111 @@ def test_a_template_that_is_no_policy_is_refused(tmp_path: Path, content: bytes 
         path.write_bytes(content)
 
     with pytest.raises(DevicePolicyError, match=message):
-        DevicePolicy.per_device(path)
+        DevicePolicy.from_file(path, kind="per_device")
+
+
+def with_policy(make: Callable[[cdk.Stack, iot.CfnRoleAlias], DevicePolicy]) -> tuple[str, dict[str, Any]]:
+    """Logical id of a role alias, and the template of the stack whose device policy may name it."""
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Fleet")
+        role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"))
+        alias = iot.CfnRoleAlias(stack, "Alias", role_arn=role.role_arn)
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], device_policy=make(stack, alias))
+        name = stack.get_logical_id(alias)
+        return name, Template.from_stack(stack).to_json()
+
+
+ASSUME = "iot:AssumeRoleWithCertificate"
+
+
+def test_an_extra_statement_may_name_a_role_alias_of_the_same_app() -> None:
+    def make(_: cdk.Stack, alias: iot.CfnRoleAlias) -> DevicePolicy:
+        assume = iam.PolicyStatement(actions=[ASSUME], resources=[alias.attr_role_alias_arn])
+        return DevicePolicy.shared(extra_statements=[assume])
+
+    name, template = with_policy(make)
+
+    [policy] = of_type(template, "AWS::IoT::Policy").values()
+    *ours, extra = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert extra == {"Action": ASSUME, "Effect": "Allow", "Resource": {"Fn::GetAtt": [name, "RoleAliasArn"]}}
+    assert len(ours) == len(DevicePolicy.shared().document.statements)
+
+
+def test_a_whole_document_may_name_it_also_in_a_policy_for_each_device() -> None:
+    def make(stack: cdk.Stack, alias: iot.CfnRoleAlias) -> DevicePolicy:
+        arn = stack.format_arn(service="iot", resource="rolealias", resource_name=alias.ref)
+        own = stack.format_arn(service="iot", resource="client", resource_name="{{common_name}}")
+        statements = [
+            iam.PolicyStatement(actions=[ASSUME], resources=[arn]),
+            iam.PolicyStatement(actions=["iot:Connect"], resources=[own]),
+        ]
+        return DevicePolicy.from_document(iam.PolicyDocument(statements=statements), kind="per_device")
+
+    name, template = with_policy(make)
+
+    _, function = named(template, "AWS::Lambda::Function", "Activator")
+    setting = joined(function["Properties"]["Environment"]["Variables"][environment.DEVICE_POLICY])
+    assert f":rolealias/${{{name}}}" in setting
+    assert json.loads(setting)["needs_common_name"] is True
+
+
+def test_what_is_known_at_deployment_only_counts_as_a_wildcard() -> None:
+    late = cdk.Fn.import_value("late")
+    topic = {"Effect": "Allow", "Action": "iot:Publish", "Resource": arn(f"topic/{late}")}
+    client = iam.PolicyStatement(actions=["iot:Connect"], resources=[late])
+
+    for statement, rule in ((topic, "reaches-neighbours"), (client, "client-id-wildcard")):
+        with pytest.raises(PolicyRejectedError, match=rule):
+            DevicePolicy.shared(extra_statements=[statement])
+    DevicePolicy.shared(extra_statements=[{**topic, "acknowledge": "the topic of the announcements"}])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DevicePolicy.from_document("policy.json"), r'document: found "policy.json"'),
+        (lambda: DevicePolicy.from_document({"Version": PolicyKind}), r"DevicePolicy\.template: found"),
+        (lambda: DevicePolicy.from_file(7), r"DevicePolicy\.template: found 7"),
+        (lambda: DevicePolicy.shared(extra_statements=["x"]), r"DevicePolicy\.extra_statements: found"),
+        (lambda: DevicePolicy.shared(extra_statements={"Effect": "Allow"}), "extra_statements: found"),
+    ],
+)
+def test_what_is_no_policy_and_no_statement_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+def test_an_extra_statement_that_is_none_of_a_policy_is_refused() -> None:
+    with pytest.raises(DevicePolicyError, match=r"extra_statements: line 1: .*unknown key 'NotAction'"):
+        DevicePolicy.per_device(extra_statements=[{"Effect": "Allow", "NotAction": "*"}])
+
+
+def test_cdk_json_may_have_extra_statements(tmp_path: Path) -> None:
+    statement = {"Effect": "Allow", "Action": ASSUME, "Resource": arn("rolealias/devices")}
+    cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
+
+    read = JitrConfiguration.parse({"cas": cas, "policy": {"extra_statements": [statement]}}, tmp_path)
+
+    assert read.policy.document.statements[-1].source == statement
+
+
+def test_a_thing_type_and_a_group_may_be_made_by_the_same_app() -> None:
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Fleet")
+        kind = iot.CfnThingType(stack, "Type")
+        group = iot.CfnThingGroup(stack, "Group")
+        things = ThingRegistration(type=kind.ref, groups=[group.ref, "fleet"])
+        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], things=things)
+        made = Template.from_stack(stack).to_json()
+
+    (kind_name,) = of_type(made, "AWS::IoT::ThingType")
+    (group_name,) = of_type(made, "AWS::IoT::ThingGroup")
+    _, function = named(made, "AWS::Lambda::Function", "Activator")
+    setting = json.loads(joined(function["Properties"]["Environment"]["Variables"][environment.THINGS]))
+    (join,) = (s for s in statements(made, "Activator") if s["Action"] == "iot:AddThingToThingGroup")
+    assert setting["thing"]["type"] == f"${{{kind_name}}}"
+    assert setting["thing"]["groups"] == [f"${{{group_name}}}", "fleet"]
+    assert arn(f"thinggroup/${{{group_name}}}") in map(joined, as_list(join["Resource"]))
 
 
 def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None:
@@ -225,7 +334,7 @@ def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None
     )
 
     with app_without_bundling() as app:
-        stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=DevicePolicy.shared(path)))
+        stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=DevicePolicy.from_file(path)))
         found = Annotations.from_stack(stack).find_info("*", Match.any_value())
         infos = [str(each.entry.data) for each in found]
         policy = Template.from_stack(stack).to_json()
@@ -268,7 +377,7 @@ def test_a_policy_that_cannot_be_rendered_without_things_is_refused(tmp_path: Pa
             }
         )
     )
-    configuration = replace(DEFAULTS, policy=DevicePolicy.per_device(path))
+    configuration = replace(DEFAULTS, policy=DevicePolicy.from_file(path, kind="per_device"))
 
     with pytest.raises(DevicePolicyError, match=r"configure 'things', or take the placeholder out"):
         template_of(configuration)

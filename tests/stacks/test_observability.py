@@ -15,6 +15,7 @@ from iot_jitr import (
     AlarmName,
     AlarmSettings,
     ConfigurationError,
+    ConnectGuard,
     CrlBucket,
     JitrConfiguration,
     JitrPipeline,
@@ -248,7 +249,8 @@ def pipeline() -> Iterator[JitrPipeline]:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
         cas = [replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA]
-        yield JitrPipeline(stack, "Jitr", cas=cas, account_logging="manage")
+        guard = ConnectGuard("admit")
+        yield JitrPipeline(stack, "Jitr", cas=cas, account_logging="manage", connect_guard=guard)
 
 
 def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPipeline) -> None:

@@ -122,9 +122,8 @@ TEXTS: dict[str, tuple[Callable[[], object], str]] = {
         lambda: CustomDomain("iot.example.com", SERVER, "x"),
         'validation_certificate: found "x"',
     ),
-    "DevicePolicy.per_device.template": (lambda: DevicePolicy.per_device("none.json"), "cannot be read"),
-    "DevicePolicy.shared.template": (lambda: DevicePolicy.shared("none.json"), "cannot be read"),
     "ExistingDomain.name": (lambda: ExistingDomain("a b"), 'name: found "a b"'),
+    "DevicePolicy.from_file.path": (lambda: DevicePolicy.from_file("none.json"), "cannot be read"),
     "KmsSigner.key_arn": (
         lambda: replace(FACTORY_CA, signer=KmsSigner("key/1")),
         'signer.key: found "key/1"',

@@ -5,10 +5,15 @@ from enum import StrEnum
 
 
 class PolicyKind(StrEnum):
-    """One policy for all devices, with policy variables, or one rendered for each device."""
+    """One policy for all devices, or one for each.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html
+    """
 
     SHARED = "shared"
+    """One policy for all devices, told apart by policy variables."""
     PER_DEVICE = "per_device"
+    """One for each device, rendered from a template when the device is activated."""
 
 
 class Placeholder(StrEnum):

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypedDict, Unpack, cast
 
 import aws_cdk as cdk
 
@@ -22,7 +22,7 @@ from iot_jitr.allowed import (
 )
 from iot_jitr.configuration.revocation import REVOCATIONS, CrlBucket, CrlUrl, Revocation
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
-from iot_jitr.signers import CaSigner, aliased, is_key, is_secret
+from iot_jitr.signers import CaSigner, aliased, arn_of_private_ca, is_key, is_secret
 from iot_jitr.validation import options
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
@@ -112,11 +112,14 @@ def _read_signer(value: Any, folder: Path) -> CaSigner:
         return _signer_of(value, folder)
     kind = next((name for name, source in KINDS.items() if isinstance(value, source)), None)
     if kind is not None:
-        for key, (name, allowed) in SIGNERS[kind].items():
-            _read_key(key, getattr(value, name), allowed, folder)
-    elif not is_secret(value) and not is_key(value):
+        keys = SIGNERS[kind].items()
+        fields = {name: _read_key(key, getattr(value, name), each, folder) for key, (name, each) in keys}
+        return cast("CaSigner", replace(value, **fields))
+    if (authority := arn_of_private_ca(value)) is not None:
+        return PrivateCaSigner(authority)
+    if not is_secret(value) and not is_key(value):
         raise TypeError
-    elif (which := aliased(value)) is not None:
+    if (which := aliased(value)) is not None:
         raise contradiction(which, "an alias", "the key that the alias is of: IAM matches no alias")
     return cast("CaSigner", value)
 
@@ -146,6 +149,19 @@ def _read_key(key: str, value: Any, allowed: Allowed, folder: Path) -> Any:
         raise contradiction(key, context["found"], context["allowed"]) from error
 
 
+class CaOptions(TypedDict, total=False):
+    """The options of a CA besides its name, revocation and certificate, as of `CaConfiguration`."""
+
+    signer: CaSigner
+    mode: Mode | str
+    status: CaStatus | str
+    auto_registration: bool
+    on_existing: OnExisting | str
+    on_delete: OnDelete | str
+    accept_ca_certificates_as_devices: bool
+    tags: Mapping[str, str]
+
+
 @options
 class CaConfiguration:
     """A CA whose devices are registered just in time.
@@ -168,12 +184,13 @@ class CaConfiguration:
     """Where its CRLs come from, or `"none"`, which says in words that this CA has none; the synthesis warns
     of it. There is no default."""
     certificate: Annotated[str | Path | None, _read_pem(_CERTIFICATE)] = None
-    """The CA certificate without its key: the path of its file, PEM or DER, or its text, PEM. None: read
-    from the AWS Private CA that signs.
+    """The CA certificate without its key: its text, PEM, or the path of its file, PEM or DER, see also
+    `CaConfiguration.from_file`. None: read from the AWS Private CA that signs.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
     signer: Annotated[CaSigner, Allowed(_SIGNER, _read_signer)] = field(default_factory=NoSigner)
-    """What signs the verification certificate that mode DEFAULT needs. Also the secret or the KMS key itself
-    that holds the CA's key, which must be given so where its ARN is known at deployment only.
+    """What signs the verification certificate that mode DEFAULT needs. Also the secret, the KMS key or the
+    Private CA itself (`ISecret`, `IKey`, `ICertificateAuthority`, `CfnCertificateAuthority`); a secret or a
+    key must be given so where its ARN is known at deployment only.
     https://docs.aws.amazon.com/iot/latest/developerguide/manage-your-CA-certs.html"""
     mode: Annotated[Mode | str, one_of(Mode)] = Mode.DEFAULT
     """Whether possession of the CA's key is proved to AWS."""
@@ -217,6 +234,24 @@ class CaConfiguration:
             raise contradiction(
                 "certificate", "nothing", f"{_CERTIFICATE}; only an AWS Private CA can be asked for its own"
             )
+
+    @classmethod
+    def from_file(
+        cls, path: str | Path, *, name: str, revocation: Revocation | str, **options: Unpack[CaOptions]
+    ) -> "CaConfiguration":
+        """Make one of the file of a CA certificate.
+
+        Args:
+            path: The file, PEM or DER, without the CA's key; relative to the current folder.
+                https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html
+            name: Names the CA in the stack.
+            revocation: Where its CRLs come from, or `"none"`.
+            options: The other options of `CaConfiguration`.
+
+        Raises:
+            ConfigurationError: The file cannot be read or is no certificate, or an option is wrong.
+        """
+        return cls(name=name, revocation=revocation, certificate=path, **options)
 
     @property
     def crl_source(self) -> CrlUrl | CrlBucket | None:

@@ -10,11 +10,12 @@ from typing import Annotated, Any, cast
 
 from aws_cdk import aws_iam as iam
 
-from iot_jitr.allowed import Allowed, file, list_of, one_of
-from iot_jitr.validation import options
+from iot_jitr.allowed import Allowed, file, list_of, one_of, shown
+from iot_jitr.policy.late import as_known
+from iot_jitr.validation import ConfigurationError, options
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.lint import Finding, check
-from iot_jitr_policy.vocabulary import THING_NAME
+from iot_jitr_policy.vocabulary import THING_NAME, VERSION
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.policy import Placeholder, PolicyKind
 
@@ -38,20 +39,33 @@ class PolicyOption(StrEnum):
 
 
 def _read_template(value: Any, folder: Path) -> Path | dict[str, Any]:
-    match value:
-        case iam.PolicyDocument():
-            return cast("dict[str, Any]", value.to_json())
-        case Mapping():
-            return {**value}
-    return cast("Path", _FILE.read(value, folder))
+    if isinstance(value, iam.PolicyDocument):
+        value = value.to_json()
+    return _plain(value) if isinstance(value, Mapping) else cast("Path", _FILE.read(value, folder))
+
+
+def _read_statement(value: Any, _: Path) -> dict[str, Any]:
+    if isinstance(value, iam.PolicyStatement):
+        value = value.to_statement_json()
+    return _plain(value)
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy; what JSON has no form for is refused by `json`."""
+    return dict(json.loads(json.dumps({**value})))
 
 
 _FILE = file("the path of a JSON file with the device policy, or the policy as an object")
+_STATEMENT = Allowed("a statement of a device policy, an object", _read_statement)
+Document = Mapping[str, Any] | iam.PolicyDocument
+ExtraStatement = Mapping[str, Any] | iam.PolicyStatement
 
 
 @options
 class DevicePolicy:
     """What activated devices may do: one policy for all of them, or one made from a template for each.
+
+    Make one with `shared`, `per_device`, `from_file` or `from_document`.
 
     Raises:
         ConfigurationError: A value is not possible.
@@ -68,16 +82,22 @@ class DevicePolicy:
     template: Annotated[
         str | Path | Mapping[str, Any] | iam.PolicyDocument | None, Allowed(_FILE.words, _read_template)
     ] = field(default=None, hash=False)
-    """The policy: the path of a JSON file, an object, or the CDK's `PolicyDocument`, which may name
-    resources of the same app. None: the project's own, which lets a device connect with its common name as
-    client id and use topics below `devices/<client id>/`, nothing else. With `per_device` the placeholders
-    `{{common_name}}`, `{{serial_number}}` and `{{thing_name}}` are possible.
+    """The policy: the path of a JSON file, or an object; in Python see `from_file` and `from_document`.
+    None: the project's own, which lets a device connect with its common name as client id and use topics
+    below `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
+    `{{serial_number}}` and `{{thing_name}}` are possible.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html"""
     options: Annotated[
         Iterable[PolicyOption | str], list_of(one_of(PolicyOption), f"a list of {', '.join(PolicyOption)}")
     ] = ()
     """Statements of the project to add: `shadow`, `jobs`; none by default. Both need the certificate to
     have a thing."""
+    extra_statements: Annotated[
+        Iterable[ExtraStatement], list_of(_STATEMENT, "a list of statements of a device policy")
+    ] = field(default=(), hash=False)
+    """Statements of yours to add, each an object or the CDK's `PolicyStatement`, which may name resources
+    of the same app; none by default.
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html"""
 
     def __post_init__(self) -> None:
         _ = self.acknowledged  # checks the policy
@@ -85,49 +105,100 @@ class DevicePolicy:
     @classmethod
     def shared(
         cls,
-        template: str | Path | Mapping[str, Any] | iam.PolicyDocument | None = None,
         *,
         options: Iterable[PolicyOption | str] = (),
+        extra_statements: Iterable[ExtraStatement] = (),
     ) -> "DevicePolicy":
-        """One policy for all devices, told apart by policy variables. What AWS recommends, and the default.
+        """The project's policy for all devices, told apart by policy variables: the default.
 
         Args:
-            template: The policy, see `DevicePolicy`; the project's own by default.
-                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
             options: Statements of the project to add, none by default.
+            extra_statements: Statements of yours to add, none by default.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html
         """
-        return cls(PolicyKind.SHARED, template, options)
+        return cls(PolicyKind.SHARED, None, options, extra_statements)
 
     @classmethod
     def per_device(
         cls,
-        template: str | Path | Mapping[str, Any] | iam.PolicyDocument | None = None,
         *,
         options: Iterable[PolicyOption | str] = (),
+        extra_statements: Iterable[ExtraStatement] = (),
     ) -> "DevicePolicy":
-        """A policy of its own for each certificate, made from a template when the device is activated.
+        """The project's policy, one for each certificate, made when the device is activated.
 
         Args:
-            template: The policy, see `DevicePolicy`; the project's own by default.
-                https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html
             options: Statements of the project to add, none by default.
+            extra_statements: Statements of yours to add, none by default.
+                https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html
         """
-        return cls(PolicyKind.PER_DEVICE, template, options)
+        return cls(PolicyKind.PER_DEVICE, None, options, extra_statements)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        kind: PolicyKind | str = PolicyKind.SHARED,
+        options: Iterable[PolicyOption | str] = (),
+        extra_statements: Iterable[ExtraStatement] = (),
+    ) -> "DevicePolicy":
+        """A policy of yours, from a JSON file.
+
+        Args:
+            path: The file, relative to the current folder.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
+            kind: One policy for all devices, `shared`, or one for each, `per_device`.
+            options: Statements of the project to add, none by default.
+            extra_statements: Statements of yours to add, none by default.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html
+        """
+        return cls(kind, path, options, extra_statements)
+
+    @classmethod
+    def from_document(
+        cls,
+        document: Document,
+        *,
+        kind: PolicyKind | str = PolicyKind.SHARED,
+        options: Iterable[PolicyOption | str] = (),
+        extra_statements: Iterable[ExtraStatement] = (),
+    ) -> "DevicePolicy":
+        """A policy of yours as an object or the CDK's `PolicyDocument`, which may name resources of the app.
+
+        Args:
+            document: The policy. A value that is known at deployment only counts as a wildcard to the rules.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
+            kind: One policy for all devices, `shared`, or one for each, `per_device`.
+            options: Statements of the project to add, none by default.
+            extra_statements: Statements of yours to add, none by default.
+                https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-actions.html
+        """
+        if not isinstance(document, Mapping | iam.PolicyDocument):
+            raise ConfigurationError(
+                "DevicePolicy.from_document.document",
+                shown(document),
+                "a policy, an object or PolicyDocument",
+            )
+        return cls(kind, document, options, extra_statements)
 
     @cached_property
     def document(self) -> PolicyDocument:
-        """The policy with its options, parsed."""
+        """The policy with its options and extra statements, parsed."""
         template = TEMPLATES / f"{self.kind}.json" if self.template is None else self.template
         document = _parse(template)
         for option in sorted({PolicyOption(each) for each in self.options}):
             document = document.with_statements_of(_parse(TEMPLATES / f"{option}.json"))
+        if extra := [*self.extra_statements]:
+            added = _parsed("extra_statements", json.dumps({"Version": VERSION, "Statement": extra}))
+            document = document.with_statements_of(added)
         return document
 
     @cached_property
     def acknowledged(self) -> tuple[Finding, ...]:
         """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
         name = str(self.template) if isinstance(self.template, Path) else "template"
-        return tuple(check(name, self.document, PolicyKind(self.kind)))
+        return tuple(check(name, as_known(self.document), PolicyKind(self.kind)))
 
     @property
     def needs_common_name(self) -> bool:
