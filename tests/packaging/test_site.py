@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import iot_jitr
+from tests.support.browser import Browser, browser, open_page
 from tools.locks import ROOT
 
 pytestmark = pytest.mark.exhaustive
@@ -87,3 +88,40 @@ def test_each_diagram_is_drawn_by_a_script_of_the_site(site: dict[Path, Parsed])
     for page, parsed in site.items():
         if 'class="mermaid"' in page.read_text(encoding="utf-8"):
             assert any(target.endswith("assets/mermaid.js") for target in parsed.fetched), page.name
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+def test_no_page_is_wider_than_a_phone(site: dict[Path, Parsed], running: Browser) -> None:
+    """Tables and code scroll in their own boxes."""
+    widths = {
+        page.name: open_page(running, page, width=390).run("document.documentElement.scrollWidth")
+        for page in site
+    }
+
+    assert {name: width for name, width in widths.items() if width > 390} == {}
+
+
+def test_pages_are_light_or_dark_as_the_reader_wants_and_the_diagram_is_drawn(
+    site: dict[Path, Parsed], running: Browser
+) -> None:
+    (first,) = (page for page in site if page.name == "index.html")
+    brightness = {}
+    for dark in (False, True):
+        page = open_page(running, first, dark=dark)
+        # The theme puts the drawing where no script of the page can look at it, in place of its text.
+        page.run(
+            "new Promise(drawn => { const look = () => document.querySelector('div.mermaid')"
+            " ? drawn() : requestAnimationFrame(look); look() })"
+        )
+        brightness[dark] = page.run(
+            "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)"
+        )
+        assert [each for each in page.requested if not each.startswith(("file:", "data:", "blob:"))] == []
+
+    assert sum(brightness[False]) > 3 * 200
+    assert sum(brightness[True]) < 3 * 80
