@@ -5,6 +5,7 @@ The same figures make the same bytes: no date, and names inside the SVG that do 
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +31,7 @@ _LABELS = {
 _COLOURS = {"ours": "#2563eb", "no-stale-check": "#d97706", "recipe": "#dc2626"}
 _MARKERS = {"rude": "o", "polite": "s"}
 _PALE = "#6b7280"
+_CLIP = re.compile(r"\bp[0-9a-f]{10}\b")
 STYLE = {
     "svg.hashsalt": "iot-jitr",
     "svg.fonttype": "none",  # as text, in the reader's font: smaller, and searchable
@@ -136,5 +138,8 @@ def svg(figure: Figure, title: str) -> str:
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata={**nothing, "Title": title})
     # Without the prologue, which names a document type definition on the web.
-    svg = buffer.getvalue()
-    return svg[svg.index("<svg") :]
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # matplotlib names a clip path by its corners to the last bit, which another machine computes otherwise.
+    numbers = {name: f"clip{number}" for number, name in enumerate(dict.fromkeys(_CLIP.findall(text)))}
+    return _CLIP.sub(lambda found: numbers[found[0]], text)
