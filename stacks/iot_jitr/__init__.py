@@ -1,6 +1,8 @@
 """AWS IoT just-in-time registration: `JitrPipeline` for any CDK stack, `JitrStack` as the app deploys it."""
 
 from iot_jitr.admission import AdmissionFunction, AllowList
+from iot_jitr.bundling.asset import BundlingError
+from iot_jitr.ca_registration import CaTwiceError
 from iot_jitr.capacity import Capacity
 from iot_jitr.configuration import (
     AccountLoggingMode,
@@ -15,7 +17,7 @@ from iot_jitr.configuration import (
     NoRevocation,
     RevocationSettings,
 )
-from iot_jitr.functions import LogLevel
+from iot_jitr.functions import EnvironmentTooLargeError, LogLevel
 from iot_jitr.imported import ExportedOutputs
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.network import FunctionNetwork
@@ -27,7 +29,9 @@ from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.stack import JitrStack
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError
+from iot_jitr_policy.lint import PolicyRejectedError
 from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey
 from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
@@ -36,9 +40,11 @@ from iot_jitr_runtime.ca_registration.signers import (
     PrivateCaSigner,
     SecretSigner,
 )
+from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.metric_names import Metric
-from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.things.settings import Attachment, Renewal
 
@@ -50,8 +56,12 @@ __all__ = [
     "AllowList",
     "Attachment",
     "AwsManagedDomain",
+    "BundlingError",
+    "CaCertificateError",
     "CaConfiguration",
+    "CaFault",
     "CaStatus",
+    "CaTwiceError",
     "Capacity",
     "ConfigurationError",
     "ConnectGuard",
@@ -61,14 +71,18 @@ __all__ = [
     "DeploymentOutputs",
     "DevicePolicy",
     "DevicePolicyError",
+    "EnvironmentTooLargeError",
     "ExistingDomain",
     "ExportedOutputs",
     "FunctionNetwork",
     "IJitrPipeline",
     "JitrConfiguration",
+    "JitrError",
     "JitrPipeline",
     "JitrStack",
     "KeyKind",
+    "KmsEcKey",
+    "KmsRsaKey",
     "KmsSigner",
     "LogLevel",
     "Metric",
@@ -78,8 +92,10 @@ __all__ = [
     "OnDelete",
     "OnExisting",
     "OnUnknown",
+    "Outcome",
     "PolicyKind",
     "PolicyOption",
+    "PolicyRejectedError",
     "PresignedSigner",
     "PrivateCaSigner",
     "Reason",

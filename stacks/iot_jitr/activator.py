@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
+from iot_jitr.allowed import as_duration
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.target import Target
@@ -83,7 +84,7 @@ class Activator(Construct):
                 *self._iot_permissions(ca_certificate_arns),
             ],
             key_uses=[KeyUse.RECEIVE_MESSAGES, KeyUse.SEND_MESSAGES, KeyUse.TABLE],
-            size=FunctionSize(MEMORY_MIB, cdk.Duration.seconds(capacity.function_timeout_seconds)),
+            size=FunctionSize(MEMORY_MIB, as_duration(capacity.function_timeout)),
         )
         acknowledge_wildcard(
             self.function.role,

@@ -264,3 +264,8 @@ def as_timedelta(value: object) -> timedelta:
         case str() if found := re.fullmatch(rf"([0-9]{{1,9}}) ({'|'.join(_UNITS)})s?", value):
             return timedelta(**{f"{found[2]}s": int(found[1])})
     raise ValueError
+
+
+def as_duration(length: timedelta) -> cdk.Duration:
+    """Return a length of time as the CDK takes it."""
+    return cdk.Duration.millis(round(length / timedelta(milliseconds=1)))

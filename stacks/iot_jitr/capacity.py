@@ -11,6 +11,7 @@ more. `docs/performance.md` has the arithmetic from here to fleets of 10 million
 """
 
 import math
+from datetime import timedelta
 from typing import Annotated
 
 from iot_jitr.allowed import whole_number
@@ -62,9 +63,9 @@ class Capacity:
     https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
 
     @property
-    def function_timeout_seconds(self) -> int:
+    def function_timeout(self) -> timedelta:
         """The activator's time-out; a batch takes a fraction of it."""
-        return 30
+        return timedelta(seconds=30)
 
     @property
     def events_per_second(self) -> int:
@@ -94,10 +95,10 @@ class Capacity:
         return 10
 
     @property
-    def visibility_timeout_seconds(self) -> int:
+    def visibility_timeout(self) -> timedelta:
         """How long a message that a worker took is hidden from the others: 6 times the function's time-out.
 
         With the receive count of 1,000 a message outlives 50 hours in which every invocation fails. A device
         that is waiting does not depend on it: its next connect makes a new event.
         """
-        return _VISIBILITY_FACTOR * self.function_timeout_seconds
+        return _VISIBILITY_FACTOR * self.function_timeout

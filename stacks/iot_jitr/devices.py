@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_stat
 if TYPE_CHECKING:
     from constructs import Construct
 
-_LEASE_MARGIN_SECONDS = 5
+_LEASE_MARGIN = timedelta(seconds=5)
 
 
 def _read_statuses(value: object, _: Path) -> dict[str, str]:
@@ -75,7 +76,7 @@ class DeviceResources:
         scope: "Construct",
         devices: DeviceProfile,
         *,
-        activator_timeout_seconds: int,
+        activator_timeout: timedelta,
         encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
@@ -84,7 +85,7 @@ class DeviceResources:
         Args:
             scope: The pipeline, in which the policy and the admission are made.
             devices: Device policy, admission and things.
-            activator_timeout_seconds: The activator's time-out, which leases on things outlast.
+            activator_timeout: The activator's time-out, which leases on things outlast.
             encryption: The key of an allow list; without one DynamoDB's own.
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
@@ -100,7 +101,7 @@ class DeviceResources:
             self.environment[environment.ADMISSION] = self.admission.setting
         if devices.things is not None:
             self.environment[environment.THINGS] = devices.things.setting(
-                scope, lease_seconds=activator_timeout_seconds + _LEASE_MARGIN_SECONDS
+                scope, lease=activator_timeout + _LEASE_MARGIN
             )
             self._permissions += devices.things.activator_permissions(scope)
             self.task_permissions += devices.things.retirement_permissions(scope)

@@ -195,7 +195,7 @@ class JitrPipeline(Construct, Importable):
         self.devices = DeviceResources(
             self,
             devices,
-            activator_timeout_seconds=self.capacity.function_timeout_seconds,
+            activator_timeout=self.capacity.function_timeout,
             encryption=encryption,
             removal_policy=removal_policy,
         )

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from iot_jitr.allowed import as_duration
 from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT, RETENTION_DAYS
 from iot_jitr.encryption import Encryption
 from iot_jitr.target import Target
@@ -48,7 +49,7 @@ class ActivationQueues(Construct):
             encryption_master_key=encryption.key,
             enforce_ssl=enforce_ssl,
             retention_period=cdk.Duration.days(RETENTION_DAYS),
-            visibility_timeout=cdk.Duration.seconds(capacity.visibility_timeout_seconds),
+            visibility_timeout=as_duration(capacity.visibility_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVE_COUNT
             ),

@@ -134,14 +134,14 @@ class ThingRegistration:
             grace_period=as_timedelta(self.grace_period),
         )
 
-    def setting(self, scope: "Construct", *, lease_seconds: int) -> str:
+    def setting(self, scope: "Construct", *, lease: timedelta) -> str:
         """Return the activator's setting, the value of `JITR_THINGS`.
 
         Args:
             scope: A construct of the stack it is for.
-            lease_seconds: How long a lease on a thing lasts; longer than the activator's time-out.
+            lease: How long a lease on a thing lasts; longer than the activator's time-out.
         """
-        settings = {"thing": self.settings.to_json(), "lease_seconds": lease_seconds}
+        settings = {"thing": self.settings.to_json(), "lease_seconds": int(lease.total_seconds())}
         return cdk.Stack.of(scope).to_json_string(settings)
 
     def activator_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:

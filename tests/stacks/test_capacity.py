@@ -35,14 +35,14 @@ def test_the_workers_keep_up_with_the_quota_of_connects_besides(rate: int) -> No
 def test_a_full_batch_fits_into_half_of_the_time_out(rate: int) -> None:
     capacity = Capacity(rate)
 
-    assert capacity.batch_size * 0.4 <= capacity.function_timeout_seconds / 2
+    assert capacity.batch_size * 0.4 <= capacity.function_timeout.total_seconds() / 2
 
 
 @given(RATES)
 def test_a_message_stays_hidden_while_its_worker_may_live(rate: int) -> None:
     capacity = Capacity(rate)
 
-    assert capacity.visibility_timeout_seconds == 6 * capacity.function_timeout_seconds
+    assert capacity.visibility_timeout == 6 * capacity.function_timeout
 
 
 @pytest.mark.parametrize("rate", [0, -1, MAXIMUM_ACTIVATIONS_PER_SECOND + 1])

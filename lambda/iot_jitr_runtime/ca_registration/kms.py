@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.signers import SignerError
 
 if TYPE_CHECKING:
@@ -58,6 +57,9 @@ def kms_key(client: "KMSClient", arn: str) -> "KmsRsaKey | KmsEcKey":
 @contextmanager
 def kms_refusals(arn: str) -> Iterator[None]:
     """Turn an AWS error of a call about the KMS key `arn` into a `SignerError`."""
+    # The CDK app exports the keys below and has no AWS SDK.
+    from iot_jitr_runtime.aws_errors import AwsError, error_code  # noqa: PLC0415
+
     try:
         yield
     except AwsError as error:
@@ -111,7 +113,10 @@ class _KmsKey:
 
 
 class KmsRsaKey(_KmsKey, rsa.RSAPrivateKey):
-    """An RSA key in KMS; signs with PKCS #1 v1.5 padding."""
+    """An RSA key in KMS as `cryptography` takes it, to make a CA certificate; PKCS #1 v1.5 padding.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
+    """
 
     _SPECS = _RSA
 
@@ -121,7 +126,10 @@ class KmsRsaKey(_KmsKey, rsa.RSAPrivateKey):
 
 
 class KmsEcKey(_KmsKey, ec.EllipticCurvePrivateKey):
-    """An elliptic-curve key in KMS; signs with ECDSA."""
+    """An elliptic-curve key in KMS as `cryptography` takes it, to make a CA certificate; ECDSA.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
+    """
 
     _SPECS = _ECDSA
 

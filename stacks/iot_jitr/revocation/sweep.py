@@ -149,9 +149,7 @@ def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
 
 def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
     # An activator may work on the former index for as long as it keeps a copy, and until its time-out.
-    settle = (
-        as_timedelta(settings.refresh) + timedelta(seconds=capacity.function_timeout_seconds) + LEDGER_LAG
-    )
+    settle = as_timedelta(settings.refresh) + capacity.function_timeout + LEDGER_LAG
     return json.dumps(
         {
             "share": settings.mass_revocation_limit_percent / 100,

@@ -63,9 +63,11 @@ OUR_OWN = {
 """Options that neither AWS nor an RFC defines, each with what it is instead."""
 OUR_OWN_ENUMERATIONS = {
     "AlarmName": "what we watch",
+    "CaFault": "what we find wrong with a CA certificate",
     "Metric": "what we measure",
     "OnExisting": "whether we adopt what we find",
     "OnUnknown": "what our connect guard does",
+    "Outcome": "what we decide",
     "Reason": "why we decide so",
     "Renewal": "what we take a second certificate for",
 }
