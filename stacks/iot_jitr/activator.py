@@ -11,7 +11,6 @@ from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.allowed import as_duration
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
-from iot_jitr.target import Target
 from iot_jitr_runtime import environment
 
 if TYPE_CHECKING:
@@ -121,24 +120,24 @@ class Activator(Construct):
 
     def _queue_permissions(self, queues: "ActivationQueues") -> list[iam.PolicyStatement]:
         return [
-            *Target.of(self).statement(
-                [
+            iam.PolicyStatement(
+                actions=[
                     "sqs:ChangeMessageVisibility",
                     "sqs:DeleteMessage",
                     "sqs:GetQueueAttributes",
                     "sqs:ReceiveMessage",
                 ],
-                [queues.activation.queue_arn],
+                resources=[queues.activation.queue_arn],
             ),
-            *Target.of(self).statement(["sqs:SendMessage"], [queues.dead_letters.queue_arn]),
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.dead_letters.queue_arn]),
         ]
 
     def _iot_permissions(self, ca_certificate_arns: "Sequence[str]") -> list[iam.PolicyStatement]:
-        target = Target.of(self)
         return [
             # AttachPolicy is authorised against the certificate, never against the policy.
-            *target.statement(
-                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [self._certificates]
+            iam.PolicyStatement(
+                actions=["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"],
+                resources=[self._certificates],
             ),
-            *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
+            iam.PolicyStatement(actions=["iot:DescribeCACertificate"], resources=[*ca_certificate_arns]),
         ]

@@ -1,6 +1,7 @@
 """The CDK app: one `JitrStack` made from the context `jitr` of `cdk.json`."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -15,22 +16,26 @@ CONTEXT_VARIABLE = "CDK_CONTEXT_JSON"
 """The environment variable in which the `cdk` command hands over the context."""
 
 
-def build(app: cdk.App, folder: Path) -> JitrStack:
+def build(app: cdk.App, folder: Path, synthesizer: cdk.IStackSynthesizer | None = None) -> JitrStack:
     """Add the stack to `app`.
 
     Args:
         app: The app, whose context holds the configuration.
         folder: The folder of `cdk.json`, which relative paths in the configuration are relative to.
+        synthesizer: How assets are published; None: as the app says.
 
     Raises:
         JitrError: The configuration is wrong, or the Lambda asset could not be built.
     """
     configuration = JitrConfiguration.parse(app.node.try_get_context(CONTEXT_KEY), folder)
-    return JitrStack(app, STACK_ID, configuration)
+    return JitrStack(app, STACK_ID, configuration, synthesizer=synthesizer)
 
 
-def main() -> int:
+def main(build: Callable[[cdk.App, Path], JitrStack] = build) -> int:
     """Synthesize; called by the CDK command line in the folder of `cdk.json`.
+
+    Args:
+        build: Adds the stack to the app.
 
     Returns:
         0; 1 after one line on standard error that says what is wrong and what is allowed.

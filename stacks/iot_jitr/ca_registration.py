@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 import jsii
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
@@ -16,7 +17,6 @@ from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
 from iot_jitr.signers import let_sign, plain_signer
-from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import (
     RESOURCE_TYPE,
     Attribute,
@@ -78,7 +78,6 @@ class CaRegistrationProvider(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: FunctionSettings) -> None:
         """Create the provider; `settings` are those of the pipeline's other functions."""
         super().__init__(scope, construct_id)
-        target = Target.of(self)
         cas = cdk.Stack.of(self).format_arn(service="iot", resource="cacert", resource_name="*")
         self.function = JitrFunction(
             self,
@@ -92,7 +91,7 @@ class CaRegistrationProvider(Construct):
                     "iot:GetRegistrationCode", "iot:ListCACertificates", "iot:RegisterCACertificate"
                 ),
                 # The id is given by AWS at registration: nothing narrower can be named before.
-                *target.statement(_ON_ANY_CA, [cas]),
+                iam.PolicyStatement(actions=_ON_ANY_CA, resources=[cas]),
             ],
             size=FunctionSize(memory_mib=256, timeout=_TIMEOUT),
         )

@@ -16,10 +16,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge
-from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle
+from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle, Variant
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.network import FunctionNetwork, placement
-from iot_jitr.target import Target
 from iot_jitr_runtime.errors import JitrError
 
 METRICS_NAMESPACE = "IotJitr"
@@ -149,7 +148,7 @@ class JitrFunction(Construct):
         if settings.network is not None:
             self.allow(*settings.network.permissions(self.role))
         place = placement(settings.network)
-        bundle = FunctionBundle(Target.of(self))
+        bundle = FunctionBundle(Variant.of(self))
         try:
             self.function: lambda_.Function = _Function(
                 self,

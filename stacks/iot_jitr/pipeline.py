@@ -42,7 +42,6 @@ from iot_jitr.queues import ActivationQueues
 from iot_jitr.reconciler import Reconciler, ReconcilerSettings
 from iot_jitr.revocation import Revocation, RevokingCa
 from iot_jitr.rules import RegistrationRules
-from iot_jitr.target import Target
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError, checked
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
@@ -351,14 +350,13 @@ class JitrPipeline(Construct, Importable):
         return found
 
     def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:
-        if mode is AccountLoggingMode.NONE or not Target.of(self).has_account_logging:
-            if mode is AccountLoggingMode.NONE:
-                cdk.Annotations.of(self).add_info_v2(
-                    "iot-jitr:account-logging",
-                    "errors during auto-registration are written to AWS IoT's own log only, and it is not "
-                    "read (account_logging: none): set 'manage', which switches it on for the whole account, "
-                    "or 'adopt' where it is on",
-                )
+        if mode is AccountLoggingMode.NONE:
+            cdk.Annotations.of(self).add_info_v2(
+                "iot-jitr:account-logging",
+                "errors during auto-registration are written to AWS IoT's own log only, and it is not "
+                "read (account_logging: none): set 'manage', which switches it on for the whole account, "
+                "or 'adopt' where it is on",
+            )
             return None
         logging = AccountLogging(
             self,

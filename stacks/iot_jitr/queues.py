@@ -9,7 +9,6 @@ from constructs import Construct
 from iot_jitr.allowed import as_duration
 from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT, RETENTION_DAYS
 from iot_jitr.encryption import Encryption
-from iot_jitr.target import Target
 
 if TYPE_CHECKING:
     from iot_jitr.capacity import Capacity
@@ -33,13 +32,12 @@ class ActivationQueues(Construct):
         super().__init__(scope, construct_id)
         kind = sqs.QueueEncryption
         encrypted = kind.SQS_MANAGED if encryption.key is None else kind.KMS
-        enforce_ssl = Target.of(self).enforce_tls
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
             encryption=encrypted,
             encryption_master_key=encryption.key,
-            enforce_ssl=enforce_ssl,
+            enforce_ssl=True,
             retention_period=cdk.Duration.days(RETENTION_DAYS),
         )
         self.activation = sqs.Queue(
@@ -47,7 +45,7 @@ class ActivationQueues(Construct):
             "Activation",
             encryption=encrypted,
             encryption_master_key=encryption.key,
-            enforce_ssl=enforce_ssl,
+            enforce_ssl=True,
             retention_period=cdk.Duration.days(RETENTION_DAYS),
             visibility_timeout=as_duration(capacity.visibility_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(

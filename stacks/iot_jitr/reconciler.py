@@ -15,7 +15,6 @@ from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import TASK_INDEX
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr.target import Target
 from iot_jitr.validation import options
 from iot_jitr_runtime import environment
 
@@ -153,15 +152,14 @@ class Reconciler(Construct):
         self, ca_certificate_arns: "Sequence[str]", ledger: "Ledger", queues: "ActivationQueues"
     ) -> list[iam.PolicyStatement]:
         table = ledger.table.table_arn
-        target = Target.of(self)
         return [
             iam.PolicyStatement(
                 actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
                 resources=[table],
             ),
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table}/index/{TASK_INDEX}"]),
-            *target.statement(["sqs:SendMessage"], [queues.activation.queue_arn]),
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queues.activation.queue_arn]),
             without_resource("iot:ListCertificatesByCA"),
-            *target.statement(["iot:DescribeCertificate"], [self._certificates]),
-            *target.statement(["iot:DescribeCACertificate"], ca_certificate_arns),
+            iam.PolicyStatement(actions=["iot:DescribeCertificate"], resources=[self._certificates]),
+            iam.PolicyStatement(actions=["iot:DescribeCACertificate"], resources=[*ca_certificate_arns]),
         ]

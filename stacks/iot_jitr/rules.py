@@ -8,7 +8,6 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from iot_jitr.encryption import Encryption, KeyUse
-from iot_jitr.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +62,12 @@ class RegistrationRules(Construct):
             ),
             description="Lets the topic rules put registration events into the activation queue",
         )
-        for statement in Target.of(self).statement(
-            ["sqs:SendMessage"], [queues.activation.queue_arn, queues.dead_letters.queue_arn]
-        ):
-            self.role.add_to_policy(statement)
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["sqs:SendMessage"],
+                resources=[queues.activation.queue_arn, queues.dead_letters.queue_arn],
+            )
+        )
         for statement in encryption.permissions(KeyUse.SEND_MESSAGES):
             self.role.add_to_policy(statement)
         self.rules = {

@@ -13,7 +13,6 @@ from iot_jitr.configuration import JitrConfiguration, Removal
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.retention import RETENTION_OF
-from iot_jitr.target import Target
 from iot_jitr.validation import checked
 
 
@@ -57,7 +56,6 @@ class JitrStack(cdk.Stack):
             synthesizer: How assets are published; None: as the app says.
                 https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html
         """
-        target = Target(configuration.target)
         super().__init__(
             scope,
             construct_id,
@@ -67,9 +65,8 @@ class JitrStack(cdk.Stack):
             tags=tags,
             permissions_boundary=permissions_boundary,
             termination_protection=termination_protection,
-            synthesizer=synthesizer or target.synthesizer(),
+            synthesizer=synthesizer,
         )
-        target.choose_for(self)
         self.pipeline = JitrPipeline(
             self,
             "Jitr",

@@ -9,7 +9,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.allowed import as_timedelta, contradiction, list_of, one_of, shown, span, text, texts
-from iot_jitr.target import Target
 from iot_jitr.validation import options
 from iot_jitr_runtime.certificate_fields import FieldTemplate, UnknownFieldError
 from iot_jitr_runtime.things.patterns import (
@@ -149,7 +148,9 @@ class ThingRegistration:
         things = [_arn(scope, "thing", self.name)]
         statements = [
             iam.PolicyStatement(actions=["iot:CreateThing", "iot:ListThingPrincipals"], resources=things),
-            *Target.of(scope).statement(["iot:AttachThingPrincipal"], [_arn(scope, "cert", "{{}}")]),
+            iam.PolicyStatement(
+                actions=["iot:AttachThingPrincipal"], resources=[_arn(scope, "cert", "{{}}")]
+            ),
         ]
         if self.groups:
             groups = [_arn(scope, "thinggroup", group) for group in self.groups]
@@ -167,7 +168,7 @@ class ThingRegistration:
             iam.PolicyStatement(
                 actions=["iot:DescribeCertificate", "iot:UpdateCertificate"], resources=certificates
             ),
-            *Target.of(scope).statement(["iot:DetachThingPrincipal"], certificates),
+            iam.PolicyStatement(actions=["iot:DetachThingPrincipal"], resources=[*certificates]),
         ]
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr.bundling import FunctionBundle, asset, sources
-from iot_jitr.target import Target
+from iot_jitr.bundling import FunctionBundle, Variant, asset, sources
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def test_each_fact_counts(package: Path) -> None:  # noqa: ARG001 - in the place
 def test_variant_lock_runtime_and_architecture_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from aws_cdk import aws_lambda as lambda_
 
-    found = {FunctionBundle(target).asset_hash for target in Target}
+    found = {FunctionBundle(variant).asset_hash for variant in Variant}
     lock = tmp_path / "functions.lock"
     lock.write_text("other==1")
     for name, other in [
@@ -86,7 +85,7 @@ def test_variant_lock_runtime_and_architecture_count(tmp_path: Path, monkeypatch
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(asset, name, other)
-            found.add(FunctionBundle(Target.AWS).asset_hash)
+            found.add(FunctionBundle(Variant.AWS).asset_hash)
 
     assert len(found) == 5
 
@@ -96,6 +95,6 @@ def test_the_hash_says_whether_files_are_compiled(monkeypatch: pytest.MonkeyPatc
     found = {}
     for ours in ((3, 11, 9), (3, 12, 1), (3, 13, 0), (3, 13, 7)):
         monkeypatch.setattr(sys, "version_info", ours)
-        found[ours] = FunctionBundle(Target.AWS).asset_hash
+        found[ours] = FunctionBundle(Variant.AWS).asset_hash
 
     assert found[3, 11, 9] == found[3, 12, 1] != found[3, 13, 0] == found[3, 13, 7]

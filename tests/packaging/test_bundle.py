@@ -13,9 +13,8 @@ import pytest
 from uv import find_uv_bin
 
 import iot_jitr_runtime
-from iot_jitr.bundling import FunctionBundle, asset
+from iot_jitr.bundling import FunctionBundle, Variant, asset
 from iot_jitr.bundling.sources import LOCK
-from iot_jitr.target import Target
 from tests.support.package_index import settings_for_uv
 
 ELF = b"\x7fELF"
@@ -41,7 +40,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     before = os.umask(0o077)
     try:
-        FunctionBundle(Target.AWS).build(folder)
+        FunctionBundle(Variant.AWS).build(folder)
     finally:
         os.umask(before)
     return folder
@@ -63,7 +62,7 @@ def test_uv_makes_the_same_files_as_pip(
     for name, value in settings_for_uv().items():
         monkeypatch.setenv(name, value)
 
-    FunctionBundle(Target.AWS).build(tmp_path)
+    FunctionBundle(Variant.AWS).build(tmp_path)
 
     assert contents(tmp_path) == contents(bundle)
 
@@ -171,7 +170,7 @@ def test_the_lock_holds_names_versions_and_hashes_only() -> None:
 
 
 def test_the_local_variant_has_our_sources_only(tmp_path: Path) -> None:
-    FunctionBundle(Target.LOCAL).build(tmp_path)
+    FunctionBundle(Variant.LOCAL).build(tmp_path)
 
     assert {path.name for path in tmp_path.iterdir()} == {"iot_jitr_runtime"}
 

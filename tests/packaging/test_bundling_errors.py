@@ -9,9 +9,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from iot_jitr.bundling import BundlingError, FunctionBundle, asset
+from iot_jitr.bundling import BundlingError, FunctionBundle, Variant, asset
 from iot_jitr.functions import FunctionSettings, JitrFunction
-from iot_jitr.target import Target
 
 
 def make_function(outdir: Path) -> JitrFunction:
@@ -26,7 +25,7 @@ def test_an_index_out_of_reach_is_said_in_one_line(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
 
     with pytest.raises(BundlingError) as caught:
-        FunctionBundle(Target.AWS).build(tmp_path)
+        FunctionBundle(Variant.AWS).build(tmp_path)
 
     assert "the functions' libraries for the Lambda asset could not be fetched" in str(caught.value)
     assert "No matching distribution found for aws-lambda-powertools" in str(caught.value)
@@ -45,7 +44,7 @@ def test_a_missing_pip_is_said_with_the_command_that_installs_it(
     without_pip(monkeypatch, uv=None)
 
     with pytest.raises(BundlingError, match=r"has no pip, .* run 'python -m ensurepip'"):
-        FunctionBundle(Target.AWS).build(tmp_path)
+        FunctionBundle(Variant.AWS).build(tmp_path)
 
 
 def test_a_slow_index_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +54,7 @@ def test_a_slow_index_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(asset.subprocess, "run", time_out)
 
     with pytest.raises(BundlingError, match="within 300 s"):
-        FunctionBundle(Target.AWS).build(tmp_path)
+        FunctionBundle(Variant.AWS).build(tmp_path)
 
 
 def test_a_changed_library_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +63,7 @@ def test_a_changed_library_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(asset, "LOCK", lock)
 
     with pytest.raises(BundlingError, match=r"HASH|[Hh]ash"):
-        FunctionBundle(Target.AWS).build(tmp_path / "bundle")
+        FunctionBundle(Variant.AWS).build(tmp_path / "bundle")
 
 
 def test_the_error_reaches_the_stack_as_it_was_raised(
@@ -107,7 +106,7 @@ def test_compiled_files_are_left_out_where_this_python_is_another(
     monkeypatch.setattr(asset, "_vendor", lambda _folder: None)
     monkeypatch.setattr(asset, "PYTHON_VERSION", (3, sys.version_info[1] + 1))
 
-    FunctionBundle(Target.AWS).build(tmp_path)
+    FunctionBundle(Variant.AWS).build(tmp_path)
 
     assert list(tmp_path.rglob("*.pyc")) == []
     assert "so the functions ship without compiled files" in capsys.readouterr().err
@@ -119,7 +118,7 @@ def test_compiled_files_are_shipped_where_this_python_is_the_functions(
     monkeypatch.setattr(asset, "_vendor", lambda _folder: None)
     monkeypatch.setattr(asset, "PYTHON_VERSION", sys.version_info[:2])
 
-    FunctionBundle(Target.AWS).build(tmp_path)
+    FunctionBundle(Variant.AWS).build(tmp_path)
 
     compiled = list((tmp_path / "iot_jitr_runtime" / "__pycache__").glob("*.pyc"))
     assert compiled

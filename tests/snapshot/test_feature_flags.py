@@ -65,7 +65,7 @@ def test_the_lab_sets_the_recommended_flags(tmp_path: Path, expected: dict[str, 
     write_project(tmp_path, {})
     context = json.loads((tmp_path / "cdk.json").read_text())["context"]
 
-    assert context == {"jitr": {"target": "local"}, **expected}, REMEDY
+    assert context == {"jitr": {"account_logging": "none"}, **expected}, REMEDY
 
 
 # what they change

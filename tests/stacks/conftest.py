@@ -1,10 +1,8 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from iot_jitr.target import Target
-from tests.support.stacks import DEFAULTS, template_of
+from tests.support.stacks import DEFAULTS, local_template_of, template_of
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +13,4 @@ def template() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def local_template() -> dict[str, Any]:
-    return template_of(replace(DEFAULTS, target=Target.LOCAL))
+    return local_template_of(DEFAULTS)

@@ -11,7 +11,6 @@ from aws_cdk.assertions import Annotations, Match
 
 from iot_jitr import AccountLoggingMode, JitrStack
 from iot_jitr.account_logging import failure_pattern
-from iot_jitr.target import Target
 from iot_jitr_runtime.account_logging.handler import respond
 from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
@@ -229,13 +228,6 @@ def test_by_default_it_is_not_touched_and_the_synthesis_says_so(template: Templa
     assert of_type(template, "AWS::Logs::MetricFilter") == {}
     (info,) = infos()
     assert "set 'manage'" in info
-
-
-def test_on_the_local_cloud_it_is_off_and_says_nothing_that_nobody_can_change() -> None:
-    local = replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE, target=Target.LOCAL)
-
-    assert of_type(template_of(local), RESOURCE_TYPE) == {}
-    assert infos(account_logging=AccountLoggingMode.MANAGE, target=Target.LOCAL) == []
 
 
 def test_the_shipped_app_manages_it() -> None:

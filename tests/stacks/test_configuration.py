@@ -21,7 +21,6 @@ from iot_jitr.configuration import (
 )
 from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
-from iot_jitr.target import Target
 from iot_jitr_runtime.ca_registration.properties import CaStatus, Mode, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
@@ -96,7 +95,6 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
     assert configuration.activations_per_second == 10
     assert configuration.log_retention_days == 30
     assert configuration.removal is Removal.RETAIN
-    assert configuration.target is Target.AWS
     assert configuration.policy.kind is PolicyKind.SHARED
 
 
@@ -110,7 +108,6 @@ def test_every_key_can_be_set(folder: Path) -> None:
         encryption_key=KEY_ARN,
         permissions_boundary=BOUNDARY_ARN,
         removal="destroy",
-        target="local",
         stack_name="fleet-jitr",
     )
 
@@ -125,7 +122,6 @@ def test_every_key_can_be_set(folder: Path) -> None:
     assert configuration.encryption_key == KEY_ARN
     assert configuration.permissions_boundary == BOUNDARY_ARN
     assert configuration.removal is Removal.DESTROY
-    assert configuration.target is Target.LOCAL
     assert configuration.stack_name == "fleet-jitr"
 
 
@@ -397,7 +393,6 @@ WRONG = [
         id="name of a boundary",
     ),
     pytest.param(changed(removal="delete"), 'jitr.removal: found "delete"', id="removal"),
-    pytest.param(changed(target="moon"), 'jitr.target: found "moon"', id="target"),
     pytest.param(changed(stack_name="-x"), 'jitr.stack_name: found "-x"', id="stack name"),
     pytest.param(
         changed(activation_per_second=5),

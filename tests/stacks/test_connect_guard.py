@@ -21,8 +21,8 @@ from iot_jitr import (
     JitrStack,
     OnUnknown,
 )
-from iot_jitr.target import Target
 from iot_jitr_runtime import environment
+from tests.stacks.test_local_cloud import comparable, expected_from
 from tests.stacks.test_permissions import granted
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import SERVER, WORKSHOP_CA
@@ -31,6 +31,7 @@ from tests.support.stacks import (
     FACTORY_CA,
     app_without_bundling,
     joined,
+    local_template_of,
     named,
     of_type,
     only,
@@ -202,10 +203,10 @@ def test_the_longest_callback_arn_is_one_that_cloudformation_takes() -> None:
     assert len(function) <= 170
 
 
-def test_the_local_cloud_gets_the_same_but_for_what_it_widens() -> None:
-    managed = only(guarded(ConnectGuard("refuse"), target=Target.LOCAL), DOMAIN)
+def test_the_local_cloud_gets_the_same_but_for_what_it_does_not_understand(managed: Template) -> None:
+    local = local_template_of(replace(with_ca(revocation=CrlBucket()), connect_guard=ConnectGuard("refuse")))
 
-    assert managed["Properties"]["AuthenticationType"] == "AWS_X509"
+    assert comparable(local) == expected_from(managed)
 
 
 # what is refused

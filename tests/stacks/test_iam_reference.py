@@ -29,7 +29,6 @@ from tests.support.stacks import (
 )
 
 Template = dict[str, Any]
-ON_AWS = [name for name in NAMES if name != "local_cloud"]
 ARN = "arn:aws:{}:eu-central-1:123456789012:{}"
 ARNS = {
     "AWS::DynamoDB::Table": ARN.format("dynamodb", "table/x"),
@@ -79,7 +78,7 @@ def statements_of_resources(value: Any) -> Iterator[Statement]:
             yield from statements_of_resources(each)
 
 
-@pytest.mark.parametrize("name", ON_AWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_statement_is_one_that_iam_understands(reference: IamReference, name: str) -> None:
     """The actions exist and take these resources; the condition keys apply."""
     found = scenario(name)
@@ -87,7 +86,7 @@ def test_each_statement_is_one_that_iam_understands(reference: IamReference, nam
     assert [line for each in statements_of_roles(found) for line in reference.findings(each)] == []
 
 
-@pytest.mark.parametrize("name", ON_AWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_policies_of_resources_name_actions_that_there_are(reference: IamReference, name: str) -> None:
     found = list(statements_of_resources(scenario(name)))
 
@@ -95,7 +94,7 @@ def test_policies_of_resources_name_actions_that_there_are(reference: IamReferen
     assert [action for each in found for action in reference.unknown_actions(each)] == []
 
 
-@pytest.mark.parametrize("name", ON_AWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_role_may_do_what_its_actions_depend_on(reference: IamReference, name: str) -> None:
     for actions in granted_by_role(scenario(name)).values():
         assert reference.missing_dependents(actions) == set()
@@ -157,7 +156,7 @@ def granted() -> dict[str, set[str]]:
         ),
     )
     found: dict[str, set[str]] = {}
-    for template in (*map(scenario, ON_AWS), template_of(signers)):
+    for template in (*map(scenario, NAMES), template_of(signers)):
         of_role = granted_by_role(template)
         for function in of_type(template, "AWS::Lambda::Function").values():
             role = function["Properties"]["Role"]["Fn::GetAtt"][0]

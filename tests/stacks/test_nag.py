@@ -13,7 +13,6 @@ from iot_jitr import JitrPipeline
 from tests.support.scenarios import NAMES, add_to
 from tests.support.stacks import FACTORY_CA, app_without_bundling
 
-ON_AWS = [name for name in NAMES if name != "local_cloud"]
 CARELESS = "Careless"
 PLACED = "Placed"
 PLUGIN = "AwsSolutions"
@@ -23,7 +22,7 @@ PLUGIN = "AwsSolutions"
 def report() -> dict[str, Any]:
     """What one run of cdk-nag finds in all scenarios, and in a stack that somebody made carelessly."""
     with app_without_bundling() as app:
-        for name in ON_AWS:
+        for name in NAMES:
             add_to(app, name)
         place = cdk.Environment(account="123456789012", region="us-east-1")
         JitrPipeline(cdk.Stack(app, PLACED, env=place), "Jitr", cas=[FACTORY_CA])

@@ -26,7 +26,7 @@ def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
     made = sorted(resource["Type"] for resource in template["Resources"].values())
 
     assert made == [
-        *["AWS::CloudWatch::Alarm"] * 10,
+        *["AWS::CloudWatch::Alarm"] * 11,
         "AWS::CloudWatch::Dashboard",
         "AWS::DynamoDB::Table",
         "AWS::Events::Rule",

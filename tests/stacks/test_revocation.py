@@ -23,11 +23,10 @@ from iot_jitr import (
     RevocationSettings,
 )
 from iot_jitr.configuration import JitrConfiguration
-from iot_jitr.target import Target
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.publisher.trigger import Trigger
+from tests.stacks.test_local_cloud import comparable, expected_from
 from tests.stacks.test_permissions import granted
-from tests.stacks.test_target import comparable, widened
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import KEY, SCENARIOS, WORKSHOP_CA
 from tests.support.stacks import (
@@ -35,6 +34,7 @@ from tests.support.stacks import (
     FACTORY_CA,
     app_without_bundling,
     joined,
+    local_template_of,
     named,
     of_type,
     only,
@@ -308,12 +308,9 @@ def test_alarms_watch_the_crls_and_the_functions(everything: Template) -> None:
 
 
 def test_the_local_cloud_gets_the_same_but_what_it_does_not_understand(everything: Template) -> None:
-    local = template_of(replace(SCENARIOS["revocation"], target=Target.LOCAL))
-    expected = widened(everything)
-    for name in of_type(expected, "AWS::S3::BucketPolicy"):
-        del expected["Resources"][name]
+    local = local_template_of(SCENARIOS["revocation"])
 
-    assert comparable(local) == expected
+    assert comparable(local) == expected_from(everything)
 
 
 def test_a_ca_with_a_crl_is_not_warned_of(everything: Template) -> None:

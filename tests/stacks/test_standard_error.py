@@ -8,18 +8,17 @@ takes the place in jsii's runtime that made the call.
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from iot_jitr.target import Target
 from iot_jitr_cli.lab.cdk import find_cdk
 from iot_jitr_cli.lab.environment import TEMPORARY, child_environment
 from iot_jitr_cli.lab.project import default_configuration, write_project
 from tests.support.ca_certificates import FACTORY
 from tests.support.examples import WITHOUT_BUNDLING
-from tests.support.stacks import DEFAULTS, of_type, template_of
+from tests.support.stacks import DEFAULTS, local_template_of, of_type, template_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +62,7 @@ def test_the_app_warns_and_says_nothing_else(shipped: Path) -> None:
 
 
 def test_cdk_synth_warns_and_says_nothing_else(shipped: Path) -> None:
-    pretend_that_the_asset_is_built(shipped, Target.AWS)
+    pretend_that_the_asset_is_built(shipped, template_of(DEFAULTS))
 
     done = run(shipped, [*find_cdk().command, "synth", "--quiet", "--no-notices"])
 
@@ -72,7 +71,7 @@ def test_cdk_synth_warns_and_says_nothing_else(shipped: Path) -> None:
 
 
 def test_cdk_synth_of_the_project_of_a_lab_warns_and_says_nothing_else(lab: Path) -> None:
-    pretend_that_the_asset_is_built(lab, Target.LOCAL)
+    pretend_that_the_asset_is_built(lab, local_template_of(DEFAULTS))
 
     done = run(lab, [*find_cdk().command, "synth", "--quiet", "--no-notices"], CDK_VALIDATION="false")
 
@@ -99,9 +98,8 @@ def run(folder: Path, command: list[str], **variables: str) -> subprocess.Comple
     )
 
 
-def pretend_that_the_asset_is_built(folder: Path, target: Target) -> None:
+def pretend_that_the_asset_is_built(folder: Path, template: dict[str, Any]) -> None:
     """The CDK builds no asset that is in the assembly already; `tests/packaging` builds it."""
-    template = template_of(replace(DEFAULTS, target=target))
     for function in of_type(template, "AWS::Lambda::Function").values():
         asset = str(function["Properties"]["Code"]["S3Key"]).removesuffix(".zip")
         (folder / "cdk.out" / f"asset.{asset}").mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,6 @@ from iot_jitr import (
     ThingRegistration,
 )
 from iot_jitr.configuration import AccountLoggingMode, Removal
-from iot_jitr.target import Target
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, template, template_of
 
@@ -107,7 +106,6 @@ SCENARIOS: dict[str, JitrConfiguration] = {
     "admission_function": replace(
         DEFAULTS, admission=AdmissionFunction(EXPECTED), things=ThingRegistration()
     ),
-    "local_cloud": replace(DEFAULTS, target=Target.LOCAL),
 }
 """What the shipped stack can be configured to."""
 FOREIGN_STACK = "foreign_stack"

@@ -12,6 +12,7 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Annotations, Match, Template
 
 from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSigner
+from iot_jitr_cli.lab.app import adapt
 from tests.support.ca_certificates import FACTORY
 
 Statement = dict[str, Any]
@@ -53,6 +54,13 @@ def template_of(configuration: JitrConfiguration) -> dict[str, Any]:
             text = json.dumps(template(JitrStack(app, "Jitr", configuration)))
         _synthesized.append((configuration, text))
     return dict(json.loads(text))
+
+
+def local_template_of(configuration: JitrConfiguration) -> dict[str, Any]:
+    """The template that the local cloud gets."""
+    with app_without_bundling() as app:
+        adapt(app)
+        return template(JitrStack(app, "Jitr", configuration))
 
 
 def template(stack: cdk.Stack) -> dict[str, Any]:

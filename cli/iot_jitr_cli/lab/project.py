@@ -42,8 +42,9 @@ def write_project(folder: "Path", configuration: Configuration) -> None:
     folder.mkdir(exist_ok=True)
     feature_flags = json.loads(files(__package__).joinpath(FEATURE_FLAGS).read_text())
     project = {
-        "app": shlex.join([sys.executable, "-m", "iot_jitr.app"]),
+        "app": shlex.join([sys.executable, "-m", "iot_jitr_cli.lab.app"]),
         "output": "cdk.out",
-        "context": {"jitr": {**configuration, "target": "local"}, **feature_flags},
+        # AWS IoT's own log and its API are unknown to the local cloud.
+        "context": {"jitr": {**configuration, "account_logging": "none"}, **feature_flags},
     }
     (folder / "cdk.json").write_text(json.dumps(project, indent=2) + "\n")

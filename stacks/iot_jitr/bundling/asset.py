@@ -14,16 +14,20 @@ import py_compile
 import shutil
 import subprocess
 import sys
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
 
 from iot_jitr.bundling.sources import LOCK, PACKAGE, copy_sources, fingerprint
-from iot_jitr.target import Target
 from iot_jitr_runtime.errors import JitrError
+
+if TYPE_CHECKING:
+    from constructs import IConstruct
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 PYTHON_VERSION = (3, 13)
@@ -36,16 +40,34 @@ _UV_PLATFORM = "aarch64-manylinux_2_34"
 _INSTALL_SECONDS = 300
 
 
+VARIANT_KEY = "iot-jitr:variant"
+"""Context key that names the asset's variant for the constructs below; `aws` where it is absent."""
+
+
+class Variant(StrEnum):
+    """Where the functions of an asset run."""
+
+    AWS = "aws"
+    """In Lambda: their libraries are vendored."""
+    LOCAL = "local"
+    """In the local cloud's own interpreter, which has the libraries."""
+
+    @classmethod
+    def of(cls, scope: "IConstruct") -> Self:
+        """Return the variant for what is below `scope`."""
+        return cls(scope.node.try_get_context(VARIANT_KEY) or cls.AWS)
+
+
 class BundlingError(JitrError):
     """The functions' libraries could not be fetched: no installer, no network, or a hash does not match."""
 
 
 @jsii.implements(cdk.ILocalBundling)
 class FunctionBundle:
-    """The asset for one `target`, as `code` for the functions."""
+    """One variant of the asset, as `code` for the functions."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, variant: Variant) -> None:
+        self._variant = variant
         self.failure: BundlingError | None = None
         """Why bundling failed: an exception raised in here reaches the caller only as a jsii stack trace."""
 
@@ -53,7 +75,7 @@ class FunctionBundle:
     def asset_hash(self) -> str:
         """Made from sources, lock, variant, runtime and architecture, and whether files are compiled."""
         files = "compiled" if _is_compiled() else "sources"
-        return fingerprint(self._target.value, RUNTIME.name, ARCHITECTURE.name, LOCK.read_text(), files)
+        return fingerprint(self._variant.value, RUNTIME.name, ARCHITECTURE.name, LOCK.read_text(), files)
 
     def code(self) -> lambda_.Code:
         """The asset; it is built once for all functions of an app."""
@@ -84,7 +106,7 @@ class FunctionBundle:
             BundlingError: A library could not be installed.
         """
         copy_sources(folder)
-        if self._target.vendors_dependencies:
+        if self._variant is Variant.AWS:
             _vendor(folder)
         if _is_compiled():
             # "Unchecked": Lambda unpacks with its own time stamps, which would void time-stamped ones.
@@ -95,7 +117,7 @@ class FunctionBundle:
                 stripdir=str(folder),
                 invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
             )
-        elif self._target is Target.AWS:
+        elif self._variant is Variant.AWS:
             ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
             sys.stderr.write(
                 f"iot-jitr: synthesized with Python {ours}, so the functions ship without compiled files; "

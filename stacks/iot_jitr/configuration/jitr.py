@@ -20,7 +20,6 @@ from iot_jitr.observability import ALARMS, METRICS_NAMESPACE, NAMESPACE, AlarmOp
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
-from iot_jitr.target import Target
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError, options, read_options
 
@@ -112,8 +111,6 @@ class JitrConfiguration:
     """What becomes of the ledger and of an allow list when the stack is deleted: `retain` or `destroy`. The
     shared policy and the CRL bucket stay in any case.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html"""
-    target: Annotated[Target | str, one_of(Target)] = Target.AWS
-    """Where it is deployed to: `aws`, or `local`, the local cloud of `jitr lab`."""
     stack_name: Annotated[
         str, text(r"[A-Za-z][A-Za-z0-9-]{0,127}", "a letter, then up to 127 letters, digits and hyphens")
     ] = "iot-jitr"

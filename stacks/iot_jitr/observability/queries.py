@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from iot_jitr.target import Target
-
 
 @dataclass(frozen=True)
 class Query:
@@ -100,15 +98,13 @@ class SavedQueries(Construct):
         super().__init__(scope, construct_id)
         self.saved: dict[str, logs.CfnQueryDefinition] = {}
         self._folder = folder
-        self._target = Target.of(self)
 
     def save(self, query: Query, log_group_names: Sequence[str]) -> None:
         """Save a query over these log groups."""
-        if self._target.saves_queries:
-            self.saved[query.id] = logs.CfnQueryDefinition(
-                self,
-                query.id,
-                name=f"{self._folder}/{query.title}",
-                query_string=query.text,
-                log_group_names=[*log_group_names],
-            )
+        self.saved[query.id] = logs.CfnQueryDefinition(
+            self,
+            query.id,
+            name=f"{self._folder}/{query.title}",
+            query_string=query.text,
+            log_group_names=[*log_group_names],
+        )

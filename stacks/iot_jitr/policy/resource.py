@@ -9,7 +9,6 @@ from constructs import Construct
 
 from iot_jitr.names import policy_prefix
 from iot_jitr.policy.definition import DevicePolicy
-from iot_jitr.target import Target
 from iot_jitr_policy.vocabulary import PSEUDO_PARAMETERS
 from iot_jitr_runtime.policy import PolicyKind
 
@@ -68,7 +67,7 @@ class DevicePolicyResource(Construct):
             iam.PolicyStatement(actions=sorted([*create, *change_versions]), resources=policies)
         ]
         self.withdrawal_permissions = [
-            *Target.of(self).statement(["iot:DetachPolicy"], certificates),
+            iam.PolicyStatement(actions=["iot:DetachPolicy"], resources=[*certificates]),
             iam.PolicyStatement(actions=["iot:DeletePolicy", *change_versions], resources=policies),
         ]
 

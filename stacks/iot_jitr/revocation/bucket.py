@@ -11,7 +11,6 @@ from constructs import Construct, IConstruct
 from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.functions import JitrFunction
-from iot_jitr.target import Target
 from iot_jitr_runtime.revocation import PREFIX
 
 _NOTIFICATIONS = "Notifications"
@@ -44,7 +43,7 @@ class RevocationBucket(Construct):
             bucket_key_enabled=None if encryption.key is None else True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=Target.of(self).enforce_tls,
+            enforce_ssl=True,
             removal_policy=cdk.RemovalPolicy.RETAIN,
             lifecycle_rules=[
                 s3.LifecycleRule(

@@ -16,7 +16,6 @@ from iot_jitr.encryption import KeyUse, key_permissions
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
-from iot_jitr.target import Target
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation import PREFIX
@@ -64,7 +63,9 @@ class CrlPublisher(Construct):
             },
             permissions=[
                 iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.objects(PREFIX)]),
-                *Target.of(self).statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
+                iam.PolicyStatement(
+                    actions=["iot:DescribeCACertificate"], resources=[ca.certificate_arn for ca in cas]
+                ),
             ],
             key_uses=[KeyUse.WRITE_OBJECTS],
             size=_SIZE,

@@ -19,7 +19,6 @@ from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
 from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
-from iot_jitr.target import Target
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.revocation import PREFIX
 
@@ -109,12 +108,14 @@ class SweepFunction(Construct):
         return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
 
     def _iot_permissions(self, cas: Sequence[RevokingCa]) -> list[iam.PolicyStatement]:
-        target = Target.of(self)
         return [
-            *target.statement(
-                ["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"], [self._certificates]
+            iam.PolicyStatement(
+                actions=["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"],
+                resources=[self._certificates],
             ),
-            *target.statement(["iot:DescribeCACertificate"], [ca.certificate_arn for ca in cas]),
+            iam.PolicyStatement(
+                actions=["iot:DescribeCACertificate"], resources=[ca.certificate_arn for ca in cas]
+            ),
         ]
 
     def _acknowledge(self, devices: "DeviceResources") -> None:

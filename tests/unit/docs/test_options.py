@@ -52,7 +52,6 @@ OUR_OWN = {
     "ConnectGuard.refresh": "how the connect guard reads the index",
     "CaConfiguration.from_file.name": "a name in the construct tree",
     "JitrConfiguration.parse.folder": "a folder",
-    "JitrConfiguration.target": "AWS or our local cloud",
     "RevocationSettings.mass_revocation_limit_minimum": "our mass-revocation limit",
     "RevocationSettings.mass_revocation_limit_percent": "our mass-revocation limit",
     "RevocationSettings.dry_run": "what our sweep does",

@@ -25,7 +25,7 @@ STAND_IN = """
 import json, os, pathlib, sys
 cdk_json = json.loads(pathlib.Path("cdk.json").read_text())
 pathlib.Path("seen.json").write_text(json.dumps({"arguments": sys.argv[1:], "environment": dict(os.environ)}))
-print(sys.argv[1], cdk_json["context"]["jitr"]["target"])
+print(sys.argv[1], cdk_json["context"]["jitr"]["account_logging"])
 for argument in sys.argv:
     if argument.startswith("--outputs-file="):
         pathlib.Path(argument.partition("=")[2]).write_text(json.dumps({"iot-jitr": {"LedgerTable": "t"}}))
@@ -65,7 +65,7 @@ def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_remembe
     assert call["environment"]["AWS_ENDPOINT_URL"] == lab.endpoint.url
     assert call["environment"]["AWS_ACCESS_KEY_ID"] == lab.endpoint.access_key_id
     assert "the caller's" not in call["environment"].values()
-    assert lines == ["deploy local"]
+    assert lines == ["deploy none"]
     assert (deployment.stack, deployment.outputs, deployment.ca_certificate) == (
         "iot-jitr",
         {"LedgerTable": "t"},
@@ -108,7 +108,7 @@ def test_a_failed_deployment_has_the_reason_from_cloudformation(lab: Lab) -> Non
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_failed_synthesis_has_the_error_of_the_app(lab: Lab) -> None:
-    with pytest.raises(CliError, match=r"'cdk deploy' failed: deploy local \(log: .*cdk\.log\)"):
+    with pytest.raises(CliError, match=r"'cdk deploy' failed: deploy none \(log: .*cdk\.log\)"):
         lab.deploy({"exit": 1})
 
 

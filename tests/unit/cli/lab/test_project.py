@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from iot_jitr.configuration import JitrConfiguration
-from iot_jitr.target import Target
 from iot_jitr_cli.lab.ca import development_ca
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration, write_project
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
@@ -25,7 +24,6 @@ def test_the_apps_own_parser_accepts_the_default_configuration(tmp_path: Path) -
     context = json.loads((tmp_path / "cdk.json").read_text())["context"]["jitr"]
     parsed = JitrConfiguration.parse(context, tmp_path)
 
-    assert parsed.target is Target.LOCAL
     assert [known.certificate_pem for known in parsed.cas] == [ca.authority.certificate.pem]
     assert parsed.cas[0].signer == SecretSigner(CA_KEY_SECRET)
 
@@ -39,11 +37,11 @@ def test_the_private_key_is_not_in_the_project(tmp_path: Path) -> None:
     assert "PRIVATE KEY" not in written
 
 
-def test_a_project_is_always_for_the_local_cloud(tmp_path: Path) -> None:
-    write_project(tmp_path, {"target": "aws", "removal": "destroy"})
+def test_the_local_cloud_has_no_log_of_aws_iot(tmp_path: Path) -> None:
+    write_project(tmp_path, {"account_logging": "manage", "removal": "destroy"})
 
     context = json.loads((tmp_path / "cdk.json").read_text())["context"]["jitr"]
-    assert context == {"target": "local", "removal": "destroy"}
+    assert context == {"account_logging": "none", "removal": "destroy"}
 
 
 def test_the_app_runs_in_this_very_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,5 +57,5 @@ def test_the_app_runs_in_this_very_interpreter(tmp_path: Path, monkeypatch: pyte
         timeout=LONGEST_WAIT,
         check=True,
     )
-    assert echoed.stdout.splitlines() == ["/with space/python", "-m", "iot_jitr.app"]
+    assert echoed.stdout.splitlines() == ["/with space/python", "-m", "iot_jitr_cli.lab.app"]
     assert shlex.split(app)[0] == "/with space/python"

@@ -1,0 +1,85 @@
+"""What the local cloud gets differs from what AWS gets in five named things, and in nothing else."""
+
+import json
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from iot_jitr.bundling import VARIANT_KEY, FunctionBundle, Variant
+from iot_jitr_cli.lab.app import BATCHES, WIDENED, build_locally, widened
+from iot_jitr_cli.lab.project import default_configuration
+from tests.support.ca_certificates import FACTORY
+from tests.support.stacks import as_list, of_type
+
+Template = dict[str, Any]
+
+
+def comparable(template: Template) -> Template:
+    """The resources and outputs, with policies as sets of permissions and assets without their hash."""
+    masked = json.loads(re.sub(r"[0-9a-f]{64}\.zip", "<asset>", json.dumps(template)))
+    for policy in of_type(masked, "AWS::IAM::Policy").values():
+        policy["Properties"]["PolicyDocument"] = {
+            (action, json.dumps(resource))
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+            for resource in as_list(statement["Resource"])
+        }
+    return {"Resources": masked["Resources"], "Outputs": masked["Outputs"]}
+
+
+def expected_from(template: Template) -> Template:
+    """What the local cloud must get, worked out from what AWS gets."""
+    expected = deepcopy(comparable(template))
+    for policy in of_type(expected, "AWS::IAM::Policy").values():
+        policy["Properties"]["PolicyDocument"] = {
+            (action, '"*"' if action in WIDENED else resource)
+            for single, resource in policy["Properties"]["PolicyDocument"]
+            for action in filter(None, [single, BATCHES.get(single)])
+        }
+    for left_out in ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::Logs::QueryDefinition"):
+        for name in of_type(expected, left_out):
+            del expected["Resources"][name]
+    return expected
+
+
+def test_the_local_template_differs_in_the_widening_the_tls_policies_and_the_saved_queries_only(
+    template: Template, local_template: Template
+) -> None:
+    assert comparable(local_template) == expected_from(template)
+
+
+def test_the_local_template_does_differ(template: Template, local_template: Template) -> None:
+    assert comparable(local_template) != comparable(template)
+
+
+def test_the_assets_are_not_the_same() -> None:
+    assert FunctionBundle(Variant.AWS).asset_hash != FunctionBundle(Variant.LOCAL).asset_hash
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_a_chosen_variant_holds_for_everything_below(variant: Variant) -> None:
+    app = cdk.App(context={VARIANT_KEY: variant.value})
+    assert Variant.of(cdk.Stack(app, "Stack")) is variant
+    assert Variant.of(cdk.Stack()) is Variant.AWS
+
+
+def test_only_the_named_actions_of_a_statement_are_widened() -> None:
+    statement = {"Effect": "Allow", "Action": ["iot:AttachPolicy", "sqs:SendMessage"], "Resource": "arn"}
+
+    assert widened({"Statement": [statement]})["Statement"] == [
+        {**statement, "Action": ["sqs:SendMessage", "sqs:SendMessageBatch"]},
+        {**statement, "Action": ["iot:AttachPolicy"], "Resource": "*"},
+    ]
+
+
+def test_assets_are_published_with_the_callers_own_credentials(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text(FACTORY)
+    context = {"jitr": default_configuration(tmp_path / "ca.pem"), "aws:cdk:bundling-stacks": []}
+
+    stack = build_locally(cdk.App(outdir=str(tmp_path), context=context), tmp_path)
+
+    assert isinstance(stack.synthesizer, cdk.CliCredentialsStackSynthesizer)
