@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
+from botocore.exceptions import ClientError
 from rich.text import Text
 
 from iot_jitr_cli.connect.credentials import Credentials
@@ -14,6 +15,9 @@ from iot_jitr_cli.connect.device import connect as connect_device
 from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
+from iot_jitr_cli.deployment import NoSuchStackError, StackUnfinishedError, find_deployment, stack_option
+from iot_jitr_runtime.aws_errors import DENIED, error_code
+from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -26,6 +30,7 @@ _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step
 @click.argument("chain_file", metavar="CHAIN", type=_FILE)
 @click.option("--key", "key_file", type=_FILE, required=True, help="The device's private key.")
 @endpoint_options
+@stack_option
 @click.option("--client-id", help="Default: the certificate's common name.")
 @click.option(
     "--topic", default=DEFAULT_TOPIC, show_default=True, help="Where one message is published and awaited."
@@ -45,6 +50,7 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     key_file: Path,
     endpoint: str | None,
     ca_file: Path | None,
+    stack_name: str,
     client_id: str | None,
     topic: str,
     timeout: float,
@@ -58,7 +64,7 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     credentials = Credentials.load(chain_file, key_file)
     device = Device(
         credentials=credentials,
-        endpoint=find_endpoint(endpoint, ca_file, os.environ, _iot),
+        endpoint=find_endpoint(endpoint, ca_file, os.environ, _iot, lambda: _guarded_domain(stack_name)),
         client_id=client_id or credentials.common_name,
         topic=topic,
         timeout=timeout,
@@ -84,6 +90,21 @@ def _iot() -> "IoTClient":
     from iot_jitr_cli.session import aws_session  # noqa: PLC0415  not needed, and slow, where it is given
 
     return aws_session().client("iot")
+
+
+def _guarded_domain(stack_name: str) -> str | None:
+    """Name of the domain configuration of the stack's connect guard; `None` without one, or unless told."""
+    from iot_jitr_cli.session import aws_session  # noqa: PLC0415  see above
+
+    try:
+        return find_deployment(aws_session(), stack_name).get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
+    except (NoSuchStackError, StackUnfinishedError):
+        return None
+    except ClientError as error:
+        # Who may only ask for the account's endpoint still connects there.
+        if error_code(error) in DENIED:
+            return None
+        raise
 
 
 def _conclusion(result: ConnectResult, chain_file: Path) -> str:

@@ -1,9 +1,11 @@
 """What the device presents: its chain file and private key, prepared for TLS."""
 
+import socket
 import ssl
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from iot_jitr_cli.chain.parsing import Chain, has_key, parse_chain
 from iot_jitr_cli.connect.endpoint import HTTPS_PORT, Endpoint
@@ -67,4 +69,16 @@ class Credentials:
             file = Path(directory) / "identity.pem"
             write_private(file, key_pem(self.key) + self.chain.pem.encode())
             context.load_cert_chain(file)
+        if endpoint.server_name is not None:
+            _send_name(context, endpoint.server_name)
         return context
+
+
+def _send_name(context: ssl.SSLContext, server_name: str) -> None:
+    """Let every client socket of a context send and verify this name, whatever host it connects to."""
+    wrap = context.wrap_socket
+
+    def wrap_socket(sock: socket.socket, **options: Any) -> ssl.SSLSocket:
+        return wrap(sock, **{**options, "server_hostname": server_name})
+
+    context.wrap_socket = wrap_socket  # type: ignore[method-assign,assignment]

@@ -1,6 +1,6 @@
 """The MQTT endpoint that a device connects to: given, or the account's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +30,9 @@ class Endpoint:
     port: int = MQTT_TLS_PORT
     ca_file: Path | None = None
     """CA certificates the server is verified with, PEM or DER; `None`: the system's."""
+    server_name: str | None = None
+    """The name that is sent (SNI) and verified where DNS does not know it, as in the local cloud; `None`:
+    the host."""
 
     @classmethod
     def parse(cls, text: str, ca_file: Path | None = None) -> "Endpoint":
@@ -55,30 +58,59 @@ class Endpoint:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        name = f" as {self.server_name}" if self.server_name else ""
+        return f"{host}:{self.port}{name}"
 
 
 def find_endpoint(
-    given: str | None, ca_file: Path | None, environ: "Mapping[str, str]", iot: "Callable[[], IoTClient]"
+    given: str | None,
+    ca_file: Path | None,
+    environ: "Mapping[str, str]",
+    iot: "Callable[[], IoTClient]",
+    domain_configuration: "Callable[[], str | None]" = lambda: None,
 ) -> Endpoint:
-    """The endpoint that was given, else the environment's, else the account's own.
+    """The endpoint that was given, else the environment's, else the guarded domain's, else the account's own.
+
+    Args:
+        given: What the caller named.
+        ca_file: CA certificates the server is verified with.
+        environ: The environment variables.
+        iot: Makes the client, where one is needed.
+        domain_configuration: Returns the name of the domain configuration that a connect guard watches; None
+            without a guard.
 
     Raises:
         WrongUseError: One of the first two does not name an endpoint.
     """
     if given:
         return Endpoint.parse(given, ca_file)
-    return environment_endpoint(environ, ca_file) or account_endpoint(iot(), ca_file)
+    if (of_environment := environment_endpoint(environ, ca_file)) is not None:
+        return of_environment
+    if (name := domain_configuration()) is not None:
+        return Endpoint(domain_name(iot(), name), MQTT_TLS_PORT, ca_file)
+    return account_endpoint(iot(), ca_file)
+
+
+def domain_name(iot: "IoTClient", domain_configuration: str) -> str:
+    """The domain name of a domain configuration (DescribeDomainConfiguration)."""
+    found = iot.describe_domain_configuration(domainConfigurationName=domain_configuration)
+    # The local cloud adds the port of its HTTP endpoint.
+    return found["domainName"].partition(":")[0]
 
 
 def environment_endpoint(environ: "Mapping[str, str]", ca_file: Path | None = None) -> Endpoint | None:
     """The endpoint that `jitr lab env` exports: `JITR_MQTT_HOST`, `JITR_MQTT_PORT`; `None` without the first.
 
+    `JITR_MQTT_SERVER_NAME` is the name that the local cloud's guarded domain has, if there is one.
+
     Raises:
         WrongUseError: They do not name one.
     """
     host, port = environ.get("JITR_MQTT_HOST"), environ.get("JITR_MQTT_PORT") or str(MQTT_TLS_PORT)
-    return Endpoint.parse(f"{host}:{port}", ca_file) if host else None
+    if not host:
+        return None
+    endpoint = Endpoint.parse(f"{host}:{port}", ca_file)
+    return replace(endpoint, server_name=environ.get("JITR_MQTT_SERVER_NAME") or None)
 
 
 def account_endpoint(iot: "IoTClient", ca_file: Path | None = None) -> Endpoint:
@@ -92,7 +124,8 @@ def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
     endpoint = click.option(
         "--endpoint",
         metavar="HOST[:PORT]",
-        help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the AWS account's own, port 8883.",
+        help="Default: JITR_MQTT_HOST and JITR_MQTT_PORT, else the domain of the stack's connect guard, else "
+        "the AWS account's own; port 8883.",
     )
     ca_file = click.option(
         "--ca-file",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from iot_jitr_cli.connect.endpoint import domain_name
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import CdkFailedError, find_cdk
@@ -16,6 +17,7 @@ from iot_jitr_cli.lab.failures import failure_reason
 from iot_jitr_cli.lab.files import DeployedStack, LabFiles, State
 from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes, wait_until
 from iot_jitr_cli.lab.project import Configuration, write_project
+from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -128,12 +130,21 @@ class Lab:
     @property
     def variables(self) -> dict[str, str]:
         """What a shell needs to talk to this local cloud: `AWS_*` and `JITR_MQTT_*`."""
+        name = self.mqtt_server_name
         return {
             **self.endpoint.credentials,
+            **({} if name is None else {"JITR_MQTT_SERVER_NAME": name}),
             "JITR_MQTT_HOST": MQTT_HOST,
             "JITR_MQTT_PORT": str(self.endpoint.mqtt_port),
             "JITR_MQTT_CAFILE": str(self.files.broker_ca),
         }
+
+    @property
+    def mqtt_server_name(self) -> str | None:
+        """The name that devices must send (SNI) to reach the domain of the deployed connect guard, if any."""
+        outputs = {} if self.deployed is None else self.deployed.outputs
+        domain = outputs.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
+        return None if domain is None else domain_name(self.client("iot"), domain)
 
     def client(self, service: str) -> Any:
         """A boto3 client with root rights in this local cloud."""

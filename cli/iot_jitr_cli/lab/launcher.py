@@ -13,6 +13,8 @@ runs on is stricter:
   (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
   chain.
 
+* The client certificate callback of a domain configuration is invoked (`iot_jitr_cli.lab.callbacks`).
+
 Two calls that MiniStack does not know are answered by `iot_jitr_cli.lab.connections`.
 """
 
@@ -26,12 +28,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from iot_jitr_cli.lab import connections
+from iot_jitr_cli.lab.callbacks import ClientCertificateCallbacks
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.lab.requests import AsgiApp, recorded
@@ -49,7 +52,7 @@ _logger = logging.getLogger(__name__)
 
 
 class ChainRefusedError(ssl.SSLError):
-    """A device sent no server name and did not present its CA certificate."""
+    """A device sent no server name and did not present its CA certificate, or a callback refused it."""
 
 
 class StricterEventLoop(asyncio.SelectorEventLoop):
@@ -59,7 +62,8 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self._handed_over = {handed.getsockname()[1]: handed for handed in sockets}
         self._contexts: WeakSet[ssl.SSLContext] = WeakSet()
-        self._with_name: WeakSet[ssl.SSLObject] = WeakSet()
+        self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
+        self._callbacks = ClientCertificateCallbacks()
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -77,7 +81,8 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
         """Shake hands as asyncio does.
 
         Raises:
-            ChainRefusedError: The client sent no server name and not its CA certificate.
+            ChainRefusedError: The client sent no server name and not its CA certificate, or the domain's
+                client certificate callback did not let it pass.
         """
         if not options.get("server_side"):
             return await super().start_tls(transport, protocol, sslcontext, **options)
@@ -85,10 +90,13 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
             self._prepare(sslcontext)
         upgraded: Any = await super().start_tls(transport, protocol, sslcontext, **options)
         connection = upgraded.get_extra_info("ssl_object")
-        if connection not in self._with_name and not is_complete(_presented(connection)):
+        name = self._names.get(connection)
+        if name is None and not is_complete(_presented(connection)):
             message = "a device sent no server name (SNI), and not its CA certificate after its own: refused"
             _logger.warning(message)
             raise ChainRefusedError(message)
+        if name is not None and not await self._callbacks.admits(name, _presented(connection)):
+            raise ChainRefusedError(f"the client certificate callback of {name} refused a device")
         return upgraded
 
     def _prepare(self, context: ssl.SSLContext) -> None:
@@ -97,8 +105,8 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
 
         def note(connection: ssl.SSLObject, name: str | None, own: ssl.SSLContext) -> Any:
             if name:
-                self._with_name.add(connection)
-            return former(connection, name, own) if former else None
+                self._names[connection] = name
+            return former(connection, self._callbacks.account_endpoint(name), own) if former else None
 
         context.sni_callback = note
         # A ticket holds the client's certificate without the others: a resumed session would have no chain.

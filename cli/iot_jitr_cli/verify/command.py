@@ -18,6 +18,7 @@ from iot_jitr_cli.verify.pipeline import Pipeline, issuing_ca
 from iot_jitr_cli.verify.report import Report, as_document, as_junit, conclusion, line
 from iot_jitr_cli.verify.run import Runner, Verification
 from iot_jitr_cli.verify.steps import STEPS
+from iot_jitr_runtime.stack_outputs import Output
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds; the sweep of a new CRL may begin a minute after its publication."""
@@ -90,7 +91,13 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     pipeline = Pipeline(
         session, deployment, issuing_ca(session, deployment, credentials.chain.device), timeout
     )
-    reached = find_endpoint(endpoint, ca_file, os.environ, lambda: session.client("iot"))
+    reached = find_endpoint(
+        endpoint,
+        ca_file,
+        os.environ,
+        lambda: session.client("iot"),
+        lambda: deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION),
+    )
     device = ThrowAwayDevice(credentials, reached, client_id or credentials.common_name, topic, signer)
     if status := pipeline.status(device.certificate_id):
         raise WrongUseError(

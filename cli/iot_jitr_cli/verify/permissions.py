@@ -57,6 +57,11 @@ def minimal_policy(deployment: Deployment) -> dict[str, Any]:
     if (table := deployment.get(Output.ALLOW_LIST_TABLE)) is not None:
         actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
         statements.append(("AllowList", actions, named("dynamodb", f"table/{table}")))
+    if (domain := deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)) is not None:
+        resource = named("iot", f"domainconfiguration/{domain}/*")
+        log = named("logs", f"log-group:{deployment[Output.CONNECT_GUARD_LOG_GROUP]}:*")
+        statements.append(("GuardLog", ["logs:FilterLogEvents"], log))
+        statements.append(("GuardedDomain", ["iot:DescribeDomainConfiguration"], resource))
     if deployment.get(Output.DEVICE_POLICY_NAME) is None:
         actions = ["iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"]
         statements.append(("DevicePolicies", actions, named("iot", "policy/*")))

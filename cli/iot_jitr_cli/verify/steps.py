@@ -219,6 +219,31 @@ def revoked_is_refused(v: Verification) -> str:
     return f"refused, try {len(tried)}"
 
 
+def guard_refuses(v: Verification) -> str:
+    """Connect until the connect guard's log says that it was asked about the device and refused it."""
+    log_group = v.pipeline.deployment.get(Output.CONNECT_GUARD_LOG_GROUP)
+    if log_group is None:
+        raise SkippedError("the pipeline has no connect guard")
+    if v.status() != "REVOKED":
+        raise SkippedError("the device was not revoked")
+    logs, tried = v.pipeline.session.client("logs"), 0
+
+    def was_asked() -> bool:
+        nonlocal tried
+        tried += 1
+        v.device.try_once()
+        found = logs.filter_log_events(logGroupName=log_group, filterPattern=f'"{v.device.certificate_id}"')
+        return any('"connect_refused"' in event["message"] for event in found["events"])
+
+    if not v.pipeline.wait_until(was_asked):
+        raise CheckFailedError(
+            f"its log does not say so after {v.pipeline.timeout:.0f} s: connect to the guarded domain "
+            "(--endpoint), and see that its domain configuration names the callback of the output "
+            f"{Output.CONNECT_GUARD_CALLBACK_ARN}"
+        )
+    return f"asked at the handshake, and refused, try {tried}"
+
+
 STEPS = (
     Step("allow_list", "device is on the allow list", list_device, needed=True),
     Step("first_connect", "first connect is refused", first_connect, needed=True),
@@ -232,6 +257,7 @@ STEPS = (
     Step("malformed_event", "malformed event is a dead letter", malformed_event),
     Step("revoked", "CRL revokes the device", revoke, needed=True),
     Step("revoked_refused", "revoked device is refused", revoked_is_refused),
+    Step("guard_refuses", "connect guard refuses it", guard_refuses),
 )
 
 

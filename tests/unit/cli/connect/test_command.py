@@ -1,16 +1,21 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from iot_jitr_cli import session
+from iot_jitr_cli.connect import command as command_module
 from iot_jitr_cli.connect import device as device_module
 from iot_jitr_cli.connect import endpoint as endpoint_module
 from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.deployment import Deployment, NoSuchStackError
 from iot_jitr_cli.pki.device import DeviceFiles
+from iot_jitr_runtime.stack_outputs import Output
 from tests.support.command_line import run_jitr
 from tests.support.identities import device
 from tests.support.limits import LONGEST_WAIT
@@ -93,11 +98,45 @@ def test_without_any_the_accounts_endpoint_is_asked_for(
         return Endpoint("127.0.0.1", served.port, ca_file)
 
     monkeypatch.setattr(endpoint_module, "account_endpoint", account_endpoint)
+    monkeypatch.setattr(command_module, "find_deployment", no_stack)
 
     answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
 
     assert answer.exit_code == ExitCode.OK
     assert asked == ["eu-west-1"]
+
+
+def no_stack(*_: object) -> Deployment:
+    raise NoSuchStackError("no stack")
+
+
+def denied(*_: object) -> Deployment:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeStacks")
+
+
+def guarded(*_: object) -> Deployment:
+    return Deployment("s", "eu-west-1", {Output.CONNECT_GUARD_DOMAIN_CONFIGURATION: "guarded"})
+
+
+@pytest.mark.parametrize(("found", "name"), [(no_stack, None), (denied, None), (guarded, "guarded")])
+def test_the_guarded_domain_is_that_of_the_stack_if_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, found: Any, name: str | None
+) -> None:
+    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
+    monkeypatch.setattr(command_module, "find_deployment", found)
+
+    assert command_module._guarded_domain("iot-jitr") == name
+
+
+def test_another_error_than_a_missing_permission_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Deployment:
+        raise ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "DescribeStacks")
+
+    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
+    monkeypatch.setattr(command_module, "find_deployment", broken)
+
+    with pytest.raises(ClientError):
+        command_module._guarded_domain("iot-jitr")
 
 
 def test_a_device_that_is_refused_exits_1_and_is_pointed_to_the_doctor(

@@ -8,6 +8,7 @@ from iot_jitr_cli.connect.endpoint import (
     Endpoint,
     account_endpoint,
     environment_endpoint,
+    find_endpoint,
 )
 from iot_jitr_cli.console import WrongUseError
 
@@ -61,6 +62,10 @@ def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
         ({"JITR_MQTT_HOST": "", "JITR_MQTT_PORT": "1"}, None),
         ({"JITR_MQTT_HOST": "127.0.0.1"}, Endpoint("127.0.0.1")),
         ({"JITR_MQTT_HOST": "127.0.0.1", "JITR_MQTT_PORT": "1883"}, Endpoint("127.0.0.1", 1883)),
+        (
+            {"JITR_MQTT_HOST": "127.0.0.1", "JITR_MQTT_SERVER_NAME": "d1"},
+            Endpoint("127.0.0.1", server_name="d1"),
+        ),
     ],
 )
 def test_the_local_clouds_variables_name_the_endpoint(
@@ -79,3 +84,23 @@ def test_the_accounts_own_endpoint_is_its_ats_endpoint() -> None:
         )
 
         assert account_endpoint(iot) == Endpoint("a1-ats.iot.eu-west-1.amazonaws.com", 8883)
+
+
+def test_the_domain_of_a_connect_guard_comes_before_the_accounts_own() -> None:
+    iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
+    with Stubber(iot) as stubber:
+        stubber.add_response(
+            "describe_domain_configuration",
+            {"domainName": "d1-ats.iot.eu-west-1.amazonaws.com"},
+            {"domainConfigurationName": "guarded"},
+        )
+
+        found = find_endpoint(None, None, {}, lambda: iot, lambda: "guarded")
+
+    assert found == Endpoint("d1-ats.iot.eu-west-1.amazonaws.com")
+    named = find_endpoint("there", None, {}, lambda: iot, lambda: "guarded")
+    assert named == Endpoint("there")
+
+
+def test_a_server_name_is_shown_beside_the_host() -> None:
+    assert str(Endpoint("localhost", 8883, server_name="d1")) == "localhost:8883 as d1"

@@ -18,7 +18,11 @@ OUTPUTS = {
 }
 SHARED = {Output.DEVICE_POLICY_NAME: "shared"}
 WITH_CRL = {Output.REVOCATION_BUCKET: "indexes", "FactoryCrlLocation": "s3://crls/crl/Factory/"}
-EVERYTHING = {**WITH_CRL, Output.ALLOW_LIST_TABLE: "list"}
+GUARD = {
+    Output.CONNECT_GUARD_DOMAIN_CONFIGURATION: "devices",
+    Output.CONNECT_GUARD_LOG_GROUP: "guard",
+}
+EVERYTHING = {**WITH_CRL, **GUARD, Output.ALLOW_LIST_TABLE: "list"}
 
 
 def statements(**more: str) -> dict[str, Any]:
@@ -39,9 +43,9 @@ def test_every_action_takes_the_resources_that_it_is_allowed_on() -> None:
 @pytest.mark.parametrize(
     ("more", "without"),
     [
-        (SHARED, {"DevicePolicies", "AllowList", "Indexes", "Crls"}),
+        (SHARED, {"DevicePolicies", "AllowList", "Indexes", "Crls", "GuardLog", "GuardedDomain"}),
         (
-            {**SHARED, **WITH_CRL, "FactoryCrlLocation": "https://crl"},
+            {**SHARED, **WITH_CRL, **GUARD, "FactoryCrlLocation": "https://crl"},
             {"DevicePolicies", "AllowList", "Crls"},
         ),
         ({**SHARED, **EVERYTHING}, {"DevicePolicies"}),
@@ -58,4 +62,6 @@ def test_its_resources_are_those_of_this_deployment() -> None:
     assert found["DeadLetters"] == ["arn:aws-cn:sqs:cn-north-1:123456789012:dead-letters"]
     assert found["Ledger"] == ["arn:aws-cn:dynamodb:cn-north-1:123456789012:table/ledger"]
     assert found["Crls"] == ["arn:aws-cn:s3:::crls/crl/Factory/*"]
+    assert found["GuardLog"] == ["arn:aws-cn:logs:cn-north-1:123456789012:log-group:guard:*"]
+    assert found["GuardedDomain"] == ["arn:aws-cn:iot:cn-north-1:123456789012:domainconfiguration/devices/*"]
     assert [sid for sid, resources in found.items() if "*" in resources] == ["WithoutResource"]

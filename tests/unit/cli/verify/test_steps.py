@@ -1,5 +1,7 @@
 """The steps against the real activator in this process."""
 
+import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,7 @@ from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account
+from tests.support.aws_clients import REGION, aws_client
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import CrlSpec, make_crl
 from tests.support.verified_pipeline import (
@@ -59,6 +62,7 @@ def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
         "malformed_event": P,
         "revoked": S,
         "revoked_refused": S,
+        "guard_refuses": S,
         "cleanup": P,
     }, results
     assert_nothing_left(world)
@@ -310,3 +314,50 @@ def test_a_revoked_device_that_is_still_accepted_fails(aws: Account) -> None:
     result = world.run("revoked_refused")["revoked_refused"]
 
     assert (result.status, "still accepted" in result.detail) == (F, True)
+
+
+# the connect guard
+
+
+@pytest.fixture
+def with_guard(aws: Account) -> World:
+    """A revoked device, and the log of a guard that has not been asked yet."""
+    world = World(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
+    logs = aws_client("logs", REGION)
+    logs.create_log_group(logGroupName="guard")
+    logs.create_log_stream(logGroupName="guard", logStreamName="one")
+    world.session.clients["logs"] = logs
+    steps.first_connect(world.verification)
+    aws.iot.update_certificate(certificateId=world.device.certificate_id, newStatus="REVOKED")
+    return world
+
+
+def log_refusal(world: World, certificate_id: str) -> None:
+    line = json.dumps({"message": "connect_refused", "principal_id": certificate_id})
+    event = {"timestamp": int(time.time() * 1000), "message": line}
+    logs = world.session.clients["logs"]
+    logs.put_log_events(logGroupName="guard", logStreamName="one", logEvents=[event])
+
+
+def test_a_guard_that_refused_the_device_has_logged_it(with_guard: World) -> None:
+    world = with_guard
+    log_refusal(world, "ab" * 32)
+    world.on_sleep = lambda: log_refusal(world, world.device.certificate_id)
+
+    result = world.run("guard_refuses")["guard_refuses"]
+
+    assert (result.status, "try 2" in result.detail) == (P, True)
+
+
+def test_a_guard_that_is_not_asked_fails(with_guard: World) -> None:
+    log_refusal(with_guard, "ab" * 32)
+
+    result = with_guard.run("guard_refuses")["guard_refuses"]
+
+    assert (result.status, Output.CONNECT_GUARD_CALLBACK_ARN in result.detail) == (F, True)
+
+
+def test_without_a_revoked_device_the_guard_is_not_tried(aws: Account) -> None:
+    world = World(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
+
+    assert world.run("guard_refuses")["guard_refuses"].status is S

@@ -1,0 +1,207 @@
+"""The client certificate callback on the lab's own MiniStack: real handshakes, real functions."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from iot_jitr_cli.chain.parsing import parse_chain
+from iot_jitr_cli.connect import Credentials, Device, Endpoint, connect
+from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect.endpoint import domain_name
+from iot_jitr_cli.connect.timeline import ConnectResult, Ending
+from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
+from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.process import this_process
+from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec
+from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
+from tests.support.limits import LONGEST_WAIT
+
+pytestmark = pytest.mark.timing
+
+CA = DevelopmentCa.create("Lab CA")
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+}
+FUNCTION = """
+import json
+def handle(event, context):
+    print("EVENT " + json.dumps(event))
+    {body}
+"""
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    ],
+}
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/callback"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A local cloud in which the CA is registered, with auto-registration."""
+    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
+        iot = running.client("iot")
+        code = iot.get_registration_code()["registrationCode"]
+        iot.register_ca_certificate(
+            caCertificate=CA.certificate.pem,
+            verificationCertificate=make_verification_certificate(
+                CA.certificate, CA.key, code, validity=timedelta(hours=1)
+            ),
+            setAsActive=True,
+            allowAutoRegistration=True,
+        )
+        running.client("iam").create_role(
+            RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
+        iot.create_policy(policyName="devices", policyDocument=json.dumps(POLICY))
+        yield running
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A function with a domain configuration that names it."""
+
+    lab: Lab
+    function: str
+    domain: str
+
+    def connect(self, identity: DeviceIdentity, server_name: str | None = None) -> ConnectResult:
+        """Connect once."""
+        chain = parse_chain(identity.chain_pem.encode(), identity.key)
+        name = server_name or domain_name(self.lab.client("iot"), self.domain)
+        endpoint = Endpoint(
+            MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca, server_name=name
+        )
+        device = Device(Credentials(chain, identity.key), endpoint, identity.certificate.common_names[0])
+        # No second attempt begins within the time-out.
+        once = Backoff(2 * LONGEST_WAIT, 2 * LONGEST_WAIT)
+        return connect(Device(**{**vars(device), "timeout": LONGEST_WAIT, "backoff": once}))
+
+    def events(self) -> list[Any]:
+        """What the function was given, from its log."""
+        found = self.lab.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{self.function}")
+        lines = [line for event in found["events"] for line in event["message"].splitlines()]
+        return [json.loads(line.partition("EVENT ")[2]) for line in lines if "EVENT " in line]
+
+
+def callback(lab: Lab, body: str, *, permitted: bool = True, **configuration: Any) -> Callback:
+    """Create both."""
+    name = f"callback-{uuid4().hex[:8]}"
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("index.py", FUNCTION.format(body=body))
+    functions = lab.client("lambda")
+    arn = functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="index.handle",
+        Role=ROLE,
+        Code={"ZipFile": code.getvalue()},
+        Timeout=2,
+    )["FunctionArn"]
+    if permitted:
+        functions.add_permission(
+            FunctionName=name,
+            StatementId="iot",
+            Action="lambda:InvokeFunction",
+            Principal="iot.amazonaws.com",
+            SourceAccount=ACCOUNT,
+            SourceArn=f"arn:aws:iot:{REGION}:{ACCOUNT}:domainconfiguration/*",
+        )
+    settings = {"authenticationType": "AWS_X509", "applicationProtocol": "SECURE_MQTT"} | configuration
+    lab.client("iot").create_domain_configuration(
+        domainConfigurationName=name,
+        clientCertificateConfig={"clientCertificateCallbackArn": arn},
+        **settings,
+    )
+    return Callback(lab, name, name)
+
+
+def active_device(lab: Lab) -> DeviceIdentity:
+    identity = CA.issue(DeviceSpec(f"device-{uuid4().hex[:8]}"))
+    iot = lab.client("iot")
+    arn = iot.register_certificate(
+        certificatePem=identity.certificate.pem, caCertificatePem=CA.certificate.pem, status="ACTIVE"
+    )["certificateArn"]
+    iot.attach_policy(policyName="devices", target=arn)
+    return identity
+
+
+def is_registered(lab: Lab, identity: DeviceIdentity) -> bool:
+    iot = lab.client("iot")
+    try:
+        iot.describe_certificate(certificateId=identity.certificate.fingerprint)
+    except iot.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+ADMIT = 'return {"isAuthenticated": True}'
+
+
+def test_the_function_is_given_what_aws_documents_and_lets_the_device_pass(lab: Lab) -> None:
+    made = callback(lab, ADMIT)
+    identity = active_device(lab)
+
+    assert made.connect(identity).ending is Ending.PUBLISHED
+
+    [event] = made.events()
+    assert set(event) == {"connectionMetadata", "principalId", "serverName", "clientCertificateChain"}
+    assert event["principalId"] == identity.certificate.fingerprint
+    assert event["serverName"] == domain_name(lab.client("iot"), made.domain)
+    assert event["connectionMetadata"]["id"]
+    assert [each.replace("\n", "") for each in event["clientCertificateChain"]] == [
+        each.pem.replace("\n", "") for each in (identity.certificate, CA.certificate)
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'return {"isAuthenticated": False}',
+        'return {"isAuthenticated": "true"}',
+        "return {}",
+        "return True",
+        "return None",
+        'raise ValueError("a defect")',
+        "import time; time.sleep(60)",
+    ],
+)
+def test_any_answer_but_true_refuses_an_active_device(lab: Lab, body: str) -> None:
+    made = callback(lab, body)
+
+    assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
+
+
+def test_a_function_that_aws_iot_may_not_invoke_refuses(lab: Lab) -> None:
+    made = callback(lab, ADMIT, permitted=False)
+
+    assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
+    functions = lab.client("lambda")
+    functions.delete_function(FunctionName=made.function)
+    assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
+
+
+def test_the_accounts_own_endpoint_does_not_ask(lab: Lab) -> None:
+    made = callback(lab, 'return {"isAuthenticated": False}')
+
+    assert made.connect(active_device(lab), MQTT_HOST).ending is Ending.PUBLISHED
+
+
+def test_a_refused_device_is_not_registered_and_an_admitted_one_is(lab: Lab) -> None:
+    """Before the just-in-time registration, which a CONNECT to a domain configuration causes too."""
+    refused, admitted = (CA.issue(DeviceSpec(f"new-{each}-{uuid4().hex[:8]}")) for each in range(2))
+
+    callback(lab, 'return {"isAuthenticated": False}').connect(refused)
+    callback(lab, ADMIT).connect(admitted)
+
+    assert (is_registered(lab, refused), is_registered(lab, admitted)) == (False, True)
