@@ -19,7 +19,8 @@ from tests.support.stacks import DEFAULTS, FACTORY_CA, named, of_type, template_
 from tools import cost, cost_page
 from tools.cost import Item, Pipeline, Price
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "cost.md").read_text()
 WITH_CRL = replace(FACTORY_CA, revocation=CrlBucket())
 ONE_A_MILLION = Price(1.0, MILLION, "requests", "https://aws.amazon.com")
 
@@ -105,6 +106,22 @@ def test_the_sentences_of_the_page_say_what_the_model_says() -> None:
     assert f"one CA costs about **{month:.0f} dollars**" in PAGE
     assert f"about\n{cost_page.figures()['dollars_10']} dollars; if each counts" in PAGE
     assert "@" not in PAGE
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/faq.md"])
+def test_pages_quote_the_figures_of_the_model(page: str) -> None:
+    figures, text = cost_page.figures(), (ROOT / page).read_text()
+
+    assert f"{figures['dollars_10']} to {figures['billed_10']}" in text
+    assert figures["month"] == "6"
+    assert "six dollars a month" in text
+
+
+def test_what_is_left_after_the_stack_costs_what_the_model_says() -> None:
+    assert (
+        f"${cost_page.figures()['storage']} for a million devices"
+        in (ROOT / "docs" / "upgrading.md").read_text()
+    )
 
 
 def test_a_figure_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
