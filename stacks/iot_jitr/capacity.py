@@ -26,7 +26,10 @@ RETENTION_DAYS = 14
 """SQS's maximum: deferred messages wait for days if they must."""
 
 CONNECTS_PER_SECOND = 500
-"""The default quota of MQTT connects, hence of events: duplicates come no faster, however large the fleet."""
+"""The MQTT connects, hence events, that the workers are sized for. AWS's default quota is 3,000 in most
+regions and 100 in some (https://docs.aws.amazon.com/general/latest/gr/iot-core.html): where it is more, a
+large fleet's duplicates come faster than the workers drop them, and the queue grows until its devices are in.
+"""
 EVENTS_PER_ACTIVATION = 10
 """For accounts whose quotas were raised: their connect quota grows at least so many times faster."""
 
