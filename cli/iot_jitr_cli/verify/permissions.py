@@ -59,8 +59,8 @@ def minimal_policy(deployment: Deployment) -> dict[str, Any]:
         statements.append(("AllowList", actions, named("dynamodb", f"table/{table}")))
     if (domain := deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)) is not None:
         resource = named("iot", f"domainconfiguration/{domain}/*")
-        log = named("logs", f"log-group:{deployment[Output.CONNECT_GUARD_LOG_GROUP]}:*")
-        statements.append(("GuardLog", ["logs:FilterLogEvents"], log))
+        group = f"log-group:{deployment[Output.CONNECT_GUARD_LOG_GROUP]}"
+        statements.append(("GuardLog", ["logs:FilterLogEvents"], named("logs", group, f"{group}:*")))
         statements.append(("GuardedDomain", ["iot:DescribeDomainConfiguration"], resource))
     if deployment.get(Output.DEVICE_POLICY_NAME) is None:
         actions = ["iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"]

@@ -62,6 +62,7 @@ def test_its_resources_are_those_of_this_deployment() -> None:
     assert found["DeadLetters"] == ["arn:aws-cn:sqs:cn-north-1:123456789012:dead-letters"]
     assert found["Ledger"] == ["arn:aws-cn:dynamodb:cn-north-1:123456789012:table/ledger"]
     assert found["Crls"] == ["arn:aws-cn:s3:::crls/crl/Factory/*"]
-    assert found["GuardLog"] == ["arn:aws-cn:logs:cn-north-1:123456789012:log-group:guard:*"]
+    group = "arn:aws-cn:logs:cn-north-1:123456789012:log-group:guard"
+    assert found["GuardLog"] == [group, f"{group}:*"]
     assert found["GuardedDomain"] == ["arn:aws-cn:iot:cn-north-1:123456789012:domainconfiguration/devices/*"]
     assert [sid for sid, resources in found.items() if "*" in resources] == ["WithoutResource"]
