@@ -215,7 +215,7 @@ def guard_refresh(environments: int) -> list[Item]:
 # A month in which nothing happens
 
 ALARMS, ALARMS_A_CA = 10, 1
-ALARMS_WITH_CRLS, ALARMS_A_CRL = 2, 3
+ALARMS_WITH_CRLS, ALARMS_A_CRL = 3, 3
 ALARM_OF_ACCOUNT_LOGGING = 1
 METRICS, METRICS_A_CA, METRICS_A_CRL = 3, 1, 4
 """Requeued, Backfilled, PendingAge; CaDaysToExpiry; CrlUnusable, CrlAge, CrlTimeLeft, CrlEntries."""

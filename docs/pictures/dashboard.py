@@ -59,6 +59,7 @@ def deployed() -> Deployed:
             background={},
             cas={"Factory": "ca"},
             cas_with_crl={"Factory": "ca"},
+            closes_sessions=True,
             reconciled_every=ReconcilerSettings().every,
         )
         rows = layout(watched, pipeline.capacity.activations_per_second)

@@ -48,8 +48,9 @@ CRL_SOURCES = "JITR_CRL_SOURCES"
 `max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
 
 SWEEP = "JITR_SWEEP"
-"""JSON object: `share` and `minimum` of the mass-revocation limit, `dry_run` (bool), and `settle_seconds`:
-how long after its publication an index may be unknown to an activator at work."""
+"""JSON object: `share` and `minimum` of the mass-revocation limit, `dry_run` (bool), `settle_seconds`: how
+long after its publication an index may be unknown to an activator at work, and `client_id`: by which client
+id sessions of revoked devices are closed (`iot_jitr_runtime.policy.client_id`), null where they are not."""
 
 CONNECT_GUARD = "JITR_CONNECT_GUARD"
 """JSON object: `cas`, ids of the CA certificates that have a CRL; `on_unknown`, `admit` or `refuse`; and

@@ -13,6 +13,7 @@ workers (generic cell rate algorithm, virtual scheduling: ITU-T I.371, annex A).
 * **Background tasks** (`RateLimiter.wait_for_background_slot`) reserve one slot at a time, and only while the
   queue of reservations is short, so each delays a device by one slot at most. While it is long they get
   `BACKGROUND_SHARE` of the rate, which devices never get: revocations go on during a storm of any length.
+* **`DeleteConnection`** has a quota of its own (`RateLimiter.wait_to_disconnect`).
 
 Quotas: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
 """
@@ -42,6 +43,11 @@ RATE_LIMITER_KEY = "#rate-limiter"
 NEXT_SLOT = "nextSlotAt"
 """Microseconds since the epoch: at 1,000 slots a second, two slots are 1.03 ms apart."""
 _NEXT_BACKGROUND_SLOT = "nextBackgroundSlotAt"
+_NEXT_DISCONNECT = "nextDisconnectAt"
+DISCONNECTS_PER_SECOND = 100
+"""`DeleteConnection` calls of an account (AWS IoT Core quotas)."""
+ONE_CLIENT = timedelta(seconds=1)
+"""Between two `DeleteConnection` calls for one client id (AWS IoT Core quotas)."""
 
 UTILISATION = 0.97
 """Share of the rate that is handed out. Without a margin, an empty quota bucket would never fill again."""
@@ -78,6 +84,8 @@ class RateLimiter:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     sleep: Callable[[float], None] = time.sleep
     _not_before: int = 0
+    _disconnected: dict[str, datetime] = field(default_factory=dict)
+    """Client ids that this worker has disconnected within the last second, and when."""
 
     def reserve(self, count: int, *, within: timedelta | None = None) -> list[int]:
         """Reserve the next `count` slots; return their times in milliseconds since the epoch, in order.
@@ -125,6 +133,35 @@ class RateLimiter:
             raise NoSlotError(str(error)) from error
         if (pause := slot - milliseconds(self.clock())) > 0:
             self.sleep(pause / 1000)
+
+    def wait_to_disconnect(self, client_id: str, *, until: datetime) -> None:
+        """Reserve a slot for `DeleteConnection` of a client id and sleep until then.
+
+        The account's quota holds over all workers, that of the client id within this worker: another one
+        that disconnects it within the same second is throttled by AWS IoT, and tries again. botocore's errors
+        propagate.
+
+        Args:
+            client_id: The client id.
+            until: When the caller's time is up.
+
+        Raises:
+            NoSlotError: No slot is free by then, or too many workers reserve at this moment.
+        """
+        interval = round(1_000_000 / (DISCONNECTS_PER_SECOND * UTILISATION))
+        try:
+            [slot] = self._reserve(_NEXT_DISCONNECT, 1, interval, until - self.clock())
+        except DeferredError as error:
+            raise NoSlotError(str(error)) from error
+        begun = datetime.fromtimestamp(slot / 1000, UTC)
+        if client_id in self._disconnected:
+            begun = max(begun, self._disconnected[client_id] + ONE_CLIENT)
+        if (pause := (begun - self.clock()).total_seconds()) > 0:
+            self.sleep(pause)
+        now = self.clock()
+        self._disconnected = {
+            each: at for each, at in self._disconnected.items() if now - at < ONE_CLIENT
+        } | {client_id: now}
 
     def _interval(self, share: float) -> int:
         """Microseconds between two slots."""

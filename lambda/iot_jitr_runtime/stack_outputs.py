@@ -48,6 +48,9 @@ class Output(StrEnum):
     CONNECT_GUARD_DOMAIN_CONFIGURATION = "ConnectGuardDomainConfiguration"
     """Name of the guarded domain configuration, whose domain name is the devices' endpoint; missing without
     a guard."""
+    SESSION_CLIENT_ID = "SessionClientId"
+    """By which client id the sweep closes sessions, as a template (see `iot_jitr_runtime.policy.client_id`);
+    missing where it closes none."""
     METRICS_NAMESPACE = "MetricsNamespace"
     """CloudWatch namespace of the metrics."""
     SERVICE_NAME = "ServiceName"

@@ -24,6 +24,7 @@ from iot_jitr.encryption import Encryption
 from iot_jitr.observability import AlarmOption, AlarmSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.validation import ConfigurationError
+from iot_jitr_policy.client_id import UnknownClientIdError
 from iot_jitr_runtime.outcomes import Reason
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _errors(options: Options) -> Iterator[ConfigurationError]:
         )
     if all(isinstance(ca.revocation, NoRevocation) for ca in options.cas):
         yield from _without_revocation(options)
+    yield from _of_sessions(options)
     yield from _without_account_log(options)
     yield from _of_refusals(options.devices)
 
@@ -108,6 +110,19 @@ def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
         yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)
     if Reason.REVOKED in options.devices.on_refusal:
         yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
+
+
+def _of_sessions(options: Options) -> Iterator[ConfigurationError]:
+    if options.revocation is None or not options.revocation.close_sessions:
+        return
+    try:
+        _ = options.devices.client_id
+    except UnknownClientIdError as unknown:
+        yield ConfigurationError(
+            "revocation.close_sessions",
+            f"true, and {unknown}",
+            "a device policy that gives each certificate one client id, or nothing here",
+        )
 
 
 def _without_account_log(options: Options) -> Iterator[ConfigurationError]:

@@ -17,6 +17,7 @@ from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
 from iot_jitr.things import ThingRegistration
+from iot_jitr_policy.client_id import client_id_template
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_statuses
 
@@ -59,11 +60,21 @@ class DeviceProfile:
                 "registered: configure 'things', or take the placeholder out"
             )
 
+    @property
+    def client_id(self) -> str:
+        """The one client id that a certificate connects with, as a template over the ledger's values.
+
+        Raises:
+            UnknownClientIdError: The policy does not say which.
+        """
+        return client_id_template(self.policy.document, has_things=self.things is not None)
+
 
 class DeviceResources:
     """A device profile, deployed: the activator's settings and permissions for it.
 
     Attributes:
+        profile: What was deployed.
         device_policy: The policy of the devices.
         admission: Which devices are expected; None where all are.
         environment: The activator's settings, by the names in `iot_jitr_runtime.environment`.
@@ -89,6 +100,7 @@ class DeviceResources:
             encryption: The key of an allow list; without one DynamoDB's own.
             removal_policy: What becomes of an allow list when the stack is deleted.
         """
+        self.profile = devices
         self.device_policy = DevicePolicyResource(scope, "DevicePolicy", devices.policy)
         self.environment = {environment.DEVICE_POLICY: self.device_policy.setting}
         self._permissions: list[iam.PolicyStatement] = [*self.device_policy.activator_permissions]

@@ -166,6 +166,14 @@ class IJitrPipeline:
         """Active certificates that were revoked, suspended or released because of a new CRL."""
         return self.metric(Metric.SWEPT, **options)
 
+    def metric_sessions_closed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Sessions of revoked or suspended devices that were closed."""
+        return self.metric(Metric.SESSIONS_CLOSED, **options)
+
+    def metric_sessions_not_closed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+        """Failed attempts to close such a session; each is tried again."""
+        return self.metric(Metric.SESSIONS_NOT_CLOSED, **options)
+
     def metric_requeued(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
         """Certificates that the reconciler put into the activation queue again."""
         return self.metric(Metric.REQUEUED, **options)

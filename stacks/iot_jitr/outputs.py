@@ -121,6 +121,12 @@ class DeploymentOutputs(Construct):
         self._add(Output.REVOCATION_BUCKET, revocation.bucket.name, "CRLs and revocation indexes")
         for name, location in revocation.locations.items():
             self._add(f"{name}{CRL_LOCATION}", location, f"Where the CRLs of CA {name} come from")
+        if (client_id := revocation.sweep.client_id) is not None:
+            self._add(
+                Output.SESSION_CLIENT_ID,
+                client_id,
+                "Client id by which sessions of revoked devices are closed",
+            )
         for output, log, function, what in (
             (
                 Output.CRL_PUBLISHER_FUNCTION,

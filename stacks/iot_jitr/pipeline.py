@@ -246,6 +246,7 @@ class JitrPipeline(Construct, Importable):
                 background={name: each.function for name, each in self._background().items()},
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
                 cas_with_crl={ca.name: self.cas[ca.name].certificate_id for ca in cas if ca.crl_source},
+                closes_sessions=self.revocation is not None and self.revocation.sweep.client_id is not None,
                 reconciled_every=as_timedelta(reconciler.every),
                 connect_guard=None if self.connect_guard is None else self.connect_guard.function.function,
             ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 
 from iot_jitr import (
@@ -204,12 +205,13 @@ def watched(stack: cdk.Stack, **changes: Any) -> Watched:
         "background": {"CrlPublisher": pipeline.activator.function.function},
         "cas": {"Factory": "ca-1"},
         "cas_with_crl": {"Factory": "ca-1"},
+        "closes_sessions": True,
         "reconciled_every": timedelta(hours=1),
     }
     return Watched(**(values | changes))  # type: ignore[arg-type]
 
 
-def test_a_ca_with_a_crl_has_three_alarms_more_and_a_background_function_one() -> None:
+def test_a_ca_with_a_crl_has_alarms_of_its_own_and_a_background_function_one() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
         topic = sns.Topic.from_topic_arn(stack, "Topic", TOPIC)
@@ -228,6 +230,7 @@ def test_a_ca_with_a_crl_has_three_alarms_more_and_a_background_function_one() -
         "CrlUnusable",
         "RevocationLimitTripped",
     )
+    assert one("SessionsNotClosed")["Threshold"] == 1
     assert one("CrlPublisherErrors")["Threshold"] == 1
 
 
@@ -358,6 +361,8 @@ def test_with_a_crl_it_shows_whether_revocation_is_fresh() -> None:
     (row,) = (each for each in rows if each.question is Question.REVOCATION)
     titles = [panel.title for panel in row.panels]
     assert titles == ["Age of the CRL", "Time until the CRL is stale", "Swept"]
+    swept = {metric.metric_name for metric in row.panels[-1].metrics if isinstance(metric, cloudwatch.Metric)}
+    assert {"Swept", "SessionsClosed", "SessionsNotClosed"} <= swept
 
 
 def test_every_row_is_as_wide_as_the_dashboard(template: Template) -> None:

@@ -17,6 +17,7 @@ from iot_jitr import (
     ConfigurationError,
     CrlBucket,
     CrlUrl,
+    DevicePolicy,
     JitrPipeline,
     JitrStack,
     NoRevocation,
@@ -207,7 +208,13 @@ def test_settings_reach_the_functions() -> None:
     found = template_of(replace(with_ca(revocation=CrlBucket()), revocation=settings))
 
     told = json.loads(variables(found, "Sweep")[environment.SWEEP])
-    assert told == {"share": 0.25, "minimum": 3, "settle_seconds": 65, "dry_run": True}
+    assert told == {
+        "share": 0.25,
+        "minimum": 3,
+        "settle_seconds": 65,
+        "dry_run": True,
+        "client_id": "{{common_name}}",
+    }
     assert variables(found, "Activator")[environment.REVOCATION_REFRESH_SECONDS] == "5"
     assert "rate(10 minutes)" in {rule.get("ScheduleExpression") for rule in rules(found, "Publisher")}
 
@@ -242,13 +249,74 @@ def test_the_sweep_may_do_exactly_this(uploading: Template) -> None:
             (f"dynamodb:{action}", f"${{{table}.Arn}}")
             for action in ("BatchGetItem", "DescribeTable", "GetItem", "PutItem", "Scan", "UpdateItem")
         ),
-        *(("dynamodb:Query", f"${{{table}.Arn}}/index/{name}") for name in ("ca-serial", "suspended")),
+        *(
+            ("dynamodb:Query", f"${{{table}.Arn}}/index/{name}")
+            for name in ("ca-serial", "suspended", "tasks")
+        ),
         *(
             (f"iot:{action}", f"{IOT}:cert/*")
             for action in ("AttachPolicy", "DescribeCertificate", "UpdateCertificate")
         ),
         ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
+        ("iot:DeleteConnection", f"{IOT}:client/*"),
     }
+
+
+CLIENT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:client/"
+
+
+def connecting_as(name: str) -> DevicePolicy:
+    statement = {"Effect": "Allow", "Action": "iot:Connect", "Resource": f"{CLIENT}{name}"}
+    return DevicePolicy.from_document({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def closing(policy: DevicePolicy, **settings: Any) -> Template:
+    revocation = RevocationSettings(**settings) if settings else None
+    return template_of(replace(with_ca(revocation=CrlBucket()), policy=policy, revocation=revocation))
+
+
+def closes(found: Template) -> set[str]:
+    """The clients whose sessions the sweep may end; none: all parts of it are left out."""
+    clients = {resource for action, resource in granted(found, "Sweep") if action == "iot:DeleteConnection"}
+    template = json.loads(variables(found, "Sweep")[environment.SWEEP])["client_id"]
+    alarms = [each for each in found["Resources"] if "AlarmsSessionsNotClosed" in each]
+    outputs = {name: each["Value"] for name, each in found["Outputs"].items() if name == "SessionClientId"}
+    assert outputs == ({"SessionClientId": template} if clients else {})
+    assert bool(clients) == bool(template) == bool(alarms)
+    return clients
+
+
+def test_the_sweep_may_end_sessions_of_the_clients_that_the_policy_allows_and_no_others() -> None:
+    name = "${iot:Certificate.Subject.CommonName}"
+
+    assert closes(closing(connecting_as(f"line-1-{name}"))) == {f"{IOT}:client/line-1-*"}
+    assert closes(closing(connecting_as(name), close_sessions=True)) == {f"{IOT}:client/*"}
+    assert closes(closing(connecting_as(name), close_sessions=False)) == set()
+
+
+def test_no_other_function_may_end_a_session(uploading: Template) -> None:
+    for part in ("Activator", "Reconciler", "Publisher"):
+        assert "iot:DeleteConnection" not in {action for action, _ in granted(uploading, part)}
+
+
+def test_where_the_client_id_is_not_known_no_session_is_closed_and_the_synthesis_says_so() -> None:
+    thing = connecting_as("${iot:Connection.Thing.ThingName}")
+
+    assert closes(closing(thing)) == set()
+    with pytest.raises(ConfigurationError) as refused:
+        closing(thing, close_sessions=True)
+    assert refused.value.key.endswith("revocation.close_sessions")
+    with app_without_bundling() as app:
+        stack = cdk.Stack(app, "Fleet")
+        JitrPipeline(stack, "Jitr", cas=[replace(FACTORY_CA, revocation=CrlBucket())], device_policy=thing)
+        told = [
+            str(each.data)
+            for each in stack.node.find_all()
+            for each in each.node.metadata
+            if "left to AWS IoT" in str(each.data)
+        ]
+    assert len(told) == 1
+    assert "registers no things" in told[0]
 
 
 def test_the_activator_may_read_indexes_and_nothing_else_of_the_bucket(uploading: Template) -> None:

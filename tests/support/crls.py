@@ -16,6 +16,7 @@ from iot_jitr_runtime.certificates import Certificate
 NOW = datetime.now(UTC).replace(microsecond=0)
 KEY_COMPROMISE = x509.ReasonFlags.key_compromise
 HOLD = x509.ReasonFlags.certificate_hold
+SUPERSEDED = x509.ReasonFlags.superseded
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """No well-defined expiration date (RFC 5280 section 4.1.2.5)."""
 _UTC_TIME = "%y%m%d%H%M%SZ"

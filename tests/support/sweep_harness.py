@@ -1,5 +1,6 @@
 """An account whose CA has a CRL, with devices in service, an activator and a sweep (moto)."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from cryptography import x509
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.iot.models import iot_backends
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.batch import Batch
@@ -15,22 +18,27 @@ from iot_jitr_runtime.activator.interfaces import AdmitAll, NoThings
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.reconciler.tasks import TaskRunner
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
+from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
 from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
 from iot_jitr_runtime.sweep.sweep import DEFERRED, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import POLICY, Account, make_ledger_table, new_queue
+from tests.support.aws_clients import REGION
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
+from tests.support.connections import Connections
 from tests.support.crls import CrlSpec, Entry
 from tests.support.indexes import compile_index
 
@@ -105,6 +113,9 @@ class SweepHarness:
         self.states = SweepStates(self.aws.dynamodb, table)
         self.seen = Recorder()
         self.devices: dict[CertificateId, Certificate] = {}
+        self.connections = Connections(self._only_who_is_out)
+        self.repeated: list[tuple[CertificateId, SessionResult]] = []
+        self.failed_tasks: list[DueTask] = []
         self.number = 0
         self.parts: dict[str, Any] = {}
         self.admission: Any = AdmitAll()
@@ -173,13 +184,15 @@ class SweepHarness:
             self.admission,
         )
         withdrawal = Withdrawal(iot, ScheduledTasks(self.aws.dynamodb, table), self.clock)
+        sessions = parts.pop("sessions", self.sessions())
         values: dict[str, Any] = {
             "store": self.store,
             "states": self.states,
             "ledger": self.ledger,
             "enforcement": Enforcement(
-                iot, self.ledger, withdrawal, validation, NoThings(), policy, self.clock
+                iot, self.ledger, withdrawal, validation, NoThings(), policy, sessions, self.clock
             ),
+            "sessions": sessions,
             "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,
@@ -194,6 +207,44 @@ class SweepHarness:
         stopped_by = self.clock() + timedelta(seconds=seconds)
         self.make_sweep(report=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
         return self.seen
+
+    def sessions(self, template: str = "{{common_name}}") -> Sessions:
+        """What closes sessions, in a fresh execution environment."""
+        return Sessions(
+            self.connections.client,
+            self.aws.iot,
+            self.ledger,
+            ScheduledTasks(self.aws.dynamodb, self.aws.table),
+            self.aws.rate_limiter(),
+            template,
+            lambda row, result: self.repeated.append((row.certificate_id, result)),
+            self.clock,
+        )
+
+    def repeat_closings(self, seconds: float = 300) -> Counter[TaskResult]:
+        """Do the scheduled closings that are due; return what became of them."""
+        tasks = ScheduledTasks(self.aws.dynamodb, self.aws.table)
+        runner = TaskRunner(
+            tasks,
+            {Task.CLOSE_SESSION: self.sessions().repeat},
+            lambda due, _error, _retry_at: self.failed_tasks.append(due),
+            self.clock,
+        )
+        until = self.clock() + timedelta(seconds=seconds)
+        return runner.run(Task.CLOSE_SESSION, Deadline(until, self.clock))
+
+    def _only_who_is_out(self, client_id: str) -> None:
+        """Hold, at each call, that a certificate with this client id is not ACTIVE any more."""
+        # Not through the client: its calls are counted, and may be slow or fail.
+        registered = iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates
+        statuses = {
+            registered[certificate_id].status if certificate_id in registered else "deleted"
+            for certificate_id, certificate in self.devices.items()
+            if client_id in certificate.common_names
+        }
+        assert statuses - {"ACTIVE", "PENDING_ACTIVATION"}, (
+            f"the session of {client_id} was closed: {statuses}"
+        )
 
     def settle(self) -> None:
         """Sweep until the index in force is settled."""

@@ -69,6 +69,8 @@ class Row:
     """Events sent up to this moment are stale."""
     waiting_message_id: str | None = None
     """While deferred: the queue message that retries, by `look_again_at`."""
+    superseded_by: CertificateId | None = None
+    """The certificate that replaces it, by a renewal."""
     lease_expires_at: int = 0
     attempts: int = 0
     in_fleet: bool = False
@@ -93,6 +95,7 @@ class Row:
             decided_at=item.get("decidedAt", 0),
             look_again_at=item.get("lookAgainAt", 0),
             waiting_message_id=item.get("waitingMessageId"),
+            superseded_by=item.get("supersededBy"),
             lease_expires_at=item.get(LEASE_EXPIRES_AT, 0),
             attempts=item.get("attempts", 0),
             in_fleet=item.get("inFleet", False),

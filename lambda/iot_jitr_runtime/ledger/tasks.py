@@ -1,7 +1,8 @@
 """Scheduled tasks: what is to be done about a certificate later. The reconciler does them.
 
-A certificate's row carries at most one task and the time at which it is due. The sparse index `tasks` finds
-those that are due. A task may be done twice with the same result.
+A certificate's row carries at most one task and the time at which it is due; the closing of a session, which
+may come on top, has an item of its own. The sparse index `tasks` finds those that are due. A task may be done
+twice with the same result.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ _FAILURES = "taskFailures"
 _ERROR = "taskError"
 _SUPERSEDED_BY = "supersededBy"
 _ERROR_LENGTH = 500
+_SESSION_PREFIX = "#session/"
+"""The key of an item with the task `CLOSE_SESSION` begins so; no certificate's does."""
+_SESSION_LASTS = 30 * 86_400
+"""Seconds after which such an item is removed, done or not."""
 _RETRIES = (_FAILURES, _ERROR)
 _DONE = (TASK, TASK_DUE_AT, *_RETRIES)
 
@@ -39,6 +44,8 @@ class Task(StrEnum):
     """Detach the certificate from its thing and make it INACTIVE: another one replaces it."""
     DELETE_POLICY = "delete_policy"
     """Delete the certificate's own policy: it is revoked, but AWS still saw the policy attached."""
+    CLOSE_SESSION = "close_session"
+    """Close the session of the certificate, which is REVOKED or INACTIVE, once more."""
 
 
 class TaskResult(StrEnum):
@@ -114,6 +121,11 @@ class ScheduledTasks:
         sets = {TASK: Task.DELETE_POLICY, TASK_DUE_AT: at, "policyName": policy_name}
         self._update(Update(certificate_id, sets, removes=_RETRIES))
 
+    def schedule_session_close(self, certificate_id: CertificateId, *, at: int) -> None:
+        """Schedule the closing of a certificate's session; a date that was set before is replaced."""
+        sets = {TASK: Task.CLOSE_SESSION, TASK_DUE_AT: at, TTL_ATTRIBUTE: at // 1000 + _SESSION_LASTS}
+        self._update(Update(_key(Task.CLOSE_SESSION, certificate_id), sets, removes=_RETRIES))
+
     def due(self, task: Task, *, now: int) -> Iterator[CertificateId]:
         """Return the certificates whose task is due, the longest overdue first, page by page.
 
@@ -121,11 +133,11 @@ class ScheduledTasks:
         """
         is_due = Key(TASK).eq(task) & Key(TASK_DUE_AT).lte(now)
         for page in self._items.query_keys(TASK_INDEX, is_due, page_size=100):
-            yield from map(CertificateId, page)
+            yield from (CertificateId(key.removeprefix(_prefix(task))) for key in page)
 
     def read(self, task: Task, certificate_id: CertificateId, *, now: int) -> DueTask | None:
         """Read a task from its row, consistently; None if it is not due any more."""
-        item = self._items.get(certificate_id) or {}
+        item = self._items.get(_key(task, certificate_id)) or {}
         if item.get(TASK) != task or item[TASK_DUE_AT] > now:
             return None
         return DueTask(
@@ -139,16 +151,18 @@ class ScheduledTasks:
 
     def postpone(self, task: Task, certificate_id: CertificateId, *, at: int) -> None:
         """Do it later, although nothing has failed."""
-        self._update(Update(certificate_id, {TASK_DUE_AT: at}, removes=_RETRIES, condition=_has(task)))
+        key = _key(task, certificate_id)
+        self._update(Update(key, {TASK_DUE_AT: at}, removes=_RETRIES, condition=_has(task)))
 
     def record_failure(self, task: Task, certificate_id: CertificateId, error: str, *, retry_at: int) -> None:
         """Write that it has failed once more and why, and when it is tried again."""
         sets = {TASK_DUE_AT: retry_at, _ERROR: error[:_ERROR_LENGTH]}
-        self._update(Update(certificate_id, sets, adds={_FAILURES: 1}, condition=_has(task)))
+        self._update(Update(_key(task, certificate_id), sets, adds={_FAILURES: 1}, condition=_has(task)))
 
     def remove(self, task: Task, certificate_id: CertificateId) -> None:
         """Remove a task that is done or not needed any more."""
-        self._update(Update(certificate_id, removes=(*_DONE, _SUPERSEDED_BY), condition=_has(task)))
+        removes = (*_DONE, _SUPERSEDED_BY)
+        self._update(Update(_key(task, certificate_id), removes=removes, condition=_has(task)))
 
     def record_retired(self, certificate_id: CertificateId, *, now: int) -> None:
         """Write that the certificate is INACTIVE because `superseded_by` has replaced it.
@@ -179,3 +193,12 @@ class ScheduledTasks:
 def _has(task: Task) -> ConditionBase:
     """Return the condition that a row still has this task."""
     return Attr(TASK).eq(task)
+
+
+def _key(task: Task, certificate_id: CertificateId) -> str:
+    """Return the key of the item that carries a task of a certificate."""
+    return f"{_prefix(task)}{certificate_id}"
+
+
+def _prefix(task: Task) -> str:
+    return _SESSION_PREFIX if task is Task.CLOSE_SESSION else ""

@@ -11,6 +11,11 @@ LONGEST = 64
 _SAFE = re.compile(r"[A-Za-z0-9!%&()\-.,:;<=>@\[\]^_`|~]")
 
 
+def is_safe(name: str) -> bool:
+    """Tell whether a common name is one that `check_common_name` accepts."""
+    return 1 <= len(name) <= LONGEST and all(map(_SAFE.fullmatch, name))
+
+
 def check_common_name(certificate: Certificate) -> str:
     r"""Return the certificate's common name, safe as a client id, as a topic level and in a policy.
 

@@ -21,6 +21,7 @@ from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
+from iot_jitr_runtime.sweep.sessions import Sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -70,6 +71,8 @@ class Enforcement:
     validation: Validation
     things: ThingRegistration
     policy: PolicyAttachment
+    sessions: Sessions | None = None
+    """Closes sessions; None where it is not known which client ids the certificates may use."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def is_active(self, certificate_id: CertificateId) -> bool:
@@ -105,6 +108,7 @@ class Enforcement:
             return RevocationResult.CONFLICT
         if claim.row.policy_name is not None:
             self.withdrawal.withdraw(certificate_id, description["certificateArn"], claim.row.policy_name)
+        self._schedule_session_close(claim, reason)
         self.ledger.record_revoked(
             claim, detail=reason.label, index_version=index_version, now=milliseconds(self.clock())
         )
@@ -120,8 +124,14 @@ class Enforcement:
         elif status != "INACTIVE" or claim.row.state is not State.SUSPENDED:
             self.ledger.release(claim)
             return RevocationResult.NOT_ACTIVE
+        self._schedule_session_close(claim, RevocationReason.CERTIFICATE_HOLD)
         self.ledger.record_suspended(claim, now=milliseconds(self.clock()))
         return RevocationResult.SUSPENDED
+
+    def _schedule_session_close(self, claim: Claim, reason: RevocationReason) -> None:
+        """Schedule it after the change and before the ledger has it: then no crash can lose it."""
+        if self.sessions is not None:
+            self.sessions.schedule(claim.row, reason)
 
     def release(self, certificate_id: CertificateId) -> tuple[ReleaseResult, Verdict | None]:
         """Release the hold of a certificate after all checks are repeated; say why if it is not released.

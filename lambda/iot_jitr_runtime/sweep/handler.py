@@ -19,18 +19,23 @@ from iot_jitr_runtime.activator.build import NO_CRL, build_admission, build_poli
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.iot_data import iot_data_client
+from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.rate_limiter import RateLimiter
+from iot_jitr_runtime.reconciler.tasks import TaskRunner
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS, Enforcement, ReleaseResult, RevocationResult
+from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
 from iot_jitr_runtime.sweep.state import SweepStates
-from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED, Sweep
+from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED, TIME_FOR_ONE, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 
 if TYPE_CHECKING:
@@ -39,6 +44,12 @@ if TYPE_CHECKING:
 logger = Logger()
 metrics = Metrics()
 
+SESSION_REPEATED = "session_repeated"
+"""Message of the log for the second closing of a session."""
+_SESSION_METRICS = {
+    SessionResult.CLOSED: Metric.SESSIONS_CLOSED,
+    SessionResult.NOT_CLOSED: Metric.SESSIONS_NOT_CLOSED,
+}
 _SWEPT = {RevocationResult.REVOKED, RevocationResult.SUSPENDED, ReleaseResult.RELEASED}
 
 
@@ -49,7 +60,7 @@ class SweepFailedError(JitrError):
 @logger.inject_lambda_context
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     """Sweep every CA that has a CRL, as far as there is something to do and the time allows."""
-    cas, sweep = _sweep()
+    cas, sweep, tasks = _sweep()
     stopped_by = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
     failed = []
     for ca in cas:
@@ -57,20 +68,26 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
             sweep.run(ca, stopped_by=stopped_by)
         except Exception as error:
             logger.exception("failed", extra={"ca_certificate_id": ca, "detail": str(error)})
-            failed.append(ca)
+            failed.append(f"the certificates of {ca}")
+    for task in tasks.actions:
+        try:
+            tasks.run(task, Deadline(stopped_by - TIME_FOR_ONE))
+        except Exception as error:
+            logger.exception("failed", extra={"task": task.value, "detail": str(error)})
+            failed.append(f"the task {task}")
     # Powertools' decorator would warn of each run that counts nothing, which most are.
     if metrics.metric_set:
         metrics.flush_metrics()
     if failed:
-        raise SweepFailedError(f"could not sweep the certificates of {', '.join(failed)}")
+        raise SweepFailedError(f"could not sweep {', '.join(failed)}")
 
 
 @cache
-def _sweep() -> tuple[list[CaCertificateId], Sweep]:
+def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
     """Build the sweep from the environment that the stack set, once for each execution environment.
 
     Returns:
-        The CAs that have a CRL, and the sweep.
+        The CAs that have a CRL, the sweep, and what repeats the closing of sessions.
 
     Raises:
         KeyError: A variable is missing: stack and function are not of the same version.
@@ -96,29 +113,44 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
         admission=build_admission(json.loads(os.environ.get(environment.ADMISSION, "null")), dynamodb),
         ca_devices=ca_devices(cas),
     )
-    return [ca for ca, settings in cas.items() if settings["revocation"] != NO_CRL], Sweep(
+    tasks = ScheduledTasks(dynamodb, table)
+    rate_limiter = RateLimiter(dynamodb, table, float(os.environ[environment.ACTIVATIONS_PER_SECOND]))
+    sessions = None
+    if template := config["client_id"]:
+        sessions = Sessions(
+            iot_data_client(), iot, ledger, tasks, rate_limiter, template, on_repeat=_report_repetition
+        )
+    repeat = {} if sessions is None else {Task.CLOSE_SESSION: sessions.repeat}
+    sweep = Sweep(
         store=store,
         states=SweepStates(dynamodb, table),
         ledger=ledger,
         enforcement=Enforcement(
             iot=iot,
             ledger=ledger,
-            withdrawal=Withdrawal(iot, ScheduledTasks(dynamodb, table)),
+            withdrawal=Withdrawal(iot, tasks),
             validation=validation,
             things=build_things(things, iot, dynamodb, table),
             policy=policy,
+            sessions=sessions,
         ),
-        rate_limiter=RateLimiter(dynamodb, table, float(os.environ[environment.ACTIVATIONS_PER_SECOND])),
+        rate_limiter=rate_limiter,
         report=_report,
         settle=timedelta(seconds=config["settle_seconds"]),
         limit=MassRevocationLimit(config["share"], config["minimum"]),
+        sessions=sessions,
         dry_run=config["dry_run"],
     )
+    swept = [ca for ca, settings in cas.items() if settings["revocation"] != NO_CRL]
+    return swept, sweep, TaskRunner(tasks, repeat, _report_failed_task)
 
 
 def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> None:
     """Write one line into the log, and count what the alarms and the dashboard ask for."""
     getattr(logger, level)(str(message), extra={"ca_certificate_id": ca, **facts})
+    for result, name in _SESSION_METRICS.items():
+        if facts.get("session") == result:
+            metrics.add_metric(name, MetricUnit.Count, 1)
     if message in _SWEPT:
         metrics.add_metric(Metric.SWEPT, MetricUnit.Count, 1)
     if message == LIMIT_TRIPPED:
@@ -130,3 +162,23 @@ def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> N
             default_dimensions={Dimension.SERVICE.value: str(metrics.service)},
         ) as metric:
             metric.add_dimension(name=Dimension.CA, value=ca)
+
+
+def _report_repetition(row: Row, result: SessionResult) -> None:
+    facts = {"certificate_id": row.certificate_id, "common_name": row.common_name, "session": result}
+    _report("info", SESSION_REPEATED, row.ca_certificate_id or CaCertificateId(""), **facts)
+
+
+def _report_failed_task(due: DueTask, error: Exception, retry_at: datetime) -> None:
+    logger.error(
+        "task_failed",
+        exc_info=error,
+        extra={
+            "task": due.task.value,
+            "certificate_id": due.certificate_id,
+            "failures": due.failures + 1,
+            "retry_at": retry_at.isoformat(),
+            "detail": str(error),
+        },
+    )
+    metrics.add_metric(Metric.SESSIONS_NOT_CLOSED, MetricUnit.Count, 1)

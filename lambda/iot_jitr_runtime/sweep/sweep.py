@@ -25,6 +25,7 @@ from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
+from iot_jitr_runtime.sweep.sessions import Sessions
 from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase, SweepState, SweepStates
 from iot_jitr_runtime.sweep.targets import Indexes, MassRevocationLimit, Page, Target
 
@@ -33,6 +34,8 @@ DRY_RUN = "dry_run"
 LIMIT_TRIPPED = "mass_revocation_limit_tripped"
 """Messages of the log, beside the results of `enforce`."""
 
+CHANGED = frozenset({RevocationResult.REVOKED, RevocationResult.SUSPENDED})
+"""Results after which a certificate is REVOKED or INACTIVE because of its CRL."""
 TIME_FOR_ONE = timedelta(seconds=15)
 """A page or a certificate is begun only with this much time left."""
 CHECKED_AT_MOST = 200
@@ -62,6 +65,8 @@ class Sweep:
     settle: timedelta
     """How long after its publication an index may be unknown to an activator, and an entry invisible."""
     limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
+    sessions: Sessions | None = None
+    """Closes the sessions of what was revoked or suspended; None: they are left to AWS IoT."""
     dry_run: bool = False
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -199,6 +204,9 @@ class _Run:
             target.certificate_id, self.ca, target.reason, self.in_force.version
         )
         level = "error" if result is RevocationResult.CONFLICT else "info"
+        session: dict[str, str] = {}
+        if self.sweep.sessions is not None and result in CHANGED:
+            session = self.sweep.sessions.close(target.row, target.reason, until=self.pass_deadline.at)
         self.sweep.report(
             level,
             result,
@@ -207,6 +215,7 @@ class _Run:
             serial_number=target.row.serial_number,
             common_name=target.row.common_name,
             revocation_reason=target.reason.label,
+            **session,
         )
         return True
 

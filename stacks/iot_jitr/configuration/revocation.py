@@ -140,5 +140,10 @@ class RevocationSettings:
     percent, waits for `jitr crl confirm`; 100: none waits."""
     mass_revocation_limit_minimum: Annotated[int, whole_number(1, 1_000_000)] = 50
     """Fewer devices than this, 1 to 1,000,000, never wait."""
+    close_sessions: Annotated[bool | None, flag()] = None
+    """Close the MQTT session of a device as soon as its certificate is revoked or suspended; else AWS IoT
+    ends it within minutes. None: where the device policy says which client id each certificate connects
+    with, as the project's own does; with true the synthesis fails where it does not.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html"""
     dry_run: Annotated[bool, flag()] = False
     """Only report which certificates a new CRL would revoke or suspend. New devices are checked as ever."""

@@ -61,6 +61,8 @@ class Watched:
     """Name of each CA → the id of its certificate."""
     cas_with_crl: Mapping[str, str]
     """Those of `cas` that have a CRL."""
+    closes_sessions: bool
+    """Whether the sweep closes the sessions of revoked devices."""
     reconciled_every: timedelta
     """How often the reconciler measures how long certificates have been pending."""
     connect_guard: lambda_.IFunction | None = None
@@ -157,6 +159,15 @@ def _all(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
             as_timedelta(settings.ca_time_left) / timedelta(days=1),
             name,
             below=True,
+        )
+    if watched.closes_sessions:
+        yield _Alarm(
+            AlarmName.SESSIONS_NOT_CLOSED,
+            Section.SESSIONS_NOT_CLOSED,
+            "The session of a revoked device could not be closed: it is tried again, and its certificate is "
+            "revoked already",
+            watched.metrics.of(Metric.SESSIONS_NOT_CLOSED, "Sum", QUARTER_HOUR),
+            1,
         )
     for name, certificate_id in watched.cas_with_crl.items():
         yield from _of_revocation(watched.metrics, name, certificate_id, settings)

@@ -22,6 +22,7 @@ COLUMNS = 24
 _HEIGHT = 6
 _HOUR = cdk.Duration.hours(1)
 _DAY = cdk.Duration.days(1)
+_OF_SESSIONS = (Metric.SESSIONS_CLOSED, Metric.SESSIONS_NOT_CLOSED)
 
 
 class Question(StrEnum):
@@ -204,6 +205,7 @@ def _revocation(watched: Watched) -> list[Panel]:
             "Swept",
             [
                 metrics.of(Metric.SWEPT, "Sum", _HOUR),
+                *(metrics.of(each, "Sum", _HOUR) for each in _OF_SESSIONS if watched.closes_sessions),
                 *metrics.of_cas(Metric.REVOCATION_LIMIT_TRIPPED, "Sum", cas, _HOUR),
             ],
             "certificates an hour",

@@ -13,6 +13,7 @@ class Section(StrEnum):
     CRL_STALE = "crl-stale"
     CRL_UNUSABLE = "crl-unusable"
     REVOCATION_LIMIT_TRIPPED = "revocation-limit-tripped"
+    SESSIONS_NOT_CLOSED = "sessions-not-closed"
     CA_EXPIRY = "ca-expiry"
     FUNCTION_ERRORS = "function-errors"
     THROTTLES = "throttles"

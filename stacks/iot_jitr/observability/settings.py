@@ -56,6 +56,8 @@ class AlarmName(StrEnum):
     REVOCATION_LIMIT_TRIPPED = "RevocationLimitTripped"
     """A CRL waits for its confirmation, because it would revoke an unusual share of the fleet; one for each
     CA that has a CRL."""
+    SESSIONS_NOT_CLOSED = "SessionsNotClosed"
+    """The session of a revoked device could not be closed; where the sweep closes sessions."""
     REGISTRATION_FAILURES = "RegistrationFailures"
     """AWS IoT's own log reports failed registrations; with `account_logging` `manage` or `adopt`."""
 

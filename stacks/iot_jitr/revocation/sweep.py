@@ -16,10 +16,12 @@ from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
-from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX
+from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX, TASK_INDEX
 from iot_jitr.revocation.bucket import RevocationBucket, on_upload
 from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr_policy.client_id import UnknownClientIdError
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.policy import PLACEHOLDER
 from iot_jitr_runtime.revocation import PREFIX
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class SweepFunction(Construct):
         function: The function with its role and log group.
         schedule: What starts it when something was left undone.
         on_new_index: What starts it when a CRL was compiled.
+        client_id: The client id by which it closes sessions, as a template; None where it closes none.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class SweepFunction(Construct):
     ) -> None:
         """Create the function and what starts it."""
         super().__init__(scope, construct_id)
+        self.client_id = self._client_id(devices, settings)
         profile = {
             name: value for name, value in devices.environment.items() if name != environment.ON_REFUSAL
         }
@@ -76,11 +80,12 @@ class SweepFunction(Construct):
                 ),
                 **profile,
                 environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
-                environment.SWEEP: _setting(settings, capacity),
+                environment.SWEEP: _setting(settings, capacity, self.client_id),
             },
             permissions=[
                 iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=[bucket.objects(PREFIX)]),
-                *_ledger_permissions(ledger),
+                *_ledger_permissions(ledger, tasks=self.client_id is not None),
+                *self._session_permissions(),
                 *self._iot_permissions(cas),
                 *devices.device_policy.withdrawal_permissions,
             ],
@@ -118,8 +123,37 @@ class SweepFunction(Construct):
             ),
         ]
 
+    def _client_id(self, devices: "DeviceResources", settings: RevocationSettings) -> str | None:
+        if settings.close_sessions is False:
+            return None
+        try:
+            return devices.profile.client_id
+        except UnknownClientIdError as unknown:
+            cdk.Annotations.of(self).add_info(
+                f"Revocation: the sessions of revoked devices are left to AWS IoT, which ends them within "
+                f"minutes: {unknown}"
+            )
+            return None
+
+    @property
+    def _clients(self) -> str | None:
+        """The clients whose sessions it closes: what differs by certificate cannot be named before."""
+        if self.client_id is None:
+            return None
+        name = PLACEHOLDER.sub("*", self.client_id)
+        return cdk.Stack.of(self).format_arn(service="iot", resource="client", resource_name=name)
+
+    def _session_permissions(self) -> list[iam.PolicyStatement]:
+        if self._clients is None:
+            return []
+        return [iam.PolicyStatement(actions=["iot:DeleteConnection"], resources=[self._clients])]
+
     def _acknowledge(self, devices: "DeviceResources") -> None:
         acknowledge_wildcard(self.function.role, self._certificates, "a CRL may revoke any certificate")
+        if self._clients is not None:
+            acknowledge_wildcard(
+                self.function.role, self._clients, "any device may be revoked, and its session closed"
+            )
         withdrawal = devices.device_policy.withdrawal_permissions
         for resource in {each for statement in withdrawal for each in statement.resources}:
             acknowledge_wildcard(
@@ -127,7 +161,7 @@ class SweepFunction(Construct):
             )
 
 
-def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
+def _ledger_permissions(ledger: "Ledger", *, tasks: bool) -> list[iam.PolicyStatement]:
     table = ledger.table.table_arn
     return [
         iam.PolicyStatement(
@@ -143,12 +177,15 @@ def _ledger_permissions(ledger: "Ledger") -> list[iam.PolicyStatement]:
         ),
         iam.PolicyStatement(
             actions=["dynamodb:Query"],
-            resources=[f"{table}/index/{name}" for name in (SERIAL_INDEX, SUSPENDED_INDEX)],
+            resources=[
+                f"{table}/index/{name}"
+                for name in (SERIAL_INDEX, SUSPENDED_INDEX, *((TASK_INDEX,) if tasks else ()))
+            ],
         ),
     ]
 
 
-def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
+def _setting(settings: RevocationSettings, capacity: "Capacity", client_id: str | None) -> str:
     # An activator may work on the former index for as long as it keeps a copy, and until its time-out.
     settle = as_timedelta(settings.refresh) + capacity.function_timeout + LEDGER_LAG
     return json.dumps(
@@ -157,5 +194,6 @@ def _setting(settings: RevocationSettings, capacity: "Capacity") -> str:
             "minimum": settings.mass_revocation_limit_minimum,
             "settle_seconds": int(settle.total_seconds()),
             "dry_run": settings.dry_run,
+            "client_id": client_id,
         }
     )

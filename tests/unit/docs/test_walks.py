@@ -17,6 +17,7 @@ from iot_jitr_runtime.ca_registration import handler as ca_registration
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.policy.attachment import SharedPolicy
+from iot_jitr_runtime.sweep.sessions import REPEAT_AFTER
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import account
 from tests.support.buckets import s3_client
@@ -129,6 +130,8 @@ def test_the_functions_of_a_sweep_are_called_in_the_order_of_the_walk_of_one_crl
         harness.publish({revoked: KEY_COMPROMISE}, extra={1: None})
         with called() as calls:
             harness.sweep(limit=MassRevocationLimit(share=0.5, minimum=1))
+            harness.clock.pass_time(seconds=REPEAT_AFTER.total_seconds() + 1)
+            harness.repeat_closings()
 
     names = functions(CRL)
     # The handler is Lambda's.

@@ -9,16 +9,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from iot_jitr_runtime import environment
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS
+from iot_jitr_runtime.sweep.sessions import SessionResult
 from iot_jitr_runtime.sweep.sweep import DEFERRED, DRY_RUN, LIMIT_TRIPPED
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import POLICY, REGION
 from tests.support.crls import HOLD, KEY_COMPROMISE
+from tests.support.faults import Fault, injected
 from tests.support.sweep_harness import SweepHarness
 
 pytestmark = pytest.mark.timing
@@ -28,7 +32,13 @@ class Invocation:
     """The handler, in the environment that the stack makes."""
 
     def __init__(self, harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, **sweep: Any) -> None:
-        told = {"share": 1, "minimum": 1, "settle_seconds": 120, "dry_run": False} | sweep
+        told = {
+            "share": 1,
+            "minimum": 1,
+            "settle_seconds": 120,
+            "dry_run": False,
+            "client_id": None,
+        } | sweep
         self.variables = {
             environment.LEDGER_TABLE: harness.aws.table,
             environment.REVOCATION_BUCKET: harness.store.bucket,
@@ -56,6 +66,7 @@ class Invocation:
             return harness.aws.iot if name == "iot" else real(name, **options)
 
         monkeypatch.setattr(self.module.boto3, "client", client)
+        monkeypatch.setattr(self.module, "iot_data_client", lambda: harness.connections.client)
         self.log = io.StringIO()
         self.module.logger.handlers[0].setStream(self.log)
 
@@ -201,7 +212,7 @@ def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
     told = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
     monkeypatch.setenv(environment.THINGS, json.dumps(told))
 
-    _, sweep = Invocation(harness, monkeypatch).module._sweep()
+    _, sweep, _ = Invocation(harness, monkeypatch).module._sweep()
 
     assert isinstance(sweep.enforcement.things, Things)
     assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
@@ -212,9 +223,76 @@ def test_the_environment_says_which_cas_are_swept_and_how(
 ) -> None:
     called = Invocation(harness, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
 
-    cas, sweep = called.module._sweep()
+    cas, sweep, tasks = called.module._sweep()
 
     assert cas == [harness.ca], "the other one has no CRL"
     assert sweep.limit == MassRevocationLimit(share=0.2, minimum=7)
     assert (sweep.settle.total_seconds(), sweep.dry_run) == (95, True)
     assert sweep.rate_limiter.per_second == 1000
+    assert (sweep.sessions, sweep.enforcement.sessions, tasks.actions) == (None, None, {})
+
+
+def test_a_closed_session_is_in_the_line_of_its_certificate_and_counted(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed, away = harness.activate_devices(2)
+    harness.connections.connected.add("device-0")
+    harness.publish({closed: KEY_COMPROMISE, away: HOLD})
+
+    lines = Invocation(harness, monkeypatch, client_id="{{common_name}}")()
+
+    sessions = {line["certificate_id"]: line["session"] for line in lines}
+    assert sessions == {closed: SessionResult.CLOSED, away: SessionResult.NONE}
+    assert metrics(capsys.readouterr().out)["SessionsClosed"] == [1]
+
+
+def test_a_session_that_cannot_be_closed_is_counted_and_the_run_goes_on(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [device] = harness.activate_devices()
+    harness.publish({device: KEY_COMPROMISE})
+
+    with injected(harness.connections.client, "DeleteConnection", Fault.ACCESS_DENIED):
+        [line] = Invocation(harness, monkeypatch, client_id="{{common_name}}")()
+
+    assert (line["message"], line["session"]) == ("revoked", SessionResult.NOT_CLOSED)
+    assert "AccessDenied" in line["session_error"]
+    assert metrics(capsys.readouterr().out)["SessionsNotClosed"] == [1]
+
+
+def test_a_repetition_that_is_due_is_made_and_one_that_fails_is_an_error_and_counted(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound, broken = harness.activate_devices(2)
+    harness.publish(dict.fromkeys((sound, broken), KEY_COMPROMISE))
+    harness.sweep()
+    for each in (sound, broken):
+        ScheduledTasks(harness.aws.dynamodb, harness.aws.table).schedule_session_close(each, at=0)
+    harness.connections.connected.add("device-0")
+    called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
+    capsys.readouterr()
+
+    def refuse(request: Any, **_: Any) -> None:
+        if "device-1" in request.url:
+            raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
+
+    event = "before-send.iot-data-plane.DeleteConnection"
+    harness.connections.client.meta.events.register_first(event, refuse)
+    lines = {line["certificate_id"]: line for line in called()}
+
+    assert (lines[sound]["message"], lines[sound]["session"]) == ("session_repeated", "closed")
+    assert (lines[broken]["level"], lines[broken]["message"]) == ("ERROR", "task_failed")
+    found = metrics(capsys.readouterr().out)
+    assert (found["SessionsClosed"], found["SessionsNotClosed"]) == ([1], [1])
+
+
+def test_tasks_that_cannot_be_read_fail_the_invocation(
+    harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
+    called.module._sweep()[2].tasks.dynamodb.meta.events.register_first(
+        "before-send.dynamodb.Query", lambda **_: (_ for _ in ()).throw(ReadTimeoutError(endpoint_url="x"))
+    )
+
+    with pytest.raises(called.module.SweepFailedError, match="close_session"):
+        called()

@@ -1,0 +1,163 @@
+"""Closes the MQTT session of a certificate that the sweep has revoked or suspended.
+
+AWS IoT ends such a session itself, but only "within a few minutes" (Developer Guide, "Revoke a device
+certificate"). `DeleteConnection` ends it at once. The device may come back at once too, so the certificate
+changes first; and since it may take a moment until every broker knows its new status, the call is repeated
+once, after `REPEAT_AFTER`, by a scheduled task. The task is written before the ledger's row says that the
+certificate is done, so a crash can delay the closing, not lose it. An error of it changes nothing else.
+https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.ledger import Ledger, Row, State
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.policy.client_id import client_id
+from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
+from iot_jitr_runtime.revocation.model import RevocationReason
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot_data import IoTDataPlaneClient
+
+REPEAT_AFTER = timedelta(minutes=1)
+"""After which the closing is repeated, by the next run of the sweep."""
+_FAILURES = 3
+_PAUSE = timedelta(minutes=1)
+"""After `_FAILURES` failures in succession, closings are left to their tasks for this long: each could take
+its time-outs, and the revocations behind it must not wait for them."""
+
+
+class SessionResult(StrEnum):
+    """What became of a session; the values are a stable interface."""
+
+    CLOSED = "closed"
+    """AWS IoT has closed it."""
+    NONE = "none"
+    """There was none: the device was not connected."""
+    NOT_CLOSED = "not_closed"
+    """It could not be closed now. Its task tries again."""
+    UNKNOWN = "client_id_unknown"
+    """The ledger does not know what the client id is made of, so nothing was closed."""
+    RENEWED = "renewed"
+    """Left open: the certificate is superseded, and the one that replaces it has the same client id."""
+
+
+@dataclass
+class Sessions:
+    """Closes sessions by the client id that the device policy gives their certificates."""
+
+    iot_data: "IoTDataPlaneClient"
+    iot: "IoTClient"
+    ledger: Ledger
+    tasks: ScheduledTasks
+    rate_limiter: RateLimiter
+    template: str
+    """The client id, see `iot_jitr_runtime.policy.client_id`."""
+    on_repeat: Callable[[Row, SessionResult], None]
+    """Called with the row and the result of each repetition."""
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _failed: int = 0
+    _paused_until: datetime | None = None
+
+    def schedule(self, row: Row, reason: RevocationReason) -> None:
+        """Schedule the repetition for a certificate that is not ACTIVE any more; botocore's errors propagate.
+
+        Args:
+            row: The certificate's row, before its new state is in it.
+            reason: Why its CA has revoked it.
+        """
+        if client_id(self.template, row) is not None and not self._is_renewed(row, reason):
+            at = milliseconds(self.clock() + REPEAT_AFTER)
+            self.tasks.schedule_session_close(row.certificate_id, at=at)
+
+    def close(self, row: Row, reason: RevocationReason, *, until: datetime) -> dict[str, str]:
+        """Close the session of a certificate that is not ACTIVE any more; no error of AWS propagates.
+
+        Args:
+            row: The certificate's row.
+            reason: Why its CA has revoked it.
+            until: When the caller's time is up.
+
+        Returns:
+            `session`, the `SessionResult`, and `session_error` where it could not be closed: for the log.
+        """
+        name = client_id(self.template, row)
+        if name is None:
+            return {"session": SessionResult.UNKNOWN}
+        if self._paused_until is not None and self.clock() < self._paused_until:
+            return _not_closed(f"the last {_FAILURES} failed, so it is left to its task")
+        try:
+            renewed = self._is_renewed(row, reason)
+            result = SessionResult.RENEWED if renewed else self._disconnect(name, until)
+        except NoSlotError as error:
+            return _not_closed(str(error))
+        except AwsError as error:
+            self._failed += 1
+            if self._failed >= _FAILURES:
+                self._failed, self._paused_until = 0, self.clock() + _PAUSE
+            return _not_closed(str(error))
+        self._failed = 0
+        return {"session": result}
+
+    def repeat(self, due: DueTask, until: datetime) -> TaskResult:
+        """Close the session of a certificate again, if it is still not ACTIVE; botocore's errors propagate.
+
+        Raises:
+            NoSlotError: The rate limiter has no slot until `until`.
+        """
+        row = self.ledger.row(due.certificate_id)
+        name = client_id(self.template, row) if row is not None else None
+        if row is None or name is None or not self._is_out(row, until):
+            self.tasks.remove(Task.CLOSE_SESSION, due.certificate_id)
+            return TaskResult.CANCELLED
+        result = self._disconnect(name, until)
+        self.tasks.remove(Task.CLOSE_SESSION, due.certificate_id)
+        self.on_repeat(row, result)
+        return TaskResult.DONE
+
+    def _is_out(self, row: Row, until: datetime) -> bool:
+        """Whether the certificate is not ACTIVE. REVOKED is final; a hold may have been released since."""
+        if row.state is State.REVOKED:
+            return True
+        self.rate_limiter.wait_for_background_slot(until=until)
+        try:
+            found = self.iot.describe_certificate(certificateId=row.certificate_id)
+        except self.iot.exceptions.ResourceNotFoundException:
+            # Only a certificate that is not ACTIVE can be deleted.
+            return True
+        return found["certificateDescription"]["status"] in {"INACTIVE", "REVOKED"}
+
+    def _disconnect(self, name: str, until: datetime) -> SessionResult:
+        self.rate_limiter.wait_to_disconnect(name, until=until)
+        try:
+            self.iot_data.delete_connection(clientId=name)
+        except self.iot_data.exceptions.ResourceNotFoundException:
+            return SessionResult.NONE
+        return SessionResult.CLOSED
+
+    def _is_renewed(self, row: Row, reason: RevocationReason) -> bool:
+        """Whether the session is that of a newer certificate, as far as the ledger knows.
+
+        `superseded` says that there is no cause to suspect that the key was compromised (ITU-T X.509, reason
+        code extension). With any other reason a thief of the old key may be connected, so the session is
+        closed, and the renewed device connects again.
+        """
+        if reason is not RevocationReason.SUPERSEDED or row.superseded_by is None:
+            return False
+        successor = self.ledger.row(row.superseded_by)
+        return (
+            successor is not None
+            and successor.state is State.ACTIVATED
+            and client_id(self.template, successor) == client_id(self.template, row)
+        )
+
+
+def _not_closed(why: str) -> dict[str, str]:
+    return {"session": SessionResult.NOT_CLOSED, "session_error": why}

@@ -1,0 +1,47 @@
+"""Who is connected to AWS IoT, behind a real client of its data plane: moto knows no `DeleteConnection`."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.awsrequest import AWSResponse
+from moto.core.models import botocore_stubber
+
+from tests.support.aws_clients import aws_client
+
+_PATH = "/connections/"
+
+
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Any:
+        yield self.read()
+
+
+class Connections:
+    """The connected client ids, and every call that was made to end one."""
+
+    def __init__(
+        self, check: Callable[[str], None] = lambda _client_id: None, client: "Any | None" = None
+    ) -> None:
+        """Let `check` judge each call as it takes effect; `client` is made, or one of the data plane."""
+        self.connected: set[str] = set()
+        self.calls: list[str] = []
+        self.requests: list[Any] = []
+        self.check = check
+        self.client = client or aws_client("iot-data")
+        # Moto would raise NotImplementedError beside every answer of ours.
+        self.client.meta.events.unregister("before-send", botocore_stubber)
+        self.client.meta.events.register("before-send.iot-data-plane.DeleteConnection", self._answer)
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse:
+        self.requests.append(request)
+        client_id = unquote(urlsplit(request.url).path.removeprefix(_PATH))
+        self.calls.append(client_id)
+        self.check(client_id)
+        if client_id in self.connected:
+            self.connected.remove(client_id)
+            return AWSResponse(request.url, 200, {}, _Body(b""))
+        body = b'{"message": "there is no such connection"}'
+        headers = {"x-amzn-errortype": "ResourceNotFoundException", "content-type": "application/json"}
+        return AWSResponse(request.url, 404, headers, _Body(body))

@@ -1,0 +1,376 @@
+"""Closing the sessions of revoked and suspended devices: after the status, and never that of another."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.rows import Identity
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks, TaskResult
+from iot_jitr_runtime.sweep.enforce import RevocationResult
+from iot_jitr_runtime.sweep.sessions import REPEAT_AFTER, SessionResult
+from tests.support.account import POLICY
+from tests.support.crls import HOLD, KEY_COMPROMISE, SUPERSEDED
+from tests.support.faults import EVERY_FAULT, Crash, Fault, counted, injected
+from tests.support.sweep_harness import Recorder, SweepHarness
+
+
+def connected(harness: SweepHarness, count: int = 1) -> list[CertificateId]:
+    """Devices that are ACTIVE and connected."""
+    devices = harness.activate_devices(count)
+    harness.connections.connected |= {name_of(harness, each) for each in devices}
+    return devices
+
+
+def name_of(harness: SweepHarness, certificate_id: CertificateId) -> str:
+    return harness.devices[certificate_id].common_names[0]
+
+
+def sessions_in(seen: Recorder) -> dict[CertificateId, str]:
+    return {
+        facts["certificate_id"]: facts["session"]
+        for message, facts in seen.lines
+        if isinstance(message, RevocationResult) and "session" in facts
+    }
+
+
+def pass_until_repetition(harness: SweepHarness) -> None:
+    harness.clock.pass_time(seconds=REPEAT_AFTER.total_seconds() + 1)
+
+
+@pytest.mark.parametrize("reason", [KEY_COMPROMISE, HOLD, None], ids=str)
+def test_the_session_of_a_listed_device_is_closed_and_no_other(harness: SweepHarness, reason: Any) -> None:
+    listed, other = connected(harness, 2)
+    harness.publish({listed: reason})
+
+    seen = harness.sweep()
+
+    assert sessions_in(seen) == {listed: SessionResult.CLOSED}
+    assert harness.connections.calls == [name_of(harness, listed)]
+    assert harness.connections.connected == {name_of(harness, other)}
+
+
+def test_the_session_is_closed_once_more_after_a_delay_and_then_no_more(harness: SweepHarness) -> None:
+    """A broker that did not know the new status yet has let the device in again."""
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+    harness.sweep()
+    harness.connections.connected.add(name_of(harness, device))
+
+    assert harness.repeat_closings() == {}, "it is not due yet"
+    pass_until_repetition(harness)
+    assert harness.repeat_closings() == {TaskResult.DONE: 1}
+    harness.clock.pass_time(days=20)
+    assert harness.repeat_closings() == {}
+
+    assert harness.connections.connected == set()
+    assert harness.repeated == [(device, SessionResult.CLOSED)]
+
+
+def test_a_device_that_is_not_connected_is_a_success(harness: SweepHarness) -> None:
+    [device] = harness.activate_devices()
+    harness.publish({device: KEY_COMPROMISE})
+
+    seen = harness.sweep()
+    pass_until_repetition(harness)
+
+    assert sessions_in(seen) == {device: SessionResult.NONE}
+    assert harness.repeat_closings() == {TaskResult.DONE: 1}
+    assert harness.repeated == [(device, SessionResult.NONE)]
+
+
+def test_a_released_device_is_not_cut_by_the_repetition(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: HOLD})
+    harness.sweep()
+    harness.publish()
+    harness.sweep()
+    assert harness.status(device) == "ACTIVE"
+    harness.connections.connected.add(name_of(harness, device))
+
+    pass_until_repetition(harness)
+
+    assert harness.repeat_closings() == {TaskResult.CANCELLED: 1}
+    assert harness.connections.connected == {name_of(harness, device)}
+
+
+def test_a_certificate_that_was_deleted_since_is_not_active(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: HOLD})
+    harness.sweep()
+    arn = harness.aws.iot.describe_certificate(certificateId=device)["certificateDescription"][
+        "certificateArn"
+    ]
+    harness.aws.iot.detach_policy(policyName=POLICY, target=arn)
+    harness.aws.iot.delete_certificate(certificateId=device)
+    pass_until_repetition(harness)
+
+    assert harness.repeat_closings() == {TaskResult.DONE: 1}
+
+
+@pytest.mark.parametrize("fault", sorted(set(Fault) - {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}))
+def test_an_error_of_the_closing_stops_no_revocation_and_is_tried_again(
+    harness: SweepHarness, fault: Fault
+) -> None:
+    devices = connected(harness, 3)
+    harness.publish(dict.fromkeys(devices, KEY_COMPROMISE))
+
+    with injected(harness.connections.client, "DeleteConnection", fault) as struck:
+        seen = harness.sweep()
+
+    assert struck()
+    assert {harness.status(each) for each in devices} == {"REVOKED"}
+    assert {harness.row(each).state for each in devices} == {State.REVOKED}
+    assert seen.deferred == []
+    assert sorted(sessions_in(seen).values()) == ["closed", "closed", "not_closed"]
+    pass_until_repetition(harness)
+    assert harness.repeat_closings() == {TaskResult.DONE: 3}
+    assert harness.connections.connected == set()
+
+
+def test_a_closing_that_always_fails_costs_itself_only_and_is_tried_later_and_later(
+    harness: SweepHarness,
+) -> None:
+    broken, sound = connected(harness, 2)
+    harness.publish(dict.fromkeys((broken, sound), KEY_COMPROMISE))
+    harness.sweep()
+
+    def refuse(request: Any, **_: Any) -> None:
+        if name_of(harness, broken) in request.url:
+            raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
+
+    harness.connections.client.meta.events.register_first(
+        "before-send.iot-data-plane.DeleteConnection", refuse
+    )
+    pass_until_repetition(harness)
+
+    assert harness.repeat_closings() == {TaskResult.DONE: 1, TaskResult.FAILED: 1}
+    assert harness.repeat_closings() == {}
+    harness.clock.pass_time(minutes=6)
+    assert harness.repeat_closings() == {TaskResult.FAILED: 1}
+    assert [due.failures for due in harness.failed_tasks] == [0, 1]
+
+
+def test_after_failures_in_succession_the_revocations_do_not_wait_for_more(harness: SweepHarness) -> None:
+    devices = connected(harness, 6)
+    harness.publish(dict.fromkeys(devices, KEY_COMPROMISE))
+    tried = []
+
+    def refuse(**_: Any) -> None:
+        tried.append(1)
+        raise ClientError({"Error": {"Code": "ForbiddenException"}}, "DeleteConnection")
+
+    event = "before-send.iot-data-plane.DeleteConnection"
+    harness.connections.client.meta.events.register_first(event, refuse)
+    seen = harness.sweep()
+    harness.connections.client.meta.events.unregister(event, refuse)
+
+    assert len(tried) == 3
+    assert set(sessions_in(seen).values()) == {SessionResult.NOT_CLOSED}
+    assert {harness.status(each) for each in devices} == {"REVOKED"}
+    pass_until_repetition(harness)
+    assert harness.repeat_closings() == {TaskResult.DONE: 6}
+    assert harness.connections.connected == set()
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+@pytest.mark.parametrize(
+    ("client", "operation", "at_call"),
+    [
+        ("iot", "UpdateCertificate", 1),
+        ("iot", "UpdateCertificate", 2),
+        *(("dynamodb", "UpdateItem", at_call) for at_call in range(1, 12)),
+        ("dynamodb", "TransactWriteItems", 1),
+        ("connections", "DeleteConnection", 1),
+        ("connections", "DeleteConnection", 2),
+    ],
+)
+def test_a_run_that_is_cut_off_closes_each_session_in_the_end(
+    harness: SweepHarness, client: str, operation: str, at_call: int, fault: Fault
+) -> None:
+    """The harness holds at each call that a certificate of the client id is not ACTIVE."""
+    revoked, held, other = connected(harness, 3)
+    harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
+    target = harness.connections.client if client == "connections" else getattr(harness.aws, client)
+    with (
+        injected(target, operation, fault, at_call=at_call) as struck,
+        suppress(Crash, ClientError, BotoCoreError),
+    ):
+        harness.sweep()
+    assert struck()
+
+    for _ in range(2):
+        harness.clock.pass_time(minutes=6)
+        harness.sweep()
+    pass_until_repetition(harness)
+    harness.repeat_closings()
+
+    assert [harness.status(each) for each in (revoked, held, other)] == ["REVOKED", "INACTIVE", "ACTIVE"]
+    assert harness.connections.connected == {name_of(harness, other)}
+
+
+REPETITION = [
+    ("dynamodb", "Query"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "UpdateItem"),
+    ("iot", "DescribeCertificate"),
+    ("connections", "DeleteConnection"),
+]
+"""Every call of a repetition."""
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+@pytest.mark.parametrize(("client", "operation"), REPETITION)
+def test_a_repetition_that_is_cut_off_is_made_in_the_end(
+    harness: SweepHarness, client: str, operation: str, fault: Fault
+) -> None:
+    revoked, held = connected(harness, 2)
+    harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
+    harness.sweep()
+    harness.connections.connected = {name_of(harness, revoked), name_of(harness, held)}
+    pass_until_repetition(harness)
+    target = harness.connections.client if client == "connections" else getattr(harness.aws, client)
+
+    with injected(target, operation, fault) as struck, suppress(Crash, ClientError, BotoCoreError):
+        harness.repeat_closings()
+    assert struck()
+    harness.clock.pass_time(minutes=6)
+    harness.repeat_closings()
+
+    assert harness.connections.connected == set()
+
+
+def test_a_repeated_run_closes_nothing_again(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+    harness.sweep()
+    harness.settle()
+
+    assert harness.connections.calls == [name_of(harness, device)]
+
+
+def test_a_dry_run_and_a_tripped_limit_close_nothing(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+
+    harness.sweep(dry_run=True)
+    harness.clock.pass_time(minutes=5)
+    harness.repeat_closings()
+
+    assert harness.connections.calls == []
+
+
+def test_where_the_client_id_is_not_known_nothing_is_closed(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+
+    seen = harness.sweep(sessions=None)
+
+    assert sessions_in(seen) == {}
+    assert harness.connections.calls == []
+    assert harness.status(device) == "REVOKED"
+
+
+def test_a_row_without_what_the_client_id_is_made_of_says_so(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+
+    seen = harness.sweep(sessions=harness.sessions("{{thing_name}}"))
+    pass_until_repetition(harness)
+
+    assert sessions_in(seen) == {device: SessionResult.UNKNOWN}
+    assert harness.connections.calls == []
+    assert harness.repeat_closings() == {}
+
+
+def renewed(harness: SweepHarness) -> tuple[CertificateId, CertificateId]:
+    """An older certificate of a device, and the ACTIVE one that replaces it."""
+    [_] = harness.activate_devices()
+    old, new = harness.register("renewed"), harness.register("renewed")
+    for each in (old, new):
+        harness.activate(each)
+    row = harness.row(old)
+    assert row.ca_certificate_id
+    assert row.serial_number
+    ScheduledTasks(harness.aws.dynamodb, harness.aws.table).schedule_retirement(
+        old,
+        Identity(row.ca_certificate_id, row.serial_number, row.common_name),
+        thing_name="renewed",
+        superseded_by=new,
+        at=harness.clock.milliseconds + 86_400_000,
+    )
+    harness.connections.connected.add("renewed")
+    return old, new
+
+
+def test_the_session_of_a_renewed_device_stays_open_when_its_old_certificate_is_superseded(
+    harness: SweepHarness,
+) -> None:
+    old, new = renewed(harness)
+    harness.publish({old: SUPERSEDED})
+
+    seen = harness.sweep()
+    pass_until_repetition(harness)
+
+    assert (harness.status(old), harness.status(new)) == ("REVOKED", "ACTIVE")
+    assert sessions_in(seen) == {old: SessionResult.RENEWED}
+    assert harness.repeat_closings() == {}
+    assert harness.connections.connected == {"renewed"}
+
+
+def test_a_renewed_device_is_cut_when_somebody_else_may_have_its_old_key(harness: SweepHarness) -> None:
+    old, _ = renewed(harness)
+    harness.publish({old: KEY_COMPROMISE})
+
+    assert sessions_in(harness.sweep()) == {old: SessionResult.CLOSED}
+
+
+def test_a_superseded_certificate_is_cut_where_its_successor_is_not_active(harness: SweepHarness) -> None:
+    old, new = renewed(harness)
+    harness.publish({old: SUPERSEDED, new: KEY_COMPROMISE})
+    harness.sweep()
+    pass_until_repetition(harness)
+    harness.repeat_closings()
+
+    assert harness.connections.connected == set()
+
+
+def test_the_retirement_of_a_renewed_certificate_stays_scheduled(harness: SweepHarness) -> None:
+    old, _ = renewed(harness)
+    harness.publish({old: KEY_COMPROMISE})
+    harness.sweep()
+    pass_until_repetition(harness)
+    harness.repeat_closings()
+
+    item = harness.aws.dynamodb.get_item(TableName=harness.aws.table, Key={"certificateId": {"S": old}})
+    assert item["Item"]["task"] == {"S": "retire"}
+
+
+def test_one_client_id_is_disconnected_once_a_second_at_most(harness: SweepHarness) -> None:
+    """Two certificates of one device are on the list."""
+    old, new = renewed(harness)
+    harness.publish(dict.fromkeys((old, new), KEY_COMPROMISE))
+    times: list[Any] = []
+    harness.connections.check = lambda _: times.append(harness.clock())
+
+    harness.sweep()
+
+    assert len(times) == 2
+    assert times[1] - times[0] >= timedelta(seconds=1)
+
+
+def test_no_call_of_the_control_plane_is_added(harness: SweepHarness) -> None:
+    """DescribeCertificate and UpdateCertificate are what the rate limiter counts."""
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+    with counted(harness.aws.iot) as calls:
+        harness.sweep()
+        pass_until_repetition(harness)
+        harness.repeat_closings()
+
+    assert calls.count("DescribeCertificate") == 1
+    assert calls.count("UpdateCertificate") == 1
