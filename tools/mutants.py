@@ -72,7 +72,7 @@ def prepare(part: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "lambda" / RUNTIME, workbench / "src" / RUNTIME, ignore=ignored)
-    for tests in ("support", f"unit/runtime/{PARTS[part]}", "conftest.py"):
+    for tests in ("support", "conftest.py", "unit/runtime/conftest.py", f"unit/runtime/{PARTS[part]}"):
         source, copy = ROOT / "tests" / tests, workbench / "tests" / tests
         if source.is_dir():
             shutil.copytree(source, copy, ignore=ignored)

@@ -30,6 +30,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.ledger.rows import KEY, Row
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
@@ -185,7 +186,7 @@ class Cloud:
         answer = self.client("dynamodb").get_item(
             TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": certificate_id}}, ConsistentRead=True
         )
-        return Row.read(answer["Item"]) if "Item" in answer else None
+        return Row.read(plain(answer["Item"])) if "Item" in answer else None
 
     def look_again(self, certificate_id: str, after: int) -> None:
         """Let the ledger's decision answer events for `after` seconds from now, and no later ones."""

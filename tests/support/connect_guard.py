@@ -11,11 +11,11 @@ from iot_jitr_runtime.connect_guard.guard import ConnectGuard
 from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+from iot_jitr_runtime.revocation.store import IndexStore
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.crls import CrlSpec, Entry
-from tests.support.indexes import CA_ID, compile_index
+from tests.support.indexes import CA_ID, publish_index
 
 REFRESH = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -68,10 +68,4 @@ class GuardHarness:
         values = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
         spec = CrlSpec(entries=entries, number=self.number, **values)
         path = self.folder / f"{self.number}-{ca_id[:4]}"
-        index = compile_index(path, self.ca, spec, compiled_at=now, ca_id=ca_id)
-        index.close()
-        try:
-            former = self.store.current(ca_id)
-        except IndexMissingError:
-            former = None
-        self.store.publish(ca_id, path, index.version, instead_of=former, usable_until=index.usable_until)
+        publish_index(self.store, path, self.ca, spec, compiled_at=now, ca_id=ca_id)

@@ -9,6 +9,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import Origin
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
 from tests.support.crls import NOW, CrlSpec, make_crl
 
 CA_ID = CaCertificateId("ca" * 32)
@@ -33,6 +34,29 @@ def compile_index(
         compiled_at=compiled_at,
         ca_id=ca_id,
     )
+
+
+def publish_index(
+    store: IndexStore,
+    path: Path,
+    ca: DevelopmentCa,
+    spec: CrlSpec,
+    *,
+    compiled_at: datetime,
+    ca_id: CaCertificateId = CA_ID,
+    named: CaCertificateId | None = None,
+) -> Published:
+    """Compile a CRL into an index and publish that instead of the one in force, as the publisher does.
+
+    `named` is the CA that the index itself names; None: the one that it is published for.
+    """
+    index = compile_index(path, ca, spec, compiled_at=compiled_at, ca_id=named or ca_id)
+    index.close()
+    try:
+        former = store.current(ca_id)
+    except IndexMissingError:
+        former = None
+    return store.publish(ca_id, path, index.version, instead_of=former, usable_until=index.usable_until)
 
 
 def compile_crls(

@@ -27,8 +27,7 @@ from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.own_policy import Withdrawal
 from iot_jitr_runtime.reconciler.tasks import TaskRunner
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.index import Index
-from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
+from iot_jitr_runtime.revocation.store import IndexStore, Published
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
 from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
@@ -40,7 +39,7 @@ from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.connections import Connections
 from tests.support.crls import CrlSpec, Entry
-from tests.support.indexes import compile_index
+from tests.support.indexes import publish_index
 
 SETTLE = timedelta(seconds=120)
 Reasons = Mapping[CertificateId, x509.ReasonFlags | None]
@@ -142,17 +141,8 @@ class SweepHarness:
         entries += [Entry(serial, why) for serial, why in (extra or {}).items()]
         hour = timedelta(hours=1)
         spec = CrlSpec(entries, number=self.number, this_update=now - hour, next_update=now + 48 * hour)
-        index: Index = compile_index(
-            self.folder / f"made-{self.number}", self.aws.ca, spec, compiled_at=now, ca_id=self.ca
-        )
-        index.close()
-        try:
-            former = self.store.current(self.ca)
-        except IndexMissingError:
-            former = None
-        return self.store.publish(
-            self.ca, index.path, index.version, instead_of=former, usable_until=index.usable_until
-        )
+        path = self.folder / f"made-{self.number}"
+        return publish_index(self.store, path, self.aws.ca, spec, compiled_at=now, ca_id=self.ca)
 
     def register(self, name: str = "device") -> CertificateId:
         """A device has connected for the first time; nothing is decided."""

@@ -1,6 +1,5 @@
 """A DynamoDB table with plain values, against DynamoDB's own expressions (moto)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,13 +7,12 @@ from boto3.dynamodb.conditions import Attr
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.ledger import KEY
-from tests.support.account import account
+from tests.support.account import Account
 
 
 @pytest.fixture
-def table() -> Iterator[Table]:
-    with account() as aws:
-        yield Table(aws.dynamodb, aws.table, KEY)
+def table(aws: Account) -> Table:
+    return Table(aws.dynamodb, aws.table, KEY)
 
 
 def test_an_item_comes_back_with_plain_values(table: Table) -> None:

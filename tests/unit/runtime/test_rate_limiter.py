@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -21,19 +21,13 @@ from iot_jitr_runtime.rate_limiter import (
     NoSlotError,
     RateLimiter,
 )
-from tests.support.account import Account, account
+from tests.support.account import Account
 from tests.support.clock import Clock
 from tests.support.faults import Fault, injected
 
 KEY = {"certificateId": {"S": RATE_LIMITER_KEY}}
 INTERVAL = 100 / UTILISATION
 """Milliseconds between two slots at 10 a second."""
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account() as opened:
-        yield opened
 
 
 def limiter(aws: Account, per_second: float = 10) -> RateLimiter:

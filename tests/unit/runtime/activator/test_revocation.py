@@ -18,12 +18,12 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
+from iot_jitr_runtime.revocation.store import IndexStore, Published
 from tests.support.account import Account
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import HOLD, CrlSpec, Entry
 from tests.support.faults import Fault, injected
-from tests.support.indexes import compile_index
+from tests.support.indexes import publish_index
 
 HOUR = timedelta(hours=1)
 
@@ -43,17 +43,8 @@ class Revoking:
         self.number += 1
         now = self.aws.clock()
         spec = CrlSpec(entries, number=self.number, this_update=now - HOUR, next_update=now + 24 * HOUR)
-        index = compile_index(
-            self.folder / str(self.number), self.aws.ca, spec, compiled_at=now, ca_id=self.aws.ca_id
-        )
-        index.close()
-        try:
-            former = self.store.current(self.aws.ca_id)
-        except IndexMissingError:
-            former = None
-        return self.store.publish(
-            self.aws.ca_id, index.path, index.version, instead_of=former, usable_until=index.usable_until
-        )
+        path = self.folder / str(self.number)
+        return publish_index(self.store, path, self.aws.ca, spec, compiled_at=now, ca_id=self.aws.ca_id)
 
     def device(self) -> Certificate:
         return self.aws.ca.issue(DeviceSpec("device")).certificate

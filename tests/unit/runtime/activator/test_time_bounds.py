@@ -16,7 +16,7 @@ from tests.support.account import Account
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import CrlSpec
 from tests.support.faults import counted, stepped
-from tests.support.indexes import compile_index
+from tests.support.indexes import publish_index
 
 if TYPE_CHECKING:
     import pytest
@@ -82,9 +82,7 @@ def test_a_status_that_was_read_too_long_ago_is_read_again(aws: Account) -> None
 def test_the_revocation_index_is_refreshed_before_the_status_is_read(aws: Account, tmp_path: Path) -> None:
     s3 = s3_client()
     store = IndexStore(s3, new_bucket(s3))
-    index = compile_index(tmp_path / "index", aws.ca, CrlSpec(), compiled_at=aws.clock(), ca_id=aws.ca_id)
-    index.close()
-    store.publish(aws.ca_id, index.path, index.version, instead_of=None, usable_until=index.usable_until)
+    publish_index(store, tmp_path / "index", aws.ca, CrlSpec(), compiled_at=aws.clock(), ca_id=aws.ca_id)
     aws.parts["revocation"] = IndexedRevocation(store, clock=aws.clock)
     warm = aws.batch()
     aws.process(aws.event(aws.pending()), batch=warm)

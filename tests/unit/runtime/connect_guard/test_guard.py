@@ -1,6 +1,5 @@
 """Who may connect: from the published index alone, whatever S3 does."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from iot_jitr_runtime.connect_guard.guard import Finding
 from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.store import issuer_key, key
-from tests.support.buckets import simulated_s3
 from tests.support.connect_guard import GuardHarness, connect_event, connect_of
 from tests.support.crls import HOLD, KEY_COMPROMISE, Entry, idp
 from tests.support.faults import Crash, Fault, counted, injected
@@ -34,12 +32,6 @@ def device(serial: int, ca: DevelopmentCa = CA, *extensions: Extension) -> Certi
 
 
 GOOD, LISTED = device(1), device(2)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    with simulated_s3() as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,20 +1,12 @@
 """Exclusive use of one item, until it is released or expires."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, Leases, LeaseTakenError
-from tests.support.account import Account, account
+from tests.support.account import Account
 
 KEY = "#item"
 NOW = 1_800_000_000_000
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account() as opened:
-        yield opened
 
 
 def acquire(aws: Account, now: int = NOW, holder: str | None = None) -> Lease:

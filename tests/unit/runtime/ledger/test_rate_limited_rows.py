@@ -1,22 +1,14 @@
 """The row of a certificate that waits for its slot of the rate limiter."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
-from tests.support.account import Account, account
+from tests.support.account import Account
 
 CERTIFICATE = CertificateId("a" * 64)
 NOW = 1_800_000_000_000
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account() as opened:
-        yield opened
 
 
 def wait(aws: Account, row: Row, *, message_id: str = "m") -> None:

@@ -1,6 +1,5 @@
 """What each decision leaves in the ledger's table: the whole row, so that nothing is written amiss."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, Identity, Row, State
 from iot_jitr_runtime.outcomes import Reason, Verdict
-from tests.support.account import Account, account
+from tests.support.account import Account
 
 CERTIFICATE = CertificateId("c" * 64)
 IDENTITY = Identity(CaCertificateId("ca" * 32), SerialNumber("abc"), "sensor-1")
@@ -19,12 +18,6 @@ IDENTIFIED: dict[str, Any] = {
 }
 SEEN: dict[str, Any] = {"first_seen_at": 900}
 EXPIRED = Verdict.because(Reason.EXPIRED, "since Monday")
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account() as opened:
-        yield opened
 
 
 def claim(aws: Account) -> Claim:

@@ -24,7 +24,7 @@ from iot_jitr_runtime.revocation.store import (
     IndexStore,
     key,
 )
-from tests.support.buckets import new_bucket, simulated_s3
+from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.crl_server import CrlServer, crl_server
 from tests.support.crls import NO_END, CrlSpec, Entry, idp, make_crl
@@ -84,12 +84,6 @@ class Harness:
 
 def kinds(report: PublicationReport) -> list[PROBLEMS]:
     return [problem.kind for problem in report.problems]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    with simulated_s3() as client:
-        yield client
 
 
 @pytest.fixture

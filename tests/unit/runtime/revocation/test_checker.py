@@ -1,7 +1,6 @@
 """The activation's question, answered from a local copy: fresh enough, or not at all."""
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published, key
-from tests.support.buckets import new_bucket, simulated_s3
+from iot_jitr_runtime.revocation.store import IndexStore, Published, key
+from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
 from tests.support.crls import HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
 from tests.support.faults import Fault, counted, injected
-from tests.support.indexes import CA_ID, compile_index
+from tests.support.indexes import CA_ID, publish_index
 
 CA = DevelopmentCa.create()
 URL = "http://crl.example/1.crl"
@@ -51,15 +50,8 @@ class Harness:
         now = self.clock()
         values = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
         spec = CrlSpec(entries=entries, number=self.number, **values)
-        index = compile_index(self.folder / f"{self.number}", CA, spec, compiled_at=now, ca_id=ca_id)
-        index.close()
-        try:
-            former = self.store.current(CA_ID)
-        except IndexMissingError:
-            former = None
-        return self.store.publish(
-            CA_ID, index.path, index.version, instead_of=former, usable_until=index.usable_until
-        )
+        path = self.folder / f"{self.number}"
+        return publish_index(self.store, path, CA, spec, compiled_at=now, named=ca_id)
 
     def check(self, serial: int = 1, *extensions: Extension) -> str | None:
         return self.checker.check(CA_ID, device(serial, *extensions))
@@ -71,12 +63,6 @@ class Harness:
         with pytest.raises(DecisionError) as caught:
             self.check(serial, *extensions)
         return caught.value
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    with simulated_s3() as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Indexes in S3: whole or not at all, and never one in place of another than it was made from."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,12 @@ from iot_jitr_runtime.revocation.store import (
     Published,
     key,
 )
-from tests.support.buckets import new_bucket, simulated_s3
+from tests.support.buckets import new_bucket
 from tests.support.crls import NOW, CrlSpec, Entry
 from tests.support.faults import Fault, injected
 from tests.support.indexes import CA_ID, compile_index
 
 CA = DevelopmentCa.create()
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
-    with simulated_s3() as client:
-        yield client
 
 
 @pytest.fixture
