@@ -160,6 +160,9 @@ def text(pattern: str, words: str, *, at_synthesis: bool = False) -> Allowed:
     return Allowed(words, read)
 
 
+CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree", at_synthesis=True)
+
+
 def one_of(kind: type[Enum], *among: Enum) -> Allowed:
     """A member of an enumeration, or its value; of those in `among`, where there are any."""
     members = among or tuple(kind)

@@ -1,7 +1,8 @@
 """A pipeline of another app, known by the outputs of its stack."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,11 +12,11 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from iot_jitr.allowed import shown, text
+from iot_jitr.allowed import CONSTRUCT_ID, Allowed, offers, text, texts
 from iot_jitr.configuration import CrlBucket
 from iot_jitr.interface import IJitrPipeline
-from iot_jitr.observability.metrics import METRICS_NAMESPACE, PipelineMetrics
-from iot_jitr.validation import ConfigurationError, options
+from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
+from iot_jitr.validation import ConfigurationError, checked_in, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
 EXPORT_PREFIX = r"[A-Za-z0-9:-]{1,100}"
@@ -49,6 +50,19 @@ def export_name(export_prefix: str, output: str) -> str:
     return f"{export_prefix}-{output}"
 
 
+def _read_outputs(value: Any, _: Path) -> Mapping[str, str]:
+    """Those that are exported are not known, and not copied."""
+    return value if isinstance(value, ExportedOutputs) else _TEXTS.read(value, Path())
+
+
+_TEXTS = texts("a mapping of outputs, or ExportedOutputs")
+_OUTPUTS = Allowed(_TEXTS.words, _read_outputs)
+_TEXT = text(r".+", "a text")
+_REGION = text(r"[a-z]{2}(-[a-z]+)+-[0-9]+", "a region, such as eu-central-1")
+_ACCOUNT = text(r"[0-9]{12}", "an account, 12 digits")
+_KEY = offers("key_arn", "a KMS key (kms.IKey)")
+
+
 class ImportedPipeline(Construct, IJitrPipeline):
     """A pipeline of another app; make one with `JitrPipeline.from_stack_outputs`."""
 
@@ -64,10 +78,6 @@ class ImportedPipeline(Construct, IJitrPipeline):
     ) -> None:
         """Import it; the arguments are those of `JitrPipeline.from_stack_outputs`."""
         super().__init__(scope, construct_id)
-        if not isinstance(outputs, Mapping):
-            raise ConfigurationError(
-                f"{self.node.path}: outputs", shown(outputs), "a mapping of outputs, or ExportedOutputs"
-            )
         self._outputs = outputs
         self._region = region
         self._account = account
@@ -146,15 +156,16 @@ class Importable(IJitrPipeline):
     """Makes an `IJitrPipeline` of a pipeline that another app has deployed."""
 
     @classmethod
+    @checked_in("JitrPipeline")
     def from_stack_outputs(
         cls,
         scope: Construct,
-        construct_id: str,
-        outputs: Mapping[str, str],
+        construct_id: Annotated[str, CONSTRUCT_ID],
+        outputs: Annotated[Mapping[str, str], _OUTPUTS],
         *,
-        region: str | None = None,
-        account: str | None = None,
-        encryption_key: kms.IKey | None = None,
+        region: Annotated[str | None, _REGION] = None,
+        account: Annotated[str | None, _ACCOUNT] = None,
+        encryption_key: Annotated[kms.IKey | None, _KEY] = None,
     ) -> IJitrPipeline:
         """Import the pipeline of another app by the outputs of its stack (`DeploymentOutputs`).
 
@@ -176,22 +187,23 @@ class Importable(IJitrPipeline):
         )
 
     @classmethod
+    @checked_in("JitrPipeline")
     def from_pipeline_attributes(
         cls,
         scope: Construct,
-        construct_id: str,
+        construct_id: Annotated[str, CONSTRUCT_ID],
         *,
-        ledger_table_name: str,
-        activation_queue_url: str,
-        dead_letter_queue_url: str,
-        service_name: str,
-        metrics_namespace: str = METRICS_NAMESPACE,
-        allow_list_table_name: str | None = None,
-        revocation_bucket_name: str | None = None,
-        ca_certificate_ids: Mapping[str, str] | None = None,
-        region: str | None = None,
-        account: str | None = None,
-        encryption_key: kms.IKey | None = None,
+        ledger_table_name: Annotated[str, _TEXT],
+        activation_queue_url: Annotated[str, _TEXT],
+        dead_letter_queue_url: Annotated[str, _TEXT],
+        service_name: Annotated[str, _TEXT],
+        metrics_namespace: Annotated[str, NAMESPACE] = METRICS_NAMESPACE,
+        allow_list_table_name: Annotated[str | None, _TEXT] = None,
+        revocation_bucket_name: Annotated[str | None, _TEXT] = None,
+        ca_certificate_ids: Annotated[Mapping[str, str] | None, texts("a mapping of names to ids")] = None,
+        region: Annotated[str | None, _REGION] = None,
+        account: Annotated[str | None, _ACCOUNT] = None,
+        encryption_key: Annotated[kms.IKey | None, _KEY] = None,
     ) -> IJitrPipeline:
         """Import a pipeline of another app by its parts.
 

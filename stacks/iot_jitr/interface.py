@@ -1,26 +1,24 @@
 """`IJitrPipeline`: what a pipeline offers to other constructs, stacks and apps, made here or imported."""
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 
-from iot_jitr.allowed import did_you_mean
-from iot_jitr.observability.metrics import FIVE_MINUTES
-from iot_jitr.validation import ConfigurationError
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+
+from iot_jitr.allowed import offers, one_of, text
+from iot_jitr.observability.metrics import FIVE_MINUTES, PipelineMetrics
+from iot_jitr.validation import checked_in
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
 
-if TYPE_CHECKING:
-    import aws_cdk as cdk
-    from aws_cdk import aws_cloudwatch as cloudwatch
-    from aws_cdk import aws_dynamodb as dynamodb
-    from aws_cdk import aws_iam as iam
-    from aws_cdk import aws_s3 as s3
-    from aws_cdk import aws_sqs as sqs
-
-    from iot_jitr.observability.metrics import PipelineMetrics
-
-Choice = TypeVar("Choice", bound=StrEnum)
+_checked = checked_in("JitrPipeline")
+_Grantee = Annotated[iam.IGrantable, offers("grant_principal", "a grantee (iam.IGrantable)")]
+_CA = text(r".+", "the name of a CA of the pipeline")
 
 _GAUGES: Mapping[Metric, str] = {
     Metric.TIME_TO_ACTIVE: "p90",
@@ -39,7 +37,7 @@ class MetricOptions(TypedDict, total=False):
     statistic: str
     """`Sum`, `Maximum`, `p99`, …; by default the one that suits the metric.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html"""
-    period: "cdk.Duration"
+    period: cdk.Duration
     """Five minutes by default."""
     label: str
     """For graphs; none by default."""
@@ -64,16 +62,19 @@ class IJitrPipeline:
         dead_letter_queue: sqs.IQueue
         metrics: PipelineMetrics
 
-    def grant_read_ledger(self, grantee: "iam.IGrantable") -> "iam.Grant":
+    @_checked
+    def grant_read_ledger(self, grantee: _Grantee) -> iam.Grant:
         """Let `grantee` read what was decided about each certificate, also by its indexes."""
         return self.ledger_table.grant_read_data(grantee)
 
-    def grant_redrive(self, grantee: "iam.IGrantable") -> "iam.Grant":
+    @_checked
+    def grant_redrive(self, grantee: _Grantee) -> iam.Grant:
         """Let `grantee` move dead letters back into the activation queue, as `jitr redrive` does."""
         taken = self.dead_letter_queue.grant_consume_messages(grantee)
         return taken.combine(self.activation_queue.grant_send_messages(grantee))
 
-    def grant_write_allow_list(self, grantee: "iam.IGrantable") -> "iam.Grant":
+    @_checked
+    def grant_write_allow_list(self, grantee: _Grantee) -> iam.Grant:
         """Let `grantee` list devices, look them up and remove them.
 
         Raises:
@@ -81,7 +82,8 @@ class IJitrPipeline:
         """
         return self._allow_list_table().grant_read_write_data(grantee)
 
-    def grant_publish_crl(self, grantee: "iam.IGrantable", ca: str) -> "iam.Grant":
+    @_checked
+    def grant_publish_crl(self, grantee: _Grantee, ca: Annotated[str, _CA]) -> iam.Grant:
         """Let `grantee` upload the CRLs of the CA with the name `ca` to the pipeline's own bucket.
 
         Raises:
@@ -90,45 +92,51 @@ class IJitrPipeline:
         bucket, prefix = self._crl_upload(ca)
         return bucket.grant_put(grantee, f"{prefix}*")
 
+    @_checked
     def metric(
         self,
-        metric: Metric | str,
+        metric: Annotated[Metric | str, one_of(Metric)],
         *,
-        reason: Reason | str | None = None,
-        ca: str | None = None,
-        **options: Unpack[MetricOptions],
-    ) -> "cloudwatch.Metric":
+        reason: Annotated[Reason | str | None, one_of(Reason)] = None,
+        ca: Annotated[str | None, _CA] = None,
+        statistic: Annotated[str | None, text(r"\S+", "a statistic, such as Sum or p99")] = None,
+        period: cdk.Duration = FIVE_MINUTES,
+        label: Annotated[str | None, text(r".*", "a text")] = None,
+    ) -> cloudwatch.Metric:
         """One metric of this pipeline, in its own region and account wherever it is shown.
 
         Args:
             metric: Which; `docs/runbook.md` says what each counts.
             reason: For `Decisions`: of which outcome's reason.
             ca: Name of the CA, for a metric that each CA has.
-            options: Statistic, period and label.
+            statistic: `Sum`, `Maximum`, `p99`, …; None: the one that suits the metric.
+                https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
+            period: Five minutes by default.
+            label: For graphs; none by default.
 
         Raises:
             ConfigurationError: There is no such metric, reason or CA.
         """
-        chosen = _one_of(Metric, "metric", metric)
-        dimensions = {} if reason is None else {"reason": _one_of(Reason, "reason", reason).value}
+        chosen = Metric(metric)
+        dimensions = {} if reason is None else {"reason": Reason(reason).value}
         if ca is not None:
             dimensions["ca"] = self._ca_certificate_id(ca)
         made = self.metrics.of(
             chosen,
-            options.get("statistic", _GAUGES.get(chosen, "Sum")),
-            options.get("period", FIVE_MINUTES),
-            label=options.get("label"),
+            statistic or _GAUGES.get(chosen, "Sum"),
+            period,
+            label=label,
             **dimensions,
         )
         return self._placed(made)
 
-    def metric_activated(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_activated(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Devices that were activated."""
         return self.metric(Metric.ACTIVATED, **options)
 
     def metric_refused(
         self, reason: Reason | str | None = None, **options: Unpack[MetricOptions]
-    ) -> "cloudwatch.Metric":
+    ) -> cloudwatch.Metric:
         """Devices that were refused: all, or for one reason."""
         if reason is None:
             return self.metric(Metric.REFUSED, **options)
@@ -136,99 +144,90 @@ class IJitrPipeline:
 
     def metric_deferred(
         self, reason: Reason | str | None = None, **options: Unpack[MetricOptions]
-    ) -> "cloudwatch.Metric":
+    ) -> cloudwatch.Metric:
         """Events that will be tried again: all, or for one reason."""
         if reason is None:
             return self.metric(Metric.DEFERRED, **options)
         return self.metric(Metric.DECISIONS, reason=reason, **options)
 
-    def metric_blocked(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_blocked(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Deferred events that wait for something to be fixed, not just for their slot."""
         return self.metric(Metric.BLOCKED, **options)
 
-    def metric_dead_lettered(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_dead_lettered(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Events that went to the dead-letter queue."""
         return self.metric(Metric.DEAD_LETTERED, **options)
 
-    def metric_stale(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_stale(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Events about certificates that were decided already."""
         return self.metric(Metric.STALE, **options)
 
-    def metric_time_to_active(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_time_to_active(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Seconds from the first event of a certificate until it is ACTIVE."""
         return self.metric(Metric.TIME_TO_ACTIVE, **options)
 
-    def metric_pending_age(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_pending_age(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Seconds that the oldest certificate without a decision has been pending."""
         return self.metric(Metric.PENDING_AGE, **options)
 
-    def metric_swept(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_swept(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Active certificates that were revoked, suspended or released because of a new CRL."""
         return self.metric(Metric.SWEPT, **options)
 
-    def metric_sessions_closed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_sessions_closed(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Sessions of revoked or suspended devices that were closed."""
         return self.metric(Metric.SESSIONS_CLOSED, **options)
 
-    def metric_sessions_not_closed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_sessions_not_closed(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Failed attempts to close such a session; each is tried again."""
         return self.metric(Metric.SESSIONS_NOT_CLOSED, **options)
 
-    def metric_requeued(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_requeued(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Certificates that the reconciler put into the activation queue again."""
         return self.metric(Metric.REQUEUED, **options)
 
-    def metric_tasks_failed(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_tasks_failed(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Scheduled tasks of the reconciler that failed and will be tried again."""
         return self.metric(Metric.TASKS_FAILED, **options)
 
-    def metric_backfilled(self, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_backfilled(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Certificates of others that the reconciler read for the ledger."""
         return self.metric(Metric.BACKFILLED, **options)
 
-    def metric_crl_entries(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_crl_entries(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Serial numbers in the revocation index of the CA."""
         return self.metric(Metric.CRL_ENTRIES, ca=ca, **options)
 
-    def metric_crl_unusable(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_crl_unusable(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """CRLs of the CA that were fetched and could not be used."""
         return self.metric(Metric.CRL_UNUSABLE, ca=ca, **options)
 
-    def metric_revocation_limit_tripped(
-        self, ca: str, **options: Unpack[MetricOptions]
-    ) -> "cloudwatch.Metric":
+    def metric_revocation_limit_tripped(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Indexes of the CA that have tripped the mass-revocation limit."""
         return self.metric(Metric.REVOCATION_LIMIT_TRIPPED, ca=ca, **options)
 
-    def metric_crl_age(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_crl_age(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Seconds since the oldest CRL in force of the CA was issued."""
         return self.metric(Metric.CRL_AGE, ca=ca, **options)
 
-    def metric_crl_time_left(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_crl_time_left(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Seconds until the first CRL in force of the CA becomes stale; negative afterwards."""
         return self.metric(Metric.CRL_TIME_LEFT, ca=ca, **options)
 
-    def metric_ca_days_to_expiry(self, ca: str, **options: Unpack[MetricOptions]) -> "cloudwatch.Metric":
+    def metric_ca_days_to_expiry(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Days until the CA certificate expires; negative afterwards."""
         return self.metric(Metric.CA_DAYS_TO_EXPIRY, ca=ca, **options)
 
-    def _allow_list_table(self) -> "dynamodb.ITable":
+    def _allow_list_table(self) -> dynamodb.ITable:
         raise NotImplementedError
 
-    def _crl_upload(self, ca: str) -> "tuple[s3.IBucket, str]":
+    def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
         """The bucket of the pipeline's own, and the prefix in it, to which the CRLs of a CA are uploaded."""
         raise NotImplementedError
 
     def _ca_certificate_id(self, ca: str) -> str:
         raise NotImplementedError
 
-    def _placed(self, metric: "cloudwatch.Metric") -> "cloudwatch.Metric":
+    def _placed(self, metric: cloudwatch.Metric) -> cloudwatch.Metric:
         """The metric with the pipeline's region and account."""
         raise NotImplementedError
-
-
-def _one_of(kind: type[Choice], what: str, value: str) -> Choice:
-    known = [each.value for each in kind]
-    if value not in known:
-        raise ConfigurationError(what, f"'{value}'", did_you_mean(value, known) + ", ".join(known))
-    return kind(value)

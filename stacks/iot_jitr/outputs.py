@@ -21,6 +21,7 @@ from iot_jitr_runtime.stack_outputs import (
     Output,
 )
 
+_ID = "Outputs"
 _TAKEN = "iot-jitr:outputs"
 """Metadata of the app: which stack has outputs with which prefix."""
 
@@ -52,9 +53,16 @@ class DeploymentOutputs(Construct):
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
 
         Raises:
-            ConfigurationError: A prefix has other characters, or two pipelines of the stack have the same.
+            ConfigurationError: A prefix has other characters, two pipelines of the stack have the same, or
+                the pipeline has its outputs already.
         """
-        super().__init__(pipeline, "Outputs")
+        if pipeline.node.try_find_child(_ID) is not None:
+            raise ConfigurationError(
+                "DeploymentOutputs.pipeline",
+                f"'{pipeline.node.path}', which has its outputs already",
+                "a pipeline without outputs; JitrStack adds those of its own",
+            )
+        super().__init__(pipeline, _ID)
         _once(pipeline, prefix)
         self._prefix = prefix
         self._export_prefix = export_prefix

@@ -14,7 +14,7 @@ from constructs import Construct
 from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import as_timedelta, did_you_mean, flag, offers, one_of
+from iot_jitr.allowed import CONSTRUCT_ID, as_timedelta, did_you_mean, flag, offers, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
@@ -80,7 +80,7 @@ class JitrPipeline(Construct, Importable):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        construct_id: Annotated[str, CONSTRUCT_ID],
         *,
         cas: Sequence[CaConfiguration],
         device_policy: DevicePolicy | None = None,

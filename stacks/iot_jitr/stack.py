@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from iot_jitr.allowed import offers
+from iot_jitr.allowed import CONSTRUCT_ID, offers, texts
 from iot_jitr.configuration import JitrConfiguration, Removal
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
@@ -27,11 +27,11 @@ class JitrStack(cdk.Stack):
     def __init__(
         self,
         scope: Construct,
-        construct_id: str,
+        construct_id: Annotated[str, CONSTRUCT_ID],
         configuration: JitrConfiguration,
         *,
         env: cdk.Environment | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Annotated[Mapping[str, str] | None, texts("an object of texts")] = None,
         permissions_boundary: cdk.PermissionsBoundary | None = None,
         termination_protection: bool | None = None,
         synthesizer: Annotated[

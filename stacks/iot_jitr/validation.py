@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Any,
+    ParamSpec,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_type_hints,
+)
 
 import pydantic
 import pydantic.dataclasses
@@ -43,9 +51,17 @@ def options(cls: type[T]) -> type[T]:
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Check the arguments of a method by their annotations; a wrong one raises `ConfigurationError`."""
+    return _checked(function, function.__qualname__.removesuffix(".__init__"))
+
+
+def checked_in(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Check as `checked` does a method that users know as one of the class `owner`, which inherits it."""
+    return lambda function: _checked(function, f"{owner}.{function.__name__}")
+
+
+def _checked(function: Callable[P, R], name: str) -> Callable[P, R]:
     config = pydantic.ConfigDict(arbitrary_types_allowed=True)
     checking: Any = pydantic.validate_call(config=config)(function)
-    name = function.__qualname__.removesuffix(".__init__")
     return functools.wraps(function)(_with_plain_errors(checking, name, function))
 
 
@@ -127,6 +143,8 @@ def _path(path: str, where: list[int | str]) -> str:
 
 def _takes(of: Any) -> dict[str, Any]:
     """Return what an option class or a function takes: name → annotation."""
+    if not (isinstance(of, type) or inspect.isroutine(of)):
+        return {}  # a mapping or a list
     hints = get_type_hints(of, include_extras=True)
     return {name: hint for name, hint in hints.items() if name != "return"}
 

@@ -257,10 +257,13 @@ def test_any_metric_is_there_by_its_name_with_the_options_of_the_cdk(pipeline: J
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"metric": "Activatd"}, "metric: found 'Activatd'; allowed: did you mean 'Activated'"),
+        (
+            {"metric": "Activatd"},
+            "^JitrPipeline.metric.metric: found .Activatd.; allowed: did you mean 'Activated'",
+        ),
         (
             {"metric": "Decisions", "reason": "revokd"},
-            "reason: found 'revokd'; allowed: did you mean 'revoked'",
+            "^JitrPipeline.metric.reason: found .revokd.; allowed: did you mean 'revoked'",
         ),
         ({"metric": "CrlAge", "ca": "Factry"}, "metric: ca: found 'Factry'; allowed: did you mean 'Factory'"),
     ],
@@ -335,7 +338,9 @@ def test_grants_of_an_imported_pipeline_cover_its_key(team: cdk.Stack) -> None:
 
 
 def test_outputs_that_are_no_mapping_are_refused(team: cdk.Stack) -> None:
-    with pytest.raises(ConfigurationError, match=r"^Team/Jitr: outputs: found .*; allowed: a mapping"):
+    with pytest.raises(
+        ConfigurationError, match=r"^JitrPipeline.from_stack_outputs.outputs: found .*; allowed: a mapping"
+    ):
         JitrPipeline.from_stack_outputs(team, "Jitr", "outputs.json")  # type: ignore[arg-type]
 
 
@@ -411,3 +416,13 @@ def test_a_prefix_for_two_pipelines_and_one_that_cannot_be_are_refused(app: cdk.
         ConfigurationError, match=r"DeploymentOutputs.prefix: found .a-b.; allowed: up to 100 letters"
     ):
         DeploymentOutputs(JitrPipeline(cdk.Stack(app, "Other"), "Jitr", cas=[FACTORY_CA]), prefix="a-b")
+
+
+def test_a_pipeline_has_its_outputs_once(app: cdk.App) -> None:
+    pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[FACTORY_CA])
+    DeploymentOutputs(pipeline)
+
+    with pytest.raises(
+        ConfigurationError, match=r"pipeline: found 'Fleet/Jitr', which has its outputs already"
+    ):
+        DeploymentOutputs(pipeline, prefix="Second")

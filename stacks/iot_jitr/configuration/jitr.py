@@ -138,6 +138,8 @@ class JitrConfiguration:
             DevicePolicyError: The policy's template cannot be read.
             PolicyRejectedError: The policy's template breaks rules that it does not acknowledge.
         """
+        if not isinstance(folder, Path):
+            raise ConfigurationError("JitrConfiguration.parse.folder", shown(folder), "a folder, a Path")
         if context is None:
             raise ConfigurationError(CONTEXT_KEY, "nothing", _OBJECT)
         if isinstance(context, str):

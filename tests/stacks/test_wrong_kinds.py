@@ -1,0 +1,164 @@
+"""A public argument of a wrong kind ends in an error of ours: never AttributeError, TypeError or jsii's."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args, get_type_hints
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam
+
+import iot_jitr
+from iot_jitr import (
+    AllowList,
+    CaConfiguration,
+    CrlBucket,
+    ExportedOutputs,
+    JitrConfiguration,
+    JitrError,
+    JitrPipeline,
+    KmsSigner,
+    PresignedSigner,
+    PrivateCaSigner,
+    SecretSigner,
+)
+from tests.support.ca_certificates import FACTORY
+from tests.support.stacks import FACTORY_CA, app_without_bundling
+
+MAKERS_OF_KEYS = {"KmsEcKey", "KmsRsaKey"}
+"""They take a client of the AWS SDK and follow `cryptography`."""
+SIGNERS = (SecretSigner, KmsSigner, PrivateCaSigner, PresignedSigner)
+"""Plain data, checked by the CA that takes them."""
+GIVEN: dict[str, Any] = {
+    "AdmissionFunction": {"function": "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"},
+    "CaConfiguration": {"name": "Factory", "revocation": "none", "certificate": FACTORY, "mode": "SNI_ONLY"},
+    "CaConfiguration.from_file": {"path": "none.pem", "name": "Factory", "revocation": "none"},
+    "ConnectGuard": {"on_unknown": "admit"},
+    "CrlUrl": {"url": "https://crl.example/ca.crl"},
+    "CustomDomain": {
+        "name": "devices.example.com",
+        "certificate": "arn:aws:acm:eu-central-1:123456789012:certificate/1",
+    },
+    "DevicePolicy.from_document": {"document": {}},
+    "DevicePolicy.from_file": {"path": "none.json"},
+    "ExistingDomain": {"name": "devices"},
+    "ExportedOutputs": {"export_prefix": "fleet"},
+    "FunctionNetwork": {"vpc": SimpleNamespace(vpc_id="vpc-1")},
+    "JitrConfiguration": {"cas": [FACTORY_CA]},
+    "JitrConfiguration.parse": {"context": {}, "folder": Path()},
+    "JitrPipeline.metric": {"metric": "Activated"},
+    "JitrPipeline.alarm": {"name": "Refused"},
+}
+"""What the other arguments of a call are."""
+PARTS = {
+    "ledger_table_name": "ledger",
+    "activation_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
+    "dead_letter_queue_url": "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
+    "service_name": "fleet/Jitr",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[JitrPipeline]:
+    with app_without_bundling() as app:
+        ca = CaConfiguration(
+            name="Factory", revocation=CrlBucket(), certificate=FACTORY, signer=SecretSigner("ca-key")
+        )
+        yield JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[ca], admission=AllowList())
+
+
+def wrong(scope: Any) -> dict[str, Any]:
+    """One value of each of the kinds that are easily given in the place of another."""
+    return {
+        "None": None,
+        "int": 7,
+        "str": "",
+        "dict": {"nonsense": 1},
+        "Path": Path("nonsense"),
+        "construct": scope,
+        "list": [7],
+    }
+
+
+def parameters(function: Any) -> Iterator[str]:
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            for options in get_args(inspect.unwrap(function).__annotations__[name]):
+                yield from get_type_hints(options)
+        elif name not in {"self", "cls", "__dataclass_self__"}:
+            yield name
+
+
+def methods(kind: type) -> Iterator[tuple[str, Any]]:
+    for name, member in inspect.getmembers(kind, callable):
+        if not name.startswith("_") and getattr(member, "__module__", "").startswith("iot_jitr"):
+            yield name, member
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """Each public argument: what is called, and the argument. Option classes are made, not called."""
+    for name in sorted(set(iot_jitr.__all__) - MAKERS_OF_KEYS):
+        kind = getattr(iot_jitr, name)
+        if issubclass(kind, BaseException | str) or kind in SIGNERS or name == "IJitrPipeline":
+            continue
+        yield from ((name, argument) for argument in parameters(kind.__init__))
+        for method, member in methods(kind):
+            if is_dataclass(kind) and not inspect.ismethod(member):
+                continue
+            yield from ((f"{name}.{method}", argument) for argument in parameters(member))
+
+
+def target(
+    name: str, pipeline: JitrPipeline, scope: cdk.Stack
+) -> tuple[Callable[..., object], dict[str, Any]]:
+    """What is called, and its arguments when all is right."""
+    owner, _, method = name.partition(".")
+    kind = getattr(iot_jitr, owner)
+    given = dict(GIVEN.get(name, {}))
+    if method == "" or inspect.ismethod(getattr(kind, method)):
+        called = getattr(kind, method) if method else kind
+    else:
+        made: Any = pipeline if owner == "JitrPipeline" else kind(**GIVEN.get(owner, {}))
+        called = getattr(made, method)
+    taken = [*parameters(called if method else kind.__init__)]
+    usual = {
+        "scope": scope,
+        "construct_id": "Made",
+        "cas": [FACTORY_CA],
+        "configuration": JitrConfiguration([FACTORY_CA]),
+        "outputs": ExportedOutputs("fleet"),
+        "pipeline": pipeline,
+        "grantee": iam.Role.from_role_name(scope, "Theirs", "theirs"),
+        **PARTS,
+    }
+    if "ca" in taken and method.startswith(("metric_", "grant_")):
+        given["ca"] = "Factory"
+    return called, {**{each: usual[each] for each in taken if each in usual}, **given}
+
+
+@pytest.mark.parametrize(("name", "argument"), calls())
+def test_an_argument_of_a_wrong_kind_raises_an_error_of_ours(
+    name: str, argument: str, pipeline: JitrPipeline
+) -> None:
+    lines = []
+    with app_without_bundling() as app:
+        for kind, value in wrong(cdk.Stack(app, "Wrong")).items():
+            scope = cdk.Stack(app, f"Scope{kind}")
+            called, arguments = target(name, pipeline, scope)
+            try:
+                called(**{**arguments, argument: value})
+            except JitrError as error:
+                lines.append(str(error))
+    assert [line for line in lines if "\n" in line] == []
+
+
+@pytest.mark.parametrize("kind", SIGNERS, ids=lambda kind: kind.__name__)
+def test_a_signer_with_a_value_of_a_wrong_kind_is_refused_by_its_ca(kind: Any) -> None:
+    for value in wrong(cdk.Stack()).values():
+        (first, *_) = inspect.signature(kind).parameters
+        signer = kind(**{first: value})
+        with pytest.raises(JitrError, match=r"^CaConfiguration\.signer\."):
+            CaConfiguration(name="Factory", revocation="none", certificate=FACTORY, signer=signer)
