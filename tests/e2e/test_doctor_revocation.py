@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,12 @@ from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
 from tests.support.cloud import TIME_LIMIT
 from tests.support.doctor_command import named
+from tests.support.least_policy import least_privileged
 from tests.support.revoking import Revoking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -100,6 +104,33 @@ def test_the_live_status_shows_every_part_and_what_has_changed(
 
     assert result.exit_code == 130, result.output
     assert [part for part in EVERY_PART if part not in screen.getvalue()] == []
+
+
+def test_all_devices_by_cause_and_the_page_with_the_least_permissions(
+    revoking: Revoking, tmp_path: "Path"
+) -> None:
+    cloud, page = revoking.doctor.cloud, tmp_path / "fleet.html"
+    device = revoking.doctor.registered(revoking.doctor.identity("<b>*</b>"))
+    certificate_id = device.certificate.fingerprint
+    cloud.wait_for_state(certificate_id, "refused")
+
+    with least_privileged(cloud, "doctor") as allow:
+        causes = CliRunner().invoke(jitr, ["doctor", "--all", "--json"], env=allow())
+    with least_privileged(cloud, "status") as allow:
+        written = CliRunner().invoke(jitr, ["status", "--html", str(page), "--json"], env=allow())
+
+    answer = json.loads(causes.output)
+    (found,) = (each for each in answer["clusters"] if each["cause"] == Cause.INVALID_COMMON_NAME)
+    assert causes.exit_code == 1
+    assert found["example"]["certificate_id"] == certificate_id
+    assert (answer["complete"], answer["unknown"]) == (True, [])
+    assert json.loads(written.output)["complete"], written.output
+    html = page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert html.count(certificate_id) >= 2  # as the cause's example, and in the search
+    assert "&lt;b&gt;*&lt;/b&gt;" in html
+    assert "<b>" not in html
+    assert re.findall(r"could not be read: ([^<]+)", html) == ["Service Quotas does not answer"]
 
 
 def test_a_stale_crl(revoking: Revoking) -> None:

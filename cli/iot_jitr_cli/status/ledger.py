@@ -189,6 +189,6 @@ class _Scan:
             self.complete = "LastEvaluatedKey" not in page
             start = {"ExclusiveStartKey": page.get("LastEvaluatedKey")}
             for item in page["Items"]:
-                # A row without a state is a claim, or a note about a certificate that does not exist.
+                # A row without a state is a lease only, or about a certificate that does not exist.
                 if "state" in item and not item[KEY]["S"].startswith(_OURS):
                     yield Certificate.read(item)

@@ -49,8 +49,8 @@ def test_the_ledger_is_read_up_to_a_limit_and_marked_incomplete(cloud: Cloud) ->
 def test_items_that_are_no_certificates_are_not_counted(cloud: Cloud) -> None:
     counter = {"certificateId": {"S": "#fleet#ca#0"}, "devices": {"N": "3"}}
     task = {"certificateId": {"S": "#task"}, "state": {"S": "failed"}}
-    claim = row(1, claimExpiresAt=5)
-    cloud.answers("dynamodb", "scan", page(counter, task, claim, row(2, state="activated", reason="expired")))
+    lease = row(1, leaseExpiresAt=5)
+    cloud.answers("dynamodb", "scan", page(counter, task, lease, row(2, state="activated", reason="expired")))
 
     found = ledger.count(cloud, DEPLOYMENT, 10_000)  # type: ignore[arg-type]
 
