@@ -1,6 +1,7 @@
 """Make the pictures of README and docs: `make pictures`.
 
-Arguments: nothing for all of them, or the names of those to make (`demo`, `dashboard`, `storm`, `look-up`);
+Arguments: nothing for all of them, or the names of those to make (`demo`, `dashboard`, `storm`, `look-up`,
+`fleet`, which takes Debian's package `chromium`);
 `measured` runs the demo with more devices first, and keeps the metrics that the dashboard is drawn from.
 """
 
@@ -12,6 +13,9 @@ FOLDER = Path(__file__).parent
 # The results of the benchmarks are read by the benchmarks' own code.
 sys.path.append(str(FOLDER.parents[1]))
 DEVICES = 5
+DEVICES_OF_THE_FLEET = 36_000
+FLEET_HEIGHT = 2150
+"""Pixels: the page until after its plots."""
 
 
 def demo() -> str:
@@ -43,6 +47,17 @@ def look_up() -> str:
     return plots.look_up()
 
 
+def fleet() -> bytes:
+    """The page of `jitr status --html` with an invented fleet, as a browser shows it."""
+    from tests.support.browser import browser, open_page  # noqa: PLC0415  only what is asked for is imported
+    from tests.support.fleet_page import written  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="jitr-pictures-") as folder:
+        file = written(Path(folder) / "fleet.html", DEVICES_OF_THE_FLEET)
+        with browser(Path(folder) / "profile") as running:
+            return open_page(running, file, height=FLEET_HEIGHT).picture()
+
+
 def measure() -> None:
     """Run the demo and keep its metrics."""
     from measured import record, save  # noqa: PLC0415  only what is asked for is imported
@@ -51,7 +66,8 @@ def measure() -> None:
         save(record(Path(folder) / "demo"))
 
 
-PICTURES = {"demo": demo, "dashboard": dashboard, "storm": storm, "look-up": look_up}
+PICTURES = {"demo": demo, "dashboard": dashboard, "storm": storm, "look-up": look_up, "fleet": fleet}
+"""What makes each picture: a drawing (SVG), or a photograph of a browser (WebP)."""
 
 
 def main(names: list[str]) -> int:
@@ -63,8 +79,9 @@ def main(names: list[str]) -> int:
         if name not in PICTURES:
             sys.stderr.write(f"no picture '{name}'; there are {', '.join(PICTURES)}\n")
             return 2
-        file = FOLDER / f"{name}.svg"
-        file.write_text(PICTURES[name]())
+        made = PICTURES[name]()
+        file = FOLDER / f"{name}.{'svg' if isinstance(made, str) else 'webp'}"
+        file.write_bytes(made.encode() if isinstance(made, str) else made)
         print(f"{file}: {file.stat().st_size // 1024} KiB")
     return 0
 

@@ -4,6 +4,7 @@ https://chromedevtools.github.io/devtools-protocol/: JSON messages that end with
 them from file descriptor 3 and writes its own to 4.
 """
 
+import base64
 import fcntl
 import json
 import os
@@ -107,6 +108,11 @@ class Page:
         """Put text where the focus is, as typing or pasting does."""
         self.call("Input.insertText", text=text)
 
+    def picture(self) -> bytes:
+        """What the screen shows, as WebP."""
+        answer = self.call("Page.captureScreenshot", format="webp", quality=80)
+        return base64.b64decode(answer["data"])
+
     @property
     def happened(self) -> list[str]:
         """The methods of the events of this page."""
@@ -155,15 +161,21 @@ def browser(profile: Path) -> Iterator[Browser]:
         os.close(ours_in)
 
 
-def open_page(running: Browser, file: Path, *, width: int = 1280, dark: bool = False) -> Page:
-    """Open a file in a new page, and wait until it is loaded."""
+def open_page(
+    running: Browser, file: Path, *, width: int = 1280, height: int = 900, dark: bool = False
+) -> Page:
+    """Open a file in a new page on a screen of that size, and wait until it is loaded."""
     target = running.call("Target.createTarget", url="about:blank")["targetId"]
     session = running.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
     page = Page(running, session)
     for domain in ("Page", "Runtime", "Log", "Network"):
         page.call(f"{domain}.enable")
     page.call(
-        "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=height,
+        deviceScaleFactor=1,
+        mobile=width < 600,
     )
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     page.call("Emulation.setEmulatedMedia", features=[scheme])

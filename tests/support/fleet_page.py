@@ -4,11 +4,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from iot_jitr_cli.status.clusters import Clusters
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
 from iot_jitr_cli.status.ledger import KEPT_OUT, Certificate, LedgerCounts
+from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.quotas import ApiQuota
 from iot_jitr_cli.status.snapshot import CaState, CrlState, Fleet, QueueCounts, Snapshot
 from tests.support.doctor_cloud import NOW
@@ -58,6 +60,13 @@ def certificate(
 def certificates(devices: int) -> list[Certificate]:
     """So many certificates; about one in twelve is not in service."""
     return [_chosen(number) for number in range(devices)]
+
+
+def written(file: Path, devices: int) -> Path:
+    """Write the page of a fleet with so many devices."""
+    found = certificates(devices)
+    file.write_text(page(fleet(found), found), encoding="utf-8")
+    return file
 
 
 def fleet(found: Sequence[Certificate], **values: object) -> Fleet:

@@ -12,6 +12,7 @@ from tests.support.cloud import Cloud
 
 LOCALLY_ON_ALL = {
     # The local cloud matches these against `*`, or something else than AWS (docs/testing.md).
+    "cloudwatch:DescribeAlarms",
     "iam:SimulatePrincipalPolicy",
     "iot:DescribeCACertificate",
     "iot:DetachPolicy",

@@ -8,7 +8,7 @@ import pytest
 
 from iot_jitr_cli.status.page.render import page as rendered
 from tests.support.browser import Browser, Page, browser, open_page
-from tests.support.fleet_page import HOSTILE, certificate, certificates, fleet
+from tests.support.fleet_page import HOSTILE, certificate, certificates, fleet, written
 
 pytestmark = pytest.mark.timing
 AXE = Path(__file__).parents[5] / "node_modules" / "axe-core" / "axe.min.js"
@@ -186,15 +186,12 @@ def test_dark_and_light_follow_the_system(running: Browser, file: Path) -> None:
 
 @pytest.mark.parametrize("devices", [0, 1, 100_000])
 def test_fleets_of_any_size(running: Browser, tmp_path: Path, devices: int) -> None:
-    found = certificates(devices)
-    path = tmp_path / "fleet.html"
-    path.write_text(rendered(fleet(found), found), encoding="utf-8")
-    page = open_page(running, path)
+    page = open_page(running, written(tmp_path / "fleet.html", devices))
 
     if not devices:
         assert search(page, "sensor") == []
         return
-    last = found[-1]
+    last = certificates(devices)[-1]
     assert [row[4] for row in search(page, last.certificate_id)] == [last.certificate_id]
     assert len(search(page, "sensor-")) == min(devices, 50)
     assert page.run("document.getElementById('found').textContent").startswith(f"{devices:,} found")
