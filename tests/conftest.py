@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes depends on what else the machine does: no test may fail by that.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("mutants", settings.get_profile("patient"), max_examples=10, derandomize=True)
-settings.load_profile("patient")
+settings.register_profile("generous", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("mutants", settings.get_profile("generous"), max_examples=10, derandomize=True)
+settings.load_profile("generous")
 
 # The CDK checks templates against AWS's schemas, which takes four times as long as the synthesis. cfn-lint,
 # which has the same schemas, looks at every reviewed template, and the wheel's test leaves this on.

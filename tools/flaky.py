@@ -89,16 +89,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--processes", type=int, default=3, help="processes of tests side by side (default: 3)"
     )
-    parser.add_argument("tests", nargs="*", help="what pytest is told; default: what depends on time")
-    told = parser.parse_args(arguments)
-    selected = told.tests or [*files_with_marked_tests(), *_MARKED]
+    parser.add_argument("tests", nargs="*", help="what pytest gets; default: what depends on time")
+    chosen = parser.parse_args(arguments)
+    selected = chosen.tests or [*files_with_marked_tests(), *_MARKED]
     rounds = []
-    for name in told.speeds:
-        for number in range(1, told.rounds + 1):
-            rounds.append(run(name, number, told.core, told.processes, selected))
+    for name in chosen.speeds:
+        for number in range(1, chosen.rounds + 1):
+            rounds.append(run(name, number, chosen.core, chosen.processes, selected))
             last = rounds[-1]
             result = "passed" if last.exit_code == 0 else f"FAILED ({last.log}): {' '.join(last.failed)}"
-            sys.stdout.write(f"{name} {number} of {told.rounds}: {last.seconds:.0f} s, {result}\n")
+            sys.stdout.write(f"{name} {number} of {chosen.rounds}: {last.seconds:.0f} s, {result}\n")
             if last.exit_code != 0:
                 sys.stdout.write(last.log.read_text(errors="replace")[-_SHOWN_OF_A_FAILURE:])
             sys.stdout.flush()

@@ -21,7 +21,7 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="iot-jitr-cli",
 )
-"""For every client: seconds to connect and to wait for an answer; three attempts, as somebody is waiting."""
+"""For every client: seconds to connect and to wait for an answer; three attempts, because a person waits."""
 
 
 class NoRegionError(CliError):

@@ -26,7 +26,7 @@ KEYS = frozenset({STACK, LOGICAL_ID, FORMER_STATE, CLAIM})
 
 
 class UnreadableOwnershipError(JitrError):
-    """The ownership tags are incomplete, or somebody changed them."""
+    """The ownership tags are incomplete, or were changed."""
 
     def __init__(self, tags: Mapping[str, str], error: Exception) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class Ownership:
 
     owner: Owner
     former_state: str
-    """The state before the owner took it, in words of whoever writes and reads the tags."""
+    """The state before the owner took it, as the code that writes and reads the tags encodes it."""
     claim: Claim = Claim.HELD
 
     def to_tags(self) -> dict[str, str]:

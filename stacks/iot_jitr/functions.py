@@ -187,7 +187,7 @@ class JitrFunction(Construct):
 
 
 class _Function(lambda_.Function):
-    """A function that takes no more environment variables than Lambda allows, whoever adds them."""
+    """A function that takes no more environment variables than Lambda allows, wherever they are added."""
 
     def __init__(
         self, scope: Construct, construct_id: str, variables: Mapping[str, str], **options: Any

@@ -30,20 +30,20 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary: Path) -> None:
     result = CliRunner().invoke(jitr, ["demo", "--devices", "3", "--json"])
 
-    told = json.loads(result.stdout)
+    printed = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert told["succeeded"] is True
-    marks = [device["marks"] for device in told["devices"]]
+    assert printed["succeeded"] is True
+    marks = [device["marks"] for device in printed["devices"]]
     # The ledger says so after the certificate is active, so a device may be faster than that.
     decided = [each.pop("activated") > each["pending"] for each in marks]
     assert decided == [True, True]
     order = ["registered", "pending", "connected", "published"]
     assert [sorted(each, key=each.get) for each in marks] == [order, order]
-    refused = {device["name"]: device["reason"] for device in told["refused"]}
+    refused = {device["name"]: device["reason"] for device in printed["refused"]}
     assert list(refused) == ["sensor-03", "foreign", "expired"]
     # As the activator says it, or the sweep where that has been by since.
     assert "with reason cessationOfOperation" in refused["sensor-03"]
-    met = [expectation["claim"] for expectation in told["expectations"] if expectation["met"]]
+    met = [expectation["claim"] for expectation in printed["expectations"] if expectation["met"]]
     for claim in (
         "sensor-03, which is on the CRL, was refused each time",
         "sensor-01 became REVOKED after the new CRL",

@@ -171,8 +171,8 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
         check=False,
     )
     status = cloud.status(device.certificate.fingerprint)
-    heard = tmp_path / "heard"
-    with heard.open("wb") as out:
+    received = tmp_path / "received"
+    with received.open("wb") as out:
         listener = subprocess.Popen(
             [
                 "/usr/bin/env",
@@ -184,7 +184,7 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
             stdout=out,
         )
     try:
-        wait_until(lambda: told(cloud, name, heard), limit=TIME_LIMIT, interval=0.5)
+        wait_until(lambda: notify(cloud, name, received), limit=TIME_LIMIT, interval=0.5)
     finally:
         listener.terminate()
         listener.wait(timeout=TIME_LIMIT)
@@ -192,10 +192,10 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
     assert came_in.returncode == 0, came_in.stderr
     assert "connection was lost" in came_in.stderr.lower(), "the first connect was not refused"
     assert status == "ACTIVE"
-    assert heard.read_text().splitlines()[0] == "blink"
+    assert received.read_text().splitlines()[0] == "blink"
 
 
-def told(cloud: Cloud, name: str, heard: Path) -> bool:
+def notify(cloud: Cloud, name: str, received: Path) -> bool:
     """Send the device a message; whether one of them has arrived."""
     cloud.client("iot-data").publish(topic=f"devices/{name}/commands", payload=b"blink", qos=1)
-    return bool(heard.read_bytes())
+    return bool(received.read_bytes())

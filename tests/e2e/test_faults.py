@@ -187,7 +187,7 @@ def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
     assert wait_until(
         lambda: first.waiting(Output.DEAD_LETTER_QUEUE_URL) == letters + 1, limit=TIME_LIMIT, interval=0.1
     )
-    cas = json.loads(first.told_activator()[environment.CAS])
+    cas = json.loads(first.activator_settings()[environment.CAS])
     cas[second.outputs["LabCaCertificateId"]] = {"revocation": "none"}
     first.tell_activator(**{environment.CAS: json.dumps(cas)})
 

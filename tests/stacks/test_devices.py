@@ -1,4 +1,4 @@
-"""Who gets in, and as whom: what is deployed for it, what the activator is told and may do."""
+"""Device policy, admission and things: what is deployed for them, what the activator gets and may do."""
 
 import itertools
 import json
@@ -65,7 +65,7 @@ THINGS = ThingRegistration(
 )
 
 
-def told(template: dict[str, Any], name: str) -> Any:
+def configured(template: dict[str, Any], name: str) -> Any:
     (function,) = (
         each
         for logical_id, each in of_type(template, "AWS::Lambda::Function").items()
@@ -91,7 +91,7 @@ def arn(resource: str) -> str:
 
 def test_nothing_is_told_and_nothing_allowed_that_is_not_configured(template: dict[str, Any]) -> None:
     for name in (environment.ADMISSION, environment.THINGS, environment.ON_REFUSAL):
-        assert told(template, name) is None
+        assert configured(template, name) is None
     actions = {action for action, _ in allowed(template)}
     assert not actions & {"iot:CreateThing", "iot:CreatePolicy", "lambda:InvokeFunction"}
 
@@ -103,7 +103,7 @@ def test_a_policy_for_each_device_is_told_as_a_template_and_none_is_deployed() -
     template = template_of(replace(DEFAULTS, policy=DevicePolicy.per_device()))
 
     assert of_type(template, "AWS::IoT::Policy") == {}
-    policy = told(template, environment.DEVICE_POLICY)
+    policy = configured(template, environment.DEVICE_POLICY)
     assert policy["kind"] == "per_device"
     assert policy["needs_common_name"] is True
     resources = [statement["Resource"] for statement in policy["template"]["Statement"]]
@@ -139,7 +139,7 @@ def test_each_function_may_change_the_policies_of_its_own_pipeline_only(part: st
         if ":policy/" in joined(resource)
     }
 
-    prefix = told(template, environment.DEVICE_POLICY)["prefix"]
+    prefix = configured(template, environment.DEVICE_POLICY)["prefix"]
     assert of_policies == {arn(f"policy/{prefix}*")}
 
 
@@ -397,7 +397,7 @@ def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> N
     assert table["Properties"]["KeySchema"] == [{"AttributeName": TABLE_KEY, "KeyType": "HASH"}]
     assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionPolicy"] == "Retain"
-    assert told(template, environment.ADMISSION) == {
+    assert configured(template, environment.ADMISSION) == {
         "kind": "allow_list",
         "table": f"${{{name}}}",
         "key": key.value,
@@ -412,7 +412,7 @@ def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> N
 def test_a_function_by_its_arn_is_the_only_one_the_activator_may_invoke() -> None:
     template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION, timedelta(seconds=3))))
 
-    assert told(template, environment.ADMISSION) == {
+    assert configured(template, environment.ADMISSION) == {
         "kind": "function",
         "function": FUNCTION,
         "timeout_seconds": 3,
@@ -431,7 +431,7 @@ def test_a_function_of_the_same_app_is_taken_as_it_is() -> None:
         stack = JitrStack(app, "Jitr", replace(DEFAULTS, admission=AdmissionFunction(function)))
         template = Template.from_stack(stack).to_json()
 
-    assert told(template, environment.ADMISSION)["function"] == FUNCTION
+    assert configured(template, environment.ADMISSION)["function"] == FUNCTION
 
 
 OTHER_ACCOUNT = cdk.Environment(account="999988887777", region="eu-central-1")
@@ -503,7 +503,7 @@ def test_the_function_reads_what_the_stack_tells_of_things() -> None:
     for things in (ThingRegistration(), THINGS, ThingRegistration(attachment=Attachment.NON_EXCLUSIVE)):
         template = template_of(replace(DEFAULTS, things=things))
 
-        setting = told(template, environment.THINGS)
+        setting = configured(template, environment.THINGS)
 
         assert ThingSettings.from_json(setting["thing"]) == things.settings
         assert setting["lease_seconds"] == 35
@@ -576,8 +576,8 @@ def test_what_becomes_of_the_refused_is_told() -> None:
 
     template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION), on_refusal=statuses))
 
-    assert told(template, environment.ON_REFUSAL) == statuses
-    assert check_statuses(told(template, environment.ON_REFUSAL))
+    assert configured(template, environment.ON_REFUSAL) == statuses
+    assert check_statuses(configured(template, environment.ON_REFUSAL))
 
 
 @pytest.mark.parametrize("reason", ["not_listed", "on_hold"])

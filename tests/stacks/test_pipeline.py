@@ -114,7 +114,7 @@ def test_the_activator_knows_and_may_read_each_ca(two_cas: dict[str, Any]) -> No
     _, function = named(two_cas, "AWS::Lambda::Function", "Activator")
     cas = of_type(two_cas, "Custom::JitrCaCertificate")
 
-    told = joined(function["Properties"]["Environment"]["Variables"][environment.CAS])
+    configured = joined(function["Properties"]["Environment"]["Variables"][environment.CAS])
     may_read = {
         joined(arn)
         for statement in statements(two_cas, "Activator")
@@ -123,7 +123,7 @@ def test_the_activator_knows_and_may_read_each_ca(two_cas: dict[str, Any]) -> No
     }
 
     assert may_read == {f"${{{name}.CaCertificateArn}}" for name in cas}
-    assert all(f"${{{name}.CaCertificateId}}" in told for name in cas)
+    assert all(f"${{{name}.CaCertificateId}}" in configured for name in cas)
 
 
 def test_all_cas_share_one_provider(two_cas: dict[str, Any]) -> None:
@@ -150,8 +150,8 @@ def test_ca_certificates_as_devices_are_accepted_for_one_ca_and_warned_of(stack:
     made = template(stack)
     for part in ("Activator", "Sweep"):
         _, function = named(made, "AWS::Lambda::Function", part)
-        told = joined(function["Properties"]["Environment"]["Variables"][environment.CAS])
-        assert told.count(f'"{environment.ACCEPT_CA_CERTIFICATES}":true') == 1
+        configured = joined(function["Properties"]["Environment"]["Variables"][environment.CAS])
+        assert configured.count(f'"{environment.ACCEPT_CA_CERTIFICATES}":true') == 1
     (warning,) = [each for each in warnings(stack) if "accept_ca_certificates_as_devices" in each]
     assert "CA 'Factory'" in warning
 

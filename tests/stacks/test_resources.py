@@ -129,9 +129,11 @@ def test_the_activator_is_told_what_it_needs(template: Template) -> None:
     ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
     policy, _ = named(template, "AWS::IoT::Policy", "DevicePolicy")
 
-    told = {name: joined(value) for name, value in activator(template)["Environment"]["Variables"].items()}
+    configured = {
+        name: joined(value) for name, value in activator(template)["Environment"]["Variables"].items()
+    }
 
-    assert told == {
+    assert configured == {
         environment.LEDGER_TABLE: f"${{{table}}}",
         environment.ACTIVATION_QUEUE_URL: f"${{{queue}}}",
         environment.DEAD_LETTER_QUEUE_URL: f"${{{dead_letters}}}",

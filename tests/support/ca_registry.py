@@ -159,8 +159,8 @@ class CaRegistryEmulation:
         ]
         if registered or ca.der in self.elsewhere:
             ca_id = (registered or [ca.fingerprint])[0]
-            told = {"resourceId": ca_id} if self.tells_id else {}
-            raise _RefusedError(409, "ResourceAlreadyExistsException", "It already exists.", **told)
+            details = {"resourceId": ca_id} if self.tells_id else {}
+            raise _RefusedError(409, "ResourceAlreadyExistsException", "It already exists.", **details)
         if len(self.cas) >= self.quota:
             raise _RefusedError(410, "LimitExceededException", "CA certificate limit reached")
         ca_id = self.add(

@@ -64,12 +64,12 @@ class Pipeline(Cloud):
 
     def tell_activator(self, **variables: str) -> None:
         name, functions = self.outputs[Output.ACTIVATOR_FUNCTION], self.client("lambda")
-        told = self.told_activator()
+        settings = self.activator_settings()
         functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": told | variables}
+            FunctionName=name, Environment={"Variables": settings | variables}
         )
 
-    def told_activator(self) -> dict[str, str]:
+    def activator_settings(self) -> dict[str, str]:
         function = self.outputs[Output.ACTIVATOR_FUNCTION]
         settings = self.client("lambda").get_function_configuration(FunctionName=function)
         return dict(settings["Environment"]["Variables"])

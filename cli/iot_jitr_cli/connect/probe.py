@@ -45,5 +45,5 @@ def _closed(tls: "ssl.SSLSocket") -> Failure | None:
         found = failure_from(error)
         if found.cause is Cause.CERTIFICATE_REJECTED:
             return found
-    # With TLS 1.3 the server judges the client's certificate after the client's side of the handshake.
+    # With TLS 1.3 the server checks the client's certificate after the client's side of the handshake.
     return Failure(Cause.CERTIFICATE_REJECTED, "closed right after the TLS handshake")

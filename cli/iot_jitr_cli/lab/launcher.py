@@ -117,7 +117,7 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
 def is_complete(chain: Sequence[bytes]) -> bool:
     """Whether a chain (DER, as presented) has the certificate that issued its first one.
 
-    A client without a certificate presents an empty chain, which is MiniStack's to judge.
+    A client without a certificate presents an empty chain, which MiniStack itself refuses or takes.
     """
     if not chain:
         return True

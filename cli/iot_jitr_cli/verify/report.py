@@ -19,7 +19,7 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     """The pipeline does not do what it should."""
     UNKNOWN = "unknown"
-    """It could not be told: a permission is missing, or the network failed."""
+    """It is not known: a permission is missing, or the network failed."""
     SKIPPED = "skipped"
     """It does not apply, or a step that it builds on did not pass; the detail says which."""
 

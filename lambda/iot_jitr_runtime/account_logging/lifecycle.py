@@ -1,7 +1,7 @@
 """What create, update and delete do to AWS IoT's own log.
 
 Its former state is recorded as tags of its log group before anything changes, so that a repeated call, or one
-after a call that was cut off, still restores it. Logging that somebody else has turned on is never changed.
+after a call that was cut off, still restores it. Logging that was turned on otherwise is never changed.
 """
 
 import logging
@@ -130,7 +130,7 @@ class AccountLogging:
         self._apply(properties, old)
 
     def delete(self, properties: LoggingProperties) -> None:
-        """Restore the former state, unless somebody has changed the options since."""
+        """Restore the former state, unless the options were changed since."""
         former, current = self._recorded(), self._read_options()
         if properties.mode is Mode.MANAGE and current.role_arn == properties.role_arn:
             # Also without a record of the former state: the role is about to be deleted.
@@ -161,7 +161,7 @@ class AccountLogging:
                     "turn it on first, or set account_logging to 'manage'"
                 )
             return
-        # Our role without a record: somebody has deleted the log group, and the former options with it.
+        # Our role without a record: the log group was deleted, and the former options with it.
         self._turn_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 
     def _turn_on(self, properties: LoggingProperties, old: LoggingProperties, current: Options) -> None:
@@ -274,7 +274,7 @@ class AccountLogging:
     def _set_key(self, key_arn: str | None, former: FormerState, ours: Collection[str]) -> None:
         """Encrypt what is written from now on with `key_arn`; None takes a key of `ours` off.
 
-        A key of somebody else is never changed. What was written under a key stays under it.
+        Another owner's key is never changed. What was written under a key stays under it.
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
         """
         group = self._group()

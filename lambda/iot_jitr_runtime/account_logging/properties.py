@@ -18,7 +18,7 @@ class Mode(StrEnum):
     """What the stack does about the account's logging."""
 
     MANAGE = "manage"
-    """Turn it on where it is off; use it as it is where somebody else has turned it on."""
+    """Turn it on where it is off; use it as it is where it is on already."""
     ADOPT = "adopt"
     """Use it as it is; fail where it is off."""
 

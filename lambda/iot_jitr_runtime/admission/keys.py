@@ -87,7 +87,7 @@ def field_key(value: str) -> DeviceKey:
 
     Raises:
         InvalidKeyError: Nothing, or longer than any such field; white space at an end or control characters,
-            which nobody sees in a file; `*` or `?`, which look like wildcards, and the list has none.
+            which are invisible in a file; `*` or `?`, which look like wildcards, and the list has none.
     """
     if not 1 <= len(value) <= _LONGEST_VALUE:
         raise InvalidKeyError(f"found {len(value)} characters, expected 1 to {_LONGEST_VALUE}")

@@ -214,7 +214,7 @@ class CaLifecycle:
 
 
 def _try(undo: Callable[..., Any], *arguments: Any) -> None:
-    """Undo one change; a failure here must not hide the first failure, nor keep others from being undone."""
+    """Undo one change. A failure is only logged: the first one is raised, and the rest is undone."""
     try:
         undo(*arguments)
     except RegistryError as error:

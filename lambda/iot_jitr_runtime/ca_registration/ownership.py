@@ -24,7 +24,7 @@ def read_ownership(tags: Mapping[str, str]) -> tuple[Ownership | None, CaState |
         where the owner registered it.
 
     Raises:
-        UnreadableOwnershipError: The tags are incomplete, or somebody changed them.
+        UnreadableOwnershipError: The tags are incomplete, or were changed.
     """
     ownership = Ownership.from_tags(tags)
     if ownership is None or ownership.former_state == UNREGISTERED:
@@ -46,7 +46,7 @@ def take_ownership(
 
     Raises:
         AdoptionError: It may not.
-        UnreadableOwnershipError: The ownership tags are incomplete, or somebody changed them.
+        UnreadableOwnershipError: The ownership tags are incomplete, or were changed.
     """
     before, _ = read_ownership(tags)
     is_own = before is not None and before.owner == owner

@@ -2,9 +2,9 @@
 
 A certificate counts from its activation, or from the moment the ledger learns of it as ACTIVE, until this
 pipeline revokes, suspends or retires it. Its row says whether it counts (`inFleet`), so no repetition counts
-it twice. If somebody else deactivates it, or activates it again, the reconciler's next full pass or the sweep
-corrects that; one that is deleted counts until the sweep reads it. The counter is spread over several items,
-because a transaction fails if another one writes the same item at that moment.
+it twice. If another caller deactivates it, or activates it again, the reconciler's next full pass or the
+sweep corrects that; one that is deleted counts until the sweep reads it. The counter is spread over several
+items, because a transaction fails if another one writes the same item at that moment.
 """
 
 import random

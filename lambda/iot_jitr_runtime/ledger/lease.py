@@ -42,7 +42,7 @@ class LeaseLostError(JitrError):
 
 
 def is_free(now: int) -> ConditionBase:
-    """Return the condition that nobody holds the lease on an item at `now`."""
+    """Return the condition that no worker holds the lease on an item at `now`."""
     return Attr(LEASE_TOKEN).not_exists() | Attr(LEASE_EXPIRES_AT).lt(now)
 
 

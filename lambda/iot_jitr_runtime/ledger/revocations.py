@@ -21,7 +21,7 @@ RELEASE_AT = "releaseAt"
 
 _SUSPENSION = (SUSPENDED_UNDER, RELEASE_AT)
 _ANY_TIME = 10**15
-"""Milliseconds: later than any event, for what the ledger remembers of events does not bind the sweep."""
+"""Milliseconds: later than any event, because decisions about events do not apply to the sweep."""
 
 
 class RevocationLedger(Ledger):

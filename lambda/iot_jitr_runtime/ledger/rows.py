@@ -39,7 +39,7 @@ class State(StrEnum):
     RETIRED = "retired"
     """This pipeline made it INACTIVE when the grace period of its renewal was over."""
     KNOWN = "known"
-    """Decided by somebody else; recorded so that it can be revoked by serial number."""
+    """Not decided by this pipeline; recorded so that it can be revoked by serial number."""
 
 
 SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}

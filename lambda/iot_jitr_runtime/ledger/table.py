@@ -211,7 +211,7 @@ class Ledger:
     ) -> None:
         """Record that there is nothing to decide, and release the claim.
 
-        A certificate that somebody else decided about is recorded with its serial number, so that it can be
+        A certificate that another caller decided about is recorded with its serial number, so that it can be
         revoked.
         If it is `active`, it counts as a device in service from now on.
         A row of a certificate that does not exist, or is of another deployment, expires after a day.

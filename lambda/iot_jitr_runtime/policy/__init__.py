@@ -11,7 +11,7 @@ class PolicyKind(StrEnum):
     """
 
     SHARED = "shared"
-    """One policy for all devices, told apart by policy variables."""
+    """One policy for all devices, with policy variables for what differs."""
     PER_DEVICE = "per_device"
     """One for each device, rendered from a template when the device is activated."""
 

@@ -59,7 +59,7 @@ class KnownObjects:
             self._current[record.origin] = record
 
     def save(self) -> None:
-        """Keep what this run found or noted; what the source no longer has is forgotten."""
+        """Keep what this run found or noted; what the source no longer has is dropped."""
         if self._current == (self._former if "_former" in vars(self) else {}):
             return
         known = self._current.values()

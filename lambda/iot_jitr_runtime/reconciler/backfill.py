@@ -1,4 +1,4 @@
-"""Backfill: adding certificates to the ledger about which somebody else decided.
+"""Backfill: adding certificates to the ledger that this pipeline did not decide about.
 
 Their serial number comes into the ledger, so that the sweep can revoke them.
 """

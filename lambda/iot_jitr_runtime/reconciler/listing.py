@@ -113,5 +113,5 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
 
 
 def is_unknown(certificate: Listed, row: Row) -> bool:
-    """Whether the ledger cannot find a certificate by serial number, since somebody else decided about it."""
+    """Whether the ledger cannot find a certificate by serial number, as this pipeline did not decide it."""
     return not certificate.is_pending and row.serial_number is None

@@ -37,7 +37,7 @@ FAILURES_AT_MOST = 20
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far the very first newest-first pass looks back; the full pass reads the rest."""
 _COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
-"""States in which only somebody else changes a certificate's status. In the others, the list may be older
+"""States in which only another caller changes a certificate's status. In the others, the list may be older
 than what this pipeline has just done."""
 
 

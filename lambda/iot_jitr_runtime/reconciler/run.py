@@ -33,7 +33,7 @@ class ReconciliationFailedError(JitrError):
 
 @dataclass
 class Report:
-    """Writes the logs and metrics of one run, and remembers what has failed."""
+    """Writes the logs and metrics of one run, and collects what has failed."""
 
     logger: Logger
     metrics: Metrics | EphemeralMetrics
@@ -41,7 +41,7 @@ class Report:
     _oldest_undecided: timedelta = timedelta(0)
 
     def begin(self) -> None:
-        """Forget the previous run of this execution environment."""
+        """Clear what the previous run of this execution environment collected."""
         self.failed.clear()
         self._oldest_undecided = timedelta(0)
 

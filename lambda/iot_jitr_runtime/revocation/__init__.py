@@ -10,4 +10,4 @@ REFRESH = timedelta(seconds=60)
 """Time between two requests to S3 for a newer index, unless configured otherwise."""
 
 PREFIX = "index/"
-"""Below it, in the revocation bucket, lie the indexes and what the publisher remembers of its sources."""
+"""Below it, in the revocation bucket, lie the indexes and the cache validators of the publisher's sources."""

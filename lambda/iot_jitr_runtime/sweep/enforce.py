@@ -41,7 +41,7 @@ class RevocationResult(StrEnum):
     SUSPENDED = "suspended"
     """It is INACTIVE until its hold is lifted."""
     NOT_ACTIVE = "not_active"
-    """It is on hold and not ACTIVE, so nothing is done: somebody else has deactivated it."""
+    """It is on hold and not ACTIVE, so nothing is done: another caller has deactivated it."""
     GONE = "gone"
     """AWS IoT has no such certificate."""
     CONFLICT = "conflict"

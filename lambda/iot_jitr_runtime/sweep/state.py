@@ -115,7 +115,7 @@ class SweepState:
         if last and last.phase is Phase.TRIPPED:
             if self.confirmed == last.index.version:
                 return replace(last, phase=Phase.REVOKING)
-            # Only a newer index ends the wait for a person, and is judged by itself.
+            # Only a newer index ends the wait for a person. The limit applies to it anew.
             if last.index.version == in_force.version:
                 return None
         visible = [each + _milliseconds(settle) for each in (in_force.published_at, self.rescan_requested_at)]

@@ -180,7 +180,7 @@ class _Run:
         return replace(current, phase=phase, cursor="", devices=devices)
 
     def _is_active(self, target: Target) -> bool:
-        """Whether a device is ACTIVE; if not, somebody has deactivated it, and it leaves the fleet."""
+        """Whether a device is ACTIVE; if not, an operator has deactivated it, and it leaves the fleet."""
         if self.sweep.enforcement.is_active(target.certificate_id):
             return True
         self.sweep.ledger.fleet.correct(target.certificate_id, active=False)

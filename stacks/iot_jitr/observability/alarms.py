@@ -208,7 +208,7 @@ def _of_decisions(
     yield _Alarm(
         AlarmName.DEFERRED,
         Section.DEFERRED,
-        "Devices cannot be activated before something is mended (see the reasons on the dashboard)",
+        "Devices cannot be activated before a fault is fixed (see the reasons on the dashboard)",
         metrics.of(Metric.BLOCKED, "Sum", QUARTER_HOUR),
         settings.blocked,
     )

@@ -175,7 +175,7 @@ def _who_is_refused(watched: Watched) -> list[Panel]:
     return [
         Panel("By reason", [watched.metrics.by_reason("")], "in 5 minutes", stacked=True),
         Panel(
-            "Held up: something must be mended",
+            "Blocked: a fault must be fixed",
             [watched.metrics.of(Metric.BLOCKED, "Sum")],
             "in 5 minutes",
         ),

@@ -109,7 +109,7 @@ class DevicePolicy:
         options: Iterable[PolicyOption | str] = (),
         extra_statements: Iterable[ExtraStatement] = (),
     ) -> "DevicePolicy":
-        """The project's policy for all devices, told apart by policy variables: the default.
+        """The project's policy for all devices, with policy variables for what differs: the default.
 
         Args:
             options: Statements of the project to add, none by default.
@@ -202,7 +202,7 @@ class DevicePolicy:
 
     @property
     def needs_common_name(self) -> bool:
-        """Whether devices are told apart by their common name, so one without a usable one is refused."""
+        """Whether the policy identifies a device by its common name: without a usable one it is refused."""
         return self.document.needs_common_name
 
     @property

@@ -371,10 +371,10 @@ def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
 def test_a_device_can_be_stopped_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
     stop = threading.Event()
     with broker(Act.HANG_UP_ON_CONNECT) as served:
-        patient = Device(
+        waiting = Device(
             credentials, at(served, ca_file), "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
         )
-        result = connect(patient, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
+        result = connect(waiting, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
 
     assert result.ending is Ending.STOPPED
     assert result.attempts == 1

@@ -96,9 +96,9 @@ def test_a_ca_that_cannot_be_read_is_reported(cloud: Cloud, code: str, expected:
 
 def activator(**variables: str) -> Any:
     cas = {dc.CA_ID: {"revocation": "crl"}}
-    told = {"JITR_CAS": json.dumps(cas), "JITR_REVOCATION_BUCKET": "indexes", **variables}
+    configured = {"JITR_CAS": json.dumps(cas), "JITR_REVOCATION_BUCKET": "indexes", **variables}
     healthy = dc.DiagnosedDevice().facts()["activator"]
-    return facts(activator=replace(healthy, environment=told))
+    return facts(activator=replace(healthy, environment=configured))
 
 
 class _Index:

@@ -25,9 +25,9 @@ def test_every_device_is_admitted_without_an_admission_setting() -> None:
 
 
 def test_an_allow_list_reads_its_table_by_its_key() -> None:
-    told = {"kind": "allow_list", "table": "expected", "key": "common_name"}
+    configured = {"kind": "allow_list", "table": "expected", "key": "common_name"}
 
-    assert build_admission(told, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
+    assert build_admission(configured, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
 
 
 def test_the_admission_function_is_called_once_with_the_configured_timeout(
@@ -51,9 +51,9 @@ def test_the_admission_timeout_is_that_of_the_function_if_there_is_one() -> None
 
 
 def test_things_are_registered_where_configured() -> None:
-    told = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
+    configured = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
 
-    things = build_things(told, CLIENT, CLIENT, "ledger")
+    things = build_things(configured, CLIENT, CLIENT, "ledger")
 
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()

@@ -70,14 +70,14 @@ def test_a_claim_remembers_when_the_certificate_was_first_seen(ledger: Ledger) -
 def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(
     dynamodb: Any, ledger: Ledger
 ) -> None:
-    patient = boto3.client(
+    retrying = boto3.client(
         "dynamodb",
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    with injected(patient, "UpdateItem", Fault.SERVER_ERROR), counted(dynamodb):
-        taken = claim(Ledger(patient, ledger.items.name))
+    with injected(retrying, "UpdateItem", Fault.SERVER_ERROR), counted(dynamodb):
+        taken = claim(Ledger(retrying, ledger.items.name))
     assert taken.row.certificate_id == CERTIFICATE
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timing
 
 BODY = b"the CRL"
 HEADERS = b"HTTP/1.1 200 OK\r\n"
-PATIENT = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=LONGEST_WAIT)
+GENEROUS = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=LONGEST_WAIT)
 SHORT = Limits(size=1_000_000, total_seconds=0.2, pause_seconds=LONGEST_WAIT)
 """What is faster than the pause and slower than this is cut off by the limit for the whole."""
 
@@ -35,16 +35,16 @@ def server() -> Iterator[CrlServer]:
 
 
 def fetch(
-    url: str, limits: Limits = PATIENT, etag: str | None = None, last_modified: str | None = None
+    url: str, limits: Limits = GENEROUS, etag: str | None = None, last_modified: str | None = None
 ) -> tuple[bytes | None, Origin]:
     return http.get(Origin(url, etag, last_modified), limits)
 
 
-def body_of(url: str, limits: Limits = PATIENT) -> bytes | None:
+def body_of(url: str, limits: Limits = GENEROUS) -> bytes | None:
     return fetch(url, limits)[0]
 
 
-def problem(url: str, limits: Limits = PATIENT) -> FetchProblem:
+def problem(url: str, limits: Limits = GENEROUS) -> FetchProblem:
     with pytest.raises(FetchError) as caught:
         fetch(url, limits)
     assert "\n" not in str(caught.value)
@@ -112,7 +112,7 @@ def test_a_redirect_loop_ends(server: CrlServer) -> None:
     server.behaviour = lambda request: request.answer(302, Location="/ca.crl")
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
-    assert len(server.requests) == PATIENT.redirects + 1
+    assert len(server.requests) == GENEROUS.redirects + 1
 
 
 def test_an_endless_chain_of_redirects_ends(server: CrlServer) -> None:
@@ -222,7 +222,7 @@ def test_headers_that_drip_end_at_the_deadline(server: CrlServer) -> None:
 def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None:
     server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
     looks = count(1)
-    request = http._Request(Origin(server.url()), PATIENT, {}, deadline=3, clock=lambda: next(looks))
+    request = http._Request(Origin(server.url()), GENEROUS, {}, deadline=3, clock=lambda: next(looks))
 
     with pytest.raises(FetchError, match="not complete") as caught:
         request.follow()
@@ -345,7 +345,7 @@ def test_https_is_the_default_for_its_scheme_only(monkeypatch: pytest.MonkeyPatc
 def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
     server.serve(BODY, ETag='"7"')
 
-    [found] = HttpSource(server.url(), PATIENT).objects([])
+    [found] = HttpSource(server.url(), GENEROUS).objects([])
 
     assert found.origin == Origin(server.url(), '"7"')
     assert found.read is not None
@@ -357,7 +357,7 @@ def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer) -
     in_force = Origin(server.url(), '"7"', modified)
     server.serve(BODY, ETag='"7"')
 
-    [found] = HttpSource(server.url(), PATIENT).objects([Origin("http://elsewhere", '"8"'), in_force])
+    [found] = HttpSource(server.url(), GENEROUS).objects([Origin("http://elsewhere", '"8"'), in_force])
 
     assert found.read is None
     assert found.origin == in_force
