@@ -88,6 +88,8 @@ def test_it_holds_the_four_packages_with_their_data_and_nothing_else(wheel: Path
     assert "iot_jitr/bundling/functions.lock" in names
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert {path.as_posix() for path in source_files()} <= names
+    page = {"page.css", "page.html.jinja", "page.js"}
+    assert {f"iot_jitr_cli/status/page/{name}" for name in page} <= names
     assert not [name for name in names if "__pycache__" in name]
 
 

@@ -70,7 +70,7 @@ def seconds_in_words(seconds: float | None) -> str:
 def rate_in_words(waiting: Waiting) -> str:
     """The rate by which times are reckoned, and what it is."""
     if waiting.per_second is None:
-        return "the rate is unknown"
+        return "at an unknown rate"
     kind = "the highest allowed" if waiting.per_second != waiting.activated_per_second else "as now"
     return f"at {waiting.per_second:.3g} a second, {kind}"
 

@@ -6,6 +6,7 @@ control characters and those that change the direction of writing are replaced (
 
 import base64
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -85,6 +86,7 @@ def page(fleet: Fleet, certificates: list[Certificate]) -> str:
         groups=GROUPS,
         shares=_shares(fleet),
         by_ca=_by_ca(fleet),
+        by_reason=_by_reason(fleet),
         plots=plots(drawn) if drawn else (),
         hourly=hourly(drawn) if drawn else (),
         plot_height=HEIGHT,
@@ -140,6 +142,20 @@ def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
     return found + [
         (f"CA {ca}" if ca else "unknown CA", groups) for ca, groups in sorted(rows.items(), reverse=True)
     ]
+
+
+def _by_reason(fleet: Fleet) -> list[tuple[str, int, int | None]]:
+    """Each reason: the certificates that it keeps out now, and its messages of the day (None: unknown)."""
+    kept_out: Counter[str] = Counter()
+    for cluster in fleet.snapshot.waiting.clusters:
+        kept_out.update(cluster.reasons)
+    decisions = fleet.snapshot.decisions
+    messages = None if isinstance(decisions, Unknown) else decisions.reasons
+    found = [
+        (reason, kept_out[reason], None if messages is None else messages.get(reason, 0))
+        for reason in {*kept_out, *(messages or ())}
+    ]
+    return sorted(found, key=lambda row: (-row[1], -(row[2] or 0), row[0]))
 
 
 def _end(moment: datetime, now: datetime) -> str:

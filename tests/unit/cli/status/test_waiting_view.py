@@ -113,7 +113,7 @@ def test_a_cause_is_an_answer_though_something_could_not_be_read(monkeypatch: py
     [
         (0.0, 10.0, "(at 10 a second, the highest allowed)"),
         (Unknown("no"), 10.0, "(at 10 a second, the highest allowed)"),
-        (0.0, None, "empty in an unknown time (the rate is unknown)"),
+        (0.0, None, "empty in an unknown time (at an unknown rate)"),
     ],
 )
 def test_without_activations_times_are_reckoned_at_the_limit(

@@ -158,6 +158,28 @@ def test_a_part_that_could_not_be_read_says_so_and_the_others_are_shown() -> Non
     assert "0 certificates in this page" in text
 
 
+def test_reasons_are_listed_with_certificates_and_messages() -> None:
+    some = fleet([certificate(1, "refused", "thing_taken")])
+    decisions = some.snapshot.decisions
+    assert not isinstance(decisions, Unknown)
+    told = replace(some.snapshot, decisions=replace(decisions, reasons={"expired": 1234}))
+
+    text = " ".join(Read(page(replace(some, snapshot=told), [])).text.split())
+    unknown = " ".join(
+        Read(page(replace(some, snapshot=replace(told, decisions=Unknown("no"))), [])).text.split()
+    )
+
+    assert "thing_taken 1 0 expired 0 1,234" in text
+    assert "thing_taken 1 unknown" in unknown
+
+
+def test_an_empty_queue_is_said_to_be_empty() -> None:
+    text = Read(page(fleet([certificate(1)]), [])).text
+
+    assert "it is empty" in text
+    assert "unknown time" not in text
+
+
 def test_a_day_without_figures_says_so() -> None:
     quiet = History(NOW, tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series))  # type: ignore[union-attr]
 
