@@ -4,13 +4,12 @@ Dead letters are received, sent and deleted one by one, and not by `StartMessage
 change them: those of the topic rule's error action hold the event inside another message.
 """
 
-import base64
-import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from iot_jitr_cli.dead_letters import DeadLetter
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
 from iot_jitr_runtime.reconciler.listing import CertificateList, is_undecided
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_PAGES = 0.2
 """Half of the quota of `ListCertificatesByCA`, a call that no activation makes."""
-_WRAPPED = "base64OriginalPayload"
 
 
 @dataclass(frozen=True)
@@ -55,21 +53,10 @@ def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url
         if not messages:
             break
         for message in messages:
-            sqs.send_message(QueueUrl=queue_url, MessageBody=original(message["Body"]))
+            sqs.send_message(QueueUrl=queue_url, MessageBody=DeadLetter.read(message).event)
             sqs.delete_message(QueueUrl=dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
     return moved
-
-
-def original(body: str) -> str:
-    """Return the event in a dead letter: its body, or what a rule's error action wrapped."""
-    try:
-        message = json.loads(body)
-        if not isinstance(message, dict) or _WRAPPED not in message:
-            return body
-        return base64.b64decode(message[_WRAPPED], validate=True).decode()
-    except (ValueError, TypeError, RecursionError):
-        return body
 
 
 @dataclass(frozen=True)

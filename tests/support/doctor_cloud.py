@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -8,25 +8,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.facts.case import Case
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import Cloud
-
-
-@dataclass
-class Answer:
-    """What the doctor said."""
-
-    exit_code: int
-    cause: Cause | None
-    document: dict[str, Any]
-
-    def check(self, name: str) -> dict[str, Any]:
-        return next(check for check in self.document["checks"] if check["id"] == name)
+from tests.support.doctor_answer import Answer
 
 
 @dataclass
@@ -71,9 +60,7 @@ class Doctor:
             jitr, ["doctor", "--json", *map(str, arguments)], env=variables or self.cloud.lab.variables
         )
         assert result.output.startswith("{"), result.output
-        document = json.loads(result.output)
-        cause = Cause(document["cause"]) if document["cause"] else None
-        return Answer(result.exit_code, cause, document)
+        return Answer.of(result.exit_code, json.loads(result.output))
 
     def about(self, identity: DeviceIdentity, *arguments: object) -> Answer:
         files = self.files(identity)

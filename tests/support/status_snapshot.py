@@ -6,7 +6,7 @@ from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 from tests.support.doctor_cloud import NOW
 
 OUTPUTS = {**dc.OUTPUTS, "MetricsNamespace": "IotJitr", "ServiceName": "stack/Jitr"}

@@ -11,12 +11,10 @@ from iot_jitr_cli.chain import UnreadableChainError, parse_chain
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.doctor.case import Case, Presented, Subject
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
-from iot_jitr_cli.doctor.facts.account import AccountFacts
-from iot_jitr_cli.doctor.facts.case import Presented, Subject, open_case
-from iot_jitr_cli.doctor.facts.function import FunctionFacts
-from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
 from iot_jitr_cli.doctor.permissions import minimal_policy
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.report import as_json as report_as_json
 from iot_jitr_cli.doctor.report import checklist, conclusion
 from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
@@ -106,9 +104,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
         client_id=client_id,
         clock=_time(device_time) if device_time else None,
     )
-    return _show(
-        subject.certificate_id, diagnose(open_case(aws_session(), stack_name, subject)), as_json=as_json
-    )
+    return _show(subject.certificate_id, diagnose(Case(aws_session(), stack_name, subject)), as_json=as_json)
 
 
 def _show(certificate_id: CertificateId | None, diagnosis: Diagnosis, *, as_json: bool) -> ExitCode:
@@ -164,10 +160,10 @@ def _print_policy(stack_name: str) -> None:
     session = aws_session()
     deployment = find_deployment(session, stack_name)
     partition = session.get_partition_for_region(session.region_name)
-    account = AccountFacts(session).identity.account
+    account = session.client("sts").get_caller_identity()["Account"]
     print_json(minimal_policy(deployment, account, _index_bucket(session, stack_name), partition))
 
 
 def _index_bucket(session: "boto3.Session", stack_name: str) -> str | None:
-    function = FunctionFacts(session, PipelineFacts(session, stack_name), datetime.now(UTC)).activator
-    return function.environment.get(environment.REVOCATION_BUCKET) if function else None
+    activator = Pipeline(session, stack_name, datetime.now(UTC)).activator
+    return activator.environment.get(environment.REVOCATION_BUCKET) if activator else None

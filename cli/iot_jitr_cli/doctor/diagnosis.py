@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import AFTER_REGISTRATION, RESIDUAL, Cause, Phase
-from iot_jitr_cli.doctor.checks import CHECKS, READABLE, Check
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
-from iot_jitr_cli.doctor.findings import Finding, Status, failed, unknown
+from iot_jitr_cli.doctor.checks import CHECKS
+from iot_jitr_cli.doctor.finding import Check, Finding, Status, failed, unknown
+from iot_jitr_cli.doctor.reading import CannotTellError
 
 
 class Conclusion(StrEnum):
@@ -61,10 +61,9 @@ def diagnose(case: Case) -> Diagnosis:
 
 def unreadable(evidence: str) -> Diagnosis:
     """The diagnosis of a chain file that holds no certificates: there is nothing more to look at."""
-    finding = failed(
-        Cause.CHAIN_UNREADABLE, evidence, "give the file that holds the certificates: *.pem, *.der"
-    )
-    return conclude((Line(READABLE, finding),), Phase.UNKNOWN)
+    finding = failed(Cause.CHAIN_UNREADABLE, evidence)
+    readable = Check("chain.readable", "chain file", frozenset({Cause.CHAIN_UNREADABLE}), lambda _: finding)
+    return conclude((Line(readable, finding),), Phase.UNKNOWN)
 
 
 def conclude(lines: tuple[Line, ...], phase: Phase) -> Diagnosis:
@@ -109,7 +108,7 @@ def _run(check: Check, case: Case) -> Finding:
 
 def _phase(case: Case) -> Phase:
     try:
-        registered = case.device.registered
+        registered = case.registered
     except CannotTellError:
         return Phase.UNKNOWN
     if registered is None:

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.diagnosis import Conclusion, Diagnosis, Line
-from iot_jitr_cli.doctor.findings import Status
+from iot_jitr_cli.doctor.finding import Status
 
 _MARKS = {
     Status.OK: ("✓", "green"),

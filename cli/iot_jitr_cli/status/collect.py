@@ -6,9 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.deployment import find_deployment
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
-from iot_jitr_cli.doctor.facts.function import FunctionFacts
-from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.doctor.pipeline import Pipeline
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures, ledger, parts
 from iot_jitr_cli.status.history import history
 from iot_jitr_cli.status.quotas import quotas
@@ -44,18 +43,17 @@ def snapshot(
     """
     now = now or datetime.now(UTC)
     deployment = find_deployment(session, stack_name)
-    pipeline = PipelineFacts(session, stack_name)
-    function = FunctionFacts(session, pipeline, now)
+    pipeline = Pipeline(session, stack_name, now)
     return Snapshot(
         stack=stack_name,
         region=deployment.region,
         taken_at=now,
-        quota_per_second=_quota(function),
+        quota_per_second=_quota(pipeline),
         ledger=read_part(partial(ledger.count, session, deployment, rows, seen)),
         decisions=read_part(partial(figures.decisions, session, deployment, now)),
-        queues=read_part(partial(parts.queues, pipeline, function)),
+        queues=read_part(partial(parts.queues, pipeline)),
         cas=read_part(partial(parts.cas, session, deployment)),
-        crls=read_part(partial(parts.crls, session, deployment, function)),
+        crls=read_part(partial(parts.crls, session, deployment, pipeline)),
         alarms=read_part(partial(parts.active_alarms, session, deployment)),
         errors=read_part(partial(parts.errors, session, deployment, now)),
         log_groups=tuple(group for each in parts.LOG_GROUPS if (group := deployment.get(each))),
@@ -94,18 +92,17 @@ def waiting(
     """
     now = now or datetime.now(UTC)
     deployment = find_deployment(session, stack_name)
-    pipeline = PipelineFacts(session, stack_name)
-    function = FunctionFacts(session, pipeline, now)
+    pipeline = Pipeline(session, stack_name, now)
     return Waiting(
         ledger=read_part(partial(ledger.count, session, deployment, rows)),
-        queues=read_part(partial(parts.queues, pipeline, function)),
+        queues=read_part(partial(parts.queues, pipeline)),
         activated_per_second=read_part(partial(figures.activated_per_second, session, deployment, now)),
-        quota_per_second=_quota(function),
+        quota_per_second=_quota(pipeline),
     )
 
 
-def _quota(function: FunctionFacts) -> float | None:
+def _quota(pipeline: Pipeline) -> float | None:
     try:
-        return function.activator.activations_per_second if function.activator else None
+        return pipeline.activator.activations_per_second if pipeline.activator else None
     except CannotTellError:
         return None

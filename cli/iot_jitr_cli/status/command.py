@@ -9,7 +9,6 @@ from rich.live import Live
 
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
 from iot_jitr_cli.deployment import find_deployment, stack_option
-from iot_jitr_cli.doctor.facts.account import AccountFacts
 from iot_jitr_cli.pki.files import replace_private
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status.collect import ALL_ROWS, ROWS, fleet, snapshot
@@ -74,7 +73,9 @@ def status(  # noqa: PLR0913  a command's options are its arguments
     if iam_policy:
         partition = session.get_partition_for_region(session.region_name)
         deployment = find_deployment(session, stack_name)
-        print_json(minimal_policy(deployment, AccountFacts(session).identity.account, partition))
+        print_json(
+            minimal_policy(deployment, session.client("sts").get_caller_identity()["Account"], partition)
+        )
         return None
     if watch:
         _watch(session, stack_name, ROWS if rows is None else rows, every)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output

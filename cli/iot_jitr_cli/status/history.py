@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import aws_call
+from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_cli.status.figures import HOURS, metric
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.stack_outputs import Output

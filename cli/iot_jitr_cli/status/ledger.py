@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import aws_call
+from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_cli.status.clusters import Cluster, Clusters
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.ledger.fleet import IN_FLEET

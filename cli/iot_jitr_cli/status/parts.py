@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError, NoAnswerError, aws_call
-from iot_jitr_cli.doctor.facts.function import FunctionFacts, last_error_of
-from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.doctor.log import last_error_of
+from iot_jitr_cli.doctor.pipeline import Pipeline
+from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError, aws_call
 from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.registry import (
@@ -32,13 +32,13 @@ LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output
 """Where the deployment's errors are searched, as far as it has them."""
 
 
-def queues(pipeline: PipelineFacts, function: FunctionFacts) -> QueueCounts:
+def queues(pipeline: Pipeline) -> QueueCounts:
     """Read both queues."""
     activation, dead_letters = pipeline.activation_queue, pipeline.dead_letter_queue
     if activation is None or dead_letters is None:
         raise CannotTellError("a queue of the stack is missing ('jitr doctor' says which)")
     try:
-        oldest = function.recent.get("oldest_message_seconds")
+        oldest = pipeline.recent.get("oldest_message_seconds")
     except CannotTellError:
         oldest = None
     return QueueCounts(
@@ -53,9 +53,9 @@ def cas(session: "boto3.Session", deployment: Deployment) -> tuple[CaState, ...]
     return tuple(_ca(registry, fleet, ca.name, ca.certificate_id) for ca in deployment.cas)
 
 
-def crls(session: "boto3.Session", deployment: Deployment, function: FunctionFacts) -> tuple[CrlState, ...]:
+def crls(session: "boto3.Session", deployment: Deployment, pipeline: Pipeline) -> tuple[CrlState, ...]:
     """Read what the revocation indexes were compiled from; nothing where no CA has a CRL."""
-    activator = function.activator
+    activator = pipeline.activator
     bucket = activator.environment.get(environment.REVOCATION_BUCKET) if activator else None
     if activator is None or bucket is None:
         return ()
@@ -96,7 +96,7 @@ def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertif
     except DeniedError as error:
         raise MissingPermissionError("iot:DescribeCACertificate") from error
     except RegistryError as error:
-        raise NoAnswerError(str(error)) from error
+        raise CannotTellError(str(error)) from error
     with aws_call("dynamodb:BatchGetItem"):
         devices = fleet.size(certificate_id)
     return CaState(

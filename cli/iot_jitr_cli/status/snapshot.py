@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.clusters import Cluster, dead_letters, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.history import History

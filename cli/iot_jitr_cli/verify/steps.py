@@ -10,8 +10,8 @@ from iot_jitr_cli.connect import Cause
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.connect.causes import Failure
 from iot_jitr_cli.console import CliError
+from iot_jitr_cli.doctor.case import Case, Presented, Subject
 from iot_jitr_cli.doctor.diagnosis import diagnose
-from iot_jitr_cli.doctor.facts.case import Presented, Subject, open_case
 from iot_jitr_cli.verify.crl import CrlInForce
 from iot_jitr_cli.verify.device import NAME, Tried
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
@@ -299,6 +299,6 @@ def _cause(v: Verification) -> str:
     chain = v.device.credentials.chain
     subject = Subject(v.device.certificate_id, Presented(chain.pem.encode(), chain))
     with suppress(JitrError, *AwsError):
-        diagnosis = diagnose(open_case(v.pipeline.session, v.pipeline.deployment.stack_name, subject))
+        diagnosis = diagnose(Case(v.pipeline.session, v.pipeline.deployment.stack_name, subject))
         return f"; jitr doctor: {diagnosis.cause.headline}; {diagnosis.fix}" if diagnosis.cause else ""
     return ""

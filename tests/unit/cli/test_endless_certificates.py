@@ -10,15 +10,13 @@ import pytest
 
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.endpoint import Endpoint
-from iot_jitr_cli.doctor import command as doctor_command
 from iot_jitr_cli.pki.device import DeviceFiles
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.status import command as status_command
 from iot_jitr_cli.status import parts
-from tests.support import doctor_case
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, ca_account
 from tests.support.command_line import run_jitr
-from tests.support.doctor_case import DiagnosedDevice, presented, registered_ca
+from tests.support.doctor_account import DiagnosedDevice
 from tests.support.endless import endless_ca, endless_device
 from tests.support.status_snapshot import HEALTHY
 
@@ -77,30 +75,22 @@ def test_ca_list_and_show_say_that_the_ca_has_no_end(account: CaAccount) -> None
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", None])
-@pytest.mark.parametrize("clock", [[], ["--device-time", "0001-01-01T00:00+14:00"]], ids=["", "device time"])
-def test_doctor_finds_no_fault_of_the_certificates(
-    files: DeviceFiles, monkeypatch: pytest.MonkeyPatch, status: str | None, clock: list[str]
-) -> None:
+@pytest.mark.parametrize("clock", [(), ("--device-time", "0001-01-01T00:00+14:00")], ids=["", "device time"])
+def test_doctor_finds_no_fault_of_the_certificates(status: str | None, clock: tuple[str, ...]) -> None:
     device = endless_device()
 
-    def open_case(_session: Any, _stack: str, subject: Any) -> Any:
-        diagnosed = DiagnosedDevice(
-            status=status,
-            presented=presented(device.chain_pem, key_pem(device.key)),
-            subject={"clock": subject.clock},
-        )
-        issuer = doctor_case.Issuer(registered_ca(certificate=endless_ca().certificate))
-        return diagnosed.with_facts(issuer=issuer).case
+    answer = DiagnosedDevice(
+        status=status,
+        chain=device.chain_pem,
+        key=key_pem(device.key),
+        certificate=device.certificate,
+        ca_certificate=endless_ca().certificate,
+        arguments=clock,
+    ).ask()
 
-    monkeypatch.setattr(doctor_command, "open_case", open_case)
-    monkeypatch.setattr(doctor_command, "aws_session", lambda: None)
-
-    answer = run_jitr("doctor", files.chain, "--key", files.key, "--json", *clock)
-
-    assert answer.exit_code in {0, 1}, answer.out + answer.err
-    checks = {each["id"]: each["status"] for each in answer.json["checks"]}
-    assert checks["certificate.validity"] == "ok"
-    assert checks["chain.order"] == "ok"
+    assert answer.exit_code in {0, 1}
+    assert answer.check("certificate.validity")["status"] == "ok"
+    assert answer.check("chain.order")["status"] == "ok"
 
 
 def test_status_says_that_the_ca_has_no_end(monkeypatch: pytest.MonkeyPatch, account: CaAccount) -> None:

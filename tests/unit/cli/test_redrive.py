@@ -1,6 +1,5 @@
 """`jitr redrive`: queue dead letters and pending certificates again."""
 
-import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 from iot_jitr_cli import redrive_command
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.main import jitr
-from iot_jitr_cli.redrive import PendingSearch, original, redrive_dead_letters
+from iot_jitr_cli.redrive import PendingSearch, redrive_dead_letters
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.stack_outputs import Output
@@ -72,29 +71,6 @@ def test_messages_that_another_reader_has_received_are_left_alone(
     monkeypatch.setattr(aws.sqs, "receive_message", lambda **_: {})
 
     assert redrive_dead_letters(aws.sqs, aws.dead_letter_queue_url, aws.queue_url) == 0
-
-
-def test_what_a_rules_error_action_wrapped_is_unwrapped() -> None:
-    event = '{"certificateId": "abc"}'
-    body = {"ruleName": "r", "base64OriginalPayload": base64.b64encode(event.encode()).decode()}
-
-    assert original(json.dumps(body)) == event
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "not JSON",
-        "[]",
-        '{"certificateId": "abc"}',
-        '{"base64OriginalPayload": "not base64!"}',
-        '{"base64OriginalPayload": 7}',
-        '{"base64OriginalPayload": "/w=="}',
-        "[" * 100_000,
-    ],
-)
-def test_every_other_message_is_queued_as_it_is(body: str) -> None:
-    assert original(body) == body
 
 
 def test_pending_certificates_without_a_decision_are_queued(aws: Account) -> None:

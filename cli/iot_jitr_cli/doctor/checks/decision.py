@@ -1,17 +1,71 @@
-"""The ledger's decision about the certificate."""
+"""What the pipeline decided about the certificate, and what it would decide now."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.checks.ledger import is_over, moment, refusal, standing_row
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, predicted
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_runtime.ledger import Row, State
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 
 _JUST_NOW = timedelta(minutes=1)
+_VERBS = {Outcome.REFUSED: "refused", Outcome.DEFERRED: "deferred"}
+_CRL = {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}
+_REVOCATION = {Reason.REVOKED, Reason.ON_HOLD}
+_ADMISSION = {Reason.NOT_LISTED, Reason.REFUSED_BY_FUNCTION, Reason.ADMISSION_FAILED}
+_THING = {
+    Reason.THING_TAKEN,
+    Reason.INVALID_THING_NAME,
+    Reason.INVALID_THING_ATTRIBUTE,
+    Reason.THING_SETUP_MISSING,
+}
+
+
+def _causes(reasons: Collection[Reason]) -> set[Cause]:
+    return {OF_REASONS[reason] for reason in reasons}
+
+
+@check("decision.common_name", "common name", Cause.INVALID_COMMON_NAME)
+def check_common_name(case: Case) -> Finding:
+    """The common name may be used in the device policy."""
+    return _decided(case, {Reason.INVALID_COMMON_NAME}, None)
+
+
+@check("decision.crl", "CRL", *_causes(_CRL))
+def check_crl(case: Case) -> Finding:
+    """Where a CRL is configured, there is a usable and fresh one."""
+    present = case.revocation
+    if present is None:
+        return not_applicable("the CA was declared to have no CRL")
+    return _decided(case, _CRL, present)
+
+
+@check("decision.revocation", "revocation", *_causes(_REVOCATION))
+def check_revocation(case: Case) -> Finding:
+    """The certificate is on no CRL of its CA."""
+    row = case.standing_row
+    if row is not None and row.state in {State.SUSPENDED, State.REVOKED}:
+        cause = Cause.ON_HOLD if row.state is State.SUSPENDED else Cause.SERIAL_REVOKED
+        return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}")
+    present = case.revocation
+    if present is None:
+        return not_applicable("the CA was declared to have no CRL")
+    return _decided(case, _REVOCATION, present)
+
+
+@check("decision.admission", "admission", *_causes(_ADMISSION))
+def check_admission(case: Case) -> Finding:
+    """The device is admitted."""
+    return _decided(case, _ADMISSION, case.admission)
+
+
+@check("decision.thing", "thing", *_causes(_THING))
+def check_thing(case: Case) -> Finding:
+    """The device's thing can be created, or belongs to this certificate."""
+    return _decided(case, _THING, None)
 
 
 @check(
@@ -24,47 +78,94 @@ _JUST_NOW = timedelta(minutes=1)
 )
 def check_decision(case: Case) -> Finding:
     """The pipeline has decided about the certificate."""
-    registered = case.device.registered
+    registered = case.registered
     if registered is None:
         return not_applicable("not registered")
-    row = standing_row(case)
+    row = case.standing_row
     if row is None:
         return _undecided(case)
     decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
     if registered.status != "PENDING_ACTIVATION" or row.state is State.ACTIVATED:
         return ok(decided)
     if row.reason is None or row.reason not in OF_REASONS:
-        return failed(Cause.BEING_DECIDED, decided, Cause.BEING_DECIDED.fix)
-    return _over(row, row.reason, decided) if is_over(case, row.reason) else refusal(row, row.reason)
+        return failed(Cause.BEING_DECIDED, decided)
+    return _over(row, row.reason, decided) if _is_over(case, row.reason) else _recorded(row, row.reason)
 
 
 def _over(row: Row, reason: Reason, decided: str) -> Finding:
+    again = moment(row.look_again_at)
     if reason.outcome is Outcome.DEFERRED:
         return failed(
             Cause.BEING_DECIDED,
-            f"{decided}; the reason no longer applies, and it is tried again {moment(row.look_again_at)}",
+            f"{decided}; the reason no longer applies, and it is tried again {again}",
             "wait until then, or let the device reconnect after it",
         )
     return failed(
         Cause.REFUSAL_OUTDATED,
         f"{decided}; the reason no longer applies",
-        f"let the device reconnect: a connect after {moment(row.look_again_at)} is decided anew",
+        f"let the device reconnect: a connect after {again} is decided anew",
     )
 
 
+def moment(milliseconds: int) -> str:
+    """A time stamp of the ledger as text."""
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
+    """The ledger's decision, unless the `present` verdict differs, as far as it concerns `reasons`."""
+    row = case.standing_row
+    recorded = row.reason if row is not None and row.reason in reasons else None
+    if present is not None and present.reason is not None and present.reason in reasons:
+        find = predicted if recorded is None else failed
+        verb = _VERBS[present.outcome]
+        return find(OF_REASONS[present.reason], f"would be {verb} now: {present.detail}")
+    if row is not None and recorded is not None:
+        if not _is_over(case, recorded):
+            return _recorded(row, recorded)
+        return ok(f"{_VERBS[recorded.outcome]} {moment(row.decided_at)}, {recorded}: no longer applies")
+    if present is not None and present.outcome is Outcome.ACTIVATED:
+        return ok("no objection")
+    if row is not None and row.state is State.ACTIVATED:
+        return ok("no objection when it was activated")
+    other = f"the decision was: {row.reason or row.state or 'none yet'}" if row else "not decided yet"
+    return not_applicable(other)
+
+
+def _recorded(row: Row, reason: Reason) -> Finding:
+    """The finding for a refusal or deferral in the ledger."""
+    again = f", tried again {moment(row.look_again_at)}" if reason.outcome is Outcome.DEFERRED else ""
+    detail = f": {row.detail}" if row.detail else ""
+    return failed(
+        OF_REASONS[reason], f"{_VERBS[reason.outcome]} {moment(row.decided_at)}, {reason}{detail}{again}"
+    )
+
+
+def _is_over(case: Case, reason: Reason) -> bool:
+    """Whether the ledger's reason is known to apply no longer."""
+    certificate = case.certificate
+    if reason is Reason.NOT_YET_VALID:
+        return certificate is not None and case.time >= certificate.not_before
+    try:
+        if reason is Reason.NOT_LISTED:
+            present = case.admission
+        elif reason in _CRL | _REVOCATION:
+            present = case.revocation
+        else:
+            return False
+    except CannotTellError:
+        return False
+    return present is None or present.reason is not reason
+
+
 def _undecided(case: Case) -> Finding:
-    registered, queue = case.device.registered, case.pipeline.activation_queue
+    registered, queue = case.registered, case.pipeline.activation_queue
     if registered is None or registered.status != "PENDING_ACTIVATION":
         return not_applicable("this pipeline has not decided about it")
     waiting = queue.messages if queue else 0
     if waiting or case.time - registered.registered_at < _JUST_NOW:
-        return failed(
-            Cause.BEING_DECIDED,
-            f"registered at {registered.registered_at:%H:%M:%SZ}, {waiting} messages in the activation queue",
-            Cause.BEING_DECIDED.fix,
-        )
+        since = f"registered at {registered.registered_at:%H:%M:%SZ}"
+        return failed(Cause.BEING_DECIDED, f"{since}, {waiting} messages in the activation queue")
     return failed(
-        Cause.EVENT_LOST,
-        "pending, but the ledger has no row of it and the activation queue is empty",
-        "let the device reconnect (each connect of a pending device is an event), or 'jitr redrive'",
+        Cause.EVENT_LOST, "pending, but the ledger has no row of it and the activation queue is empty"
     )

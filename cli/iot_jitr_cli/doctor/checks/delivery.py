@@ -1,15 +1,21 @@
 """From the registration event to the activator: rule, role, queue, event source mapping."""
 
+import json
 import re
+from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.deployment import DeployedCa
+from paho.mqtt.client import topic_matches_sub
+
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
-from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.facts.pipeline import Rule
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
+from iot_jitr_cli.doctor.pipeline import Rule
+from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.events import TOPIC_PREFIX
 from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
 
 _TOPIC = re.compile(r"""FROM\s+['"](?P<topic>[^'"]+)['"]""", re.IGNORECASE)
 _NO_RULE = "no rule to look at"
@@ -19,20 +25,19 @@ _NOT_OURS = "the CA is not of this deployment"
 @check("rule", "topic rule", Cause.RULE_MISSING, Cause.RULE_DISABLED, Cause.RULE_ON_ANOTHER_TOPIC)
 def check_rule(case: Case) -> Finding:
     """The CA's topic rule exists, is enabled and selects the CA's registration events."""
-    ca = _deployed_ca(case)
+    ca = case.deployed_ca
     if ca is None:
         return not_applicable(_NOT_OURS)
-    rule = case.pipeline.rule(ca.rule)
+    rule = case.rule
     if rule is None:
         return failed(
             Cause.RULE_MISSING,
             f"there is no topic rule '{ca.rule}'",
-            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
         )
     expected = f"{TOPIC_PREFIX}{ca.certificate_id}"
     found = _TOPIC.search(rule.sql)
     topic = found["topic"] if found else ""
-    if not _covers(topic, expected):
+    if not topic_matches_sub(topic, expected):
         return failed(
             Cause.RULE_ON_ANOTHER_TOPIC,
             f"rule '{rule.name}' selects from '{topic}', the events are published on '{expected}'",
@@ -56,7 +61,7 @@ def check_rule(case: Case) -> Finding:
 )
 def check_rule_target(case: Case) -> Finding:
     """The rule sends to the activation queue, and its role allows it."""
-    rule = _rule(case)
+    rule = case.rule
     if rule is None:
         return not_applicable(_NO_RULE)
     queue = case.pipeline.activation_queue
@@ -64,7 +69,6 @@ def check_rule_target(case: Case) -> Finding:
         return failed(
             Cause.QUEUE_MISSING,
             f"there is no queue {case.pipeline.output(Output.ACTIVATION_QUEUE_URL)}",
-            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
         )
     if rule.queue_url is None or rule.role_arn is None or not _same_queue(rule.queue_url, queue.url):
         return failed(
@@ -80,7 +84,7 @@ def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
     if case.pipeline.activation_queue is None:
         return not_applicable("no queue to read")
-    mapping = case.function.event_source
+    mapping = _event_source(case)
     if mapping is None:
         return failed(
             Cause.EVENT_SOURCE_DISABLED,
@@ -99,7 +103,7 @@ def check_event_source(case: Case) -> Finding:
 
 
 def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
-    trusted = case.pipeline.trusted_services(role_arn)
+    trusted = _trusted_services(case, role_arn)
     if trusted is None:
         return failed(
             Cause.RULE_ROLE_BROKEN,
@@ -116,34 +120,40 @@ def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
         return failed(
             Cause.RULE_ROLE_BROKEN,
             f"the role {role_arn} may not sqs:SendMessage to {queue_arn}",
-            "restore the permission, then 'jitr redrive' for the events that were lost",
         )
     return ok(f"{queue_arn.rsplit(':', 1)[-1]}; the role may send")
 
 
-def _deployed_ca(case: Case) -> DeployedCa | None:
-    ca = case.ca.issuer.ca
-    return next(
-        (ours for ours in case.pipeline.deployment.cas if ca and ours.certificate_id == ca.ca_id), None
-    )
+def _event_source(case: Case) -> "EventSourceMappingConfigurationTypeDef | None":
+    """The mapping from the activation queue to the activator, None where there is none."""
+    queue = case.pipeline.activation_queue
+    pages = case.session.client("lambda").get_paginator("list_event_source_mappings")
+    with aws_call("lambda:ListEventSourceMappings"):
+        found = pages.paginate(FunctionName=case.pipeline.output(Output.ACTIVATOR_FUNCTION))
+        mappings = [mapping for page in found for mapping in page["EventSourceMappings"]]
+    return next((m for m in mappings if queue and m.get("EventSourceArn") == queue.arn), None)
 
 
-def _rule(case: Case) -> Rule | None:
-    ca = _deployed_ca(case)
-    return case.pipeline.rule(ca.rule) if ca else None
+def _trusted_services(case: Case, role_arn: str) -> set[str] | None:
+    """The services that may assume the role, None where there is no such role."""
+    iam = case.session.client("iam")
+    with aws_call("iam:GetRole"):
+        try:
+            found = iam.get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
+        except iam.exceptions.NoSuchEntityException:
+            return None
+    document: Any = found["AssumeRolePolicyDocument"]
+    parsed = json.loads(document) if isinstance(document, str) else document
+    statements = parsed.get("Statement", [])
+    trusted: set[str] = set()
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal", {})
+        if statement.get("Effect") == "Allow" and isinstance(principal, dict):
+            services = principal.get("Service", [])
+            trusted |= {services} if isinstance(services, str) else set(services)
+    return trusted
 
 
 def _same_queue(one: str, other: str) -> bool:
     """Compare account and name: the host part of a queue's URL differs between callers."""
     return one.rsplit("/", 2)[-2:] == other.rsplit("/", 2)[-2:]
-
-
-def _covers(topic_filter: str, topic: str) -> bool:
-    """Whether an MQTT topic filter matches a topic (MQTT 5.0, section 4.7.1)."""
-    filters, levels = topic_filter.split("/"), topic.split("/")
-    for position, each in enumerate(filters):
-        if each == "#":
-            return True
-        if position >= len(levels) or each not in {"+", levels[position]}:
-            return False
-    return len(filters) == len(levels)

@@ -1,13 +1,13 @@
-"""The device's files: chain, key, validity, clock. The findings of `jitr chain check` and their causes."""
+"""The device's files: chain, key, validity, clock. The checks of `jitr chain check`, with their causes."""
 
 from datetime import timedelta
 
 from iot_jitr_cli.chain import CheckId
 from iot_jitr_cli.chain import Status as ChainStatus
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok, predicted, unknown
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, predicted, unknown
+from iot_jitr_cli.doctor.reading import CannotTellError
 
 _CLOCK_OFF = timedelta(hours=1)
 """A device's clock that is further off counts as wrong: its TLS library may refuse AWS's certificate."""
@@ -30,7 +30,7 @@ def check_order(case: Case) -> Finding:
     return _first_failure(
         case,
         (CheckId.ORDER, Cause.CHAIN_WRONG_ORDER),
-        *([] if case.accepts_ca_certificates else [(CheckId.NOT_A_CA, Cause.CA_CERTIFICATE)]),
+        *([] if _accepts_ca_certificates(case) else [(CheckId.NOT_A_CA, Cause.CA_CERTIFICATE)]),
         (CheckId.NOTHING_EXTRA, Cause.CHAIN_WRONG_CERTIFICATES),
         (CheckId.CA_MAY_SIGN, Cause.CHAIN_WRONG_CERTIFICATES),
     ) or ok(case.report[CheckId.ORDER].found)
@@ -62,7 +62,7 @@ def check_signed_by_ca(case: Case) -> Finding:
     )
     if broken:
         return broken
-    issuer = case.ca.issuer
+    issuer = case.issuer
     if issuer.ca is None and issuer.namesake is not None:
         return failed(
             Cause.NOT_SIGNED_BY_CA,
@@ -110,7 +110,7 @@ def check_algorithms(case: Case) -> Finding:
 )
 def check_validity(case: Case) -> Finding:
     """The device certificate and its CA's are within their validity, by AWS's clock."""
-    report, certificate = case.report, case.device.certificate
+    report, certificate = case.report, case.certificate
     device, ca = report[CheckId.VALIDITY], report[CheckId.CA_VALIDITY]
     if device.status is ChainStatus.FAILED and certificate is not None:
         if case.time > certificate.not_after:
@@ -143,6 +143,15 @@ def check_clock(case: Case) -> Finding:
             "set it (NTP) before TLS: with a wrong clock the device refuses AWS's certificate by itself",
         )
     return ok(f"{_spoken(off)} off")
+
+
+def _accepts_ca_certificates(case: Case) -> bool:
+    """Whether the deployment accepts a CA certificate as this device's; False where that is unknown."""
+    try:
+        activator, ca = case.pipeline.activator, case.issuer.ca
+    except CannotTellError:
+        return False
+    return activator is not None and ca is not None and ca.ca_id in activator.ca_devices
 
 
 def _first_failure(case: Case, *causes: tuple[CheckId, Cause]) -> Finding | None:

@@ -3,9 +3,8 @@
 import pytest
 
 from iot_jitr_cli.deployment import NoSuchStackError
-from iot_jitr_cli.doctor.facts.fact import MissingPermissionError
-from iot_jitr_cli.doctor.facts.function import FunctionFacts
-from iot_jitr_cli.doctor.facts.pipeline import PipelineFacts
+from iot_jitr_cli.doctor.pipeline import Pipeline
+from iot_jitr_cli.doctor.reading import MissingPermissionError
 from iot_jitr_cli.status import collect
 from iot_jitr_cli.status.collect import _quota, snapshot
 from iot_jitr_cli.status.history import History
@@ -44,9 +43,9 @@ def test_without_the_function_there_is_no_quota_to_compare_with() -> None:
     cloud = Cloud()
     cloud.answers("cloudformation", "describe_stacks", stack())
     cloud.refuses("lambda", "get_function_configuration", "AccessDeniedException")
-    pipeline = PipelineFacts(cloud, "stack")  # type: ignore[arg-type]
+    pipeline = Pipeline(cloud, "stack", NOW)  # type: ignore[arg-type]
 
-    assert _quota(FunctionFacts(cloud, pipeline, NOW)) is None  # type: ignore[arg-type]
+    assert _quota(pipeline) is None
 
 
 def test_a_stack_that_is_not_there_is_an_error(cloud: Cloud) -> None:

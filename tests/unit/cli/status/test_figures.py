@@ -6,9 +6,9 @@ import pytest
 from botocore.stub import ANY
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 from tests.support.doctor_cloud import NOW, Cloud
 from tests.support.status_snapshot import DEPLOYMENT
 

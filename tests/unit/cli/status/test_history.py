@@ -7,10 +7,10 @@ import pytest
 from botocore.stub import ANY
 
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series, history
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 from tests.support.doctor_cloud import Cloud
 from tests.support.status_snapshot import DEPLOYMENT
 

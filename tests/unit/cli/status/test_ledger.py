@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.facts.fact import MissingPermissionError
+from iot_jitr_cli.doctor.reading import MissingPermissionError
 from iot_jitr_cli.status import ledger
 from iot_jitr_cli.status.ledger import Certificate, Group
 from tests.support.doctor_cloud import Cloud

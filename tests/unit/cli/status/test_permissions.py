@@ -7,7 +7,7 @@ from policy_sentry.querying.actions import get_action_data
 
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.status.permissions import WITHOUT_RESOURCE, minimal_policy
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 from tests.support.status_snapshot import OUTPUTS
 
 DEPLOYMENT = Deployment(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.facts.fact import CannotTellError, MissingPermissionError
+from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError
 from iot_jitr_cli.status.quotas import ApiQuota, quotas
 from tests.support.doctor_cloud import Cloud
 

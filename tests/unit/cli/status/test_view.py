@@ -10,7 +10,7 @@ from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot, Unknown
 from iot_jitr_cli.status.view import in_words, view
-from tests.support import doctor_case as dc
+from tests.support import doctor_account as dc
 from tests.support.crls import NO_END
 from tests.support.doctor_cloud import NOW
 from tests.support.status_snapshot import HEALTHY

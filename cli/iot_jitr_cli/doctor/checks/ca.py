@@ -1,49 +1,99 @@
-"""The CA certificate at AWS IoT, and whether AWS IoT has ever seen the device."""
+"""Where the device connects to, its CA there, and whether AWS IoT has ever seen the device."""
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
+from iot_jitr_cli.doctor.pipeline import NotDeployedError
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
+from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, AutoRegistration, CaStatus, Mode
 from iot_jitr_runtime.ca_registration.registry import RegisteredCa
 
+_AWS_ENDPOINT = re.compile(
+    r"(?P<prefix>[a-z0-9]+?)(?P<ats>-ats)?\.iot\.(?P<region>[a-z0-9-]+)\.(?P<domain>.+)"
+)
+"""https://docs.aws.amazon.com/iot/latest/developerguide/iot-connect-devices.html"""
 
-def _where_there_is_a_ca(check: Callable[[Case, RegisteredCa], Finding]) -> Callable[[Case], Finding]:
+
+@check("endpoint", "endpoint", Cause.ENDPOINT_ELSEWHERE, Cause.ENDPOINT_NOT_ATS)
+def check_endpoint(case: Case) -> Finding:  # noqa: PLR0911  each answer is one
+    """The device connects to this account's ATS endpoint in this region."""
+    host = (case.subject.endpoint or "").lower()
+    if not host:
+        return not_applicable("the device's endpoint is not known (--endpoint)")
+    device = _AWS_ENDPOINT.fullmatch(host)
+    if device is None:
+        return not_applicable(f"{host} is not an endpoint name of AWS IoT: a domain of your own, or local")
+    with aws_call("iot:DescribeEndpoint"):
+        answer = case.session.client("iot").describe_endpoint(endpointType="iot:Data-ATS")
+    ours = answer["endpointAddress"].partition(":")[0].lower()
+    expected = _AWS_ENDPOINT.fullmatch(ours)
+    if expected is None:
+        return not_applicable("AWS names none")
+    use = f"let the device connect to {ours}"
+    if device["region"] != expected["region"]:
+        here = f"{host} is in region {device['region']}, the pipeline in {expected['region']}"
+        return failed(Cause.ENDPOINT_ELSEWHERE, here, use)
+    if device["ats"] is None:
+        evidence = (
+            f"{host} is not the ATS endpoint: its server certificate is from a CA that devices distrust, and "
+            "its prefix is another one"
+        )
+        return failed(Cause.ENDPOINT_NOT_ATS, evidence, use)
+    if device["prefix"] == expected["prefix"]:
+        return ok(host)
+    belongs = f"{host} belongs to another account, this account's is {ours} ({_account(case)})"
+    return failed(Cause.ENDPOINT_ELSEWHERE, belongs, use)
+
+
+@check("deployment", "deployment", Cause.NOT_DEPLOYED)
+def check_deployed(case: Case) -> Finding:
+    """The stack is deployed in this account and region."""
+    try:
+        deployment = case.pipeline.deployment
+    except NotDeployedError as error:
+        return failed(
+            Cause.NOT_DEPLOYED,
+            str(error),
+        )
+    return ok(f"stack '{deployment.stack_name}' in {deployment.region}, {_account(case)}")
+
+
+def _where_there_is_a_ca(run: Callable[[Case, RegisteredCa], Finding]) -> Callable[[Case], Finding]:
     """A check of the registered CA that signed the device certificate, where there is one."""
 
-    @wraps(check)
-    def run(case: Case) -> Finding:
-        ca = case.ca.issuer.ca
-        return check(case, ca) if ca else not_applicable("no registered CA to look at")
+    @wraps(run)
+    def checked(case: Case) -> Finding:
+        ca = case.issuer.ca
+        return run(case, ca) if ca else not_applicable("no registered CA to look at")
 
-    return run
+    return checked
 
 
 @check("ca.registered", "CA: registered", Cause.CA_NOT_REGISTERED, Cause.CA_REGISTERED_ELSEWHERE)
 def check_ca_registered(case: Case) -> Finding:
     """The CA that signed the device certificate is registered here."""
-    ca = case.ca.issuer.ca
+    ca = case.issuer.ca
     if ca is not None:
         return ok(f"'{ca.certificate.subject}', id {ca.ca_id}")
-    certificate = case.device.certificate
+    certificate = case.certificate
     issuer = f"'{certificate.x509.issuer.rfc4514_string()}'" if certificate else "its CA"
     failure = _registration_failure(case)
     if IN_ANOTHER_ACCOUNT in failure:
         return failed(
             Cause.CA_REGISTERED_ELSEWHERE,
             f"{issuer} is not registered here, and its registration failed: {failure}",
-            "delete it there ('jitr ca list' in that account), or register it in each with mode SNI_ONLY",
         )
     return failed(
         Cause.CA_NOT_REGISTERED,
         f"no CA of this account and region signed it; its issuer is {issuer}"
         + (f"; the registration failed: {failure}" if failure else ""),
-        "add it to 'cas' in cdk.json and deploy; or choose the device's account and region (AWS_PROFILE)",
     )
 
 
@@ -57,7 +107,6 @@ def check_ca_of_deployment(case: Case, ca: RegisteredCa) -> Finding:
     return failed(
         Cause.CA_OF_ANOTHER_DEPLOYMENT,
         f"CA {ca.ca_id} is registered, but the stack's CAs are {', '.join(names.values()) or 'none'}",
-        "name the stack it belongs to (--stack), or add it to 'cas' in cdk.json and deploy: it is adopted",
     )
 
 
@@ -110,7 +159,6 @@ def check_sni(case: Case, ca: RegisteredCa) -> Finding:
         return failed(
             Cause.SNI_MISSING,
             f"CA {ca.ca_id} is registered in mode {ca.mode}, and the device sends no SNI",
-            "let the TLS library send the endpoint's name (server_name, RFC 6066 section 3)",
         )
     return ok("the device sends it" if case.subject.sends_sni else "needed; most TLS libraries send it")
 
@@ -118,19 +166,34 @@ def check_sni(case: Case, ca: RegisteredCa) -> Finding:
 @check("certificate.registered", "certificate registered in AWS IoT", Cause.NEVER_CONNECTED)
 def check_registered(case: Case) -> Finding:
     """AWS IoT has registered the device certificate."""
-    found = case.device.registered
+    found = case.registered
     if found is not None:
         return ok(f"{found.status}, since {found.registered_at:%Y-%m-%d %H:%M:%SZ}")
     return failed(
         Cause.NEVER_CONNECTED,
         f"AWS IoT has never seen certificate {case.subject.certificate_id}",
-        "let the device connect ('jitr connect' shows what happens); it registers with its MQTT CONNECT, so "
-        "the TLS handshake alone is not enough",
     )
 
 
 def _registration_failure(case: Case) -> str:
+    """Why the stack's last registration of a CA failed; empty where it did not fail, or cannot be read."""
+    pages = case.session.client("cloudformation").get_paginator("describe_stack_events")
+    with suppress(*AwsError):
+        for page in pages.paginate(StackName=case.pipeline.stack_name):
+            for event in page["StackEvents"]:
+                if event.get("ResourceType") != RESOURCE_TYPE:
+                    continue
+                # Newest first, and a failed creation is followed by its own clean-up.
+                status = event.get("ResourceStatus", "")
+                if status in {"CREATE_FAILED", "UPDATE_FAILED"}:
+                    return event.get("ResourceStatusReason", "")
+                if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+                    return ""
+    return ""
+
+
+def _account(case: Case) -> str:
     try:
-        return case.ca.registration_failure
+        return f"account {case.identity.account}"
     except CannotTellError:
-        return ""
+        return "account unknown"

@@ -1,23 +1,26 @@
 """The activator: its state, permissions, errors, backlog and dead letters."""
 
 from iot_jitr_cli.console import printable
+from iot_jitr_cli.dead_letters import DeadLetter
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
-from iot_jitr_cli.doctor.checks.check import check
-from iot_jitr_cli.doctor.facts.case import Case
-from iot_jitr_cli.doctor.facts.fact import CannotTellError
-from iot_jitr_cli.doctor.findings import Finding, failed, not_applicable, ok
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
+from iot_jitr_cli.doctor.log import last_error_of
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 _LONG_BACKLOG_SECONDS = 60
 """A backlog that takes longer to process than this is reported as a cause."""
 _LINE = 300
+_RECEIVES = 20
+"""Calls of `ReceiveMessage` at most, ten messages each."""
 
 
 @check("function", "activator", Cause.FUNCTION_STOPPED)
 def check_function(case: Case) -> Finding:
     """The activator exists and may run."""
-    function = case.function.activator
+    function = case.pipeline.activator
     if function is None:
         return failed(
             Cause.FUNCTION_STOPPED,
@@ -28,9 +31,10 @@ def check_function(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
-            "fix what Lambda reports and deploy again",
         )
-    if case.function.reserved_concurrency == 0:
+    with aws_call("lambda:GetFunctionConcurrency"):
+        answer = case.session.client("lambda").get_function_concurrency(FunctionName=function.name)
+    if answer.get("ReservedConcurrentExecutions") == 0:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"the reserved concurrency of {function.name} is 0, so it never runs",
@@ -42,7 +46,7 @@ def check_function(case: Case) -> Finding:
 @check("function.role", "activator: role", Cause.FUNCTION_ROLE_BROKEN)
 def check_function_role(case: Case) -> Finding:
     """The activator's role has the permissions of an activation."""
-    function = case.function.activator
+    function = case.pipeline.activator
     if function is None:
         return not_applicable("no function to look at")
     lacking = [
@@ -50,7 +54,7 @@ def check_function_role(case: Case) -> Finding:
         for actions, resource in _needed(case)
         for action in case.pipeline.denied(function.role_arn, actions, resource)
     ]
-    row = case.decision.row
+    row = case.row
     if row is not None and row.reason is Reason.ACCESS_DENIED:
         lacking.append(f"what it was denied last: {row.detail}")
     if lacking:
@@ -65,16 +69,17 @@ def check_function_role(case: Case) -> Finding:
 @check("function.errors", "activator: errors", Cause.FUNCTION_FAILING)
 def check_function_errors(case: Case) -> Finding:
     """The activator's invocations succeed."""
-    row = case.decision.row
+    row = case.row
     if row is not None and row.reason is Reason.INTERNAL_ERROR:
         return _failing(case, f"while this certificate was validated: {row.detail}")
     queue = case.pipeline.activation_queue
     if queue is not None and queue.messages == 0:
         return ok("no message waits in the activation queue")
-    line = case.function.last_error
+    with aws_call("logs:FilterLogEvents"):
+        line = last_error_of(case.session, case.pipeline.output(Output.ACTIVATOR_LOG_GROUP), case.now)
     if line is not None:
         return _failing(case, f"last error of the last 15 minutes: {printable(line[:_LINE])}")
-    errors = case.function.recent.get("errors", 0)
+    errors = case.pipeline.recent.get("errors", 0)
     if errors:
         return _failing(case, f"{errors:.0f} failed invocations in the last 15 minutes")
     return ok("no error in the last 15 minutes")
@@ -83,17 +88,16 @@ def check_function_errors(case: Case) -> Finding:
 @check("backlog", "activation queue: backlog, throttling", Cause.THROTTLED)
 def check_backlog(case: Case) -> Finding:
     """The activation queue has no long backlog, and the activator is not throttled."""
-    row = case.decision.row
+    row = case.row
     if row is not None and row.reason in {Reason.THROTTLED, Reason.RATE_LIMITED}:
         return failed(
             Cause.THROTTLED,
             f"{row.reason}: {row.detail or 'many others are ahead of it'}",
-            "wait: it is tried again by itself; a higher quota of the AWS IoT API shortens it",
         )
     queue = case.pipeline.activation_queue
     if queue is None:
         return not_applicable("no queue to look at")
-    pace = case.function.activator.activations_per_second if case.function.activator else None
+    pace = case.pipeline.activator.activations_per_second if case.pipeline.activator else None
     seconds = queue.messages / pace if pace else 0
     if seconds > _LONG_BACKLOG_SECONDS:
         return failed(
@@ -102,7 +106,7 @@ def check_backlog(case: Case) -> Finding:
             f"{pace:g} a second{_oldest(case)}",
             "wait, or raise the quota of the AWS IoT API and 'activations_per_second' (docs/performance.md)",
         )
-    throttles = case.function.recent.get("throttles", 0)
+    throttles = case.pipeline.recent.get("throttles", 0)
     if throttles:
         return failed(
             Cause.THROTTLED,
@@ -118,20 +122,42 @@ def check_dead_letter(case: Case) -> Finding:
     queue = case.pipeline.dead_letter_queue
     if queue is None or queue.messages == 0:
         return ok("the dead-letter queue is empty" if queue else "there is no dead-letter queue")
-    message = case.decision.dead_letter
+    message = _dead_letter(case)
     if message is None:
         return ok(f"none of this device among {queue.messages} dead letters")
     return failed(
         Cause.DEAD_LETTERED,
         f"{message.reason or 'no reason given'}: {message.detail or 'received too often'}",
-        "fix the cause, then 'jitr redrive'",
     )
+
+
+def _dead_letter(case: Case) -> DeadLetter | None:
+    """The newest message about the certificate among up to 200 of the dead-letter queue.
+
+    With a visibility time-out of 0 seconds, the messages stay visible to other consumers; only their
+    receive count increases, which has no effect in a queue without a dead-letter queue.
+    """
+    url, sqs = case.pipeline.output(Output.DEAD_LETTER_QUEUE_URL), case.session.client("sqs")
+    seen: set[str] = set()
+    found: DeadLetter | None = None
+    for _ in range(_RECEIVES):
+        with aws_call("sqs:ReceiveMessage"):
+            answer = sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+            )
+        messages = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
+        if not messages:
+            break
+        seen |= {message["MessageId"] for message in messages}
+        letters = map(DeadLetter.read, messages)
+        found = next((each for each in letters if each.certificate_id == case.subject.certificate_id), found)
+    return found
 
 
 def _needed(case: Case) -> list[tuple[list[str], str]]:
     """What an activation of this device takes: actions, on which resource."""
     deployment = case.pipeline.deployment
-    registered, ca = case.device.registered, case.ca.issuer.ca
+    registered, ca = case.registered, case.issuer.ca
     needed = []
     if queue := case.pipeline.activation_queue:
         actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
@@ -162,7 +188,7 @@ def _failing(case: Case, evidence: str) -> Finding:
 
 def _oldest(case: Case) -> str:
     try:
-        age = case.function.recent.get("oldest_message_seconds")
+        age = case.pipeline.recent.get("oldest_message_seconds")
     except CannotTellError:
         return ""
     return f", the oldest is {age / 60:.0f} minutes old" if age else ""

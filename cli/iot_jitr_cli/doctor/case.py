@@ -1,0 +1,278 @@
+"""One device to diagnose: what the caller says about it, and what AWS has about it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from iot_jitr_cli.chain import check_chain
+from iot_jitr_cli.chain.parsing import signed
+from iot_jitr_cli.deployment import DeployedCa
+from iot_jitr_cli.doctor.pipeline import Pipeline, Rule
+from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError, reading
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.interfaces import DeviceCertificate
+from iot_jitr_runtime.admission.allow_list import AllowList
+from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.ca_registration.registry import (
+    CaRegistry,
+    DeniedError,
+    NotRegisteredError,
+    RegisteredCa,
+    RegistryError,
+)
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.outcomes import ACTIVATED, DecisionError, Verdict
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
+from iot_jitr_runtime.revocation.store import IndexStore
+from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    import boto3
+
+    from iot_jitr_cli.chain import Chain, ChainReport
+
+_CLOCKS = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Presented:
+    """The files that go onto the device."""
+
+    chain_file: bytes
+    chain: "Chain"
+    """Its certificates."""
+    key_file: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the caller says about the device."""
+
+    certificate_id: CertificateId
+    presented: Presented | None = None
+    """None: only the certificate's id is known."""
+    endpoint: str | None = None
+    """Host name the device connects to, without a port."""
+    sends_sni: bool | None = None
+    """None: unknown."""
+    client_id: str | None = None
+    """What it connects as; None: as its common name."""
+    clock: datetime | None = None
+    """What its clock says now."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A device certificate as AWS IoT describes it."""
+
+    status: str
+    arn: str
+    ca_certificate_id: CaCertificateId | None
+    """None: it was not registered under a CA."""
+    certificate: Certificate | None
+    """None: it cannot be parsed."""
+    registered_at: datetime
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The caller's account, and the time at AWS."""
+
+    account: str
+    time: datetime | None
+    """AWS's clock when it answered, to the second; None where the answer carried no date."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """What was found of the device certificate's CA."""
+
+    ca: RegisteredCa | None
+    """The registered CA that signed the device certificate."""
+    namesake: RegisteredCa | None = None
+    """A registered CA that has the issuer's name, but another key."""
+
+
+class Case:
+    """Everything that more than one check reads; no call is made before. Each may raise `CannotTellError`."""
+
+    def __init__(
+        self, session: "boto3.Session", stack_name: str, subject: Subject, now: datetime | None = None
+    ) -> None:
+        self.session = session
+        self.subject = subject
+        self.now = now or datetime.now(UTC)
+        self.pipeline = Pipeline(session, stack_name, self.now)
+
+    @reading("sts:GetCallerIdentity")
+    def identity(self) -> Identity:
+        """The caller's account, and AWS's clock. AWS lets everybody make this call."""
+        answer = self.session.client("sts").get_caller_identity()
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return Identity(answer["Account"], parsedate_to_datetime(date) if date else None)
+
+    @property
+    def time(self) -> datetime:
+        """The time at AWS, whose clock decides about validity; the caller's where AWS does not answer."""
+        try:
+            return self.identity.time or self.now
+        except CannotTellError:
+            return self.now
+
+    # the device
+
+    @reading("iot:DescribeCertificate")
+    def registered(self) -> Registered | None:
+        """The certificate as AWS IoT describes it; None: it is not registered."""
+        iot = self.session.client("iot")
+        try:
+            answer = iot.describe_certificate(certificateId=self.subject.certificate_id)
+        except iot.exceptions.ResourceNotFoundException:
+            return None
+        found = answer["certificateDescription"]
+        ca_id = found.get("caCertificateId")
+        return Registered(
+            status=found["status"],
+            arn=found["certificateArn"],
+            ca_certificate_id=CaCertificateId(ca_id) if ca_id else None,
+            certificate=_parsed(found["certificatePem"]),
+            registered_at=found["creationDate"],
+        )
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate, from the file or else from AWS IoT."""
+        if self.subject.presented is not None:
+            return self.subject.presented.chain.device
+        return self.registered.certificate if self.registered else None
+
+    @reading("iot:DescribeCACertificate")
+    def report(self) -> "ChainReport":
+        """What `jitr chain check` says of the device's files, or of the certificate as AWS IoT has it."""
+        presented = self.subject.presented
+        if presented is not None:
+            return check_chain(presented.chain_file, presented.key_file, self.time)
+        if self.certificate is None:
+            raise CannotTellError("there is no chain file, and AWS IoT does not have the certificate")
+        ca = self.issuer.ca
+        return check_chain(
+            (self.certificate.pem + (ca.certificate.pem if ca else "")).encode(), now=self.time
+        )
+
+    @reading("iot:ListAttachedPolicies")
+    def policies(self) -> tuple[str, ...]:
+        """Names of the policies attached to the certificate."""
+        if self.registered is None:
+            return ()
+        pages = self.session.client("iot").get_paginator("list_attached_policies")
+        found = pages.paginate(target=self.registered.arn)
+        return tuple(policy["policyName"] for page in found for policy in page["policies"])
+
+    # the CA
+
+    @reading("iot:ListCACertificates")
+    def issuer(self) -> Issuer:
+        """The CA that AWS IoT names for a registered certificate; else the registered CA that signed it."""
+        if self.registered is not None and self.registered.ca_certificate_id is not None:
+            return Issuer(self._describe(self.registered.ca_certificate_id))
+        certificate = self.certificate
+        if certificate is None:
+            raise CannotTellError("without a chain file, the device's CA is unknown")
+        pages = self.session.client("iot").get_paginator("list_ca_certificates").paginate()
+        ids = [CaCertificateId(entry["certificateId"]) for page in pages for entry in page["certificates"]]
+        named = [
+            ca
+            for ca in map(self._describe, ids)
+            if ca is not None and ca.certificate.x509.subject == certificate.x509.issuer
+        ]
+        signers = [ca for ca in named if signed(ca.certificate, certificate)]
+        return Issuer(next(iter(signers), None), next((ca for ca in named if ca not in signers), None))
+
+    @property
+    def deployed_ca(self) -> DeployedCa | None:
+        """The CA as one of this deployment's, None where it is not."""
+        ca = self.issuer.ca
+        return next(
+            (ours for ours in self.pipeline.deployment.cas if ca and ours.certificate_id == ca.ca_id), None
+        )
+
+    @reading("iot:GetTopicRule")
+    def rule(self) -> Rule | None:
+        """The CA's topic rule, None where there is none."""
+        ca = self.deployed_ca
+        return self.pipeline.rule(ca.rule) if ca else None
+
+    def _describe(self, ca_id: CaCertificateId) -> RegisteredCa | None:
+        try:
+            return CaRegistry(self.session.client("iot")).describe(ca_id)
+        except NotRegisteredError:
+            return None
+        except DeniedError as error:
+            raise MissingPermissionError("iot:DescribeCACertificate") from error
+        except RegistryError as error:
+            raise CannotTellError(str(error)) from error
+
+    # the decision
+
+    @reading("dynamodb:GetItem")
+    def row(self) -> Row | None:
+        """The ledger's row, None where no event about the certificate reached the activator."""
+        table = self.pipeline.output(Output.LEDGER_TABLE)
+        return Ledger(self.session.client("dynamodb"), table).row(self.subject.certificate_id)
+
+    @property
+    def standing_row(self) -> Row | None:
+        """The ledger's row, unless it is about an earlier registration of the same certificate."""
+        row, registered = self.row, self.registered
+        if row is None or registered is None or row.decided_at == 0:
+            return row
+        decided = datetime.fromtimestamp(row.decided_at / 1000, UTC)
+        return row if decided >= registered.registered_at - _CLOCKS else None
+
+    @reading("s3:GetObject")
+    def revocation(self) -> Verdict | None:
+        """What the pipeline's code would say of the CA's CRL now; None: the CA was declared to have none."""
+        device, activator = self._device_certificate(), self.pipeline.activator
+        if activator is None or device.ca_certificate_id not in activator.cas_with_crl:
+            return None
+        bucket = activator.environment.get(environment.REVOCATION_BUCKET, "")
+        check = IndexedRevocation(IndexStore(self.session.client("s3"), bucket))
+        try:
+            check.check(device.ca_certificate_id, device.certificate)
+        except DecisionError as decided:
+            return decided.verdict
+        return ACTIVATED
+
+    @reading("dynamodb:GetItem")
+    def admission(self) -> Verdict | None:
+        """What the pipeline's code would say of the allow list now; None: the deployment has none."""
+        table = self.pipeline.deployment.get(Output.ALLOW_LIST_TABLE)
+        if table is None:
+            return None
+        kind = KeyKind(self.pipeline.output(Output.ALLOW_LIST_KEY))
+        try:
+            AllowList(self.session.client("dynamodb"), table, kind).admit(self._device_certificate())
+        except DecisionError as decided:
+            return decided.verdict
+        return ACTIVATED
+
+    def _device_certificate(self) -> DeviceCertificate:
+        certificate, ca = self.certificate, self.issuer.ca
+        if certificate is None or ca is None:
+            raise CannotTellError("without the certificate and its CA, the decision of now is unknown")
+        return DeviceCertificate(
+            certificate_id=self.subject.certificate_id,
+            certificate_arn=self.registered.arn if self.registered else "",
+            ca_certificate_id=ca.ca_id,
+            certificate=certificate,
+        )
+
+
+def _parsed(pem: str) -> Certificate | None:
+    try:
+        return Certificate.load(pem)
+    except MalformedCertificateError:
+        return None

@@ -1,0 +1,242 @@
+"""The deployed pipeline as it is now: stack, topic rules, queues, activator."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from iot_jitr_cli.deployment import Deployment, NoSuchStackError, StackUnfinishedError, find_deployment
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.aws_errors import error_code
+from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
+from iot_jitr_runtime.stack_outputs import Output
+
+if TYPE_CHECKING:
+    import boto3
+
+RECENT = timedelta(minutes=15)
+"""How far back logs and figures are read."""
+
+
+class NotDeployedError(CannotTellError):
+    """There is no such stack, or nothing in it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A topic rule as it is now."""
+
+    name: str
+    sql: str
+    disabled: bool
+    queue_url: str | None
+    """Where its SQS action sends to."""
+    role_arn: str | None
+    """The role that its SQS action assumes."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue as it is now."""
+
+    url: str
+    arn: str
+    visible: int
+    in_flight: int
+    delayed: int
+
+    @property
+    def messages(self) -> int:
+        """All messages: visible, in flight and delayed."""
+        return self.visible + self.in_flight + self.delayed
+
+
+@dataclass(frozen=True)
+class Activator:
+    """The activator function as it is now."""
+
+    name: str
+    role_arn: str
+    state: str
+    last_update: str
+    reason: str
+    """The reason for that state, where Lambda gives one."""
+    environment: Mapping[str, str]
+
+    @property
+    def activations_per_second(self) -> float | None:
+        """Its limit of activations per second; None where it is not set."""
+        value = self.environment.get(environment.ACTIVATIONS_PER_SECOND)
+        return float(value) if value else None
+
+    @property
+    def cas_with_crl(self) -> frozenset[str]:
+        """Ids of the CAs whose CRL it checks."""
+        return frozenset(ca for ca, about in self._cas.items() if about.get("revocation") != "none")
+
+    @property
+    def ca_devices(self) -> frozenset[str]:
+        """Ids of the CAs whose devices may present a CA certificate."""
+        return frozenset(ca for ca, about in self._cas.items() if about.get(ACCEPT_CA_CERTIFICATES))
+
+    @property
+    def _cas(self) -> dict[str, Any]:
+        return dict(json.loads(self.environment.get(environment.CAS, "{}")))
+
+
+class Pipeline:
+    """What a stack has deployed. Each reading may raise `CannotTellError`."""
+
+    def __init__(self, session: "boto3.Session", stack_name: str, now: datetime) -> None:
+        self.session = session
+        self.stack_name = stack_name
+        self.now = now
+
+    @reading("cloudformation:DescribeStacks")
+    def deployment(self) -> Deployment:
+        """What the stack is made of.
+
+        Raises:
+            NotDeployedError: There is no such stack, or its deployment failed.
+        """
+        try:
+            return find_deployment(self.session, self.stack_name)
+        except (NoSuchStackError, StackUnfinishedError) as error:
+            raise NotDeployedError(str(error)) from error
+
+    def output(self, output: Output) -> str:
+        """One of the stack's outputs.
+
+        Raises:
+            CannotTellError: It cannot be read, or the stack lacks it.
+        """
+        value = self.deployment.get(output)
+        if value is None:
+            raise CannotTellError(f"the stack '{self.stack_name}' has no output '{output}'")
+        return value
+
+    @reading("sqs:GetQueueAttributes")
+    def activation_queue(self) -> Queue | None:
+        """The activation queue, None where it is gone."""
+        return self._queue(self.output(Output.ACTIVATION_QUEUE_URL))
+
+    @reading("sqs:GetQueueAttributes")
+    def dead_letter_queue(self) -> Queue | None:
+        """The dead-letter queue, None where it is gone."""
+        return self._queue(self.output(Output.DEAD_LETTER_QUEUE_URL))
+
+    @reading("lambda:GetFunctionConfiguration")
+    def activator(self) -> Activator | None:
+        """The activator, None where it is gone."""
+        functions = self.session.client("lambda")
+        try:
+            found = functions.get_function_configuration(FunctionName=self.output(Output.ACTIVATOR_FUNCTION))
+        except functions.exceptions.ResourceNotFoundException:
+            return None
+        return Activator(
+            name=found["FunctionName"],
+            role_arn=found["Role"],
+            state=found.get("State", "Active"),
+            last_update=found.get("LastUpdateStatus", "Successful"),
+            reason=found.get("StateReason") or found.get("LastUpdateStatusReason") or "",
+            environment=found.get("Environment", {}).get("Variables", {}),
+        )
+
+    @reading("cloudwatch:GetMetricData")
+    def recent(self) -> Mapping[str, float]:
+        """Figures of the last quarter of an hour: `errors`, `throttles`, `oldest_message_seconds`.
+
+        A figure that CloudWatch does not have is missing.
+        """
+        function = {"FunctionName": self.output(Output.ACTIVATOR_FUNCTION)}
+        queue = {"QueueName": self.output(Output.ACTIVATION_QUEUE_URL).rsplit("/", 1)[-1]}
+        age = "ApproximateAgeOfOldestMessage"
+        answer = self.session.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[
+                _metric("errors", "AWS/Lambda", "Errors", function, "Sum"),
+                _metric("throttles", "AWS/Lambda", "Throttles", function, "Sum"),
+                _metric("oldest_message_seconds", "AWS/SQS", age, queue, "Maximum"),
+            ],
+            StartTime=self.now - RECENT,
+            EndTime=self.now,
+        )
+        values = {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
+        return {
+            name: found[0] if name == "oldest_message_seconds" else sum(found)
+            for name, found in values.items()
+            if found
+        }
+
+    def rule(self, name: str) -> Rule | None:
+        """A topic rule, None where there is none of that name.
+
+        Raises:
+            CannotTellError: AWS IoT does not answer.
+        """
+        iot = self.session.client("iot")
+        with aws_call("iot:GetTopicRule"):
+            try:
+                found = iot.get_topic_rule(ruleName=name)["rule"]
+            except iot.exceptions.UnauthorizedException as error:
+                # AWS IoT answers so for a rule that does not exist; a lacking permission names itself.
+                if "not authorized to perform" in str(error):
+                    raise
+                return None
+        actions = [action["sqs"] for action in found.get("actions", []) if "sqs" in action]
+        return Rule(
+            name=name,
+            sql=found["sql"],
+            disabled=found.get("ruleDisabled", False),
+            queue_url=actions[0]["queueUrl"] if actions else None,
+            role_arn=actions[0]["roleArn"] if actions else None,
+        )
+
+    def denied(self, role_arn: str, actions: Sequence[str], resource_arn: str) -> list[str]:
+        """Those of `actions` that the role may not do on the resource.
+
+        Raises:
+            CannotTellError: IAM does not answer.
+        """
+        with aws_call("iam:SimulatePrincipalPolicy"):
+            answer = self.session.client("iam").simulate_principal_policy(
+                PolicySourceArn=role_arn, ActionNames=[*actions], ResourceArns=[resource_arn]
+            )
+        return [
+            result["EvalActionName"]
+            for result in answer["EvaluationResults"]
+            if result["EvalDecision"] != "allowed"
+        ]
+
+    def _queue(self, url: str) -> Queue | None:
+        sqs = self.session.client("sqs")
+        try:
+            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        except sqs.exceptions.ClientError as error:
+            if "NonExistentQueue" in error_code(error) or "QueueDoesNotExist" in error_code(error):
+                return None
+            raise
+        found = answer["Attributes"]
+        return Queue(
+            url=url,
+            arn=found["QueueArn"],
+            visible=int(found.get("ApproximateNumberOfMessages", 0)),
+            in_flight=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
+            delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
+        )
+
+
+def _metric(name: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str) -> Any:
+    return {
+        "Id": name,
+        "MetricStat": {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            },
+            "Period": 60,
+            "Stat": statistic,
+        },
+    }

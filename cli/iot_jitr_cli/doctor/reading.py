@@ -1,0 +1,68 @@
+"""What is read from AWS: once, and kept; what cannot be read is kept as `CannotTellError`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar, cast
+
+from iot_jitr_cli.session import explain
+from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.outcomes import Reason
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class CannotTellError(JitrError):
+    """Something could not be read: AWS did not answer, or not as expected."""
+
+    permission: str | None = None
+    """The IAM action that is missing, where that is the reason."""
+
+
+class MissingPermissionError(CannotTellError):
+    """The caller lacks a permission."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"the permission {permission} is missing")
+        self.permission = permission
+
+
+@contextmanager
+def aws_call(permission: str) -> Iterator[None]:
+    """Turn AWS errors of the block, which needs `permission`, into `CannotTellError`."""
+    try:
+        yield
+    except AwsError as error:
+        if deferral(error).reason is Reason.ACCESS_DENIED:
+            raise MissingPermissionError(permission) from error
+        raise CannotTellError(explain(error) or str(error)) from error
+
+
+class _Reading(Generic[S, T]):
+    """A property that is read at its first use and then kept, `CannotTellError` included.
+
+    So the time-out of an endpoint that does not answer passes once, not once for each check.
+    """
+
+    def __init__(self, permission: str, read: Callable[[S], T]) -> None:
+        self._permission = permission
+        self._read = read
+        self.__doc__ = read.__doc__
+
+    def __get__(self, instance: S, owner: type[S]) -> T:
+        known = instance.__dict__.setdefault("readings", {})
+        if self not in known:
+            try:
+                with aws_call(self._permission):
+                    known[self] = self._read(instance)
+            except CannotTellError as error:
+                known[self] = error
+        if isinstance(known[self], CannotTellError):
+            raise known[self]
+        return cast("T", known[self])
+
+
+def reading(permission: str) -> Callable[[Callable[[S], T]], _Reading[S, T]]:
+    """Make a method a property that is read once and needs the IAM action `permission`."""
+    return lambda read: _Reading(permission, read)

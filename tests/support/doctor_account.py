@@ -1,0 +1,450 @@
+"""The AWS account of one device for `jitr doctor`: healthy; change what shall be wrong, then `ask`.
+
+Each call is answered by the real client of the SDK, held against the service's model both ways.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.response import StreamingBody
+from botocore.validate import validate_parameters
+
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.command_line import CommandResult, run_jitr
+from tests.support.crls import CrlSpec
+from tests.support.doctor_answer import Answer
+from tests.support.indexes import compile_index
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+CA_ID = CaCertificateId("ca" * 32)
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/activation"
+DEAD_LETTER_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/dead-letters"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/stack-rules"
+RULE = "stack_rule"
+POLICY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:Connect",
+"Resource": "arn:aws:iot:eu-central-1:123456789012:client/${iot:Certificate.Subject.CommonName}"}]}"""
+OUTPUTS: dict[str, str] = {
+    "FactoryCaCertificateId": CA_ID,
+    "FactoryRule": RULE,
+    Output.ACTIVATION_QUEUE_URL: QUEUE_URL,
+    Output.DEAD_LETTER_QUEUE_URL: DEAD_LETTER_URL,
+    Output.LEDGER_TABLE: "ledger",
+    Output.ACTIVATOR_FUNCTION: "activator",
+    Output.ACTIVATOR_LOG_GROUP: "/log/activator",
+    Output.ACTIVATOR_ROLE: "activator-role",
+    Output.RULES_ROLE: "rules-role",
+}
+PENDING = "PENDING_ACTIVATION"
+
+
+@cache
+def ca() -> DevelopmentCa:
+    return DevelopmentCa.create("Factory CA")
+
+
+@cache
+def other_ca() -> DevelopmentCa:
+    return DevelopmentCa.create("Other CA")
+
+
+@cache
+def device() -> DeviceIdentity:
+    return ca().issue(DeviceSpec("sensor-7"))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error code with which AWS answers a call."""
+
+    code: str
+    message: str = "no"
+
+
+DENIED = Refusal("AccessDeniedException")
+GONE = Refusal("ResourceNotFoundException")
+
+
+@cache
+def _client(service: str) -> Any:
+    # Making a client takes longer than a test.
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        region_name=REGION,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+
+
+class Session:
+    """A session whose clients are answered by a function of the IAM action and the parameters."""
+
+    region_name = REGION
+
+    def __init__(self, answer: Callable[[str, dict[str, Any]], Any]) -> None:
+        self._answer = answer
+
+    def get_partition_for_region(self, _region: str) -> str:
+        return "aws"
+
+    def client(self, service: str) -> Any:
+        made = _client(service)
+        client: Any = object.__new__(type(made))
+        vars(client).update(vars(made))
+        prefix = "iot" if service == "iot-data" else service
+
+        def call(operation: str, parameters: dict[str, Any]) -> Any:
+            model = client.meta.service_model.operation_model(operation)
+            validate_parameters(parameters, model.input_shape)
+            answer = self._answer(f"{prefix}:{operation}", parameters)
+            if isinstance(answer, Refusal):
+                details = {"Code": answer.code, "Message": answer.message}
+                error = {"Error": details, "ResponseMetadata": {"HTTPStatusCode": 400}}
+                raise client.exceptions.from_code(answer.code)(error, operation)
+            if isinstance(answer, Exception):
+                raise answer
+            body = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+            validate_parameters(body, model.output_shape)
+            return answer
+
+        client._make_api_call = call
+        return client
+
+
+@dataclass
+class DiagnosedDevice:
+    """A device that is in, its files, and the account it belongs to."""
+
+    status: str | None = "ACTIVE"
+    """None: AWS IoT has never seen it."""
+    chain: str | None = field(default_factory=lambda: device().chain_pem)
+    """Its chain file; None: only its id is given."""
+    key: bytes | None = field(default_factory=lambda: key_pem(device().key))
+    """Its key file, where it has one."""
+    certificate: Certificate = field(default_factory=lambda: device().certificate)
+    """What AWS IoT has, and whose id is asked about where there is no chain file."""
+    arguments: tuple[str, ...] = ()
+    registered_at: datetime = NOW - timedelta(minutes=5)
+    ca: dict[str, Any] | None = field(default_factory=dict)
+    """What differs of the registered CA's description; None: no CA is registered."""
+    ca_certificate: Certificate = field(default_factory=lambda: ca().certificate)
+    outputs: dict[str, str] = field(default_factory=dict)
+    """More outputs of the stack."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """More settings of the activator."""
+    function: dict[str, Any] = field(default_factory=dict)
+    """What differs of the activator's configuration."""
+    waiting: int | None = 0
+    """Messages of the activation queue; None: it is gone."""
+    dead_letters: list[dict[str, Any]] | None = field(default_factory=list)
+    rule: dict[str, Any] | None = field(default_factory=dict)
+    mapping: dict[str, Any] | None = field(default_factory=dict)
+    trusts: str | None = "iot.amazonaws.com"
+    """The service that the rule's role trusts; None: the role is gone."""
+    lacking: tuple[str, ...] = ()
+    """Actions that the roles lack."""
+    log: tuple[tuple[int, str], ...] = ()
+    """Lines of the activator's log that mention a failure, with their times."""
+    decided: int = 0
+    """When the activator decided about a certificate last."""
+    figures: dict[str, float] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=lambda: {"device-policy": POLICY})
+    things: tuple[str, ...] = ()
+    row: dict[str, Any] | None = field(default_factory=lambda: row())  # noqa: PLW0108  defined below
+    listed: bool = True
+    has_crl: bool = False
+    """Whether the configuration says that the CA has a CRL."""
+    crl: CrlSpec | None = None
+    """The CRL in the revocation index; None: there is no index."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """By IAM action: an answer, a refusal, an error or a function of the parameters, instead of all above."""
+    calls: list[str] = field(default_factory=list)
+    """The calls that were made, in order."""
+
+    def but(self, **changes: Any) -> "DiagnosedDevice":
+        """The same with these changes."""
+        return replace(self, calls=[], **changes)
+
+    def answering(self, **answers: Any) -> "DiagnosedDevice":
+        """The same with other answers: `iot_GetTopicRule=…`."""
+        return self.but(
+            answers={**self.answers, **{name.replace("_", ":"): answer for name, answer in answers.items()}}
+        )
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:iot:{REGION}:{ACCOUNT}:cert/{self.certificate.fingerprint}"
+
+    def run(self, *arguments: object) -> CommandResult:
+        """Run `jitr doctor` about this device with more arguments."""
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("iot_jitr_cli.doctor.command.aws_session", lambda: Session(self._answer))
+            return run_jitr("doctor", *self._files(Path(folder)), *self.arguments, *arguments)
+
+    def ask(self, *arguments: object) -> Answer:
+        """What `jitr doctor --json` says about this device."""
+        result = self.run("--json", *arguments)
+        assert result.out, result.err
+        return Answer.of(result.exit_code, result.json)
+
+    def _files(self, folder: Path) -> list[object]:
+        if self.chain is None:
+            return ["--certificate-id", self.certificate.fingerprint]
+        chain, key = folder / "chain.pem", folder / "device.key"
+        chain.write_text(self.chain)
+        if self.key is None:
+            return [chain]
+        key.write_bytes(self.key)
+        return [chain, "--key", key]
+
+    def _answer(self, action: str, parameters: dict[str, Any]) -> Any:
+        self.calls.append(action)
+        answer = self.answers.get(action)
+        if answer is None:
+            name = action.replace(":", "_").lower()
+            answer = getattr(self, f"_{name}")
+        return answer(parameters) if callable(answer) else answer
+
+    # the account
+
+    def _sts_getcalleridentity(self, _: Any) -> Any:
+        return {"Account": ACCOUNT, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(NOW)}}}
+
+    def _iot_describeendpoint(self, _: Any) -> Any:
+        return {"endpointAddress": f"abc123-ats.iot.{REGION}.amazonaws.com"}
+
+    # the device
+
+    def _iot_describecertificate(self, _: Any) -> Any:
+        if self.status is None:
+            return GONE
+        return {
+            "certificateDescription": {
+                "certificateArn": self.arn,
+                "certificatePem": self.certificate.pem,
+                "status": self.status,
+                "creationDate": self.registered_at,
+                "caCertificateId": CA_ID,
+            }
+        }
+
+    def _iot_listattachedpolicies(self, parameters: Any) -> Any:
+        assert parameters["target"] == self.arn
+        return {"policies": [{"policyName": name, "policyArn": "arn"} for name in self.policies]}
+
+    def _iot_getpolicy(self, parameters: Any) -> Any:
+        return {"policyDocument": self.policies[parameters["policyName"]]}
+
+    def _iot_listprincipalthings(self, _: Any) -> Any:
+        return {"things": [*self.things]}
+
+    def _iot_testauthorization(self, parameters: Any) -> Any:
+        assert parameters["principal"] == self.arn
+        ((info,),) = (parameters["authInfos"],)
+        assert info["resources"] == [f"{self.arn.rsplit(':', 1)[0]}:client/{parameters['clientId']}"]
+        return {"authResults": [{"authDecision": "ALLOWED"}]}
+
+    # the CA
+
+    def _iot_listcacertificates(self, _: Any) -> Any:
+        return {"certificates": [{"certificateId": CA_ID}] if self.ca is not None else []}
+
+    def _iot_describecacertificate(self, parameters: Any) -> Any:
+        if self.ca is None:
+            return GONE
+        more = dict(self.ca)
+        template = (
+            {"registrationConfig": more.pop("registrationConfig")} if "registrationConfig" in more else {}
+        )
+        description = {
+            "certificateArn": f"arn:aws:iot:{REGION}:{ACCOUNT}:cacert/{CA_ID}",
+            "certificateId": parameters["certificateId"],
+            "certificatePem": self.ca_certificate.pem,
+            "status": "ACTIVE",
+            "autoRegistrationStatus": "ENABLE",
+            **more,
+        }
+        return {"certificateDescription": description, **template}
+
+    # the stack
+
+    def _cloudformation_describestacks(self, parameters: Any) -> Any:
+        outputs = {**OUTPUTS, **self.outputs}
+        stack = {
+            "StackName": parameters["StackName"],
+            "StackStatus": "CREATE_COMPLETE",
+            "CreationTime": NOW,
+            "Outputs": [{"OutputKey": str(key), "OutputValue": value} for key, value in outputs.items()],
+        }
+        return {"Stacks": [stack]}
+
+    def _cloudformation_describestackevents(self, _: Any) -> Any:
+        return {"StackEvents": []}
+
+    # from the event to the function
+
+    def _iot_gettopicrule(self, parameters: Any) -> Any:
+        if self.rule is None:
+            return Refusal("UnauthorizedException", "Access to topic rule 'stack_rule' was denied")
+        rule = {
+            "ruleName": parameters["ruleName"],
+            "sql": f"SELECT * FROM '$aws/events/certificates/registered/{CA_ID}'",
+            "ruleDisabled": False,
+            "actions": [{"sqs": {"queueUrl": QUEUE_URL, "roleArn": ROLE, "useBase64": False}}],
+            **self.rule,
+        }
+        return {"ruleArn": "arn", "rule": rule}
+
+    def _sqs_getqueueattributes(self, parameters: Any) -> Any:
+        url = parameters["QueueUrl"]
+        letters = None if self.dead_letters is None else len(self.dead_letters)
+        count = self.waiting if url == QUEUE_URL else letters
+        if count is None:
+            return Refusal("AWS.SimpleQueueService.NonExistentQueue")
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{url.rsplit('/', 1)[-1]}"
+        return {"Attributes": {"QueueArn": arn, "ApproximateNumberOfMessages": str(count)}}
+
+    def _sqs_receivemessage(self, parameters: Any) -> Any:
+        assert (parameters["QueueUrl"], parameters["VisibilityTimeout"]) == (DEAD_LETTER_URL, 0)
+        return {"Messages": (self.dead_letters or [])[:10]}
+
+    def _lambda_listeventsourcemappings(self, _: Any) -> Any:
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+        other = {"UUID": "2" * 36, "EventSourceArn": f"{arn}another", "State": "Disabled"}
+        if self.mapping is None:
+            return {"EventSourceMappings": [other]}
+        healthy = {"UUID": "1" * 36, "EventSourceArn": f"{arn}activation", "State": "Enabled"}
+        return {"EventSourceMappings": [other, {**healthy, **self.mapping}]}
+
+    def _lambda_getfunctionconfiguration(self, _: Any) -> Any:
+        settings = {
+            "JITR_ACTIVATIONS_PER_SECOND": "10",
+            "JITR_CAS": json.dumps({CA_ID: {"revocation": "crl" if self.has_crl else "none"}}),
+            "JITR_REVOCATION_BUCKET": "indexes",
+            **self.environment,
+        }
+        return {
+            "FunctionName": "activator",
+            "Role": f"arn:aws:iam::{ACCOUNT}:role/stack-activator",
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "Environment": {"Variables": settings},
+            **self.function,
+        }
+
+    def _lambda_getfunctionconcurrency(self, _: Any) -> Any:
+        return {}
+
+    def _logs_filterlogevents(self, parameters: Any) -> Any:
+        if parameters["filterPattern"] == '"correlation_id"':
+            return {"events": [{"timestamp": self.decided, "message": "{}"}] if self.decided else []}
+        if parameters["filterPattern"] != "ERROR":
+            return {"events": []}
+        return {"events": [{"timestamp": when, "message": line} for when, line in self.log]}
+
+    def _cloudwatch_getmetricdata(self, parameters: Any) -> Any:
+        ids = [query["Id"] for query in parameters["MetricDataQueries"]]
+        return {
+            "MetricDataResults": [
+                {"Id": each, "Values": [self.figures[each]] if each in self.figures else []} for each in ids
+            ]
+        }
+
+    def _iam_getrole(self, parameters: Any) -> Any:
+        if self.trusts is None:
+            return Refusal("NoSuchEntity")
+        statement = {"Effect": "Allow", "Principal": {"Service": self.trusts}, "Action": "sts:AssumeRole"}
+        return {
+            "Role": {
+                "Path": "/",
+                "RoleName": parameters["RoleName"],
+                "RoleId": "AROAAAAAAAAAAAAAAAAA",
+                "Arn": ROLE,
+                "CreateDate": NOW,
+                "AssumeRolePolicyDocument": json.dumps({"Statement": statement}),
+            }
+        }
+
+    def _iam_simulateprincipalpolicy(self, parameters: Any) -> Any:
+        return {
+            "EvaluationResults": [
+                {
+                    "EvalActionName": action,
+                    "EvalDecision": "implicitDeny" if action in self.lacking else "allowed",
+                }
+                for action in parameters["ActionNames"]
+            ]
+        }
+
+    # the decision
+
+    def _dynamodb_getitem(self, parameters: Any) -> Any:
+        if parameters["TableName"] == "ledger":
+            return {"Item": self.row} if self.row is not None else {}
+        return {"Item": parameters["Key"]} if self.listed else {}
+
+    def _s3_getobject(self, _: Any) -> Any:
+        if self.crl is None:
+            return Refusal("NoSuchKey")
+        data = index(self.crl)
+        return {
+            "Body": StreamingBody(io.BytesIO(data), len(data)),
+            "Metadata": {"sha256": hashlib.sha256(data).hexdigest(), "index-version": "1"},
+            "ETag": "etag",
+            "LastModified": NOW,
+        }
+
+
+def index(crl: CrlSpec) -> bytes:
+    """A revocation index of the CA that holds one CRL."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        compile_index(path, ca(), crl, compiled_at=crl.this_update).close()
+        return path.read_bytes()
+
+
+def row(state: State | None = State.ACTIVATED, **values: Any) -> dict[str, Any]:
+    """What the ledger says of the device, decided a minute ago."""
+    decided = milliseconds(NOW - timedelta(minutes=1))
+    plain = {
+        "certificateId": device().certificate.fingerprint,
+        "state": state,
+        "decidedAt": decided,
+        "lookAgainAt": decided + 60_000,
+        "policyName": "device-policy",
+        **values,
+    }
+    serialize = TypeSerializer().serialize
+    return {
+        name: serialize(str(v) if isinstance(v, str) else v) for name, v in plain.items() if v is not None
+    }
+
+
+def decided(reason: Reason, **values: Any) -> dict[str, Any]:
+    """A row that says that the device was refused, or deferred."""
+    state = State.REFUSED if reason.outcome is Outcome.REFUSED else State.DEFERRED
+    return row(state, reason=reason, detail="seen", **values)
+
+
+def milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

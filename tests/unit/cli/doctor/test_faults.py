@@ -1,0 +1,154 @@
+"""Each call is denied, or not answered, in turn: what cannot be told is said, and nothing else is claimed."""
+
+import re
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.permissions import minimal_policy
+from iot_jitr_runtime.outcomes import Reason
+from tests.support import doctor_account as da
+from tests.support.doctor_account import DENIED, DiagnosedDevice, Refusal
+from tests.unit.cli.doctor.test_causes import (
+    ALLOW_LIST,
+    FINE,
+    PENDING,
+    UNSEEN,
+    WITHOUT_TEST,
+    dead_letter,
+    listing,
+    refused,
+)
+
+WITH_ALL = {"outputs": ALLOW_LIST, "arguments": ("--endpoint", "abc123-ats.iot.eu-central-1.amazonaws.com")}
+DEVICES: dict[str, DiagnosedDevice] = {
+    "active": FINE.but(**WITH_ALL, **listing()),
+    "active, evaluated offline": FINE.but(**WITH_ALL, **listing(), answers=WITHOUT_TEST),
+    "pending": PENDING.but(
+        **WITH_ALL, **listing(), waiting=3, dead_letters=[{**dead_letter(), "Body": "{}"}]
+    ),
+    "refused": refused(Reason.EXPIRED, **WITH_ALL, **listing()),
+    "unseen": UNSEEN.but(**WITH_ALL),
+    "unseen, without a CA": UNSEEN.but(**WITH_ALL, ca=None),
+}
+WITHOUT_PERMISSION = {"sts:GetCallerIdentity"}
+"""AWS lets everybody make this call."""
+NOT_READ_HERE = {"dynamodb:Scan", "s3:ListBucket"}
+"""Needed for `--all`, and so that S3 says that there is no index."""
+
+
+def calls(device: DiagnosedDevice) -> list[str]:
+    asked = device.but()
+    asked.ask()
+    return sorted(set(asked.calls))
+
+
+MADE = {name: calls(device) for name, device in DEVICES.items()}
+EACH = [pytest.param(DEVICES[name], action, id=f"{name}-{action}") for name in MADE for action in MADE[name]]
+
+
+def statuses(device: DiagnosedDevice) -> dict[str, str]:
+    return {check["id"]: check["status"] for check in device.ask().document["checks"]}
+
+
+@pytest.mark.parametrize(("device", "action"), EACH)
+@pytest.mark.parametrize(
+    "fault",
+    [DENIED, Refusal("InternalFailureException"), EndpointConnectionError(endpoint_url="http://127.0.0.1:1")],
+    ids=["denied", "failing", "unreachable"],
+)
+def test_a_call_that_fails_is_said_and_changes_no_other_check(
+    device: DiagnosedDevice, action: str, fault: Any
+) -> None:
+    before, faulty = device.but().ask(), device.but(answers={**device.answers, action: fault})
+
+    after = faulty.ask()
+
+    lost = [check for check in after.document["checks"] if check["status"] == "unknown"]
+    denied = fault is DENIED and action not in WITHOUT_PERMISSION
+    assert set(after.document["missing_permissions"]) <= ({action} if denied else set())
+    assert {check["permission"] for check in lost if check["permission"]} <= {action}
+    if any(check["permission"] for check in lost):
+        assert after.document["missing_permissions"] == [action]
+    # A check that is made without the call says what it said before, or predicts less.
+    found = {check["id"]: check["cause"] for check in before.document["checks"]}
+    for check in after.document["checks"]:
+        assert check["cause"] in {None, found[check["id"]], *_less_specific(check["id"])}
+    assert after.exit_code in {before.exit_code, 3}
+    if after.exit_code != 3:
+        assert after.cause is before.cause
+
+
+def _less_specific(check: str) -> set[str]:
+    # A failed registration that cannot be read is no evidence; a verdict of now that cannot be read neither.
+    return {"ca.registered": {"ca_not_registered"}}.get(check, set())
+
+
+def test_no_call_is_made_more_than_once_for_the_same_question() -> None:
+    for device in DEVICES.values():
+        asked = device.but()
+        asked.ask()
+        twice = {action for action in asked.calls if asked.calls.count(action) > 1}
+        assert twice <= {
+            "dynamodb:GetItem",  # ledger, allow list
+            "iam:SimulatePrincipalPolicy",  # each resource
+            "logs:FilterLogEvents",  # each pattern
+            "sqs:GetQueueAttributes",  # both queues
+            "sqs:ReceiveMessage",  # until nothing is new
+        }
+
+
+def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
+    made = {action for actions in MADE.values() for action in actions}
+    document = minimal_policy(Deployment("stack", da.REGION, da.OUTPUTS), da.ACCOUNT, index_bucket="indexes")
+    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
+
+    assert made - WITHOUT_PERMISSION == allowed - NOT_READ_HERE
+
+
+def test_a_missing_permission_leaves_the_answer_open_and_is_named() -> None:
+    answer = FINE.answering(iot_DescribeCertificate=DENIED).ask()
+
+    assert (answer.exit_code, answer.document["conclusion"]) == (3, "undetermined")
+    assert answer.document["phase"] == "unknown"
+    assert answer.document["missing_permissions"] == ["iot:DescribeCertificate"]
+
+
+def test_an_observed_cause_is_certain_whatever_could_not_be_checked() -> None:
+    answer = UNSEEN.but(ca=None).answering(dynamodb_GetItem=DENIED).ask()
+
+    assert (answer.exit_code, answer.cause) == (1, Cause.CA_NOT_REGISTERED)
+
+
+def test_a_cause_that_is_named_for_want_of_another_is_open_while_a_check_is_missing() -> None:
+    answer = UNSEEN.answering(iot_ListCACertificates=DENIED).ask()
+
+    assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
+    assert answer.document["fix"]
+
+
+def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
+    answer = FINE.answering(iot_GetTopicRule=DENIED).ask()
+
+    assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)
+    assert answer.document["missing_permissions"] == ["iot:GetTopicRule"]
+
+
+def test_a_denied_rule_is_told_from_a_missing_one_by_its_message() -> None:
+    named = Refusal("UnauthorizedException", "User: x is not authorized to perform: iot:GetTopicRule")
+
+    found = PENDING.answering(iot_GetTopicRule=named).ask().check("rule")
+
+    assert (found["status"], found["permission"]) == ("unknown", "iot:GetTopicRule")
+
+
+def test_what_does_not_answer_is_explained() -> None:
+    error = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    found = FINE.answering(iot_DescribeCertificate=error).ask().check("certificate.registered")
+
+    assert re.search("is the network up", found["evidence"])
+    assert found["permission"] is None

@@ -1,0 +1,151 @@
+"""One cause out of several findings: observed before predicted, and the order of `Cause`."""
+
+from datetime import timedelta
+
+import pytest
+
+from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.doctor.causes import RESIDUAL, Cause, Phase
+from iot_jitr_cli.doctor.checks import CHECKS
+from iot_jitr_cli.doctor.diagnosis import Conclusion, Line, conclude
+from iot_jitr_cli.doctor.finding import failed, ok, predicted, unknown
+from iot_jitr_cli.doctor.ledger_causes import OF_REASONS, cause_of
+from iot_jitr_cli.doctor.report import checklist, conclusion
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from tests.support import doctor_account as da
+from tests.support.crls import HOLD
+from tests.support.doctor_account import GONE, DiagnosedDevice, Refusal
+from tests.unit.cli.doctor.test_causes import (
+    ALLOW_LIST,
+    FINE,
+    OTHER_DEPLOYMENT,
+    PENDING,
+    UNSEEN,
+    dead_letter,
+    listing,
+    presenting,
+    refused,
+    valid,
+)
+
+NO_STACK = {"cloudformation:DescribeStacks": Refusal("ValidationError", "Stack x does not exist")}
+TEMPLATE = {"registrationConfig": {"templateBody": "{}"}}
+OLD = timedelta(days=-9)
+
+
+@pytest.mark.parametrize(
+    ("cause", "device"),
+    [
+        # A device that is not registered: what prevents the registration first.
+        (Cause.EXPIRED, valid(OLD, OLD / 2).but(arguments=("--endpoint", "abc.iot.us-east-1.amazonaws.com"))),
+        (Cause.EXPIRED, valid(OLD, OLD / 2).but(answers=NO_STACK)),
+        (
+            Cause.ENDPOINT_ELSEWHERE,
+            UNSEEN.but(ca=None, arguments=("--endpoint", "abc.iot.us-east-1.amazonaws.com")),
+        ),
+        (Cause.CA_NOT_REGISTERED, UNSEEN.but(ca=None, answers=NO_STACK)),
+        (Cause.CA_INACTIVE, UNSEEN.but(ca={**TEMPLATE, "status": "INACTIVE"})),
+        (Cause.NOT_DEPLOYED, UNSEEN.but(ca=TEMPLATE, answers=NO_STACK)),
+        (Cause.NOT_DEPLOYED, presenting(UNSEEN, da.device().certificate).but(answers=NO_STACK)),
+        (Cause.CA_HAS_TEMPLATE, UNSEEN.but(ca=TEMPLATE, outputs=OTHER_DEPLOYMENT)),
+        (
+            Cause.SNI_MISSING,
+            UNSEEN.but(ca={"certificateMode": "SNI_ONLY"}, arguments=("--no-sni",), outputs=OTHER_DEPLOYMENT),
+        ),
+        (Cause.CHAIN_CA_MISSING, presenting(UNSEEN, da.device().certificate).but(outputs=OTHER_DEPLOYMENT)),
+        # A pending one: what the pipeline decided, then what is between it and the decision, from the end.
+        (Cause.CA_HAS_TEMPLATE, refused(Reason.EXPIRED, ca=TEMPLATE)),
+        (Cause.NOT_LISTED, refused(Reason.NOT_LISTED, outputs=ALLOW_LIST, listed=False, rule=None)),
+        (Cause.EVENT_SOURCE_DISABLED, PENDING.but(mapping=None, rule=None)),
+        (Cause.FUNCTION_STOPPED, PENDING.answering(lambda_GetFunctionConfiguration=GONE).but(rule=None)),
+        (Cause.CRL_STALE, refused(Reason.CRL_STALE, **listing(next_update=OLD / 9), rule=None)),
+        (Cause.RULE_SENDS_ELSEWHERE, PENDING.but(rule={"actions": [], "ruleDisabled": True})),
+        (Cause.DEAD_LETTERED, PENDING.but(rule=None, dead_letters=[dead_letter()])),
+        # Predicted causes come after those, before the ones that are named for want of another.
+        (Cause.RULE_MISSING, PENDING.but(rule=None, outputs=ALLOW_LIST, listed=False)),
+        (Cause.NOT_LISTED, PENDING.but(outputs=ALLOW_LIST, listed=False)),
+        # An active one: what it may do, its files, and last what the sweep is about to do.
+        (Cause.CA_HAS_TEMPLATE, FINE.but(policies={}, ca=TEMPLATE)),
+        (Cause.POLICY_DETACHED, FINE.but(policies={}, key=b"not a key")),
+        (Cause.KEY_MISMATCH, FINE.but(key=b"not a key", **listing(HOLD))),
+        # A disabled one: the pipeline's own reasons before an operator's.
+        (Cause.ON_HOLD, FINE.but(status="INACTIVE", row=da.row(State.SUSPENDED), ca=None, rule=None)),
+        # A CA that was switched off does not explain why a registered device is pending.
+        (Cause.EVENT_LOST, PENDING.but(ca={"status": "INACTIVE"})),
+    ],
+)
+def test_the_cause_that_explains_the_device_is_named(cause: Cause, device: DiagnosedDevice) -> None:
+    answer = device.ask()
+
+    assert answer.cause is cause, {check["cause"] for check in answer.document["checks"]}
+    assert answer.exit_code == 1
+
+
+def test_every_cause_can_be_named_by_a_check_and_explains_a_phase() -> None:
+    named = {cause for check in CHECKS for cause in check.causes}
+
+    assert named == set(Cause) - {Cause.ALREADY_FINE, Cause.CHAIN_UNREADABLE}
+    assert all(cause.headline and cause.phases for cause in Cause)
+    assert {cause for cause in Cause if not cause.fix} == {Cause.ALREADY_FINE}
+    assert named >= RESIDUAL
+
+
+def test_every_reason_to_refuse_or_defer_has_a_cause() -> None:
+    kept_out = {reason for reason in Reason if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}}
+
+    assert set(OF_REASONS) == kept_out
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "cause"),
+    [
+        (State.REFUSED, Reason.EXPIRED, Cause.EXPIRED),
+        (State.DEFERRED, Reason.CRL_STALE, Cause.CRL_STALE),
+        (State.ACTIVATING, None, Cause.BEING_DECIDED),
+        (State.SUSPENDED, None, Cause.ON_HOLD),
+        (State.REVOKED, None, Cause.SERIAL_REVOKED),
+        (State.RETIRED, None, Cause.SUPERSEDED),
+        (State.ACTIVATED, None, None),
+        (None, None, None),
+    ],
+)
+def test_a_row_of_the_ledger_says_its_cause(
+    state: State | None, reason: Reason | None, cause: Cause | None
+) -> None:
+    assert cause_of(state, reason) is cause
+
+
+def test_an_observed_cause_comes_before_a_predicted_one_and_both_before_a_residual_one() -> None:
+    later, sooner = predicted(Cause.INVALID_COMMON_NAME, "x"), failed(Cause.RULE_DISABLED, "x")
+    residual = failed(Cause.EVENT_LOST, "x")
+
+    def named(*findings: object) -> Cause | None:
+        lines = tuple(Line(CHECKS[0], each) for each in findings)  # type: ignore[arg-type]
+        return conclude(lines, Phase.PENDING).cause
+
+    assert named(residual, later, sooner) is Cause.RULE_DISABLED
+    assert named(residual, later) is Cause.INVALID_COMMON_NAME
+    assert named(residual) is Cause.EVENT_LOST
+
+
+def test_the_first_finding_of_a_cause_gives_the_fix() -> None:
+    lines = tuple(Line(CHECKS[0], failed(Cause.EXPIRED, "seen", fix)) for fix in ("first", "second"))
+
+    assert conclude(lines, Phase.ACTIVE).fix == "first"
+
+
+def test_a_device_that_is_not_active_without_a_cause_is_undetermined() -> None:
+    diagnosis = conclude((Line(CHECKS[0], ok("fine")),), Phase.DISABLED)
+
+    assert (diagnosis.conclusion, diagnosis.cause, diagnosis.fix) == (Conclusion.UNDETERMINED, None, "")
+    assert diagnosis.exit_code is ExitCode.UNDETERMINED
+    assert conclusion(diagnosis)[0].plain.startswith("undetermined")
+
+
+def test_control_characters_of_a_certificate_are_not_printed() -> None:
+    lines = (Line(CHECKS[0], failed(Cause.EXPIRED, "a\x1b[2Jb", "c\x07")), Line(CHECKS[1], unknown("d\x07")))
+    diagnosis = conclude(lines, Phase.ACTIVE)
+
+    shown = "".join(text.plain for text in (*checklist(diagnosis), *conclusion(diagnosis)))
+    assert not {"\x1b", "\x07"} & set(shown)
