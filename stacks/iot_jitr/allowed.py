@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import Enum
@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError, core_schema
 NOT_ALLOWED: Final = "not_allowed"
 _SHOWN_CHARACTERS = 60
 _UNITS = ("second", "minute", "hour", "day")
+_TIME = rf"([0-9]{{1,9}}) ({'|'.join(_UNITS)})s?"
 
 
 def wrong(value: object, allowed: str) -> PydanticCustomError:
@@ -79,9 +80,14 @@ class Allowed:
     Raises ValueError or TypeError where the value is not allowed, or `wrong` with other words."""
     hint: Callable[[Any], str] = lambda _: ""
     """What was probably meant."""
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"}, hash=False, compare=False)
+    """The JSON schema of what stands for it in `cdk.json`."""
 
     def __get_pydantic_core_schema__(self, annotated: object, _: object) -> core_schema.CoreSchema:
         return or_none(annotated, core_schema.with_info_plain_validator_function(self._check))
+
+    def __get_pydantic_json_schema__(self, _: object, __: object) -> dict[str, Any]:
+        return {**self.schema}
 
     def _check(self, value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
         try:
@@ -100,7 +106,8 @@ def whole_number(low: int, high: int) -> Allowed:
             raise ValueError
         return int(value)
 
-    return Allowed(f"a whole number from {low:,} to {high:,}", read)
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Allowed(f"a whole number from {low:,} to {high:,}", read, schema=schema)
 
 
 def number_among(numbers: Collection[int]) -> Allowed:
@@ -111,7 +118,7 @@ def number_among(numbers: Collection[int]) -> Allowed:
             raise ValueError
         return int(value)
 
-    return Allowed(", ".join(map(str, numbers)), read)
+    return Allowed(", ".join(map(str, numbers)), read, schema={"enum": sorted(numbers)})
 
 
 def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)) -> Allowed:
@@ -127,7 +134,8 @@ def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)
     def hint(value: object) -> str:
         return "" if isinstance(value, timedelta | cdk.Duration) else 'a time with its unit ("5 minutes"), '
 
-    return Allowed(f"{spoken(low)} to {spoken(high)}{whole}", read, hint)
+    schema = {"type": "string", "pattern": f"^{_TIME}$", "examples": [spoken(low), spoken(high)]}
+    return Allowed(f"{spoken(low)} to {spoken(high)}{whole}", read, hint, schema)
 
 
 def spoken(length: timedelta) -> str:
@@ -157,7 +165,7 @@ def text(pattern: str, words: str, *, at_synthesis: bool = False) -> Allowed:
             raise ValueError
         return value
 
-    return Allowed(words, read)
+    return Allowed(words, read, schema={"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
 CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree", at_synthesis=True)
@@ -175,7 +183,7 @@ def one_of(kind: type[Enum], *among: Enum) -> Allowed:
                 return member
         raise ValueError
 
-    return Allowed(", ".join(values), read, lambda value: did_you_mean(value, values))
+    return Allowed(", ".join(values), read, lambda value: did_you_mean(value, values), {"enum": values})
 
 
 def flag() -> Allowed:
@@ -186,7 +194,7 @@ def flag() -> Allowed:
             raise TypeError
         return value
 
-    return Allowed("true, false", read)
+    return Allowed("true, false", read, schema={"type": "boolean"})
 
 
 def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
@@ -200,7 +208,11 @@ def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
             raise TypeError
         return value
 
-    return Allowed(words, read)
+    # Where no text is taken, JSON has no form for it.
+    schema: dict[str, Any] = (
+        {"not": {}} if pattern is None else {"type": "string", "pattern": f"^(?:{pattern})$"}
+    )
+    return Allowed(words, read, schema=schema)
 
 
 def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
@@ -214,7 +226,8 @@ def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
             raise contradiction("", f"{len(items)} of them", f"{most} at most")
         return items
 
-    return Allowed(words, read)
+    most_items = {} if most is None else {"maxItems": most}
+    return Allowed(words, read, schema={"type": "array", "items": {**item.schema}, **most_items})
 
 
 def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Allowed:
@@ -226,7 +239,7 @@ def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: 
             raise ValueError
         return found
 
-    return Allowed(words, read)
+    return Allowed(words, read, schema={"type": "object", "additionalProperties": {"type": "string"}})
 
 
 def file(words: str) -> Allowed:
@@ -240,7 +253,7 @@ def file(words: str) -> Allowed:
         except RuntimeError as error:  # `~user`, whom this machine does not know
             raise ValueError from error
 
-    return Allowed(words, read)
+    return Allowed(words, read, schema={"type": "string", "minLength": 1})
 
 
 def or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
@@ -264,7 +277,7 @@ def as_timedelta(value: object) -> timedelta:
             return value
         case cdk.Duration() if not value.is_unresolved():
             return timedelta(milliseconds=value.to_milliseconds())
-        case str() if found := re.fullmatch(rf"([0-9]{{1,9}}) ({'|'.join(_UNITS)})s?", value):
+        case str() if found := re.fullmatch(_TIME, value):
             return timedelta(**{f"{found[2]}s": int(found[1])})
     raise ValueError
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pydantic
+from pydantic import GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from iot_jitr.allowed import contradiction, did_you_mean, or_none, shown, wrong
@@ -34,6 +36,17 @@ class OneOfClasses:
             choices, discriminator=lambda value: f"{TAG}{self._name(value)}"
         )
         return or_none(annotated, core_schema.no_info_before_validator_function(self._check, chosen))
+
+    def __get_pydantic_json_schema__(self, _: object, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        forms: list[dict[str, Any]] = [{"const": each} for each in self.alone]
+        for name, kind in self.classes.items():
+            schema = dict(handler.resolve_ref_schema(handler(pydantic.TypeAdapter(kind).core_schema)))
+            if name in self.alone and not schema.get("properties"):
+                continue
+            schema["properties"] = {_TYPE: {"const": name}, **schema.get("properties", {})}
+            schema["required"] = [_TYPE, *schema.get("required", [])]
+            forms.append(schema)
+        return {"anyOf": forms}
 
     def _name(self, value: Any) -> str | None:
         if isinstance(value, Mapping):
@@ -71,6 +84,9 @@ class OrWord:
     def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
         check = core_schema.no_info_wrap_validator_function(self._check, handler.generate_schema(self.kind))
         return or_none(annotated, check)
+
+    def __get_pydantic_json_schema__(self, _: object, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"const": self.word}, handler(pydantic.TypeAdapter(self.kind).core_schema)]}
 
     def _check(self, value: Any, read: core_schema.ValidatorFunctionWrapHandler) -> Any:
         if value == self.word:

@@ -19,7 +19,8 @@ from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResourc
 from iot_jitr.things import ThingRegistration
 from iot_jitr_policy.client_id import client_id_template
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.on_refusal import RefusalStatusError, check_statuses
+from iot_jitr_runtime.activator.on_refusal import RefusalStatus, RefusalStatusError, check_statuses
+from iot_jitr_runtime.outcomes import Outcome, Reason
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -37,7 +38,15 @@ def _read_statuses(value: object, _: Path) -> dict[str, str]:
 
 
 ON_REFUSAL_TEXTS = texts("an object: reason of a refusal → pending, inactive or revoked")
-ON_REFUSAL = Allowed(ON_REFUSAL_TEXTS.words, _read_statuses)
+ON_REFUSAL = Allowed(
+    ON_REFUSAL_TEXTS.words,
+    _read_statuses,
+    schema={
+        "type": "object",
+        "propertyNames": {"enum": [each.value for each in Reason if each.outcome is Outcome.REFUSED]},
+        "additionalProperties": {"enum": [each.value for each in RefusalStatus]},
+    },
+)
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,18 @@ class ConfigurationError(JitrError):
 @dataclass_transform(frozen_default=True, field_specifiers=(field, pydantic.Field))
 def options(cls: type[T]) -> type[T]:
     """Make a frozen dataclass whose fields are checked; a wrong one raises `ConfigurationError`."""
-    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
     made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
+    made.__doc__ = f"{inspect.getdoc(cls)}\n\n{_fields_in_words(made)}".rstrip()
     made.__init__ = _with_plain_errors(made.__init__, made.__name__, made)
     return cast("type[T]", made)
+
+
+def _fields_in_words(made: Any) -> str:
+    """Return what the fields mean, for `help()`, which shows docstrings of classes only."""
+    texts = {name: each.description for name, each in made.__pydantic_fields__.items() if each.description}
+    lines = [f"    {name}: {' '.join(text.split())}" for name, text in texts.items()]
+    return "\n".join(["Attributes:", *lines]) if lines else ""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

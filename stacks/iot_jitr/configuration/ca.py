@@ -103,6 +103,24 @@ SIGNERS: Mapping[str, Mapping[str, tuple[str, Allowed]]] = {
 }
 """The keys of each signer in `cdk.json`, each with the field that it is of its class."""
 _MAY_BE_LEFT_OUT = "encryption_key"
+_SIGNER_SCHEMA = {
+    "anyOf": [
+        {
+            "type": "object",
+            "description": (KINDS[kind].__doc__ or "").partition("\n")[0],
+            "properties": {
+                "type": {"const": kind},
+                **{
+                    key: {**allowed.schema, "description": allowed.words}
+                    for key, (_, allowed) in keys.items()
+                },
+            },
+            "required": ["type", *(key for key in keys if key != _MAY_BE_LEFT_OUT)],
+            "additionalProperties": False,
+        }
+        for kind, keys in SIGNERS.items()
+    ]
+}
 _NOT_AS_TOKEN = {"secret": "the secret itself (ISecret)", "key": "the key itself (IKey)"}
 """Such an ARN may lack the six characters that a permission must name, or be of an alias."""
 
@@ -162,6 +180,9 @@ class CaOptions(TypedDict, total=False):
     tags: Mapping[str, str]
 
 
+_SIGNERS = Allowed(_SIGNER, _read_signer, schema=_SIGNER_SCHEMA)
+
+
 @options
 class CaConfiguration:
     """A CA whose devices are registered just in time.
@@ -187,7 +208,9 @@ class CaConfiguration:
     """The CA certificate without its key: its text, PEM, or the path of its file, PEM or DER, see also
     `CaConfiguration.from_file`. None: read from the AWS Private CA that signs.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
-    signer: Annotated[CaSigner, Allowed(_SIGNER, _read_signer)] = field(default_factory=NoSigner)
+    signer: Annotated[CaSigner, Allowed(_SIGNER, _read_signer, schema=_SIGNER_SCHEMA)] = field(
+        default_factory=NoSigner
+    )
     """What signs the verification certificate that mode DEFAULT needs. Also the secret, the KMS key or the
     Private CA itself (`ISecret`, `IKey`, `ICertificateAuthority`, `CfnCertificateAuthority`); a secret or a
     key must be given so where its ARN is known at deployment only.

@@ -56,7 +56,8 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _FILE = file("the path of a JSON file with the device policy, or the policy as an object")
-_STATEMENT = Allowed("a statement of a device policy, an object", _read_statement)
+_STATEMENT = Allowed("a statement of a device policy, an object", _read_statement, schema={"type": "object"})
+_TEMPLATE = Allowed(_FILE.words, _read_template, schema={"type": ["string", "object"]})
 Document = Mapping[str, Any] | iam.PolicyDocument
 ExtraStatement = Mapping[str, Any] | iam.PolicyStatement
 
@@ -79,9 +80,9 @@ class DevicePolicy:
     second (`CreatePolicy`). A changed template of this kind applies to devices that are activated from then
     on.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html"""
-    template: Annotated[
-        str | Path | Mapping[str, Any] | iam.PolicyDocument | None, Allowed(_FILE.words, _read_template)
-    ] = field(default=None, hash=False)
+    template: Annotated[str | Path | Mapping[str, Any] | iam.PolicyDocument | None, _TEMPLATE] = field(
+        default=None, hash=False
+    )
     """The policy: the path of a JSON file, or an object; in Python see `from_file` and `from_document`.
     None: the project's own, which lets a device connect with its common name as client id and use topics
     below `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
