@@ -1,8 +1,8 @@
 """Make the pictures of README and docs: `make pictures`.
 
 Arguments: nothing for all of them, or the names of those to make (`demo`, `dashboard`, `storm`, `look-up`,
-`fleet`, which takes Debian's package `chromium`);
-`measured` runs the demo with more devices first, and keeps the metrics that the dashboard is drawn from.
+`reconnects`, `fleet`, which takes Debian's package `chromium`); `measured` runs the demo with more devices
+first, and keeps the metrics that the dashboard is drawn from.
 """
 
 import sys
@@ -47,6 +47,13 @@ def look_up() -> str:
     return plots.look_up()
 
 
+def reconnects() -> str:
+    """The benchmark of revoked devices that reconnect during a sweep's backlog."""
+    import plots  # noqa: PLC0415  only what is asked for is imported
+
+    return plots.reconnects()
+
+
 def fleet() -> bytes:
     """The page of `jitr status --html` with an invented fleet, as a browser shows it."""
     from tests.support.browser import browser, open_page  # noqa: PLC0415  only what is asked for is imported
@@ -66,7 +73,14 @@ def measure() -> None:
         save(record(Path(folder) / "demo"))
 
 
-PICTURES = {"demo": demo, "dashboard": dashboard, "storm": storm, "look-up": look_up, "fleet": fleet}
+PICTURES = {
+    "demo": demo,
+    "dashboard": dashboard,
+    "storm": storm,
+    "look-up": look_up,
+    "reconnects": reconnects,
+    "fleet": fleet,
+}
 """What makes each picture: a drawing (SVG), or a photograph of a browser (WebP)."""
 
 

@@ -1,4 +1,4 @@
-"""Plot what the benchmarks measured: `bench/storm/results` and `bench/crl-results.json`.
+"""Plots of the results in `bench`: `storm/results`, `crl-results.json`, `reconnects-results.json`.
 
 The same figures make the same bytes: no date, and names inside the SVG that do not depend on the run.
 """
@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,33 @@ def look_up() -> str:
         axes.set(xlabel="entries of the CRL", ylabel="one look-up, µs", ylim=(1, None))
         axes.legend(frameon=False)
         return svg(figure, "One look-up in a CRL, by its size")
+
+
+def reconnects() -> str:
+    """How many revoked devices get in that reconnect during a sweep's backlog, with a guard and without."""
+    results = json.loads((BENCH / "reconnects-results.json").read_text())
+    found = results["reconnects"]
+    at = [0.0, *(each["after"] for each in found)]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.subplots()
+        for key, label, colour, line in (
+            (None, "reconnected", _PALE, ":"),
+            ("unguarded", "admitted at the account's own endpoint", _COLOURS["recipe"], "-"),
+            ("guarded", "admitted at the guarded domain", _COLOURS["ours"], "-"),
+        ):
+            so_far = [0, *accumulate(1 if key is None else int(each[key]) for each in found)]
+            axes.step(at, so_far, line, where="post", color=colour, label=label)
+        axes.set(
+            xlabel=f"seconds since the index of {results['revoked']:,} revoked devices was published",
+            ylabel="devices",
+            ylim=(-0.02 * len(found), None),
+        )
+        axes.legend(frameon=False)
+        return svg(
+            figure,
+            "Revoked devices that reconnect during a sweep's backlog, with the connect guard and without",
+        )
 
 
 def _times(axes: "Axes", results: list[Result]) -> None:

@@ -135,7 +135,7 @@ def test_a_long_run_keeps_its_first_and_its_last_frame(scripts: Any) -> None:
     assert recording.chosen(frames[:3], 5) == frames[:3]
 
 
-@pytest.mark.parametrize("name", ["storm", "look_up"])
+@pytest.mark.parametrize("name", ["storm", "look_up", "reconnects"])
 def test_a_plot_is_of_the_figures_that_the_benchmarks_left(scripts: Any, name: str) -> None:
     committed = (FOLDER / f"{name.replace('_', '-')}.svg").read_text()
 

@@ -23,6 +23,7 @@ from iot_jitr_runtime.revocation.store import IndexStore, issuer_key, key
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
 from tests.support.crls import NO_END, CrlSpec, Entry, make_crl
+from tests.support.faults import Fault, injected
 
 pytestmark = pytest.mark.timing
 
@@ -64,6 +65,8 @@ class Harness:
         monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IotJitr")
         module = importlib.reload(importlib.import_module("iot_jitr_runtime.publisher.handler"))
         self.failed = module.PublicationFailedError
+        self.client = module._build()[1].s3
+        """The handler's own."""
         self.log = io.StringIO()
         module.logger.handlers[0].setStream(self.log)
         self.handle = module.handle
@@ -140,6 +143,23 @@ def test_the_ca_certificate_is_kept_once_even_without_a_crl(harness: Harness) ->
     assert harness.store.issuer(harness.workshop) == WORKSHOP.certificate
     versions = harness.s3.list_object_versions(Bucket=harness.bucket, Prefix=issuer_key(harness.factory))
     assert len(versions["Versions"]) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.ACCESS_DENIED, Fault.TIMEOUT_AFTER])
+def test_a_ca_certificate_that_could_not_be_kept_fails_its_ca_alone_until_the_next_run(
+    harness: Harness, fault: Fault
+) -> None:
+    harness.upload("Factory", FACTORY)
+    harness.upload("Workshop", WORKSHOP)
+
+    # The first put of the run is that of the first CA's certificate.
+    with injected(harness.client, "PutObject", fault), pytest.raises(harness.failed, match=harness.factory):
+        harness.handle({"trigger": "schedule"}, context())
+    assert harness.store.current(harness.workshop)
+    harness.handle({"trigger": "schedule"}, context())
+
+    assert harness.store.issuer(harness.factory) == FACTORY.certificate
+    assert harness.store.current(harness.factory)
 
 
 def test_an_upload_publishes_for_its_ca_alone(harness: Harness) -> None:

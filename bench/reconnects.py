@@ -1,0 +1,269 @@
+"""Revoked devices that reconnect while the sweep works off its backlog: with the connect guard and without.
+
+    python -m bench.reconnects    # 2,000 revoked, 500 of them reconnect; writes bench/reconnects-results.json
+
+The real stack in the local cloud, ten AWS IoT calls a second as a default account has. All devices are active
+when one CRL lists them all. Some of them reconnect at random moments of the backlog, as real TLS and MQTT
+clients: each at the guarded domain, and right after that at the account's own endpoint.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import ssl
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cryptography import x509
+
+from bench.storm.real_devices import client_context, connect_packet
+from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.process import this_process, wait_until
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
+from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.ledger import KEY, State
+from iot_jitr_runtime.ledger.rows import Identity
+from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
+from iot_jitr_runtime.stack_outputs import Output
+
+RESULTS = Path(__file__).with_name("reconnects-results.json")
+RATE = 10
+"""AWS IoT calls a second."""
+_ANSWER_LIMIT = 30.0
+_LIMIT = 120.0
+_CONNACK = 0x20
+
+
+@dataclass(frozen=True)
+class Reconnect:
+    """One device's two connects."""
+
+    after: float
+    """Seconds from the publication of the index."""
+    guarded: bool
+    """Whether the guarded domain let it in."""
+    unguarded: bool
+    """Whether the account's own endpoint let it in, right after that."""
+
+
+@dataclass
+class Bench:
+    """The lab with its stack and its CA."""
+
+    lab: Lab
+    ca: DevelopmentCa
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.clients: dict[str, Any] = {}
+        assert self.lab.deployed is not None
+        self.outputs = dict(self.lab.deployed.outputs)
+        self.ca_id = CaCertificateId(self.outputs["LabCaCertificateId"])
+        self.store = IndexStore(self.client("s3"), self.outputs[Output.REVOCATION_BUCKET])
+        self.list = RevocationList(self.ca)
+
+    def client(self, service: str) -> Any:
+        """A client with root rights."""
+        if service not in self.clients:
+            self.clients[service] = self.lab.client(service)
+        return self.clients[service]
+
+    def activate(self, count: int) -> list[DeviceIdentity]:
+        """Make devices as the activator leaves them: ACTIVE, with policy and ledger row."""
+        iot, made = self.client("iot"), []
+        rows = self.client("dynamodb")
+        policy, table = self.outputs[Output.DEVICE_POLICY_NAME], self.outputs[Output.LEDGER_TABLE]
+        for number in range(count):
+            identity = self.ca.issue(DeviceSpec(f"revoked-{number}"))
+            certificate = identity.certificate
+            found = iot.register_certificate(
+                certificatePem=certificate.pem, caCertificatePem=self.ca.certificate.pem, status="ACTIVE"
+            )
+            iot.attach_policy(policyName=policy, target=found["certificateArn"])
+            of_device = Identity(self.ca_id, certificate.serial_number, f"revoked-{number}")
+            row = {KEY: certificate.fingerprint, "state": State.ACTIVATED.value, **of_device.attributes()}
+            rows.put_item(TableName=table, Item={name: {"S": str(value)} for name, value in row.items()})
+            made.append(identity)
+        return made
+
+    def publish(self) -> float:
+        """Upload the CRL; return when its index was published, in seconds since 1970."""
+        try:
+            before = self.store.current(self.ca_id).etag
+        except IndexMissingError:
+            before = ""
+        bucket, _, prefix = self.outputs["LabCrlLocation"].removeprefix("s3://").partition("/")
+        signed = self.list.sign(timedelta(days=1))
+        self.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=signed)
+        seen = 0.0
+
+        def published() -> bool:
+            nonlocal seen
+            seen = time.time()
+            try:
+                return self.store.current(self.ca_id).etag != before
+            except IndexMissingError:
+                return False
+
+        if not wait_until(published, limit=_LIMIT, interval=0.1):
+            raise TimeoutError("the index was not published")
+        return seen
+
+    def still_active(self) -> int:
+        """How many certificates of the CA are ACTIVE."""
+        pages = self.client("iot").get_paginator("list_certificates_by_ca")
+        return sum(
+            each["status"] == "ACTIVE"
+            for page in pages.paginate(caCertificateId=self.ca_id)
+            for each in page["certificates"]
+        )
+
+    def context(self, identity: DeviceIdentity) -> ssl.SSLContext:
+        """What the device presents."""
+        files = identity.save(self.folder, identity.certificate.fingerprint)
+        return client_context(self.lab.files.broker_ca, files.chain, files.key)
+
+
+async def connects(context: ssl.SSLContext, name: str, server_name: str, port: int) -> bool:
+    """Connect once; return whether the broker accepted it."""
+    try:
+        async with asyncio.timeout(_ANSWER_LIMIT):
+            reader, writer = await asyncio.open_connection(
+                MQTT_HOST, port, ssl=context, server_hostname=server_name
+            )
+            try:
+                writer.write(connect_packet(name))
+                answer = await reader.readexactly(4)
+            finally:
+                writer.close()
+                with suppress(OSError, ssl.SSLError):
+                    await writer.wait_closed()
+    except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
+        return False
+    return answer[0] == _CONNACK and answer[3] == 0
+
+
+async def reconnect(
+    bench: Bench, devices: Sequence[tuple[str, ssl.SSLContext]], until: float
+) -> list[Reconnect]:
+    """Let devices reconnect at random moments from a refresh after the publication on.
+
+    Args:
+        bench: The lab.
+        devices: Those that reconnect: name, and what each presents.
+        until: Seconds after the publication, which is now.
+    """
+    draw, began = random.Random(len(devices)), time.monotonic()
+    guarded = bench.lab.mqtt_server_name
+    assert guarded is not None
+    port = bench.lab.endpoint.mqtt_port
+    done: list[Reconnect] = []
+
+    async def one(device: tuple[str, ssl.SSLContext], after: float) -> None:
+        name, context = device
+        await asyncio.sleep(max(0.0, began + after - time.monotonic()))
+        at = time.monotonic() - began
+        with_guard = await connects(context, name, guarded, port)
+        without = await connects(context, name, MQTT_HOST, port)
+        done.append(Reconnect(round(at, 2), with_guard, without))
+
+    moments = [draw.uniform(2.0, until) for _ in devices]
+    await asyncio.gather(*map(one, devices, moments))
+    return sorted(done, key=lambda each: each.after)
+
+
+def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Do it all; return what the results file holds."""
+    ca = DevelopmentCa.create("Benchmark CA")
+    certificate_file, _ = ca.save(folder / "ca")
+    configuration = {
+        **configuration_with_crl(certificate_file),
+        "connect_guard": {"on_unknown": "refuse"},
+        "activations_per_second": RATE,
+        # The largest revocation there is, without a person.
+        "revocation": {"refresh": "1 second", "mass_revocation_limit_percent": 100},
+    }
+    with Lab.start(folder / "lab", owner=this_process()) as lab:
+        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        say("deploying")
+        lab.deploy(configuration)
+        bench = Bench(lab, ca, folder / "devices")
+        bench.publish()
+        say(f"activating {revoked:,} devices")
+        devices = bench.activate(revoked)
+        for each in devices:
+            bench.list.revoke(each.certificate.x509.serial_number, x509.ReasonFlags.key_compromise)
+        chosen = [
+            (each.certificate.common_names[0], bench.context(each))
+            for each in random.Random(revoked).sample(devices, reconnecting)
+        ]
+        server_name = lab.mqtt_server_name or ""
+        admitted_before = asyncio.run(
+            connects(chosen[0][1], chosen[0][0], server_name, lab.endpoint.mqtt_port)
+        )
+        say("publishing the CRL")
+        published = bench.publish()
+        backlog = revoked / RATE
+        found = asyncio.run(reconnect(bench, chosen, backlog))
+        left = bench.still_active()
+        say(f"{left:,} are still ACTIVE after {time.time() - published:.0f} s")
+        return {
+            "revoked": revoked,
+            "calls_a_second": RATE,
+            "reconnects": [asdict(each) for each in found],
+            "admitted_before": admitted_before,
+            "still_active_at_the_end": left,
+            "seconds": round(time.time() - published, 1),
+            "load_average": round(os.getloadavg()[1], 1),
+        }
+
+
+def report(results: dict[str, Any]) -> str:
+    """The table of `docs/revocation.md`, in Markdown."""
+    found = results["reconnects"]
+    lines = [
+        "| reconnects during the backlog | of devices | admitted with the guard | admitted without it |",
+        "|---|---|---|---|",
+    ]
+    seconds = results["revoked"] / results["calls_a_second"]
+    for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0), (0.0, 1.0)):
+        part = [each for each in found if low * seconds <= each["after"] <= high * seconds]
+        name = (
+            "all" if high - low == 1 else f"{low * seconds:.0f} to {high * seconds:.0f} s after publication"
+        )
+        with_guard, without = (sum(each[key] for each in part) for key in ("guarded", "unguarded"))
+        lines.append(f"| {name} | {len(part)} | {with_guard} | {without} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run, print the table, and fail where the guard let one in."""
+    parser = argparse.ArgumentParser(prog="python -m bench.reconnects")
+    parser.add_argument("--revoked", type=int, default=2_000, help="devices on the CRL (2,000)")
+    parser.add_argument("--reconnecting", type=int, default=500, help="of them that reconnect (500)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are written")
+    given = parser.parse_args(arguments)
+    with TemporaryDirectory(prefix="jitr-bench-") as folder:
+        results = run(
+            Path(folder), given.revoked, given.reconnecting, lambda line: print(line, file=sys.stderr)
+        )
+    print(report(results))
+    given.results.write_text(json.dumps(results) + "\n")
+    return int(not results["admitted_before"] or any(each["guarded"] for each in results["reconnects"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
