@@ -98,6 +98,7 @@ def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
                 ca,
                 "ACTIVE",
                 "ENABLE",
+                NOW - timedelta(days=3650 - days),
                 NOW + timedelta(days=days),
                 by_ca.get(ca, {}).get("in_service", 0),
             )

@@ -21,7 +21,7 @@ HEALTHY = Snapshot(
     ),
     decisions=DecisionCounts(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
     queues=QueueCounts(12, 3, 0, 95.0, 0),
-    cas=(CaState("Factory", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=900), 1200),),
+    cas=(CaState("Factory", dc.CA_ID, "ACTIVE", "ENABLE", NOW, NOW + timedelta(days=900), 1200),),
     crls=(
         CrlState("Factory", 7, 1_000_000, NOW - timedelta(hours=2), NOW + timedelta(hours=5), "https://crl"),
     ),

@@ -104,6 +104,7 @@ def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertif
         certificate_id=certificate_id,
         status=found.state.status.value,
         auto_registration=found.state.auto_registration.value,
+        not_before=found.certificate.not_before,
         not_after=found.certificate.not_after,
         devices=devices,
     )

@@ -49,6 +49,8 @@ class CaState:
     certificate_id: str
     status: str
     auto_registration: str
+    not_before: datetime
+    """Since when its certificate is valid."""
     not_after: datetime
     devices: int
     """Certificates in service."""

@@ -77,6 +77,8 @@ def test_a_ca_is_shown_with_its_devices_in_service(cloud: Cloud) -> None:
         "DISABLE",
         42,
     )
+    certificate = dc.ca().certificate
+    assert (found.not_before, found.not_after) == (certificate.not_before, certificate.not_after)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_what_needs_a_person_stands_out() -> None:
             ledger=LedgerCounts({}, 10_000, complete=False, by_ca={}, clusters=()),
             queues=QueueCounts(0, 0, 0, None, 2),
             quota_per_second=None,
-            cas=(CaState("Old", dc.CA_ID, "ACTIVE", "ENABLE", NOW + timedelta(days=9), 1),),
+            cas=(CaState("Old", dc.CA_ID, "ACTIVE", "ENABLE", NOW, NOW + timedelta(days=9), 1),),
             crls=(CrlState("Old", 1, 0, NOW, NOW - timedelta(1), "x\x1b[2J"),),
             errors={"/log": "boom\x07"},
         )
@@ -69,7 +69,7 @@ def test_certificates_and_crls_without_end_are_shown() -> None:
     text = shown(
         replace(
             HEALTHY,
-            cas=(CaState("Endless", dc.CA_ID, "ACTIVE", "ENABLE", NO_END, 1),),
+            cas=(CaState("Endless", dc.CA_ID, "ACTIVE", "ENABLE", NOW, NO_END, 1),),
             crls=(CrlState("Endless", 1, 0, NOW, NO_END, "https://crl"),),
         )
     )

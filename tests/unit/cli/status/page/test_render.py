@@ -173,6 +173,13 @@ def test_reasons_are_listed_with_certificates_and_messages() -> None:
     assert "thing_taken 1 unknown" in unknown
 
 
+def test_cas_and_crls_are_shown_with_their_ages() -> None:
+    text = " ".join(Read(page(fleet([]), [])).text.split())
+
+    assert "Workshop ACTIVE yes 3609 d ago in 41 d, soon" in text
+    assert "Workshop 52 310 2 d 1 h ago 1 h ago: stale" in text
+
+
 def test_an_empty_queue_is_said_to_be_empty() -> None:
     text = Read(page(fleet([certificate(1)]), [])).text
 
