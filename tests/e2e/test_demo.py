@@ -47,6 +47,7 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     for claim in (
         "sensor-03, which is on the CRL, was refused each time",
         "sensor-01 became REVOKED after the new CRL",
+        "the open session of sensor-01 was closed",
         "sensor-01, which had been active, was refused at its next connect",
         "1 of 1 other devices stayed ACTIVE",
     ):

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from iot_jitr_cli.connect import Endpoint, OpenSession, open_session
+from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -17,7 +20,10 @@ from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
-from tests.support.crl_upload import REFRESH, CrlUpload
+from tests.support.crl_upload import KEY_COMPROMISE, REFRESH, CrlUpload
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 LIMIT = 4
 """Devices that one CRL may not revoke without a person."""
@@ -94,6 +100,39 @@ def test_a_device_that_is_not_listed_gets_in_on_a_known_index(revoking: Revoking
 
     row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.ACTIVATED)
     assert row.index_version
+
+
+@contextmanager
+def staying(cloud: Cloud, identity: DeviceIdentity) -> Iterator[OpenSession]:
+    """A device that is connected."""
+    name = identity.certificate.common_names[0]
+    endpoint = Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+    with open_session(cloud.credentials(identity), endpoint, name, TIME_LIMIT) as session:
+        assert session is not None
+        yield session
+
+
+@pytest.mark.parametrize("reason", [KEY_COMPROMISE, HOLD], ids=lambda reason: reason.name)
+def test_the_open_sessions_of_listed_devices_are_closed_and_no_others(
+    revoking: RevokingCloud, reason: "x509.ReasonFlags"
+) -> None:
+    """The local cloud itself leaves a session open whatever becomes of its certificate."""
+    devices = [revoking.cloud.admit_device(f"connected-{reason.name}-{number}") for number in range(LIMIT)]
+    *listed, other = devices
+    with ExitStack() as stack:
+        sessions = {each: stack.enter_context(staying(revoking.cloud, each)) for each in devices}
+        revoking.revoke(*listed, reason=reason)
+        revoking.publish()
+
+        for each in listed:
+            assert sessions[each].wait_until_closed(TIME_LIMIT)
+            assert revoking.cloud.status(each.certificate.fingerprint) != "ACTIVE"
+        assert not sessions[other].is_closed()
+        assert revoking.cloud.connect(other).ending == "published"
+    connection = revoking.cloud.client("iot-data").get_connection(
+        clientId=listed[0].certificate.common_names[0]
+    )
+    assert (connection["connected"], connection["disconnectReason"]) == (False, "API_INITIATED_DISCONNECT")
 
 
 def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: RevokingCloud) -> None:

@@ -66,6 +66,8 @@ class World:
         """What the device policy allows too: a point and a client id or topic."""
         self.on_connect = self.on_sleep = self.on_work = lambda: None
         """Called before a connect, before the activator's work, and after each message that it ended."""
+        self.opens: EmulatedSession | None = EmulatedSession(self)
+        """The session that the device opens; None: it is not admitted."""
         self.waiting: list[tuple[float, dict[str, Any]]] = []
         self.deployment = Deployment(
             "stack",
@@ -130,6 +132,19 @@ class World:
             self.on_work()
 
 
+class EmulatedSession:
+    """A session that ends when the certificate is not ACTIVE any more, unless it `stays`."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.stays, self.closed = world, False, False
+
+    def is_closed(self) -> bool:
+        return not self.stays and self.world.verification.status() != "ACTIVE"
+
+    def close(self) -> None:
+        self.closed = True
+
+
 @dataclass
 class EmulatedDevice(ThrowAwayDevice):
     """A device whose broker is this: it registers what it does not know, and admits what is ACTIVE."""
@@ -137,6 +152,11 @@ class EmulatedDevice(ThrowAwayDevice):
     world: World = field(kw_only=True)
     answers: list[Tried | None] = field(default_factory=list)
     """What the broker answers first; None: as it should."""
+
+    def stay_connected(self, timeout: float) -> Any:
+        """A session as long as this is ACTIVE, and after that where the sweep closes none."""
+        del timeout
+        return self.world.opens
 
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None

@@ -13,6 +13,7 @@ from iot_jitr_cli.connect.causes import Cause
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import Device, connect
 from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint
+from iot_jitr_cli.connect.open_session import OpenSession, open_session
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "Device",
     "Ending",
     "Endpoint",
+    "OpenSession",
     "Step",
     "TimelineEvent",
     "account_endpoint",
     "connect",
+    "open_session",
 ]

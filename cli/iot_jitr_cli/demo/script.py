@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from iot_jitr_cli.connect import ConnectResult, Ending, Endpoint, Step, TimelineEvent
+from iot_jitr_cli.chain.parsing import parse_chain
+from iot_jitr_cli.connect import (
+    ConnectResult,
+    Credentials,
+    Ending,
+    Endpoint,
+    OpenSession,
+    Step,
+    TimelineEvent,
+    open_session,
+)
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo.devices import (
     ConnectingDevice,
     always_refused,
@@ -138,28 +149,51 @@ class Script:
 
     def revoke(self, revoked: DeviceIdentity, others: Sequence[DeviceIdentity]) -> None:
         """Revoke an active device by a new CRL and nothing else; the others stay active."""
+        with self._connected(revoked) as session:
+            self._revoke(revoked, session)
+        with self.progress.step("next connect", self.progress.demo.revocation) as step:
+            [result] = self._results([ConnectingDevice(revoked, self.broker, refusals=1)])
+            step.detail = where_refused(result)
+        name, statuses = revoked.certificate.common_names[0], self.pipeline.statuses()
+        status = statuses.get(revoked.certificate.fingerprint)
+        self.progress.expect(
+            f"{name} became REVOKED after the new CRL", met=status == "REVOKED", seen=str(status)
+        )
+        self.progress.expect(
+            f"the open session of {name} was closed", met=session.is_closed(), seen="it is still open"
+        )
+        self._expect_refused(f"{name}, which had been active, was refused at its next connect", result)
+        active = sum(statuses.get(each.certificate.fingerprint) == "ACTIVE" for each in others)
+        self.progress.expect_all("other devices stayed ACTIVE", active, len(others))
+
+    @contextmanager
+    def _connected(self, device: DeviceIdentity) -> Iterator[OpenSession]:
+        """An admitted device that connects and stays."""
+        credentials = Credentials(parse_chain(device.chain_pem.encode(), device.key), device.key)
+        with open_session(credentials, self.broker, credentials.common_name, self.pipeline.limit) as session:
+            if session is None:
+                raise CliError(f"{credentials.common_name}, which is active, was not admitted again")
+            yield session
+
+    def _revoke(self, revoked: DeviceIdentity, session: OpenSession) -> None:
         name, certificate_id = revoked.certificate.common_names[0], revoked.certificate.fingerprint
         steps = self.progress.demo.revocation
         with self.progress.step(f"{name} revoked", steps) as step:
             step.detail = "its key is compromised: the CA uploads a new CRL, and nothing else is done"
             self.pipeline.revoke(revoked, x509.ReasonFlags.key_compromise)
+        uploaded = time.time()
         with self.progress.step("index published", steps) as step:
             step.detail = "the upload starts the publisher: CRL verified and compiled"
             self.pipeline.wait_for_index()
         with self.progress.step("certificate REVOKED", steps) as step:
             step.detail = "the index starts the sweep, which finds the device by its serial number"
             self.pipeline.wait_until(lambda: self.pipeline.statuses().get(certificate_id) == "REVOKED")
-        with self.progress.step("next connect", steps) as step:
-            [result] = self._results([ConnectingDevice(revoked, self.broker, refusals=1)])
-            step.detail = where_refused(result)
-        statuses = self.pipeline.statuses()
-        status = statuses.get(certificate_id)
-        self.progress.expect(
-            f"{name} became REVOKED after the new CRL", met=status == "REVOKED", seen=str(status)
-        )
-        self._expect_refused(f"{name}, which had been active, was refused at its next connect", result)
-        active = sum(statuses.get(each.certificate.fingerprint) == "ACTIVE" for each in others)
-        self.progress.expect_all("other devices stayed ACTIVE", active, len(others))
+        with self.progress.step("session closed", steps) as step:
+            step.detail = "the sweep ends its open connection: DeleteConnection"
+            if session.wait_until_closed(self.pipeline.limit) and session.closed_at is not None:
+                step.detail = (
+                    f"its open connection ended {session.closed_at - uploaded:.1f} s after the upload"
+                )
 
     @staticmethod
     def _results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:

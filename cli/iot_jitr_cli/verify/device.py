@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iot_jitr_cli.chain import parse_chain
-from iot_jitr_cli.connect import Credentials, Endpoint, Step
+from iot_jitr_cli.connect import Credentials, Endpoint, OpenSession, Step
 from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND
 from iot_jitr_cli.connect.causes import Failure
@@ -63,13 +63,29 @@ class ThrowAwayDevice:
         """The topic of the device with this client id."""
         return self.topic.replace("{client_id}", client_id)
 
+    def stay_connected(self, timeout: float) -> OpenSession | None:
+        """Connect and stay; None if the device was not admitted within `timeout` seconds.
+
+        Raises:
+            OSError: The endpoint cannot be reached, or refuses the handshake.
+        """
+        self._wait_for_next_connect()
+        session = OpenSession(self.credentials, self.client_id)
+        if session.open(self.endpoint, timeout):
+            return session
+        session.close()
+        return None
+
+    def _wait_for_next_connect(self) -> None:
+        # AWS IoT Core allows one CONNECT a second for each client id.
+        self.sleep(max(0.0, self._next_connect - self.clock()))
+        self._next_connect = self.clock() + ONE_CONNECT_A_SECOND
+
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
     ) -> Tried:
         """Connect once, as itself to its own topic unless told otherwise."""
-        # AWS IoT Core allows one CONNECT a second for each client id.
-        self.sleep(max(0.0, self._next_connect - self.clock()))
-        self._next_connect = self.clock() + ONE_CONNECT_A_SECOND
+        self._wait_for_next_connect()
         steps: set[Step] = set()
         exchange = Exchange(
             client_id or self.client_id,

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from iot_jitr_cli.connect import OpenSession
 from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
 from iot_jitr_cli.signals import end_signals
@@ -39,6 +40,8 @@ class Verification:
     """Whether the CA's CRL may be published again with the device's serial number added."""
     notes: list[str] = field(default_factory=list)
     """What stays of the run on purpose, for the report."""
+    session: OpenSession | None = None
+    """The device's open session, while it is revoked."""
     active_since: float = 0.0
     """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
 

@@ -13,7 +13,7 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.doctor.case import Case, Presented, Subject
 from iot_jitr_cli.doctor.diagnosis import diagnose
 from iot_jitr_cli.verify.crl import CrlInForce
-from iot_jitr_cli.verify.device import NAME, Tried
+from iot_jitr_cli.verify.device import ATTEMPT_TIMEOUT, NAME, Tried
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
 from iot_jitr_runtime.admission.keys import TABLE_KEY, key_of
 from iot_jitr_runtime.aws_errors import AwsError
@@ -189,6 +189,10 @@ def revoke(v: Verification) -> str:
     certificate, s3 = v.device.certificate.x509, v.pipeline.session.client("s3")
     bucket = v.pipeline.deployment[Output.REVOCATION_BUCKET]
     former = CrlInForce.find(s3, bucket, v.pipeline.ca.certificate_id, certificate)
+    if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is not None:
+        v.session = v.device.stay_connected(ATTEMPT_TIMEOUT)
+        if v.session is not None:
+            v.cleanup.add("open session", "it ends with this process", v.session.close)
     number = former.publish_with(signer, certificate).number
     v.notes.append(
         f"CRL number {number} of CA {v.pipeline.ca.name} is number {former.crl.number} with one entry more, "
@@ -201,6 +205,21 @@ def revoke(v: Verification) -> str:
             "published (with revocation.dry_run nothing is revoked)"
         )
     return f"REVOKED {v.pipeline.clock() - began:.1f} s after CRL number {number} was published"
+
+
+def session_closed(v: Verification) -> str:
+    """Wait until the session that was open at the revocation is closed."""
+    if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is None:
+        raise SkippedError("the sweep closes no sessions here (revocation.close_sessions)")
+    if v.status() != "REVOKED":
+        raise SkippedError("the device was not revoked")
+    if v.session is None:
+        raise CliError("the device could not stay connected before its revocation")
+    if not v.pipeline.wait_until(v.session.is_closed):
+        raise CheckFailedError(
+            f"it is still open {v.pipeline.timeout:.0f} s after the revocation; the sweep's log says why"
+        )
+    return "closed by the sweep"
 
 
 def revoked_is_refused(v: Verification) -> str:
@@ -256,6 +275,7 @@ STEPS = (
     Step("forged_event", "forged event has no effect", forged_event),
     Step("malformed_event", "malformed event is a dead letter", malformed_event),
     Step("revoked", "CRL revokes the device", revoke, needed=True),
+    Step("session_closed", "its open session is closed", session_closed),
     Step("revoked_refused", "revoked device is refused", revoked_is_refused),
     Step("guard_refuses", "connect guard refuses it", guard_refuses),
 )

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +44,7 @@ class FakePipeline:
     reason: Reason | None = None
     crl_takes_effect: bool = True
     revoked: list[str] = field(default_factory=list)
+    limit: float = 0.01
 
     def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Mark, float]]:
         for certificate_id in certificate_ids:
@@ -230,7 +232,34 @@ class TestRefuse:
         assert (played.progress.demo.refused[0].reason or "").startswith("refused at the connect")
 
 
+class FakeSession:
+    """A session that is closed once its certificate is revoked, where sessions are closed."""
+
+    def __init__(self, pipeline: FakePipeline, *, closes: bool) -> None:
+        self.pipeline, self.closes = pipeline, closes
+
+    @property
+    def closed_at(self) -> float | None:
+        return time.time() if self.is_closed() else None
+
+    def is_closed(self) -> bool:
+        return self.closes and bool(self.pipeline.revoked)
+
+    def wait_until_closed(self, _timeout: float) -> bool:
+        return self.is_closed()
+
+
 class TestRevoke:
+    @pytest.fixture(autouse=True)
+    def _sessions(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        @contextmanager
+        def connected(played: Script, _device: DeviceIdentity) -> Iterator[FakeSession]:
+            yield FakeSession(played.pipeline, closes=self.closes)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Script, "_connected", connected)
+
+    closes = True
+
     @staticmethod
     def play(*, takes_effect: bool) -> Script:
         revoked, *others = identities(3)
@@ -245,10 +274,17 @@ class TestRevoke:
         played = self.play(takes_effect=True)
 
         assert unmet(played) == []
-        assert len(played.progress.demo.expectations) == 3
+        assert len(played.progress.demo.expectations) == 4
         steps = played.progress.demo.revocation
-        titles = ["sensor-0 revoked", "index published", "certificate REVOKED", "next connect"]
+        titles = [
+            "sensor-0 revoked",
+            "index published",
+            "certificate REVOKED",
+            "session closed",
+            "next connect",
+        ]
         assert [step.title for step in steps] == titles
+        assert "after the upload" in steps[3].detail
         assert steps[-1].detail == "refused in the TLS handshake"
 
     def test_a_crl_that_has_no_effect_is_reported(self, broker: Callable[..., None]) -> None:
@@ -256,7 +292,16 @@ class TestRevoke:
 
         assert unmet(self.play(takes_effect=False)) == [
             "sensor-0 became REVOKED after the new CRL: ACTIVE",
+            "the open session of sensor-0 was closed: it is still open",
             "sensor-0, which had been active, was refused at its next connect: published",
+        ]
+
+    def test_a_session_that_stays_open_is_reported(self, broker: Callable[..., None]) -> None:
+        broker(REFUSED)
+        self.closes = False
+
+        assert unmet(self.play(takes_effect=True)) == [
+            "the open session of sensor-0 was closed: it is still open"
         ]
 
 

@@ -61,6 +61,7 @@ def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
         "forged_event": P,
         "malformed_event": P,
         "revoked": S,
+        "session_closed": S,
         "revoked_refused": S,
         "guard_refuses": S,
         "cleanup": P,
@@ -290,6 +291,53 @@ def test_the_device_is_revoked_by_the_cas_own_crl_which_is_noted(aws: Account, w
         "CRL number 8 of CA Factory is number 7 with one entry more"
     )
     assert_nothing_left(world)
+
+
+@pytest.fixture
+def closing(with_crl: World) -> World:
+    """A pipeline that closes sessions, and a device that connects before it is revoked."""
+    with_crl.deployment.outputs[Output.SESSION_CLIENT_ID] = "{{common_name}}"  # type: ignore[index]
+    steps.first_connect(with_crl.verification)
+    with_crl.on_sleep = lambda: with_crl.aws.iot.update_certificate(
+        certificateId=with_crl.device.certificate_id, newStatus="REVOKED"
+    )
+    return with_crl
+
+
+def test_the_session_that_was_open_at_the_revocation_is_closed(closing: World) -> None:
+    session = closing.opens
+    results = closing.run("revoked", "session_closed")
+
+    assert results["session_closed"].status is P
+    assert session is not None
+    assert session.closed
+
+
+def test_a_session_that_stays_open_fails_and_is_closed_by_the_run(closing: World) -> None:
+    assert closing.opens is not None
+    closing.opens.stays = True
+
+    results = closing.run("revoked", "session_closed")
+
+    assert (results["session_closed"].status, closing.opens.closed) == (F, True)
+
+
+def test_without_a_session_it_cannot_be_told(closing: World) -> None:
+    closing.opens = None
+
+    assert closing.run("revoked", "session_closed")["session_closed"].status is U
+
+
+def test_a_session_is_closed_by_the_run_when_its_step_is_not_reached(closing: World) -> None:
+    session = closing.opens
+    closing.run("revoked")
+
+    assert session is not None
+    assert session.closed
+
+
+def test_a_device_that_was_not_revoked_keeps_its_session(closing: World) -> None:
+    assert closing.run("session_closed")["session_closed"].status is S
 
 
 def test_a_sweep_that_revokes_nothing_fails_and_the_crl_is_noted_all_the_same(

@@ -1,0 +1,93 @@
+"""From the upload of a CRL to the close of the sockets: `python -m bench.sessions [DEVICES]`.
+
+Real MQTT clients on the local cloud, IAM enforced. All devices are connected and on the list. Prints one line
+of JSON for `docs/revocation.md`: the seconds from the end of the upload to the close of each socket.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from math import ceil
+from pathlib import Path
+
+from iot_jitr_cli.connect import Endpoint, OpenSession, open_session
+from iot_jitr_cli.demo.devices import ConnectingDevice, start_all
+from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_runtime.rate_limiter import UTILISATION
+from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
+from tests.support.crl_upload import CrlUpload
+
+DEVICES = 100
+FIRST = 10
+"""Of which the seconds are shown by themselves: the others wait for the pace of the calls."""
+PER_SECOND = 10
+"""`activations_per_second`, the default."""
+_SETTINGS = {"revocation": {"mass_revocation_limit_percent": 100}}
+
+
+def main(count: int = DEVICES) -> None:
+    """Run it once and print the result."""
+    with (
+        tempfile.TemporaryDirectory(prefix="jitr-sessions-") as folder,
+        deployed_cloud(Path(folder), _SETTINGS, revocation={"type": "bucket"}) as cloud,
+    ):
+        crl = CrlUpload(cloud)
+        crl.publish()
+        identities = [cloud.ca.issue(DeviceSpec(f"device-{number:03}")) for number in range(count)]
+        _admit(cloud, identities)
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(_session(cloud, each)) for each in identities]
+            crl.revoke(*identities)
+            crl.upload(crl.revocations.sign())
+            uploaded = time.time()
+            closed = sorted(_closed_at(each) - uploaded for each in sessions)
+    print(json.dumps(_result(closed)))
+
+
+def _admit(cloud: Cloud, identities: list[DeviceIdentity]) -> None:
+    devices = [ConnectingDevice(each, _endpoint(cloud)) for each in identities]
+    start_all(devices)
+    for device in devices:
+        device.result()
+
+
+def _endpoint(cloud: Cloud) -> Endpoint:
+    return Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+
+
+def _session(cloud: Cloud, identity: DeviceIdentity):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    name = identity.certificate.common_names[0]
+    return open_session(cloud.credentials(identity), _endpoint(cloud), name, TIME_LIMIT)
+
+
+def _closed_at(session: OpenSession | None) -> float:
+    if session is None or not session.wait_until_closed(TIME_LIMIT) or session.closed_at is None:
+        raise SystemExit("a device was not admitted, or its session was not closed")
+    return session.closed_at
+
+
+def _result(closed: list[float]) -> dict[str, float]:
+    """Percentiles by nearest rank."""
+
+    def percentile(values: list[float], share: float) -> float:
+        return round(values[ceil(share * len(values)) - 1], 2)
+
+    return {
+        "devices": len(closed),
+        "first_p50": percentile(closed[:FIRST], 0.5),
+        "first_p99": percentile(closed[:FIRST], 0.99),
+        "all_p50": percentile(closed, 0.5),
+        "all_p99": percentile(closed, 0.99),
+        "pace_of_the_calls": round(len(closed) / (PER_SECOND * UTILISATION), 2),
+        # What is left of the seconds of each device without its wait for the calls of those before it.
+        "beside_the_pace_p99": percentile(
+            sorted(at - number / (PER_SECOND * UTILISATION) for number, at in enumerate(closed)), 0.99
+        ),
+    }
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

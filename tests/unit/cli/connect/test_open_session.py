@@ -1,0 +1,49 @@
+"""A device that stays connected: whether it is admitted, and that it sees the end of its connection."""
+
+from pathlib import Path
+
+import pytest
+
+from iot_jitr_cli.connect import Credentials, Endpoint, open_session
+from tests.support.identities import device
+from tests.support.limits import LONGEST_WAIT
+from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+
+pytestmark = pytest.mark.timing
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    files = device().save(tmp_path / "device")
+    return Credentials.load(files.chain, files.key)
+
+
+def endpoint(served: Broker, folder: Path) -> Endpoint:
+    certificate, _ = server_ca().save(folder / "server-ca")
+    return Endpoint("localhost", served.port, certificate)
+
+
+def test_a_session_is_open_until_the_broker_ends_it(credentials: Credentials, tmp_path: Path) -> None:
+    with (
+        broker(Act.HANG_UP_ON_SUBSCRIBE) as served,
+        open_session(credentials, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+    ):
+        assert session is not None
+        assert (session.is_closed(), session.closed_at) == (False, None)
+        session._client.subscribe("any")
+
+        assert session.wait_until_closed(LONGEST_WAIT)
+        assert session.is_closed()
+        closed_at = session.closed_at
+
+    assert served.client_ids == ["sensor-1"], "it does not connect again"
+    assert session.closed_at == closed_at
+
+
+@pytest.mark.parametrize("act", [Act.ANSWER_NOT_AUTHORIZED, Act.HANG_UP_ON_CONNECT])
+def test_a_device_that_is_refused_has_no_session(credentials: Credentials, tmp_path: Path, act: Act) -> None:
+    with (
+        broker(act) as served,
+        open_session(credentials, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+    ):
+        assert session is None
