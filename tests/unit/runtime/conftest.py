@@ -1,3 +1,4 @@
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -5,6 +6,12 @@ import pytest
 
 from tests.support.account import Account, account
 from tests.support.buckets import simulated_s3
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    """What a function logs."""
+    return io.StringIO()
 
 
 @pytest.fixture

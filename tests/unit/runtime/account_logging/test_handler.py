@@ -2,7 +2,6 @@
 
 import importlib
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from iot_jitr_runtime.account_logging.handler import PHYSICAL_ID, respond
 from iot_jitr_runtime.account_logging.properties import LoggingProperties, Mode
 from iot_jitr_runtime.custom_resource import MalformedPropertiesError
 from tests.support.account_log import GROUP_ARN, AccountLog
+from tests.support.lambda_function import context
 
 PROPERTIES = LoggingProperties(Mode.MANAGE, "arn:aws:iam::1:role/ours", 90)
 STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/uuid"
@@ -71,14 +71,7 @@ def test_lambda_calls_it_with_clients_of_its_own_region(
     module = importlib.import_module("iot_jitr_runtime.account_logging.handler")
     clients = {"iot": account.iot, "logs": account.logs}
     monkeypatch.setattr(module.boto3, "client", lambda name, **_: clients[name])
-    context = SimpleNamespace(
-        function_name="f",
-        memory_limit_in_mb=256,
-        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:f",
-        aws_request_id="1",
-    )
-
-    answer = module.handle(event("Create"), context)
+    answer = module.handle(event("Create"), context("account_logging"))
 
     assert answer["PhysicalResourceId"] == PHYSICAL_ID
     assert account.log_group() is not None

@@ -1,11 +1,9 @@
 """The handler as Lambda calls it: environment in, partial batch response and telemetry out."""
 
-import importlib
 import io
 import json
 import uuid
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -20,49 +18,23 @@ from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.identifiers import SerialNumber
 from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.outcomes import Reason, Verdict
-from tests.support.account import POLICY, REGION, Account
+from tests.support.account import POLICY, Account
+from tests.support.lambda_function import context, lines, started
 
 pytestmark = pytest.mark.timing
 
 
 @pytest.fixture
-def log() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
 def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Any:
-    for name, value in {
+    variables = {
         environment.LEDGER_TABLE: aws.table,
         environment.ACTIVATION_QUEUE_URL: aws.queue_url,
         environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
         environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
         environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
         environment.ACTIVATIONS_PER_SECOND: "1000",
-        "POWERTOOLS_SERVICE_NAME": f"activator-{uuid.uuid4()}",
-        "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
-    module = importlib.reload(importlib.import_module("iot_jitr_runtime.activator.handler"))
-    module.logger.handlers[0].setStream(log)
-    return module.handle
-
-
-def context() -> SimpleNamespace:
-    return SimpleNamespace(
-        function_name="activator",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:activator",
-        aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: 900_000,
-    )
-
-
-def lines(captured: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in captured.splitlines() if line.startswith("{")]
+    }
+    return started(monkeypatch, "activator", variables, log).handle
 
 
 def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
@@ -70,7 +42,7 @@ def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
 ) -> None:
     event = {"Records": [aws.event("0" * 64)]}
 
-    response = handle(event, context())
+    response = handle(event, context("activator"))
 
     assert response == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
     [line] = lines(log.getvalue())
@@ -92,7 +64,7 @@ def test_the_log_line_of_an_activation_names_the_device_and_how_long_it_waited(
     certificate_id = aws.pending(certificate)
     event = aws.event(certificate_id)
 
-    handle({"Records": [event]}, context())
+    handle({"Records": [event]}, context("activator"))
 
     [line] = lines(log.getvalue())
     expected = {
@@ -131,7 +103,7 @@ def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
 ) -> None:
     records = [aws.send("poison"), aws.event("0" * 64), aws.event("1" * 64)]
 
-    handle({"Records": records}, context())
+    handle({"Records": records}, context("activator"))
 
     metrics = [entry for entry in lines(capfd.readouterr().out) if "_aws" in entry]
     outcomes = next(m for m in metrics if "Deferred" in m)
@@ -202,7 +174,7 @@ def test_the_counts_by_reason_carry_the_ca_as_a_property(
 
 
 def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:
-    handle({"Records": [aws.send("x" * 5_000)]}, context())
+    handle({"Records": [aws.send("x" * 5_000)]}, context("activator"))
     assert "malformed_event" in log.getvalue()
     assert "x" * 200 not in log.getvalue()
 
@@ -213,4 +185,4 @@ def test_an_environment_of_another_version_fails_at_once(
 ) -> None:
     monkeypatch.delenv(environment.LEDGER_TABLE)
     with pytest.raises(KeyError, match=environment.LEDGER_TABLE):
-        handle({"Records": []}, context())
+        handle({"Records": []}, context("activator"))

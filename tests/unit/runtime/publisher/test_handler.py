@@ -1,12 +1,9 @@
 """The publisher as EventBridge calls it: which CAs an event concerns, and what is logged and measured."""
 
-import importlib
 import io
 import json
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -24,6 +21,7 @@ from tests.support.buckets import new_bucket, s3_client
 from tests.support.clock import Clock
 from tests.support.crls import NO_END, CrlSpec, Entry, make_crl
 from tests.support.faults import Fault, injected
+from tests.support.lambda_function import context, started
 
 pytestmark = pytest.mark.timing
 
@@ -59,16 +57,11 @@ class Harness:
                 }
             ),
         }
-        for name, value in self.variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"publisher-{uuid.uuid4()}")
-        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IotJitr")
-        module = importlib.reload(importlib.import_module("iot_jitr_runtime.publisher.handler"))
+        self.log = io.StringIO()
+        module = started(monkeypatch, "publisher", self.variables, self.log, REGION)
         self.failed = module.PublicationFailedError
         self.client = module._build()[1].s3
         """The handler's own."""
-        self.log = io.StringIO()
-        module.logger.handlers[0].setStream(self.log)
         self.handle = module.handle
 
     @property
@@ -80,17 +73,8 @@ class Harness:
         self.s3.put_object(Bucket=self.bucket, Key=f"crl/{name}/ca.crl", Body=content)
 
     def invoke(self, event: dict[str, Any]) -> list[dict[str, Any]]:
-        self.handle(event, context())
+        self.handle(event, context("publisher"))
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
-
-
-def context() -> SimpleNamespace:
-    return SimpleNamespace(
-        function_name="publisher",
-        memory_limit_in_mb=512,
-        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:publisher",
-        aws_request_id="request-1",
-    )
 
 
 def uploaded(bucket: str, object_key: str) -> dict[str, Any]:
@@ -308,6 +292,6 @@ def test_the_failure_of_one_ca_does_not_stop_the_others_and_is_raised(
     monkeypatch.setattr(Issuers, "certificate", fail)
 
     with pytest.raises(harness.failed, match=harness.factory):
-        harness.handle({"trigger": "schedule"}, context())
+        harness.handle({"trigger": "schedule"}, context("publisher"))
     assert harness.store.current(harness.workshop)
     assert "no answer" in harness.log.getvalue()

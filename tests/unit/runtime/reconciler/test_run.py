@@ -1,10 +1,8 @@
 """A whole run as Lambda makes it: environment in; rows, messages, log lines and metrics out."""
 
-import importlib
 import io
 import json
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,8 +23,9 @@ from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Report, R
 from iot_jitr_runtime.reconciler.tasks import PolicyDeletion
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
-from tests.support.account import POLICY, REGION, Account
+from tests.support.account import POLICY, Account
 from tests.support.clock import Clock
+from tests.support.lambda_function import context, lines, started
 
 pytestmark = pytest.mark.timing
 
@@ -35,13 +34,8 @@ PER_DEVICE = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_co
 
 
 @pytest.fixture
-def log() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
 def module(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> Any:
-    for name, value in {
+    variables = {
         environment.LEDGER_TABLE: aws.table,
         environment.ACTIVATION_QUEUE_URL: aws.queue_url,
         environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
@@ -49,30 +43,8 @@ def module(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
         environment.ACTIVATIONS_PER_SECOND: "1000",
         environment.PENDING_AFTER_SECONDS: "0",
         environment.FULL_LISTING_SECONDS: "604800",
-        "POWERTOOLS_SERVICE_NAME": f"reconciler-{uuid.uuid4()}",
-        "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
-    loaded = importlib.reload(importlib.import_module("iot_jitr_runtime.reconciler.handler"))
-    loaded.logger.handlers[0].setStream(log)
-    return loaded
-
-
-def context(seconds: int = 900) -> SimpleNamespace:
-    return SimpleNamespace(
-        function_name="reconciler",
-        memory_limit_in_mb=256,
-        invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:reconciler",
-        aws_request_id="request-1",
-        get_remaining_time_in_millis=lambda: seconds * 1000,
-    )
-
-
-def lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    }
+    return started(monkeypatch, "reconciler", variables, log)
 
 
 def queued(aws: Account) -> list[str]:
@@ -86,7 +58,7 @@ def test_a_run_queues_undecided_certificates_and_backfills_unknown_ones(
     lost, foreign = aws.pending(), aws.pending()
     aws.iot.update_certificate(certificateId=foreign, newStatus="ACTIVE")
 
-    module.handle({}, context())
+    module.handle({}, context("reconciler"))
 
     row = aws.ledger.row(foreign)
     assert row is not None
@@ -102,7 +74,7 @@ def test_a_run_measures_how_long_devices_wait_and_cas_last(
 ) -> None:
     aws.pending()
 
-    module.handle({}, context())
+    module.handle({}, context("reconciler"))
 
     metrics = lines(capsys.readouterr().out)
     [expiry] = [line for line in metrics if "CaDaysToExpiry" in line]
@@ -125,7 +97,7 @@ def test_an_error_of_one_step_does_not_keep_the_others_from_theirs(
     monkeypatch.setattr(type(passes), "newest", fail)
 
     with pytest.raises(ReconciliationFailedError, match=f"newest certificates of CA {aws.ca_id}"):
-        module.handle({}, context())
+        module.handle({}, context("reconciler"))
 
     assert queued(aws) == [lost]
     assert any(line["detail"] == "no newest today" for line in lines(log.getvalue()) if "detail" in line)
@@ -134,7 +106,7 @@ def test_an_error_of_one_step_does_not_keep_the_others_from_theirs(
 def test_without_time_nothing_is_begun_and_nothing_fails(aws: Account, module: Any) -> None:
     aws.pending()
 
-    module.handle({}, context(seconds=10))
+    module.handle({}, context("reconciler", seconds=10))
 
     assert queued(aws) == []
 
@@ -145,7 +117,7 @@ def test_an_environment_of_another_version_fails_at_once(
     monkeypatch.delenv(environment.PENDING_AFTER_SECONDS)
 
     with pytest.raises(KeyError, match=environment.PENDING_AFTER_SECONDS):
-        module.handle({}, context())
+        module.handle({}, context("reconciler"))
 
 
 def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_policies(
@@ -161,7 +133,7 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
     assert isinstance(actions[Task.RETIRE].__self__, Retirement)
     assert isinstance(actions[Task.DELETE_POLICY].__self__, PolicyDeletion)
     assert actions[Task.DELETE_POLICY].__self__.arn_prefix == "arn:aws:iot:eu-central-1:123456789012:cert/"
-    module.handle({}, context())
+    module.handle({}, context("reconciler"))
 
 
 def test_where_things_are_not_renewed_nothing_is_retired(
@@ -179,12 +151,12 @@ def test_a_second_run_beside_the_first_does_nothing(aws: Account, module: Any, l
     now = int(time.time() * 1000)
     first = Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 600_000)
 
-    module.handle({}, context())
+    module.handle({}, context("reconciler"))
 
     assert queued(aws) == []
     assert [line["message"] for line in lines(log.getvalue())] == ["another run is in progress"]
     first.release()
-    module.handle({}, context())
+    module.handle({}, context("reconciler"))
     assert len(set(queued(aws))) == 1
 
 
@@ -196,7 +168,7 @@ def test_a_run_that_fails_releases_its_lease(
 
     monkeypatch.setattr(Passes, "newest", lose)
     with pytest.raises(LeaseLostError):
-        module.handle({}, context())
+        module.handle({}, context("reconciler"))
     monkeypatch.undo()
 
     now = int(time.time() * 1000)

@@ -1,11 +1,8 @@
 """The sweep as EventBridge calls it: settings in, a line for each certificate and metrics out."""
 
-import importlib
 import io
 import json
-import uuid
 import warnings
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +17,10 @@ from iot_jitr_runtime.sweep.sweep import DEFERRED, DRY_RUN, LIMIT_TRIPPED
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
-from tests.support.account import POLICY, REGION
+from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import Fault, injected
+from tests.support.lambda_function import context, started
 from tests.support.sweep_harness import SweepHarness
 
 pytestmark = pytest.mark.timing
@@ -49,16 +47,8 @@ class Invocation:
             environment.ACTIVATIONS_PER_SECOND: "1000",
             environment.SWEEP: json.dumps(told),
         }
-        others = {
-            "POWERTOOLS_SERVICE_NAME": f"sweep-{uuid.uuid4()}",
-            "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
-        for name, value in (self.variables | others).items():
-            monkeypatch.setenv(name, value)
-        self.module = importlib.reload(importlib.import_module("iot_jitr_runtime.sweep.handler"))
+        self.log = io.StringIO()
+        self.module = started(monkeypatch, "sweep", self.variables, self.log)
         # This client's answers name the certificate's CA, as AWS IoT's do and moto's do not.
         real = self.module.boto3.client
 
@@ -67,18 +57,9 @@ class Invocation:
 
         monkeypatch.setattr(self.module.boto3, "client", client)
         monkeypatch.setattr(self.module, "iot_data_client", lambda: harness.connections.client)
-        self.log = io.StringIO()
-        self.module.logger.handlers[0].setStream(self.log)
 
     def __call__(self) -> list[dict[str, Any]]:
-        context = SimpleNamespace(
-            function_name="sweep",
-            memory_limit_in_mb=512,
-            invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:sweep",
-            aws_request_id="request-1",
-            get_remaining_time_in_millis=lambda: 900_000,
-        )
-        self.module.handle({}, context)
+        self.module.handle({}, context("sweep"))
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
