@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from iot_jitr_cli.allow.rows import ListedDevice
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.deployment import Deployment
+from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import (
-    ATTRIBUTES,
     TABLE_KEY,
     DeviceKey,
     InvalidKeyError,
@@ -122,13 +122,7 @@ class AllowListTable:
 
     def find(self, key: DeviceKey) -> Mapping[str, str] | None:
         """Return the attributes of a listed device's thing, None if it is not listed."""
-        answer = self.dynamodb.get_item(
-            TableName=self.table, Key={TABLE_KEY: {"S": str(key)}}, ConsistentRead=True
-        )
-        if "Item" not in answer:
-            return None
-        attributes = answer["Item"].get(ATTRIBUTES, {"M": {}})["M"]
-        return {name: value["S"] for name, value in attributes.items()}
+        return AllowList(self.dynamodb, self.table, self.kind).find(key)
 
     def remove(self, key: DeviceKey) -> bool:
         """Remove a device from the list; return whether it was listed."""

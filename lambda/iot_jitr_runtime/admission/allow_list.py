@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
-from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind, key_of
+from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, DeviceKey, KeyKind, key_of
 from iot_jitr_runtime.certificate_fields import MissingFieldError
 from iot_jitr_runtime.dynamodb import Table
 from iot_jitr_runtime.outcomes import Reason, RefusedError
@@ -34,10 +34,16 @@ class AllowList:
             key = key_of(self.kind, device.certificate, device.ca_certificate_id)
         except MissingFieldError as error:
             raise RefusedError(Reason.NOT_LISTED, str(error)) from error
-        item = Table(self.dynamodb, self.table, TABLE_KEY).get(str(key))
-        if item is None:
+        attributes = self.find(key)
+        if attributes is None:
             raise RefusedError(
                 Reason.NOT_LISTED, f"no device '{key}' is on the allow list; to list it: jitr allow load"
             )
-        attributes = item.get(ATTRIBUTES, {})
-        return {name: value for name, value in attributes.items() if isinstance(value, str)}
+        return attributes
+
+    def find(self, key: DeviceKey) -> Mapping[str, str] | None:
+        """Return the attributes of a listed device's thing, None if it is not listed."""
+        item = Table(self.dynamodb, self.table, TABLE_KEY).get(str(key))
+        if item is None:
+            return None
+        return {name: each for name, each in item.get(ATTRIBUTES, {}).items() if isinstance(each, str)}
