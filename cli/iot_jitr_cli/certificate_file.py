@@ -6,18 +6,14 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 
-class UnreadableCertificateError(WrongUseError):
-    """The file does not hold exactly one certificate."""
-
-
 def read_certificate(path: Path) -> Certificate:
     """Read the certificate in `path`, PEM or DER.
 
     Raises:
-        UnreadableCertificateError: The file holds none, or several.
+        WrongUseError: The file holds none, or several.
         OSError: It cannot be read.
     """
     try:
         return Certificate.load(path.read_bytes())
     except MalformedCertificateError as error:
-        raise UnreadableCertificateError(f"{path}: {error}; expected one certificate, PEM or DER") from error
+        raise WrongUseError(f"{path}: {error}; expected one certificate, PEM or DER") from error

@@ -34,10 +34,6 @@ class StackUnfinishedError(CliError):
     """The stack has no outputs, because its deployment is under way or has failed."""
 
 
-class NoSuchPartError(CliError):
-    """The stack lacks an output: it is not one of ours, or it was deployed without that part."""
-
-
 @dataclass(frozen=True)
 class DeployedCa:
     """A CA of a deployment."""
@@ -61,10 +57,10 @@ class Deployment:
         """The value of an output.
 
         Raises:
-            NoSuchPartError: The stack lacks it.
+            CliError: The stack lacks it.
         """
         if output not in self.outputs:
-            raise NoSuchPartError(
+            raise CliError(
                 f"the stack '{self.stack_name}' in {self.region} has no output '{output}': it is not a stack "
                 "of iot-jitr (--stack NAME names another; in a stack of your own, add DeploymentOutputs), or "
                 "it was deployed without that part"

@@ -24,16 +24,8 @@ CONFIG = Config(
 """For every client: seconds to connect and to wait for an answer; three attempts, because a person waits."""
 
 
-class NoRegionError(CliError):
-    """No AWS region is configured."""
-
-
 class NoCredentialsError(CliError):
     """No AWS credentials are configured."""
-
-
-class InvalidEndpointUrlError(CliError):
-    """The configured endpoint is no URL."""
 
 
 def aws_session() -> boto3.Session:
@@ -43,14 +35,14 @@ def aws_session() -> boto3.Session:
     read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
 
     Raises:
-        NoRegionError: Neither the environment nor the profile names a region.
+        CliError: Neither the environment nor the profile names a region.
         NoCredentialsError: No credentials in the environment, the profile or the instance's metadata.
     """
     core = botocore.session.Session()
     core.set_default_client_config(CONFIG)
     session = boto3.Session(botocore_session=core, region_name=os.environ.get("AWS_REGION") or None)
     if not session.region_name:
-        raise NoRegionError("no AWS region is configured: set AWS_REGION, or 'region' in the AWS profile")
+        raise CliError("no AWS region is configured: set AWS_REGION, or 'region' in the AWS profile")
     if session.get_credentials() is None:
         raise NoCredentialsError(
             "no AWS credentials found: set AWS_PROFILE, or log in ('aws sso login'), "
@@ -65,14 +57,14 @@ def _client(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Make a client.
 
     Raises:
-        InvalidEndpointUrlError: The configured endpoint is no URL; botocore says so with a bare ValueError.
+        CliError: The configured endpoint is no URL; botocore says so with a bare ValueError.
     """
     try:
         return make(*arguments, **options)
     except ValueError as error:
         if not str(error).startswith("Invalid endpoint"):
             raise
-        raise InvalidEndpointUrlError(
+        raise CliError(
             f"{error}: expected a URL such as http://127.0.0.1:4566 in AWS_ENDPOINT_URL, or as the profile's "
             "'endpoint_url'"
         ) from error

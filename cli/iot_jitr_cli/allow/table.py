@@ -55,7 +55,7 @@ class AllowListTable:
         """Find a deployment's allow list.
 
         Raises:
-            NoSuchPartError: It was deployed without one.
+            CliError: It was deployed without one.
         """
         cas = deployment.cas
         return cls(

@@ -35,8 +35,8 @@ def sign_verification(
         ask_passphrase: Called if the key is encrypted.
 
     Raises:
-        UnreadableCertificateError: The file holds no certificate.
-        WrongUseError: `registration_code` does not look like one, AWS IoT would not take the CA certificate,
+        WrongUseError: The file holds no certificate.
+            `registration_code` does not look like one, AWS IoT would not take the CA certificate,
             the key is another CA's, the file holds no private key, or the passphrase is wrong.
     """
     if not registration_code.isalnum() or len(registration_code) != _CODE_LENGTH:

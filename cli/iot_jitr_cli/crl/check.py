@@ -16,14 +16,6 @@ from iot_jitr_runtime.revocation.index import Index, RevocationStatus, StatusRes
 from iot_jitr_runtime.revocation.model import Origin, RejectionReason, UnusableCrlError
 
 
-class NotIssuedByCaError(WrongUseError):
-    """The certificate is not of this CA, so no CRL of the CA says anything about it."""
-
-
-class UnreadableExtensionsError(WrongUseError):
-    """The certificate's extensions cannot be read."""
-
-
 class Verdict(StrEnum):
     """What the command answers; a stable interface."""
 
@@ -81,14 +73,13 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
     """Check a certificate against its CA's CRLs at a moment.
 
     Raises:
-        NotIssuedByCaError: The CA did not issue the certificate.
-        UnreadableExtensionsError: The certificate's extensions cannot be read.
+        WrongUseError: The CA did not issue the certificate, or its extensions cannot be read.
         OSError: A file cannot be read.
     """
     try:
         certificate.check_issued_by(ca)
     except RefusedError as error:
-        raise NotIssuedByCaError(f"the certificate was not issued by this CA: {error}") from error
+        raise WrongUseError(f"the certificate was not issued by this CA: {error}") from error
     with TemporaryDirectory(prefix="jitr-crl-") as folder:
         path = Path(folder) / "index.sqlite"
         with IndexBuilder(path) as builder:
@@ -121,6 +112,6 @@ def _ask(index_file: Path, certificate: Certificate, at: datetime) -> StatusResu
     try:
         return index.status(certificate.x509, at)
     except MalformedCertificateError as error:
-        raise UnreadableExtensionsError(str(error)) from error
+        raise WrongUseError(str(error)) from error
     finally:
         index.close()

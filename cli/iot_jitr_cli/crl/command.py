@@ -16,14 +16,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yellow"}
 
 
-class UnconfirmedError(WrongUseError):
-    """The command must ask a question, but was given `--json`."""
-
-
-class NotATimeError(WrongUseError):
-    """`--at` is no ISO 8601 time."""
-
-
 @click.group()
 def crl() -> None:
     """Certificate revocation lists: check a certificate against them, confirm a mass revocation."""
@@ -66,7 +58,7 @@ def _time(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotATimeError(
+        raise WrongUseError(
             f"--at: found '{text}', expected an ISO 8601 time such as 2026-12-24T18:00:00Z"
         ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -116,7 +108,7 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
 
 def _agreed(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
-        raise UnconfirmedError("--json asks no questions: look with --dry-run, then confirm with --yes")
+        raise WrongUseError("--json asks no questions: look with --dry-run, then confirm with --yes")
     err.print(_sentence(tripped), markup=False)
     return click.confirm("Have you looked at the CRL, and is this intended?", err=True)
 

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from iot_jitr_cli.deployment import DeployedCa, Deployment
 
 
-class NoSuchCaError(WrongUseError):
-    """The deployment has no such CA."""
-
-
-class IndexGoneError(CliError):
-    """An index that is needed to name the devices is not kept any more."""
-
-
 @dataclass(frozen=True)
 class ListedDevice:
     """A device that would be revoked or suspended."""
@@ -66,8 +58,8 @@ class Confirmation:
         """Return what has tripped the limit of a CA, None if nothing has.
 
         Raises:
-            NoSuchCaError: The deployment has no such CA.
-            NoSuchPartError: It has no ledger.
+            WrongUseError: The deployment has no such CA.
+            CliError: It has no ledger.
         """
         ca = self._ca(name)
         state = self._states.read(ca.certificate_id)
@@ -87,7 +79,7 @@ class Confirmation:
         """Return the devices that would be revoked or suspended, found as the sweep does.
 
         Raises:
-            IndexGoneError: An index is not kept any more.
+            CliError: An index is not kept any more.
         """
         ca = tripped.ca_certificate_id
         waiting = self._states.read(ca).tripped
@@ -101,7 +93,7 @@ class Confirmation:
                 with indexes.targets(self._ledger, waiting, in_force) as targets:
                     return [_device(target) for target in _all(targets, waiting) if target.row.in_fleet]
             except IndexMissingError as error:
-                raise IndexGoneError(f"an index of CA {tripped.ca} is not kept any more: {error}") from error
+                raise CliError(f"an index of CA {tripped.ca} is not kept any more: {error}") from error
 
     def confirm(self, tripped: Tripped) -> None:
         """Confirm it; the sweep's next run, within a minute, begins to revoke.
@@ -124,7 +116,7 @@ class Confirmation:
             if name in {ca.name, ca.certificate_id}:
                 return ca
         known = ", ".join(ca.name for ca in self.deployment.cas) or "none"
-        raise NoSuchCaError(f"the stack '{self.deployment.stack_name}' has no CA '{name}'; it has: {known}")
+        raise WrongUseError(f"the stack '{self.deployment.stack_name}' has no CA '{name}'; it has: {known}")
 
 
 def _all(targets: Targets, waiting: Pass) -> Iterator[Target]:

@@ -24,18 +24,6 @@ DEVICES = "devices"
 _YEARS = 10
 
 
-class NoCaHereError(WrongUseError):
-    """The directory holds no development CA."""
-
-
-class KeyOfAnotherCaError(WrongUseError):
-    """The private key is not the one of the CA certificate."""
-
-
-class UnencodableSubjectError(WrongUseError):
-    """X.509 cannot hold the common name."""
-
-
 @dataclass(frozen=True)
 class DevelopmentCa:
     """A self-signed CA with its private key."""
@@ -50,7 +38,7 @@ class DevelopmentCa:
         """Make a CA with a new key, by default valid for ten years.
 
         Raises:
-            UnencodableSubjectError: The name is empty or longer than 64 characters.
+            WrongUseError: The name is empty or longer than 64 characters.
         """
         private = key.generate()
         subject = _subject(name)
@@ -63,14 +51,13 @@ class DevelopmentCa:
         """Read a CA from the directory it was saved in.
 
         Raises:
-            NoCaHereError: The directory lacks `ca.pem` or `ca.key`.
-            KeyOfAnotherCaError: They do not belong together.
-            UnreadableCertificateError, UnreadableKeyError: They cannot be read.
+            WrongUseError: The directory lacks `ca.pem` or `ca.key`, or they do not belong together.
+            WrongUseError, UnreadableKeyError: They cannot be read.
         """
         certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
         for path in (certificate_file, key_file):
             if not path.is_file():
-                raise NoCaHereError(
+                raise WrongUseError(
                     f"no {path.name} in {directory}: make a CA with 'jitr pki ca {directory}'"
                 )
         return cls.from_files(certificate_file, key_file)
@@ -80,22 +67,20 @@ class DevelopmentCa:
         """Read a CA from its certificate and key, PEM or DER.
 
         Raises:
-            KeyOfAnotherCaError: They do not belong together.
-            UnreadableCertificateError, UnreadableKeyError: They cannot be read.
+            WrongUseError: They do not belong together.
+            WrongUseError, UnreadableKeyError: They cannot be read.
         """
         certificate = read_certificate(certificate_file)
         key = load_key(key_file.read_bytes())
         if certificate.x509.public_key() != key.public_key():
-            raise KeyOfAnotherCaError(
-                f"{key_file} is not the private key of the certificate in {certificate_file}"
-            )
+            raise WrongUseError(f"{key_file} is not the private key of the certificate in {certificate_file}")
         return cls(certificate, key)
 
     def save(self, directory: Path) -> tuple[Path, Path]:
         """Write `ca.pem` and `ca.key` (mode 0600) and return their paths.
 
         Raises:
-            FileExistsAlreadyError: One of them is there; none is written.
+            WrongUseError: One of them is there; none is written.
         """
         certificate_file, key_file = directory / CERTIFICATE_FILE, directory / KEY_FILE
         refuse_existing(certificate_file, key_file)
@@ -107,7 +92,7 @@ class DevelopmentCa:
         """Make a device's key and certificate. `spec` is signed even if AWS IoT would refuse it.
 
         Raises:
-            UnencodableSubjectError: A common name is empty or longer than 64 characters.
+            WrongUseError: A common name is empty or longer than 64 characters.
         """
         private = spec.key.generate()
         names = () if spec.common_name is None else (spec.common_name, *spec.more_common_names)
@@ -122,7 +107,7 @@ def _subject(*common_names: str) -> x509.Name:
     try:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
     except ValueError as error:
-        raise UnencodableSubjectError(
+        raise WrongUseError(
             f"the common name cannot stand in a certificate: {error} (RFC 5280 appendix A.1: 1 to 64)"
         ) from error
 

@@ -20,10 +20,6 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _KEY = click.Choice([kind.value for kind in KeyKind])
 
 
-class UnusableCommonNameError(WrongUseError):
-    """A certificate with this common name would be refused at registration."""
-
-
 @click.group()
 def pki() -> None:
     """A development CA, its device certificates and its revocation list."""
@@ -81,7 +77,7 @@ def device(  # noqa: PLR0913  a command's options are its arguments
         try:
             check_common_name(identity.certificate)
         except RefusedError as error:
-            raise UnusableCommonNameError(
+            raise WrongUseError(
                 f"{error}: it would never be activated; choose another, or insist with --any-name"
             ) from error
     files = identity.save(directory / DEVICES)

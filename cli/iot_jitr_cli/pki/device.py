@@ -71,7 +71,7 @@ class DeviceIdentity:
         """Write key (mode 0600), certificate and chain; see `files` for where.
 
         Raises:
-            FileExistsAlreadyError: One of the three is there; none is written.
+            WrongUseError: One of the three is there; none is written.
         """
         files = self.files(directory, name)
         refuse_existing(files.key, files.certificate, files.chain)

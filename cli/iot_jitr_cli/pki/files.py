@@ -10,19 +10,11 @@ _PUBLIC = 0o644
 _PRIVATE = 0o600
 
 
-class FileExistsAlreadyError(WrongUseError):
-    """A file that was to be written is there already."""
-
-
-class NotAFileError(WrongUseError):
-    """What was to be replaced is no regular file."""
-
-
 def write_public(path: Path, content: bytes) -> None:
     """Write a new file that all users may read.
 
     Raises:
-        FileExistsAlreadyError: It is there already; it is left as it is.
+        WrongUseError: It is there already; it is left as it is.
     """
     _write_new(path, content, _PUBLIC)
 
@@ -31,7 +23,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Write a new file that only its owner may read, from its first moment on.
 
     Raises:
-        FileExistsAlreadyError: It is there already; it is left as it is.
+        WrongUseError: It is there already; it is left as it is.
     """
     _write_new(path, content, _PRIVATE)
 
@@ -40,11 +32,11 @@ def replace_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, as a whole or not at all; an existing file is replaced.
 
     Raises:
-        NotAFileError: Something else than a file is there.
+        WrongUseError: Something else than a file is there.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise NotAFileError(f"{path} is not a regular file: name a file to write, or one to replace")
+        raise WrongUseError(f"{path} is not a regular file: name a file to write, or one to replace")
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     new = Path(name)
     try:
@@ -60,11 +52,11 @@ def refuse_existing(*paths: Path) -> None:
     """Check, before anything is written, that none of the files is there.
 
     Raises:
-        FileExistsAlreadyError: One is.
+        WrongUseError: One is.
     """
     for path in paths:
         if path.exists():
-            raise FileExistsAlreadyError(
+            raise WrongUseError(
                 f"{path} exists already and is never overwritten; choose another name or directory"
             )
 

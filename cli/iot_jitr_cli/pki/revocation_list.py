@@ -34,22 +34,6 @@ REASONS = {
 """Reasons to revoke a certificate, by the names of RFC 5280 section 5.3.1."""
 
 
-class NotASerialError(WrongUseError):
-    """What is to be revoked is neither the file of a certificate nor a serial number."""
-
-
-class CertificateOfAnotherCaError(WrongUseError):
-    """The certificate was not issued by this CA."""
-
-
-class NotTheListError(WrongUseError):
-    """The file holds something else than a revocation list of this CA."""
-
-
-class NotOnHoldError(WrongUseError):
-    """Only a certificate on hold can be released; all other revocations are final."""
-
-
 @dataclass(frozen=True)
 class RevokedCertificate:
     """One entry."""
@@ -73,7 +57,7 @@ class RevocationList:
         """Continue the list in `path`; start a new one if there is no such file.
 
         Raises:
-            NotTheListError: What is there is no CRL of this CA.
+            WrongUseError: What is there is no CRL of this CA.
         """
         if not path.exists():
             return cls(ca)
@@ -81,7 +65,7 @@ class RevocationList:
             crl = Crl.load(path.read_bytes())
             verify(crl, ca.certificate)
         except UnusableCrlError as error:
-            raise NotTheListError(
+            raise WrongUseError(
                 f"{path} holds no revocation list of this CA to go on from: {error}; name another file "
                 "with --out"
             ) from error
@@ -101,12 +85,12 @@ class RevocationList:
         """Take a certificate off hold.
 
         Raises:
-            NotOnHoldError: It is not on hold.
+            WrongUseError: It is not on hold.
         """
         former = self.entries.get(serial)
         if former is None or former.reason is not HOLD:
             found = f"revoked for good ({former.reason.value})" if former else "not revoked"
-            raise NotOnHoldError(f"serial {serial:x} is {found}; only a certificate on hold can be released")
+            raise WrongUseError(f"serial {serial:x} is {found}; only a certificate on hold can be released")
         del self.entries[serial]
 
     def sign(
@@ -140,9 +124,7 @@ def serial_of(text: str, ca: "Certificate") -> int:
     """Return the serial number of a certificate file, or a hexadecimal one.
 
     Raises:
-        NotASerialError: It is neither.
-        CertificateOfAnotherCaError: The certificate is not of this CA.
-        UnreadableCertificateError: The file holds no certificate.
+        WrongUseError: It is neither, or the certificate is not of this CA.
     """
     path = Path(text)
     if path.is_file():
@@ -150,16 +132,16 @@ def serial_of(text: str, ca: "Certificate") -> int:
         try:
             certificate.check_issued_by(ca)
         except RefusedError as error:
-            raise CertificateOfAnotherCaError(f"{path} is not of this CA: {error}") from error
+            raise WrongUseError(f"{path} is not of this CA: {error}") from error
         return certificate.x509.serial_number
     try:
         serial = int(text.replace(":", ""), 16)
     except ValueError as error:
-        raise NotASerialError(
+        raise WrongUseError(
             f"'{text}' is neither the file of a certificate nor a serial number in hexadecimal"
         ) from error
     if serial <= 0:
-        raise NotASerialError(f"'{text}' is not a serial number: it must be greater than zero")
+        raise WrongUseError(f"'{text}' is not a serial number: it must be greater than zero")
     return serial
 
 

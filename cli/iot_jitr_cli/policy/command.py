@@ -16,10 +16,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {Access.ALLOWED: "✓", Access.DENIED: "✗", Access.NOT_ALLOWED: "✗", Access.DEPENDS: "?"}
 
 
-class NotTextError(WrongUseError):
-    """The policy file is not UTF-8 text."""
-
-
 @click.group()
 def policy() -> None:
     """Lint a device policy; what could a device do?"""
@@ -41,7 +37,7 @@ def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_js
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise NotTextError(f"{file} is not UTF-8 text, expected a JSON policy") from error
+        raise WrongUseError(f"{file} is not UTF-8 text, expected a JSON policy") from error
     device = read_certificate(certificate) if certificate else None
     report = check_policy(text, device, thing_name)
     if as_json:

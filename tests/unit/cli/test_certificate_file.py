@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr_cli.certificate_file import UnreadableCertificateError, read_certificate
-from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.certificate_file import read_certificate
+from iot_jitr_cli.console import ExitCode, WrongUseError
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from tests.support.command_line import run_jitr
@@ -62,7 +62,7 @@ def test_pem_and_der_are_read(tmp_path: Path, *, as_der: bool) -> None:
 
 
 def test_nothing_of_the_file_is_quoted(folder: Path) -> None:
-    with pytest.raises(UnreadableCertificateError) as raised:
+    with pytest.raises(WrongUseError) as raised:
         read_certificate(folder / "device.key")
 
     assert not any(line in str(raised.value) for line in (folder / "device.key").read_text().split())

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from click.testing import CliRunner
 
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.deployment import (
     Deployment,
-    NoSuchPartError,
     NoSuchStackError,
     StackUnfinishedError,
     find_deployment,
@@ -99,7 +99,7 @@ def test_a_stack_may_be_named_by_its_arn(cloudformation: Any) -> None:
 def test_a_part_that_is_missing_is_named_with_what_may_be_the_matter() -> None:
     deployment = Deployment("mine", "eu-central-1", {})
 
-    with pytest.raises(NoSuchPartError, match=r"'mine' in eu-central-1 has no output 'LedgerTable'.*--stack"):
+    with pytest.raises(CliError, match=r"'mine' in eu-central-1 has no output 'LedgerTable'.*--stack"):
         deployment[Output.LEDGER_TABLE]
 
 

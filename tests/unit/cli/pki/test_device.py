@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DeviceSpec
 from iot_jitr_cli.pki.device import DeviceIdentity
-from iot_jitr_cli.pki.files import FileExistsAlreadyError, write_public
+from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.pki.keys import load_key
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.identities import ca, device
@@ -36,7 +37,7 @@ def test_files_are_named_after_the_common_name_and_the_key_is_its_owners_alone(t
 def test_nothing_is_overwritten_and_nothing_written_if_one_file_is_there(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
 
-    with pytest.raises(FileExistsAlreadyError, match=name):
+    with pytest.raises(WrongUseError, match=name):
         device().save(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -49,7 +50,7 @@ def test_a_file_that_appears_in_the_meantime_is_not_overwritten(tmp_path: Path) 
     with pytest.raises(FileExistsError):
         write_public(tmp_path / "dangling", b"x")
     (tmp_path / "there").write_bytes(b"precious")
-    with pytest.raises(FileExistsAlreadyError):
+    with pytest.raises(WrongUseError, match="exists already"):
         write_public(tmp_path / "there", b"x")
 
     assert (tmp_path / "there").read_bytes() == b"precious"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from iot_jitr_cli.pki.files import NotAFileError, replace_private
+from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.files import replace_private
 
 
 def test_a_file_is_replaced_by_one_that_only_its_owner_may_read(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
-    with pytest.raises(NotAFileError):
+    with pytest.raises(WrongUseError, match="not a regular file"):
         replace_private(pipe, b"new")
 
     assert pipe.is_fifo()

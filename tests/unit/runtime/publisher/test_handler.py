@@ -138,9 +138,9 @@ def test_a_ca_certificate_that_could_not_be_kept_fails_its_ca_alone_until_the_ne
 
     # The first put of the run is that of the first CA's certificate.
     with injected(harness.client, "PutObject", fault), pytest.raises(harness.failed, match=harness.factory):
-        harness.handle({"trigger": "schedule"}, context())
+        harness.handle({"trigger": "schedule"}, context("publisher"))
     assert harness.store.current(harness.workshop)
-    harness.handle({"trigger": "schedule"}, context())
+    harness.handle({"trigger": "schedule"}, context("publisher"))
 
     assert harness.store.issuer(harness.factory) == FACTORY.certificate
     assert harness.store.current(harness.factory)
