@@ -49,8 +49,8 @@ class Update:
     """The new values; None removes the attribute."""
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Values of attributes that the item does not have yet."""
-    adds: Mapping[str, int] = field(default_factory=dict)
-    """What is added to numbers; a missing one counts as 0."""
+    adds: Mapping[str, int | set[str]] = field(default_factory=dict)
+    """What is added to numbers and to sets; a missing one counts as 0, or as empty."""
     removes: Collection[str] = ()
     """Attributes that go."""
     condition: ConditionBase | None = None
@@ -179,7 +179,7 @@ class Table:
                     for each, new in update.defaults.items()
                 ),
             ],
-            "ADD": [f"{name(each)} {value(number)}" for each, number in update.adds.items()],
+            "ADD": [f"{name(each)} {value(added)}" for each, added in update.adds.items()],
             "REMOVE": [name(each) for each in removes],
         }
         request = {

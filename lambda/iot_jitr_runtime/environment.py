@@ -34,6 +34,10 @@ Unset where devices have no things."""
 ON_REFUSAL = "JITR_ON_REFUSAL"
 """JSON object: reason of a refusal → status that its certificate gets. Unset where all stay pending."""
 
+OUTCOME_EVENTS = "JITR_OUTCOME_EVENTS"
+"""JSON object: `bus`, the ARN of the event bus that outcome events go to, and `pipeline`, the pipeline's name
+in them. Unset where nobody is told."""
+
 ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 """The activator's share of the account's quota, in certificates a second, over all workers."""
 

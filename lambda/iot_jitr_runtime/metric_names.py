@@ -61,5 +61,7 @@ class Metric(StrEnum):
     """Certificates, not decided by this pipeline, that the reconciler read for the ledger."""
     TASKS_FAILED = "TasksFailed"
     """Scheduled tasks (retirements, deletions of policies) that failed and are tried again later."""
+    EVENTS_UNPUBLISHED = "EventsUnpublished"
+    """Outcome events that could not be published; the reconciler publishes them later."""
     CA_DAYS_TO_EXPIRY = "CaDaysToExpiry"
     """Days until a CA certificate expires; negative afterwards, by CA."""

@@ -133,6 +133,14 @@ _REASONS_OF = {
 }
 _OUTCOME_OF = {Reason[name]: outcome for outcome, names in _REASONS_OF.items() for name in names.split()}
 
+PASSES_BY_ITSELF = {
+    Reason.RATE_LIMITED,
+    Reason.CLAIMED_ELSEWHERE,
+    Reason.NOT_VISIBLE_YET,
+    Reason.OUT_OF_TIME,
+}
+"""Deferrals that pass by themselves, however many they are; all others are counted as blocked too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -23,8 +23,10 @@ from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
+from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
+from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from tests.support.aws_clients import REGION, aws_client
@@ -59,6 +61,8 @@ def make_ledger_table(dynamodb: Any) -> str:
             {"AttributeName": RELEASE_AT, "AttributeType": "N"},
             {"AttributeName": TASK, "AttributeType": "S"},
             {"AttributeName": TASK_DUE_AT, "AttributeType": "N"},
+            {"AttributeName": OWED_SHARD, "AttributeType": "S"},
+            {"AttributeName": OWED_SINCE, "AttributeType": "N"},
         ],
         GlobalSecondaryIndexes=[
             {
@@ -71,6 +75,14 @@ def make_ledger_table(dynamodb: Any) -> str:
                 "KeySchema": [
                     {"AttributeName": TASK, "KeyType": "HASH"},
                     {"AttributeName": TASK_DUE_AT, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": OWED_INDEX,
+                "KeySchema": [
+                    {"AttributeName": OWED_SHARD, "KeyType": "HASH"},
+                    {"AttributeName": OWED_SINCE, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
             },
@@ -109,10 +121,12 @@ class Account:
     clock: Clock = field(default_factory=Clock)
     parts: dict[str, Any] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    outbox: Outbox | None = None
+    """Where outcome events go; off, as by default."""
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.dynamodb, self.table)
+        return Ledger(self.dynamodb, self.table, self.outbox)
 
     def rate_limiter(self, per_second: float | None = None) -> RateLimiter:
         """The account's rate limiter; who waits for a slot moves the clock."""
@@ -230,7 +244,7 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
             "certificateId"
         ]
         iot.create_policy(policyName=POLICY, policyDocument=json.dumps(_TEMPLATE))
-        iot.meta.events.register("after-call.iot.DescribeCertificate", _name_the_ca)
+        iot.meta.events.register("after-call.iot.DescribeCertificate", add_the_ca)
         yield Account(
             iot=iot,
             dynamodb=dynamodb,
@@ -243,7 +257,7 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
         )
 
 
-def _name_the_ca(parsed: dict[str, Any], **_: Any) -> None:
+def add_the_ca(parsed: dict[str, Any], **_: Any) -> None:
     """Add what AWS IoT says and moto leaves out of DescribeCertificate's answer."""
     if description := parsed.get("certificateDescription"):
         backend = iot_backends[DEFAULT_ACCOUNT_ID][REGION]

@@ -196,7 +196,7 @@ class Activation:
         now = self.clock()
         at, until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
         if verdict.outcome is Outcome.REFUSED:
-            self.on_refusal.apply(progress.status, claim, verdict, identity)
+            self.on_refusal.apply(progress.status, claim, verdict, identity, now=at)
             self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=until)
         elif verdict.outcome is Outcome.DEFERRED:
             retry_at = milliseconds(now + timedelta(seconds=decision.retry_in))

@@ -69,6 +69,7 @@ class Batch:
                 arrival.message, arrival.row.certificate_id, stopped_by=stopped_by
             )
             failures += self.end([(arrival.message, decision)], on_decision)
+        self.ledger.publish_events(stopped_by)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
 
     def drop_decided(self, messages: Sequence[Message]) -> tuple[Decided, list[Arrival]]:

@@ -19,11 +19,15 @@ from iot_jitr_runtime.activator.interfaces import (
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.policy import PolicyKind
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger, Metrics
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot import IoTClient
+
+    from iot_jitr_runtime.ledger.outbox import Outbox
 
 
 NO_CRL = "none"
@@ -122,6 +126,41 @@ def build_things(
         leases=Leases(dynamodb, ledger_table),
         tasks=ScheduledTasks(dynamodb, ledger_table),
         lease_lasts=timedelta(seconds=config["lease_seconds"]),
+    )
+
+
+def build_outbox(
+    config: Mapping[str, Any] | None,
+    dynamodb: "DynamoDBClient",
+    ledger_table: str,
+    logger: "Logger",
+    metrics: "Metrics",
+) -> "Outbox | None":
+    """Return what publishes outcome events; None where nobody is told.
+
+    Args:
+        config: The value of `JITR_OUTCOME_EVENTS`, parsed; None where it is not set.
+        dynamodb: The client for the ledger.
+        ledger_table: The ledger's name.
+        logger: Where events that are not published are reported.
+        metrics: Where they are counted.
+    """
+    if config is None:
+        return None
+    from iot_jitr_runtime.dynamodb import Table  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.ledger.outbox import EVENTS_CONFIG, Outbox  # noqa: PLC0415 - see above
+    from iot_jitr_runtime.ledger.rows import KEY  # noqa: PLC0415 - see above
+
+    def report(events: int, detail: str) -> None:
+        metrics.add_metric(Metric.EVENTS_UNPUBLISHED, "Count", events)
+        logger.error("events_unpublished", extra={"events": events, "detail": detail})
+
+    return Outbox(
+        items=Table(dynamodb, ledger_table, KEY),
+        events=boto3.client("events", config=EVENTS_CONFIG),
+        bus=config["bus"],
+        pipeline=config["pipeline"],
+        report=report,
     )
 
 

@@ -13,6 +13,7 @@ from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.build import (
     admission_timeout,
     build_admission,
+    build_outbox,
     build_policy,
     build_revocation,
     build_things,
@@ -40,7 +41,8 @@ def _batch() -> Batch:
     settings = ActivatorSettings.read(os.environ)
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-    ledger = Ledger(dynamodb, settings.ledger_table)
+    outbox = build_outbox(settings.outcome_events, dynamodb, settings.ledger_table, logger, metrics)
+    ledger = Ledger(dynamodb, settings.ledger_table, outbox)
     policy = build_policy(settings.device_policy, iot)
     activation = Activation(
         iot=iot,

@@ -70,7 +70,7 @@ class OnRefusal:
     statuses: Mapping[Reason, RefusalStatus] = field(default_factory=dict)
 
     def apply(
-        self, status: str | None, claim: "Claim", verdict: Verdict, identity: "Identity | None"
+        self, status: str | None, claim: "Claim", verdict: Verdict, identity: "Identity | None", *, now: int
     ) -> None:
         """Set the status that is configured for the refusal's reason, if the certificate is pending.
 
@@ -81,6 +81,7 @@ class OnRefusal:
             claim: The claim on the certificate.
             verdict: The refusal.
             identity: What the certificate says of its device, where it can be read.
+            now: This moment, in milliseconds since the epoch.
 
         Raises:
             LeaseLostError: Another worker holds the claim.
@@ -88,7 +89,7 @@ class OnRefusal:
         wanted = self.statuses.get(verdict.reason) if verdict.reason else None
         if status != "PENDING_ACTIVATION" or wanted in (None, RefusalStatus.PENDING):
             return
-        self.ledger.record_refusing(claim, verdict, identity, status=wanted.value)
+        self.ledger.record_refusing(claim, verdict, identity, status=wanted.value, now=now)
         try:
             self.iot.update_certificate(
                 certificateId=claim.certificate_id,

@@ -25,6 +25,7 @@ class ActivatorSettings:
     admission: Mapping[str, Any] | None
     things: Mapping[str, Any] | None
     on_refusal: Mapping[Reason, RefusalStatus]
+    outcome_events: Mapping[str, Any] | None
     revocation_bucket: str | None
     revocation_refresh: timedelta
     activations_per_second: float
@@ -47,6 +48,7 @@ class ActivatorSettings:
             admission=json.loads(variables.get(environment.ADMISSION, "null")),
             things=json.loads(variables.get(environment.THINGS, "null")),
             on_refusal=check_statuses(json.loads(variables.get(environment.ON_REFUSAL, "{}"))),
+            outcome_events=json.loads(variables.get(environment.OUTCOME_EVENTS, "null")),
             revocation_bucket=variables.get(environment.REVOCATION_BUCKET),
             revocation_refresh=timedelta(seconds=float(refresh)) if refresh else REFRESH,
             activations_per_second=float(variables[environment.ACTIVATIONS_PER_SECOND]),

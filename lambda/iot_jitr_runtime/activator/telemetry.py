@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason
 
 METRIC_OF = {
     Outcome.ACTIVATED: Metric.ACTIVATED,
@@ -19,13 +19,6 @@ METRIC_OF = {
     Outcome.DEAD_LETTERED: Metric.DEAD_LETTERED,
 }
 """A metric for each outcome, counted in messages."""
-PASSES_BY_ITSELF = {
-    Reason.RATE_LIMITED,
-    Reason.CLAIMED_ELSEWHERE,
-    Reason.NOT_VISIBLE_YET,
-    Reason.OUT_OF_TIME,
-}
-"""Deferrals that pass by themselves, however many they are; all others are counted as blocked too."""
 
 
 class Telemetry:

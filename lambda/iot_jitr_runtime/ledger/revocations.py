@@ -9,6 +9,7 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialN
 from iot_jitr_runtime.ledger.lease import LEASE
 from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, Row, State, ca_serial
 from iot_jitr_runtime.ledger.table import Claim, Ledger
+from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason
 
 SUSPENDED_INDEX = "suspended"
@@ -111,6 +112,7 @@ class RevocationLedger(Ledger):
             },
             remove={"waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=False,
+            tells=EventType.REVOKED,
         )
 
     def record_suspending(
@@ -140,7 +142,13 @@ class RevocationLedger(Ledger):
         Raises:
             LeaseLostError: Another worker has the claim now.
         """
-        self._write(claim, {"decidedAt": now}, remove={"waitingMessageId", *LEASE}, in_fleet=False)
+        self._write(
+            claim,
+            {"decidedAt": now},
+            remove={"waitingMessageId", *LEASE},
+            in_fleet=False,
+            tells=EventType.SUSPENDED,
+        )
 
     def record_releasing(self, claim: Claim, *, index_version: str | None) -> None:
         """Write on which index the release of a hold rests, before it happens; the claim is kept.
@@ -169,6 +177,7 @@ class RevocationLedger(Ledger):
             },
             remove={"reason", "detail", "waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=True,
+            tells=EventType.RELEASED,
         )
 
     def record_not_released(self, claim: Claim, *, detail: str, retry_at: int | None) -> None:

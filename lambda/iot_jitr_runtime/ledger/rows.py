@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.outcome_events import LAST_EVENT
 from iot_jitr_runtime.outcomes import Reason
 
 KEY = "certificateId"
@@ -75,6 +76,8 @@ class Row:
     attempts: int = 0
     in_fleet: bool = False
     """It counts as a device in service, see `fleet`."""
+    last_event: str | None = None
+    """What its last outcome event has told."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
@@ -99,6 +102,7 @@ class Row:
             lease_expires_at=item.get(LEASE_EXPIRES_AT, 0),
             attempts=item.get("attempts", 0),
             in_fleet=item.get("inFleet", False),
+            last_event=item.get(LAST_EVENT),
         )
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:

@@ -11,10 +11,15 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.lease import LEASE, Lease, LeaseLostError, Leases, LeaseTakenError, is_free
 from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
+from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from iot_jitr_runtime.ledger.outbox import Outbox
 
 _GARBAGE_SECONDS = 86_400
 _DETAIL_LENGTH = 500
@@ -37,11 +42,13 @@ class Claim:
 class Ledger:
     """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, outbox: "Outbox | None" = None) -> None:
         self.items = Table(dynamodb, table, KEY)
         self.leases = Leases(dynamodb, table)
         self.fleet = Fleet(dynamodb, table)
         """How many devices are in service."""
+        self.outbox = outbox
+        """The outcome events that its writes owe; None where nobody is told."""
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
         """Read many rows, 100 in each call; unprocessed keys are requested again.
@@ -56,6 +63,15 @@ class Ledger:
         """Read one row, consistently."""
         item = self.items.get(certificate_id)
         return Row.read(item) if item else None
+
+    def publish_events(self, until: "datetime") -> None:
+        """Publish the outcome events of what was recorded since the last call. AWS's errors end here.
+
+        Args:
+            until: When this function is stopped at the latest.
+        """
+        if self.outbox is not None:
+            self.outbox.publish(until)
 
     def claim(
         self, certificate_id: CertificateId, *, sent_at: int, message_id: str, now: int, expires_at: int
@@ -136,7 +152,13 @@ class Ledger:
                 *("waitingMessageId", "refusalStatus", TTL_ATTRIBUTE),
             },
         )
-        row = replace(claim.row, state=State.ACTIVATING, ca_certificate_id=identity.ca_certificate_id)
+        row = replace(
+            claim.row,
+            state=State.ACTIVATING,
+            ca_certificate_id=identity.ca_certificate_id,
+            serial_number=identity.serial_number,
+            common_name=identity.common_name,
+        )
         return replace(claim, row=row)
 
     def record_activated(
@@ -158,10 +180,11 @@ class Ledger:
             },
             remove={"reason", "detail", "waitingMessageId", *LEASE},
             in_fleet=True,
+            tells=EventType.ACTIVATED,
         )
 
     def record_refusing(
-        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, status: str
+        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, status: str, now: int
     ) -> None:
         """Record that the certificate is refused and about to get `status`; keep the claim.
 
@@ -175,8 +198,10 @@ class Ledger:
                 "refusalStatus": status,
                 **_why(verdict),
                 **(identity.attributes() if identity else {}),
+                "decidedAt": now,
             },
             remove={TTL_ATTRIBUTE},
+            tells=EventType.REFUSED,
         )
 
     def record_refused(
@@ -197,6 +222,7 @@ class Ledger:
                 "lookAgainAt": look_again_at,
             },
             remove={"waitingMessageId", TTL_ATTRIBUTE, *LEASE},
+            tells=EventType.REFUSED,
         )
 
     def record_stale(  # noqa: PLR0913  each of them is written
@@ -265,10 +291,22 @@ class Ledger:
         *,
         remove: Collection[str],
         in_fleet: bool | None = None,
+        tells: EventType | None = None,
     ) -> None:
-        """Change a claimed row. `in_fleet`: whether it counts as in service from now on; None: unchanged."""
+        """Change a claimed row.
+
+        Args:
+            claim: The claim.
+            values: The new values; None removes the attribute.
+            remove: Attributes that go.
+            in_fleet: Whether it counts as in service from now on; None: unchanged.
+            tells: The outcome event that the row owes from now on; None: none.
+        """
         ca = claim.row.ca_certificate_id
         update = Update(claim.certificate_id, values, removes=remove, condition=claim.lease.is_held)
+        event = self.outbox.compose(tells, claim.row, values) if self.outbox and tells else None
+        if event is not None:
+            update = event.owed_by(update)
         try:
             if in_fleet is None or in_fleet is claim.row.in_fleet or ca is None:
                 self.items.update(update)
@@ -276,6 +314,8 @@ class Ledger:
                 self.fleet.write(update, ca, joins=in_fleet)
         except ConditionFailedError as error:
             raise LeaseLostError(claim.certificate_id) from error
+        if self.outbox and event is not None:
+            self.outbox.recorded(claim.certificate_id, event)
 
 
 def _is_undecided(sent_at: int, message_id: str) -> ConditionBase:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.build import build_revocation
+from iot_jitr_runtime.activator.build import build_outbox, build_revocation
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.deadline import Deadline
@@ -48,7 +48,8 @@ def _build(certificate_arn_prefix: str) -> Run:
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     table = settings.ledger_table
-    ledger = Ledger(dynamodb, table)
+    outbox = build_outbox(settings.outcome_events, dynamodb, table, logger, metrics)
+    ledger = Ledger(dynamodb, table, outbox)
     tasks = ScheduledTasks(dynamodb, table)
     rate_limiter = RateLimiter(dynamodb, table, settings.activations_per_second)
     report = Report(logger, metrics)
@@ -81,6 +82,7 @@ def _build(certificate_arn_prefix: str) -> Run:
             full_pass_every=settings.full_pass_every,
         ),
         tasks=TaskRunner(tasks, actions, report.task_failed),
+        outbox=outbox,
         leases=Leases(dynamodb, table),
         report=report,
     )

@@ -8,7 +8,7 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.outcomes import Outcome
+from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -110,6 +110,23 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
         busy_until = max(row.look_again_at, row.lease_expires_at)
         return milliseconds(now - pending_after) > busy_until
     return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
+
+
+def waits_too_long(certificate: Listed, row: Row, now: datetime, pending_after: timedelta) -> bool:
+    """Whether a certificate has been pending for too long, and not just for its slot of the rate limiter.
+
+    Either nobody is about to decide it, or its deferral waits for something to be fixed.
+
+    Args:
+        certificate: The certificate in AWS IoT's list.
+        row: Its row in the ledger; an empty one if there is none.
+        now: This moment.
+        pending_after: How long a certificate may be pending.
+    """
+    if not certificate.is_pending or now - certificate.created_at < pending_after:
+        return False
+    blocked = row.reason and row.reason.outcome is Outcome.DEFERRED and row.reason not in PASSES_BY_ITSELF
+    return bool(blocked) or is_undecided(certificate, row, now, pending_after)
 
 
 def is_unknown(certificate: Listed, row: Row) -> bool:

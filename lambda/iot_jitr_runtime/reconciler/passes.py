@@ -27,6 +27,7 @@ from iot_jitr_runtime.reconciler.listing import (
     UnknownMarkerError,
     is_undecided,
     is_unknown,
+    waits_too_long,
 )
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 
@@ -145,6 +146,7 @@ class Passes:
                 self.rate_limiter.wait_for_background_slot(until=deadline.at)
                 page = self.listing.page(ca, cursor.marker, oldest_first=kind is PassKind.FULL)
                 unchecked = self._compare(ca, page, statistics, deadline)
+                self.ledger.publish_events(deadline.at)
             except UnknownMarkerError:
                 cursor = replace(cursor, marker=None)
                 continue
@@ -178,6 +180,8 @@ class Passes:
         unknown: list[Listed] = []
         for listed in page.certificates:
             row = rows.get(listed.certificate_id) or Row(listed.certificate_id)
+            if self.ledger.outbox and waits_too_long(listed, row, now, self.pending_after):
+                self.ledger.outbox.record_waiting(ca, row, since=listed.created_at)
             if is_undecided(listed, row, now, self.pending_after):
                 undecided.append(listed)
             elif is_unknown(listed, row):

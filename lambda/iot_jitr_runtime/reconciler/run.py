@@ -15,6 +15,7 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, Leases
+from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.tasks import DueTask, Task, TaskResult
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.reconciler.backfill import Backfilled
@@ -109,6 +110,11 @@ class Report:
             },
         )
 
+    def events_published(self, count: int) -> None:
+        """Log that outcome events were published that other workers have left."""
+        if count:
+            self.logger.info("events_published", extra={"events": count})
+
     def ca_checked(self, ca: CaCertificateId, certificate: Certificate, now: datetime) -> None:
         """Measure for how long a CA certificate is still valid."""
         with single_metric(
@@ -137,6 +143,8 @@ class Run:
     tasks: TaskRunner
     leases: Leases
     report: Report
+    outbox: "Outbox | None" = None
+    """Publishes outcome events that other workers have left; None where nobody is told."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def do(self, lease: Lease, deadline: Deadline) -> None:
@@ -151,7 +159,7 @@ class Run:
         for ca in self.cas:
             with report.step(f"expiry of CA {ca}"):
                 report.ca_checked(ca, self.issuers.certificate(ca), self.clock())
-        steps = 2 * len(self.cas) + len(self.tasks.actions)
+        steps = 2 * len(self.cas) + len(self.tasks.actions) + 1
         for ca in self.cas:
             with report.step(f"newest certificates of CA {ca}"):
                 report.pass_made(
@@ -162,6 +170,9 @@ class Run:
             with report.step(f"task {task}"):
                 report.tasks_done(task, self.tasks.run(task, deadline.share(1 / steps)))
             steps -= 1
+        with report.step("outcome events"):
+            report.events_published(self.outbox.publish_owed(deadline.share(1 / steps)) if self.outbox else 0)
+        steps -= 1
         for ca in self.cas:
             with report.step(f"all certificates of CA {ca}"):
                 statistics = self.passes.full(ca, lease, deadline.share(1 / steps))

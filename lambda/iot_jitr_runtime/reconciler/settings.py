@@ -20,6 +20,7 @@ class ReconcilerSettings:
     queue_url: str
     cas: Mapping[CaCertificateId, Mapping[str, str]]
     things: Mapping[str, Any] | None
+    outcome_events: Mapping[str, Any] | None
     policy_kind: PolicyKind
     revocation_bucket: str | None
     revocation_refresh: timedelta
@@ -41,6 +42,7 @@ class ReconcilerSettings:
             queue_url=variables[environment.ACTIVATION_QUEUE_URL],
             cas=json.loads(variables[environment.CAS]),
             things=json.loads(variables.get(environment.THINGS, "null")),
+            outcome_events=json.loads(variables.get(environment.OUTCOME_EVENTS, "null")),
             policy_kind=PolicyKind(json.loads(variables[environment.DEVICE_POLICY])["kind"]),
             revocation_bucket=variables.get(environment.REVOCATION_BUCKET),
             revocation_refresh=timedelta(seconds=float(refresh)) if refresh else REFRESH,

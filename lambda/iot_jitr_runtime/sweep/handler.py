@@ -15,7 +15,14 @@ from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.build import NO_CRL, build_admission, build_policy, build_things, ca_devices
+from iot_jitr_runtime.activator.build import (
+    NO_CRL,
+    build_admission,
+    build_outbox,
+    build_policy,
+    build_things,
+    ca_devices,
+)
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
@@ -100,7 +107,8 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     s3 = boto3.client("s3", config=CLIENT_CONFIG)
     store = IndexStore(s3, os.environ[environment.REVOCATION_BUCKET])
-    ledger = RevocationLedger(dynamodb, table)
+    events = json.loads(os.environ.get(environment.OUTCOME_EVENTS, "null"))
+    ledger = RevocationLedger(dynamodb, table, build_outbox(events, dynamodb, table, logger, metrics))
     policy = build_policy(json.loads(os.environ[environment.DEVICE_POLICY]), iot)
     if things:
         # The activator's leases on things last as long as its time-out; a release may take longer.

@@ -100,6 +100,7 @@ class Sweep:
                     _Run(self, ca, lease, state, in_force, deadline, indexes).do()
         finally:
             lease.release()
+            self.ledger.publish_events(stopped_by)
 
     def _in_force(self, ca: CaCertificateId) -> IndexRef | None:
         with suppress(IndexMissingError):
@@ -158,6 +159,7 @@ class _Run:
                     # The time is over in the middle of the page: the next run repeats it.
                     return
                 self._write(current_pass=current)
+                self.sweep.ledger.publish_events(self.deadline.at)
 
     def _count(self, current: Pass, page: Page) -> Pass:
         """Count the devices on a page. Where they are few, read whether they are ACTIVE in fact."""

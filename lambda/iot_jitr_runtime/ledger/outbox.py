@@ -1,0 +1,202 @@
+"""The outbox: outcome events that the ledger's rows owe until EventBridge has taken them.
+
+The write that records an outcome adds its event to the row, and the row to the sparse index `owed-events`;
+publishing takes both away again. So an event is owed from the very write of its outcome, and what is not
+published, for whatever reason, the reconciler publishes later: each event at least once.
+
+Publishing never delays an outcome: it comes after all outcomes of a batch, its errors end here, and a worker
+whose call has failed publishes nothing for a minute.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.config import Config
+
+from iot_jitr_runtime.aws_errors import CLIENT_CONFIG, AwsError
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger.rows import Row, milliseconds
+from iot_jitr_runtime.outcome_events import (
+    LAST_EVENT,
+    OWED_EVENTS,
+    OWED_INDEX,
+    OWED_SHARD,
+    OWED_SINCE,
+    EventType,
+    OutcomeEvent,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+EVENTS_CONFIG = CLIENT_CONFIG.merge(
+    Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+)
+"""Two attempts of at most 3 s each."""
+TIME_TO_PUBLISH = timedelta(seconds=8)
+"""A call is begun only with so much time left."""
+PAUSE = timedelta(minutes=1)
+"""How long a worker publishes nothing after a call that failed."""
+IN_FLIGHT = timedelta(minutes=2)
+"""The reconciler leaves out what is younger: the worker that has recorded it is about to publish it."""
+ENTRIES = 10
+"""PutEvents takes so many entries in one call."""
+_PAGE = 100
+_SHARDS = "0123456789abcdef"
+
+Owed = tuple[CertificateId, str]
+"""A certificate and one event that its row owes."""
+
+
+@dataclass
+class Outbox:
+    """The owed events in the ledger's table, and the bus that they are for."""
+
+    items: Table
+    events: "EventBridgeClient"
+    bus: str
+    """ARN of the event bus."""
+    pipeline: str
+    """The pipeline's name, the value of the metrics' dimension `service`."""
+    report: Callable[[int, str], None]
+    """Called with the number of events that were not published now, and why."""
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _recorded: dict[Owed, None] = field(default_factory=dict)
+    _paused_until: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+
+    def compose(self, event_type: EventType, row: Row, values: Mapping[str, object]) -> OutcomeEvent | None:
+        """Return the event of an outcome; None for a refusal that repeats the certificate's last event.
+
+        Args:
+            event_type: What has happened.
+            row: The row as it was before.
+            values: What is written into it, by the names of its attributes.
+        """
+        before = {
+            "caCertificateId": row.ca_certificate_id,
+            "serialNumber": row.serial_number,
+            "commonName": row.common_name,
+            "thingName": row.thing_name,
+            "policyName": row.policy_name,
+            "firstSeenAt": row.first_seen_at,
+        }
+        written = {name: value for name, value in values.items() if value is not None}
+        event = OutcomeEvent.compose(event_type, self.pipeline, row.certificate_id, {**before, **written})
+        repeats = event_type is EventType.REFUSED and event.marker == row.last_event
+        return None if repeats else event
+
+    def recorded(self, certificate_id: CertificateId, event: OutcomeEvent) -> None:
+        """Note for `publish` that a row owes an event now."""
+        self._recorded[certificate_id, event.detail] = None
+
+    def record_waiting(self, ca: CaCertificateId, row: Row, *, since: datetime) -> None:
+        """Record that a certificate waits too long, once in each wait; botocore's errors propagate.
+
+        Args:
+            ca: Its CA.
+            row: Its row; an empty one if there is none.
+            since: When it was registered.
+        """
+        if row.last_event == EventType.WAITING_TOO_LONG.outcome:
+            return
+        values = {
+            "caCertificateId": ca,
+            "reason": row.reason,
+            "firstSeenAt": milliseconds(since),
+            "decidedAt": milliseconds(self.clock()),
+        }
+        event = self.compose(EventType.WAITING_TOO_LONG, row, values)
+        last, state = Attr(LAST_EVENT), Attr("state")
+        told = last.not_exists() if row.last_event is None else last.eq(row.last_event)
+        same = state.not_exists() if row.state is None else state.eq(row.state)
+        if event is None:
+            return
+        try:
+            self.items.update(event.owed_by(Update(row.certificate_id, condition=told & same)))
+        except ConditionFailedError:
+            return  # decided meanwhile
+        self.recorded(row.certificate_id, event)
+
+    def publish(self, until: datetime) -> None:
+        """Publish what was recorded since the last call, as far as there is time. AWS's errors end here.
+
+        Args:
+            until: When this function is stopped at the latest.
+        """
+        recorded, self._recorded = list(self._recorded), {}
+        try:
+            self._publish(recorded, Deadline(until, self.clock))
+        except AwsError as error:
+            self.report(len(recorded), f"the ledger did not take that events are published: {error}")
+
+    def publish_owed(self, deadline: Deadline) -> int:
+        """Publish what other workers have left, the oldest first in each shard; return how many events.
+
+        Errors of the ledger propagate.
+        """
+        published = 0
+        for shard in _SHARDS:
+            for page in self._owed(shard):
+                owed = [
+                    (CertificateId(item[self.items.key_attribute]), event)
+                    for item in self.items.get_many(page)
+                    for event in sorted(item.get(OWED_EVENTS, ()))
+                ]
+                published += self._publish(owed, deadline)
+                if not self._may_publish(deadline):
+                    return published
+        return published
+
+    def _may_publish(self, deadline: Deadline) -> bool:
+        return self.clock() >= self._paused_until and deadline.allows(TIME_TO_PUBLISH)
+
+    def _publish(self, owed: Sequence[Owed], deadline: Deadline) -> int:
+        """Publish these events, take the marks off the rows that owe no other; return how many events."""
+        taken: set[Owed] = set()
+        for start in range(0, len(owed), ENTRIES):
+            if not self._may_publish(deadline):
+                break
+            taken |= self._put(owed[start : start + ENTRIES])
+        events_of: dict[CertificateId, set[str]] = {}
+        for certificate_id, event in owed:
+            events_of.setdefault(certificate_id, set()).add(event)
+        for certificate_id, events in events_of.items():
+            if all((certificate_id, event) in taken for event in events):
+                self._settle(certificate_id, events)
+        return len(taken)
+
+    def _put(self, owed: Sequence[Owed]) -> set[Owed]:
+        """Call PutEvents once; return what the bus took."""
+        entries: Any = [OutcomeEvent.read(event).entry(self.bus) for _, event in owed]
+        try:
+            response = self.events.put_events(Entries=entries)
+        except AwsError as error:
+            self._paused_until = self.clock() + PAUSE
+            self.report(len(owed), str(error))
+            return set()
+        results = response["Entries"]
+        codes = [result.get("ErrorCode") for result in results]
+        taken = {each for each, code in zip(owed, codes, strict=True) if not code}
+        if response["FailedEntryCount"]:
+            named = ", ".join(sorted({code for code in codes if code}))
+            self.report(len(owed) - len(taken), f"the event bus did not take them: {named}")
+        return taken
+
+    def _settle(self, certificate_id: CertificateId, events: set[str]) -> None:
+        """Take the marks off a row. If it owes other events too, the reconciler publishes all of them."""
+        published = Attr(OWED_EVENTS).eq(events)
+        marks = (OWED_EVENTS, OWED_SHARD, OWED_SINCE)
+        try:
+            self.items.update(Update(certificate_id, removes=marks, condition=published))
+        except ConditionFailedError:
+            return
+
+    def _owed(self, shard: str) -> Iterator[list[str]]:
+        before = milliseconds(self.clock() - IN_FLIGHT)
+        due = Key(OWED_SHARD).eq(shard) & Key(OWED_SINCE).lte(before)
+        return self.items.query_keys(OWED_INDEX, due, page_size=_PAGE)

@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.account import Account, account
+from tests.support.event_bus import EventBus
+
+
+@pytest.fixture
+def aws() -> Iterator[Account]:
+    with account() as opened:
+        yield opened
+
+
+@pytest.fixture
+def bus(aws: Account) -> EventBus:
+    """A bus that the account's outcome events go to."""
+    made = EventBus()
+    aws.outbox = made.outbox(aws)
+    return made

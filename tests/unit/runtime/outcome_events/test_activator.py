@@ -1,0 +1,203 @@
+"""What the activator tells: one event for each outcome, after the ledger has it, and never in its way."""
+
+from typing import Any
+
+import pytest
+
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.activator.on_refusal import OnRefusal, RefusalStatus
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import KEY
+from iot_jitr_runtime.ledger.outbox import PAUSE, TIME_TO_PUBLISH
+from iot_jitr_runtime.outcome_events import OWED_EVENTS, OWED_SHARD, OWED_SINCE
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from tests.support.account import FUNCTION_TIMEOUT, POLICY, Account
+from tests.support.event_bus import PIPELINE, EventBus
+from tests.support.faults import Fault, counted, injected
+
+
+class Refuses:
+    """Refuses every device, for the reason that the test sets."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+
+    def admit(self, _: object) -> dict[str, str]:
+        if self.reason.outcome == "deferred":
+            raise DeferredError(self.reason)
+        raise RefusedError(self.reason, "a text that may hold anything")
+
+
+def owed(aws: Account, certificate_id: str) -> set[str]:
+    item = aws.dynamodb.get_item(TableName=aws.table, Key={KEY: {"S": certificate_id}})["Item"]
+    assert (OWED_SHARD in item) is (OWED_SINCE in item) is (OWED_EVENTS in item)
+    return set(item.get(OWED_EVENTS, {}).get("SS", ()))
+
+
+def look_again(aws: Account, certificate_id: CertificateId) -> None:
+    """The device connects again after its refusal has expired."""
+    aws.clock.pass_time(minutes=2)
+    assert aws.process(aws.event(certificate_id)) == []
+
+
+def test_an_activation_is_told_with_what_the_ledger_says(aws: Account, bus: EventBus) -> None:
+    certificate_id = aws.pending(aws.ca.issue(DeviceSpec("pump-7")).certificate)
+
+    aws.process(aws.event(certificate_id))
+
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    [event] = bus.received()
+    assert (event["source"], event["detail-type"]) == ("iot-jitr", "Certificate Activated")
+    detail = event["detail"]
+    moments = {name: detail.pop(name) for name in ("firstSeenAt", "decidedAt")}
+    assert len(detail.pop("id")) == 64
+    assert detail == {
+        "schemaVersion": "1",
+        "pipeline": PIPELINE,
+        "outcome": "activated",
+        "certificateId": certificate_id,
+        "caCertificateId": aws.ca_id,
+        "serialNumber": row.serial_number,
+        "commonName": "pump-7",
+        "policyName": POLICY,
+    }
+    assert moments["decidedAt"] == aws.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert owed(aws, certificate_id) == set()
+
+
+def test_a_refusal_is_told_with_its_reason_and_nothing_of_the_evidence(aws: Account, bus: EventBus) -> None:
+    aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
+
+    aws.process(aws.event(aws.pending()))
+
+    [event] = bus.received()
+    assert event["detail-type"] == "Certificate Refused"
+    assert event["detail"]["reason"] == "not_listed"
+    assert "a text that may hold anything" not in str(event)
+
+
+def test_a_refusal_that_repeats_the_last_one_is_not_told_again(aws: Account, bus: EventBus) -> None:
+    refuses = aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
+    certificate_id = aws.pending()
+
+    aws.process(aws.event(certificate_id))
+    look_again(aws, certificate_id)
+    assert bus.outcomes() == ["refused"]
+
+    refuses.reason = Reason.REFUSED_BY_FUNCTION
+    look_again(aws, certificate_id)
+    assert [each["detail"]["reason"] for each in bus.received()] == ["refused_by_function"]
+
+    del aws.parts["admission"]
+    look_again(aws, certificate_id)
+    assert bus.outcomes() == ["activated"]
+
+
+def test_each_decision_has_an_id_of_its_own(aws: Account, bus: EventBus) -> None:
+    certificate_id = aws.pending()
+    aws.process(aws.event(certificate_id))
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
+    look_again(aws, certificate_id)
+
+    first, second = bus.received()
+    assert first["detail"]["outcome"] == second["detail"]["outcome"] == "activated"
+    assert first["detail"]["id"] != second["detail"]["id"]
+
+
+def test_a_certificate_that_cannot_be_read_is_told_without_what_is_not_known(
+    aws: Account, bus: EventBus
+) -> None:
+    certificate_id = aws.pending()
+
+    def spoil(parsed: Any, **_: Any) -> None:
+        parsed["certificateDescription"]["certificatePem"] = "no certificate"
+
+    aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
+    aws.process(aws.event(certificate_id))
+
+    [event] = bus.received()
+    assert event["detail"]["reason"] == "unparsable_certificate"
+    assert {"serialNumber", "caCertificateId", "commonName"} & set(event["detail"]) == set()
+
+
+def test_a_refusal_that_sets_a_status_is_told_once(aws: Account, bus: EventBus) -> None:
+    aws.parts["on_refusal"] = OnRefusal(aws.iot, aws.ledger, {Reason.EXPIRED: RefusalStatus.REVOKED})
+    spec = DeviceSpec("old", validity=Validity.expired())
+    certificate_id = aws.pending(aws.ca.issue(spec).certificate)
+
+    aws.process(aws.event(certificate_id))
+
+    assert aws.status(certificate_id) == "REVOKED"
+    assert bus.outcomes() == ["refused"]
+    assert owed(aws, certificate_id) == set()
+
+
+@pytest.mark.parametrize("reason", [Reason.CRL_MISSING, Reason.THROTTLED])
+def test_what_is_not_decided_is_not_told(aws: Account, bus: EventBus, reason: Reason) -> None:
+    aws.parts["admission"] = Refuses(reason)
+    active = aws.register(aws.ca.issue(DeviceSpec("active")).certificate.pem, "ACTIVE")
+
+    aws.process(aws.event(aws.pending()), aws.event(active))
+
+    assert bus.received() == []
+
+
+def test_without_the_option_the_rows_owe_nothing(aws: Account) -> None:
+    certificate_id = aws.pending()
+
+    aws.process(aws.event(certificate_id))
+
+    item = aws.dynamodb.get_item(TableName=aws.table, Key={KEY: {"S": certificate_id}})["Item"]
+    assert {OWED_EVENTS, OWED_SHARD, OWED_SINCE, "lastEvent"} & set(item) == set()
+
+
+def test_events_go_out_in_calls_of_ten_after_all_outcomes_of_the_batch(aws: Account, bus: EventBus) -> None:
+    certificates = [aws.pending() for _ in range(12)]
+    order: list[str] = []
+
+    def note(operation: str) -> Any:
+        return lambda **_: order.append(operation)
+
+    aws.iot.meta.events.register("before-call.iot.UpdateCertificate", note("UpdateCertificate"))
+    bus.events.meta.events.register("before-call.eventbridge.PutEvents", note("PutEvents"))
+    aws.process(*map(aws.event, certificates))
+
+    assert order == ["UpdateCertificate"] * 12 + ["PutEvents"] * 2
+    assert {event["detail"]["certificateId"] for event in bus.received()} == set(certificates)
+
+
+def test_what_is_not_taken_is_counted_and_the_worker_publishes_nothing_for_a_minute(
+    aws: Account, bus: EventBus
+) -> None:
+    batch = aws.batch()
+    with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
+        assert aws.process(aws.event(aws.pending()), batch=batch) == []
+    assert [count for count, _ in bus.unpublished] == [1]
+
+    with counted(bus.events) as calls:
+        assert aws.process(aws.event(aws.pending()), batch=batch) == []
+        assert calls == []
+        aws.clock.pass_time(seconds=PAUSE.total_seconds())
+        assert aws.process(aws.event(aws.pending()), batch=batch) == []
+        assert calls == ["PutEvents"]
+    assert bus.outcomes() == ["activated"]
+
+
+def test_without_time_for_a_call_nothing_is_published(aws: Account, bus: EventBus) -> None:
+    certificate_id = aws.pending()
+    time_left = FUNCTION_TIMEOUT - TIME_TO_PUBLISH
+    aws.iot.meta.events.register(
+        "before-call.iot.UpdateCertificate",
+        lambda **_: aws.clock.pass_time(seconds=time_left.total_seconds()),
+    )
+    aws.parts["time_for_one"] = FUNCTION_TIMEOUT
+
+    with counted(bus.events) as calls:
+        assert aws.process(aws.event(certificate_id)) == []
+
+    assert calls == []
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert len(owed(aws, certificate_id)) == 1

@@ -1,0 +1,162 @@
+"""Each event is published at least once, whatever fails at whatever call; each repetition has the same id."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger.outbox import IN_FLIGHT, Outbox
+from tests.support.account import Account
+from tests.support.event_bus import EventBus
+from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, injected, step_name, stepped
+from tests.unit.runtime.activator.test_faults import STEPS
+from tests.unit.runtime.outcome_events.test_activator import owed
+
+PUBLISH: Step = ("events", "PutEvents", 1)
+SETTLE: Step = ("dynamodb", "UpdateItem", 5)
+ALL_STEPS = [*STEPS, PUBLISH, SETTLE]
+"""All calls of one activation that is told, in order."""
+
+
+def client(aws: Account, bus: EventBus, step: Step) -> Any:
+    return bus.events if step[0] == "events" else getattr(aws, step[0])
+
+
+def reconcile(aws: Account, bus: EventBus) -> Outbox:
+    """A run of the reconciler, when what is in flight is no longer."""
+    aws.clock.pass_time(seconds=IN_FLIGHT.total_seconds() + 1)
+    outbox = bus.outbox(aws)
+    outbox.publish_owed(Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
+    return outbox
+
+
+def test_the_steps_are_all_calls_of_an_activation_that_is_told(aws: Account, bus: EventBus) -> None:
+    record = aws.event(aws.pending())
+
+    with stepped(iot=aws.iot, dynamodb=aws.dynamodb, events=bus.events) as steps:
+        aws.process(record)
+
+    assert steps == ALL_STEPS
+
+
+@pytest.mark.parametrize("fault", EVERY_FAULT)
+@pytest.mark.parametrize("step", ALL_STEPS, ids=step_name)
+def test_after_any_fault_at_any_call_the_activation_is_told(
+    aws: Account, bus: EventBus, step: Step, fault: Fault
+) -> None:
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+    _, operation, at_call = step
+
+    with injected(client(aws, bus, step), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        aws.process(record)
+    assert struck() == 1
+    aws.clock.pass_time(minutes=20)
+    aws.outbox = bus.outbox(aws)
+    aws.process(aws.redelivered(record))
+    reconcile(aws, bus)
+
+    told = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
+    assert [outcome for outcome, _ in told] == ["activated"] * len(told)
+    assert len(set(told)) == 1
+    assert owed(aws, certificate_id) == set()
+    row = aws.ledger.row(certificate_id)
+    assert row is not None
+    assert row.state is State.ACTIVATED
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in Fault if fault not in {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}]
+)
+def test_a_fault_of_the_bus_is_no_fault_of_the_activation(aws: Account, bus: EventBus, fault: Fault) -> None:
+    certificate_id = aws.pending()
+
+    with injected(bus.events, "PutEvents", fault):
+        assert aws.process(aws.event(certificate_id)) == []
+
+    assert aws.status(certificate_id) == "ACTIVE"
+    assert [decision.verdict.outcome for decision in aws.decisions] == ["activated"]
+    assert [count for count, _ in bus.unpublished] == [1]
+    assert len(owed(aws, certificate_id)) == 1
+
+
+def test_of_a_call_that_is_taken_in_part_only_the_rest_is_published_again(
+    aws: Account, bus: EventBus
+) -> None:
+    certificates = sorted(aws.pending() for _ in range(3))
+    left_out: list[str] = []
+
+    def spoil(params: Any, **_: Any) -> None:
+        """Without a source, the bus does not take the entry."""
+        if not left_out:
+            entry = params["Entries"][1]
+            left_out.append(entry["Detail"])
+            del entry["Source"]
+
+    bus.events.meta.events.register("provide-client-params.eventbridge.PutEvents", spoil)
+    assert aws.process(*map(aws.event, certificates)) == []
+
+    assert len(bus.received()) == 2
+    assert bus.unpublished[0][0] == 1
+    assert [each for each in certificates if owed(aws, each)] == [
+        each for each in certificates if each in left_out[0]
+    ]
+    reconcile(aws, bus)
+    [event] = bus.received()
+    assert event["detail"]["certificateId"] in left_out[0]
+
+
+def test_a_row_that_owes_a_newer_event_keeps_its_marks_until_all_are_published(
+    aws: Account, bus: EventBus
+) -> None:
+    certificate_id = aws.pending()
+    with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
+        aws.process(aws.event(certificate_id))
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    aws.iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
+    aws.clock.pass_time(minutes=2)
+    aws.process(aws.event(certificate_id))
+
+    assert bus.outcomes() == ["activated"]
+    assert len(owed(aws, certificate_id)) == 2
+    reconcile(aws, bus)
+    assert bus.outcomes() == ["activated", "activated"]
+    assert owed(aws, certificate_id) == set()
+
+
+def test_what_is_in_flight_is_left_to_its_worker(aws: Account, bus: EventBus) -> None:
+    with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
+        aws.process(aws.event(aws.pending()))
+
+    published = bus.outbox(aws).publish_owed(Deadline(aws.clock() + timedelta(minutes=5), aws.clock))
+
+    assert (published, bus.received()) == (0, [])
+
+
+def test_a_bus_that_is_gone_is_asked_once_in_a_run_of_the_reconciler(aws: Account, bus: EventBus) -> None:
+    certificates = [aws.pending() for _ in range(15)]
+    with injected(bus.events, "PutEvents", Fault.ACCESS_DENIED):
+        aws.process(*map(aws.event, certificates))
+    assert all(owed(aws, each) for each in certificates)
+
+    with injected(bus.events, "PutEvents", Fault.ACCESS_DENIED) as struck:
+        reconcile(aws, bus)
+        assert struck() == 1
+    assert bus.received() == []
+    reconcile(aws, bus)
+    assert {event["detail"]["certificateId"] for event in bus.received()} == set(certificates)
+
+
+def test_the_reconciler_stops_at_its_deadline_and_the_next_run_goes_on(aws: Account, bus: EventBus) -> None:
+    certificates = [aws.pending() for _ in range(4)]
+    with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
+        aws.process(*map(aws.event, certificates))
+    aws.clock.pass_time(minutes=10)
+
+    assert bus.outbox(aws).publish_owed(Deadline(aws.clock() + timedelta(seconds=1), aws.clock)) == 0
+    assert bus.received() == []
+    reconcile(aws, bus)
+    assert len(bus.received()) == 4

@@ -1,0 +1,256 @@
+"""What the reconciler tells: certificates that wait too long, once in each wait."""
+
+import importlib
+import json
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Row
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
+from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.passes import Passes
+from tests.support.account import POLICY, REGION, Account, add_the_ca
+from tests.support.certificate_list import FakeList
+from tests.support.event_bus import EventBus
+from tests.support.faults import Crash, Fault, injected
+from tests.unit.runtime.outcome_events.test_activator import owed
+from tests.unit.runtime.reconciler.test_passes import QUARTER, newest, passes
+
+
+class Crl:
+    """A CRL that is missing, lists nobody, or lists everybody."""
+
+    def __init__(self) -> None:
+        self.ends: Exception | None = DeferredError(Reason.CRL_MISSING)
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def check(self, *_: object) -> str:
+        if self.ends is not None:
+            raise self.ends
+        return "1"
+
+
+@pytest.fixture
+def crl(aws: Account) -> Crl:
+    made = aws.parts["revocation"] = Crl()
+    return made
+
+
+@pytest.fixture
+def listing(aws: Account) -> FakeList:
+    return FakeList(aws)
+
+
+@pytest.fixture
+def reconciler(aws: Account, bus: EventBus, listing: FakeList) -> Passes:
+    del bus
+    return passes(aws, listing)
+
+
+@pytest.fixture
+def device(aws: Account, listing: FakeList) -> CertificateId:
+    """A device that has just connected for the first time; its event is lost."""
+    certificate_id = aws.pending()
+    listing.certificates.append(Listed(certificate_id, "PENDING_ACTIVATION", aws.clock()))
+    return certificate_id
+
+
+def test_a_certificate_whose_event_is_lost_is_told_once(
+    aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
+) -> None:
+    newest(aws, reconciler)
+    assert bus.received() == []
+
+    for _ in range(2):
+        aws.clock.pass_time(seconds=QUARTER.total_seconds() + 60)
+        newest(aws, reconciler)
+
+    [event] = bus.received()
+    detail = event["detail"]
+    assert event["detail-type"] == "Certificate Waiting Too Long"
+    assert (detail["certificateId"], detail["caCertificateId"]) == (device, aws.ca_id)
+    assert "reason" not in detail
+    assert detail["firstSeenAt"] < detail["decidedAt"]
+    assert owed(aws, device) == set()
+
+
+def test_a_certificate_that_waits_for_its_crl_is_told_with_the_reason(
+    aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
+) -> None:
+    record = aws.event(device)
+    aws.process(record)
+    aws.clock.pass_time(minutes=20)
+    aws.process(aws.redelivered(record))
+
+    newest(aws, reconciler)
+
+    [event] = bus.received()
+    assert event["detail"]["reason"] == "crl_missing"
+    assert crl.ends is not None
+
+
+def test_a_certificate_that_waits_for_its_slot_does_not_wait_too_long(
+    aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
+) -> None:
+    aws.clock.pass_time(minutes=20)
+    now = aws.clock.milliseconds
+    aws.ledger.record_rate_limited(Row(device), slot=now + 60_000, sent_at=now, message_id="m", now=now)
+
+    newest(aws, reconciler)
+
+    assert bus.received() == []
+
+
+def test_a_second_wait_is_told_again(
+    aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
+) -> None:
+    outcomes = []
+    for ends in (RefusedError(Reason.ON_HOLD), DeferredError(Reason.CRL_STALE), None):
+        crl.ends = DeferredError(Reason.CRL_MISSING)
+        aws.process(aws.event(device))
+        aws.clock.pass_time(minutes=20)
+        newest(aws, reconciler)
+        crl.ends = ends
+        aws.process(aws.event(device))
+        outcomes += bus.outcomes()
+        aws.clock.pass_time(minutes=20)
+
+    assert outcomes == ["waiting_too_long", "refused", "waiting_too_long", "activated"]
+
+
+def test_a_certificate_that_is_decided_in_the_meantime_is_not_told_to_wait(
+    aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
+) -> None:
+    aws.clock.pass_time(minutes=20)
+
+    def decide(**_: Any) -> None:
+        aws.dynamodb.meta.events.unregister("before-call.dynamodb.UpdateItem", decide)
+        aws.process(aws.event(device))
+
+    rows = aws.ledger.rows([device])
+    assert rows == {}
+    aws.dynamodb.meta.events.register("before-call.dynamodb.UpdateItem", decide)
+    assert reconciler.ledger.outbox is not None
+    reconciler.ledger.outbox.record_waiting(aws.ca_id, Row(device), since=aws.clock())
+
+    assert bus.outcomes() == ["activated"]
+
+
+@pytest.mark.parametrize("fault", [Fault.TIMEOUT_BEFORE, Fault.CRASH_BEFORE, Fault.ACCESS_DENIED])
+def test_a_wait_whose_event_is_cut_off_is_told_by_the_next_run(
+    aws: Account, bus: EventBus, fault: Fault, listing: FakeList, device: CertificateId
+) -> None:
+    aws.clock.pass_time(minutes=20)
+    with injected(bus.events, "PutEvents", fault):
+        try:
+            newest(aws, passes(aws, listing))
+        except Crash:
+            assert fault is Fault.CRASH_BEFORE
+    assert len(owed(aws, device)) == 1
+
+    aws.clock.pass_time(minutes=20)
+    aws.outbox = bus.outbox(aws)
+    newest(aws, passes(aws, listing))
+    assert bus.received() == []
+    assert aws.outbox.publish_owed(deadline(aws)) == 1
+    assert bus.outcomes() == ["waiting_too_long"]
+
+
+def deadline(aws: Account) -> Deadline:
+    return Deadline(aws.clock() + timedelta(minutes=5), aws.clock)
+
+
+def test_a_wait_that_cannot_be_recorded_is_recorded_by_the_next_run(
+    aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
+) -> None:
+    del device
+    aws.clock.pass_time(minutes=20)
+
+    with injected(aws.dynamodb, "UpdateItem", Fault.ACCESS_DENIED, at_call=4), pytest.raises(ClientError):
+        newest(aws, reconciler)
+    newest(aws, reconciler)
+
+    assert bus.outcomes() == ["waiting_too_long"]
+
+
+# the handlers
+
+
+@pytest.fixture
+def variables(aws: Account, bus: EventBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        environment.LEDGER_TABLE: aws.table,
+        environment.ACTIVATION_QUEUE_URL: aws.queue_url,
+        environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
+        environment.CAS: json.dumps({aws.ca_id: {"revocation": "none"}}),
+        environment.DEVICE_POLICY: json.dumps({"kind": "shared", "name": POLICY, "needs_common_name": True}),
+        environment.ACTIVATIONS_PER_SECOND: "1000",
+        environment.PENDING_AFTER_SECONDS: "0",
+        environment.FULL_LISTING_SECONDS: "604800",
+        environment.OUTCOME_EVENTS: json.dumps({"bus": bus.arn, "pipeline": "Fleet/Jitr"}),
+        "POWERTOOLS_SERVICE_NAME": "Fleet/Jitr",
+        "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+def name_the_ca(module: Any) -> None:
+    """Let the function's own client say what moto leaves out, as the account's does."""
+    events = module._batch().activation.iot.meta.events
+    events.register("after-call.iot.DescribeCertificate", add_the_ca)
+
+
+CONTEXT = SimpleNamespace(
+    function_name="function",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:function",
+    aws_request_id="request-1",
+    get_remaining_time_in_millis=lambda: 300_000,
+)
+
+
+@pytest.mark.usefixtures("variables")
+def test_a_run_of_the_reconciler_publishes_what_the_activator_has_left(aws: Account, bus: EventBus) -> None:
+    aws.clock.pass_time(minutes=-4)
+    with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
+        aws.process(aws.event(aws.pending()))
+    module = importlib.reload(importlib.import_module("iot_jitr_runtime.reconciler.handler"))
+
+    module.handle({}, CONTEXT)
+
+    assert bus.outcomes() == ["activated"]
+
+
+@pytest.mark.usefixtures("variables")
+def test_the_activator_tells_by_its_environment_and_counts_what_it_could_not_publish(
+    aws: Account, bus: EventBus, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.reload(importlib.import_module("iot_jitr_runtime.activator.handler"))
+
+    name_the_ca(module)
+    module.handle({"Records": [aws.event(aws.pending())]}, CONTEXT)
+    assert bus.outcomes() == ["activated"]
+
+    nowhere = {"bus": f"{bus.arn}-that-is-not-there", "pipeline": "Fleet/Jitr"}
+    monkeypatch.setenv(environment.OUTCOME_EVENTS, json.dumps(nowhere))
+    module = importlib.reload(module)
+    name_the_ca(module)
+    answer = module.handle({"Records": [aws.event(aws.pending())]}, CONTEXT)
+
+    assert answer == {"batchItemFailures": []}
+    metrics = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if "EventsUnpublished" in line
+    ]
+    assert metrics[0]["EventsUnpublished"] == [1]
