@@ -180,8 +180,11 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
 
 def _methods(exported: type, tree: ast.ClassDef) -> Iterator[str]:
     """What is called on an instance, but of option classes: its arguments, and what it does in short."""
-    for node in () if is_dataclass(exported) else tree.body:
-        if isinstance(node, ast.FunctionDef) and not (node.name.startswith("_") or node.decorator_list):
+    inherited = [each for each in exported.__bases__ if each.__name__ == "OutcomeRules"]
+    body = [node for each in (tree, *map(_tree, inherited)) for node in each.body]
+    for node in () if is_dataclass(exported) else body:
+        decorators = {ast.unparse(each) for each in getattr(node, "decorator_list", [])} - {"checked"}
+        if isinstance(node, ast.FunctionDef) and not (node.name.startswith("_") or decorators):
             taken = [each.arg for each in (*node.args.args[1:], *node.args.kwonlyargs)]
             text = _docstring(node, f"{exported.__name__}.{node.name}").partition("\n\n")[0]
             yield _row(f"{node.name}({', '.join(taken)})", text)

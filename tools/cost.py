@@ -166,6 +166,25 @@ def ledger_storage(devices: float) -> list[Item]:
     ]
 
 
+# Outcome events
+
+EVENT = Price(1.00, MILLION, "events of up to 64 KB", "https://aws.amazon.com/eventbridge/pricing/")
+LEDGER_WRITES_OF_AN_EVENT = {
+    "the row is above 1 KB with its event, in a transaction": 2,
+    "its entry in the index of owed events, in and out": 2,
+    "the marks off again": 2,
+}
+"""Write units of an outcome's event, besides those of the outcome."""
+
+
+def outcome_events(count: float) -> list[Item]:
+    """Return what it costs to publish so many outcome events; what they invoke comes on top."""
+    return [
+        Item("outcome events, published", count, EVENT),
+        Item("ledger: writes", count * sum(LEDGER_WRITES_OF_AN_EVENT.values()), WRITE),
+    ]
+
+
 # The connect guard
 
 GUARD_GB = 1769 / 1024

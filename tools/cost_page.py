@@ -108,6 +108,11 @@ def month() -> str:
     return _bill([(cost.month(FULL), "sum")])
 
 
+def events() -> str:
+    """Return the items of a million outcome events."""
+    return _bill([(cost.outcome_events(MILLION), "sum")])
+
+
 def guard() -> str:
     """Return the items of a million connects that the guard answers."""
     return _bill([(cost.guarded_connects(MILLION), "sum")])
@@ -129,6 +134,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "devices": devices,
     "writes": writes,
     "month": month,
+    "events": events,
     "guard": guard,
     "guard_month": guard_month,
 }

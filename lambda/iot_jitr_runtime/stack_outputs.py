@@ -55,6 +55,8 @@ class Output(StrEnum):
     """CloudWatch namespace of the metrics."""
     SERVICE_NAME = "ServiceName"
     """Value of the metrics' dimension `service`."""
+    EVENT_BUS = "EventBus"
+    """ARN of the event bus that outcome events go to; missing where nobody is told."""
     DASHBOARD = "Dashboard"
     """Name of the CloudWatch dashboard."""
 

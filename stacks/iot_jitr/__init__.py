@@ -22,6 +22,7 @@ from iot_jitr.imported import ExportedOutputs
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.network import FunctionNetwork
 from iot_jitr.observability import AlarmName, AlarmSettings
+from iot_jitr.outcome_events import OutcomeEvents
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
@@ -93,6 +94,7 @@ __all__ = [
     "OnExisting",
     "OnUnknown",
     "Outcome",
+    "OutcomeEvents",
     "PolicyKind",
     "PolicyOption",
     "PolicyRejectedError",

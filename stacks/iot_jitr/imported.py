@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
@@ -16,6 +17,7 @@ from iot_jitr.allowed import CONSTRUCT_ID, Allowed, offers, text, texts
 from iot_jitr.configuration import CrlBucket
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
+from iot_jitr.outcome_events import BUS_ARN, differ
 from iot_jitr.validation import ConfigurationError, checked_in, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
@@ -123,6 +125,21 @@ class ImportedPipeline(Construct, IJitrPipeline):
             arn_format=form,
         )
 
+    def _event_bus(self) -> events.IEventBus:
+        known = self.node.try_find_child("EventBus")
+        if known is not None:
+            return known  # type: ignore[return-value]  # the child is the bus
+        bus = events.EventBus.from_event_bus_arn(self, "EventBus", self._output(Output.EVENT_BUS))
+        here = cdk.Stack.of(self)
+        for ours, theirs in ((here.region, bus.env.region), (here.account, bus.env.account)):
+            if differ(ours, theirs):
+                raise ConfigurationError(
+                    f"{self.node.path}: on_…",
+                    f"a bus in {theirs}, from a stack in {ours}",
+                    "rules in the account and region of the bus",
+                )
+        return bus
+
     def _allow_list_table(self) -> dynamodb.ITable:
         known = self.node.try_find_child("AllowList")
         return known if known is not None else self._table("AllowList", Output.ALLOW_LIST_TABLE)  # type: ignore[return-value]  # the child is the table
@@ -200,6 +217,7 @@ class Importable(IJitrPipeline):
         metrics_namespace: Annotated[str, NAMESPACE] = METRICS_NAMESPACE,
         allow_list_table_name: Annotated[str | None, _TEXT] = None,
         revocation_bucket_name: Annotated[str | None, _TEXT] = None,
+        event_bus_arn: Annotated[str | None, text(BUS_ARN, "the ARN of an event bus")] = None,
         ca_certificate_ids: Annotated[Mapping[str, str] | None, texts("a mapping of names to ids")] = None,
         region: Annotated[str | None, _REGION] = None,
         account: Annotated[str | None, _ACCOUNT] = None,
@@ -217,6 +235,7 @@ class Importable(IJitrPipeline):
             metrics_namespace: CloudWatch namespace of its metrics.
             allow_list_table_name: Name of the allow list's table; None where it has none.
             revocation_bucket_name: Name of the bucket of CRLs; None where no CA has a CRL.
+            event_bus_arn: ARN of the bus that its outcome events go to; None where it has none.
             ca_certificate_ids: Name of each CA → id of its certificate; none by default.
             region: Its region; None: that of the stack it is used in.
             account: Its account; None: that of the stack it is used in.
@@ -233,6 +252,7 @@ class Importable(IJitrPipeline):
             Output.METRICS_NAMESPACE.value: metrics_namespace,
             Output.ALLOW_LIST_TABLE.value: allow_list_table_name,
             Output.REVOCATION_BUCKET.value: revocation_bucket_name,
+            Output.EVENT_BUS.value: event_bus_arn,
             **{f"{ca}{CA_CERTIFICATE_ID}": value for ca, value in (ca_certificate_ids or {}).items()},
         }
         outputs = {name: value for name, value in parts.items() if value is not None}

@@ -12,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 
 from iot_jitr.allowed import offers, one_of, text
 from iot_jitr.observability.metrics import FIVE_MINUTES, PipelineMetrics
+from iot_jitr.outcome_rules import OutcomeRules
 from iot_jitr.validation import checked_in
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
@@ -43,7 +44,7 @@ class MetricOptions(TypedDict, total=False):
     """For graphs; none by default."""
 
 
-class IJitrPipeline:
+class IJitrPipeline(OutcomeRules):
     """A pipeline as other constructs use it: they are granted rights, and they watch its metrics.
 
     `JitrPipeline` is one. `JitrPipeline.from_pipeline_attributes` and `JitrPipeline.from_stack_outputs` make

@@ -16,6 +16,9 @@ TASK_DUE_AT = "taskDueAt"
 SUSPENDED_INDEX = "suspended"
 SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
+OWED_INDEX = "owed-events"
+OWED_SHARD = "owedShard"
+OWED_SINCE = "owedSince"
 TTL_ATTRIBUTE = "expiresAt"
 SWEEP_ITEMS = "#sweep/*"
 """The keys of the items that hold the state of a CA's sweep, as IAM matches them."""
@@ -77,6 +80,21 @@ class Ledger(Construct):
             partition_key=dynamodb.Attribute(name=SUSPENDED_UNDER, type=text),
             sort_key=dynamodb.Attribute(name=RELEASE_AT, type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+
+    def keep_owed_events(self) -> None:
+        """Add the index of the rows that owe an outcome event: in most moments it is empty."""
+        self.table.add_global_secondary_index(
+            index_name=OWED_INDEX,
+            partition_key=dynamodb.Attribute(name=OWED_SHARD, type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name=OWED_SINCE, type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+
+    def read_owed_events(self) -> iam.PolicyStatement:
+        """Allow to find the rows that owe an outcome event."""
+        return iam.PolicyStatement(
+            actions=["dynamodb:Query"], resources=[f"{self.table.table_arn}/index/{OWED_INDEX}"]
         )
 
     def change_certificates(self) -> iam.PolicyStatement:

@@ -113,6 +113,9 @@ class DeploymentOutputs(Construct):
         dashboard = pipeline.observability.dashboard
         if dashboard is not None:
             self._add(Output.DASHBOARD, dashboard.dashboard_name, "CloudWatch dashboard")
+        if pipeline.outcome_events is not None:
+            bus = pipeline.outcome_events.event_bus
+            self._add(Output.EVENT_BUS, bus.event_bus_arn, "Event bus of the outcome events")
         registration = pipeline.ca_registration
         ours, framework = registration.function.log_group, registration.framework.log_group
         self._add("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")

@@ -6,6 +6,7 @@ from typing import Annotated
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -37,6 +38,7 @@ from iot_jitr.observability import (
     PipelineMetrics,
     Watched,
 )
+from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents, differ
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
 from iot_jitr.reconciler import Reconciler, ReconcilerSettings
@@ -67,6 +69,7 @@ class JitrPipeline(Construct, Importable):
         reconciler: The function that finds certificates without a decision.
         revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
         connect_guard: What refuses listed devices at the handshake; None without one.
+        outcome_events: What tells other systems of each certificate; None without events.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
         metrics: The pipeline's own metrics.
@@ -89,6 +92,7 @@ class JitrPipeline(Construct, Importable):
         on_refusal: Annotated[Mapping[str, str] | None, ON_REFUSAL] = None,
         revocation: RevocationSettings | None = None,
         connect_guard: ConnectGuard | None = None,
+        outcome_events: OutcomeEvents | None = None,
         activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         log_level: Annotated[LogLevel | str, one_of(LogLevel)] = LogLevel.INFO,
@@ -121,6 +125,9 @@ class JitrPipeline(Construct, Importable):
                 `RevocationSettings()` by default.
             connect_guard: Refuses devices on their CA's list at each TLS handshake; none by default.
                 https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
+            outcome_events: Tells other systems over EventBridge what has become of each certificate,
+                `OutcomeEvents()`; nobody is told by default. See `docs/events.md`.
+                https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html
             activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
                 calls a second, 1 to 1,000; 10 by default as AWS's is.
                 https://docs.aws.amazon.com/general/latest/gr/iot-core.html
@@ -229,6 +236,7 @@ class JitrPipeline(Construct, Importable):
         )
         self.revocation = self._revocation(cas, revocation or RevocationSettings(), connect_guard, settings)
         self.connect_guard = None if self.revocation is None else self.revocation.connect_guard
+        self.outcome_events = self._outcome_events(outcome_events)
         self.rules = RegistrationRules(
             self,
             "Rules",
@@ -249,6 +257,7 @@ class JitrPipeline(Construct, Importable):
                 closes_sessions=self.revocation is not None and self.revocation.sweep.client_id is not None,
                 reconciled_every=as_timedelta(reconciler.every),
                 connect_guard=None if self.connect_guard is None else self.connect_guard.function.function,
+                tells=self.outcome_events is not None,
             ),
             alarms=alarms,
             dashboard=dashboard,
@@ -274,6 +283,36 @@ class JitrPipeline(Construct, Importable):
             ConfigurationError: This pipeline has no such alarm, or no alarms at all.
         """
         return self.observability.alarm(f"{self.node.path}: alarm", name, ca)
+
+    def _outcome_events(self, settings: OutcomeEvents | None) -> OutcomeEventPublishing | None:
+        if settings is None:
+            return None
+        self.ledger.keep_owed_events()
+        publishing = OutcomeEventPublishing(
+            self, "OutcomeEvents", settings=settings, pipeline_name=self.metrics.service
+        )
+        publishing.let_publish(self.activator.function)
+        publishing.let_publish(self.reconciler.function)
+        self.reconciler.function.allow(self.ledger.read_owed_events())
+        if self.revocation is not None:
+            publishing.let_publish(self.revocation.sweep.function)
+        return publishing
+
+    def _event_bus(self) -> events.IEventBus:
+        if self.outcome_events is None:
+            raise ConfigurationError(
+                f"{self.node.path}: on_…",
+                "a pipeline whose outcome events are off",
+                "a pipeline with outcome_events=OutcomeEvents()",
+            )
+        bus = self.outcome_events.event_bus
+        if differ(cdk.Stack.of(self).account, bus.env.account):
+            raise ConfigurationError(
+                f"{self.node.path}: on_…",
+                f"a bus of account {bus.env.account}",
+                "rules in the account of the bus, on a pipeline that is imported there",
+            )
+        return bus
 
     def _allow_list_table(self) -> dynamodb.ITable:
         admission = self.devices.admission

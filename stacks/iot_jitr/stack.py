@@ -76,6 +76,7 @@ class JitrStack(cdk.Stack):
             things=configuration.things,
             on_refusal=configuration.on_refusal,
             revocation=configuration.revocation,
+            outcome_events=configuration.outcome_events,
             connect_guard=configuration.connect_guard,
             reconciler=configuration.reconciler,
             activations_per_second=configuration.activations_per_second,

@@ -2,10 +2,13 @@
 
 import importlib.util
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from tests.support.examples import EXAMPLES, WITHOUT_BUNDLING, lay_out, synthesize, templates
 from tests.support.stacks import named, of_type, only, statements
@@ -102,6 +105,96 @@ def test_the_activator_may_ask_the_function_and_nobody_else(example: dict[str, d
     assert function["Properties"]["Handler"] == "expected.handle"
 
 
+@shows("asset_database")
+def test_a_table_of_another_stack_learns_of_outcomes(example: dict[str, dict[str, Any]]) -> None:
+    assert list(example) == ["Assets", "Factory"]
+    rule = only(example["Assets"], "AWS::Events::Rule")["Properties"]
+
+    assert rule["EventPattern"]["source"] == ["iot-jitr"]
+    assert rule["EventPattern"]["detail"]["pipeline"] == ["Factory/Jitr"]
+    assert "activated" in rule["EventPattern"]["detail"]["outcome"]
+    assert rule["Targets"][0]["DeadLetterConfig"]
+    assert (
+        of_type(example["Factory"], "AWS::DynamoDB::Table")
+        .keys()
+        .isdisjoint(of_type(example["Assets"], "AWS::DynamoDB::Table"))
+    )
+
+
+@shows("refusal_webhook")
+def test_a_channel_hears_of_refusals(example: dict[str, dict[str, Any]]) -> None:
+    _, rule = named(example["Factory"], "AWS::Events::Rule", "Refused")
+    pattern = rule["Properties"]["EventPattern"]
+
+    assert pattern["detail-type"] == ["Certificate Refused"]
+    assert pattern["detail"]["reason"] == ["not_listed", "bad_signature", "expired"]
+    assert "iot-jitr/webhook" in str(example["Factory"])
+
+
+def test_the_asset_database_keeps_the_latest_outcome_whatever_comes_twice_or_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with mock_aws():
+        monkeypatch.setenv("TABLE", "assets")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        module = _loaded("asset_database", "record")
+        module.table.meta.client.create_table(
+            TableName="assets",
+            KeySchema=[{"AttributeName": "commonName", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "commonName", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+        for outcome, minute in (("activated", 1), ("revoked", 3), ("activated", 1), ("released", 2)):
+            decided_at = f"2026-11-26T20:0{minute}:00.000Z"
+            detail = {"commonName": "pump-7", "outcome": outcome, "decidedAt": decided_at}
+            module.handle({"detail": detail}, None)
+
+        item = module.table.get_item(Key={"commonName": "pump-7"})["Item"]
+    assert item == {"commonName": "pump-7", "outcome": "revoked", "decidedAt": "2026-11-26T20:03:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ({"commonName": "pump-7"}, "pump-7 was refused: not_listed (certificate abababababab)"),
+        ({}, "a device without a common name was refused: not_listed (certificate abababababab)"),
+    ],
+    ids=["with a name", "without"],
+)
+def test_the_webhook_posts_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: dict[str, str], expected: str
+) -> None:
+    posted: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = Thread(target=server.handle_request)
+    thread.start()
+    with mock_aws():
+        monkeypatch.setenv("WEBHOOK_SECRET", "iot-jitr/webhook")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        module = _loaded("refusal_webhook", "notify")
+        monkeypatch.setattr(module, "address", lambda: f"http://127.0.0.1:{server.server_port}/")
+        module.handle({"detail": {"reason": "not_listed", "certificateId": "ab" * 32, **name}}, None)
+    thread.join()
+    server.server_close()
+
+    assert [json.loads(each) for each in posted] == [{"text": expected}]
+
+
 @pytest.mark.parametrize(
     ("names", "answer"),
     [
@@ -121,17 +214,22 @@ def test_the_activator_may_ask_the_function_and_nobody_else(example: dict[str, d
 def test_the_admission_function_answers_as_it_is_read(names: list[str], answer: dict[str, Any]) -> None:
     from iot_jitr_runtime.admission.facts import read_answer
 
-    path = EXAMPLES / "admission_function" / "function" / "expected.py"
-    spec = importlib.util.spec_from_file_location("expected", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _loaded("admission_function", "expected")
 
     answered = module.handle({"commonNames": names}, None)
 
     assert answered == answer
     assert read_answer(json.dumps(answered).encode()).admitted is (answer["decision"] == "admit")
+
+
+def _loaded(example: str, name: str) -> Any:
+    """The module of an example's function."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / example / "function" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _tests() -> list[Any]:

@@ -32,6 +32,7 @@ from iot_jitr import (
     Mode,
     NoRevocation,
     NoSigner,
+    OutcomeEvents,
     Renewal,
     RevocationSettings,
     ThingRegistration,
@@ -45,6 +46,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 OPERATORS = "arn:aws:sns:eu-central-1:123456789012:operators"
 EXPECTED = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 SERVER = "arn:aws:acm:eu-central-1:123456789012:certificate/1a2b3c4d"
+EVENT_BUS = "arn:aws:events:eu-central-1:123456789012:event-bus/company"
 CRLS = "crls-of-the-company"
 
 WORKSHOP_CA = CaConfiguration(
@@ -75,6 +77,7 @@ SCENARIOS: dict[str, JitrConfiguration] = {
         on_refusal={"expired": "revoked"},
         revocation=RevocationSettings(mass_revocation_limit_percent=5),
         connect_guard=ConnectGuard("refuse", CustomDomain("devices.example.com", SERVER)),
+        outcome_events=OutcomeEvents(),
         activations_per_second=100,
         log_retention_days=365,
         account_logging=AccountLoggingMode.MANAGE,
@@ -137,6 +140,7 @@ def foreign(scope: Construct, construct_id: str = "Company") -> tuple[cdk.Stack,
         admission=AdmissionFunction(expected),
         things=ThingRegistration(),
         connect_guard=ConnectGuard("admit"),
+        outcome_events=OutcomeEvents(EVENT_BUS),
         alarms=AlarmSettings(topic=sns.Topic.from_topic_arn(fleet, "Operators", OPERATORS)),
         account_logging=AccountLoggingMode.ADOPT,
         encryption_key=kms.Key(fleet, "Key", enable_key_rotation=True),

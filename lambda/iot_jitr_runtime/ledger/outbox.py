@@ -91,7 +91,7 @@ class Outbox:
         return None if repeats else event
 
     def recorded(self, certificate_id: CertificateId, event: OutcomeEvent) -> None:
-        """Note for `publish` that a row owes an event now."""
+        """Note for `publish_recorded` that a row owes an event now."""
         self._recorded[certificate_id, event.detail] = None
 
     def record_waiting(self, ca: CaCertificateId, row: Row, *, since: datetime) -> None:
@@ -122,7 +122,7 @@ class Outbox:
             return  # decided meanwhile
         self.recorded(row.certificate_id, event)
 
-    def publish(self, until: datetime) -> None:
+    def publish_recorded(self, until: datetime) -> None:
         """Publish what was recorded since the last call, as far as there is time. AWS's errors end here.
 
         Args:

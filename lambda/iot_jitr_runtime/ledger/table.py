@@ -71,7 +71,7 @@ class Ledger:
             until: When this function is stopped at the latest.
         """
         if self.outbox is not None:
-            self.outbox.publish(until)
+            self.outbox.publish_recorded(until)
 
     def claim(
         self, certificate_id: CertificateId, *, sent_at: int, message_id: str, now: int, expires_at: int

@@ -17,6 +17,7 @@ from iot_jitr.devices import ON_REFUSAL
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.functions import LogLevel
 from iot_jitr.observability import ALARMS, METRICS_NAMESPACE, NAMESPACE, AlarmOption, AlarmSettings
+from iot_jitr.outcome_events import OutcomeEvents
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
@@ -75,6 +76,10 @@ class JitrConfiguration:
     """Refuses devices on their CA's list at each TLS handshake; none by default. Refused where no CA has a
     CRL.
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
+    outcome_events: OutcomeEvents | None = None
+    """Tells other systems over EventBridge what has become of each certificate, see `docs/events.md`; `{}`
+    for the account's default bus. Nobody is told by default.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html"""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
     """How often certificates without a decision are looked for, and how long one may be pending."""
     activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND

@@ -67,6 +67,8 @@ class Watched:
     """How often the reconciler measures how long certificates have been pending."""
     connect_guard: lambda_.IFunction | None = None
     """The connect guard; None without one."""
+    tells: bool = False
+    """Whether outcome events are published."""
 
 
 class Alarms(Construct):
@@ -149,6 +151,14 @@ def _all(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
     yield from _of_queues(watched.queues, settings)
     yield from _of_decisions(watched.metrics, watched.reconciled_every, settings)
     yield from _of_functions(watched, settings)
+    if watched.tells:
+        yield _Alarm(
+            AlarmName.EVENTS_UNPUBLISHED,
+            Section.EVENTS_UNPUBLISHED,
+            "Outcome events could not be published; the reconciler publishes them as soon as it can",
+            watched.metrics.of(Metric.EVENTS_UNPUBLISHED, "Sum", _HOUR),
+            settings.events_unpublished,
+        )
     for name, certificate_id in watched.cas.items():
         metric = watched.metrics.of(Metric.CA_DAYS_TO_EXPIRY, "Minimum", _DAY, ca=certificate_id)
         yield _Alarm(

@@ -18,6 +18,7 @@ class Section(StrEnum):
     FUNCTION_ERRORS = "function-errors"
     THROTTLES = "throttles"
     PENDING = "pending"
+    EVENTS_UNPUBLISHED = "events-unpublished"
     REGISTRATION_FAILURES = "registration-failures"
 
     def link(self, url: str) -> str:

@@ -58,6 +58,8 @@ class AlarmName(StrEnum):
     CA that has a CRL."""
     SESSIONS_NOT_CLOSED = "SessionsNotClosed"
     """The session of a revoked device could not be closed; where the sweep closes sessions."""
+    EVENTS_UNPUBLISHED = "EventsUnpublished"
+    """Outcome events could not be published; with `outcome_events`."""
     REGISTRATION_FAILURES = "RegistrationFailures"
     """AWS IoT's own log reports failed registrations; with `account_logging` `manage` or `adopt`."""
 
@@ -102,6 +104,9 @@ class AlarmSettings:
     pending: _Time = timedelta(days=1)
     """How long a certificate has been pending without a decision.
     https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html"""
+    events_unpublished: _Count = 1
+    """Outcome events within an hour that could not be published; they are published later.
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
     registration_failures: _Count = 10
     """Failures to register a device or to run the topic rules, in AWS IoT's own log, within 15 minutes.
     https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html"""

@@ -70,7 +70,7 @@ def test_a_refusal(
 def test_a_refusal_that_is_about_to_change_the_status(
     aws: Account, claimed: Claim, identity: Identity | None, identified: dict[str, Any]
 ) -> None:
-    aws.ledger.record_refusing(claimed, EXPIRED, identity, status="revoked")
+    aws.ledger.record_refusing(claimed, EXPIRED, identity, status="revoked", now=4_000)
 
     assert row(aws) == Row(
         CERTIFICATE,
@@ -78,7 +78,7 @@ def test_a_refusal_that_is_about_to_change_the_status(
         Reason.EXPIRED,
         "since Monday",
         refusal_status="revoked",
-        decided_at=2_000,
+        decided_at=4_000,
         look_again_at=3_000,
         waiting_message_id="m",
         lease_expires_at=1_100,
@@ -118,7 +118,7 @@ def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account
 
 
 def test_an_activation(aws: Account, claimed: Claim) -> None:
-    aws.ledger.record_refusing(claimed, EXPIRED, IDENTITY, status="inactive")
+    aws.ledger.record_refusing(claimed, EXPIRED, IDENTITY, status="inactive", now=4_000)
 
     activating = aws.ledger.record_activating(claimed, IDENTITY, "v1")
 

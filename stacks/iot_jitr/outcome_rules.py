@@ -1,0 +1,211 @@
+"""Rules for a pipeline's outcome events, in the form of the CDK's `bucket.on_cloud_trail_event`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
+
+from aws_cdk import aws_events as events
+from constructs import Construct  # noqa: TC002 - its annotations are read
+
+from iot_jitr.allowed import CONSTRUCT_ID, Allowed, list_of, offers, one_of, text
+from iot_jitr.validation import checked_in
+from iot_jitr_runtime.outcome_events import SOURCE, EventType
+from iot_jitr_runtime.outcomes import Reason
+
+if TYPE_CHECKING:
+    from iot_jitr.observability.metrics import PipelineMetrics
+
+_RULE_NAME = text(r"[.A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits and . _ -")
+_checked = checked_in("JitrPipeline")
+_ID = Annotated[str, CONSTRUCT_ID]
+_REASON = one_of(Reason)
+_SOME_REASONS = list_of(_REASON, _REASON.words)
+
+
+def _read_reasons(value: Any, folder: Path) -> tuple[Reason, ...]:
+    return tuple(_SOME_REASONS.read([value] if isinstance(value, str) else value, folder))
+
+
+_Reasons = Annotated[
+    Reason | str | Sequence[Reason | str] | None,
+    Allowed(f"one of, or a list of: {_REASON.words}", _read_reasons, _REASON.hint),
+]
+
+
+class EventOptions(TypedDict, total=False):
+    """What every `on_…` takes, as in the CDK (`events.OnEventOptions`)."""
+
+    target: events.IRuleTarget
+    """What is invoked; none by default, `add_target` of the rule adds it.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html"""
+    description: str
+    """Of the rule; none by default."""
+    event_pattern: events.EventPattern
+    """What else an event must match, in its detail for example; nothing by default.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
+    rule_name: str
+    """Name of the rule; one that CloudFormation makes by default."""
+    cross_stack_scope: Construct
+    """The construct that the rule belongs to; the pipeline by default. Where the target's stack uses the
+    pipeline too, give that stack: two stacks cannot depend on each other.
+    https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_events.OnEventOptions.html"""
+
+
+class OutcomeRules:
+    """What defines rules for outcome events; each pipeline is one.
+
+    Attributes:
+        metrics: Namespace and service of the pipeline's own metrics; the service names it in its events.
+    """
+
+    if TYPE_CHECKING:
+        metrics: PipelineMetrics
+
+    @_checked
+    def on_outcome(
+        self,
+        construct_id: _ID,
+        *,
+        target: Annotated[events.IRuleTarget | None, offers("bind", "a target (events.IRuleTarget)")] = None,
+        description: Annotated[str | None, text(r".*", "a text")] = None,
+        event_pattern: events.EventPattern | None = None,
+        rule_name: Annotated[str | None, _RULE_NAME] = None,
+        cross_stack_scope: Annotated[Construct | None, offers("node", "a construct")] = None,
+    ) -> events.Rule:
+        """Define a rule for all outcome events of this pipeline; the other `on_…` take the same options.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            target: What is invoked; none by default.
+                https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+            description: Of the rule; none by default.
+            event_pattern: What else an event must match; nothing by default.
+                https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+            rule_name: Name of the rule; one that CloudFormation makes by default.
+            cross_stack_scope: The construct that the rule belongs to; the pipeline by default.
+
+        Raises:
+            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+        """
+        scope = self if cross_stack_scope is None else cross_stack_scope
+        rule = events.Rule(
+            scope,  # type: ignore[arg-type]  # whoever implements this interface is a construct
+            construct_id,
+            event_bus=self._event_bus(),
+            description=description,
+            event_pattern=event_pattern,
+            rule_name=rule_name,
+        )
+        rule.add_event_pattern(source=[SOURCE], detail={"pipeline": [self.metrics.service]})
+        if target is not None:
+            rule.add_target(target)
+        return rule
+
+    def on_activated(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
+        """Define a rule for each certificate that is activated.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+        """
+        return self._on(EventType.ACTIVATED, construct_id, None, options)
+
+    @_checked
+    def on_refused(
+        self,
+        construct_id: _ID,
+        *,
+        reason: _Reasons = None,
+        **options: Unpack[EventOptions],
+    ) -> events.Rule:
+        """Define a rule for each certificate that is refused.
+
+        A device that is refused again for the same reason causes no further event.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            reason: For this reason, or one of these, only; all by default.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: There is no such reason, or as of `on_outcome`.
+        """
+        return self._on(EventType.REFUSED, construct_id, reason, options)
+
+    def on_revoked(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
+        """Define a rule for each active certificate that is revoked because its CA's CRL lists it.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+        """
+        return self._on(EventType.REVOKED, construct_id, None, options)
+
+    def on_suspended(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
+        """Define a rule for each active certificate that is suspended because its CA's CRL has it on hold.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+        """
+        return self._on(EventType.SUSPENDED, construct_id, None, options)
+
+    def on_released(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
+        """Define a rule for each suspended certificate that is active again, because its hold is over.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+        """
+        return self._on(EventType.RELEASED, construct_id, None, options)
+
+    @_checked
+    def on_waiting_too_long(
+        self,
+        construct_id: _ID,
+        *,
+        reason: _Reasons = None,
+        **options: Unpack[EventOptions],
+    ) -> events.Rule:
+        """Define a rule for each certificate that is pending for longer than `pending_after`.
+
+        `ReconcilerSettings` says how long that is. Once in each wait. A certificate that only waits for its
+        slot of the rate limiter does not count.
+
+        Args:
+            construct_id: The rule's name in the construct tree.
+            reason: Deferred for this reason, or one of these, only; all by default.
+            options: Target, description and more, see `on_outcome`.
+
+        Raises:
+            ConfigurationError: There is no such reason, or as of `on_outcome`.
+        """
+        return self._on(EventType.WAITING_TOO_LONG, construct_id, reason, options)
+
+    def _on(
+        self,
+        event_type: EventType,
+        construct_id: _ID,
+        reason: Reason | str | Sequence[Reason | str] | None,
+        options: EventOptions,
+    ) -> events.Rule:
+        known = [Reason(each).value for each in reason or ()]
+        rule = self.on_outcome(construct_id, **options)
+        rule.add_event_pattern(detail_type=[event_type.value], detail={"reason": known} if known else None)
+        return rule
+
+    def _event_bus(self) -> events.IEventBus:
+        """The bus that the outcome events go to."""
+        raise NotImplementedError
