@@ -52,7 +52,10 @@ class Range:
     """What else must be given."""
 
 
-COUNTS = ("dead_letters", "function_errors", "blocked", "refused", "registration_failures", "throttles")
+COUNTS = (
+    *("dead_letters", "events_unpublished", "function_errors", "blocked"),
+    *("refused", "registration_failures", "throttles"),
+)
 TIMES = ("ca_time_left", "crl_time_left", "dead_letter_age", "oldest_message", "pending")
 RANGES = {
     "AdmissionFunction.timeout": Range(SECOND, 10 * SECOND, SECOND, {"function": FUNCTION}),

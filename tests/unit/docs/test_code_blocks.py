@@ -21,6 +21,7 @@ import yaml
 from aws_cdk import aws_kms as kms
 from botocore import xform_name
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 from moto import mock_aws
 
 import iot_jitr
@@ -34,6 +35,7 @@ from iot_jitr_runtime.account_logging.properties import LOG_GROUP
 from iot_jitr_runtime.admission.facts import read_answer
 from iot_jitr_runtime.policy import PolicyKind
 from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.outcome_schema import SCHEMA
 from tests.support.pages import ROOT, Block, blocks, commands, inline_code, name_of, pages, text_of
 from tests.support.scenarios import KEY
 from tests.support.stacks import FACTORY_CA, app_without_bundling, warnings
@@ -185,6 +187,8 @@ def understand(document: Any, folder: Path) -> None:
             check("page", PolicyDocument.parse(json.dumps(document)), PolicyKind.SHARED)
         case {"Effect": _}:
             understand({"Version": "2012-10-17", "Statement": [document]}, folder)
+        case {"detail-type": _, "detail": detail}:
+            Draft202012Validator(SCHEMA).validate(detail)
         case {"context": context}:
             understand(context[CONTEXT_KEY], folder)
         case {"name": _, "revocation": _}:
