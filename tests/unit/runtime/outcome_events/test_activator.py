@@ -1,5 +1,7 @@
 """What the activator tells: one event for each outcome, after the ledger has it, and never in its way."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -201,3 +203,15 @@ def test_without_time_for_a_call_nothing_is_published(aws: Account, bus: EventBu
     assert calls == []
     assert aws.status(certificate_id) == "ACTIVE"
     assert len(owed(aws, certificate_id)) == 1
+
+
+def test_the_activator_loads_nothing_of_the_outbox_before_it_is_asked_to_tell() -> None:
+    """Its start must not become slower where nobody is told."""
+    code = "import sys, iot_jitr_runtime.activator.handler; print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert "iot_jitr_runtime.ledger.table" in done.stdout.split()
+    assert "iot_jitr_runtime.ledger.outbox" not in done.stdout.split()
