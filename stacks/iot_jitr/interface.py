@@ -191,6 +191,10 @@ class IJitrPipeline(OutcomeRules):
         """Scheduled tasks of the reconciler that failed and will be tried again."""
         return self.metric(Metric.TASKS_FAILED, **options)
 
+    def metric_events_unpublished(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
+        """Outcome events that could not be published; the reconciler publishes them later."""
+        return self.metric(Metric.EVENTS_UNPUBLISHED, **options)
+
     def metric_backfilled(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
         """Certificates of others that the reconciler read for the ledger."""
         return self.metric(Metric.BACKFILLED, **options)

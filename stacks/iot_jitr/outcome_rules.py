@@ -66,6 +66,7 @@ class OutcomeRules:
         self,
         construct_id: _ID,
         *,
+        reason: _Reasons = None,
         target: Annotated[events.IRuleTarget | None, offers("bind", "a target (events.IRuleTarget)")] = None,
         description: Annotated[str | None, text(r".*", "a text")] = None,
         event_pattern: events.EventPattern | None = None,
@@ -76,6 +77,7 @@ class OutcomeRules:
 
         Args:
             construct_id: The rule's name in the construct tree.
+            reason: For this reason, or one of these, only; all by default.
             target: What is invoked; none by default.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
             description: Of the rule; none by default.
@@ -96,7 +98,10 @@ class OutcomeRules:
             event_pattern=event_pattern,
             rule_name=rule_name,
         )
-        rule.add_event_pattern(source=[SOURCE], detail={"pipeline": [self.metrics.service]})
+        detail: dict[str, list[str]] = {"pipeline": [self.metrics.service]}
+        if reason is not None:
+            detail["reason"] = [Reason(each).value for each in reason]
+        rule.add_event_pattern(source=[SOURCE], detail=detail)
         if target is not None:
             rule.add_target(target)
         return rule
@@ -113,12 +118,11 @@ class OutcomeRules:
         """
         return self._on(EventType.ACTIVATED, construct_id, None, options)
 
-    @_checked
     def on_refused(
         self,
         construct_id: _ID,
         *,
-        reason: _Reasons = None,
+        reason: Reason | str | Sequence[Reason | str] | None = None,
         **options: Unpack[EventOptions],
     ) -> events.Rule:
         """Define a rule for each certificate that is refused.
@@ -171,12 +175,11 @@ class OutcomeRules:
         """
         return self._on(EventType.RELEASED, construct_id, None, options)
 
-    @_checked
     def on_waiting_too_long(
         self,
         construct_id: _ID,
         *,
-        reason: _Reasons = None,
+        reason: Reason | str | Sequence[Reason | str] | None = None,
         **options: Unpack[EventOptions],
     ) -> events.Rule:
         """Define a rule for each certificate that is pending for longer than `pending_after`.
@@ -201,9 +204,8 @@ class OutcomeRules:
         reason: Reason | str | Sequence[Reason | str] | None,
         options: EventOptions,
     ) -> events.Rule:
-        known = [Reason(each).value for each in reason or ()]
-        rule = self.on_outcome(construct_id, **options)
-        rule.add_event_pattern(detail_type=[event_type.value], detail={"reason": known} if known else None)
+        rule = self.on_outcome(construct_id, reason=reason, **options)
+        rule.add_event_pattern(detail_type=[event_type.value])
         return rule
 
     def _event_bus(self) -> events.IEventBus:
