@@ -183,7 +183,10 @@ def _methods(exported: type, tree: ast.ClassDef) -> Iterator[str]:
     inherited = [each for each in exported.__bases__ if each.__name__ == "OutcomeRules"]
     body = [node for each in (tree, *map(_tree, inherited)) for node in each.body]
     for node in () if is_dataclass(exported) else body:
-        decorators = {ast.unparse(each) for each in getattr(node, "decorator_list", [])} - {"checked"}
+        decorators = {ast.unparse(each) for each in getattr(node, "decorator_list", [])} - {
+            "checked",
+            "_checked",
+        }
         if isinstance(node, ast.FunctionDef) and not (node.name.startswith("_") or decorators):
             taken = [each.arg for each in (*node.args.args[1:], *node.args.kwonlyargs)]
             text = _docstring(node, f"{exported.__name__}.{node.name}").partition("\n\n")[0]

@@ -352,7 +352,7 @@ def test_a_pipeline_without_events_says_how_to_turn_them_on(app: cdk.App, team: 
 
 def test_an_unknown_reason_is_named_with_the_one_that_is_meant(pipeline: JitrPipeline) -> None:
     with pytest.raises(
-        ConfigurationError, match='reason: found "not_lsted"; allowed: did you mean .not_listed.'
+        ConfigurationError, match=r'reason: found "not_lsted"; allowed: did you mean .not_listed.'
     ):
         pipeline.on_refused("Tell", reason="not_lsted")
 
