@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
@@ -60,6 +60,28 @@ class WrongUseError(CliError):
     """The command was called with something that it cannot work on."""
 
     exit_code = ExitCode.WRONG_USE
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO 8601 time, in UTC unless it names an offset."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time.
+
+        Raises:
+            WrongUseError: It is none.
+        """
+        del ctx
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError as error:
+            option = param.opts[0] if param else "the time"
+            raise WrongUseError(
+                f"{option}: found '{value}', expected an ISO 8601 time such as 2026-12-24T18:00:00Z"
+            ) from error
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def json_option(command: "Callable[P, R]") -> "Callable[P, R]":

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.certificate_file import read_certificate
-from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json, printable
+from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.crl.check import CheckReport, Verdict, check
 from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
@@ -28,11 +28,11 @@ def crl() -> None:
     "--crl", "crl_files", required=True, multiple=True, type=_FILE, help="A CRL of that CA; repeatable."
 )
 @click.option(
-    "--at", metavar="TIME", help="ISO 8601, UTC unless it names an offset; now if left out.", default=None
+    "--at", metavar="TIME", type=Moment(), help="ISO 8601, UTC unless it names an offset; now if left out."
 )
 @json_option
 def check_command(
-    certificate_file: Path, ca_file: Path, crl_files: tuple[Path, ...], at: str | None, *, as_json: bool
+    certificate_file: Path, ca_file: Path, crl_files: tuple[Path, ...], at: datetime | None, *, as_json: bool
 ) -> ExitCode:
     """Say whether CERT is revoked: good (0), revoked (1), or no CRL usable for it (3).
 
@@ -43,25 +43,13 @@ def check_command(
         read_certificate(certificate_file),
         read_certificate(ca_file),
         crl_files,
-        _time(at),
+        at or datetime.now(UTC),
     )
     if as_json:
         print_json(report)
     else:
         _show(report)
     return report.verdict.exit_code
-
-
-def _time(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise WrongUseError(
-            f"--at: found '{text}', expected an ISO 8601 time such as 2026-12-24T18:00:00Z"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show(report: CheckReport) -> None:

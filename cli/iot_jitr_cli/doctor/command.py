@@ -9,7 +9,7 @@ import click
 
 from iot_jitr_cli.chain import UnreadableChainError, parse_chain
 from iot_jitr_cli.connect.endpoint import Endpoint
-from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
+from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.doctor.case import Case, Presented, Subject
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
@@ -48,7 +48,10 @@ class NotACertificateIdError(WrongUseError):
 @click.option("--sni/--no-sni", default=None, help="Whether the device sends SNI.")
 @click.option("--client-id", help="What the device connects as; its common name by default.")
 @click.option(
-    "--device-time", help="What the device's clock says now, ISO 8601, UTC unless it says otherwise."
+    "--device-time",
+    metavar="TIME",
+    type=Moment(),
+    help="What the device's clock says now, ISO 8601, UTC unless it says otherwise.",
 )
 @click.option("--all", "all_devices", is_flag=True, help="Why are all those not active that are not?")
 @click.option(
@@ -68,7 +71,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     key_file: Path | None,
     endpoint: str | None,
     client_id: str | None,
-    device_time: str | None,
+    device_time: datetime | None,
     stack_name: str,
     sni: bool | None,
     all_devices: bool,
@@ -102,7 +105,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
         endpoint=Endpoint.parse(endpoint).host if endpoint else None,
         sends_sni=sni,
         client_id=client_id,
-        clock=_time(device_time) if device_time else None,
+        clock=device_time,
     )
     return _show(subject.certificate_id, diagnose(Case(aws_session(), stack_name, subject)), as_json=as_json)
 
@@ -144,16 +147,6 @@ def _checked(certificate_id: str) -> CertificateId:
             f"'{certificate_id[:80]}' is not a certificate id: expected 64 lower-case hexadecimal digits"
         )
     return CertificateId(certificate_id)
-
-
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise WrongUseError(
-            f"--device-time: '{text}' is not a time; expected e.g. 2026-01-31T12:00Z"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _print_policy(stack_name: str) -> None:

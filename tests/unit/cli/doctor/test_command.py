@@ -109,7 +109,7 @@ def test_the_clients_id_can_be_given() -> None:
             ["--certificate-id", "a" * 64, "--endpoint", "https://abc-ats.iot.x.amazonaws.com"],
             "expected HOST or HOST:PORT",
         ),
-        (["--certificate-id", "a" * 64, "--device-time", "noon"], "'noon' is not a time"),
+        (["--certificate-id", "a" * 64, "--device-time", "noon"], "found 'noon', expected an ISO 8601 time"),
     ],
 )
 def test_wrong_use_is_one_line_and_exits_2(arguments: list[str], message: str) -> None:
