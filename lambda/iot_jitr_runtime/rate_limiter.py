@@ -148,9 +148,12 @@ class RateLimiter:
         Raises:
             NoSlotError: No slot is free by then, or too many workers reserve at this moment.
         """
+        left = until - self.clock()
+        if left <= timedelta(0):
+            raise NoSlotError("the caller's time is up")
         interval = round(1_000_000 / (DISCONNECTS_PER_SECOND * UTILISATION))
         try:
-            [slot] = self._reserve(_NEXT_DISCONNECT, 1, interval, until - self.clock())
+            [slot] = self._reserve(_NEXT_DISCONNECT, 1, interval, left)
         except DeferredError as error:
             raise NoSlotError(str(error)) from error
         begun = datetime.fromtimestamp(slot / 1000, UTC)

@@ -208,7 +208,7 @@ class _Run:
         level = "error" if result is RevocationResult.CONFLICT else "info"
         session: dict[str, str] = {}
         if self.sweep.sessions is not None and result in CHANGED:
-            session = self.sweep.sessions.close(target.row, target.reason, until=self.pass_deadline.at)
+            session = self.sweep.sessions.close(target.row, target.reason, until=self.deadline.at)
         self.sweep.report(
             level,
             result,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.rate_limiter import (
     BACKGROUND_SHARE,
+    DISCONNECTS_PER_SECOND,
     NEXT_SLOT,
     RATE_LIMITER_KEY,
     SHORT_QUEUE,
@@ -317,3 +318,58 @@ def test_all_callers_together_stay_within_the_rate(aws: Account) -> None:
     assert simulation.done["sweep"] > 100
     assert simulation.done["reconciler"] > 100
     assert len(in_storm) == pytest.approx(60 * 9.7 + 55 * 0.2, abs=10)
+
+
+# DeleteConnection, which has a quota of its own
+
+
+def test_disconnects_keep_to_the_accounts_quota_over_all_workers(aws: Account) -> None:
+    workers = [limiter(aws) for _ in range(4)]
+    began, times = aws.clock(), []
+    for number in range(300):
+        workers[number % 4].wait_to_disconnect(f"device-{number}", until=began + timedelta(minutes=1))
+        times.append((aws.clock() - began).total_seconds())
+
+    per_second = [sum(second <= at < second + 1 for at in times) for second in range(3)]
+    assert max(per_second) <= DISCONNECTS_PER_SECOND
+    assert min(per_second) >= 0.9 * DISCONNECTS_PER_SECOND
+
+
+def test_disconnects_take_no_slot_of_the_devices(aws: Account) -> None:
+    limiter(aws).wait_to_disconnect("device-1", until=aws.clock() + timedelta(minutes=1))
+    [first, second] = limiter(aws).reserve(2)
+    limiter(aws).wait_to_disconnect("device-2", until=aws.clock() + timedelta(minutes=1))
+
+    assert first <= aws.clock.milliseconds < second
+
+
+def test_one_client_id_is_disconnected_once_a_second_and_others_do_not_wait_for_it(aws: Account) -> None:
+    worker, until = limiter(aws), aws.clock() + timedelta(minutes=1)
+    began = aws.clock()
+    worker.wait_to_disconnect("same", until=until)
+    worker.wait_to_disconnect("other", until=until)
+    assert aws.clock() - began < timedelta(seconds=0.1)
+    worker.wait_to_disconnect("same", until=until)
+
+    assert aws.clock() - began >= timedelta(seconds=1)
+    aws.clock.pass_time(seconds=5)
+    worker.wait_to_disconnect("third", until=until)
+    assert set(worker._disconnected) == {"third"}, "it remembers a second only"
+
+
+def test_without_a_free_slot_in_time_nothing_is_disconnected(aws: Account) -> None:
+    worker = limiter(aws)
+    with pytest.raises(NoSlotError):
+        worker.wait_to_disconnect("device", until=aws.clock() - timedelta(seconds=1))
+    worker._reserve("nextDisconnectAt", 300, 10_000, None)
+    with pytest.raises(NoSlotError):
+        worker.wait_to_disconnect("device", until=aws.clock() + timedelta(seconds=1))
+
+
+def test_too_many_workers_at_once_are_no_slot(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = limiter(aws)
+    monkeypatch.setattr(worker, "_append", lambda *_: None)
+    monkeypatch.setattr(worker, "_restart", lambda *_: None)
+
+    with pytest.raises(NoSlotError):
+        worker.wait_to_disconnect("device", until=aws.clock() + timedelta(seconds=1))

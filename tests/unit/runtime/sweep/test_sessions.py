@@ -374,3 +374,20 @@ def test_no_call_of_the_control_plane_is_added(harness: SweepHarness) -> None:
 
     assert calls.count("DescribeCertificate") == 1
     assert calls.count("UpdateCertificate") == 1
+
+
+def test_when_the_time_is_up_the_session_is_left_to_its_task(harness: SweepHarness) -> None:
+    [device] = connected(harness)
+    harness.publish({device: KEY_COMPROMISE})
+
+    def pass_time(**_: Any) -> None:
+        harness.clock.pass_time(minutes=10)
+
+    harness.aws.iot.meta.events.register("after-call.iot.UpdateCertificate", pass_time)
+    seen = harness.sweep()
+    harness.aws.iot.meta.events.unregister("after-call.iot.UpdateCertificate", pass_time)
+
+    assert sessions_in(seen) == {device: SessionResult.NOT_CLOSED}
+    pass_until_repetition(harness)
+    assert harness.repeat_closings() == {TaskResult.DONE: 1}
+    assert harness.connections.connected == set()
