@@ -66,8 +66,11 @@ class ConnectGuard:
     def prepare(self) -> None:
         """Load the CA certificates and the indexes. What fails here is tried again by `decide`."""
         for ca in self.cas:
-            self._load_issuer(ca)
-            self.revocation.load(ca)
+            if self._load_issuer(ca) is not None:
+                try:
+                    self.revocation.load(ca)
+                except AwsError as error:
+                    self._note_silence(error)
 
     def decide(self, event: Mapping[str, Any]) -> ConnectDecision:
         """Decide about one connect.
@@ -104,15 +107,19 @@ class ConnectGuard:
 
     def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[Finding, str]:
         try:
-            self._check_not_unanswered(ca)
+            if not self.revocation.is_fresh(ca):
+                self._check_not_unanswered(ca)
             self.revocation.check(ca, certificate)
         except RefusedError as error:
             if error.reason in {Reason.REVOKED, Reason.ON_HOLD}:
                 return Finding.REVOKED, str(error)
             raise
-        except (DeferredError, *AwsError) as error:
-            if getattr(error, "reason", Reason.CRL_MISSING) is Reason.CRL_MISSING:
+        except DeferredError as error:
+            if error.reason is Reason.CRL_MISSING:
                 self._unanswered[ca] = self.clock(), str(error)
+            return self._unusable(ca, certificate, str(error))
+        except AwsError as error:
+            self._note_silence(error)
             return self._unusable(ca, certificate, str(error))
         except _UnansweredError as error:
             return self._unusable(ca, certificate, str(error))
@@ -133,10 +140,18 @@ class ConnectGuard:
                 self._issuers[ca] = self.revocation.store.issuer(ca)
             except _UnansweredError:
                 return None
-            except (IssuerMissingError, MalformedCertificateError, *AwsError) as error:
+            except (IssuerMissingError, MalformedCertificateError) as error:
                 self._unanswered[ca] = self.clock(), str(error)
                 return None
+            except AwsError as error:
+                self._note_silence(error)
+                return None
         return self._issuers[ca]
+
+    def _note_silence(self, error: Exception) -> None:
+        """S3 failed: do not ask it about another CA either, so that a connect waits for one time-out only."""
+        for ca in self.cas:
+            self._unanswered[ca] = self.clock(), str(error)
 
     def _check_not_unanswered(self, ca: CaCertificateId) -> None:
         """Let a request without a usable answer count for a while: else each connect would repeat it.

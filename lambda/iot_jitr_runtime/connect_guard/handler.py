@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 _CLIENT_CONFIG = Config(
     connect_timeout=0.5,
     read_timeout=1,
-    retries={"mode": "standard", "total_max_attempts": 1},
+    retries={"mode": "standard", "total_max_attempts": 2},
     user_agent_extra="iot-jitr",
 )
-"""One attempt of 1.5 s at most, within the function's time-out: the next connect tries again."""
+"""Two attempts of 1.5 s at most and a second between them, within the function's time-out. The second one is
+for a connection that S3 closed while the environment was frozen."""
 _SILENT = {Finding.GOOD, Finding.NOT_OURS}
 
 

@@ -56,12 +56,18 @@ class IndexedRevocation:
     def prepare(self) -> None:
         """Bring the copies in use up to date. What fails here is tried again by `check`, which says why."""
         for ca in list(self._copies):
-            self.load(ca)
+            with suppress(*AwsError):
+                self.load(ca)
 
     def load(self, ca_certificate_id: CaCertificateId) -> None:
-        """Bring the copy of one CA's index up to date, like `prepare`."""
-        with suppress(IndexMissingError, DamagedIndexError, *AwsError):
+        """Bring the copy of one CA's index up to date, if there is an index; botocore's errors propagate."""
+        with suppress(IndexMissingError, DamagedIndexError):
             self._index(ca_certificate_id)
+
+    def is_fresh(self, ca_certificate_id: CaCertificateId) -> bool:
+        """Return whether there is a copy by which `check` decides without a request to S3."""
+        copy = self._copies.get(ca_certificate_id)
+        return copy is not None and timedelta(0) <= self.clock() - copy.confirmed_at < self.refresh
 
     def last_known_reason(
         self, ca_certificate_id: CaCertificateId, certificate: Certificate
@@ -99,7 +105,7 @@ class IndexedRevocation:
     def _index(self, ca: CaCertificateId) -> Index:
         now = self.clock()
         copy = self._copies.get(ca)
-        if copy and timedelta(0) <= now - copy.confirmed_at < self.refresh:
+        if copy and self.is_fresh(ca):
             return copy.index
         path = Path(self._folder.name) / f"{ca}-{self._downloads}.sqlite"
         if copy is None:

@@ -290,6 +290,48 @@ def test_a_failing_refresh_refuses_whom_the_last_list_names(
     assert calls == ["GetObject"], "each connect would wait for S3's time-out"
 
 
+def test_a_connect_waits_for_one_failing_request_whatever_the_number_of_cas(harness: GuardHarness) -> None:
+    guard = harness.guard(OnUnknown.ADMIT, CA_ID, OTHER_ID)
+    guard.revocation.store = replace(guard.revocation.store, bucket="there-is-no-such-bucket")
+
+    with counted(harness.s3) as at_start:
+        guard.prepare()
+    harness.clock.pass_time(seconds=1)
+    with counted(harness.s3) as at_connect:
+        guard.decide(connect_of(GOOD))
+
+    assert (at_start, at_connect) == (["GetObject"], ["GetObject"])
+
+
+def test_an_index_that_was_confirmed_counts_while_a_request_about_another_one_fails(
+    harness: GuardHarness,
+) -> None:
+    harness.publish(Entry(2))
+    harness.publish(Entry(2), ca_id=OTHER_ID)
+    guard = harness.guard(OnUnknown.REFUSE, CA_ID, OTHER_ID)
+    guard.prepare()
+    with injected(harness.s3, "GetObject", Fault.TIMEOUT_BEFORE):
+        harness.clock.pass_time(seconds=1)
+        assert is_unknown(guard.decide(connect_of(GOOD)), OnUnknown.REFUSE)
+    harness.clock.pass_time(seconds=1)
+    assert guard.decide(connect_of(GOOD)).admitted
+    guard._note_silence(TimeoutError("about another CA"))
+
+    assert guard.decide(connect_of(GOOD)).admitted
+
+
+@pytest.mark.parametrize("at_call", [1, 2], ids=["CA certificate", "index"])
+def test_a_start_that_meets_a_failure_goes_on(harness: GuardHarness, at_call: int) -> None:
+    harness.publish(Entry(2))
+    guard = harness.guard(OnUnknown.ADMIT)
+    with injected(harness.s3, "GetObject", Fault.TIMEOUT_BEFORE, at_call=at_call) as struck:
+        guard.prepare()
+    harness.clock.pass_time(seconds=1)
+
+    assert struck() == 1
+    assert not guard.decide(connect_of(LISTED)).admitted
+
+
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
 @pytest.mark.parametrize("at_call", [1, 2])
 def test_a_connect_after_a_crash_is_decided_anew(harness: GuardHarness, fault: Fault, at_call: int) -> None:
