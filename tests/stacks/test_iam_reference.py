@@ -12,7 +12,7 @@ from iot_jitr.encryption import _ENCRYPT_AND_DECRYPT
 from iot_jitr.network import _ATTACH, _LOOK
 from iot_jitr_runtime import environment
 from tests.stacks.test_ca_registration import KEY_ARN, PRIVATE_CA_ARN
-from tests.support.api_calls import calls_of
+from tests.support.api_calls import actions_of, calls_of
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import WORKSHOP
 from tests.support.iam_reference import IamReference
@@ -194,6 +194,10 @@ def test_no_function_may_do_what_its_code_does_not_ask_for(granted: dict[str, se
     besides = set(BESIDES_ITS_CALLS) | (OF_ITS_QUEUE if name == "ACTIVATOR_HANDLER" else set())
 
     assert granted[HANDLERS[name]] - asked - besides == set()
+
+
+def test_the_end_of_a_session_is_recognised_as_the_lab_records_it() -> None:
+    assert actions_of("iotdata", "DELETE /connections/device-1") == ("iot:DeleteConnection",)
 
 
 def test_the_calls_of_a_function_are_found_and_those_of_others_are_not() -> None:

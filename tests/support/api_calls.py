@@ -37,6 +37,8 @@ _AUTHORISED_AS = {
     "sqs:SendMessageBatch": ("sqs:SendMessage",),
 }
 """Calls that are authorised under another name (Service Authorization Reference); of several, any will do."""
+_SIGNED_FOR = {"iotdata": "iot-data"}
+"""The name for which requests are signed -> the service, where they differ."""
 
 
 Unit = tuple[str, str]
@@ -209,6 +211,7 @@ def actions_of(service: str, operation: str) -> tuple[str, ...]:
         service: The service that the request was signed for.
         operation: The operation's name, or method and path where the protocol does not name it.
     """
+    service = _SIGNED_FOR.get(service, service)
     method, _, path = operation.partition(" ")
     if not path:
         name = operation
