@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
@@ -31,6 +33,7 @@ from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_command import Answer, Doctor, named
 from tests.support.least_policy import least_privileged
+from tests.support.live_session import live_session
 from tests.support.things import due_tasks
 
 DAY = timedelta(days=1)
@@ -168,7 +171,7 @@ def test_a_ca_that_is_expired(doctor: Doctor) -> None:
 
 
 def test_a_ca_that_another_account_has_registered(doctor: Doctor) -> None:
-    """The local cloud refuses no CA of another account: CloudFormation is told what AWS IoT would say."""
+    """The local cloud refuses no CA of another account: CloudFormation gets the answer of AWS IoT."""
     rival = DevelopmentCa.create("rival CA")
 
     with faults.registration_refused(doctor.cloud, "elsewhere"):
@@ -273,7 +276,7 @@ def test_the_functions_role(doctor: Doctor) -> None:
 def test_a_service_that_does_not_answer(doctor: Doctor) -> None:
     certificate_id = doctor.cloud.plant(doctor.identity("unanswered"))
 
-    with faults.activator_told(doctor.cloud, AWS_ENDPOINT_URL_IOT="http://127.0.0.1:9"):
+    with faults.activator_configured(doctor.cloud, AWS_ENDPOINT_URL_IOT="http://127.0.0.1:9"):
         doctor.cloud.send_event(certificate_id)
         doctor.cloud.wait_for_reason(certificate_id, Reason.SERVICE_ERROR)
         named(doctor.ask("--certificate-id", certificate_id), Cause.SERVICE_ERROR)
@@ -344,18 +347,18 @@ def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
 
 
 def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -> None:
-    """The activator is told of an admission function, where an allow list was deployed."""
+    """The activator is configured with an admission function, where an allow list was deployed."""
     cloud = doctor.cloud
     function = create_admission_function(cloud.lab.client, "is-it-ours")
     # So that it has started when it is asked.
     cloud.client("lambda").invoke(
         FunctionName=function, Payload='{"commonNames": ["x"], "certificateId": ""}'
     )
-    told = {"kind": "function", "function": function, "timeout_seconds": 8}
+    admission = {"kind": "function", "function": function, "timeout_seconds": 8}
 
     with (
         faults.role_with(cloud, faults.activator_role(cloud), "lambda:InvokeFunction", function),
-        faults.activator_told(cloud, JITR_ADMISSION=told),
+        faults.activator_configured(cloud, JITR_ADMISSION=admission),
     ):
         for name, cause in (("refuse", Cause.REFUSED_BY_FUNCTION), ("error", Cause.ADMISSION_FAILED)):
             doctor.expect(name)
@@ -375,7 +378,7 @@ JUDGED = {
 
 
 def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) -> None:
-    """The activator is told of another thing and another policy than were deployed."""
+    """The activator is configured with another thing and another policy than were deployed."""
     cloud = doctor.cloud
     cloud.client("iot").create_thing_type(thingTypeName="there")
     thing = {
@@ -396,7 +399,9 @@ def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) ->
         causes[cloud.plant_certificate(certificate, cloud.ca.certificate)] = cause
         doctor.expect(str(values[0]))
 
-    with faults.activator_told(cloud, JITR_DEVICE_POLICY={"name": "gone"}, JITR_THINGS={"thing": thing}):
+    with faults.activator_configured(
+        cloud, JITR_DEVICE_POLICY={"name": "gone"}, JITR_THINGS={"thing": thing}
+    ):
         for certificate_id in causes:
             cloud.send_event(certificate_id)
         for certificate_id, cause in causes.items():
@@ -426,6 +431,33 @@ def test_a_policy_that_was_detached(doctor: Doctor) -> None:
         iot.detach_policy(policyName=policy, target=arn)
 
     named(doctor.about(device), Cause.POLICY_DETACHED)
+
+
+def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
+    device, cloud = doctor.brought_in("task"), doctor.cloud
+    dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
+    certificate_id, later = device.certificate.fingerprint, milliseconds(datetime.now(UTC) + DAY)
+    tasks = ScheduledTasks(dynamodb, table)
+    tasks.schedule_policy_deletion(certificate_id, policy_name="gone", at=later)
+    named(doctor.about(device), Cause.ALREADY_FINE)
+    tasks.record_failure(Task.DELETE_POLICY, certificate_id, "AccessDenied: no", retry_at=later)
+
+    answer = doctor.about(device)
+
+    named(answer, Cause.TASK_FAILING)
+    assert "AccessDenied: no" in answer.check("tasks")["evidence"]
+
+
+def test_the_connection_of_a_device(doctor: Doctor) -> None:
+    device = doctor.brought_in("connected")
+    assert "is not connected since" in doctor.about(device).check("connection")["evidence"]
+    endpoint = Endpoint(MQTT_HOST, doctor.cloud.lab.endpoint.mqtt_port, doctor.cloud.lab.files.broker_ca)
+    with live_session(doctor.cloud.credentials(device), endpoint):
+        assert "'connected' is connected since" in doctor.about(device).check("connection")["evidence"]
+
+    stranger = doctor.cloud.plant(doctor.identity("never-connected"))
+    found = doctor.ask("--certificate-id", stranger).check("connection")
+    assert (found["status"], "no connection of" in found["evidence"]) == ("not_applicable", True)
 
 
 def test_a_certificate_that_an_operator_deactivated(doctor: Doctor) -> None:

@@ -171,6 +171,8 @@ class DiagnosedDevice:
     policies: dict[str, str] = field(default_factory=lambda: {"device-policy": POLICY})
     things: tuple[str, ...] = ()
     row: dict[str, Any] | None = field(default_factory=lambda: row())  # noqa: PLW0108  defined below
+    session_task: dict[str, Any] | None = None
+    """The ledger's item about the closing of its session."""
     listed: bool = True
     has_crl: bool = False
     """Whether the configuration says that the CA has a CRL."""
@@ -263,6 +265,9 @@ class DiagnosedDevice:
         ((info,),) = (parameters["authInfos"],)
         assert info["resources"] == [f"{self.arn.rsplit(':', 1)[0]}:client/{parameters['clientId']}"]
         return {"authResults": [{"authDecision": "ALLOWED"}]}
+
+    def _iot_getconnection(self, parameters: Any) -> Any:
+        return {"clientId": parameters["clientId"], "connected": True, "connectedSince": milliseconds(NOW)}
 
     # the CA
 
@@ -400,7 +405,10 @@ class DiagnosedDevice:
 
     def _dynamodb_getitem(self, parameters: Any) -> Any:
         if parameters["TableName"] == "ledger":
-            return {"Item": self.row} if self.row is not None else {}
+            found = (
+                self.row if not parameters["Key"]["certificateId"]["S"].startswith("#") else self.session_task
+            )
+            return {"Item": found} if found is not None else {}
         return {"Item": parameters["Key"]} if self.listed else {}
 
     def _s3_getobject(self, _: Any) -> Any:

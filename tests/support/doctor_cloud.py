@@ -1,4 +1,4 @@
-"""AWS for the doctor: clients that answer what they are told to, held against the service models."""
+"""AWS for the doctor: clients with given answers, held against the service models."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 class Cloud:
-    """A session whose clients answer what they were told to."""
+    """A session whose clients give these answers in order."""
 
     region_name = dc.REGION
 

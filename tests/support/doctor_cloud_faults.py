@@ -154,8 +154,8 @@ def function_broken(cloud: Cloud) -> Iterator[None]:
 
 
 @contextmanager
-def activator_told(cloud: Cloud, **told: str | dict[str, Any]) -> Iterator[None]:
-    """The activator with other settings; what is a dictionary is merged into what it was told.
+def activator_configured(cloud: Cloud, **settings: str | dict[str, Any]) -> Iterator[None]:
+    """The activator with other settings; what is a dictionary is merged into the setting that it has.
 
     What waits in the queue in the end is taken away: it would come back in another test.
     """
@@ -163,7 +163,7 @@ def activator_told(cloud: Cloud, **told: str | dict[str, Any]) -> Iterator[None]
     def changed(variables: dict[str, str]) -> dict[str, str]:
         values = {
             key: value if isinstance(value, str) else json.dumps(_merged(json.loads(variables[key]), value))
-            for key, value in told.items()
+            for key, value in settings.items()
         }
         return {**variables, **values}
 

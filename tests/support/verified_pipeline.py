@@ -56,7 +56,7 @@ class _Client:
 
 
 class World:
-    """The activator works while `jitr verify` sleeps; the broker answers as it is told to."""
+    """The activator works while `jitr verify` sleeps; the broker gives the answers of `EmulatedDevice`."""
 
     def __init__(self, aws: Account, **outputs: str) -> None:
         self.aws = aws
@@ -186,7 +186,7 @@ def refused(cause: str | None) -> Tried:
 
 @contextmanager
 def account_with_real_ids() -> Iterator[Account]:
-    """An account that gives certificates the ids that AWS IoT does, which moto does when it is told to."""
+    """An account that gives certificates the ids that AWS IoT does, which moto does with a setting."""
     with account() as aws, pytest.MonkeyPatch.context() as patch:
         patch.setitem(default_user_config, "iot", {"use_valid_cert": True})
         yield aws

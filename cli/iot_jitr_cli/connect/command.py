@@ -93,7 +93,7 @@ def _iot() -> "IoTClient":
 
 
 def _guarded_domain(stack_name: str) -> str | None:
-    """Name of the domain configuration of the stack's connect guard; `None` without one, or unless told."""
+    """Name of the domain configuration of the stack's connect guard; `None` where it cannot be found."""
     from iot_jitr_cli.session import aws_session  # noqa: PLC0415  see above
 
     try:

@@ -121,6 +121,7 @@ class Cause(StrEnum):
     SUPERSEDED = "superseded", frozenset({Phase.DISABLED})
     REVOKED_BY_OPERATOR = "revoked_by_operator", frozenset({Phase.DISABLED})
     DEACTIVATED_BY_OPERATOR = "deactivated_by_operator", frozenset({Phase.DISABLED})
+    TASK_FAILING = "task_failing", frozenset({Phase.ACTIVE, Phase.DISABLED})
 
     # named where nothing else was found
     NEVER_CONNECTED = "never_connected", frozenset({Phase.UNREGISTERED})
@@ -204,6 +205,7 @@ _HEADLINES = {
     Cause.DEACTIVATED_BY_OPERATOR: "an operator made the certificate INACTIVE",
     Cause.REVOKED_BY_OPERATOR: "an operator made the certificate REVOKED",
     Cause.SUPERSEDED: "the device has a newer certificate, and this one was retired",
+    Cause.TASK_FAILING: "a scheduled task of the certificate fails",
     Cause.NEVER_CONNECTED: "the device has never connected to this account and region",
     Cause.EVENT_LOST: "the certificate is pending, but its event never arrived",
     Cause.BEING_DECIDED: "the decision is in progress",
@@ -290,6 +292,7 @@ _FIXES = {
     Cause.SUPERSEDED: (
         "let the device use its newer certificate; if it does not have it, issue one and let it connect"
     ),
+    Cause.TASK_FAILING: "fix what the error says; the task is tried again by itself",
     Cause.NEVER_CONNECTED: (
         "let the device connect ('jitr connect' shows what happens); it registers with its MQTT CONNECT, so "
         "the TLS handshake alone is not enough"

@@ -16,6 +16,8 @@ WITHOUT_RESOURCE = (
 """Actions for which AWS lets no resource be named (Service Authorization Reference)."""
 ON_CERTIFICATES = ("iot:DescribeCertificate", "iot:TestAuthorization")
 ON_CA_CERTIFICATES = ("iot:DescribeCACertificate",)
+ON_CLIENTS = ("iot:GetConnection",)
+"""On every client id: the caller may name one."""
 ON_POLICIES = ("iot:GetPolicy",)
 ON_RULES = ("iot:GetTopicRule",)
 ON_STACK = ("cloudformation:DescribeStackEvents", "cloudformation:DescribeStacks")
@@ -58,6 +60,7 @@ def minimal_policy(
         ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
         ("Certificates", ON_CERTIFICATES, [arn("iot", "cert/*")]),
         ("CaCertificates", ON_CA_CERTIFICATES, [arn("iot", "cacert/*")]),
+        ("Clients", ON_CLIENTS, [arn("iot", "client/*")]),
         ("Policies", ON_POLICIES, [arn("iot", "policy/*")]),
         ("Rules", ON_RULES, [arn("iot", f"rule/{ca.rule}") for ca in deployment.cas]),
         ("Stack", ON_STACK, [arn("cloudformation", f"stack/{stack}/*")]),

@@ -84,7 +84,7 @@ class ThrowAwayDevice:
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
     ) -> Tried:
-        """Connect once, as itself to its own topic unless told otherwise."""
+        """Connect once, as itself to its own topic by default."""
         self._wait_for_next_connect()
         steps: set[Step] = set()
         exchange = Exchange(

@@ -66,7 +66,7 @@ class Step:
     Raises:
         CheckFailedError: The pipeline does not do what it should.
         SkippedError: The step does not apply.
-        JitrError, OSError, AwsError: It could not be told.
+        JitrError, OSError, AwsError: It could not be read.
     """
     needed: bool = False
     """The steps after it make no sense unless it passes."""

@@ -74,6 +74,19 @@ class DueTask:
 
 
 @dataclass(frozen=True)
+class FailingTask:
+    """A task that has failed and is tried again."""
+
+    task: Task
+    failures: int
+    """How often it has failed in succession."""
+    error: str
+    """Its last error."""
+    retry_at: int
+    """When it is tried again, in milliseconds since the epoch."""
+
+
+@dataclass(frozen=True)
 class ScheduledTasks:
     """The tasks in the ledger's table; botocore's errors propagate."""
 
@@ -148,6 +161,13 @@ class ScheduledTasks:
             item.get("policyName"),
             item.get(_FAILURES, 0),
         )
+
+    def failing(self, certificate_id: CertificateId) -> Iterator[FailingTask]:
+        """Return the tasks of a certificate that have failed since they were last done, or postponed."""
+        for key in dict.fromkeys(_key(task, certificate_id) for task in Task):
+            item = self._items.get(key) or {}
+            if item.get(_FAILURES) and item.get(TASK) in [*Task]:
+                yield FailingTask(Task(item[TASK]), item[_FAILURES], item.get(_ERROR, ""), item[TASK_DUE_AT])
 
     def postpone(self, task: Task, certificate_id: CertificateId, *, at: int) -> None:
         """Do it later, although nothing has failed."""

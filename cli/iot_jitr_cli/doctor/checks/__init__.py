@@ -33,8 +33,10 @@ CHECKS = (
     decision.check_admission,
     decision.check_thing,
     decision.check_decision,
+    decision.check_tasks,
     access.check_status,
     access.check_policy_attached,
     access.check_client_id,
+    access.check_connection,
 )
 """Every check, in the order of the path. Which of several causes is named is the order of `Cause`."""

@@ -1,15 +1,23 @@
-"""After the decision: the certificate's status, its policy, and what the policy lets it do."""
+"""After the decision: the certificate's status, its policy, what the policy lets it do, its connection."""
+
+from contextlib import suppress
+
+import botocore
 
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks.decision import moment
 from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, unknown
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.policy.client_id import client_id as client_id_of
+from iot_jitr_runtime.stack_outputs import Output
 
 _PENDING = "PENDING_ACTIVATION"
+_NO_CLIENT_ID = "the client id is not known (--client-id)"
 _NOT_YET = "the policy is attached when the certificate is activated"
 
 
@@ -75,14 +83,55 @@ def check_client_id(case: Case) -> Finding:
         return not_applicable(_NOT_YET)
     if not case.policies:
         return not_applicable("no policy to evaluate")
-    certificate = case.certificate
-    client_id = case.subject.client_id or next(iter(certificate.common_names if certificate else []), None)
+    client_id = _client_id(case)
     if client_id is None:
-        return unknown("the client id is not known (--client-id)")
+        return unknown(_NO_CLIENT_ID)
     try:
         return _tested(case, registered.arn, client_id)
     except CannotTellError as error:
         return _evaluated(case, client_id, str(error))
+
+
+@check("connection", "connection")
+def check_connection(case: Case) -> Finding:
+    """Whether the device is connected, or when and why it was disconnected last; never a cause.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
+    """
+    if case.registered is None:
+        return not_applicable("not registered")
+    client_id = _client_id(case)
+    if client_id is None:
+        return unknown(_NO_CLIENT_ID)
+    iot_data = case.session.client("iot-data")
+    if not hasattr(iot_data, "get_connection"):
+        return unknown(f"botocore {botocore.__version__} has no GetConnection; 1.43.17 and newer have it")
+    with aws_call("iot:GetConnection"):
+        try:
+            found = iot_data.get_connection(clientId=client_id)
+        except iot_data.exceptions.ResourceNotFoundException:
+            return not_applicable(
+                f"AWS IoT has no connection of '{client_id}': not connected, nor in the last 30 minutes"
+            )
+    if found.get("connected"):
+        return ok(f"'{client_id}' is connected{_since(found.get('connectedSince'))}")
+    why = f", {reason}" if (reason := found.get("disconnectReason")) else ""
+    return ok(f"'{client_id}' is not connected{_since(found.get('disconnectedSince'))}{why}")
+
+
+def _since(milliseconds: int | None) -> str:
+    return f" since {moment(milliseconds)}" if milliseconds else ""
+
+
+def _client_id(case: Case) -> str | None:
+    """What the device connects as: as the caller says, as its policy says, or else its common name."""
+    if case.subject.client_id is not None:
+        return case.subject.client_id
+    with suppress(CannotTellError):
+        template, row = case.pipeline.deployment.get(Output.SESSION_CLIENT_ID), case.row
+        if template is not None and row is not None and (found := client_id_of(template, row)):
+            return found
+    return next(iter(case.certificate.common_names if case.certificate else []), None)
 
 
 def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:

@@ -7,9 +7,11 @@ from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, predicted
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
-from iot_jitr_cli.doctor.reading import CannotTellError
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
+from iot_jitr_runtime.stack_outputs import Output
 
 _JUST_NOW = timedelta(minutes=1)
 _VERBS = {Outcome.REFUSED: "refused", Outcome.DEFERRED: "deferred"}
@@ -105,6 +107,21 @@ def _over(row: Row, reason: Reason, decided: str) -> Finding:
         f"{decided}; the reason no longer applies",
         f"let the device reconnect: a connect after {again} is decided anew",
     )
+
+
+@check("tasks", "scheduled tasks", Cause.TASK_FAILING)
+def check_tasks(case: Case) -> Finding:
+    """What the pipeline has to do about the certificate later does not fail."""
+    tasks = ScheduledTasks(case.session.client("dynamodb"), case.pipeline.output(Output.LEDGER_TABLE))
+    with aws_call("dynamodb:GetItem"):
+        failing = [*tasks.failing(case.subject.certificate_id)]
+    if not failing:
+        return ok("none fails")
+    evidence = (
+        f"{each.task} has failed {each.failures} times, tried again {moment(each.retry_at)}: {each.error}"
+        for each in failing
+    )
+    return failed(Cause.TASK_FAILING, "; ".join(evidence))
 
 
 def moment(milliseconds: int) -> str:

@@ -98,6 +98,8 @@ def refused(reason: Reason, **changes: Any) -> DiagnosedDevice:
     return AFTER_REFUSAL.but(row=decided(reason), **changes)
 
 
+FAILING = {"taskFailures": 3, "taskError": "AccessDenied: no", "taskDueAt": da.milliseconds(NOW)}
+SESSION = {"S": f"#session/{da.device().certificate.fingerprint}"}
 CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.CHAIN_UNREADABLE: [FINE.but(chain="nothing")],
     Cause.CHAIN_WRONG_ORDER: [UNSEEN.but(chain=da.ca().certificate.pem + da.device().certificate.pem)],
@@ -250,6 +252,10 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.DEACTIVATED_BY_OPERATOR: [FINE.but(status="INACTIVE")],
     Cause.REVOKED_BY_OPERATOR: [FINE.but(status="REVOKED")],
     Cause.SUPERSEDED: [FINE.but(status="INACTIVE", row=row(State.RETIRED, thingName="thing-7"))],
+    Cause.TASK_FAILING: [
+        FINE.but(row=row(**FAILING, task="retire")),
+        FINE.but(session_task={**row(None, **FAILING, task="close_session"), "certificateId": SESSION}),
+    ],
     Cause.NEVER_CONNECTED: [UNSEEN],
     Cause.EVENT_LOST: [
         PENDING,

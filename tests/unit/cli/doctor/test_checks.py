@@ -1,4 +1,4 @@
-"""What the checks say where they do not name a cause: passed, not applicable, or not to be told."""
+"""What the checks say where they do not name a cause: passed, not applicable, or unknown."""
 
 import json
 from datetime import timedelta
@@ -17,6 +17,7 @@ from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
     CASES,
     DAY,
+    FAILING,
     FINE,
     PENDING,
     UNSEEN,
@@ -199,6 +200,14 @@ def test_each_check_names_only_the_causes_that_it_declares() -> None:
             "unknown",
             "without the certificate and its CA",
         ),
+        (FINE.but(row=da.row(task="retire", taskDueAt=1)), "tasks", "ok", "none fails"),
+        (
+            FINE.but(row=da.row(**FAILING, task="retire")),
+            "tasks",
+            "failed",
+            f"retire has failed 3 times, tried again {NOW:%Y-%m-%d %H:%M:%S}Z: AccessDenied: no",
+        ),
+        (FINE.but(row=da.row(**FAILING, task="of a newer version")), "tasks", "ok", "none fails"),
         # access
         (FINE.but(answers=WITHOUT_TEST), "policy.client_id", "ok", "evaluated offline"),
         (
@@ -300,3 +309,81 @@ def test_a_structured_line_of_a_lower_level_is_no_failure() -> None:
 def test_the_fix_for_a_deleted_resource_is_revert_drift(device: Any) -> None:
     """A plain deployment compares templates, and finds nothing to do."""
     assert "cdk deploy --revert-drift" in device.ask().document["fix"]
+
+
+# the connection
+
+SINCE = f"{NOW:%Y-%m-%d %H:%M:%S}Z"
+
+
+@pytest.mark.parametrize(
+    ("connection", "status", "evidence"),
+    [
+        ({"connected": True, "connectedSince": da.milliseconds(NOW)}, "ok", f"is connected since {SINCE}"),
+        (
+            {
+                "connected": False,
+                "disconnectedSince": da.milliseconds(NOW),
+                "disconnectReason": "API_INITIATED_DISCONNECT",
+            },
+            "ok",
+            f"is not connected since {SINCE}, API_INITIATED_DISCONNECT",
+        ),
+        ({"connected": False}, "ok", "'sensor-7' is not connected"),
+        (GONE, "not_applicable", "AWS IoT has no connection of 'sensor-7'"),
+        (Refusal("InternalFailureException"), "unknown", "InternalFailureException"),
+        (Refusal("ForbiddenException"), "unknown", "the permission iot:GetConnection is missing"),
+    ],
+)
+def test_the_connection_is_said_and_changes_nothing_in_the_verdict(
+    connection: Any, status: str, evidence: str
+) -> None:
+    answer = FINE.answering(iot_GetConnection=connection).ask()
+
+    found = answer.check("connection")
+    assert (found["status"], evidence in found["evidence"]) == (status, True), found
+    assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)
+
+
+def test_a_certificate_that_is_not_registered_has_no_connection() -> None:
+    device = UNSEEN.but()
+
+    assert device.ask().check("connection")["status"] == "not_applicable"
+    assert "iot:GetConnection" not in device.calls
+
+
+def test_an_older_botocore_without_the_call_is_said() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(type(da._client("iot-data")), "get_connection")
+        answer = FINE.ask()
+
+    assert answer.check("connection")["status"] == "unknown"
+    assert "1.43.17" in answer.check("connection")["evidence"]
+    assert answer.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outputs", "row", "client_id"),
+    [
+        ((), {}, da.row(), "sensor-7"),
+        (("--client-id", "me"), {"SessionClientId": "{{thing_name}}"}, da.row(thingName="thing-7"), "me"),
+        ((), {"SessionClientId": "{{thing_name}}"}, da.row(thingName="thing-7"), "thing-7"),
+        # The row does not tell it.
+        ((), {"SessionClientId": "{{thing_name}}"}, da.row(), "sensor-7"),
+        ((), {"SessionClientId": "{{thing_name}}"}, None, "sensor-7"),
+    ],
+)
+def test_the_client_id_is_given_or_the_device_policys_or_the_common_name(
+    arguments: tuple[str, ...], outputs: dict[str, str], row: dict[str, Any] | None, client_id: str
+) -> None:
+    asked: list[str] = []
+
+    def connection(parameters: Any) -> Any:
+        asked.append(parameters["clientId"])
+        return {"connected": False}
+
+    device = FINE.but(arguments=arguments, outputs=outputs, row=row)
+    answer = device.answering(iot_GetConnection=connection).ask()
+
+    assert asked == [client_id]
+    assert f"'{client_id}'" in answer.check("policy.client_id")["evidence"]

@@ -1,4 +1,4 @@
-"""Each call is denied, or not answered, in turn: what cannot be told is said, and nothing else is claimed."""
+"""Each call is denied, or not answered, in turn: the checks that need it are unknown, no other changes."""
 
 import re
 from typing import Any
@@ -93,7 +93,7 @@ def test_no_call_is_made_more_than_once_for_the_same_question() -> None:
         asked.ask()
         twice = {action for action in asked.calls if asked.calls.count(action) > 1}
         assert twice <= {
-            "dynamodb:GetItem",  # ledger, allow list
+            "dynamodb:GetItem",  # ledger, allow list, the task of the session
             "iam:SimulatePrincipalPolicy",  # each resource
             "logs:FilterLogEvents",  # each pattern
             "sqs:GetQueueAttributes",  # both queues
@@ -137,7 +137,7 @@ def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> Non
     assert answer.document["missing_permissions"] == ["iot:GetTopicRule"]
 
 
-def test_a_denied_rule_is_told_from_a_missing_one_by_its_message() -> None:
+def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
     named = Refusal("UnauthorizedException", "User: x is not authorized to perform: iot:GetTopicRule")
 
     found = PENDING.answering(iot_GetTopicRule=named).ask().check("rule")

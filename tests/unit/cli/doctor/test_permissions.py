@@ -10,6 +10,9 @@ from iot_jitr_cli.doctor import permissions
 from iot_jitr_cli.doctor.permissions import WITHOUT_RESOURCE, minimal_policy
 from tests.support import doctor_account as dc
 
+NEWER = {"iot:GetConnection"}
+"""What the reference's copy does not have yet; on `client`, as AWS's page of the call says."""
+
 
 def policy(**more: Any) -> dict[str, Any]:
     return minimal_policy(Deployment("stack", dc.REGION, dc.OUTPUTS), dc.ACCOUNT, **more)
@@ -46,6 +49,8 @@ def test_every_action_takes_the_resources_that_it_is_allowed_on() -> None:
     named = [s for s in policy(index_bucket="indexes")["Statement"] if s["Resource"] != ["*"]]
 
     for action in (action for statement in named for action in statement["Action"]):
+        if action in NEWER:
+            continue
         service, name = action.split(":")
         kinds = {entry["resource_arn_format"] for entry in get_action_data(service, name)[service]}
         assert kinds != {"*"}, action
@@ -63,6 +68,7 @@ def test_its_resources_are_those_of_this_deployment() -> None:
     assert resources["Roles"] == [
         f"arn:aws:iam::{dc.ACCOUNT}:role/{name}" for name in ("activator-role", "rules-role")
     ]
+    assert resources["Clients"] == [f"arn:aws:iot:{dc.REGION}:{dc.ACCOUNT}:client/*"]
     assert resources["Indexes"] == ["arn:aws:s3:::indexes/*"]
 
 

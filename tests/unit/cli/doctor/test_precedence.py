@@ -18,6 +18,7 @@ from tests.support.crls import HOLD
 from tests.support.doctor_account import GONE, DiagnosedDevice, Refusal
 from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
+    FAILING,
     FINE,
     OTHER_DEPLOYMENT,
     PENDING,
@@ -71,6 +72,8 @@ OLD = timedelta(days=-9)
         (Cause.KEY_MISMATCH, FINE.but(key=b"not a key", **listing(HOLD))),
         # A disabled one: the pipeline's own reasons before an operator's.
         (Cause.ON_HOLD, FINE.but(status="INACTIVE", row=da.row(State.SUSPENDED), ca=None, rule=None)),
+        (Cause.SUPERSEDED, FINE.but(status="INACTIVE", row=da.row(State.RETIRED, **FAILING, task="retire"))),
+        (Cause.POLICY_DETACHED, FINE.but(policies={}, row=da.row(**FAILING, task="retire"))),
         # A CA that was switched off does not explain why a registered device is pending.
         (Cause.EVENT_LOST, PENDING.but(ca={"status": "INACTIVE"})),
     ],

@@ -11,7 +11,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import DueTask, FailingTask, ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.reconciler.run import Report
 from iot_jitr_runtime.reconciler.tasks import PERSISTENT, PolicyDeletion, TaskRunner
@@ -94,8 +95,17 @@ def test_a_task_that_always_fails_costs_itself_only_and_comes_back_later_and_lat
     first = failed[1][2] - (failed[0][2] - timedelta(minutes=5)) - timedelta(days=1)
     assert first == timedelta(minutes=10)
     assert delays == [timedelta(days=1)]
-    item = aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": certificate(0)}})["Item"]
-    assert (item["taskFailures"], item["taskError"]) == ({"N": "13"}, {"S": "ValueError: poison"})
+    [failing] = tasks(aws).failing(certificate(0))
+    assert (failing.task, failing.failures, failing.error) == (Task.DELETE_POLICY, 13, "ValueError: poison")
+    assert failing.retry_at == milliseconds(failed[-1][2])
+    assert [*tasks(aws).failing(certificate(1))] == []
+
+
+def test_a_session_that_cannot_be_closed_is_a_failing_task_of_its_certificate(aws: Account) -> None:
+    tasks(aws).schedule_session_close(certificate(0), at=aws.clock.milliseconds)
+    tasks(aws).record_failure(Task.CLOSE_SESSION, certificate(0), "no", retry_at=7)
+
+    assert [*tasks(aws).failing(certificate(0))] == [FailingTask(Task.CLOSE_SESSION, 1, "no", 7)]
 
 
 def test_a_task_that_succeeds_after_failures_leaves_no_trace_of_them(aws: Account) -> None:
@@ -113,8 +123,7 @@ def test_a_task_that_succeeds_after_failures_leaves_no_trace_of_them(aws: Accoun
     aws.clock.pass_time(minutes=5)
     assert run(aws, postpone) == {TaskResult.POSTPONED: 1}
 
-    item = aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": certificate(0)}})["Item"]
-    assert not {"taskFailures", "taskError"} & set(item)
+    assert [*tasks(aws).failing(certificate(0))] == []
 
 
 def test_a_hundred_retirements_do_not_exceed_the_deadline_and_the_next_run_continues(aws: Account) -> None:
