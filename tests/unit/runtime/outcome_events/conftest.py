@@ -1,15 +1,7 @@
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.account import Account, account
+from tests.support.account import Account
 from tests.support.event_bus import EventBus
-
-
-@pytest.fixture
-def aws() -> Iterator[Account]:
-    with account() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,0 +1,202 @@
+"""Outcome events on the local cloud: a function of another stack learns of an activation and of a refusal."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk.assertions import Template
+from jsonschema import Draft202012Validator
+
+from iot_jitr import JitrPipeline
+from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.ledger import KEY
+from iot_jitr_runtime.outcome_events import OWED_EVENTS, OWED_SINCE
+from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.stack_outputs import Output
+from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
+from tests.support.outcome_schema import SCHEMA
+
+TEAM = "team"
+FUNCTION = """
+import json, os
+import boto3
+
+def handle(event, _context):
+    boto3.client("dynamodb").put_item(
+        TableName=os.environ["TABLE"],
+        Item={"id": {"S": event["id"]}, "event": {"S": json.dumps(event)}},
+    )
+"""
+
+
+@dataclass
+class Team:
+    """Another team's stack on the same cloud: a function that writes what it is told into a table."""
+
+    cloud: Cloud
+    table: str
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def told(self, certificate_id: str, *outcomes: str) -> list[dict[str, Any]]:
+        """Wait until the function was told so much of a certificate; return the events, oldest first."""
+
+        def heard() -> list[dict[str, Any]]:
+            items = self.cloud.client("dynamodb").scan(TableName=self.table, ConsistentRead=True)["Items"]
+            found = [json.loads(item["event"]["S"]) for item in items]
+            ours = [each for each in found if each["detail"]["certificateId"] == certificate_id]
+            return sorted(ours, key=lambda each: str(each["detail"]["decidedAt"]))
+
+        assert wait_until(lambda: len(heard()) >= len(outcomes), limit=TIME_LIMIT, interval=0.1), heard()
+        events = heard()
+        assert [each["detail"]["outcome"] for each in events] == [*outcomes]
+        for each in events:
+            Draft202012Validator(SCHEMA).validate(each["detail"])
+        return events
+
+
+@pytest.fixture(scope="module")
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud whose pipeline tells of outcomes."""
+    settings = {"outcome_events": {}, "reconciler": {"every": "1 day"}}
+    with deployed_cloud(tmp_path_factory.mktemp("telling"), settings) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def team(telling: Cloud) -> Team:
+    template = teams_template(telling.outputs)
+    cloudformation = telling.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=TEAM, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+    )
+
+    def status() -> str:
+        return str(cloudformation.describe_stacks(StackName=TEAM)["Stacks"][0]["StackStatus"])
+
+    assert wait_until(lambda: status() == "CREATE_COMPLETE", limit=TIME_LIMIT, interval=0.2), status()
+    [output] = cloudformation.describe_stacks(StackName=TEAM)["Stacks"][0]["Outputs"]
+    return Team(telling, output["OutputValue"])
+
+
+def teams_template(outputs: dict[str, str]) -> dict[str, Any]:
+    """The stack of the other team, as its own app synthesizes it with the outputs of the pipeline's stack."""
+    stack = cdk.Stack(cdk.App(), TEAM, synthesizer=cdk.LegacyStackSynthesizer())
+    table = dynamodb.Table(
+        stack, "Heard", partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING)
+    )
+    hear = lambda_.Function(
+        stack,
+        "Hear",
+        runtime=lambda_.Runtime.PYTHON_3_13,
+        handler="index.handle",
+        code=lambda_.Code.from_inline(FUNCTION),
+        environment={"TABLE": table.table_name},
+    )
+    table.grant_write_data(hear)
+    pipeline = JitrPipeline.from_stack_outputs(stack, "Jitr", outputs)
+    pipeline.on_activated("Activated", target=targets.LambdaFunction(hear))  # type: ignore[arg-type]
+    pipeline.on_refused(
+        "Refused",
+        target=targets.LambdaFunction(hear),  # type: ignore[arg-type]
+        reason=[Reason.EXPIRED, Reason.BAD_SIGNATURE],
+    )
+    cdk.CfnOutput(stack, "Table", value=table.table_name)
+    return dict(Template.from_stack(stack).to_json())
+
+
+def owed(cloud: Cloud, certificate_id: str) -> list[str]:
+    item = cloud.client("dynamodb").get_item(
+        TableName=cloud.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": certificate_id}}, ConsistentRead=True
+    )["Item"]
+    return list(item.get(OWED_EVENTS, {}).get("SS", []))
+
+
+def test_a_function_of_another_stack_learns_of_an_activation(telling: Cloud, team: Team) -> None:
+    device = telling.admit_device("told-of-its-activation")
+
+    [event] = team.told(device.certificate.fingerprint, "activated")
+
+    row = telling.row(device.certificate.fingerprint)
+    assert row is not None
+    assert (event["source"], event["detail-type"]) == ("iot-jitr", "Certificate Activated")
+    detail = event["detail"]
+    assert detail["pipeline"] == telling.outputs[Output.SERVICE_NAME]
+    assert (detail["commonName"], detail["serialNumber"]) == ("told-of-its-activation", row.serial_number)
+    assert wait_until(
+        lambda: not owed(telling, device.certificate.fingerprint), limit=TIME_LIMIT, interval=0.1
+    )
+
+
+def test_a_function_of_another_stack_learns_of_a_refusal(telling: Cloud, team: Team) -> None:
+    device = telling.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
+    certificate_id = telling.plant(device)
+
+    telling.send_event(certificate_id)
+
+    [event] = team.told(certificate_id, "refused")
+    assert event["detail"]["reason"] == "expired"
+    assert event["detail"]["commonName"] == "told-of-its-refusal"
+
+
+def test_without_the_right_nobody_is_told_and_the_reconciler_tells_later(telling: Cloud, team: Team) -> None:
+    """IAM is enforced here: the activation stands, the event is owed, and comes when the right is there."""
+    activator = telling.outputs[Output.ACTIVATOR_ROLE]
+    with_the_right = taken(telling, activator)
+    try:
+        device = telling.admit_device("told-later")
+        certificate_id = device.certificate.fingerprint
+        telling.wait_for_state(certificate_id, "activated")
+        assert wait_until(lambda: log_has(telling, "events_unpublished"), limit=TIME_LIMIT, interval=0.2)
+        assert len(owed(telling, certificate_id)) == 1
+    finally:
+        telling.client("iam").put_role_policy(RoleName=activator, **with_the_right)
+    telling.client("dynamodb").update_item(
+        TableName=telling.outputs[Output.LEDGER_TABLE],
+        Key={KEY: {"S": certificate_id}},
+        UpdateExpression=f"SET {OWED_SINCE} = :long_ago",
+        ExpressionAttributeValues={":long_ago": {"N": "1"}},
+    )
+
+    reconcile(telling)
+
+    team.told(certificate_id, "activated")
+    assert owed(telling, certificate_id) == []
+
+
+def taken(cloud: Cloud, role: str) -> dict[str, str]:
+    """Take the right to publish from a role; return the policy as it was."""
+    iam = cloud.client("iam")
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    less = [each for each in document["Statement"] if each["Action"] != ["events:PutEvents"]]
+    assert len(less) == len(document["Statement"]) - 1
+    iam.put_role_policy(
+        RoleName=role, PolicyName=name, PolicyDocument=json.dumps({**document, "Statement": less})
+    )
+    return {"PolicyName": name, "PolicyDocument": json.dumps(document)}
+
+
+def log_has(cloud: Cloud, message: str) -> bool:
+    logs, group = cloud.client("logs"), cloud.outputs[Output.ACTIVATOR_LOG_GROUP]
+    return bool(logs.filter_log_events(logGroupName=group, filterPattern=f'"{message}"')["events"])
+
+
+def reconcile(cloud: Cloud) -> None:
+    """Let the reconciler run now."""
+    client = cloud.client("lambda")
+    [name] = [
+        each["FunctionName"]
+        for page in client.get_paginator("list_functions").paginate()
+        for each in page["Functions"]
+        if "reconciler" in each["Handler"]
+    ]
+    answer = client.invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()

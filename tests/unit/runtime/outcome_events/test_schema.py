@@ -1,0 +1,80 @@
+"""The schema that is shipped: a schema, the closed sets of the code, and strict where it counts."""
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.outcome_events import SCHEMA_VERSION, EventType, OutcomeEvent
+from iot_jitr_runtime.outcomes import Outcome, Reason
+from tests.support.outcome_schema import SCHEMA
+
+VALID: dict[str, Any] = {
+    "schemaVersion": "1",
+    "id": "ab" * 32,
+    "pipeline": "Fleet/Jitr",
+    "outcome": "refused",
+    "certificateId": "cd" * 32,
+    "reason": "not_listed",
+    "decidedAt": "2026-11-26T20:15:05.000Z",
+}
+
+
+def test_it_is_a_schema_of_this_version_and_of_every_outcome() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+    assert SCHEMA["properties"]["schemaVersion"] == {"const": SCHEMA_VERSION}
+    assert SCHEMA["properties"]["outcome"]["enum"] == [each.outcome for each in EventType]
+
+
+@pytest.mark.parametrize("reason", [each for each in Reason if each.outcome is Outcome.REFUSED])
+def test_every_refusal_is_valid(reason: Reason) -> None:
+    row = {"reason": reason, "decidedAt": 1_795_000_000_123, "firstSeenAt": 1_795_000_000_000}
+
+    event = OutcomeEvent.compose(EventType.REFUSED, "Fleet/Jitr", CertificateId("ab" * 32), row)
+
+    read = OutcomeEvent.read(event.detail)
+    assert read == event
+    Draft202012Validator(SCHEMA).validate(json.loads(event.detail))
+
+
+def test_the_same_decision_makes_the_same_event_and_each_part_of_it_counts() -> None:
+    def made(certificate: str = "ab", event_type: EventType = EventType.REFUSED, **row: Any) -> str:
+        values = {"reason": "expired", "decidedAt": 1_000, **row}
+        return OutcomeEvent.compose(event_type, "p", CertificateId(certificate * 32), values).detail
+
+    ids = [
+        made(),
+        made(),
+        made("cd"),
+        made(event_type=EventType.ACTIVATED),
+        made(reason="not_listed"),
+        made(decidedAt=1_001),
+    ]
+
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schemaVersion": "2"},
+        {"id": "ab"},
+        {"pipeline": ""},
+        {"outcome": "stale"},
+        {"certificateId": "AB" * 32},
+        {"decidedAt": 1_795_000_000},
+        {"serialNumber": "0A"},
+        {"reason": None},
+    ],
+    ids=str,
+)
+def test_what_is_no_event_is_refused(change: dict[str, Any]) -> None:
+    validator = Draft202012Validator(SCHEMA)
+    document = {name: value for name, value in {**VALID, **change}.items() if value is not None}
+
+    assert validator.is_valid(VALID)
+    assert not validator.is_valid(document)
