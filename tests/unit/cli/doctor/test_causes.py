@@ -59,14 +59,16 @@ def old_ca() -> DiagnosedDevice:
     return presenting(UNSEEN.but(ca_certificate=old.certificate), device, old.certificate)
 
 
+def stack_events(*events: tuple[str, str, str]) -> dict[str, Any]:
+    """Events of the stack, the newest first: the resource's type, its status and the reason."""
+    same = {"StackId": "s", "EventId": "e", "StackName": "iot-jitr", "Timestamp": NOW}
+    names = ("ResourceType", "ResourceStatus", "ResourceStatusReason")
+    return {"StackEvents": [{**same, **dict(zip(names, event, strict=True))} for event in events]}
+
+
 def registration_failed(reason: str) -> dict[str, Any]:
-    event = {"StackId": "s", "EventId": "e", "StackName": "iot-jitr", "Timestamp": NOW}
-    status = {
-        "ResourceType": RESOURCE_TYPE,
-        "ResourceStatus": "CREATE_FAILED",
-        "ResourceStatusReason": reason,
-    }
-    return {"StackEvents": [{**event, **status}]}
+    # A failed creation is followed by its own clean-up.
+    return stack_events((RESOURCE_TYPE, "DELETE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", reason))
 
 
 def dead_letter(reason: str = "", detail: str = "") -> dict[str, Any]:

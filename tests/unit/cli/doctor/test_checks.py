@@ -9,6 +9,7 @@ import pytest
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks import CHECKS
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from tests.support import doctor_account as da
 from tests.support.device_certificates import ca_flag
@@ -26,6 +27,7 @@ from tests.unit.cli.doctor.test_causes import (
     leaf,
     listing,
     presenting,
+    stack_events,
     valid,
 )
 
@@ -120,6 +122,22 @@ def test_each_check_names_only_the_causes_that_it_declares() -> None:
             "ca.sni",
             "ok",
             "the device sends it",
+        ),
+        *(
+            (
+                UNSEEN.but(ca=None).answering(cloudformation_DescribeStackEvents=stack_events(*events)),
+                "ca.registered",
+                "failed",
+                evidence,
+            )
+            for events, evidence in (
+                ([("AWS::SQS::Queue", "CREATE_FAILED", "x")], "its issuer is 'CN=Factory CA'"),
+                (
+                    [(RESOURCE_TYPE, "UPDATE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", "before")],
+                    "its issuer is 'CN=Factory CA'",
+                ),
+                ([(RESOURCE_TYPE, "CREATE_FAILED", "taken")], "; the registration failed: taken"),
+            )
         ),
         # from the event to the function
         (UNSEEN.but(ca=None), "rule", "not_applicable", "not of this deployment"),
@@ -242,6 +260,7 @@ def test_a_check_says_what_it_found(device: Any, check: str, status: str, eviden
 
     assert found["status"] == status, found
     assert evidence in found["evidence"]
+    assert "before" not in found["evidence"]
 
 
 def role(principal: object) -> dict[str, Any]:

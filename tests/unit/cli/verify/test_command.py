@@ -52,7 +52,7 @@ def test_a_sound_pipeline_exits_0_and_writes_all_three_reports(
     assert text.out.splitlines()[-1].startswith("'iot-jitr' in eu-central-1: 10 passed, 5 skipped")
     assert document.json["passed"]
     suite = ET.parse(tmp_path / "report.xml").getroot()[0]
-    assert (suite.get("tests"), suite.get("failures")) == ("14", "0")
+    assert (suite.get("tests"), suite.get("failures")) == ("15", "0")
     assert certificates(world.aws) == []
 
 
