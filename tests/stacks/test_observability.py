@@ -20,6 +20,7 @@ from iot_jitr import (
     CrlBucket,
     JitrConfiguration,
     JitrPipeline,
+    OutcomeEvents,
     ReconcilerSettings,
 )
 from iot_jitr.capacity import RETENTION_DAYS
@@ -253,7 +254,14 @@ def pipeline() -> Iterator[JitrPipeline]:
         stack = cdk.Stack(app, "Fleet")
         cas = [replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA]
         guard = ConnectGuard("admit")
-        yield JitrPipeline(stack, "Jitr", cas=cas, account_logging="manage", connect_guard=guard)
+        yield JitrPipeline(
+            stack,
+            "Jitr",
+            cas=cas,
+            account_logging="manage",
+            connect_guard=guard,
+            outcome_events=OutcomeEvents(),
+        )
 
 
 def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPipeline) -> None:
