@@ -44,7 +44,7 @@ class AdmissionFunction:
     """
 
     function: Annotated[
-        lambda_.IFunction | str,
+        lambda_.IFunction | lambda_.Function | lambda_.Alias | str,
         offers(
             "function_arn",
             "a Lambda function, or the ARN of one",

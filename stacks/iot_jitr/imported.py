@@ -62,7 +62,7 @@ _OUTPUTS = Allowed(_TEXTS.words, _read_outputs)
 _TEXT = text(r".+", "a text")
 _REGION = text(r"[a-z]{2}(-[a-z]+)+-[0-9]+", "a region, such as eu-central-1")
 _ACCOUNT = text(r"[0-9]{12}", "an account, 12 digits")
-_KEY = offers("key_arn", "a KMS key (kms.IKey)")
+KEY = offers("key_arn", "a KMS key (kms.IKey)")
 
 
 class ImportedPipeline(Construct, IJitrPipeline):
@@ -182,7 +182,7 @@ class Importable(IJitrPipeline):
         *,
         region: Annotated[str | None, _REGION] = None,
         account: Annotated[str | None, _ACCOUNT] = None,
-        encryption_key: Annotated[kms.IKey | None, _KEY] = None,
+        encryption_key: Annotated[kms.IKey | kms.Key | None, KEY] = None,
     ) -> IJitrPipeline:
         """Import the pipeline of another app by the outputs of its stack (`DeploymentOutputs`).
 
@@ -221,7 +221,7 @@ class Importable(IJitrPipeline):
         ca_certificate_ids: Annotated[Mapping[str, str] | None, texts("a mapping of names to ids")] = None,
         region: Annotated[str | None, _REGION] = None,
         account: Annotated[str | None, _ACCOUNT] = None,
-        encryption_key: Annotated[kms.IKey | None, _KEY] = None,
+        encryption_key: Annotated[kms.IKey | kms.Key | None, KEY] = None,
     ) -> IJitrPipeline:
         """Import a pipeline of another app by its parts.
 

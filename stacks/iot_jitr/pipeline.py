@@ -15,7 +15,7 @@ from constructs import Construct
 from iot_jitr.account_logging import AccountLogging
 from iot_jitr.activator import Activator
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import CONSTRUCT_ID, as_timedelta, did_you_mean, flag, offers, one_of
+from iot_jitr.allowed import CONSTRUCT_ID, as_timedelta, did_you_mean, flag, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
@@ -23,7 +23,7 @@ from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, ConnectG
 from iot_jitr.devices import ON_REFUSAL, DeviceProfile, DeviceResources
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
-from iot_jitr.imported import Importable
+from iot_jitr.imported import KEY, Importable
 from iot_jitr.ledger import Ledger
 from iot_jitr.names import service_name
 from iot_jitr.network import FunctionNetwork, connections, with_security_group
@@ -103,7 +103,7 @@ class JitrPipeline(Construct, Importable):
         account_logging: Annotated[
             AccountLoggingMode | str, one_of(AccountLoggingMode)
         ] = AccountLoggingMode.NONE,
-        encryption_key: Annotated[kms.IKey | None, offers("key_arn", "a KMS key (kms.IKey)")] = None,
+        encryption_key: Annotated[kms.IKey | kms.Key | None, KEY] = None,
         network: FunctionNetwork | None = None,
         removal_policy: cdk.RemovalPolicy = cdk.RemovalPolicy.RETAIN,
     ) -> None:

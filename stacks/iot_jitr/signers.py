@@ -23,8 +23,15 @@ from iot_jitr_runtime.ca_registration.signers import (
 if TYPE_CHECKING:
     from iot_jitr.functions import JitrFunction
 
+# To pyright, a class of the CDK does not implement its interface where names of arguments differ.
 CaSigner = (
-    Signer | secretsmanager.ISecret | kms.IKey | acmpca.ICertificateAuthority | acmpca.CfnCertificateAuthority
+    Signer
+    | secretsmanager.ISecret
+    | secretsmanager.Secret
+    | kms.IKey
+    | kms.Key
+    | acmpca.ICertificateAuthority
+    | acmpca.CfnCertificateAuthority
 )
 """A signer that names its secret, key or Private CA, or the secret, the key or the Private CA of the CDK."""
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ from uv import find_uv_bin
 
 from iot_jitr.bundling.sources import PACKAGE, source_files
 from iot_jitr_cli.console import ExitCode
-from tests.support.examples import lay_out, synthesize, templates
+from tests.support.examples import EXAMPLES, WITHOUT_BUNDLING, lay_out, synthesize, templates
 from tests.support.package_index import settings_for_uv
 from tests.support.stacks import DEFAULTS, named, template_of
 from tools.locks import FUNCTIONS, ROOT, closed_part, entries
@@ -135,6 +136,59 @@ def test_an_environment_of_uv_has_no_pip(python_of_uv: Path, tmp_path: Path) -> 
     program = "from importlib.util import find_spec; print(find_spec('pip'))"
 
     assert run(str(python_of_uv), "-c", program, at=tmp_path) == "None\n"
+
+
+APPS = ("two_cas", "vpc", "admission_function", "other_team")
+"""What users of the construct would write after the minimal app."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=pytest.mark.exhaustive) for each in APPS])
+def test_the_wheel_alone_synthesizes_to_the_templates_of_the_checkout(
+    name: str, python: Path, tmp_path: Path
+) -> None:
+    made = []
+    for folder, interpreter in (("wheel", str(python)), ("checkout", sys.executable)):
+        app = lay_out(name, tmp_path / folder)
+        context = {**json.loads((app / "cdk.json").read_text())["context"], **WITHOUT_BUNDLING}
+        made.append(templates(synthesize(app, python=interpreter, context=context, environment=ours())))
+
+    installed, ours_ = (without_assets(each) for each in made)
+    assert installed == ours_
+
+
+def without_assets(found: dict[str, dict[str, Any]]) -> str:
+    """Templates without the hashes of unbuilt assets, which are those of the folders they lie in."""
+    return re.sub(r"\b[0-9a-f]{64}\b", "<hash>", json.dumps(found, sort_keys=True))
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The app of each example under a name of its own, so that all are checked in one run."""
+    folder = tmp_path_factory.mktemp("apps")
+    for path in EXAMPLES.glob("*/app.py"):
+        (folder / f"{path.parent.name}.py").write_text(path.read_text())
+    return folder
+
+
+@pytest.mark.exhaustive
+def test_mypy_finds_nothing_in_the_examples_with_the_installed_wheel(python: Path, apps: Path) -> None:
+    files = sorted(map(str, apps.glob("*.py")))
+    cache = str(apps / "cache")
+
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache)
+    out = run(*mypy, "--python-executable", str(python), *files, at=apps)
+
+    assert "no issues found" in out
+
+
+@pytest.mark.exhaustive
+def test_pyright_finds_nothing_in_the_examples_with_the_installed_wheel(python: Path, apps: Path) -> None:
+    node = Path(sys.executable).with_name("node")
+    program = str(ROOT / "node_modules" / "pyright" / "index.js")
+
+    out = run(str(node), program, "--pythonpath", str(python), *sorted(map(str, apps.glob("*.py"))), at=apps)
+
+    assert "0 errors, 0 warnings" in out
 
 
 def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Path, tmp_path: Path) -> None:

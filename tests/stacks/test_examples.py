@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from tests.support.examples import EXAMPLES, WITHOUT_BUNDLING, lay_out, synthesize, templates
-from tests.support.stacks import named, of_type, only, statements
+from tests.support.stacks import as_list, joined, named, of_type, only, statements
 
 APPS = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
 CAS = "Custom::JitrCaCertificate"
@@ -193,6 +193,59 @@ def test_the_webhook_posts_one_line(
     server.server_close()
 
     assert [json.loads(each) for each in posted] == [{"text": expected}]
+
+
+@shows("two_cas")
+def test_two_imported_keys_may_be_used_and_no_others(example: dict[str, dict[str, Any]]) -> None:
+    found = {
+        action: each["Resource"]
+        for each in statements(example["Factory"], "CaRegistrationOnEvent")
+        for action in as_list(each["Action"])
+        if action.startswith(("kms:", "secretsmanager:"))
+    }
+
+    assert found["secretsmanager:GetSecretValue"].endswith(":secret:factory-ca-key-AbCdEf")
+    assert found["kms:Decrypt"].endswith("key/6f1b0c1e-5d7a-4a52-9d5e-0a1b2c3d4e5f")
+    assert found["kms:Sign"] == found["kms:GetPublicKey"]
+    assert found["kms:Sign"].endswith("key/0a1b2c3d-4e5f-4a52-9d5e-6f1b0c1e5d7a")
+
+
+@shows("vpc")
+def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(
+    example: dict[str, dict[str, Any]],
+) -> None:
+    assert len(example) == 2
+    for template in example.values():
+        functions = [
+            each["Properties"]
+            for name, each in of_type(template, "AWS::Lambda::Function").items()
+            if name.startswith("Jitr")
+        ]
+        groups = [each["VpcConfig"]["SecurityGroupIds"] for each in functions]
+        assert all(each == groups[0] for each in groups)
+        assert {json.dumps(each["KmsKeyArn"]) for each in functions} == {
+            json.dumps({"Fn::GetAtt": [named(template, "AWS::KMS::Key", "Key")[0], "Arn"]})
+        }
+
+
+@shows("other_team")
+def test_another_team_reads_the_ledger_and_shows_three_metrics_of_the_pipelines_region(
+    example: dict[str, dict[str, Any]],
+) -> None:
+    reads = {
+        action
+        for each in statements(example["Reports"], "FunctionServiceRole")
+        for action in as_list(each["Action"])
+    }
+    body = only(example["Overview"], "AWS::CloudWatch::Dashboard")["Properties"]["DashboardBody"]
+    (graph,) = json.loads(joined(body))["widgets"]
+    shown = graph["properties"]["metrics"]
+
+    assert {"dynamodb:GetItem", "dynamodb:Query"} <= reads
+    assert not [each for each in reads if not each.startswith("dynamodb:")]
+    assert [each[1] for each in shown] == ["Activated", "Refused", "Decisions"]
+    assert {each[-1]["region"] for each in shown} == {"eu-central-1"}
+    assert len(of_type(example["Fleet"], "AWS::CloudWatch::CompositeAlarm")) == 1
 
 
 @pytest.mark.parametrize(

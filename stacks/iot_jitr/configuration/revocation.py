@@ -14,6 +14,7 @@ from iot_jitr.validation import options
 
 _INDEXES = "index/"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_KEY = offers("key_arn", KEY_ARN_ALLOWED, KEY_ARN)
 _AGE = span(_HOUR, 366 * _DAY, _HOUR)
 
 
@@ -67,7 +68,7 @@ class CrlBucket:
     """How old a CRL may be, however far away its nextUpdate; 1 hour to 366 days, in whole hours. None:
     until its nextUpdate.
     https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
-    encryption_key: Annotated[kms.IKey | str | None, offers("key_arn", KEY_ARN_ALLOWED, KEY_ARN)] = None
+    encryption_key: Annotated[kms.IKey | kms.Key | str | None, _KEY] = None
     """The KMS key that encrypts the bucket of yours, which the publisher may decrypt with, or its ARN;
     None: the key of the bucket where that is an object, else S3's own. The pipeline's own bucket goes by
     the pipeline's `encryption_key`.

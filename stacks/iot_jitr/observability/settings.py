@@ -111,7 +111,7 @@ class AlarmSettings:
     """Failures to register a device or to run the topic rules, in AWS IoT's own log, within 15 minutes.
     https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html"""
     topic: Annotated[
-        sns.ITopic | str | None,
+        sns.ITopic | sns.Topic | str | None,
         offers("topic_arn", "an SNS topic, or the ARN of one", r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+"),
     ] = None
     """The SNS topic that is notified when an alarm is raised and when it ends, or its ARN; None: alarms
