@@ -14,6 +14,7 @@ from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.rows import KEY
+from iot_jitr_runtime.ledger.tasks import Task, task_key
 from iot_jitr_runtime.policy.own_policy import withdraw
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -62,14 +63,18 @@ class Cleanup:
         )
 
     def add_row(self, certificate_id: CertificateId) -> None:
-        """Have a row of the ledger removed; it counts as no device in service any more."""
+        """Have a row of the ledger removed, with the closing of a session that is scheduled for it.
+
+        It counts as no device in service any more.
+        """
         dynamodb = self.pipeline.session.client("dynamodb")
         table = self.pipeline.deployment[Output.LEDGER_TABLE]
         key = f'{{"{KEY}": {{"S": "{certificate_id}"}}}}'
 
         def remove() -> None:
             Fleet(dynamodb, table).correct(certificate_id, active=False)
-            dynamodb.delete_item(TableName=table, Key={KEY: {"S": certificate_id}})
+            for each in (certificate_id, task_key(Task.CLOSE_SESSION, certificate_id)):
+                dynamodb.delete_item(TableName=table, Key={KEY: {"S": each}})
 
         self.add("ledger row", f"aws dynamodb delete-item --table-name {table} --key '{key}'", remove)
 

@@ -137,7 +137,7 @@ class ScheduledTasks:
     def schedule_session_close(self, certificate_id: CertificateId, *, at: int) -> None:
         """Schedule the closing of a certificate's session; a date that was set before is replaced."""
         sets = {TASK: Task.CLOSE_SESSION, TASK_DUE_AT: at, TTL_ATTRIBUTE: at // 1000 + _SESSION_LASTS}
-        self._update(Update(_key(Task.CLOSE_SESSION, certificate_id), sets, removes=_RETRIES))
+        self._update(Update(task_key(Task.CLOSE_SESSION, certificate_id), sets, removes=_RETRIES))
 
     def due(self, task: Task, *, now: int) -> Iterator[CertificateId]:
         """Return the certificates whose task is due, the longest overdue first, page by page.
@@ -150,7 +150,7 @@ class ScheduledTasks:
 
     def read(self, task: Task, certificate_id: CertificateId, *, now: int) -> DueTask | None:
         """Read a task from its row, consistently; None if it is not due any more."""
-        item = self._items.get(_key(task, certificate_id)) or {}
+        item = self._items.get(task_key(task, certificate_id)) or {}
         if item.get(TASK) != task or item[TASK_DUE_AT] > now:
             return None
         return DueTask(
@@ -164,25 +164,25 @@ class ScheduledTasks:
 
     def failing(self, certificate_id: CertificateId) -> Iterator[FailingTask]:
         """Return the tasks of a certificate that have failed since they were last done, or postponed."""
-        for key in dict.fromkeys(_key(task, certificate_id) for task in Task):
+        for key in dict.fromkeys(task_key(task, certificate_id) for task in Task):
             item = self._items.get(key) or {}
             if item.get(_FAILURES) and item.get(TASK) in [*Task]:
                 yield FailingTask(Task(item[TASK]), item[_FAILURES], item.get(_ERROR, ""), item[TASK_DUE_AT])
 
     def postpone(self, task: Task, certificate_id: CertificateId, *, at: int) -> None:
         """Do it later, although nothing has failed."""
-        key = _key(task, certificate_id)
+        key = task_key(task, certificate_id)
         self._update(Update(key, {TASK_DUE_AT: at}, removes=_RETRIES, condition=_has(task)))
 
     def record_failure(self, task: Task, certificate_id: CertificateId, error: str, *, retry_at: int) -> None:
         """Write that it has failed once more and why, and when it is tried again."""
         sets = {TASK_DUE_AT: retry_at, _ERROR: error[:_ERROR_LENGTH]}
-        self._update(Update(_key(task, certificate_id), sets, adds={_FAILURES: 1}, condition=_has(task)))
+        self._update(Update(task_key(task, certificate_id), sets, adds={_FAILURES: 1}, condition=_has(task)))
 
     def remove(self, task: Task, certificate_id: CertificateId) -> None:
         """Remove a task that is done or not needed any more."""
         removes = (*_DONE, _SUPERSEDED_BY)
-        self._update(Update(_key(task, certificate_id), removes=removes, condition=_has(task)))
+        self._update(Update(task_key(task, certificate_id), removes=removes, condition=_has(task)))
 
     def record_retired(self, certificate_id: CertificateId, *, now: int) -> None:
         """Write that the certificate is INACTIVE because `superseded_by` has replaced it.
@@ -215,7 +215,7 @@ def _has(task: Task) -> ConditionBase:
     return Attr(TASK).eq(task)
 
 
-def _key(task: Task, certificate_id: CertificateId) -> str:
+def task_key(task: Task, certificate_id: CertificateId) -> str:
     """Return the key of the item that carries a task of a certificate."""
     return f"{_prefix(task)}{certificate_id}"
 

@@ -11,6 +11,7 @@ from iot_jitr_cli.verify import steps
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.publisher.publish import Publication
 from iot_jitr_runtime.publisher.s3 import S3Source
@@ -311,6 +312,16 @@ def test_the_session_that_was_open_at_the_revocation_is_closed(closing: World) -
     assert results["session_closed"].status is P
     assert session is not None
     assert session.closed
+
+
+def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing: World) -> None:
+    aws = closing.aws
+    ScheduledTasks(aws.dynamodb, aws.table).schedule_session_close(closing.device.certificate_id, at=0)
+
+    closing.run("revoked", "session_closed")
+
+    keys = [each["certificateId"]["S"] for each in aws.dynamodb.scan(TableName=aws.table)["Items"]]
+    assert not [each for each in keys if closing.device.certificate_id in each]
 
 
 def test_a_session_that_stays_open_fails_and_is_closed_by_the_run(closing: World) -> None:
