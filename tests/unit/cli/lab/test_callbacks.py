@@ -5,7 +5,6 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,18 +17,13 @@ from iot_jitr_cli.connect.endpoint import domain_name
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec
-from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
+from tests.support.lab_with_ca import POLICY, lab_with_ca
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
 CA = DevelopmentCa.create("Lab CA")
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
-}
 FUNCTION = """
 import json
 def handle(event, context):
@@ -48,21 +42,10 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/callback"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered, with auto-registration."""
-    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
-        iot = running.client("iot")
-        code = iot.get_registration_code()["registrationCode"]
-        iot.register_ca_certificate(
-            caCertificate=CA.certificate.pem,
-            verificationCertificate=make_verification_certificate(
-                CA.certificate, CA.key, code, validity=timedelta(hours=1)
-            ),
-            setAsActive=True,
-            allowAutoRegistration=True,
-        )
+    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
         running.client("iam").create_role(
             RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(TRUST)
         )
-        iot.create_policy(policyName="devices", policyDocument=json.dumps(POLICY))
         yield running
 
 
@@ -132,7 +115,7 @@ def active_device(lab: Lab) -> DeviceIdentity:
     arn = iot.register_certificate(
         certificatePem=identity.certificate.pem, caCertificatePem=CA.certificate.pem, status="ACTIVE"
     )["certificateArn"]
-    iot.attach_policy(policyName="devices", target=arn)
+    iot.attach_policy(policyName=POLICY, target=arn)
     return identity
 
 

@@ -4,7 +4,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from socket import create_connection
 
 import pytest
@@ -13,9 +12,8 @@ from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import Credentials, Endpoint
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.launcher import is_complete
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec, KeyKind
-from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
+from tests.support.lab_with_ca import lab_with_ca
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -30,17 +28,7 @@ CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered."""
-    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
-        iot = running.client("iot")
-        code = iot.get_registration_code()["registrationCode"]
-        iot.register_ca_certificate(
-            caCertificate=CA.certificate.pem,
-            verificationCertificate=make_verification_certificate(
-                CA.certificate, CA.key, code, validity=timedelta(hours=1)
-            ),
-            setAsActive=True,
-            allowAutoRegistration=True,
-        )
+    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
         yield running
 
 

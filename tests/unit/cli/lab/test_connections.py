@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import uuid4
 
 import boto3
@@ -18,34 +17,19 @@ from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import Credentials, Endpoint
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
-from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
+from tests.support.lab_with_ca import POLICY, lab_with_ca
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
 CA = DevelopmentCa.create("Lab CA")
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
-}
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered."""
-    with Lab.start(tmp_path_factory.mktemp("labs") / "lab", owner=this_process()) as running:
-        iot = running.client("iot")
-        code = iot.get_registration_code()["registrationCode"]
-        iot.register_ca_certificate(
-            caCertificate=CA.certificate.pem,
-            verificationCertificate=make_verification_certificate(
-                CA.certificate, CA.key, code, validity=timedelta(hours=1)
-            ),
-            setAsActive=True,
-        )
-        iot.create_policy(policyName="devices", policyDocument=json.dumps(POLICY))
+    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
         yield running
 
 
@@ -67,7 +51,7 @@ def connected(lab: Lab, *, clean: bool = True) -> Iterator[Device]:
     arn = iot.register_certificate(
         certificatePem=identity.certificate.pem, caCertificatePem=CA.certificate.pem, status="ACTIVE"
     )["certificateArn"]
-    iot.attach_policy(policyName="devices", target=arn)
+    iot.attach_policy(policyName=POLICY, target=arn)
     broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
     chain = parse_chain((identity.certificate.pem + CA.certificate.pem).encode(), identity.key)
     client = Client(
