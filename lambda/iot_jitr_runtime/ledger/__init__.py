@@ -7,6 +7,7 @@ serial is revoked (index `ca-serial`).
 Times are milliseconds since the epoch. The format is a stable interface: attributes are added, never renamed.
 """
 
+from iot_jitr_runtime.ledger.claim import Claim
 from iot_jitr_runtime.ledger.lease import LeaseLostError
 from iot_jitr_runtime.ledger.rows import (
     CLAIM_MARGIN,
@@ -19,7 +20,7 @@ from iot_jitr_runtime.ledger.rows import (
     State,
     ca_serial,
 )
-from iot_jitr_runtime.ledger.table import Claim, Ledger
+from iot_jitr_runtime.ledger.table import Ledger
 
 __all__ = [
     "CLAIM_MARGIN",

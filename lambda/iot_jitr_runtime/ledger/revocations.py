@@ -6,9 +6,10 @@ from boto3.dynamodb.conditions import Attr, Key
 
 from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.ledger.claim import Claim
 from iot_jitr_runtime.ledger.lease import LEASE
 from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, Row, State, ca_serial
-from iot_jitr_runtime.ledger.table import Claim, Ledger
+from iot_jitr_runtime.ledger.table import Ledger
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason
 

@@ -1,18 +1,19 @@
 """The ledger's operations on its DynamoDB table: every write is conditional and may be repeated."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from boto3.dynamodb.conditions import Attr, ConditionBase
+from boto3.dynamodb.conditions import Attr
 
-from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
-from iot_jitr_runtime.ledger.lease import LEASE, Lease, LeaseLostError, Leases, LeaseTakenError, is_free
+from iot_jitr_runtime.ledger.lease import LEASE, LeaseLostError, Leases, LeaseTakenError, is_free
 from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
 from iot_jitr_runtime.outcome_events import EventType
-from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
+from iot_jitr_runtime.outcomes import Reason, Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.ledger.outbox import Outbox
 
 _GARBAGE_SECONDS = 86_400
-_DETAIL_LENGTH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One worker's exclusive use of one certificate: the lease on its row."""
-
-    lease: Lease
-    row: Row
-    """The row as the claim found it."""
-
-    @property
-    def certificate_id(self) -> CertificateId:
-        """The certificate that is claimed."""
-        return self.row.certificate_id
 
 
 class Ledger:
@@ -48,7 +34,7 @@ class Ledger:
         self.fleet = Fleet(dynamodb, table)
         """How many devices are in service."""
         self.outbox = outbox
-        """The outcome events that its writes owe; None where nobody is told."""
+        """The outcome events that its writes owe; None where they are off."""
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
         """Read many rows, 100 in each call; unprocessed keys are requested again.
@@ -90,12 +76,12 @@ class Ledger:
                 certificate_id,
                 now=now,
                 expires_at=expires_at,
-                only_if=_is_undecided(sent_at, message_id),
+                only_if=is_undecided(sent_at, message_id),
                 defaults={"firstSeenAt": min(sent_at, now)},
                 adds={"attempts": 1},
             )
         except LeaseTakenError as error:
-            raise _why_not(error.found, sent_at, message_id) from error
+            raise why_not(error.found, sent_at, message_id) from error
         return Claim(lease, Row.read(lease.item))
 
     def record_rate_limited(self, row: Row, *, slot: int, sent_at: int, message_id: str, now: int) -> None:
@@ -128,12 +114,12 @@ class Ledger:
                 "waitingMessageId": message_id,
             },
             {"firstSeenAt": sent_at},
-            condition=written | (as_read & is_free(now) & _is_undecided(sent_at, message_id)),
+            condition=written | (as_read & is_free(now) & is_undecided(sent_at, message_id)),
         )
         try:
             self.items.update(update)
         except ConditionFailedError as error:
-            raise _why_not(error.found, sent_at, message_id) from error
+            raise why_not(error.found, sent_at, message_id) from error
 
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
         """Record that the certificate is about to change. From now on it can be found by its serial number.
@@ -193,13 +179,7 @@ class Ledger:
         """
         self._write(
             claim,
-            {
-                "state": State.REFUSED,
-                "refusalStatus": status,
-                **_why(verdict),
-                **(identity.attributes() if identity else {}),
-                "decidedAt": now,
-            },
+            {**_refusal(verdict, identity, now), "refusalStatus": status},
             remove={TTL_ATTRIBUTE},
             tells=EventType.REFUSED,
         )
@@ -214,13 +194,7 @@ class Ledger:
         """
         self._write(
             claim,
-            {
-                "state": State.REFUSED,
-                **_why(verdict),
-                **(identity.attributes() if identity else {}),
-                "decidedAt": now,
-                "lookAgainAt": look_again_at,
-            },
+            {**_refusal(verdict, identity, now), "lookAgainAt": look_again_at},
             remove={"waitingMessageId", TTL_ATTRIBUTE, *LEASE},
             tells=EventType.REFUSED,
         )
@@ -238,8 +212,7 @@ class Ledger:
         """Record that there is nothing to decide, and release the claim.
 
         A certificate that another caller decided about is recorded with its serial number, so that it can be
-        revoked.
-        If it is `active`, it counts as a device in service from now on.
+        revoked. If it is `active`, it counts as a device in service from now on.
         A row of a certificate that does not exist, or is of another deployment, expires after a day.
 
         Raises:
@@ -276,7 +249,7 @@ class Ledger:
             claim,
             {
                 "state": claim.row.state if kept else State.DEFERRED,
-                **_why(verdict),
+                **reasons(verdict),
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
                 "waitingMessageId": message_id,
@@ -318,18 +291,6 @@ class Ledger:
             self.outbox.recorded(claim.certificate_id, event)
 
 
-def _is_undecided(sent_at: int, message_id: str) -> ConditionBase:
-    """Return the condition that no decision in a row answers an event: the opposite of `Row.makes_stale`."""
-    answers_until = Attr("lookAgainAt")
-    return answers_until.not_exists() | answers_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
-
-
-def _why_not(found: Item, sent_at: int, message_id: str) -> StaleError | DeferredError:
-    """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
-    if found and (row := Row.read(found)).makes_stale(sent_at, message_id):
-        return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
-    return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker has claimed it")
-
-
-def _why(verdict: Verdict) -> dict[str, object]:
-    return {"reason": verdict.reason, "detail": verdict.detail[:_DETAIL_LENGTH] or None}
+def _refusal(verdict: Verdict, identity: Identity | None, now: int) -> dict[str, object]:
+    known = identity.attributes() if identity else {}
+    return {"state": State.REFUSED, **reasons(verdict), **known, "decidedAt": now}

@@ -1,0 +1,45 @@
+"""A worker's claim on a certificate, which rows an event may claim, and what a row keeps of a verdict."""
+
+from dataclasses import dataclass
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from iot_jitr_runtime.dynamodb import Item
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.lease import Lease
+from iot_jitr_runtime.ledger.rows import Row
+from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
+
+_DETAIL_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One worker's exclusive use of one certificate: the lease on its row."""
+
+    lease: Lease
+    row: Row
+    """The row as the claim found it."""
+
+    @property
+    def certificate_id(self) -> CertificateId:
+        """The certificate that is claimed."""
+        return self.row.certificate_id
+
+
+def is_undecided(sent_at: int, message_id: str) -> ConditionBase:
+    """Return the condition that no decision in a row answers an event: the opposite of `Row.makes_stale`."""
+    answers_until = Attr("lookAgainAt")
+    return answers_until.not_exists() | answers_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
+
+
+def why_not(found: Item, sent_at: int, message_id: str) -> StaleError | DeferredError:
+    """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
+    if found and (row := Row.read(found)).makes_stale(sent_at, message_id):
+        return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
+    return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker has claimed it")
+
+
+def reasons(verdict: Verdict) -> dict[str, object]:
+    """Return the attributes of a row that say why."""
+    return {"reason": verdict.reason, "detail": verdict.detail[:_DETAIL_LENGTH] or None}
