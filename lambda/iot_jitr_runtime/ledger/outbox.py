@@ -77,6 +77,11 @@ class Outbox:
             row: The row as it was before.
             values: What is written into it, by the names of its attributes.
         """
+        event = self._compose(event_type, row, values)
+        repeats = event_type is EventType.REFUSED and event.marker == row.last_event
+        return None if repeats else event
+
+    def _compose(self, event_type: EventType, row: Row, values: Mapping[str, object]) -> OutcomeEvent:
         before = {
             "caCertificateId": row.ca_certificate_id,
             "serialNumber": row.serial_number,
@@ -86,9 +91,7 @@ class Outbox:
             "firstSeenAt": row.first_seen_at,
         }
         written = {name: value for name, value in values.items() if value is not None}
-        event = OutcomeEvent.compose(event_type, self.pipeline, row.certificate_id, {**before, **written})
-        repeats = event_type is EventType.REFUSED and event.marker == row.last_event
-        return None if repeats else event
+        return OutcomeEvent.compose(event_type, self.pipeline, row.certificate_id, {**before, **written})
 
     def recorded(self, certificate_id: CertificateId, event: OutcomeEvent) -> None:
         """Note for `publish_recorded` that a row owes an event now."""
@@ -110,12 +113,10 @@ class Outbox:
             "firstSeenAt": milliseconds(since),
             "decidedAt": milliseconds(self.clock()),
         }
-        event = self.compose(EventType.WAITING_TOO_LONG, row, values)
+        event = self._compose(EventType.WAITING_TOO_LONG, row, values)
         last, state = Attr(LAST_EVENT), Attr("state")
         told = last.not_exists() if row.last_event is None else last.eq(row.last_event)
         same = state.not_exists() if row.state is None else state.eq(row.state)
-        if event is None:
-            return
         try:
             self.items.update(event.owed_by(Update(row.certificate_id, condition=told & same)))
         except ConditionFailedError:
