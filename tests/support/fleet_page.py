@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_cli.status.clusters import Clusters
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
-from iot_jitr_cli.status.ledger import KEPT_OUT, Certificate, LedgerCounts
+from iot_jitr_cli.status.ledger import KEPT_OUT, LedgerCounts
 from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.quotas import ApiQuota
 from iot_jitr_cli.status.snapshot import CaState, CrlState, Fleet, QueueCounts, Snapshot

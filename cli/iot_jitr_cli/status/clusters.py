@@ -8,15 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
 
 from iot_jitr_cli.doctor import ledger_causes
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
-
-if TYPE_CHECKING:
-    from iot_jitr_cli.status.ledger import Certificate
 
 
 @dataclass(frozen=True)

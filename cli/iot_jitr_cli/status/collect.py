@@ -9,6 +9,7 @@ from iot_jitr_cli.deployment import find_deployment
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures, ledger, parts
+from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_cli.status.history import history
 from iot_jitr_cli.status.quotas import quotas
 from iot_jitr_cli.status.snapshot import Fleet, Snapshot, Waiting, read_part
@@ -27,7 +28,7 @@ def snapshot(
     stack_name: str,
     rows: int = ROWS,
     now: datetime | None = None,
-    seen: Callable[[ledger.Certificate], object] = lambda _: None,
+    seen: Callable[[Certificate], object] = lambda _: None,
 ) -> Snapshot:
     """Read a deployment.
 
@@ -65,7 +66,7 @@ def fleet(
     stack_name: str,
     rows: int = ALL_ROWS,
     now: datetime | None = None,
-    seen: Callable[[ledger.Certificate], object] = lambda _: None,
+    seen: Callable[[Certificate], object] = lambda _: None,
 ) -> Fleet:
     """Read a deployment with the last 24 hours and AWS's quotas; the arguments are those of `snapshot`.
 

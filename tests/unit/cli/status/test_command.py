@@ -12,7 +12,7 @@ from rich.console import Console
 
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.status import command
-from iot_jitr_cli.status.ledger import Certificate
+from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_cli.status.snapshot import Fleet, Snapshot, Unknown
 from tests.support.doctor_cloud import Cloud, stack
 from tests.support.fleet_page import certificates, fleet

@@ -7,7 +7,7 @@ import pytest
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.reading import MissingPermissionError
 from iot_jitr_cli.status import ledger
-from iot_jitr_cli.status.ledger import Certificate, Group
+from iot_jitr_cli.status.certificate import Certificate, Group
 from tests.support.doctor_cloud import Cloud
 from tests.support.status_snapshot import DEPLOYMENT
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_cli.status.certificate import Group
 from iot_jitr_cli.status.history import STEPS, History
-from iot_jitr_cli.status.ledger import Group, LedgerCounts
+from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.page.render import Kept, page
 from iot_jitr_cli.status.snapshot import Snapshot, Unknown
 from tests.support.crls import NO_END
