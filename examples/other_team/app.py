@@ -4,10 +4,20 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from iot_jitr import AlarmName, CaConfiguration, CrlBucket, IJitrPipeline, JitrPipeline, Reason, SecretSigner
+from iot_jitr import (
+    AlarmName,
+    CaConfiguration,
+    CrlBucket,
+    IJitrPipeline,
+    JitrPipeline,
+    OutcomeEvents,
+    Reason,
+    SecretSigner,
+)
 
 HERE = Path(__file__).parent
 HOME = cdk.Environment(account="111111111111", region="eu-central-1")
@@ -26,7 +36,7 @@ class Fleet(cdk.Stack):
             signer=SecretSigner("iot-jitr/factory-ca-key"),
             revocation=CrlBucket(),
         )
-        self.pipeline = JitrPipeline(self, "Jitr", cas=[ca], dashboard=False)
+        self.pipeline = JitrPipeline(self, "Jitr", cas=[ca], outcome_events=OutcomeEvents(), dashboard=False)
         cloudwatch.CompositeAlarm(
             self,
             "DevicesWait",
@@ -38,7 +48,7 @@ class Fleet(cdk.Stack):
 
 
 class Reports(cdk.Stack):
-    """Another team's function, which may read the ledger and nothing else of the pipeline."""
+    """Another team's function: it hears of refusals and may read the ledger, nothing else of the pipeline."""
 
     def __init__(self, scope: Construct, pipeline: IJitrPipeline) -> None:
         """Make the function for `pipeline`."""
@@ -46,7 +56,7 @@ class Reports(cdk.Stack):
         function = lambda_.Function(
             self,
             "Function",
-            description="Reads what was decided about a certificate",
+            description="Reads what is known of a refused certificate",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             handler="report.handle",
@@ -54,6 +64,8 @@ class Reports(cdk.Stack):
             environment={"LEDGER_TABLE": pipeline.ledger_table.table_name},
         )
         pipeline.grant_read_ledger(function)
+        # The rule belongs to this stack, which depends on the pipeline's already.
+        pipeline.on_refused("Refused", target=targets.LambdaFunction(function), cross_stack_scope=self)
 
 
 class Overview(cdk.Stack):

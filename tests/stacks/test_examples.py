@@ -229,7 +229,7 @@ def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(
 
 
 @shows("other_team")
-def test_another_team_reads_the_ledger_and_shows_three_metrics_of_the_pipelines_region(
+def test_another_team_hears_of_refusals_reads_the_ledger_and_shows_three_metrics_of_the_pipelines_region(
     example: dict[str, dict[str, Any]],
 ) -> None:
     reads = {
@@ -241,6 +241,9 @@ def test_another_team_reads_the_ledger_and_shows_three_metrics_of_the_pipelines_
     (graph,) = json.loads(joined(body))["widgets"]
     shown = graph["properties"]["metrics"]
 
+    rule = only(example["Reports"], "AWS::Events::Rule")["Properties"]
+
+    assert rule["EventPattern"]["detail-type"] == ["Certificate Refused"]
     assert {"dynamodb:GetItem", "dynamodb:Query"} <= reads
     assert not [each for each in reads if not each.startswith("dynamodb:")]
     assert [each[1] for each in shown] == ["Activated", "Refused", "Decisions"]

@@ -139,7 +139,7 @@ def target(
     return called, {**{each: usual[each] for each in taken if each in usual}, **given}
 
 
-@pytest.mark.parametrize(("name", "argument"), calls())
+@pytest.mark.parametrize(("name", "argument"), [*calls()])
 def test_an_argument_of_a_wrong_kind_raises_an_error_of_ours(
     name: str, argument: str, pipeline: JitrPipeline
 ) -> None:

@@ -1,4 +1,4 @@
-"""Answers what was decided about a certificate."""
+"""Reads what the ledger knows of a certificate that was refused."""
 
 import os
 from typing import Any
@@ -12,8 +12,8 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Return the ledger's row of a certificate; docs/architecture.md lists its attributes.
 
     Args:
-        event: Its key `certificateId` is the certificate's id.
+        event: An outcome event; docs/events.md has an example.
         _context: Lambda's.
     """
-    found = TABLE.get_item(Key={"certificateId": event["certificateId"]}).get("Item", {})
+    found = TABLE.get_item(Key={"certificateId": event["detail"]["certificateId"]}).get("Item", {})
     return {name: str(value) for name, value in found.items()}
