@@ -59,7 +59,7 @@ def everything() -> Iterator[JitrPipeline]:
 def test_every_function_runs_in_the_vpc(company: Template) -> None:
     functions = of_type(company, "AWS::Lambda::Function")
 
-    assert len(functions) == 8
+    assert len(functions) == 9
     for name, function in functions.items():
         assert function["Properties"]["VpcConfig"] == {
             "SecurityGroupIds": ["sg-1a2b3c4d"],

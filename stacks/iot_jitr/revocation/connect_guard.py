@@ -32,6 +32,8 @@ class ConnectGuardEndpoint(Construct):
     Attributes:
         function: The function with its role and log group.
         callback_arn: What a domain configuration names: the function, or its alias.
+        permission: Lets AWS IoT invoke it, for the domain configurations of this account.
+        domain: The domain configuration; None where an existing one is named.
         domain_configuration: Name of the domain configuration.
         domain_name: The name that devices connect to; None where only AWS IoT knows it.
     """
@@ -73,7 +75,7 @@ class ConnectGuardEndpoint(Construct):
         )
         bucket.let_read_indexes(self.function)
         self.callback_arn, name = self._callback(settings)
-        invoke = lambda_.CfnPermission(
+        self.permission = lambda_.CfnPermission(
             self,
             "MayInvoke",
             action="lambda:InvokeFunction",
@@ -87,10 +89,11 @@ class ConnectGuardEndpoint(Construct):
         )
         domain = cast("AwsManagedDomain | CustomDomain | ExistingDomain", settings.domain)
         self.domain_name = domain.name if isinstance(domain, CustomDomain) else None
+        self.domain: iot.CfnDomainConfiguration | None = None
         if isinstance(domain, ExistingDomain):
             self.domain_configuration = domain.name
             return
-        made = iot.CfnDomainConfiguration(
+        self.domain = iot.CfnDomainConfiguration(
             self,
             "Domain",
             authentication_type="AWS_X509",
@@ -109,8 +112,8 @@ class ConnectGuardEndpoint(Construct):
                 else None
             ),
         )
-        made.node.add_dependency(invoke)
-        self.domain_configuration = made.ref
+        self.domain.node.add_dependency(self.permission)
+        self.domain_configuration = self.domain.ref
 
     def _callback(self, settings: ConnectGuard) -> tuple[str, str]:
         """Return the ARN of the callback, and what the permission is on.

@@ -61,7 +61,7 @@ class TestFinding:
     def test_the_version_is_the_one_that_package_json_pins(self) -> None:
         package = json.loads(Path(__file__).parents[4].joinpath("package.json").read_text())
 
-        assert package["devDependencies"] == {"aws-cdk": CDK_VERSION}
+        assert package["devDependencies"]["aws-cdk"] == CDK_VERSION
 
     def test_the_one_in_the_current_folder_is_run_on_the_virtual_environments_node(
         self, nowhere: Path
