@@ -55,6 +55,20 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.exhaustive
+def test_with_a_connect_guard_the_listed_device_is_never_registered(temporary: Path) -> None:
+    result = CliRunner().invoke(jitr, ["demo", "--devices", "2", "--connect-guard", "--json"])
+
+    printed = json.loads(result.stdout)
+    assert result.exit_code == 0
+    refused = {device["name"]: device["reason"] for device in printed["refused"]}
+    assert "connect guard" in refused["sensor-02"]
+    met = [expectation["claim"] for expectation in printed["expectations"] if expectation["met"]]
+    assert "its certificate was never registered" in met
+    assert "the open session of sensor-01 was closed" in met
+    assert list(temporary.iterdir()) == []
+
+
 def test_ctrl_c_takes_everything_down(temporary: Path) -> None:
     process = subprocess.Popen(
         [*JITR, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}

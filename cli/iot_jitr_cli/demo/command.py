@@ -1,6 +1,7 @@
 """`jitr demo`: just-in-time registration in one run."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,15 +20,21 @@ _FRAMES_PER_SECOND = 12
 
 @click.command()
 @click.option("--devices", type=click.IntRange(_FEWEST_DEVICES, _MOST_DEVICES), default=5, show_default=True)
+@click.option(
+    "--connect-guard",
+    is_flag=True,
+    help="Connect to a domain with a connect guard: the device on the CRL is refused at the TLS handshake.",
+)
 @json_option
-def demo(devices: int, *, as_json: bool) -> ExitCode:
+def demo(devices: int, *, connect_guard: bool, as_json: bool) -> ExitCode:
     """Show the whole pipeline on a local cloud of its own, and remove everything again.
 
     Exits 0 only if every expectation was met.
     """
     folder, progress = Path(tempfile.mkdtemp(prefix="jitr-demo-")), Progress()
+    run = partial(run_demo, folder, devices, progress, connect_guard=connect_guard)
     if as_json:
-        run_demo(folder, devices, progress)
+        run()
         print_json({"succeeded": progress.demo.succeeded, **vars(progress.demo)})
     elif out.is_terminal:
         picture = Picture(progress.demo, out)
@@ -38,10 +45,10 @@ def demo(devices: int, *, as_json: bool) -> ExitCode:
             refresh_per_second=_FRAMES_PER_SECOND,
             vertical_overflow="crop",
         ):
-            run_demo(folder, devices, progress)
+            run()
     else:
         progress.on_change = lambda line: click.echo(line) if line else None
-        run_demo(folder, devices, progress)
+        run()
         for line in summary(progress.demo):
             click.echo(line)
     return ExitCode.OK if progress.demo.succeeded else ExitCode.NO

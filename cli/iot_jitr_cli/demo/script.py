@@ -52,15 +52,20 @@ class Script:
     broker: Endpoint
     pipeline: DemoPipeline
     ca: DevelopmentCa
+    guarded: bool = False
+    """Whether the broker's endpoint has a connect guard."""
 
     def admit(self, identities: Sequence[DeviceIdentity], listed: DeviceIdentity) -> None:
         """Let all devices connect at once; the last one's certificate is on the CRL, and it is refused."""
-        on_crl = ConnectingDevice(listed, self.broker)
+        on_crl = ConnectingDevice(listed, self.broker, refusals=_REFUSALS if self.guarded else None)
         refused = self._add_refused(on_crl.name, "signed by our CA, and on its revocation list")
         on_crl.start()
         try:
             self._admit(identities)
-            self._refuse_listed(on_crl, refused)
+            if self.guarded:
+                self._refuse_at_handshake(on_crl, refused)
+            else:
+                self._refuse_listed(on_crl, refused)
         finally:
             on_crl.stop()
 
@@ -89,6 +94,13 @@ class Script:
         expect("devices connected and published later", published, count)
         expect("devices have an ACTIVE certificate", active, count)
         expect("devices were seen at every point on the way", complete, count)
+
+    def _refuse_at_handshake(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
+        result = device.result()
+        registered = device.certificate_id in self.pipeline.statuses()
+        self.progress.refused(refused, "refused by the connect guard; AWS IoT never registered it")
+        self._expect_refused(f"{device.name}, which is on the CRL, was refused each time", result)
+        self.progress.expect("its certificate was never registered", met=not registered)
 
     def _refuse_listed(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
         decided = {State.REFUSED, State.REVOKED}

@@ -20,18 +20,18 @@ from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 
 
-def run_demo(folder: Path, count: int, progress: Progress) -> None:
+def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: bool = False) -> None:
     """Run the demonstration with `count` devices in `folder`, which is removed unless something went wrong.
 
-    The last device is on the CRL from the beginning, the first one is put on it at the end. Whatever
-    happens, the local cloud is stopped.
+    The last device is on the CRL from the beginning, the first one is put on it at the end. With a connect
+    guard all connect to the domain that it watches. Whatever happens, the local cloud is stopped.
 
     Raises:
         JitrError: The local cloud or the stack did not start, or the local cloud ended.
     """
     began = time.monotonic()
     with _local_cloud(folder, progress) as lab:
-        ca, deployed = _deploy(lab, progress)
+        ca, deployed = _deploy(lab, progress, connect_guard=connect_guard)
         identities = _make_devices(ca, count, progress)
         _play(lab, ca, deployed, identities, progress)
     progress.demo.seconds = time.monotonic() - began
@@ -65,7 +65,7 @@ def _stop(lab: Lab, *, keep_logs: bool) -> None:
         lab.stop()
 
 
-def _deploy(lab: Lab, progress: Progress) -> tuple[LabCa, DeployedStack]:
+def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[LabCa, DeployedStack]:
     with progress.step("CA made") as step:
         ca = development_ca(lab.files.ca)
         lab.put_secret(CA_KEY_SECRET, ca.key_pem)
@@ -77,7 +77,8 @@ def _deploy(lab: Lab, progress: Progress) -> tuple[LabCa, DeployedStack]:
             deploying.read(line)
             step.detail = str(deploying)
 
-        deployed = lab.deploy(configuration_with_crl(ca.certificate_file), on_line)
+        guard = {"connect_guard": {"on_unknown": "refuse"}} if connect_guard else {}
+        deployed = lab.deploy({**configuration_with_crl(ca.certificate_file), **guard}, on_line)
         step.detail = f"by 'cdk deploy': {deploying.resources} resources"
     return ca, deployed
 
@@ -93,14 +94,15 @@ def _play(
     lab: Lab, ca: LabCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
 ) -> None:
     pipeline = DemoPipeline.connect(deployed.outputs, lab.client, ca.authority)
-    broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
+    guarded_domain = lab.mqtt_server_name
+    broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca, guarded_domain)
     *admitted, listed = identities
     with progress.step("CRL published") as step:
         name = listed.certificate.common_names[0]
         step.detail = f"{name} is on it; uploaded to S3, compiled by the publisher"
         pipeline.revoke(listed, x509.ReasonFlags.cessation_of_operation)
         pipeline.wait_for_index()
-    script = Script(progress, broker, pipeline, ca.authority)
+    script = Script(progress, broker, pipeline, ca.authority, guarded=guarded_domain is not None)
     script.admit(admitted, listed)
     script.refuse()
     revoked, *others = admitted

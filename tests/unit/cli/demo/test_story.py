@@ -83,7 +83,8 @@ def test_the_logs_stay_only_where_an_expectation_was_not_met(
 def test_the_command_exits_0_only_if_every_expectation_was_met(
     monkeypatch: pytest.MonkeyPatch, *, met: bool, exit_code: int
 ) -> None:
-    def run_demo(folder: Path, count: int, progress: Progress) -> None:
+    def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: bool) -> None:
+        assert not connect_guard
         folder.rmdir()
         progress.expect(f"{count} devices", met=met)
         progress.demo.seconds = 1.0
