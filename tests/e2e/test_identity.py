@@ -201,6 +201,7 @@ def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
         )
         assert not_passed(report) == {
             "revoked": "skipped",
+            "session_closed": "skipped",
             "revoked_refused": "skipped",
             "guard_refuses": "skipped",
         }, report
