@@ -116,6 +116,7 @@ def test_a_replayed_event_leaves_a_decided_certificate_alone(aws: Account, statu
 
     assert back == []
     assert only_verdict(aws) == (Outcome.STALE, Reason.NOT_PENDING)
+    assert status in str(aws.decisions[0].verdict.detail)
     assert calls == ["DescribeCertificate", "DescribeCACertificate"]
     assert aws.status(certificate_id) == status
     row = aws.ledger.row(certificate_id)
@@ -343,14 +344,15 @@ def test_a_certificate_that_is_not_visible_yet_is_read_again_and_then_given_up(a
     outcomes = []
     for _ in range(3):
         back = aws.process(record)
-        outcomes.append((only_verdict(aws)[1], bool(back)))
+        verdict = aws.decisions[0].verdict
+        outcomes.append((verdict.reason, verdict.detail, bool(back)))
         record = aws.redelivered(record)
         aws.clock.pass_time(minutes=5)
 
     assert outcomes == [
-        (Reason.NOT_VISIBLE_YET, True),
-        (Reason.NOT_VISIBLE_YET, True),
-        (Reason.CERTIFICATE_GONE, False),
+        (Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet", True),
+        (Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet", True),
+        (Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate", False),
     ]
     item = aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": "0" * 64}})["Item"]
     assert "expiresAt" in item, "a row of a certificate that does not exist expires"
