@@ -18,6 +18,7 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
+from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexStore, Published, key
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
@@ -361,3 +362,47 @@ def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
         }
         assert version is not None
         assert version in acceptable
+
+
+def test_the_copy_at_hand_says_why_it_lists_a_certificate_however_old_it_is(harness: Harness) -> None:
+    harness.publish(Entry(1, KEY_COMPROMISE), Entry(2))
+    assert harness.refused(1) is Reason.REVOKED
+
+    harness.clock.pass_time(days=400)
+
+    known = harness.checker.last_known_reason
+    assert known(CA_ID, device(1)) is RevocationReason.KEY_COMPROMISE
+    assert known(CA_ID, device(3)) is None
+    assert known(CaCertificateId("b" * 64), device(1)) is None
+
+
+def test_without_a_copy_nothing_is_known(harness: Harness) -> None:
+    harness.publish(Entry(1))
+
+    assert harness.checker.last_known_reason(CA_ID, device(1)) is None
+
+
+def test_a_loaded_index_answers_without_a_request(harness: Harness) -> None:
+    harness.checker.load(CA_ID)
+    assert not harness.checker.is_fresh(CA_ID)
+    harness.publish(Entry(1))
+
+    harness.checker.load(CA_ID)
+
+    assert harness.checker.is_fresh(CA_ID)
+    with counted(harness.s3) as calls:
+        assert harness.refused(1) is Reason.REVOKED
+    assert calls == []
+
+
+def test_what_is_in_use_is_brought_up_to_date_beforehand(harness: Harness) -> None:
+    harness.publish(Entry(2))
+    harness.check(1)
+    harness.publish(Entry(1))
+    harness.clock.pass_time(seconds=REFRESH.total_seconds())
+
+    harness.checker.prepare()
+
+    with counted(harness.s3) as calls:
+        assert harness.refused(1) is Reason.REVOKED
+    assert calls == []

@@ -16,6 +16,7 @@ from iot_jitr_runtime.revocation.store import (
     IndexStore,
     IssuerMissingError,
     Published,
+    issuer_key,
     key,
 )
 from tests.support.buckets import new_bucket
@@ -200,3 +201,16 @@ def test_a_failure_to_keep_or_read_a_ca_certificate_propagates(s3: Any, store: I
 def test_a_ca_certificate_that_was_not_kept_is_missing(store: IndexStore) -> None:
     with pytest.raises(IssuerMissingError):
         store.issuer(CA_ID)
+
+
+def test_the_certificate_of_a_ca_is_kept_as_it_was_first(s3: Any, store: IndexStore) -> None:
+    first, second = DevelopmentCa.create("first").certificate, DevelopmentCa.create("second").certificate
+    with pytest.raises(IssuerMissingError, match=CA_ID):
+        store.issuer(CA_ID)
+
+    store.keep_issuer(CA_ID, first)
+    store.keep_issuer(CA_ID, second)
+
+    assert store.issuer(CA_ID) == first
+    kept = s3.head_object(Bucket=store.bucket, Key=issuer_key(CA_ID))
+    assert kept["ContentType"] == "application/x-pem-file"
