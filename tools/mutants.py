@@ -72,6 +72,8 @@ def prepare(part: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "lambda" / RUNTIME, workbench / "src" / RUNTIME, ignore=ignored)
+    # Tests compare with the model of cost.
+    shutil.copytree(ROOT / "tools", workbench / "tools", ignore=ignored, dirs_exist_ok=True)
     for tests in ("support", "conftest.py", "unit/runtime/conftest.py", f"unit/runtime/{PARTS[part]}"):
         source, copy = ROOT / "tests" / tests, workbench / "tests" / tests
         if source.is_dir():

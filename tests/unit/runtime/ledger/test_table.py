@@ -98,6 +98,25 @@ def test_a_worker_that_lost_its_claim_can_write_nothing(ledger: Ledger) -> None:
             write()
 
 
+def test_an_activation_keeps_whose_certificate_it_is_and_forgets_why_it_had_to_wait(ledger: Ledger) -> None:
+    throttled = Verdict.because(Reason.THROTTLED, "too many calls")
+    ledger.record_deferred(claim(ledger), throttled, message_id="m1", now=1_000, look_again_at=2_000)
+    waited = row(ledger)
+
+    activating = ledger.record_activating(claim(ledger, now=3_000), IDENTITY, "v1")
+    ledger.record_activated(activating, policy_name="p", thing_name=None, now=3_000, look_again_at=9_000)
+
+    assert (waited.reason, waited.detail, waited.waiting_message_id) == (
+        Reason.THROTTLED,
+        "too many calls",
+        "m1",
+    )
+    activated = row(ledger)
+    assert activating.row.serial_number == activated.serial_number == IDENTITY.serial_number
+    assert activating.row.common_name == activated.common_name == IDENTITY.common_name
+    assert (activated.reason, activated.detail, activated.waiting_message_id) == (None, "", None)
+
+
 def test_an_event_older_than_the_decision_cannot_claim(ledger: Ledger) -> None:
     ledger.record_activated(claim(ledger), policy_name="p", thing_name=None, now=2_000, look_again_at=7_000)
 
