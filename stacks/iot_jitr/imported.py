@@ -1,8 +1,8 @@
 """A pipeline of another app, known by the outputs of its stack."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -21,6 +21,7 @@ from iot_jitr.outcome_events import BUS_ARN, differ
 from iot_jitr.validation import ConfigurationError, checked_in, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
+R = TypeVar("R")
 EXPORT_PREFIX = r"[A-Za-z0-9:-]{1,100}"
 EXPORT_PREFIX_ALLOWED = "1 to 100 letters, digits, : and -"
 
@@ -125,11 +126,14 @@ class ImportedPipeline(Construct, IJitrPipeline):
             arn_format=form,
         )
 
+    def _once(self, construct_id: str, make: Callable[[str], R]) -> R:
+        """Return the imported resource with this name; it is made at its first use."""
+        known = self.node.try_find_child(construct_id)
+        return make(construct_id) if known is None else cast("R", known)
+
     def _event_bus(self) -> events.IEventBus:
-        known = self.node.try_find_child("EventBus")
-        if known is not None:
-            return known  # type: ignore[return-value]  # the child is the bus
-        bus = events.EventBus.from_event_bus_arn(self, "EventBus", self._output(Output.EVENT_BUS))
+        arn = self._output(Output.EVENT_BUS)
+        bus = self._once("EventBus", lambda name: events.EventBus.from_event_bus_arn(self, name, arn))
         here = cdk.Stack.of(self)
         for ours, theirs in ((here.region, bus.env.region), (here.account, bus.env.account)):
             if differ(ours, theirs):
@@ -141,8 +145,7 @@ class ImportedPipeline(Construct, IJitrPipeline):
         return bus
 
     def _allow_list_table(self) -> dynamodb.ITable:
-        known = self.node.try_find_child("AllowList")
-        return known if known is not None else self._table("AllowList", Output.ALLOW_LIST_TABLE)  # type: ignore[return-value]  # the child is the table
+        return self._once("AllowList", lambda name: self._table(name, Output.ALLOW_LIST_TABLE))
 
     def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
         name = self._output(Output.REVOCATION_BUCKET)
@@ -154,8 +157,11 @@ class ImportedPipeline(Construct, IJitrPipeline):
                 f"'{ca}', whose CRLs come from {location}",
                 "a CA whose CRLs are uploaded to the pipeline's own bucket",
             )
-        bucket = s3.Bucket.from_bucket_attributes(
-            self, f"Crls{ca}", bucket_name=name, encryption_key=self._key
+        bucket = self._once(
+            f"Crls{ca}",
+            lambda construct_id: s3.Bucket.from_bucket_attributes(
+                self, construct_id, bucket_name=name, encryption_key=self._key
+            ),
         )
         return bucket, location.removeprefix(known)
 

@@ -302,6 +302,7 @@ def test_an_imported_pipeline_grants_the_same(imported: IJitrPipeline, team: cdk
     imported.grant_write_allow_list(grantee)
     imported.grant_write_allow_list(grantee)
     imported.grant_publish_crl(grantee, "Factory")
+    imported.grant_publish_crl(grantee, "Factory")
 
     found = allowed(team)
     table = "arn:aws:dynamodb:eu-central-1:123456789012:table"
