@@ -36,7 +36,7 @@ ON_REFUSAL = "JITR_ON_REFUSAL"
 
 OUTCOME_EVENTS = "JITR_OUTCOME_EVENTS"
 """JSON object: `bus`, the ARN of the event bus that outcome events go to, and `pipeline`, the pipeline's name
-in them. Unset where nobody is told."""
+in them. Unset where they are off."""
 
 ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 """The activator's share of the account's quota, in certificates a second, over all workers."""

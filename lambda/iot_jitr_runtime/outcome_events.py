@@ -41,7 +41,7 @@ class EventType(StrEnum):
     ACTIVATED = "Certificate Activated"
     """The certificate is ACTIVE by this pipeline."""
     REFUSED = "Certificate Refused"
-    """A check failed. A refusal that repeats the last one of the certificate is not told again."""
+    """A check failed. A refusal that repeats the last one of the certificate causes no further event."""
     REVOKED = "Certificate Revoked"
     """The sweep made it REVOKED, because its CA's CRL lists it."""
     SUSPENDED = "Certificate Suspended"

@@ -56,7 +56,7 @@ class Output(StrEnum):
     SERVICE_NAME = "ServiceName"
     """Value of the metrics' dimension `service`."""
     EVENT_BUS = "EventBus"
-    """ARN of the event bus that outcome events go to; missing where nobody is told."""
+    """ARN of the event bus that outcome events go to; missing where they are off."""
     DASHBOARD = "Dashboard"
     """Name of the CloudWatch dashboard."""
 

@@ -126,7 +126,7 @@ class JitrPipeline(Construct, Importable):
             connect_guard: Refuses devices on their CA's list at each TLS handshake; none by default.
                 https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
             outcome_events: Tells other systems over EventBridge what has become of each certificate,
-                `OutcomeEvents()`; nobody is told by default. See `docs/events.md`.
+                `OutcomeEvents()`; off by default. See `docs/events.md`.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html
             activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
                 calls a second, 1 to 1,000; 10 by default as AWS's is.

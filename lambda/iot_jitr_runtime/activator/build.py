@@ -136,7 +136,7 @@ def build_outbox(
     logger: "Logger",
     metrics: "Metrics",
 ) -> "Outbox | None":
-    """Return what publishes outcome events; None where nobody is told.
+    """Return what publishes outcome events; None where they are off.
 
     Args:
         config: The value of `JITR_OUTCOME_EVENTS`, parsed; None where it is not set.

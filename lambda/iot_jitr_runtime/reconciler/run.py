@@ -145,7 +145,7 @@ class Run:
     report: Report
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     outbox: Outbox | None = None
-    """Publishes outcome events that other workers have left; None where nobody is told."""
+    """Publishes outcome events that other workers have left; None where they are off."""
 
     def do(self, lease: Lease, deadline: Deadline) -> None:
         """Do what there is time for.

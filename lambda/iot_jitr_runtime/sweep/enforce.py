@@ -56,7 +56,7 @@ class ReleaseResult(StrEnum):
     NOT_RELEASED = "not_released"
     """A check refused it or failed: it stays INACTIVE, and is checked again later."""
     DECIDED_ELSEWHERE = "decided_elsewhere"
-    """Somebody else has changed it since."""
+    """Another caller has changed it since."""
     GONE = "gone"
     """AWS IoT has no such certificate."""
 

@@ -78,7 +78,7 @@ class JitrConfiguration:
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     outcome_events: OutcomeEvents | None = None
     """Tells other systems over EventBridge what has become of each certificate, see `docs/events.md`; `{}`
-    for the account's default bus. Nobody is told by default.
+    for the account's default bus. Off by default.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html"""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
     """How often certificates without a decision are looked for, and how long one may be pending."""
