@@ -53,8 +53,8 @@ def test_every_alarm_has_its_section_in_the_runbook(section: Section) -> None:
     assert section.value in anchors(RUNBOOK)
 
 
-def test_what_rings_is_said_in_each_alarms_section() -> None:
-    assert RUNBOOK.count("**Rings when**") == len(Section)
+def test_each_alarms_section_says_when_it_is_active() -> None:
+    assert RUNBOOK.count("**Active when**") == len(Section)
 
 
 def test_saved_queries_are_called_by_their_titles() -> None:
