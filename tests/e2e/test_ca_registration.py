@@ -57,7 +57,7 @@ def assert_nothing_leaked(cas: CaCloud) -> None:
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_a_device_of_each_ca_gets_in(cas: CaCloud, name: str) -> None:
+def test_a_device_of_each_ca_is_admitted(cas: CaCloud, name: str) -> None:
     devices = cas.devices_of(name)
 
     identity = devices.admit_device(f"first-of-{name}")
@@ -102,7 +102,7 @@ def test_tags_of_the_configuration_and_of_former_owners_are_kept(cas: CaCloud) -
     assert (adopted["owner"], adopted["jitr:former-state"]) == ("somebody", "ACTIVE/DISABLE")
 
 
-def test_rotation_keeps_the_devices_of_the_old_ca_connected_while_those_of_the_new_one_come_in(
+def test_during_a_rotation_devices_of_the_old_and_the_new_ca_connect(
     cas: CaCloud,
 ) -> None:
     cas.with_secret("New", on_delete="delete")
@@ -132,7 +132,7 @@ def test_rotation_keeps_the_devices_of_the_old_ca_connected_while_those_of_the_n
     assert_nothing_leaked(cas)
 
 
-def test_a_replaced_certificate_works_before_the_old_one_goes(cas: CaCloud) -> None:
+def test_a_replacing_ca_certificate_works_before_the_old_one_is_deleted(cas: CaCloud) -> None:
     resource = cas.resource("replacing")
     old = cas.sni_only(on_delete=OnDelete.DELETE)
     old_id = resource.create(old)
@@ -179,7 +179,7 @@ def test_an_update_in_place_changes_state_and_tags(cas: CaCloud) -> None:
         (OnDelete.RETAIN, ON),
     ],
 )
-def test_each_delete_policy_leaves_the_documented_state_twice_over(
+def test_each_delete_policy_leaves_the_documented_state_also_when_repeated(
     cas: CaCloud, on_delete: OnDelete, left: tuple[str, str] | None
 ) -> None:
     resource = cas.resource(f"deleting-{on_delete}")
@@ -190,7 +190,7 @@ def test_each_delete_policy_leaves_the_documented_state_twice_over(
         assert (cas.state(ca_id) if cas.is_there(ca_id) else None) == left
 
 
-def test_a_kept_ca_is_taken_up_again_by_its_own_stack(cas: CaCloud) -> None:
+def test_a_retained_ca_is_adopted_by_its_own_stack(cas: CaCloud) -> None:
     resource = cas.resource("returning")
     properties = cas.sni_only(on_delete=OnDelete.DEACTIVATE, on_existing=OnExisting.FAIL)
     ca_id = resource.create(properties)
@@ -236,7 +236,7 @@ def test_the_function_may_read_no_other_secret(cas: CaCloud) -> None:
         )
 
 
-def test_a_failed_deployment_tells_why_and_leaves_nothing_behind(cas: CaCloud) -> None:
+def test_a_failed_deployment_reports_its_reason_and_leaves_nothing(cas: CaCloud) -> None:
     cas.with_secret("Broken")
     stranger = DevelopmentCa.create("Stranger CA")
     cas.private_keys.append(stranger.key)

@@ -144,7 +144,7 @@ def stranger(cloud: Cloud) -> Credentials:
     return Credentials(parse_chain(made["certificatePem"].encode(), key), key)
 
 
-def test_a_device_gets_in_at_the_guarded_domain_from_its_first_connect(guarded: GuardedCloud) -> None:
+def test_a_new_device_is_admitted_at_the_guarded_domain(guarded: GuardedCloud) -> None:
     identity = guarded.admit("at-the-guarded-domain")
 
     assert guarded.status(identity) == "ACTIVE"
@@ -196,7 +196,7 @@ def test_a_device_of_another_ca_is_admitted(guarded: GuardedCloud) -> None:
 
 
 @pytest.mark.parametrize(("on_unknown", "admitted"), [("admit", True), ("refuse", False)])
-def test_with_a_stale_list_the_configuration_decides_and_the_listed_stay_out(
+def test_with_a_stale_list_the_configuration_decides_and_listed_devices_are_refused(
     guarded: GuardedCloud, on_unknown: str, *, admitted: bool
 ) -> None:
     good, listed = (guarded.admit(f"{name}-{on_unknown}") for name in ("good", "listed"))

@@ -69,7 +69,7 @@ def test_with_a_connect_guard_the_listed_device_is_never_registered(temporary: P
     assert list(temporary.iterdir()) == []
 
 
-def test_ctrl_c_takes_everything_down(temporary: Path) -> None:
+def test_ctrl_c_ends_all_processes(temporary: Path) -> None:
     process = subprocess.Popen(
         [*JITR, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
     )

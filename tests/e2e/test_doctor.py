@@ -87,7 +87,7 @@ def test_a_certificate_of_a_ca_with_the_same_name_but_another_key(doctor: Doctor
     named(doctor.about(forger.issue(DeviceSpec("forged"))), Cause.NOT_SIGNED_BY_CA)
 
 
-def test_keys_and_signatures_that_aws_iot_does_not_take(doctor: Doctor, tmp_path: Path) -> None:
+def test_unsupported_keys_and_signatures(doctor: Doctor, tmp_path: Path) -> None:
     ca = doctor.cloud.ca
     edwards, curve = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
 
@@ -114,7 +114,7 @@ def test_validity_and_clocks(doctor: Doctor) -> None:
     named(doctor.about(device, "--device-time", "2020-01-01T00:00:00"), Cause.CLOCK_SKEW)
 
 
-def test_an_expired_certificate_that_is_registered_all_the_same(doctor: Doctor) -> None:
+def test_an_expired_certificate_that_is_registered(doctor: Doctor) -> None:
     now = datetime.now(UTC)
     device = doctor.identity("expired", validity=Validity(now - 2 * DAY, now - DAY))
     doctor.cloud.send_event(doctor.cloud.plant(device))
@@ -153,7 +153,7 @@ def test_a_ca_that_is_not_registered(doctor: Doctor) -> None:
     named(doctor.about(stranger.issue(DeviceSpec("strange"))), Cause.CA_NOT_REGISTERED)
 
 
-def test_a_ca_that_is_switched_off(doctor: Doctor) -> None:
+def test_a_disabled_ca(doctor: Doctor) -> None:
     device = doctor.identity("ca")
 
     with faults.ca_switched(doctor.cloud, newStatus="INACTIVE"):
@@ -162,7 +162,7 @@ def test_a_ca_that_is_switched_off(doctor: Doctor) -> None:
         named(doctor.about(device), Cause.AUTO_REGISTRATION_OFF)
 
 
-def test_a_ca_that_is_expired(doctor: Doctor) -> None:
+def test_an_expired_ca(doctor: Doctor) -> None:
     now = datetime.now(UTC)
     old = DevelopmentCa.create("old CA", validity=Validity(now - 9 * DAY, now - DAY))
     faults.register_ca(doctor.cloud, old)
@@ -180,7 +180,7 @@ def test_a_ca_that_another_account_has_registered(doctor: Doctor) -> None:
     named(answer, Cause.CA_REGISTERED_ELSEWHERE)
 
 
-def test_cas_of_others(doctor: Doctor) -> None:
+def test_cas_of_other_deployments(doctor: Doctor) -> None:
     template = {"templateBody": "{}", "roleArn": faults.activator_role(doctor.cloud)}
     foreign, templated = (DevelopmentCa.create(name) for name in ("foreign CA", "templated CA"))
     faults.register_ca(doctor.cloud, foreign)
@@ -291,7 +291,7 @@ def test_a_long_queue_of_reserved_slots(doctor: Doctor) -> None:
         named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
 
 
-def test_an_event_that_is_on_its_way_and_one_that_is_lost(doctor: Doctor) -> None:
+def test_an_event_in_the_queue_and_a_lost_event(doctor: Doctor) -> None:
     doctor.expect("no-event")
     certificate_id = doctor.cloud.plant(doctor.identity("no-event"))
     planted = doctor.cloud.registered_at(certificate_id)
@@ -330,7 +330,7 @@ def test_a_device_that_is_not_listed_and_is_listed_later(doctor: Doctor) -> None
     named(doctor.about(device), Cause.REFUSAL_OUTDATED)
 
 
-def test_a_common_name_that_no_policy_takes(doctor: Doctor) -> None:
+def test_an_invalid_common_name(doctor: Doctor) -> None:
     device = doctor.registered(doctor.identity("a*b"))
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "refused")
 
@@ -377,7 +377,7 @@ JUDGED = {
 """Common name, O (part of the thing's name), OU (an attribute), L (the thing type) → what comes of it."""
 
 
-def test_things_that_cannot_be_made_and_a_policy_that_is_gone(doctor: Doctor) -> None:
+def test_a_missing_thing_setup_and_a_missing_policy(doctor: Doctor) -> None:
     """The activator is configured with another thing and another policy than were deployed."""
     cloud = doctor.cloud
     cloud.client("iot").create_thing_type(thingTypeName="there")

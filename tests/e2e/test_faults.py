@@ -45,7 +45,7 @@ NAMES = ["killed", "s3", "api", "ledger", "redelivered", "poisoned", "clocks", "
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_admissible_device_is_in_and_every_other_one_is_out(clouds: Clouds, name: str) -> None:
+def test_every_admissible_device_is_active_and_no_other(clouds: Clouds, name: str) -> None:
     pipeline, case = clouds.aftermath.cases[name]
 
     assert pipeline.statuses(case.admissible) == {"ACTIVE"}
@@ -90,7 +90,7 @@ def test_no_message_is_left_and_the_dead_letters_are_the_permanent_errors(clouds
 
 
 @pytest.mark.parametrize(("name", "reason"), [("s3", Reason.SERVICE_ERROR), ("api", Reason.SERVICE_ERROR)])
-def test_while_a_service_is_away_everybody_waits(clouds: Clouds, name: str, reason: Reason) -> None:
+def test_without_a_service_all_devices_are_deferred(clouds: Clouds, name: str, reason: Reason) -> None:
     outage = clouds.aftermath.outages[name]
 
     assert outage.struck > TRIES * len(outage.case.messages), "each was tried, and again"
@@ -98,7 +98,7 @@ def test_while_a_service_is_away_everybody_waits(clouds: Clouds, name: str, reas
     assert outage.reasons == {reason}
 
 
-def test_while_the_ledger_is_away_nobody_is_let_in_and_nothing_is_asked_of_aws_iot(clouds: Clouds) -> None:
+def test_without_the_ledger_no_device_is_activated_and_aws_iot_is_not_called(clouds: Clouds) -> None:
     outage = clouds.aftermath.outages["ledger"]
 
     assert outage.struck > TRIES * len(outage.case.messages)
@@ -106,7 +106,7 @@ def test_while_the_ledger_is_away_nobody_is_let_in_and_nothing_is_asked_of_aws_i
     assert outage.reasons == {None}
 
 
-def test_a_worker_was_killed_and_what_it_had_came_back(clouds: Clouds) -> None:
+def test_the_messages_of_a_killed_worker_are_delivered_again(clouds: Clouds) -> None:
     _, case = clouds.aftermath.cases["killed"]
     of_the_victim = clouds.aftermath.decisions[case.messages[1]]
 
@@ -134,7 +134,7 @@ def test_the_event_of_the_other_pipeline_changes_nothing(clouds: Clouds) -> None
 # the reconciler
 
 
-def test_the_reconciler_finds_who_came_while_the_rule_was_disabled(clouds: Clouds) -> None:
+def test_the_reconciler_finds_devices_that_connected_while_the_rule_was_disabled(clouds: Clouds) -> None:
     certificate = clouds.missed.certificate.fingerprint
     assert clouds.first.status(certificate) == "PENDING_ACTIVATION"
     assert clouds.first.row(certificate) is None
@@ -153,7 +153,7 @@ def test_the_reconciler_finds_who_came_while_the_rule_was_disabled(clouds: Cloud
     assert clouds.first.connect(clouds.missed).ending == "published"
 
 
-def test_certificates_of_somebody_else_are_entered_and_checked_against_the_crl(clouds: Clouds) -> None:
+def test_certificates_activated_elsewhere_are_backfilled_and_checked_against_the_crl(clouds: Clouds) -> None:
     both = (clouds.stranger, clouds.revoked_stranger)
     good, bad = (clouds.first.register_active(identity) for identity in both)
 
@@ -173,7 +173,7 @@ def test_certificates_of_somebody_else_are_entered_and_checked_against_the_crl(c
     assert clouds.first.status(good) == "ACTIVE"
 
 
-def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
+def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(
     clouds: Clouds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cause: the CA of a device was not one of this deployment, and now is."""
@@ -203,7 +203,7 @@ def test_redrive_brings_in_who_was_missed_and_what_died_once_its_cause_is_fixed(
     assert reasons == {Reason.MALFORMED_EVENT}
 
 
-def test_every_recorded_call_of_a_function_is_one_that_its_code_makes(clouds: Clouds) -> None:
+def test_every_recorded_call_of_a_function_is_in_its_code(clouds: Clouds) -> None:
     """Each of these has its statement: `tests/stacks/test_iam_reference.py`. Every fault has happened."""
     recorded = clouds.first.calls_by_handler()
 

@@ -114,7 +114,7 @@ def assert_it_keeps_to_its_own(cloud: Cloud, device: DeviceIdentity, neighbour: 
 # the shared policy
 
 
-def test_under_the_shared_policy_a_device_keeps_to_its_own_topics_and_client_id(cloud: Cloud) -> None:
+def test_the_shared_policy_allows_only_the_devices_own_topics_and_client_id(cloud: Cloud) -> None:
     device, neighbour = cloud.admit_device("shared-7"), cloud.admit_device("shared-72")
 
     assert_it_keeps_to_its_own(cloud, device, "shared-72")
@@ -154,7 +154,7 @@ def test_a_hostile_common_name_is_refused_and_its_certificate_stays_pending(
     assert cloud.policies_of(certificate_id) == []
 
 
-def test_a_common_name_of_64_characters_is_in_order(cloud: Cloud) -> None:
+def test_a_common_name_of_64_characters_is_accepted(cloud: Cloud) -> None:
     name = "x" * 64
 
     assert_it_keeps_to_its_own(cloud, cloud.admit_device(name), "x" * 63)
@@ -163,7 +163,7 @@ def test_a_common_name_of_64_characters_is_in_order(cloud: Cloud) -> None:
 # a policy for each device, an allow list, things that may be renewed
 
 
-def test_under_policies_of_their_own_devices_keep_to_their_topics_and_client_ids(listed_cloud: Cloud) -> None:
+def test_a_policy_for_each_device_allows_only_its_own_topics_and_client_id(listed_cloud: Cloud) -> None:
     for name in ("own-7", "own-72"):
         list_device(listed_cloud, name)
     device, neighbour = listed_cloud.admit_device("own-7"), listed_cloud.admit_device("own-72")
@@ -175,7 +175,7 @@ def test_under_policies_of_their_own_devices_keep_to_their_topics_and_client_ids
     assert re.fullmatch(rf"jitr-[0-9a-f]{{8}}-.+-{certificate_id}", policy)
 
 
-def test_a_device_that_is_not_listed_stays_out_until_it_is(listed_cloud: Cloud) -> None:
+def test_a_device_is_refused_until_it_is_listed(listed_cloud: Cloud) -> None:
     identity = listed_cloud.ca.issue(DeviceSpec("late-7"))
     certificate_id = identity.certificate.fingerprint
     listed_cloud.connect_refused(identity)
@@ -192,7 +192,7 @@ def test_a_device_that_is_not_listed_stays_out_until_it_is(listed_cloud: Cloud) 
     assert listed_cloud.status(certificate_id) == "ACTIVE"
 
 
-def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
+def test_verify_accepts_a_pipeline_with_an_allow_list_and_leaves_nothing(
     listed_cloud: Cloud, tmp_path: Path
 ) -> None:
     with nothing_left_in(listed_cloud):
@@ -208,7 +208,7 @@ def test_such_a_pipeline_is_accepted_by_verify_and_nothing_is_left(
         assert (code, report["left_behind"]) == (ExitCode.OK, [])
 
 
-def test_a_revoked_devices_policy_is_withdrawn(listed_cloud: Cloud) -> None:
+def test_the_policy_of_a_revoked_device_is_deleted(listed_cloud: Cloud) -> None:
     list_device(listed_cloud, "gone-7")
     certificate_id = listed_cloud.admit_device("gone-7").certificate.fingerprint
     iot = listed_cloud.client("iot")
@@ -223,7 +223,7 @@ def test_a_revoked_devices_policy_is_withdrawn(listed_cloud: Cloud) -> None:
         iot.get_policy(policyName=policy)
 
 
-def test_a_renewed_certificate_takes_the_older_ones_place(listed_cloud: Cloud) -> None:
+def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> None:
     cloud = listed_cloud
     list_device(cloud, "renewed-7")
     now = datetime.now(UTC)
@@ -277,7 +277,7 @@ def test_an_older_certificate_does_not_displace_a_newer_one(listed_cloud: Cloud)
 # an admission function, things that may not be renewed, shadows
 
 
-def test_a_device_that_the_function_admits_gets_in_with_its_attributes_and_shadow(
+def test_a_device_that_the_function_admits_is_active_with_its_attributes_and_shadow(
     asking_cloud: Cloud,
 ) -> None:
     device = asking_cloud.admit_device("admit-7")
@@ -294,7 +294,7 @@ def test_a_device_that_the_function_admits_gets_in_with_its_attributes_and_shado
         assert not own.may_subscribe("$aws/things/admit-72/jobs/notify")
 
 
-def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_locked_out_as_configured(
+def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_deactivated_as_configured(
     asking_cloud: Cloud,
 ) -> None:
     identity = asking_cloud.ca.issue(DeviceSpec("refuse-7"))
@@ -310,7 +310,7 @@ def test_a_device_that_the_function_refuses_is_recorded_with_its_reason_and_lock
 
 
 @pytest.mark.parametrize("name", ["error-7", "slow-7"])
-def test_a_function_that_fails_or_is_late_defers_the_device(asking_cloud: Cloud, name: str) -> None:
+def test_a_failing_or_slow_function_defers_the_device(asking_cloud: Cloud, name: str) -> None:
     identity = asking_cloud.ca.issue(DeviceSpec(name))
     certificate_id = identity.certificate.fingerprint
 

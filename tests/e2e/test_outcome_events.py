@@ -119,7 +119,7 @@ def owed(cloud: Cloud, certificate_id: str) -> list[str]:
     return list(item.get(OWED_EVENTS, {}).get("SS", []))
 
 
-def test_a_function_of_another_stack_learns_of_an_activation(telling: Cloud, team: Team) -> None:
+def test_a_function_of_another_stack_receives_an_activation(telling: Cloud, team: Team) -> None:
     device = telling.admit_device("told-of-its-activation")
 
     [event] = team.told(device.certificate.fingerprint, "activated")
@@ -135,7 +135,7 @@ def test_a_function_of_another_stack_learns_of_an_activation(telling: Cloud, tea
     )
 
 
-def test_a_function_of_another_stack_learns_of_a_refusal(telling: Cloud, team: Team) -> None:
+def test_a_function_of_another_stack_receives_a_refusal(telling: Cloud, team: Team) -> None:
     device = telling.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
     certificate_id = telling.plant(device)
 
@@ -146,7 +146,9 @@ def test_a_function_of_another_stack_learns_of_a_refusal(telling: Cloud, team: T
     assert event["detail"]["commonName"] == "told-of-its-refusal"
 
 
-def test_without_the_right_nobody_is_told_and_the_reconciler_tells_later(telling: Cloud, team: Team) -> None:
+def test_events_that_could_not_be_published_are_published_by_the_reconciler(
+    telling: Cloud, team: Team
+) -> None:
     """IAM is enforced here: the activation stands, the event is owed, and comes when the right is there."""
     activator = telling.outputs[Output.ACTIVATOR_ROLE]
     with_the_right = taken(telling, activator)

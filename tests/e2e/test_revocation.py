@@ -69,7 +69,7 @@ def revoking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RevokingCloud
         yield made
 
 
-def test_a_revoked_device_never_gets_in(revoking: RevokingCloud) -> None:
+def test_a_revoked_device_is_never_activated(revoking: RevokingCloud) -> None:
     identity = revoking.cloud.ca.issue(DeviceSpec("stolen-from-the-warehouse"))
     revoking.revoke(identity)
     revoking.publish()
@@ -83,7 +83,7 @@ def test_a_revoked_device_never_gets_in(revoking: RevokingCloud) -> None:
     revoking.cloud.connect_refused(identity)
 
 
-def test_a_revoked_device_that_connects_before_its_crl_is_published_is_out_after_it(
+def test_a_device_activated_before_its_crl_is_published_is_revoked_after_it(
     revoking: RevokingCloud,
 ) -> None:
     """The other side of the refresh interval: who was let in by the former index is found by the sweep."""
@@ -95,7 +95,7 @@ def test_a_revoked_device_that_connects_before_its_crl_is_published_is_out_after
     revoking.cloud.connect_refused(identity)
 
 
-def test_a_device_that_is_not_listed_gets_in_on_a_known_index(revoking: RevokingCloud) -> None:
+def test_an_unlisted_device_is_activated(revoking: RevokingCloud) -> None:
     identity = revoking.cloud.admit_device("not-listed")
 
     row = revoking.cloud.wait_for_state(identity.certificate.fingerprint, State.ACTIVATED)
@@ -146,7 +146,7 @@ def test_an_active_device_is_revoked_after_a_new_crl_is_uploaded(revoking: Revok
     assert revoking.cloud.connect(other).ending == "published"
 
 
-def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingCloud) -> None:
+def test_a_device_on_hold_is_suspended_until_it_is_released(revoking: RevokingCloud) -> None:
     identity = revoking.cloud.admit_device("borrowed")
     revoking.revoke(identity, reason=HOLD)
     revoking.publish()
@@ -160,7 +160,9 @@ def test_a_device_on_hold_is_out_until_the_hold_is_lifted(revoking: RevokingClou
     assert revoking.cloud.connect(identity).ending == "published"
 
 
-def test_what_waits_for_a_fresh_crl_is_activated_without_another_connect(revoking: RevokingCloud) -> None:
+def test_a_device_deferred_by_a_stale_crl_is_activated_without_another_connect(
+    revoking: RevokingCloud,
+) -> None:
     revoking.publish_stale()
     identity = revoking.cloud.ca.issue(DeviceSpec("came-while-stale"))
     certificate_id = identity.certificate.fingerprint

@@ -33,7 +33,7 @@ def remains(cloud: Cloud) -> dict[str, list[str]]:
     }
 
 
-def test_destroy_leaves_policy_and_ledger_only_and_an_active_device_stays_in(own_cloud: Cloud) -> None:
+def test_destroy_leaves_policy_and_ledger_only_and_an_active_device_stays_active(own_cloud: Cloud) -> None:
     identity = own_cloud.admit_device("stays")
     before, outputs = remains(own_cloud), own_cloud.outputs
     # In the local cloud a function that still runs makes its log group anew, which on AWS it may not.

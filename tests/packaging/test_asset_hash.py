@@ -30,7 +30,7 @@ def fingerprint(*facts: str) -> str:
     return sources.fingerprint(*facts)
 
 
-def test_another_place_time_and_leftovers_change_nothing(
+def test_folder_time_and_caches_do_not_change_the_hash(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = fingerprint()
@@ -49,7 +49,7 @@ def test_another_place_time_and_leftovers_change_nothing(
 @pytest.mark.parametrize(
     "name", ["__init__.py", "sub/data.json", "new.py"], ids=["source", "data", "another file"]
 )
-def test_other_content_makes_another_hash(package: Path, name: str) -> None:
+def test_content_changes_the_hash(package: Path, name: str) -> None:
     before = fingerprint()
 
     (package / name).write_text("changed = True")
@@ -57,7 +57,7 @@ def test_other_content_makes_another_hash(package: Path, name: str) -> None:
     assert fingerprint() != before
 
 
-def test_content_that_moves_to_another_file_makes_another_hash(package: Path) -> None:
+def test_moving_content_to_another_file_changes_the_hash(package: Path) -> None:
     (package / "a.py").write_text("ab")
     (package / "b.py").write_text("c")
     before = fingerprint()
@@ -68,11 +68,13 @@ def test_content_that_moves_to_another_file_makes_another_hash(package: Path) ->
     assert fingerprint() != before
 
 
-def test_each_fact_counts(package: Path) -> None:  # noqa: ARG001 - in the place of the real package
+def test_each_setting_changes_the_hash(package: Path) -> None:  # noqa: ARG001 - in the place of the real package
     assert len({fingerprint(*facts) for facts in [(), ("a",), ("b",), ("a", "b"), ("ab",)]}) == 5
 
 
-def test_variant_lock_runtime_and_architecture_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variant_lock_runtime_and_architecture_change_the_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from aws_cdk import aws_lambda as lambda_
 
     found = {FunctionBundle(variant).asset_hash for variant in Variant}
@@ -90,7 +92,7 @@ def test_variant_lock_runtime_and_architecture_count(tmp_path: Path, monkeypatch
     assert len(found) == 5
 
 
-def test_the_hash_says_whether_files_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_files_change_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are where the machine runs the functions' own version of Python, and only there."""
     found = {}
     for ours in ((3, 11, 9), (3, 12, 1), (3, 13, 0), (3, 13, 7)):

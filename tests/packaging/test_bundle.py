@@ -90,7 +90,7 @@ def test_native_libraries_are_for_python_313_or_its_stable_abi(bundle: Path) -> 
     assert all("abi3" in name or "cpython-313-aarch64" in name for name in names)
 
 
-def test_nothing_foreign_is_inside(bundle: Path) -> None:
+def test_it_contains_only_our_sources_and_the_libraries(bundle: Path) -> None:
     top = {path.name for path in bundle.iterdir()}
     own_and_libraries = {
         name for name in top if not name.endswith(".dist-info") and not CFFI_EXTENSION.fullmatch(name)
@@ -106,7 +106,7 @@ def test_the_libraries_are_the_locked_ones(bundle: Path) -> None:
     assert {each.name.replace("_", "-"): each.version for each in installed} == locked()
 
 
-def test_no_wheel_is_for_another_machine(bundle: Path) -> None:
+def test_every_wheel_is_for_lambda(bundle: Path) -> None:
     tags = {
         line.removeprefix("Tag: ")
         for path in bundle.glob("*.dist-info/WHEEL")
@@ -118,7 +118,7 @@ def test_no_wheel_is_for_another_machine(bundle: Path) -> None:
     assert all(tag.endswith(("-any", "_aarch64")) for tag in tags)
 
 
-def test_our_sources_are_all_there_without_tests_or_leftovers(bundle: Path) -> None:
+def test_it_contains_all_sources_and_no_tests_or_caches(bundle: Path) -> None:
     package = Path(iot_jitr_runtime.__file__).parent
     ours = {
         path.relative_to(bundle / "iot_jitr_runtime").as_posix()
@@ -131,7 +131,7 @@ def test_our_sources_are_all_there_without_tests_or_leftovers(bundle: Path) -> N
     assert not [name for name in ours if "test" in name]
 
 
-def test_lambdas_user_may_read_everything_whatever_the_umask_was(bundle: Path) -> None:
+def test_lambdas_user_may_read_everything_under_any_umask(bundle: Path) -> None:
     for path in bundle.rglob("*"):
         wanted = 0o755 if path.is_dir() else 0o644
         assert stat.S_IMODE(path.stat().st_mode) == wanted, path
@@ -144,11 +144,11 @@ def test_it_fits_into_lambda(bundle: Path) -> None:
     assert size < 50_000_000
 
 
-def test_what_the_runtime_brings_is_not_vendored(bundle: Path) -> None:
+def test_packages_of_the_lambda_runtime_are_not_in_it(bundle: Path) -> None:
     assert not [name for name in ("boto3", "botocore", "urllib3") if (bundle / name).exists()]
 
 
-def test_what_is_shipped_is_what_is_tested() -> None:
+def test_the_shipped_versions_are_the_tested_versions() -> None:
     lines = (LOCK.parents[3] / "requirements.lock").read_text()
 
     tested = dict(re.findall(r"^([a-z-]+)==([^ ]+) ", lines, flags=re.MULTILINE))
@@ -192,7 +192,7 @@ def imported_at_run_time(source: Path) -> set[str]:
     return found
 
 
-def test_whatever_our_functions_import_is_in_the_bundle_or_in_the_runtime(bundle: Path) -> None:
+def test_every_import_of_a_function_is_in_the_bundle_or_the_runtime(bundle: Path) -> None:
     needed = set().union(*map(imported_at_run_time, (bundle / "iot_jitr_runtime").rglob("*.py")))
     shipped = {path.name.removesuffix(".py") for path in bundle.iterdir()}
 

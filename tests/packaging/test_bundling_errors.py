@@ -20,7 +20,9 @@ def make_function(outdir: Path) -> JitrFunction:
     )
 
 
-def test_an_index_out_of_reach_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_index_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
 
@@ -38,7 +40,7 @@ def without_pip(monkeypatch: pytest.MonkeyPatch, *, uv: str | None) -> None:
     monkeypatch.delenv("UV", raising=False)
 
 
-def test_a_missing_pip_is_said_with_the_command_that_installs_it(
+def test_a_missing_pip_is_reported_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_pip(monkeypatch, uv=None)
@@ -47,7 +49,7 @@ def test_a_missing_pip_is_said_with_the_command_that_installs_it(
         FunctionBundle(Variant.AWS).build(tmp_path)
 
 
-def test_a_slow_index_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_index_ends_with_a_time_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def time_out(command: list[str], *, timeout: int, **_options: Any) -> None:
         raise subprocess.TimeoutExpired(command, timeout)
 
@@ -75,7 +77,7 @@ def test_the_error_reaches_the_stack_as_it_was_raised(
         make_function(tmp_path / "cdk.out")
 
 
-def test_another_error_of_the_cdk_stays_as_it_is(tmp_path: Path) -> None:
+def test_other_errors_of_the_cdk_are_not_changed(tmp_path: Path) -> None:
     stack = cdk.Stack(cdk.App(outdir=str(tmp_path)), "Stack")
 
     with pytest.raises(RuntimeError, match="Function"):
@@ -140,5 +142,5 @@ def test_compiled_files_are_shipped_where_this_python_is_the_functions(
         ("", "no reason given"),
     ],
 )
-def test_the_line_that_says_why_is_found_in_what_pip_says(output: str, line: str) -> None:
+def test_the_reason_is_found_in_the_output_of_pip(output: str, line: str) -> None:
     assert asset._last_error(output) == line

@@ -81,7 +81,7 @@ def unmet(asked: Iterable[Requirement], locked: dict[str, str]) -> list[str]:
     ]
 
 
-def test_the_lock_answers_what_the_project_asks_for() -> None:
+def test_the_lock_fits_the_requirements_of_the_project() -> None:
     locked = {each.name: each.version for each in HERE}
     extras = PROJECT["optional-dependencies"].values()
     asked = [Requirement(each) for each in chain(PROJECT["dependencies"], *extras)]
@@ -107,7 +107,7 @@ def test_the_functions_libraries_require_nothing_but_each_other() -> None:
         assert unmet(needs_of(Requirement(name), in_lambda), locked) == [], name
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
+def test_the_installed_versions_are_the_locked_versions() -> None:
     others = {
         each.name: (each.version, installed)
         for each in HERE
@@ -140,7 +140,7 @@ def licences(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("each", HERE, ids=lambda each: each.name)
-def test_its_licence_is_one_of_those_we_can_live_with(each: Locked) -> None:
+def test_its_licence_is_an_accepted_one(each: Locked) -> None:
     allowed = (
         PERMISSIVE if is_shipped(each) else PERMISSIVE | WEAK_COPYLEFT | OF_ONE_FILE.get(each.name, set())
     )

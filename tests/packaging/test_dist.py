@@ -45,12 +45,12 @@ def test_make_dist_builds_and_checks_everything(tmp_path: Path, capsys: pytest.C
 
 
 @needs_version_control
-def test_the_contents_are_what_is_under_version_control(built: Distributions) -> None:
+def test_the_contents_are_the_files_under_version_control(built: Distributions) -> None:
     check_contents(built)
 
 
 @needs_version_control
-def test_a_file_that_slipped_into_the_wheel_is_named(built: Distributions, tmp_path: Path) -> None:
+def test_an_unexpected_file_in_the_wheel_is_named(built: Distributions, tmp_path: Path) -> None:
     wheel = tmp_path / built.wheel.name
     wheel.write_bytes(built.wheel.read_bytes())
     with zipfile.ZipFile(wheel, "a") as archive:
@@ -61,7 +61,7 @@ def test_a_file_that_slipped_into_the_wheel_is_named(built: Distributions, tmp_p
 
 
 @needs_version_control
-def test_a_file_that_the_sdist_lacks_is_named(built: Distributions, tmp_path: Path) -> None:
+def test_a_missing_file_in_the_sdist_is_named(built: Distributions, tmp_path: Path) -> None:
     sdist = tmp_path / built.sdist.name
     with tarfile.open(built.sdist) as source, tarfile.open(sdist, "w:gz") as changed:
         for member in source.getmembers():
@@ -82,14 +82,12 @@ def test_a_file_that_the_sdist_lacks_is_named(built: Distributions, tmp_path: Pa
         ("v0.1.0", "## 0.1.01, 2026-12-01\n", "CHANGELOG.md"),
     ],
 )
-def test_a_release_whose_tag_or_changelog_does_not_fit_is_refused(
-    tag: str, changelog: str, named: str
-) -> None:
+def test_a_release_with_another_tag_or_changelog_is_refused(tag: str, changelog: str, named: str) -> None:
     with pytest.raises(DistributionError, match=named):
         check_release(tag, changelog)
 
 
-def test_a_release_whose_tag_and_changelog_fit_is_accepted() -> None:
+def test_a_release_with_its_tag_and_changelog_is_accepted() -> None:
     check_release("v0.1.0", "# Changelog\n\n## 0.1.0, 2026-12-01\n\nThe first version.\n")
 
 
@@ -104,7 +102,7 @@ def test_a_wrong_release_ends_with_one_line_before_anything_is_built(tmp_path: P
 
 
 @pytest.mark.parametrize("schema", BY_SCHEMA)
-def test_what_a_code_host_reads_keeps_to_its_schema(schema: str) -> None:
+def test_files_for_the_code_host_match_their_schemas(schema: str) -> None:
     files = [str(file) for file in BY_SCHEMA[schema]]
     assert files
 
@@ -114,7 +112,7 @@ def test_what_a_code_host_reads_keeps_to_its_schema(schema: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_workflows_give_no_one_more_rights_than_needed() -> None:
+def test_the_workflows_have_least_permissions() -> None:
     """By zizmor's strictest rules: actions pinned by hash, no credentials kept, no shell injection."""
     command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--persona=pedantic", str(GITHUB)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -68,7 +68,7 @@ def imported_by(module: str) -> set[str]:
     } | (named & modules().keys()) - {module}
 
 
-def test_no_module_imports_itself_by_a_detour_not_even_for_types() -> None:
+def test_there_is_no_import_cycle_also_not_for_types() -> None:
     try:
         TopologicalSorter({module: imported_by(module) for module in modules()}).prepare()
     except CycleError as error:
@@ -79,7 +79,7 @@ def test_no_module_imports_itself_by_a_detour_not_even_for_types() -> None:
     assert detour == ""
 
 
-def test_the_functions_asset_holds_only_what_a_handler_imports() -> None:
+def test_the_asset_contains_only_what_a_handler_imports() -> None:
     runtime = {module for module in modules() if module.startswith("iot_jitr_runtime.")}
     reached: set[str] = set()
     ahead = {module for module in runtime if module.endswith(".handler")}

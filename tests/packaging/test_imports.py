@@ -40,7 +40,7 @@ import {module}
         ("iot_jitr_cli.main", ("aws_cdk", "ministack", "aws_lambda_powertools")),
     ],
 )
-def test_each_package_needs_only_what_it_may(module: str, refused: tuple[str, ...]) -> None:
+def test_each_package_imports_only_what_it_may(module: str, refused: tuple[str, ...]) -> None:
     script = _REFUSE_IMPORTS.format(refused=refused, module=module)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False

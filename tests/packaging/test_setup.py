@@ -203,7 +203,7 @@ def checkout(sample: str, index: str, tmp_path_factory: pytest.TempPathFactory) 
         yield made
 
 
-def test_what_is_as_wanted_is_left_alone(checkout: Environment) -> None:
+def test_an_up_to_date_environment_is_not_changed(checkout: Environment) -> None:
     mark = checkout.folder / "mark"
     mark.touch()
 
@@ -227,7 +227,7 @@ def test_the_project_itself_is_installed_for_editing(checkout: Environment) -> N
         ("pyproject.toml", lambda text: text.replace('version = "1"', 'version = "2"')),
     ],
 )
-def test_what_decides_what_is_installed_is_noticed(
+def test_a_changed_lock_or_project_is_noticed(
     checkout: Environment, name: str, change: Callable[[str], str]
 ) -> None:
     before = (checkout.root / name).read_text()
@@ -239,7 +239,7 @@ def test_what_decides_what_is_installed_is_noticed(
     assert checkout.is_as_wanted()
 
 
-def test_a_setting_of_another_tool_sets_nothing_up_again(checkout: Environment) -> None:
+def test_a_setting_of_another_tool_does_not_cause_a_set_up(checkout: Environment) -> None:
     (checkout.root / "pyproject.toml").write_text(PROJECT.replace("110", "100"))
     as_wanted = checkout.is_as_wanted()
     (checkout.root / "pyproject.toml").write_text(PROJECT)
@@ -248,7 +248,7 @@ def test_a_setting_of_another_tool_sets_nothing_up_again(checkout: Environment) 
 
 
 @pytest.mark.parametrize("missing", [".venv/bin/python", "node_modules"])
-def test_what_is_gone_is_noticed(checkout: Environment, missing: str, tmp_path: Path) -> None:
+def test_a_missing_part_is_noticed(checkout: Environment, missing: str, tmp_path: Path) -> None:
     (checkout.root / missing).rename(tmp_path / "away")
     noticed = not checkout.is_as_wanted()
     (tmp_path / "away").rename(checkout.root / missing)
@@ -257,7 +257,7 @@ def test_what_is_gone_is_noticed(checkout: Environment, missing: str, tmp_path: 
     assert checkout.is_as_wanted()
 
 
-def test_a_folder_that_was_moved_is_noticed_and_set_up_again(checkout: Environment) -> None:
+def test_a_moved_folder_is_set_up_again(checkout: Environment) -> None:
     elsewhere = checkout.root.with_name("there")
     checkout.root.rename(elsewhere)
     moved = Environment(elsewhere)
@@ -273,7 +273,7 @@ def test_a_folder_that_was_moved_is_noticed_and_set_up_again(checkout: Environme
     assert command.returncode == 0
 
 
-def test_a_set_up_that_failed_says_why_and_the_next_one_starts_anew(
+def test_a_failed_set_up_reports_its_reason_and_the_next_one_starts_anew(
     checkout: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (checkout.root / "requirements.lock").open("a").write("# changed\n")
@@ -291,7 +291,7 @@ def test_a_set_up_that_failed_says_why_and_the_next_one_starts_anew(
 
 
 @pytest.mark.timing
-def test_another_set_up_of_the_same_checkout_is_waited_for(checkout: Environment) -> None:
+def test_two_set_ups_of_one_checkout_run_one_after_the_other(checkout: Environment) -> None:
     """Two terminals, `make demo` and `make test`: the second finds the environment made."""
     program = "import sys; from tools.setup import *; Environment(Path(sys.argv[1])).make()"
     (checkout.root / "requirements.lock").open("a").write("# changed again\n")
@@ -304,7 +304,7 @@ def test_another_set_up_of_the_same_checkout_is_waited_for(checkout: Environment
     assert sorted("set up in" in each for each in said) == [False, True]
 
 
-def test_the_file_that_two_packages_bring_is_the_one_that_the_cdk_needs() -> None:
+def test_the_file_that_two_packages_contain_is_the_one_the_cdk_needs() -> None:
     from aws_cdk import cloud_assembly_schema
 
     assert INSTALLED_LAST in locked(REQUIREMENTS.read_text())

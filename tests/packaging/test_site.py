@@ -55,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Parsed]:
     return {page: Parsed(page.read_text(encoding="utf-8")) for page in sorted(folder.rglob("*.html"))}
 
 
-def test_every_link_and_anchor_leads_somewhere(site: dict[Path, Parsed]) -> None:
+def test_every_link_and_anchor_resolves(site: dict[Path, Parsed]) -> None:
     assert list(broken(site)) == []
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_fetched_from_elsewhere(site: dict[Path, Parsed]) -> None:
     assert elsewhere == set()
 
 
-def test_the_reference_has_all_that_the_package_exports(site: dict[Path, Parsed]) -> None:
+def test_the_reference_lists_all_exports(site: dict[Path, Parsed]) -> None:
     (reference,) = (parsed for page, parsed in site.items() if page.name == "reference.html")
 
     assert {f"iot_jitr.{name}" for name in iot_jitr.__all__} <= reference.anchors
@@ -106,7 +106,7 @@ def test_no_page_is_wider_than_a_phone(site: dict[Path, Parsed], running: Browse
     assert {name: width for name, width in widths.items() if width > 390} == {}
 
 
-def test_pages_are_light_or_dark_as_the_reader_wants_and_the_diagram_is_drawn(
+def test_pages_follow_the_colour_scheme_and_diagrams_are_drawn(
     site: dict[Path, Parsed], running: Browser
 ) -> None:
     (first,) = (page for page in site if page.name == "index.html")

@@ -80,7 +80,7 @@ def ours() -> dict[str, str]:
     return {**kept, **settings_for_uv(), "PATH": f"{Path(find_uv_bin()).parent}{os.pathsep}{kept['PATH']}"}
 
 
-def test_it_holds_the_four_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
+def test_it_contains_the_four_packages_with_their_data_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
 
@@ -220,7 +220,7 @@ def test_nothing_of_the_command_line_or_the_local_cloud_is_installed(python: Pat
     assert json.loads(run(str(python), "-c", program, *OF_OTHERS, at=tmp_path)) == []
 
 
-def test_the_command_says_which_extra_it_takes(python: Path, tmp_path: Path) -> None:
+def test_the_command_names_the_extra_it_needs(python: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [python.with_name("jitr"), "--help"],
         cwd=tmp_path,

@@ -83,7 +83,7 @@ def without_flags() -> dict[str, Template]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_group_permissions_and_write_partitions_out_and_change_nothing_else(
+def test_the_flags_group_permissions_and_write_partitions_out_and_change_nothing_else(
     name: str, with_flags: dict[str, Template], without_flags: dict[str, Template]
 ) -> None:
     assert with_flags[name] != without_flags[name]

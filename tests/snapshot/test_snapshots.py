@@ -31,5 +31,5 @@ def test_the_template_is_the_reviewed_one(name: str) -> None:
     assert synthesized == snapshot.read_text(), "if that is meant: make snapshot, and review the diff"
 
 
-def test_no_snapshot_is_left_over() -> None:
+def test_every_snapshot_has_its_scenario() -> None:
     assert {path.stem for path in TEMPLATES.iterdir()} == set(REVIEWED)

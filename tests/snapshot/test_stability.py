@@ -53,7 +53,7 @@ def replaced(before: Record, now: Record) -> set[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_upgrade_replaces_nothing_that_holds_state(name: str) -> None:
+def test_an_upgrade_replaces_no_stateful_resource(name: str) -> None:
     released: dict[str, Record] = json.loads(RECORD.read_text())
     now = stateful(scenario(name))
     if os.environ.get(UPDATE):
@@ -64,7 +64,7 @@ def test_an_upgrade_replaces_nothing_that_holds_state(name: str) -> None:
     assert set(now) == set(released[name]), "new: make snapshot"
 
 
-def test_every_type_that_can_hold_state_is_watched() -> None:
+def test_every_stateful_type_is_watched() -> None:
     """What is retained when the stack is deleted holds state."""
     retained = {
         resource["Type"]

@@ -11,7 +11,7 @@ from tools.cost import guard_environments
 PERFORMANCE = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
 
 
-def test_it_measures_answers_and_starts(tmp_path: Path) -> None:
+def test_it_measures_answers_and_cold_starts(tmp_path: Path) -> None:
     """With a small index and few connects; the handler itself counts that half of them are refused."""
     measured = measure(tmp_path, entries=2_000, count=400, starts=1)
 
@@ -20,7 +20,7 @@ def test_it_measures_answers_and_starts(tmp_path: Path) -> None:
     assert report(measured).count("\n") > 10
 
 
-def test_the_page_has_the_results_that_are_kept() -> None:
+def test_the_page_has_the_saved_results() -> None:
     kept = json.loads(RESULTS.read_text())
     answers, _, starts = report(kept).partition("\n\nindex ")
 

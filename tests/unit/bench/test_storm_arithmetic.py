@@ -56,9 +56,7 @@ def test_each_operation_has_a_quota_of_its_own() -> None:
         ("GET", "/no/such/path/at/all", UNKNOWN),
     ],
 )
-def test_requests_are_told_apart_by_the_services_own_description(
-    method: str, target: str, operation: str
-) -> None:
+def test_requests_are_identified_by_the_service_model(method: str, target: str, operation: str) -> None:
     assert operation_of(method, target) == operation
 
 
@@ -67,7 +65,7 @@ def test_the_documented_table_is_what_the_model_prints() -> None:
 
 
 @pytest.mark.parametrize("rate", [10, 50, 100])
-def test_the_fleet_that_the_page_begins_with_is_what_the_model_says(rate: int) -> None:
+def test_the_first_fleet_of_the_page_matches_the_model(rate: int) -> None:
     fleet = Storm(40_000, rate)
     billed = fleet.dollars + fleet.dollars_of_refused_connects
     row = (
@@ -79,14 +77,14 @@ def test_the_fleet_that_the_page_begins_with_is_what_the_model_says(rate: int) -
     assert [line for line in lines if line.startswith(f"| {rate}") and line.endswith(row)]
 
 
-def test_the_documented_runs_are_those_that_were_saved() -> None:
+def test_the_documented_runs_are_the_saved_ones() -> None:
     results = load(RESULTS)
 
     assert measured(results) in PERFORMANCE.read_text()
     assert check(results) in PERFORMANCE.read_text()
 
 
-def test_the_targets_are_met_by_the_run_that_they_are_set_for() -> None:
+def test_the_saved_run_meets_the_targets() -> None:
     [run] = [
         result
         for result in load(RESULTS)
@@ -101,12 +99,12 @@ def test_the_targets_are_met_by_the_run_that_they_are_set_for() -> None:
     assert run.seconds_to_empty <= 60
 
 
-def test_the_model_meets_the_target_where_the_target_is_set() -> None:
+def test_the_model_meets_the_target() -> None:
     assert Storm(2000, 10).ratio < 1.10
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(90, "90 s"), (5400, "1.5 h"), (200_000, "2.3 d")])
-def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 

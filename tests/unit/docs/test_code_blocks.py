@@ -103,7 +103,7 @@ def test_every_block_is_in_a_language_that_is_checked_or_left_out_for_a_reason()
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_no_fence_of_a_page_is_overlooked(page: Path) -> None:
+def test_every_fence_of_a_page_is_parsed(page: Path) -> None:
     fences = re.findall(r"^\s*(?:```|~~~)", text_of(page), re.MULTILINE)
 
     assert len(fences) == 2 * sum(block.page == page for block in blocks())
@@ -145,7 +145,7 @@ def test_python_runs(block: Block, names: dict[str, Any], monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
-def test_json_is_understood_by_the_code_that_reads_it(block: Block, folder: Path) -> None:
+def test_json_is_read_by_the_code_that_reads_it_in_the_product(block: Block, folder: Path) -> None:
     # An ARN's region and account, and what a reader puts in, are left out on the pages.
     text = block.text.replace(":…:", ":eu-central-1:123456789012:").replace("…", "1")
 
@@ -202,7 +202,7 @@ def understand(document: Any, folder: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"activation_per_second": 10}, {"policy": {"kind": "personal"}}, {"Statement": []}]
 )
-def test_json_that_nobody_understands_is_found(wrong: dict[str, Any], folder: Path) -> None:
+def test_unreadable_json_is_found(wrong: dict[str, Any], folder: Path) -> None:
     with pytest.raises(Exception, match=r"unknown|found|policy"):
         understand(wrong, folder)
 
@@ -270,7 +270,7 @@ def any_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("console", "sh"), ids=str)
-def test_programs_that_are_not_ours_to_check_are_few_and_known(block: Block) -> None:
+def test_programs_that_are_not_checked_are_listed(block: Block) -> None:
     ours = {"jitr", "make", "npx", "aws"}
     found = {command[0] for command in commands(block)} if block in SHELLS else set()
 
@@ -279,7 +279,7 @@ def test_programs_that_are_not_ours_to_check_are_few_and_known(block: Block) -> 
 
 @pytest.mark.usefixtures("any_file")
 @pytest.mark.parametrize("block", SHELLS, ids=str)
-def test_commands_are_written_right(block: Block) -> None:
+def test_commands_are_correct(block: Block) -> None:
     found = [(" ".join(command), problem(command)) for command in commands(block)]
 
     assert [each for each in found if each[1]] == []
@@ -298,12 +298,12 @@ def test_commands_are_written_right(block: Block) -> None:
         ("aws iot describe-endpoint --endpoint x", "has no {'--endpoint'}"),
     ],
 )
-def test_a_command_written_wrong_is_found(command: str, said: str) -> None:
+def test_an_incorrect_command_is_found(command: str, said: str) -> None:
     assert said in str(problem(command.split()))
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_commands_named_in_passing_exist(page: Path) -> None:
+def test_commands_in_sentences_exist(page: Path) -> None:
     named = [code.split() for code in inline_code(page) if re.match(r"(aws|jitr|make) [a-z]", code)]
 
     assert [" ".join(words) for words in named if not exists(words)] == []

@@ -29,7 +29,7 @@ def test_the_page_shows_each_example_as_it_is(example: Path) -> None:
     assert f"(../examples/devices/{example.name})" in RECIPES
 
 
-def test_each_recipe_says_whether_it_is_run() -> None:
+def test_each_recipe_is_marked_as_run_or_not_run() -> None:
     """The table's last column, the note in its section, and the programs that the end-to-end tests run."""
     rows = re.findall(r"^\| \[([^]]+)\]\(#.*\| (run by the tests|not run) \|$", RECIPES, re.MULTILINE)
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", RECIPES, re.MULTILINE))
@@ -54,7 +54,7 @@ def test_the_commands_of_the_page_exist() -> None:
         assert run_jitr(*command.split(), "--help").exit_code == 0
 
 
-def test_the_mosquitto_loop_comes_back_until_it_is_let_in_and_waits_at_least_a_second(tmp_path: Path) -> None:
+def test_the_mosquitto_loop_reconnects_until_admitted_and_waits_at_least_a_second(tmp_path: Path) -> None:
     """With stand-ins for `mosquitto_pub`, which is let in at its fourth call, and for `sleep`."""
     calls, waits = tmp_path / "calls", tmp_path / "waits"
     stand_in(tmp_path / "mosquitto_pub", f'echo "$@" >> {calls}; [ "$(wc -l < {calls})" -ge 4 ] || exit 7')

@@ -76,7 +76,7 @@ def test_a_member_without_a_docstring_is_an_error(monkeypatch: pytest.MonkeyPatc
         construct_page.page()
 
 
-def test_whatever_an_option_takes_is_exported() -> None:
+def test_every_class_that_an_option_takes_is_exported() -> None:
     taken = {each for hint in _hints(JitrPipeline.__init__).values() for each in _classes(hint)}
     ours = {each for each in taken if each.__module__.startswith("iot_jitr")}
 

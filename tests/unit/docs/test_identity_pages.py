@@ -49,7 +49,7 @@ def test_the_template_on_the_page_keeps_the_rules() -> None:
     assert lint(PolicyDocument.parse(json.dumps(template)), PolicyKind.SHARED) == []
 
 
-def test_the_exception_on_the_page_is_one_that_its_acknowledgement_excuses() -> None:
+def test_the_acknowledged_policy_on_the_page_passes_with_its_acknowledgement_only() -> None:
     statement = next(block for block in json_blocks("policy") if "acknowledge" in block)
     document = {"Version": "2012-10-17", "Statement": [statement]}
 
@@ -70,7 +70,7 @@ def test_every_kind_of_key_is_described_and_no_other() -> None:
     assert sorted(first_column(section)) == sorted(kind.value for kind in KeyKind)
 
 
-def test_the_facts_on_the_page_are_those_that_a_function_gets() -> None:
+def test_the_request_on_the_page_is_the_request_of_the_function() -> None:
     described = next(block for block in json_blocks("admission") if "certificatePem" in block)
     device = DeviceCertificate(
         CertificateId("a" * 64), "arn", CaCertificateId("c" * 64), device_certificate("sensor-7")
@@ -80,13 +80,13 @@ def test_the_facts_on_the_page_are_those_that_a_function_gets() -> None:
 
 
 @pytest.mark.parametrize("answer", ["admit", "refuse"])
-def test_the_answers_on_the_page_are_understood(answer: str) -> None:
+def test_the_answers_on_the_page_are_valid(answer: str) -> None:
     (line,) = re.findall(rf'^{{ "decision": "{answer}".*$', page("admission"), flags=re.MULTILINE)
 
     assert read_answer(line.encode()).admitted is (answer == "admit")
 
 
-def test_what_the_page_says_of_the_refused_is_so() -> None:
+def test_the_refused_names_on_the_page_are_refused() -> None:
     text = page("admission").split("## What becomes of the refused")[1]
     example = next(block for block in json_blocks("admission") if "on_refusal" in block)
 

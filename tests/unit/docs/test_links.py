@@ -72,12 +72,12 @@ def named_in_code() -> list[str]:
 
 
 @pytest.mark.parametrize("link", named_in_code())
-def test_every_page_that_the_code_names_is_there(link: str) -> None:
+def test_every_page_named_in_the_code_exists(link: str) -> None:
     assert broken(ROOT / "README.md", link) is None
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+def test_every_file_named_on_a_page_exists(page: Path) -> None:
     named = [
         code
         for code in inline_code(page)

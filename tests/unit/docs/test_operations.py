@@ -39,7 +39,7 @@ def test_a_cause_has_its_headline_a_symptom_a_check_and_a_fix(cause: Cause) -> N
         assert len(text) > 3
 
 
-def test_every_cause_is_brought_about_on_the_local_cloud() -> None:
+def test_every_cause_is_reproduced_on_the_local_cloud() -> None:
     """And each in all its variants: `tests/unit/cli/doctor/test_causes.py`."""
     tests = DOCS.parent / "tests"
     sources = [*(tests / "e2e").glob("test_doctor*.py"), tests / "support" / "revoking.py"]

@@ -72,11 +72,11 @@ OUR_OWN_ENUMERATIONS = {
 }
 
 
-def test_whatever_need_not_be_given_has_a_default() -> None:
+def test_every_other_option_has_a_default() -> None:
     assert {name for name, option in options().items() if option.default is None} == REQUIRED
 
 
-def test_every_option_names_what_defines_it_unless_it_is_our_own() -> None:
+def test_every_option_links_its_source_unless_it_is_our_own() -> None:
     """One that takes a class of ours leaves that to the class."""
     without = {
         name for name, option in options().items() if source_of(option.text) is None and not option.takes
@@ -85,7 +85,7 @@ def test_every_option_names_what_defines_it_unless_it_is_our_own() -> None:
     assert without == OF_EVERY_CONSTRUCT | set(OUR_OWN)
 
 
-def test_every_enumeration_or_each_of_its_members_names_what_defines_it() -> None:
+def test_every_enumeration_links_its_source_unless_it_is_our_own() -> None:
     enumerations = [
         each
         for name in iot_jitr.__all__
@@ -113,7 +113,7 @@ def says_its_range(option: Option) -> bool:
     return re.search(r"(\d|`every`)(\s+\w+)?\s+to\s+(a\s|\d)", f"{of_all} {option.text}") is not None
 
 
-def test_every_number_and_every_time_says_its_range() -> None:
+def test_every_number_and_time_has_its_range() -> None:
     numbers = [option for option in options().values() if is_a_number(option)]
 
     assert len(numbers) > 20

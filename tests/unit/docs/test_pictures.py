@@ -55,13 +55,13 @@ def finished_demo() -> Demo:
     )
 
 
-def test_the_dashboards_picture_is_what_is_deployed(scripts: Any) -> None:
+def test_the_picture_of_the_dashboard_matches_the_deployed_one(scripts: Any) -> None:
     dashboard = scripts("dashboard")
 
     assert (FOLDER / "dashboard.svg").read_text() == dashboard.drawn(dashboard.deployed()), "make pictures"
 
 
-def test_the_dashboard_shows_the_figures_of_the_recorded_run_and_what_it_has_none_of(scripts: Any) -> None:
+def test_the_dashboard_shows_the_figures_of_the_recorded_run(scripts: Any) -> None:
     dashboard, measured = scripts("dashboard"), scripts("measured").load()
     deployed = dashboard.deployed()
 
@@ -77,7 +77,7 @@ def test_the_dashboard_shows_the_figures_of_the_recorded_run_and_what_it_has_non
     assert all(reason in svg for reason in reasons)
 
 
-def test_a_statistic_of_a_second_is_cloudwatchs(scripts: Any) -> None:
+def test_statistics_are_computed_as_cloudwatch_does(scripts: Any) -> None:
     statistic = scripts("dashboard")._statistic
 
     assert statistic([1.0, 2.0, 6.0], "Sum") == 9.0
@@ -101,7 +101,7 @@ def test_a_recording_shows_one_frame_after_the_other_and_ends_on_the_last(script
     assert "never&#160;registered" in svg
 
 
-def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
+def test_changes_at_one_moment_are_one_frame(scripts: Any) -> None:
     recorder = scripts("recording").Recorder(finished_demo(), Stopwatch())
 
     for _ in range(4):
@@ -110,7 +110,7 @@ def test_what_happens_at_once_is_one_frame(scripts: Any) -> None:
     assert len(recorder.frames) == 1
 
 
-def test_what_happens_a_moment_later_is_a_frame_of_its_own_with_the_time_that_has_passed(
+def test_a_later_change_is_a_frame_with_its_time(
     scripts: Any,
 ) -> None:
     clock = Stopwatch()
@@ -136,13 +136,13 @@ def test_a_long_run_keeps_its_first_and_its_last_frame(scripts: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["storm", "look_up", "reconnects"])
-def test_a_plot_is_of_the_figures_that_the_benchmarks_left(scripts: Any, name: str) -> None:
+def test_a_plot_shows_the_saved_figures_of_the_benchmarks(scripts: Any, name: str) -> None:
     committed = (FOLDER / f"{name.replace('_', '-')}.svg").read_text()
 
     assert committed == getattr(scripts("plots"), name)(), "make pictures"
 
 
-def test_runs_that_did_not_end_are_marked_and_each_kind_has_its_line(
+def test_unfinished_runs_are_marked_and_each_kind_has_its_line(
     scripts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plots = scripts("plots")
@@ -159,7 +159,7 @@ def test_runs_that_did_not_end_are_marked_and_each_kind_has_its_line(
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_a_picture_is_well_formed_and_fetches_nothing(name: str) -> None:
+def test_a_picture_is_well_formed_and_loads_nothing(name: str) -> None:
     text = (FOLDER / f"{name}.svg").read_text()
     # Names of vocabularies, which nobody fetches, and the address of the local cloud in the demo.
     names = r'xmlns(:\w+)?="[^"]*"|(?<=rdf:resource=")[^"]*|http://127\.0\.0\.1'
@@ -184,7 +184,7 @@ def test_the_readme_quotes_the_run_that_the_picture_shows() -> None:
     assert quoted in picture
 
 
-def test_every_picture_is_remade_by_the_script_and_shown(scripts: Any) -> None:
+def test_every_picture_is_made_by_the_script_and_used(scripts: Any) -> None:
     root = FOLDER.parents[1]
     pages = [root / "README.md", *(root / "docs").glob("*.md")]
     shown = {name for page in pages for name in re.findall(r"!\[.*?\]\(.*?([\w-]+)\.\w+\)", page.read_text())}

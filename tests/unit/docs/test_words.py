@@ -21,7 +21,7 @@ def files() -> list[Path]:
     return [path for path in found if path.suffix in SUFFIXES and str(path.relative_to(ROOT)) not in ALLOWED]
 
 
-def test_words_that_were_replaced_are_used_nowhere() -> None:
+def test_replaced_words_are_not_used() -> None:
     words = replaced_words()
     pattern = re.compile("|".join(rf"\b{re.escape(word)}" for word in words), re.IGNORECASE)
     found = [

@@ -8,7 +8,7 @@ from tools.build_requirements import with_requirements
 PYPROJECT = (Path(__file__).parents[3] / "pyproject.toml").read_text()
 
 
-def test_the_build_requires_what_is_given_and_all_else_stays() -> None:
+def test_only_the_build_requirements_are_replaced() -> None:
     before = tomllib.loads(PYPROJECT)
 
     after = tomllib.loads(with_requirements(PYPROJECT, ["hatchling==9", "pluggy==8"]))

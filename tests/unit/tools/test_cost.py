@@ -39,9 +39,7 @@ ONE_A_MILLION = Price(1.0, MILLION, "requests", "https://aws.amazon.com")
     ],
     ids=["one CA", "two CAs", "a CRL", "two CAs and a CRL", "account logging"],
 )
-def test_the_alarms_of_the_model_are_those_that_are_deployed(
-    deployed: JitrConfiguration, pipeline: Pipeline
-) -> None:
+def test_the_model_counts_the_deployed_alarms(deployed: JitrConfiguration, pipeline: Pipeline) -> None:
     template = template_of(deployed)
 
     assert len(of_type(template, "AWS::CloudWatch::Alarm")) == pipeline.alarms
@@ -53,7 +51,7 @@ def memory(template: dict[str, Any], function: str) -> float:
     return float(resource["Properties"]["MemorySize"]) / 1024
 
 
-def test_the_models_functions_have_the_memory_and_run_as_often_as_those_that_are_deployed() -> None:
+def test_the_model_uses_the_deployed_memory_and_schedules() -> None:
     template = template_of(replace(DEFAULTS, cas=(WITH_CRL,)))
 
     assert MEMORY_MIB / 1024 == memory(template, "Activator") == cost.ACTIVATOR_GB
@@ -100,7 +98,7 @@ def test_each_bill_of_the_page_adds_up() -> None:
     assert sums == 5
 
 
-def test_the_sentences_of_the_page_say_what_the_model_says() -> None:
+def test_the_sentences_of_the_page_match_the_model() -> None:
     month = cost.total(cost.month(Pipeline()))
 
     assert f"one CA costs about **{month:.0f} dollars**" in PAGE
@@ -117,14 +115,14 @@ def test_pages_quote_the_figures_of_the_model(page: str) -> None:
     assert "six dollars a month" in text
 
 
-def test_what_is_left_after_the_stack_costs_what_the_model_says() -> None:
+def test_the_cost_after_the_stack_is_deleted_matches_the_model() -> None:
     assert (
         f"${cost_page.figures()['storage']} for a million devices"
         in (ROOT / "docs" / "upgrading.md").read_text()
     )
 
 
-def test_a_figure_that_there_is_not_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unknown_figure_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     template = tmp_path / "page.md.in"
     template.write_text("@figure(of_nothing)")
     monkeypatch.setattr(cost_page, "TEMPLATE", template)

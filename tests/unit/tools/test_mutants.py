@@ -15,14 +15,14 @@ SETTINGS = {part: tomllib.loads(configuration(part))["tool"]["mutmut"] for part 
 @pytest.mark.parametrize(
     "patterns", list(zip(*(each["only_mutate"] for each in SETTINGS.values()), strict=True))
 )
-def test_each_module_to_mutate_is_there_in_a_part(patterns: tuple[str, ...]) -> None:
+def test_each_module_to_mutate_exists(patterns: tuple[str, ...]) -> None:
     found = [ROOT / "lambda" / pattern.removeprefix("src/") for pattern in patterns]
 
     assert any(path.exists() for path in found)
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_each_test_to_run_or_to_leave_out_is_there(part: str) -> None:
+def test_each_selected_or_excluded_test_exists(part: str) -> None:
     for test in SETTINGS[part]["pytest_add_cli_args_test_selection"]:
         assert (ROOT / test.removeprefix("--ignore=")).exists()
 
@@ -34,7 +34,7 @@ def test_a_module_of_the_root_is_mutated_with_its_own_tests() -> None:
     assert "tests/unit/runtime/test_rate_limiter.py" in settings["pytest_add_cli_args_test_selection"]
 
 
-def test_a_module_scores_what_tests_types_and_time_noticed(tmp_path: Path) -> None:
+def test_mutants_noticed_by_tests_types_or_time_count(tmp_path: Path) -> None:
     package = tmp_path / "src" / "package"
     package.mkdir(parents=True)
     codes = {"noticed": 1, "survived": 0, "slow": -24, "typed": 37, "untested": 33}
@@ -47,16 +47,14 @@ def test_a_module_scores_what_tests_types_and_time_noticed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("codes", [{}, {"done": 1, "ahead": None}])
-def test_a_module_without_mutants_or_not_examined_to_its_end_has_no_score(
-    tmp_path: Path, codes: dict[str, int | None]
-) -> None:
+def test_a_module_without_a_complete_run_has_no_score(tmp_path: Path, codes: dict[str, int | None]) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "module.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
 
     assert scores(tmp_path) == []
 
 
-def test_what_a_changed_test_reaches_is_found_out_anew_and_nothing_else(tmp_path: Path) -> None:
+def test_only_changed_tests_are_traced_again(tmp_path: Path) -> None:
     stats = tmp_path / "mutmut-stats.json"
     forget_what_tests_reach(stats)
     assert not stats.exists()
