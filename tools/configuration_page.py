@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 import iot_jitr
 from iot_jitr.allowed import spoken
-from iot_jitr.configuration.ca import SIGNERS
+from iot_jitr.configuration.signer import SIGNERS
 from iot_jitr.validation import in_words
 from iot_jitr_runtime.ca_registration.signers import KINDS, NoSigner
 from tools.construct_page import docstrings
@@ -58,14 +58,15 @@ def _signers() -> Iterator[str]:
     yield _row(
         "`cas[].signer.type`", NOTHING, ", ".join(KINDS), "How the verification certificate is signed."
     )
-    for name, keys in SIGNERS.items():
-        said = docstrings(KINDS[name])
-        about = (KINDS[name].__doc__ or "").strip().splitlines()[0]
-        if KINDS[name] is NoSigner:
+    for name, signer in KINDS.items():
+        keys: Any = SIGNERS.classes[name]
+        hints, said = get_type_hints(keys, include_extras=True), [*docstrings(signer).values()]
+        about = (signer.__doc__ or "").strip().splitlines()[0]
+        if signer is NoSigner:
             yield _row(f"`{name}`", "", "", about)
-        for key, (field, allowed) in keys.items():
-            meaning = f"`{name}` (`{KINDS[name].__name__}`): {about} {said[field]}"
-            yield _row(f"`cas[].signer.{key}`", NOTHING, allowed.words, meaning)
+        for key, text in zip(fields(keys), said, strict=True):
+            meaning = f"`{name}` (`{signer.__name__}`): {about} {text}"
+            yield _row(f"`cas[].signer.{key.name}`", NOTHING, in_words(hints[key.name]), meaning)
 
 
 def _default(each: Any) -> str:

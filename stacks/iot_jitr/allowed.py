@@ -147,28 +147,30 @@ def spoken(length: timedelta) -> str:
     return str(length)
 
 
-def text(pattern: str, words: str, *, at_synthesis: bool = False) -> Allowed:
+def text(pattern: str, words: str, *, at_synthesis: str | None = None) -> Allowed:
     """A text that matches all of `pattern`.
 
     Args:
         pattern: A regular expression.
         words: The pattern in words.
-        at_synthesis: Whether it must be known at synthesis; else a value that is known at deployment only
-            passes.
+        at_synthesis: Where the text must be known at synthesis, what to give in the place of a value that is
+            known at deployment only, in words; None: such a value passes.
     """
 
     def read(value: Any, _: Path) -> str:
         if not isinstance(value, str):
             raise TypeError
-        late = cdk.Token.is_unresolved(value)
-        if not re.fullmatch(pattern, value) if at_synthesis or not late else False:
+        if cdk.Token.is_unresolved(value):
+            if at_synthesis is not None:
+                raise wrong(value, at_synthesis)
+        elif not re.fullmatch(pattern, value):
             raise ValueError
         return value
 
     return Allowed(words, read, schema={"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
-CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree", at_synthesis=True)
+CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree")
 
 
 def one_of(kind: type[Enum], *among: Enum) -> Allowed:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
-_TEMPLATE = text(
-    r".+", "a text, in which {{common_name}} and other fields of the certificate may stand", at_synthesis=True
-)
+_TEMPLATE = text(r".+", "a text, in which {{common_name}} and other fields of the certificate may stand")
 _NAME_OF_OURS = text(
     r".+", "a name, or a text in which {{common_name}} and other fields of the certificate may stand"
 )

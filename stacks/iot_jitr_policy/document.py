@@ -5,12 +5,12 @@ The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from iot_jitr_policy.positions import Path, lines_of
+from iot_jitr_policy.positions import DuplicateKeyError, Path, lines_of
 from iot_jitr_policy.vocabulary import COMMON_NAME, VARIABLE, VERSION
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
@@ -84,16 +84,14 @@ class PolicyDocument:
             PolicySyntaxError: Not JSON, a duplicate key, or not the shape of an AWS IoT Core policy.
         """
         try:
-            raw = json.loads(text, object_pairs_hook=_no_duplicates)
+            raw, lines = json.loads(text), lines_of(text)
         except json.JSONDecodeError as error:
             raise PolicySyntaxError(error.lineno, f"not JSON: {error.msg} (column {error.colno})") from error
-        except _DuplicateKeyError as error:
-            raise PolicySyntaxError(
-                _second_line(text, error.key), f"the key '{error.key}' appears twice in one object; keep one"
-            ) from error
+        except DuplicateKeyError as error:
+            raise PolicySyntaxError(error.line, str(error)) from error
         except RecursionError as error:
             raise PolicySyntaxError(1, "nested too deeply to be a policy") from error
-        return _Reader(lines_of(text)).document(raw)
+        return _Reader(lines).document(raw)
 
     def plain(self) -> dict[str, Any]:
         """Return the document as AWS accepts it."""
@@ -115,28 +113,6 @@ class PolicyDocument:
     def with_statements_of(self, other: "PolicyDocument") -> "PolicyDocument":
         """Return this policy with another's statements after its own."""
         return PolicyDocument(self.statements + other.statements)
-
-
-class _DuplicateKeyError(ValueError):
-    """An object holds one key twice: parsers disagree about which one counts."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
-
-
-def _no_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _DuplicateKeyError(key)
-        found[key] = value
-    return found
-
-
-def _second_line(text: str, key: str) -> int:
-    """The line of the key's last appearance: duplicates are read from the top."""
-    return text.count("\n", 0, text.rfind(json.dumps(key))) + 1
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,20 @@ import json
 import re
 from collections.abc import Iterator
 
+from iot_jitr_runtime.errors import JitrError
+
 Path = tuple[str | int, ...]
 """Where a value is in a JSON document: object keys and array indexes from the root."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+
+
+class DuplicateKeyError(JitrError):
+    """An object holds one key twice, of which parsers take different ones; `line` is that of the second."""
+
+    def __init__(self, line: int, key: str) -> None:
+        super().__init__(f"the key '{key}' appears twice in one object; keep one")
+        self.line = line
 
 
 def lines_of(text: str) -> dict[Path, int]:
@@ -17,31 +27,33 @@ def lines_of(text: str) -> dict[Path, int]:
 
     >>> lines_of('{"a":\n [1,\n 2]}')
     {(): 1, ('a',): 2, ('a', 0): 2, ('a', 1): 3}
+
+    Raises:
+        DuplicateKeyError: An object holds one key twice.
     """
     lines: dict[Path, int] = {}
-    _place(iter(_tokens(text)), (), lines)
+    _place(_tokens(text), (), lines)
     return lines
 
 
-def _tokens(text: str) -> list[tuple[str, int]]:
-    tokens, line, seen = [], 1, 0
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    line, seen = 1, 0
     for match in _TOKEN.finditer(text):
         line += text.count("\n", seen, match.start())
         seen = match.start()
-        tokens.append((match.group(), line))
-    return tokens
+        yield match.group(), line
 
 
 def _place(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> str:
-    """Store the line of the next value and return its first token (`]` or `}` ends an empty container)."""
-    token, line = next(tokens)
-    if token in {"]", "}"}:
-        return token
-    lines[path] = line
-    if token == "[":  # noqa: S105 - a token of JSON
-        _place_items(tokens, path, lines)
-    elif token == "{":  # noqa: S105 - a token of JSON
-        _place_members(tokens, path, lines)
+    """Store the line of the next value and return its first token (`]` ends an empty list)."""
+    token, lines[path] = next(tokens)
+    match token:
+        case "[":
+            _place_items(tokens, path, lines)
+        case "{":
+            _place_members(tokens, path, lines)
+        case "]":
+            del lines[path]
     return token
 
 
@@ -52,10 +64,12 @@ def _place_items(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path
 
 
 def _place_members(tokens: Iterator[tuple[str, int]], path: Path, lines: dict[Path, int]) -> None:
-    token, _ = next(tokens)
+    token, line = next(tokens)
     while token != "}":  # noqa: S105 - a token of JSON
-        next(tokens)  # the colon
-        _place(tokens, (*path, json.loads(token)), lines)
-        token, _ = next(tokens)
-        if token == ",":  # noqa: S105 - a token of JSON
-            token, _ = next(tokens)
+        if token != ",":  # noqa: S105 - a token of JSON
+            key: str = json.loads(token)
+            if (*path, key) in lines:
+                raise DuplicateKeyError(line, key)
+            next(tokens)  # the colon
+            _place(tokens, (*path, key), lines)
+        token, line = next(tokens)

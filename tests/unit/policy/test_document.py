@@ -89,6 +89,12 @@ BROKEN = {
     "condition of text": (policy(STATEMENT | {"Condition": {"Bool": "x"}}), 9, "of condition keys"),
     "blank acknowledgement": (policy(STATEMENT | {"acknowledge": " "}), 8, "as text"),
     "acknowledged with true": (policy(STATEMENT | {"acknowledge": True}), 8, "as text"),
+    "the same key in other words": (
+        '{"Version": "2012-10-17",\n"V\\u0065rsion": "2012-10-17"}',
+        2,
+        "appears twice",
+    ),
+    "nested deeply": ("[" * 700 + "]" * 700, 1, "nested too deeply|expected a JSON object"),
     "nested without end": ("[" * 100_000 + "]" * 100_000, 1, "nested too deeply"),
 }
 
