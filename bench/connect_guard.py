@@ -1,4 +1,4 @@
-"""How fast the connect guard answers and starts, and what a storm of reconnects asks of Lambda.
+"""How fast the connect guard answers and starts, and what a storm of reconnects needs of Lambda.
 
     python -m bench.connect_guard    # prints the tables and writes bench/connect-guard-results.json
 

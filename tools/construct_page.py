@@ -81,7 +81,7 @@ def sources() -> dict[str, str]:
 
 
 def docstrings(kind: type) -> dict[str, str]:
-    """What stands below each field of a dataclass, by the field's name."""
+    """The docstring below each field of a dataclass, by the field's name."""
     return {each.where.rpartition(".")[2]: each.text for each in _members(kind, _tree(kind))}
 
 
@@ -236,7 +236,7 @@ def _docstring(node: ast.ClassDef | ast.FunctionDef, where: str) -> str:
 
 
 def _prose(docstring: str) -> str:
-    """What stands before the sections of the docstring."""
+    """The text before the sections of the docstring."""
     return re.split(r"^(?:Args|Raises|Returns|Attributes):$|^>>>", docstring, flags=re.MULTILINE)[0].strip()
 
 

@@ -227,7 +227,7 @@ def guard_snapshot(starts: int) -> list[Item]:
 
 
 def guard_refresh(environments: int) -> list[Item]:
-    """Return what the look for a newer index costs, once a second in environments that are busy all month."""
+    """Return the cost of the requests for a newer index, once a second by environments busy all month."""
     return [Item("guard: conditional requests", environments * HOURS * 3600, S3_GET)]
 
 
@@ -248,7 +248,7 @@ WATCHES_AN_HOUR, PUBLISHER_GB, SECONDS_OF_A_WATCH, SECONDS_OF_A_FETCH = 12, 1.0,
 GETS_OF_A_FETCH, PUTS_OF_A_FETCH = 4, 2
 BYTES_OF_A_RUNS_LOG = 0.6 * KB
 KMS_REQUESTS = 30_000
-"""Assumed: DynamoDB and SQS keep a data key for minutes, the functions ask at each start."""
+"""Assumed: DynamoDB and SQS keep a data key for minutes, the functions request one at each start."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def page() -> str:
 
 
 def figures() -> Mapping[str, str]:
-    """Return the figures that stand in sentences, by their names."""
+    """Return the figures used in sentences, by their names."""
     million, forty_thousand = Storm(MILLION, 10), Storm(40_000, 10)
     return {
         "dollars_10": f"{million.dollars:.0f}",

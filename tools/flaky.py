@@ -23,7 +23,7 @@ LIMIT_SECONDS = 3600
 SPEEDS = ("free", "one-core", "busy-core")
 _PYTEST = ("-m", "pytest", "-q", "--dist=loadfile", "--no-loadscope-reorder", "-p", "no:cacheprovider")
 _SHOWN_OF_A_FAILURE = 8_000
-"""Characters of the log's end: where nobody can look into the machine, they are all there is."""
+"""Characters of the log's end: all that is kept of a run on another machine."""
 _MARKED = ("-m", "e2e or timing")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 

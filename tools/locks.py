@@ -66,7 +66,7 @@ def marker_variables(python: str, system: str, machine: str) -> dict[str, str]:
 
 
 def needs_of(asked: Requirement, machine: Mapping[str, str] | None = None) -> list[Requirement]:
-    """What an installed package requires, with the extras that it is asked for with."""
+    """What an installed package requires, with the extras that are chosen."""
     return [
         each
         for each in map(Requirement, requires(asked.name) or [])

@@ -1,6 +1,6 @@
 """`make setup`: the environment of this checkout, `.venv` and `node_modules`, exactly as the lock files say.
 
-Installing resolves nothing: every package, version and hash stands in `requirements.lock` and
+Installing resolves nothing: every package, version and hash is in `requirements.lock` and
 `package-lock.json`, so what was published since does not matter. pip and npm do the work, with the settings
 that their user has made (mirrors, proxies, certificates).
 
@@ -195,13 +195,13 @@ def _wait(process: subprocess.Popen[bytes], progress: Callable[[], str] | None) 
 
 
 def _say(text: str, end: str = "\n") -> None:
-    """Print a line; on a terminal it takes the place of the one that tells how far a step is."""
+    """Print a line; on a terminal it replaces the line that shows the progress of a step."""
     sys.stdout.write(("\r\033[K" if sys.stdout.isatty() else "") + text + end)
     sys.stdout.flush()
 
 
 def _reason(output: str) -> str:
-    """The line of a command's output that says why it failed."""
+    """The line of a command's output with the reason of its failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith(("error: ", "npm error"))]
     return (errors or lines[-1:] or ["it printed nothing"])[0]

@@ -30,7 +30,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run what was asked for."""
+    """Run the chosen systems, sizes and behaviours."""
     arguments = _arguments()
     about: dict[str, object] = {
         "date": datetime.now(UTC).date().isoformat(),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONCURRENT_EXECUTIONS = 1000
 RETRY_AFTER_SECONDS = (60.0, 120.0)
 ATTEMPTS = 5
-"""What a boto3 client does when nobody configures it: `legacy` retries, five attempts."""
+"""The default of a boto3 client: `legacy` retries, five attempts."""
 
 
 class CallFailedError(Exception):

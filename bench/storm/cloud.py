@@ -112,7 +112,7 @@ class Cloud:
         return planted
 
     def active(self, certificate_ids: list[str]) -> int:
-        """How many of these are ACTIVE, asked of AWS IoT itself."""
+        """How many of these are ACTIVE in AWS IoT."""
         wanted = set(certificate_ids)
         found = 0
         pages = self.client("iot").get_paginator("list_certificates_by_ca")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from iot_jitr_cli.connect.backoff import Backoff
 
 SPREAD = 0.05
-"""No two clocks run alike: a rude device's second is up to so much longer."""
+"""Clocks differ: a rude device's second is up to so much longer."""
 
 
 @dataclass(frozen=True)

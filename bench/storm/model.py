@@ -62,7 +62,7 @@ class Storm:
 
     @property
     def dollars(self) -> float:
-        """What the storm costs: without logs, refused CONNECTs and what devices do once they are in."""
+        """What the storm costs: without logs, refused CONNECTs and what active devices do."""
         return cost.total(cost.activations(self.devices, self.events, self.capacity.batch_size))
 
     @property

@@ -27,7 +27,7 @@ _UPSTREAM_TIMEOUT = 30
 
 @dataclass
 class Account:
-    """What the proxy knows: the quotas, and when which certificate was activated (seconds since 1970)."""
+    """The state of the proxy: the quotas, and when which certificate was activated (seconds since 1970)."""
 
     quotas: Quotas = field(default_factory=Quotas)
     activated: list[tuple[str, float]] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: thousands of lines help nobody."""
+        """Print nothing: there would be thousands of lines."""
 
 
 class Server(ThreadingHTTPServer):

@@ -16,7 +16,7 @@ _CONNACK = 0x20
 
 @dataclass
 class RealDevice:
-    """One device: connects until it is let in."""
+    """One device: connects until it is admitted."""
 
     client_id: str
     context: ssl.SSLContext

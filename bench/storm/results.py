@@ -35,7 +35,7 @@ class Result:
     peak_waiting: int
     """Most messages in the queue at any time, those that wait for their slot included."""
     peak_backlog: int
-    """Most messages that nobody had looked at yet."""
+    """Most messages that were visible in the queue."""
     left_at_last: int
     """Messages in the queue when the last device was active, or when observation ended."""
     seconds_to_empty: float | None

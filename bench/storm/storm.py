@@ -1,4 +1,4 @@
-"""One run of the storm: N devices switched on at once, watched until all are in and the queue is empty."""
+"""One run of the storm: N devices switched on at once, until all are active and the queue is empty."""
 
 import asyncio
 import heapq
@@ -65,7 +65,7 @@ class Crowd:
         self.first_attempt: dict[str, float] = {}
 
     async def run(self, watch: Watch) -> None:
-        """Let them connect until each is in."""
+        """Let them connect until each is active."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""The three systems that stand side by side, each with one way in for events."""
+"""The three systems that are compared, each with one function that takes events."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from iot_jitr_runtime.stack_outputs import Output
 
 @dataclass
 class System(ABC):
-    """Something that activates devices when told of their registration."""
+    """Activates devices when it receives their registration events."""
 
     cloud: Cloud
     name = ""

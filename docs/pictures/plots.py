@@ -82,7 +82,7 @@ def look_up() -> str:
 
 
 def reconnects() -> str:
-    """How many revoked devices get in that reconnect during a sweep's backlog, with a guard and without."""
+    """How many revoked devices are admitted during a sweep's backlog, with a guard and without."""
     results = json.loads((BENCH / "reconnects-results.json").read_text())
     found = results["reconnects"]
     at = [0.0, *(each["after"] for each in found)]

@@ -21,7 +21,7 @@ COLUMNS = 118
 FRAMES = 18
 """Frames that are kept at most: the picture is part of a README."""
 PLAY_SECONDS = 12.0
-"""How long the run takes in the picture, however long it took; the real times stand in it."""
+"""How long the run takes in the picture, however long it took; it shows the real times."""
 HOLD_SECONDS = 6.0
 """How long the end stays before it begins anew."""
 _APART_SECONDS = 0.2

@@ -1,4 +1,4 @@
-"""An asset database in a stack of its own learns of each device that is activated, revoked or released."""
+"""An asset database in a stack of its own records each device that is activated, revoked or released."""
 
 from pathlib import Path
 

@@ -36,7 +36,7 @@ async def say_hello():
 
 
 async def main():
-    """Come back until the device is in."""
+    """Reconnect until the device is active."""
     delay = 1.0
     while True:
         try:

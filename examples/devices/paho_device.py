@@ -16,7 +16,7 @@ topic = f"devices/{client_id}/hello"
 
 
 def on_connect(client, userdata, flags, reason_code, properties):
-    """Subscribe once the device is in, which the first connect never is."""
+    """Subscribe once the device is active; the first connect is always refused."""
     if not reason_code.is_failure:
         client.subscribe(topic, qos=1)
 

@@ -1,4 +1,4 @@
-"""One team has the pipeline; another team's function reads its ledger, and a dashboard elsewhere shows it."""
+"""One team has the pipeline; another team reads its ledger; a dashboard in another region shows it."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Fleet(cdk.Stack):
 
 
 class Reports(cdk.Stack):
-    """Another team's function: it hears of refusals and may read the ledger, nothing else of the pipeline."""
+    """Another team's function: it receives refusals and may read the ledger, nothing else of the pipeline."""
 
     def __init__(self, scope: Construct, pipeline: IJitrPipeline) -> None:
         """Make the function for `pipeline`."""

@@ -46,13 +46,13 @@ pipeline = JitrPipeline(
     cas=[
         CaConfiguration(
             name="Factory",
-            # The registration asks the Private CA for its certificate: none is given here.
+            # The registration reads the certificate from the Private CA: none is given here.
             signer=authority,
             revocation="none",
         )
     ],
 )
-# A Private CA that is not active yet has no certificate to ask for.
+# A Private CA that is not active yet has no certificate.
 pipeline.cas["Factory"].node.add_dependency(activation)
 cdk.CfnOutput(stack, "AuthorityArn", value=authority.attr_arn, description="Issues device certificates")
 app.synth()

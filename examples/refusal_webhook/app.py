@@ -1,4 +1,4 @@
-"""A chat channel hears of each device that is refused, by an incoming webhook such as Slack's."""
+"""A chat channel gets a message for each device that is refused, by an incoming webhook such as Slack's."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ pipeline = JitrPipeline(
     outcome_events=OutcomeEvents(),
 )
 
-# Whoever knows the address can write to the channel, so it is a secret. Store it before the deployment.
+# The address alone allows writing to the channel, so it is a secret. Store it before the deployment.
 webhook = secretsmanager.Secret.from_secret_name_v2(stack, "Webhook", "iot-jitr/webhook")
 notify = lambda_.Function(
     stack,

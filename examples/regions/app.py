@@ -18,7 +18,7 @@ CA = Path(__file__).with_name("ca.pem")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a fleet lives."""
+    """The account and region of a fleet."""
 
     name: str
     account: str

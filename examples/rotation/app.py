@@ -3,7 +3,7 @@
 Deploy three times:
 
 1. `Old` alone.
-2. Both, as below: devices that `Old` brought in stay connected and new ones come with `New`.
+2. Both, as below: active devices of `Old` stay active, and new devices have a certificate of `New`.
 3. `New` alone, when no device uses `Old` any more (`aws iot list-certificates-by-ca` names them). `on_delete`
    then decides what becomes of the registration.
 """
@@ -32,7 +32,7 @@ pipeline = JitrPipeline(
             name="Old",
             signer=SecretSigner("iot-jitr/old-ca-key"),
             revocation="none",
-            # Registers nobody any more. Its devices stay connected and keep their policy.
+            # It registers no new devices. Its active devices stay active and keep their policy.
             auto_registration=False,
             on_delete=OnDelete.DEACTIVATE,
         ),

@@ -1,4 +1,4 @@
-"""Every way to hold a CA, through real `cdk deploy`s: devices come in, and each CA ends as documented."""
+"""Every kind of CA, through real `cdk deploy`s: its devices are admitted, and it ends as documented."""
 
 import json
 from collections.abc import Iterator

@@ -47,7 +47,7 @@ class GuardedCloud(CrlUpload):
     def connect(
         self, identity: DeviceIdentity | Credentials, endpoint: Endpoint | None = None, client_id: str = ""
     ) -> ConnectResult:
-        """Connect once, to the guarded domain unless told otherwise."""
+        """Connect once, by default to the guarded domain."""
         is_ours = isinstance(identity, DeviceIdentity)
         credentials = self.cloud.credentials(identity) if is_ours else identity
         name = client_id or credentials.common_name
@@ -74,7 +74,7 @@ class GuardedCloud(CrlUpload):
         return self.cloud.status(identity.certificate.fingerprint)
 
     def findings(self, identity: DeviceIdentity) -> list[str]:
-        """What the guard's log says about a certificate."""
+        """The lines of the guard's log about a certificate."""
         found = self.cloud.client("logs").filter_log_events(
             logGroupName=self.cloud.outputs[Output.CONNECT_GUARD_LOG_GROUP]
         )

@@ -41,7 +41,7 @@ def test_the_demonstration_meets_every_expectation_and_leaves_nothing(temporary:
     assert [sorted(each, key=each.get) for each in marks] == [order, order]
     refused = {device["name"]: device["reason"] for device in printed["refused"]}
     assert list(refused) == ["sensor-03", "foreign", "expired"]
-    # As the activator says it, or the sweep where that has been by since.
+    # The activator's outcome, or the sweep's if it ran meanwhile.
     assert "with reason cessationOfOperation" in refused["sensor-03"]
     met = [expectation["claim"] for expectation in printed["expectations"] if expectation["met"]]
     for claim in (

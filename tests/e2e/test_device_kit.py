@@ -157,7 +157,7 @@ def test_the_examples_connect_after_the_refused_first_connect(
     shutil.which("mosquitto_pub") is None, reason="Debian's mosquitto-clients are not installed"
 )
 def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> None:
-    """The scripts as the page shows them; the listener is sent a message again until it hears one."""
+    """The scripts as the page shows them; messages are sent until the listener receives one."""
     name = "kit-mosquitto"
     device = cloud.ca.issue(DeviceSpec(name))
     files = device.save(tmp_path)

@@ -350,7 +350,7 @@ def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -
     """The activator is configured with an admission function, where an allow list was deployed."""
     cloud = doctor.cloud
     function = create_admission_function(cloud.lab.client, "is-it-ours")
-    # So that it has started when it is asked.
+    # So that it has started before it is called.
     cloud.client("lambda").invoke(
         FunctionName=function, Payload='{"commonNames": ["x"], "certificateId": ""}'
     )

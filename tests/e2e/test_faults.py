@@ -1,7 +1,7 @@
-"""Faults, end to end: after each, every admissible device is in, every other one out, no message is lost.
+"""Faults, end to end: after each, every admissible device is active, no other one is, no message is lost.
 
-Two pipelines share one local cloud, and a proxy stands between their activators and the API. All faults
-happen in one run (`tests/support/faulted_clouds.py`); the tests look at what is left.
+Two pipelines share one local cloud, and a proxy is between their activators and the API. All faults
+happen in one run (`tests/support/faulted_clouds.py`); the tests check its result.
 """
 
 import json
@@ -40,7 +40,7 @@ OUT = {
     (State.REFUSED, Reason.EXPIRED),
     (State.REVOKED, Reason.REVOKED),
 }
-"""How the ledger may say that a device that must not get in did not."""
+"""The outcomes in the ledger of a device that must not be activated."""
 NAMES = ["killed", "s3", "api", "ledger", "redelivered", "poisoned", "clocks", "mixed", "mixed in second"]
 
 
@@ -54,7 +54,7 @@ def test_every_admissible_device_is_active_and_no_other(clouds: Clouds, name: st
         assert row is not None
         assert (row.state, row.reason, row.lease_expires_at) == (State.ACTIVATED, None, 0)
         assert pipeline.policies_of(certificate) == [pipeline.outputs[Output.DEVICE_POLICY_NAME]]
-    # The sweep may have been by since, and made who is on the CRL REVOKED besides.
+    # The sweep may have run meanwhile and made the listed ones REVOKED.
     assert pipeline.statuses(case.inadmissible) <= {"PENDING_ACTIVATION", "REVOKED"}
     for certificate in case.inadmissible:
         row = pipeline.row(certificate)
@@ -165,7 +165,7 @@ def test_certificates_activated_elsewhere_are_backfilled_and_checked_against_the
         assert row.serial_number == identity.certificate.serial_number
 
     def is_revoked() -> bool:
-        # A run of its schedule may be at it just now, and then this one leaves it alone.
+        # A run of its schedule may hold the lease just now, and then this one ends at once.
         clouds.first.rescan()
         return clouds.first.status(bad) == "REVOKED"
 

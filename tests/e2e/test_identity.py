@@ -1,4 +1,4 @@
-"""Who gets in, and as whom: on the local cloud, with IAM and IoT policies enforced.
+"""Device policies, admission and things on the local cloud, with IAM and IoT policies enforced.
 
 Two clouds besides the shared one: one with a policy for each device, things that may be renewed and an allow
 list; one with a shared policy and shadow, things that may not, and an admission function.
@@ -184,7 +184,7 @@ def test_a_device_is_refused_until_it_is_listed(listed_cloud: Cloud) -> None:
     assert listed_cloud.status(certificate_id) == "PENDING_ACTIVATION"
 
     list_device(listed_cloud, "late-7")
-    # A refusal is remembered for a minute: let it be over.
+    # A refusal holds for a minute: let it end.
     listed_cloud.look_again(certificate_id, after=0)
     result = listed_cloud.connect(identity)
 

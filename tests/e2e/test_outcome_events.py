@@ -1,4 +1,4 @@
-"""Outcome events on the local cloud: a function of another stack learns of an activation and of a refusal."""
+"""Outcome events on the local cloud: a function of another stack receives an activation and a refusal."""
 
 import json
 from collections.abc import Iterator
@@ -39,14 +39,14 @@ def handle(event, _context):
 
 @dataclass
 class Team:
-    """Another team's stack on the same cloud: a function that writes what it is told into a table."""
+    """Another team's stack on the same cloud: a function that writes each event into a table."""
 
     cloud: Cloud
     table: str
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def told(self, certificate_id: str, *outcomes: str) -> list[dict[str, Any]]:
-        """Wait until the function was told so much of a certificate; return the events, oldest first."""
+        """Wait until the function has received so many events of a certificate; return them, oldest first."""
 
         def heard() -> list[dict[str, Any]]:
             items = self.cloud.client("dynamodb").scan(TableName=self.table, ConsistentRead=True)["Items"]
@@ -63,17 +63,17 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A cloud whose pipeline tells of outcomes."""
+def publishing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud whose pipeline publishes outcome events."""
     settings = {"outcome_events": {}, "reconciler": {"every": "1 day"}}
-    with deployed_cloud(tmp_path_factory.mktemp("telling"), settings) as cloud:
+    with deployed_cloud(tmp_path_factory.mktemp("publishing"), settings) as cloud:
         yield cloud
 
 
 @pytest.fixture(scope="module")
-def team(telling: Cloud) -> Team:
-    template = teams_template(telling.outputs)
-    cloudformation = telling.client("cloudformation")
+def team(publishing: Cloud) -> Team:
+    template = teams_template(publishing.outputs)
+    cloudformation = publishing.client("cloudformation")
     cloudformation.create_stack(
         StackName=TEAM, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
     )
@@ -83,7 +83,7 @@ def team(telling: Cloud) -> Team:
 
     assert wait_until(lambda: status() == "CREATE_COMPLETE", limit=TIME_LIMIT, interval=0.2), status()
     [output] = cloudformation.describe_stacks(StackName=TEAM)["Stacks"][0]["Outputs"]
-    return Team(telling, output["OutputValue"])
+    return Team(publishing, output["OutputValue"])
 
 
 def teams_template(outputs: dict[str, str]) -> dict[str, Any]:
@@ -119,27 +119,27 @@ def owed(cloud: Cloud, certificate_id: str) -> list[str]:
     return list(item.get(OWED_EVENTS, {}).get("SS", []))
 
 
-def test_a_function_of_another_stack_receives_an_activation(telling: Cloud, team: Team) -> None:
-    device = telling.admit_device("told-of-its-activation")
+def test_a_function_of_another_stack_receives_an_activation(publishing: Cloud, team: Team) -> None:
+    device = publishing.admit_device("told-of-its-activation")
 
     [event] = team.told(device.certificate.fingerprint, "activated")
 
-    row = telling.row(device.certificate.fingerprint)
+    row = publishing.row(device.certificate.fingerprint)
     assert row is not None
     assert (event["source"], event["detail-type"]) == ("iot-jitr", "Certificate Activated")
     detail = event["detail"]
-    assert detail["pipeline"] == telling.outputs[Output.SERVICE_NAME]
+    assert detail["pipeline"] == publishing.outputs[Output.SERVICE_NAME]
     assert (detail["commonName"], detail["serialNumber"]) == ("told-of-its-activation", row.serial_number)
     assert wait_until(
-        lambda: not owed(telling, device.certificate.fingerprint), limit=TIME_LIMIT, interval=0.1
+        lambda: not owed(publishing, device.certificate.fingerprint), limit=TIME_LIMIT, interval=0.1
     )
 
 
-def test_a_function_of_another_stack_receives_a_refusal(telling: Cloud, team: Team) -> None:
-    device = telling.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
-    certificate_id = telling.plant(device)
+def test_a_function_of_another_stack_receives_a_refusal(publishing: Cloud, team: Team) -> None:
+    device = publishing.ca.issue(DeviceSpec("told-of-its-refusal", validity=Validity.expired()))
+    certificate_id = publishing.plant(device)
 
-    telling.send_event(certificate_id)
+    publishing.send_event(certificate_id)
 
     [event] = team.told(certificate_id, "refused")
     assert event["detail"]["reason"] == "expired"
@@ -147,30 +147,30 @@ def test_a_function_of_another_stack_receives_a_refusal(telling: Cloud, team: Te
 
 
 def test_events_that_could_not_be_published_are_published_by_the_reconciler(
-    telling: Cloud, team: Team
+    publishing: Cloud, team: Team
 ) -> None:
-    """IAM is enforced here: the activation stands, the event is owed, and comes when the right is there."""
-    activator = telling.outputs[Output.ACTIVATOR_ROLE]
-    with_the_right = taken(telling, activator)
+    """IAM is enforced: the device is activated, the event is owed, and published with the right back."""
+    activator = publishing.outputs[Output.ACTIVATOR_ROLE]
+    with_the_right = taken(publishing, activator)
     try:
-        device = telling.admit_device("told-later")
+        device = publishing.admit_device("told-later")
         certificate_id = device.certificate.fingerprint
-        telling.wait_for_state(certificate_id, "activated")
-        assert wait_until(lambda: log_has(telling, "events_unpublished"), limit=TIME_LIMIT, interval=0.2)
-        assert len(owed(telling, certificate_id)) == 1
+        publishing.wait_for_state(certificate_id, "activated")
+        assert wait_until(lambda: log_has(publishing, "events_unpublished"), limit=TIME_LIMIT, interval=0.2)
+        assert len(owed(publishing, certificate_id)) == 1
     finally:
-        telling.client("iam").put_role_policy(RoleName=activator, **with_the_right)
-    telling.client("dynamodb").update_item(
-        TableName=telling.outputs[Output.LEDGER_TABLE],
+        publishing.client("iam").put_role_policy(RoleName=activator, **with_the_right)
+    publishing.client("dynamodb").update_item(
+        TableName=publishing.outputs[Output.LEDGER_TABLE],
         Key={KEY: {"S": certificate_id}},
         UpdateExpression=f"SET {OWED_SINCE} = :long_ago",
         ExpressionAttributeValues={":long_ago": {"N": "1"}},
     )
 
-    reconcile(telling)
+    reconcile(publishing)
 
     team.told(certificate_id, "activated")
-    assert owed(telling, certificate_id) == []
+    assert owed(publishing, certificate_id) == []
 
 
 def taken(cloud: Cloud, role: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Devices on their way in: the real stack, IAM and IoT policies enforced, TLS with client certificates."""
+"""Registration events: the real stack, IAM and IoT policies enforced, TLS with client certificates."""
 
 import threading
 
@@ -68,7 +68,7 @@ def test_an_activation_takes_three_iot_calls_and_duplicates_of_its_event_take_no
         cloud.send_event(certificate_id)
     cloud.wait_until_drained()
 
-    # A worker that has just started reads the CA certificate too, once for its life.
+    # A worker that has just started also reads the CA certificate, once.
     calls = cloud.iot_calls_of_activator()[len(before) :]
     assert [call for call in calls if call != "GET /cacertificate"] == [
         "GET /certificates",

@@ -76,7 +76,7 @@ def test_a_revoked_device_is_never_activated(revoking: RevokingCloud) -> None:
 
     revoking.cloud.connect_refused(identity)
 
-    # The sweep of the same index may have been by since, and made it REVOKED besides.
+    # The sweep of the same index may have run meanwhile and made it REVOKED.
     assert wait_until(lambda: revoking.why(identity) is Reason.REVOKED, limit=TIME_LIMIT, interval=0.1)
     assert revoking.cloud.status(identity.certificate.fingerprint) in {"PENDING_ACTIVATION", "REVOKED"}
     assert revoking.cloud.policies_of(identity.certificate.fingerprint) == []
@@ -86,7 +86,7 @@ def test_a_revoked_device_is_never_activated(revoking: RevokingCloud) -> None:
 def test_a_device_activated_before_its_crl_is_published_is_revoked_after_it(
     revoking: RevokingCloud,
 ) -> None:
-    """The other side of the refresh interval: who was let in by the former index is found by the sweep."""
+    """The other side of the refresh interval: the sweep finds what was activated on the former index."""
     identity = revoking.cloud.admit_device("stolen-and-faster")
     revoking.revoke(identity)
     revoking.publish()

@@ -1,4 +1,4 @@
-"""What `cdk destroy` leaves behind, and that devices which are in stay in."""
+"""What `cdk destroy` leaves; active devices stay active."""
 
 from collections.abc import Iterator
 

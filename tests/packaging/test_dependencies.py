@@ -1,6 +1,6 @@
 """The audit of the dependencies that needs no network: pinned, hashed, as installed, under fitting licences.
 
-What nobody can tell from here is which of them has a known vulnerability: `make audit` asks that.
+Known vulnerabilities need the network: `make audit`.
 """
 
 import json
@@ -53,7 +53,7 @@ PERMISSIVE = {
 OF_ONE_FILE = {"docutils": {"GNU General Public License (GPL)", "Public Domain"}}
 """Licences of single files that a tool of ours brings and that we neither run nor ship."""
 WEAK_COPYLEFT = {"MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"}
-"""For what we use unchanged and ship to nobody."""
+"""For what we use unchanged and do not ship."""
 
 
 HERE = [each for each in entries(REQUIREMENTS.read_text()) if each.is_for()]

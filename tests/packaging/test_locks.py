@@ -53,7 +53,7 @@ def resolve(asked: list[str], lock: Path, python: str, platform: str, folder: Pa
 
 
 def differences(wheels: Wheels, lock: list[Locked]) -> list[tuple[str, str]]:
-    """The packages that are only in one of both, or of which no wheel that fits has a locked hash."""
+    """The packages that are in one of the two only, or of which no wheel that fits has a locked hash."""
     locked = {(each.name, each.version): set(each.hashes) for each in lock}
     return sorted(
         package

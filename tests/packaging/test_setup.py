@@ -21,7 +21,7 @@ pytestmark = pytest.mark.exhaustive
 
 PIPS = Path(__file__).with_name("pips.lock")
 SAMPLE = ("pytest-cov", "hatchling")
-"""With all they need: `coverage[toml]` is asked for by the first, the build back-end is the other."""
+"""With all they need: the first requires `coverage[toml]`, the other is the build back-end."""
 NEWER = "9999.0"
 
 

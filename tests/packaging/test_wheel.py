@@ -38,7 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel and what it asks for, as locked."""
+    """The interpreter of an environment with the wheel and its requirements, as locked."""
     environment = Environment(tmp_path_factory.mktemp("environment"))
     environment.create()
     return install(wheel, environment)

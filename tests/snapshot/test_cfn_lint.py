@@ -1,4 +1,4 @@
-"""cfn-lint, which knows AWS's own resource schemas of each region, has nothing to say about the templates."""
+"""cfn-lint, which has AWS's resource schemas of each region, finds nothing in the templates."""
 
 import subprocess
 import sys

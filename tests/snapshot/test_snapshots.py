@@ -12,7 +12,7 @@ from tests.support.scenarios import scenario
 
 TEMPLATES = Path(__file__).parent / "templates"
 REVIEWED = ("defaults", "everything_on", "foreign_stack")
-"""The least, the most, and all that can be brought: between them stands everything that can be deployed."""
+"""The least, the most, and all imported: together they cover everything that can be deployed."""
 UPDATE = "JITR_UPDATE_SNAPSHOTS"
 
 

@@ -1,4 +1,4 @@
-"""Admits devices whose common name is a serial number of ours; in earnest, ask your production database."""
+"""Admits devices whose common name is a serial number of ours; in production, look it up in your database."""
 
 import re
 from typing import Any

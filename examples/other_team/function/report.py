@@ -1,4 +1,4 @@
-"""Reads what the ledger knows of a certificate that was refused."""
+"""Reads the ledger's row of a certificate that was refused."""
 
 import os
 from typing import Any

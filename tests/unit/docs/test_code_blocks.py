@@ -4,7 +4,7 @@
 * `json` is read by the code that reads it in earnest.
 * Commands are parsed by the program they call; those that need no deployment are run, page by page.
 
-What is not checked so, and why, stands in `NOT_CHECKED` and `OF_OTHERS`; nothing else is left out.
+`NOT_CHECKED` and `OF_OTHERS` list what is not checked, and why.
 """
 
 import json
@@ -154,7 +154,7 @@ def test_json_is_read_by_the_code_that_reads_it_in_the_product(block: Block, fol
 
 
 def objects(text: str) -> list[Any]:
-    """The JSON values that stand one after the other in `text`."""
+    """The JSON values in `text`, one after the other."""
     decoder, found, rest = json.JSONDecoder(), [], text.strip()
     while rest:
         value, end = decoder.raw_decode(rest)
@@ -217,7 +217,7 @@ CDK = {"bootstrap", "deploy", "destroy", "diff", "ls", "synth"}
 
 
 def problem(command: list[str]) -> str | None:
-    """Say what is wrong with a command; None for programs that are not ours to know."""
+    """Return what is wrong with a command; None for programs that are not checked."""
     match command:
         case ["jitr", *arguments]:
             return problem_of_jitr(arguments)
@@ -265,7 +265,7 @@ def problem_of_aws(service: str, operation: str, options: list[str]) -> str | No
 
 @pytest.fixture
 def any_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let files be named that are not there: what is asked is whether the command is written right."""
+    """Accept files that do not exist: only the command is checked."""
     monkeypatch.setattr(click.Path, "convert", lambda _self, value, _param, _context: Path(value))
 
 

@@ -1,4 +1,4 @@
-"""docs/device-kit.md and docs/devices.md: examples are the files that run, tables what the code knows."""
+"""docs/device-kit.md and docs/devices.md: examples are the files that run, tables the values in the code."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def test_the_commands_of_the_page_exist() -> None:
 
 
 def test_the_mosquitto_loop_reconnects_until_admitted_and_waits_at_least_a_second(tmp_path: Path) -> None:
-    """With stand-ins for `mosquitto_pub`, which is let in at its fourth call, and for `sleep`."""
+    """With stand-ins for `mosquitto_pub`, which is admitted at its fourth call, and for `sleep`."""
     calls, waits = tmp_path / "calls", tmp_path / "waits"
     stand_in(tmp_path / "mosquitto_pub", f'echo "$@" >> {calls}; [ "$(wc -l < {calls})" -ge 4 ] || exit 7')
     stand_in(tmp_path / "sleep", f'echo "$1" >> {waits}')

@@ -28,7 +28,7 @@ ELSEWHERE = {
     "PrivateCaSigner",
     "SecretSigner",
 }
-"""Classes whose options stand on the page of the constructs, or in a table of their own."""
+"""Classes whose options are on the page of the constructs, or in a table of their own."""
 
 
 def test_the_configuration_page_is_fresh() -> None:

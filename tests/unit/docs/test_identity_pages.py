@@ -26,7 +26,7 @@ def page(name: str) -> str:
 
 
 def first_column(text: str) -> list[str]:
-    """What stands in backquotes in the first column of the tables."""
+    """The names in backquotes in the first column of the tables."""
     cells = re.findall(r"^\| ([^|]+) \|", text, flags=re.MULTILINE)
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 

@@ -38,7 +38,7 @@ REQUIRED = {
     "PrivateCaSigner.certificate_authority_arn",
     "SecretSigner.secret_id",
 }
-"""For these only the user knows a value."""
+"""No default is possible for these."""
 
 OF_EVERY_CONSTRUCT = {
     f"{each}.{name}" for each in ("JitrPipeline", "JitrStack") for name in ("construct_id", "scope")

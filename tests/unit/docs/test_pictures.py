@@ -161,7 +161,7 @@ def test_unfinished_runs_are_marked_and_each_kind_has_its_line(
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_picture_is_well_formed_and_loads_nothing(name: str) -> None:
     text = (FOLDER / f"{name}.svg").read_text()
-    # Names of vocabularies, which nobody fetches, and the address of the local cloud in the demo.
+    # Names of vocabularies, which are not loaded, and the address of the local cloud in the demo.
     names = r'xmlns(:\w+)?="[^"]*"|(?<=rdf:resource=")[^"]*|http://127\.0\.0\.1'
 
     minidom.parseString(text)

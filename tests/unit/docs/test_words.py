@@ -15,7 +15,7 @@ def replaced_words() -> list[str]:
 
 
 def files() -> list[Path]:
-    """The files of the project: those that git knows, or all below its folders where there is no git."""
+    """The files of the project: those under version control, or all below its folders."""
     folders = ("bench", "cli", "docs", "examples", "lambda", "stacks", "tests", "tools")
     found = [path for folder in folders for path in (ROOT / folder).rglob("*")] + [*ROOT.glob("*.md")]
     return [path for path in found if path.suffix in SUFFIXES and str(path.relative_to(ROOT)) not in ALLOWED]

@@ -1,4 +1,4 @@
-"""`make mutants`: what it is told to mutate is there, and its score counts what was noticed."""
+"""`make mutants`: what it mutates exists, and its score counts the mutants that were noticed."""
 
 import json
 import tomllib
