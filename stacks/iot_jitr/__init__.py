@@ -15,6 +15,7 @@ from iot_jitr.configuration import (
     ExistingDomain,
     JitrConfiguration,
     NoRevocation,
+    ReconcilerSettings,
     RevocationSettings,
 )
 from iot_jitr.functions import EnvironmentTooLargeError, LogLevel
@@ -26,7 +27,6 @@ from iot_jitr.outcome_events import OutcomeEvents
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, PolicyOption
-from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.stack import JitrStack
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError

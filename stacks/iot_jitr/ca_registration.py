@@ -5,6 +5,7 @@ One `CaRegistrationProvider` serves all CAs of a pipeline; each CA is one `CaReg
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -13,7 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.provider_framework import provider_framework
 from iot_jitr.signers import let_sign, plain_signer
@@ -43,7 +44,7 @@ from iot_jitr_runtime.errors import JitrError
 if TYPE_CHECKING:
     from iot_jitr.configuration import CaConfiguration
 
-_TIMEOUT = cdk.Duration.minutes(10)
+_TIMEOUT = timedelta(minutes=10)
 """Time for every retry of every call: a function that is cut off can undo nothing."""
 
 _ON_ANY_CA = [
@@ -93,7 +94,7 @@ class CaRegistrationProvider(Construct):
                 # The id is given by AWS at registration: nothing narrower can be named before.
                 iam.PolicyStatement(actions=_ON_ANY_CA, resources=[cas]),
             ],
-            size=FunctionSize(memory_mib=256, timeout=_TIMEOUT),
+            timeout=_TIMEOUT,
         )
         acknowledge_wildcard(self.function.role, cas, "a CA certificate gets its id when it is registered")
         acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
@@ -114,6 +115,7 @@ class CaRegistration(Construct):
     """One CA certificate, registered and managed. `Tags.of` reaches the CA like any other resource.
 
     Attributes:
+        configuration: What it was made from.
         resource: The custom resource.
         certificate_id: AWS IoT's id of the CA certificate.
         certificate_arn: Its ARN.
@@ -142,6 +144,7 @@ class CaRegistration(Construct):
             CaTwiceError: A pipeline of the app registers this CA already, in this account and region.
         """
         super().__init__(scope, construct_id)
+        self.configuration = ca
         self._tags = cdk.TagManager(cdk.TagType.MAP, RESOURCE_TYPE, dict(ca.tags))
         with _named(ca):
             if ca.certificate_pem is not None:

@@ -6,16 +6,20 @@ do what `permissions` says, nothing else: no managed policy is attached.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from iot_jitr.acknowledgements import acknowledge
+from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
+from iot_jitr.allowed import as_duration
 from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle, Variant
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.network import FunctionNetwork, placement
@@ -69,14 +73,6 @@ class FunctionSettings:
     """The VPC that they run in; none by default."""
 
 
-@dataclass(frozen=True)
-class FunctionSize:
-    """Memory, which also sets the share of a CPU, and time-out."""
-
-    memory_mib: int = 256
-    timeout: cdk.Duration = field(default_factory=lambda: cdk.Duration.seconds(30))
-
-
 class JitrFunction(Construct):
     """One function with its role and its log group.
 
@@ -97,7 +93,8 @@ class JitrFunction(Construct):
         environment: Mapping[str, str],
         permissions: Iterable[iam.PolicyStatement] = (),
         key_uses: Iterable[KeyUse] = (),
-        size: FunctionSize | None = None,
+        memory_mib: int = 256,
+        timeout: timedelta = timedelta(seconds=30),
         retry_attempts: int | None = None,
     ) -> None:
         """Create the function.
@@ -111,7 +108,8 @@ class JitrFunction(Construct):
             environment: Its variables, by the names in `iot_jitr_runtime.environment`; never a secret.
             permissions: What it may do besides writing its log.
             key_uses: What it does with data under the pipeline's encryption key, besides starting.
-            size: Memory and time-out; 256 MiB and 30 s by default.
+            memory_mib: Its memory, which also sets its share of a CPU.
+            timeout: Its time-out.
             retry_attempts: How often Lambda runs a failed asynchronous invocation again, 0 to 2; None: twice,
                 as AWS does. A rule of EventBridge invokes asynchronously.
                 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
@@ -120,34 +118,17 @@ class JitrFunction(Construct):
             EnvironmentTooLargeError: Its variables would not fit into what Lambda allows.
         """
         super().__init__(scope, construct_id)
-        size = size or FunctionSize()
+        self._scope = scope
         variables = {
             "POWERTOOLS_SERVICE_NAME": settings.service_name,
             "POWERTOOLS_METRICS_NAMESPACE": settings.metrics_namespace,
             "POWERTOOLS_LOG_LEVEL": settings.log_level,
             **environment,
         }
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=settings.log_retention,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-            encryption_key=settings.encryption.key,
+        self.role, self.log_group = role_and_log_group(
+            self, f"What this function may do: {description}"[:1000], settings, *key_uses
         )
-        self.role = iam.Role(
-            self,
-            "Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            # Only where a resource of the app in another account must name the role.
-            role_name=cdk.PhysicalName.GENERATE_IF_NEEDED,
-            description=f"What this function may do: {description}"[:1000],
-        )
-        # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.
-        self.log_group.grant(self.role, "logs:CreateLogStream", "logs:PutLogEvents")
-        self.allow(*permissions, *settings.encryption.permissions(KeyUse.ENVIRONMENT, *key_uses))
-        if settings.network is not None:
-            self.allow(*settings.network.permissions(self.role))
-        place = placement(settings.network)
+        self.allow(*permissions)
         bundle = FunctionBundle(Variant.of(self))
         try:
             self.function: lambda_.Function = _Function(
@@ -161,13 +142,11 @@ class JitrFunction(Construct):
                 description=description,
                 role=self.role,
                 log_group=self.log_group,
-                memory_size=size.memory_mib,
-                timeout=size.timeout,
+                memory_size=memory_mib,
+                timeout=as_duration(timeout),
                 retry_attempts=retry_attempts,
                 environment_encryption=settings.encryption.key,
-                vpc=place.vpc,
-                vpc_subnets=place.subnets,
-                security_groups=place.security_groups,
+                **placement(settings.network),
             )
         except RuntimeError:
             # What is raised in the bundler comes back from jsii as a stack trace in a text.
@@ -180,10 +159,90 @@ class JitrFunction(Construct):
             "the vendored libraries are locked, hashed and tested for this Python version",
         )
 
-    def allow(self, *statements: iam.PolicyStatement) -> None:
-        """Add `statements` to the function's role."""
+    def allow(self, *statements: iam.PolicyStatement, wildcard: str = "") -> None:
+        """Add `statements` to the function's role.
+
+        Args:
+            statements: What the function may do.
+            wildcard: Where their resources contain wildcards: why nothing narrower can be named.
+        """
         for statement in statements:
             self.role.add_to_principal_policy(statement)
+            for resource in statement.resources if wildcard else ():
+                acknowledge_wildcard(self.role, resource, wildcard)
+
+    def on_schedule(
+        self, rule_id: str, every: timedelta, description: str, event: Mapping[str, str] | None = None
+    ) -> events.Rule:
+        """Add a rule, beside this construct, that invokes the function every so often.
+
+        What an invocation leaves undone, the next one finds: the delivery is not tried again.
+        """
+        return events.Rule(
+            self._scope,
+            rule_id,
+            description=description,
+            schedule=events.Schedule.rate(as_duration(every)),
+            targets=[
+                targets.LambdaFunction(
+                    self.function,
+                    event=None if event is None else events.RuleTargetInput.from_object(event),
+                    retry_attempts=0,
+                )
+            ],
+        )
+
+    def on_upload(self, rule_id: str, bucket: str, prefix: str) -> events.Rule:
+        """Add a rule, beside this construct, that invokes the function for each new object below a prefix."""
+        return events.Rule(
+            self._scope,
+            rule_id,
+            description="An object was written below a prefix",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix}]}},
+            ),
+            # How often the delivery to Lambda is tried again; what is lost, the function's schedule finds.
+            targets=[targets.LambdaFunction(self.function, retry_attempts=2)],
+        )
+
+
+def role_and_log_group(
+    scope: Construct, description: str, settings: FunctionSettings, *key_uses: KeyUse, prefix: str = ""
+) -> tuple[iam.Role, logs.LogGroup]:
+    """Make the role of a function and the log group that it may write to.
+
+    Args:
+        scope: Where they belong, as `Role` and `Logs` after `prefix`.
+        description: Of the role.
+        settings: What the pipeline's functions have in common.
+        key_uses: What the function does with data under the pipeline's encryption key, besides starting.
+        prefix: What their names in the construct tree begin with.
+    """
+    log_group = logs.LogGroup(
+        scope,
+        f"{prefix}Logs",
+        retention=settings.log_retention,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+        encryption_key=settings.encryption.key,
+    )
+    role = iam.Role(
+        scope,
+        f"{prefix}Role",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        # Only where a resource of the app in another account must name the role.
+        role_name=cdk.PhysicalName.GENERATE_IF_NEEDED,
+        description=description,
+    )
+    # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.
+    log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
+    statements = settings.encryption.permissions(KeyUse.ENVIRONMENT, *key_uses)
+    if settings.network is not None:
+        statements += settings.network.permissions(role)
+    for statement in statements:
+        role.add_to_principal_policy(statement)
+    return role, log_group
 
 
 class _Function(lambda_.Function):

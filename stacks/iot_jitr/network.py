@@ -1,8 +1,8 @@
 """A VPC for the functions: none of them needs one, and some accounts allow no function without."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -86,20 +86,15 @@ def connections(network: FunctionNetwork | None) -> ec2.Connections | None:
     return None if network is None else ec2.Connections(security_groups=[*network.security_groups])
 
 
-def placement(network: FunctionNetwork | None) -> "Placement":
-    """Return where Lambda is to put a function; nowhere in particular without a network."""
+def placement(network: FunctionNetwork | None) -> dict[str, Any]:
+    """Return the arguments of the CDK's functions that put one into the network; none without a network."""
     if network is None:
-        return Placement()
-    return Placement(network.vpc, network.subnets, [*network.security_groups])
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The arguments of the CDK's functions."""
-
-    vpc: ec2.IVpc | None = None
-    subnets: ec2.SubnetSelection | None = None
-    security_groups: list[ec2.ISecurityGroup] | None = None
+        return {}
+    return {
+        "vpc": network.vpc,
+        "vpc_subnets": network.subnets,
+        "security_groups": [*network.security_groups],
+    }
 
 
 def _everything_of_ec2(scope: "Construct") -> str:

@@ -6,8 +6,13 @@ no other statement of the deployed stack has `Resource: *`.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 WITHOUT_RESOURCE: Mapping[str, str] = {
     "ec2:DescribeNetworkInterfaces": "no Describe action of EC2 knows resources; needed in a VPC only",
@@ -30,3 +35,9 @@ def without_resource(*actions: str) -> iam.PolicyStatement:
             f"{', '.join(sorted(unknown))}: name the resource, or say in WITHOUT_RESOURCE why not"
         )
     return iam.PolicyStatement(actions=sorted(actions), resources=["*"])
+
+
+def on_certificates(scope: "Construct", *actions: str) -> iam.PolicyStatement:
+    """Allow `actions` on all device certificates, which get their ids when the devices connect."""
+    certificates = cdk.Stack.of(scope).format_arn(service="iot", resource="cert", resource_name="*")
+    return iam.PolicyStatement(actions=[*actions], resources=[certificates])

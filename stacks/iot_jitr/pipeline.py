@@ -19,7 +19,13 @@ from iot_jitr.allowed import CONSTRUCT_ID, as_timedelta, did_you_mean, flag, one
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
 from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
-from iot_jitr.configuration import AccountLoggingMode, CaConfiguration, ConnectGuard, RevocationSettings
+from iot_jitr.configuration import (
+    AccountLoggingMode,
+    CaConfiguration,
+    ConnectGuard,
+    ReconcilerSettings,
+    RevocationSettings,
+)
 from iot_jitr.devices import ON_REFUSAL, DeviceProfile, DeviceResources
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
@@ -39,10 +45,11 @@ from iot_jitr.observability import (
     Watched,
 )
 from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents, differ
+from iot_jitr.parts import PipelineParts
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
-from iot_jitr.reconciler import Reconciler, ReconcilerSettings
-from iot_jitr.revocation import Revocation, RevokingCa
+from iot_jitr.reconciler import Reconciler
+from iot_jitr.revocation import Revocation
 from iot_jitr.rules import RegistrationRules
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError, checked
@@ -210,31 +217,10 @@ class JitrPipeline(Construct, Importable):
         self.cas = {
             ca.name: CaRegistration(self, f"Ca{ca.name}", ca=ca, provider=self.ca_registration) for ca in cas
         }
-        settings_of_cas = {self.cas[ca.name].certificate_id: ca.setting for ca in cas}
-        self.activator = Activator(
-            self,
-            "Activator",
-            cas=settings_of_cas,
-            ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
-            capacity=self.capacity,
-            devices=self.devices,
-            ledger=self.ledger,
-            queues=self.queues,
-            settings=settings,
-        )
-        self.reconciler = Reconciler(
-            self,
-            "Reconciler",
-            cas=settings_of_cas,
-            ca_certificate_arns=[ca.certificate_arn for ca in self.cas.values()],
-            capacity=self.capacity,
-            devices=self.devices,
-            ledger=self.ledger,
-            queues=self.queues,
-            functions=settings,
-            settings=reconciler,
-        )
-        self.revocation = self._revocation(cas, revocation or RevocationSettings(), connect_guard, settings)
+        parts = PipelineParts(self.cas, self.capacity, self.devices, self.ledger, self.queues, settings)
+        self.activator = Activator(self, "Activator", parts)
+        self.reconciler = Reconciler(self, "Reconciler", parts, reconciler)
+        self.revocation = self._revocation(parts, revocation or RevocationSettings(), connect_guard)
         self.connect_guard = None if self.revocation is None else self.revocation.connect_guard
         self.outcome_events = self._outcome_events(outcome_events)
         self.rules = RegistrationRules(
@@ -347,36 +333,11 @@ class JitrPipeline(Construct, Importable):
         return metric.attach_to(self)
 
     def _revocation(
-        self,
-        cas: Sequence[CaConfiguration],
-        settings: RevocationSettings,
-        connect_guard: ConnectGuard | None,
-        functions: FunctionSettings,
+        self, parts: PipelineParts, settings: RevocationSettings, connect_guard: ConnectGuard | None
     ) -> Revocation | None:
-        revoking = [
-            RevokingCa(
-                ca.name,
-                self.cas[ca.name].certificate_id,
-                self.cas[ca.name].certificate_arn,
-                source,
-                ca.setting,
-            )
-            for ca in cas
-            if (source := ca.crl_source) is not None
-        ]
-        if not revoking:
+        if not any(ca.configuration.crl_source for ca in self.cas.values()):
             return None
-        revocation = Revocation(
-            self,
-            "Revocation",
-            cas=revoking,
-            capacity=self.capacity,
-            devices=self.devices,
-            ledger=self.ledger,
-            functions=functions,
-            settings=settings,
-            connect_guard=connect_guard,
-        )
+        revocation = Revocation(self, "Revocation", parts, settings, connect_guard)
         revocation.let_check(self.activator.function)
         revocation.let_check(self.reconciler.function)
         return revocation

@@ -6,13 +6,12 @@ The framework retries, turns what the function raises into CloudFormation's reas
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.encryption import KeyUse
+from iot_jitr.functions import role_and_log_group
 from iot_jitr.network import placement
 
 if TYPE_CHECKING:
@@ -52,26 +51,9 @@ def provider_framework(
         settings: What the pipeline's functions have in common.
         of: What the custom resource is, for the role's description.
     """
-    log_group = logs.LogGroup(
-        scope,
-        "FrameworkLogs",
-        retention=settings.log_retention,
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-        encryption_key=settings.encryption.key,
+    role, log_group = role_and_log_group(
+        scope, f"What the custom resource framework of the {of} may do", settings, prefix="Framework"
     )
-    role = iam.Role(
-        scope,
-        "FrameworkRole",
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        description=f"What the custom resource framework of the {of} may do",
-    )
-    log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
-    permissions = settings.encryption.permissions(KeyUse.ENVIRONMENT)
-    if settings.network is not None:
-        permissions += settings.network.permissions(role)
-    for statement in permissions:
-        role.add_to_principal_policy(statement)
-    place = placement(settings.network)
     provider = custom_resources.Provider(
         scope,
         "Framework",
@@ -79,9 +61,7 @@ def provider_framework(
         log_group=log_group,
         framework_on_event_role=role,
         provider_function_env_encryption=settings.encryption.key,
-        vpc=place.vpc,
-        vpc_subnets=place.subnets,
-        security_groups=place.security_groups,
+        **placement(settings.network),
     )
     acknowledge_wildcard(
         role,

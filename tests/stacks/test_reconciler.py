@@ -9,9 +9,9 @@ import aws_cdk as cdk
 import pytest
 
 from iot_jitr import ConfigurationError, JitrConfiguration, JitrStack
+from iot_jitr.configuration import ReconcilerSettings
 from iot_jitr.pipeline import JitrPipeline
 from iot_jitr.policy import DevicePolicy
-from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.things import ThingRegistration
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.things.settings import Renewal

@@ -8,6 +8,7 @@ from iot_jitr.configuration.connect_guard import (
     ExistingDomain,
 )
 from iot_jitr.configuration.jitr import CONTEXT_KEY, AccountLoggingMode, JitrConfiguration, Removal
+from iot_jitr.configuration.reconciler import ReconcilerSettings
 from iot_jitr.configuration.revocation import (
     CrlBucket,
     CrlUrl,
@@ -28,6 +29,7 @@ __all__ = [
     "ExistingDomain",
     "JitrConfiguration",
     "NoRevocation",
+    "ReconcilerSettings",
     "Removal",
     "Revocation",
     "RevocationSettings",

@@ -12,6 +12,7 @@ from iot_jitr.allowed import contradiction, flag, number_among, one_of, shown, t
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE
 from iot_jitr.configuration.ca import CaConfiguration
 from iot_jitr.configuration.connect_guard import ConnectGuard
+from iot_jitr.configuration.reconciler import ReconcilerSettings
 from iot_jitr.configuration.revocation import RevocationSettings
 from iot_jitr.devices import ON_REFUSAL
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
@@ -19,7 +20,6 @@ from iot_jitr.functions import LogLevel
 from iot_jitr.observability import ALARMS, METRICS_NAMESPACE, NAMESPACE, AlarmOption, AlarmSettings
 from iot_jitr.outcome_events import OutcomeEvents
 from iot_jitr.policy import DevicePolicy
-from iot_jitr.reconciler import ReconcilerSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.things import ThingRegistration
 from iot_jitr.validation import ConfigurationError, options, read_options

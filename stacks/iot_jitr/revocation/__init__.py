@@ -1,6 +1,5 @@
 """Revocation as it is deployed: the bucket of the indexes, the CRL publisher, the sweep, what starts them."""
 
 from iot_jitr.revocation.construct import Revocation
-from iot_jitr.revocation.sources import RevokingCa
 
-__all__ = ["Revocation", "RevokingCa"]
+__all__ = ["Revocation"]

@@ -2,13 +2,11 @@
 
 import aws_cdk as cdk
 import jsii
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
-from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
+from iot_jitr.acknowledgements import acknowledge
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.functions import JitrFunction
 from iot_jitr_runtime.revocation import PREFIX
@@ -82,12 +80,12 @@ class RevocationBucket(Construct):
         """Let a function read the indexes."""
         function.allow(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.objects(PREFIX)]),
+            wildcard="there is one index for each CA, named by the CA's id",
+        )
+        function.allow(
             # Without it S3 answers "denied" where it should say "there is no index".
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
             *self._encryption.permissions(KeyUse.READ_OBJECTS),
-        )
-        acknowledge_wildcard(
-            function.role, self.objects(PREFIX), "there is one index for each CA, named by the CA's id"
         )
 
 
@@ -99,21 +97,3 @@ class _KeepEventBridge:
         """Called by the CDK for the bucket and all below it."""
         if isinstance(node, s3.Bucket) and node.node.try_find_child(_NOTIFICATIONS) is not None:
             node.enable_event_bridge_notification()
-
-
-def on_upload(
-    scope: Construct, construct_id: str, *, bucket: str, prefix: str, function: JitrFunction
-) -> events.Rule:
-    """Invoke a function whenever an object is written below a prefix of a bucket."""
-    return events.Rule(
-        scope,
-        construct_id,
-        description="An object was written below a prefix",
-        event_pattern=events.EventPattern(
-            source=["aws.s3"],
-            detail_type=["Object Created"],
-            detail={"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix}]}},
-        ),
-        # How often the delivery to Lambda is tried again; what is lost, the function's schedule finds.
-        targets=[targets.LambdaFunction(function.function, retry_attempts=2)],
-    )

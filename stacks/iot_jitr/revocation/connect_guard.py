@@ -1,6 +1,7 @@
 """The connect guard as it is deployed: the function, who may invoke it, and the domain that asks it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
@@ -11,19 +12,15 @@ from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
 from iot_jitr.configuration.connect_guard import AwsManagedDomain, ConnectGuard, CustomDomain, ExistingDomain
-from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr.validation import ConfigurationError
 from iot_jitr_runtime import environment
 
 if TYPE_CHECKING:
-    from iot_jitr.revocation.sources import RevokingCa
+    from iot_jitr.ca_registration import CaRegistration
 
 _ALIAS = "live"
-_SIZE = FunctionSize(1769, cdk.Duration.seconds(5))
-"""The memory that comes with one whole processor, for a short start
-(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). AWS IoT's other callbacks have
-5 seconds."""
 
 
 class ConnectGuardEndpoint(Construct):
@@ -43,7 +40,7 @@ class ConnectGuardEndpoint(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cas: "Sequence[RevokingCa]",
+        cas: "Collection[CaRegistration]",
         bucket: RevocationBucket,
         functions: FunctionSettings,
         settings: ConnectGuard,
@@ -71,7 +68,11 @@ class ConnectGuardEndpoint(Construct):
                     }
                 ),
             },
-            size=_SIZE,
+            # The memory that comes with one whole processor, for a short start
+            # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
+            memory_mib=1769,
+            # AWS IoT's other callbacks have 5 seconds.
+            timeout=timedelta(seconds=5),
         )
         bucket.let_read_indexes(self.function)
         self.callback_arn, name = self._callback(settings)

@@ -1,24 +1,20 @@
 """`Revocation`: all that a pipeline needs whose CAs have CRLs."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
-from iot_jitr.configuration import ConnectGuard, RevocationSettings
+from iot_jitr.configuration import ConnectGuard, CrlBucket, RevocationSettings
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr.revocation.connect_guard import ConnectGuardEndpoint
-from iot_jitr.revocation.publisher import CrlPublisher
-from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.revocation.publisher import CrlPublisher, CrlSources, crl_location
 from iot_jitr.revocation.sweep import SweepFunction
 from iot_jitr_runtime import environment
 
 if TYPE_CHECKING:
-    from iot_jitr.capacity import Capacity
-    from iot_jitr.devices import DeviceResources
-    from iot_jitr.functions import FunctionSettings, JitrFunction
-    from iot_jitr.ledger import Ledger
+    from iot_jitr.functions import JitrFunction
+    from iot_jitr.parts import PipelineParts
 
 
 class Revocation(Construct):
@@ -37,63 +33,47 @@ class Revocation(Construct):
         self,
         scope: Construct,
         construct_id: str,
-        *,
-        cas: Sequence[RevokingCa],
-        capacity: "Capacity",
-        devices: "DeviceResources",
-        ledger: "Ledger",
-        functions: "FunctionSettings",
+        parts: "PipelineParts",
         settings: RevocationSettings,
         connect_guard: ConnectGuard | None,
     ) -> None:
-        """Create all of it.
-
-        Args:
-            scope: The pipeline.
-            construct_id: Its name there.
-            cas: The CAs that have a CRL; at least one.
-            capacity: The rate that the sweep shares with the activator, and the activator's time-out.
-            devices: What a device must pass before it is released from a hold.
-            ledger: Where the sweep finds certificates by serial number.
-            functions: What the functions have in common with the pipeline's others.
-            settings: How CRLs are kept fresh and acted on.
-            connect_guard: How listed devices are refused at the handshake; None: they are not.
-        """
+        """Create all of it, for the CAs that have a CRL; without `connect_guard` no guard."""
         super().__init__(scope, construct_id)
+        sources: CrlSources = {
+            ca: source for ca in parts.cas.values() if (source := ca.configuration.crl_source) is not None
+        }
         self._refresh = str(int(as_timedelta(settings.refresh).total_seconds()))
-        self.bucket = RevocationBucket(self, "Bucket", encryption=functions.encryption)
+        self.bucket = RevocationBucket(self, "Bucket", encryption=parts.functions.encryption)
         self.publisher = CrlPublisher(
-            self, "Publisher", cas=cas, bucket=self.bucket, functions=functions, settings=settings
-        )
-        self.sweep = SweepFunction(
             self,
-            "Sweep",
-            cas=cas,
+            "Publisher",
+            sources=sources,
             bucket=self.bucket,
-            capacity=capacity,
-            devices=devices,
-            ledger=ledger,
-            functions=functions,
+            functions=parts.functions,
             settings=settings,
         )
-        self.connect_guard = (
-            None
-            if connect_guard is None
-            else ConnectGuardEndpoint(
+        self.sweep = SweepFunction(
+            self, "Sweep", parts, cas=sources.keys(), bucket=self.bucket, settings=settings
+        )
+        self.connect_guard: ConnectGuardEndpoint | None = None
+        if connect_guard is not None:
+            self.connect_guard = ConnectGuardEndpoint(
                 self,
                 "ConnectGuard",
-                cas=cas,
+                cas=sources.keys(),
                 bucket=self.bucket,
-                functions=functions,
+                functions=parts.functions,
                 settings=connect_guard,
             )
-        )
-        self.uploads: Mapping[str, str] = {
-            ca.name: ca.upload.prefix_for(ca.name)
-            for ca in cas
-            if ca.upload is not None and ca.upload.bucket is None
+        self.uploads = {
+            ca.configuration.name: source.prefix_for(ca.configuration.name)
+            for ca, source in sources.items()
+            if isinstance(source, CrlBucket) and source.bucket is None
         }
-        self.locations: Mapping[str, str] = {ca.name: ca.location(self.bucket.name) for ca in cas}
+        self.locations = {
+            ca.configuration.name: crl_location(ca, source, self.bucket.name)
+            for ca, source in sources.items()
+        }
 
     def let_check(self, function: "JitrFunction") -> None:
         """Let a function look up serial numbers in the indexes."""

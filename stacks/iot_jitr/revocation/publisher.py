@@ -1,21 +1,21 @@
 """The CRL publisher: fetches CRLs on a schedule and on upload, and compiles them into indexes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.allowed import as_timedelta
-from iot_jitr.configuration import CrlBucket, RevocationSettings
+from iot_jitr.ca_registration import CaRegistration
+from iot_jitr.configuration import CrlBucket, CrlUrl, RevocationSettings
 from iot_jitr.encryption import KeyUse, key_permissions
-from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
-from iot_jitr.revocation.bucket import RevocationBucket, on_upload
-from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.functions import FunctionSettings, JitrFunction
+from iot_jitr.parts import read_ca_certificates
+from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation import PREFIX
@@ -23,8 +23,8 @@ from iot_jitr_runtime.revocation import PREFIX
 WATCH_EVERY = timedelta(minutes=5)
 """How often CRLs that are about to become stale, are stale or missing are fetched."""
 
-_SIZE = FunctionSize(1024, cdk.Duration.minutes(5))
-"""A million entries take about 110 MB and a few seconds of CPU, which Lambda gives by memory."""
+CrlSources = Mapping[CaRegistration, CrlUrl | CrlBucket]
+"""The CAs that have a CRL, each with where it comes from."""
 
 
 class CrlPublisher(Construct):
@@ -42,7 +42,7 @@ class CrlPublisher(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        cas: Sequence[RevokingCa],
+        sources: CrlSources,
         bucket: RevocationBucket,
         functions: FunctionSettings,
         settings: RevocationSettings,
@@ -58,62 +58,67 @@ class CrlPublisher(Construct):
             environment={
                 environment.REVOCATION_BUCKET: bucket.name,
                 environment.CRL_SOURCES: cdk.Stack.of(self).to_json_string(
-                    {ca.certificate_id: ca.publisher_settings(bucket.name) for ca in cas}
+                    {ca.certificate_id: _setting(ca, source, bucket.name) for ca, source in sources.items()}
                 ),
             },
             permissions=[
                 iam.PolicyStatement(actions=["s3:PutObject"], resources=[bucket.objects(PREFIX)]),
-                iam.PolicyStatement(
-                    actions=["iot:DescribeCACertificate"], resources=[ca.certificate_arn for ca in cas]
-                ),
+                read_ca_certificates(sources),
             ],
             key_uses=[KeyUse.WRITE_OBJECTS],
-            size=_SIZE,
+            # A million entries take about 110 MB and a few seconds of CPU, which Lambda gives by memory.
+            memory_mib=1024,
+            timeout=timedelta(minutes=5),
             # What an invocation leaves undone, the next one on the schedule finds.
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
         self.uploads = {
-            ca.name: self._read_uploads(ca, ca.upload, bucket) for ca in cas if ca.upload is not None
+            ca.configuration.name: self._read_uploads(ca.configuration.name, source, bucket)
+            for ca, source in sources.items()
+            if isinstance(source, CrlBucket)
         }
         self.schedule = self._on_schedule("Schedule", as_timedelta(settings.every), Trigger.SCHEDULE)
         self.watch = self._on_schedule("Watch", WATCH_EVERY, Trigger.WATCH)
 
-    def _read_uploads(self, ca: RevokingCa, upload: CrlBucket, bucket: RevocationBucket) -> events.Rule:
-        prefix = upload.prefix_for(ca.name)
-        rule = on_upload(
-            self,
-            f"Upload{ca.name}",
-            bucket=upload.bucket_name or bucket.name,
-            prefix=prefix,
-            function=self.function,
-        )
+    def _read_uploads(self, ca_name: str, source: CrlBucket, bucket: RevocationBucket) -> events.Rule:
+        prefix = source.prefix_for(ca_name)
         objects = bucket.objects(prefix)
-        if upload.bucket_name is not None:
-            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{upload.bucket_name}"
+        if source.bucket_name is not None:
+            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{source.bucket_name}"
             objects = f"{arn}/{prefix}*"
             self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
-        if upload.encryption_key_arn is not None:
-            self.function.allow(*key_permissions(upload.encryption_key_arn, KeyUse.READ_OBJECTS))
-        self.function.allow(iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]))
-        acknowledge_wildcard(
-            self.function.role,
-            objects,
-            "every object below the prefix is a revocation list, whatever its name",
+        if source.encryption_key_arn is not None:
+            self.function.allow(*key_permissions(source.encryption_key_arn, KeyUse.READ_OBJECTS))
+        self.function.allow(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
+            wildcard="every object below the prefix is a revocation list, whatever its name",
         )
-        return rule
+        return self.function.on_upload(f"Upload{ca_name}", source.bucket_name or bucket.name, prefix)
 
-    def _on_schedule(self, name: str, every: timedelta, trigger: Trigger) -> events.Rule:
-        return events.Rule(
-            self,
-            name,
-            description=f"Fetches new revocation lists ({trigger})",
-            schedule=events.Schedule.rate(cdk.Duration.seconds(int(every.total_seconds()))),
-            targets=[
-                targets.LambdaFunction(
-                    self.function.function,
-                    event=events.RuleTargetInput.from_object({"trigger": trigger.value}),
-                    retry_attempts=0,
-                )
-            ],
+    def _on_schedule(self, rule_id: str, every: timedelta, trigger: Trigger) -> events.Rule:
+        return self.function.on_schedule(
+            rule_id, every, f"Fetches new revocation lists ({trigger})", {"trigger": trigger.value}
         )
+
+
+def crl_location(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) -> str:
+    """Return where the CRLs of a CA come from: a URL, or an S3 URI."""
+    if isinstance(source, CrlUrl):
+        return source.url
+    return f"s3://{source.bucket_name or own_bucket}/{source.prefix_for(ca.configuration.name)}"
+
+
+def _setting(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) -> dict[str, Any]:
+    """Return the settings of a CA's CRLs (`JITR_CRL_SOURCES`)."""
+    where: dict[str, Any] = (
+        {"url": source.url}
+        if isinstance(source, CrlUrl)
+        else {
+            "bucket": source.bucket_name or own_bucket,
+            "prefix": source.prefix_for(ca.configuration.name),
+        }
+    )
+    if source.max_age is not None:
+        where["max_age_hours"] = as_timedelta(source.max_age) // timedelta(hours=1)
+    return where

@@ -1,24 +1,23 @@
 """The sweep: revokes, suspends and releases certificates after their activation, as the CRLs say."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.allowed import as_timedelta
+from iot_jitr.ca_registration import CaRegistration
 from iot_jitr.configuration import RevocationSettings
 from iot_jitr.encryption import KeyUse
-from iot_jitr.functions import FunctionSettings, FunctionSize, JitrFunction
+from iot_jitr.functions import JitrFunction
 from iot_jitr.ledger import SERIAL_INDEX, SUSPENDED_INDEX, TASK_INDEX
-from iot_jitr.revocation.bucket import RevocationBucket, on_upload
-from iot_jitr.revocation.sources import RevokingCa
+from iot_jitr.parts import PipelineParts, read_ca_certificates
+from iot_jitr.permissions import on_certificates
+from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr_policy.client_id import UnknownClientIdError
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.policy import PLACEHOLDER
@@ -33,8 +32,6 @@ SWEEP_EVERY = timedelta(minutes=1)
 """How often the sweep looks whether something was left undone."""
 LEDGER_LAG = timedelta(seconds=30)
 """How far the ledger's index by serial number may lag behind its rows; far more than it does."""
-
-_SIZE = FunctionSize(512, cdk.Duration.minutes(5))
 
 
 class SweepFunction(Construct):
@@ -51,77 +48,63 @@ class SweepFunction(Construct):
         self,
         scope: Construct,
         construct_id: str,
+        parts: PipelineParts,
         *,
-        cas: Sequence[RevokingCa],
+        cas: Collection[CaRegistration],
         bucket: RevocationBucket,
-        capacity: "Capacity",
-        devices: "DeviceResources",
-        ledger: "Ledger",
-        functions: FunctionSettings,
         settings: RevocationSettings,
     ) -> None:
-        """Create the function and what starts it."""
+        """Create the function, for the CAs that have a CRL, and what starts it."""
         super().__init__(scope, construct_id)
+        devices = parts.devices
         self.client_id = self._client_id(devices, settings)
-        profile = {
-            name: value for name, value in devices.environment.items() if name != environment.ON_REFUSAL
-        }
+        # It repeats the checks of an activation; what becomes of refused certificates is not its concern.
+        device_settings = set(devices.environment) - {environment.ON_REFUSAL}
         self.function = JitrFunction(
             self,
             "Function",
             handler=environment.SWEEP_HANDLER,
             description="Revokes, suspends and releases device certificates as the revocation lists say",
-            settings=functions,
+            settings=parts.functions,
             environment={
-                environment.LEDGER_TABLE: ledger.table.table_name,
+                **parts.environment(cas, sorted(device_settings)),
                 environment.REVOCATION_BUCKET: bucket.name,
-                environment.CAS: cdk.Stack.of(self).to_json_string(
-                    {ca.certificate_id: ca.settings for ca in cas}
-                ),
-                **profile,
-                environment.ACTIVATIONS_PER_SECOND: str(capacity.activations_per_second),
-                environment.SWEEP: _setting(settings, capacity, self.client_id),
+                environment.SWEEP: _setting(settings, parts.capacity, self.client_id),
             },
             permissions=[
                 iam.PolicyStatement(actions=["s3:GetObjectVersion"], resources=[bucket.objects(PREFIX)]),
-                *_ledger_permissions(ledger, tasks=self.client_id is not None),
-                *self._session_permissions(),
-                *self._iot_permissions(cas),
-                *devices.device_policy.withdrawal_permissions,
+                *_ledger_permissions(parts.ledger, tasks=self.client_id is not None),
+                read_ca_certificates(cas),
             ],
             key_uses=[KeyUse.TABLE],
-            size=_SIZE,
+            memory_mib=512,
+            timeout=timedelta(minutes=5),
             # What an invocation leaves undone, the next one on the schedule finds.
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
         devices.let_admit(self.function)
-        self._acknowledge(devices)
-        self.schedule = events.Rule(
-            self,
-            "Schedule",
-            description="Finishes what sweeps have left undone",
-            schedule=events.Schedule.rate(cdk.Duration.seconds(int(SWEEP_EVERY.total_seconds()))),
-            targets=[targets.LambdaFunction(self.function.function, retry_attempts=0)],
+        self.function.allow(
+            on_certificates(self, "iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"),
+            wildcard="a CRL may revoke any certificate",
         )
-        self.on_new_index = on_upload(
-            self, "NewIndex", bucket=bucket.name, prefix=PREFIX, function=self.function
+        self.function.allow(
+            *devices.device_policy.withdrawal_permissions,
+            wildcard="each device's own policy is made when the device is activated",
         )
-
-    @property
-    def _certificates(self) -> str:
-        return cdk.Stack.of(self).format_arn(service="iot", resource="cert", resource_name="*")
-
-    def _iot_permissions(self, cas: Sequence[RevokingCa]) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                actions=["iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"],
-                resources=[self._certificates],
-            ),
-            iam.PolicyStatement(
-                actions=["iot:DescribeCACertificate"], resources=[ca.certificate_arn for ca in cas]
-            ),
-        ]
+        if self.client_id is not None:
+            # What differs from certificate to certificate cannot be named before.
+            clients = cdk.Stack.of(self).format_arn(
+                service="iot", resource="client", resource_name=PLACEHOLDER.sub("*", self.client_id)
+            )
+            self.function.allow(
+                iam.PolicyStatement(actions=["iot:DeleteConnection"], resources=[clients]),
+                wildcard="any device may be revoked, and its session closed",
+            )
+        self.schedule = self.function.on_schedule(
+            "Schedule", SWEEP_EVERY, "Finishes what sweeps have left undone"
+        )
+        self.on_new_index = self.function.on_upload("NewIndex", bucket.name, PREFIX)
 
     def _client_id(self, devices: "DeviceResources", settings: RevocationSettings) -> str | None:
         if settings.close_sessions is False:
@@ -134,31 +117,6 @@ class SweepFunction(Construct):
                 f"minutes: {unknown}"
             )
             return None
-
-    @property
-    def _clients(self) -> str | None:
-        """The clients whose sessions it closes: what differs by certificate cannot be named before."""
-        if self.client_id is None:
-            return None
-        name = PLACEHOLDER.sub("*", self.client_id)
-        return cdk.Stack.of(self).format_arn(service="iot", resource="client", resource_name=name)
-
-    def _session_permissions(self) -> list[iam.PolicyStatement]:
-        if self._clients is None:
-            return []
-        return [iam.PolicyStatement(actions=["iot:DeleteConnection"], resources=[self._clients])]
-
-    def _acknowledge(self, devices: "DeviceResources") -> None:
-        acknowledge_wildcard(self.function.role, self._certificates, "a CRL may revoke any certificate")
-        if self._clients is not None:
-            acknowledge_wildcard(
-                self.function.role, self._clients, "any device may be revoked, and its session closed"
-            )
-        withdrawal = devices.device_policy.withdrawal_permissions
-        for resource in {each for statement in withdrawal for each in statement.resources}:
-            acknowledge_wildcard(
-                self.function.role, resource, "each device's own policy is made when the device is activated"
-            )
 
 
 def _ledger_permissions(ledger: "Ledger", *, tasks: bool) -> list[iam.PolicyStatement]:
