@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.storm.model import Storm
 from tools import cost
-from tools.cost import MILLION, Item, Pipeline
+from tools.cost import Pipeline
+from tools.prices import MILLION, Item, total
 
 TEMPLATE = Path(__file__).with_name("cost_page.md.in")
 RATES = (10, 100, 1000)
@@ -39,15 +40,15 @@ def figures() -> Mapping[str, str]:
         "dollars_40000": f"{forty_thousand.dollars:.2f}",
         "billed_40000": f"{forty_thousand.dollars + forty_thousand.dollars_of_refused_connects:.2f}",
         "writes": str(sum(cost.LEDGER_WRITES.values())),
-        "month": f"{cost.total(cost.month(Pipeline())):.0f}",
-        "month_crl": f"{cost.total(cost.month(Pipeline(crls=1))):.0f}",
-        "month_key": f"{cost.total(cost.month(FULL)):.0f}",
+        "month": f"{total(cost.month(Pipeline())):.0f}",
+        "month_crl": f"{total(cost.month(Pipeline(crls=1))):.0f}",
+        "month_key": f"{total(cost.month(FULL)):.0f}",
         "alarms": str(Pipeline().alarms),
         "metrics": str(Pipeline().metrics),
         "kms": f"{cost.KMS_REQUESTS:,}",
-        "snapshot": dollars(cost.total(cost.guard_snapshot(0))),
-        "starts": dollars(cost.total(cost.guard_snapshot(1000)) - cost.total(cost.guard_snapshot(0))),
-        "storage": dollars(cost.total(cost.ledger_storage(MILLION))),
+        "snapshot": dollars(total(cost.guard_snapshot(0))),
+        "starts": dollars(total(cost.guard_snapshot(1000)) - total(cost.guard_snapshot(0))),
+        "storage": dollars(total(cost.ledger_storage(MILLION))),
     }
 
 
@@ -59,7 +60,7 @@ def fleets() -> str:
     faster = [
         Storm(MILLION, rate, connects_per_second=connects) for rate, connects in zip(RATES, more, strict=True)
     ]
-    with_things = cost.total(cost.things(MILLION))
+    with_things = total(cost.things(MILLION))
     rows: list[tuple[str, list[str]]] = [
         ("MQTT connects a second", [f"{storm.capacity.events_per_second:,}" for storm in storms]),
         *_fleet(storms),
@@ -124,7 +125,7 @@ def guard_month() -> str:
     for rate in (100, 500, 3_000):
         environments = cost.guard_environments(rate)
         monthly = [cost.guard_refresh(environments), cost.guard_kept_ready(environments)]
-        cells = [f"{rate:,}", str(environments), *(dollars(cost.total(each)) for each in monthly)]
+        cells = [f"{rate:,}", str(environments), *(dollars(total(each)) for each in monthly)]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -150,7 +151,7 @@ def _bill(parts: Iterable[tuple[list[Item], str]]) -> str:
     rows, so_far = [], 0.0
     for items, sum_of in parts:
         rows += [_row(item) for item in items]
-        so_far += cost.total(items)
+        so_far += total(items)
         rows.append(f"| **{sum_of}** | | | **{dollars(so_far)}** |")
     return "\n".join(rows)
 

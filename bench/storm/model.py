@@ -12,6 +12,7 @@ from bench.storm.results import ACTIVATIONS_PER_SECOND, RESULTS, Result, load
 from iot_jitr.capacity import Capacity
 from iot_jitr_runtime.rate_limiter import UTILISATION
 from tools import cost
+from tools.prices import total
 
 MILLION = 1_000_000
 MEAN_WAIT = {POLITE.name: 8.0, RUDE.name: 1 + SPREAD / 2}
@@ -63,17 +64,17 @@ class Storm:
     @property
     def dollars(self) -> float:
         """What the storm costs: without logs, refused CONNECTs and what active devices do."""
-        return cost.total(cost.activations(self.devices, self.events, self.capacity.batch_size))
+        return total(cost.activations(self.devices, self.events, self.capacity.batch_size))
 
     @property
     def dollars_of_refused_connects(self) -> float:
         """What comes on top if AWS IoT bills CONNECTs that it refuses."""
-        return cost.total(cost.refused_connects(self.events))
+        return total(cost.refused_connects(self.events))
 
     @property
     def dollars_of_logs(self) -> float:
         """What the log lines cost."""
-        return cost.total(cost.logs(self.devices, self.events, self.capacity.batch_size))
+        return total(cost.logs(self.devices, self.events, self.capacity.batch_size))
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,8 @@ from iot_jitr.revocation.sweep import SWEEP_EVERY
 from tests.support.scenarios import WORKSHOP_CA
 from tests.support.stacks import DEFAULTS, FACTORY_CA, named, of_type, template_of
 from tools import cost, cost_page
-from tools.cost import Item, Pipeline, Price
+from tools.cost import Pipeline
+from tools.prices import Item, Price, total
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "cost.md").read_text()
@@ -66,7 +67,7 @@ def test_the_model_uses_the_deployed_memory_and_schedules() -> None:
 
 def test_an_item_costs_its_share_of_the_price() -> None:
     assert Item("requests", 2 * MILLION, ONE_A_MILLION).dollars == 2.0
-    assert cost.total([Item("requests", MILLION / 2, ONE_A_MILLION)] * 3) == 1.5
+    assert total([Item("requests", MILLION / 2, ONE_A_MILLION)] * 3) == 1.5
 
 
 def test_refused_connects_that_are_billed_nearly_double_the_bill_at_the_default_quota() -> None:
@@ -99,7 +100,7 @@ def test_each_bill_of_the_page_adds_up() -> None:
 
 
 def test_the_sentences_of_the_page_match_the_model() -> None:
-    month = cost.total(cost.month(Pipeline()))
+    month = total(cost.month(Pipeline()))
 
     assert f"one CA costs about **{month:.0f} dollars**" in PAGE
     assert f"about\n{cost_page.figures()['dollars_10']} dollars; if each counts" in PAGE
