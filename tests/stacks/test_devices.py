@@ -490,12 +490,6 @@ def test_a_function_of_the_same_account_is_not_warned_of() -> None:
         assert not [each for each in warnings(stack) if "admission function" in each]
 
 
-@pytest.mark.parametrize("seconds", [0, 11])
-def test_a_time_out_that_the_activator_could_not_wait_for_is_refused(seconds: int) -> None:
-    with pytest.raises(ConfigurationError, match=r"AdmissionFunction\.timeout"):
-        AdmissionFunction(FUNCTION, timedelta(seconds=seconds))
-
-
 # things
 
 
@@ -532,42 +526,6 @@ def test_whoever_ends_grace_periods_may_do_that_and_no_more() -> None:
     assert actions == {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThingPrincipal"}
 
 
-IMPOSSIBLE = {
-    "one name for all": ({"name": "sensor"}, "which is the same for many devices"),
-    "a name by organization": ({"name": "{{organization}}"}, "which is the same for many devices"),
-    "an unknown field": ({"name": "{{cn}}"}, "unknown field '{{cn}}'"),
-    "a blank in the name": ({"name": "my {{common_name}}"}, "1 to 128 of a-z A-Z 0-9 : _ -"),
-    "a slash in the type": ({"type": "a/b"}, "ThingRegistration.type: found 'a/b'"),
-    "an empty group": ({"groups": ("",)}, "ThingRegistration.groups: found ["),
-    "a blank in an attribute": (
-        {"attributes": {"site": "a b"}},
-        "ThingRegistration.attributes: found 'a b'; allowed: 1 to 800",
-    ),
-    "a blank in its name": (
-        {"attributes": {"a b": "x"}},
-        "ThingRegistration.attributes: found 'a b'; allowed: names of",
-    ),
-    "four attributes without a type": (
-        {"attributes": dict.fromkeys("abcd", "x")},
-        "found 4 of them; allowed: 3 at most for a thing without a type",
-    ),
-    "51 attributes with a type": (
-        {"attributes": {f"a{n}": "x" for n in range(51)}, "type": "Sensor"},
-        "found 51 of them; allowed: 50 at most for a thing with a type",
-    ),
-    "a grace period before the renewal": ({"grace_period": timedelta(-1)}, "allowed: 0 seconds to 365 days"),
-    "a grace period of two years": ({"grace_period": timedelta(730)}, "allowed: 0 seconds to 365 days"),
-}
-
-
-@pytest.mark.parametrize(("values", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
-def test_things_that_aws_would_not_take_are_refused_at_synthesis(
-    values: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(message)):
-        ThingRegistration(**values)
-
-
 # the refused
 
 
@@ -578,110 +536,3 @@ def test_what_becomes_of_the_refused_is_told() -> None:
 
     assert configured(template, environment.ON_REFUSAL) == statuses
     assert check_statuses(configured(template, environment.ON_REFUSAL))
-
-
-@pytest.mark.parametrize("reason", ["not_listed", "on_hold"])
-def test_a_reason_that_can_pass_may_not_lock_a_device_out(reason: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"on_refusal.*can pass"):
-        template_of(replace(DEFAULTS, on_refusal={reason: "inactive"}))
-
-
-# the configuration
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "ca.pem").write_text(FACTORY)
-    return tmp_path
-
-
-def context(**more: Any) -> dict[str, Any]:
-    ca = {
-        "name": "Factory",
-        "certificate": "ca.pem",
-        "signer": {"type": "secret", "secret": "key"},
-        "revocation": "none",
-    }
-    return {"cas": [ca], **more}
-
-
-def test_the_configuration_can_say_all_of_it(folder: Path) -> None:
-    configuration = JitrConfiguration.parse(
-        context(
-            admission={"type": "allow_list", "key": "subject_serial_number"},
-            things={
-                "name": "dev:{{common_name}}",
-                "type": "Sensor",
-                "groups": ["fleet", "site-{{organizational_unit}}"],
-                "attributes": {"serial": "{{serial_number}}"},
-                "attachment": "EXCLUSIVE_THING",
-                "renewal": "allow",
-                "grace_period": "48 hours",
-            },
-            on_refusal={"expired": "revoked"},
-        ),
-        folder,
-    )
-
-    assert configuration.admission == AllowList(KeyKind.SUBJECT_SERIAL_NUMBER)
-    assert configuration.things == replace(THINGS, grace_period=timedelta(hours=48))
-    assert configuration.on_refusal == {"expired": "revoked"}
-
-
-def test_by_default_everybody_is_expected_nobody_becomes_a_thing_and_the_refused_stay_pending(
-    folder: Path,
-) -> None:
-    configuration = JitrConfiguration.parse(context(), folder)
-
-    assert (configuration.admission, configuration.things, configuration.on_refusal) == (None, None, {})
-    assert JitrConfiguration.parse(context(things={}), folder).things == ThingRegistration()
-
-
-def test_a_function_is_configured_by_its_arn(folder: Path) -> None:
-    admission = {"type": "function", "function": FUNCTION, "timeout": "2 seconds"}
-
-    assert JitrConfiguration.parse(context(admission=admission), folder).admission == AdmissionFunction(
-        FUNCTION, timedelta(seconds=2)
-    )
-
-
-WRONG = {
-    "type": (
-        {"admission": {"type": "list"}},
-        'jitr.admission.type: found "list"',
-    ),
-    "key": (
-        {"admission": {"type": "allow_list", "key": "cn"}},
-        'jitr.admission.key: found "cn"; allowed: ca_',
-    ),
-    "function": (
-        {"admission": {"type": "function", "function": "x"}},
-        'jitr.admission.function: found "x"',
-    ),
-    "no function": ({"admission": {"type": "function"}}, "jitr.admission.function: found nothing"),
-    "time-out": (
-        {"admission": {"type": "function", "function": FUNCTION, "timeout": "60 seconds"}},
-        'jitr.admission.timeout: found "60 seconds"; allowed: a time',
-    ),
-    "key of another type": (
-        {"admission": {"type": "function", "function": FUNCTION, "key": "cn"}},
-        "jitr.admission.key: found an unknown",
-    ),
-    "things are a list": ({"things": []}, "jitr.things: found []; allowed: a ThingRegistration"),
-    "thing name": ({"things": {"name": "x"}}, "which is the same for many devices"),
-    "groups": ({"things": {"groups": "fleet"}}, 'jitr.things.groups: found "fleet"; allowed: a list'),
-    "attributes": ({"things": {"attributes": {"a": 7}}}, "jitr.things.attributes: found"),
-    "renewal": ({"things": {"renewal": "yes"}}, 'jitr.things.renewal: found "yes"; allowed: refuse, allow'),
-    "things key": ({"things": {"names": "x"}}, "jitr.things.names: found an unknown key"),
-    "on_refusal": ({"on_refusal": {"not_listed": "revoked"}}, "jitr.on_refusal: found"),
-    "on_refusal is a list": ({"on_refusal": ["expired"]}, "jitr.on_refusal: found"),
-}
-
-
-@pytest.mark.parametrize(("more", "message"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_said_in_one_line(folder: Path, more: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        JitrConfiguration.parse(context(**more), folder)
-
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)

@@ -1,11 +1,9 @@
-"""Each option with a range is held to it, at both ends; each text is looked at; no key takes nonsense."""
+"""What an option refuses: the same in Python and in `cdk.json`, by the name of the option."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
-from functools import partial
-from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,21 +15,19 @@ import iot_jitr
 from iot_jitr import (
     AdmissionFunction,
     AlarmSettings,
+    Attachment,
     ConfigurationError,
-    CrlBucket,
     CrlUrl,
-    CustomDomain,
-    DevicePolicy,
-    ExistingDomain,
     FunctionNetwork,
     JitrConfiguration,
     KmsSigner,
+    NoSigner,
+    PresignedSigner,
     PrivateCaSigner,
     Renewal,
     SecretSigner,
     ThingRegistration,
 )
-from iot_jitr.validation import option_class
 from iot_jitr_runtime.errors import JitrError
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import SERVER
@@ -40,7 +36,262 @@ from tools.construct_page import options
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
-CRL = "https://crl.example/ca.crl"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
+ALIAS = "arn:aws:kms:eu-central-1:123456789012:alias/mine"
+PRIVATE_CA = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
+CA = {
+    "name": "Factory",
+    "certificate": FACTORY,
+    "signer": {"type": "secret", "secret": "factory-ca-key"},
+    "revocation": "none",
+}
+PLACES: dict[str, tuple[str, dict[str, Any]]] = {
+    "AdmissionFunction": ("admission", {"type": "function", "function": FUNCTION}),
+    "AlarmSettings": ("alarms", {}),
+    "AllowList": ("admission", {"type": "allow_list"}),
+    "CaConfiguration": ("cas[0]", CA),
+    "ConnectGuard": ("connect_guard", {"on_unknown": "admit"}),
+    "CrlBucket": ("cas[0].revocation", {"type": "bucket"}),
+    "CrlUrl": ("cas[0].revocation", {"type": "url", "url": "https://crl.example/ca.crl"}),
+    "CustomDomain": (
+        "connect_guard.domain",
+        {"type": "custom", "name": "iot.example.com", "certificate": SERVER},
+    ),
+    "DevicePolicy": ("policy", {}),
+    "ExistingDomain": ("connect_guard.domain", {"type": "existing", "name": "devices"}),
+    "JitrConfiguration": ("", {"cas": [CA]}),
+    "ReconcilerSettings": ("reconciler", {}),
+    "RevocationSettings": ("revocation", {}),
+    "ThingRegistration": ("things", {}),
+}
+"""Where `cdk.json` has each option class, and the options that it must have."""
+
+
+def made(kind: str, /, **values: Any) -> object:
+    """An option class in Python; `...` leaves an option out."""
+    given = {**PLACES.get(kind, ("", {}))[1], **values}
+    return getattr(iot_jitr, kind)(
+        **{name: each for name, each in given.items() if each is not ... and (kind, name) not in TYPES}
+    )
+
+
+def context(kind: str, /, **values: Any) -> dict[str, Any]:
+    """The context `jitr` with an option class; `...` leaves an option out."""
+    path, minimal = PLACES[kind]
+    given: Any = {name: each for name, each in {**minimal, **values}.items() if each is not ...}
+    match path.split("."):
+        case [""]:
+            return dict(given)
+        case ["cas[0]"]:
+            return {"cas": [given]}
+        case ["cas[0]", key]:
+            return {"cas": [{**CA, key: given}]}
+        case ["connect_guard", key]:
+            given = {"on_unknown": "admit", key: given}
+    return {"cas": [CA], path.partition(".")[0]: given}
+
+
+TYPES = {(kind, "type") for kind in PLACES if kind != "ThingRegistration"}
+"""Only `cdk.json` has a key that names the class."""
+WRONG: list[tuple[str, dict[str, Any], str, str]] = [
+    ("AdmissionFunction", {"function": ...}, "function", "found nothing"),
+    ("AdmissionFunction", {"function": FUNCTION[:-12]}, "function", "or the ARN of one"),
+    ("AdmissionFunction", {"key": "cn"}, "key", "found an unknown key"),
+    ("AdmissionFunction", {"timeout": "60 seconds"}, "timeout", "1 second to 10 seconds"),
+    ("AdmissionFunction", {"timeout": 5}, "timeout", 'a time with its unit ("5 minutes")'),
+    ("AlarmSettings", {"runbook_url": "docs/runbook.md"}, "runbook_url", 'found "docs/runbook.md"'),
+    ("AlarmSettings", {"topic": "operators"}, "topic", 'found "operators"'),
+    ("AllowList", {"key": "cn"}, "key", "allowed: ca_serial"),
+    ("CaConfiguration", {"auto_registration": "yes"}, "auto_registration", 'found "yes"; allowed: true, f'),
+    ("CaConfiguration", {"certficate": "ca.pem"}, "certficate", "did you mean 'certificate'?"),
+    ("CaConfiguration", {"certificate": ...}, "certificate", "found nothing; allowed: the path of the CA"),
+    ("CaConfiguration", {"certificate": 7}, "certificate", "found 7"),
+    ("CaConfiguration", {"certificate": "ca"}, "certificate", "ca', is a directory"),
+    ("CaConfiguration", {"certificate": "ca\0.pem"}, "certificate", 'found "ca\\u0000.pem"'),
+    ("CaConfiguration", {"certificate": "garbage"}, "certificate", "garbage', not a certificate"),
+    ("CaConfiguration", {"certificate": "none.pem"}, "certificate", "no such file or directory"),
+    ("CaConfiguration", {"certificate": "~nobody-of-this-name/ca.pem"}, "certificate", 'found "~nobody'),
+    ("CaConfiguration", {"mode": "default"}, "mode", "found \"default\"; allowed: did you mean 'DEFAULT'?"),
+    ("CaConfiguration", {"mode": "SNI_ONLY"}, "signer", "found a signer with mode SNI_ONLY"),
+    ("CaConfiguration", {"name": ...}, "name", "found nothing"),
+    ("CaConfiguration", {"name": "Registration"}, "name", 'found "Registration"'),
+    ("CaConfiguration", {"name": "Role"}, "name", 'found "Role"'),
+    ("CaConfiguration", {"name": "my-ca"}, "name", 'found "my-ca"'),
+    ("CaConfiguration", {"on_delete": "keep"}, "on_delete", 'found "keep"'),
+    ("CaConfiguration", {"on_existing": "x"}, "on_existing", 'found "x"'),
+    ("CaConfiguration", {"revocation": ...}, "revocation", "found nothing"),
+    ("CaConfiguration", {"revocation": "no"}, "revocation", 'found "no"'),
+    ("CaConfiguration", {"revocation": "None"}, "revocation", "did you mean 'none'?"),
+    ("CaConfiguration", {"signer": ...}, "signer", "found none with mode DEFAULT"),
+    ("CaConfiguration", {"signer": {"type": "none"}}, "signer", "found none with mode DEFAULT"),
+    ("CaConfiguration", {"signer": NoSigner()}, "signer", "found none with mode DEFAULT"),
+    ("CaConfiguration", {"signer": "kms"}, "signer", 'found "kms"; allowed: a signer, an object'),
+    ("CaConfiguration", {"signer": {"type": "hsm"}}, "signer.type", 'found "hsm"; allowed: secret, kms'),
+    ("CaConfiguration", {"signer": {"type": "presined"}}, "signer.type", "did you mean 'presigned'?"),
+    ("CaConfiguration", {"signer": {"type": ["kms"]}}, "signer.type", 'found ["kms"]'),
+    ("CaConfiguration", {"signer": {"type": "secret"}}, "signer.secret", "found nothing; allowed: the ARN"),
+    ("CaConfiguration", {"signer": SecretSigner("")}, "signer.secret", 'found ""'),
+    ("CaConfiguration", {"signer": SecretSigner("key", ALIAS)}, "signer.encryption_key", "the ARN of a KMS"),
+    ("CaConfiguration", {"signer": {"type": "kms", "key": PRIVATE_CA}}, "signer.key", f'"{PRIVATE_CA[:59]}…'),
+    ("CaConfiguration", {"signer": KmsSigner("key/1")}, "signer.key", 'found "key/1"; allowed: the ARN of'),
+    (
+        "CaConfiguration",
+        {"signer": {"type": "kms", "key": KEY, "secret": "x"}},
+        "signer.secret",
+        "found an unknown key",
+    ),
+    ("CaConfiguration", {"signer": {"type": "acm-pca"}}, "signer.arn", "found nothing"),
+    ("CaConfiguration", {"signer": PrivateCaSigner("1")}, "signer.arn", 'found "1"'),
+    (
+        "CaConfiguration",
+        {"signer": {"type": "presigned"}},
+        "signer.verification_certificate",
+        "found nothing; allowed: the path of the verification certificate; make one with: jitr ca reg",
+    ),
+    (
+        "CaConfiguration",
+        {"signer": PresignedSigner("none.pem")},
+        "signer.verification_certificate",
+        "none.pem', no such file or directory",
+    ),
+    ("CaConfiguration", {"status": "active"}, "status", 'found "active"'),
+    ("CaConfiguration", {"tags": {"aws:x": "y"}}, "tags", "no key may begin with aws:"),
+    ("CaConfiguration", {"tags": {"jitr:owner": "me"}}, "tags", "jitr:"),
+    ("ConnectGuard", {"on_unknown": ...}, "on_unknown", "found nothing; allowed: admit, refuse"),
+    ("CrlBucket", {"bucket": "mine"}, "prefix", "found nothing beside a bucket"),
+    ("CrlBucket", {"prefix": "x", "bucket": "s3://mine"}, "bucket", 'found "s3://mine"'),
+    ("CrlBucket", {"encryption_key": KEY}, "encryption_key", "found a key and no bucket"),
+    ("CrlBucket", {"encryption_key": "alias/x"}, "encryption_key", 'found "alias/x"'),
+    ("CrlBucket", {"max_age": 548 * DAY}, "max_age", "found 548 days"),
+    ("CrlBucket", {"prefix": "crl/*"}, "prefix", 'found "crl/*"'),
+    ("CrlBucket", {"prefix": "index/"}, "prefix", "the pipeline's own"),
+    (
+        "CrlUrl",
+        {"max_age": 30 * MINUTE},
+        "max_age",
+        "found 30 minutes; allowed: 1 hour to 366 days, in whole",
+    ),
+    ("CrlUrl", {"url": "ldap://crl.example/ca"}, "url", 'found "ldap://crl.example/ca"'),
+    ("CustomDomain", {"certificate": "x"}, "certificate", 'found "x"'),
+    ("CustomDomain", {"name": "https://x.y"}, "name", 'found "https://x.y"'),
+    ("CustomDomain", {"validation_certificate": "x"}, "validation_certificate", 'found "x"'),
+    ("DevicePolicy", {"kind": "own"}, "kind", 'found "own"'),
+    ("DevicePolicy", {"options": ["all"]}, "options", 'found ["all"]'),
+    ("DevicePolicy", {"options": "shadow"}, "options", 'found "shadow"'),
+    ("DevicePolicy", {"templat": "x"}, "templat", "found an unknown key"),
+    ("ExistingDomain", {"name": "a b"}, "name", 'found "a b"'),
+    ("JitrConfiguration", {"account_logging": "mange"}, "account_logging", "did you mean 'manage'?"),
+    ("JitrConfiguration", {"activation_per_second": 5}, "activation_per_second", "'activations_per_second'?"),
+    (
+        "JitrConfiguration",
+        {"activations_per_second": 0},
+        "activations_per_second",
+        "found 0; allowed: a whol",
+    ),
+    ("JitrConfiguration", {"activations_per_second": 1001}, "activations_per_second", "found 1001"),
+    ("JitrConfiguration", {"activations_per_second": "10"}, "activations_per_second", 'found "10"'),
+    ("JitrConfiguration", {"activations_per_second": True}, "activations_per_second", "found true"),
+    ("JitrConfiguration", {"activations_per_second": float("inf")}, "activations_per_second", "Infinity"),
+    ("JitrConfiguration", {"activations_per_second": float("nan")}, "activations_per_second", "found NaN"),
+    (
+        "JitrConfiguration",
+        {"admission": {"type": "allowlist"}},
+        "admission.type",
+        "did you mean 'allow_list'?",
+    ),
+    ("JitrConfiguration", {"alarms": "nine"}, "alarms", "did you mean 'none'?"),
+    ("JitrConfiguration", {"cas": ...}, "cas", "found nothing; allowed: a list of CaConfiguration"),
+    ("JitrConfiguration", {"cas": []}, "cas", "found no CA"),
+    ("JitrConfiguration", {"cas": {}}, "cas", "found {}"),
+    ("JitrConfiguration", {"cas": ["x"]}, "cas[0]", 'found "x"'),
+    ("JitrConfiguration", {"cas": [CA, CA]}, "cas", "found the name 'Factory' twice"),
+    ("JitrConfiguration", {"encryption_key": ALIAS}, "encryption_key", "allowed: the ARN of a KMS key, arn:"),
+    ("JitrConfiguration", {"log_level": "debug"}, "log_level", "did you mean 'DEBUG'?"),
+    ("JitrConfiguration", {"log_retention_days": 31}, "log_retention_days", "found 31"),
+    ("JitrConfiguration", {"log_retention_days": "30"}, "log_retention_days", 'found "30"'),
+    ("JitrConfiguration", {"metrics_namespace": "AWS/IoT"}, "metrics_namespace", 'found "AWS/IoT"'),
+    ("JitrConfiguration", {"on_refusal": ["expired"]}, "on_refusal", 'found ["expired"]'),
+    ("JitrConfiguration", {"on_refusal": {"not_listed": "revoked"}}, "on_refusal", "can pass"),
+    ("JitrConfiguration", {"on_refusal": {"on_hold": "inactive"}}, "on_refusal", "can pass"),
+    ("JitrConfiguration", {"permissions_boundary": "boundary"}, "permissions_boundary", 'found "boundary"'),
+    ("JitrConfiguration", {"policy": "x.json"}, "policy", 'found "x.json"; allowed: a DevicePolicy'),
+    ("JitrConfiguration", {"removal": "Retain"}, "removal", "did you mean 'retain'?"),
+    ("JitrConfiguration", {"stack_name": "-x"}, "stack_name", 'found "-x"'),
+    ("JitrConfiguration", {"things": []}, "things", "found []; allowed: a ThingRegistration"),
+    ("JitrConfiguration", {"zzz": 5}, "zzz", "found an unknown key; allowed: account_logging"),
+    ("ReconcilerSettings", {"every": 90 * SECOND}, "every", "whole minutes"),
+    (
+        "ReconcilerSettings",
+        {"every": 6 * HOUR, "full_pass_every": HOUR},
+        "full_pass_every",
+        "found 1 hour with every 6 hours",
+    ),
+    ("ReconcilerSettings", {"pending_after": timedelta(0)}, "pending_after", "1 minute to 14 days"),
+    ("ThingRegistration", {"attributes": {"a": 7}}, "attributes", "allowed: an object of texts"),
+    ("ThingRegistration", {"attributes": {"a b": "x"}}, "attributes", "found 'a b'; allowed: names of"),
+    ("ThingRegistration", {"attributes": {"site": "a b"}}, "attributes", "found 'a b'; allowed: 1 to 800"),
+    (
+        "ThingRegistration",
+        {"attributes": dict.fromkeys("abcd", "x")},
+        "attributes",
+        "found 4 of them; allowed: 3 at most for a thing without a type",
+    ),
+    (
+        "ThingRegistration",
+        {"attributes": {f"a{number}": "x" for number in range(51)}, "type": "Sensor"},
+        "attributes",
+        "found 51 of them; allowed: 50 at most for a thing with a type",
+    ),
+    (
+        "ThingRegistration",
+        {"renewal": Renewal.ALLOW, "attachment": Attachment.NON_EXCLUSIVE},
+        "attachment",
+        "found NON_EXCLUSIVE_THING with renewal 'allow'",
+    ),
+    ("ThingRegistration", {"grace_period": 2 * HOUR}, "grace_period", "found 2 hours with renewal 'refuse'"),
+    ("ThingRegistration", {"groups": "fleet"}, "groups", 'found "fleet"; allowed: a list'),
+    ("ThingRegistration", {"groups": ["a b"]}, "groups", "found 'a b'"),
+    ("ThingRegistration", {"groups": ("",)}, "groups", 'found [""]'),
+    ("ThingRegistration", {"name": "sensor"}, "name", "which is the same for many devices"),
+    ("ThingRegistration", {"name": "{{organization}}"}, "name", "which is the same for many devices"),
+    ("ThingRegistration", {"name": "{{cn}}"}, "name", "unknown field '{{cn}}'"),
+    ("ThingRegistration", {"name": "my {{common_name}}"}, "name", "1 to 128 of a-z A-Z 0-9 : _ -"),
+    ("ThingRegistration", {"names": "x"}, "names", "found an unknown key"),
+    ("ThingRegistration", {"renewal": "yes"}, "renewal", "allowed: refuse, allow"),
+    ("ThingRegistration", {"type": "a/b"}, "type", "found 'a/b'"),
+]
+"""Option class, options, and the option that the error names with a part of its message."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "garbage").write_bytes(b"\0garbage")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("kind", "values", "option", "part"), WRONG)
+def test_it_is_refused_in_python_and_in_cdk_json(
+    folder: Path, kind: str, values: dict[str, Any], option: str, part: str
+) -> None:
+    with pytest.raises(ConfigurationError) as in_python:
+        made(kind, **values)
+    with pytest.raises(ConfigurationError) as in_json:
+        JitrConfiguration.parse(context(kind, **values), folder)
+
+    place = ".".join(filter(None, ("jitr", PLACES[kind][0], option)))
+    assert (in_python.value.key, in_json.value.key) == (f"{kind}.{option}", place)
+    for error in (in_python, in_json):
+        assert part in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_no_key_takes_nonsense(tmp_path: Path) -> None:
+    for option in fields(JitrConfiguration):
+        with pytest.raises(ConfigurationError) as caught:
+            JitrConfiguration.parse(context("JitrConfiguration", **{option.name: 0.5}), tmp_path)
+        assert caught.value.key == f"jitr.{option.name}"
 
 
 @dataclass(frozen=True)
@@ -58,14 +309,14 @@ COUNTS = (
 )
 TIMES = ("ca_time_left", "crl_time_left", "dead_letter_age", "oldest_message", "pending")
 RANGES = {
-    "AdmissionFunction.timeout": Range(SECOND, 10 * SECOND, SECOND, {"function": FUNCTION}),
+    "AdmissionFunction.timeout": Range(SECOND, 10 * SECOND, SECOND),
     **{f"AlarmSettings.{name}": Range(1, 1_000_000) for name in COUNTS},
     **{f"AlarmSettings.{name}": Range(MINUTE, 10_000 * DAY, SECOND) for name in TIMES},
     "Capacity.activations_per_second": Range(1, 1000),
-    "ConnectGuard.provisioned_concurrency": Range(0, 10_000, 1, {"on_unknown": "admit"}),
-    "ConnectGuard.refresh": Range(SECOND, MINUTE, SECOND, {"on_unknown": "admit"}),
+    "ConnectGuard.provisioned_concurrency": Range(0, 10_000),
+    "ConnectGuard.refresh": Range(SECOND, MINUTE, SECOND),
     "CrlBucket.max_age": Range(HOUR, 8784 * HOUR, HOUR),
-    "CrlUrl.max_age": Range(HOUR, 8784 * HOUR, HOUR, {"url": CRL}),
+    "CrlUrl.max_age": Range(HOUR, 8784 * HOUR, HOUR),
     "ReconcilerSettings.every": Range(MINUTE, DAY, MINUTE),
     "ReconcilerSettings.full_pass_every": Range(HOUR, 366 * DAY, SECOND),
     "ReconcilerSettings.pending_after": Range(MINUTE, 14 * DAY, SECOND),
@@ -76,91 +327,28 @@ RANGES = {
     "ThingRegistration.grace_period": Range(0 * DAY, 365 * DAY, SECOND, {"renewal": Renewal.ALLOW}),
 }
 OF_THE_WHOLE = ("JitrPipeline.", "JitrStack.", "JitrConfiguration.")
-"""These are held to their ranges where they are read and put together: `test_configuration.py`,
-`test_contradictions.py`, `test_capacity.py`."""
-
-
-def among_the_parts(type_: str) -> set[str]:
-    return {
-        name
-        for name, option in options().items()
-        if re.search(rf"\b({type_})\b", option.annotation) and not name.startswith(OF_THE_WHOLE)
-    }
+"""Their numbers are in the table above, in `test_contradictions.py` and in `test_capacity.py`."""
 
 
 def test_no_range_is_forgotten() -> None:
-    assert set(RANGES) == among_the_parts("int|timedelta|_Count|_Time")
+    assert set(RANGES) == {
+        name
+        for name, option in options().items()
+        if re.search(r"\b(int|timedelta|_Count|_Time)\b", option.annotation)
+        and not name.startswith(OF_THE_WHOLE)
+    }
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_a_range_includes_its_ends_and_nothing_beyond(name: str) -> None:
-    maker, _, option = name.rpartition(".")
-    make: Any = iot_jitr
-    for part in maker.split("."):
-        make = getattr(make, part)
+    kind, _, option = name.partition(".")
     range_ = RANGES[name]
 
     for value in (range_.low, range_.high):
-        make(**range_.beside, **{option: value})
+        made(kind, **range_.beside, **{option: value})
     for value in (range_.low - range_.step, range_.high + range_.step):
         with pytest.raises(JitrError):
-            make(**range_.beside, **{option: value})
-
-
-TEXTS: dict[str, tuple[Callable[[], object], str]] = {
-    "AdmissionFunction.function": (lambda: AdmissionFunction(FUNCTION[:-12]), "or the ARN of one"),
-    "AlarmSettings.runbook_url": (lambda: AlarmSettings(runbook_url="docs/runbook.md"), 'found "docs/runb'),
-    "AlarmSettings.topic": (lambda: AlarmSettings(topic="operators"), 'topic: found "operators"'),
-    "CaConfiguration.certificate": (lambda: replace(FACTORY_CA, certificate="x"), "certificate: found 'x'"),
-    "CaConfiguration.name": (lambda: replace(FACTORY_CA, name="a b"), 'CaConfiguration.name: found "a b"'),
-    "CaConfiguration.revocation": (lambda: replace(FACTORY_CA, revocation="no"), 'revocation: found "no"'),
-    "CaConfiguration.tags": (lambda: replace(FACTORY_CA, tags={"aws:x": "y"}), "no key may begin with aws:"),
-    "CrlBucket.bucket": (lambda: CrlBucket("x", "s3://mine"), 'CrlBucket.bucket: found "s3://mine"'),
-    "CrlBucket.encryption_key": (lambda: CrlBucket("x", "mine", None, "alias/x"), 'found "alias/x"'),
-    "CrlBucket.prefix": (lambda: CrlBucket("crl/*"), r'prefix: found "crl/\*"'),
-    "CrlUrl.url": (lambda: CrlUrl("ldap://crl.example/ca"), 'CrlUrl.url: found "ldap://'),
-    "CustomDomain.certificate": (lambda: CustomDomain("iot.example.com", "x"), 'certificate: found "x"'),
-    "CustomDomain.name": (lambda: CustomDomain("https://x.y", SERVER), 'name: found "https://x.y"'),
-    "CustomDomain.validation_certificate": (
-        lambda: CustomDomain("iot.example.com", SERVER, "x"),
-        'validation_certificate: found "x"',
-    ),
-    "ExistingDomain.name": (lambda: ExistingDomain("a b"), 'name: found "a b"'),
-    "DevicePolicy.from_file.path": (lambda: DevicePolicy.from_file("none.json"), "cannot be read"),
-    "KmsSigner.key_arn": (
-        lambda: replace(FACTORY_CA, signer=KmsSigner("key/1")),
-        'signer.key: found "key/1"',
-    ),
-    "PrivateCaSigner.certificate_authority_arn": (
-        lambda: replace(FACTORY_CA, signer=PrivateCaSigner("1")),
-        'signer.arn: found "1"',
-    ),
-    "SecretSigner.encryption_key_arn": (
-        lambda: replace(
-            FACTORY_CA, signer=SecretSigner("key", "arn:aws:kms:eu-central-1:123456789012:alias/x")
-        ),
-        "signer.encryption_key: found .*arn:…:key/…",
-    ),
-    "SecretSigner.secret_id": (
-        lambda: replace(FACTORY_CA, signer=SecretSigner("")),
-        'signer.secret: found ""',
-    ),
-    "ThingRegistration.attributes": (
-        lambda: ThingRegistration(attributes={"a b": "x"}),
-        "attributes: found 'a b'",
-    ),
-    "ThingRegistration.groups": (lambda: ThingRegistration(groups=["a b"]), "groups: found 'a b'"),
-    "ThingRegistration.name": (lambda: ThingRegistration(name="all"), "the same for many devices"),
-    "ThingRegistration.type": (lambda: ThingRegistration(type="a b"), "type: found 'a b'"),
-}
-
-
-@pytest.mark.parametrize("name", TEXTS)
-def test_a_text_that_is_none_of_those_allowed_is_refused(name: str) -> None:
-    make, message = TEXTS[name]
-
-    with pytest.raises(JitrError, match=message):
-        make()
+            made(kind, **range_.beside, **{option: value})
 
 
 def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
@@ -169,12 +357,26 @@ def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
     AdmissionFunction(token)
     AlarmSettings(runbook_url=token)
     CrlUrl(token)
+    ThingRegistration(type=token, groups=[token])
     replace(FACTORY_CA, signer=PrivateCaSigner(token))
 
 
-def test_a_bucket_of_others_needs_a_prefix() -> None:
-    with pytest.raises(ConfigurationError, match=r"prefix: found nothing beside a bucket"):
-        CrlBucket(bucket="mine")
+@pytest.mark.parametrize(
+    ("option", "make", "itself"),
+    [
+        ("signer", SecretSigner, "the secret itself (ISecret)"),
+        ("signer", KmsSigner, "the key itself (IKey)"),
+        ("certificate", str, "a certificate that is known at synthesis, where it is checked"),
+        ("name", str, "a letter, then up to 31 letters and digits; not one of Registration, Role"),
+    ],
+)
+def test_a_text_that_must_be_known_at_synthesis_is_refused(
+    option: str, make: Callable[[str], object], itself: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        made("CaConfiguration", **{option: make(cdk.Fn.import_value("of-another-stack"))})
+
+    assert str(refused.value).endswith(f"found a value that is known at deployment only; allowed: {itself}")
 
 
 def test_lambda_takes_five_security_groups() -> None:
@@ -184,98 +386,3 @@ def test_lambda_takes_five_security_groups() -> None:
     FunctionNetwork(vpc, security_groups=[group] * 5)
     with pytest.raises(ConfigurationError, match=r"security_groups: found 6 of them; allowed: 5 at most"):
         FunctionNetwork(vpc, security_groups=[group] * 6)
-
-
-PLACE = cdk.Stack()
-KINDS: dict[str, Any] = {
-    "None": None,
-    "int": 7,
-    "float": 0.5,
-    "str": "nonsense",
-    "dict": {"nonsense": 1},
-    "Path": Path("nonsense"),
-    "list": ["nonsense"],
-    "construct": PLACE,
-}
-"""One value of each kind: whatever an option takes, most of these are wrong."""
-MAY_BE: dict[str, set[str]] = {
-    "activations_per_second": {"int"},
-    "construct_id": {"str"},
-    "metrics_namespace": {"str"},
-    "on_refusal": {"None"},
-    "scope": {"construct"},
-}
-"""The kinds that an argument of the pipeline takes besides objects of its own class."""
-MINIMAL: dict[str, dict[str, Any]] = {
-    "AdmissionFunction": {"function": FUNCTION},
-    "CaConfiguration": {"name": "Factory", "revocation": "none", "certificate": FACTORY, "mode": "SNI_ONLY"},
-    "ConnectGuard": {"on_unknown": "admit"},
-    "CrlUrl": {"url": CRL},
-    "CustomDomain": {"name": "iot.example.com", "certificate": SERVER},
-    "ExistingDomain": {"name": "devices"},
-    "FunctionNetwork": {"vpc": SimpleNamespace(vpc_id="vpc-1")},
-    "JitrConfiguration": {"cas": [FACTORY_CA]},
-}
-OPTION_CLASSES = [
-    each
-    for name in iot_jitr.__all__
-    if (each := option_class(getattr(iot_jitr, name))) and each.__module__.startswith("iot_jitr.")
-]
-
-
-def error_of(make: Callable[[], object]) -> JitrError | None:
-    """What is raised, None where all is well. Anything but an error of ours fails the test."""
-    try:
-        make()
-    except JitrError as error:
-        return error
-    return None
-
-
-@pytest.mark.parametrize("kind", OPTION_CLASSES, ids=lambda kind: kind.__name__)
-def test_a_value_of_a_wrong_kind_is_refused_by_the_name_of_its_option(kind: Any) -> None:
-    for option in fields(kind):
-        given = MINIMAL.get(kind.__name__, {})
-        errors = [error_of(partial(kind, **{**given, option.name: value})) for value in KINDS.values()]
-        named = [e for e in errors if isinstance(e, ConfigurationError) and e.key.startswith(kind.__name__)]
-        assert all("\n" not in str(error) for error in errors)
-        assert len(named) >= 4, option.name
-
-
-@pytest.mark.parametrize("name", [*signature(iot_jitr.JitrPipeline.__init__).parameters][1:])
-def test_an_argument_of_a_wrong_kind_is_refused_by_its_name(name: str) -> None:
-    arguments = {"scope": PLACE, "construct_id": "Jitr"}
-    wrong = [value for kind, value in KINDS.items() if kind not in MAY_BE.get(name, {"None"})]
-
-    for value in wrong:
-        error = error_of(partial(iot_jitr.JitrPipeline, **{**arguments, "cas": [], name: value}))
-        assert isinstance(error, ConfigurationError), (name, value)
-        assert error.key.startswith(f"JitrPipeline.{name}")
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "meant"),
-    [
-        ("account_logging", "mange", "manage"),
-        ("log_level", "debug", "DEBUG"),
-        ("removal", "Retain", "retain"),
-    ],
-)
-def test_a_word_that_is_nearly_right_is_shown_the_right_one(option: str, value: str, meant: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"did you mean '{meant}'"):
-        JitrConfiguration(**{"cas": [FACTORY_CA], option: value})
-
-
-def test_a_text_is_no_list_of_its_letters() -> None:
-    with pytest.raises(ConfigurationError, match=r'ThingRegistration\.groups: found "fleet"'):
-        ThingRegistration(groups="fleet")
-
-
-def test_no_key_takes_nonsense(tmp_path: Path) -> None:
-    context = {
-        "cas": [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}],
-    }
-    for option in fields(JitrConfiguration):
-        with pytest.raises(ConfigurationError) as caught:
-            JitrConfiguration.parse({**context, option.name: 0.5}, tmp_path)
-        assert caught.value.key == f"jitr.{option.name}"
