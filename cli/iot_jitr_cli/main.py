@@ -58,9 +58,7 @@ COMMANDS = {
         "iot_jitr_cli.verify.command", "verify", "Acceptance of a deployed pipeline with a real device."
     ),
     "status": Lazy("iot_jitr_cli.status.command", "status", "Fleet, queues, CAs and CRLs at a glance."),
-    "redrive": Lazy(
-        "iot_jitr_cli.redrive_command", "redrive", "Dead letters and pending certificates again."
-    ),
+    "redrive": Lazy("iot_jitr_cli.redrive", "redrive", "Dead letters and pending certificates again."),
     "allow": Lazy("iot_jitr_cli.allow.command", "allow", "The allow list: which devices are expected."),
 }
 """Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""

@@ -1,37 +1,73 @@
-"""Queues dead letters and pending certificates again: what `jitr redrive` does.
+"""`jitr redrive`: queue dead letters and pending certificates again.
 
 Dead letters are received, sent and deleted one by one, and not by `StartMessageMoveTask`, which does not
 change them: those of the topic rule's error action hold the event inside another message.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import click
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from iot_jitr_cli.console import err, json_option, out, print_json
 from iot_jitr_cli.dead_letters import DeadLetter
+from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.session import aws_session
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
 from iot_jitr_runtime.reconciler.listing import CertificateList, is_undecided
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_sqs import SQSClient
 
 _SECONDS_BETWEEN_PAGES = 0.2
 """Half of the quota of `ListCertificatesByCA`, a call that no activation makes."""
 
 
-@dataclass(frozen=True)
-class Redriven:
-    """What was queued again."""
+@click.command()
+@click.option(
+    "--pending-minutes",
+    type=click.IntRange(min=0),
+    default=15,
+    show_default=True,
+    help="Certificates that have been pending for less are left out.",
+)
+@stack_option
+@json_option
+def redrive(*, pending_minutes: int, stack_name: str, as_json: bool) -> None:
+    """Queue dead letters and undecided certificates again.
 
-    dead_letters: int
-    pending: int
-    """Pending certificates without a decision."""
-    certificates_seen: int
+    For when the cause is fixed: a dead letter is decided anew, and comes back if its error is still there.
+    Pending certificates without a decision are found in AWS IoT's own list and queued.
+    """
+    session = aws_session()
+    deployment = find_deployment(session, stack_name)
+    sqs = session.client("sqs")
+    queue_url = deployment[Output.ACTIVATION_QUEUE_URL]
+    dead_letters = redrive_dead_letters(sqs, deployment[Output.DEAD_LETTER_QUEUE_URL], queue_url)
+    listing = CertificateList(session.client("iot"))
+    ledger = Ledger(session.client("dynamodb"), deployment[Output.LEDGER_TABLE])
+    queue = ActivationQueue(sqs, queue_url)
+    pending_after = timedelta(minutes=pending_minutes)
+    pending = seen = 0
+    columns = (SpinnerColumn(), TextColumn("{task.completed} certificates read"))
+    quiet = as_json or not err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("read", total=None)
+        for ca in deployment.cas:
+            for queued, read in redrive_pending(listing, ledger, queue, ca.certificate_id, pending_after):
+                progress.advance(task, read)
+                pending, seen = pending + queued, seen + read
+    if as_json:
+        print_json({"dead_letters": dead_letters, "pending": pending, "certificates_seen": seen})
+    else:
+        out.print(f"queued again: {dead_letters} dead letters, {pending} pending certificates")
+        out.print(f"certificates read: {seen}")
 
 
 def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url: str) -> int:
@@ -59,50 +95,34 @@ def redrive_dead_letters(sqs: "SQSClient", dead_letter_queue_url: str, queue_url
     return moved
 
 
-@dataclass(frozen=True)
-class PendingSearch:
-    """Finds the pending certificates without a decision and queues them."""
+def redrive_pending(  # noqa: PLR0913  what it reads and where it writes
+    listing: CertificateList,
+    ledger: Ledger,
+    queue: ActivationQueue,
+    ca: CaCertificateId,
+    pending_after: timedelta,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[tuple[int, int]]:
+    """Queue the certificates of a CA that have been pending without a decision for `pending_after`.
 
-    listing: CertificateList
-    ledger: Ledger
-    queue: ActivationQueue
-    sleep: "Callable[[float], None]" = time.sleep
-
-    def run(
-        self, ca: CaCertificateId, pending_after: timedelta, on_page: "Callable[[int], Any]"
-    ) -> tuple[int, int]:
-        """Go through all certificates of a CA.
-
-        Args:
-            ca: The CA.
-            pending_after: Younger ones are left out: their events are still under way.
-            on_page: Called with the number of certificates of each page.
-
-        Returns:
-            How many were queued, and how many were seen.
-        """
-        queued = seen = 0
-        marker: str | None = None
-        while True:
-            page = self.listing.page(ca, marker, oldest_first=True)
-            rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
-            now = datetime.now(UTC)
-            queued += self.queue.send(
-                ca,
-                [
-                    listed.certificate_id
-                    for listed in page.certificates
-                    if is_undecided(
-                        listed,
-                        rows.get(listed.certificate_id) or Row(listed.certificate_id),
-                        now,
-                        pending_after,
-                    )
-                ],
+    Younger ones are left out: their events are still in the queue. Yields for each page of the CA's list how
+    many of its certificates were queued, and how many it has.
+    """
+    marker: str | None = None
+    while True:
+        page = listing.page(ca, marker, oldest_first=True)
+        rows = ledger.rows(each.certificate_id for each in page.certificates)
+        now = datetime.now(UTC)
+        undecided = [
+            each.certificate_id
+            for each in page.certificates
+            if is_undecided(
+                each, rows.get(each.certificate_id) or Row(each.certificate_id), now, pending_after
             )
-            seen += len(page.certificates)
-            on_page(len(page.certificates))
-            if page.next_marker is None:
-                return queued, seen
-            marker = page.next_marker
-            self.sleep(_SECONDS_BETWEEN_PAGES)
+        ]
+        yield queue.send(ca, undecided), len(page.certificates)
+        marker = page.next_marker
+        if marker is None:
+            return
+        sleep(_SECONDS_BETWEEN_PAGES)

@@ -1,4 +1,4 @@
-"""The AWS account of one device for `jitr doctor`: healthy; change what shall be wrong, then `ask`.
+"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy; change what shall be wrong.
 
 Each call is answered by the real client of the SDK, held against the service's model both ways.
 """
@@ -21,12 +21,13 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.response import StreamingBody
 from botocore.validate import validate_parameters
 
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.command_line import CommandResult, run_jitr
@@ -54,6 +55,9 @@ OUTPUTS: dict[str, str] = {
     Output.ACTIVATOR_LOG_GROUP: "/log/activator",
     Output.ACTIVATOR_ROLE: "activator-role",
     Output.RULES_ROLE: "rules-role",
+    Output.REVOCATION_BUCKET: "indexes",
+    Output.METRICS_NAMESPACE: "IotJitr",
+    Output.SERVICE_NAME: "stack/Jitr",
 }
 PENDING = "PENDING_ACTIVATION"
 
@@ -111,7 +115,7 @@ class Session:
         made = _client(service)
         client: Any = object.__new__(type(made))
         vars(client).update(vars(made))
-        prefix = "iot" if service == "iot-data" else service
+        prefix = {"iot-data": "iot", "service-quotas": "servicequotas"}.get(service, service)
 
         def call(operation: str, parameters: dict[str, Any]) -> Any:
             model = client.meta.service_model.operation_model(operation)
@@ -148,8 +152,8 @@ class DiagnosedDevice:
     ca: dict[str, Any] | None = field(default_factory=dict)
     """What differs of the registered CA's description; None: no CA is registered."""
     ca_certificate: Certificate = field(default_factory=lambda: ca().certificate)
-    outputs: dict[str, str] = field(default_factory=dict)
-    """More outputs of the stack."""
+    outputs: dict[str, str | None] = field(default_factory=dict)
+    """More outputs of the stack; None: it lacks that one."""
     environment: dict[str, str] = field(default_factory=dict)
     """More settings of the activator."""
     function: dict[str, Any] = field(default_factory=dict)
@@ -168,11 +172,19 @@ class DiagnosedDevice:
     decided: int = 0
     """When the activator decided about a certificate last."""
     figures: dict[str, float] = field(default_factory=dict)
+    """What CloudWatch has: by the name of a metric, or the reason that is its dimension."""
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    """The active alarms of all stacks."""
+    quotas: dict[str, float] = field(default_factory=dict)
+    fleet: list[dict[str, Any]] = field(default_factory=list)
+    """The rows of the ledger, for commands that read all of them."""
     policies: dict[str, str] = field(default_factory=lambda: {"device-policy": POLICY})
     things: tuple[str, ...] = ()
     row: dict[str, Any] | None = field(default_factory=lambda: row())  # noqa: PLW0108  defined below
     session_task: dict[str, Any] | None = None
     """The ledger's item about the closing of its session."""
+    devices: int = 0
+    """The ledger's counter of the CA's devices."""
     listed: bool = True
     has_crl: bool = False
     """Whether the configuration says that the CA has a CRL."""
@@ -197,11 +209,26 @@ class DiagnosedDevice:
     def arn(self) -> str:
         return f"arn:aws:iot:{REGION}:{ACCOUNT}:cert/{self.certificate.fingerprint}"
 
+    @property
+    def session(self) -> Any:
+        """The account as a boto3 session."""
+        return Session(self._answer)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The deployment in the account."""
+        return Pipeline(self.session, "stack", NOW)
+
+    def jitr(self, command: str, *arguments: object) -> CommandResult:
+        """Run a command in this account."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"iot_jitr_cli.{command}.command.aws_session", lambda: self.session)
+            return run_jitr(command, *arguments)
+
     def run(self, *arguments: object) -> CommandResult:
         """Run `jitr doctor` about this device with more arguments."""
-        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("iot_jitr_cli.doctor.command.aws_session", lambda: Session(self._answer))
-            return run_jitr("doctor", *self._files(Path(folder)), *self.arguments, *arguments)
+        with TemporaryDirectory() as folder:
+            return self.jitr("doctor", *self._files(Path(folder)), *self.arguments, *arguments)
 
     def ask(self, *arguments: object) -> Answer:
         """What `jitr doctor --json` says about this device."""
@@ -299,7 +326,7 @@ class DiagnosedDevice:
             "StackName": parameters["StackName"],
             "StackStatus": "CREATE_COMPLETE",
             "CreationTime": NOW,
-            "Outputs": [{"OutputKey": str(key), "OutputValue": value} for key, value in outputs.items()],
+            "Outputs": [{"OutputKey": str(k), "OutputValue": v} for k, v in outputs.items() if v is not None],
         }
         return {"Stacks": [stack]}
 
@@ -368,12 +395,23 @@ class DiagnosedDevice:
         return {"events": [{"timestamp": when, "message": line} for when, line in self.log]}
 
     def _cloudwatch_getmetricdata(self, parameters: Any) -> Any:
-        ids = [query["Id"] for query in parameters["MetricDataQueries"]]
-        return {
-            "MetricDataResults": [
-                {"Id": each, "Values": [self.figures[each]] if each in self.figures else []} for each in ids
-            ]
-        }
+        results = []
+        for query in parameters["MetricDataQueries"]:
+            metric = query["MetricStat"]["Metric"]
+            reasons = [each["Value"] for each in metric["Dimensions"] if each["Name"] == "reason"]
+            value = self.figures.get(reasons[0] if reasons else metric["MetricName"])
+            values = {} if value is None else {parameters["StartTime"]: value}
+            results.append({"Id": query["Id"], "Timestamps": [*values], "Values": [*values.values()]})
+        return {"MetricDataResults": results}
+
+    def _cloudwatch_describealarms(self, parameters: Any) -> Any:
+        assert parameters["StateValue"] == "ALARM"
+        begins = parameters["AlarmNamePrefix"]
+        return {"MetricAlarms": [each for each in self.alarms if each["AlarmName"].startswith(begins)]}
+
+    def _servicequotas_listservicequotas(self, parameters: Any) -> Any:
+        assert parameters["ServiceCode"] == "iotcore"
+        return {"Quotas": [{"QuotaName": name, "Value": value} for name, value in self.quotas.items()]}
 
     def _iam_getrole(self, parameters: Any) -> Any:
         if self.trusts is None:
@@ -411,6 +449,18 @@ class DiagnosedDevice:
             return {"Item": found} if found is not None else {}
         return {"Item": parameters["Key"]} if self.listed else {}
 
+    def _dynamodb_scan(self, parameters: Any) -> Any:
+        first = int(parameters.get("ExclusiveStartKey", {KEY: {"S": "0"}})[KEY]["S"])
+        after = first + parameters["Limit"]
+        rows = self.fleet[first:after]
+        more = {"LastEvaluatedKey": {KEY: {"S": str(after)}}} if after < len(self.fleet) else {}
+        return {"Items": rows, "Count": len(rows), "ScannedCount": len(rows), **more}
+
+    def _dynamodb_batchgetitem(self, parameters: Any) -> Any:
+        (table,) = parameters["RequestItems"]
+        counter = {KEY: {"S": "#fleet#"}, "devices": {"N": str(self.devices)}}
+        return {"Responses": {table: [counter]}, "UnprocessedKeys": {}}
+
     def _s3_getobject(self, _: Any) -> Any:
         if self.crl is None:
             return Refusal("NoSuchKey")
@@ -446,6 +496,12 @@ def row(state: State | None = State.ACTIVATED, **values: Any) -> dict[str, Any]:
     return {
         name: serialize(str(v) if isinstance(v, str) else v) for name, v in plain.items() if v is not None
     }
+
+
+def ledger_row(number: int, **attributes: Any) -> dict[str, Any]:
+    """The row of any certificate, in DynamoDB's JSON."""
+    serialize = TypeSerializer().serialize
+    return {name: serialize(value) for name, value in {KEY: f"{number:064x}", **attributes}.items()}
 
 
 def decided(reason: Reason, **values: Any) -> dict[str, Any]:

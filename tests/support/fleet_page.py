@@ -3,20 +3,40 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.status.certificate import Certificate
-from iot_jitr_cli.status.clusters import Clusters
+from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
 from iot_jitr_cli.status.ledger import KEPT_OUT, LedgerCounts
 from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.quotas import ApiQuota
 from iot_jitr_cli.status.snapshot import CaState, CrlState, Fleet, QueueCounts, Snapshot
-from tests.support.doctor_cloud import NOW
-from tests.support.status_snapshot import HEALTHY
+from tests.support import doctor_account as da
 
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+HEALTHY = Snapshot(
+    stack="stack",
+    region=da.REGION,
+    taken_at=NOW,
+    quota_per_second=10,
+    ledger=LedgerCounts(
+        {"activated": 1200, "refused: expired": 3}, rows=1210, complete=True, by_ca={}, clusters=()
+    ),
+    decisions=DecisionCounts(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
+    queues=QueueCounts(12, 3, 0, 95.0, 0),
+    cas=(CaState("Factory", da.CA_ID, "ACTIVE", "ENABLE", NOW, NOW + timedelta(days=900), 1200),),
+    crls=(
+        CrlState("Factory", 7, 1_000_000, NOW - timedelta(hours=2), NOW + timedelta(hours=5), "https://crl"),
+    ),
+    alarms=(),
+    errors={},
+    log_groups=("/log/activator",),
+)
 CAS = {"Factory": "fa" * 32, "Workshop": "3b" * 32}
 HOSTILE = (
     "<script>document.title='taken over'</script>",
@@ -72,7 +92,7 @@ def written(file: Path, devices: int) -> Path:
 
 def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
     """The fleet that these certificates are; `values` replace parts of its snapshot."""
-    clusters = Clusters()
+    clusters: dict[Cause, Cluster] = {}
     states: dict[str, int] = {}
     by_ca: dict[str, dict[str, int]] = {}
     for each in found:
@@ -80,12 +100,15 @@ def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
         groups = by_ca.setdefault(each.ca_certificate_id or "", {})
         groups[each.group] = groups.get(each.group, 0) + 1
         if each.group in KEPT_OUT:
-            clusters.add(each)
+            cause = cause_of(each.state, each.reason)
+            clusters.setdefault(cause, Cluster(cause)).add(each)
     waiting = sum(each.state == "deferred" for each in found)
     snapshot: Snapshot = replace(
         HEALTHY,
         stack="factory-fleet",
-        ledger=LedgerCounts(states, len(found), complete=True, by_ca=by_ca, clusters=clusters.found()),  # type: ignore[arg-type]
+        ledger=LedgerCounts(
+            states, len(found), complete=True, by_ca=by_ca, clusters=largest_first(clusters.values())
+        ),  # type: ignore[arg-type]
         decisions=DecisionCounts(
             24,
             {"Activated": 36_210, "Refused": 412},

@@ -3,24 +3,18 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.chain import check_chain
 from iot_jitr_cli.chain.parsing import signed
 from iot_jitr_cli.deployment import DeployedCa
 from iot_jitr_cli.doctor.pipeline import Pipeline, Rule
-from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError, reading
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import KeyKind
-from iot_jitr_runtime.ca_registration.registry import (
-    CaRegistry,
-    DeniedError,
-    NotRegisteredError,
-    RegisteredCa,
-    RegistryError,
-)
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError, RegisteredCa
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
@@ -77,25 +71,6 @@ class Registered:
     registered_at: datetime
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The caller's account, and the time at AWS."""
-
-    account: str
-    time: datetime | None
-    """AWS's clock when it answered, to the second; None where the answer carried no date."""
-
-
-@dataclass(frozen=True)
-class Issuer:
-    """What was found of the device certificate's CA."""
-
-    ca: RegisteredCa | None
-    """The registered CA that signed the device certificate."""
-    namesake: RegisteredCa | None = None
-    """A registered CA that has the issuer's name, but another key."""
-
-
 class Case:
     """Everything that more than one check reads; no call is made before. Each may raise `CannotTellError`."""
 
@@ -108,19 +83,26 @@ class Case:
         self.pipeline = Pipeline(session, stack_name, self.now)
 
     @reading("sts:GetCallerIdentity")
-    def identity(self) -> Identity:
-        """The caller's account, and AWS's clock. AWS lets everybody make this call."""
-        answer = self.session.client("sts").get_caller_identity()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return Identity(answer["Account"], parsedate_to_datetime(date) if date else None)
+    def _identity(self) -> Any:
+        """AWS lets everybody make this call, and its answer has AWS's clock."""
+        return self.session.client("sts").get_caller_identity()
+
+    @property
+    def account(self) -> str:
+        """The caller's account, in words."""
+        try:
+            return f"account {self._identity['Account']}"
+        except CannotTellError:
+            return "account unknown"
 
     @property
     def time(self) -> datetime:
         """The time at AWS, whose clock decides about validity; the caller's where AWS does not answer."""
         try:
-            return self.identity.time or self.now
+            date = self._identity["ResponseMetadata"]["HTTPHeaders"].get("date")
         except CannotTellError:
-            return self.now
+            date = None
+        return parsedate_to_datetime(date) if date else self.now
 
     # the device
 
@@ -157,10 +139,8 @@ class Case:
             return check_chain(presented.chain_file, presented.key_file, self.time)
         if self.certificate is None:
             raise CannotTellError("there is no chain file, and AWS IoT does not have the certificate")
-        ca = self.issuer.ca
-        return check_chain(
-            (self.certificate.pem + (ca.certificate.pem if ca else "")).encode(), now=self.time
-        )
+        pem = self.certificate.pem + (self.ca.certificate.pem if self.ca else "")
+        return check_chain(pem.encode(), now=self.time)
 
     @reading("iot:ListAttachedPolicies")
     def policies(self) -> tuple[str, ...]:
@@ -173,11 +153,20 @@ class Case:
 
     # the CA
 
-    @reading("iot:ListCACertificates")
-    def issuer(self) -> Issuer:
+    @property
+    def ca(self) -> RegisteredCa | None:
         """The CA that AWS IoT names for a registered certificate; else the registered CA that signed it."""
+        return self._issuer[0]
+
+    @property
+    def namesake(self) -> RegisteredCa | None:
+        """A registered CA that has the issuer's name, but another key."""
+        return self._issuer[1]
+
+    @reading("iot:ListCACertificates")
+    def _issuer(self) -> tuple[RegisteredCa | None, RegisteredCa | None]:
         if self.registered is not None and self.registered.ca_certificate_id is not None:
-            return Issuer(self._describe(self.registered.ca_certificate_id))
+            return self._describe(self.registered.ca_certificate_id), None
         certificate = self.certificate
         if certificate is None:
             raise CannotTellError("without a chain file, the device's CA is unknown")
@@ -189,15 +178,13 @@ class Case:
             if ca is not None and ca.certificate.x509.subject == certificate.x509.issuer
         ]
         signers = [ca for ca in named if signed(ca.certificate, certificate)]
-        return Issuer(next(iter(signers), None), next((ca for ca in named if ca not in signers), None))
+        return next(iter(signers), None), next((ca for ca in named if ca not in signers), None)
 
     @property
     def deployed_ca(self) -> DeployedCa | None:
         """The CA as one of this deployment's, None where it is not."""
-        ca = self.issuer.ca
-        return next(
-            (ours for ours in self.pipeline.deployment.cas if ca and ours.certificate_id == ca.ca_id), None
-        )
+        found, deployed = self.ca, self.pipeline.deployment.cas
+        return next((each for each in deployed if found and each.certificate_id == found.ca_id), None)
 
     @reading("iot:GetTopicRule")
     def rule(self) -> Rule | None:
@@ -206,14 +193,11 @@ class Case:
         return self.pipeline.rule(ca.rule) if ca else None
 
     def _describe(self, ca_id: CaCertificateId) -> RegisteredCa | None:
-        try:
-            return CaRegistry(self.session.client("iot")).describe(ca_id)
-        except NotRegisteredError:
-            return None
-        except DeniedError as error:
-            raise MissingPermissionError("iot:DescribeCACertificate") from error
-        except RegistryError as error:
-            raise CannotTellError(str(error)) from error
+        with aws_call("iot:DescribeCACertificate"):
+            try:
+                return CaRegistry(self.session.client("iot")).describe(ca_id)
+            except NotRegisteredError:
+                return None
 
     # the decision
 
@@ -260,7 +244,7 @@ class Case:
         return ACTIVATED
 
     def _device_certificate(self) -> DeviceCertificate:
-        certificate, ca = self.certificate, self.issuer.ca
+        certificate, ca = self.certificate, self.ca
         if certificate is None or ca is None:
             raise CannotTellError("without the certificate and its CA, the decision of now is unknown")
         return DeviceCertificate(

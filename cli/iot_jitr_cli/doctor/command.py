@@ -1,43 +1,30 @@
 """`jitr doctor`: why is this device not active?"""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from iot_jitr_cli.chain import UnreadableChainError, parse_chain
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, json_option, out, print_json
-from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.deployment import stack_option
 from iot_jitr_cli.doctor.case import Case, Presented, Subject
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
 from iot_jitr_cli.doctor.permissions import minimal_policy
-from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.report import as_json as report_as_json
 from iot_jitr_cli.doctor.report import checklist, conclusion
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status import waiting_view
 from iot_jitr_cli.status.collect import ALL_ROWS, waiting
 from iot_jitr_cli.status.snapshot import Waiting
-from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CertificateId
-
-if TYPE_CHECKING:
-    import boto3
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ID = re.compile(r"[0-9a-f]{64}")
-
-
-class NoDeviceError(WrongUseError):
-    """None of a chain file, a certificate id and `--all` was given, or several."""
-
-
-class NotACertificateIdError(WrongUseError):
-    """The text is not the id of a device certificate."""
 
 
 @click.command()
@@ -87,10 +74,10 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
     (undetermined, for example because a permission is missing).
     """
     if iam_policy:
-        _print_policy(stack_name)
+        print_json(minimal_policy(Resources.find(aws_session(), stack_name)))
         return None
     if (chain_file is not None) + (certificate_id is not None) + all_devices != 1:
-        raise NoDeviceError(
+        raise WrongUseError(
             "give the device's chain file, or its certificate's id with --certificate-id, or --all"
         )
     if all_devices:
@@ -143,20 +130,7 @@ def _key(content: bytes) -> PrivateKey | None:
 
 def _checked(certificate_id: str) -> CertificateId:
     if not _ID.fullmatch(certificate_id):
-        raise NotACertificateIdError(
+        raise WrongUseError(
             f"'{certificate_id[:80]}' is not a certificate id: expected 64 lower-case hexadecimal digits"
         )
     return CertificateId(certificate_id)
-
-
-def _print_policy(stack_name: str) -> None:
-    session = aws_session()
-    deployment = find_deployment(session, stack_name)
-    partition = session.get_partition_for_region(session.region_name)
-    account = session.client("sts").get_caller_identity()["Account"]
-    print_json(minimal_policy(deployment, account, _index_bucket(session, stack_name), partition))
-
-
-def _index_bucket(session: "boto3.Session", stack_name: str) -> str | None:
-    activator = Pipeline(session, stack_name, datetime.now(UTC)).activator
-    return activator.environment.get(environment.REVOCATION_BUCKET) if activator else None

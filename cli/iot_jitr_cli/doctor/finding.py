@@ -3,9 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.ledger_causes import FIXES
+from iot_jitr_runtime.errors import JitrError
+
+T = TypeVar("T")
+
+
+class NotApplicableError(JitrError):
+    """There is nothing to check; the message gives the reason."""
 
 
 class Status(StrEnum):
@@ -41,24 +50,34 @@ def ok(evidence: str) -> Finding:
     return Finding(Status.OK, evidence)
 
 
-def failed(cause: Cause, evidence: str, fix: str | None = None) -> Finding:
-    """The check failed: this is a possible cause. Its fix is the cause's own, unless one is given."""
-    return Finding(Status.FAILED, evidence, cause, fix or cause.fix)
+def failed(cause: Cause, evidence: str, fix: str = "", *, predicted: bool = False) -> Finding:
+    """The check failed: this is a possible cause. Its fix is the one of `FIXES`, unless one is given."""
+    return Finding(Status.FAILED, evidence, cause, fix or FIXES.get(cause, ""), predicted=predicted)
 
 
-def predicted(cause: Cause, evidence: str, fix: str | None = None) -> Finding:
-    """The check failed: this will stop the device at a later step, or may."""
-    return Finding(Status.FAILED, evidence, cause, fix or cause.fix, predicted=True)
-
-
-def unknown(evidence: str, permission: str | None = None) -> Finding:
+def unknown(evidence: str) -> Finding:
     """The check could not be made."""
-    return Finding(Status.UNKNOWN, evidence, permission=permission)
+    return Finding(Status.UNKNOWN, evidence)
 
 
 def not_applicable(evidence: str) -> Finding:
     """There is nothing to check."""
     return Finding(Status.NOT_APPLICABLE, evidence)
+
+
+def required(value: T | None, missing: str) -> T:
+    """What a check is about.
+
+    Raises:
+        NotApplicableError: It is None; the message is `missing`.
+    """
+    if value is None:
+        raise NotApplicableError(missing)
+    return value
+
+
+REVERT_DRIFT = "npx cdk deploy --revert-drift (it was deleted by hand; a plain deployment ignores that)"
+"""A fix that recreates a missing resource: by default, CloudFormation compares templates only."""
 
 
 @dataclass(frozen=True)

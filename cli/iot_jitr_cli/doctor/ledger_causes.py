@@ -1,52 +1,64 @@
-"""The cause that a row of the ledger says, by its state and reason."""
+"""The causes that the ledger records, by its reason to refuse or defer, and what to do about each."""
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.outcomes import Outcome, Reason
 
-_OF_STATES = {
-    State.ACTIVATING: Cause.BEING_DECIDED,
-    State.SUSPENDED: Cause.ON_HOLD,
-    State.REVOKED: Cause.SERIAL_REVOKED,
-    State.RETIRED: Cause.SUPERSEDED,
-}
-OF_REASONS = {
+_OTHER_NAMES = {
     Reason.UNPARSABLE_CERTIFICATE: Cause.UNSUPPORTED_KEY,
-    Reason.UNSUPPORTED_KEY: Cause.UNSUPPORTED_KEY,
-    Reason.CA_CERTIFICATE: Cause.CA_CERTIFICATE,
-    Reason.UNSUPPORTED_KEY_USAGE: Cause.UNSUPPORTED_KEY_USAGE,
     Reason.ISSUER_MISMATCH: Cause.NOT_SIGNED_BY_CA,
     Reason.BAD_SIGNATURE: Cause.NOT_SIGNED_BY_CA,
-    Reason.NOT_YET_VALID: Cause.NOT_YET_VALID,
-    Reason.EXPIRED: Cause.EXPIRED,
-    Reason.INVALID_COMMON_NAME: Cause.INVALID_COMMON_NAME,
     Reason.REVOKED: Cause.SERIAL_REVOKED,
-    Reason.ON_HOLD: Cause.ON_HOLD,
-    Reason.NOT_LISTED: Cause.NOT_LISTED,
-    Reason.REFUSED_BY_FUNCTION: Cause.REFUSED_BY_FUNCTION,
-    Reason.INVALID_THING_NAME: Cause.INVALID_THING_NAME,
-    Reason.INVALID_THING_ATTRIBUTE: Cause.INVALID_THING_ATTRIBUTE,
-    Reason.THING_TAKEN: Cause.THING_TAKEN,
     Reason.RATE_LIMITED: Cause.THROTTLED,
-    Reason.THROTTLED: Cause.THROTTLED,
     Reason.CLAIMED_ELSEWHERE: Cause.BEING_DECIDED,
     Reason.NOT_VISIBLE_YET: Cause.BEING_DECIDED,
     Reason.OUT_OF_TIME: Cause.BEING_DECIDED,
-    Reason.SERVICE_ERROR: Cause.SERVICE_ERROR,
     Reason.ACCESS_DENIED: Cause.FUNCTION_ROLE_BROKEN,
-    Reason.POLICY_MISSING: Cause.POLICY_MISSING,
-    Reason.CRL_MISSING: Cause.CRL_MISSING,
-    Reason.CRL_STALE: Cause.CRL_STALE,
-    Reason.CRL_PARTITION_MISSING: Cause.CRL_PARTITION_MISSING,
-    Reason.ADMISSION_FAILED: Cause.ADMISSION_FAILED,
-    Reason.THING_SETUP_MISSING: Cause.THING_SETUP_MISSING,
     Reason.INTERNAL_ERROR: Cause.FUNCTION_FAILING,
 }
+"""Reasons whose cause has another name; every other reason is the name of its cause."""
+OF_REASONS: dict[str, Cause] = {
+    reason: _OTHER_NAMES.get(reason) or Cause[reason.name]
+    for reason in Reason
+    if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}
+}
 """The cause for each reason of the ledger to refuse or defer."""
+FIXES = {
+    Cause.CA_CERTIFICATE: "issue a certificate with basicConstraints CA:FALSE, or without basicConstraints",
+    Cause.NOT_SIGNED_BY_CA: "issue the certificate with the key of the registered CA",
+    Cause.UNSUPPORTED_KEY: "issue a certificate with RSA from 2048 bits, or EC P-256, P-384, P-521",
+    Cause.UNSUPPORTED_KEY_USAGE: "issue a certificate with digitalSignature and clientAuth",
+    Cause.EXPIRED: "issue a new certificate to the device",
+    Cause.NOT_YET_VALID: "wait until then, or correct the clock of the machine that issued it",
+    Cause.INVALID_COMMON_NAME: "issue a certificate with exactly one common name, without * $ + ? # or /",
+    Cause.FUNCTION_FAILING: "read the activator's log, fix the cause and deploy; waiting events are kept",
+    Cause.FUNCTION_ROLE_BROKEN: "restore the permission of the activator's role; waiting events are kept",
+    Cause.THROTTLED: "wait: it is tried again by itself; a higher quota of the AWS IoT API shortens it",
+    Cause.SERVICE_ERROR: "wait: it is tried again by itself; see the AWS Health Dashboard",
+    Cause.DEAD_LETTERED: "fix the cause, then 'jitr redrive'",
+    Cause.CRL_MISSING: "publish the CA's CRL where the configuration says; see the log of the CRL publisher",
+    Cause.CRL_STALE: "let the CA publish a fresh CRL; see the log of the CRL publisher for why there is none",
+    Cause.CRL_PARTITION_MISSING: "publish the partition that the certificate's CRLDistributionPoints names",
+    Cause.SERIAL_REVOKED: "that is final: if the device is trustworthy, issue it a new certificate",
+    Cause.ON_HOLD: "let the CA publish a CRL without it; the device is admitted at its next connect",
+    Cause.NOT_LISTED: "jitr allow load FILE with the device in it; it is admitted at its next connect",
+    Cause.REFUSED_BY_FUNCTION: "ask the owner of the admission function; the next connect is decided anew",
+    Cause.ADMISSION_FAILED: "fix the admission function; waiting events are kept",
+    Cause.THING_TAKEN: "detach the other certificate from the thing, or allow renewals (docs/things.md)",
+    Cause.INVALID_THING_NAME: "change the thing's name in the configuration, or the certificate's fields",
+    Cause.INVALID_THING_ATTRIBUTE: "change the thing in the configuration, or the certificate's fields",
+    Cause.THING_SETUP_MISSING: "create the thing type or group, or remove it from the configuration",
+    Cause.POLICY_MISSING: "create the policy again under that name, or: npx cdk deploy --revert-drift",
+    Cause.BEING_DECIDED: "wait a minute",
+}
+"""What to do about these causes, in one line. A check may be more specific."""
 
 
-def cause_of(state: State | None, reason: Reason | None) -> Cause | None:
-    """The cause that a row of the ledger says; None where the device is in, or the row says nothing."""
-    if state is not None and state in _OF_STATES:
-        return _OF_STATES[state]
-    return OF_REASONS.get(reason) if reason else None
+def cause_of(state: str, reason: str | None) -> Cause:
+    """The cause for a device that is waiting or refused, by its row of the ledger.
+
+    Where the row has no reason, or one that only a newer version has, it is being decided.
+    """
+    if state == State.ACTIVATING:
+        return Cause.BEING_DECIDED
+    return OF_REASONS.get(reason or "", Cause.BEING_DECIDED)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment, NoSuchStackError, StackUnfinishedError, find_deployment
+from iot_jitr_cli.doctor.metrics import MetricStatistic, read_metrics
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.aws_errors import error_code
@@ -151,23 +152,22 @@ class Pipeline:
         A figure that CloudWatch does not have is missing.
         """
         function = {"FunctionName": self.output(Output.ACTIVATOR_FUNCTION)}
-        queue = {"QueueName": self.output(Output.ACTIVATION_QUEUE_URL).rsplit("/", 1)[-1]}
-        age = "ApproximateAgeOfOldestMessage"
-        answer = self.session.client("cloudwatch").get_metric_data(
-            MetricDataQueries=[
-                _metric("errors", "AWS/Lambda", "Errors", function, "Sum"),
-                _metric("throttles", "AWS/Lambda", "Throttles", function, "Sum"),
-                _metric("oldest_message_seconds", "AWS/SQS", age, queue, "Maximum"),
-            ],
-            StartTime=self.now - RECENT,
-            EndTime=self.now,
-        )
-        values = {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
-        return {
-            name: found[0] if name == "oldest_message_seconds" else sum(found)
-            for name, found in values.items()
-            if found
+        asked = {
+            "errors": MetricStatistic("AWS/Lambda", "Errors", function),
+            "throttles": MetricStatistic("AWS/Lambda", "Throttles", function),
+            "oldest_message_seconds": self.queue_metric("AgeOfOldestMessage"),
         }
+        found = read_metrics(self.session, asked, self.now - RECENT, self.now, timedelta(minutes=1))
+        return {
+            name: values[0][1] if name == "oldest_message_seconds" else sum(value for _, value in values)
+            for name, values in found.items()
+            if values
+        }
+
+    def queue_metric(self, name: str) -> MetricStatistic:
+        """The maximum of a metric of the activation queue; SQS has approximate ones only."""
+        queue = {"QueueName": self.output(Output.ACTIVATION_QUEUE_URL).rsplit("/", 1)[-1]}
+        return MetricStatistic("AWS/SQS", f"Approximate{name}", queue, "Maximum")
 
     def rule(self, name: str) -> Rule | None:
         """A topic rule, None where there is none of that name.
@@ -225,18 +225,3 @@ class Pipeline:
             in_flight=int(found.get("ApproximateNumberOfMessagesNotVisible", 0)),
             delayed=int(found.get("ApproximateNumberOfMessagesDelayed", 0)),
         )
-
-
-def _metric(name: str, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str) -> Any:
-    return {
-        "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": namespace,
-                "MetricName": metric,
-                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-            },
-            "Period": 60,
-            "Stat": statistic,
-        },
-    }

@@ -5,37 +5,34 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar, cast
 
 from iot_jitr_cli.session import explain
-from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
+from iot_jitr_runtime.ca_registration.registry import DeniedError, RegistryError
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.outcomes import Reason
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
 class CannotTellError(JitrError):
-    """Something could not be read: AWS did not answer, or not as expected."""
+    """Something could not be read: AWS did not answer, or not as expected.
 
-    permission: str | None = None
-    """The IAM action that is missing, where that is the reason."""
+    Attributes:
+        permission: The IAM action that is missing, where that is the reason.
+    """
 
-
-class MissingPermissionError(CannotTellError):
-    """The caller lacks a permission."""
-
-    def __init__(self, permission: str) -> None:
-        super().__init__(f"the permission {permission} is missing")
+    def __init__(self, message: str, permission: str | None = None) -> None:
+        super().__init__(message)
         self.permission = permission
 
 
 @contextmanager
 def aws_call(permission: str) -> Iterator[None]:
-    """Turn AWS errors of the block, which needs `permission`, into `CannotTellError`."""
+    """Turn the AWS errors of the block, which needs the IAM action `permission`, into `CannotTellError`."""
     try:
         yield
-    except AwsError as error:
-        if deferral(error).reason is Reason.ACCESS_DENIED:
-            raise MissingPermissionError(permission) from error
+    except (*AwsError, RegistryError) as error:
+        if isinstance(error, DeniedError) or error_code(error) in DENIED:
+            raise CannotTellError(f"the permission {permission} is missing", permission) from error
         raise CannotTellError(explain(error) or str(error)) from error
 
 

@@ -73,10 +73,10 @@ def _table(report: PolicyReport) -> Table:
         table.add_column(heading, overflow="fold")
     for answer in report.answers:
         table.add_row(
-            answer.question.whose.value,
+            answer.whose.value,
             Text(_MARKS[answer.decision.access], style=_style(answer)),
-            answer.question.action,
-            Text(printable(f"{answer.question.type}/{answer.question.name}")),
+            answer.action,
+            Text(printable(f"{answer.resource.type}/{answer.resource.name}")),
             Text(printable(_by(answer))),
         )
     return table
@@ -96,7 +96,7 @@ def _by(answer: Answer) -> str:
 
 
 def _conclusion(report: PolicyReport) -> Text:
-    neighbours = [answer for answer in report.answers if answer.question.whose is Whose.NEIGHBOUR]
+    neighbours = [answer for answer in report.answers if answer.whose is Whose.NEIGHBOUR]
     if report.holes:
         found = f"{len(report.holes)} of {len(neighbours)} checks"
         return Text(f"no: the policy allows access to other devices ({found})", style="red")
@@ -118,9 +118,9 @@ def _plain(file: Path, report: PolicyReport) -> dict[str, object]:
         "neighbour": report.neighbour,
         "access": [
             {
-                "whose": answer.question.whose,
-                "action": answer.question.action,
-                "resource": f"{answer.question.type}/{answer.question.name}",
+                "whose": answer.whose,
+                "action": answer.action,
+                "resource": f"{answer.resource.type}/{answer.resource.name}",
                 "access": answer.decision.access,
                 "statement": answer.decision.statement.name if answer.decision.statement else None,
             }

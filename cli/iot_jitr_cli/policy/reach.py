@@ -30,33 +30,24 @@ class Whose(StrEnum):
     """It names no device: a broadcast topic, or a filter over all devices."""
 
 
-@dataclass(frozen=True, order=True)
-class Question:
-    """One action on one resource, to evaluate."""
-
-    whose: Whose
-    action: str
-    type: str
-    name: str
-
-    @property
-    def resource(self) -> Resource:
-        """What it is about."""
-        return Resource(self.type, self.name)
+Question = tuple[Whose, str, Resource]
+"""Whose resource it is, the action and the resource."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The decision about one question."""
+    """The decision about one action on one resource."""
 
-    question: Question
+    whose: Whose
+    action: str
+    resource: Resource
     decision: Decision
 
     @property
     def reaches_neighbour(self) -> bool:
         """Whether the policy allows, or may allow, access to a neighbour's resource."""
         reached = {Access.ALLOWED, Access.DEPENDS}
-        return self.question.whose is Whose.NEIGHBOUR and self.decision.access in reached
+        return self.whose is Whose.NEIGHBOUR and self.decision.access in reached
 
 
 @dataclass(frozen=True)
@@ -71,16 +62,17 @@ def reach(device: Device, neighbour: Device) -> list[Answer]:
     """Evaluate a device's policies for its own resources and for those of its neighbour."""
     questions = {*_always(device.session, neighbour.session), *_from_policies(device, neighbour)}
     return [
-        Answer(each, decide(device.documents, _session_for(device.session, each), each.action, each.resource))
-        for each in sorted(questions, key=_order)
+        Answer(whose, action, resource, _decide(device, action, resource))
+        for whose, action, resource in sorted(questions, key=_order)
     ]
 
 
-def _session_for(session: Session, question: Question) -> Session:
-    """The device chooses its client id, so the variable has the evaluated value."""
-    if question.action != "iot:Connect":
-        return session
-    return Session(question.name, {**session.values, v.CLIENT_ID: question.name})
+def _decide(device: Device, action: str, resource: Resource) -> Decision:
+    session = device.session
+    if action == "iot:Connect":
+        # The device chooses its client id, so the variable has the evaluated value.
+        session = Session(resource.name, {**session.values, v.CLIENT_ID: resource.name})
+    return decide(device.documents, session, action, resource)
 
 
 def own_client_id(device: Device) -> str | None:
@@ -90,26 +82,23 @@ def own_client_id(device: Device) -> str | None:
 
 
 def _order(question: Question) -> tuple[int, int, str]:
-    return (
-        list(Whose).index(question.whose),
-        list(v.RESOURCE_TYPE_OF).index(question.action),
-        question.name,
-    )
+    whose, action, resource = question
+    return list(Whose).index(whose), list(v.RESOURCE_TYPE_OF).index(action), resource.name
 
 
 def _always(own: Session, neighbour: Session) -> Iterator[Question]:
     for whose, session in ((Whose.OWN, own), (Whose.NEIGHBOUR, neighbour)):
-        yield Question(whose, "iot:Connect", v.ResourceType.CLIENT, session.client_id)
-        topic = f"devices/{session.client_id}/{SAMPLE}"
-        yield Question(whose, "iot:Publish", v.ResourceType.TOPIC, topic)
-        yield Question(whose, "iot:Receive", v.ResourceType.TOPIC, topic)
-        yield Question(whose, "iot:Subscribe", v.ResourceType.TOPIC_FILTER, f"devices/{session.client_id}/#")
-        thing = session.values.get(v.THING_NAME, session.client_id)
-        shadow = f"$aws/things/{thing}/shadow/update"
-        yield Question(whose, "iot:Publish", v.ResourceType.TOPIC, shadow)
+        client_id = session.client_id
+        topic = Resource(v.ResourceType.TOPIC, f"devices/{client_id}/{SAMPLE}")
+        thing = session.values.get(v.THING_NAME, client_id)
+        yield whose, "iot:Connect", Resource(v.ResourceType.CLIENT, client_id)
+        yield whose, "iot:Publish", topic
+        yield whose, "iot:Receive", topic
+        yield whose, "iot:Subscribe", Resource(v.ResourceType.TOPIC_FILTER, f"devices/{client_id}/#")
+        yield whose, "iot:Publish", Resource(v.ResourceType.TOPIC, f"$aws/things/{thing}/shadow/update")
     for topic_filter in ("#", f"devices/+/{SAMPLE}"):
         # A subscription to the topics of all devices receives the neighbour's messages.
-        yield Question(Whose.NEIGHBOUR, "iot:Subscribe", v.ResourceType.TOPIC_FILTER, topic_filter)
+        yield Whose.NEIGHBOUR, "iot:Subscribe", Resource(v.ResourceType.TOPIC_FILTER, topic_filter)
 
 
 def _from_policies(device: Device, neighbour: Device) -> Iterator[Question]:
@@ -120,7 +109,7 @@ def _from_policies(device: Device, neighbour: Device) -> Iterator[Question]:
         (Whose.EVERYONE, mine & theirs),
     ):
         for action, resource in granted:
-            yield Question(whose, action, resource.type, resource.name)
+            yield whose, action, resource
 
 
 def _granted(device: Device) -> Iterator[tuple[str, Resource]]:

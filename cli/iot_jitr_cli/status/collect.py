@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.deployment import find_deployment
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures, ledger, parts
@@ -27,7 +25,6 @@ def snapshot(
     session: "boto3.Session",
     stack_name: str,
     rows: int = ROWS,
-    now: datetime | None = None,
     seen: Callable[[Certificate], object] = lambda _: None,
 ) -> Snapshot:
     """Read a deployment.
@@ -36,69 +33,59 @@ def snapshot(
         session: The caller's AWS.
         stack_name: Name of its stack.
         rows: How many rows of the ledger to read at most.
-        now: The moment; the machine's clock by default.
         seen: Called with each certificate of the ledger.
 
     Raises:
-        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
+        CannotTellError: There is no deployment to read.
     """
-    now = now or datetime.now(UTC)
-    deployment = find_deployment(session, stack_name)
-    pipeline = Pipeline(session, stack_name, now)
-    return Snapshot(
-        stack=stack_name,
-        region=deployment.region,
-        taken_at=now,
-        quota_per_second=_quota(pipeline),
-        ledger=read_part(partial(ledger.count, session, deployment, rows, seen)),
-        decisions=read_part(partial(figures.decisions, session, deployment, now)),
-        queues=read_part(partial(parts.queues, pipeline)),
-        cas=read_part(partial(parts.cas, session, deployment)),
-        crls=read_part(partial(parts.crls, session, deployment, pipeline)),
-        alarms=read_part(partial(parts.active_alarms, session, deployment)),
-        errors=read_part(partial(parts.errors, session, deployment, now)),
-        log_groups=tuple(group for each in parts.LOG_GROUPS if (group := deployment.get(each))),
-    )
+    return _snapshot(_pipeline(session, stack_name), rows, seen)
 
 
 def fleet(
     session: "boto3.Session",
     stack_name: str,
     rows: int = ALL_ROWS,
-    now: datetime | None = None,
     seen: Callable[[Certificate], object] = lambda _: None,
 ) -> Fleet:
-    """Read a deployment with the last 24 hours and AWS's quotas; the arguments are those of `snapshot`.
-
-    Raises:
-        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
-    """
-    now = now or datetime.now(UTC)
-    taken = snapshot(session, stack_name, rows, now, seen)
-    deployment = find_deployment(session, stack_name)
+    """Read a deployment with the last 24 hours and AWS's quotas; like `snapshot`."""
+    pipeline = _pipeline(session, stack_name)
     return Fleet(
-        snapshot=taken,
-        history=read_part(partial(history, session, deployment, now)),
-        quotas=read_part(partial(quotas, session)),
+        snapshot=_snapshot(pipeline, rows, seen),
+        history=read_part(history, pipeline),
+        quotas=read_part(quotas, session),
     )
 
 
-def waiting(
-    session: "boto3.Session", stack_name: str, rows: int = ALL_ROWS, now: datetime | None = None
-) -> Waiting:
-    """Read only what says which devices are not in, and why; the arguments are those of `snapshot`.
-
-    Raises:
-        NoSuchStackError, StackUnfinishedError: There is no deployment to read.
-    """
-    now = now or datetime.now(UTC)
-    deployment = find_deployment(session, stack_name)
-    pipeline = Pipeline(session, stack_name, now)
+def waiting(session: "boto3.Session", stack_name: str, rows: int = ALL_ROWS) -> Waiting:
+    """Read only which devices are not active, and why; like `snapshot`."""
+    pipeline = _pipeline(session, stack_name)
     return Waiting(
-        ledger=read_part(partial(ledger.count, session, deployment, rows)),
-        queues=read_part(partial(parts.queues, pipeline)),
-        activated_per_second=read_part(partial(figures.activated_per_second, session, deployment, now)),
+        ledger=read_part(ledger.count, session, pipeline.deployment, rows),
+        queues=read_part(parts.queues, pipeline),
+        activated_per_second=read_part(figures.activated_per_second, pipeline),
         quota_per_second=_quota(pipeline),
+    )
+
+
+def _pipeline(session: "boto3.Session", stack_name: str) -> Pipeline:
+    return Pipeline(session, stack_name, datetime.now(UTC))
+
+
+def _snapshot(pipeline: Pipeline, rows: int, seen: Callable[[Certificate], object]) -> Snapshot:
+    deployment = pipeline.deployment
+    return Snapshot(
+        stack=pipeline.stack_name,
+        region=deployment.region,
+        taken_at=pipeline.now,
+        quota_per_second=_quota(pipeline),
+        ledger=read_part(ledger.count, pipeline.session, deployment, rows, seen),
+        decisions=read_part(figures.decisions, pipeline),
+        queues=read_part(parts.queues, pipeline),
+        cas=read_part(parts.cas, pipeline),
+        crls=read_part(parts.crls, pipeline),
+        alarms=read_part(parts.active_alarms, pipeline),
+        errors=read_part(parts.errors, pipeline),
+        log_groups=parts.log_groups(deployment),
     )
 
 

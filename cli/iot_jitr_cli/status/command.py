@@ -8,7 +8,8 @@ import click
 from rich.live import Live
 
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
-from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.deployment import stack_option
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki.files import replace_private
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status.collect import ALL_ROWS, ROWS, fleet, snapshot
@@ -71,11 +72,7 @@ def status(  # noqa: PLR0913  a command's options are its arguments
         )
     session = aws_session()
     if iam_policy:
-        partition = session.get_partition_for_region(session.region_name)
-        deployment = find_deployment(session, stack_name)
-        print_json(
-            minimal_policy(deployment, session.client("sts").get_caller_identity()["Account"], partition)
-        )
+        print_json(minimal_policy(Resources.find(session, stack_name)))
         return None
     if watch:
         _watch(session, stack_name, ROWS if rows is None else rows, every)

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.doctor.reading import aws_call
+from iot_jitr_cli.doctor.metrics import read_metrics
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.status.figures import HOURS, metric
 from iot_jitr_runtime.metric_names import Metric
-from iot_jitr_runtime.stack_outputs import Output
-
-if TYPE_CHECKING:
-    import boto3
 
 STEP = timedelta(minutes=15)
 STEPS = timedelta(hours=HOURS) // STEP
@@ -49,51 +44,33 @@ class History:
         return all(each.total is None for each in self.series)
 
 
-def history(session: "boto3.Session", deployment: Deployment, now: datetime) -> History:
+def history(pipeline: Pipeline) -> History:
     """Read the last 24 hours: one call, for each of six metrics.
 
     Raises:
         CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
             metrics.
     """
-    queue = deployment[Output.ACTIVATION_QUEUE_URL].rsplit("/", 1)[-1]
     asked = (
-        ("activated", "Devices activated", "devices", metric(deployment, Metric.ACTIVATED), "Sum"),
-        ("refused", "Refusals", "messages", metric(deployment, Metric.REFUSED), "Sum"),
-        ("deferred", "Deferrals", "messages", metric(deployment, Metric.DEFERRED), "Sum"),
-        ("queue", "Messages in the queue", "messages", _of(queue, "NumberOfMessagesVisible"), "Maximum"),
-        ("oldest", "Age of the oldest message", "s", _of(queue, "AgeOfOldestMessage"), "Maximum"),
-        ("time", "From first connect to active, 95 %", "s", metric(deployment, Metric.TIME_TO_ACTIVE), "p95"),
+        ("activated", "Devices activated", "devices", metric(pipeline, Metric.ACTIVATED)),
+        ("refused", "Refusals", "messages", metric(pipeline, Metric.REFUSED)),
+        ("deferred", "Deferrals", "messages", metric(pipeline, Metric.DEFERRED)),
+        ("queue", "Messages in the queue", "messages", pipeline.queue_metric("NumberOfMessagesVisible")),
+        ("oldest", "Age of the oldest message", "s", pipeline.queue_metric("AgeOfOldestMessage")),
+        ("time", "From first connect to active, 95 %", "s", metric(pipeline, Metric.TIME_TO_ACTIVE, "p95")),
     )
     step = int(STEP.total_seconds())
-    end = datetime.fromtimestamp((int(now.timestamp()) // step + 1) * step, UTC)
+    end = datetime.fromtimestamp((int(pipeline.now.timestamp()) // step + 1) * step, UTC)
     begin = end - STEPS * STEP
-    queries: Any = [
-        {"Id": name, "MetricStat": {"Metric": which, "Period": step, "Stat": statistic}}
-        for name, _, _, which, statistic in asked
-    ]
-    values: dict[str, list[float | None]] = {name: [None] * STEPS for name, *_ in asked}
-    with aws_call("cloudwatch:GetMetricData"):
-        pages = session.client("cloudwatch").get_paginator("get_metric_data")
-        for page in pages.paginate(MetricDataQueries=queries, StartTime=begin, EndTime=end):
-            for result in page["MetricDataResults"]:
-                for time, value in zip(result["Timestamps"], result["Values"], strict=True):
-                    place = (time - begin) // STEP
-                    if 0 <= place < STEPS:
-                        values[result["Id"]][place] = value
+    metrics = {name: which for name, _, _, which in asked}
+    found = {
+        name: {(time - begin) // STEP: value for time, value in values}
+        for name, values in read_metrics(pipeline.session, metrics, begin, end, STEP).items()
+    }
     return History(
         begin,
         tuple(
-            Series(name, title, unit, tuple(values[name]), summed=statistic == "Sum")
-            for name, title, unit, _, statistic in asked
+            Series(name, title, unit, tuple(map(found[name].get, range(STEPS))), which.statistic == "Sum")
+            for name, title, unit, which in asked
         ),
     )
-
-
-def _of(queue: str, name: str) -> dict[str, Any]:
-    """A metric of a queue; SQS has approximate ones only."""
-    return {
-        "Namespace": "AWS/SQS",
-        "MetricName": f"Approximate{name}",
-        "Dimensions": [{"Name": "QueueName", "Value": queue}],
-    }

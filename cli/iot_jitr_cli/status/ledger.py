@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_cli.status.certificate import Certificate, Group
-from iot_jitr_cli.status.clusters import Cluster, Clusters
+from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.ledger.fleet import IN_FLEET
 from iot_jitr_runtime.stack_outputs import Output
@@ -72,21 +74,22 @@ def count(
     """
     states: Counter[str] = Counter()
     by_ca: dict[str, Counter[Group]] = {}
-    clusters = Clusters()
+    clusters: dict[Cause, Cluster] = {}
     scan = _Scan(session, deployment[Output.LEDGER_TABLE], limit)
     for each in scan:
         group = each.group
         states[_described(each)] += 1
         by_ca.setdefault(each.ca_certificate_id or "", Counter())[group] += 1
         if group in KEPT_OUT:
-            clusters.add(each)
+            cause = cause_of(each.state, each.reason)
+            clusters.setdefault(cause, Cluster(cause)).add(each)
         seen(each)
     return LedgerCounts(
         dict(states.most_common()),
         scan.rows,
         complete=scan.complete,
         by_ca={ca: dict(groups) for ca, groups in by_ca.items()},
-        clusters=clusters.found(),
+        clusters=largest_first(clusters.values()),
     )
 
 

@@ -1,35 +1,28 @@
 """The parts that are read one by one: queues, CAs, CRLs, alarms, last errors."""
 
 import re
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.doctor.log import last_error_of
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError, aws_call
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ca_registration.registry import (
-    CaRegistry,
-    DeniedError,
-    NotRegisteredError,
-    RegistryError,
-)
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 
-if TYPE_CHECKING:
-    import boto3
-
-    from iot_jitr_runtime.identifiers import CaCertificateId
-
 LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
 """Where the deployment's errors are searched, as far as it has them."""
+
+
+def log_groups(deployment: Deployment) -> tuple[str, ...]:
+    """The log groups that the deployment has."""
+    return tuple(group for each in LOG_GROUPS if (group := deployment.get(each)))
 
 
 def queues(pipeline: Pipeline) -> QueueCounts:
@@ -46,33 +39,34 @@ def queues(pipeline: Pipeline) -> QueueCounts:
     )
 
 
-def cas(session: "boto3.Session", deployment: Deployment) -> tuple[CaState, ...]:
+def cas(pipeline: Pipeline) -> tuple[CaState, ...]:
     """Read each CA, and count its devices in service."""
-    registry = CaRegistry(session.client("iot"))
-    fleet = Fleet(session.client("dynamodb"), deployment[Output.LEDGER_TABLE])
-    return tuple(_ca(registry, fleet, ca.name, ca.certificate_id) for ca in deployment.cas)
+    registry = CaRegistry(pipeline.session.client("iot"))
+    fleet = Fleet(pipeline.session.client("dynamodb"), pipeline.output(Output.LEDGER_TABLE))
+    return tuple(_ca(registry, fleet, ca) for ca in pipeline.deployment.cas)
 
 
-def crls(session: "boto3.Session", deployment: Deployment, pipeline: Pipeline) -> tuple[CrlState, ...]:
+def crls(pipeline: Pipeline) -> tuple[CrlState, ...]:
     """Read what the revocation indexes were compiled from; nothing where no CA has a CRL."""
     activator = pipeline.activator
     bucket = activator.environment.get(environment.REVOCATION_BUCKET) if activator else None
     if activator is None or bucket is None:
         return ()
-    store = IndexStore(session.client("s3"), bucket)
-    with_crl = [ca for ca in deployment.cas if ca.certificate_id in activator.cas_with_crl]
+    store = IndexStore(pipeline.session.client("s3"), bucket)
+    with_crl = [ca for ca in pipeline.deployment.cas if ca.certificate_id in activator.cas_with_crl]
     with TemporaryDirectory(prefix="jitr-status-") as folder, aws_call("s3:GetObject"):
-        return tuple(crl for ca in with_crl for crl in _crls(store, ca.name, ca.certificate_id, Path(folder)))
+        return tuple(crl for ca in with_crl for crl in _crls(store, ca, Path(folder)))
 
 
-def active_alarms(session: "boto3.Session", deployment: Deployment) -> tuple[str, ...]:
+def active_alarms(pipeline: Pipeline) -> tuple[str, ...]:
     """What the active alarms say."""
-    pages = session.client("cloudwatch").get_paginator("describe_alarms")
+    stack = pipeline.deployment.stack_name
+    pages = pipeline.session.client("cloudwatch").get_paginator("describe_alarms")
     with aws_call("cloudwatch:DescribeAlarms"):
-        found = pages.paginate(AlarmNamePrefix=f"{deployment.stack_name}-", StateValue="ALARM")
+        found = pages.paginate(AlarmNamePrefix=f"{stack}-", StateValue="ALARM")
         alarms = [alarm for page in found for alarm in page["MetricAlarms"]]
     # CloudFormation names an alarm <stack>-<logical id>-<random>; the names of other stacks may begin alike.
-    ours = re.compile(rf"{re.escape(deployment.stack_name)}-[A-Za-z0-9]+-[A-Za-z0-9]+")
+    ours = re.compile(rf"{re.escape(stack)}-[A-Za-z0-9]+-[A-Za-z0-9]+")
     return tuple(
         alarm.get("AlarmDescription") or alarm["AlarmName"]
         for alarm in alarms
@@ -80,28 +74,27 @@ def active_alarms(session: "boto3.Session", deployment: Deployment) -> tuple[str
     )
 
 
-def errors(session: "boto3.Session", deployment: Deployment, now: datetime) -> dict[str, str]:
+def errors(pipeline: Pipeline) -> dict[str, str]:
     """The last error in each log group, where there was one in the last quarter of an hour."""
-    groups = [group for each in LOG_GROUPS if (group := deployment.get(each))]
+    groups = log_groups(pipeline.deployment)
     with aws_call("logs:FilterLogEvents"):
-        found = {group: last_error_of(session, group, now) for group in groups}
+        found = {group: last_error_of(pipeline.session, group, pipeline.now) for group in groups}
     return {group: line for group, line in found.items() if line}
 
 
-def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertificateId") -> CaState:
-    try:
-        found = registry.describe(certificate_id)
-    except NotRegisteredError as error:
-        raise CannotTellError(f"CA '{name}' ({certificate_id}) is not registered any more") from error
-    except DeniedError as error:
-        raise MissingPermissionError("iot:DescribeCACertificate") from error
-    except RegistryError as error:
-        raise CannotTellError(str(error)) from error
+def _ca(registry: CaRegistry, fleet: Fleet, ca: DeployedCa) -> CaState:
+    with aws_call("iot:DescribeCACertificate"):
+        try:
+            found = registry.describe(ca.certificate_id)
+        except NotRegisteredError as error:
+            raise CannotTellError(
+                f"CA '{ca.name}' ({ca.certificate_id}) is not registered any more"
+            ) from error
     with aws_call("dynamodb:BatchGetItem"):
-        devices = fleet.size(certificate_id)
+        devices = fleet.size(ca.certificate_id)
     return CaState(
-        name=name,
-        certificate_id=certificate_id,
+        name=ca.name,
+        certificate_id=ca.certificate_id,
         status=found.state.status.value,
         auto_registration=found.state.auto_registration.value,
         not_before=found.certificate.not_before,
@@ -110,19 +103,19 @@ def _ca(registry: CaRegistry, fleet: Fleet, name: str, certificate_id: "CaCertif
     )
 
 
-def _crls(store: IndexStore, name: str, ca: "CaCertificateId", folder: Path) -> tuple[CrlState, ...]:
-    path = folder / f"{ca}.sqlite"
+def _crls(store: IndexStore, ca: DeployedCa, folder: Path) -> tuple[CrlState, ...]:
+    path = folder / f"{ca.certificate_id}.sqlite"
     try:
-        store.download(ca, path)
+        store.download(ca.certificate_id, path)
         index = Index.open(path)
     except IndexMissingError as error:
-        raise CannotTellError(f"CA '{name}': {error}") from error
+        raise CannotTellError(f"CA '{ca.name}': {error}") from error
     except DamagedIndexError as error:
-        raise CannotTellError(f"CA '{name}': the revocation index is damaged: {error}") from error
+        raise CannotTellError(f"CA '{ca.name}': the revocation index is damaged: {error}") from error
     try:
         return tuple(
             CrlState(
-                ca=name,
+                ca=ca.name,
                 number=record.number,
                 entries=record.entries,
                 this_update=record.this_update,

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError, aws_call
+from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 
 if TYPE_CHECKING:
     import boto3
@@ -39,9 +39,9 @@ def quotas(session: "boto3.Session") -> tuple[ApiQuota, ...]:
                     words = re.findall(r"\w+", quota["QuotaName"])
                     if words[1:] == ["API", "TPS"] and words[0] in CALLS:
                         found.setdefault(words[0], set()).add(quota["Value"])
-    except MissingPermissionError:
-        raise
     except CannotTellError as error:
+        if error.permission:
+            raise
         raise CannotTellError(f"Service Quotas does not answer (a local cloud has none): {error}") from error
     missing = [call for call in CALLS if call not in found]
     if missing:

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.reading import CannotTellError
-from iot_jitr_cli.status.clusters import Cluster, dead_letters, largest_first
+from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.quotas import ApiQuota
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -101,7 +103,7 @@ class Snapshot:
     @property
     def unknown(self) -> tuple[Unknown, ...]:
         """The parts that could not be read."""
-        return tuple(value for value in vars(self).values() if isinstance(value, Unknown))
+        return _unknown(*vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Waiting:
     def clusters(self) -> tuple[Cluster, ...]:
         """The causes with the number of devices, the largest first; dead letters are a cause."""
         found = () if isinstance(self.ledger, Unknown) else self.ledger.clusters
-        letters = 0 if isinstance(self.queues, Unknown) else self.queues.dead_letters
-        return largest_first((*found, *([dead_letters(letters)] if letters else [])))
+        messages = 0 if isinstance(self.queues, Unknown) else self.queues.dead_letters
+        return largest_first((*found, *([Cluster(Cause.DEAD_LETTERED, messages)] if messages else [])))
 
     @property
     def per_second(self) -> float | None:
@@ -140,7 +142,7 @@ class Waiting:
     @property
     def unknown(self) -> tuple[Unknown, ...]:
         """The parts that could not be read."""
-        return tuple(value for value in vars(self).values() if isinstance(value, Unknown))
+        return _unknown(*vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -157,12 +159,16 @@ class Fleet:
 
         Quotas are not among them: they are for comparison only, and a local cloud has none.
         """
-        return (*self.snapshot.unknown, *(part for part in [self.history] if isinstance(part, Unknown)))
+        return (*self.snapshot.unknown, *_unknown(self.history))
 
 
-def read_part(read: Callable[[], T]) -> T | Unknown:
+def _unknown(*parts: object) -> tuple[Unknown, ...]:
+    return tuple(part for part in parts if isinstance(part, Unknown))
+
+
+def read_part(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Unknown:
     """Read a part, or return why it could not be read."""
     try:
-        return read()
+        return read(*args, **kwargs)
     except CannotTellError as error:
         return Unknown(str(error), error.permission)

@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from iot_jitr_cli.console import ExitCode, printable
+from iot_jitr_cli.doctor.diagnosis import CONCLUSIONS
 from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.snapshot import Unknown, Waiting
 from iot_jitr_cli.status.view import in_words
@@ -41,13 +42,19 @@ def as_json(waiting: Waiting) -> dict[str, Any]:
     """The same as `--json` prints it. Times are seconds, or milliseconds since the epoch (`…_at`)."""
     ledger, queues = waiting.ledger, waiting.queues
     return {
-        "conclusion": {ExitCode.OK: "fine", ExitCode.NO: "cause_found"}.get(
-            exit_code(waiting), "undetermined"
-        ),
+        "conclusion": CONCLUSIONS[exit_code(waiting)],
         "clusters": [
-            {**{name: getattr(each, name) for name in Cluster.__annotations__}, "seconds": seconds}
+            {
+                "cause": each.cause,
+                "title": each.title,
+                "fix": each.fix,
+                "certificates": each.certificates,
+                "reasons": dict(each.reasons.most_common()),
+                "example": each.example,
+                "first_seen_at": each.first_seen_at,
+                "seconds": waiting.seconds(each.certificates),
+            }
             for each in waiting.clusters
-            for seconds in [waiting.seconds(each.certificates)]
         ],
         "rows": None if isinstance(ledger, Unknown) else ledger.rows,
         "complete": not isinstance(ledger, Unknown) and ledger.complete,

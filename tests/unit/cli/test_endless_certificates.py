@@ -1,10 +1,7 @@
 """Every command takes a CA and a device that are valid from the year 1 to the year 9999."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -12,13 +9,10 @@ from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.pki.device import DeviceFiles
 from iot_jitr_cli.pki.keys import key_pem
-from iot_jitr_cli.status import command as status_command
-from iot_jitr_cli.status import parts
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, ca_account
 from tests.support.command_line import run_jitr
 from tests.support.doctor_account import DiagnosedDevice
 from tests.support.endless import endless_ca, endless_device
-from tests.support.status_snapshot import HEALTHY
 
 
 @pytest.fixture
@@ -93,14 +87,8 @@ def test_doctor_finds_no_fault_of_the_certificates(status: str | None, clock: tu
     assert answer.check("chain.order")["status"] == "ok"
 
 
-def test_status_says_that_the_ca_has_no_end(monkeypatch: pytest.MonkeyPatch, account: CaAccount) -> None:
-    ca_id = account.registry.add(endless_ca().certificate)
-    fleet: Any = SimpleNamespace(size=lambda _: 3)
-    found = parts._ca(parts.CaRegistry(account.client("iot")), fleet, "Factory", ca_id)  # type: ignore[arg-type]
-    monkeypatch.setattr(status_command, "aws_session", lambda: None)
-    monkeypatch.setattr(status_command, "snapshot", lambda *_: replace(HEALTHY, cas=(found,)))
-
-    answer = run_jitr("status")
+def test_status_says_that_the_ca_has_no_end() -> None:
+    answer = DiagnosedDevice(ca_certificate=endless_ca().certificate).jitr("status")
 
     assert answer.exit_code == 0, answer.err
     assert "without an end" in answer.out

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from iot_jitr_cli import redrive_command
+from iot_jitr_cli import redrive as redrive_module
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.main import jitr
-from iot_jitr_cli.redrive import PendingSearch, redrive_dead_letters
+from iot_jitr_cli.redrive import redrive_dead_letters, redrive_pending
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.stack_outputs import Output
@@ -82,14 +82,19 @@ def test_pending_certificates_without_a_decision_are_queued(aws: Account) -> Non
     listing.certificates += [Listed(name, "PENDING_ACTIVATION", aws.clock() - hour) for name in lost]
     listing.certificates.append(Listed(decided, "ACTIVE", aws.clock() - hour))
     bodies(aws, aws.queue_url)
-    pages: list[int] = []
     slept: list[float] = []
     queue = ActivationQueue(aws.sqs, aws.queue_url)
-    search = PendingSearch(listing, aws.ledger, queue, slept.append)  # type: ignore[arg-type]
 
-    found = search.run(aws.ca_id, timedelta(minutes=15), pages.append)
+    pages = redrive_pending(
+        listing,
+        aws.ledger,
+        queue,
+        aws.ca_id,
+        timedelta(minutes=15),
+        sleep=slept.append,  # type: ignore[arg-type]
+    )
 
-    assert (found, pages, slept) == ((3, 4), [2, 2], [0.2])
+    assert ([*pages], slept) == ([(2, 2), (1, 2)], [0.2])
     assert {json.loads(body)["certificateId"] for body in bodies(aws, aws.queue_url)} == set(lost)
 
 
@@ -101,9 +106,7 @@ def deployed(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
         Output.LEDGER_TABLE: aws.table,
         "FactoryCaCertificateId": aws.ca_id,
     }
-    monkeypatch.setattr(
-        redrive_command, "find_deployment", lambda *_: Deployment("iot-jitr", REGION, outputs)
-    )
+    monkeypatch.setattr(redrive_module, "find_deployment", lambda *_: Deployment("iot-jitr", REGION, outputs))
     for name, value in {"REGION": REGION, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     return aws

@@ -4,10 +4,10 @@ from contextlib import suppress
 
 import botocore
 
-from iot_jitr_cli.doctor.case import Case
+from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.checks.decision import moment
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, unknown
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required, unknown
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
@@ -17,8 +17,6 @@ from iot_jitr_runtime.policy.client_id import client_id as client_id_of
 from iot_jitr_runtime.stack_outputs import Output
 
 _PENDING = "PENDING_ACTIVATION"
-_NO_CLIENT_ID = "the client id is not known (--client-id)"
-_NOT_YET = "the policy is attached when the certificate is activated"
 
 
 @check(
@@ -30,9 +28,7 @@ _NOT_YET = "the policy is attached when the certificate is activated"
 )
 def check_status(case: Case) -> Finding:
     """The certificate was not deactivated or revoked outside of the pipeline."""
-    registered = case.registered
-    if registered is None:
-        return not_applicable("not registered")
+    registered = required(case.registered, "not registered")
     if registered.status in {"ACTIVE", _PENDING}:
         return ok(registered.status)
     row = case.row
@@ -42,12 +38,11 @@ def check_status(case: Case) -> Finding:
         return failed(
             Cause.SUPERSEDED,
             f"{registered.status} since the grace period of a renewal ended; the thing is '{row.thing_name}'",
+            "let the device use its newer certificate; if it does not have it, issue one and let it connect",
         )
     if registered.status == "REVOKED":
-        return failed(
-            Cause.REVOKED_BY_OPERATOR,
-            "REVOKED, and not by this pipeline",
-        )
+        fix = "that is final: issue the device a new certificate"
+        return failed(Cause.REVOKED_BY_OPERATOR, "REVOKED, and not by this pipeline", fix)
     return failed(
         Cause.DEACTIVATED_BY_OPERATOR,
         f"{registered.status}, and not by this pipeline",
@@ -59,9 +54,7 @@ def check_status(case: Case) -> Finding:
 @check("policy.attached", "policy attached", Cause.POLICY_DETACHED)
 def check_policy_attached(case: Case) -> Finding:
     """The certificate has a policy: without one, AWS IoT refuses the CONNECT of an active certificate."""
-    registered = case.registered
-    if registered is None or registered.status == _PENDING:
-        return not_applicable(_NOT_YET)
+    registered = _decided(case)
     names = case.policies
     if names:
         return ok(", ".join(names))
@@ -78,14 +71,10 @@ def check_policy_attached(case: Case) -> Finding:
 @check("policy.client_id", "policy allows the client id", Cause.CLIENT_ID_NOT_ALLOWED)
 def check_client_id(case: Case) -> Finding:
     """The policy lets the device connect under its client id."""
-    registered = case.registered
-    if registered is None or registered.status == _PENDING:
-        return not_applicable(_NOT_YET)
+    registered = _decided(case)
     if not case.policies:
         return not_applicable("no policy to evaluate")
     client_id = _client_id(case)
-    if client_id is None:
-        return unknown(_NO_CLIENT_ID)
     try:
         return _tested(case, registered.arn, client_id)
     except CannotTellError as error:
@@ -98,11 +87,8 @@ def check_connection(case: Case) -> Finding:
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
     """
-    if case.registered is None:
-        return not_applicable("not registered")
+    required(case.registered, "not registered")
     client_id = _client_id(case)
-    if client_id is None:
-        return unknown(_NO_CLIENT_ID)
     iot_data = case.session.client("iot-data")
     if not hasattr(iot_data, "get_connection"):
         return unknown(f"botocore {botocore.__version__} has no GetConnection; 1.43.17 and newer have it")
@@ -123,15 +109,29 @@ def _since(milliseconds: int | None) -> str:
     return f" since {moment(milliseconds)}" if milliseconds else ""
 
 
-def _client_id(case: Case) -> str | None:
-    """What the device connects as: as the caller says, as its policy says, or else its common name."""
+def _decided(case: Case) -> Registered:
+    """The certificate, once it is no longer pending."""
+    registered = case.registered
+    decided = registered if registered and registered.status != _PENDING else None
+    return required(decided, "the policy is attached when the certificate is activated")
+
+
+def _client_id(case: Case) -> str:
+    """What the device connects as: by `--client-id`, else by its policy, else its common name.
+
+    Raises:
+        CannotTellError: None of these is known.
+    """
     if case.subject.client_id is not None:
         return case.subject.client_id
     with suppress(CannotTellError):
         template, row = case.pipeline.deployment.get(Output.SESSION_CLIENT_ID), case.row
         if template is not None and row is not None and (found := client_id_of(template, row)):
             return found
-    return next(iter(case.certificate.common_names if case.certificate else []), None)
+    names = case.certificate.common_names if case.certificate else ()
+    if not names:
+        raise CannotTellError("the client id is not known (--client-id)")
+    return names[0]
 
 
 def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
@@ -167,6 +167,7 @@ def _refused(client_id: str, evidence: str) -> Finding:
     return failed(
         Cause.CLIENT_ID_NOT_ALLOWED,
         f"'{client_id}' may not connect: {evidence}",
+        "let the device connect with its certificate's common name as client id, or change the device policy",
     )
 
 

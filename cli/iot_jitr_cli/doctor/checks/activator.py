@@ -3,8 +3,8 @@
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.dead_letters import DeadLetter
 from iot_jitr_cli.doctor.case import Case
-from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
 from iot_jitr_cli.doctor.log import last_error_of
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.outcomes import Reason
@@ -31,6 +31,7 @@ def check_function(case: Case) -> Finding:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
+            "fix what Lambda reports and deploy again",
         )
     with aws_call("lambda:GetFunctionConcurrency"):
         answer = case.session.client("lambda").get_function_concurrency(FunctionName=function.name)
@@ -46,9 +47,7 @@ def check_function(case: Case) -> Finding:
 @check("function.role", "activator: role", Cause.FUNCTION_ROLE_BROKEN)
 def check_function_role(case: Case) -> Finding:
     """The activator's role has the permissions of an activation."""
-    function = case.pipeline.activator
-    if function is None:
-        return not_applicable("no function to look at")
+    function = required(case.pipeline.activator, "no function to look at")
     lacking = [
         f"{action} on {resource}"
         for actions, resource in _needed(case)
@@ -90,13 +89,8 @@ def check_backlog(case: Case) -> Finding:
     """The activation queue has no long backlog, and the activator is not throttled."""
     row = case.row
     if row is not None and row.reason in {Reason.THROTTLED, Reason.RATE_LIMITED}:
-        return failed(
-            Cause.THROTTLED,
-            f"{row.reason}: {row.detail or 'many others are ahead of it'}",
-        )
-    queue = case.pipeline.activation_queue
-    if queue is None:
-        return not_applicable("no queue to look at")
+        return failed(Cause.THROTTLED, f"{row.reason}: {row.detail or 'many others are ahead of it'}")
+    queue = required(case.pipeline.activation_queue, "no queue to look at")
     pace = case.pipeline.activator.activations_per_second if case.pipeline.activator else None
     seconds = queue.messages / pace if pace else 0
     if seconds > _LONG_BACKLOG_SECONDS:
@@ -125,10 +119,8 @@ def check_dead_letter(case: Case) -> Finding:
     message = _dead_letter(case)
     if message is None:
         return ok(f"none of this device among {queue.messages} dead letters")
-    return failed(
-        Cause.DEAD_LETTERED,
-        f"{message.reason or 'no reason given'}: {message.detail or 'received too often'}",
-    )
+    evidence = f"{message.reason or 'no reason given'}: {message.detail or 'received too often'}"
+    return failed(Cause.DEAD_LETTERED, evidence)
 
 
 def _dead_letter(case: Case) -> DeadLetter | None:
@@ -157,7 +149,7 @@ def _dead_letter(case: Case) -> DeadLetter | None:
 def _needed(case: Case) -> list[tuple[list[str], str]]:
     """What an activation of this device takes: actions, on which resource."""
     deployment = case.pipeline.deployment
-    registered, ca = case.registered, case.issuer.ca
+    registered, ca = case.registered, case.ca
     needed = []
     if queue := case.pipeline.activation_queue:
         actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]

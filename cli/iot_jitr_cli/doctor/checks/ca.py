@@ -1,24 +1,22 @@
 """Where the device connects to, its CA there, and whether AWS IoT has ever seen the device."""
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required
 from iot_jitr_cli.doctor.pipeline import NotDeployedError
-from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE, AutoRegistration, CaStatus, Mode
-from iot_jitr_runtime.ca_registration.registry import RegisteredCa
 
 _AWS_ENDPOINT = re.compile(
     r"(?P<prefix>[a-z0-9]+?)(?P<ats>-ats)?\.iot\.(?P<region>[a-z0-9-]+)\.(?P<domain>.+)"
 )
 """https://docs.aws.amazon.com/iot/latest/developerguide/iot-connect-devices.html"""
+_NO_CA = "no registered CA to look at"
 
 
 @check("endpoint", "endpoint", Cause.ENDPOINT_ELSEWHERE, Cause.ENDPOINT_NOT_ATS)
@@ -48,7 +46,7 @@ def check_endpoint(case: Case) -> Finding:  # noqa: PLR0911  each answer is one
         return failed(Cause.ENDPOINT_NOT_ATS, evidence, use)
     if device["prefix"] == expected["prefix"]:
         return ok(host)
-    belongs = f"{host} belongs to another account, this account's is {ours} ({_account(case)})"
+    belongs = f"{host} belongs to another account, this account's is {ours} ({case.account})"
     return failed(Cause.ENDPOINT_ELSEWHERE, belongs, use)
 
 
@@ -58,28 +56,15 @@ def check_deployed(case: Case) -> Finding:
     try:
         deployment = case.pipeline.deployment
     except NotDeployedError as error:
-        return failed(
-            Cause.NOT_DEPLOYED,
-            str(error),
-        )
-    return ok(f"stack '{deployment.stack_name}' in {deployment.region}, {_account(case)}")
-
-
-def _where_there_is_a_ca(run: Callable[[Case, RegisteredCa], Finding]) -> Callable[[Case], Finding]:
-    """A check of the registered CA that signed the device certificate, where there is one."""
-
-    @wraps(run)
-    def checked(case: Case) -> Finding:
-        ca = case.issuer.ca
-        return run(case, ca) if ca else not_applicable("no registered CA to look at")
-
-    return checked
+        fix = "choose the account and region of the deployment (AWS_PROFILE, AWS_REGION, --stack), or deploy"
+        return failed(Cause.NOT_DEPLOYED, str(error), fix)
+    return ok(f"stack '{deployment.stack_name}' in {deployment.region}, {case.account}")
 
 
 @check("ca.registered", "CA: registered", Cause.CA_NOT_REGISTERED, Cause.CA_REGISTERED_ELSEWHERE)
 def check_ca_registered(case: Case) -> Finding:
     """The CA that signed the device certificate is registered here."""
-    ca = case.issuer.ca
+    ca = case.ca
     if ca is not None:
         return ok(f"'{ca.certificate.subject}', id {ca.ca_id}")
     certificate = case.certificate
@@ -89,31 +74,34 @@ def check_ca_registered(case: Case) -> Finding:
         return failed(
             Cause.CA_REGISTERED_ELSEWHERE,
             f"{issuer} is not registered here, and its registration failed: {failure}",
+            "delete it there ('jitr ca list' in that account), or register it in each with mode SNI_ONLY",
         )
     return failed(
         Cause.CA_NOT_REGISTERED,
         f"no CA of this account and region signed it; its issuer is {issuer}"
         + (f"; the registration failed: {failure}" if failure else ""),
+        "add it to 'cas' in cdk.json and deploy; or choose the device's account and region (AWS_PROFILE)",
     )
 
 
 @check("ca.deployment", "CA: of this deployment", Cause.CA_OF_ANOTHER_DEPLOYMENT)
-@_where_there_is_a_ca
-def check_ca_of_deployment(case: Case, ca: RegisteredCa) -> Finding:
+def check_ca_of_deployment(case: Case) -> Finding:
     """The CA belongs to this deployment."""
+    ca = required(case.ca, _NO_CA)
     names = {ours.certificate_id: ours.name for ours in case.pipeline.deployment.cas}
     if ca.ca_id in names:
         return ok(f"CA '{names[ca.ca_id]}'")
     return failed(
         Cause.CA_OF_ANOTHER_DEPLOYMENT,
         f"CA {ca.ca_id} is registered, but the stack's CAs are {', '.join(names.values()) or 'none'}",
+        "name the stack it belongs to (--stack), or add it to 'cas' in cdk.json and deploy: it is adopted",
     )
 
 
 @check("ca.status", "CA: status", Cause.CA_INACTIVE)
-@_where_there_is_a_ca
-def check_ca_active(_: Case, ca: RegisteredCa) -> Finding:
+def check_ca_active(case: Case) -> Finding:
     """The CA is ACTIVE."""
+    ca = required(case.ca, _NO_CA)
     if ca.state.status is CaStatus.ACTIVE:
         return ok("ACTIVE")
     return failed(
@@ -124,9 +112,9 @@ def check_ca_active(_: Case, ca: RegisteredCa) -> Finding:
 
 
 @check("ca.auto_registration", "CA: auto-registration", Cause.AUTO_REGISTRATION_OFF)
-@_where_there_is_a_ca
-def check_auto_registration(_: Case, ca: RegisteredCa) -> Finding:
+def check_auto_registration(case: Case) -> Finding:
     """The CA registers devices at their first connect."""
+    ca = required(case.ca, _NO_CA)
     if ca.state.auto_registration is AutoRegistration.ENABLE:
         return ok("ENABLE")
     return failed(
@@ -137,9 +125,9 @@ def check_auto_registration(_: Case, ca: RegisteredCa) -> Finding:
 
 
 @check("ca.template", "CA: provisioning template", Cause.CA_HAS_TEMPLATE)
-@_where_there_is_a_ca
-def check_template(_: Case, ca: RegisteredCa) -> Finding:
+def check_template(case: Case) -> Finding:
     """The CA has no provisioning template (JITP), which would activate devices past every check."""
+    ca = required(case.ca, _NO_CA)
     if not ca.has_template:
         return ok("none")
     return failed(
@@ -150,15 +138,16 @@ def check_template(_: Case, ca: RegisteredCa) -> Finding:
 
 
 @check("ca.sni", "SNI", Cause.SNI_MISSING)
-@_where_there_is_a_ca
-def check_sni(case: Case, ca: RegisteredCa) -> Finding:
+def check_sni(case: Case) -> Finding:
     """The device sends SNI where the CA's mode needs it."""
+    ca = required(case.ca, _NO_CA)
     if ca.mode is not Mode.SNI_ONLY:
         return not_applicable(f"not needed in mode {ca.mode}")
     if case.subject.sends_sni is False:
         return failed(
             Cause.SNI_MISSING,
             f"CA {ca.ca_id} is registered in mode {ca.mode}, and the device sends no SNI",
+            "let the TLS library send the endpoint's name (server_name, RFC 6066 section 3)",
         )
     return ok("the device sends it" if case.subject.sends_sni else "needed; most TLS libraries send it")
 
@@ -172,6 +161,8 @@ def check_registered(case: Case) -> Finding:
     return failed(
         Cause.NEVER_CONNECTED,
         f"AWS IoT has never seen certificate {case.subject.certificate_id}",
+        "let the device connect ('jitr connect' shows what happens); it registers with its MQTT CONNECT, so "
+        "the TLS handshake alone is not enough",
     )
 
 
@@ -190,10 +181,3 @@ def _registration_failure(case: Case) -> str:
                 if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
                     return ""
     return ""
-
-
-def _account(case: Case) -> str:
-    try:
-        return f"account {case.identity.account}"
-    except CannotTellError:
-        return "account unknown"

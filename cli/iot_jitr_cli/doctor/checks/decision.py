@@ -3,9 +3,9 @@
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from iot_jitr_cli.doctor.case import Case
+from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, predicted
+from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.ledger import Row, State
@@ -80,12 +80,10 @@ def check_thing(case: Case) -> Finding:
 )
 def check_decision(case: Case) -> Finding:
     """The pipeline has decided about the certificate."""
-    registered = case.registered
-    if registered is None:
-        return not_applicable("not registered")
+    registered = required(case.registered, "not registered")
     row = case.standing_row
     if row is None:
-        return _undecided(case)
+        return _undecided(case, registered)
     decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
     if registered.status != "PENDING_ACTIVATION" or row.state is State.ACTIVATED:
         return ok(decided)
@@ -121,7 +119,8 @@ def check_tasks(case: Case) -> Finding:
         f"{each.task} has failed {each.failures} times, tried again {moment(each.retry_at)}: {each.error}"
         for each in failing
     )
-    return failed(Cause.TASK_FAILING, "; ".join(evidence))
+    fix = "fix what the error says; the task is tried again by itself"
+    return failed(Cause.TASK_FAILING, "; ".join(evidence), fix)
 
 
 def moment(milliseconds: int) -> str:
@@ -134,9 +133,8 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
     row = case.standing_row
     recorded = row.reason if row is not None and row.reason in reasons else None
     if present is not None and present.reason is not None and present.reason in reasons:
-        find = predicted if recorded is None else failed
-        verb = _VERBS[present.outcome]
-        return find(OF_REASONS[present.reason], f"would be {verb} now: {present.detail}")
+        evidence = f"would be {_VERBS[present.outcome]} now: {present.detail}"
+        return failed(OF_REASONS[present.reason], evidence, predicted=recorded is None)
     if row is not None and recorded is not None:
         if not _is_over(case, recorded):
             return _recorded(row, recorded)
@@ -175,14 +173,16 @@ def _is_over(case: Case, reason: Reason) -> bool:
     return present is None or present.reason is not reason
 
 
-def _undecided(case: Case) -> Finding:
-    registered, queue = case.registered, case.pipeline.activation_queue
-    if registered is None or registered.status != "PENDING_ACTIVATION":
+def _undecided(case: Case, registered: Registered) -> Finding:
+    queue = case.pipeline.activation_queue
+    if registered.status != "PENDING_ACTIVATION":
         return not_applicable("this pipeline has not decided about it")
     waiting = queue.messages if queue else 0
     if waiting or case.time - registered.registered_at < _JUST_NOW:
         since = f"registered at {registered.registered_at:%H:%M:%SZ}"
         return failed(Cause.BEING_DECIDED, f"{since}, {waiting} messages in the activation queue")
     return failed(
-        Cause.EVENT_LOST, "pending, but the ledger has no row of it and the activation queue is empty"
+        Cause.EVENT_LOST,
+        "pending, but the ledger has no row of it and the activation queue is empty",
+        "let the device reconnect (each connect of a pending device is an event), or 'jitr redrive'",
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt.client import topic_matches_sub
 
 from iot_jitr_cli.doctor.case import Case
-from iot_jitr_cli.doctor.causes import REVERT_DRIFT, Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok
-from iot_jitr_cli.doctor.pipeline import Rule
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
+from iot_jitr_cli.doctor.pipeline import Queue, Rule
 from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.events import TOPIC_PREFIX
 from iot_jitr_runtime.stack_outputs import Output
@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import EventSourceMappingConfigurationTypeDef
 
 _TOPIC = re.compile(r"""FROM\s+['"](?P<topic>[^'"]+)['"]""", re.IGNORECASE)
-_NO_RULE = "no rule to look at"
-_NOT_OURS = "the CA is not of this deployment"
+_REVERT_AND_REDRIVE = f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed"
 
 
 @check("rule", "topic rule", Cause.RULE_MISSING, Cause.RULE_DISABLED, Cause.RULE_ON_ANOTHER_TOPIC)
 def check_rule(case: Case) -> Finding:
     """The CA's topic rule exists, is enabled and selects the CA's registration events."""
-    ca = case.deployed_ca
-    if ca is None:
-        return not_applicable(_NOT_OURS)
+    ca = required(case.deployed_ca, "the CA is not of this deployment")
     rule = case.rule
     if rule is None:
-        return failed(
-            Cause.RULE_MISSING,
-            f"there is no topic rule '{ca.rule}'",
-        )
+        return failed(Cause.RULE_MISSING, f"there is no topic rule '{ca.rule}'", _REVERT_AND_REDRIVE)
     expected = f"{TOPIC_PREFIX}{ca.certificate_id}"
     found = _TOPIC.search(rule.sql)
     topic = found["topic"] if found else ""
@@ -61,15 +55,11 @@ def check_rule(case: Case) -> Finding:
 )
 def check_rule_target(case: Case) -> Finding:
     """The rule sends to the activation queue, and its role allows it."""
-    rule = case.rule
-    if rule is None:
-        return not_applicable(_NO_RULE)
+    rule = required(case.rule, "no rule to look at")
     queue = case.pipeline.activation_queue
     if queue is None:
-        return failed(
-            Cause.QUEUE_MISSING,
-            f"there is no queue {case.pipeline.output(Output.ACTIVATION_QUEUE_URL)}",
-        )
+        url = case.pipeline.output(Output.ACTIVATION_QUEUE_URL)
+        return failed(Cause.QUEUE_MISSING, f"there is no queue {url}", _REVERT_AND_REDRIVE)
     if rule.queue_url is None or rule.role_arn is None or not _same_queue(rule.queue_url, queue.url):
         return failed(
             Cause.RULE_SENDS_ELSEWHERE,
@@ -82,9 +72,7 @@ def check_rule_target(case: Case) -> Finding:
 @check("event_source", "activation queue → activator", Cause.EVENT_SOURCE_DISABLED)
 def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
-    if case.pipeline.activation_queue is None:
-        return not_applicable("no queue to read")
-    mapping = _event_source(case)
+    mapping = _event_source(case, required(case.pipeline.activation_queue, "no queue to read"))
     if mapping is None:
         return failed(
             Cause.EVENT_SOURCE_DISABLED,
@@ -108,7 +96,7 @@ def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
         return failed(
             Cause.RULE_ROLE_BROKEN,
             f"the role {role_arn} of rule '{rule.name}' does not exist",
-            f"{REVERT_DRIFT}; then 'jitr redrive' for what it missed",
+            _REVERT_AND_REDRIVE,
         )
     if "iot.amazonaws.com" not in trusted:
         return failed(
@@ -120,18 +108,18 @@ def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
         return failed(
             Cause.RULE_ROLE_BROKEN,
             f"the role {role_arn} may not sqs:SendMessage to {queue_arn}",
+            "restore the permission, then 'jitr redrive' for the events that were lost",
         )
     return ok(f"{queue_arn.rsplit(':', 1)[-1]}; the role may send")
 
 
-def _event_source(case: Case) -> "EventSourceMappingConfigurationTypeDef | None":
+def _event_source(case: Case, queue: Queue) -> "EventSourceMappingConfigurationTypeDef | None":
     """The mapping from the activation queue to the activator, None where there is none."""
-    queue = case.pipeline.activation_queue
     pages = case.session.client("lambda").get_paginator("list_event_source_mappings")
     with aws_call("lambda:ListEventSourceMappings"):
         found = pages.paginate(FunctionName=case.pipeline.output(Output.ACTIVATOR_FUNCTION))
         mappings = [mapping for page in found for mapping in page["EventSourceMappings"]]
-    return next((m for m in mappings if queue and m.get("EventSourceArn") == queue.arn), None)
+    return next((each for each in mappings if each.get("EventSourceArn") == queue.arn), None)
 
 
 def _trusted_services(case: Case, role_arn: str) -> set[str] | None:

@@ -6,7 +6,7 @@ from iot_jitr_cli.chain import CheckId
 from iot_jitr_cli.chain import Status as ChainStatus
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, predicted, unknown
+from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required, unknown
 from iot_jitr_cli.doctor.reading import CannotTellError
 
 _CLOCK_OFF = timedelta(hours=1)
@@ -25,8 +25,7 @@ _NO_FILE = "no chain file given"
 )
 def check_order(case: Case) -> Finding:
     """The file holds the device certificate, then its CA's, and nothing else."""
-    if case.subject.presented is None:
-        return not_applicable(_NO_FILE)
+    required(case.subject.presented, _NO_FILE)
     return _first_failure(
         case,
         (CheckId.ORDER, Cause.CHAIN_WRONG_ORDER),
@@ -39,8 +38,7 @@ def check_order(case: Case) -> Finding:
 @check("chain.ca_included", "chain file: CA certificate", Cause.CHAIN_CA_MISSING)
 def check_ca_included(case: Case) -> Finding:
     """The CA certificate is in the file, or the device sends SNI."""
-    if case.subject.presented is None:
-        return not_applicable(_NO_FILE)
+    required(case.subject.presented, _NO_FILE)
     found = case.report[CheckId.CA_INCLUDED]
     if found.status is ChainStatus.PASSED:
         return ok(found.found)
@@ -48,8 +46,8 @@ def check_ca_included(case: Case) -> Finding:
         return ok(f"{found.found}, which is enough, as the device sends SNI")
     if case.subject.sends_sni is False:
         return failed(Cause.CHAIN_CA_MISSING, found.found, found.fix)
-    doubt = "it would be enough if the device sent SNI (--sni)"
-    return predicted(Cause.CHAIN_CA_MISSING, f"{found.found}; {doubt}", found.fix)
+    evidence = f"{found.found}; it would be enough if the device sent SNI (--sni)"
+    return failed(Cause.CHAIN_CA_MISSING, evidence, found.fix, predicted=True)
 
 
 @check("ca.signed", "CA: signed the device certificate", Cause.NOT_SIGNED_BY_CA)
@@ -62,16 +60,16 @@ def check_signed_by_ca(case: Case) -> Finding:
     )
     if broken:
         return broken
-    issuer = case.issuer
-    if issuer.ca is None and issuer.namesake is not None:
+    namesake = case.namesake
+    if case.ca is None and namesake is not None:
         return failed(
             Cause.NOT_SIGNED_BY_CA,
-            f"the registered CA '{issuer.namesake.certificate.subject}' ({issuer.namesake.ca_id}) has the "
-            "issuer's name, but another key",
+            f"the registered CA '{namesake.certificate.subject}' ({namesake.ca_id}) has the issuer's name, "
+            "but another key",
             "issue the certificate with the registered CA's key, or register the CA that did issue it",
         )
     signature = case.report[CheckId.SIGNATURE]
-    if signature.status is ChainStatus.NOT_CHECKED and issuer.ca is None:
+    if signature.status is ChainStatus.NOT_CHECKED and case.ca is None:
         return unknown(signature.found)
     return ok("verifies with the CA's key")
 
@@ -79,8 +77,7 @@ def check_signed_by_ca(case: Case) -> Finding:
 @check("certificate.key", "private key", Cause.KEY_MISMATCH)
 def check_key(case: Case) -> Finding:
     """The private key is the device certificate's."""
-    if case.subject.presented is None or case.subject.presented.key_file is None:
-        return not_applicable("no private key given (--key)")
+    required(case.subject.presented and case.subject.presented.key_file, "no private key given (--key)")
     return _first_failure(
         case, (CheckId.KEY_READABLE, Cause.KEY_MISMATCH), (CheckId.KEY_MATCHES, Cause.KEY_MISMATCH)
     ) or ok(case.report[CheckId.KEY_MATCHES].found)
@@ -131,9 +128,7 @@ def check_validity(case: Case) -> Finding:
 @check("device.clock", "the device's clock", Cause.CLOCK_SKEW)
 def check_clock(case: Case) -> Finding:
     """The device's clock is right, where the caller says what it shows."""
-    clock = case.subject.clock
-    if clock is None:
-        return not_applicable("the device's clock is not known (--device-time)")
+    clock = required(case.subject.clock, "the device's clock is not known (--device-time)")
     off = abs(clock - case.time)
     if off > _CLOCK_OFF:
         return failed(
@@ -148,7 +143,7 @@ def check_clock(case: Case) -> Finding:
 def _accepts_ca_certificates(case: Case) -> bool:
     """Whether the deployment accepts a CA certificate as this device's; False where that is unknown."""
     try:
-        activator, ca = case.pipeline.activator, case.issuer.ca
+        activator, ca = case.pipeline.activator, case.ca
     except CannotTellError:
         return False
     return activator is not None and ca is not None and ca.ca_id in activator.ca_devices

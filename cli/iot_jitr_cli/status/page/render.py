@@ -16,8 +16,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from iot_jitr_cli.console import printable
+from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.status.certificate import Certificate, Group
-from iot_jitr_cli.status.clusters import cause_of
 from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.ledger import KEPT_OUT
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots

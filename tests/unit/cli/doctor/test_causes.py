@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.checks import CHECKS
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
@@ -201,13 +202,13 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.FUNCTION_FAILING: [
         refused(Reason.INTERNAL_ERROR),
         PENDING.but(log=((1, "[ERROR] TypeError: x"),), waiting=3),
-        PENDING.but(figures={"errors": 4.0}, waiting=3),
+        PENDING.but(figures={"Errors": 4.0}, waiting=3),
     ],
     Cause.THROTTLED: [
         refused(Reason.THROTTLED),
         refused(Reason.RATE_LIMITED),
         PENDING.but(waiting=6000),
-        PENDING.but(figures={"throttles": 9.0}),
+        PENDING.but(figures={"Throttles": 9.0}),
     ],
     Cause.SERVICE_ERROR: [refused(Reason.SERVICE_ERROR)],
     Cause.DEAD_LETTERED: [
@@ -299,8 +300,10 @@ def test_the_true_cause_is_named_with_a_fix_and_its_exit_code(cause: Cause, devi
     assert answer.document["conclusion"] == ("fine" if fine else "cause_found")
     assert answer.document["headline"] == cause.headline
     assert bool(answer.document["fix"]) is not fine
+    declared = {check.id: check.causes for check in CHECKS}
     for check in answer.document["checks"]:
         assert (check["status"] == "failed") == bool(check["cause"]) == bool(check["fix"])
+        assert not check["cause"] or check["cause"] in declared.get(check["id"], {cause})
         assert check["evidence"]
 
 

@@ -9,6 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.permissions import minimal_policy
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_runtime.outcomes import Reason
 from tests.support import doctor_account as da
 from tests.support.doctor_account import DENIED, DiagnosedDevice, Refusal
@@ -103,7 +104,7 @@ def test_no_call_is_made_more_than_once_for_the_same_question() -> None:
 
 def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
     made = {action for actions in MADE.values() for action in actions}
-    document = minimal_policy(Deployment("stack", da.REGION, da.OUTPUTS), da.ACCOUNT, index_bucket="indexes")
+    document = minimal_policy(Resources(Deployment("stack", da.REGION, da.OUTPUTS), da.ACCOUNT))
     allowed = {action for statement in document["Statement"] for action in statement["Action"]}
 
     assert made - WITHOUT_PERMISSION == allowed - NOT_READ_HERE

@@ -4,13 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor.causes import RESIDUAL, Cause, Phase
+from iot_jitr_cli.doctor.causes import RESIDUAL, Cause
 from iot_jitr_cli.doctor.checks import CHECKS
-from iot_jitr_cli.doctor.diagnosis import Conclusion, Line, conclude
-from iot_jitr_cli.doctor.finding import failed, ok, predicted, unknown
-from iot_jitr_cli.doctor.ledger_causes import OF_REASONS, cause_of
-from iot_jitr_cli.doctor.report import checklist, conclusion
+from iot_jitr_cli.doctor.ledger_causes import FIXES, OF_REASONS
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support import doctor_account as da
@@ -89,66 +85,33 @@ def test_every_cause_can_be_named_by_a_check_and_explains_a_phase() -> None:
     named = {cause for check in CHECKS for cause in check.causes}
 
     assert named == set(Cause) - {Cause.ALREADY_FINE, Cause.CHAIN_UNREADABLE}
-    assert all(cause.headline and cause.phases for cause in Cause)
-    assert {cause for cause in Cause if not cause.fix} == {Cause.ALREADY_FINE}
+    assert all(cause.phases for cause in Cause)
     assert named >= RESIDUAL
 
 
-def test_every_reason_to_refuse_or_defer_has_a_cause() -> None:
-    kept_out = {reason for reason in Reason if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}}
+def test_every_reason_to_refuse_or_defer_has_a_cause_with_a_fix() -> None:
+    reasons = {reason for reason in Reason if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}}
 
-    assert set(OF_REASONS) == kept_out
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "cause"),
-    [
-        (State.REFUSED, Reason.EXPIRED, Cause.EXPIRED),
-        (State.DEFERRED, Reason.CRL_STALE, Cause.CRL_STALE),
-        (State.ACTIVATING, None, Cause.BEING_DECIDED),
-        (State.SUSPENDED, None, Cause.ON_HOLD),
-        (State.REVOKED, None, Cause.SERIAL_REVOKED),
-        (State.RETIRED, None, Cause.SUPERSEDED),
-        (State.ACTIVATED, None, None),
-        (None, None, None),
-    ],
-)
-def test_a_row_of_the_ledger_says_its_cause(
-    state: State | None, reason: Reason | None, cause: Cause | None
-) -> None:
-    assert cause_of(state, reason) is cause
-
-
-def test_an_observed_cause_comes_before_a_predicted_one_and_both_before_a_residual_one() -> None:
-    later, sooner = predicted(Cause.INVALID_COMMON_NAME, "x"), failed(Cause.RULE_DISABLED, "x")
-    residual = failed(Cause.EVENT_LOST, "x")
-
-    def named(*findings: object) -> Cause | None:
-        lines = tuple(Line(CHECKS[0], each) for each in findings)  # type: ignore[arg-type]
-        return conclude(lines, Phase.PENDING).cause
-
-    assert named(residual, later, sooner) is Cause.RULE_DISABLED
-    assert named(residual, later) is Cause.INVALID_COMMON_NAME
-    assert named(residual) is Cause.EVENT_LOST
+    assert set(OF_REASONS) == reasons
+    assert set(OF_REASONS.values()) <= set(FIXES)
 
 
 def test_the_first_finding_of_a_cause_gives_the_fix() -> None:
-    lines = tuple(Line(CHECKS[0], failed(Cause.EXPIRED, "seen", fix)) for fix in ("first", "second"))
+    answer = refused(Reason.ACCESS_DENIED).ask()
 
-    assert conclude(lines, Phase.ACTIVE).fix == "first"
+    fixes = [each["fix"] for each in answer.document["checks"] if each["cause"] == answer.cause]
+    assert len(set(fixes)) == 2
+    assert answer.document["fix"] == fixes[0]
 
 
 def test_a_device_that_is_not_active_without_a_cause_is_undetermined() -> None:
-    diagnosis = conclude((Line(CHECKS[0], ok("fine")),), Phase.DISABLED)
+    answer = FINE.but(status="INACTIVE", row=da.row(State.REFUSED)).ask()
 
-    assert (diagnosis.conclusion, diagnosis.cause, diagnosis.fix) == (Conclusion.UNDETERMINED, None, "")
-    assert diagnosis.exit_code is ExitCode.UNDETERMINED
-    assert conclusion(diagnosis)[0].plain.startswith("undetermined")
+    assert (answer.exit_code, answer.cause, answer.document["fix"]) == (3, None, None)
 
 
-def test_control_characters_of_a_certificate_are_not_printed() -> None:
-    lines = (Line(CHECKS[0], failed(Cause.EXPIRED, "a\x1b[2Jb", "c\x07")), Line(CHECKS[1], unknown("d\x07")))
-    diagnosis = conclude(lines, Phase.ACTIVE)
+def test_control_characters_of_what_was_read_are_not_printed() -> None:
+    detached = FINE.but(policies={}, row=da.row(policyName="a\x1b[2Jb\x07")).run()
 
-    shown = "".join(text.plain for text in (*checklist(diagnosis), *conclusion(diagnosis)))
-    assert not {"\x1b", "\x07"} & set(shown)
+    assert detached.exit_code == 1, detached.err
+    assert detached.out.count("a\ufffd[2Jb\ufffd") == 3

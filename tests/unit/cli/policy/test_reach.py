@@ -24,7 +24,7 @@ def answers(*grants: tuple[str, str], thing: str | None = False, effect: str = "
 
 
 def reached(*grants: tuple[str, str], **more: Any) -> set[tuple[str, str]]:
-    return {(a.question.action, a.question.name) for a in answers(*grants, **more) if a.reaches_neighbour}
+    return {(a.action, a.resource.name) for a in answers(*grants, **more) if a.reaches_neighbour}
 
 
 def test_a_policy_bound_to_the_identity_reaches_no_neighbour() -> None:
@@ -35,7 +35,7 @@ def test_a_policy_bound_to_the_identity_reaches_no_neighbour() -> None:
     ]
 
     assert reached(*grants) == set()
-    own = {a.question.name for a in answers(*grants) if a.decision.access is Access.ALLOWED}
+    own = {a.resource.name for a in answers(*grants) if a.decision.access is Access.ALLOWED}
     assert own == {"s7", "devices/s7/sample", "devices/s7/#"}
 
 
@@ -69,19 +69,17 @@ def test_access_to_a_neighbour_is_shown(grant: tuple[str, str], hole: tuple[str,
 
 
 def test_what_names_no_device_is_for_everyone() -> None:
-    [broadcast] = [
-        a for a in answers(("iot:Receive", "topic/broadcast")) if a.question.whose is Whose.EVERYONE
-    ]
+    [broadcast] = [a for a in answers(("iot:Receive", "topic/broadcast")) if a.whose is Whose.EVERYONE]
 
-    assert broadcast.question.name == "broadcast"
+    assert broadcast.resource.name == "broadcast"
     assert broadcast.decision.access is Access.ALLOWED
 
 
 def test_a_thing_variable_without_a_thing_is_not_evaluated() -> None:
     grant = ("iot:Publish", "topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/*")
 
-    assert not any("jobs" in a.question.name for a in answers(grant))
-    assert any(a.question.name == "$aws/things/s7/jobs/sample" for a in answers(grant, thing=True))
+    assert not any("jobs" in a.resource.name for a in answers(grant))
+    assert any(a.resource.name == "$aws/things/s7/jobs/sample" for a in answers(grant, thing=True))
 
 
 def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
@@ -91,9 +89,9 @@ def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
         return Device(Session.named(name, name, None), [PolicyDocument.parse(text)])
 
     found = {
-        (a.question.whose, a.question.name): a.decision.access
+        (a.whose, a.resource.name): a.decision.access
         for a in reach(rendered("s7"), rendered("s72"))
-        if a.question.name.startswith("f/")
+        if a.resource.name.startswith("f/")
     }
 
     assert found == {
@@ -104,8 +102,8 @@ def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
 
 def test_denials_and_resources_without_an_arn_add_no_question() -> None:
     for grants, effect in (([("iot:Publish", "topic/f/x")], "Deny"), ([("iot:Publish", "f-x")], "Allow")):
-        assert not any(a.question.name in {"f/x", "f-x"} for a in answers(*grants, effect=effect))
+        assert not any(a.resource.name in {"f/x", "f-x"} for a in answers(*grants, effect=effect))
 
 
 def test_escaped_wildcards_are_evaluated_as_ordinary_characters() -> None:
-    assert any(a.question.name == "a/*/x" for a in answers(("iot:Publish", "topic/a/${*}/?")))
+    assert any(a.resource.name == "a/*/x" for a in answers(("iot:Publish", "topic/a/${*}/?")))

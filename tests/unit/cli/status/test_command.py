@@ -1,145 +1,313 @@
-"""`jitr status`: what it prints and how it exits."""
+"""`jitr status` in a described account: what is read of each part, what it prints, how it exits."""
 
+import hashlib
+import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from botocore.response import StreamingBody
 from rich.console import Console
 
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.status import command
-from iot_jitr_cli.status.certificate import Certificate
-from iot_jitr_cli.status.snapshot import Fleet, Snapshot, Unknown
-from tests.support.doctor_cloud import Cloud, stack
-from tests.support.fleet_page import certificates, fleet
-from tests.support.status_snapshot import HEALTHY
+from tests.support import doctor_account as da
+from tests.support.crls import KEY_COMPROMISE, CrlSpec, Entry
+from tests.support.doctor_account import DENIED, GONE, NOW, DiagnosedDevice, Refusal, ledger_row
 
 pytestmark = pytest.mark.timing
+HEALTHY = DiagnosedDevice()
 
 
-def run(monkeypatch: pytest.MonkeyPatch, found: Snapshot, *arguments: str) -> Any:
-    monkeypatch.setattr(command, "aws_session", lambda: None)
-    monkeypatch.setattr(command, "snapshot", lambda *_: found)
-    return CliRunner().invoke(jitr, ["status", *arguments])
+def status(account: DiagnosedDevice, *arguments: object) -> dict[str, Any]:
+    """What `jitr status --json` prints."""
+    result = account.jitr("status", "--stack", "stack", "--json", *arguments)
+    assert result.out, result.err
+    return dict(result.json)
 
 
-def test_a_healthy_deployment_exits_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = run(monkeypatch, HEALTHY)
-
-    assert result.exit_code == 0, result.output
-    assert "no alarm is active" in result.output
+# each part
 
 
-def test_an_alarm_exits_1_and_a_part_unknown_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, replace(HEALTHY, alarms=("x",))).exit_code == 1
-    assert run(monkeypatch, replace(HEALTHY, ledger=Unknown("x"))).exit_code == 3
+def test_queues_are_counted_with_the_age_of_the_oldest_message() -> None:
+    account = HEALTHY.but(
+        waiting=4, dead_letters=[{}, {}, {}], figures={"ApproximateAgeOfOldestMessage": 9.0}
+    )
+
+    assert status(account)["queues"] == {
+        "waiting": 4,
+        "in_flight": 0,
+        "delayed": 0,
+        "oldest_seconds": 9.0,
+        "dead_letters": 3,
+    }
+    assert status(HEALTHY)["queues"]["oldest_seconds"] is None
+    assert status(account.answering(cloudwatch_GetMetricData=DENIED))["queues"]["oldest_seconds"] is None
 
 
-def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = json.loads(run(monkeypatch, HEALTHY, "--json").output)
+def test_a_ca_is_shown_with_its_devices_in_service() -> None:
+    (ca,) = status(HEALTHY.but(devices=42, ca={"autoRegistrationStatus": "DISABLE"}))["cas"]
 
-    assert answer["queues"]["waiting"] == 12
-    assert answer["cas"][0]["devices"] == 1200
+    certificate = da.ca().certificate
+    assert ca == {
+        "name": "Factory",
+        "certificate_id": da.CA_ID,
+        "status": "ACTIVE",
+        "auto_registration": "DISABLE",
+        "not_before": certificate.not_before.isoformat(),
+        "not_after": certificate.not_after.isoformat(),
+        "devices": 42,
+    }
 
 
-@pytest.mark.parametrize("more", [["--json"], []])
-def test_a_live_view_is_for_terminals(monkeypatch: pytest.MonkeyPatch, more: list[str]) -> None:
-    result = run(monkeypatch, HEALTHY, "--watch", *more)
+def test_crls_are_read_from_the_revocation_index() -> None:
+    entries = [Entry(number, KEY_COMPROMISE) for number in range(1, 4)]
+    account = HEALTHY.but(has_crl=True, crl=CrlSpec(entries, this_update=NOW, number=7))
+
+    (crl,) = status(account)["crls"]
+
+    assert (crl["ca"], crl["number"], crl["entries"]) == ("Factory", 7, 3)
+    assert crl["this_update"] == NOW.isoformat()
+    assert status(HEALTHY)["crls"] == []
+    assert status(account.answering(lambda_GetFunctionConfiguration=GONE))["crls"] == []
+
+
+def test_only_active_alarms_of_this_stack_are_shown() -> None:
+    alarms = [
+        {"AlarmName": "stack-DeadLetters0A1B-1X2Y", "AlarmDescription": "Dead letters"},
+        {"AlarmName": "stack-Refused0A1B-1X2Y"},
+        {"AlarmName": "stack-two-DeadLetters0A1B-1X2Y"},
+        {"AlarmName": "stack-mine"},
+    ]
+
+    assert status(HEALTHY.but(alarms=alarms))["alarms"] == ["Dead letters", "stack-Refused0A1B-1X2Y"]
+
+
+def test_the_last_error_is_shown_by_its_log_group() -> None:
+    account = HEALTHY.but(log=((1, "[ERROR] x"),), outputs={"SweepLogGroup": "/log/sweep"})
+
+    document = status(account)
+
+    assert document["log_groups"] == ["/log/activator", "/log/sweep"]
+    assert document["errors"] == {"/log/activator": "[ERROR] x", "/log/sweep": "[ERROR] x"}
+    assert status(HEALTHY)["errors"] == {}
+
+
+def test_decisions_are_counted_by_outcome_and_reason_and_the_rate_is_that_of_five_minutes() -> None:
+    account = HEALTHY.but(figures={"Activated": 600.0, "Refused": 3.0, "expired": 3.0, "revoked": 0.0})
+
+    assert status(account)["decisions"] == {
+        "hours": 24,
+        "outcomes": {"Activated": 600, "Refused": 3},
+        "reasons": {"expired": 3},
+        "activated_per_second": 2.0,
+    }
+    quiet = status(HEALTHY)["decisions"]
+    assert (quiet["outcomes"], quiet["reasons"], quiet["activated_per_second"]) == ({}, {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("account", "quota"),
+    [
+        (HEALTHY, 10.0),
+        (HEALTHY.but(environment={"JITR_ACTIVATIONS_PER_SECOND": ""}), None),
+        (HEALTHY.answering(lambda_GetFunctionConfiguration=GONE), None),
+        (HEALTHY.answering(lambda_GetFunctionConfiguration=DENIED), None),
+    ],
+)
+def test_the_configured_rate_is_the_activators(account: DiagnosedDevice, quota: float | None) -> None:
+    assert status(account)["quota_per_second"] == quota
+
+
+def test_the_ledger_is_read_up_to_a_limit_and_marked_incomplete() -> None:
+    activated = [ledger_row(n, state="activated") for n in range(1000)]
+    refused = [ledger_row(n, state="refused", reason="expired") for n in range(1000, 1600)]
+    account = HEALTHY.but(fleet=[*activated, *refused])
+
+    found = status(account, "--rows", 1500)["ledger"]
+
+    assert found["states"] == {"activated": 1000, "refused: expired": 500}
+    assert (found["rows"], found["complete"]) == (1500, False)
+    assert status(account)["ledger"]["complete"] is True
+    assert status(account, "--rows", 0)["ledger"]["rows"] == 0
+
+
+def test_certificates_are_counted_by_ca_and_group_and_other_items_are_not() -> None:
+    account = HEALTHY.but(
+        fleet=[
+            {"certificateId": {"S": "#fleet#ca#0"}, "devices": {"N": "3"}},
+            {"certificateId": {"S": "#task"}, "state": {"S": "failed"}},
+            ledger_row(0, leaseExpiresAt=5),
+            ledger_row(1, state="activated", inFleet=True, caCertificateId="a", reason="expired"),
+            ledger_row(2, state="known", inFleet=True, caCertificateId="a"),
+            ledger_row(3, state="deferred", reason="crl_stale", caCertificateId="a"),
+            ledger_row(4, state="suspended", caCertificateId="b"),
+            ledger_row(5, state="activated", caCertificateId="b"),
+            ledger_row(6, state="of a newer version", caCertificateId="b"),
+            ledger_row(7, state="refused", reason="bad_signature"),
+        ]
+    )
+
+    found = status(account)["ledger"]
+
+    assert found["by_ca"] == {
+        "a": {"in_service": 2, "waiting": 1},
+        "b": {"revoked": 1, "other": 2},
+        "": {"refused": 1},
+    }
+    assert (found["states"]["activated"], found["rows"]) == (2, 10)
+    assert {each["cause"] for each in found["clusters"]} == {"crl_stale", "not_signed_by_ca"}
+
+
+# what cannot be read
+
+
+def damaged(_: Any) -> dict[str, Any]:
+    data = b"no index"
+    return {
+        "Body": StreamingBody(io.BytesIO(data), len(data)),
+        "Metadata": {"sha256": hashlib.sha256(data).hexdigest(), "index-version": "1"},
+        "ETag": "etag",
+        "LastModified": NOW,
+    }
+
+
+@pytest.mark.parametrize(
+    ("account", "part", "why", "permission"),
+    [
+        (HEALTHY.but(waiting=None), "queues", "a queue of the stack is missing", None),
+        (HEALTHY.answering(sqs_GetQueueAttributes=DENIED), "queues", "", "sqs:GetQueueAttributes"),
+        (HEALTHY.answering(dynamodb_Scan=DENIED), "ledger", "", "dynamodb:Scan"),
+        (HEALTHY.but(ca=None), "cas", "is not registered any more", None),
+        (HEALTHY.answering(iot_DescribeCACertificate=DENIED), "cas", "", "iot:DescribeCACertificate"),
+        (
+            HEALTHY.answering(iot_DescribeCACertificate=Refusal("InternalFailureException")),
+            "cas",
+            "InternalFailureException",
+            None,
+        ),
+        (HEALTHY.answering(dynamodb_BatchGetItem=DENIED), "cas", "", "dynamodb:BatchGetItem"),
+        (HEALTHY.but(has_crl=True), "crls", "CA 'Factory'", None),
+        (
+            HEALTHY.but(has_crl=True).answering(s3_GetObject=damaged),
+            "crls",
+            "CA 'Factory': the revocation index is damaged",
+            None,
+        ),
+        (HEALTHY.but(has_crl=True).answering(s3_GetObject=DENIED), "crls", "", "s3:GetObject"),
+        (HEALTHY.answering(cloudwatch_DescribeAlarms=DENIED), "alarms", "", "cloudwatch:DescribeAlarms"),
+        (HEALTHY.answering(logs_FilterLogEvents=DENIED), "errors", "", "logs:FilterLogEvents"),
+        (HEALTHY.answering(cloudwatch_GetMetricData=DENIED), "decisions", "", "cloudwatch:GetMetricData"),
+        (HEALTHY.but(outputs={"MetricsNamespace": None}), "decisions", "deploy it again", None),
+    ],
+)
+def test_a_part_that_cannot_be_read_costs_only_itself(
+    account: DiagnosedDevice, part: str, why: str, permission: str | None
+) -> None:
+    document = status(account)
+
+    assert why in document[part]["why"]
+    assert document[part]["permission"] == permission
+    assert [name for name, value in document.items() if isinstance(value, dict) and "why" in value] == [part]
+
+
+def test_without_a_stack_nothing_is_read() -> None:
+    missing = Refusal("ValidationError", "Stack x does not exist")
+    result = HEALTHY.answering(cloudformation_DescribeStacks=missing).jitr("status", "--stack", "x")
+
+    assert result.exit_code == 3
+    assert "there is no stack 'x'" in result.err
+
+
+# the command
+
+
+@pytest.mark.parametrize(
+    ("account", "exit_code"),
+    [
+        (HEALTHY, 0),
+        (HEALTHY.but(alarms=[{"AlarmName": "iot-jitr-A-1"}]), 1),
+        (HEALTHY.answering(dynamodb_Scan=DENIED), 3),
+        # A local cloud has no quotas, and only the page compares with them.
+        (HEALTHY.answering(servicequotas_ListServiceQuotas=GONE), 0),
+    ],
+)
+@pytest.mark.parametrize("page", [False, True], ids=["", "page"])
+def test_it_exits_0_or_1_for_an_alarm_or_3_for_a_part_that_cannot_be_read(
+    tmp_path: Path, account: DiagnosedDevice, exit_code: int, *, page: bool
+) -> None:
+    result = account.jitr("status", *(["--html", tmp_path / "page"] if page else []))
+
+    assert result.exit_code == exit_code, result.err
+
+
+def test_the_page_exits_3_where_the_last_day_cannot_be_read(tmp_path: Path) -> None:
+    def only_the_day(parameters: Any) -> Any:
+        (first, *_) = parameters["MetricDataQueries"]
+        return (
+            DENIED if first["MetricStat"]["Period"] == 900 else HEALTHY._cloudwatch_getmetricdata(parameters)
+        )
+
+    account = HEALTHY.answering(cloudwatch_GetMetricData=only_the_day)
+
+    assert account.jitr("status").exit_code == 0
+    assert account.jitr("status", "--html", tmp_path / "page").exit_code == 3
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--html", "page"]])
+def test_a_live_view_is_for_terminals(more: list[str]) -> None:
+    result = HEALTHY.jitr("status", "--watch", *more)
 
     assert result.exit_code == 2
-    assert "--watch is for a terminal" in result.output
+    assert "--watch is for a terminal" in result.err
 
 
-def test_the_live_view_looks_again_until_it_is_interrupted(
+def test_the_live_view_is_refreshed_until_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    looks: list[int] = []
+    pauses: list[float] = []
 
-    def pause(_seconds: float) -> None:
-        looks.append(1)
-        if len(looks) == 3:
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
             raise KeyboardInterrupt
 
     with (tmp_path / "screen").open("w") as screen:
         monkeypatch.setattr(command, "out", Console(force_terminal=True, file=screen, width=120))
         monkeypatch.setattr(command, "time", SimpleNamespace(sleep=pause))
-        result = run(monkeypatch, HEALTHY, "--watch", "--every", "2")
+        result = HEALTHY.jitr("status", "--watch", "--every", "2")
 
     assert result.exit_code == 130
-    assert len(looks) == 3
+    assert pauses == [2, 2, 2]
     assert "no alarm is active" in (tmp_path / "screen").read_text()
 
 
-def write_page(
-    monkeypatch: pytest.MonkeyPatch,
-    found: Fleet,
-    certificates: list[Certificate],
-    file: Path,
-    *arguments: str,
-) -> Any:
-    """Call the command with a fleet in place of AWS; it shows the certificates of the ledger one by one."""
+@pytest.mark.parametrize(
+    ("rows", "printed"),
+    [((), "7 certificates\n"), (("--rows", "5"), "5 certificates, not all: see --rows\n")],
+)
+def test_a_page_is_written_for_its_owner(tmp_path: Path, rows: tuple[str, ...], printed: str) -> None:
+    file = tmp_path / "fleet.html"
+    account = HEALTHY.but(fleet=[ledger_row(number, state="activated", inFleet=True) for number in range(7)])
 
-    def read(_session: Any, _stack: str, _rows: int, *, seen: Any) -> Fleet:
-        for each in certificates:
-            seen(each)
-        return found
+    result = account.jitr("status", "--html", file, *rows)
 
-    monkeypatch.setattr(command, "aws_session", lambda: None)
-    monkeypatch.setattr(command, "fleet", read)
-    return CliRunner().invoke(jitr, ["status", "--html", str(file), *arguments])
-
-
-def test_a_page_is_written_for_its_owner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found, file = certificates(7), tmp_path / "fleet.html"
-
-    result = write_page(monkeypatch, fleet(found), found, file)
-
-    assert result.exit_code == 0, result.output
-    assert result.output == f"{file}: 7 certificates\n"
+    assert result.exit_code == 0, result.err
+    assert result.out == f"{file}: {printed}"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_text().startswith("<!doctype html>")
 
 
-def test_a_page_without_all_certificates_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    result = write_page(monkeypatch, fleet(certificates(7)), certificates(5), tmp_path / "x")
+def test_the_page_can_be_reported_as_json(tmp_path: Path) -> None:
+    result = HEALTHY.jitr("status", "--html", tmp_path / "page", "--json")
 
-    assert result.output.endswith("5 certificates, not all: see --rows\n")
-
-
-def test_a_page_exits_as_the_overview_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    some = fleet([])
-    ringing = replace(some, snapshot=replace(some.snapshot, alarms=("x",)))
-    answers = [
-        write_page(monkeypatch, each, [], tmp_path / "page", "--json")
-        for each in (ringing, replace(some, history=Unknown("x")), replace(some, quotas=Unknown("local")))
-    ]
-
-    assert [each.exit_code for each in answers] == [1, 3, 0]
-    assert json.loads(answers[2].output) == {
-        "file": str(tmp_path / "page"),
-        "certificates": 0,
-        "complete": True,
-    }
+    assert result.json == {"file": str(tmp_path / "page"), "certificates": 0, "complete": True}
 
 
-def test_a_page_is_not_watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert run(monkeypatch, HEALTHY, "--watch", "--html", str(tmp_path / "x")).exit_code == 2
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_the_least_policy_is_printed_for_the_deployment(command: str) -> None:
+    document = json.loads(HEALTHY.jitr(command, "--iam-policy", "--stack", "stack").out)
 
-
-def test_the_least_policy_is_printed(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
-    cloud.get_partition_for_region = lambda _: "aws-us-gov"  # type: ignore[attr-defined]
-    cloud.answers("cloudformation", "describe_stacks", stack())
-    cloud.answers(
-        "sts",
-        "get_caller_identity",
-        {"Account": "210987654321", "ResponseMetadata": {"HTTPHeaders": {}}},
-    )
-    monkeypatch.setattr(command, "aws_session", lambda: cloud)
-
-    document = json.loads(CliRunner().invoke(jitr, ["status", "--iam-policy", "--stack", "stack"]).output)
-
-    assert "arn:aws-us-gov:dynamodb:eu-central-1:210987654321:table/ledger" in str(document)
+    assert f"arn:aws:dynamodb:{da.REGION}:{da.ACCOUNT}:table/ledger" in str(document)
+    assert "arn:aws:s3:::indexes/*" in str(document)

@@ -4,54 +4,47 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.stub import ANY
 
-from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series, history
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
-from tests.support import doctor_account as dc
-from tests.support.doctor_cloud import Cloud
-from tests.support.status_snapshot import DEPLOYMENT
+from tests.support.doctor_account import DiagnosedDevice
 
 NOW = datetime(2026, 6, 1, 12, 7, tzinfo=UTC)
 END = datetime(2026, 6, 1, 12, 15, tzinfo=UTC)
 
 
-def figures(name: str, *pairs: tuple[datetime, float]) -> dict[str, Any]:
-    return {"Id": name, "Timestamps": [time for time, _ in pairs], "Values": [value for _, value in pairs]}
-
-
-def test_each_value_is_put_into_its_step_and_what_is_missing_stays_missing(cloud: Cloud) -> None:
+def test_each_value_is_put_into_its_step_and_what_is_missing_stays_missing() -> None:
     first, last = END - STEPS * STEP, END - STEP
-    cloud.answers(
-        "cloudwatch",
-        "get_metric_data",
-        {"MetricDataResults": [figures("activated", (last, 7.0), (first, 3.0))], "NextToken": "more"},
-        {"MetricDataQueries": ANY, "StartTime": first, "EndTime": END},
-    )
-    outside = figures("queue", (END, 9.0), (first + STEP, 5.0), (first - STEP, 9.0))
-    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": [outside]})
+    found = {0: {last: 7.0, first: 3.0}, 3: {END: 9.0, first + STEP: 5.0, first - STEP: 9.0}}
 
-    found = history(cloud, DEPLOYMENT, NOW)  # type: ignore[arg-type]
+    def page(parameters: Any) -> Any:
+        assert (parameters["StartTime"], parameters["EndTime"]) == (first, END)
+        number = 3 if "NextToken" in parameters else 0
+        values = found[number]
+        more = {} if number else {"NextToken": "more"}
+        result = {"Id": f"m{number}", "Timestamps": [*values], "Values": [*values.values()]}
+        return {"MetricDataResults": [result], **more}
 
-    values = {each.id: each.values for each in found.series}
-    assert found.begin == first
+    read = history(pipeline(DiagnosedDevice().answering(cloudwatch_GetMetricData=page)))
+
+    values = {each.id: each.values for each in read.series}
+    assert read.begin == first
     assert {len(each) for each in values.values()} == {STEPS}
     assert (values["activated"][0], values["activated"][-1], values["activated"][1]) == (3.0, 7.0, None)
     assert [each for each in values["queue"] if each is not None] == [5.0]
-    assert not found.empty
+    assert not read.empty
+    assert history(pipeline(DiagnosedDevice())).empty
 
 
-def test_a_day_without_figures_is_empty(cloud: Cloud) -> None:
-    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": []})
-
-    assert history(cloud, DEPLOYMENT, NOW).empty  # type: ignore[arg-type]
-
-
-def test_a_stack_without_its_metrics_namespace_is_reported(cloud: Cloud) -> None:
+def test_a_stack_without_its_metrics_namespace_is_reported() -> None:
     with pytest.raises(CannotTellError, match="deploy it again"):
-        history(cloud, Deployment("stack", dc.REGION, dc.OUTPUTS), NOW)  # type: ignore[arg-type]
+        history(pipeline(DiagnosedDevice(outputs={"MetricsNamespace": None})))
+
+
+def pipeline(account: DiagnosedDevice) -> Pipeline:
+    return Pipeline(account.session, "stack", NOW)
 
 
 def day(*values: float | None, unit: str = "devices", summed: bool = True) -> Any:

@@ -4,66 +4,48 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.doctor.reading import CannotTellError, MissingPermissionError
+from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.quotas import ApiQuota, quotas
-from tests.support.doctor_cloud import Cloud
+from tests.support.doctor_account import DENIED, DiagnosedDevice, Refusal
 
-NAMES = (
-    "AttachPolicy API TPS",
-    "DescribeCertificate API TPS",
-    "DescribeCertificateProvider API TPS",
-    "UpdateCertificate API TPS",
-    "Connect requests per second per account",
-)
-
-
-def page(*quotas: tuple[str, float], **more: Any) -> dict[str, Any]:
-    return {"Quotas": [{"QuotaName": name, "Value": value} for name, value in quotas], **more}
+NAMED = {
+    "AttachPolicy API TPS": 10.0,
+    "DescribeCertificate API TPS": 11.0,
+    "DescribeCertificateProvider API TPS": 12.0,
+    "UpdateCertificate API TPS": 100.0,
+    "Connect requests per second per account": 500.0,
+}
 
 
-def test_quotas_are_found_by_name_on_any_page(cloud: Cloud) -> None:
-    cloud.answers(
-        "service-quotas",
-        "list_service_quotas",
-        page(*((name, 10 + number) for number, name in enumerate(NAMES[:3])), NextToken="more"),
-        {"ServiceCode": "iotcore"},
-    )
-    cloud.answers("service-quotas", "list_service_quotas", page((NAMES[3], 100), (NAMES[4], 500)))
+def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> None:
+    def pages(parameters: Any) -> Any:
+        if "NextToken" not in parameters:
+            return {"Quotas": [{"QuotaName": "AttachPolicy API TPS", "Value": 20.0}], "NextToken": "more"}
+        return DiagnosedDevice(quotas=NAMED)._servicequotas_listservicequotas(parameters)
 
-    assert quotas(cloud) == (  # type: ignore[arg-type]
+    assert quotas(DiagnosedDevice().answering(servicequotas_ListServiceQuotas=pages).session) == (
         ApiQuota("DescribeCertificate", 11),
         ApiQuota("AttachPolicy", 10),
         ApiQuota("UpdateCertificate", 100),
     )
 
 
-def test_of_two_quotas_with_the_same_name_the_lower_one_counts(cloud: Cloud) -> None:
-    twice = [(name, value) for name in NAMES for value in (10.0, 20.0)]
-    cloud.answers("service-quotas", "list_service_quotas", page(*twice))
+@pytest.mark.parametrize(
+    ("answer", "message", "permission"),
+    [
+        (
+            {"Quotas": [{"QuotaName": "AttachPolicy API TPS", "Value": 10.0}]},
+            "'DescribeCertificate API TPS'",
+            None,
+        ),
+        (Refusal("UnknownOperationException"), "a local cloud has none", None),
+        (DENIED, "servicequotas:ListServiceQuotas is missing", "servicequotas:ListServiceQuotas"),
+    ],
+)
+def test_quotas_that_cannot_be_read_are_reported(answer: Any, message: str, permission: str | None) -> None:
+    account = DiagnosedDevice().answering(servicequotas_ListServiceQuotas=answer)
 
-    assert {each.per_second for each in quotas(cloud)} == {10.0}  # type: ignore[arg-type]
+    with pytest.raises(CannotTellError, match=message) as raised:
+        quotas(account.session)
 
-
-def test_a_name_that_is_not_there_is_reported(cloud: Cloud) -> None:
-    cloud.answers("service-quotas", "list_service_quotas", page((NAMES[0], 10), (NAMES[1], 10)))
-
-    with pytest.raises(CannotTellError, match="'UpdateCertificate API TPS'"):
-        quotas(cloud)  # type: ignore[arg-type]
-
-
-def test_a_cloud_without_service_quotas_is_reported_in_words(cloud: Cloud) -> None:
-    cloud.refuses("service-quotas", "list_service_quotas", "UnknownOperationException")
-
-    with pytest.raises(CannotTellError, match="a local cloud has none") as raised:
-        quotas(cloud)  # type: ignore[arg-type]
-
-    assert raised.value.permission is None
-
-
-def test_a_missing_permission_is_named(cloud: Cloud) -> None:
-    cloud.refuses("service-quotas", "list_service_quotas", "AccessDeniedException")
-
-    with pytest.raises(MissingPermissionError) as raised:
-        quotas(cloud)  # type: ignore[arg-type]
-
-    assert raised.value.permission == "servicequotas:ListServiceQuotas"
+    assert raised.value.permission == permission

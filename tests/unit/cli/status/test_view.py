@@ -12,8 +12,7 @@ from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapsho
 from iot_jitr_cli.status.view import in_words, view
 from tests.support import doctor_account as dc
 from tests.support.crls import NO_END
-from tests.support.doctor_cloud import NOW
-from tests.support.status_snapshot import HEALTHY
+from tests.support.fleet_page import HEALTHY, NOW
 
 
 def shown(found: Snapshot) -> str:

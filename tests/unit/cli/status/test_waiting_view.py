@@ -1,52 +1,34 @@
-"""`jitr doctor --all`: what it prints and how it exits."""
+"""`jitr doctor --all` in a described account: the devices that are not active, by cause."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.doctor import command
-from iot_jitr_cli.main import jitr
-from iot_jitr_cli.status.collect import waiting
-from iot_jitr_cli.status.ledger import LedgerCounts
-from iot_jitr_cli.status.snapshot import QueueCounts, Unknown, Waiting
-from tests.support.doctor_cloud import NOW, Cloud, configuration, stack
-from tests.support.fleet_page import certificate, fleet
+from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
+from tests.support.doctor_account import DENIED, DiagnosedDevice, ledger_row
 
-EMPTY = fleet([certificate(1)]).snapshot.waiting
-SOME = fleet(
-    [
-        *(certificate(number, "refused", "not_listed") for number in range(30)),
-        *(certificate(number, "deferred", "crl_stale", common_name="a\x1b[2J") for number in range(30, 77)),
-    ]
-).snapshot.waiting
+EMPTY = DiagnosedDevice(fleet=[ledger_row(1, state="activated", inFleet=True)])
+SOME = EMPTY.but(
+    fleet=[
+        *(ledger_row(n, state="refused", reason="not_listed") for n in range(30)),
+        *(ledger_row(n, state="deferred", reason="crl_stale", commonName="a\x1b[2J") for n in range(30, 77)),
+    ],
+    figures={"Activated": 2820.0},
+    waiting=47,
+)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, found: Waiting, *arguments: str) -> Result:
-    monkeypatch.setattr(command, "aws_session", lambda: None)
-    monkeypatch.setattr(command, "waiting", lambda *_: found)
-    return CliRunner().invoke(jitr, ["doctor", "--all", *arguments])
+def every(account: DiagnosedDevice, *arguments: object) -> dict[str, Any]:
+    """What `jitr doctor --all --json` prints."""
+    return dict(account.jitr("doctor", "--all", "--json", *arguments).json)
 
 
-def letters(found: Waiting, count: int) -> Waiting:
-    assert isinstance(found.queues, QueueCounts)
-    return replace(found, queues=replace(found.queues, dead_letters=count))
+def test_each_cause_is_shown_with_its_count_its_fix_an_example_and_a_time() -> None:
+    result = SOME.jitr("doctor", "--all")
 
-
-def incomplete(found: Waiting) -> Waiting:
-    assert isinstance(found.ledger, LedgerCounts)
-    return replace(found, ledger=replace(found.ledger, complete=False))
-
-
-def test_each_cause_is_shown_with_its_count_its_fix_an_example_and_a_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    result = run(monkeypatch, SOME)
-
-    lines = result.output.splitlines()
+    lines = result.out.splitlines()
     assert result.exit_code == 1
     assert lines[0].startswith("47  ")
     assert "[crl_stale]" in lines[0]
@@ -55,102 +37,130 @@ def test_each_cause_is_shown_with_its_count_its_fix_an_example_and_a_time(
     assert "jitr doctor --certificate-id " in lines[2]
     assert "takes 5 s" in lines[3]
     assert lines[4].startswith("30  ")
-    assert "47 messages in the activation queue: empty in 5 s (at 9.4 a second, as now)" in result.output
-    assert "77 rows of the ledger were read (all)" in result.output
+    assert "47 messages in the activation queue: empty in 5 s (at 9.4 a second, as now)" in result.out
+    assert "77 rows of the ledger were read (all)" in result.out
 
 
-def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = json.loads(run(monkeypatch, letters(SOME, 2), "--json").output)
+def test_json_has_the_same() -> None:
+    document = every(replace(SOME, dead_letters=[{}, {}]))
 
-    assert [(each["cause"], each["certificates"]) for each in answer["clusters"]] == [
+    assert [(each["cause"], each["certificates"]) for each in document["clusters"]] == [
         ("crl_stale", 47),
         ("not_listed", 30),
         ("dead_lettered", 2),
     ]
-    first = answer["clusters"][0]
-    assert {"title", "fix", "reasons", "first_seen_at"} < first.keys()
-    assert first["seconds"] == 5.0
-    assert len(first["example"]["certificate_id"]) == 64
-    assert answer["conclusion"] == "cause_found"
-    assert (answer["rows"], answer["complete"], answer["per_second"]) == (77, True, 9.4)
+    first, _, dead_letters = document["clusters"]
+    assert (first["title"], first["seconds"]) == (Cause.CRL_STALE.headline, 5.0)
+    assert (dead_letters["example"], dead_letters["reasons"]) == (None, {})
+    assert all(each["fix"] for each in document["clusters"])
+    assert document["conclusion"] == "cause_found"
+    assert (document["rows"], document["complete"], document["per_second"]) == (77, True, 9.4)
 
 
-def test_no_device_is_kept_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = run(monkeypatch, EMPTY)
+def test_reasons_with_one_cause_are_one_cluster_and_what_only_a_newer_version_has_is_being_decided() -> None:
+    rows = [("deferred", "rate_limited"), ("deferred", "throttled"), ("deferred", "rate_limited")]
+    rows += [("activating", "expired"), ("refused", "of a newer version")]
+    fleet = [ledger_row(n, state=state, reason=reason) for n, (state, reason) in enumerate(rows)]
 
-    assert result.exit_code == 0
-    assert result.output.startswith("no device is kept out")
-    assert json.loads(run(monkeypatch, EMPTY, "--json").output)["conclusion"] == "fine"
+    throttled, other = every(EMPTY.but(fleet=[*fleet, ledger_row(9, state="activating")]))["clusters"]
+
+    assert sorted((each["cause"], each["certificates"]) for each in (throttled, other)) == [
+        ("being_decided", 3),
+        ("throttled", 3),
+    ]
+    assert {"rate_limited": 2, "throttled": 1} in (throttled["reasons"], other["reasons"])
+    assert {"expired": 1, "of a newer version": 1, "activating": 1} in (
+        throttled["reasons"],
+        other["reasons"],
+    )
+
+
+def test_the_example_is_the_one_decided_last_and_the_beginning_that_of_the_first() -> None:
+    times = [(0, 5), (30, 50), (20, 40)]
+    account = EMPTY.but(
+        fleet=[
+            ledger_row(
+                n, state="refused", reason="expired", firstSeenAt=seen, decidedAt=at, serialNumber=f"a{n}"
+            )
+            for n, (seen, at) in enumerate(times)
+        ]
+    )
+
+    (found,) = every(account)["clusters"]
+
+    assert (found["example"]["serial_number"], found["example"]["decided_at"]) == ("a1", 50)
+    assert found["first_seen_at"] == 20
+
+
+@pytest.mark.parametrize("reason", sorted(OF_REASONS))
+def test_every_reason_is_a_cause_with_a_fix(reason: str) -> None:
+    (found,) = every(EMPTY.but(fleet=[ledger_row(1, state="deferred", reason=reason)]))["clusters"]
+
+    assert found["cause"] == OF_REASONS[reason]
+    assert found["fix"]
+
+
+def test_no_device_is_kept_out() -> None:
+    result = EMPTY.jitr("doctor", "--all")
+
+    assert result.exit_code == 0, result.err
+    assert result.out.startswith("no device is kept out")
+    assert every(EMPTY)["conclusion"] == "fine"
 
 
 @pytest.mark.parametrize(
-    "found",
+    ("account", "arguments", "shown"),
     [
-        replace(EMPTY, ledger=Unknown("the permission dynamodb:Scan is missing", "dynamodb:Scan")),
-        replace(EMPTY, queues=Unknown("no answer")),
-        incomplete(EMPTY),
+        (EMPTY.answering(dynamodb_Scan=DENIED), [], "? the permission dynamodb:Scan is missing"),
+        (EMPTY.but(waiting=None), [], "? a queue of the stack is missing"),
+        (EMPTY.but(fleet=EMPTY.fleet * 2), ["--rows", 1], "there are more: see --rows"),
     ],
 )
 def test_without_a_cause_what_could_not_be_read_leaves_it_undetermined(
-    monkeypatch: pytest.MonkeyPatch, found: Waiting
+    account: DiagnosedDevice, arguments: list[object], shown: str
 ) -> None:
-    result = run(monkeypatch, found)
+    result = account.jitr("doctor", "--all", *arguments)
 
     assert result.exit_code == 3
-    assert "undetermined" in result.output
-    for each in found.unknown:
-        assert f"? {each.why}" in result.output
-    assert json.loads(run(monkeypatch, found, "--json").output)["conclusion"] == "undetermined"
-
-
-def test_a_cause_is_an_answer_though_something_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, incomplete(SOME)).exit_code == ExitCode.NO
-    assert run(monkeypatch, letters(EMPTY, 1)).exit_code == ExitCode.NO
+    assert "undetermined" in result.out
+    assert shown in result.out
+    assert every(account, *arguments)["conclusion"] == "undetermined"
 
 
 @pytest.mark.parametrize(
-    ("now", "limit", "expected"),
+    ("account", "arguments"),
+    [(SOME, ["--rows", 1]), (EMPTY.but(dead_letters=[{}]), [])],
+    ids=["rows", "dead"],
+)
+def test_a_cause_is_a_result_though_something_could_not_be_read(
+    account: DiagnosedDevice, arguments: list[object]
+) -> None:
+    assert account.jitr("doctor", "--all", *arguments).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
     [
-        (0.0, 10.0, "(at 10 a second, the highest allowed)"),
-        (Unknown("no"), 10.0, "(at 10 a second, the highest allowed)"),
-        (0.0, None, "empty in an unknown time (at an unknown rate)"),
+        (SOME.but(figures={}), "(at 10 a second, the highest allowed)"),
+        (SOME.answering(cloudwatch_GetMetricData=DENIED), "(at 10 a second, the highest allowed)"),
+        (
+            SOME.but(figures={}, environment={"JITR_ACTIVATIONS_PER_SECOND": ""}),
+            "empty in an unknown time (at an unknown rate)",
+        ),
     ],
 )
-def test_without_activations_times_are_reckoned_at_the_limit(
-    monkeypatch: pytest.MonkeyPatch, now: float | Unknown, limit: float | None, expected: str
-) -> None:
-    found = replace(SOME, activated_per_second=now, quota_per_second=limit)
-
-    assert expected in run(monkeypatch, found).output
+def test_without_activations_times_are_computed_at_the_limit(account: DiagnosedDevice, expected: str) -> None:
+    assert expected in account.jitr("doctor", "--all").out
 
 
-@pytest.mark.parametrize("more", [["--certificate-id", "a" * 64], []])
-def test_all_or_one_device(monkeypatch: pytest.MonkeyPatch, more: list[str]) -> None:
-    monkeypatch.setattr(command, "waiting", lambda *_: EMPTY)
+def test_only_what_is_shown_is_read() -> None:
+    account = SOME.but()
+    account.jitr("doctor", "--all")
 
-    result = CliRunner().invoke(jitr, ["doctor", *(["--all", *more] if more else [])])
-
-    assert result.exit_code == 2
-    assert "--all" in result.output
-
-
-def test_only_what_it_shows_is_read(cloud: Cloud) -> None:
-    for _ in range(2):
-        cloud.answers("cloudformation", "describe_stacks", stack(MetricsNamespace="N", ServiceName="s"))
-    refused: dict[str, Any] = {
-        "certificateId": {"S": "ab" * 32},
-        "state": {"S": "refused"},
-        "reason": {"S": "expired"},
+    assert set(account.calls) == {
+        "cloudformation:DescribeStacks",
+        "cloudwatch:GetMetricData",
+        "dynamodb:Scan",
+        "lambda:GetFunctionConfiguration",
+        "sqs:GetQueueAttributes",
     }
-    cloud.answers("dynamodb", "scan", {"Items": [refused], "Count": 1, "ScannedCount": 1})
-    for _ in range(2):
-        cloud.answers("sqs", "get_queue_attributes", {"Attributes": {"QueueArn": "arn:q"}})
-    rates = [{"Id": "oldest_message_seconds", "Values": []}]
-    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": rates})
-    cloud.answers("cloudwatch", "get_metric_data", {"MetricDataResults": [{"Id": "m0", "Values": [600.0]}]})
-    cloud.answers("lambda", "get_function_configuration", configuration(JITR_ACTIVATIONS_PER_SECOND="10"))
-
-    found = waiting(cloud, "stack", now=NOW)  # type: ignore[arg-type]
-
-    assert [each.cause for each in found.clusters] == ["expired"]
-    assert (found.per_second, found.quota_per_second, found.unknown) == (2.0, 10.0, ())

@@ -19,8 +19,7 @@ from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.page.render import Kept, page
 from iot_jitr_cli.status.snapshot import Snapshot, Unknown
 from tests.support.crls import NO_END
-from tests.support.doctor_cloud import NOW
-from tests.support.fleet_page import HOSTILE, certificate, certificates, fleet
+from tests.support.fleet_page import HOSTILE, NOW, certificate, certificates, fleet
 
 BYTES_A_CERTIFICATE = 170
 PROCESSOR_SECONDS = 30
