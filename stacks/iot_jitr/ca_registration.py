@@ -151,14 +151,14 @@ class CaRegistration(Construct):
                 self._check(ca, load_ca_certificate(ca.certificate_pem))
             provider.serve(ca)
         properties = CaProperties(
-            certificate_pem=ca.certificate_pem,
+            ca_certificate_pem=ca.certificate_pem,
             signer=plain_signer(ca.signer),
             mode=Mode(ca.mode),
-            status=CaStatus(ca.status),
+            desired_status=CaStatus(ca.status),
             auto_registration=AutoRegistration.ENABLE if ca.auto_registration else AutoRegistration.DISABLE,
             on_existing=OnExisting(ca.on_existing),
             on_delete=OnDelete(ca.on_delete),
-            tags=ca.tags,
+            ca_tags=ca.tags,
         )
         self.resource = cdk.CustomResource(
             self,

@@ -22,7 +22,7 @@ from iot_jitr_runtime.ca_registration.properties import (
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from tests.support.ca_builder import CaSpec, pem_of, rsa_key
 from tests.support.ca_cloud import PASSPHRASE, CaCloud, FunctionFailedError, ca_cloud
-from tests.support.ca_states import DISABLED, OFF, ON
+from tests.support.ca_resource import DISABLED, OFF, ON
 from tests.support.live_session import live_session
 from tests.support.secrecy import needles, traces
 
@@ -152,12 +152,12 @@ def test_a_replacing_ca_certificate_works_before_the_old_one_is_deleted(cas: CaC
 
 def test_an_update_in_place_changes_state_and_tags(cas: CaCloud) -> None:
     resource = cas.resource("updating")
-    ca_id = resource.create(cas.sni_only(tags={"team": "iot", "old": "1"}, on_delete=OnDelete.DISABLE))
+    ca_id = resource.create(cas.sni_only(ca_tags={"team": "iot", "old": "1"}, on_delete=OnDelete.DISABLE))
 
     resource.change(
-        status=CaStatus.INACTIVE,
+        desired_status=CaStatus.INACTIVE,
         auto_registration=AutoRegistration.DISABLE,
-        tags={"team": "fleet"},
+        ca_tags={"team": "fleet"},
         on_delete=OnDelete.DELETE,
     )
 
@@ -222,7 +222,7 @@ def test_a_ca_with_a_provisioning_template_is_not_adopted(cas: CaCloud) -> None:
     )["certificateId"]
 
     with pytest.raises(FunctionFailedError, match="past every check"):
-        cas.resource("adopting").create(cas.sni_only(certificate_pem=ca.pem))
+        cas.resource("adopting").create(cas.sni_only(ca_certificate_pem=ca.pem))
 
     assert cas.state(ca_id) == DISABLED
 

@@ -313,13 +313,13 @@ class TestResource:
         (resource,) = of_type(synthesized(ca), "Custom::JitrCaCertificate").values()
 
         assert CaProperties.from_cloudformation(resource["Properties"]) == CaProperties(
-            certificate_pem=FACTORY,
+            ca_certificate_pem=FACTORY,
             signer=SecretSigner("iot-jitr/factory-ca-key"),
-            status=CaStatus.INACTIVE,
+            desired_status=CaStatus.INACTIVE,
             auto_registration=AutoRegistration.DISABLE,
             on_existing=OnExisting.FAIL,
             on_delete=OnDelete.DELETE,
-            tags={"team": "iot"},
+            ca_tags={"team": "iot"},
         )
 
     def test_is_deleted_with_the_stack_so_that_on_delete_takes_effect(self) -> None:

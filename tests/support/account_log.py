@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import Any
 
 import boto3
@@ -12,12 +13,20 @@ from moto import mock_aws
 from moto.logs.models import logs_backends
 
 from iot_jitr_runtime.account_logging.lifecycle import AccountLogging
-from iot_jitr_runtime.account_logging.properties import LOG_GROUP
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
 from iot_jitr_runtime.ownership import Owner
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
+
+OURS = f"arn:aws:iam::{ACCOUNT}:role/ours"
+THEIRS = f"arn:aws:iam::{ACCOUNT}:role/theirs"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ours"
+THEIR_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/theirs"
+MANAGE = LoggingProperties(Mode.MANAGE, OURS, 30)
+UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
+THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs": False}
 
 
 class CutOffError(Exception):
@@ -40,8 +49,7 @@ class AccountLog:
 
     def logging(self, stack: str = "fleet") -> AccountLogging:
         """The account's logging, as the custom resource of a stack manages it."""
-        owner = Owner(stack, "AccountLogging")
-        return AccountLogging(self.iot, self.logs, GROUP_ARN, owner, sleep=lambda _: None)
+        return AccountLogging(self.iot, self.logs, GROUP_ARN, Owner(stack, "AccountLogging"))
 
     def delete_group(self) -> None:
         """Delete the log group, where there is one."""
@@ -54,32 +62,18 @@ class AccountLog:
         self.logs.untag_resource(resourceArn=GROUP_ARN, tagKeys=[*tags])
 
     def make_group(self, key: str | None = None) -> None:
-        """Make the log group, as somebody has done who was there before."""
+        """Make the log group as another owner did."""
         self.logs.create_log_group(logGroupName=LOG_GROUP)
         if key is not None:
             self.logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key)
 
-    def key(self) -> str | None:
-        """The key of the log group."""
-        group = self.log_group()
-        assert group is not None
-        return None if group["key"] is None else str(group["key"])
-
-    def log_group(self) -> dict[str, Any] | None:
-        """The log group with retention, key and tags, without what changes by itself."""
-        found = [
-            group
-            for group in self.logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]
-            if group["logGroupName"] == LOG_GROUP
-        ]
-        if not found:
-            return None
-        tags = self.logs.list_tags_for_resource(resourceArn=GROUP_ARN)["tags"]
-        return {
-            "retention": found[0].get("retentionInDays"),
-            "key": found[0].get("kmsKeyId"),
-            "tags": tags,
-        }
+    def log_group(self) -> Any:
+        """The log group with retention, key and tags; None where there is none."""
+        for group in self.logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]:
+            if group["logGroupName"] == LOG_GROUP:
+                tags = self.logs.list_tags_for_resource(resourceArn=GROUP_ARN)["tags"]
+                return {"retention": group.get("retentionInDays"), "key": group.get("kmsKeyId"), "tags": tags}
+        return None
 
     def state(self) -> tuple[Any, Any]:
         """All that account logging is made of."""
@@ -106,38 +100,48 @@ class AccountLog:
         """On AWS, a log group that is missing has no tags to list; in moto, it has none."""
         if LOG_GROUP in logs_backends[ACCOUNT][REGION].groups:
             return None
-        return _answer(400, {"Error": {"Code": "ResourceNotFoundException", "Message": "none"}})
+        return _parsed(400, {"Error": {"Code": "ResourceNotFoundException", "Message": "none"}})
 
     def associate_key(self, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        """Moto does not know these calls."""
+        """Moto does not have these calls."""
         body = json.loads(params["body"])
         logs_backends[ACCOUNT][REGION].groups[body["logGroupName"]].kms_key_id = body.get("kmsKeyId")
-        return _answer(200, {})
+        return _parsed(200, {})
 
-    def get(self, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    def get(self, **_: Any) -> AWSResponse:
         if self.options is None:
-            return _answer(404, {"Error": {"Code": "NotConfiguredException", "Message": "none"}})
-        return _answer(200, dict(self.options))
+            return _answer(404, {"__type": "NotConfiguredException", "message": "none"})
+        return _answer(200, self.options)
 
-    def set(self, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    def set(self, request: Any, **_: Any) -> AWSResponse:
         if self.roles_refused:
             self.roles_refused -= 1
-            return _answer(400, {"Error": {"Code": "InvalidRequestException", "Message": "role"}})
-        body = json.loads(params["body"])
+            return _answer(400, {"__type": "InvalidRequestException", "message": "role"})
+        body = json.loads(request.body)
         self.settings.append(body)
         self.options = {"roleArn": "", "disableAllLogs": False, **(self.options or {}), **body}
         return _answer(200, {})
 
 
-def _answer(status: int, parsed: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
+class _Body(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _answer(status: int, body: dict[str, Any]) -> AWSResponse:
+    content = _Body(json.dumps(body).encode())
+    return AWSResponse("http://stub", status, {"content-type": "application/json"}, content)
+
+
+def _parsed(status: int, body: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
     metadata = {"HTTPStatusCode": status, "HTTPHeaders": {}}
-    return AWSResponse("http://stub", status, {}, None), {"ResponseMetadata": metadata, **parsed}
+    return AWSResponse("http://stub", status, {}, None), {"ResponseMetadata": metadata, **body}
 
 
 @contextmanager
 def account_log() -> Iterator[AccountLog]:
     """Open a fresh account."""
-    with mock_aws():
+    with mock_aws(config={"core": {"passthrough": {"services": ["iot"]}}}):
         iot, logs = (
             boto3.client(name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")  # type: ignore[call-overload]
             for name in ("iot", "logs")
@@ -149,6 +153,6 @@ def account_log() -> Iterator[AccountLog]:
         logs.meta.events.register("before-call.cloudwatch-logs.ListTagsForResource", account.list_tags)
         for call in ("AssociateKmsKey", "DisassociateKmsKey"):
             logs.meta.events.register(f"before-call.cloudwatch-logs.{call}", account.associate_key)
-        iot.meta.events.register("before-call.iot.GetV2LoggingOptions", account.get)
-        iot.meta.events.register("before-call.iot.SetV2LoggingOptions", account.set)
+        iot.meta.events.register_first("before-send.iot.GetV2LoggingOptions", account.get)
+        iot.meta.events.register_first("before-send.iot.SetV2LoggingOptions", account.set)
         yield account

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 
 
@@ -64,6 +65,11 @@ class CaSpec:
         if self.may_sign is not None:
             builder = builder.add_extension(_usage(key_cert_sign=self.may_sign), critical=True)
         return Certificate(builder.sign(self.key, self.hash))
+
+
+def ca_of(key: Any) -> Certificate:
+    """A CA certificate of this key."""
+    return CaSpec(key=key, hash=signature_hash(key)).build()
 
 
 def pem_of(key: Any, passphrase: str | None = None) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,9 @@ from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_runtime.ca_registration.kms import KmsEcKey
-from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
-from iot_jitr_runtime.ca_registration.signers import NoSigner
+from iot_jitr_runtime.ca_registration.properties import CaProperties
 from tests.support.ca_builder import CaSpec, pem_of
-from tests.support.ca_resource import CaResource
+from tests.support.ca_resource import CaResource, sni_only
 from tests.support.cloud import Cloud
 
 PASSPHRASE = "correct-horse-battery-staple"
@@ -155,8 +154,7 @@ class CaCloud:
 
     def sni_only(self, **changes: Any) -> CaProperties:
         """Properties of a CA of its own, for a resource."""
-        properties = CaProperties(CaSpec().build().pem, NoSigner(), Mode.SNI_ONLY)
-        return replace(properties, **changes)
+        return sni_only(**{"ca_certificate_pem": CaSpec().build().pem, "ca_tags": {}, **changes})
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         answer = self.lab.client("lambda").invoke(

@@ -43,7 +43,7 @@ class _Body(BytesIO):
 
 
 @dataclass
-class CaRegistryEmulation:
+class EmulatedIot:
     """The state; tests read and set it directly."""
 
     cas: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -202,7 +202,7 @@ class CaAccount:
     """An account whose AWS IoT is the emulation and whose other services are moto's."""
 
     session: boto3.Session
-    registry: CaRegistryEmulation
+    iot: EmulatedIot
 
     def client(self, service: str) -> Any:
         return self.session.client(service)  # type: ignore[call-overload]
@@ -215,6 +215,6 @@ def ca_account() -> Iterator[CaAccount]:
         core = botocore.session.Session()
         core.register_component("data_loader", _LOADER)
         session = boto3.Session("test", "test", region_name=REGION, botocore_session=core)
-        registry = CaRegistryEmulation()
-        session.events.register_first("before-send.iot", registry.answer)
-        yield CaAccount(session, registry)
+        iot = EmulatedIot()
+        session.events.register_first("before-send.iot", iot.answer)
+        yield CaAccount(session, iot)

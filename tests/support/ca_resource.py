@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.ca_registration.handler import respond
-from iot_jitr_runtime.ca_registration.properties import CaProperties
+from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode
+from iot_jitr_runtime.ca_registration.signers import NoSigner
+from tests.support.ca_builder import CaSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +15,18 @@ if TYPE_CHECKING:
     import boto3
 
 STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/{}/6c1f0d70-0000-11ef-9d6f-0a1b2c3d4e5f"
+
+
+ON = ("ACTIVE", "ENABLE")
+DISABLED = ("ACTIVE", "DISABLE")
+OFF = ("INACTIVE", "DISABLE")
+CA = CaSpec().build()
+NEXT_CA = CaSpec("Next CA").build()
+
+
+def sni_only(**changes: Any) -> CaProperties:
+    """The simplest registration there is: nothing signs."""
+    return replace(CaProperties(CA.pem, NoSigner(), Mode.SNI_ONLY, ca_tags={"team": "iot"}), **changes)
 
 
 def on_the_wire(value: Any) -> Any:

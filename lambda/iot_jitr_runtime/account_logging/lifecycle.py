@@ -5,13 +5,13 @@ after a call that was cut off, still restores it. Logging that was turned on oth
 """
 
 import logging
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
+from iot_jitr_runtime.custom_resource import retry_while_iam_propagates
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ownership import KEYS, Owner, Ownership, UnreadableOwnershipError
 
@@ -26,9 +26,6 @@ log = logging.getLogger(__name__)
 _OFF: "LogLevelType" = "DISABLED"
 _LEVEL: "LogLevelType" = "ERROR"
 """Enough for failures; from INFO on, AWS IoT logs every connect and every message."""
-_ROLE_TRIES = 10
-_ROLE_PAUSE_SECONDS = 3.0
-"""IAM takes seconds to make a new role known to AWS IoT; half a minute is enough."""
 
 
 class AccountLoggingError(JitrError):
@@ -96,20 +93,17 @@ class AccountLogging:
     """The account's logging, managed for one resource of one stack. Each call may be repeated."""
 
     def __init__(
-        self,
-        iot: "IoTClient",
-        logs: "CloudWatchLogsClient",
-        log_group_arn: str,
-        owner: Owner,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
+        self, iot: "IoTClient", logs: "CloudWatchLogsClient", log_group_arn: str, owner: Owner
     ) -> None:
         """Prepare; `log_group_arn` is without `:*` at its end."""
+        # A role that AWS IoT does not know yet is an invalid request.
+        retry_while_iam_propagates(
+            iot.meta.events, "needs-retry.iot.SetV2LoggingOptions", {"InvalidRequestException"}
+        )
         self._iot = iot
         self._logs = logs
         self._arn = log_group_arn
         self._owner = owner
-        self._sleep = sleep
 
     def create(self, properties: LoggingProperties) -> None:
         """Turn logging on where it is off, or use what is there.
@@ -200,22 +194,17 @@ class AccountLogging:
 
     def _write_options(self, options: Options) -> None:
         role = {"roleArn": options.role_arn} if options.role_arn else {}
-        for tries_left in reversed(range(_ROLE_TRIES)):
-            try:
-                self._iot.set_v2_logging_options(
-                    defaultLogLevel=options.level,
-                    disableAllLogs=options.disabled,
-                    **role,  # type: ignore[arg-type]  # given only where there is one
-                )
-            except self._iot.exceptions.InvalidRequestException as error:
-                if not tries_left:
-                    raise AccountLoggingError(
-                        f"AWS IoT refuses the logging options with role '{options.role_arn}': {error}; the "
-                        "role must trust iot.amazonaws.com"
-                    ) from error
-                self._sleep(_ROLE_PAUSE_SECONDS)
-            else:
-                return
+        try:
+            self._iot.set_v2_logging_options(
+                defaultLogLevel=options.level,
+                disableAllLogs=options.disabled,
+                **role,  # type: ignore[arg-type]  # given only where there is one
+            )
+        except self._iot.exceptions.InvalidRequestException as error:
+            raise AccountLoggingError(
+                f"AWS IoT refuses the logging options with role '{options.role_arn}': {error}; the role must "
+                "trust iot.amazonaws.com"
+            ) from error
 
     # the log group, and the record in its tags
 

@@ -1,11 +1,9 @@
 """The custom resource's properties: what the stack writes and the function reads."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
 
-from iot_jitr_runtime.custom_resource import reading_properties
+from iot_jitr_runtime.custom_resource import Properties
 
 RESOURCE_TYPE = "Custom::JitrAccountLogging"
 LOG_GROUP = "AWSIotLogsV2"
@@ -24,7 +22,7 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True)
-class LoggingProperties:
+class LoggingProperties(Properties):
     """The account's logging as the stack wants it."""
 
     mode: Mode
@@ -34,29 +32,3 @@ class LoggingProperties:
     encryption_key_arn: str | None = None
     """The customer managed KMS key for the log group, where this stack turns logging on. None: the key of
     CloudWatch Logs."""
-
-    def to_cloudformation(self) -> dict[str, Any]:
-        """The properties for the template."""
-        properties: dict[str, Any] = {
-            "Mode": self.mode.value,
-            "RoleArn": self.role_arn,
-            "RetentionDays": self.retention_days,
-        }
-        if self.encryption_key_arn is not None:
-            properties["EncryptionKeyArn"] = self.encryption_key_arn
-        return properties
-
-    @classmethod
-    def from_cloudformation(cls, properties: Mapping[str, Any]) -> Self:
-        """Read the properties of an event.
-
-        Raises:
-            MalformedPropertiesError: One is missing or has no allowed value.
-        """
-        with reading_properties():
-            return cls(
-                mode=Mode(properties["Mode"]),
-                role_arn=properties["RoleArn"],
-                retention_days=int(properties["RetentionDays"]),
-                encryption_key_arn=properties.get("EncryptionKeyArn"),
-            )

@@ -13,10 +13,11 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from iot_jitr_runtime.ca_registration.iam_propagation import retry_denied_calls
+from iot_jitr_runtime.aws_errors import DENIED
 from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
 from iot_jitr_runtime.ca_registration.properties import Attribute, CaProperties
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegisteredCa
+from iot_jitr_runtime.custom_resource import retry_while_iam_propagates
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ownership import Owner
@@ -37,7 +38,7 @@ _CA_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 
 logger = Logger()
 _session = boto3.Session()
-retry_denied_calls(_session)
+retry_while_iam_propagates(_session.events, "needs-retry", DENIED)
 
 
 class CaRegistrationFailedError(Exception):

@@ -77,7 +77,7 @@ class CaLifecycle:
             if own_id is None:
                 raise
             return self.take_over(own_id, ca, properties)
-        tags = {**properties.tags, **Ownership(self._owner, UNREGISTERED).to_tags()}
+        tags = {**properties.ca_tags, **Ownership(self._owner, UNREGISTERED).to_tags()}
         try:
             return self._registry.register(ca, verification, properties.mode, properties.state, tags)
         except (AlreadyRegisteredError, OutcomeUnknownError) as error:
@@ -146,8 +146,8 @@ class CaLifecycle:
             ) from error
         tags = self._registry.tags(found.arn)
         ownership = take_ownership(found, tags, ca, properties, self._owner)
-        wanted_tags = {**properties.tags, **ownership.to_tags()}
-        obsolete = (former_tags - properties.tags.keys() - KEYS) & tags.keys()
+        wanted_tags = {**properties.ca_tags, **ownership.to_tags()}
+        obsolete = (former_tags - properties.ca_tags.keys() - KEYS) & tags.keys()
         # Only what is about to change: AWS's own tags, which begin with "aws:", cannot be set again.
         changing = {key: value for key, value in tags.items() if key in wanted_tags.keys() | obsolete}
         with ExitStack() as undo:
@@ -162,9 +162,9 @@ class CaLifecycle:
         return replace(found, state=properties.state)
 
     def _ca_certificate(self, properties: CaProperties) -> Certificate:
-        if properties.certificate_pem is None:
+        if properties.ca_certificate_pem is None:
             return read_ca_certificate(properties.signer, self._client)
-        return load_ca_certificate(properties.certificate_pem)
+        return load_ca_certificate(properties.ca_certificate_pem)
 
     def _own_registration(self, ca: Certificate) -> CaCertificateId | None:
         """The id of this resource's own registration of `ca`; None also where that cannot be found out."""
@@ -198,7 +198,7 @@ class CaLifecycle:
             self._release(found, found.state)
         elif former_state is not None:
             self._registry.set_state(found.ca_id, former_state)
-            self._registry.untag(found.arn, KEYS | properties.tags.keys())
+            self._registry.untag(found.arn, KEYS | properties.ca_tags.keys())
         elif properties.on_delete is OnDelete.DISABLE:
             self._release(found, replace(found.state, auto_registration=AutoRegistration.DISABLE))
         elif properties.on_delete is OnDelete.DEACTIVATE:

@@ -7,10 +7,10 @@ material.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from iot_jitr_runtime.ca_registration.signers import NoSigner, Signer, signer_from, signer_properties
-from iot_jitr_runtime.custom_resource import reading_properties
+from iot_jitr_runtime.custom_resource import Properties
 
 RESOURCE_TYPE = "Custom::JitrCaCertificate"
 
@@ -110,56 +110,27 @@ class CaState:
 
 
 @dataclass(frozen=True)
-class CaProperties:
+class CaProperties(Properties):
     """One CA certificate as the stack wants it registered."""
 
-    certificate_pem: str | None
+    ca_certificate_pem: str | None
     """The CA certificate, PEM. None: read from the AWS Private CA that signs."""
-    signer: Signer = field(default_factory=NoSigner)
+    signer: Signer = field(
+        default_factory=NoSigner, metadata={"write": signer_properties, "read": signer_from}
+    )
     """What signs the verification certificate."""
     mode: Mode = Mode.DEFAULT
-    status: CaStatus = CaStatus.ACTIVE
+    desired_status: CaStatus = CaStatus.ACTIVE
     auto_registration: AutoRegistration = AutoRegistration.ENABLE
     on_existing: OnExisting = OnExisting.ADOPT
     on_delete: OnDelete = OnDelete.DISABLE
-    tags: Mapping[str, str] = field(default_factory=dict)
+    # Without any tag, CloudFormation leaves the property out.
+    ca_tags: Mapping[str, str] = field(
+        default_factory=dict, metadata={"write": dict, "read": lambda tags: dict(tags or {})}
+    )
     """Tags of the CA besides the ownership tags."""
 
     @property
     def state(self) -> CaState:
         """The state that the CA gets."""
-        return CaState(self.status, self.auto_registration)
-
-    def to_cloudformation(self) -> dict[str, Any]:
-        """The properties for the template."""
-        properties: dict[str, Any] = {
-            "Signer": signer_properties(self.signer),
-            "Mode": self.mode.value,
-            "DesiredStatus": self.status.value,
-            "AutoRegistration": self.auto_registration.value,
-            "OnExisting": self.on_existing.value,
-            "OnDelete": self.on_delete.value,
-            "CaTags": dict(self.tags),
-        }
-        if self.certificate_pem is not None:
-            properties["CaCertificatePem"] = self.certificate_pem
-        return properties
-
-    @classmethod
-    def from_cloudformation(cls, properties: Mapping[str, Any]) -> Self:
-        """Read the properties of an event.
-
-        Raises:
-            MalformedPropertiesError: One is missing or has no allowed value.
-        """
-        with reading_properties():
-            return cls(
-                certificate_pem=properties.get("CaCertificatePem"),
-                signer=signer_from(properties["Signer"]),
-                mode=Mode(properties["Mode"]),
-                status=CaStatus(properties["DesiredStatus"]),
-                auto_registration=AutoRegistration(properties["AutoRegistration"]),
-                on_existing=OnExisting(properties["OnExisting"]),
-                on_delete=OnDelete(properties["OnDelete"]),
-                tags=dict(properties.get("CaTags") or {}),
-            )
+        return CaState(self.desired_status, self.auto_registration)

@@ -57,7 +57,7 @@ def test_a_verification_certificate_can_be_signed(files: DeviceFiles) -> None:
 
 
 def test_ca_list_and_show_say_that_the_ca_has_no_end(account: CaAccount) -> None:
-    ca_id = account.registry.add(endless_ca().certificate)
+    ca_id = account.iot.add(endless_ca().certificate)
 
     listed, shown, plain = (
         run_jitr("ca", *arguments) for arguments in (["list"], ["show", ca_id], ["list", "--json"])

@@ -110,7 +110,7 @@ def test_the_functions_of_a_ca_that_is_registered_already_are_called_in_the_orde
     ca = spec.build()
     with ca_account() as aws:
         aws.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(spec.key))
-        aws.registry.add(ca)
+        aws.iot.add(ca)
         monkeypatch.setattr(ca_registration, "_session", aws.session)
         context: Any = None
         resource = CaResource(lambda event: ca_registration.handle(event, context))

@@ -17,7 +17,7 @@ from iot_jitr_runtime.ca_registration.properties import CaProperties, Mode, OnDe
 from iot_jitr_runtime.ca_registration.signers import NoSigner, PresignedSigner
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
-from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, CaRegistryEmulation, ca_account
+from tests.support.ca_registry import REGISTRATION_CODE, CaAccount, EmulatedIot, ca_account
 from tests.support.ca_resource import CaResource
 from tests.support.command_line import CommandResult, run_jitr
 
@@ -33,8 +33,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[CaAccount]:
 
 
 @pytest.fixture
-def registry(account: CaAccount) -> CaRegistryEmulation:
-    return account.registry
+def iot(account: CaAccount) -> EmulatedIot:
+    return account.iot
 
 
 def of_pipeline(account: CaAccount, **changes: Any) -> str:
@@ -45,10 +45,10 @@ def of_pipeline(account: CaAccount, **changes: Any) -> str:
 
 class TestList:
     def test_shows_the_auto_registration_status_and_the_owner(
-        self, account: CaAccount, registry: CaRegistryEmulation
+        self, account: CaAccount, iot: EmulatedIot
     ) -> None:
         other = CaSpec("Workshop CA", ends_in_days=20.5).build()
-        ours, theirs = of_pipeline(account), registry.add(other)
+        ours, theirs = of_pipeline(account), iot.add(other)
 
         answer = run_jitr("ca", "list")
 
@@ -63,9 +63,9 @@ class TestList:
         assert about_second.startswith("    ACTIVE auto-registration DISABLE, mode DEFAULT, until ")
         assert about_second.endswith(f"{other.not_after:%Y-%m-%d} (20 days), no stack of iot-jitr")
 
-    def test_shows_an_expired_ca_and_a_provisioning_template(self, registry: CaRegistryEmulation) -> None:
+    def test_shows_an_expired_ca_and_a_provisioning_template(self, iot: EmulatedIot) -> None:
         expired = CaSpec(starts_in_days=-20, ends_in_days=-10).build()
-        registry.add(expired, registrationConfig={"templateBody": "{}"})
+        iot.add(expired, registrationConfig={"templateBody": "{}"})
 
         answer = run_jitr("ca", "list")
 
@@ -73,9 +73,9 @@ class TestList:
         assert "has a provisioning template" in answer.out
 
     def test_shows_an_adopted_ca_and_one_whose_stack_is_gone(
-        self, account: CaAccount, registry: CaRegistryEmulation
+        self, account: CaAccount, iot: EmulatedIot
     ) -> None:
-        registry.add(CA, certificateMode="SNI_ONLY")
+        iot.add(CA, certificateMode="SNI_ONLY")
         of_pipeline(account, on_delete=OnDelete.RETAIN)
         assert "resource 'CaFactory', adopted" in run_jitr("ca", "list").out
 
@@ -108,8 +108,8 @@ class TestList:
         assert remedy in answer.err
         assert "taken effect" not in answer.err
 
-    def test_of_an_empty_account_says_so(self, registry: CaRegistryEmulation) -> None:
-        assert registry.cas == {}
+    def test_of_an_empty_account_says_so(self, iot: EmulatedIot) -> None:
+        assert iot.cas == {}
         assert run_jitr("ca", "list").out == "no CA certificate is registered in this account and region\n"
         assert run_jitr("ca", "list", "--json").json == []
 
@@ -120,7 +120,7 @@ class TestList:
 
         assert found == {
             "certificate_id": ca_id,
-            "arn": account.registry.cas[ca_id]["certificateArn"],
+            "arn": account.iot.cas[ca_id]["certificateArn"],
             "subject": "CN=Factory CA",
             "status": "ACTIVE",
             "auto_registration": "ENABLE",
@@ -160,25 +160,23 @@ class TestShow:
         ],
     )
     def test_says_whether_devices_are_registered(
-        self, registry: CaRegistryEmulation, status: str, auto_registration: str, registers: str
+        self, iot: EmulatedIot, status: str, auto_registration: str, registers: str
     ) -> None:
-        ca_id = registry.add(CA, status=status, autoRegistrationStatus=auto_registration)
+        ca_id = iot.add(CA, status=status, autoRegistrationStatus=auto_registration)
 
         assert f"registers devices      {registers}\n" in run_jitr("ca", "show", ca_id).out
 
-    def test_says_that_tags_are_damaged(self, registry: CaRegistryEmulation) -> None:
-        ca_id = registry.add(CA, registrationConfig={"templateBody": "{}"})
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = {"jitr:stack": "fleet"}
+    def test_says_that_tags_are_damaged(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA, registrationConfig={"templateBody": "{}"})
+        iot.tags[iot.cas[ca_id]["certificateArn"]] = {"jitr:stack": "fleet"}
 
         answer = run_jitr("ca", "show", ca_id)
 
         assert "managed by             unreadable: the tags jitr:stack" in answer.out
         assert "provisioning template  yes: AWS activates its devices" in answer.out
 
-    def test_explains_a_provisioning_template_with_the_steps_off_it(
-        self, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, registrationConfig={"templateBody": "{}"})
+    def test_explains_a_provisioning_template_with_the_steps_off_it(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA, registrationConfig={"templateBody": "{}"})
 
         answer = run_jitr("ca", "show", ca_id)
         steps = run_jitr("ca", "show", ca_id, "--json").json["steps_off_template"]
@@ -193,8 +191,8 @@ class TestShow:
         assert f"--certificate-id {ca_id} --remove-auto-registration" in commands[1]
         assert all(command in answer.out for command in commands)
 
-    def test_of_a_ca_without_a_template_has_no_steps_off_it(self, registry: CaRegistryEmulation) -> None:
-        ca_id = registry.add(CA)
+    def test_of_a_ca_without_a_template_has_no_steps_off_it(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA)
 
         assert "Steps off it" not in run_jitr("ca", "show", ca_id).out
         assert run_jitr("ca", "show", ca_id, "--json").json["steps_off_template"] == []
@@ -203,26 +201,26 @@ class TestShow:
         assert run_jitr("ca", "show", of_pipeline(account), "--json").json["registers_devices"] is True
 
     @pytest.mark.parametrize("ca_id", ["0" * 64, "f00"])
-    def test_of_an_unknown_id_is_wrong_use(self, registry: CaRegistryEmulation, ca_id: str) -> None:
-        assert registry.cas == {}
+    def test_of_an_unknown_id_is_wrong_use(self, iot: EmulatedIot, ca_id: str) -> None:
+        assert iot.cas == {}
 
         answer = run_jitr("ca", "show", ca_id)
 
         assert answer.exit_code == 2
         assert "'jitr ca list' names them" in answer.err
 
-    def test_an_empty_id_is_not_the_only_ca(self, registry: CaRegistryEmulation) -> None:
-        ca_id = registry.add(CA, autoRegistrationStatus="ENABLE")
+    def test_an_empty_id_is_not_the_only_ca(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA, autoRegistrationStatus="ENABLE")
 
         answer = run_jitr("ca", "disable", "")
 
         assert answer.exit_code == 2
         assert "found an empty id" in answer.err
-        assert registry.state(ca_id) == ("ACTIVE", "ENABLE")
+        assert iot.state(ca_id) == ("ACTIVE", "ENABLE")
 
-    def test_of_an_ambiguous_id_is_wrong_use(self, registry: CaRegistryEmulation) -> None:
-        ca_id = registry.add(CA)
-        registry.cas[ca_id[:8] + "0" * 56] = registry.cas[ca_id]
+    def test_of_an_ambiguous_id_is_wrong_use(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA)
+        iot.cas[ca_id[:8] + "0" * 56] = iot.cas[ca_id]
 
         answer = run_jitr("ca", "show", ca_id[:8])
 
@@ -232,22 +230,22 @@ class TestShow:
 
 class TestSwitch:
     @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
-    def test_enable_turns_the_ca_on(self, registry: CaRegistryEmulation, status: str) -> None:
-        ca_id = registry.add(CA, status=status)
+    def test_enable_turns_the_ca_on(self, iot: EmulatedIot, status: str) -> None:
+        ca_id = iot.add(CA, status=status)
 
         answer = run_jitr("ca", "enable", ca_id)
 
         assert answer == CommandResult(0, f"{ca_id}  ACTIVE auto-registration ENABLE\n", "")
-        assert registry.state(ca_id) == ("ACTIVE", "ENABLE")
+        assert iot.state(ca_id) == ("ACTIVE", "ENABLE")
 
     @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE"])
-    def test_disable_leaves_the_status(self, registry: CaRegistryEmulation, status: str) -> None:
-        ca_id = registry.add(CA, status=status, autoRegistrationStatus="ENABLE")
+    def test_disable_leaves_the_status(self, iot: EmulatedIot, status: str) -> None:
+        ca_id = iot.add(CA, status=status, autoRegistrationStatus="ENABLE")
 
         answer = run_jitr("ca", "disable", ca_id, "--json")
 
         assert answer.json == {"certificate_id": ca_id, "status": status, "auto_registration": "DISABLE"}
-        assert registry.state(ca_id) == (status, "DISABLE")
+        assert iot.state(ca_id) == (status, "DISABLE")
 
     def test_names_the_stack_that_manages_the_ca(self, account: CaAccount) -> None:
         answer = run_jitr("ca", "disable", of_pipeline(account))
@@ -255,20 +253,18 @@ class TestSwitch:
         assert answer.exit_code == 0
         assert answer.err.startswith("note: stack 'fleet', resource 'CaFactory' manages this CA")
 
-    def test_enable_refuses_a_ca_with_a_provisioning_template(self, registry: CaRegistryEmulation) -> None:
-        ca_id = registry.add(CA, registrationConfig={"templateBody": "{}"})
+    def test_enable_refuses_a_ca_with_a_provisioning_template(self, iot: EmulatedIot) -> None:
+        ca_id = iot.add(CA, registrationConfig={"templateBody": "{}"})
 
         answer = run_jitr("ca", "enable", ca_id)
 
         assert answer.exit_code == 2
         assert "past every check" in answer.err
-        assert registry.state(ca_id) == ("ACTIVE", "DISABLE")
+        assert iot.state(ca_id) == ("ACTIVE", "DISABLE")
 
-    def test_a_call_that_aws_refuses_exits_3(
-        self, registry: CaRegistryEmulation, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_call_that_aws_refuses_exits_3(self, iot: EmulatedIot, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        registry.refusals = ["ThrottlingException"] * 1000
+        iot.refusals = ["ThrottlingException"] * 1000
 
         answer = run_jitr("ca", "list")
 
@@ -302,10 +298,10 @@ class TestOfflineKey:
 
         assert code == REGISTRATION_CODE
         assert signed.exit_code == 0
-        assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
+        assert account.iot.state(ca_id) == ("ACTIVE", "ENABLE")
 
-    def test_the_code_as_json(self, registry: CaRegistryEmulation) -> None:
-        assert registry.cas == {}
+    def test_the_code_as_json(self, iot: EmulatedIot) -> None:
+        assert iot.cas == {}
         assert run_jitr("ca", "registration-code", "--json").json == {"registration_code": REGISTRATION_CODE}
 
     @pytest.mark.parametrize("certificate", ["ca.pem", "ca.der"])

@@ -9,7 +9,9 @@ from tests.support.account_log import AccountLog, account_log
 
 @pytest.fixture(scope="module")
 def one_account() -> Iterator[AccountLog]:
-    with account_log() as shared:
+    # Let the SDK retry without the pauses between its tries.
+    with account_log() as shared, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         yield shared
 
 

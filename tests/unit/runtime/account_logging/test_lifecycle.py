@@ -10,17 +10,22 @@ from hypothesis import strategies as st
 
 from iot_jitr_runtime.account_logging.lifecycle import AccountLoggingError, FormerState, Options
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
-from tests.support.account_log import GROUP_ARN, AccountLog, CutOffError
+from iot_jitr_runtime.custom_resource import IAM_DELAYS
+from tests.support.account_log import (
+    GROUP_ARN,
+    KEY,
+    MANAGE,
+    OURS,
+    THEIR_KEY,
+    THEIR_LOGGING,
+    THEIRS,
+    UNDER_KEY,
+    AccountLog,
+    CutOffError,
+)
 
-OURS = "arn:aws:iam::123456789012:role/ours"
-THEIRS = "arn:aws:iam::123456789012:role/theirs"
-MANAGE = LoggingProperties(Mode.MANAGE, OURS, 30)
-KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
-THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
-UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
 ADOPT = LoggingProperties(Mode.ADOPT)
 ON = {"roleArn": OURS, "defaultLogLevel": "ERROR", "disableAllLogs": False}
-THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs": False}
 SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": True}
 
 
@@ -35,15 +40,11 @@ def off(options: dict[str, Any] | None) -> bool:
 def test_logging_that_is_off_is_turned_on_with_our_role_and_retention(account: AccountLog) -> None:
     account.logging().create(MANAGE)
 
-    group = account.log_group()
     assert account.options == ON
-    assert group is not None
-    assert group["retention"] == 30
+    assert account.log_group()["retention"] == 30
 
 
-def test_an_account_that_never_logged_logs_nothing_after_the_deletion(
-    account: AccountLog,
-) -> None:
+def test_an_account_that_never_logged_logs_nothing_after_the_deletion(account: AccountLog) -> None:
     account.logging().create(MANAGE)
     account.logging().delete(MANAGE)
 
@@ -87,21 +88,17 @@ def test_the_log_group_that_a_metric_filter_needs_is_created_where_it_is_missing
 
     account.logging().create(MANAGE)
 
-    group = account.log_group()
-    assert group is not None
-    assert group["retention"] is None
+    assert account.log_group()["retention"] is None
 
 
-def test_options_that_somebody_sets_later_are_never_turned_off(account: AccountLog) -> None:
+def test_options_that_another_owner_sets_later_are_never_turned_off(account: AccountLog) -> None:
     account.logging().create(MANAGE)
     account.options = dict(THEIR_LOGGING)
 
     account.logging().delete(MANAGE)
 
     assert account.options == THEIR_LOGGING
-    group = account.log_group()
-    assert group is not None
-    assert group["tags"] == {}
+    assert account.log_group()["tags"] == {}
 
 
 def test_a_second_stack_uses_the_first_ones_logging_and_leaves_it_on(account: AccountLog) -> None:
@@ -136,14 +133,12 @@ def test_an_update_changes_retention_and_role(account: AccountLog) -> None:
 
     account.logging().update(newer, MANAGE)
 
-    group = account.log_group()
     assert account.options == {**ON, "roleArn": f"{OURS}-2"}
-    assert group is not None
-    assert group["retention"] == 90
+    assert account.log_group()["retention"] == 90
 
 
 def test_a_role_that_aws_iot_does_not_know_yet_is_tried_again(account: AccountLog) -> None:
-    account.roles_refused = 3
+    account.roles_refused = len(IAM_DELAYS)
 
     account.logging().create(MANAGE)
 
@@ -173,7 +168,7 @@ def test_the_deletion_stops_using_our_role_also_without_a_record(account: Accoun
     assert account.log_group() is not None
 
 
-def test_a_deletion_that_was_cut_off_after_the_options_still_restores_the_log_group(
+def test_a_deletion_that_was_cut_off_after_the_options_restores_the_log_group(
     account: AccountLog,
 ) -> None:
     account.options = dict(SWITCHED_OFF)
@@ -188,18 +183,15 @@ def test_a_deletion_that_was_cut_off_after_the_options_still_restores_the_log_gr
     assert account.state() == (SWITCHED_OFF, None)
 
 
-def test_logging_stays_ours_when_somebody_deletes_the_log_group(
-    account: AccountLog,
-) -> None:
+def test_logging_stays_ours_when_the_log_group_is_deleted(account: AccountLog) -> None:
     account.logging().create(MANAGE)
     account.delete_group()
 
     account.logging().update(replace(MANAGE, retention_days=7), MANAGE)
-    group = account.log_group()
+    changed = account.log_group()
     account.logging().delete(MANAGE)
 
-    assert group is not None
-    assert group["retention"] == 7
+    assert changed["retention"] == 7
     assert off(account.options)
     assert account.log_group() is None
 
@@ -276,7 +268,7 @@ def test_a_log_group_whose_name_only_begins_like_it_is_another_one(account: Acco
     ("tag", "value"),
     [("jitr:former-state", "WARN"), ("jitr:former-state", "WARN/off/x/y"), ("jitr:claim", "mine")],
 )
-def test_a_record_that_somebody_has_changed_is_not_used(account: AccountLog, tag: str, value: str) -> None:
+def test_a_record_that_was_changed_is_not_used(account: AccountLog, tag: str, value: str) -> None:
     account.make_group()
     account.logging().create(MANAGE)
     account.logs.tag_resource(resourceArn=GROUP_ARN, tags={tag: value})

@@ -5,19 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
-from tests.support.account_log import AccountLog, CutOffError
+from iot_jitr_runtime.account_logging.properties import LOG_GROUP
+from tests.support.account_log import (
+    KEY,
+    MANAGE,
+    THEIR_KEY,
+    THEIR_LOGGING,
+    UNDER_KEY,
+    AccountLog,
+    CutOffError,
+)
 
-KEY = "arn:aws:kms:eu-central-1:123456789012:key/ours"
-NEWER_KEY = "arn:aws:kms:eu-central-1:123456789012:key/newer"
-THEIR_KEY = "arn:aws:kms:eu-central-1:123456789012:key/theirs"
-MANAGE = LoggingProperties(Mode.MANAGE, "arn:aws:iam::123456789012:role/ours")
-UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
-THEIR_LOGGING = {
-    "roleArn": "arn:aws:iam::123456789012:role/theirs",
-    "defaultLogLevel": "INFO",
-    "disableAllLogs": False,
-}
+NEWER_KEY = f"{KEY}-2"
 
 
 @pytest.mark.parametrize("existed", [True, False])
@@ -27,7 +26,7 @@ def test_a_log_group_without_a_key_has_ours_until_the_deletion(account: AccountL
     before = account.log_group()
 
     account.logging().create(UNDER_KEY)
-    while_ours = account.key()
+    while_ours = account.log_group()["key"]
     account.logging().delete(UNDER_KEY)
 
     assert while_ours == KEY
@@ -41,7 +40,7 @@ def test_the_key_of_another_owner_stays(account: AccountLog, theirs: str) -> Non
 
     account.logging().create(UNDER_KEY)
     account.logging().update(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY), UNDER_KEY)
-    while_ours = account.key()
+    while_ours = account.log_group()["key"]
     account.logging().delete(replace(UNDER_KEY, encryption_key_arn=NEWER_KEY))
 
     assert while_ours == theirs
@@ -64,7 +63,7 @@ def test_a_newer_key_replaces_ours_wherever_the_update_is_cut_off(
         account.calls_left = None
 
         account.logging().update(newer, UNDER_KEY)
-        found = account.key()
+        found = account.log_group()["key"]
         account.logging().delete(newer)
 
         assert found == wanted
@@ -86,7 +85,7 @@ def test_the_deletion_removes_the_key_wherever_the_creation_is_cut_off(account: 
         assert account.log_group() == before
 
 
-def test_a_key_that_somebody_sets_later_stays(account: AccountLog) -> None:
+def test_a_key_that_another_owner_sets_later_stays(account: AccountLog) -> None:
     account.make_group()
     account.logging().create(UNDER_KEY)
     account.logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=THEIR_KEY)
@@ -94,7 +93,7 @@ def test_a_key_that_somebody_sets_later_stays(account: AccountLog) -> None:
     account.logging().update(UNDER_KEY, UNDER_KEY)
     account.logging().delete(UNDER_KEY)
 
-    assert account.key() == THEIR_KEY
+    assert account.log_group()["key"] == THEIR_KEY
 
 
 def test_an_update_adds_a_key(account: AccountLog) -> None:
@@ -103,7 +102,7 @@ def test_an_update_adds_a_key(account: AccountLog) -> None:
 
     account.logging().update(UNDER_KEY, MANAGE)
 
-    assert account.key() == KEY
+    assert account.log_group()["key"] == KEY
 
 
 @pytest.mark.parametrize("existed", [True, False])
@@ -114,13 +113,13 @@ def test_the_log_group_gets_no_key_where_another_owner_logs(account: AccountLog,
 
     account.logging().create(UNDER_KEY)
 
-    assert account.key() is None
+    assert account.log_group()["key"] is None
 
 
-def test_our_key_is_removed_also_when_somebody_else_has_taken_the_logging_over(account: AccountLog) -> None:
+def test_our_key_is_removed_also_when_another_owner_has_turned_logging_on(account: AccountLog) -> None:
     account.logging().create(UNDER_KEY)
     account.options = dict(THEIR_LOGGING)
 
     account.logging().delete(UNDER_KEY)
 
-    assert account.key() is None
+    assert account.log_group()["key"] is None

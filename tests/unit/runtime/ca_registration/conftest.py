@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ca_registry import CaAccount, CaRegistryEmulation, ca_account
+from tests.support.ca_registry import CaAccount, EmulatedIot, ca_account
 from tests.support.ca_resource import CaResource
 
 
@@ -20,8 +20,8 @@ def account() -> Iterator[CaAccount]:
 
 
 @pytest.fixture
-def registry(account: CaAccount) -> CaRegistryEmulation:
-    return account.registry
+def iot(account: CaAccount) -> EmulatedIot:
+    return account.iot
 
 
 @pytest.fixture

@@ -1,207 +1,182 @@
-"""CAs that are registered already: by somebody else, by another stack, by this one earlier."""
+"""CAs that are registered already: by another owner, by another stack, by this one earlier."""
+
+from typing import Any
 
 import pytest
 
 from iot_jitr_runtime.ca_registration.ownership import AdoptionError
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, OnDelete, OnExisting
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete, OnExisting
 from iot_jitr_runtime.ca_registration.registry import AlreadyRegisteredError
 from iot_jitr_runtime.ownership import UnreadableOwnershipError
-from tests.support.ca_registry import CaAccount, CaRegistryEmulation
-from tests.support.ca_resource import CaResource
-from tests.support.ca_states import CA, DISABLED, NEXT_CA, OFF, ON, sni_only
+from tests.support.ca_registry import CaAccount, EmulatedIot
+from tests.support.ca_resource import CA, DISABLED, NEXT_CA, OFF, ON, CaResource, sni_only
+
+STATES = [(status, auto) for status in ("ACTIVE", "INACTIVE") for auto in ("ENABLE", "DISABLE")]
 
 
-@pytest.fixture(params=["ACTIVE/ENABLE", "ACTIVE/DISABLE", "INACTIVE/ENABLE", "INACTIVE/DISABLE"])
-def existing(request: pytest.FixtureRequest, registry: CaRegistryEmulation) -> tuple[str, tuple[str, str]]:
-    """A CA that somebody else registered, with its id and state."""
-    status, auto_registration = request.param.split("/")
-    ca_id = registry.add(
-        CA, status=status, autoRegistrationStatus=auto_registration, certificateMode="SNI_ONLY"
-    )
-    return ca_id, (status, auto_registration)
+def registered(iot: EmulatedIot, state: tuple[str, str] = DISABLED, **record: Any) -> str:
+    """Register the CA as another owner did."""
+    status, auto_registration = state
+    mode = {"certificateMode": "SNI_ONLY"}
+    return iot.add(CA, status=status, autoRegistrationStatus=auto_registration, **(mode | record))
 
 
-class TestAdopt:
-    def test_finds_the_ca_where_the_conflict_does_not_name_it(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.tells_id = False
-        registry.add(NEXT_CA)
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
+@pytest.mark.parametrize("former", STATES, ids="/".join)
+def test_adoption_turns_the_ca_on_and_records_its_former_state(
+    resource: CaResource, iot: EmulatedIot, former: tuple[str, str]
+) -> None:
+    ca_id = registered(iot, former)
 
-        assert resource.create(sni_only()) == ca_id
-        assert registry.state(ca_id) == ON
+    assert resource.create(sni_only()) == ca_id
 
-    def test_of_a_ca_that_cannot_be_found_says_so(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.tells_id = False
-        registry.elsewhere.add(CA.der)
+    assert iot.state(ca_id) == ON
+    assert iot.tags_of(ca_id)["jitr:former-state"] == "/".join(former)
 
-        with pytest.raises(AlreadyRegisteredError, match="already registered"):
-            resource.create(sni_only())
 
-    def test_turns_auto_registration_on_and_records_the_former_state(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        existing: tuple[str, tuple[str, str]],
-    ) -> None:
-        ca_id, former = existing
+@pytest.mark.parametrize("former", STATES, ids="/".join)
+@pytest.mark.parametrize("on_delete", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.DELETE])
+def test_the_deletion_of_an_adopted_ca_restores_its_former_state(
+    resource: CaResource, iot: EmulatedIot, former: tuple[str, str], on_delete: OnDelete
+) -> None:
+    ca_id = registered(iot, former)
+    iot.tags[iot.cas[ca_id]["certificateArn"]] = {"owner": "factory"}
+    resource.create(sni_only(on_delete=on_delete))
 
-        assert resource.create(sni_only()) == ca_id
+    resource.delete()
 
-        assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:former-state"] == "/".join(former)
+    assert iot.state(ca_id) == former
+    assert iot.tags_of(ca_id) == {"owner": "factory"}
 
-    @pytest.mark.parametrize("on_delete", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.DELETE])
-    def test_deletion_restores_the_former_state_and_never_deletes(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        existing: tuple[str, tuple[str, str]],
-        on_delete: OnDelete,
-    ) -> None:
-        ca_id, former = existing
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = {"owner": "factory"}
-        resource.create(sni_only(on_delete=on_delete))
 
-        resource.delete()
+def test_the_first_former_state_is_restored_after_a_retention(resource: CaResource, iot: EmulatedIot) -> None:
+    ca_id = registered(iot)
+    resource.create(sni_only(on_delete=OnDelete.RETAIN))
+    resource.delete()
+    assert iot.state(ca_id) == ON
 
-        assert registry.state(ca_id) == former
-        assert registry.tags_of(ca_id) == {"owner": "factory"}
+    resource.create(sni_only(on_delete=OnDelete.DELETE))
+    resource.delete()
 
-    def test_of_a_retained_ca_restores_the_first_former_state_in_the_end(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        resource.create(sni_only(on_delete=OnDelete.RETAIN))
-        resource.delete()
-        assert registry.state(ca_id) == ON
+    assert iot.state(ca_id) == DISABLED
 
-        resource.create(sni_only(on_delete=OnDelete.DELETE))
-        resource.delete()
 
-        assert registry.state(ca_id) == DISABLED
+def test_the_former_state_is_restored_after_updates(resource: CaResource, iot: EmulatedIot) -> None:
+    ca_id = registered(iot, OFF)
+    resource.create(sni_only())
+    resource.change(auto_registration=AutoRegistration.DISABLE)
+    resource.change(auto_registration=AutoRegistration.ENABLE)
 
-    def test_updates_do_not_forget_the_former_state(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY", status="INACTIVE")
+    resource.delete()
+
+    assert iot.state(ca_id) == OFF
+
+
+def test_the_ca_is_found_where_the_conflict_does_not_name_it(resource: CaResource, iot: EmulatedIot) -> None:
+    iot.tells_id = False
+    iot.add(NEXT_CA)
+    ca_id = registered(iot)
+
+    assert resource.create(sni_only()) == ca_id
+    assert iot.state(ca_id) == ON
+
+
+def test_a_ca_that_is_registered_but_cannot_be_found_is_an_error(
+    resource: CaResource, iot: EmulatedIot
+) -> None:
+    iot.tells_id = False
+    iot.elsewhere.add(CA.der)
+
+    with pytest.raises(AlreadyRegisteredError):
         resource.create(sni_only())
+
+
+@pytest.mark.parametrize(
+    ("record", "properties", "reason"),
+    [
+        ({}, sni_only(on_existing=OnExisting.FAIL), "on_existing"),
+        ({"registrationConfig": {"templateBody": "{}"}}, sni_only(), "past every check"),
+        ({"certificateMode": "DEFAULT"}, sni_only(), "set mode to DEFAULT to adopt it"),
+    ],
+    ids=["on_existing is fail", "provisioning template", "the other mode"],
+)
+def test_adoption_is_refused(
+    resource: CaResource, iot: EmulatedIot, record: dict[str, Any], properties: CaProperties, reason: str
+) -> None:
+    ca_id = registered(iot, **record)
+    before = iot.snapshot()
+
+    with pytest.raises(AdoptionError, match=reason) as refused:
+        resource.create(properties)
+
+    assert ca_id in str(refused.value)
+    assert iot.snapshot() == before
+
+
+def test_adoption_of_another_certificate_of_the_same_ca_is_refused(
+    resource: CaResource, iot: EmulatedIot
+) -> None:
+    ca_id = registered(iot)
+    # AWS names a registered certificate of the same CA in the conflict; the emulation, the given one.
+    iot.cas[ca_id]["certificatePem"] = NEXT_CA.pem
+    iot.elsewhere.add(CA.der)
+    iot.cas[CA.fingerprint] = iot.cas[ca_id]
+
+    with pytest.raises(AdoptionError, match=NEXT_CA.serial_number):
+        resource.create(sni_only())
+
+
+@pytest.mark.parametrize(("stack", "logical_id"), [("fleet", "CaOther"), ("other", "CaFactory")])
+def test_a_ca_that_another_resource_manages_is_refused(
+    account: CaAccount, resource: CaResource, stack: str, logical_id: str
+) -> None:
+    resource.create(sni_only())
+    before = account.iot.snapshot()
+
+    with pytest.raises(AdoptionError, match="managed by stack 'fleet', resource 'CaFactory'"):
+        CaResource.of(account.session, stack, logical_id).create(sni_only())
+
+    assert account.iot.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [("jitr:former-state", "ON"), ("jitr:former-state", "ACTIVE/MAYBE"), ("jitr:claim", "")],
+)
+def test_a_ca_whose_ownership_tags_were_changed_is_refused(
+    resource: CaResource, iot: EmulatedIot, tag: str, value: str
+) -> None:
+    ca_id = resource.create(sni_only())
+    iot.tags_of(ca_id)[tag] = value
+    before = iot.snapshot()
+
+    with pytest.raises(UnreadableOwnershipError):
         resource.change(auto_registration=AutoRegistration.DISABLE)
-        resource.change(auto_registration=AutoRegistration.ENABLE)
 
-        resource.delete()
-
-        assert registry.state(ca_id) == OFF
-
-    def test_is_refused_where_on_existing_says_fail(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        before = registry.snapshot()
-
-        with pytest.raises(AdoptionError, match=f"{ca_id}.*on_existing"):
-            resource.create(sni_only(on_existing=OnExisting.FAIL))
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_with_a_provisioning_template_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.add(CA, certificateMode="SNI_ONLY", registrationConfig={"templateBody": "{}"})
-        before = registry.snapshot()
-
-        with pytest.raises(AdoptionError, match="past every check"):
-            resource.create(sni_only())
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_in_the_other_mode_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.add(CA, certificateMode="DEFAULT")
-
-        with pytest.raises(AdoptionError, match="set mode to DEFAULT to adopt it"):
-            resource.create(sni_only())
-
-    def test_of_another_certificate_than_the_one_given_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        ca_id = registry.add(CA, certificateMode="SNI_ONLY")
-        monkeypatch.setitem(registry.cas[ca_id], "certificatePem", CA.pem)
-        resource.create(sni_only())
-        # AWS names a registered certificate of the same CA in the conflict; the emulation, the given one.
-        registry.cas[ca_id]["certificatePem"] = NEXT_CA.pem
-        registry.elsewhere.add(CA.der)
-        registry.cas[CA.fingerprint] = registry.cas[ca_id]
-
-        with pytest.raises(AdoptionError, match=NEXT_CA.serial_number):
-            resource.create(sni_only())
-
-    def test_of_a_ca_that_another_resource_manages_is_refused(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-        before = registry.snapshot()
-
-        with pytest.raises(AdoptionError, match="managed by stack 'fleet', resource 'CaFactory'"):
-            CaResource.of(account.session, logical_id="CaOther").create(sni_only())
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_that_another_stack_manages_is_refused(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-
-        with pytest.raises(AdoptionError, match="stack 'fleet'"):
-            CaResource.of(account.session, stack="other").create(sni_only())
-
-        assert registry.state(resource.physical_id) == ON
-
-    @pytest.mark.parametrize(
-        ("tag", "value"),
-        [("jitr:former-state", "ON"), ("jitr:former-state", "ACTIVE/MAYBE"), ("jitr:claim", "")],
-    )
-    def test_of_a_ca_whose_ownership_tags_somebody_changed_is_refused(
-        self, resource: CaResource, registry: CaRegistryEmulation, tag: str, value: str
-    ) -> None:
-        ca_id = resource.create(sni_only())
-        registry.tags_of(ca_id)[tag] = value
-        before = registry.snapshot()
-
-        with pytest.raises(UnreadableOwnershipError):
-            resource.change(auto_registration=AutoRegistration.DISABLE)
-
-        assert registry.snapshot() == before
-
-    def test_of_a_ca_that_a_deleted_stack_has_kept_is_allowed(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        resource.create(sni_only())
-        resource.delete()
-
-        other = CaResource.of(account.session, stack="other")
-        other.create(sni_only(on_delete=OnDelete.DELETE))
-        assert registry.state(other.physical_id) == ON
-        other.delete()
-
-        assert registry.state(other.physical_id) == DISABLED
+    assert iot.snapshot() == before
 
 
-class TestOurOwn:
-    @pytest.mark.parametrize("kept_by", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.RETAIN])
-    def test_a_ca_kept_by_an_earlier_deployment_is_still_ours(
-        self, resource: CaResource, registry: CaRegistryEmulation, kept_by: OnDelete
-    ) -> None:
-        ca_id = resource.create(sni_only(on_delete=kept_by))
-        resource.delete()
+def test_a_ca_that_a_deleted_stack_has_kept_is_adopted(account: CaAccount, resource: CaResource) -> None:
+    resource.create(sni_only())
+    resource.delete()
 
-        assert resource.create(sni_only(on_delete=OnDelete.DELETE, on_existing=OnExisting.FAIL)) == ca_id
+    other = CaResource.of(account.session, stack="other")
+    other.create(sni_only(on_delete=OnDelete.DELETE))
+    assert account.iot.state(other.physical_id) == ON
+    other.delete()
 
-        assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id)["jitr:former-state"] == "unregistered"
-        resource.delete()
-        assert registry.cas == {}
+    assert account.iot.state(other.physical_id) == DISABLED
+
+
+@pytest.mark.parametrize("kept_by", [OnDelete.DISABLE, OnDelete.DEACTIVATE, OnDelete.RETAIN])
+def test_a_ca_that_an_earlier_deployment_has_kept_needs_no_adoption(
+    resource: CaResource, iot: EmulatedIot, kept_by: OnDelete
+) -> None:
+    ca_id = resource.create(sni_only(on_delete=kept_by))
+    resource.delete()
+
+    assert resource.create(sni_only(on_delete=OnDelete.DELETE, on_existing=OnExisting.FAIL)) == ca_id
+
+    assert iot.state(ca_id) == ON
+    assert iot.tags_of(ca_id)["jitr:former-state"] == "unregistered"
+    resource.delete()
+    assert iot.cas == {}

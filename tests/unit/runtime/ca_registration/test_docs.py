@@ -37,7 +37,7 @@ def test_the_script_makes_a_ca_whose_key_is_in_kms(
     arn = capsys.readouterr().out.strip()
 
     ca_id = resource.create(CaProperties((tmp_path / "ca.pem").read_text(), KmsSigner(arn)))
-    assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
+    assert account.iot.state(ca_id) == ("ACTIVE", "ENABLE")
 
 
 def test_every_example_is_a_valid_configuration(tmp_path: Path) -> None:

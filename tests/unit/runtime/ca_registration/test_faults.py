@@ -16,16 +16,15 @@ from iot_jitr_runtime.ca_registration.signers import KmsSigner, PrivateCaSigner,
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ownership import Owner
-from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_builder import CaSpec, ca_of, pem_of
 from tests.support.ca_keys import make_kms_key, make_private_ca
-from tests.support.ca_registry import CaRegistryEmulation, ca_account
+from tests.support.ca_registry import EmulatedIot, ca_account
 from tests.support.faults import Crash, Fault, injected, stepped
 
 SPEC = CaSpec()
 CA = SPEC.build()
-NEXT_SPEC = CaSpec("Next CA", key=SPEC.key)
-NEXT_CA = NEXT_SPEC.build()
-PROPERTIES = CaProperties(CA.pem, SecretSigner("ca-key"), on_delete=OnDelete.DELETE, tags={"a": "1"})
+NEXT_CA = CaSpec("Next CA", key=SPEC.key).build()
+PROPERTIES = CaProperties(CA.pem, SecretSigner("ca-key"), on_delete=OnDelete.DELETE, ca_tags={"a": "1"})
 SERVICES = ("secretsmanager", "kms", "acm-pca", "iot")
 ONE_TRY = Config(retries={"total_max_attempts": 1})
 FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
@@ -35,7 +34,7 @@ FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
 class Account:
     """One account with the clients that the function uses."""
 
-    registry: CaRegistryEmulation
+    iot: EmulatedIot
     clients: dict[str, Any]
     kms_properties: CaProperties
     private_ca_properties: CaProperties
@@ -45,7 +44,7 @@ class Account:
         return self.lifecycle.create(properties).ca_id
 
     def update(self, ca_id: CaCertificateId, properties: CaProperties) -> CaCertificateId:
-        return self.lifecycle.update(ca_id, properties, PROPERTIES.tags.keys()).ca_id
+        return self.lifecycle.update(ca_id, properties, PROPERTIES.ca_tags.keys()).ca_id
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties = PROPERTIES) -> None:
         self.lifecycle.delete(ca_id, properties)
@@ -66,10 +65,10 @@ def account_with_key() -> Iterator[Account]:
         kms_arn, kms_key = make_kms_key(clients["kms"], "ECC_NIST_P256")
         private_ca_arn, _ = make_private_ca(clients["acm-pca"])
         yield Account(
-            account.registry,
+            account.iot,
             clients,
-            replace(PROPERTIES, certificate_pem=CaSpec(key=kms_key).build().pem, signer=KmsSigner(kms_arn)),
-            replace(PROPERTIES, certificate_pem=None, signer=PrivateCaSigner(private_ca_arn)),
+            replace(PROPERTIES, ca_certificate_pem=ca_of(kms_key).pem, signer=KmsSigner(kms_arn)),
+            replace(PROPERTIES, ca_certificate_pem=None, signer=PrivateCaSigner(private_ca_arn)),
         )
 
 
@@ -82,7 +81,7 @@ def shared() -> Iterator[Account]:
 @pytest.fixture
 def account(shared: Account) -> Account:
     """The one account of this module, emptied."""
-    shared.registry.clear()
+    shared.iot.clear()
     return shared
 
 
@@ -102,12 +101,12 @@ def nothing(_: Account) -> None:
     pass
 
 
-def registered_by_somebody(account: Account) -> str:
-    ca_id = account.registry.add(CA)
-    account.registry.tags[account.registry.cas[ca_id]["certificateArn"]] = {
+def registered_by_another(account: Account) -> str:
+    ca_id = account.iot.add(CA)
+    account.iot.tags[account.iot.cas[ca_id]["certificateArn"]] = {
         "a": "theirs",
         "b": "theirs",
-        # What CloudFormation puts on a CA, and nobody else may.
+        # Only CloudFormation may set it.
         "aws:cloudformation:stack-name": "theirs",
     }
     return ca_id
@@ -119,7 +118,7 @@ def kept_by_us(account: Account) -> None:
 
 
 def adopted(account: Account) -> CaCertificateId:
-    registered_by_somebody(account)
+    registered_by_another(account)
     return account.create()
 
 
@@ -128,19 +127,19 @@ CREATE_WITH_KMS = Step("create with KMS", nothing, lambda account, _: account.cr
 CREATE_WITH_PRIVATE_CA = Step(
     "create with a Private CA", nothing, lambda account, _: account.create(account.private_ca_properties)
 )
-ADOPT = Step("adopt", registered_by_somebody, lambda account, _: account.create())
+ADOPT = Step("adopt", registered_by_another, lambda account, _: account.create())
 TAKE_OVER = Step("take over", kept_by_us, lambda account, _: account.create())
 UPDATE = Step(
     "update",
     Account.create,
     lambda account, ca_id: account.update(
-        ca_id, replace(PROPERTIES, auto_registration=AutoRegistration.DISABLE, tags={"c": "3"})
+        ca_id, replace(PROPERTIES, auto_registration=AutoRegistration.DISABLE, ca_tags={"c": "3"})
     ),
 )
 REPLACE = Step(
     "replace",
     Account.create,
-    lambda account, ca_id: account.update(ca_id, replace(PROPERTIES, certificate_pem=NEXT_CA.pem)),
+    lambda account, ca_id: account.update(ca_id, replace(PROPERTIES, ca_certificate_pem=NEXT_CA.pem)),
 )
 DELETES = [
     Step(
@@ -193,13 +192,13 @@ def test_a_failed_step_leaves_everything_as_it_was(
 ) -> None:
     service, operation, at_call = call
     before = step.arrange(account)
-    state = account.registry.snapshot()
+    state = account.iot.snapshot()
 
     with injected(account.clients[service], operation, fault, at_call=at_call) as struck:
         try:
             step.act(account, before)
         except JitrError:
-            assert account.registry.snapshot() == state
+            assert account.iot.snapshot() == state
         else:
             if operation == "RegisterCACertificate":
                 # An answer that was lost: the CA is found, and the step goes on from there.
@@ -217,22 +216,22 @@ def test_a_repeated_step_ends_as_if_nothing_had_failed(
 ) -> None:
     service, operation, at_call = call
     step.act(account, step.arrange(account))
-    without_fault = account.registry.snapshot()
-    account.registry.clear()
+    without_fault = account.iot.snapshot()
+    account.iot.clear()
     before = step.arrange(account)
 
     with injected(account.clients[service], operation, fault, at_call=at_call), suppress(JitrError, Crash):
         step.act(account, before)
     step.act(account, before)
 
-    assert account.registry.snapshot() == without_fault
+    assert account.iot.snapshot() == without_fault
 
 
-def test_an_undoing_that_fails_hides_neither_the_first_failure_nor_stops_the_others(
+def test_a_failed_undo_neither_hides_the_first_failure_nor_stops_the_other_undos(
     account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ca_id = registered_by_somebody(account)
-    tags = dict(account.registry.tags_of(ca_id))
+    ca_id = registered_by_another(account)
+    tags = dict(account.iot.tags_of(ca_id))
     iot = account.clients["iot"]
 
     with (
@@ -242,13 +241,13 @@ def test_an_undoing_that_fails_hides_neither_the_first_failure_nor_stops_the_oth
     ):
         account.create()
 
-    assert account.registry.tags_of(ca_id) == tags
+    assert account.iot.tags_of(ca_id) == tags
     assert "could not undo a change of the CA certificate: UpdateCACertificate" in caplog.text
 
 
 def test_a_ca_without_tags_has_none_after_a_failure(account: Account) -> None:
-    account.registry.add(CA)
-    state = account.registry.snapshot()
+    account.iot.add(CA)
+    state = account.iot.snapshot()
 
     with (
         injected(account.clients["iot"], "UpdateCACertificate", Fault.THROTTLE),
@@ -256,4 +255,4 @@ def test_a_ca_without_tags_has_none_after_a_failure(account: Account) -> None:
     ):
         account.create()
 
-    assert account.registry.snapshot() == state
+    assert account.iot.snapshot() == state

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_runtime.aws_errors import DENIED
 from iot_jitr_runtime.ca_registration import handler, signing
 from iot_jitr_runtime.ca_registration.handler import CaRegistrationFailedError, handle
-from iot_jitr_runtime.ca_registration.iam_propagation import DELAYS, retry_denied_calls
 from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
+from iot_jitr_runtime.custom_resource import IAM_DELAYS, retry_while_iam_propagates
 from iot_jitr_runtime.environment import CA_REGISTRATION_HANDLER
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import CaAccount
@@ -35,7 +36,7 @@ def event(request_type: str = "Create", **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _session(account: CaAccount, monkeypatch: pytest.MonkeyPatch) -> None:
-    retry_denied_calls(account.session)
+    retry_while_iam_propagates(account.session.events, "needs-retry", DENIED)
     monkeypatch.setattr(handler, "_session", account.session)
 
 
@@ -64,10 +65,10 @@ def test_answers_each_request(account: CaAccount) -> None:
     assert created["Data"]["AutoRegistrationStatus"] == "ENABLE"
     assert updated["Data"]["AutoRegistrationStatus"] == "DISABLE"
     assert deleted == {"PhysicalResourceId": ca_id}
-    assert account.registry.cas == {}
+    assert account.iot.cas == {}
 
 
-def test_an_expected_failure_is_told_with_its_message(log: io.StringIO) -> None:
+def test_an_expected_failure_is_reported_with_its_message(log: io.StringIO) -> None:
     with pytest.raises(CaRegistrationFailedError, match="cannot read the secret 'ca-key'") as caught:
         handle(event(), CONTEXT)
 
@@ -77,7 +78,7 @@ def test_an_expected_failure_is_told_with_its_message(log: io.StringIO) -> None:
 
 
 @pytest.mark.usefixtures("_key")
-def test_an_unexpected_failure_is_told_without_its_message(
+def test_an_unexpected_failure_is_reported_without_its_message(
     monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
@@ -114,57 +115,39 @@ def test_logs_neither_the_event_nor_the_key(monkeypatch: pytest.MonkeyPatch, log
     assert not [line for line in pem_of(SPEC.key).splitlines() if line in logged]
 
 
+# Six attempts when throttled; one for each delay, and the first, while IAM does not know a permission.
 @pytest.mark.usefixtures("_key")
-def test_throttling_is_retried(account: CaAccount) -> None:
-    account.registry.refusals = ["ThrottlingException"] * 5
-
-    handle(event(), CONTEXT)
-
-    assert len(account.registry.cas) == 1
-
-
-@pytest.mark.usefixtures("_key")
-def test_throttling_that_does_not_end_fails(account: CaAccount) -> None:
-    account.registry.refusals = ["ThrottlingException"] * 100
-
-    with pytest.raises(CaRegistrationFailedError, match="throttled through all retries; try again later"):
+@pytest.mark.parametrize(
+    ("code", "tries", "reason"),
+    [
+        ("ThrottlingException", 6, "throttled through all retries; try again later"),
+        ("AccessDeniedException", len(IAM_DELAYS) + 1, "GetRegistrationCode: the permission is missing"),
+        ("UnauthorizedException", len(IAM_DELAYS) + 1, "GetRegistrationCode: the permission is missing"),
+    ],
+)
+def test_a_refused_call_is_repeated(account: CaAccount, code: str, tries: int, reason: str) -> None:
+    account.iot.refusals = [code] * tries
+    with pytest.raises(CaRegistrationFailedError, match=reason):
         handle(event(), CONTEXT)
+    assert account.iot.refusals == []
 
-
-@pytest.mark.usefixtures("_key")
-@pytest.mark.parametrize("code", ["AccessDeniedException", "UnauthorizedException"])
-def test_a_call_is_repeated_until_iam_knows_a_new_permission(account: CaAccount, code: str) -> None:
-    account.registry.refusals = [code] * len(DELAYS)
-
+    account.iot.refusals = [code] * (tries - 1)
     handle(event(), CONTEXT)
-
-    assert len(account.registry.cas) == 1
-
-
-@pytest.mark.usefixtures("_key")
-def test_a_permission_that_is_missing_is_named(account: CaAccount) -> None:
-    account.registry.refusals = ["AccessDeniedException"] * (len(DELAYS) + 1)
-
-    with pytest.raises(CaRegistrationFailedError, match="GetRegistrationCode: the permission is missing"):
-        handle(event(), CONTEXT)
-
-
-def test_all_delays_together_are_shorter_than_twenty_seconds() -> None:
-    assert sum(DELAYS) < 20
+    assert len(account.iot.cas) == 1
 
 
 @pytest.mark.parametrize("physical_id", ["CREATE_FAILED", "2024/01/01/[$LATEST]abc", "fleet-Ca-1ABC"])
 def test_the_deletion_of_what_was_never_created_succeeds(account: CaAccount, physical_id: str) -> None:
-    asked: list[str] = []
-    account.session.events.register("before-call.iot", lambda model, **_: asked.append(model.name))
+    calls: list[str] = []
+    account.session.events.register("before-call.iot", lambda model, **_: calls.append(model.name))
 
-    assert handle(event("Delete", PhysicalResourceId=physical_id), CONTEXT) == {
-        "PhysicalResourceId": physical_id
-    }
-    assert asked == []
+    answer = handle(event("Delete", PhysicalResourceId=physical_id), CONTEXT)
+
+    assert answer == {"PhysicalResourceId": physical_id}
+    assert calls == []
 
 
-def test_is_where_the_stack_says_it_is() -> None:
+def test_the_handler_has_the_name_that_the_stack_gives() -> None:
     module, _, name = CA_REGISTRATION_HANDLER.rpartition(".")
 
     assert (module, name) == (handle.__module__, handle.__name__)

@@ -1,4 +1,6 @@
-"""Create and delete: what state each leaves a CA in."""
+"""Create and delete: the state in which each leaves a CA."""
+
+from typing import Any
 
 import pytest
 
@@ -9,182 +11,173 @@ from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ownership import Owner, Ownership
 from tests.support.ca_builder import CaSpec, pem_of
-from tests.support.ca_registry import CaAccount, CaRegistryEmulation
-from tests.support.ca_resource import CaResource
-from tests.support.ca_states import CA, DISABLED, OFF, ON, sni_only
+from tests.support.ca_registry import CaAccount, EmulatedIot
+from tests.support.ca_resource import CA, DISABLED, OFF, ON, CaResource, sni_only
 from tests.support.endless import endless_ca
 
 EXPIRED_CA = CaSpec("Old CA", starts_in_days=-20, ends_in_days=-10).build()
+OURS = Ownership(Owner("fleet", "CaFactory"), UNREGISTERED).to_tags()
+THEIRS = Ownership(Owner("other", "CaFactory"), UNREGISTERED).to_tags()
 
 
-class TestCreate:
-    def test_registers_with_auto_registration_and_ownership_tags(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = resource.create(sni_only())
+def test_creation_registers_the_ca_with_ownership_tags_and_returns_every_attribute(
+    resource: CaResource, iot: EmulatedIot
+) -> None:
+    ca_id = resource.create(sni_only())
 
-        assert registry.state(ca_id) == ON
-        assert registry.tags_of(ca_id) == {
-            "team": "iot",
-            "jitr:stack": "fleet",
-            "jitr:logical-id": "CaFactory",
-            "jitr:former-state": "unregistered",
-            "jitr:claim": "held",
-        }
-
-    def test_answers_with_every_attribute(self, resource: CaResource, registry: CaRegistryEmulation) -> None:
-        ca_id = resource.create(sni_only())
-
-        assert resource.attributes == {
-            "CaCertificateId": ca_id,
-            "CaCertificateArn": registry.cas[ca_id]["certificateArn"],
-            "Status": "ACTIVE",
-            "Mode": "SNI_ONLY",
-            "AutoRegistrationStatus": "ENABLE",
-            "NotAfter": f"{CA.not_after:%Y-%m-%dT%H:%M:%SZ}",
-        }
-
-    def test_registers_a_ca_without_an_end(
-        self, account: CaAccount, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca = endless_ca()
-        account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(ca.key))
-
-        ca_id = resource.create(CaProperties(ca.certificate.pem, SecretSigner("ca-key")))
-
-        assert registry.state(ca_id) == ON
-        assert resource.attributes["NotAfter"] == "9999-12-31T23:59:59Z"
-
-    @pytest.mark.parametrize("status", CaStatus)
-    @pytest.mark.parametrize("auto_registration", AutoRegistration)
-    def test_registers_in_the_state_that_is_wanted(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        status: CaStatus,
-        auto_registration: AutoRegistration,
-    ) -> None:
-        ca_id = resource.create(sni_only(status=status, auto_registration=auto_registration))
-
-        assert registry.state(ca_id) == (status, auto_registration)
-
-    def test_repeated_gives_the_same_answer_and_state(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        first = resource.call("Create", sni_only())
-        state = registry.snapshot()
-
-        assert resource.call("Create", sni_only()) == first
-        assert registry.snapshot() == state
-
-    def test_takes_over_its_own_registration_of_a_ca_that_has_expired_since(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
-        owner = Owner("fleet", "CaFactory")
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = Ownership(owner, UNREGISTERED).to_tags()
-
-        assert resource.create(sni_only(certificate_pem=EXPIRED_CA.pem)) == ca_id
-        assert registry.state(ca_id) == ON
-
-    @pytest.mark.parametrize(
-        "tags", [{}, Ownership(Owner("other", "Ca"), UNREGISTERED).to_tags(), {"jitr:stack": "fleet"}]
-    )
-    def test_checks_the_certificate_of_a_registration_that_is_not_its_own(
-        self, resource: CaResource, registry: CaRegistryEmulation, tags: dict[str, str]
-    ) -> None:
-        ca_id = registry.add(EXPIRED_CA, certificateMode="SNI_ONLY")
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = tags
-        before = registry.snapshot()
-
-        with pytest.raises(CaCertificateError) as caught:
-            resource.create(sni_only(certificate_pem=EXPIRED_CA.pem))
-
-        assert caught.value.fault is CaFault.EXPIRED
-        assert registry.snapshot() == before
-
-    def test_at_the_quota_says_so(self, resource: CaResource, registry: CaRegistryEmulation) -> None:
-        registry.quota = 0
-
-        with pytest.raises(RegistryError, match=r"quota is reached.*jitr ca list"):
-            resource.create(sni_only())
-
-    def test_of_a_ca_that_another_account_holds_says_so(
-        self, resource: CaResource, registry: CaRegistryEmulation
-    ) -> None:
-        registry.elsewhere.add(CA.der)
-
-        with pytest.raises(AdoptionError, match="not in this account"):
-            resource.create(sni_only())
+    assert iot.tags_of(ca_id) == {
+        "team": "iot",
+        "jitr:stack": "fleet",
+        "jitr:logical-id": "CaFactory",
+        "jitr:former-state": "unregistered",
+        "jitr:claim": "held",
+    }
+    assert resource.attributes == {
+        "CaCertificateId": ca_id,
+        "CaCertificateArn": iot.cas[ca_id]["certificateArn"],
+        "Status": "ACTIVE",
+        "Mode": "SNI_ONLY",
+        "AutoRegistrationStatus": "ENABLE",
+        "NotAfter": f"{CA.not_after:%Y-%m-%dT%H:%M:%SZ}",
+    }
 
 
-class TestDelete:
-    @pytest.mark.parametrize(
-        ("on_delete", "left"),
-        [(OnDelete.DISABLE, DISABLED), (OnDelete.DEACTIVATE, OFF), (OnDelete.RETAIN, ON)],
-    )
-    def test_keeps_the_ca_in_the_documented_state(
-        self,
-        resource: CaResource,
-        registry: CaRegistryEmulation,
-        on_delete: OnDelete,
-        left: tuple[str, str],
-    ) -> None:
-        ca_id = resource.create(sni_only(on_delete=on_delete))
+def test_a_ca_without_an_end_is_registered(account: CaAccount, resource: CaResource) -> None:
+    ca = endless_ca()
+    account.client("secretsmanager").create_secret(Name="ca-key", SecretString=pem_of(ca.key))
 
-        resource.delete()
+    ca_id = resource.create(CaProperties(ca.certificate.pem, SecretSigner("ca-key")))
 
-        assert registry.state(ca_id) == left
-        assert registry.tags_of(ca_id)["jitr:claim"] == "released"
+    assert account.iot.state(ca_id) == ON
+    assert resource.attributes["NotAfter"] == "9999-12-31T23:59:59Z"
 
-    @pytest.mark.parametrize("status", CaStatus)
-    def test_deletes_the_ca_active_or_not(
-        self, resource: CaResource, registry: CaRegistryEmulation, status: CaStatus
-    ) -> None:
-        resource.create(sni_only(on_delete=OnDelete.DELETE, status=status))
 
-        resource.delete()
+@pytest.mark.parametrize("status", CaStatus)
+@pytest.mark.parametrize("auto_registration", AutoRegistration)
+def test_the_ca_is_registered_in_the_desired_state(
+    resource: CaResource, iot: EmulatedIot, status: CaStatus, auto_registration: AutoRegistration
+) -> None:
+    ca_id = resource.create(sni_only(desired_status=status, auto_registration=auto_registration))
 
-        assert registry.cas == {}
+    assert iot.state(ca_id) == (status, auto_registration)
 
-    @pytest.mark.parametrize("on_delete", OnDelete)
-    def test_repeated_changes_nothing_more(
-        self, resource: CaResource, registry: CaRegistryEmulation, on_delete: OnDelete
-    ) -> None:
-        resource.create(sni_only(on_delete=on_delete))
-        resource.delete()
-        after_first = registry.snapshot()
 
-        resource.delete()
+def test_a_repeated_creation_gives_the_same_answer_and_state(resource: CaResource, iot: EmulatedIot) -> None:
+    first = resource.call("Create", sni_only())
+    state = iot.snapshot()
 
-        assert registry.snapshot() == after_first
+    assert resource.call("Create", sni_only()) == first
+    assert iot.snapshot() == state
 
-    @pytest.mark.parametrize("on_delete", OnDelete)
-    def test_of_a_ca_that_is_gone_succeeds(
-        self, resource: CaResource, registry: CaRegistryEmulation, on_delete: OnDelete
-    ) -> None:
-        ca_id = resource.create(sni_only(on_delete=on_delete))
-        del registry.cas[ca_id]
 
-        resource.delete()
+def registered(iot: EmulatedIot, tags: dict[str, Any]) -> str:
+    """An expired CA that is registered with these tags."""
+    ca_id = iot.add(EXPIRED_CA, certificateMode="SNI_ONLY")
+    iot.tags[iot.cas[ca_id]["certificateArn"]] = tags
+    return ca_id
 
-        assert registry.cas == {}
 
-    @pytest.mark.parametrize(
-        "tags",
-        [
-            {},
-            {"jitr:stack": "other"},
-            Ownership(Owner("fleet", "CaFactory"), "ON").to_tags(),
-            Ownership(Owner("other", "CaFactory"), UNREGISTERED).to_tags(),
-        ],
-    )
-    def test_leaves_a_ca_as_it_is_whose_tags_do_not_name_this_resource(
-        self, resource: CaResource, registry: CaRegistryEmulation, tags: dict[str, str]
-    ) -> None:
-        ca_id = resource.create(sni_only(on_delete=OnDelete.DELETE))
-        registry.tags[registry.cas[ca_id]["certificateArn"]] = tags
+def test_creation_uses_its_own_registration_of_a_ca_that_has_expired_since(
+    resource: CaResource, iot: EmulatedIot
+) -> None:
+    ca_id = registered(iot, OURS)
 
-        resource.delete()
+    assert resource.create(sni_only(ca_certificate_pem=EXPIRED_CA.pem)) == ca_id
+    assert iot.state(ca_id) == ON
 
-        assert registry.state(ca_id) == ON
+
+@pytest.mark.parametrize("tags", [{}, THEIRS, {"jitr:stack": "fleet"}], ids=["none", "theirs", "incomplete"])
+def test_the_certificate_of_a_registration_that_is_not_its_own_is_checked(
+    resource: CaResource, iot: EmulatedIot, tags: dict[str, str]
+) -> None:
+    registered(iot, tags)
+    before = iot.snapshot()
+
+    with pytest.raises(CaCertificateError) as caught:
+        resource.create(sni_only(ca_certificate_pem=EXPIRED_CA.pem))
+
+    assert caught.value.fault is CaFault.EXPIRED
+    assert iot.snapshot() == before
+
+
+def test_creation_fails_at_the_quota(resource: CaResource, iot: EmulatedIot) -> None:
+    iot.quota = 0
+
+    with pytest.raises(RegistryError) as failed:
+        resource.create(sni_only())
+
+    assert failed.value.code == "LimitExceededException"
+
+
+def test_creation_fails_for_a_ca_of_another_account(resource: CaResource, iot: EmulatedIot) -> None:
+    iot.elsewhere.add(CA.der)
+
+    with pytest.raises(AdoptionError, match="not in this account"):
+        resource.create(sni_only())
+
+
+@pytest.mark.parametrize(
+    ("on_delete", "left"),
+    [(OnDelete.DISABLE, DISABLED), (OnDelete.DEACTIVATE, OFF), (OnDelete.RETAIN, ON)],
+)
+def test_deletion_keeps_the_ca_in_the_documented_state(
+    resource: CaResource, iot: EmulatedIot, on_delete: OnDelete, left: tuple[str, str]
+) -> None:
+    ca_id = resource.create(sni_only(on_delete=on_delete))
+
+    resource.delete()
+
+    assert iot.state(ca_id) == left
+    assert iot.tags_of(ca_id)["jitr:claim"] == "released"
+
+
+@pytest.mark.parametrize("status", CaStatus)
+def test_deletion_deletes_the_ca_active_or_not(
+    resource: CaResource, iot: EmulatedIot, status: CaStatus
+) -> None:
+    resource.create(sni_only(on_delete=OnDelete.DELETE, desired_status=status))
+
+    resource.delete()
+
+    assert iot.cas == {}
+
+
+@pytest.mark.parametrize("on_delete", OnDelete)
+def test_a_repeated_deletion_changes_nothing_more(
+    resource: CaResource, iot: EmulatedIot, on_delete: OnDelete
+) -> None:
+    resource.create(sni_only(on_delete=on_delete))
+    resource.delete()
+    after_first = iot.snapshot()
+
+    resource.delete()
+
+    assert iot.snapshot() == after_first
+
+
+@pytest.mark.parametrize("on_delete", OnDelete)
+def test_the_deletion_of_a_ca_that_is_gone_succeeds(
+    resource: CaResource, iot: EmulatedIot, on_delete: OnDelete
+) -> None:
+    ca_id = resource.create(sni_only(on_delete=on_delete))
+    del iot.cas[ca_id]
+
+    resource.delete()
+
+    assert iot.cas == {}
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {"jitr:stack": "other"}, OURS | {"jitr:former-state": "ON"}, THEIRS],
+    ids=["none", "incomplete", "unreadable", "theirs"],
+)
+def test_deletion_changes_no_ca_whose_tags_do_not_name_this_resource(
+    resource: CaResource, iot: EmulatedIot, tags: dict[str, str]
+) -> None:
+    ca_id = resource.create(sni_only(on_delete=OnDelete.DELETE))
+    iot.tags[iot.cas[ca_id]["certificateArn"]] = tags
+
+    resource.delete()
+
+    assert iot.state(ca_id) == ON

@@ -1,4 +1,4 @@
-"""What each error of AWS IoT is called here, and what it advises. No local cloud raises them all."""
+"""The exception for each error of AWS IoT, and the advice in it. No local cloud raises them all."""
 
 from typing import Any
 
@@ -17,9 +17,8 @@ from iot_jitr_runtime.ca_registration.registry import (
     RegistryError,
 )
 from iot_jitr_runtime.identifiers import CaCertificateId
-from tests.support.ca_builder import CaSpec
+from tests.support.ca_resource import CA
 
-CA = CaSpec().build()
 CA_ID = CaCertificateId("a" * 64)
 STATE = CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE)
 
@@ -32,46 +31,32 @@ def iot() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "error", "advice"),
+    ("code", "status", "kind", "advice"),
     [
-        (
-            "RegistrationCodeValidationException",
-            400,
-            RegistryError,
-            "registration code of this account and region",
-        ),
-        (
-            "CertificateValidationException",
-            400,
-            RegistryError,
-            "must be signed by the CA",
-        ),
+        ("RegistrationCodeValidationException", 400, RegistryError, "jitr ca registration-code"),
+        ("CertificateValidationException", 400, RegistryError, "must be signed by the CA"),
         ("LimitExceededException", 410, RegistryError, "delete a CA certificate"),
         ("ThrottlingException", 400, RegistryError, "try again later"),
         ("UnauthorizedException", 401, DeniedError, "permission is missing"),
         ("AccessDeniedException", 403, DeniedError, "permission is missing"),
         ("InvalidRequestException", 400, RegistryError, "it was refused"),
         ("InternalFailureException", 500, OutcomeUnknownError, "may or may not have taken effect"),
-        (
-            "ServiceUnavailableException",
-            503,
-            OutcomeUnknownError,
-            "may or may not have taken effect",
-        ),
+        ("ServiceUnavailableException", 503, OutcomeUnknownError, "may or may not have taken effect"),
+        ("ResourceNotFoundException", 404, NotRegisteredError, "no such CA certificate"),
     ],
 )
-def test_an_error_of_the_registration_says_what_to_do(
-    iot: Any, code: str, status: int, error: type[RegistryError], advice: str
+def test_an_error_names_the_call_with_code_message_and_advice(
+    iot: Any, code: str, status: int, kind: type[RegistryError], advice: str
 ) -> None:
     with Stubber(iot) as stubbed:
         stubbed.add_client_error("register_ca_certificate", code, "as AWS says", http_status_code=status)
-        with pytest.raises(error, match=advice) as caught:
+        with pytest.raises(kind, match=advice) as caught:
             CaRegistry(iot).register(CA, "PEM", Mode.DEFAULT, STATE, {"a": "1"})
 
-    assert type(caught.value) is error
+    assert type(caught.value) is kind
     assert caught.value.code == code
-    assert "RegisterCACertificate" in str(caught.value)
-    assert "as AWS says" in str(caught.value)
+    assert str(caught.value).startswith("RegisterCACertificate: ")
+    assert str(caught.value).endswith(f"({code}: as AWS says)")
 
 
 def test_an_existing_registration_has_its_id(iot: Any) -> None:
@@ -80,12 +65,12 @@ def test_an_existing_registration_has_its_id(iot: Any) -> None:
             "register_ca_certificate",
             "ResourceAlreadyExistsException",
             http_status_code=409,
-            modeled_fields={"resourceId": "a" * 64},
+            modeled_fields={"resourceId": CA_ID},
         )
         with pytest.raises(AlreadyRegisteredError) as caught:
             CaRegistry(iot).register(CA, None, Mode.SNI_ONLY, STATE, {})
 
-    assert caught.value.ca_id == "a" * 64
+    assert caught.value.ca_id == CA_ID
 
 
 def test_a_call_without_an_answer_may_have_taken_effect(iot: Any) -> None:
@@ -98,15 +83,8 @@ def test_a_call_without_an_answer_may_have_taken_effect(iot: Any) -> None:
         CaRegistry(iot).set_state(CA_ID, STATE)
 
 
-def test_an_unknown_ca_is_named(iot: Any) -> None:
-    with Stubber(iot) as stubbed:
-        stubbed.add_client_error("delete_ca_certificate", "ResourceNotFoundException", http_status_code=404)
-        with pytest.raises(NotRegisteredError, match=r"DeleteCACertificate a{64}: no such CA certificate"):
-            CaRegistry(iot).delete(CA_ID)
-
-
 def test_a_call_that_the_sdk_refuses_had_no_effect(iot: Any) -> None:
-    with pytest.raises(RegistryError, match="it was refused") as caught:
+    with pytest.raises(RegistryError) as caught:
         CaRegistry(iot).delete(CaCertificateId("no id"))
 
     assert type(caught.value) is RegistryError

@@ -37,80 +37,80 @@ def test_sound_certificates_pass(spec: CaSpec) -> None:
     check_ca_certificate(spec.build())
 
 
+def fault_of(ca: Certificate) -> tuple[CaFault, str]:
+    with pytest.raises(CaCertificateError) as caught:
+        check_ca_certificate(ca)
+    assert "\n" not in str(caught.value)
+    return caught.value.fault, str(caught.value)
+
+
 @pytest.mark.parametrize(
-    ("spec", "fault", "message"),
+    ("spec", "fault", "found"),
     [
-        (
-            CaSpec(is_ca=False, may_sign=False),
-            CaFault.NOT_A_CA,
-            r"found CA:FALSE.*is it a device certificate\?",
-        ),
-        (CaSpec(is_ca=None), CaFault.NOT_A_CA, "found no basicConstraints"),
+        (CaSpec(is_ca=False, may_sign=False), CaFault.NOT_A_CA, "CA:FALSE"),
+        (CaSpec(is_ca=None), CaFault.NOT_A_CA, "no basicConstraints"),
         (CaSpec(may_sign=False), CaFault.NOT_A_CA, "lacks keyCertSign"),
-        (CaSpec(starts_in_days=-20, ends_in_days=-10), CaFault.EXPIRED, "expired on .*successor"),
+        (CaSpec(starts_in_days=-20, ends_in_days=-10), CaFault.EXPIRED, "expired on "),
         (CaSpec(starts_in_days=10, ends_in_days=20), CaFault.NOT_YET_VALID, "valid from"),
-        (
-            CaSpec(key=rsa_key(1024)),
-            CaFault.UNSUPPORTED_KEY,
-            "key is RSA 1024 bits; AWS IoT takes RSA with at least 2048",
-        ),
-        (CaSpec(key=ec.generate_private_key(ec.SECP256K1())), CaFault.UNSUPPORTED_KEY, "key is EC secp256k1"),
-        (CaSpec(key=ec.generate_private_key(ec.SECP224R1())), CaFault.UNSUPPORTED_KEY, "key is EC secp224r1"),
-        (
-            CaSpec(key=ed25519.Ed25519PrivateKey.generate(), hash=None),
-            CaFault.UNSUPPORTED_KEY,
-            "key is Ed25519",
-        ),
-        (CaSpec(hash=hashes.SHA224()), CaFault.UNSUPPORTED_SIGNATURE, "with SHA224; AWS IoT takes"),
-        (CaSpec(hash=hashes.SHA3_256()), CaFault.UNSUPPORTED_SIGNATURE, "with SHA3-256; AWS IoT takes"),
+        (CaSpec(key=rsa_key(1024)), CaFault.UNSUPPORTED_KEY, "RSA 1024 bits"),
+        (CaSpec(key=ec.generate_private_key(ec.SECP256K1())), CaFault.UNSUPPORTED_KEY, "EC secp256k1"),
+        (CaSpec(key=ec.generate_private_key(ec.SECP224R1())), CaFault.UNSUPPORTED_KEY, "EC secp224r1"),
+        (CaSpec(key=ed25519.Ed25519PrivateKey.generate(), hash=None), CaFault.UNSUPPORTED_KEY, "Ed25519"),
+        (CaSpec(hash=hashes.SHA224()), CaFault.UNSUPPORTED_SIGNATURE, "SHA224"),
+        (CaSpec(hash=hashes.SHA3_256()), CaFault.UNSUPPORTED_SIGNATURE, "SHA3-256"),
     ],
 )
-def test_unsound_certificates_are_refused(spec: CaSpec, fault: CaFault, message: str) -> None:
-    with pytest.raises(CaCertificateError, match=message) as caught:
-        check_ca_certificate(spec.build())
-    assert caught.value.fault is fault
-    assert "\n" not in str(caught.value)
+def test_unsound_certificates_are_refused(spec: CaSpec, fault: CaFault, found: str) -> None:
+    refused, message = fault_of(spec.build())
+
+    assert refused is fault
+    assert found in message
 
 
+BASIC_CONSTRAINTS = bytes.fromhex("0603551d13")
+KEY_USAGE = bytes.fromhex("0603551d0f")
 EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 ECDSA_WITH_SHA256 = bytes.fromhex("06082a8648ce3d040302")
 
 
 @pytest.mark.parametrize(
-    ("identifier", "fault", "message"),
+    ("identifier", "other", "fault", "found"),
     [
-        (EC_PUBLIC_KEY, CaFault.UNSUPPORTED_KEY, "a key that cannot be read"),
+        (EC_PUBLIC_KEY, EC_PUBLIC_KEY[:-1] + b"\x7f", CaFault.UNSUPPORTED_KEY, "a key that cannot be read"),
         (
             ECDSA_WITH_SHA256,
+            ECDSA_WITH_SHA256[:-1] + b"\x7f",
             CaFault.UNSUPPORTED_SIGNATURE,
-            r"signed with algorithm 1\.2\.840\.10045\.4\.3\.127",
+            "algorithm 1.2.840.10045.4.3.127",
         ),
+        (KEY_USAGE, BASIC_CONSTRAINTS, CaFault.NOT_A_CERTIFICATE, ""),
     ],
+    ids=["an unknown key", "an unknown signature", "an extension twice"],
 )
-def test_unknown_algorithms_are_refused(identifier: bytes, fault: CaFault, message: str) -> None:
-    unknown = Certificate.load(SOUND.der.replace(identifier, identifier[:-1] + b"\x7f"))
+def test_what_cannot_be_read_is_refused(identifier: bytes, other: bytes, fault: CaFault, found: str) -> None:
+    refused, message = fault_of(Certificate.load(SOUND.der.replace(identifier, other)))
 
-    with pytest.raises(CaCertificateError, match=message) as caught:
-        check_ca_certificate(unknown)
-    assert caught.value.fault is fault
+    assert refused is fault
+    assert found in message
 
 
 @pytest.mark.parametrize(
-    ("text", "fault", "message"),
+    ("text", "fault"),
     [
-        ("", CaFault.NOT_A_CERTIFICATE, "not a certificate; expected PEM"),
-        ("hello", CaFault.NOT_A_CERTIFICATE, "not a certificate; expected PEM"),
-        (SOUND.pem[:200], CaFault.NOT_A_CERTIFICATE, r"cannot be read.*damaged"),
-        (SOUND.pem.replace("M", "N", 5), CaFault.NOT_A_CERTIFICATE, r"cannot be read.*damaged"),
-        (SOUND.pem * 3, CaFault.SEVERAL_CERTIFICATES, "found 3 certificates in place of the CA certificate"),
-        (SOUND.pem + pem_of(CaSpec().key), CaFault.NOT_ONLY_A_CERTIFICATE, "no key may ever be"),
-        (pem_of(CaSpec().key), CaFault.NOT_ONLY_A_CERTIFICATE, "no key may ever be"),
-        (pem_of(CaSpec().key, "secret"), CaFault.NOT_ONLY_A_CERTIFICATE, "no key may ever be"),
+        ("", CaFault.NOT_A_CERTIFICATE),
+        ("hello", CaFault.NOT_A_CERTIFICATE),
+        (SOUND.pem[:200], CaFault.NOT_A_CERTIFICATE),
+        (SOUND.pem.replace("M", "N", 5), CaFault.NOT_A_CERTIFICATE),
+        (SOUND.pem * 3, CaFault.SEVERAL_CERTIFICATES),
+        (SOUND.pem + pem_of(CaSpec().key), CaFault.NOT_ONLY_A_CERTIFICATE),
+        (pem_of(CaSpec().key), CaFault.NOT_ONLY_A_CERTIFICATE),
+        (pem_of(CaSpec().key, "secret"), CaFault.NOT_ONLY_A_CERTIFICATE),
     ],
 )
-def test_other_files_are_refused(text: str, fault: CaFault, message: str) -> None:
-    with pytest.raises(CaCertificateError, match=message) as caught:
+def test_other_files_are_refused(text: str, fault: CaFault) -> None:
+    with pytest.raises(CaCertificateError) as caught:
         load_ca_certificate(text)
+
     assert caught.value.fault is fault
     assert not [line for line in text.splitlines() if len(line) == 64 and line in str(caught.value)]
 
@@ -135,13 +135,12 @@ def test_the_ends_of_the_validity_allow_for_clocks_that_differ() -> None:
 
     check_ca_certificate(ca, ca.not_before - timedelta(seconds=4))
     check_ca_certificate(ca, ca.not_after + timedelta(seconds=4))
-    with pytest.raises(CaCertificateError, match="valid from"):
-        check_ca_certificate(ca, ca.not_before - timedelta(seconds=6))
-    with pytest.raises(CaCertificateError, match="expired"):
-        check_ca_certificate(ca, ca.not_after + timedelta(seconds=6))
+    for beyond in (ca.not_before - timedelta(seconds=6), ca.not_after + timedelta(seconds=6)):
+        with pytest.raises(CaCertificateError):
+            check_ca_certificate(ca, beyond)
 
 
-def test_a_ca_with_the_first_and_the_last_date_that_there_are_is_valid() -> None:
+def test_a_ca_with_the_first_and_the_last_possible_date_is_valid() -> None:
     made = CaSpec(
         starts=datetime(2050, 1, 1, tzinfo=UTC), ends=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
     )
@@ -150,14 +149,3 @@ def test_a_ca_with_the_first_and_the_last_date_that_there_are_is_valid() -> None
     check_ca_certificate(ca)
 
     assert not expires_soon(ca)
-
-
-def test_a_ca_with_extensions_that_cannot_be_read_is_refused() -> None:
-    basic_constraints = bytes.fromhex("0603551d13")
-    key_usage = bytes.fromhex("0603551d0f")
-    twice = Certificate.load(SOUND.der.replace(key_usage, basic_constraints))
-
-    with pytest.raises(CaCertificateError) as caught:
-        check_ca_certificate(twice)
-
-    assert caught.value.fault is CaFault.NOT_A_CERTIFICATE

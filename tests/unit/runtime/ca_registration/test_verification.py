@@ -1,4 +1,4 @@
-"""Verification certificates as AWS IoT asks for them."""
+"""Verification certificates as AWS IoT expects them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,63 +1,70 @@
-"""The key is offline: the certificate that its holder signed is checked before AWS is called."""
+"""The key is offline, or nothing signs: the certificate is checked before AWS is called."""
 
 from dataclasses import replace
 
 import pytest
 
+from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers import (
+    KmsSigner,
+    NoSigner,
     PresignedSigner,
+    SecretSigner,
+    Signer,
+    SignerError,
 )
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
-from iot_jitr_runtime.certificates import Certificate
 from tests.support.ca_builder import CaSpec, pem_of
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
-from tests.support.ca_resource import CaResource
-from tests.support.ca_states import properties
+from tests.support.ca_resource import ON, CaResource, sni_only
+
+SPEC = CaSpec(REGISTRATION_CODE, starts_in_days=-20)
+"""Its name is the registration code, so that a certificate of its own is a verification certificate."""
+CA = SPEC.build()
+OTHER = CaSpec()
+VERIFICATION = make_verification_certificate(CA, SPEC.key, REGISTRATION_CODE)
 
 
-def fault_of(resource: CaResource, ca: Certificate, verification: str) -> CaFault:
+def test_registers_the_ca(account: CaAccount, resource: CaResource) -> None:
+    ca_id = resource.create(CaProperties(CA.pem, PresignedSigner(VERIFICATION)))
+
+    assert account.iot.state(ca_id) == ON
+
+
+@pytest.mark.parametrize(
+    ("verification", "fault"),
+    [
+        (make_verification_certificate(CA, SPEC.key, "f" * 64), CaFault.OTHER_REGISTRATION_CODE),
+        (
+            make_verification_certificate(OTHER.build(), OTHER.key, REGISTRATION_CODE),
+            CaFault.NOT_SIGNED_BY_CA,
+        ),
+        (replace(SPEC, ends_in_days=-10).build().pem, CaFault.EXPIRED),
+        (replace(SPEC, starts_in_days=10).build().pem, CaFault.NOT_YET_VALID),
+        (VERIFICATION + CA.pem, CaFault.SEVERAL_CERTIFICATES),
+        (VERIFICATION + pem_of(SPEC.key), CaFault.NOT_ONLY_A_CERTIFICATE),
+    ],
+    ids=lambda value: value if isinstance(value, CaFault) else "",
+)
+def test_refuses_a_certificate(resource: CaResource, verification: str, fault: CaFault) -> None:
     with pytest.raises(CaCertificateError) as caught:
-        resource.create(properties(ca, PresignedSigner(verification)))
-    return caught.value.fault
+        resource.create(CaProperties(CA.pem, PresignedSigner(verification)))
+
+    assert caught.value.fault is fault
 
 
-class TestPresigned:
-    def test_registers_the_ca(self, account: CaAccount, resource: CaResource) -> None:
-        spec = CaSpec()
-        ca = spec.build()
-        verification = make_verification_certificate(ca, spec.key, REGISTRATION_CODE)
+def test_without_a_signer_only_the_registration_is_called(account: CaAccount, resource: CaResource) -> None:
+    calls: list[str] = []
+    account.session.events.register("before-call.iot", lambda model, **_: calls.append(model.name))
 
-        ca_id = resource.create(properties(ca, PresignedSigner(verification)))
+    ca_id = resource.create(sni_only())
 
-        assert account.registry.state(ca_id) == ("ACTIVE", "ENABLE")
+    assert account.iot.cas[ca_id]["certificateMode"] == "SNI_ONLY"
+    assert calls == ["RegisterCACertificate"]
 
-    def test_refuses_a_certificate_for_another_registration_code(self, resource: CaResource) -> None:
-        spec = CaSpec()
-        ca = spec.build()
-        verification = make_verification_certificate(ca, spec.key, "f" * 64)
 
-        assert fault_of(resource, ca, verification) is CaFault.OTHER_REGISTRATION_CODE
-
-    def test_refuses_a_certificate_of_another_ca(self, resource: CaResource) -> None:
-        other = CaSpec()
-        verification = make_verification_certificate(other.build(), other.key, REGISTRATION_CODE)
-
-        assert fault_of(resource, CaSpec().build(), verification) is CaFault.NOT_SIGNED_BY_CA
-
-    def test_refuses_an_expired_certificate(self, resource: CaResource) -> None:
-        spec = CaSpec(starts_in_days=-20)
-        expired = Certificate(replace(spec, ends_in_days=-10, name=REGISTRATION_CODE).build().x509)
-        ca = replace(spec, name=REGISTRATION_CODE).build()
-
-        assert fault_of(resource, ca, expired.pem) is CaFault.EXPIRED
-
-    def test_refuses_more_than_a_certificate(self, resource: CaResource) -> None:
-        spec = CaSpec()
-        ca = spec.build()
-        verification = make_verification_certificate(ca, spec.key, REGISTRATION_CODE)
-
-        several, with_key = verification + ca.pem, verification + pem_of(spec.key)
-
-        assert fault_of(resource, ca, several) is CaFault.SEVERAL_CERTIFICATES
-        assert fault_of(resource, ca, with_key) is CaFault.NOT_ONLY_A_CERTIFICATE
+@pytest.mark.parametrize("signer", [SecretSigner("s"), KmsSigner("k"), PresignedSigner("p"), NoSigner()])
+def test_without_a_ca_certificate_only_a_private_ca_will_do(resource: CaResource, signer: Signer) -> None:
+    with pytest.raises(SignerError, match="only an AWS Private CA"):
+        resource.create(CaProperties(None, signer))
