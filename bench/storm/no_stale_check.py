@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from iot_jitr_runtime.activator import batch, handler
+from iot_jitr_runtime.activator.activate import Decision
+from iot_jitr_runtime.activator.slots import Arrival, slot_or_later
 from iot_jitr_runtime.ledger import Claim, Ledger
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, slot_or_later
+from iot_jitr_runtime.rate_limiter import RateLimiter
 
 _claim = Ledger.claim
 _NEVER_STALE = 2**53
@@ -24,14 +26,14 @@ def _no_rows(self: Ledger, certificate_ids: object) -> dict[Any, Any]:
 
 def _a_slot_for_each_event(
     limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival]
-) -> dict[str, int | Later]:
+) -> dict[str, int | Decision]:
     del ledger
     now = milliseconds(limiter.clock())
-    assigned: dict[str, int | Later] = {a.message.message_id: now for a in arrivals}
+    assigned: dict[str, int | Decision] = {a.message.message_id: now for a in arrivals}
     newcomers = [a for a in arrivals if a.message.receive_count == 1]
     slots = limiter.reserve(len(newcomers)) if newcomers else []
     for arrival, slot in zip(newcomers, slots, strict=True):
-        assigned[arrival.message.message_id] = slot_or_later(limiter, slot)
+        assigned[arrival.message.message_id] = slot_or_later(limiter, arrival, slot)
     return assigned
 
 

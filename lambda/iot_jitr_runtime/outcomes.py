@@ -5,7 +5,7 @@ outcome except `ACTIVATED` has a `Reason`. The string values are a stable interf
 only added to.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -28,110 +28,94 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an event ended as it did. Each value belongs to exactly one outcome, see `outcome`."""
+    """Why an event ended as it did. Each value belongs to exactly one outcome."""
 
-    # stale
-    DUPLICATE = "duplicate"
+    outcome: Outcome
+    """The one outcome that this reason belongs to."""
+
+    def __new__(cls, value: str, outcome: Outcome = Outcome.DEFERRED) -> Self:
+        """Define a member by its value and its outcome. `Reason("expired")` only finds one by its value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.outcome = outcome
+        return member
+
+    DUPLICATE = "duplicate", Outcome.STALE
     """The same batch has another event of the certificate."""
-    ALREADY_DECIDED = "already_decided"
+    ALREADY_DECIDED = "already_decided", Outcome.STALE
     """The ledger's decision applies to the event: it is newer, or its TTL is not over."""
-    NOT_PENDING = "not_pending"
+    NOT_PENDING = "not_pending", Outcome.STALE
     """The certificate's status is not PENDING_ACTIVATION: it is decided already."""
-    CERTIFICATE_GONE = "certificate_gone"
+    CERTIFICATE_GONE = "certificate_gone", Outcome.STALE
     """AWS IoT has no such certificate (any more)."""
 
-    # refused
-    UNPARSABLE_CERTIFICATE = "unparsable_certificate"
+    UNPARSABLE_CERTIFICATE = "unparsable_certificate", Outcome.REFUSED
     """The device certificate is not a well-formed X.509 certificate."""
-    UNSUPPORTED_KEY = "unsupported_key"
+    UNSUPPORTED_KEY = "unsupported_key", Outcome.REFUSED
     """AWS IoT does not take the certificate's key or signature algorithm, or cannot verify it."""
-    CA_CERTIFICATE = "ca_certificate"
+    CA_CERTIFICATE = "ca_certificate", Outcome.REFUSED
     """The device presents a CA's certificate: basicConstraints says CA:TRUE."""
-    UNSUPPORTED_KEY_USAGE = "unsupported_key_usage"
+    UNSUPPORTED_KEY_USAGE = "unsupported_key_usage", Outcome.REFUSED
     """The certificate's key usage, or its extended key usage, does not allow a TLS client."""
-    ISSUER_MISMATCH = "issuer_mismatch"
+    ISSUER_MISMATCH = "issuer_mismatch", Outcome.REFUSED
     """The certificate's issuer is not the subject of the CA it is registered under."""
-    BAD_SIGNATURE = "bad_signature"
+    BAD_SIGNATURE = "bad_signature", Outcome.REFUSED
     """The CA's signature on the certificate does not verify."""
-    NOT_YET_VALID = "not_yet_valid"
+    NOT_YET_VALID = "not_yet_valid", Outcome.REFUSED
     """The certificate's notBefore is in the future."""
-    EXPIRED = "expired"
+    EXPIRED = "expired", Outcome.REFUSED
     """The certificate's notAfter has passed."""
-    INVALID_COMMON_NAME = "invalid_common_name"
+    INVALID_COMMON_NAME = "invalid_common_name", Outcome.REFUSED
     """The policy needs the common name, and it is missing, ambiguous or not usable in a policy."""
-    REVOKED = "revoked"
+    REVOKED = "revoked", Outcome.REFUSED
     """The serial number is on the CA's CRL."""
-    ON_HOLD = "on_hold"
+    ON_HOLD = "on_hold", Outcome.REFUSED
     """The serial number is on the CA's CRL with reason certificateHold."""
-    NOT_LISTED = "not_listed"
+    NOT_LISTED = "not_listed", Outcome.REFUSED
     """The device is not on the allow list."""
-    REFUSED_BY_FUNCTION = "refused_by_function"
+    REFUSED_BY_FUNCTION = "refused_by_function", Outcome.REFUSED
     """The admission function refused the device."""
-    INVALID_THING_NAME = "invalid_thing_name"
+    INVALID_THING_NAME = "invalid_thing_name", Outcome.REFUSED
     """The thing's name, made from the certificate, is not a valid thing name."""
-    THING_TAKEN = "thing_taken"
+    THING_TAKEN = "thing_taken", Outcome.REFUSED
     """The thing belongs to another certificate."""
-    INVALID_THING_ATTRIBUTE = "invalid_thing_attribute"
+    INVALID_THING_ATTRIBUTE = "invalid_thing_attribute", Outcome.REFUSED
     """The thing's type, a group or an attribute, made from the certificate, is missing or not valid."""
 
-    # deferred
-    RATE_LIMITED = "rate_limited"
+    RATE_LIMITED = "rate_limited", Outcome.DEFERRED
     """Nothing is wrong: the quota allows so many certificates a second, and others came first."""
-    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    CLAIMED_ELSEWHERE = "claimed_elsewhere", Outcome.DEFERRED
     """Another worker holds the claim on this certificate."""
-    NOT_VISIBLE_YET = "not_visible_yet"
+    NOT_VISIBLE_YET = "not_visible_yet", Outcome.DEFERRED
     """AWS IoT does not have the certificate yet; new certificates become visible after a moment."""
-    THROTTLED = "throttled"
+    THROTTLED = "throttled", Outcome.DEFERRED
     """An AWS API throttled the call."""
-    SERVICE_ERROR = "service_error"
+    SERVICE_ERROR = "service_error", Outcome.DEFERRED
     """An AWS API failed or could not be reached."""
-    ACCESS_DENIED = "access_denied"
+    ACCESS_DENIED = "access_denied", Outcome.DEFERRED
     """The function's role lacks a permission. Nothing is lost; an operator must correct the role."""
-    POLICY_MISSING = "policy_missing"
+    POLICY_MISSING = "policy_missing", Outcome.DEFERRED
     """The device policy does not exist."""
-    OUT_OF_TIME = "out_of_time"
+    OUT_OF_TIME = "out_of_time", Outcome.DEFERRED
     """The function had not enough time left for this certificate."""
-    CRL_MISSING = "crl_missing"
+    CRL_MISSING = "crl_missing", Outcome.DEFERRED
     """A CRL is configured, but there is no usable revocation index."""
-    CRL_STALE = "crl_stale"
+    CRL_STALE = "crl_stale", Outcome.DEFERRED
     """The revocation index is past its nextUpdate."""
-    CRL_PARTITION_MISSING = "crl_partition_missing"
+    CRL_PARTITION_MISSING = "crl_partition_missing", Outcome.DEFERRED
     """The CRL partition that the certificate names is not in the revocation index."""
-    ADMISSION_FAILED = "admission_failed"
+    ADMISSION_FAILED = "admission_failed", Outcome.DEFERRED
     """The admission function failed or timed out."""
-    THING_SETUP_MISSING = "thing_setup_missing"
+    THING_SETUP_MISSING = "thing_setup_missing", Outcome.DEFERRED
     """The thing type or thing group of the configuration does not exist."""
-    INTERNAL_ERROR = "internal_error"
+    INTERNAL_ERROR = "internal_error", Outcome.DEFERRED
     """A defect of this software. The message is kept until it is fixed."""
 
-    # dead-lettered
-    MALFORMED_EVENT = "malformed_event"
+    MALFORMED_EVENT = "malformed_event", Outcome.DEAD_LETTERED
     """The message is not a registration event."""
-    FOREIGN_CA = "foreign_ca"
+    FOREIGN_CA = "foreign_ca", Outcome.DEAD_LETTERED
     """The certificate is registered under a CA that is not of this deployment."""
 
-    @property
-    def outcome(self) -> Outcome:
-        """The one outcome this reason belongs to."""
-        return _OUTCOME_OF[self]
-
-
-_REASONS_OF = {
-    Outcome.STALE: "DUPLICATE ALREADY_DECIDED NOT_PENDING CERTIFICATE_GONE",
-    Outcome.REFUSED: (
-        "UNPARSABLE_CERTIFICATE UNSUPPORTED_KEY CA_CERTIFICATE UNSUPPORTED_KEY_USAGE ISSUER_MISMATCH "
-        "BAD_SIGNATURE NOT_YET_VALID EXPIRED "
-        "INVALID_COMMON_NAME REVOKED ON_HOLD NOT_LISTED REFUSED_BY_FUNCTION INVALID_THING_NAME THING_TAKEN "
-        "INVALID_THING_ATTRIBUTE"
-    ),
-    Outcome.DEFERRED: (
-        "RATE_LIMITED CLAIMED_ELSEWHERE NOT_VISIBLE_YET THROTTLED SERVICE_ERROR ACCESS_DENIED "
-        "POLICY_MISSING OUT_OF_TIME CRL_MISSING CRL_STALE CRL_PARTITION_MISSING ADMISSION_FAILED "
-        "THING_SETUP_MISSING INTERNAL_ERROR"
-    ),
-    Outcome.DEAD_LETTERED: "MALFORMED_EVENT FOREIGN_CA",
-}
-_OUTCOME_OF = {Reason[name]: outcome for outcome, names in _REASONS_OF.items() for name in names.split()}
 
 PASSES_BY_ITSELF = {
     Reason.RATE_LIMITED,
@@ -144,19 +128,22 @@ PASSES_BY_ITSELF = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome with its reason and one line of evidence for a person."""
+    """How an attempt at an event ends: activated, or for a reason."""
 
-    outcome: Outcome
     reason: Reason | None = None
+    """Why it is not activated; None where it is."""
     detail: str = ""
+    """One line of evidence for a person."""
+    defect: Exception | None = field(default=None, compare=False)
+    """The exception, where it is a defect of this software."""
 
-    @classmethod
-    def because(cls, reason: Reason, detail: str = "") -> Self:
-        """The verdict that `reason` stands for."""
-        return cls(reason.outcome, reason, detail)
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that the reason belongs to."""
+        return self.reason.outcome if self.reason else Outcome.ACTIVATED
 
 
-ACTIVATED = Verdict(Outcome.ACTIVATED)
+ACTIVATED = Verdict()
 
 
 class DecisionError(JitrError):
@@ -169,7 +156,7 @@ class DecisionError(JitrError):
             raise ValueError(f"{reason} means {reason.outcome}, not {self.outcome}")
         super().__init__(detail or reason.value)
         self.reason = reason
-        self.verdict = Verdict.because(reason, detail)
+        self.verdict = Verdict(reason, detail)
 
 
 class StaleError(DecisionError):

@@ -25,7 +25,7 @@ from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import State, milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.policy.own_policy import withdraw
+from iot_jitr_runtime.policy.withdrawal import withdraw
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
@@ -216,7 +216,7 @@ def test_the_policy_of_a_revoked_device_is_deleted(listed_cloud: Cloud) -> None:
 
     (policy,) = listed_cloud.policies_of(certificate_id)
 
-    assert withdraw(iot, certificate_id, arn, policy)
+    withdraw(iot, certificate_id, arn, policy)
 
     assert listed_cloud.policies_of(certificate_id) == []
     with pytest.raises(iot.exceptions.ResourceNotFoundException):

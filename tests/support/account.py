@@ -16,9 +16,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.activate import Activation, Decision
 from iot_jitr_runtime.activator.batch import Batch
-from iot_jitr_runtime.activator.interfaces import AdmitAll, NoCrl, NoThings
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.on_refusal import OnRefusal
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
@@ -144,18 +142,17 @@ class Account:
             "iot": self.iot,
             "ledger": self.ledger,
             "issuers": Issuers(self.iot, [self.ca_id]),
-            "revocation": NoCrl(),
-            "admission": AdmitAll(),
-            "things": NoThings(),
-            "policy": SharedPolicy(self.iot, POLICY, needs_common_name=True),
-            "on_refusal": OnRefusal(self.iot, self.ledger),
-            "clock": self.clock,
+            "revocation": None,
+            "admission": None,
+            "needs_common_name": True,
             "ca_devices": (),
+            "things": None,
+            "policy": SharedPolicy(self.iot, POLICY),
+            "clock": self.clock,
         } | self.parts
-        checks = {each.name: parts[each.name] for each in fields(Validation)}
-        parts = {name: part for name, part in parts.items() if name == "policy" or name not in checks}
+        validation = Validation(**{each.name: parts.pop(each.name) for each in fields(Validation)})
         return Batch(
-            activation=Activation(validation=Validation(**checks), **parts),
+            activation=Activation(validation=validation, **parts),
             ledger=self.ledger,
             rate_limiter=self.rate_limiter(),
             sqs=self.sqs,

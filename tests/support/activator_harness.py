@@ -121,7 +121,7 @@ class Harness:
         else:
             back = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
             self._check_outcomes(records, decisions, back)
-        outcomes = {decision.message_id: decision.verdict.outcome for decision in decisions}
+        outcomes = {decision.message.message_id: decision.verdict.outcome for decision in decisions}
         for message in [record["messageId"] for record in records]:
             if message not in self.queue:
                 continue  # acknowledged by another delivery of the same message
@@ -133,11 +133,11 @@ class Harness:
 
     def _check_outcomes(self, records: list[Any], decisions: list[Decision], back: set[str]) -> None:
         """Invariant 3: one outcome for each message; those deferred come back, and only those."""
-        if sorted(d.message_id for d in decisions) != sorted(r["messageId"] for r in records):
+        if sorted(d.message.message_id for d in decisions) != sorted(r["messageId"] for r in records):
             self.checker.violations.append("3: not every message has one outcome")
-        if {d.message_id for d in decisions if d.verdict.outcome is Outcome.DEFERRED} != back:
+        if {d.message.message_id for d in decisions if d.verdict.outcome is Outcome.DEFERRED} != back:
             self.checker.violations.append("3: those deferred are not those that come back")
-        self.checker.violations += [f"3: {d.defect!r}" for d in decisions if d.defect is not None]
+        self.checker.violations += [f"3: {d.verdict.defect!r}" for d in decisions if d.verdict.defect]
 
     @contextmanager
     def at(self, call: Call, action: Callable[[], None]) -> Iterator[None]:

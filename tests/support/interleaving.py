@@ -17,8 +17,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.iot.models import iot_backends
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX_KEY, Claim, Ledger, State
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
@@ -64,7 +64,7 @@ class Conditions:
         """Nothing to prepare."""
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str:
-        """The seam of revocation."""
+        """The check of revocation."""
         del ca_certificate_id
         if not self.crl_available:
             raise DeferredError(Reason.CRL_MISSING)
@@ -73,7 +73,7 @@ class Conditions:
         return "1"
 
     def admit(self, device: DeviceCertificate) -> Mapping[str, str]:
-        """The seam of admission."""
+        """The check of admission."""
         if self.kinds[device.certificate_id] is Kind.UNLISTED and not self.all_listed:
             raise RefusedError(Reason.NOT_LISTED)
         return {}

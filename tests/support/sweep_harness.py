@@ -14,7 +14,6 @@ from moto.iot.models import iot_backends
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.batch import Batch
-from iot_jitr_runtime.activator.interfaces import AdmitAll, NoThings
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
@@ -24,7 +23,7 @@ from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.reconciler.tasks import TaskRunner
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
@@ -117,7 +116,7 @@ class SweepHarness:
         self.failed_tasks: list[DueTask] = []
         self.number = 0
         self.parts: dict[str, Any] = {}
-        self.admission: Any = AdmitAll()
+        self.admission: Any = None
         self.activator = self.new_activator()
 
     @property
@@ -166,12 +165,12 @@ class SweepHarness:
 
     def make_sweep(self, **parts: Any) -> Sweep:
         iot, table = self.aws.iot, self.aws.table
-        policy = SharedPolicy(iot, POLICY, needs_common_name=True)
+        policy = SharedPolicy(iot, POLICY)
         validation = Validation(
             Issuers(iot, [self.ca]),
-            policy,
             IndexedRevocation(self.store, refresh=timedelta(0), clock=self.clock),
             self.admission,
+            needs_common_name=True,
         )
         withdrawal = Withdrawal(iot, ScheduledTasks(self.aws.dynamodb, table), self.clock)
         sessions = parts.pop("sessions", self.sessions())
@@ -180,7 +179,7 @@ class SweepHarness:
             "states": self.states,
             "ledger": self.ledger,
             "enforcement": Enforcement(
-                iot, self.ledger, withdrawal, validation, NoThings(), policy, sessions, self.clock
+                iot, self.ledger, withdrawal, validation, None, policy, sessions, self.clock
             ),
             "sessions": sessions,
             "rate_limiter": self.aws.rate_limiter(),

@@ -11,11 +11,11 @@ from iot_jitr_cli.deployment import DeployedCa
 from iot_jitr_cli.doctor.pipeline import Pipeline, Rule
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError, RegisteredCa
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
 from iot_jitr_runtime.outcomes import ACTIVATED, DecisionError, Verdict

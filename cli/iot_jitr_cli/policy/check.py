@@ -11,8 +11,8 @@ from iot_jitr_policy.lint import Finding, lint
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
+from iot_jitr_runtime.policy.attachment import filled
 from iot_jitr_runtime.policy.common_name import check_common_name
-from iot_jitr_runtime.policy.per_device import filled
 
 EXAMPLE = "sensor-7"
 """The common name of the example device that is evaluated where no certificate is given."""

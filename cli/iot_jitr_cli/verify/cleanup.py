@@ -15,7 +15,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.ledger.tasks import Task, task_key
-from iot_jitr_runtime.policy.own_policy import withdraw
+from iot_jitr_runtime.policy.withdrawal import withdraw
 from iot_jitr_runtime.stack_outputs import Output
 
 _TRIES = 15

@@ -1,7 +1,7 @@
 """The activation of one certificate: claim, describe, validate, attach the policy, set ACTIVE, record.
 
 Three IoT calls: DescribeCertificate, AttachPolicy, UpdateCertificate. The worker may stop after any call and
-each step may be repeated; the ledger's row says how far it came. The policy is attached before the status
+each step may be repeated; the ledger's row shows how far it came. The policy is attached before the status
 changes, because AWS IoT refuses the connect of an ACTIVE certificate that has no policy.
 """
 
@@ -10,60 +10,53 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate, PolicyAttachment, ThingRegistration
+from iot_jitr_runtime.activator.on_refusal import RefusalStatus
 from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION, attempt, decision_ttl, retry_delay
 from iot_jitr_runtime.activator.validate import Validation
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, Identity, Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import ACTIVATED, DeferredError, Outcome, Reason, StaleError, Verdict
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-    from iot_jitr_runtime.activator.on_refusal import OnRefusal
+    from iot_jitr_runtime.things.registration import Things
 
 TIME_FOR_ONE = timedelta(seconds=8)
 """How long one certificate may take: it is begun only with this much time left, and its status is changed
 only within this time after it was read. It is far more than the calls take where nothing fails."""
 
 _PENDING = "PENDING_ACTIVATION"
-_LOOKS_UNTIL_GONE = 3
-"""A certificate that AWS IoT does not have may not be visible yet; after so many looks it is gone."""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_READS_UNTIL_GONE = 3
+"""A certificate that AWS IoT does not have may not be visible yet; after so many reads it counts as gone."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one message ended with, and all that its log line needs."""
+    """What one message ends with, and all that its log line needs."""
 
+    message: Message
+    certificate_id: CertificateId | None
+    """None where the message is no registration event."""
     verdict: Verdict
-    certificate_id: CertificateId | None = None
+    retry_in: int | None = None
+    """Seconds until the message comes back; None where it ends."""
     identity: Identity | None = None
-    message_id: str = ""
-    """The queue's id of the message: the same in each of its lines, however often it is retried."""
-    retry_in: int = 0
-    """Seconds until the message is retried; only for a deferral."""
     waited: float | None = None
     """Seconds since the certificate was first seen; only for an activation."""
-    defect: Exception | None = None
-    """The exception, where it is a defect of ours."""
-    drop_message: bool = False
-    """The message ends although nothing is decided, see `rate_limiter.Later.drop_message`."""
 
     @classmethod
-    def about(
-        cls,
-        message: Message,
-        certificate_id: CertificateId | None,
-        verdict: Verdict,
-        defect: Exception | None = None,
-    ) -> "Decision":
+    def about(cls, message: Message, certificate_id: CertificateId | None, verdict: Verdict) -> "Decision":
         """Return the decision about a message, with the delay of its retry."""
-        retry_in = 0
-        if verdict.outcome is Outcome.DEFERRED and verdict.reason is not None:
+        retry_in = None
+        if verdict.reason is not None and verdict.outcome is Outcome.DEFERRED:
             retry_in = retry_delay(verdict.reason, message.receive_count)
-        return cls(verdict, certificate_id, message_id=message.message_id, retry_in=retry_in, defect=defect)
+        return cls(message, certificate_id, verdict, retry_in)
 
 
 @dataclass
@@ -74,11 +67,11 @@ class Progress:
     certificate_id: CertificateId
     claim: Claim | None = None
     status: str | None = None
-    """The certificate's status as AWS IoT says."""
-    status_read_at: datetime | None = None
-    """A moment before AWS IoT was asked for the status."""
+    """The certificate's status at AWS IoT."""
+    status_read_at: datetime = _LONG_AGO
+    """A moment before the request for the status."""
     identity: Identity | None = None
-    """What the certificate says of its device, where it can be read."""
+    """CA, serial number and common name, where the certificate can be read."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,11 @@ class Activation:
     iot: "IoTClient"
     ledger: Ledger
     validation: Validation
-    things: ThingRegistration
-    policy: PolicyAttachment
-    on_refusal: "OnRefusal"
+    things: "Things | None"
+    """Registers things; None where devices have none."""
+    policy: SharedPolicy | PerDevicePolicy
+    on_refusal: Mapping[Reason, RefusalStatus] = field(default_factory=dict)
+    """The status of refused certificates, by the reason; it stays as it is for any other reason."""
     time_for_one: timedelta = TIME_FOR_ONE
     """Longer where an admission function is called."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -104,23 +99,24 @@ class Activation:
             stopped_by: When this function is stopped at the latest; the claim lasts a little longer.
         """
         if self.clock() + self.time_for_one > stopped_by:
-            return Decision.about(message, certificate_id, Verdict.because(Reason.OUT_OF_TIME))
+            return Decision.about(message, certificate_id, Verdict(Reason.OUT_OF_TIME))
         progress = Progress(message, certificate_id)
-        failure = attempt(self.activate, progress, stopped_by)
-        if failure is None:
-            return self._activated(progress)
-        decision = replace(
-            Decision.about(message, certificate_id, failure.verdict, failure.defect),
-            identity=progress.identity,
-        )
+        waited = attempt(self.activate, progress, stopped_by)
+        if not isinstance(waited, Verdict):
+            return Decision(message, certificate_id, ACTIVATED, identity=progress.identity, waited=waited)
+        decision = replace(Decision.about(message, certificate_id, waited), identity=progress.identity)
         unrecorded = attempt(self.record, progress, decision)
         if unrecorded is None:
             return decision
         # What could not be recorded has not happened: the message comes back, the claim expires.
-        return Decision.about(message, certificate_id, unrecorded.verdict, unrecorded.defect)
+        return Decision.about(message, certificate_id, unrecorded)
 
-    def activate(self, progress: Progress, stopped_by: datetime) -> None:
-        """Take the certificate through all steps; the exception says why it is not activated."""
+    def activate(self, progress: Progress, stopped_by: datetime) -> float:
+        """Take the certificate through all steps; the exception says why it is not activated.
+
+        Returns:
+            How long the device has waited since the certificate was first seen, in seconds.
+        """
         claim = progress.claim = self.claim(progress, stopped_by)
         device = self.describe(progress)
         progress.identity = device.identity
@@ -135,7 +131,7 @@ class Activation:
                 claim, progress.identity, evidence.index_version
             )
             attributes = evidence.attributes
-        thing_name = self.things.register(device, attributes)
+        thing_name = self.things.register(device, attributes) if self.things else None
         policy_name = self.policy.attach(device, thing_name)
         self.set_active(progress)
         now = self.clock()
@@ -146,6 +142,7 @@ class Activation:
             now=milliseconds(now),
             look_again_at=milliseconds(now + AFTER_ACTIVATION),
         )
+        return (milliseconds(now) - claim.row.first_seen_at) / 1000
 
     def claim(self, progress: Progress, stopped_by: datetime) -> Claim:
         """Claim the certificate: no other worker changes it while the claim lasts."""
@@ -159,24 +156,25 @@ class Activation:
 
     def describe(self, progress: Progress) -> DeviceCertificate:
         """Read the certificate and its status from AWS IoT, as late as possible."""
-        self.validation.revocation.prepare()
+        if self.validation.revocation is not None:
+            self.validation.revocation.prepare()
         progress.status_read_at = self.clock()
         try:
             response = self.iot.describe_certificate(certificateId=progress.certificate_id)
         except self.iot.exceptions.ResourceNotFoundException:
-            if progress.message.receive_count < _LOOKS_UNTIL_GONE:
+            if progress.message.receive_count < _READS_UNTIL_GONE:
                 raise DeferredError(Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet") from None
             raise StaleError(Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate") from None
         description = response["certificateDescription"]
         progress.status = description["status"]
-        return self.validation.identify(progress.certificate_id, description)
+        return self.validation.identify(description)
 
     def set_active(self, progress: Progress) -> None:
         """Change a pending certificate's status, unless it was read too long ago.
 
         UpdateCertificate has no compare-and-set: an operator may have changed the status since it was read.
         """
-        if progress.status != _PENDING or progress.status_read_at is None:
+        if progress.status != _PENDING:
             return
         if self.clock() - progress.status_read_at > self.time_for_one:
             raise DeferredError(
@@ -196,9 +194,9 @@ class Activation:
         now = self.clock()
         at, until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
         if verdict.outcome is Outcome.REFUSED:
-            self.on_refusal.apply(progress.status, claim, verdict, identity, now=at)
+            self.set_refused(progress, claim, verdict, now=at)
             self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=until)
-        elif verdict.outcome is Outcome.DEFERRED:
+        elif decision.retry_in is not None:
             retry_at = milliseconds(now + timedelta(seconds=decision.retry_in))
             self.ledger.record_deferred(claim, verdict, message_id=message_id, now=at, look_again_at=retry_at)
         else:
@@ -211,10 +209,19 @@ class Activation:
                 look_again_at=until,
             )
 
-    def _activated(self, progress: Progress) -> Decision:
-        first_seen_at = progress.claim.row.first_seen_at if progress.claim else 0
-        return replace(
-            Decision.about(progress.message, progress.certificate_id, ACTIVATED),
-            identity=progress.identity,
-            waited=(milliseconds(self.clock()) - first_seen_at) / 1000,
-        )
+    def set_refused(self, progress: Progress, claim: Claim, verdict: Verdict, *, now: int) -> None:
+        """Set the status that is configured for the refusal's reason, if the certificate is pending.
+
+        The refusal is recorded first: the reason of a status is known even if the function stops in between.
+        """
+        wanted = self.on_refusal.get(verdict.reason) if verdict.reason else None
+        if progress.status != _PENDING or wanted in (None, RefusalStatus.PENDING):
+            return
+        self.ledger.record_refusing(claim, verdict, progress.identity, status=wanted.value, now=now)
+        try:
+            self.iot.update_certificate(
+                certificateId=progress.certificate_id,
+                newStatus="INACTIVE" if wanted is RefusalStatus.INACTIVE else "REVOKED",
+            )
+        except self.iot.exceptions.CertificateStateException:
+            return  # an operator has revoked it meanwhile

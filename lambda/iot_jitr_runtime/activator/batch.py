@@ -6,18 +6,19 @@ in the activation queue with a growing visibility time-out (deferred). A bad mes
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.activator.activate import Activation, Decision
-from iot_jitr_runtime.activator.retry import Failure, attempt
+from iot_jitr_runtime.activator.retry import attempt
+from iot_jitr_runtime.activator.slots import Arrival, assign_slots
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
-from iot_jitr_runtime.rate_limiter import Arrival, Later, RateLimiter, assign_slots
+from iot_jitr_runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Decided = list[tuple[Message, Decision]]
-"""Messages, and what was decided about each."""
 _ENTRIES = 10
 """SQS takes so many entries in one batch request."""
 _NOT_HIDDEN = "%d messages keep the queue's visibility time-out: %s"
@@ -62,83 +61,77 @@ class Batch:
         decided, arrivals = self.drop_decided(messages)
         waiting, due = self.reserve_slots(arrivals)
         # If the function crashes during an activation, the waiting messages keep their slots.
-        failures = self.end(decided + waiting, on_decision)
+        back = self.end(decided + waiting, on_decision)
         for arrival, slot in due:
             self.rate_limiter.wait_until(slot)
             decision = self.activation.decide(
                 arrival.message, arrival.row.certificate_id, stopped_by=stopped_by
             )
-            failures += self.end([(arrival.message, decision)], on_decision)
+            back += self.end([decision], on_decision)
         self.ledger.publish_events(stopped_by)
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
-    def drop_decided(self, messages: Sequence[Message]) -> tuple[Decided, list[Arrival]]:
+    def drop_decided(self, messages: Sequence[Message]) -> tuple[list[Decision], list[Arrival]]:
         """Separate what the ledger has decided already, and what is no event, by one batched read."""
-        decided: Decided = []
+        decided: list[Decision] = []
         named: list[tuple[Message, CertificateId]] = []
         for message in messages:
             found = attempt(certificate_id, message.body)
-            if isinstance(found, Failure):
-                decided.append((message, Decision.about(message, None, found.verdict)))
+            if isinstance(found, Verdict):
+                decided.append(Decision.about(message, None, found))
             else:
                 named.append((message, found))
         rows = attempt(self.ledger.rows, [certificate for _, certificate in named])
         arrivals: dict[CertificateId, Arrival] = {}
         for message, certificate in named:
-            if isinstance(rows, Failure):
-                decided.append((message, Decision.about(message, certificate, rows.verdict, rows.defect)))
-                continue
-            row = rows.get(certificate) or Row(certificate)
-            if row.makes_stale(message.sent_at, message.message_id):
-                verdict = Verdict.because(Reason.ALREADY_DECIDED, f"{row.state}")
+            if isinstance(rows, Verdict):
+                verdict = rows
+            elif (row := rows.get(certificate, Row(certificate))).makes_stale(
+                message.sent_at, message.message_id
+            ):
+                verdict = Verdict(Reason.ALREADY_DECIDED, f"{row.state}")
             elif certificate in arrivals:
-                verdict = Verdict.because(Reason.DUPLICATE)
+                verdict = Verdict(Reason.DUPLICATE)
             else:
                 arrivals[certificate] = Arrival(message, row)
                 continue
-            decided.append((message, Decision.about(message, certificate, verdict)))
+            decided.append(Decision.about(message, certificate, verdict))
         return decided, list(arrivals.values())
 
-    def reserve_slots(self, arrivals: Sequence[Arrival]) -> tuple[Decided, list[tuple[Arrival, int]]]:
+    def reserve_slots(self, arrivals: Sequence[Arrival]) -> tuple[list[Decision], list[tuple[Arrival, int]]]:
         """Reserve a slot for each certificate; separate those whose slot is later, or that get none."""
         assigned = assign_slots(self.rate_limiter, self.ledger, arrivals)
-        waiting: Decided = []
+        waiting: list[Decision] = []
         due: list[tuple[Arrival, int]] = []
         for arrival in arrivals:
             slot = assigned[arrival.message.message_id]
-            if isinstance(slot, Later):
-                waiting.append((arrival.message, _later(arrival, slot)))
+            if isinstance(slot, Decision):
+                waiting.append(slot)
             else:
                 due.append((arrival, slot))
         return waiting, due
 
-    def end(self, decided: Decided, on_decision: Callable[[Decision], None]) -> list[str]:
+    def end(self, decisions: Iterable[Decision], on_decision: Callable[[Decision], None]) -> list[str]:
         """End each message by its decision; return the ids of those that go back to the queue."""
-        ended = [(message, self._dead_lettered(message, decision)) for message, decision in decided]
-        back = [
-            (message, decision)
-            for message, decision in ended
-            if decision.verdict.outcome is Outcome.DEFERRED and not decision.drop_message
-        ]
+        ended = [self._dead_lettered(decision) for decision in decisions]
+        back = [(each.message, each.retry_in) for each in ended if each.retry_in is not None]
         self._hide(back)
-        for _, decision in ended:
+        for decision in ended:
             on_decision(decision)
         return [message.message_id for message, _ in back]
 
-    def _dead_lettered(self, message: Message, decision: Decision) -> Decision:
+    def _dead_lettered(self, decision: Decision) -> Decision:
         if decision.verdict.outcome is not Outcome.DEAD_LETTERED:
             return decision
-        failure = attempt(self._send_to_dead_letters, message, decision.verdict)
-        if failure is None:
-            return decision
-        return Decision.about(message, decision.certificate_id, failure.verdict, failure.defect)
+        failure = attempt(self._send_to_dead_letters, decision.message, decision.verdict)
+        return (
+            decision
+            if failure is None
+            else Decision.about(decision.message, decision.certificate_id, failure)
+        )
 
     def _send_to_dead_letters(self, message: Message, verdict: Verdict) -> None:
-        attributes = {
-            "reason": verdict.reason or "",
-            "detail": verdict.detail,
-            "messageId": message.message_id,
-        }
+        attributes = {"reason": verdict.reason, "detail": verdict.detail, "messageId": message.message_id}
         self.sqs.send_message(
             QueueUrl=self.dead_letter_queue_url,
             MessageBody=message.body,
@@ -149,8 +142,8 @@ class Batch:
             },
         )
 
-    def _hide(self, back: Decided) -> None:
-        """Hide messages in the queue until their retry.
+    def _hide(self, back: Sequence[tuple[Message, int]]) -> None:
+        """Hide messages in the queue until their retry, in so many seconds.
 
         What SQS does not hide comes back all the same, after the queue's own visibility time-out.
         """
@@ -159,9 +152,9 @@ class Batch:
                 {
                     "Id": str(number),
                     "ReceiptHandle": message.receipt_handle,
-                    "VisibilityTimeout": decision.retry_in,
+                    "VisibilityTimeout": seconds,
                 }
-                for number, (message, decision) in enumerate(back[start : start + _ENTRIES])
+                for number, (message, seconds) in enumerate(back[start : start + _ENTRIES])
             ]
             try:
                 answer = self.sqs.change_message_visibility_batch(QueueUrl=self.queue_url, Entries=entries)
@@ -170,10 +163,3 @@ class Batch:
             else:
                 if codes := [failed["Code"] for failed in answer.get("Failed", [])]:
                     log.warning(_NOT_HIDDEN, len(codes), ", ".join(sorted(set(codes))))
-
-
-def _later(arrival: Arrival, later: Later) -> Decision:
-    decision = Decision.about(arrival.message, arrival.row.certificate_id, later.verdict)
-    if later.retry_in is None:
-        return decision
-    return replace(decision, retry_in=later.retry_in, drop_message=later.drop_message)

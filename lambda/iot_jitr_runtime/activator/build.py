@@ -1,34 +1,37 @@
-"""Builds the parts of an activation (admission, revocation, things, policy) from the functions' settings."""
+"""Builds the parts of an activation from a function's environment, see `iot_jitr_runtime.environment`.
 
+Every `env` is the function's environment. What a pipeline does not use is not imported: a tenth of the start.
+"""
+
+import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.interfaces import (
-    Admission,
-    AdmitAll,
-    NoCrl,
-    NoThings,
-    PolicyAttachment,
-    RevocationCheck,
-    ThingRegistration,
-)
+from iot_jitr_runtime.activator.issuers import Issuers
+from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.policy import PolicyKind
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
+from iot_jitr_runtime.revocation import REFRESH
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot import IoTClient
 
+    from iot_jitr_runtime.admission.allow_list import AllowList
+    from iot_jitr_runtime.admission.function import AdmissionFunction
     from iot_jitr_runtime.ledger.outbox import Outbox
+    from iot_jitr_runtime.revocation.checker import IndexedRevocation
+    from iot_jitr_runtime.things.registration import Things
 
+Env = Mapping[str, str]
 
 NO_CRL = "none"
 
@@ -37,55 +40,53 @@ class NoRevocationBucketError(JitrError):
     """A CA has a CRL, but the function does not know the bucket of the revocation indexes."""
 
 
-class RevocationSettings(Protocol):
-    """A function's settings of its CAs' revocation lists."""
-
-    @property
-    def cas(self) -> Mapping[CaCertificateId, Mapping[str, Any]]: ...  # noqa: D102 - see `environment`
-    @property
-    def revocation_bucket(self) -> str | None: ...  # noqa: D102 - see `environment`
-    @property
-    def revocation_refresh(self) -> timedelta: ...  # noqa: D102 - see `environment`
+def parsed(env: Env, name: str) -> Any:
+    """Return a setting that is JSON; None where it is not set."""
+    return json.loads(env.get(name, "null"))
 
 
-def ca_devices(cas: Mapping[CaCertificateId, Mapping[str, Any]]) -> frozenset[CaCertificateId]:
-    """Return the CAs whose devices may present a certificate with basicConstraints CA:TRUE.
+def build_validation(
+    env: Env, iot: "IoTClient", dynamodb: "DynamoDBClient", revocation: "IndexedRevocation | None"
+) -> Validation:
+    """Return what checks certificates."""
+    cas = json.loads(env[environment.CAS])
+    return Validation(
+        issuers=Issuers(iot, cas),
+        revocation=revocation,
+        admission=build_admission(env, dynamodb),
+        needs_common_name=json.loads(env[environment.DEVICE_POLICY])["needs_common_name"],
+        ca_devices={ca for ca, config in cas.items() if config.get(environment.ACCEPT_CA_CERTIFICATES)},
+    )
 
-    Args:
-        cas: The value of `JITR_CAS`, parsed.
-    """
-    return frozenset(ca for ca, config in cas.items() if config.get(environment.ACCEPT_CA_CERTIFICATES))
 
-
-def build_revocation(settings: RevocationSettings) -> RevocationCheck:
-    """Return what checks the CAs' revocation lists.
+def build_revocation(env: Env) -> "IndexedRevocation | None":
+    """Return what checks the CAs' revocation lists; None where no CA has one.
 
     Raises:
         NoRevocationBucketError: A CA has a CRL, and no bucket is set. Nothing is activated then.
     """
-    without_crl = {ca for ca, config in settings.cas.items() if config["revocation"] == NO_CRL}
-    if without_crl == set(settings.cas):
-        return NoCrl()
-    if settings.revocation_bucket is None:
+    cas = json.loads(env[environment.CAS])
+    without_crl = {ca for ca, config in cas.items() if config["revocation"] == NO_CRL}
+    if without_crl == set(cas):
+        return None
+    bucket = env.get(environment.REVOCATION_BUCKET)
+    if bucket is None:
         raise NoRevocationBucketError(
             f"{environment.REVOCATION_BUCKET} is not set, although a CA has a CRL: deploy the stack again"
         )
     from iot_jitr_runtime.revocation.checker import IndexedRevocation  # noqa: PLC0415 - see above
     from iot_jitr_runtime.revocation.store import IndexStore  # noqa: PLC0415 - see above
 
-    store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), settings.revocation_bucket)
-    return IndexedRevocation(store, without_crl, settings.revocation_refresh)
+    store = IndexStore(boto3.client("s3", config=CLIENT_CONFIG), bucket)
+    seconds = env.get(environment.REVOCATION_REFRESH_SECONDS)
+    return IndexedRevocation(store, without_crl, timedelta(seconds=float(seconds)) if seconds else REFRESH)
 
 
-def build_admission(config: Mapping[str, Any] | None, dynamodb: "DynamoDBClient") -> Admission:
-    """Return what admits devices.
-
-    Args:
-        config: The value of `JITR_ADMISSION`, parsed; None where every device is expected.
-        dynamodb: The client for the allow list.
-    """
+def build_admission(env: Env, dynamodb: "DynamoDBClient") -> "AllowList | AdmissionFunction | None":
+    """Return what admits devices; None where every device is expected."""
+    config = parsed(env, environment.ADMISSION)
     if config is None:
-        return AdmitAll()
+        return None
     if config["kind"] == "allow_list":
         from iot_jitr_runtime.admission.allow_list import AllowList  # noqa: PLC0415 - see above
         from iot_jitr_runtime.admission.keys import KeyKind  # noqa: PLC0415 - see above
@@ -97,54 +98,43 @@ def build_admission(config: Mapping[str, Any] | None, dynamodb: "DynamoDBClient"
     return AdmissionFunction(client, config["function"])
 
 
-def admission_timeout(config: Mapping[str, Any] | None) -> timedelta:
-    """Return how long the admission of one device may take at most, besides calls to AWS."""
-    return timedelta(seconds=(config or {}).get("timeout_seconds", 0))
+def admission_timeout(env: Env) -> timedelta:
+    """Return how long an admission may take besides one read of the allow list."""
+    return timedelta(seconds=(parsed(env, environment.ADMISSION) or {}).get("timeout_seconds", 0))
 
 
-def build_things(
-    config: Mapping[str, Any] | None, iot: "IoTClient", dynamodb: "DynamoDBClient", ledger_table: str
-) -> ThingRegistration:
-    """Return what registers things.
-
-    Args:
-        config: The value of `JITR_THINGS`, parsed; None where devices have none.
-        iot: The client for the registry.
-        dynamodb: The client for the ledger.
-        ledger_table: The ledger's name.
-    """
+def build_things(env: Env, iot: "IoTClient", dynamodb: "DynamoDBClient") -> "Things | None":
+    """Return what registers things; None where devices have none."""
+    config = parsed(env, environment.THINGS)
     if config is None:
-        return NoThings()
+        return None
     from iot_jitr_runtime.ledger.lease import Leases  # noqa: PLC0415 - see above
     from iot_jitr_runtime.ledger.tasks import ScheduledTasks  # noqa: PLC0415 - see above
     from iot_jitr_runtime.things.registration import Things  # noqa: PLC0415 - see above
     from iot_jitr_runtime.things.settings import ThingSettings  # noqa: PLC0415 - see above
 
+    table = env[environment.LEDGER_TABLE]
     return Things(
         iot=iot,
         settings=ThingSettings.from_json(config["thing"]),
-        leases=Leases(dynamodb, ledger_table),
-        tasks=ScheduledTasks(dynamodb, ledger_table),
+        leases=Leases(dynamodb, table),
+        tasks=ScheduledTasks(dynamodb, table),
         lease_lasts=timedelta(seconds=config["lease_seconds"]),
     )
 
 
 def build_outbox(
-    config: Mapping[str, Any] | None,
-    dynamodb: "DynamoDBClient",
-    ledger_table: str,
-    logger: "Logger",
-    metrics: "Metrics",
+    env: Env, dynamodb: "DynamoDBClient", logger: "Logger", metrics: "Metrics"
 ) -> "Outbox | None":
     """Return what publishes outcome events; None where they are off.
 
     Args:
-        config: The value of `JITR_OUTCOME_EVENTS`, parsed; None where it is not set.
+        env: The environment.
         dynamodb: The client for the ledger.
-        ledger_table: The ledger's name.
         logger: Where events that are not published are reported.
         metrics: Where they are counted.
     """
+    config = parsed(env, environment.OUTCOME_EVENTS)
     if config is None:
         return None
     from iot_jitr_runtime.dynamodb import Table  # noqa: PLC0415 - see above
@@ -156,7 +146,7 @@ def build_outbox(
         logger.error("events_unpublished", extra={"events": events, "detail": detail})
 
     return Outbox(
-        items=Table(dynamodb, ledger_table, KEY),
+        items=Table(dynamodb, env[environment.LEDGER_TABLE], KEY),
         events=boto3.client("events", config=EVENTS_CONFIG),
         bus=config["bus"],
         pipeline=config["pipeline"],
@@ -164,20 +154,9 @@ def build_outbox(
     )
 
 
-def build_policy(config: Mapping[str, Any], iot: "IoTClient") -> PolicyAttachment:
-    """Return what attaches devices' policies.
-
-    Args:
-        config: The value of `JITR_DEVICE_POLICY`, parsed.
-        iot: The client for policies.
-    """
-    needs_common_name = bool(config["needs_common_name"])
+def build_policy(env: Env, iot: "IoTClient") -> SharedPolicy | PerDevicePolicy:
+    """Return what attaches devices' policies."""
+    config = json.loads(env[environment.DEVICE_POLICY])
     if config["kind"] == PolicyKind.SHARED:
-        from iot_jitr_runtime.policy.attachment import SharedPolicy  # noqa: PLC0415 - see above
-
-        return SharedPolicy(iot, name=config["name"], needs_common_name=needs_common_name)
-    from iot_jitr_runtime.policy.own_policy import PerDevicePolicy  # noqa: PLC0415 - see above
-
-    return PerDevicePolicy(
-        iot, prefix=config["prefix"], template=config["template"], needs_common_name=needs_common_name
-    )
+        return SharedPolicy(iot, config["name"])
+    return PerDevicePolicy(iot, config["prefix"], config["template"])

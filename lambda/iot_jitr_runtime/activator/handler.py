@@ -1,5 +1,6 @@
-"""The activator's entry point: settings, clients, telemetry, and one call of the logic."""
+"""The activator's entry point: environment, clients, telemetry, and one call of the logic."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -8,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.activate import TIME_FOR_ONE, Activation
 from iot_jitr_runtime.activator.batch import Batch
 from iot_jitr_runtime.activator.build import (
     admission_timeout,
-    build_admission,
     build_outbox,
     build_policy,
     build_revocation,
     build_things,
-    ca_devices,
+    build_validation,
 )
-from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.on_refusal import OnRefusal
-from iot_jitr_runtime.activator.settings import ActivatorSettings
+from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.activator.telemetry import Telemetry
-from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.rate_limiter import RateLimiter
@@ -37,35 +35,31 @@ metrics = Metrics()
 
 @cache
 def _batch() -> Batch:
-    """Build the activator, once for each execution environment."""
-    settings = ActivatorSettings.read(os.environ)
+    """Build the activator, once for each execution environment.
+
+    Raises:
+        KeyError: A variable is missing: stack and function are not of the same version.
+    """
+    env = os.environ
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-    outbox = build_outbox(settings.outcome_events, dynamodb, settings.ledger_table, logger, metrics)
-    ledger = Ledger(dynamodb, settings.ledger_table, outbox)
-    policy = build_policy(settings.device_policy, iot)
-    activation = Activation(
-        iot=iot,
-        ledger=ledger,
-        validation=Validation(
-            issuers=Issuers(iot, settings.cas),
-            policy=policy,
-            revocation=build_revocation(settings),
-            admission=build_admission(settings.admission, dynamodb),
-            ca_devices=ca_devices(settings.cas),
-        ),
-        things=build_things(settings.things, iot, dynamodb, settings.ledger_table),
-        policy=policy,
-        on_refusal=OnRefusal(iot, ledger, settings.on_refusal),
-        time_for_one=TIME_FOR_ONE + admission_timeout(settings.admission),
-    )
+    table = env[environment.LEDGER_TABLE]
+    ledger = Ledger(dynamodb, table, build_outbox(env, dynamodb, logger, metrics))
     return Batch(
-        activation=activation,
+        activation=Activation(
+            iot=iot,
+            ledger=ledger,
+            validation=build_validation(env, iot, dynamodb, build_revocation(env)),
+            things=build_things(env, iot, dynamodb),
+            policy=build_policy(env, iot),
+            on_refusal=check_statuses(json.loads(env.get(environment.ON_REFUSAL, "{}"))),
+            time_for_one=TIME_FOR_ONE + admission_timeout(env),
+        ),
         ledger=ledger,
-        rate_limiter=RateLimiter(dynamodb, settings.ledger_table, settings.activations_per_second),
+        rate_limiter=RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND])),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-        queue_url=settings.queue_url,
-        dead_letter_queue_url=settings.dead_letter_queue_url,
+        queue_url=env[environment.ACTIVATION_QUEUE_URL],
+        dead_letter_queue_url=env[environment.DEAD_LETTER_QUEUE_URL],
     )
 
 

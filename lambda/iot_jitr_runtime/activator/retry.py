@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -57,32 +56,22 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A step that raised."""
-
-    verdict: Verdict
-    defect: Exception | None = None
-    """The exception, where it is a defect of ours."""
-
-
-def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
+def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Verdict:
     """Return what `step` returns, or the verdict that its exception stands for.
 
     Nothing else in the activator turns an exception into an outcome and a reason. An unknown exception is a
-    defect of ours: it defers the message, so it costs time, never a device.
+    defect of this software: it defers the message, so it costs time, never a device.
     """
     try:
         return step(*args, **kwargs)
     except DecisionError as error:
-        return Failure(error.verdict)
+        return error.verdict
     except AwsError as error:
-        return Failure(deferral(error).verdict)
+        return deferral(error).verdict
     except LeaseLostError as error:
-        return Failure(Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error)))
+        return Verdict(Reason.CLAIMED_ELSEWHERE, str(error))
     except Exception as defect:  # noqa: BLE001 - see above
-        verdict = Verdict.because(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}")
-        return Failure(verdict, defect)
+        return Verdict(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}", defect)
 
 
 def decision_ttl(reason: Reason) -> timedelta:

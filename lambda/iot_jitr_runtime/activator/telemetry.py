@@ -9,7 +9,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason
+from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason, Verdict
 
 METRIC_OF = {
     Outcome.ACTIVATED: Metric.ACTIVATED,
@@ -39,9 +39,9 @@ class Telemetry:
             self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
         if verdict.reason is not None:
             self._reasons[verdict.reason, identity.ca_certificate_id if identity else None] += 1
-        self._at_level_of(decision)(
+        self._at_level_of(verdict)(
             verdict.outcome.value,
-            exc_info=decision.defect,
+            exc_info=verdict.defect,
             extra={
                 "outcome": verdict.outcome.value,
                 "reason": verdict.reason,
@@ -51,14 +51,13 @@ class Telemetry:
                 "serial_number": identity.serial_number if identity else None,
                 "common_name": identity.common_name if identity else None,
                 "seconds_to_active": decision.waited,
-                "retry_in_seconds": decision.retry_in or None,
-                "correlation_id": decision.message_id,
+                "retry_in_seconds": decision.retry_in,
+                "correlation_id": decision.message.message_id,
             },
         )
 
-    def _at_level_of(self, decision: Decision) -> Callable[..., None]:
-        verdict = decision.verdict
-        if decision.defect is not None:
+    def _at_level_of(self, verdict: Verdict) -> Callable[..., None]:
+        if verdict.defect is not None:
             return self._logger.error
         if verdict.outcome is Outcome.STALE:
             # Most events are duplicates: they are counted, and logged only at level DEBUG.

@@ -6,20 +6,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.accepted_algorithms import check_device_certificate
-from iot_jitr_runtime.activator.interfaces import (
-    Admission,
-    DeviceCertificate,
-    PolicyAttachment,
-    RevocationCheck,
-)
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.certificates import MalformedCertificateError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import Reason, RefusedError
+from iot_jitr_runtime.policy.common_name import check_common_name
 
 if TYPE_CHECKING:
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
     from iot_jitr_runtime.activator.issuers import Issuers
+    from iot_jitr_runtime.admission.allow_list import AllowList
+    from iot_jitr_runtime.admission.function import AdmissionFunction
+    from iot_jitr_runtime.revocation.checker import IndexedRevocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Evidence:
     index_version: str | None
     """Version of the revocation index, None where the CA has no CRL."""
     attributes: Mapping[str, str]
-    """What the admission says of the device, for its thing."""
+    """Attributes of the device's thing, from its admission."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,16 @@ class Validation:
     """Checks certificates. It changes nothing."""
 
     issuers: "Issuers"
-    policy: PolicyAttachment
-    revocation: RevocationCheck
-    admission: Admission
+    revocation: "IndexedRevocation | None"
+    """Checks the CRLs; None where no CA of this deployment has one."""
+    admission: "AllowList | AdmissionFunction | None"
+    """Checks whether a device is expected; None where every device is."""
+    needs_common_name: bool
+    """Whether the device policy tells devices apart by their common name."""
     ca_devices: Collection[CaCertificateId] = ()
     """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
 
-    def identify(
-        self, certificate_id: CertificateId, description: "CertificateDescriptionTypeDef"
-    ) -> DeviceCertificate:
+    def identify(self, description: "CertificateDescriptionTypeDef") -> DeviceCertificate:
         """Read the answer of DescribeCertificate.
 
         Raises:
@@ -54,15 +54,9 @@ class Validation:
         """
         self.issuers.certificate(description.get("caCertificateId"))
         try:
-            certificate = Certificate.load(description["certificatePem"])
+            return DeviceCertificate.read(description)
         except MalformedCertificateError as error:
             raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
-        return DeviceCertificate(
-            certificate_id=certificate_id,
-            certificate_arn=description["certificateArn"],
-            ca_certificate_id=CaCertificateId(description["caCertificateId"]),
-            certificate=certificate,
-        )
 
     def validate(self, device: DeviceCertificate, now: datetime) -> Evidence:
         """Check issuer, signature, algorithms, use, validity, common name, revocation and admission.
@@ -80,6 +74,9 @@ class Validation:
         except MalformedCertificateError as error:
             raise RefusedError(Reason.UNPARSABLE_CERTIFICATE, str(error)) from error
         certificate.check_validity(now)
-        self.policy.check(device)
-        index_version = self.revocation.check(ca, certificate)
-        return Evidence(index_version, self.admission.admit(device))
+        if self.needs_common_name:
+            check_common_name(certificate)
+        return Evidence(
+            index_version=self.revocation.check(ca, certificate) if self.revocation else None,
+            attributes=self.admission.admit(device) if self.admission else {},
+        )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, DeviceKey, KeyKind, key_of
 from iot_jitr_runtime.certificate_fields import MissingFieldError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.dynamodb import Table
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.errors import JitrError
 
 _VERSION = 1

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.facts import UnreadableAnswerError, facts, read_answer
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from boto3.dynamodb.conditions import Attr
 
-from iot_jitr_runtime.activator.interfaces import RevocationCheck
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
@@ -24,6 +23,8 @@ from iot_jitr_runtime.rate_limiter import RateLimiter
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot import IoTClient
+
+    from iot_jitr_runtime.revocation.checker import IndexedRevocation
 
 
 class Sweep(Protocol):
@@ -58,7 +59,8 @@ class Backfill:
     dynamodb: "DynamoDBClient"
     table: str
     rate_limiter: RateLimiter
-    revocation: RevocationCheck
+    revocation: "IndexedRevocation | None"
+    """Checks the CRLs; None where no CA of this deployment has one."""
     sweep: Sweep
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -94,6 +96,8 @@ class Backfill:
 
     def _check(self, ca: CaCertificateId, certificate: Certificate) -> Backfilled:
         """Check before it is added: if a newer index appears meanwhile, its sweep looks for late entries."""
+        if self.revocation is None:
+            return Backfilled.KNOWN
         try:
             self.revocation.check(ca, certificate)
         except DeferredError:

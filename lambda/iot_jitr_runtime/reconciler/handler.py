@@ -1,5 +1,6 @@
 """The reconciler's entry point: settings, clients, deadline and lease, then one run."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 
-from iot_jitr_runtime.activator.build import build_outbox, build_revocation
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.build import build_outbox, build_revocation, parsed
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.deadline import Deadline
@@ -23,7 +25,6 @@ from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.reconciler.run import Report, Run
-from iot_jitr_runtime.reconciler.settings import ReconcilerSettings
 from iot_jitr_runtime.reconciler.tasks import Action, PolicyDeletion, TaskRunner
 from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.things.retirement import Retirement
@@ -43,43 +44,51 @@ _LAST_CALLS = timedelta(seconds=20)
 
 @cache
 def _build(certificate_arn_prefix: str) -> Run:
-    """Build the reconciler, once for each execution environment."""
-    settings = ReconcilerSettings.read(os.environ)
+    """Build the reconciler, once for each execution environment.
+
+    Raises:
+        KeyError: A variable is missing: stack and function are not of the same version.
+    """
+    env = os.environ
+    cas = json.loads(env[environment.CAS])
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-    table = settings.ledger_table
-    outbox = build_outbox(settings.outcome_events, dynamodb, table, logger, metrics)
+    table = env[environment.LEDGER_TABLE]
+    outbox = build_outbox(env, dynamodb, logger, metrics)
     ledger = Ledger(dynamodb, table, outbox)
     tasks = ScheduledTasks(dynamodb, table)
-    rate_limiter = RateLimiter(dynamodb, table, settings.activations_per_second)
+    rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
     report = Report(logger, metrics)
     actions: dict[Task, Action] = {}
-    things = ThingSettings.from_json(settings.things["thing"]) if settings.things else None
+    config = parsed(env, environment.THINGS)
+    things = ThingSettings.from_json(config["thing"]) if config else None
     if things and things.renewal is Renewal.ALLOW:
         retirement = Retirement(iot, ledger, tasks, things.grace_period, rate_limiter)
         actions[Task.RETIRE] = retirement.retire
-    if settings.policy_kind is PolicyKind.PER_DEVICE:
+    if json.loads(env[environment.DEVICE_POLICY])["kind"] == PolicyKind.PER_DEVICE:
         deletion = PolicyDeletion(iot, tasks, rate_limiter, certificate_arn_prefix)
         actions[Task.DELETE_POLICY] = deletion.delete
     return Run(
-        cas=list(settings.cas),
-        issuers=Issuers(iot, list(settings.cas)),
+        cas=list(cas),
+        issuers=Issuers(iot, cas),
         passes=Passes(
             listing=CertificateList(iot),
             ledger=ledger,
-            queue=ActivationQueue(boto3.client("sqs", config=CLIENT_CONFIG), settings.queue_url),
+            queue=ActivationQueue(
+                boto3.client("sqs", config=CLIENT_CONFIG), env[environment.ACTIVATION_QUEUE_URL]
+            ),
             backfill=Backfill(
                 iot=iot,
                 dynamodb=dynamodb,
                 table=table,
                 rate_limiter=rate_limiter,
-                revocation=build_revocation(settings),
+                revocation=build_revocation(env),
                 sweep=SweepStates(dynamodb, table),
             ),
             rate_limiter=rate_limiter,
             on_backfill_failure=report.backfill_failed,
-            pending_after=settings.pending_after,
-            full_pass_every=settings.full_pass_every,
+            pending_after=timedelta(seconds=float(env[environment.PENDING_AFTER_SECONDS])),
+            full_pass_every=timedelta(seconds=float(env[environment.FULL_LISTING_SECONDS])),
         ),
         tasks=TaskRunner(tasks, actions, report.task_failed),
         outbox=outbox,

@@ -10,7 +10,7 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
-from iot_jitr_runtime.policy.own_policy import withdraw
+from iot_jitr_runtime.policy.withdrawal import withdraw
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 
 if TYPE_CHECKING:

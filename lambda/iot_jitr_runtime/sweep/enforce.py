@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.interfaces import PolicyAttachment, ThingRegistration
 from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import AwsError, deferral
@@ -19,13 +18,16 @@ from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
-from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
+from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.sessions import Sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
+
+    from iot_jitr_runtime.things.registration import Things
 
 CLAIM_LASTS = timedelta(minutes=3)
 """Longer than the calls for one certificate can take, all their retries included."""
@@ -69,8 +71,8 @@ class Enforcement:
     ledger: RevocationLedger
     withdrawal: Withdrawal
     validation: Validation
-    things: ThingRegistration
-    policy: PolicyAttachment
+    things: "Things | None"
+    policy: SharedPolicy | PerDevicePolicy
     sessions: Sessions | None = None
     """Closes sessions; None where it is not known which client ids the certificates may use."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -171,10 +173,10 @@ class Enforcement:
         return ReleaseResult.RELEASED
 
     def _activate(self, claim: Claim, description: "CertificateDescriptionTypeDef") -> None:
-        device = self.validation.identify(claim.certificate_id, description)
+        device = self.validation.identify(description)
         evidence = self.validation.validate(device, self.clock())
         self.ledger.record_releasing(claim, index_version=evidence.index_version)
-        thing_name = self.things.register(device, evidence.attributes)
+        thing_name = self.things.register(device, evidence.attributes) if self.things else None
         policy_name = self.policy.attach(device, thing_name)
         self.iot.update_certificate(certificateId=claim.certificate_id, newStatus="ACTIVE")
         self._record_released(claim, policy_name, thing_name)

@@ -6,6 +6,7 @@ one, so no event is needed for it, and none can be lost.
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.build import (
     NO_CRL,
-    build_admission,
     build_outbox,
     build_policy,
     build_things,
-    ca_devices,
+    build_validation,
 )
-from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
@@ -34,7 +32,7 @@ from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.tasks import TaskRunner
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -99,30 +97,20 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
     Raises:
         KeyError: A variable is missing: stack and function are not of the same version.
     """
-    cas: dict[CaCertificateId, dict[str, Any]] = json.loads(os.environ[environment.CAS])
-    things = json.loads(os.environ.get(environment.THINGS, "null"))
-    config = json.loads(os.environ[environment.SWEEP])
-    table = os.environ[environment.LEDGER_TABLE]
+    env = os.environ
+    cas: dict[CaCertificateId, dict[str, Any]] = json.loads(env[environment.CAS])
+    config = json.loads(env[environment.SWEEP])
+    table = env[environment.LEDGER_TABLE]
     iot = boto3.client("iot", config=CLIENT_CONFIG)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     s3 = boto3.client("s3", config=CLIENT_CONFIG)
-    store = IndexStore(s3, os.environ[environment.REVOCATION_BUCKET])
-    events = json.loads(os.environ.get(environment.OUTCOME_EVENTS, "null"))
-    ledger = RevocationLedger(dynamodb, table, build_outbox(events, dynamodb, table, logger, metrics))
-    policy = build_policy(json.loads(os.environ[environment.DEVICE_POLICY]), iot)
-    if things:
-        # The activator's leases on things last as long as its time-out; a release may take longer.
-        things["lease_seconds"] = CLAIM_LASTS.total_seconds()
-    validation = Validation(
-        issuers=Issuers(iot, list(cas)),
-        policy=policy,
-        # Refreshed for every release: it rests on the index that is in force at that moment.
-        revocation=IndexedRevocation(store, refresh=timedelta(0)),
-        admission=build_admission(json.loads(os.environ.get(environment.ADMISSION, "null")), dynamodb),
-        ca_devices=ca_devices(cas),
-    )
+    store = IndexStore(s3, env[environment.REVOCATION_BUCKET])
+    ledger = RevocationLedger(dynamodb, table, build_outbox(env, dynamodb, logger, metrics))
+    things = build_things(env, iot, dynamodb)
+    # Refreshed for every release: it rests on the index that is in force at that moment.
+    revocation = IndexedRevocation(store, refresh=timedelta(0))
     tasks = ScheduledTasks(dynamodb, table)
-    rate_limiter = RateLimiter(dynamodb, table, float(os.environ[environment.ACTIVATIONS_PER_SECOND]))
+    rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
     sessions = None
     if template := config["client_id"]:
         sessions = Sessions(
@@ -137,9 +125,10 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
             iot=iot,
             ledger=ledger,
             withdrawal=Withdrawal(iot, tasks),
-            validation=validation,
-            things=build_things(things, iot, dynamodb, table),
-            policy=policy,
+            validation=build_validation(env, iot, dynamodb, revocation),
+            # The activator's leases on things last as long as its time-out; a release may take longer.
+            things=replace(things, lease_lasts=CLAIM_LASTS) if things else None,
+            policy=build_policy(env, iot),
             sessions=sessions,
         ),
         rate_limiter=rate_limiter,

@@ -283,7 +283,7 @@ class _Run:
         except DeferredError as deferred:
             verdict = deferred.verdict
         except LeaseLostError as error:
-            verdict = Verdict.because(Reason.CLAIMED_ELSEWHERE, str(error))
+            verdict = Verdict(Reason.CLAIMED_ELSEWHERE, str(error))
         except AwsError as error:
             verdict = deferral(error).verdict
         self.sweep.report("warning", DEFERRED, self.ca, certificate_id=certificate_id, **_why(verdict))

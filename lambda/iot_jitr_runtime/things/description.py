@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate, MissingFieldError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.things.patterns import (
     ATTRIBUTE_NAME,

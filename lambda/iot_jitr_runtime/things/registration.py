@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
-from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.rows import Identity
+from iot_jitr_runtime.certificates import MalformedCertificateError
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.things.description import thing_name
@@ -45,14 +43,9 @@ class Predecessors:
         predecessors = [self._check(principal, successor, thing) for principal in principals]
         at = int((self.clock() + self.grace_period).timestamp() * 1000)
         for predecessor in predecessors:
-            certificate = predecessor.certificate
             self.tasks.schedule_retirement(
                 predecessor.certificate_id,
-                Identity(
-                    predecessor.ca_certificate_id,
-                    certificate.serial_number,
-                    next(iter(certificate.common_names), None),
-                ),
+                predecessor.identity,
                 thing_name=thing,
                 superseded_by=successor.certificate_id,
                 at=at,
@@ -74,15 +67,9 @@ class Predecessors:
             raise _taken(thing, "a principal that is not a certificate")
         description = self.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         try:
-            certificate = Certificate.load(description["certificatePem"])
+            return DeviceCertificate.read(description)
         except MalformedCertificateError as error:
             raise _taken(thing, "a certificate that cannot be read") from error
-        return DeviceCertificate(
-            CertificateId(certificate_id),
-            principal,
-            CaCertificateId(description.get("caCertificateId", "")),
-            certificate,
-        )
 
     def _is_same_device(self, predecessor: DeviceCertificate, successor: DeviceCertificate) -> bool:
         if predecessor.certificate.common_names != successor.certificate.common_names:

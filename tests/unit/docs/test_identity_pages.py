@@ -9,11 +9,11 @@ import pytest
 
 from iot_jitr_policy.document import PolicyDocument
 from iot_jitr_policy.lint import NOT_ACKNOWLEDGEABLE, Rule, lint
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.on_refusal import CAN_PASS, RefusalStatus, check_statuses
 from iot_jitr_runtime.admission.facts import facts, read_answer
 from iot_jitr_runtime.admission.keys import KeyKind
 from iot_jitr_runtime.certificate_fields import Field
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.policy import PolicyKind
 from tests.support.device_certificates import device_certificate

@@ -27,7 +27,7 @@ def test_every_reason_belongs_to_one_outcome() -> None:
 def test_a_decision_takes_only_reasons_of_its_outcome(error: type, outcome: Outcome) -> None:
     for reason in Reason:
         if reason.outcome is outcome:
-            assert error(reason, "why").verdict == Verdict(outcome, reason, "why")
+            assert error(reason, "why").verdict == Verdict(reason, "why")
         else:
             with pytest.raises(ValueError, match=reason):
                 error(reason)

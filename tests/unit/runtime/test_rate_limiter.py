@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from iot_jitr_runtime.activator.slots import WAIT_IN_FUNCTION
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.rate_limiter import (
     BACKGROUND_SHARE,
@@ -18,7 +19,6 @@ from iot_jitr_runtime.rate_limiter import (
     RATE_LIMITER_KEY,
     SHORT_QUEUE,
     UTILISATION,
-    WAIT_IN_FUNCTION,
     NoSlotError,
     RateLimiter,
 )
@@ -119,7 +119,7 @@ def contend(aws: Account) -> None:
     def spoil(**_: object) -> None:
         now = aws.clock.milliseconds * 1000
         item = {**KEY, **aws.dynamodb.get_item(TableName=aws.table, Key=KEY).get("Item", {})}
-        for attribute in (NEXT_SLOT, "nextBackgroundSlotAt"):
+        for attribute in (NEXT_SLOT, "nextBackgroundSlotAt", "nextDisconnectAt"):
             free = int(item[attribute]["N"]) if attribute in item else 0
             item[attribute] = {"N": str(0 if free > now else now + 1)}
         aws.dynamodb.put_item(TableName=aws.table, Item=item)
@@ -366,10 +366,8 @@ def test_without_a_free_slot_in_time_nothing_is_disconnected(aws: Account) -> No
         worker.wait_to_disconnect("device", until=aws.clock() + timedelta(seconds=1))
 
 
-def test_too_many_workers_at_once_are_no_slot(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = limiter(aws)
-    monkeypatch.setattr(worker, "_append", lambda *_: None)
-    monkeypatch.setattr(worker, "_restart", lambda *_: None)
+def test_conflicts_are_no_slot_to_disconnect_a_client(aws: Account) -> None:
+    contend(aws)
 
-    with pytest.raises(NoSlotError):
-        worker.wait_to_disconnect("device", until=aws.clock() + timedelta(seconds=1))
+    with pytest.raises(NoSlotError, match="at once"):
+        limiter(aws).wait_to_disconnect("device", until=aws.clock() + timedelta(minutes=1))

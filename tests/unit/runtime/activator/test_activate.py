@@ -13,9 +13,9 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError, Verdict
@@ -91,7 +91,7 @@ def test_a_repeated_event_makes_no_iot_call(aws: Account) -> None:
         back = aws.process(early, aws.event(certificate_id))
 
     assert (back, calls) == ([], [])
-    assert {d.verdict for d in aws.decisions} == {Verdict.because(Reason.ALREADY_DECIDED, "activated")}
+    assert {d.verdict for d in aws.decisions} == {Verdict(Reason.ALREADY_DECIDED, "activated")}
 
 
 def test_identical_events_in_one_batch_count_once(aws: Account) -> None:
@@ -420,7 +420,7 @@ def test_an_activation_says_how_long_the_device_has_waited_and_nothing_else_does
     check.answer = None
     aws.clock.pass_time(seconds=90)
     aws.process(aws.redelivered(record))
-    assert (aws.decisions[-1].waited, aws.decisions[-1].retry_in) == (90, 0)
+    assert (aws.decisions[-1].waited, aws.decisions[-1].retry_in) == (90, None)
 
 
 def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: Account) -> None:
@@ -477,8 +477,8 @@ def test_an_unknown_exception_defers_one_message_and_is_reported(aws: Account) -
 
     [decision] = aws.decisions
     assert len(back) == 1
-    assert decision.verdict == Verdict.because(Reason.INTERNAL_ERROR, f"ZeroDivisionError: {certificate_id}")
-    assert isinstance(decision.defect, ZeroDivisionError)
+    assert decision.verdict == Verdict(Reason.INTERNAL_ERROR, f"ZeroDivisionError: {certificate_id}")
+    assert isinstance(decision.verdict.defect, ZeroDivisionError)
     row = aws.ledger.row(certificate_id)
     assert row is not None
     assert (row.state, row.reason) == (State.DEFERRED, Reason.INTERNAL_ERROR)

@@ -220,9 +220,9 @@ def test_a_defect_while_claiming_defers_only_that_message(aws: Account) -> None:
     decision = aws.decisions[0]
     assert (decision.certificate_id, decision.verdict) == (
         bad,
-        Verdict.because(Reason.INTERNAL_ERROR, "ZeroDivisionError: half"),
+        Verdict(Reason.INTERNAL_ERROR, "ZeroDivisionError: half"),
     )
-    assert isinstance(decision.defect, ZeroDivisionError)
+    assert isinstance(decision.verdict.defect, ZeroDivisionError)
     assert aws.status(good) == "ACTIVE"
 
 

@@ -1,41 +1,59 @@
-"""The activator's settings become the parts of an activation."""
+"""A function's environment becomes the parts of an activation."""
 
+import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from iot_jitr_runtime.activator.build import admission_timeout, build_admission, build_policy, build_things
-from iot_jitr_runtime.activator.interfaces import AdmitAll, NoThings
+import pytest
+
+from iot_jitr_runtime import environment
+from iot_jitr_runtime.activator.build import (
+    NoRevocationBucketError,
+    admission_timeout,
+    build_admission,
+    build_policy,
+    build_revocation,
+    build_things,
+    build_validation,
+)
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.function import AdmissionFunction
 from iot_jitr_runtime.admission.keys import KeyKind
-from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.policy.own_policy import PerDevicePolicy
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
 
-if TYPE_CHECKING:
-    import pytest
-
-FUNCTION: dict[str, Any] = {"kind": "function", "function": "arn:is-it-ours", "timeout_seconds": 3}
+FUNCTION = {"kind": "function", "function": "arn:is-it-ours", "timeout_seconds": 3}
+SHARED = {"kind": "shared", "name": "fleet", "needs_common_name": True}
+WITH_CRL, WITHOUT_CRL = {"revocation": "crl"}, {"revocation": "none"}
 CLIENT: Any = object()
 
 
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+def env(**settings: Any) -> dict[str, str]:
+    """A function's environment: settings by the names of the constants in `environment`."""
+    return {
+        getattr(environment, name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in settings.items()
+    }
+
+
 def test_every_device_is_admitted_without_an_admission_setting() -> None:
-    assert isinstance(build_admission(None, CLIENT), AdmitAll)
+    assert build_admission({}, CLIENT) is None
 
 
 def test_an_allow_list_reads_its_table_by_its_key() -> None:
-    configured = {"kind": "allow_list", "table": "expected", "key": "common_name"}
+    configured = env(ADMISSION={"kind": "allow_list", "table": "expected", "key": "common_name"})
 
     assert build_admission(configured, CLIENT) == AllowList(CLIENT, "expected", KeyKind.COMMON_NAME)
 
 
-def test_the_admission_function_is_called_once_with_the_configured_timeout(
-    monkeypatch: "pytest.MonkeyPatch",
-) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-
-    admission = build_admission(FUNCTION, CLIENT)
+def test_the_admission_function_is_called_once_with_the_configured_timeout() -> None:
+    admission = build_admission(env(ADMISSION=FUNCTION), CLIENT)
 
     assert isinstance(admission, AdmissionFunction)
     assert admission.function == "arn:is-it-ours"
@@ -44,29 +62,54 @@ def test_the_admission_function_is_called_once_with_the_configured_timeout(
     assert config.retries == {"total_max_attempts": 1, "mode": "legacy"}
 
 
-def test_the_admission_timeout_is_that_of_the_function_if_there_is_one() -> None:
-    assert admission_timeout(None) == timedelta(0)
-    assert admission_timeout({"kind": "allow_list"}) == timedelta(0)
-    assert admission_timeout(FUNCTION) == timedelta(seconds=3)
+@pytest.mark.parametrize(("admission", "seconds"), [(None, 0), ({"kind": "allow_list"}, 0), (FUNCTION, 3)])
+def test_the_admission_timeout_is_that_of_the_function_if_there_is_one(admission: Any, seconds: int) -> None:
+    assert admission_timeout(env(ADMISSION=admission)) == timedelta(seconds=seconds)
 
 
 def test_things_are_registered_where_configured() -> None:
-    configured = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
+    thing = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
 
-    things = build_things(configured, CLIENT, CLIENT, "ledger")
+    things = build_things(env(THINGS=thing, LEDGER_TABLE="ledger"), CLIENT, CLIENT)
 
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()
     assert things.lease_lasts == timedelta(seconds=35)
     assert (things.leases.table, things.tasks.table) == ("ledger", "ledger")
-    assert isinstance(build_things(None, CLIENT, CLIENT, "ledger"), NoThings)
+    assert build_things(env(LEDGER_TABLE="ledger"), CLIENT, CLIENT) is None
 
 
 def test_the_policy_is_shared_or_each_devices_own() -> None:
-    shared = {"kind": "shared", "name": "fleet", "needs_common_name": True}
     own = {"kind": "per_device", "prefix": "jitr-", "template": {}, "needs_common_name": False}
 
-    assert build_policy(shared, CLIENT) == SharedPolicy(CLIENT, name="fleet", needs_common_name=True)
-    assert build_policy(own, CLIENT) == PerDevicePolicy(
-        CLIENT, prefix="jitr-", template={}, needs_common_name=False
-    )
+    assert build_policy(env(DEVICE_POLICY=SHARED), CLIENT) == SharedPolicy(CLIENT, "fleet")
+    assert build_policy(env(DEVICE_POLICY=own), CLIENT) == PerDevicePolicy(CLIENT, "jitr-", {})
+
+
+def test_the_validation_knows_what_is_configured_for_each_ca() -> None:
+    cas = {"a": WITHOUT_CRL | {"accept_ca_certificates_as_devices": True}, "b": WITHOUT_CRL}
+
+    validation = build_validation(env(CAS=cas, DEVICE_POLICY=SHARED), CLIENT, CLIENT, None)
+
+    assert (validation.ca_devices, validation.needs_common_name) == ({"a"}, True)
+
+
+@pytest.mark.parametrize(("configured", "seconds"), [({"REVOCATION_REFRESH_SECONDS": "5"}, 5), ({}, 60)])
+def test_the_cas_that_have_a_crl_are_checked(configured: dict[str, str], seconds: int) -> None:
+    cas = {"a": WITH_CRL, "b": WITHOUT_CRL}
+
+    check = build_revocation(env(CAS=cas, REVOCATION_BUCKET="revocation", **configured))
+
+    assert check is not None
+    assert (check.without_crl, check.store.bucket) == ({"b"}, "revocation")
+    assert check.refresh == timedelta(seconds=seconds)
+    assert check.store.s3.meta.config.user_agent_extra == "iot-jitr"
+
+
+def test_where_no_ca_has_a_crl_there_is_nothing_to_check() -> None:
+    assert build_revocation(env(CAS={"b": WITHOUT_CRL})) is None
+
+
+def test_without_a_bucket_nothing_is_checked_and_nothing_activated() -> None:
+    with pytest.raises(NoRevocationBucketError, match="JITR_REVOCATION_BUCKET is not set"):
+        build_revocation(env(CAS={"a": WITH_CRL, "b": WITHOUT_CRL}))

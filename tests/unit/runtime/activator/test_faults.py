@@ -9,7 +9,7 @@ import pytest
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
@@ -164,7 +164,7 @@ def test_policy_and_row_know_the_thing_wherever_the_activation_was_cut_off(
     aws: Account, step: Step | None
 ) -> None:
     aws.parts["things"] = OneThing()
-    aws.parts["policy"] = policy = NotesThing(aws.iot, POLICY, needs_common_name=True)
+    aws.parts["policy"] = policy = NotesThing(aws.iot, POLICY)
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
     if step is not None:
@@ -267,7 +267,7 @@ def test_a_message_whose_waiting_time_cannot_be_set_still_comes_back(aws: Accoun
 
 
 def test_a_refusal_that_cannot_be_recorded_is_tried_again(aws: Account) -> None:
-    aws.parts["policy"] = RefusesEverybody()
+    aws.parts["admission"] = RefusesEverybody()
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
 
@@ -280,7 +280,7 @@ def test_a_refusal_that_cannot_be_recorded_is_tried_again(aws: Account) -> None:
 
 
 def test_a_worker_that_lost_its_claim_records_no_refusal(aws: Account) -> None:
-    aws.parts["policy"] = RefusesEverybody()
+    aws.parts["admission"] = RefusesEverybody()
     certificate_id = aws.pending()
     record = aws.event(certificate_id)
 
@@ -295,8 +295,8 @@ def test_a_worker_that_lost_its_claim_records_no_refusal(aws: Account) -> None:
 
 
 class RefusesEverybody:
-    def check(self, device: object) -> None:
-        raise RefusedError(Reason.INVALID_COMMON_NAME, str(device))
+    def admit(self, _device: object) -> None:
+        raise RefusedError(Reason.NOT_LISTED)
 
 
 @pytest.mark.parametrize("operation", ["DescribeCertificate", "AttachPolicy", "UpdateCertificate"])

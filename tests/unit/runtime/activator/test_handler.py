@@ -15,6 +15,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.activator.telemetry import Telemetry
+from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import SerialNumber
 from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.outcomes import Reason, Verdict
@@ -22,6 +23,8 @@ from tests.support.account import POLICY, Account
 from tests.support.lambda_function import context, lines, started
 
 pytestmark = pytest.mark.timing
+
+MESSAGE = Message("m", "handle", "", 0, 1)
 
 
 @pytest.fixture
@@ -90,7 +93,8 @@ def test_an_activation_says_how_long_the_device_waited_and_a_defect_comes_with_i
     aws.process(aws.event(aws.pending()), aws.event("0" * 64))
     for decision in aws.decisions:
         telemetry.decided(decision)
-    telemetry.decided(replace(aws.decisions[1], defect=ZeroDivisionError("half")))
+    defect = Verdict(Reason.INTERNAL_ERROR, defect=ZeroDivisionError("half"))
+    telemetry.decided(replace(aws.decisions[1], verdict=defect))
 
     activated, _, defect = lines(log.getvalue())
     assert (activated["message"], activated["seconds_to_active"]) == ("activated", 0.0)
@@ -125,7 +129,7 @@ def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(log: io.Stri
     telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
 
     for reason in (Reason.RATE_LIMITED, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
-        telemetry.decided(Decision(Verdict.because(reason)))
+        telemetry.decided(Decision(MESSAGE, None, Verdict(reason)))
 
     counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
     assert counted == {"Deferred": [1.0] * 4, "Blocked": [1.0] * 2}
@@ -152,7 +156,7 @@ def test_a_deferral_is_a_warning_only_if_it_counts_as_blocked(
     logger = Logger(service=f"activator-{uuid.uuid4()}", stream=log, level="DEBUG")
     telemetry = Telemetry(logger, EphemeralMetrics(namespace="N", service="s"))
 
-    telemetry.decided(Decision(Verdict.because(reason)))
+    telemetry.decided(Decision(MESSAGE, None, Verdict(reason)))
 
     [line] = lines(log.getvalue())
     assert (line["level"], line["reason"]) == (level, reason)
@@ -164,7 +168,7 @@ def test_the_counts_by_reason_carry_the_ca_as_a_property(
     metrics = EphemeralMetrics(namespace="N", service="mine")
     telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
     identity = Identity(aws.ca_id, SerialNumber("1"), "device")
-    telemetry.decided(Decision(Verdict.because(Reason.EXPIRED), identity=identity))
+    telemetry.decided(Decision(MESSAGE, None, Verdict(Reason.EXPIRED), identity=identity))
 
     telemetry.flush()
 

@@ -7,14 +7,13 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.activator.on_refusal import (
     CAN_PASS,
-    OnRefusal,
     RefusalStatus,
     RefusalStatusError,
     check_statuses,
 )
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
@@ -33,7 +32,7 @@ STEPS: list[Step] = [
 
 
 def use(aws: Account, **statuses: str) -> None:
-    aws.parts["on_refusal"] = OnRefusal(aws.iot, aws.ledger, check_statuses(statuses))
+    aws.parts["on_refusal"] = check_statuses(statuses)
 
 
 def expired(aws: Account) -> CertificateId:

@@ -1,7 +1,5 @@
 """The activation of certificates whose CA has a CRL: never without a fresh answer."""
 
-import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,15 +7,11 @@ from typing import Any
 import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime import environment
-from iot_jitr_runtime.activator.build import NoRevocationBucketError, build_revocation
-from iot_jitr_runtime.activator.interfaces import NoCrl
-from iot_jitr_runtime.activator.settings import ActivatorSettings
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
-from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
+from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
 from tests.support.account import Account
 from tests.support.buckets import new_bucket, s3_client
@@ -116,53 +110,3 @@ def test_without_the_bucket_no_device_is_activated(aws: Account, revoking: Revok
     with injected(revoking.s3, "GetObject", Fault.SERVER_ERROR):
         assert revoking.come(certificate_id) == (Outcome.DEFERRED, Reason.SERVICE_ERROR)
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
-
-
-@pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> ActivatorSettings:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    return ActivatorSettings.read(
-        {
-            environment.LEDGER_TABLE: "ledger",
-            environment.ACTIVATION_QUEUE_URL: "queue",
-            environment.DEAD_LETTER_QUEUE_URL: "dead",
-            environment.CAS: json.dumps({"a": {"revocation": "crl"}, "b": {"revocation": "none"}}),
-            environment.DEVICE_POLICY: "{}",
-            environment.ACTIVATIONS_PER_SECOND: "10",
-            environment.REVOCATION_BUCKET: "revocation",
-            environment.REVOCATION_REFRESH_SECONDS: "5",
-        }
-    )
-
-
-def test_the_activator_checks_the_cas_that_have_a_crl(settings: ActivatorSettings) -> None:
-    check = build_revocation(settings)
-
-    assert isinstance(check, IndexedRevocation)
-    assert (check.without_crl, check.store.bucket) == ({"b"}, "revocation")
-    assert check.refresh == timedelta(seconds=5)
-
-
-def test_where_no_ca_has_a_crl_there_is_nothing_to_check(settings: ActivatorSettings) -> None:
-    without = replace(settings, cas={"b": {"revocation": "none"}}, revocation_bucket=None)
-
-    assert isinstance(build_revocation(without), NoCrl)
-
-
-def test_without_a_bucket_nothing_is_checked_and_nothing_activated(settings: ActivatorSettings) -> None:
-    with pytest.raises(NoRevocationBucketError, match="JITR_REVOCATION_BUCKET is not set"):
-        build_revocation(replace(settings, revocation_bucket=None))
-
-
-def test_the_refresh_interval_is_a_minute_by_default(settings: ActivatorSettings) -> None:
-    del settings
-    variables = {
-        environment.LEDGER_TABLE: "ledger",
-        environment.ACTIVATION_QUEUE_URL: "queue",
-        environment.DEAD_LETTER_QUEUE_URL: "dead",
-        environment.CAS: "{}",
-        environment.DEVICE_POLICY: "{}",
-        environment.ACTIVATIONS_PER_SECOND: "10",
-    }
-
-    assert ActivatorSettings.read(variables).revocation_refresh == REFRESH == timedelta(seconds=60)

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_runtime.activator.activate import Decision
+from iot_jitr_runtime.activator.slots import Arrival, assign_slots
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError, Verdict
-from iot_jitr_runtime.rate_limiter import Arrival, Later, assign_slots
 from tests.support.account import Account
 from tests.support.faults import Crash, Fault, counted, injected
 from tools.cost import LEDGER_WRITES
@@ -136,10 +137,10 @@ def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
 
 
 def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: Account) -> None:
-    aws.parts["policy"] = _Never()
+    aws.parts["admission"] = _Never()
     refused = crowd(aws, 1)
     aws.process(*refused)
-    del aws.parts["policy"]
+    del aws.parts["admission"]
     aws.clock.pass_time(seconds=61)
     aws.process(*crowd(aws, 10))
 
@@ -155,10 +156,10 @@ def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: 
 
 
 def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Account) -> None:
-    aws.parts["policy"] = _Never()
+    aws.parts["admission"] = _Never()
     [refused] = crowd(aws, 1)
     aws.process(refused)
-    del aws.parts["policy"]
+    del aws.parts["admission"]
     aws.clock.pass_time(seconds=61)
     aws.process(*crowd(aws, 2))
 
@@ -207,8 +208,9 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
 
     assigned = assign_slots(aws.rate_limiter(per_second), aws.ledger, [arrival])
 
-    verdict = Verdict.because(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
-    assert assigned == {"m": Later(verdict, retry_in=seconds, drop_message=dropped)}
+    verdict = Verdict(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
+    retry_in = None if dropped else seconds
+    assert assigned == {"m": Decision(arrival.message, certificate, verdict, retry_in)}
 
 
 def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Account) -> None:
@@ -238,7 +240,7 @@ def test_a_rate_limiter_that_cannot_be_read_or_written_defers(aws: Account, faul
 
     assert records[1]["messageId"] in back
     assert all(decision.certificate_id for decision in aws.decisions)
-    assert all(d.retry_in > 0 for d in aws.decisions if d.verdict.outcome is Outcome.DEFERRED)
+    assert all(d.retry_in for d in aws.decisions if d.verdict.outcome is Outcome.DEFERRED)
     aws.clock.pass_time(minutes=1)
     aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
     aws.clock.pass_time(minutes=1)
@@ -277,8 +279,7 @@ def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) ->
 
 
 class _Never:
-    """A policy that tells no device from another."""
+    """An admission that refuses every device."""
 
-    def check(self, device: object) -> None:
-        del device
-        raise RefusedError(Reason.INVALID_COMMON_NAME, "no")
+    def admit(self, _device: object) -> None:
+        raise RefusedError(Reason.NOT_LISTED)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.device import DeviceSpec
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.admission.facts import UnreadableAnswerError, facts, read_answer
 from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError
 from iot_jitr_runtime.things.settings import ThingSettings

@@ -61,9 +61,7 @@ def test_an_event_that_was_answered_meanwhile_does_not_wait_though_the_state_is_
     aws: Account,
 ) -> None:
     refused = aws.ledger.claim(CERTIFICATE, sent_at=NOW - 9, message_id="n", now=NOW, expires_at=NOW + 1000)
-    aws.ledger.record_refused(
-        refused, Verdict.because(Reason.EXPIRED), None, now=NOW, look_again_at=NOW + 60_000
-    )
+    aws.ledger.record_refused(refused, Verdict(Reason.EXPIRED), None, now=NOW, look_again_at=NOW + 60_000)
 
     with pytest.raises(StaleError, match=r"^refused already$"):
         wait(aws, Row(CERTIFICATE, state=State.REFUSED))

@@ -84,7 +84,7 @@ def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(
 def test_a_worker_that_lost_its_claim_can_write_nothing(ledger: Ledger) -> None:
     lost = claim(ledger, now=1_000)
     claim(ledger, now=2_000)
-    verdict = Verdict.because(Reason.EXPIRED)
+    verdict = Verdict(Reason.EXPIRED)
 
     writes = [
         lambda: ledger.record_activating(lost, IDENTITY, None),
@@ -99,7 +99,7 @@ def test_a_worker_that_lost_its_claim_can_write_nothing(ledger: Ledger) -> None:
 
 
 def test_an_activation_keeps_whose_certificate_it_is_and_forgets_why_it_had_to_wait(ledger: Ledger) -> None:
-    throttled = Verdict.because(Reason.THROTTLED, "too many calls")
+    throttled = Verdict(Reason.THROTTLED, "too many calls")
     ledger.record_deferred(claim(ledger), throttled, message_id="m1", now=1_000, look_again_at=2_000)
     waited = row(ledger)
 
@@ -128,7 +128,7 @@ def test_an_event_older_than_the_decision_cannot_claim(ledger: Ledger) -> None:
 def test_the_message_that_a_deferral_waits_for_may_claim_early(ledger: Ledger) -> None:
     ledger.record_deferred(
         claim(ledger),
-        Verdict.because(Reason.THROTTLED),
+        Verdict(Reason.THROTTLED),
         message_id="waiting",
         now=1_000,
         look_again_at=9_000,
@@ -144,7 +144,7 @@ def test_a_deferral_does_not_forget_what_happened_before(dynamodb: Any, ledger: 
     put_state(dynamodb, ledger, kept)
 
     ledger.record_deferred(
-        claim(ledger), Verdict.because(Reason.THROTTLED, "slow"), message_id="m", now=1, look_again_at=2
+        claim(ledger), Verdict(Reason.THROTTLED, "slow"), message_id="m", now=1, look_again_at=2
     )
 
     assert (row(ledger).state, row(ledger).reason, row(ledger).detail) == (kept, Reason.THROTTLED, "slow")
@@ -208,7 +208,7 @@ def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(
 
 
 def test_finding_a_certificate_decided_ends_its_deferral(ledger: Ledger) -> None:
-    verdict = Verdict.because(Reason.THROTTLED, "slow")
+    verdict = Verdict(Reason.THROTTLED, "slow")
     ledger.record_deferred(claim(ledger), verdict, message_id="m1", now=1, look_again_at=2)
 
     ledger.record_stale(claim(ledger), IDENTITY, active=False, message_id="m", now=3, look_again_at=4)
@@ -234,7 +234,7 @@ def test_a_decision_about_a_certificate_that_was_missing_does_not_expire(
     dynamodb: Any, ledger: Ledger
 ) -> None:
     ledger.record_stale(claim(ledger), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
-    refusal = Verdict.because(Reason.EXPIRED, "expired")
+    refusal = Verdict(Reason.EXPIRED, "expired")
 
     ledger.record_refused(claim(ledger, now=7_000), refusal, IDENTITY, now=7_000, look_again_at=8_000)
 
@@ -325,7 +325,7 @@ def test_values_of_a_newer_version_read_as_unknown(dynamodb: Any, ledger: Ledger
 
 
 def test_a_long_detail_is_cut(ledger: Ledger) -> None:
-    verdict = Verdict.because(Reason.EXPIRED, "x" * 10_000)
+    verdict = Verdict(Reason.EXPIRED, "x" * 10_000)
     ledger.record_refused(claim(ledger), verdict, None, now=1, look_again_at=2)
     assert len(row(ledger).detail) == 500
 

@@ -17,7 +17,7 @@ IDENTIFIED: dict[str, Any] = {
     "common_name": IDENTITY.common_name,
 }
 SEEN: dict[str, Any] = {"first_seen_at": 900}
-EXPIRED = Verdict.because(Reason.EXPIRED, "since Monday")
+EXPIRED = Verdict(Reason.EXPIRED, "since Monday")
 
 
 def claim(aws: Account) -> Claim:
@@ -29,7 +29,7 @@ def claimed(aws: Account) -> Claim:
     """A claim on a row that was deferred, and of which nothing was known: it was to expire."""
     first = claim(aws)
     aws.ledger.record_deferred(
-        first, Verdict.because(Reason.THROTTLED, "slow"), message_id="m", now=2_000, look_again_at=3_000
+        first, Verdict(Reason.THROTTLED, "slow"), message_id="m", now=2_000, look_again_at=3_000
     )
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, look_again_at=3_000)
     return claim(aws)
@@ -89,7 +89,7 @@ def test_a_refusal_that_is_about_to_change_the_status(
 
 
 def test_a_deferral(aws: Account, claimed: Claim) -> None:
-    verdict = Verdict.because(Reason.CRL_STALE, "since noon")
+    verdict = Verdict(Reason.CRL_STALE, "since noon")
 
     aws.ledger.record_deferred(claimed, verdict, message_id="n", now=4_000, look_again_at=5_000)
 
@@ -111,7 +111,7 @@ def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account
     again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
 
     aws.ledger.record_deferred(
-        again, Verdict.because(Reason.THROTTLED), message_id="n", now=6_500, look_again_at=8_000
+        again, Verdict(Reason.THROTTLED), message_id="n", now=6_500, look_again_at=8_000
     )
 
     assert (row(aws).state, row(aws).reason, row(aws).detail) == (State.DEFERRED, Reason.THROTTLED, "")
@@ -171,7 +171,7 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
 
 
 def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
-    waiting = Verdict.because(Reason.RATE_LIMITED, "in a while")
+    waiting = Verdict(Reason.RATE_LIMITED, "in a while")
     aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, look_again_at=5_000)
 
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)

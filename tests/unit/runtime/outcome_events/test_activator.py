@@ -8,7 +8,7 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
-from iot_jitr_runtime.activator.on_refusal import OnRefusal, RefusalStatus
+from iot_jitr_runtime.activator.on_refusal import RefusalStatus
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.ledger.outbox import PAUSE, TIME_TO_PUBLISH
@@ -126,7 +126,7 @@ def test_a_certificate_that_cannot_be_read_is_told_without_what_is_not_known(
 
 
 def test_a_refusal_that_sets_a_status_is_told_once(aws: Account, bus: EventBus) -> None:
-    aws.parts["on_refusal"] = OnRefusal(aws.iot, aws.ledger, {Reason.EXPIRED: RefusalStatus.REVOKED})
+    aws.parts["on_refusal"] = {Reason.EXPIRED: RefusalStatus.REVOKED}
     spec = DeviceSpec("old", validity=Validity.expired())
     certificate_id = aws.pending(aws.ca.issue(spec).certificate)
 

@@ -12,7 +12,8 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
 from iot_jitr_runtime.outcomes import Outcome, Reason
-from iot_jitr_runtime.policy.own_policy import PerDevicePolicy, Withdrawal, withdraw
+from iot_jitr_runtime.policy.attachment import PerDevicePolicy
+from iot_jitr_runtime.policy.withdrawal import Withdrawal, withdraw
 from tests.support.account import POLICY, Account, account
 from tests.support.answers import answered
 from tests.support.faults import Fault, counted, injected
@@ -35,7 +36,7 @@ def aws() -> Iterator[Account]:
 
 
 def use(aws: Account, template: dict[str, Any]) -> None:
-    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template, needs_common_name=True)
+    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template)
 
 
 def pending(aws: Account, name: str) -> CertificateId:
@@ -89,7 +90,8 @@ def test_an_unusable_common_name_is_refused_before_anything_is_created(aws: Acco
 
 def test_without_need_for_it_a_common_name_is_not_looked_at(aws: Account) -> None:
     template = json.loads(json.dumps(TEMPLATE).replace("common_name", "serial_number"))
-    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template, needs_common_name=False)
+    aws.parts["policy"] = PerDevicePolicy(aws.iot, PREFIX, template)
+    aws.parts["needs_common_name"] = False
     certificate_id = pending(aws, "a/b")
 
     aws.process(aws.event(certificate_id))
@@ -145,7 +147,7 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
     aws.iot.create_policy_version(policyName=name, policyDocument=json.dumps(TEMPLATE), setAsDefault=True)
 
     for _ in range(2):  # done again, it changes nothing
-        assert withdraw(aws.iot, certificate_id, arn(aws, certificate_id), name) is True
+        withdraw(aws.iot, certificate_id, arn(aws, certificate_id), name)
 
     assert aws.policies(certificate_id) == []
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
@@ -187,7 +189,7 @@ def test_a_revocation_does_not_wait_for_who_may_not_take_a_policy_away(aws: Acco
     assert due.policy_name == name
 
 
-def test_another_error_of_a_withdrawal_flies(aws: Account) -> None:
+def test_another_error_of_a_withdrawal_propagates(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     aws.process(aws.event(certificate_id))
     withdrawal = Withdrawal(aws.iot, ScheduledTasks(aws.dynamodb, aws.table), aws.clock)
@@ -200,7 +202,7 @@ def test_a_shared_policy_is_never_withdrawn(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     aws.iot.attach_policy(policyName=POLICY, target=arn(aws, certificate_id))
 
-    assert withdraw(aws.iot, certificate_id, arn(aws, certificate_id), POLICY) is False
+    withdraw(aws.iot, certificate_id, arn(aws, certificate_id), POLICY)
 
     assert aws.policies(certificate_id) == [POLICY]
 

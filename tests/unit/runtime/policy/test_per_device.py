@@ -11,7 +11,7 @@ from iot_jitr_policy.lint import lint
 from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy import PolicyKind
-from iot_jitr_runtime.policy.per_device import render
+from iot_jitr_runtime.policy.attachment import render
 from tests.support.device_certificates import device_certificate
 
 # The certificates of these tests are such as no CA should issue, and `cryptography` says so.

@@ -6,7 +6,7 @@ import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks
-from iot_jitr_runtime.policy.own_policy import Withdrawal
+from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
 from tests.support.sweep_harness import SweepHarness

@@ -6,8 +6,8 @@ import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.activator.interfaces import DeviceCertificate
 from iot_jitr_runtime.certificate_fields import FieldTemplate
+from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason

@@ -1,0 +1,112 @@
+"""Which certificates of a batch are processed now, and which wait for their slot of the rate limiter.
+
+Devices are served first come, first served. A slot within a second is waited for in the function. A message
+with a later slot sleeps in the activation queue. Until then all further events of its device are stale, so
+they cost one ledger read and do not pile up behind the devices that wait.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from iot_jitr_runtime.activator.activate import Decision
+from iot_jitr_runtime.activator.retry import attempt
+from iot_jitr_runtime.events import Message
+from iot_jitr_runtime.ledger import Ledger, Row, State
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.outcomes import Reason, StaleError, Verdict
+from iot_jitr_runtime.rate_limiter import SHORT_QUEUE, NoSlotError, RateLimiter
+
+WAIT_IN_FUNCTION = timedelta(seconds=1)
+"""A slot this near is waited for in the function: SQS counts in whole seconds."""
+LONGEST_QUEUE = 100_000
+"""Messages that sleep in the activation queue at most. A standard queue holds 120,000 in flight
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)."""
+LONGEST_SLEEP = timedelta(hours=11)
+"""SQS hides a message for at most 12 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A registration event that is not stale, and the ledger's row of its certificate."""
+
+    message: Message
+    row: Row
+
+
+def assign_slots(
+    limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival]
+) -> dict[str, int | Decision]:
+    """Return by message id the slot of each certificate that is processed now, or why it is not.
+
+    A certificate that was refused before gets a slot only while the queue of reservations is short; otherwise
+    its earlier refusal answers it again.
+
+    Args:
+        limiter: The rate limiter.
+        ledger: Where a slot is written that lies further ahead than a second.
+        arrivals: One for each certificate, the longest waiting first.
+    """
+    assigned: dict[str, int | Decision] = {}
+    newcomers: list[Arrival] = []
+    refused: list[Arrival] = []
+    for arrival in arrivals:
+        if arrival.row.reason is Reason.RATE_LIMITED:
+            assigned[arrival.message.message_id] = slot_or_later(limiter, arrival, arrival.row.look_again_at)
+        elif arrival.row.state is State.REFUSED:
+            refused.append(arrival)
+        else:
+            newcomers.append(arrival)
+    for group, within in ((newcomers, None), (refused, SHORT_QUEUE)):
+        slots = attempt(_reserve, limiter, len(group), within)
+        for place, arrival in enumerate(group):
+            assigned[arrival.message.message_id] = (
+                Decision.about(arrival.message, arrival.row.certificate_id, slots)
+                if isinstance(slots, Verdict)
+                else _record_later(limiter, ledger, arrival, slots[place])
+            )
+    return assigned
+
+
+def slot_or_later(limiter: RateLimiter, arrival: Arrival, slot: int) -> int | Decision:
+    """Return the slot if the function can wait for it, else for how long its message sleeps.
+
+    A slot further away than SQS can hide a message ends the message, and the ledger keeps the slot: the
+    device's next connect after it, or the reconciler, brings the certificate back.
+    """
+    left = timedelta(milliseconds=slot - milliseconds(limiter.clock()))
+    if left <= WAIT_IN_FUNCTION:
+        return slot
+    # Rounded up: the workers have the waiting devices' further events to drop, so none sleeps for a message.
+    seconds = math.ceil(left.total_seconds())
+    longest = min(LONGEST_SLEEP, timedelta(seconds=LONGEST_QUEUE / limiter.per_second))
+    return Decision(
+        arrival.message,
+        arrival.row.certificate_id,
+        Verdict(Reason.RATE_LIMITED, f"its slot is in {seconds} s"),
+        retry_in=seconds if left <= longest else None,
+    )
+
+
+def _reserve(limiter: RateLimiter, count: int, within: timedelta | None) -> list[int]:
+    try:
+        return limiter.reserve(count, within=within) if count else []
+    except NoSlotError as error:
+        raise StaleError(Reason.ALREADY_DECIDED, f"refused before; {error}") from error
+
+
+def _record_later(limiter: RateLimiter, ledger: Ledger, arrival: Arrival, slot: int) -> int | Decision:
+    assigned = slot_or_later(limiter, arrival, slot)
+    if isinstance(assigned, Decision):
+        failure = attempt(
+            ledger.record_rate_limited,
+            arrival.row,
+            slot=slot,
+            sent_at=arrival.message.sent_at,
+            message_id=arrival.message.message_id,
+            now=milliseconds(limiter.clock()),
+        )
+        if failure is not None:
+            return Decision.about(arrival.message, arrival.row.certificate_id, failure)
+    return assigned

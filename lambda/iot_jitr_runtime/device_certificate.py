@@ -1,0 +1,44 @@
+"""A device certificate as AWS IoT describes it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.ledger.rows import Identity
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
+
+
+@dataclass(frozen=True)
+class DeviceCertificate:
+    """A device certificate that is registered at AWS IoT."""
+
+    certificate_id: CertificateId
+    certificate_arn: str
+    ca_certificate_id: CaCertificateId
+    """Empty where it was registered without a CA."""
+    certificate: Certificate
+
+    @classmethod
+    def read(cls, description: "CertificateDescriptionTypeDef") -> "DeviceCertificate":
+        """Read the answer of DescribeCertificate.
+
+        Raises:
+            MalformedCertificateError: It is not one well-formed X.509 certificate.
+        """
+        return cls(
+            certificate_id=CertificateId(description["certificateId"]),
+            certificate_arn=description["certificateArn"],
+            ca_certificate_id=CaCertificateId(description.get("caCertificateId", "")),
+            certificate=Certificate.load(description["certificatePem"]),
+        )
+
+    @property
+    def identity(self) -> Identity:
+        """What the ledger keeps of it."""
+        certificate = self.certificate
+        return Identity(
+            self.ca_certificate_id, certificate.serial_number, next(iter(certificate.common_names), None)
+        )
