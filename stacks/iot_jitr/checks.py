@@ -4,8 +4,7 @@ An option that another one leaves without effect is refused like a contradiction
 something. The message names both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -20,7 +19,7 @@ from iot_jitr.configuration import (
     RevocationSettings,
 )
 from iot_jitr.devices import DeviceProfile
-from iot_jitr.encryption import Encryption
+from iot_jitr.encryption import Encryption, is_alias
 from iot_jitr.observability import AlarmOption, AlarmSettings
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr.validation import ConfigurationError
@@ -31,31 +30,95 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _OF_THINGS = frozenset({Reason.INVALID_THING_NAME, Reason.INVALID_THING_ATTRIBUTE, Reason.THING_TAKEN})
+_DEFAULTS = AlarmSettings()
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of a pipeline that have something to do with one another."""
-
-    cas: Sequence[CaConfiguration]
-    devices: DeviceProfile
-    revocation: RevocationSettings | None
-    """None: not given."""
-    connect_guard: ConnectGuard | None
-    alarms: AlarmOption
-    account_logging: AccountLoggingMode
-    log_retention: logs.RetentionDays
-    encryption: Encryption
-
-
-def check(options: Options) -> None:
-    """Refuse `options` that are out of range or contradict one another.
+def check(
+    *,
+    cas: Sequence[CaConfiguration],
+    devices: DeviceProfile,
+    revocation: RevocationSettings | None,
+    connect_guard: ConnectGuard | None,
+    alarms: AlarmOption,
+    account_logging: AccountLoggingMode,
+    log_retention: logs.RetentionDays,
+    encryption: Encryption,
+) -> None:
+    """Refuse options of a pipeline that are out of range or contradict one another.
 
     Raises:
         ConfigurationError: They do; the first one is named.
     """
-    for error in _errors(options):
-        raise error
+    names = [ca.name for ca in cas]
+    if not names or len(set(names)) != len(names):
+        raise ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")
+    if log_retention not in RETENTION_OF.values():
+        raise ConfigurationError("log_retention", log_retention.name, "ONE_DAY to TEN_YEARS")
+    if encryption.key is not None and is_alias(encryption.key):
+        raise ConfigurationError(
+            "encryption_key", "an alias", "the key itself, arn:…:key/…: a permission can name no alias"
+        )
+    thresholds = alarms if isinstance(alarms, AlarmSettings) else _DEFAULTS
+    if all(isinstance(ca.revocation, NoRevocation) for ca in cas):
+        _check_without_crl(devices, revocation, connect_guard, thresholds)
+    if revocation is not None and revocation.close_sessions:
+        _check_client_id(devices)
+    if (
+        account_logging is AccountLoggingMode.NONE
+        and thresholds.registration_failures != _DEFAULTS.registration_failures
+    ):
+        raise ConfigurationError(
+            "alarms.registration_failures",
+            "a threshold with account_logging: none, so that AWS IoT's own log is not read",
+            "account_logging: manage or adopt, or nothing here",
+        )
+    _check_refusals(devices)
+
+
+def _check_without_crl(
+    devices: DeviceProfile,
+    revocation: RevocationSettings | None,
+    connect_guard: ConnectGuard | None,
+    alarms: AlarmSettings,
+) -> None:
+    for option, found, without_effect in (
+        ("revocation", "settings", revocation is not None),
+        ("connect_guard", "a guard", connect_guard is not None),
+        ("alarms.crl_time_left", "a threshold", alarms.crl_time_left != _DEFAULTS.crl_time_left),
+        ("on_refusal", f"'{Reason.REVOKED}'", Reason.REVOKED in devices.on_refusal),
+    ):
+        if without_effect:
+            raise ConfigurationError(
+                option,
+                f"{found}, and no CA has a CRL (each has revocation: none)",
+                "a CRL for a CA, or nothing here",
+            )
+
+
+def _check_client_id(devices: DeviceProfile) -> None:
+    try:
+        _ = devices.client_id
+    except UnknownClientIdError as unknown:
+        raise ConfigurationError(
+            "revocation.close_sessions",
+            f"true, and {unknown}",
+            "a device policy that gives each certificate one client id, or nothing here",
+        ) from unknown
+
+
+def _check_refusals(devices: DeviceProfile) -> None:
+    refused = set(devices.on_refusal)
+    if devices.things is None and (of_things := sorted(_OF_THINGS & refused)):
+        raise ConfigurationError(
+            "on_refusal", f"'{of_things[0]}', and no things are registered", "things, or another reason"
+        )
+    has_function = isinstance(devices.admission, AdmissionFunction)
+    if Reason.REFUSED_BY_FUNCTION in refused and not has_function:
+        raise ConfigurationError(
+            "on_refusal",
+            f"'{Reason.REFUSED_BY_FUNCTION}', and no admission function is configured",
+            "admission by a function, or another reason",
+        )
 
 
 def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
@@ -79,76 +142,3 @@ def warn_of_ca_devices(scope: "Construct", cas: Sequence[CaConfiguration]) -> No
                 "certificate with basicConstraints CA:TRUE; issue new certificates without it, then remove "
                 "the option",
             )
-
-
-def _errors(options: Options) -> Iterator[ConfigurationError]:
-    names = [ca.name for ca in options.cas]
-    if not names or len(set(names)) != len(names):
-        yield ConfigurationError("cas", ", ".join(names) or "no CA", "at least one CA, each name once")
-    if options.log_retention not in RETENTION_OF.values():
-        yield ConfigurationError("log_retention", options.log_retention.name, "ONE_DAY to TEN_YEARS")
-    if options.encryption.is_alias:
-        yield ConfigurationError(
-            "encryption_key", "an alias", "the key itself, arn:…:key/…: a permission can name no alias"
-        )
-    if all(isinstance(ca.revocation, NoRevocation) for ca in options.cas):
-        yield from _without_revocation(options)
-    yield from _of_sessions(options)
-    yield from _without_account_log(options)
-    yield from _of_refusals(options.devices)
-
-
-def _without_revocation(options: Options) -> Iterator[ConfigurationError]:
-    why = "no CA has a CRL (each has revocation: none)"
-    give = "a CRL for a CA, or nothing here"
-    if options.revocation is not None:
-        yield ConfigurationError("revocation", f"settings, and {why}", give)
-    if options.connect_guard is not None:
-        yield ConfigurationError("connect_guard", f"a guard, and {why}", give)
-    alarms = options.alarms
-    if isinstance(alarms, AlarmSettings) and alarms.crl_time_left != AlarmSettings().crl_time_left:
-        yield ConfigurationError("alarms.crl_time_left", f"a threshold, and {why}", give)
-    if Reason.REVOKED in options.devices.on_refusal:
-        yield ConfigurationError("on_refusal", f"'{Reason.REVOKED}', and {why}", give)
-
-
-def _of_sessions(options: Options) -> Iterator[ConfigurationError]:
-    if options.revocation is None or not options.revocation.close_sessions:
-        return
-    try:
-        _ = options.devices.client_id
-    except UnknownClientIdError as unknown:
-        yield ConfigurationError(
-            "revocation.close_sessions",
-            f"true, and {unknown}",
-            "a device policy that gives each certificate one client id, or nothing here",
-        )
-
-
-def _without_account_log(options: Options) -> Iterator[ConfigurationError]:
-    if options.account_logging is not AccountLoggingMode.NONE or not isinstance(
-        options.alarms, AlarmSettings
-    ):
-        return
-    if options.alarms.registration_failures != AlarmSettings().registration_failures:
-        yield ConfigurationError(
-            "alarms.registration_failures",
-            "a threshold with account_logging: none, so that AWS IoT's own log is not read",
-            "account_logging: manage or adopt, or nothing here",
-        )
-
-
-def _of_refusals(devices: DeviceProfile) -> Iterator[ConfigurationError]:
-    statuses: Mapping[str, str] = devices.on_refusal
-    if devices.things is None:
-        for reason in sorted(_OF_THINGS & set(statuses)):
-            yield ConfigurationError(
-                "on_refusal", f"'{reason}', and no things are registered", "things, or another reason"
-            )
-    has_function = isinstance(devices.admission, AdmissionFunction)
-    if Reason.REFUSED_BY_FUNCTION in statuses and not has_function:
-        yield ConfigurationError(
-            "on_refusal",
-            f"'{Reason.REFUSED_BY_FUNCTION}', and no admission function is configured",
-            "admission by a function, or another reason",
-        )

@@ -16,7 +16,12 @@ from iot_jitr.allowed import Allowed, texts, wrong
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
-from iot_jitr.things import ThingRegistration
+from iot_jitr.things import (
+    ThingRegistration,
+    registration_permissions,
+    retirement_permissions,
+    things_setting,
+)
 from iot_jitr_policy.client_id import client_id_template
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import RefusalStatus, RefusalStatusError, check_statuses
@@ -121,11 +126,10 @@ class DeviceResources:
             )
             self.environment[environment.ADMISSION] = self.admission.setting
         if devices.things is not None:
-            self.environment[environment.THINGS] = devices.things.setting(
-                scope, lease=activator_timeout + _LEASE_MARGIN
-            )
-            self._permissions += devices.things.activator_permissions(scope)
-            self.task_permissions += devices.things.retirement_permissions(scope)
+            lease = activator_timeout + _LEASE_MARGIN
+            self.environment[environment.THINGS] = things_setting(devices.things, scope, lease=lease)
+            self._permissions += registration_permissions(devices.things, scope)
+            self.task_permissions += retirement_permissions(devices.things, scope)
         elif devices.policy.needs_thing:
             _warn_of_missing_things(scope)
         if devices.on_refusal:

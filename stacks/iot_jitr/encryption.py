@@ -59,11 +59,6 @@ class Encryption:
     key: "kms.IKey | None" = None
     """The customer managed key."""
 
-    @property
-    def is_alias(self) -> bool:
-        """Whether the key is named by an alias, as far as is known before the deployment."""
-        return self.key is not None and ":alias/" in self.key.key_arn
-
     def permissions(self, *uses: KeyUse) -> list[iam.PolicyStatement]:
         """Return what a role may do with the key for `uses`: a statement for each service; none without."""
         return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
@@ -85,6 +80,11 @@ class Encryption:
             "must let the account's IAM policies take effect, and contain this, or no log group can be made: "
             f"{text} (docs/security.md#encryption-at-rest)",
         )
+
+
+def is_alias(key: "kms.IKey") -> bool:
+    """Whether a KMS key of the CDK is an alias, which IAM matches in no statement, as far as is known yet."""
+    return hasattr(key, "alias_name") or ":alias/" in key.key_arn
 
 
 def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:

@@ -22,7 +22,7 @@ from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
 from iot_jitr.allowed import as_duration
 from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle, Variant
 from iot_jitr.encryption import Encryption, KeyUse
-from iot_jitr.network import FunctionNetwork, placement
+from iot_jitr.network import FunctionNetwork, network_permissions, placement
 from iot_jitr_runtime.errors import JitrError
 
 METRICS_NAMESPACE = "IotJitr"
@@ -239,7 +239,7 @@ def role_and_log_group(
     log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
     statements = settings.encryption.permissions(KeyUse.ENVIRONMENT, *key_uses)
     if settings.network is not None:
-        statements += settings.network.permissions(role)
+        statements += network_permissions(role)
     for statement in statements:
         role.add_to_principal_policy(statement)
     return role, log_group

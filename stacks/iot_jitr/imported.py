@@ -14,7 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from iot_jitr.allowed import CONSTRUCT_ID, Allowed, offers, text, texts
-from iot_jitr.configuration import CrlBucket
+from iot_jitr.configuration import CrlBucket, upload_prefix
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
 from iot_jitr.outcome_events import BUS_ARN, differ
@@ -149,7 +149,7 @@ class ImportedPipeline(Construct, IJitrPipeline):
 
     def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
         name = self._output(Output.REVOCATION_BUCKET)
-        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"s3://{name}/{CrlBucket().prefix_for(ca)}"
+        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"s3://{name}/{upload_prefix(CrlBucket(), ca)}"
         known = f"s3://{name}/"
         if not location.startswith(known):
             raise ConfigurationError(

@@ -52,24 +52,6 @@ class FunctionNetwork:
     which lets all out and nothing in.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
 
-    def permissions(self, role: iam.Role) -> list[iam.PolicyStatement]:
-        """Return what Lambda needs in `role` to put the function into the VPC, and acknowledge its wildcards.
-
-        Lambda uses the function's role for that. The condition keeps the function's own code from it: its
-        requests carry the function's ARN, those of Lambda itself don't
-        (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security).
-        """
-        everything = _everything_of_ec2(role)
-        attach = iam.PolicyStatement(actions=[*_ATTACH], resources=[everything])
-        look = without_resource(*_LOOK)
-        for statement in (attach, look):
-            statement.add_condition("Null", {"lambda:SourceFunctionArn": "true"})
-        acknowledge_wildcard(
-            role, everything, "network interfaces get their ids when Lambda makes them, in any of the subnets"
-        )
-        acknowledge_wildcard(role, "*", WITHOUT_RESOURCE["ec2:DescribeSubnets"])
-        return [attach, look]
-
 
 def with_security_group(scope: "Construct", network: FunctionNetwork | None) -> FunctionNetwork | None:
     """Return the network with a security group for all functions of `scope`, where it has none yet."""
@@ -95,6 +77,25 @@ def placement(network: FunctionNetwork | None) -> dict[str, Any]:
         "vpc_subnets": network.subnets,
         "security_groups": [*network.security_groups],
     }
+
+
+def network_permissions(role: iam.Role) -> list[iam.PolicyStatement]:
+    """Return what Lambda needs in `role` to put the function into the VPC, and acknowledge its wildcards.
+
+    Lambda uses the function's role for that. The condition keeps the function's own code from it: its
+    requests carry the function's ARN, those of Lambda itself do not
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security).
+    """
+    everything = _everything_of_ec2(role)
+    attach = iam.PolicyStatement(actions=[*_ATTACH], resources=[everything])
+    look = without_resource(*_LOOK)
+    for statement in (attach, look):
+        statement.add_condition("Null", {"lambda:SourceFunctionArn": "true"})
+    acknowledge_wildcard(
+        role, everything, "network interfaces get their ids when Lambda makes them, in any of the subnets"
+    )
+    acknowledge_wildcard(role, "*", WITHOUT_RESOURCE["ec2:DescribeSubnets"])
+    return [attach, look]
 
 
 def _everything_of_ec2(scope: "Construct") -> str:

@@ -18,7 +18,7 @@ from iot_jitr.admission import ADMISSIONS, Admission
 from iot_jitr.allowed import CONSTRUCT_ID, as_timedelta, did_you_mean, flag, one_of
 from iot_jitr.ca_registration import CaRegistration, CaRegistrationProvider
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE, Capacity
-from iot_jitr.checks import Options, check, warn_of_ca_devices, warn_of_unchecked_revocation
+from iot_jitr.checks import check, warn_of_ca_devices, warn_of_unchecked_revocation
 from iot_jitr.configuration import (
     AccountLoggingMode,
     CaConfiguration,
@@ -180,16 +180,14 @@ class JitrPipeline(Construct, Importable):
         devices = DeviceProfile(device_policy or DevicePolicy(), admission, things, on_refusal or {})
         encryption = Encryption(encryption_key)
         check(
-            Options(
-                cas,
-                devices,
-                revocation,
-                connect_guard,
-                alarms,
-                account_logging,
-                log_retention,
-                encryption,
-            )
+            cas=cas,
+            devices=devices,
+            revocation=revocation,
+            connect_guard=connect_guard,
+            alarms=alarms,
+            account_logging=account_logging,
+            log_retention=log_retention,
+            encryption=encryption,
         )
         self.metrics = PipelineMetrics(metrics_namespace, service_name(self))
         managed = account_logging is AccountLoggingMode.MANAGE

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
+from iot_jitr.encryption import is_alias
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
     PrivateCaSigner,
@@ -56,11 +57,6 @@ def arn_of_private_ca(signer: CaSigner) -> str | None:
         return signer.attr_arn
     reference = getattr(signer, "certificate_authority_ref", None)
     return getattr(reference, "certificate_authority_arn", None)
-
-
-def is_alias(key: kms.IKey) -> bool:
-    """Whether a KMS key of the CDK is an alias, which IAM matches in no statement."""
-    return hasattr(key, "alias_name") or ":alias/" in key.key_arn
 
 
 def aliased(signer: CaSigner) -> str | None:

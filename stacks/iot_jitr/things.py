@@ -118,56 +118,55 @@ class ThingRegistration:
                 "renewal 'allow', or no grace period",
             )
 
-    @property
-    def settings(self) -> ThingSettings:
-        """The settings of the functions."""
-        return ThingSettings(
-            name=_parsed("name", self.name),
-            type=None if self.type is None else _parsed("type", self.type),
-            groups=tuple(_parsed("groups", group) for group in self.groups),
-            attributes={name: _parsed("attributes", value) for name, value in self.attributes.items()},
-            attachment=Attachment(self.attachment),
-            renewal=Renewal(self.renewal),
-            grace_period=as_timedelta(self.grace_period),
+
+def things_setting(things: ThingRegistration, scope: "Construct", *, lease: timedelta) -> str:
+    """Return the setting of the functions, the value of `JITR_THINGS`.
+
+    Args:
+        things: What devices become.
+        scope: A construct of the stack it is for.
+        lease: How long a lease on a thing lasts; longer than the activator's time-out.
+    """
+    settings = ThingSettings(
+        name=_parsed("name", things.name),
+        type=None if things.type is None else _parsed("type", things.type),
+        groups=tuple(_parsed("groups", group) for group in things.groups),
+        attributes={name: _parsed("attributes", value) for name, value in things.attributes.items()},
+        attachment=Attachment(things.attachment),
+        renewal=Renewal(things.renewal),
+        grace_period=as_timedelta(things.grace_period),
+    )
+    return cdk.Stack.of(scope).to_json_string(
+        {"thing": settings.to_json(), "lease_seconds": int(lease.total_seconds())}
+    )
+
+
+def registration_permissions(things: ThingRegistration, scope: "Construct") -> list[iam.PolicyStatement]:
+    """Return what the activator may do: make things, list their certificates, attach its own."""
+    names = [_arn(scope, "thing", things.name)]
+    statements = [
+        iam.PolicyStatement(actions=["iot:CreateThing", "iot:ListThingPrincipals"], resources=names),
+        iam.PolicyStatement(actions=["iot:AttachThingPrincipal"], resources=[_arn(scope, "cert", "{{}}")]),
+    ]
+    if things.groups:
+        groups = [_arn(scope, "thinggroup", group) for group in things.groups]
+        statements.append(
+            iam.PolicyStatement(actions=["iot:AddThingToThingGroup"], resources=[*names, *groups])
         )
+    return statements
 
-    def setting(self, scope: "Construct", *, lease: timedelta) -> str:
-        """Return the activator's setting, the value of `JITR_THINGS`.
 
-        Args:
-            scope: A construct of the stack it is for.
-            lease: How long a lease on a thing lasts; longer than the activator's time-out.
-        """
-        settings = {"thing": self.settings.to_json(), "lease_seconds": int(lease.total_seconds())}
-        return cdk.Stack.of(scope).to_json_string(settings)
-
-    def activator_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:
-        """Return what the activator may do: make things, see who has them, attach its certificates."""
-        things = [_arn(scope, "thing", self.name)]
-        statements = [
-            iam.PolicyStatement(actions=["iot:CreateThing", "iot:ListThingPrincipals"], resources=things),
-            iam.PolicyStatement(
-                actions=["iot:AttachThingPrincipal"], resources=[_arn(scope, "cert", "{{}}")]
-            ),
-        ]
-        if self.groups:
-            groups = [_arn(scope, "thinggroup", group) for group in self.groups]
-            statements.append(
-                iam.PolicyStatement(actions=["iot:AddThingToThingGroup"], resources=[*things, *groups])
-            )
-        return statements
-
-    def retirement_permissions(self, scope: "Construct") -> list[iam.PolicyStatement]:
-        """Return what it takes to end grace periods, besides access to the ledger."""
-        if self.renewal is Renewal.REFUSE:
-            return []
-        certificates = [_arn(scope, "cert", "{{}}")]
-        return [
-            iam.PolicyStatement(
-                actions=["iot:DescribeCertificate", "iot:UpdateCertificate"], resources=certificates
-            ),
-            iam.PolicyStatement(actions=["iot:DetachThingPrincipal"], resources=[*certificates]),
-        ]
+def retirement_permissions(things: ThingRegistration, scope: "Construct") -> list[iam.PolicyStatement]:
+    """Return what it takes to end grace periods, besides access to the ledger."""
+    if things.renewal is Renewal.REFUSE:
+        return []
+    certificates = [_arn(scope, "cert", "{{}}")]
+    return [
+        iam.PolicyStatement(
+            actions=["iot:DescribeCertificate", "iot:UpdateCertificate"], resources=certificates
+        ),
+        iam.PolicyStatement(actions=["iot:DetachThingPrincipal"], resources=[*certificates]),
+    ]
 
 
 def _parsed(option: str, template: str) -> FieldTemplate:

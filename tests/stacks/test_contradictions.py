@@ -16,7 +16,6 @@ from iot_jitr import (
     AlarmSettings,
     AllowList,
     CrlBucket,
-    DevicePolicy,
     JitrPipeline,
     RevocationSettings,
     ThingRegistration,
@@ -106,21 +105,3 @@ def test_the_same_options_go_together_with_what_they_need(stack: cdk.Stack) -> N
         account_logging=AccountLoggingMode.ADOPT,
         log_level="DEBUG",
     )
-
-
-def test_a_policy_that_names_things_is_refused_without_them(
-    stack: cdk.Stack, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    from iot_jitr.policy.definition import TEMPLATES
-
-    template = tmp_path_factory.mktemp("policy") / "policy.json"
-    own = (TEMPLATES / "per_device.json").read_text()
-    template.write_text(own.replace("{{common_name}}", "{{thing_name}}"))
-
-    with pytest.raises(JitrError, match=r"\{\{thing_name\}\}.*no things"):
-        JitrPipeline(
-            stack,
-            "Named",
-            cas=[FACTORY_CA],
-            device_policy=DevicePolicy.from_file(template, kind="per_device"),
-        )

@@ -39,6 +39,7 @@ from iot_jitr_policy.lint import PolicyRejectedError
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
+from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import scenario
@@ -66,11 +67,8 @@ THINGS = ThingRegistration(
 
 
 def configured(template: dict[str, Any], name: str) -> Any:
-    (function,) = (
-        each
-        for logical_id, each in of_type(template, "AWS::Lambda::Function").items()
-        if "Activator" in logical_id
-    )
+    """A setting of the activator, read; None where it has none."""
+    _, function = named(template, "AWS::Lambda::Function", "Activator")
     variables = function["Properties"]["Environment"]["Variables"]
     return json.loads(joined(variables[name])) if name in variables else None
 
@@ -89,7 +87,17 @@ def arn(resource: str) -> str:
     return f"arn:${{AWS::Partition}}:iot:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
 
 
-def test_nothing_is_told_and_nothing_allowed_that_is_not_configured(template: dict[str, Any]) -> None:
+def allow(action: str, resource: str, **more: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def written(path: Path, *statements: dict[str, Any]) -> Path:
+    """The file of a policy."""
+    path.write_text(json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=1))
+    return path
+
+
+def test_what_is_not_configured_is_no_setting_and_no_permission(template: dict[str, Any]) -> None:
     for name in (environment.ADMISSION, environment.THINGS, environment.ON_REFUSAL):
         assert configured(template, name) is None
     actions = {action for action, _ in allowed(template)}
@@ -99,7 +107,7 @@ def test_nothing_is_told_and_nothing_allowed_that_is_not_configured(template: di
 # the device policy
 
 
-def test_a_policy_for_each_device_is_told_as_a_template_and_none_is_deployed() -> None:
+def test_a_policy_for_each_device_is_a_setting_and_none_is_deployed() -> None:
     template = template_of(replace(DEFAULTS, policy=DevicePolicy.per_device()))
 
     assert of_type(template, "AWS::IoT::Policy") == {}
@@ -143,30 +151,34 @@ def test_each_function_may_change_the_policies_of_its_own_pipeline_only(part: st
     assert of_policies == {arn(f"policy/{prefix}*")}
 
 
-def test_whoever_revokes_may_take_away_own_policies_and_no_shared_one() -> None:
-    for policy, expected in (
-        (DevicePolicy.shared(), set()),
-        (
-            DevicePolicy.per_device(),
-            {"iot:DetachPolicy", "iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"},
-        ),
-    ):
-        with app_without_bundling() as app:
-            stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=policy, things=THINGS))
-            identity = stack.pipeline.devices
-            withdrawal = identity.device_policy.withdrawal_permissions
-
-            assert {action for each in withdrawal for action in each.actions} == expected
-            tasks = {action for each in identity.task_permissions for action in each.actions}
-            assert tasks == expected | {
-                "iot:DescribeCertificate",
-                "iot:UpdateCertificate",
-                "iot:DetachThingPrincipal",
-            }
-            assert all("*" not in each.resources for each in identity.task_permissions)
+WITHDRAWAL = {"iot:DetachPolicy", "iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions"}
+RETIREMENT = {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThingPrincipal"}
 
 
-def test_the_shared_policy_is_kept_for_the_devices_that_are_in(template: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("policy", "things", "withdrawal", "tasks"),
+    [
+        (DevicePolicy.shared(), None, set(), set()),
+        (DevicePolicy.shared(), ThingRegistration(), set(), set()),
+        (DevicePolicy.shared(), THINGS, set(), RETIREMENT),
+        (DevicePolicy.per_device(), None, WITHDRAWAL, WITHDRAWAL),
+        (DevicePolicy.per_device(), THINGS, WITHDRAWAL, WITHDRAWAL | RETIREMENT),
+    ],
+    ids=["shared", "things", "renewals", "own policies", "own policies and renewals"],
+)
+def test_own_policies_may_be_deleted_and_grace_periods_ended_where_there_are_any(
+    policy: DevicePolicy, things: ThingRegistration | None, withdrawal: set[str], tasks: set[str]
+) -> None:
+    with app_without_bundling() as app:
+        devices = JitrStack(app, "Jitr", replace(DEFAULTS, policy=policy, things=things)).pipeline.devices
+        of_policy = devices.device_policy.withdrawal_permissions
+
+        assert {action for each in of_policy for action in each.actions} == withdrawal
+        assert {action for each in devices.task_permissions for action in each.actions} == tasks
+        assert all("*" not in each.resources for each in devices.task_permissions)
+
+
+def test_the_shared_policy_is_retained_for_active_devices(template: dict[str, Any]) -> None:
     [policy] = of_type(template, "AWS::IoT::Policy").values()
 
     assert (policy["DeletionPolicy"], policy["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -184,13 +196,9 @@ def test_no_statement_of_ours_has_a_wildcard_action_or_client_id(template: dict[
 
 
 def test_a_template_that_breaks_a_rule_names_file_and_line(tmp_path: Path) -> None:
-    path = tmp_path / "wide.json"
-    path.write_text(
-        '{"Version": "2012-10-17", "Statement": [\n'
-        ' {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}]}'
-    )
+    path = written(tmp_path / "wide.json", allow("iot:Connect", "*"))
 
-    with pytest.raises(PolicyRejectedError, match=rf"{re.escape(str(path))}: line 2: .*client-id-wildcard"):
+    with pytest.raises(PolicyRejectedError, match=rf"{re.escape(str(path))}: line 7: .*client-id-wildcard"):
         DevicePolicy.from_file(path)
 
 
@@ -202,7 +210,7 @@ def test_a_template_that_breaks_a_rule_names_file_and_line(tmp_path: Path) -> No
         (None, "cannot be read"),
     ],
 )
-def test_a_template_that_is_no_policy_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_a_file_without_a_policy_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "policy.json"
     if content is not None:
         path.write_bytes(content)
@@ -258,7 +266,7 @@ def test_a_whole_document_may_name_it_also_in_a_policy_for_each_device() -> None
 
 def test_what_is_known_at_deployment_only_counts_as_a_wildcard() -> None:
     late = cdk.Fn.import_value("late")
-    topic = {"Effect": "Allow", "Action": "iot:Publish", "Resource": arn(f"topic/{late}")}
+    topic = allow("iot:Publish", arn(f"topic/{late}"))
     client = iam.PolicyStatement(actions=["iot:Connect"], resources=[late])
 
     for statement, rule in ((topic, "reaches-neighbours"), (client, "client-id-wildcard")):
@@ -277,18 +285,18 @@ def test_what_is_known_at_deployment_only_counts_as_a_wildcard() -> None:
         (lambda: DevicePolicy.shared(extra_statements={"Effect": "Allow"}), "extra_statements: found"),
     ],
 )
-def test_what_is_no_policy_and_no_statement_is_refused(make: Callable[[], object], message: str) -> None:
+def test_a_value_of_another_kind_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make()
 
 
-def test_an_extra_statement_that_is_none_of_a_policy_is_refused() -> None:
+def test_an_extra_statement_of_another_shape_is_refused() -> None:
     with pytest.raises(DevicePolicyError, match=r"extra_statements: line 1: .*unknown key 'NotAction'"):
         DevicePolicy.per_device(extra_statements=[{"Effect": "Allow", "NotAction": "*"}])
 
 
 def test_cdk_json_may_have_extra_statements(tmp_path: Path) -> None:
-    statement = {"Effect": "Allow", "Action": ASSUME, "Resource": arn("rolealias/devices")}
+    statement = allow(ASSUME, arn("rolealias/devices"))
     cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
 
     read = JitrConfiguration.parse({"cas": cas, "policy": {"extra_statements": [statement]}}, tmp_path)
@@ -316,22 +324,8 @@ def test_a_thing_type_and_a_group_may_be_made_by_the_same_app() -> None:
 
 
 def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None:
-    path = tmp_path / "gateway.json"
-    path.write_text(
-        json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Action": "iot:Connect",
-                        "Resource": arn("client/*"),
-                        "acknowledge": "gateways connect for their sensors",
-                    }
-                ],
-            }
-        )
-    )
+    gateways = allow("iot:Connect", arn("client/*"), acknowledge="gateways connect for their sensors")
+    path = written(tmp_path / "gateway.json", gateways)
 
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=DevicePolicy.from_file(path)))
@@ -343,7 +337,7 @@ def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None
     assert "acknowledge" not in json.dumps(of_type(policy, "AWS::IoT::Policy"))
 
 
-def test_what_an_information_says_can_be_acknowledged() -> None:
+def test_an_information_can_be_acknowledged() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", DEFAULTS)
         cdk.Annotations.of(app).acknowledge_info("iot-jitr:account-logging", "another stack manages it")
@@ -352,7 +346,7 @@ def test_what_an_information_says_can_be_acknowledged() -> None:
     assert found == []
 
 
-def test_a_policy_that_speaks_of_things_warns_where_there_are_none() -> None:
+def test_a_policy_that_names_things_warns_where_there_are_none() -> None:
     shadow = replace(DEFAULTS, policy=DevicePolicy.shared(options=[PolicyOption.SHADOW]))
 
     with app_without_bundling() as app:
@@ -366,17 +360,7 @@ def test_a_policy_that_speaks_of_things_warns_where_there_are_none() -> None:
 
 
 def test_a_policy_that_cannot_be_rendered_without_things_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "policy.json"
-    path.write_text(
-        json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn("client/{{thing_name}}")}
-                ],
-            }
-        )
-    )
+    path = written(tmp_path / "policy.json", allow("iot:Connect", arn("client/{{thing_name}}")))
     configuration = replace(DEFAULTS, policy=DevicePolicy.from_file(path, kind="per_device"))
 
     with pytest.raises(DevicePolicyError, match=r"configure 'things', or take the placeholder out"):
@@ -391,9 +375,7 @@ def test_a_policy_that_cannot_be_rendered_without_things_is_refused(tmp_path: Pa
 def test_an_allow_list_is_a_table_that_the_activator_may_read(key: KeyKind) -> None:
     template = template_of(replace(DEFAULTS, admission=AllowList(key)))
 
-    ((name, table),) = (
-        (n, t) for n, t in of_type(template, "AWS::DynamoDB::Table").items() if "AllowList" in n
-    )
+    name, table = named(template, "AWS::DynamoDB::Table", "AllowList")
     assert table["Properties"]["KeySchema"] == [{"AttributeName": TABLE_KEY, "KeyType": "HASH"}]
     assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionPolicy"] == "Retain"
@@ -439,7 +421,7 @@ OURS = cdk.Environment(account="123456789012", region="eu-central-1")
 THEIRS = FUNCTION.replace("123456789012", "999988887777")
 
 
-def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_ask_it() -> None:
+def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_invoke_it() -> None:
     with app_without_bundling() as app:
         theirs = cdk.Stack(app, "Theirs", env=OTHER_ACCOUNT)
         function = lambda_.Function(
@@ -454,11 +436,11 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_ask
         ca = replace(FACTORY_CA, revocation=CrlBucket())
         JitrPipeline(ours, "Jitr", cas=[ca], admission=AdmissionFunction(function))
         found = Template.from_stack(theirs).to_json()
-        asking = of_type(Template.from_stack(ours).to_json(), "AWS::IAM::Role")
+        invoking = of_type(Template.from_stack(ours).to_json(), "AWS::IAM::Role")
 
     allowed = [each["Properties"] for each in of_type(found, "AWS::Lambda::Permission").values()]
     names = {joined(each["Principal"]).rpartition("/")[2] for each in allowed}
-    named = {name: each["Properties"].get("RoleName") for name, each in asking.items()}
+    named = {name: each["Properties"].get("RoleName") for name, each in invoking.items()}
     assert {each["Action"] for each in allowed} == {"lambda:InvokeFunction"}
     assert {role for role, name in named.items() if name in names} == {
         role for role in named if "ActivatorFunction" in role or "SweepFunction" in role
@@ -466,41 +448,58 @@ def test_a_function_of_the_same_app_in_another_account_allows_the_roles_that_ask
     assert len(names) == 2
 
 
+@pytest.mark.parametrize(
+    ("function", "warned"), [(THEIRS, True), (FUNCTION, False)], ids=["another account", "ours"]
+)
 @pytest.mark.parametrize("by", ["construct", "ARN"])
-def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows_it(by: str) -> None:
+def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows_it(
+    by: str, function: str, *, warned: bool
+) -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Ours", env=OURS)
-        function = lambda_.Function.from_function_arn(stack, "Expected", THEIRS)
-        admission = AdmissionFunction(THEIRS if by == "ARN" else function)
+        imported = lambda_.Function.from_function_arn(stack, "Expected", function)
+        admission = AdmissionFunction(function if by == "ARN" else imported)
         JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=admission)
 
-        (warning,) = (each for each in warnings(stack) if "admission function" in each)
+        found = [each for each in warnings(stack) if "admission function" in each]
         made = Template.from_stack(stack).to_json()
 
-    assert "aws lambda add-permission" in warning
-    assert "--principal 123456789012" in warning
-    assert ("lambda:InvokeFunction", THEIRS) in allowed(made)
-
-
-def test_a_function_of_the_same_account_is_not_warned_of() -> None:
-    with app_without_bundling() as app:
-        stack = cdk.Stack(app, "Ours", env=OURS)
-        JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], admission=AdmissionFunction(FUNCTION))
-
-        assert not [each for each in warnings(stack) if "admission function" in each]
+    assert len(found) == warned
+    assert all("aws lambda add-permission" in each and "--principal 123456789012" in each for each in found)
+    assert ("lambda:InvokeFunction", function) in allowed(made)
 
 
 # things
 
 
-def test_the_function_reads_what_the_stack_tells_of_things() -> None:
-    for things in (ThingRegistration(), THINGS, ThingRegistration(attachment=Attachment.NON_EXCLUSIVE)):
-        template = template_of(replace(DEFAULTS, things=things))
+@pytest.mark.parametrize(
+    ("things", "settings"),
+    [
+        (ThingRegistration(), ThingSettings()),
+        (
+            ThingRegistration(attachment=Attachment.NON_EXCLUSIVE),
+            ThingSettings(attachment=Attachment.NON_EXCLUSIVE),
+        ),
+        (
+            THINGS,
+            ThingSettings(
+                name=FieldTemplate.parse("dev:{{common_name}}"),
+                type=FieldTemplate.parse("Sensor"),
+                groups=(FieldTemplate.parse("fleet"), FieldTemplate.parse("site-{{organizational_unit}}")),
+                attributes={"serial": FieldTemplate.parse("{{serial_number}}")},
+                renewal=Renewal.ALLOW,
+            ),
+        ),
+    ],
+    ids=["defaults", "not exclusive", "all"],
+)
+def test_the_activator_reads_the_settings_of_things(
+    things: ThingRegistration, settings: ThingSettings
+) -> None:
+    setting = configured(template_of(replace(DEFAULTS, things=things)), environment.THINGS)
 
-        setting = configured(template, environment.THINGS)
-
-        assert ThingSettings.from_json(setting["thing"]) == things.settings
-        assert setting["lease_seconds"] == 35
+    assert ThingSettings.from_json(setting["thing"]) == settings
+    assert setting["lease_seconds"] == 35
 
 
 def test_the_activator_may_make_only_things_of_that_name_and_attach_only_certificates() -> None:
@@ -518,18 +517,10 @@ def test_the_activator_may_make_only_things_of_that_name_and_attach_only_certifi
     }
 
 
-def test_whoever_ends_grace_periods_may_do_that_and_no_more() -> None:
-    stack = cdk.Stack()
-
-    assert ThingRegistration().retirement_permissions(stack) == []
-    actions = {action for statement in THINGS.retirement_permissions(stack) for action in statement.actions}
-    assert actions == {"iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DetachThingPrincipal"}
-
-
 # the refused
 
 
-def test_what_becomes_of_the_refused_is_told() -> None:
+def test_the_statuses_of_refused_certificates_are_a_setting() -> None:
     statuses = {"expired": "revoked", "refused_by_function": "inactive"}
 
     template = template_of(replace(DEFAULTS, admission=AdmissionFunction(FUNCTION), on_refusal=statuses))

@@ -23,7 +23,7 @@ from iot_jitr import (
     NoRevocation,
     RevocationSettings,
 )
-from iot_jitr.configuration import JitrConfiguration
+from iot_jitr.configuration import JitrConfiguration, upload_prefix
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.publisher.trigger import Trigger
 from tests.stacks.test_local_cloud import comparable, expected_from
@@ -503,7 +503,7 @@ def test_settings_out_of_range_are_refused(arguments: dict[str, Any]) -> None:
 def test_a_prefix_that_would_feed_the_indexes_back_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         CrlBucket(prefix="")
-    assert CrlBucket(prefix="", bucket="my-crls").prefix_for("Factory") == ""
+    assert upload_prefix(CrlBucket(prefix="", bucket="my-crls"), "Factory") == ""
 
 
 def test_a_bucket_may_be_given_as_it_is_with_its_key() -> None:

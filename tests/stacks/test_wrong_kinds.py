@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
@@ -99,15 +98,13 @@ def methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """Each public argument: what is called, and the argument. Option classes are made, not called."""
+    """Each public argument: what is called, and the argument."""
     for name in sorted(set(iot_jitr.__all__) - MAKERS_OF_KEYS):
         kind = getattr(iot_jitr, name)
         if issubclass(kind, BaseException | str) or kind in SIGNERS or name == "IJitrPipeline":
             continue
         yield from ((name, argument) for argument in parameters(kind.__init__))
         for method, member in methods(kind):
-            if is_dataclass(kind) and not inspect.ismethod(member):
-                continue
             yield from ((f"{name}.{method}", argument) for argument in parameters(member))
 
 

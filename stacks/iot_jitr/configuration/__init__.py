@@ -15,6 +15,9 @@ from iot_jitr.configuration.revocation import (
     NoRevocation,
     Revocation,
     RevocationSettings,
+    upload_bucket,
+    upload_key_arn,
+    upload_prefix,
 )
 
 __all__ = [
@@ -33,4 +36,7 @@ __all__ = [
     "Removal",
     "Revocation",
     "RevocationSettings",
+    "upload_bucket",
+    "upload_key_arn",
+    "upload_prefix",
 ]

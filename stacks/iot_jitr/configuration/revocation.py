@@ -91,25 +91,22 @@ class CrlBucket:
                 "prefix", f"'{self.prefix}'", f"a prefix that leaves out '{_INDEXES}', the pipeline's own"
             )
 
-    def prefix_for(self, ca_name: str) -> str:
-        """The prefix below which the CRLs of the CA with this name lie."""
-        return f"crl/{ca_name}/" if self.prefix is None else self.prefix
 
-    @property
-    def bucket_name(self) -> str | None:
-        """Name of the bucket; None for the pipeline's own."""
-        return self.bucket if isinstance(self.bucket, str) or self.bucket is None else self.bucket.bucket_name
+def upload_prefix(source: CrlBucket, ca_name: str) -> str:
+    """Return the prefix below which the CRLs of the CA with this name are uploaded."""
+    return f"crl/{ca_name}/" if source.prefix is None else source.prefix
 
-    @property
-    def encryption_key_arn(self) -> str | None:
-        """ARN of the key that encrypts a bucket of your own; None for S3's own key."""
-        if isinstance(self.encryption_key, str):
-            return self.encryption_key
-        of_bucket = (
-            None if isinstance(self.bucket, str) or self.bucket is None else self.bucket.encryption_key
-        )
-        key = self.encryption_key or of_bucket
-        return None if key is None else key.key_arn
+
+def upload_bucket(source: CrlBucket) -> str | None:
+    """Return the name of the bucket; None for the pipeline's own."""
+    return source.bucket if isinstance(source.bucket, str | None) else source.bucket.bucket_name
+
+
+def upload_key_arn(source: CrlBucket) -> str | None:
+    """Return the ARN of the key that encrypts a bucket of your own; None for S3's own key."""
+    of_bucket = None if isinstance(source.bucket, str | None) else source.bucket.encryption_key
+    key = source.encryption_key or of_bucket
+    return key if isinstance(key, str | None) else key.key_arn
 
 
 Revocation = NoRevocation | CrlUrl | CrlBucket

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
-from iot_jitr.configuration import ConnectGuard, CrlBucket, RevocationSettings
+from iot_jitr.configuration import ConnectGuard, CrlBucket, RevocationSettings, upload_prefix
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr.revocation.connect_guard import ConnectGuardEndpoint
 from iot_jitr.revocation.publisher import CrlPublisher, CrlSources, crl_location
@@ -66,7 +66,7 @@ class Revocation(Construct):
                 settings=connect_guard,
             )
         self.uploads = {
-            ca.configuration.name: source.prefix_for(ca.configuration.name)
+            ca.configuration.name: upload_prefix(source, ca.configuration.name)
             for ca, source in sources.items()
             if isinstance(source, CrlBucket) and source.bucket is None
         }

@@ -11,7 +11,14 @@ from constructs import Construct
 
 from iot_jitr.allowed import as_timedelta
 from iot_jitr.ca_registration import CaRegistration
-from iot_jitr.configuration import CrlBucket, CrlUrl, RevocationSettings
+from iot_jitr.configuration import (
+    CrlBucket,
+    CrlUrl,
+    RevocationSettings,
+    upload_bucket,
+    upload_key_arn,
+    upload_prefix,
+)
 from iot_jitr.encryption import KeyUse, key_permissions
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.parts import read_ca_certificates
@@ -82,19 +89,23 @@ class CrlPublisher(Construct):
         self.watch = self._on_schedule("Watch", WATCH_EVERY, Trigger.WATCH)
 
     def _read_uploads(self, ca_name: str, source: CrlBucket, bucket: RevocationBucket) -> events.Rule:
-        prefix = source.prefix_for(ca_name)
+        prefix, theirs, key_arn = (
+            upload_prefix(source, ca_name),
+            upload_bucket(source),
+            upload_key_arn(source),
+        )
         objects = bucket.objects(prefix)
-        if source.bucket_name is not None:
-            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{source.bucket_name}"
+        if theirs is not None:
+            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{theirs}"
             objects = f"{arn}/{prefix}*"
             self.function.allow(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[arn]))
-        if source.encryption_key_arn is not None:
-            self.function.allow(*key_permissions(source.encryption_key_arn, KeyUse.READ_OBJECTS))
+        if key_arn is not None:
+            self.function.allow(*key_permissions(key_arn, KeyUse.READ_OBJECTS))
         self.function.allow(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects]),
             wildcard="every object below the prefix is a revocation list, whatever its name",
         )
-        return self.function.on_upload(f"Upload{ca_name}", source.bucket_name or bucket.name, prefix)
+        return self.function.on_upload(f"Upload{ca_name}", theirs or bucket.name, prefix)
 
     def _on_schedule(self, rule_id: str, every: timedelta, trigger: Trigger) -> events.Rule:
         return self.function.on_schedule(
@@ -106,7 +117,7 @@ def crl_location(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str
     """Return where the CRLs of a CA come from: a URL, or an S3 URI."""
     if isinstance(source, CrlUrl):
         return source.url
-    return f"s3://{source.bucket_name or own_bucket}/{source.prefix_for(ca.configuration.name)}"
+    return f"s3://{upload_bucket(source) or own_bucket}/{upload_prefix(source, ca.configuration.name)}"
 
 
 def _setting(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) -> dict[str, Any]:
@@ -115,8 +126,8 @@ def _setting(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) ->
         {"url": source.url}
         if isinstance(source, CrlUrl)
         else {
-            "bucket": source.bucket_name or own_bucket,
-            "prefix": source.prefix_for(ca.configuration.name),
+            "bucket": upload_bucket(source) or own_bucket,
+            "prefix": upload_prefix(source, ca.configuration.name),
         }
     )
     if source.max_age is not None:
