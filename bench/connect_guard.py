@@ -104,7 +104,7 @@ def prepare(folder: Path, entries: int) -> dict[str, Path]:
         serial_key(each) for each in (*listed, *(draw.getrandbits(152) for _ in range(entries - len(listed))))
     )
     record = CrlRecord(
-        Scope(), ca.certificate.subject, 1, now, now + timedelta(days=7), "0" * 64, entries, Origin("bench")
+        Scope(), ca.certificate.subject, 1, now, now + timedelta(days=7), "0" * 64, Origin("bench"), entries
     )
     index = folder / f"{CA}.sqlite"
     with sqlite3.connect(index) as connection:

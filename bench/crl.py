@@ -132,17 +132,16 @@ def publish(folder: Path) -> dict[str, float]:
     """Do what the publisher does with a CRL that it has fetched."""
     from iot_jitr_runtime.certificates import Certificate
     from iot_jitr_runtime.identifiers import CaCertificateId
-    from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+    from iot_jitr_runtime.revocation.build import IndexBuilder
     from iot_jitr_runtime.revocation.model import Origin
 
     ca, now = Certificate.load((folder / "ca.pem").read_bytes()), datetime.now(UTC)
     began = time.process_time()
     (folder / "index.sqlite").unlink(missing_ok=True)
-    with IndexBuilder(folder / "index.sqlite") as builder:
-        compiler = Compiler(builder, ca, now)
-        compiler.take((folder / "ca.crl").read_bytes(), Origin("ca.crl"))
-        compiler.complete()
-        builder.finish(CaCertificateId("benchmark"), now, None)
+    with IndexBuilder(folder / "index.sqlite", ca, now) as builder:
+        builder.take((folder / "ca.crl").read_bytes(), Origin("ca.crl"))
+        builder.complete()
+        builder.finish(CaCertificateId("benchmark"))
     return {"cpu_seconds": time.process_time() - began, "peak_mb": _peak_mb()}
 
 

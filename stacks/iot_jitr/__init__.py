@@ -42,7 +42,7 @@ from iot_jitr_runtime.ca_registration.signers import (
     SecretSigner,
 )
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
-from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.connect_guard import OnUnknown
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Outcome, Reason

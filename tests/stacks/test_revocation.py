@@ -25,7 +25,7 @@ from iot_jitr import (
 )
 from iot_jitr.configuration import JitrConfiguration, upload_prefix
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.publisher.trigger import Trigger
+from iot_jitr_runtime.publisher import Trigger
 from tests.stacks.test_local_cloud import comparable, expected_from
 from tests.stacks.test_permissions import granted
 from tests.support.ca_certificates import FACTORY

@@ -7,8 +7,8 @@ from typing import Any
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.connect_guard import OnUnknown
 from iot_jitr_runtime.connect_guard.guard import ConnectGuard
-from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore

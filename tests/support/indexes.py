@@ -1,12 +1,11 @@
 """Revocation indexes as a test needs them, compiled from CRLs by the engine itself."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import Origin
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
@@ -20,20 +19,15 @@ def compile_index(
     ca: DevelopmentCa,
     *specs: CrlSpec,
     max_age: timedelta | None = None,
-    former: Index | None = None,
     compiled_at: datetime = NOW,
     ca_id: CaCertificateId = CA_ID,
 ) -> Index:
     """Compile CRLs, all of which must be usable now."""
-    return compile_crls(
-        path,
-        ca,
-        [make_crl(ca, spec) for spec in specs],
-        max_age=max_age,
-        former=former,
-        compiled_at=compiled_at,
-        ca_id=ca_id,
-    )
+    with IndexBuilder(path, ca.certificate, compiled_at, max_age) as builder:
+        for number, spec in enumerate(specs):
+            builder.take(make_crl(ca, spec), Origin(f"crl-{number}", etag=str(number)))
+        builder.finish(ca_id)
+    return Index.open(path)
 
 
 def publish_index(
@@ -57,22 +51,3 @@ def publish_index(
     except IndexMissingError:
         former = None
     return store.publish(ca_id, path, index.version, instead_of=former, usable_until=index.usable_until)
-
-
-def compile_crls(
-    path: Path,
-    ca: DevelopmentCa,
-    crls: Sequence[bytes],
-    *,
-    max_age: timedelta | None = None,
-    former: Index | None = None,
-    compiled_at: datetime = NOW,
-    ca_id: CaCertificateId = CA_ID,
-) -> Index:
-    with IndexBuilder(path) as builder:
-        compiler = Compiler(builder, ca.certificate, compiled_at, max_age, former)
-        for number, crl in enumerate(crls):
-            compiler.take(crl, Origin(f"crl-{number}", etag=str(number)))
-        compiler.complete()
-        builder.finish(ca_id, compiled_at, max_age)
-    return Index.open(path)

@@ -27,7 +27,7 @@ from iot_jitr_runtime.accepted_algorithms import check_device_certificate
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE, Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import RefusedError
-from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 from iot_jitr_runtime.revocation.model import Origin, RevocationReason, UnusableCrlError
 from tests.support.pkix_cases import Case
@@ -73,14 +73,13 @@ def _on_crls(
     why = set()
     path = folder / "index.sqlite"
     path.unlink(missing_ok=True)
-    with IndexBuilder(path) as builder:
-        compiler = Compiler(builder, ca, NOW)
+    with IndexBuilder(path, ca, NOW) as builder:
         for number, crl in enumerate(case.crls):
             try:
-                why.add("in_force" if compiler.take(crl, Origin(str(number))) else "superseded")
+                why.add("in_force" if builder.take(crl, Origin(str(number))) else "superseded")
             except UnusableCrlError as error:
                 why.add(error.reason.value)
-        builder.finish(CaCertificateId("oracle"), NOW, None)
+        builder.finish(CaCertificateId("oracle"))
     index = Index.open(path)
     try:
         answer = index.status(certificate.x509, NOW)

@@ -1,23 +1,24 @@
 """Is this certificate revoked? Answered by the engine that the deployed functions run."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from iot_jitr_cli.console import ExitCode, WrongUseError
+from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import RefusedError
-from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
-from iot_jitr_runtime.revocation.index import Index, RevocationStatus, StatusResult
+from iot_jitr_runtime.revocation.build import IndexBuilder
+from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 from iot_jitr_runtime.revocation.model import Origin, RejectionReason, UnusableCrlError
 
 
 class Verdict(StrEnum):
-    """What the command answers; a stable interface."""
+    """The command's result; a stable interface."""
 
     GOOD = "good"
     """On none of the CRLs that speak for it."""
@@ -26,17 +27,7 @@ class Verdict(StrEnum):
     UNUSABLE = "unusable"
     """No usable CRL speaks for it."""
 
-    @property
-    def exit_code(self) -> ExitCode:
-        """The exit code that says the same."""
-        return _EXIT_CODES[self]
 
-
-_EXIT_CODES = {
-    Verdict.GOOD: ExitCode.OK,
-    Verdict.REVOKED: ExitCode.NO,
-    Verdict.UNUSABLE: ExitCode.UNDETERMINED,
-}
 _VERDICTS = {
     RevocationStatus.GOOD: Verdict.GOOD,
     RevocationStatus.REVOKED: Verdict.REVOKED,
@@ -82,11 +73,14 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
         raise WrongUseError(f"the certificate was not issued by this CA: {error}") from error
     with TemporaryDirectory(prefix="jitr-crl-") as folder:
         path = Path(folder) / "index.sqlite"
-        with IndexBuilder(path) as builder:
-            compiler = Compiler(builder, ca, at)
-            checked = [_take(compiler, file) for file in crls]
-            builder.finish(CaCertificateId(ca.fingerprint), at, None)
-        answer = _ask(path, certificate, at)
+        with IndexBuilder(path, ca, at) as builder:
+            checked = [_take(builder, file) for file in crls]
+            builder.finish(CaCertificateId(ca.fingerprint))
+        try:
+            with closing(Index.open(path)) as index:
+                answer = index.status(certificate.x509, at)
+        except MalformedCertificateError as error:
+            raise WrongUseError(str(error)) from error
     verdict = _VERDICTS.get(answer.status, Verdict.UNUSABLE)
     unusable = [f"{crl.file}: {crl.detail}" for crl in checked if not crl.usable]
     detail = answer.detail
@@ -96,22 +90,12 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
     return CheckReport(verdict, detail, certificate.serial_number, reason, checked)
 
 
-def _take(compiler: Compiler, file: Path) -> CheckedCrl:
+def _take(builder: IndexBuilder, file: Path) -> CheckedCrl:
     try:
-        in_force = compiler.take(file.read_bytes(), Origin(str(file)))
+        in_force = builder.take(file.read_bytes(), Origin(str(file)))
     except UnusableCrlError as error:
         reason = error.reason
         return CheckedCrl(file, usable=False, detail=str(error), rejection=reason, source=reason.source)
     return CheckedCrl(
         file, usable=True, detail="in force" if in_force else "superseded by another one of the given CRLs"
     )
-
-
-def _ask(index_file: Path, certificate: Certificate, at: datetime) -> StatusResult:
-    index = Index.open(index_file)
-    try:
-        return index.status(certificate.x509, at)
-    except MalformedCertificateError as error:
-        raise WrongUseError(str(error)) from error
-    finally:
-        index.close()

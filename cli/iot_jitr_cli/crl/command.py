@@ -7,13 +7,17 @@ import click
 
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, err, json_option, out, print_json, printable
-from iot_jitr_cli.crl.check import CheckReport, Verdict, check
+from iot_jitr_cli.crl.check import Verdict, check
 from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_STYLES = {Verdict.GOOD: "green", Verdict.REVOKED: "red", Verdict.UNUSABLE: "yellow"}
+_RESULTS = {
+    Verdict.GOOD: (ExitCode.OK, "green"),
+    Verdict.REVOKED: (ExitCode.NO, "red"),
+    Verdict.UNUSABLE: (ExitCode.UNDETERMINED, "yellow"),
+}
 
 
 @click.group()
@@ -45,19 +49,14 @@ def check_command(
         crl_files,
         at or datetime.now(UTC),
     )
+    exit_code, style = _RESULTS[report.verdict]
     if as_json:
         print_json(report)
     else:
-        _show(report)
-    return report.verdict.exit_code
-
-
-def _show(report: CheckReport) -> None:
-    out.print(
-        printable(f"{report.verdict.value}: {report.detail}"), style=_STYLES[report.verdict], markup=False
-    )
-    for checked in report.crls:
-        out.print(printable(f"  {checked.file}: {checked.detail}"), markup=False)
+        out.print(printable(f"{report.verdict.value}: {report.detail}"), style=style, markup=False)
+        for checked in report.crls:
+            out.print(printable(f"  {checked.file}: {checked.detail}"), markup=False)
+    return exit_code
 
 
 @crl.command()

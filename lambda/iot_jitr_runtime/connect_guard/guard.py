@@ -13,13 +13,12 @@ from typing import Any
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.connect_guard import OnUnknown
 from iot_jitr_runtime.connect_guard.chain import MalformedConnectEventError, presented
-from iot_jitr_runtime.connect_guard.options import OnUnknown
-from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.store import IssuerMissingError
+from iot_jitr_runtime.revocation.store import IndexMissingError
 
 
 class Finding(StrEnum):
@@ -37,6 +36,10 @@ class Finding(StrEnum):
     """The event, or a certificate in it, cannot be read."""
 
 
+ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
+"""Admitted whatever the configuration."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectDecision:
     """Whether a connect may go on, and why."""
@@ -44,10 +47,6 @@ class ConnectDecision:
     admitted: bool
     finding: Finding
     detail: str = ""
-
-
-class _UnansweredError(JitrError):
-    """S3 had no usable answer a moment ago and is not asked again yet."""
 
 
 @dataclass
@@ -60,8 +59,8 @@ class ConnectGuard:
     on_unknown: OnUnknown
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _issuers: dict[CaCertificateId, Certificate] = field(default_factory=dict)
-    _unanswered: dict[CaCertificateId, tuple[datetime, str]] = field(default_factory=dict)
-    """CA → when S3 last had no usable answer about it, and which."""
+    _failures: dict[CaCertificateId, tuple[datetime, str]] = field(default_factory=dict)
+    """The last request about a CA that gave nothing usable: when, and why."""
 
     def prepare(self) -> None:
         """Load the CA certificates and the indexes. What fails here is tried again by `decide`."""
@@ -70,7 +69,7 @@ class ConnectGuard:
                 try:
                     self.revocation.load(ca)
                 except AwsError as error:
-                    self._note_silence(error)
+                    self._pause(str(error), *self.cas)
 
     def decide(self, event: Mapping[str, Any]) -> ConnectDecision:
         """Decide about one connect.
@@ -83,7 +82,7 @@ class ConnectGuard:
         except (MalformedConnectEventError, MalformedCertificateError) as error:
             return ConnectDecision(admitted=False, finding=Finding.UNREADABLE, detail=str(error))
         worst = max(found, key=lambda each: _ORDER.index(each[0]))
-        admitted = worst[0] in _ADMITTED or (
+        admitted = worst[0] in ADMITTED or (
             worst[0] is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT
         )
         return ConnectDecision(admitted, *worst)
@@ -95,7 +94,7 @@ class ConnectGuard:
         for ca in self.cas:
             issuer = self._load_issuer(ca)
             if issuer is None:
-                unknown.append((Finding.UNKNOWN, f"the certificate of CA {ca}: {self._unanswered[ca][1]}"))
+                unknown.append((Finding.UNKNOWN, f"the certificate of CA {ca}: {self._failures[ca][1]}"))
                 continue
             try:
                 if _is_issued_by(certificate, issuer):
@@ -106,67 +105,57 @@ class ConnectGuard:
         return max(found or unknown, key=lambda each: _ORDER.index(each[0]), default=(Finding.NOT_OURS, ""))
 
     def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[Finding, str]:
-        try:
-            if not self.revocation.is_fresh(ca):
-                self._check_not_unanswered(ca)
-            self.revocation.check(ca, certificate)
-        except RefusedError as error:
-            if error.reason in {Reason.REVOKED, Reason.ON_HOLD}:
-                return Finding.REVOKED, str(error)
-            raise
-        except DeferredError as error:
-            if error.reason is Reason.CRL_MISSING:
-                self._unanswered[ca] = self.clock(), str(error)
-            return self._unusable(ca, certificate, str(error))
-        except AwsError as error:
-            self._note_silence(error)
-            return self._unusable(ca, certificate, str(error))
-        except _UnansweredError as error:
-            return self._unusable(ca, certificate, str(error))
-        return Finding.GOOD, ""
-
-    def _unusable(self, ca: CaCertificateId, certificate: Certificate, why: str) -> tuple[Finding, str]:
-        """What is on the last list that was known stays refused, however old that list is."""
+        why = None if self.revocation.is_fresh(ca) else self._recent_failure(ca)
+        if why is None:
+            try:
+                self.revocation.check(ca, certificate)
+            except RefusedError as error:
+                if error.reason in {Reason.REVOKED, Reason.ON_HOLD}:
+                    return Finding.REVOKED, str(error)
+                raise
+            except DeferredError as error:
+                why = str(error)
+                if error.reason is Reason.CRL_MISSING:
+                    self._pause(why, ca)
+            except AwsError as error:
+                why = str(error)
+                self._pause(why, *self.cas)
+            else:
+                return Finding.GOOD, ""
+        # What the last index lists stays refused, however old that index is.
         reason = self.revocation.last_known_reason(ca, certificate)
         if reason is None:
             return Finding.UNKNOWN, why
         return Finding.REVOKED, f"listed with reason {reason.label} in the last known index; {why}"
 
     def _load_issuer(self, ca: CaCertificateId) -> Certificate | None:
-        """Return a CA's certificate, None where it cannot be read; `_unanswered` says why then."""
-        if ca not in self._issuers:
+        """Return a CA's certificate, None where it cannot be read; `_failures` has the reason then."""
+        if ca not in self._issuers and self._recent_failure(ca) is None:
             try:
-                self._check_not_unanswered(ca)
                 self._issuers[ca] = self.revocation.store.issuer(ca)
-            except _UnansweredError:
-                return None
-            except (IssuerMissingError, MalformedCertificateError) as error:
-                self._unanswered[ca] = self.clock(), str(error)
-                return None
+            except (IndexMissingError, MalformedCertificateError) as error:
+                self._pause(str(error), ca)
             except AwsError as error:
-                self._note_silence(error)
-                return None
-        return self._issuers[ca]
+                self._pause(str(error), *self.cas)
+        return self._issuers.get(ca)
 
-    def _note_silence(self, error: Exception) -> None:
-        """S3 failed: do not ask it about another CA either, so that a connect waits for one time-out only."""
-        for ca in self.cas:
-            self._unanswered[ca] = self.clock(), str(error)
+    def _pause(self, why: str, *cas: CaCertificateId) -> None:
+        """Send S3 no request about these CAs for a refresh interval, or each connect would repeat it.
 
-    def _check_not_unanswered(self, ca: CaCertificateId) -> None:
-        """Let a request without a usable answer count for a while: else each connect would repeat it.
-
-        Raises:
-            _UnansweredError: It does.
+        After a failure of S3 itself these are all CAs, so that a connect waits for one time-out only.
         """
-        at, why = self._unanswered.get(ca, (None, ""))
-        if at is not None and timedelta(0) <= self.clock() - at < self.revocation.refresh:
-            raise _UnansweredError(why)
+        self._failures.update(dict.fromkeys(cas, (self.clock(), why)))
+
+    def _recent_failure(self, ca: CaCertificateId) -> str | None:
+        """Return why no request about the CA may be sent now; None if one may."""
+        if ca not in self._failures:
+            return None
+        at, why = self._failures[ca]
+        return why if timedelta(0) <= self.clock() - at < self.revocation.refresh else None
 
 
 _ORDER = [Finding.NOT_OURS, Finding.GOOD, Finding.UNKNOWN, Finding.UNREADABLE, Finding.REVOKED]
 """From the best to the worst; the worst one decides."""
-_ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
 
 
 def _is_issued_by(certificate: Certificate, ca: Certificate) -> bool:

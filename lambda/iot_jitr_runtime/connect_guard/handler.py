@@ -16,8 +16,8 @@ import botocore.session
 from botocore.config import Config
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.connect_guard.guard import ConnectDecision, ConnectGuard, Finding
-from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.connect_guard import OnUnknown
+from iot_jitr_runtime.connect_guard.guard import ADMITTED, ConnectDecision, ConnectGuard, Finding
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
@@ -33,7 +33,6 @@ _CLIENT_CONFIG = Config(
 )
 """Two attempts of 1.5 s at most and a second between them, within the function's time-out. The second one is
 for a connection that S3 closed while the environment was frozen."""
-_SILENT = {Finding.GOOD, Finding.NOT_OURS}
 
 
 def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, bool]:
@@ -42,7 +41,7 @@ def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, bool]:
     A defect is raised: it counts as a failed invocation, and AWS IoT goes on only where the answer is `true`.
     """
     decision = _guard().decide(event)
-    if decision.finding not in _SILENT:
+    if decision.finding not in ADMITTED:
         sys.stdout.write(f"{_log_line(event, decision)}\n")
     return {"isAuthenticated": decision.admitted}
 

@@ -10,19 +10,20 @@ connected, and the boto3 of the Lambda runtime may bring its version 1 or 2.
 
 import ipaddress
 import ssl
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BytesIO
 from threading import Thread
+from time import monotonic
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from iot_jitr_runtime.publisher.sources import MAX_CRL_BYTES, CrlObject, FetchError, FetchProblem
 from iot_jitr_runtime.revocation.model import Origin
 
+MAX_REDIRECTS = 5
 _CHUNK = 1 << 16
 _REDIRECTS = {
     HTTPStatus.MOVED_PERMANENTLY,
@@ -35,152 +36,118 @@ _GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a server may use up."""
-
-    size: int = MAX_CRL_BYTES
-    """Bytes of the response's body."""
-    total_seconds: float = 60
-    """From the look-up of the name to the last byte, redirects included."""
-    pause_seconds: float = 10
-    """Between two bytes."""
-    redirects: int = 5
-
-
-@dataclass(frozen=True)
 class HttpSource:
     """One URL, `https://` or `http://`: a CRL is signed, so it needs no secure transport to be trusted."""
 
     url: str
-    limits: Limits = field(default_factory=Limits)
+    max_bytes: int = MAX_CRL_BYTES
+    """Of the response's body."""
+    total_seconds: float = 60
+    """From the look-up of the name to the last byte, redirects included."""
+    pause_seconds: float = 10
+    """Between two bytes."""
 
     def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
         """Fetch the CRL, unless it has not changed.
 
+        Args:
+            in_force: Where the CRLs in force came from, with their cache validators.
+
         Raises:
-            FetchError: It could not be fetched.
+            FetchError: It could not be fetched within the limits.
         """
         last = next((each for each in in_force if each.location == self.url), Origin(self.url))
-        body, origin = get(last, self.limits)
-        return [CrlObject(origin, None if body is None else lambda: body)]
+        # Time-outs of a socket bound single reads, and look-ups of names not at all. A thread that is left
+        # behind ends at its own deadline.
+        fetched: Future[CrlObject] = Future()
+        Thread(target=self._fetch, args=(last, fetched), name="crl-fetch", daemon=True).start()
+        try:
+            return [fetched.result(self.total_seconds)]
+        except TimeoutError:
+            raise FetchError(
+                FetchProblem.TIMED_OUT, f"{self.url} took longer than {self.total_seconds:g} s"
+            ) from None
 
+    def _fetch(self, last: Origin, fetched: "Future[CrlObject]") -> None:
+        try:
+            fetched.set_result(self._follow(last))
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`
+            fetched.set_exception(error)
 
-def get(last: Origin, limits: Limits) -> tuple[bytes | None, Origin]:
-    """Fetch the URL `last.location`; return the body with its validators.
-
-    The body is None if what the validators of `last` name has not changed.
-
-    Raises:
-        FetchError: It could not be fetched within the limits.
-    """
-    headers = {"User-Agent": "iot-jitr", "Accept-Encoding": "identity", "Connection": "close"}
-    if last.etag is not None:
-        headers["If-None-Match"] = last.etag
-    if last.last_modified is not None:
-        headers["If-Modified-Since"] = last.last_modified
-    request = _Request(last, limits, headers, deadline=time.monotonic() + limits.total_seconds)
-    # Time-outs of a socket bound single reads, and look-ups of names not at all. A thread that is left behind
-    # ends at its own deadline.
-    fetched: Future[tuple[bytes | None, Origin]] = Future()
-    Thread(target=_settle, args=(fetched, request.follow), name="crl-fetch", daemon=True).start()
-    try:
-        return fetched.result(limits.total_seconds)
-    except TimeoutError:
-        raise FetchError(
-            FetchProblem.TIMED_OUT, f"{last.location} took longer than {limits.total_seconds:g} s"
-        ) from None
-
-
-def _settle(
-    fetched: "Future[tuple[bytes | None, Origin]]", fetch: Callable[[], tuple[bytes | None, Origin]]
-) -> None:
-    try:
-        fetched.set_result(fetch())
-    except BaseException as error:  # noqa: BLE001 - raised again by `result`
-        fetched.set_exception(error)
-
-
-@dataclass(frozen=True)
-class _Request:
-    last: Origin
-    limits: Limits
-    headers: dict[str, str]
-    deadline: float
-    clock: Callable[[], float] = time.monotonic
-
-    def follow(self) -> tuple[bytes | None, Origin]:
+    def _follow(self, last: Origin) -> CrlObject:
         """Follow redirects to the response that counts."""
-        url = self.last.location
-        for _ in range(self.limits.redirects + 1):
+        deadline = monotonic() + self.total_seconds
+        url = self.url
+        for _ in range(MAX_REDIRECTS + 1):
             try:
-                response = self._ask(url)
+                response = self._get(url, last, deadline)
+            except TimeoutError as error:
+                raise FetchError(FetchProblem.TIMED_OUT, f"{url} stopped sending: {error}") from error
             except (OSError, HTTPException, ValueError) as error:
-                if isinstance(error, TimeoutError):
-                    raise FetchError(FetchProblem.TIMED_OUT, f"{url} stopped sending: {error}") from error
                 raise FetchError(FetchProblem.UNREACHABLE, f"{url}: {error!r}") from error
-            if not isinstance(response, str):
+            if isinstance(response, CrlObject):
                 return response
             url = response
-        raise FetchError(
-            FetchProblem.BAD_REDIRECT,
-            f"{self.last.location} redirects more than {self.limits.redirects} times",
-        )
+        raise FetchError(FetchProblem.BAD_REDIRECT, f"{self.url} redirects more than {MAX_REDIRECTS} times")
 
-    def _ask(self, url: str) -> tuple[bytes | None, Origin] | str:
-        """Return what came, or the URL it redirects to."""
+    def _get(self, url: str, last: Origin, deadline: float) -> CrlObject | str:
+        """Return what came, or the URL that it redirects to."""
+        headers = {"User-Agent": "iot-jitr", "Accept-Encoding": "identity", "Connection": "close"}
+        if last.etag is not None:
+            headers["If-None-Match"] = last.etag
+        if last.last_modified is not None:
+            headers["If-Modified-Since"] = last.last_modified
         parts = urlsplit(url)
         connection = self._connect(parts)
         try:
             path = parts.path or "/"
-            target = f"{path}?{parts.query}" if parts.query else path
-            connection.request("GET", target, headers=self.headers)
+            connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
             response = connection.getresponse()
             if response.status in _REDIRECTS:
                 return _redirect(url, response.headers.get("Location"))
             if response.status == HTTPStatus.NOT_MODIFIED:
-                return None, self.last
+                return CrlObject(last, None)
             if response.status != HTTPStatus.OK:
                 problem = FetchProblem.NOT_FOUND if response.status in _GONE else FetchProblem.REFUSED
                 raise FetchError(problem, f"{url} responds {response.status} {response.reason}")
-            etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-            return self._body(url, response), Origin(self.last.location, etag, last_modified)
+            body = self._body(url, response, deadline)
+            origin = Origin(self.url, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+            return CrlObject(origin, lambda: body)
         finally:
             connection.close()
 
     def _connect(self, parts: SplitResult) -> HTTPConnection:
         if not parts.hostname:
             raise ValueError("the URL names no host")
-        pause = self.limits.pause_seconds
+        pause = self.pause_seconds
         connection = (
             HTTPSConnection(parts.hostname, parts.port, timeout=pause, context=ssl.create_default_context())
             if parts.scheme == "https"
             else HTTPConnection(parts.hostname, parts.port, timeout=pause)
         )
         connection.connect()
-        if parts.hostname != urlsplit(self.last.location).hostname:
+        if parts.hostname != urlsplit(self.url).hostname:
             peer = ipaddress.ip_address(connection.sock.getpeername()[0].partition("%")[0])
             # An IPv4 address written as an IPv6 one is the same host; not every Python says what it is.
             peer = getattr(peer, "ipv4_mapped", None) or peer
             if peer.is_loopback or peer.is_link_local or peer.is_unspecified:
                 connection.close()
                 raise FetchError(
-                    FetchProblem.BAD_REDIRECT,
-                    f"{self.last.location} redirects to {parts.hostname}, which is {peer}",
+                    FetchProblem.BAD_REDIRECT, f"{self.url} redirects to {parts.hostname}, which is {peer}"
                 )
         return connection
 
-    def _body(self, url: str, response: HTTPResponse) -> bytes:
-        limit = self.limits.size
-        too_large = FetchError(FetchProblem.TOO_LARGE, f"{url} is larger than {limit} bytes")
-        if (response.length or 0) > limit:
+    def _body(self, url: str, response: HTTPResponse, deadline: float) -> bytes:
+        too_large = FetchError(FetchProblem.TOO_LARGE, f"{url} is larger than {self.max_bytes} bytes")
+        if (response.length or 0) > self.max_bytes:
             raise too_large
         body = BytesIO()
         while chunk := response.read1(_CHUNK):
             body.write(chunk)
-            if body.tell() > limit:
+            if body.tell() > self.max_bytes:
                 raise too_large
-            if self.clock() > self.deadline:
-                raise TimeoutError(f"not complete after {self.limits.total_seconds:g} s")
+            if monotonic() > deadline:
+                raise TimeoutError(f"not complete after {self.total_seconds:g} s")
         if response.length:
             raise FetchError(FetchProblem.UNREACHABLE, f"{url} ended {response.length} bytes too early")
         return body.getvalue()

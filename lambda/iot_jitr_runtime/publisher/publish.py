@@ -4,8 +4,8 @@ An unusable CRL changes nothing: what is in force stays in force, until it is st
 was wrong. Each run may be repeated, cut off anywhere, and run twice side by side.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.known_objects import KnownObjects
-from iot_jitr_runtime.publisher.sources import CrlObject, FetchError, FetchProblem, Source
-from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.publisher.settings import Source
+from iot_jitr_runtime.publisher.sources import CrlObject, FetchError, FetchProblem
+from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.model import CrlRecord, RejectionReason, UnusableCrlError
 from iot_jitr_runtime.revocation.store import (
@@ -64,26 +65,6 @@ class PublicationReport:
     """This run has published it."""
 
 
-@dataclass
-class _Run:
-    """What is known in the course of one run."""
-
-    folder: Path
-    known: KnownObjects
-    problems: list[Problem] = field(default_factory=list)
-    former: Index | None = None
-    in_force: Published | None = None
-    listed: set[str] | None = None
-    """Locations that the source has; None if it could not be listed."""
-
-    def close(self) -> None:
-        if self.former is not None:
-            self.former.close()
-
-    def note(self, kind: RejectionReason | FetchProblem | IndexProblem, location: str, detail: str) -> None:
-        self.problems.append(Problem(kind, location, detail))
-
-
 @dataclass(frozen=True)
 class Publication:
     """Publishes the index of any CA."""
@@ -114,111 +95,95 @@ class Publication:
         self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None
     ) -> PublicationReport:
         now = self.clock()
+        problems: list[Problem] = []
         known = KnownObjects(self.store, ca_id, now, max_age)
-        with (
-            TemporaryDirectory(prefix="jitr-publication-") as folder,
-            closing(_Run(Path(folder), known)) as run,
-        ):
-            self._load_former(run, ca_id)
-            path = run.folder / "new.sqlite"
-            with IndexBuilder(path) as builder:
-                compiler = Compiler(builder, ca, now, max_age, run.former)
-                _build(run, source, compiler)
-                report = self._publish(run, ca_id, compiler, path)
+        with TemporaryDirectory(prefix="jitr-publication-") as folder, ExitStack() as opened:
+            published, former = self._former(ca_id, Path(folder), problems)
+            if former is not None:
+                opened.callback(former.close)
+            path = Path(folder) / "new.sqlite"
+            builder = opened.enter_context(IndexBuilder(path, ca, now, max_age, former))
+            listed = _examine_source(source, builder, known, problems)
+            for origin, error in builder.complete().items():
+                problems.append(Problem(error.reason, origin.location, str(error)))
+            crls = list(builder.crls.values())
+            problems += _problems_in_force(crls, listed, now, max_age)
+            usable_until = min((record.usable_until(max_age) for record in crls), default=None)
+            version = former.version if former and crls else None
+            changed = False
+            if usable_until is not None and (former is None or _differs(former, crls, max_age)):
+                version = builder.finish(ca_id)
+                self.store.publish(ca_id, path, version, instead_of=published, usable_until=usable_until)
+                changed = True
         known.save()
-        return report
+        return PublicationReport(ca_id, version, crls, usable_until, problems, changed)
 
-    def _publish(
-        self, run: _Run, ca_id: CaCertificateId, compiler: Compiler, path: Path
-    ) -> PublicationReport:
-        builder, max_age = compiler.builder, compiler.max_age
-        crls = list(builder.crls().values())
-        if not crls:
-            return PublicationReport(ca_id, None, problems=run.problems)
-        usable_until = min(record.usable_until(max_age) for record in crls)
-        if run.former is not None and not _differs(run.former, crls, max_age):
-            return PublicationReport(ca_id, run.former.version, crls, usable_until, run.problems)
-        version = builder.finish(ca_id, compiler.now, max_age)
-        self.store.publish(ca_id, path, version, instead_of=run.in_force, usable_until=usable_until)
-        return PublicationReport(ca_id, version, crls, usable_until, run.problems, changed=True)
-
-    def _load_former(self, run: _Run, ca_id: CaCertificateId) -> None:
-        path = run.folder / "former.sqlite"
+    def _former(
+        self, ca_id: CaCertificateId, folder: Path, problems: list[Problem]
+    ) -> tuple[Published | None, Index | None]:
+        """Return the index in force, and a copy of it if it can be read; None, None where there is none."""
+        path = folder / "former.sqlite"
         try:
-            run.in_force = self.store.download(ca_id, path)
-            run.former = Index.open(path)
+            return self.store.download(ca_id, path), Index.open(path)
         except IndexMissingError:
-            return
+            return None, None
         except DamagedIndexError as error:
-            run.in_force = self.store.current(ca_id)
-            run.note(IndexProblem.INDEX_DAMAGED, "index", str(error))
+            problems.append(Problem(IndexProblem.INDEX_DAMAGED, "index", str(error)))
+            return self.store.current(ca_id), None
 
 
-def _build(run: _Run, source: Source, compiler: Compiler) -> None:
-    _examine_source(run, source, compiler)
-    completion = compiler.complete()
-    for origin, error in completion.rolled_back.items():
-        run.note(error.reason, origin.location, str(error))
-    _note_not_offered(run, completion.not_offered)
-    _note_stale(run, compiler.builder.crls().values(), compiler.now, compiler.max_age)
-
-
-def _examine_source(run: _Run, source: Source, compiler: Compiler) -> None:
-    in_force = run.former.crls if run.former is not None else []
+def _examine_source(
+    source: Source, builder: IndexBuilder, known: KnownObjects, problems: list[Problem]
+) -> set[str] | None:
+    """Consider each CRL of the source; return the locations of all, None if they cannot be listed."""
     try:
-        objects = source.objects([record.origin for record in in_force])
+        objects = source.objects([record.origin for record in builder.in_force.values()])
     except FetchError as error:
-        run.note(error.problem, "source", str(error))
-        return
-    run.listed = {each.origin.location for each in objects}
-    for each in [each for each in objects if not compiler.keep(each.origin)]:
+        problems.append(Problem(error.problem, "source", str(error)))
+        return None
+    for each in [each for each in objects if not builder.keep(each.origin)]:
         try:
-            _examine(run, each, compiler)
+            _examine(each, builder, known)
         except FetchError as error:
-            run.note(error.problem, each.origin.location, str(error))
+            problems.append(Problem(error.problem, each.origin.location, str(error)))
         except UnusableCrlError as error:
-            run.note(error.reason, each.origin.location, str(error))
-    for record in compiler.older:
-        run.known.note_older(record)
+            problems.append(Problem(error.reason, each.origin.location, str(error)))
+    for record in builder.older:
+        known.note_older(record)
+    return {each.origin.location for each in objects}
 
 
-def _examine(run: _Run, found: CrlObject, compiler: Compiler) -> None:
+def _examine(found: CrlObject, builder: IndexBuilder, known: KnownObjects) -> None:
     if found.read is None:
         return
-    known = run.known.find(found.origin)
-    if isinstance(known, UnusableCrlError):
-        raise known
-    if known is not None and compiler.is_older(known):
+    before = known.find(found.origin)
+    if isinstance(before, UnusableCrlError):
+        raise before
+    if before is not None and builder.is_older(before):
         return
     data = found.read()
     try:
-        compiler.take(data, found.origin)
+        builder.take(data, found.origin)
     except UnusableCrlError as error:
-        run.known.note_unusable(found.origin, error)
+        known.note_unusable(found.origin, error)
         raise
 
 
-def _note_not_offered(run: _Run, records: Iterable[CrlRecord]) -> None:
-    for record in records:
-        if run.listed is not None and record.origin.location not in run.listed:
-            run.note(
-                IndexProblem.NOT_OFFERED,
-                record.origin.location,
-                f"CRL number {record.number} for {record.scope} is no longer there",
-            )
-
-
-def _note_stale(run: _Run, crls: Iterable[CrlRecord], now: datetime, max_age: timedelta | None) -> None:
+def _problems_in_force(
+    crls: list[CrlRecord], listed: set[str] | None, now: datetime, max_age: timedelta | None
+) -> list[Problem]:
+    problems = []
     for record in crls:
+        location, name = record.origin.location, f"CRL number {record.number} for {record.scope}"
         end = record.usable_until(max_age)
+        if listed is not None and location not in listed:
+            problems.append(Problem(IndexProblem.NOT_OFFERED, location, f"{name} is no longer there"))
         if now >= end:
-            run.note(
-                IndexProblem.STALE,
-                record.origin.location,
-                f"CRL number {record.number} for {record.scope}: stale since {end:%Y-%m-%d %H:%M:%SZ}",
-            )
+            detail = f"{name}: stale since {end:%Y-%m-%d %H:%M:%SZ}"
+            problems.append(Problem(IndexProblem.STALE, location, detail))
+    return problems
 
 
-def _differs(former: Index, crls: Iterable[CrlRecord], max_age: timedelta | None) -> bool:
+def _differs(former: Index, crls: list[CrlRecord], max_age: timedelta | None) -> bool:
     before = ({each.digest for each in former.crls}, former.max_age)
     return before != ({each.digest for each in crls}, max_age)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.publisher.http import HttpSource, Limits
+from iot_jitr_runtime.publisher.http import HttpSource
 from iot_jitr_runtime.publisher.s3 import S3Source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+Source = HttpSource | S3Source
+"""Where the CRLs of one CA come from: what the operator configured, never a device's certificate."""
 
 FETCHING_SECONDS = 240
 """For all CAs that have a URL together, of the function's five minutes: a server that does not respond must
@@ -24,7 +26,7 @@ not use up the time of the next CAs."""
 class CaSettings:
     """Where the CRLs of one CA come from, and how old they may be."""
 
-    source: HttpSource | S3Source
+    source: Source
     max_age: timedelta | None
 
 
@@ -48,16 +50,16 @@ class PublisherSettings:
         """
         configured: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
         share = FETCHING_SECONDS / max(1, sum("url" in each for each in configured.values()))
-        limits = Limits(total_seconds=min(Limits.total_seconds, share))
+        seconds = min(HttpSource.total_seconds, share)
         return cls(
             bucket=variables[environment.REVOCATION_BUCKET],
-            cas={ca: _ca_settings(each, s3, limits) for ca, each in configured.items()},
+            cas={ca: _ca_settings(each, s3, seconds) for ca, each in configured.items()},
         )
 
 
-def _ca_settings(configured: Mapping[str, Any], s3: "S3Client", limits: Limits) -> CaSettings:
+def _ca_settings(configured: Mapping[str, Any], s3: "S3Client", fetching_seconds: float) -> CaSettings:
     source = (
-        HttpSource(configured["url"], limits)
+        HttpSource(configured["url"], total_seconds=fetching_seconds)
         if "url" in configured
         else S3Source(s3, configured["bucket"], configured["prefix"])
     )

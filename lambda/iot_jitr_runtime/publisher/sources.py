@@ -1,9 +1,8 @@
-"""Where a CA's CRLs come from: what every source has in common, and how fetching can fail."""
+"""Where a CA's CRLs come from: what the sources have in common, and how fetching can fail."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.model import Origin
@@ -46,17 +45,3 @@ class CrlObject:
     origin: Origin
     read: Callable[[], bytes] | None
     """Reads it; raises `FetchError`. None: the server says that the one in force has not changed."""
-
-
-class Source(Protocol):
-    """Where the CRLs of one CA come from: what the operator configured, never a device's certificate."""
-
-    def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
-        """List what there is.
-
-        Args:
-            in_force: Where the CRLs in force came from, with their cache validators.
-
-        Raises:
-            FetchError: It cannot be listed.
-        """

@@ -6,9 +6,9 @@ from typing import Any
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
+from iot_jitr_runtime.publisher import Trigger
 from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.publisher.settings import PublisherSettings
-from iot_jitr_runtime.publisher.trigger import Trigger
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 LEAD = timedelta(minutes=15)

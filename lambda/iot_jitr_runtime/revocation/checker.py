@@ -1,6 +1,6 @@
-"""Is this certificate on its CA's CRL? Answered for the activation from a local copy of the index.
+"""Is this certificate on its CA's CRL? The activation's check, by a local copy of the index.
 
-If S3 confirmed the copy longer than `refresh` ago, it is asked for a newer one; if it does not answer,
+If S3 confirmed the copy longer than `refresh` ago, a newer one is requested; if that request fails,
 nothing is decided. So a decision never rests on an index that was replaced more than `refresh` before it. The
 sweep relies on that (`iot_jitr_runtime.sweep`).
 """
@@ -29,11 +29,6 @@ class _Copy:
     confirmed_at: datetime
     """When the request was sent by which S3 confirmed that it is in force."""
 
-    def drop(self) -> None:
-        self.index.close()
-        with suppress(FileNotFoundError):
-            self.index.path.unlink()
-
 
 @dataclass
 class IndexedRevocation:
@@ -51,10 +46,9 @@ class IndexedRevocation:
     _folder: TemporaryDirectory[str] = field(
         default_factory=lambda: TemporaryDirectory(prefix="jitr-revocation-", ignore_cleanup_errors=True)
     )
-    _downloads: int = 0
 
     def prepare(self) -> None:
-        """Bring the copies in use up to date. What fails here is tried again by `check`, which says why."""
+        """Bring the copies in use up to date. What fails here is tried again by `check`."""
         for ca in list(self._copies):
             with suppress(*AwsError):
                 self.load(ca)
@@ -79,7 +73,7 @@ class IndexedRevocation:
         return None
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
-        """Return the version of the index that the answer "good" rests on, None where the CA has no CRL.
+        """Return the version of the index by which the certificate is good, None where the CA has no CRL.
 
         Raises:
             RefusedError: `REVOKED`, `ON_HOLD`, or `UNPARSABLE_CERTIFICATE` where its extensions are needed.
@@ -107,7 +101,7 @@ class IndexedRevocation:
         copy = self._copies.get(ca)
         if copy and self.is_fresh(ca):
             return copy.index
-        path = Path(self._folder.name) / f"{ca}-{self._downloads}.sqlite"
+        path = Path(self._folder.name) / f"{ca}.sqlite"
         if copy is None:
             published = self.store.download(ca, path)
         elif newer := self.store.download_newer(ca, path, copy.etag):
@@ -115,8 +109,10 @@ class IndexedRevocation:
         else:
             self._copies[ca] = replace(copy, confirmed_at=now)
             return copy.index
-        self._downloads += 1
-        self._forget(ca)
+        if copy:
+            # Its file has been replaced.
+            copy.index.close()
+            del self._copies[ca]
         try:
             index = _opened(path, ca)
         except DamagedIndexError:
@@ -127,7 +123,8 @@ class IndexedRevocation:
 
     def _forget(self, ca: CaCertificateId) -> None:
         if copy := self._copies.pop(ca, None):
-            copy.drop()
+            copy.index.close()
+            copy.index.path.unlink(missing_ok=True)
 
 
 def _opened(path: Path, ca: CaCertificateId) -> Index:

@@ -137,7 +137,7 @@ class Crl:
         return number
 
     def record(self, origin: Origin) -> CrlRecord:
-        """Return what an index says of it, without the number of its entries.
+        """Return what an index contains about it, without the number of its entries.
 
         Raises:
             UnusableCrlError: It was not verified.
@@ -149,7 +149,6 @@ class Crl:
             this_update=self.this_update,
             next_update=self.next_update,
             digest=self.digest,
-            entries=0,
             origin=origin,
         )
 

@@ -8,7 +8,7 @@ from iot_jitr_runtime.certificates import UNREADABLE
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.model import RejectionReason, RevocationReason, UnusableCrlError, serial_key
 
-_REASONS = {x509.ReasonFlags[reason.name.lower()]: reason for reason in RevocationReason}
+_REASONS = {reason.flag: reason for reason in RevocationReason}
 """All but removeFromCRL."""
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from iot_jitr_runtime.certificates import CLOCK_TOLERANCE
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.model import CrlRecord, RevocationReason, serial_key
-from iot_jitr_runtime.revocation.scope import Scope
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -51,9 +50,11 @@ CREATE TABLE revoked (
 ) WITHOUT ROWID;
 """
 
-_EVERYTHING = Scope()
 _DAMAGE = (sqlite3.Error, LookupError, ValueError, TypeError, ArithmeticError, OSError, RecursionError)
 """What reading values that the builder never wrote can raise."""
+_ABOUT = "SELECT name, value FROM about"
+_CRLS = "SELECT * FROM crl ORDER BY id"
+_FIND = "SELECT crl, reason FROM revoked WHERE serial = ?"
 _ALL = "SELECT serial, reason FROM revoked WHERE serial > ?"
 # What EXCEPT means, without a copy of either side: both are in the order of their serial numbers.
 _NEW = """
@@ -61,6 +62,7 @@ SELECT serial, reason FROM main.revoked AS new WHERE serial > ? AND NOT EXISTS (
     SELECT 1 FROM former.revoked AS old WHERE old.serial = new.serial AND old.reason = new.reason
 )
 """
+_ATTACH, _DETACH = "ATTACH ? AS former", "DETACH former"
 
 
 class DamagedIndexError(JitrError):
@@ -102,15 +104,14 @@ class Index:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        about = dict(connection.execute("SELECT name, value FROM about"))
+        about = dict(connection.execute(_ABOUT))
         self.ca_certificate_id: str = about["ca_certificate_id"]
         self.version: str = about["version"]
         """Names this very index; greater than those of earlier ones."""
         self.max_age = timedelta(seconds=int(about["max_age"])) if "max_age" in about else None
         """How old a CRL of it may be, however far away its nextUpdate."""
-        rows = connection.execute("SELECT * FROM crl ORDER BY id").fetchall()
+        rows = connection.execute(_CRLS).fetchall()
         self._crls = {row[0]: CrlRecord.from_row(row[1:]) for row in rows}
-        self._for_all = all(record.scope == _EVERYTHING for record in self._crls.values())
 
     @classmethod
     def open(cls, path: Path) -> "Index":
@@ -120,7 +121,7 @@ class Index:
             DamagedIndexError: It is none.
         """
         try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            connection = sqlite3.connect(_uri(path), uri=True)
         except sqlite3.Error as error:
             raise DamagedIndexError(f"{path.name} cannot be opened: {error}") from error
         try:
@@ -151,9 +152,7 @@ class Index:
             DamagedIndexError: The file is damaged.
             MalformedCertificateError: The certificate's extensions cannot be read.
         """
-        speaking = self._crls
-        if not self._for_all:
-            speaking = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
+        speaking = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
         if not speaking:
             return StatusResult(
                 RevocationStatus.NOT_COVERED,
@@ -210,14 +209,12 @@ class Index:
         if former is None:
             yield from self._entries(_ALL, key)
             return
-        self._connection.execute(
-            "ATTACH ? AS former", [f"{former.path.absolute().as_uri()}?mode=ro&immutable=1"]
-        )
+        self._connection.execute(_ATTACH, [_uri(former.path)])
         try:
             yield from self._entries(_NEW, key)
         finally:
             with suppress(sqlite3.Error):
-                self._connection.execute("DETACH former")
+                self._connection.execute(_DETACH)
 
     def _entries(self, query: str, after: bytes) -> Iterator[Revoked]:
         try:
@@ -232,12 +229,14 @@ class Index:
 
     def _find(self, serial: int) -> list[tuple[int, RevocationReason]]:
         try:
-            rows = self._connection.execute(
-                "SELECT crl, reason FROM revoked WHERE serial = ?", [serial_key(serial)]
-            ).fetchall()
+            rows = self._connection.execute(_FIND, [serial_key(serial)])
             return [(crl, RevocationReason(reason)) for crl, reason in rows]
         except _DAMAGE as error:
             raise self._damage(error) from error
+
+
+def _uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 
 def _check_marks(connection: sqlite3.Connection) -> None:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Self
+
+from cryptography import x509
 
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.revocation.scope import Scope
@@ -28,85 +30,64 @@ class RevocationReason(IntEnum):
     @property
     def label(self) -> str:
         """The name the RFC gives it, for example `keyCompromise`."""
-        return _LABELS[self]
+        return self.flag.value
 
-
-_LABELS = {
-    RevocationReason.UNSPECIFIED: "unspecified",
-    RevocationReason.KEY_COMPROMISE: "keyCompromise",
-    RevocationReason.CA_COMPROMISE: "cACompromise",
-    RevocationReason.AFFILIATION_CHANGED: "affiliationChanged",
-    RevocationReason.SUPERSEDED: "superseded",
-    RevocationReason.CESSATION_OF_OPERATION: "cessationOfOperation",
-    RevocationReason.CERTIFICATE_HOLD: "certificateHold",
-    RevocationReason.PRIVILEGE_WITHDRAWN: "privilegeWithdrawn",
-    RevocationReason.AA_COMPROMISE: "aACompromise",
-}
+    @property
+    def flag(self) -> x509.ReasonFlags:
+        """The same in `cryptography`."""
+        return x509.ReasonFlags[self.name.lower()]
 
 
 class RejectionReason(StrEnum):
-    """Why a CRL must not be used for device certificates. The values are a stable interface."""
+    """Why a CRL must not be used for device certificates, and the section of RFC 5280 with the rule.
 
-    MALFORMED = "malformed"
+    The values are a stable interface.
+    """
+
+    source: str
+    """Where the rule is written that the CRL breaks."""
+
+    def __new__(cls, value: str, section: str = "") -> Self:
+        """Make a member of its value and its section."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.source = f"RFC 5280 section {section}"
+        return member
+
+    MALFORMED = "malformed", "5.1"
     """It is not exactly one well-formed X.509 CRL, DER or PEM."""
-    WRONG_ISSUER = "wrong_issuer"
+    WRONG_ISSUER = "wrong_issuer", "6.3.3 (b) (1)"
     """Its issuer is not the subject of the CA, or its authority key identifier names another key."""
-    SIGNATURE_ALGORITHM = "signature_algorithm"
+    SIGNATURE_ALGORITHM = "signature_algorithm", "5.1.1.2"
     """Its signature algorithm does not fit the CA's key, is unknown here, or is weaker than SHA-2."""
-    BAD_SIGNATURE = "bad_signature"
+    BAD_SIGNATURE = "bad_signature", "6.3.3 (g)"
     """The CA's key did not sign it."""
-    NO_CRL_SIGN = "no_crl_sign"
+    NO_CRL_SIGN = "no_crl_sign", "6.3.3 (f)"
     """The CA has a key usage without cRLSign."""
-    NO_NEXT_UPDATE = "no_next_update"
+    NO_NEXT_UPDATE = "no_next_update", "5.1.2.5"
     """It does not say when the next one is issued, at the latest."""
-    NOT_YET_VALID = "not_yet_valid"
+    NOT_YET_VALID = "not_yet_valid", "5.1.2.4"
     """Its thisUpdate is in the future."""
-    EXPIRED = "expired"
+    EXPIRED = "expired", "5.1.2.5"
     """Its nextUpdate has passed, or it is older than the configured maximum age."""
-    NO_NUMBER = "no_number"
+    NO_NUMBER = "no_number", "5.2.3"
     """It has no CRL number, or one of more than 20 octets."""
-    ROLLED_BACK = "rolled_back"
+    ROLLED_BACK = "rolled_back", "5.2.3"
     """Its number (and at the same number its thisUpdate) is lower than that of the one in force."""
-    CRITICAL_EXTENSION = "critical_extension"
+    CRITICAL_EXTENSION = "critical_extension", "5.2"
     """It has a critical extension that is not processed here."""
-    CRITICAL_ENTRY_EXTENSION = "critical_entry_extension"
+    CRITICAL_ENTRY_EXTENSION = "critical_entry_extension", "5.3"
     """One of its entries has a critical extension."""
-    DELTA = "delta"
+    DELTA = "delta", "5.2.4"
     """It is a delta CRL, or one of its entries has a reason that only a delta CRL may have."""
-    INDIRECT = "indirect"
+    INDIRECT = "indirect", "5.2.5"
     """It lists certificates of other issuers."""
-    ONLY_CA_CERTIFICATES = "only_ca_certificates"
+    ONLY_CA_CERTIFICATES = "only_ca_certificates", "6.3.3 (b) (2) (iii)"
     """It is limited to CA certificates."""
-    ONLY_ATTRIBUTE_CERTIFICATES = "only_attribute_certificates"
+    ONLY_ATTRIBUTE_CERTIFICATES = "only_attribute_certificates", "6.3.3 (b) (2) (iv)"
     """It is limited to attribute certificates."""
-    ONLY_SOME_REASONS = "only_some_reasons"
+    ONLY_SOME_REASONS = "only_some_reasons", "6.3.3 (d)"
     """It is limited to some revocation reasons."""
-
-    @property
-    def source(self) -> str:
-        """Where the rule is written that the CRL breaks."""
-        return f"RFC 5280 section {_SECTIONS[self]}"
-
-
-_SECTIONS = {
-    RejectionReason.MALFORMED: "5.1",
-    RejectionReason.WRONG_ISSUER: "6.3.3 (b) (1)",
-    RejectionReason.SIGNATURE_ALGORITHM: "5.1.1.2",
-    RejectionReason.BAD_SIGNATURE: "6.3.3 (g)",
-    RejectionReason.NO_CRL_SIGN: "6.3.3 (f)",
-    RejectionReason.NO_NEXT_UPDATE: "5.1.2.5",
-    RejectionReason.NOT_YET_VALID: "5.1.2.4",
-    RejectionReason.EXPIRED: "5.1.2.5",
-    RejectionReason.NO_NUMBER: "5.2.3",
-    RejectionReason.ROLLED_BACK: "5.2.3",
-    RejectionReason.CRITICAL_EXTENSION: "5.2",
-    RejectionReason.CRITICAL_ENTRY_EXTENSION: "5.3",
-    RejectionReason.DELTA: "5.2.4",
-    RejectionReason.INDIRECT: "5.2.5",
-    RejectionReason.ONLY_CA_CERTIFICATES: "6.3.3 (b) (2) (iii)",
-    RejectionReason.ONLY_ATTRIBUTE_CERTIFICATES: "6.3.3 (b) (2) (iv)",
-    RejectionReason.ONLY_SOME_REASONS: "6.3.3 (d)",
-}
 
 
 class UnusableCrlError(JitrError):
@@ -139,8 +120,9 @@ class CrlRecord:
     next_update: datetime
     digest: str
     """SHA-256 of its DER, hexadecimal."""
-    entries: int
     origin: Origin
+    entries: int = 0
+    """How many serial numbers it lists; 0 where its entries have not been read."""
 
     @property
     def order(self) -> tuple[int, datetime]:
@@ -184,8 +166,8 @@ class CrlRecord:
             datetime.fromtimestamp(this_update, UTC),
             datetime.fromtimestamp(next_update, UTC),
             digest,
-            entries,
             Origin(*origin),
+            entries,
         )
 
 

@@ -1,10 +1,12 @@
 """Where the indexes are kept: one object for each CA in a versioned, encrypted S3 bucket.
 
 An index is written in one atomic put, and only in place of the one it was made from. Its SHA-256 is part of
-the object's metadata, so that a reader knows that it has all of it.
+the object's metadata, so that a reader can check that it has all of it.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,11 +36,7 @@ _REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class IndexMissingError(JitrError):
-    """There is no index (of this version) of the CA."""
-
-
-class IssuerMissingError(JitrError):
-    """The publisher has not kept the certificate of the CA yet."""
+    """There is no index (of this version) of the CA, or no certificate of it beside the index."""
 
 
 class IndexReplacedError(JitrError):
@@ -55,9 +53,9 @@ class Published:
     """S3's version id, under which it stays available after it has been replaced."""
     etag: str
     published_at: datetime
-    """When S3 stored it: from then on each reader that asks gets it."""
+    """When S3 stored it: from then on each read returns it."""
     usable_until: datetime | None
-    """When the first of its CRLs becomes stale; None if the object does not say so in readable form."""
+    """When the first of its CRLs becomes stale; None where the object's metadata cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,13 @@ class IndexStore:
     bucket: str
 
     def current(self, ca: CaCertificateId) -> Published:
-        """Say which index is in force, without reading it.
+        """Return which index is in force, without reading it.
 
         Raises:
             IndexMissingError: There is none.
         """
-        try:
+        with _missing(f"no revocation index of CA {ca} has been published"):
             return _published(self.s3.head_object(Bucket=self.bucket, Key=key(ca)))
-        except ClientError as error:
-            if error_code(error) in _MISSING:
-                raise IndexMissingError(f"no revocation index of CA {ca} has been published") from error
-            raise
 
     def download(self, ca: CaCertificateId, path: Path, *, version_id: str | None = None) -> Published:
         """Read an index into a file, which is written only if all of the index arrives.
@@ -92,8 +86,7 @@ class IndexStore:
             IndexMissingError: There is none.
             DamagedIndexError: What arrived is not what was published.
         """
-        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
-        return self._get(ca, path, version)
+        return self._get(ca, path, {} if version_id is None else {"VersionId": version_id})
 
     def download_newer(self, ca: CaCertificateId, path: Path, etag: str) -> Published | None:
         """Read the index in force unless it is the one with this ETag; return None if it is.
@@ -110,12 +103,8 @@ class IndexStore:
             raise
 
     def _get(self, ca: CaCertificateId, path: Path, condition: dict[str, Any]) -> Published:
-        try:
+        with _missing(f"no revocation index of CA {ca} has been published"):
             response = self.s3.get_object(Bucket=self.bucket, Key=key(ca), **condition)
-        except ClientError as error:
-            if error_code(error) in _MISSING:
-                raise IndexMissingError(f"no revocation index of CA {ca} has been published") from error
-            raise
         _save(response, path)
         return _published(response)
 
@@ -186,17 +175,11 @@ class IndexStore:
         """Return the certificate of a CA as `keep_issuer` kept it.
 
         Raises:
-            IssuerMissingError: It was not kept yet.
+            IndexMissingError: It was not kept yet.
             MalformedCertificateError: What was kept is not a certificate.
         """
-        try:
+        with _missing(f"the publisher has not kept the certificate of CA {ca} yet"):
             response = self.s3.get_object(Bucket=self.bucket, Key=issuer_key(ca))
-        except ClientError as error:
-            if error_code(error) in _MISSING:
-                raise IssuerMissingError(
-                    f"the publisher has not kept the certificate of CA {ca} yet"
-                ) from error
-            raise
         return Certificate.load(response["Body"].read())
 
 
@@ -208,6 +191,16 @@ def issuer_key(ca: CaCertificateId) -> str:
 def key(ca: CaCertificateId) -> str:
     """Return the key of a CA's index."""
     return f"{PREFIX}{ca}{_SUFFIX}"
+
+
+@contextmanager
+def _missing(message: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in _MISSING:
+            raise IndexMissingError(message) from error
+        raise
 
 
 def _save(response: Any, path: Path) -> None:

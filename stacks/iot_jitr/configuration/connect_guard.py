@@ -9,7 +9,7 @@ from aws_cdk import aws_certificatemanager as acm
 from iot_jitr.allowed import contradiction, flag, offers, one_of, span, text, whole_number
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.validation import options
-from iot_jitr_runtime.connect_guard.options import OnUnknown
+from iot_jitr_runtime.connect_guard import OnUnknown
 
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _CERTIFICATE_ARN = r"arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+"

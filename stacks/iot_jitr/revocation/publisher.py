@@ -24,7 +24,7 @@ from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.parts import read_ca_certificates
 from iot_jitr.revocation.bucket import RevocationBucket
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.publisher.trigger import Trigger
+from iot_jitr_runtime.publisher import Trigger
 from iot_jitr_runtime.revocation import PREFIX
 
 WATCH_EVERY = timedelta(minutes=5)

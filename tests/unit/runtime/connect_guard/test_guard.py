@@ -11,8 +11,8 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.connect_guard import OnUnknown
 from iot_jitr_runtime.connect_guard.guard import Finding
-from iot_jitr_runtime.connect_guard.options import OnUnknown
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.store import issuer_key, key
 from tests.support.connect_guard import GuardHarness, connect_event, connect_of
@@ -315,7 +315,7 @@ def test_an_index_that_was_confirmed_counts_while_a_request_about_another_one_fa
         assert is_unknown(guard.decide(connect_of(GOOD)), OnUnknown.REFUSE)
     harness.clock.pass_time(seconds=1)
     assert guard.decide(connect_of(GOOD)).admitted
-    guard._note_silence(TimeoutError("about another CA"))
+    guard._pause("about another CA", *guard.cas)
 
     assert guard.decide(connect_of(GOOD)).admitted
 

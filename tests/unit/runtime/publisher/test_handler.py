@@ -205,7 +205,7 @@ def test_silent_servers_leave_time_for_all_cas(harness: Harness, cas: int, secon
 
     sources = [each.source for each in harness.settings.cas.values()]
 
-    assert [each.limits.total_seconds for each in sources if isinstance(each, HttpSource)] == [seconds] * cas
+    assert [each.total_seconds for each in sources if isinstance(each, HttpSource)] == [seconds] * cas
 
 
 def test_the_maximum_age_is_taken_from_the_settings(harness: Harness) -> None:

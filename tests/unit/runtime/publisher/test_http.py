@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.publisher import http
-from iot_jitr_runtime.publisher.http import HttpSource, Limits
+from iot_jitr_runtime.publisher.http import MAX_REDIRECTS, HttpSource
 from iot_jitr_runtime.publisher.sources import FetchError, FetchProblem
 from iot_jitr_runtime.revocation.model import Origin
-from tests.support.crl_server import CrlServer, Request, crl_server
+from tests.support.crl_server import Behaviour, CrlServer, Request, crl_server
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
 
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.timing
 
 BODY = b"the CRL"
 HEADERS = b"HTTP/1.1 200 OK\r\n"
-GENEROUS = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=LONGEST_WAIT)
-SHORT = Limits(size=1_000_000, total_seconds=0.2, pause_seconds=LONGEST_WAIT)
-"""What is faster than the pause and slower than this is cut off by the limit for the whole."""
+MODIFIED = "Mon, 05 Jan 2026 00:00:00 GMT"
+SIZE = 1_000_000
 
 
 @pytest.fixture
@@ -34,44 +32,51 @@ def server() -> Iterator[CrlServer]:
         yield running
 
 
-def fetch(
-    url: str, limits: Limits = GENEROUS, etag: str | None = None, last_modified: str | None = None
-) -> tuple[bytes | None, Origin]:
-    return http.get(Origin(url, etag, last_modified), limits)
+def source(url: str, **limits: float) -> HttpSource:
+    """A source with limits that no sound server reaches, unless others are given."""
+    generous = {"max_bytes": SIZE, "total_seconds": LONGEST_WAIT, "pause_seconds": LONGEST_WAIT}
+    return HttpSource(url, **(generous | limits))  # type: ignore[arg-type]
 
 
-def body_of(url: str, limits: Limits = GENEROUS) -> bytes | None:
-    return fetch(url, limits)[0]
+def fetch(url: str, *in_force: Origin, **limits: float) -> tuple[bytes | None, Origin]:
+    [found] = source(url, **limits).objects(in_force)
+    return found.read and found.read(), found.origin
 
 
-def problem(url: str, limits: Limits = GENEROUS) -> FetchProblem:
+def problem(url: str, **limits: float) -> FetchProblem:
     with pytest.raises(FetchError) as caught:
-        fetch(url, limits)
+        fetch(url, **limits)
     assert "\n" not in str(caught.value)
     return caught.value.problem
 
 
 def test_the_body_is_returned_with_its_cache_validators(server: CrlServer) -> None:
-    server.serve(BODY, ETag='"1"', Last_Modified="Mon, 05 Jan 2026 00:00:00 GMT")
+    server.serve(BODY, ETag='"1"', Last_Modified=MODIFIED)
 
-    assert fetch(server.url()) == (BODY, Origin(server.url(), '"1"', "Mon, 05 Jan 2026 00:00:00 GMT"))
+    assert fetch(server.url()) == (BODY, Origin(server.url(), '"1"', MODIFIED))
     _, headers = server.requests[0]
     assert headers["Accept-Encoding"] == "identity"
     assert "If-None-Match" not in headers
 
 
-def test_an_unchanged_body_is_not_sent_again(server: CrlServer) -> None:
+@pytest.mark.parametrize("validators", [('"7"', MODIFIED), ('"7"', None), (None, MODIFIED)])
+def test_an_unchanged_body_is_not_sent_again(
+    server: CrlServer, validators: tuple[str | None, str | None]
+) -> None:
+    etag, modified = validators
+    sent = {"ETag": etag, "Last_Modified": modified}
+    server.serve(BODY, **{name: value for name, value in sent.items() if value})
+    in_force = Origin(server.url(), etag, modified)
+
+    assert fetch(server.url(), Origin("http://elsewhere", '"8"'), in_force) == (None, in_force)
+    _, headers = server.requests[0]
+    assert (headers.get("If-None-Match"), headers.get("If-Modified-Since")) == validators
+
+
+def test_a_changed_body_is_sent(server: CrlServer) -> None:
     server.serve(BODY, ETag='"1"')
 
-    assert fetch(server.url(), etag='"1"') == (None, Origin(server.url(), '"1"'))
-    assert fetch(server.url(), etag='"0"') == (BODY, Origin(server.url(), '"1"'))
-
-
-def test_without_etag_last_modified_is_used(server: CrlServer) -> None:
-    modified = "Mon, 05 Jan 2026 00:00:00 GMT"
-    server.serve(BODY, Last_Modified=modified)
-
-    assert fetch(server.url(), last_modified=modified) == (None, Origin(server.url(), None, modified))
+    assert fetch(server.url(), Origin(server.url(), '"0"')) == (BODY, Origin(server.url(), '"1"'))
 
 
 def test_the_query_is_part_of_the_request(server: CrlServer) -> None:
@@ -92,7 +97,7 @@ def test_chunked_bodies_are_put_together(server: CrlServer) -> None:
 
     server.behaviour = chunked
 
-    assert body_of(server.url()) == BODY
+    assert fetch(server.url())[0] == BODY
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -105,32 +110,21 @@ def test_redirects_are_followed(server: CrlServer, status: int) -> None:
 
     server.behaviour = behave
 
-    assert body_of(server.url()) == BODY
+    assert fetch(server.url())[0] == BODY
 
 
-def test_a_redirect_loop_ends(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.answer(302, Location="/ca.crl")
-
-    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
-    assert len(server.requests) == GENEROUS.redirects + 1
-
-
-def test_an_endless_chain_of_redirects_ends(server: CrlServer) -> None:
-    numbers = count()
-    server.behaviour = lambda request: request.answer(302, Location=f"/{next(numbers)}")
+@pytest.mark.parametrize("location", ["/ca.crl", "/{}"], ids=["a loop", "an endless chain"])
+def test_redirects_end(server: CrlServer, location: str) -> None:
+    server.behaviour = lambda request: request.answer(302, Location=location.format(len(server.requests)))
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
+    assert len(server.requests) == MAX_REDIRECTS + 1
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/ca.crl", "data:,x", ""])
-def test_a_redirect_to_anything_but_http_is_refused(server: CrlServer, location: str) -> None:
-    server.behaviour = lambda request: request.answer(302, Location=location)
-
-    assert problem(server.url()) is FetchProblem.BAD_REDIRECT
-
-
-def test_a_redirect_without_target_is_refused(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.answer(302)
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/ca.crl", "data:,x", "", None])
+def test_a_redirect_to_anything_but_http_is_refused(server: CrlServer, location: str | None) -> None:
+    headers = {} if location is None else {"Location": location}
+    server.behaviour = lambda request: request.answer(302, **headers)
 
     assert problem(server.url()) is FetchProblem.BAD_REDIRECT
 
@@ -160,16 +154,40 @@ def test_any_other_status_is_a_problem(server: CrlServer, status: int, expected:
     assert problem(server.url()) is expected
 
 
-def test_a_body_said_to_be_too_large_is_not_read(server: CrlServer) -> None:
-    def boast(request: Request) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", str(10**12))
-        request.end_headers()
-        request.closing.wait()
+def boast(request: Request) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", str(10**12))
+    request.end_headers()
+    request.closing.wait()
 
-    server.behaviour = boast
 
-    assert problem(server.url()) is FetchProblem.TOO_LARGE
+def truncate(request: Request) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "1000")
+    request.end_headers()
+    request.wfile.write(BODY)
+
+
+def send(content: bytes) -> Behaviour:
+    return lambda request: request.wfile.write(content) and None
+
+
+@pytest.mark.parametrize(
+    ("behave", "expected"),
+    [
+        pytest.param(boast, FetchProblem.TOO_LARGE, id="a length that is too large"),
+        pytest.param(truncate, FetchProblem.UNREACHABLE, id="a body that ends too early"),
+        pytest.param(send(b""), FetchProblem.UNREACHABLE, id="nothing"),
+        pytest.param(send(b"SSH-2.0-OpenSSH_9.2\r\n"), FetchProblem.UNREACHABLE, id="no HTTP"),
+        pytest.param(send(HEADERS + b"A: b\r\n" * 200), FetchProblem.UNREACHABLE, id="too many headers"),
+    ],
+)
+def test_a_response_that_cannot_be_read_to_its_end_is_a_problem(
+    server: CrlServer, behave: Behaviour, expected: FetchProblem
+) -> None:
+    server.behaviour = behave
+
+    assert problem(server.url()) is expected
 
 
 def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer) -> None:
@@ -191,50 +209,33 @@ def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer)
 def test_a_body_of_exactly_the_limit_is_read(server: CrlServer) -> None:
     server.serve(bytes(1000))
 
-    assert body_of(server.url(), Limits(size=1000)) == bytes(1000)
-    assert problem(server.url(), Limits(size=999)) is FetchProblem.TOO_LARGE
+    assert fetch(server.url(), max_bytes=1000)[0] == bytes(1000)
+    assert problem(server.url(), max_bytes=999) is FetchProblem.TOO_LARGE
 
 
-def test_a_truncated_body_is_a_problem(server: CrlServer) -> None:
-    def truncate(request: Request) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "1000")
-        request.end_headers()
-        request.wfile.write(BODY)
+@pytest.mark.parametrize("begin", [HEADERS + b"\r\n", HEADERS + b"X-Slow: "], ids=["body", "headers"])
+def test_what_drips_ends_at_the_deadline(server: CrlServer, begin: bytes) -> None:
+    server.behaviour = lambda request: request.drip(begin)
 
-    server.behaviour = truncate
-
-    assert problem(server.url()) is FetchProblem.UNREACHABLE
+    assert problem(server.url(), total_seconds=0.2) is FetchProblem.TIMED_OUT
 
 
-def test_a_body_that_drips_ends_at_the_deadline(server: CrlServer) -> None:
+def test_the_thread_of_a_dripping_body_ends_by_itself(
+    server: CrlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
-
-    assert problem(server.url(), SHORT) is FetchProblem.TIMED_OUT
-
-
-def test_headers_that_drip_end_at_the_deadline(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.drip(HEADERS + b"X-Slow: ")
-
-    assert problem(server.url(), SHORT) is FetchProblem.TIMED_OUT
-
-
-def test_the_thread_of_a_dripping_body_ends_by_itself(server: CrlServer) -> None:
-    server.behaviour = lambda request: request.drip(HEADERS + b"\r\n")
-    looks = count(1)
-    request = http._Request(Origin(server.url()), GENEROUS, {}, deadline=3, clock=lambda: next(looks))
+    times = count()
+    monkeypatch.setattr("iot_jitr_runtime.publisher.http.monotonic", lambda: next(times))
 
     with pytest.raises(FetchError, match="not complete") as caught:
-        request.follow()
+        source(server.url(), total_seconds=3)._follow(Origin(server.url()))
     assert caught.value.problem is FetchProblem.TIMED_OUT
-    assert next(looks) == 5, "it has read until the deadline, and no further"
+    assert next(times) == 5, "it has read until the deadline, and no further"
 
 
 def test_a_silent_server_times_out() -> None:
-    limits = Limits(size=1_000_000, total_seconds=LONGEST_WAIT, pause_seconds=0.2)
-
     with silent_port() as port:
-        assert problem(f"http://127.0.0.1:{port}/", limits) is FetchProblem.TIMED_OUT
+        assert problem(f"http://127.0.0.1:{port}/", pause_seconds=0.2) is FetchProblem.TIMED_OUT
 
 
 def test_a_closed_port_is_a_problem() -> None:
@@ -264,18 +265,6 @@ def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
     with pytest.raises(FetchError) as caught:
         fetch(url)
     assert caught.value.problem is FetchProblem.UNREACHABLE
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n"]
-)
-def test_what_is_no_http_is_a_problem(server: CrlServer, garbage: bytes) -> None:
-    def talk(request: Request) -> None:
-        request.wfile.write(garbage)
-
-    server.behaviour = talk
-
-    assert problem(server.url()) is FetchProblem.UNREACHABLE
 
 
 class TlsServer:
@@ -323,7 +312,7 @@ def test_https_is_never_redirected_to_http(
     server, tls_server = tls
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.certificate))
     server.serve(BODY)
-    assert body_of(https(server)) == BODY
+    assert fetch(https(server))[0] == BODY
 
     server.behaviour = lambda request: request.answer(302, Location="http://127.0.0.1:1/ca.crl")
     assert problem(https(server)) is FetchProblem.BAD_REDIRECT
@@ -340,27 +329,3 @@ def test_https_is_the_default_for_its_scheme_only(monkeypatch: pytest.MonkeyPatc
 
     assert problem("https://crl.example/ca.crl") is FetchProblem.UNREACHABLE
     assert connected == [(HTTPSConnection, "crl.example", 443)]
-
-
-def test_a_source_offers_what_is_at_its_url(server: CrlServer) -> None:
-    server.serve(BODY, ETag='"7"')
-
-    [found] = HttpSource(server.url(), GENEROUS).objects([])
-
-    assert found.origin == Origin(server.url(), '"7"')
-    assert found.read is not None
-    assert found.read() == BODY
-
-
-def test_a_source_asks_whether_the_crl_in_force_has_changed(server: CrlServer) -> None:
-    modified = "Mon, 05 Jan 2026 00:00:00 GMT"
-    in_force = Origin(server.url(), '"7"', modified)
-    server.serve(BODY, ETag='"7"')
-
-    [found] = HttpSource(server.url(), GENEROUS).objects([Origin("http://elsewhere", '"8"'), in_force])
-
-    assert found.read is None
-    assert found.origin == in_force
-    _, headers = server.requests[0]
-    assert headers["If-None-Match"] == '"7"'
-    assert headers["If-Modified-Since"] == modified

@@ -18,7 +18,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import crl_distribution_points
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.revocation.build import Compiler, IndexBuilder
+from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import Index, RevocationStatus
 from iot_jitr_runtime.revocation.model import Origin, RejectionReason, UnusableCrlError
 from tests.support.crls import (
@@ -126,12 +126,12 @@ class OpensslDirectory:
         ca, leaf = self.ca.certificate, Certificate.load(certificate.read_bytes())
         path = self.folder / "index"
         path.unlink(missing_ok=True)
-        with IndexBuilder(path) as builder:
+        with IndexBuilder(path, ca, at) as builder:
             try:
-                Compiler(builder, ca, at).take(crl, Origin("crl"))
+                builder.take(crl, Origin("crl"))
             except UnusableCrlError as error:
                 return error.reason
-            builder.finish("ca", at, None)  # type: ignore[arg-type]
+            builder.finish("ca")  # type: ignore[arg-type]
         index = Index.open(path)
         status = index.status(leaf.x509, at).status
         index.close()
