@@ -27,12 +27,12 @@ from cryptography import x509
 
 from bench.storm.real_devices import client_context, connect_packet
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import this_process, wait_until
-from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
+from iot_jitr_cli.lab.process import this_process
+from iot_jitr_cli.lab.project import configuration_with_crl
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.ledger.rows import Identity
@@ -167,7 +167,7 @@ async def reconnect(
         until: Seconds after the publication, which is now.
     """
     draw, began = random.Random(len(devices)), time.monotonic()
-    guarded = bench.lab.mqtt_server_name
+    guarded = bench.lab.guarded_domain
     assert guarded is not None
     port = bench.lab.endpoint.mqtt_port
     done: list[Reconnect] = []
@@ -197,7 +197,7 @@ def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None
         "revocation": {"refresh": "1 second", "mass_revocation_limit_percent": 100},
     }
     with Lab.start(folder / "lab", owner=this_process()) as lab:
-        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        lab.put_ca_key(ca)
         say("deploying")
         lab.deploy(configuration)
         bench = Bench(lab, ca, folder / "devices")
@@ -210,7 +210,7 @@ def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None
             (each.certificate.common_names[0], bench.context(each))
             for each in random.Random(revoked).sample(devices, reconnecting)
         ]
-        server_name = lab.mqtt_server_name or ""
+        server_name = lab.guarded_domain or ""
         admitted_before = asyncio.run(
             connects(chosen[0][1], chosen[0][0], server_name, lab.endpoint.mqtt_port)
         )

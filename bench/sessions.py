@@ -13,8 +13,7 @@ from math import ceil
 from pathlib import Path
 
 from iot_jitr_cli.connect import Endpoint, OpenSession, open_session
-from iot_jitr_cli.demo.devices import ConnectingDevice, start_all
-from iot_jitr_cli.lab.lab import MQTT_HOST
+from iot_jitr_cli.demo.devices import ConnectingDevice, results
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_runtime.rate_limiter import UTILISATION
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
@@ -48,14 +47,11 @@ def main(count: int = DEVICES) -> None:
 
 
 def _admit(cloud: Cloud, identities: list[DeviceIdentity]) -> None:
-    devices = [ConnectingDevice(each, _endpoint(cloud)) for each in identities]
-    start_all(devices)
-    for device in devices:
-        device.result()
+    results([ConnectingDevice(each, _endpoint(cloud)) for each in identities])
 
 
 def _endpoint(cloud: Cloud) -> Endpoint:
-    return Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+    return cloud.lab.broker()
 
 
 def _session(cloud: Cloud, identity: DeviceIdentity):  # type: ignore[no-untyped-def]  # noqa: ANN202

@@ -18,11 +18,10 @@ from urllib.parse import urlsplit
 import iot_jitr_runtime
 from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import wait_until
-from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.rate_limiter import RATE_LIMITER_KEY
@@ -204,7 +203,7 @@ def storm_cloud(folder: Path) -> Iterator[Cloud]:
     ca = DevelopmentCa.create("storm CA")
     certificate_file, _ = ca.save(folder / "ca")
     with mock.patch.object(ministack, "LAUNCHER", (str(_LAUNCHER),)), Lab.start(folder / "lab") as lab:
-        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        lab.put_ca_key(ca)
         lab.deploy(default_configuration(certificate_file))
         with _proxy(lab.endpoint.url) as proxy:
             cloud = Cloud(lab, ca, proxy)

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.ca_registration.properties import (
@@ -108,7 +106,7 @@ def test_during_a_rotation_devices_of_the_old_and_the_new_ca_connect(
     cas.with_secret("New", on_delete="delete")
     old, new = cas.devices_of("Old"), cas.devices_of("New")
     veteran = old.admit_device("veteran")
-    endpoint = Endpoint(MQTT_HOST, cas.lab.endpoint.mqtt_port, cas.lab.files.broker_ca)
+    endpoint = cas.lab.broker()
     old_id, borrowed_id = cas.ca_id("Old"), cas.ca_id("Borrowed")
 
     with live_session(old.credentials(veteran), endpoint) as session:

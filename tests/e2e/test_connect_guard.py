@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import Backoff, Cause, ConnectResult, Credentials, Device, Ending, Endpoint, connect
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.lab.lab import MQTT_HOST
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import HOLD
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.connect_guard.guard import Finding
 from iot_jitr_runtime.stack_outputs import Output
@@ -36,9 +35,9 @@ class GuardedCloud(CrlUpload):
     @property
     def guarded(self) -> Endpoint:
         lab = self.cloud.lab
-        name = lab.mqtt_server_name
+        name = lab.guarded_domain
         assert name is not None
-        return Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca, name)
+        return lab.broker(name)
 
     @property
     def unguarded(self) -> Endpoint:

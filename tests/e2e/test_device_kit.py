@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.lab.environment import node_directory
 from iot_jitr_cli.lab.lab import MQTT_HOST
-from iot_jitr_cli.lab.node import node_directory
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT, Cloud
 from tests.support.command_line import run_jitr
 

@@ -14,9 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.lab.lab import MQTT_HOST
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
@@ -451,7 +449,7 @@ def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
 def test_the_connection_of_a_device(doctor: Doctor) -> None:
     device = doctor.brought_in("connected")
     assert "is not connected since" in doctor.about(device).check("connection")["evidence"]
-    endpoint = Endpoint(MQTT_HOST, doctor.cloud.lab.endpoint.mqtt_port, doctor.cloud.lab.files.broker_ca)
+    endpoint = doctor.cloud.lab.broker()
     with live_session(doctor.cloud.credentials(device), endpoint):
         assert "'connected' is connected since" in doctor.about(device).check("connection")["evidence"]
 

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
+from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT
 from tests.support.doctor_command import named
 from tests.support.least_policy import least_privileged

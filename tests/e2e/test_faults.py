@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason

@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 from cryptography.x509.oid import NameOID
 
-from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.lab.lab import MQTT_HOST
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import State, milliseconds
@@ -78,7 +76,7 @@ def redeploy(cloud: Cloud, **settings: Any) -> None:
 
 @contextmanager
 def connected(cloud: Cloud, identity: DeviceIdentity, client_id: str) -> Iterator[MqttSession]:
-    endpoint = Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+    endpoint = cloud.lab.broker()
     with session(cloud.credentials(identity), endpoint, client_id) as opened:
         yield opened
 

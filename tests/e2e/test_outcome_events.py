@@ -14,9 +14,9 @@ from aws_cdk.assertions import Template
 from jsonschema import Draft202012Validator
 
 from iot_jitr import JitrPipeline
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.outcome_events import OWED_EVENTS, OWED_SINCE
 from iot_jitr_runtime.outcomes import Reason

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from iot_jitr_cli.connect import Endpoint, OpenSession, open_session
-from iot_jitr_cli.lab.lab import MQTT_HOST
-from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.connect import OpenSession, open_session
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import HOLD
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
@@ -106,7 +105,7 @@ def test_an_unlisted_device_is_activated(revoking: RevokingCloud) -> None:
 def staying(cloud: Cloud, identity: DeviceIdentity) -> Iterator[OpenSession]:
     """A device that is connected."""
     name = identity.certificate.common_names[0]
-    endpoint = Endpoint(MQTT_HOST, cloud.lab.endpoint.mqtt_port, cloud.lab.files.broker_ca)
+    endpoint = cloud.lab.broker()
     with open_session(cloud.credentials(identity), endpoint, name, TIME_LIMIT) as session:
         assert session is not None
         yield session

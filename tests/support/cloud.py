@@ -16,19 +16,18 @@ from iot_jitr_cli.connect import (
     Credentials,
     Device,
     Ending,
-    Endpoint,
     Step,
     TimelineEvent,
     connect,
 )
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
-from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.lab.process import this_process, wait_until
-from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration
+from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.process import this_process
+from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
-from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.ledger.rows import KEY, Row
@@ -101,7 +100,7 @@ class Cloud:
     ) -> Device:
         return Device(
             self.credentials(identity),
-            Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca),
+            self.lab.broker(),
             client_id or identity.certificate.common_names[0],
             topic=topic,
             timeout=TIME_LIMIT,
@@ -287,7 +286,7 @@ def deployed_cloud(
     ca = DevelopmentCa.create("end-to-end CA")
     certificate_file, _ = ca.save(folder / "ca")
     with Lab.start(folder / "lab", owner=this_process()) as lab:
-        lab.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
+        lab.put_ca_key(ca)
         configuration = default_configuration(certificate_file)
         lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}], **(pipeline_settings or {})})
         yield Cloud(lab, ca, folder / "devices")

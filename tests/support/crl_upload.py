@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity
 from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.publish import Publication
 from iot_jitr_runtime.publisher.s3 import S3Source

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.lifecycle import IN_ANOTHER_ACCOUNT
 from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE

@@ -16,13 +16,13 @@ from typing import Any
 
 import psutil
 
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.pki.revocation_list import RevocationList
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output

@@ -9,7 +9,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from iot_jitr_cli.connect import Credentials, Endpoint
-from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
 
 

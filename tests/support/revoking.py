@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.lab.process import wait_until
 from iot_jitr_cli.pki.device import DeviceIdentity
+from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
 from tests.support.doctor_command import Doctor, named

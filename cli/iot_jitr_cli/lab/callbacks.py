@@ -3,9 +3,9 @@
 AWS IoT invokes the function after mutual TLS authentication at each connect to the domain, and goes on only
 where it answers `true`: https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
 
-MiniStack's own code is not changed: the launcher's event loop asks `ClientCertificateCallbacks` between the
-handshake and MiniStack's session, so before any just-in-time registration. `docs/testing.md` lists what AWS
-does not document and how it is here.
+MiniStack's own code is not changed: the launcher's event loop calls `admits` between the handshake and
+MiniStack's session, so before any just-in-time registration. `docs/testing.md` lists what AWS does not
+document and how it is here.
 """
 
 import json
@@ -21,64 +21,63 @@ _PROTOCOLS = {"SECURE_MQTT", "HTTPS"}
 _logger = logging.getLogger(__name__)
 
 
-class ClientCertificateCallbacks:
-    """Decides about connects as the callbacks of this MiniStack's domain configurations answer."""
+def account_endpoint(server_name: str | None) -> str | None:
+    """Return the name by which MiniStack finds the account of a server name, for the registration.
 
-    def account_endpoint(self, server_name: str | None) -> str | None:
-        """Return the name by which MiniStack finds the account of a server name, for the registration.
+    It finds none by the name of an AWS-managed domain configuration.
+    """
+    from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
 
-        It finds none by the name of an AWS-managed domain configuration.
-        """
-        from ministack.services import iot  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
+    found = _configuration(server_name)
+    if found is None:
+        return server_name
+    account, region, _ = found
+    return f"{iot._endpoint_prefix(account)}-ats.iot.{region}.{iot._MINISTACK_HOST}"  # noqa: SLF001
 
-        found = self._configuration(server_name)
-        if found is None:
-            return server_name
-        account, region, _ = found
-        return f"{iot._endpoint_prefix(account)}-ats.iot.{region}.{iot._MINISTACK_HOST}"  # noqa: SLF001
 
-    async def admits(self, server_name: str | None, chain: Sequence[bytes]) -> bool:
-        """Return whether a connect may go on.
+async def admits(server_name: str | None, chain: Sequence[bytes]) -> bool:
+    """Return whether a connect may go on.
 
-        Args:
-            server_name: What the client sent (SNI).
-            chain: What it presented, DER, its own certificate first; verified.
-        """
-        found = self._configuration(server_name)
-        if found is None or not chain:
-            return True
-        account, region, configuration = found
-        callback = configuration.get("clientCertificateConfig", {}).get("clientCertificateCallbackArn")
-        if (
-            callback is None
-            or configuration["authenticationType"] != "AWS_X509"
-            or configuration["applicationProtocol"] not in _PROTOCOLS
-        ):
-            return True
-        event = {
-            "connectionMetadata": {"id": str(uuid4())},
-            "principalId": sha256(chain[0]).hexdigest(),
-            "serverName": server_name,
-            "clientCertificateChain": [DER_cert_to_PEM_cert(each) for each in chain],
-        }
-        answer = await _invoke(account, region, callback, configuration["domainConfigurationArn"], event)
-        admitted = isinstance(answer, dict) and answer.get("isAuthenticated") is True
-        if not admitted:
-            _logger.warning("the client certificate callback %s refused a connect: %s", callback, answer)
-        return admitted
+    Args:
+        server_name: What the client sent (SNI).
+        chain: What it presented, DER, its own certificate first; verified.
+    """
+    found = _configuration(server_name)
+    if found is None or not chain:
+        return True
+    account, region, configuration = found
+    callback = configuration.get("clientCertificateConfig", {}).get("clientCertificateCallbackArn")
+    if (
+        callback is None
+        or configuration["authenticationType"] != "AWS_X509"
+        or configuration["applicationProtocol"] not in _PROTOCOLS
+    ):
+        return True
+    event = {
+        "connectionMetadata": {"id": str(uuid4())},
+        "principalId": sha256(chain[0]).hexdigest(),
+        "serverName": server_name,
+        "clientCertificateChain": [DER_cert_to_PEM_cert(each) for each in chain],
+    }
+    answer = await _invoke(account, region, callback, configuration["domainConfigurationArn"], event)
+    admitted = isinstance(answer, dict) and answer.get("isAuthenticated") is True
+    if not admitted:
+        _logger.warning("the client certificate callback %s refused a connect: %s", callback, answer)
+    return admitted
 
-    def _configuration(self, server_name: str | None) -> tuple[str, str, dict[str, Any]] | None:
-        """Return account, region and record of the domain configuration with this name."""
-        from ministack.services import iot  # noqa: PLC0415
 
-        if not server_name:
-            return None
-        wanted = server_name.lower().rstrip(".")
-        for (account, region, _), record in list(iot._domain_configurations._data.items()):  # noqa: SLF001
-            # MiniStack adds the port of its HTTP endpoint to the names that it makes.
-            if record["domainType"] != "ENDPOINT" and record["domainName"].partition(":")[0] == wanted:
-                return account, region, record
+def _configuration(server_name: str | None) -> tuple[str, str, dict[str, Any]] | None:
+    """Return account, region and record of the domain configuration with this name."""
+    from ministack.services import iot  # noqa: PLC0415
+
+    if not server_name:
         return None
+    wanted = server_name.lower().rstrip(".")
+    for (account, region, _), record in list(iot._domain_configurations._data.items()):  # noqa: SLF001
+        # MiniStack adds the port of its HTTP endpoint to the names that it makes.
+        if record["domainType"] != "ENDPOINT" and record["domainName"].partition(":")[0] == wanted:
+            return account, region, record
+    return None
 
 
 async def _invoke(account: str, region: str, function: str, source: str, event: dict[str, Any]) -> Any:

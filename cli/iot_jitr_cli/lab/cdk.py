@@ -1,4 +1,4 @@
-"""The CDK command line, pinned: how it is found and run, and why it failed.
+"""The CDK command line, pinned: how it is found, how it is run, and why it failed.
 
 `aws-cdk-lib` writes assemblies that an older CDK command line cannot read, and npm's tag `latest` points at
 another major version, so one exact version is used: the checkout's, else a matching one on `PATH`, else
@@ -9,33 +9,29 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab.environment import download_environment
-from iot_jitr_cli.lab.node import node_directory, npx_command
+from iot_jitr_cli.lab.environment import download_environment, node_directory, npx_command
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 CDK_VERSION = "2.1148.1"
 """The pinned version, as in package.json."""
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _SCRIPT = Path("node_modules", "aws-cdk", "bin", "cdk")
-_LOOK_LIMIT = 30.0
+_VERSION_LIMIT = 30.0
 _FETCH_LIMIT = 180.0
-_WATCH_INTERVAL = 0.2
-"""Seconds between two looks at what the CDK needs."""
-
-
-class CdkFailedError(CliError):
-    """The CDK command line ended with an error."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        """The last line that says why."""
+_INTERVAL = 0.1
+"""Seconds between two readings of what the CDK has printed."""
+_CONSEQUENCES = ("cancelled", "Rollback requested", "The following resource(s) failed")
+"""CloudFormation's reasons that only report the failure of something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +50,9 @@ class Cdk:
         environment: Mapping[str, str],
         log: Path,
         on_line: Callable[[str], None],
-        stop: Callable[[], Exception | None],
-    ) -> None:
-        """Run it to its end; its output is appended to `log` and given to `on_line` as it comes.
+        check: Callable[[], None],
+    ) -> str | None:
+        """Run it to its end; return `None`, or in one line why it failed.
 
         Args:
             arguments: The command and its options.
@@ -64,69 +60,39 @@ class Cdk:
             environment: All its environment variables, but for its own.
             log: The file that its output is appended to.
             on_line: Called with each line of its output.
-            stop: Asked several times a second, in another thread; an error that it returns ends the CDK and
-                is raised.
-
-        Raises:
-            CdkFailedError: It exited with an error.
+            check: Called several times a second; an error that it raises ends the CDK.
         """
-        with log.open("a") as record:
+        printed: list[str] = []
+        with log.open("a") as output, log.open(errors="replace") as written:
+            written.seek(0, os.SEEK_END)
             process = subprocess.Popen(
                 [*self.command, *arguments],
                 cwd=cwd,
                 env={**environment, **self.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
                 # Its own group, so that the app and the jsii kernel below it end with it.
                 start_new_session=True,
             )
-            lines: list[str] = []
             try:
-                with _watched(process, stop) as stopped:
-                    for line in process.stdout or ():
-                        record.write(line)
-                        record.flush()
-                        lines.append(line.rstrip())
-                        on_line(lines[-1])
-                    code = process.wait()
+                code, rest = None, ""
+                while code is None:
+                    check()
+                    time.sleep(_INTERVAL)
+                    # Before the log is read: what it printed last is read too.
+                    code = process.poll()
+                    *lines, rest = (rest + written.read()).split("\n")
+                    if code is not None and rest:
+                        lines.append(rest)
+                    for line in map(str.rstrip, lines):
+                        printed.append(line)
+                        on_line(line)
             finally:
-                _end_group(process)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                if process.stdout:
-                    process.stdout.close()
-        if stopped:
-            raise stopped[0]
-        if code != 0:
-            reason = failure_line(lines)
-            what = f"'cdk {arguments[0]}' failed: {reason or f'exit code {code}'} (log: {log})"
-            raise CdkFailedError(what, reason)
-
-
-@contextmanager
-def _watched(
-    process: subprocess.Popen[str], stop: Callable[[], Exception | None]
-) -> Iterator[list[Exception]]:
-    """End the process as soon as `stop` returns an error; the error is in the list then."""
-    stopped: list[Exception] = []
-    over = Event()
-
-    def watch() -> None:
-        while not over.wait(_WATCH_INTERVAL):
-            if error := stop():
-                stopped.append(error)
-                _end_group(process)
-                return
-
-    watcher = Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield stopped
-    finally:
-        over.set()
-        watcher.join()
+        return None if code == 0 else failure_line(printed) or f"exit code {code}"
 
 
 def find_cdk() -> Cdk:
@@ -146,7 +112,7 @@ def find_cdk() -> Cdk:
 
 
 def failure_line(lines: Sequence[str]) -> str:
-    """The line of the CDK's output that says what went wrong: its app's last one, or its own."""
+    """The line of the CDK's output that names the error: its app's last one, or its own."""
     printed = [line.strip() for line in lines if line.strip()]
     for position, line in enumerate(printed):
         if ": Subprocess exited with error " in line and position:
@@ -154,11 +120,30 @@ def failure_line(lines: Sequence[str]) -> str:
     return printed[-1] if printed else ""
 
 
+def failure_reason(cloudformation: "CloudFormationClient") -> str | None:
+    """The first failure of a failed stack, as CloudFormation reports it: the resource, its type, the reason.
+
+    Returns:
+        `None` when no stack is in a failed state.
+    """
+    for stack in cloudformation.describe_stacks()["Stacks"]:
+        if not (stack["StackStatus"].endswith("FAILED") or "ROLLBACK" in stack["StackStatus"]):
+            continue
+        events = cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+        for event in sorted(events, key=lambda event: event["Timestamp"]):
+            # The stack trace of a custom resource's framework follows on lines of its own.
+            reason = event.get("ResourceStatusReason", "").partition("\n")[0].strip()
+            failed = event["ResourceStatus"].endswith("FAILED")
+            if failed and not any(words in reason for words in _CONSEQUENCES):
+                return f"{event['LogicalResourceId']} ({event.get('ResourceType', 'resource')}): {reason}"
+    return None
+
+
 def _version_of(command: str) -> str:
     """Its version, such as `2.1148.1`; empty if it prints none."""
     with suppress(OSError, subprocess.TimeoutExpired):
         answer = subprocess.run(
-            [command, "--version"], capture_output=True, text=True, timeout=_LOOK_LIMIT, check=False
+            [command, "--version"], capture_output=True, text=True, timeout=_VERSION_LIMIT, check=False
         )
         return answer.stdout.split(" ")[0].strip()
     return ""
@@ -196,17 +181,12 @@ def _fetched() -> Cdk:
             f"npm did not fetch the CDK command line {CDK_VERSION} within {_FETCH_LIMIT:.0f} s: {remedy}"
         ) from None
     if answer.returncode != 0:
-        complaint = _npm_error(answer.stderr.splitlines())
-        raise CliError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({complaint}): {remedy}")
+        error = _npm_error(answer.stderr.splitlines())
+        raise CliError(f"npm cannot fetch the CDK command line {CDK_VERSION} ({error}): {remedy}")
     return cdk
 
 
 def _npm_error(lines: Sequence[str]) -> str:
-    """What npm says went wrong: the error about a request if there is one, else the first."""
+    """Npm's error line about a request if there is one, else its first."""
     errors = [line for line in lines if line.startswith("npm error")]
     return next((line for line in errors if "request to" in line), (errors or ["npm failed"])[0])
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

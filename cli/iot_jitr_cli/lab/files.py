@@ -1,13 +1,12 @@
 """The lab's folder: what is where, who may read it, and that only a lab's own folder is ever removed."""
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from iot_jitr_cli.console import CliError, WrongUseError
@@ -34,14 +33,6 @@ class DeployedStack:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What the lab keeps from one command to the next."""
-
-    endpoint: Endpoint
-    deployed: DeployedStack | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class LabFiles:
     """The paths in a lab's folder."""
 
@@ -49,7 +40,7 @@ class LabFiles:
 
     @property
     def state(self) -> Path:
-        """State, with the local cloud's credentials; mode 0600."""
+        """The local cloud's process and credentials, and the deployed stack; mode 0600."""
         return self.folder / "lab.json"
 
     @property
@@ -122,7 +113,7 @@ class LabFiles:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other commands from starting or stopping this lab in the block.
+        """Refuse a second command that starts or stops this lab during the block.
 
         Raises:
             CliError: One of them is starting or stopping it.
@@ -136,16 +127,18 @@ class LabFiles:
                 ) from None
             yield
 
-    def write_state(self, state: State) -> None:
+    def write_state(self, endpoint: Endpoint, deployed: DeployedStack | None) -> None:
         """Replace the state file in one step."""
         fresh = self.state.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(dataclasses.asdict(state), file, indent=2)
+            json.dump(
+                {"endpoint": asdict(endpoint), "deployed": deployed and asdict(deployed)}, file, indent=2
+            )
         fresh.replace(self.state)
 
-    def read_state(self) -> State | None:
-        """What the last command kept, `None` if there is nothing.
+    def read_state(self) -> tuple[Endpoint, DeployedStack | None] | None:
+        """What `write_state` wrote last, `None` if there is nothing.
 
         Raises:
             CliError: The file is damaged.
@@ -155,7 +148,7 @@ class LabFiles:
             endpoint, deployed = content["endpoint"], content["deployed"]
             pid, started = endpoint["process"]["pid"], endpoint["process"]["started"]
             process = ProcessIdentity(int(pid), float(started))
-            return State(
+            return (
                 Endpoint(**{**endpoint, "process": process}),
                 DeployedStack(**deployed) if deployed else None,
             )

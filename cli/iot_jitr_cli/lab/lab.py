@@ -4,19 +4,23 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from iot_jitr_cli.connect.endpoint import Endpoint as MqttEndpoint
 from iot_jitr_cli.connect.endpoint import domain_name
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import ministack
-from iot_jitr_cli.lab.cdk import CdkFailedError, find_cdk
+from iot_jitr_cli.lab.cdk import failure_reason, find_cdk
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
-from iot_jitr_cli.lab.failures import failure_reason
-from iot_jitr_cli.lab.files import DeployedStack, LabFiles, State
-from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes, wait_until
-from iot_jitr_cli.lab.project import Configuration, write_project
+from iot_jitr_cli.lab.files import DeployedStack, LabFiles
+from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes
+from iot_jitr_cli.lab.project import CA_KEY_SECRET, Configuration, write_project
+from iot_jitr_cli.pki.authority import CERTIFICATE_FILE, DevelopmentCa
+from iot_jitr_cli.pki.keys import key_pem
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
@@ -27,14 +31,12 @@ _DESTROY_LIMIT = 180.0
 _QUIET = ("--ci", "--no-notices", "--no-version-reporting", "--no-color")
 _ASSETS_BUCKET = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
 """The bucket that `cdk bootstrap` would make; nothing else of it is needed."""
+_DEVELOPMENT_CA = "iot-jitr lab CA"
 MQTT_HOST = "localhost"
 """A name, not an address: clients send SNI for names only."""
 
 
-def _ignore(line: str) -> None:
-    del line
-
-
+@dataclass(eq=False)
 class Lab:
     """A running MiniStack and the folder that belongs to it.
 
@@ -45,19 +47,21 @@ class Lab:
     ...     lab.client("iot").list_ca_certificates()
     """
 
-    def __init__(self, files: LabFiles, state: State) -> None:
-        self.files = files
-        self._state = state
+    files: LabFiles
+    endpoint: Endpoint
+    """Where its MiniStack listens, and its credentials."""
+    deployed: DeployedStack | None = None
+    """What is deployed, if anything is."""
 
     @classmethod
     def start(
-        cls, directory: Path, ports: ministack.Ports | None = None, owner: ProcessIdentity | None = None
+        cls, directory: Path, ports: tuple[int, int] = (0, 0), owner: ProcessIdentity | None = None
     ) -> Self:
         """Start MiniStack; nothing is deployed yet.
 
         Args:
             directory: The lab's folder: a new one, an empty one or a lab's.
-            ports: Where it listens; free ports by default.
+            ports: Of the AWS endpoint and of the MQTT broker; 0 takes a free one.
             owner: The process that it must not outlive, even if that is killed; by default it goes on until
                 it is stopped.
 
@@ -66,8 +70,7 @@ class Lab:
         """
         files = LabFiles(directory.resolve())
         files.create()
-        endpoint = ministack.start(files, ports or ministack.Ports(), owner)
-        lab = cls(files, State(endpoint))
+        lab = cls(files, ministack.start(files, ports, owner))
         try:
             lab._prepare()
         except BaseException:
@@ -76,8 +79,8 @@ class Lab:
         return lab
 
     def _prepare(self) -> None:
-        """Keep that it runs, and make what clients and `cdk deploy` need of it."""
-        self.files.write_state(self._state)
+        """Store that it runs, and make what clients and `cdk deploy` need of it."""
+        self._keep(None)
         with self.needed():
             self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
             self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
@@ -91,9 +94,7 @@ class Lab:
         """
         files = LabFiles(directory.resolve())
         state = files.read_state()
-        if state is None or not state.endpoint.process.is_running():
-            return None
-        return cls(files, state)
+        return cls(files, *state) if state and state[0].process.is_running() else None
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
@@ -118,19 +119,9 @@ class Lab:
         self.stop()
 
     @property
-    def endpoint(self) -> Endpoint:
-        """Where its MiniStack listens, and its credentials."""
-        return self._state.endpoint
-
-    @property
-    def deployed(self) -> DeployedStack | None:
-        """What is deployed, if anything is."""
-        return self._state.deployed
-
-    @property
     def variables(self) -> dict[str, str]:
         """What a shell needs to talk to this local cloud: `AWS_*` and `JITR_MQTT_*`."""
-        name = self.mqtt_server_name
+        name = self.guarded_domain
         return {
             **self.endpoint.credentials,
             **({} if name is None else {"JITR_MQTT_SERVER_NAME": name}),
@@ -140,15 +131,30 @@ class Lab:
         }
 
     @property
-    def mqtt_server_name(self) -> str | None:
+    def guarded_domain(self) -> str | None:
         """The name that devices must send (SNI) to reach the domain of the deployed connect guard, if any."""
         outputs = {} if self.deployed is None else self.deployed.outputs
         domain = outputs.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
         return None if domain is None else domain_name(self.client("iot"), domain)
 
+    def broker(self, server_name: str | None = None) -> MqttEndpoint:
+        """The MQTT endpoint; `server_name` is the name to send (SNI) instead of the host's."""
+        return MqttEndpoint(MQTT_HOST, self.endpoint.mqtt_port, self.files.broker_ca, server_name)
+
     def client(self, service: str) -> Any:
-        """A boto3 client with root rights in this local cloud."""
-        return self.endpoint.client(service)
+        """A boto3 client with root rights in this local cloud, made once."""
+        return self.endpoint.session.client(service)  # type: ignore[call-overload]  # by name
+
+    def development_ca(self) -> tuple[DevelopmentCa, Path]:
+        """The development CA in the lab's folder, made if there is none, and its certificate's path."""
+        certificate_file = self.files.ca / CERTIFICATE_FILE
+        if not certificate_file.is_file():
+            DevelopmentCa.create(_DEVELOPMENT_CA).save(self.files.ca)
+        return DevelopmentCa.load(self.files.ca), certificate_file
+
+    def put_ca_key(self, ca: DevelopmentCa) -> None:
+        """Store a CA's private key where the configurations of `project` name it, and nowhere else."""
+        self.put_secret(CA_KEY_SECRET, key_pem(ca.key).decode())
 
     def put_secret(self, name: str, value: str) -> None:
         """Store a secret in the local cloud's Secrets Manager, or replace it."""
@@ -158,7 +164,9 @@ class Lab:
         except secrets.exceptions.ResourceExistsException:
             secrets.put_secret_value(SecretId=name, SecretString=value)
 
-    def deploy(self, configuration: Configuration, on_line: Callable[[str], None] = _ignore) -> DeployedStack:
+    def deploy(
+        self, configuration: Configuration, on_line: Callable[[str], None] = lambda _line: None
+    ) -> DeployedStack:
         """Deploy the stack with this `jitr` configuration, or update it, by the real `cdk deploy`.
 
         Raises:
@@ -172,24 +180,23 @@ class Lab:
         # "direct": without a change set to wait for.
         options = ("--method=direct", "--progress=events", f"--outputs-file={outputs_file}")
         self._run_cdk(("deploy", "--all", "--require-approval=never", *options), _DEPLOY_LIMIT, on_line)
-        stacks = json.loads(outputs_file.read_text())
-        stack, outputs = next(iter(stacks.items()))
+        [(stack, outputs)] = json.loads(outputs_file.read_text()).items()
         cas = configuration.get("cas") or [{}]
         deployed = DeployedStack(
             stack, outputs, str(cas[0].get("certificate", "")), time.monotonic() - started
         )
-        self._set_state(State(self.endpoint, deployed))
+        self._keep(deployed)
         return deployed
 
-    def destroy(self, on_line: Callable[[str], None] = _ignore) -> None:
+    def destroy(self) -> None:
         """Delete the stack, by the real `cdk destroy`; MiniStack goes on.
 
         Raises:
             CliError: It failed.
         """
         # The assembly that was deployed.
-        self._run_cdk(("destroy", "--all", "--force", "--app=cdk.out"), _DESTROY_LIMIT, on_line)
-        self._set_state(State(self.endpoint))
+        self._run_cdk(("destroy", "--all", "--force", "--app=cdk.out"), _DESTROY_LIMIT, lambda _line: None)
+        self._keep(None)
 
     def stop(self) -> None:
         """End MiniStack, with all that runs in it, and remove the folder."""
@@ -197,13 +204,13 @@ class Lab:
         self.files.remove()
 
     def stop_and_keep_logs(self) -> None:
-        """End MiniStack and keep the folder, for the logs that say why it failed."""
+        """End MiniStack and keep the folder: its logs contain the reason of a failure."""
         stop_processes(self.files.folder)
         self.files.state.unlink(missing_ok=True)
 
     @contextmanager
     def needed(self) -> Iterator[None]:
-        """Name the end of MiniStack as the cause, should something in the block fail for that.
+        """Report the end of MiniStack as the cause of an error in the block, if it has ended.
 
         Raises:
             CliError: MiniStack has ended; the message has the last line of its log.
@@ -222,9 +229,9 @@ class Lab:
             f"the local cloud, MiniStack, has ended; last line of {log}: {ministack.last_line(log)!r}"
         )
 
-    def _set_state(self, state: State) -> None:
-        self._state = state
-        self.files.write_state(state)
+    def _keep(self, deployed: DeployedStack | None) -> None:
+        self.deployed = deployed
+        self.files.write_state(self.endpoint, deployed)
 
     def _run_cdk(self, arguments: tuple[str, ...], limit: float, on_line: Callable[[str], None]) -> None:
         variables = {
@@ -238,23 +245,21 @@ class Lab:
         what, log = f"'cdk {arguments[0]}'", self.files.cdk_log
         deadline = time.monotonic() + limit
 
-        def stop() -> CliError | None:
+        def check() -> None:
             if not self.endpoint.process.is_running():
-                return self._ended()
+                raise self._ended()
             if time.monotonic() > deadline:
-                return CliError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
-            return None
+                raise CliError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")
 
-        try:
-            find_cdk().run(
-                (*arguments, *_QUIET),
-                cwd=self.files.project,
-                environment=child_environment(self.files.folder, variables),
-                log=log,
-                on_line=on_line,
-                stop=stop,
-            )
-        except CdkFailedError as error:
+        failure = find_cdk().run(
+            (*arguments, *_QUIET),
+            cwd=self.files.project,
+            environment=child_environment(self.files.folder, variables),
+            log=log,
+            on_line=on_line,
+            check=check,
+        )
+        if failure is not None:
             with self.needed():
-                reason = failure_reason(self.client("cloudformation")) or error.reason
-            raise CliError(f"{what} failed: {reason} (log: {log})") from error
+                reason = failure_reason(self.client("cloudformation")) or failure
+            raise CliError(f"{what} failed: {reason} (log: {log})")

@@ -12,7 +12,6 @@ runs on is stricter:
   finds the account by one or the other
   (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
   chain.
-
 * The client certificate callback of a domain configuration is invoked (`iot_jitr_cli.lab.callbacks`).
 
 Two calls that MiniStack does not know are answered by `iot_jitr_cli.lab.connections`.
@@ -33,8 +32,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from iot_jitr_cli.lab import connections
-from iot_jitr_cli.lab.callbacks import ClientCertificateCallbacks
+from iot_jitr_cli.lab import callbacks, connections
 from iot_jitr_cli.lab.environment import LOOPBACK
 from iot_jitr_cli.lab.process import ProcessIdentity
 from iot_jitr_cli.lab.requests import AsgiApp, recorded
@@ -44,8 +42,8 @@ if TYPE_CHECKING:
 
 _KEEP_ALIVE = 75
 """Seconds an idle HTTP connection stays open, as MiniStack's own command has it."""
-_LOOK_EVERY = 1.0
-"""Seconds between two looks at the owner."""
+_OWNER_INTERVAL = 1.0
+"""Seconds between two checks that the owner runs."""
 _DER = 2
 """`_ssl.ENCODING_DER`."""
 _logger = logging.getLogger(__name__)
@@ -63,7 +61,6 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
         self._handed_over = {handed.getsockname()[1]: handed for handed in sockets}
         self._contexts: WeakSet[ssl.SSLContext] = WeakSet()
         self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
-        self._callbacks = ClientCertificateCallbacks()
 
     async def create_server(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -82,7 +79,7 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
 
         Raises:
             ChainRefusedError: The client sent no server name and not its CA certificate, or the domain's
-                client certificate callback did not let it pass.
+                client certificate callback refused it.
         """
         if not options.get("server_side"):
             return await super().start_tls(transport, protocol, sslcontext, **options)
@@ -95,18 +92,18 @@ class StricterEventLoop(asyncio.SelectorEventLoop):
             message = "a device sent no server name (SNI), and not its CA certificate after its own: refused"
             _logger.warning(message)
             raise ChainRefusedError(message)
-        if name is not None and not await self._callbacks.admits(name, _presented(connection)):
+        if name is not None and not await callbacks.admits(name, _presented(connection)):
             raise ChainRefusedError(f"the client certificate callback of {name} refused a device")
         return upgraded
 
     def _prepare(self, context: ssl.SSLContext) -> None:
-        """Note which clients send a server name; MiniStack's own callback still runs."""
+        """Store which clients send a server name; MiniStack's own callback still runs."""
         former: Any = context.sni_callback
 
         def note(connection: ssl.SSLObject, name: str | None, own: ssl.SSLContext) -> Any:
             if name:
                 self._names[connection] = name
-            return former(connection, self._callbacks.account_endpoint(name), own) if former else None
+            return former(connection, callbacks.account_endpoint(name), own) if former else None
 
         context.sni_callback = note
         # A ticket holds the client's certificate without the others: a resumed session would have no chain.
@@ -138,8 +135,8 @@ def _is_issuer(ca: x509.Certificate, leaf: x509.Certificate) -> bool:
     return True
 
 
-def main(gateway_fd: int, mqtt_fd: int, request_log: Path, owner: ProcessIdentity | None) -> None:
-    """Serve MiniStack until SIGTERM, or until `owner` is gone; record the calls it gets in `request_log`."""
+def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
+    """Serve MiniStack, by the arguments of the command line, until SIGTERM or until the owner has ended."""
     from hypercorn.config import Config  # noqa: PLC0415  the extra `lab`, needed only in the child
     from ministack.app import app  # type: ignore[import-untyped]  # noqa: PLC0415  starts logging when imported
 
@@ -148,12 +145,13 @@ def main(gateway_fd: int, mqtt_fd: int, request_log: Path, owner: ProcessIdentit
     config.bind = [f"fd://{gateway_fd}"]
     config.keep_alive_timeout = _KEEP_ALIVE
     config.graceful_timeout = 1
-    mqtt = socket.socket(fileno=mqtt_fd)
+    mqtt = socket.socket(fileno=int(mqtt_fd))
+    identity = ProcessIdentity(int(owner[0]), float(owner[1])) if owner else None
     with (
-        request_log.open("a") as log,
+        Path(request_log).open("a") as log,
         asyncio.Runner(loop_factory=lambda: StricterEventLoop([mqtt])) as runner,
     ):
-        runner.run(_serve(recorded(app, log), config, owner))
+        runner.run(_serve(recorded(app, log), config, identity))
 
 
 async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) -> None:
@@ -161,17 +159,11 @@ async def _serve(app: AsgiApp, config: "Config", owner: ProcessIdentity | None) 
 
     serving = asyncio.create_task(serve(app, config))
     while not serving.done():
-        await asyncio.wait({serving}, timeout=_LOOK_EVERY)
+        await asyncio.wait({serving}, timeout=_OWNER_INTERVAL)
         if owner is not None and not owner.is_running():
             # Nothing else would stop it. The functions' processes end with it.
             os.killpg(os.getpgrp(), signal.SIGKILL)
     await serving
-
-
-def run(gateway_fd: str, mqtt_fd: str, request_log: str, *owner: str) -> None:
-    """Serve as the command line says."""
-    pid_and_start = ProcessIdentity(int(owner[0]), float(owner[1])) if owner else None
-    main(int(gateway_fd), int(mqtt_fd), Path(request_log), pid_and_start)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
 from iot_jitr_cli.lab.files import LabFiles
-from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, wait_until
+from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes
+from iot_jitr_cli.waiting import wait_until
 
 _START_LIMIT = 180.0
 """Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
@@ -29,16 +29,13 @@ class UnreachableError(CliError):
     """MiniStack's process runs, but it does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The ports to listen on; 0 takes a free one."""
-
-    gateway: int = 0
-    mqtt: int = 0
-
-
-def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -> Endpoint:
+def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None = None) -> Endpoint:
     """Start MiniStack with IAM enforced, working in the lab's folder; it does not outlive `owner`.
+
+    Args:
+        files: The lab's folder.
+        ports: Of the AWS endpoint and of the MQTT broker; 0 takes a free one.
+        owner: The process with which it ends, if it ends with one.
 
     Raises:
         CliError: The extra `lab` is not installed, a port of `ports` is not free, or MiniStack ended or did
@@ -48,8 +45,8 @@ def start(files: LabFiles, ports: Ports, owner: ProcessIdentity | None = None) -
         raise CliError("the local cloud, MiniStack, is missing: pip install 'iot-jitr[lab]'")
     access_key_id, secret_access_key = f"LKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30)
     with ExitStack() as stack:
-        gateway = stack.enter_context(_listening_socket(ports.gateway, "gateway"))
-        mqtt = stack.enter_context(_listening_socket(ports.mqtt, "mqtt"))
+        gateway = stack.enter_context(_listening_socket(ports[0], "gateway"))
+        mqtt = stack.enter_context(_listening_socket(ports[1], "mqtt"))
         gateway_port, mqtt_port = gateway.getsockname()[1], mqtt.getsockname()[1]
         variables = {
             "AUTH": "true",
@@ -136,25 +133,20 @@ def _listening_socket(port: int, name: str) -> socket.socket:
 
 
 def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
-    state = "ended"
+    state = wait_until(lambda: _state(endpoint), limit=_START_LIMIT) or "did not answer"
+    if state != "listening":
+        raise CliError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
 
-    def decided() -> bool:
-        nonlocal state
-        if not endpoint.process.is_running():
-            state = "ended"
-            return True
-        try:
-            fetch(endpoint, "/_ministack/ready")
-            state = str(health(endpoint)["iot_mtls"])
-        except UnreachableError:
-            state = "did not answer"
-            return False
-        return True
 
-    wait_until(decided, limit=_START_LIMIT)
-    if state == "listening":
-        return
-    raise CliError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
+def _state(endpoint: Endpoint) -> str | None:
+    """The state of its MQTT listener, or that the process has ended; `None` while it does not answer."""
+    if not endpoint.process.is_running():
+        return "ended"
+    try:
+        fetch(endpoint, "/_ministack/ready")
+        return str(health(endpoint)["iot_mtls"])
+    except UnreachableError:
+        return None
 
 
 def last_line(log: Path) -> str:

@@ -8,8 +8,7 @@ one does not find, and the number of a process that has ended is never mistaken 
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,12 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # ships no types
 
 from iot_jitr_cli.signals import end_signals
+from iot_jitr_cli.waiting import wait_until
 
 LAB_FOLDER = "JITR_LAB"
 """Environment variable of every process of a lab: the lab's folder."""
 _CLOCK_TOLERANCE = 2.0
 """Seconds. A start time is computed from the machine's boot time, which follows clock corrections."""
-_POLL_INTERVAL = 0.02
 _SCAN_INTERVAL = 0.1
 """Seconds between two looks at all processes of the machine."""
 _KILL_LIMIT = 60.0
@@ -100,29 +99,6 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
         if not wait_until(lambda: not _processes(folder, spare), limit=grace, interval=_SCAN_INTERVAL):
             wait_until(kill, limit=_KILL_LIMIT, interval=_SCAN_INTERVAL)
     return True
-
-
-def wait_until(
-    condition: Callable[[], bool],
-    *,
-    limit: float,
-    interval: float = _POLL_INTERVAL,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Check until `condition` holds or `limit` seconds are over; return which it was.
-
-    It is checked once more after the limit: a process that gets no processor for a while must not miss what
-    happened meanwhile.
-    """
-    deadline = clock() + limit
-    while True:
-        over = clock() > deadline
-        if condition():
-            return True
-        if over:
-            return False
-        sleep(interval)
 
 
 def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:

@@ -10,20 +10,16 @@ from uuid import uuid4
 
 import pytest
 
-from iot_jitr_cli.chain.parsing import parse_chain
-from iot_jitr_cli.connect import Credentials, Device, Endpoint, connect
-from iot_jitr_cli.connect.backoff import Backoff
+from iot_jitr_cli.connect import Backoff, ConnectResult, Device, Ending, connect
 from iot_jitr_cli.connect.endpoint import domain_name
-from iot_jitr_cli.connect.timeline import ConnectResult, Ending
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec
-from tests.support.lab_with_ca import POLICY, lab_with_ca
+from iot_jitr_cli.pki import DeviceIdentity, DeviceSpec
+from tests.support.lab_with_ca import CA, active_device, credentials, lab_with_ca, registered
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
-CA = DevelopmentCa.create("Lab CA")
 FUNCTION = """
 import json
 def handle(event, context):
@@ -42,7 +38,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/callback"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered, with auto-registration."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
+    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
         running.client("iam").create_role(
             RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(TRUST)
         )
@@ -59,15 +55,16 @@ class Callback:
 
     def connect(self, identity: DeviceIdentity, server_name: str | None = None) -> ConnectResult:
         """Connect once."""
-        chain = parse_chain(identity.chain_pem.encode(), identity.key)
         name = server_name or domain_name(self.lab.client("iot"), self.domain)
-        endpoint = Endpoint(
-            MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca, server_name=name
+        device = Device(
+            credentials(identity),
+            self.lab.broker(name),
+            identity.certificate.common_names[0],
+            timeout=LONGEST_WAIT,
+            # No second attempt begins within the time-out.
+            backoff=Backoff(2 * LONGEST_WAIT, 2 * LONGEST_WAIT),
         )
-        device = Device(Credentials(chain, identity.key), endpoint, identity.certificate.common_names[0])
-        # No second attempt begins within the time-out.
-        once = Backoff(2 * LONGEST_WAIT, 2 * LONGEST_WAIT)
-        return connect(Device(**{**vars(device), "timeout": LONGEST_WAIT, "backoff": once}))
+        return connect(device)
 
     def events(self) -> list[Any]:
         """What the function was given, from its log."""
@@ -107,25 +104,6 @@ def callback(lab: Lab, body: str, *, permitted: bool = True, **configuration: An
         **settings,
     )
     return Callback(lab, name, name)
-
-
-def active_device(lab: Lab) -> DeviceIdentity:
-    identity = CA.issue(DeviceSpec(f"device-{uuid4().hex[:8]}"))
-    iot = lab.client("iot")
-    arn = iot.register_certificate(
-        certificatePem=identity.certificate.pem, caCertificatePem=CA.certificate.pem, status="ACTIVE"
-    )["certificateArn"]
-    iot.attach_policy(policyName=POLICY, target=arn)
-    return identity
-
-
-def is_registered(lab: Lab, identity: DeviceIdentity) -> bool:
-    iot = lab.client("iot")
-    try:
-        iot.describe_certificate(certificateId=identity.certificate.fingerprint)
-    except iot.exceptions.ResourceNotFoundException:
-        return False
-    return True
 
 
 ADMIT = 'return {"isAuthenticated": True}'
@@ -169,12 +147,11 @@ def test_a_function_that_aws_iot_may_not_invoke_refuses(lab: Lab) -> None:
     made = callback(lab, ADMIT, permitted=False)
 
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
-    functions = lab.client("lambda")
-    functions.delete_function(FunctionName=made.function)
+    lab.client("lambda").delete_function(FunctionName=made.function)
     assert made.connect(active_device(lab)).ending is not Ending.PUBLISHED
 
 
-def test_the_accounts_own_endpoint_does_not_ask(lab: Lab) -> None:
+def test_the_accounts_own_endpoint_does_not_invoke_it(lab: Lab) -> None:
     made = callback(lab, 'return {"isAuthenticated": False}')
 
     assert made.connect(active_device(lab), MQTT_HOST).ending is Ending.PUBLISHED
@@ -187,4 +164,6 @@ def test_a_refused_device_is_not_registered_and_an_admitted_one_is(lab: Lab) -> 
     callback(lab, 'return {"isAuthenticated": False}').connect(refused)
     callback(lab, ADMIT).connect(admitted)
 
-    assert (is_registered(lab, refused), is_registered(lab, admitted)) == (False, True)
+    found = registered(lab)
+    assert refused.certificate.fingerprint not in found
+    assert admitted.certificate.fingerprint in found

@@ -4,22 +4,20 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
+from botocore.stub import Stubber
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import cdk
-from iot_jitr_cli.lab.cdk import (
-    CDK_VERSION,
-    Cdk,
-    CdkFailedError,
-    failure_line,
-    find_cdk,
-)
-from iot_jitr_cli.lab.node import node_directory
-from iot_jitr_cli.lab.process import wait_until
+from iot_jitr_cli.lab.cdk import CDK_VERSION, Cdk, failure_line, failure_reason, find_cdk
+from iot_jitr_cli.lab.environment import node_directory
+from iot_jitr_cli.waiting import wait_until
+from tests.support.aws_clients import aws_client
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -83,40 +81,32 @@ class TestFinding:
 
         assert find_cdk() == Cdk((str(installed),), {})
 
-    @pytest.mark.parametrize("answer", ["echo '3.0.0 (build 1)'", "echo '2.1000.0 (build 1)'", "exit 1"])
-    def test_one_of_another_version_is_passed_over_for_npx(self, nowhere: Path, answer: str) -> None:
+    @pytest.mark.parametrize(
+        "answer", ["echo '3.0.0 (build 1)'", "echo '2.1000.0 (build 1)'", "exit 1", "exec sleep 60"]
+    )
+    def test_one_without_the_pinned_version_is_passed_over_for_npx(
+        self, nowhere: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+    ) -> None:
+        monkeypatch.setattr(cdk, "_VERSION_LIMIT", 0.5 if "sleep" in answer else LONGEST_WAIT)
         executable(nowhere / "cdk", answer)
         npx = executable(nowhere / "node-bin" / "npx", "echo fetched")
 
         assert find_cdk().command == (str(npx), "--yes", f"aws-cdk@{CDK_VERSION}")
 
-    def test_one_that_hangs_when_asked_for_its_version_is_passed_over(
-        self, nowhere: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(cdk, "_LOOK_LIMIT", 0.2)
-        executable(nowhere / "cdk", "exec sleep 60")
-        executable(nowhere / "node-bin" / "npx", "echo fetched")
-
-        assert find_cdk().command[0].endswith("npx")
-
-    def test_an_unreachable_npm_registry_is_one_line_with_the_remedy(self, nowhere: Path) -> None:
-        executable(nowhere / "node-bin" / "npx", "echo 'npm error code ENOTFOUND' >&2; exit 1")
-
-        with pytest.raises(CliError, match=r"npm error code ENOTFOUND.*npm install aws-cdk@.*registry"):
-            find_cdk()
-
     @pytest.mark.parametrize(
         ("errors", "shown"),
         [
-            ("npm error code E1\nnpm error request to https://x failed", "request to https://x failed"),
-            ("npm error code E1\nnpm error errno 1", "npm error code E1"),
-            ("something else", "npm failed"),
+            ("npm error code E1\nnpm error request to https://x failed", r"request to https://x failed"),
+            ("npm error code ENOTFOUND\nnpm error errno 1", r"npm error code ENOTFOUND"),
+            ("something else", r"npm failed"),
         ],
     )
-    def test_of_npms_errors_the_telling_one_is_shown(self, nowhere: Path, errors: str, shown: str) -> None:
+    def test_an_unreachable_npm_registry_is_one_line_with_npms_error_and_the_remedy(
+        self, nowhere: Path, errors: str, shown: str
+    ) -> None:
         executable(nowhere / "node-bin" / "npx", f"printf '{errors}\n' >&2; exit 1")
 
-        with pytest.raises(CliError, match=shown):
+        with pytest.raises(CliError, match=rf"{shown}.*npm install aws-cdk@.*registry"):
             find_cdk()
 
     def test_npm_that_never_answers_is_given_up(self, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,93 +131,72 @@ class TestFinding:
 
 class TestRunning:
     @staticmethod
-    def run(tmp_path: Path, program: str) -> list[str]:
-        lines: list[str] = []
-        Cdk((sys.executable, "-u", "-c", program), {"OWN": "own"}).run(
+    def run(
+        tmp_path: Path,
+        *command: str,
+        on_line: Callable[[str], object] = str,
+        check: Callable[[], None] = lambda: None,
+    ) -> str | None:
+        return Cdk(command, {"OWN": "own"}).run(
             ("deploy", "--all"),
             cwd=tmp_path,
             environment={"GIVEN": "given", "PATH": os.defpath},
             log=tmp_path / "cdk.log",
-            on_line=lines.append,
-            stop=lambda: None,
+            on_line=on_line,
+            check=check,
         )
-        return lines
 
-    def test_arguments_environment_and_folder_arrive(self, tmp_path: Path) -> None:
-        program = "import os, sys; print(sys.argv[1:], os.environ['GIVEN'], os.environ['OWN'], os.getcwd())"
-
-        lines = self.run(tmp_path, program)
-
-        assert lines == [f"['deploy', '--all'] given own {tmp_path}"]
-
-    def test_each_line_of_output_is_logged_and_reported_as_it_comes(self, tmp_path: Path) -> None:
-        lines = self.run(tmp_path, "import sys; print('a'); print('b', file=sys.stderr)")
-
-        assert lines == ["a", "b"]
-        assert (tmp_path / "cdk.log").read_text() == "a\nb\n"
-
-    def test_a_failure_ends_with_the_apps_own_last_word(self, tmp_path: Path) -> None:
+    def test_arguments_environment_and_folder_arrive_and_each_line_is_logged_and_reported(
+        self, tmp_path: Path
+    ) -> None:
+        lines: list[str] = []
         program = (
-            "print('jitr.cas: found nothing'); "
-            "print('python -m iot_jitr.app: Subprocess exited with error 1'); raise SystemExit(1)"
+            "import os, sys; print(sys.argv[1:], os.environ['GIVEN'], os.environ['OWN'], os.getcwd()); "
+            "print('b', end='', file=sys.stderr)"
         )
+        (tmp_path / "cdk.log").write_text("of an earlier run\n")
 
-        with pytest.raises(CdkFailedError, match=r"'cdk deploy' failed: jitr\.cas: found nothing") as caught:
-            self.run(tmp_path, program)
-        assert caught.value.reason == "jitr.cas: found nothing"
+        failure = self.run(tmp_path, sys.executable, "-u", "-c", program, on_line=lines.append)
 
-    def test_a_failure_without_output_has_the_exit_code(self, tmp_path: Path) -> None:
-        with pytest.raises(CdkFailedError, match="exit code 7"):
-            self.run(tmp_path, "raise SystemExit(7)")
+        assert failure is None
+        assert lines == [f"['deploy', '--all'] given own {tmp_path}", "b"]
+        assert (tmp_path / "cdk.log").read_text() == "\n".join(["of an earlier run", *lines])
 
-    def test_one_that_must_stop_is_ended_with_all_that_it_started(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("program", "reason"),
+        [
+            (
+                "print('jitr.cas: found nothing\\nx: Subprocess exited with error 1'); raise SystemExit(1)",
+                "jitr.cas: found nothing",
+            ),
+            ("raise SystemExit(7)", "exit code 7"),
+        ],
+        ids=["the app's last line", "no output"],
+    )
+    def test_a_failure_has_its_reason(self, tmp_path: Path, program: str, reason: str) -> None:
+        assert self.run(tmp_path, sys.executable, "-c", program) == reason
+
+    @pytest.mark.parametrize("program", ["sleep 600 & echo $!; wait", "echo $$; exec sleep 600"])
+    @pytest.mark.parametrize("error", [CliError, KeyboardInterrupt])
+    def test_an_error_of_the_check_ends_it_with_all_that_it_started(
+        self, tmp_path: Path, program: str, error: type[BaseException]
+    ) -> None:
         started: list[int] = []
 
-        with pytest.raises(CliError, match="enough"):
-            Cdk(("sh", "-c", "sleep 600 & echo $!; wait"), {}).run(
-                ("deploy",),
-                cwd=tmp_path,
-                environment={"PATH": os.defpath},
-                log=tmp_path / "cdk.log",
-                on_line=lambda line: started.append(int(line)),
-                stop=lambda: CliError("enough") if started else None,
+        def check() -> None:
+            if started:
+                raise error("enough")
+
+        with pytest.raises(error, match="enough"):
+            self.run(
+                tmp_path, "sh", "-c", program, on_line=lambda line: started.append(int(line)), check=check
             )
 
         assert wait_until(lambda: is_gone(started[0]), limit=LONGEST_WAIT)
 
-    def test_one_that_prints_nothing_is_ended_too(self, tmp_path: Path) -> None:
-        with pytest.raises(CliError, match="enough"):
-            Cdk(("sh", "-c", "exec sleep 600"), {}).run(
-                ("deploy",),
-                cwd=tmp_path,
-                environment={"PATH": os.defpath},
-                log=tmp_path / "cdk.log",
-                on_line=str,
-                stop=lambda: CliError("enough"),
-            )
-
-    def test_an_interruption_ends_it_too(self, tmp_path: Path) -> None:
-        pids: list[int] = []
-
-        def interrupt(line: str) -> None:
-            pids.append(int(line))
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            Cdk((sys.executable, "-u", "-c", "import os, time; print(os.getpid()); time.sleep(600)"), {}).run(
-                ("deploy",),
-                cwd=tmp_path,
-                environment={},
-                log=tmp_path / "cdk.log",
-                on_line=interrupt,
-                stop=lambda: None,
-            )
-
-        assert not psutil.pid_exists(pids[0])
-
 
 @pytest.mark.parametrize(
-    ("lines", "word"),
+    ("lines", "reason"),
     [
         ([], ""),
         (["", "  "], ""),
@@ -236,5 +205,54 @@ class TestRunning:
         (["app.py: Subprocess exited with error 1"], "app.py: Subprocess exited with error 1"),
     ],
 )
-def test_the_last_word_is_the_apps_if_it_had_one(lines: list[str], word: str) -> None:
-    assert failure_line(lines) == word
+def test_the_reason_is_the_apps_last_line_if_it_printed_one(lines: list[str], reason: str) -> None:
+    assert failure_line(lines) == reason
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+CANCELLED = ("Queue", "CREATE_FAILED", "Resource creation cancelled")
+
+
+@pytest.mark.parametrize(
+    ("status", "newest_first", "reason"),
+    [
+        *(
+            (
+                status,
+                [
+                    ("iot-jitr", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create"),
+                    CANCELLED,
+                    ("Ca", "CREATE_FAILED", "the CA's key does not fit\n\nLogs: x\n\n at framework.js:1"),
+                    ("Ca", "CREATE_IN_PROGRESS", ""),
+                ],
+                "Ca (Custom::Ca): the CA's key does not fit",
+            )
+            for status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "DELETE_FAILED")
+        ),
+        ("ROLLBACK_COMPLETE", [CANCELLED], None),
+        ("CREATE_COMPLETE", [], None),
+    ],
+)
+def test_the_reason_of_a_failed_stack_is_its_first_cause_and_none_of_its_consequences(
+    status: str, newest_first: list[tuple[str, str, str]], reason: str | None
+) -> None:
+    events = [
+        {
+            "StackId": "id",
+            "EventId": resource,
+            "StackName": "iot-jitr",
+            "Timestamp": NOON - timedelta(seconds=number),
+            "LogicalResourceId": resource,
+            "ResourceType": "Custom::Ca",
+            "ResourceStatus": resource_status,
+            "ResourceStatusReason": why,
+        }
+        for number, (resource, resource_status, why) in enumerate(newest_first)
+    ]
+    cloudformation = aws_client("cloudformation")
+    stack = {"StackName": "iot-jitr", "StackStatus": status, "CreationTime": NOON}
+    with Stubber(cloudformation) as stubbed:
+        stubbed.add_response("describe_stacks", {"Stacks": [stack]})
+        stubbed.add_response("describe_stack_events", {"StackEvents": events})
+
+        assert failure_reason(cloudformation) == reason

@@ -8,17 +8,14 @@ from socket import create_connection
 
 import pytest
 
-from iot_jitr_cli.chain.parsing import parse_chain
-from iot_jitr_cli.connect import Credentials, Endpoint
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.launcher import is_complete
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec, KeyKind
-from tests.support.lab_with_ca import lab_with_ca
+from tests.support.lab_with_ca import CA, credentials, lab_with_ca, registered
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
-CA = DevelopmentCa.create("Lab CA")
 NAMESAKE = DevelopmentCa.create("Lab CA")
 """Another CA with the same name."""
 CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev"
@@ -28,7 +25,7 @@ CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
+    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
         yield running
 
 
@@ -44,8 +41,7 @@ class Client:
     def context(self, identity: DeviceIdentity, *others: str) -> ssl.SSLContext:
         """Present the device's certificate and others."""
         pem = "".join((identity.certificate.pem, *others))
-        broker = Endpoint(MQTT_HOST, self.lab.endpoint.mqtt_port, self.lab.files.broker_ca)
-        context = Credentials(parse_chain(pem.encode(), identity.key), identity.key).tls_context(broker)
+        context = credentials(identity, pem).tls_context(self.lab.broker())
         context.check_hostname = False
         context.maximum_version = self.version
         return context
@@ -66,8 +62,7 @@ class Client:
         """Present the device's certificate and others, send CONNECT; return whether that registered it."""
         with suppress(ssl.SSLError, ConnectionError):
             self.send_connect(self.context(identity, *others))
-        registered = self.lab.client("iot").list_certificates(pageSize=250)["certificates"]
-        return identity.certificate.fingerprint in {each["certificateId"] for each in registered}
+        return identity.certificate.fingerprint in registered(self.lab)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda v: v.name)

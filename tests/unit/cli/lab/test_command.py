@@ -18,9 +18,10 @@ from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import stop_processes, wait_until
+from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -89,16 +90,21 @@ def test_up_status_env_down(run: Run, directory: Path) -> None:
         str(directory / "broker-ca.pem"),
     ]
 
-    down = run("down")
+    assert json.loads(run("env", "--json").stdout)["JITR_MQTT_HOST"] == "localhost"
+
+    down = run("down", "--json")
     assert (down.exit_code, process.is_running(), directory.exists()) == (0, False, False)
+    assert json.loads(down.stdout) == {"stopped": True, "directory": str(directory)}
     again = run("down")
     assert (again.exit_code, again.stdout) == (0, f"no lab was running in {directory}\n")
 
 
 @pytest.mark.usefixtures("cdk")
-def test_up_twice_keeps_the_local_cloud_and_deploys_again(run: Run, directory: Path) -> None:
+def test_up_twice_keeps_the_local_cloud_and_the_development_ca_and_deploys_again(
+    run: Run, directory: Path
+) -> None:
     run("up")
-    first = Lab.attach(directory).endpoint
+    first, certificate = Lab.attach(directory).endpoint, (directory / "ca" / "ca.pem").read_text()
 
     second = run("up", "--json")
 
@@ -106,6 +112,8 @@ def test_up_twice_keeps_the_local_cloud_and_deploys_again(run: Run, directory: P
     assert json.loads(second.stdout)["pid"] == first.process.pid
     assert Lab.attach(directory).endpoint == first
     assert "running already" in second.stderr
+    assert (directory / "ca" / "ca.pem").read_text() == certificate
+    assert (directory / "ca" / "ca.key").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.usefixtures("cdk")
@@ -126,14 +134,25 @@ def test_the_callers_ca_is_deployed_and_its_key_goes_to_the_local_secrets_manage
     assert b"PRIVATE KEY" not in written
 
 
-@pytest.mark.usefixtures("cdk")
-def test_half_a_ca_is_wrong_use_and_starts_nothing(run: Run, directory: Path, tmp_path: Path) -> None:
-    certificate_file, _ = DevelopmentCa.create("own").save(tmp_path / "own")
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (["--ca-cert", "own/ca.pem"], "takes both"),
+        (["--ca-key", "own/ca.key"], "takes both"),
+        (["--ca-cert", "own/ca.pem", "--ca-key", "other/ca.key"], "is not the private key"),
+    ],
+    ids=["without the key", "without the certificate", "with another key"],
+)
+def test_half_a_ca_is_wrong_use_and_starts_nothing(
+    run: Run, directory: Path, tmp_path: Path, given: list[str], error: str
+) -> None:
+    for name in ("own", "other"):
+        DevelopmentCa.create(name).save(tmp_path / name)
 
-    result = run("up", "--ca-cert", str(certificate_file))
+    result = run("up", *(str(tmp_path / each) if "/" in each else each for each in given))
 
-    assert result.exit_code == 2
-    assert result.stderr.startswith("error: a CA of your own takes both")
+    assert result.exit_code == ExitCode.WRONG_USE
+    assert error in result.stderr
     assert not directory.exists()
 
 
@@ -148,7 +167,7 @@ def test_a_deployment_that_fails_is_one_line_and_stops_what_was_started(
     error = result.stderr.splitlines()[-1]
     assert error.startswith("error: 'cdk deploy' failed: no such thing (log:")
     assert Lab.find(directory) is None
-    assert not [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(directory)]
+    assert processes_in(directory) == []
     assert LabFiles(directory).cdk_log.read_text() == "no such thing\n"
     assert run("down").exit_code == 0
     assert not directory.exists()
@@ -160,26 +179,19 @@ def test_a_second_deployment_that_fails_leaves_the_local_cloud_running(
     run("up")
     cdk(FAILS)
 
-    result = run("up")
-
-    assert result.exit_code == 3
+    assert run("up").exit_code == ExitCode.UNDETERMINED
     assert Lab.find(directory) is not None
 
 
-def test_the_status_of_no_lab_is_no(run: Run, directory: Path) -> None:
-    result = run("status")
+def test_the_status_of_no_lab_is_no_and_its_environment_an_error(run: Run, directory: Path) -> None:
+    status, environment = run("status"), run("env")
 
-    assert result.exit_code == 1
-    assert "start it with: jitr lab up" in result.stdout
+    assert status.exit_code == ExitCode.NO
+    assert "start it with: jitr lab up" in status.stdout
     assert json.loads(run("status", "--json").stdout)["health"] == "not running"
+    assert (environment.exit_code, environment.stdout) == (ExitCode.UNDETERMINED, "")
+    assert "jitr lab up" in environment.stderr
     assert not directory.exists()
-
-
-def test_the_environment_of_no_lab_is_an_error_on_standard_error(run: Run) -> None:
-    result = run("env")
-
-    assert (result.exit_code, result.stdout) == (3, "")
-    assert "jitr lab up" in result.stderr
 
 
 @pytest.mark.usefixtures("cdk")
@@ -199,17 +211,6 @@ def test_the_status_of_a_lab_that_does_not_answer_is_undetermined(
     assert result.exit_code == 3
     assert json.loads(result.stdout)["health"] == "not answering"
     assert "None" not in shown
-
-
-@pytest.mark.usefixtures("cdk")
-def test_the_results_can_be_had_as_json(run: Run, directory: Path) -> None:
-    run("up")
-
-    environment = json.loads(run("env", "--json").stdout)
-    down = json.loads(run("down", "--json").stdout)
-
-    assert environment["JITR_MQTT_HOST"] == "localhost"
-    assert down == {"stopped": True, "directory": str(directory)}
 
 
 @pytest.mark.usefixtures("cdk")

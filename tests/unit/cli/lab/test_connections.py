@@ -13,23 +13,18 @@ from botocore.exceptions import ClientError
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from iot_jitr_cli.chain.parsing import parse_chain
-from iot_jitr_cli.connect import Credentials, Endpoint
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
-from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
-from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
-from tests.support.lab_with_ca import POLICY, lab_with_ca
+from iot_jitr_cli.lab.lab import Lab
+from tests.support.lab_with_ca import active_device, credentials, lab_with_ca
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
-
-CA = DevelopmentCa.create("Lab CA")
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud in which the CA is registered."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs"), CA) as running:
+    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
         yield running
 
 
@@ -45,15 +40,8 @@ class Device:
 @contextmanager
 def connected(lab: Lab, *, clean: bool = True) -> Iterator[Device]:
     """Connect a new device whose certificate is registered and active."""
-    name = f"device-{uuid4()}"
-    identity = CA.issue(DeviceSpec(name))
-    iot = lab.client("iot")
-    arn = iot.register_certificate(
-        certificatePem=identity.certificate.pem, caCertificatePem=CA.certificate.pem, status="ACTIVE"
-    )["certificateArn"]
-    iot.attach_policy(policyName=POLICY, target=arn)
-    broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca)
-    chain = parse_chain((identity.certificate.pem + CA.certificate.pem).encode(), identity.key)
+    identity, broker = active_device(lab), lab.broker()
+    name = identity.certificate.common_names[0]
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=name,
@@ -62,7 +50,7 @@ def connected(lab: Lab, *, clean: bool = True) -> Iterator[Device]:
         reconnect_on_failure=False,
     )
     device, ready = Device(name, client), threading.Event()
-    client.tls_set_context(Credentials(chain, identity.key).tls_context(broker))
+    client.tls_set_context(credentials(identity).tls_context(broker))
     client.on_connect = lambda *_: ready.set()
     client.on_disconnect = lambda *_: device.closed.set()
     client.will_set(f"wills/{name}", b"gone")
@@ -80,7 +68,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def test_a_deleted_connection_is_closed_and_the_disconnect_is_remembered(lab: Lab) -> None:
+def test_a_deleted_connection_is_closed_and_the_disconnect_is_recorded(lab: Lab) -> None:
     data = lab.client("iot-data")
     with connected(lab) as device, connected(lab) as other:
         before = data.get_connection(clientId=device.client_id)
@@ -163,7 +151,7 @@ def test_both_calls_take_a_permission_on_the_client(lab: Lab) -> None:
 
     with connected(lab) as device:
         allowed = user(device.client_id).client("iot-data", endpoint_url=lab.endpoint.url)
-        other = user("somebody-else").client("iot-data", endpoint_url=lab.endpoint.url)
+        other = user("another-client").client("iot-data", endpoint_url=lab.endpoint.url)
 
         for call in (other.get_connection, other.delete_connection):
             with pytest.raises(ClientError) as denied:

@@ -1,4 +1,4 @@
-"""What a child process of the lab gets of the caller's environment."""
+"""What a child process of the lab gets of the caller's environment, and which Node it runs on."""
 
 import os
 import shutil
@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab import node
-from iot_jitr_cli.lab.environment import child_environment, download_environment
-from iot_jitr_cli.lab.node import node_directory, npx_command
+from iot_jitr_cli.lab import environment as module
+from iot_jitr_cli.lab.environment import child_environment, download_environment, node_directory, npx_command
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
+
+
+def output(*command: str | Path, environment: dict[str, str] | None = None) -> str:
+    answer = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT, check=True
+    )
+    return answer.stdout.strip()
 
 
 def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_child(
@@ -32,47 +38,26 @@ def test_nothing_of_the_callers_aws_or_of_ministacks_own_settings_reaches_a_chil
 
     assert "the caller's" not in environment.values()
     assert environment["AWS_REGION"] == "us-east-1"
-
-
-def test_the_aws_sdk_in_a_child_finds_no_configuration_and_asks_no_instance(tmp_path: Path) -> None:
-    environment = child_environment(tmp_path, {})
-
+    # The AWS SDK reads no configuration file and no instance metadata.
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
 
 
-def test_temporary_files_of_a_child_stay_in_the_labs_folder(tmp_path: Path) -> None:
+def test_a_child_keeps_temporary_files_in_the_labs_folder_and_runs_the_virtual_environments_node(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "tmp").mkdir()
     environment = child_environment(tmp_path, {})
 
-    answer = subprocess.run(
-        [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_WAIT,
-        check=True,
+    folder = output(
+        sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())", environment=environment
     )
+    node = shutil.which("node", path=environment["PATH"])
 
-    assert Path(answer.stdout.strip()) == tmp_path / "tmp"
-
-
-def test_node_in_a_child_is_the_one_of_the_virtual_environment(tmp_path: Path) -> None:
-    environment = child_environment(tmp_path, {})
-
-    found = shutil.which("node", path=environment["PATH"])
-
-    assert found is not None
-    assert Path(found).parent == node_directory()
-    version = subprocess.run(
-        [found, "--version"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_WAIT,
-        check=True,
-    )
-    assert version.stdout.startswith("v24.")
+    assert Path(folder) == tmp_path / "tmp"
+    assert node is not None
+    assert Path(node).parent == node_directory()
+    assert output(node, "--version", environment=environment).startswith("v24.")
 
 
 def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(
@@ -88,47 +73,25 @@ def test_a_download_goes_through_the_callers_proxy_but_the_local_cloud_does_not(
     assert environment["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_without_the_wheel_node_is_taken_from_the_search_path(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    installed = tmp_path / "node"
-    installed.write_text("#!/bin/sh\n")
-    installed.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
-
-    assert node_directory() == tmp_path
-
-
-def test_without_node_the_error_names_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
-
-    with pytest.raises(CliError, match=r"pip install 'iot-jitr\[lab\]'"):
-        node_directory()
-
-
 def test_the_virtual_environments_npx_runs() -> None:
     command = npx_command()
 
     assert command is not None
-    answer = subprocess.run(
-        [*command, "--version"], capture_output=True, text=True, timeout=LONGEST_WAIT, check=True
-    )
-    assert answer.stdout.split(".")[0].isdigit()
+    assert output(*command, "--version").split(".")[0].isdigit()
 
 
-def test_a_node_without_npm_beside_it_uses_the_npx_on_the_search_path(
+def test_without_the_wheel_node_and_npx_are_taken_from_the_search_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(CliError, match=r"pip install 'iot-jitr\[lab\]'"):
+        node_directory()
+
     for name in ("node", "npx"):
-        installed = tmp_path / "bin" / name
-        installed.parent.mkdir(exist_ok=True)
+        installed = tmp_path / name
         installed.write_text("#!/bin/sh\n")
         installed.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(node.importlib.util, "find_spec", lambda _name: None)
 
-    assert npx_command() == (str(tmp_path / "bin" / "npx"),)
+    assert node_directory() == tmp_path
+    assert npx_command() == (str(tmp_path / "npx"),)

@@ -9,15 +9,12 @@ import pytest
 
 from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.lab.endpoint import Endpoint
-from iot_jitr_cli.lab.files import (
-    DeployedStack,
-    LabFiles,
-    State,
-)
+from iot_jitr_cli.lab.files import DeployedStack, LabFiles
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 ENDPOINT = Endpoint(ProcessIdentity(4711, 1_700_000_000.5), 4566, 8883, "LKIA1", "very-secret")
-DEPLOYMENT = DeployedStack("iot-jitr", {"LedgerTable": "ledger"}, "/ca/ca.pem", 12.5)
+DEPLOYED = DeployedStack("iot-jitr", {"LedgerTable": "ledger"}, "/ca/ca.pem", 12.5)
+WITHOUT_PROCESS = {"gateway_port": 1, "mqtt_port": 2, "access_key_id": "a", "secret_access_key": "s"}
 
 
 @pytest.fixture
@@ -29,13 +26,6 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_folder_is_its_owners_alone(files: LabFiles) -> None:
-    files.create()
-
-    assert mode(files.folder) == 0o700
-    assert files.is_a_lab()
-
-
 def test_an_empty_folder_becomes_a_lab_and_a_labs_folder_stays_one(files: LabFiles) -> None:
     files.folder.mkdir(mode=0o755)
 
@@ -43,7 +33,7 @@ def test_an_empty_folder_becomes_a_lab_and_a_labs_folder_stays_one(files: LabFil
     files.cdk_log.write_text("kept")
     files.create()
 
-    assert mode(files.folder) == 0o700
+    assert (mode(files.folder), files.is_a_lab()) == (0o700, True)
     assert files.cdk_log.read_text() == "kept"
 
 
@@ -67,19 +57,11 @@ def test_a_file_in_the_folders_place_is_refused(files: LabFiles) -> None:
         files.create()
 
 
-def test_removing_leaves_nothing(files: LabFiles) -> None:
-    files.create()
-    files.write_state(State(ENDPOINT))
-
-    files.remove()
-
-    assert not files.folder.exists()
-
-
-def test_a_removal_that_is_cut_off_leaves_a_labs_folder(
+def test_a_removal_that_is_cut_off_leaves_a_labs_folder_and_the_next_leaves_nothing(
     files: LabFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.create()
+    files.write_state(ENDPOINT, None)
     (files.folder / "project").mkdir()
 
     def fail(_path: Path) -> None:
@@ -95,26 +77,18 @@ def test_a_removal_that_is_cut_off_leaves_a_labs_folder(
     assert not files.folder.exists()
 
 
-@pytest.mark.parametrize("deployment", [None, DEPLOYMENT])
-def test_state_is_read_as_it_was_written(files: LabFiles, deployment: DeployedStack | None) -> None:
+@pytest.mark.parametrize("deployed", [None, DEPLOYED])
+def test_state_is_read_as_it_was_written_and_its_file_is_its_owners_alone(
+    files: LabFiles, deployed: DeployedStack | None
+) -> None:
     files.create()
+    assert files.read_state() is None
 
-    files.write_state(State(ENDPOINT, deployment))
+    files.write_state(ENDPOINT, deployed)
 
-    assert files.read_state() == State(ENDPOINT, deployment)
-
-
-def test_the_state_file_holds_credentials_and_is_its_owners_alone(files: LabFiles) -> None:
-    files.create()
-
-    files.write_state(State(ENDPOINT))
-
+    assert files.read_state() == (ENDPOINT, deployed)
     assert "very-secret" in files.state.read_text()
     assert mode(files.state) == 0o600
-
-
-def test_no_state_file_means_no_state(files: LabFiles) -> None:
-    assert files.read_state() is None
 
 
 @pytest.mark.parametrize(
@@ -128,16 +102,7 @@ def test_no_state_file_means_no_state(files: LabFiles) -> None:
         json.dumps({"endpoint": {}, "deployed": None}),
         json.dumps({"endpoint": {"process": {"pid": 1}}, "deployed": None}),
         json.dumps(
-            {
-                "endpoint": {
-                    "process": {"pid": "one", "started": 1.0},
-                    "gateway_port": 1,
-                    "mqtt_port": 2,
-                    "access_key_id": "a",
-                    "secret_access_key": "s",
-                },
-                "deployed": None,
-            }
+            {"endpoint": {"process": {"pid": "one", "started": 1.0}, **WITHOUT_PROCESS}, "deployed": None}
         ),
     ],
 )

@@ -16,7 +16,8 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.process import ProcessIdentity, this_process, wait_until
+from iot_jitr_cli.lab.process import ProcessIdentity, this_process
+from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -52,7 +53,7 @@ def seen(lab: Lab) -> dict:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_remembers_the_outputs(
+def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_stores_the_outputs(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "the caller's")
@@ -75,7 +76,7 @@ def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_remembe
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_forgets_it(lab: Lab) -> None:
+def test_destroying_runs_cdk_destroy_on_what_was_deployed_and_removes_it_from_the_state(lab: Lab) -> None:
     lab.deploy({})
 
     lab.destroy()
@@ -128,38 +129,18 @@ def test_a_secret_is_stored_and_replaced(lab: Lab) -> None:
     assert lab.client("secretsmanager").get_secret_value(SecretId="name")["SecretString"] == "second"
 
 
-def test_clients_of_the_lab_trust_its_broker_by_a_file_in_its_folder(lab: Lab) -> None:
-    variables = lab.variables
-
-    assert variables["JITR_MQTT_PORT"] == str(lab.endpoint.mqtt_port)
-    assert "BEGIN CERTIFICATE" in Path(variables["JITR_MQTT_CAFILE"]).read_text()
-
-
-def test_a_lab_is_found_by_its_folder_from_another_process(lab: Lab) -> None:
-    assert Lab.attach(lab.files.folder).endpoint == lab.endpoint
-
-
-def test_without_a_lab_in_the_folder_the_error_has_the_command_that_starts_one(tmp_path: Path) -> None:
-    assert Lab.find(tmp_path) is None
-    with pytest.raises(CliError, match="jitr lab up"):
-        Lab.attach(tmp_path)
-
-
-def test_stopping_leaves_neither_process_nor_folder(tmp_path: Path) -> None:
+def test_a_lab_that_was_stopped_is_not_found_and_at_the_end_of_a_block_nothing_is_left(
+    tmp_path: Path,
+) -> None:
     with Lab.start(tmp_path / "lab") as lab:
         process = lab.endpoint.process
-        assert process.is_running()
+        lab.stop_and_keep_logs()
 
-    assert not process.is_running()
+        assert Lab.find(tmp_path / "lab") is None
+        assert not process.is_running()
+        assert lab.files.ministack_log.is_file()
+
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lab_that_ended_by_itself_is_not_found(tmp_path: Path) -> None:
-    lab = Lab.start(tmp_path / "lab")
-    lab.stop_and_keep_logs()
-
-    assert Lab.find(tmp_path / "lab") is None
-    assert lab.files.ministack_log.is_file()
 
 
 def test_a_lab_that_cannot_be_prepared_leaves_no_process(

@@ -9,31 +9,26 @@ from pathlib import Path
 import pytest
 
 from iot_jitr.configuration import JitrConfiguration
-from iot_jitr_cli.lab.ca import development_ca
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, default_configuration, write_project
+from iot_jitr_cli.pki import DevelopmentCa
 from iot_jitr_runtime.ca_registration.signers import SecretSigner
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
 
 
-def test_the_apps_own_parser_accepts_the_default_configuration(tmp_path: Path) -> None:
-    ca = development_ca(tmp_path / "ca")
+def test_the_apps_own_parser_accepts_the_default_configuration_which_has_no_private_key(
+    tmp_path: Path,
+) -> None:
+    ca = DevelopmentCa.create()
+    certificate_file, _ = ca.save(tmp_path / "ca")
 
-    write_project(tmp_path, default_configuration(ca.certificate_file))
-    context = json.loads((tmp_path / "cdk.json").read_text())["context"]["jitr"]
-    parsed = JitrConfiguration.parse(context, tmp_path)
+    write_project(tmp_path / "project", default_configuration(certificate_file))
 
-    assert [known.certificate_pem for known in parsed.cas] == [ca.authority.certificate.pem]
+    written = (tmp_path / "project" / "cdk.json").read_text()
+    parsed = JitrConfiguration.parse(json.loads(written)["context"]["jitr"], tmp_path)
+    assert [known.certificate_pem for known in parsed.cas] == [ca.certificate.pem]
     assert parsed.cas[0].signer == SecretSigner(CA_KEY_SECRET)
-
-
-def test_the_private_key_is_not_in_the_project(tmp_path: Path) -> None:
-    ca = development_ca(tmp_path / "ca")
-
-    write_project(tmp_path / "project", default_configuration(ca.certificate_file))
-
-    written = "".join(path.read_text() for path in (tmp_path / "project").rglob("*") if path.is_file())
     assert "PRIVATE KEY" not in written
 
 

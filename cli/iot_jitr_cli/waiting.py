@@ -1,0 +1,29 @@
+"""Waiting for something that happens elsewhere, with a time limit."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(
+    condition: Callable[[], T],
+    *,
+    limit: float,
+    interval: float = 0.02,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Call `condition` until it returns something true or `limit` seconds are over; return its last result.
+
+    It is called once more after the limit: a process that gets no processor for a while must not miss what
+    happened meanwhile.
+    """
+    deadline = clock() + limit
+    while True:
+        over = clock() > deadline
+        found = condition()
+        if found or over:
+            return found
+        sleep(interval)
