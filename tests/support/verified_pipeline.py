@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 
-from iot_jitr_cli.chain import parse_chain
 from iot_jitr_cli.connect import Cause, Credentials, Endpoint, Step
 from iot_jitr_cli.connect.causes import Failure
 from iot_jitr_cli.deployment import DeployedCa, Deployment
@@ -17,7 +17,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
 from iot_jitr_cli.verify.pipeline import Pipeline
-from iot_jitr_cli.verify.report import StepResult
+from iot_jitr_cli.verify.report import Report, StepResult
 from iot_jitr_cli.verify.run import Runner, Verification
 from iot_jitr_cli.verify.steps import STEPS
 from iot_jitr_runtime.stack_outputs import Output
@@ -55,7 +55,7 @@ class _Client:
         return getattr(self.client, name)
 
 
-class World:
+class Harness:
     """The activator works while `jitr verify` sleeps; the broker gives the answers of `EmulatedDevice`."""
 
     def __init__(self, aws: Account, **outputs: str) -> None:
@@ -85,22 +85,23 @@ class World:
         ca = DeployedCa("Factory", aws.ca_id, "rule")
         self.session: Any = Session(aws)
         self.pipeline = Pipeline(self.session, self.deployment, ca, 60.0, self.watch, self.sleep)
-        self.device = self.new_device()
-        self.cleanup = Cleanup(self.pipeline, self.device)
-        self.verification = Verification(self.pipeline, self.device, self.cleanup)
-
-    def new_device(self, name: str = "jitr-verify-1") -> "EmulatedDevice":
-        identity = self.aws.ca.issue(DeviceSpec(name))
-        credentials = Credentials(parse_chain(identity.chain_pem.encode(), identity.key), identity.key)
-        return EmulatedDevice(
-            credentials, Endpoint("broker"), name, "devices/{client_id}/hello", self.aws.ca, world=self
+        self.device = EmulatedDevice(
+            Credentials.of(aws.ca.issue(DeviceSpec("jitr-verify-1"))),
+            Endpoint("broker"),
+            "jitr-verify-1",
+            "devices/{client_id}/hello",
+            aws.ca,
+            harness=self,
         )
+        self.report = Report("stack", REGION, self.device.certificate_id, "jitr-verify-1", datetime.now(UTC))
+        self.cleanup = Cleanup(self.pipeline, self.device, self.report.left_behind)
+        self.verification = Verification(self.pipeline, self.device, self.cleanup, self.report)
 
     def run(self, *ids: str) -> dict[str, StepResult]:
         """Run the steps, all or those that are named, and the clean-up."""
-        self.runner = Runner(self.verification, lambda _: None, self.watch)
-        self.runner.run([step for step in STEPS if not ids or step.id in ids])
-        return {result.id: result for result in self.runner.results}
+        runner = Runner(self.verification, lambda _: None, self.watch)
+        runner.run([step for step in STEPS if not ids or step.id in ids])
+        return {result.id: result for result in self.report.steps}
 
     def sleep(self, seconds: float) -> None:
         self.watch.sleep(seconds)
@@ -135,11 +136,11 @@ class World:
 class EmulatedSession:
     """A session that ends when the certificate is not ACTIVE any more, unless it `stays`."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.stays, self.closed = world, False, False
+    def __init__(self, harness: Harness) -> None:
+        self.harness, self.stays, self.closed = harness, False, False
 
     def is_closed(self) -> bool:
-        return not self.stays and self.world.verification.status() != "ACTIVE"
+        return not self.stays and self.harness.verification.status() != "ACTIVE"
 
     def close(self) -> None:
         self.closed = True
@@ -149,32 +150,32 @@ class EmulatedSession:
 class EmulatedDevice(ThrowAwayDevice):
     """A device whose broker is this: it registers what it does not know, and admits what is ACTIVE."""
 
-    world: World = field(kw_only=True)
+    harness: Harness = field(kw_only=True)
     answers: list[Tried | None] = field(default_factory=list)
     """What the broker answers first; None: as it should."""
 
     def stay_connected(self, timeout: float) -> Any:
         """A session as long as this is ACTIVE, and after that where the sweep closes none."""
         del timeout
-        return self.world.opens
+        return self.harness.opens
 
     def try_once(
         self, *, client_id: str | None = None, subscribe: str | None = None, publish: str | None = None
     ) -> Tried:
-        self.world.on_connect()
+        self.harness.on_connect()
         if self.answers and (answer := self.answers.pop(0)) is not None:
             return answer
-        aws, status = self.world.aws, self.world.pipeline.status(self.certificate_id)
+        aws, status = self.harness.aws, self.harness.pipeline.status(self.certificate_id)
         if status is None:
             aws.register(self.certificate.pem, "PENDING_ACTIVATION")
         if status in {None, "PENDING_ACTIVATION"}:
-            self.world.pipeline.send_event(self.certificate_id)
-        admitted = client_id is None or (Step.CONNECTED, "client id") in self.world.may
+            self.harness.pipeline.send_event(self.certificate_id)
+        admitted = client_id is None or (Step.CONNECTED, "client id") in self.harness.may
         if status != "ACTIVE" or not admitted:
             return Tried(frozenset(), Failure(Cause.CLOSED_WITHOUT_CONNACK))
-        if subscribe and (Step.SUBSCRIBED, "topic") not in self.world.may:
+        if subscribe and (Step.SUBSCRIBED, "topic") not in self.harness.may:
             return Tried(frozenset({Step.CONNECTED}), Failure(Cause.SUBSCRIBE_REFUSED))
-        if publish and (Step.PUBLISHED, "topic") not in self.world.may:
+        if publish and (Step.PUBLISHED, "topic") not in self.harness.may:
             return Tried(frozenset({Step.CONNECTED, Step.SUBSCRIBED}), Failure(Cause.CLOSED_AFTER_CONNACK))
         return Tried(ALL, None)
 

@@ -5,13 +5,16 @@ import ssl
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iot_jitr_cli.chain.parsing import Chain, has_key, parse_chain
 from iot_jitr_cli.connect.endpoint import HTTPS_PORT, Endpoint
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki.files import write_private
 from iot_jitr_cli.pki.keys import PrivateKey, key_pem, load_key
+
+if TYPE_CHECKING:
+    from iot_jitr_cli.pki.device import DeviceIdentity
 
 _MQTT_OVER_443 = "x-amzn-mqtt-ca"
 """ALPN name of MQTT with client certificates (Developer Guide, "Device communication protocols")."""
@@ -40,6 +43,11 @@ class Credentials:
                 f"{chain.certificates[0].subject}': see 'jitr chain check {chain_file} --key {key_file}'"
             )
         return cls(chain, key)
+
+    @classmethod
+    def of(cls, identity: "DeviceIdentity") -> "Credentials":
+        """What a device of the kit presents: its chain file and its key."""
+        return cls(parse_chain(identity.chain_pem.encode(), identity.key), identity.key)
 
     @property
     def common_name(self) -> str:

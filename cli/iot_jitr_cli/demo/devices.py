@@ -1,9 +1,8 @@
 """The demonstration's devices: each runs what `jitr connect` runs, in a thread of its own."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
-from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import (
     Backoff,
     Cause,
@@ -45,7 +44,7 @@ class ConnectingDevice(threading.Thread):
         """
         # A daemon, so that a device which waits for the network does not hold up the end.
         super().__init__(daemon=True)
-        credentials = Credentials(parse_chain(identity.chain_pem.encode(), identity.key), identity.key)
+        credentials = Credentials.of(identity)
         self.name = credentials.common_name
         self.certificate_id = identity.certificate.fingerprint
         self.events: list[TimelineEvent] = []
@@ -71,7 +70,7 @@ class ConnectingDevice(threading.Thread):
         while self.is_alive():
             self.join(0.2)
         if self._result is None:
-            raise RuntimeError(f"device {self.name} failed; its traceback stands above")
+            raise RuntimeError(f"device {self.name} failed; its traceback is above")
         return self._result
 
     def last(self, step: Step) -> float:
@@ -85,10 +84,15 @@ class ConnectingDevice(threading.Thread):
             self.stop()
 
 
-def start_all(devices: Iterable[ConnectingDevice]) -> None:
-    """Let all begin at once."""
-    for device in devices:
-        device.start()
+def results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
+    """Let all connect at once, and wait until each has ended."""
+    try:
+        for device in devices:
+            device.start()
+        return [device.result() for device in devices]
+    finally:
+        for device in devices:
+            device.stop()
 
 
 def refused_first(result: ConnectResult) -> bool:

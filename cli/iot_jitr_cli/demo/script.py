@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from iot_jitr_cli.chain.parsing import parse_chain
 from iot_jitr_cli.connect import (
     ConnectResult,
     Credentials,
@@ -24,7 +23,7 @@ from iot_jitr_cli.demo.devices import (
     ConnectingDevice,
     always_refused,
     refused_first,
-    start_all,
+    results,
     where_refused,
 )
 from iot_jitr_cli.demo.model import DeviceProgress, Mark, Progress, RefusedDevice
@@ -32,6 +31,7 @@ from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.rows import State
 from iot_jitr_runtime.outcomes import Reason
@@ -52,48 +52,44 @@ class Script:
     broker: Endpoint
     pipeline: DemoPipeline
     ca: DevelopmentCa
-    guarded: bool = False
-    """Whether the broker's endpoint has a connect guard."""
 
     def admit(self, identities: Sequence[DeviceIdentity], listed: DeviceIdentity) -> None:
         """Let all devices connect at once; the last one's certificate is on the CRL, and it is refused."""
-        on_crl = ConnectingDevice(listed, self.broker, refusals=_REFUSALS if self.guarded else None)
+        # Only a domain with a connect guard has a name of its own.
+        guarded = self.broker.server_name is not None
+        on_crl = ConnectingDevice(listed, self.broker, refusals=_REFUSALS if guarded else None)
         refused = self._add_refused(on_crl.name, "signed by our CA, and on its revocation list")
         on_crl.start()
         try:
             self._admit(identities)
-            if self.guarded:
-                self._refuse_at_handshake(on_crl, refused)
-            else:
-                self._refuse_listed(on_crl, refused)
+            (self._refuse_at_handshake if guarded else self._refuse_listed)(on_crl, refused)
         finally:
             on_crl.stop()
 
     def _admit(self, identities: Sequence[DeviceIdentity]) -> None:
-        began = time.time()
-        progress: dict[str, DeviceProgress] = {}
+        began, progress = time.time(), self.progress
+        shown: dict[CertificateId, DeviceProgress] = {}
         devices: list[ConnectingDevice] = []
         for identity in identities:
             certificate = identity.certificate
-            shown = DeviceProgress(certificate.common_names[0], certificate.fingerprint)
-            progress[shown.certificate_id] = shown
-            devices.append(ConnectingDevice(identity, self.broker, on_event=self._marks_of(shown, began)))
-        self.progress.demo.devices += progress.values()
-        with self._watching(progress, began):
-            results = self._results(devices)
+            device = DeviceProgress(certificate.common_names[0], certificate.fingerprint)
+            shown[certificate.fingerprint] = device
+            devices.append(ConnectingDevice(identity, self.broker, on_event=self._marks_of(device, began)))
+        progress.demo.devices += shown.values()
+        with self._watching(shown, began):
+            ended = results(devices)
         statuses, count = self.pipeline.statuses(), len(devices)
-        published = sum(result.ending is Ending.PUBLISHED for result in results)
-        active = sum(statuses.get(each) == "ACTIVE" for each in progress)
-        complete = sum(len(each.marks) == len(Mark) for each in progress.values())
-        expect = self.progress.expect_all
-        expect(
+        progress.expect_all(
             "devices were refused at their first connect, which registers them",
-            sum(map(refused_first, results)),
+            sum(map(refused_first, ended)),
             count,
         )
-        expect("devices connected and published later", published, count)
-        expect("devices have an ACTIVE certificate", active, count)
-        expect("devices were seen at every point on the way", complete, count)
+        published = sum(result.ending is Ending.PUBLISHED for result in ended)
+        progress.expect_all("devices connected and published later", published, count)
+        active = sum(statuses.get(each) == "ACTIVE" for each in shown)
+        progress.expect_all("devices have an ACTIVE certificate", active, count)
+        complete = sum(len(each.marks) == len(Mark) for each in shown.values())
+        progress.expect_all("devices were seen at every point on the way", complete, count)
 
     def _refuse_at_handshake(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
         result = device.result()
@@ -135,7 +131,7 @@ class Script:
         expired = self.ca.issue(DeviceSpec(EXPIRED, validity=Validity.expired()))
         shown_foreign = self._add_refused(FOREIGN, "signed by a CA that is not registered")
         shown_expired = self._add_refused(EXPIRED, "signed by our CA, expired yesterday")
-        result_foreign, result_expired = self._results(
+        result_foreign, result_expired = results(
             [ConnectingDevice(each, self.broker, refusals=_REFUSALS) for each in (foreign, expired)]
         )
         registered = foreign.certificate.fingerprint in self.pipeline.statuses()
@@ -143,9 +139,10 @@ class Script:
         self._expect_refused("the foreign device was refused each time", result_foreign)
         self.progress.expect("the foreign certificate was never registered", met=not registered)
         # The broker refuses it; to show the pipeline's own check, it is registered past the broker.
-        certificate_id = self.pipeline.register_pending(expired)
-        self.pipeline.wait_until(lambda: _is_decided(self.pipeline.row(certificate_id)))
-        reason, text = _reason(self.pipeline.row(certificate_id), {State.REFUSED})
+        self.pipeline.register_pending(expired)
+        certificate_id = expired.certificate.fingerprint
+        row = self.pipeline.wait_until(lambda: _decided(self.pipeline.row(certificate_id)))
+        reason, text = _reason(row, {State.REFUSED})
         where = where_refused(result_expired)
         self.progress.refused(
             shown_expired, f"{where}; registered past the broker, the pipeline refuses it: {text}"
@@ -164,7 +161,7 @@ class Script:
         with self._connected(revoked) as session:
             self._revoke(revoked, session)
         with self.progress.step("next connect", self.progress.demo.revocation) as step:
-            [result] = self._results([ConnectingDevice(revoked, self.broker, refusals=1)])
+            [result] = results([ConnectingDevice(revoked, self.broker, refusals=1)])
             step.detail = where_refused(result)
         name, statuses = revoked.certificate.common_names[0], self.pipeline.statuses()
         status = statuses.get(revoked.certificate.fingerprint)
@@ -181,8 +178,10 @@ class Script:
     @contextmanager
     def _connected(self, device: DeviceIdentity) -> Iterator[OpenSession]:
         """An admitted device that connects and stays."""
-        credentials = Credentials(parse_chain(device.chain_pem.encode(), device.key), device.key)
-        with open_session(credentials, self.broker, credentials.common_name, self.pipeline.limit) as session:
+        credentials = Credentials.of(device)
+        with open_session(
+            credentials, self.broker, credentials.common_name, self.pipeline.timeout
+        ) as session:
             if session is None:
                 raise CliError(f"{credentials.common_name}, which is active, was not admitted again")
             yield session
@@ -192,30 +191,20 @@ class Script:
         steps = self.progress.demo.revocation
         with self.progress.step(f"{name} revoked", steps) as step:
             step.detail = "its key is compromised: the CA uploads a new CRL, and nothing else is done"
-            self.pipeline.revoke(revoked, x509.ReasonFlags.key_compromise)
+            replaced = self.pipeline.revoke(revoked, x509.ReasonFlags.key_compromise)
         uploaded = time.time()
         with self.progress.step("index published", steps) as step:
             step.detail = "the upload starts the publisher: CRL verified and compiled"
-            self.pipeline.wait_for_index()
+            self.pipeline.wait_for_index(replaced)
         with self.progress.step("certificate REVOKED", steps) as step:
             step.detail = "the index starts the sweep, which finds the device by its serial number"
             self.pipeline.wait_until(lambda: self.pipeline.statuses().get(certificate_id) == "REVOKED")
         with self.progress.step("session closed", steps) as step:
             step.detail = "the sweep ends its open connection: DeleteConnection"
-            if session.wait_until_closed(self.pipeline.limit) and session.closed_at is not None:
+            if session.wait_until_closed(self.pipeline.timeout) and session.closed_at is not None:
                 step.detail = (
                     f"its open connection ended {session.closed_at - uploaded:.1f} s after the upload"
                 )
-
-    @staticmethod
-    def _results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
-        """Let devices connect at once, and wait until each has ended."""
-        try:
-            start_all(devices)
-            return [device.result() for device in devices]
-        finally:
-            for device in devices:
-                device.stop()
 
     def _add_refused(self, name: str, about: str) -> RefusedDevice:
         refused = RefusedDevice(name, about)
@@ -233,18 +222,16 @@ class Script:
         return mark
 
     @contextmanager
-    def _watching(self, devices: dict[str, DeviceProgress], began: float) -> Iterator[None]:
-        """Follow the records in a thread of its own; they are read once more at the end."""
+    def _watching(self, devices: dict[CertificateId, DeviceProgress], began: float) -> Iterator[None]:
+        """Read the records again and again, in a thread of its own, and once more at the end."""
         over = threading.Event()
 
-        def look() -> None:
-            for certificate_id, mark, at in self.pipeline.marks(devices):
-                self.progress.mark(devices[certificate_id], mark, at - began)
-
         def watch() -> None:
-            while not over.wait(_WATCH_INTERVAL):
-                look()
-            look()
+            last = False
+            while not last:
+                last = over.wait(_WATCH_INTERVAL)
+                for certificate_id, mark, at in self.pipeline.marks(devices):
+                    self.progress.mark(devices[certificate_id], mark, at - began)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -255,12 +242,12 @@ class Script:
         watcher.join()
 
 
-def _is_decided(row: Row | None) -> bool:
-    return row is not None and row.state is not None
+def _decided(row: Row | None) -> Row | None:
+    return row if row is not None and row.state is not None else None
 
 
 def _reason(row: Row | None, states: set[State]) -> tuple[Reason | None, str]:
-    """Why the pipeline refuses a certificate: the reason, and in its own words."""
+    """Why the pipeline refuses a certificate: the reason, and the detail beside it in the ledger."""
     if row is None or row.state not in states or row.reason is None:
         return None, "no decision"
     return row.reason, row.detail or str(row.reason)

@@ -7,17 +7,19 @@ from pathlib import Path
 
 from cryptography import x509
 
-from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.script import Script
-from iot_jitr_cli.lab.ca import LabCa, development_ca
+from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
+from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.lab.files import DeployedStack
-from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
-from iot_jitr_cli.lab.project import CA_KEY_SECRET, configuration_with_crl
+from iot_jitr_cli.lab.project import configuration_with_crl
+from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.pki.revocation_list import RevocationList
 
 
 def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: bool = False) -> None:
@@ -50,26 +52,19 @@ def _local_cloud(folder: Path, progress: Progress) -> Iterator[Lab]:
     except BaseException as error:
         if lab is not None:
             # The logs say what went wrong, unless it was Ctrl-C.
-            _stop(lab, keep_logs=isinstance(error, Exception))
+            (lab.stop_and_keep_logs if isinstance(error, Exception) else lab.stop)()
         raise
     with progress.step("local cloud stopped", progress.demo.clean_up) as step:
         met = all(expectation.met for expectation in progress.demo.expectations)
-        _stop(lab, keep_logs=not met)
+        (lab.stop if met else lab.stop_and_keep_logs)()
         step.detail = f"processes ended; {'files removed' if met else f'logs in {lab.files.folder}'}"
 
 
-def _stop(lab: Lab, *, keep_logs: bool) -> None:
-    if keep_logs:
-        lab.stop_and_keep_logs()
-    else:
-        lab.stop()
-
-
-def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[LabCa, DeployedStack]:
+def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[DevelopmentCa, DeployedStack]:
     with progress.step("CA made") as step:
-        ca = development_ca(lab.files.ca)
-        lab.put_secret(CA_KEY_SECRET, ca.key_pem)
-        step.detail = f"{ca.authority.certificate.subject}, its key in Secrets Manager"
+        ca, certificate_file = lab.development_ca()
+        lab.put_ca_key(ca)
+        step.detail = f"{ca.certificate.subject}, its key in Secrets Manager"
     with progress.step("stack deployed") as step:
         deploying = DeployProgress()
 
@@ -78,31 +73,31 @@ def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[LabCa
             step.detail = str(deploying)
 
         guard = {"connect_guard": {"on_unknown": "refuse"}} if connect_guard else {}
-        deployed = lab.deploy({**configuration_with_crl(ca.certificate_file), **guard}, on_line)
+        deployed = lab.deploy({**configuration_with_crl(certificate_file), **guard}, on_line)
         step.detail = f"by 'cdk deploy': {deploying.resources} resources"
     return ca, deployed
 
 
-def _make_devices(ca: LabCa, count: int, progress: Progress) -> list[DeviceIdentity]:
+def _make_devices(ca: DevelopmentCa, count: int, progress: Progress) -> list[DeviceIdentity]:
     with progress.step(f"{count} devices made") as step:
-        identities = [ca.authority.issue(DeviceSpec(f"sensor-{number:02}")) for number in range(1, count + 1)]
-        step.detail = "each with a key and a certificate signed by the CA; AWS knows none of them"
+        identities = [ca.issue(DeviceSpec(f"sensor-{number:02}")) for number in range(1, count + 1)]
+        step.detail = "each with a key and a certificate signed by the CA; AWS has none of them"
     return identities
 
 
 def _play(
-    lab: Lab, ca: LabCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
+    lab: Lab, ca: DevelopmentCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
 ) -> None:
-    pipeline = DemoPipeline.connect(deployed.outputs, lab.client, ca.authority)
-    guarded_domain = lab.mqtt_server_name
-    broker = Endpoint(MQTT_HOST, lab.endpoint.mqtt_port, lab.files.broker_ca, guarded_domain)
+    deployment = Deployment(deployed.stack, REGION, deployed.outputs)
+    [its_ca] = deployment.cas
+    pipeline = DemoPipeline(lab.endpoint.session, deployment, its_ca, revocations=RevocationList(ca))
     *admitted, listed = identities
     with progress.step("CRL published") as step:
         name = listed.certificate.common_names[0]
         step.detail = f"{name} is on it; uploaded to S3, compiled by the publisher"
-        pipeline.revoke(listed, x509.ReasonFlags.cessation_of_operation)
-        pipeline.wait_for_index()
-    script = Script(progress, broker, pipeline, ca.authority, guarded=guarded_domain is not None)
+        replaced = pipeline.revoke(listed, x509.ReasonFlags.cessation_of_operation)
+        pipeline.wait_for_index(replaced)
+    script = Script(progress, lab.broker(lab.guarded_domain), pipeline, ca)
     script.admit(admitted, listed)
     script.refuse()
     revoked, *others = admitted

@@ -18,21 +18,21 @@ from iot_jitr_runtime.ledger.tasks import Task, task_key
 from iot_jitr_runtime.policy.withdrawal import withdraw
 from iot_jitr_runtime.stack_outputs import Output
 
-_TRIES = 15
+_DETACH_LIMIT = 28.0
 """AWS IoT refuses to delete for some seconds after a detachment (DetachThingPrincipal, API reference)."""
-_PAUSE = 2.0
-_LOOKS = 3
+_VISIBLE_LIMIT = 2.0
 """A certificate whose connect was cut off may not be visible yet."""
 
 
 @dataclass
 class Cleanup:
-    """What is to be removed. It is entered before it is made; to remove what is not there does nothing."""
+    """What is to be removed. It is added before it is made; to remove what is not there does nothing."""
 
     pipeline: Pipeline
     device: ThrowAwayDevice
-    left_behind: list[LeftBehind] = field(default_factory=list)
-    _entered: set[str] = field(default_factory=set)
+    left_behind: list[LeftBehind]
+    """What could not be removed; filled by `run`."""
+    _added: set[str] = field(default_factory=set)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def add(self, what: str, command: str, remove: Callable[[], object]) -> None:
@@ -43,8 +43,8 @@ class Cleanup:
             command: The command that removes it, should `remove` fail.
             remove: Removes it; done again, it changes nothing.
         """
-        if command not in self._entered:
-            self._entered.add(command)
+        if command not in self._added:
+            self._added.add(command)
             self._stack.callback(self._remove, what, command, remove)
 
     def run(self) -> None:
@@ -85,12 +85,10 @@ class Cleanup:
             self.left_behind.append(LeftBehind(what, explain(error) or str(error), command))
 
     def _remove_certificate(self) -> None:
-        for _ in range(_LOOKS):
-            if self.pipeline.status(self.device.certificate_id) is not None:
-                # The activator may be at work on it: what it attaches meanwhile goes at the next try.
-                self._again(self._delete_certificate)
-                return
-            self.pipeline.sleep(1.0)
+        name = self.device.certificate_id
+        if self.pipeline.wait_until(lambda: self.pipeline.status(name), limit=_VISIBLE_LIMIT):
+            # The activator may be validating it: what it attaches meanwhile is removed by the next try.
+            self._again(self._delete_certificate)
 
     def _delete_certificate(self) -> None:
         iot, name = self.pipeline.session.client("iot"), self.device.certificate_id
@@ -119,18 +117,20 @@ class Cleanup:
         self.pipeline.session.client("iot").delete_thing(thingName=thing)
 
     def _again(self, delete: Callable[[], object]) -> None:
-        """Try until AWS IoT sees nothing attached any more, about half a minute."""
+        """Try for half a minute, until AWS IoT finds nothing attached any more."""
         errors = self.pipeline.session.client("iot").exceptions
         conflicts = (
             errors.DeleteConflictException,
             errors.CertificateStateException,
             errors.InvalidRequestException,
         )
-        for _ in range(_TRIES - 1):
+
+        def is_deleted() -> bool:
             try:
                 delete()
             except conflicts:
-                self.pipeline.sleep(_PAUSE)
-            else:
-                return
-        delete()
+                return False
+            return True
+
+        if not self.pipeline.wait_until(is_deleted, limit=_DETACH_LIMIT):
+            delete()

@@ -104,25 +104,11 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
             f"the certificate {device.certificate_id} is registered and {status}: give a device that has "
             "never connected, as it is removed at the end"
         )
-    began_at = datetime.now(UTC)
-    cleanup = Cleanup(pipeline, device)
-    verification = Verification(pipeline, device, cleanup, publish_crl)
-    runner = Runner(
-        verification,
-        (lambda _: None) if as_json else (lambda result: out.print(line(result, _WIDTH))),
-    )
-    runner.run(STEPS)
-    report = Report(
-        stack=stack_name,
-        region=deployment.region,
-        certificate_id=device.certificate_id,
-        client_id=device.client_id,
-        began_at=began_at,
-        steps=runner.results,
-        left_behind=cleanup.left_behind,
-        notes=verification.notes,
-        interrupted=runner.interrupted,
-    )
+    report = Report(stack_name, deployment.region, device.certificate_id, device.client_id, datetime.now(UTC))
+    cleanup = Cleanup(pipeline, device, report.left_behind)
+    verification = Verification(pipeline, device, cleanup, report, publish_crl)
+    on_result = (lambda _: None) if as_json else (lambda result: out.print(line(result, _WIDTH)))
+    Runner(verification, on_result).run(STEPS)
     if junit:
         junit.write_bytes(as_junit(report))
     if as_json:

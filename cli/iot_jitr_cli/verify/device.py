@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iot_jitr_cli.chain import parse_chain
 from iot_jitr_cli.connect import Credentials, Endpoint, OpenSession, Step
 from iot_jitr_cli.connect.attempt import Attempt, Exchange
 from iot_jitr_cli.connect.backoff import ONE_CONNECT_A_SECOND
 from iot_jitr_cli.connect.causes import Failure
-from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.console import CliError, WrongUseError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, Validity
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
@@ -30,6 +29,17 @@ class Tried:
     """How far it got."""
     failure: Failure | None
     """Why not further; None if the message came back."""
+
+    @property
+    def refusal(self) -> Failure:
+        """How the endpoint refused the device.
+
+        Raises:
+            CliError: It did not refuse, or did not answer.
+        """
+        if self.failure is None or not self.failure.cause.answered:
+            raise CliError(self.failure.text if self.failure else "it was not refused")
+        return self.failure
 
 
 @dataclass
@@ -111,7 +121,7 @@ def read_files(
         signer = DevelopmentCa.from_files(ca_cert, ca_key)
         name = f"{NAME}{secrets.token_hex(4)}"
         identity = signer.issue(DeviceSpec(name, validity=Validity.days(1)))
-        return Credentials(parse_chain(identity.chain_pem.encode(), identity.key), identity.key), signer
+        return Credentials.of(identity), signer
     if chain and key and not (ca_cert or ca_key):
         return Credentials.load(chain, key), None
     raise WrongUseError(

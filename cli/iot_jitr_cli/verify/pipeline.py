@@ -1,14 +1,15 @@
-"""The deployed pipeline as the steps see it: certificates, ledger, queues; and waiting for them."""
+"""A deployed pipeline as its devices and its operators see it: certificates, ledger, queues; and waiting."""
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.deployment import DeployedCa, Deployment
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
@@ -19,11 +20,11 @@ from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ARN, CRL_LOCATION, Out
 if TYPE_CHECKING:
     import boto3
 
-_LOOK_EVERY = 1.0
-"""Seconds between two looks: DescribeCertificate allows 10 calls a second for the whole account."""
-_LOOKS = 20
+T = TypeVar("T")
+
+_RECEIVES = 20
 _HIDDEN = 30
-"""Seconds for which a dead letter that was looked at is hidden, so that the next look sees others."""
+"""Seconds for which a dead letter that was received is hidden, so that the next call receives others."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Pipeline:
     """Seconds that one thing is waited for."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    interval: float = 1.0
+    """Seconds between two checks: DescribeCertificate allows 10 calls a second for the whole account."""
 
     @property
     def crl_location(self) -> str | None:
@@ -47,6 +50,11 @@ class Pipeline:
     def account(self) -> str:
         """The AWS account of the deployment."""
         return self.deployment.outputs[f"{self.ca.name}{CA_CERTIFICATE_ARN}"].split(":")[4]
+
+    @property
+    def ledger(self) -> Ledger:
+        """Its ledger."""
+        return Ledger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
 
     def status(self, certificate_id: CertificateId) -> str | None:
         """The certificate's status in AWS IoT, None if it is not registered."""
@@ -59,12 +67,10 @@ class Pipeline:
 
     def row(self, certificate_id: CertificateId) -> Row | None:
         """The ledger's row, None if there is none."""
-        return Ledger(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE]).row(
-            certificate_id
-        )
+        return self.ledger.row(certificate_id)
 
     def expires(self, certificate_id: CertificateId) -> bool:
-        """Whether the ledger's row says nothing about a known certificate, and so is removed after a day."""
+        """Whether the ledger's row is of no known certificate, and so is removed after a day."""
         item = self.session.client("dynamodb").get_item(
             TableName=self.deployment[Output.LEDGER_TABLE],
             Key={KEY: {"S": certificate_id}},
@@ -90,10 +96,10 @@ class Pipeline:
     def take_dead_letter(self, text: str) -> Any:
         """Remove the message that holds `text` from the dead-letter queue and return it, None if not found.
 
-        Up to 200 others are looked at; they are hidden from everybody for half a minute.
+        Up to 200 others are received; they are hidden from other consumers for half a minute.
         """
         sqs, url = self.session.client("sqs"), self.deployment[Output.DEAD_LETTER_QUEUE_URL]
-        for _ in range(_LOOKS):
+        for _ in range(_RECEIVES):
             found = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=10,
@@ -108,16 +114,19 @@ class Pipeline:
                 break
         return None
 
-    def wait_until(self, condition: Callable[[], bool]) -> bool:
-        """Ask once a second until it holds or the time-out is over; say which it was."""
-        deadline = self.clock() + self.timeout
-        while True:
-            over = self.clock() > deadline
-            if condition():
-                return True
-            if over:
-                return False
-            self.sleep(_LOOK_EVERY)
+    def wait_until(self, condition: Callable[[], T], limit: float | None = None) -> T:
+        """Call `condition` until it is true, for at most `limit` seconds (default: the time-out).
+
+        Returns:
+            Its last result.
+        """
+        return wait_until(
+            condition,
+            limit=self.timeout if limit is None else limit,
+            interval=self.interval,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
 
 def issuing_ca(session: "boto3.Session", deployment: Deployment, certificate: Certificate) -> DeployedCa:

@@ -1,7 +1,6 @@
 """What came of each step and of the clean-up: as text, as JSON, as JUnit XML."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -56,9 +55,9 @@ class LeftBehind:
     """The command that removes it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """One run against one pipeline."""
+    """One run against one pipeline, filled while it goes on."""
 
     stack: str
     region: str
@@ -66,11 +65,11 @@ class Report:
     client_id: str
     began_at: datetime
     """In UTC."""
-    steps: Sequence[StepResult]
-    left_behind: Sequence[LeftBehind]
-    notes: Sequence[str]
+    steps: list[StepResult] = field(default_factory=list)
+    left_behind: list[LeftBehind] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """What stays on purpose."""
-    interrupted: bool
+    interrupted: bool = False
 
     @property
     def seconds(self) -> float:

@@ -4,16 +4,17 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 from iot_jitr_cli.connect import OpenSession
 from iot_jitr_cli.console import CliError, ExitCode
 from iot_jitr_cli.session import explain
 from iot_jitr_cli.signals import end_signals
 from iot_jitr_cli.verify.cleanup import Cleanup
-from iot_jitr_cli.verify.device import ThrowAwayDevice
+from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
 from iot_jitr_cli.verify.pipeline import Pipeline
-from iot_jitr_cli.verify.report import StepResult, StepStatus
+from iot_jitr_cli.verify.report import Report, StepResult, StepStatus
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ledger import Row
@@ -36,10 +37,9 @@ class Verification:
     pipeline: Pipeline
     device: ThrowAwayDevice
     cleanup: Cleanup
+    report: Report
     publish_crl: bool = False
     """Whether the CA's CRL may be published again with the device's serial number added."""
-    notes: list[str] = field(default_factory=list)
-    """What stays of the run on purpose, for the report."""
     session: OpenSession | None = None
     """The device's open session, while it is revoked."""
     active_since: float = 0.0
@@ -52,6 +52,20 @@ class Verification:
     def status(self) -> str | None:
         """The status of the device's certificate."""
         return self.pipeline.status(self.device.certificate_id)
+
+    def connect_until(self, wanted: Callable[[Tried], bool]) -> tuple[bool, Tried, int]:
+        """Connect again and again until an attempt is as wanted or the time-out is over.
+
+        Returns:
+            Whether it was as wanted, the last attempt, and how many there were.
+        """
+        tried: list[Tried] = []
+
+        def reached() -> bool:
+            tried.append(self.device.try_once())
+            return wanted(tried[-1])
+
+        return self.pipeline.wait_until(reached), tried[-1], len(tried)
 
 
 @dataclass(frozen=True)
@@ -72,48 +86,56 @@ class Step:
     """The steps after it make no sense unless it passes."""
 
 
-@dataclass
 class Runner:
-    """One run and its results so far."""
+    """Runs the steps; the results are in the verification's report."""
 
-    verification: Verification
-    on_result: Callable[[StepResult], None]
-    clock: Callable[[], float] = time.monotonic
-    results: list[StepResult] = field(default_factory=list)
-    interrupted: bool = False
+    def __init__(
+        self,
+        verification: Verification,
+        on_result: Callable[[StepResult], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._verification = verification
+        self._report = verification.report
+        self._on_result = on_result
+        self._clock = clock
+        self._missing = ""
+        """Why the steps that are left are skipped; empty: they are not."""
 
     def run(self, steps: Sequence[Step]) -> None:
         """Run all steps, then clean up, also after Ctrl-C, SIGTERM and SIGHUP.
 
-        After a step that is needed and did not pass, the others are skipped. While it cleans up, these
-        signals are ignored: every call of it has a time limit.
+        After a step that is needed and did not pass, the others are skipped. During the clean-up these
+        signals are ignored: each of its calls has a time limit.
         """
         with end_signals(signal.default_int_handler):
             try:
                 for step in steps:
-                    self._add(self._result(step))
+                    self._run(step.id, step.title, partial(self._outcome, step))
             except KeyboardInterrupt:
-                self.interrupted = True
+                self._report.interrupted = True
             finally:
                 with end_signals(signal.SIG_IGN):
-                    self._add(self._cleaned_up())
+                    self._run("cleanup", "everything is removed", self._clean_up)
 
-    def _add(self, result: StepResult) -> None:
-        self.results.append(result)
-        self.on_result(result)
-
-    def _result(self, step: Step) -> StepResult:
-        if self._missing:
-            return StepResult(step.id, step.title, StepStatus.SKIPPED, f"not tried: {self._missing}", 0.0)
-        began = self.clock()
-        status, detail = self._outcome(step)
-        if step.needed and status in {StepStatus.FAILED, StepStatus.UNKNOWN}:
-            self._missing = f"'{step.title}' did not pass"
-        return StepResult(step.id, step.title, status, detail, round(self.clock() - began, 3))
+    def _run(self, id_: str, title: str, outcome: Callable[[], tuple[StepStatus, str]]) -> None:
+        began = self._clock()
+        status, detail = outcome()
+        result = StepResult(id_, title, status, detail, round(self._clock() - began, 3))
+        self._report.steps.append(result)
+        self._on_result(result)
 
     def _outcome(self, step: Step) -> tuple[StepStatus, str]:
+        if self._missing:
+            return StepStatus.SKIPPED, f"not tried: {self._missing}"
+        status, detail = self._tried(step)
+        if step.needed and status in {StepStatus.FAILED, StepStatus.UNKNOWN} and not self._missing:
+            self._missing = f"'{step.title}' did not pass"
+        return status, detail
+
+    def _tried(self, step: Step) -> tuple[StepStatus, str]:
         try:
-            return StepStatus.PASSED, step.run(self.verification)
+            return StepStatus.PASSED, step.run(self._verification)
         except CheckFailedError as error:
             return StepStatus.FAILED, str(error)
         except SkippedError as error:
@@ -122,19 +144,15 @@ class Runner:
             hint = " (jitr verify --iam-policy)" if error_code(error) in DENIED else ""
             return StepStatus.UNKNOWN, f"{explain(error) or error}{hint}"
         except KeyboardInterrupt:
-            self.interrupted, self._missing = True, "interrupted"
+            self._report.interrupted, self._missing = True, "interrupted"
             return StepStatus.UNKNOWN, "interrupted"
         except Exception as defect:  # noqa: BLE001  what was made must be removed and the report be given
             traceback.print_exception(defect)
             return StepStatus.UNKNOWN, f"a defect of jitr: {type(defect).__name__}: {defect}"
 
-    def _cleaned_up(self) -> StepResult:
-        cleanup, began = self.verification.cleanup, self.clock()
-        cleanup.run()
-        left = len(cleanup.left_behind)
-        status = StepStatus.UNKNOWN if left else StepStatus.PASSED
-        detail = f"left behind: {left}, see below" if left else "nothing of the device is left"
-        return StepResult("cleanup", "everything is removed", status, detail, round(self.clock() - began, 3))
-
-    _missing: str = ""
-    """Why the steps that are left are skipped; empty: they are not."""
+    def _clean_up(self) -> tuple[StepStatus, str]:
+        self._verification.cleanup.run()
+        left = len(self._report.left_behind)
+        if left:
+            return StepStatus.UNKNOWN, f"left behind: {left}, see below"
+        return StepStatus.PASSED, "nothing of the device is left"

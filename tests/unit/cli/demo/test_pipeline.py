@@ -1,10 +1,10 @@
 """The pipeline of the demonstration: times on record, and the CA's CRL."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from cryptography import x509
@@ -13,10 +13,14 @@ from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import pipeline as module
 from iot_jitr_cli.demo.model import Mark
 from iot_jitr_cli.demo.pipeline import DemoPipeline
+from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
+from iot_jitr_cli.pki.revocation_list import RevocationList
+from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.store import IndexMissingError
+from tests.support.aws_clients import aws_client
 
 CA = DevelopmentCa.create("ours")
 OUTPUTS = {
@@ -40,11 +44,13 @@ class FakeS3:
 
 
 def pipeline_with(**clients: Any) -> DemoPipeline:
-    return DemoPipeline.connect(OUTPUTS, clients.get, CA)
+    deployment = Deployment("iot-jitr", "us-east-1", OUTPUTS)
+    session: Any = SimpleNamespace(client=clients.get)
+    return DemoPipeline(session, deployment, deployment.cas[0], revocations=RevocationList(CA))
 
 
 def stubbed(service: str) -> tuple[Any, Stubber]:
-    client = boto3.client(service, "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    client = aws_client(service)
     stubber = Stubber(client)
     stubber.activate()
     return client, stubber
@@ -75,7 +81,8 @@ def recorded() -> DemoPipeline:
 
 
 def test_marks_are_what_is_on_record_of_the_devices_asked_for(recorded: DemoPipeline) -> None:
-    assert set(recorded.marks([ACTIVE, PENDING, UNKNOWN])) == {
+    certificate_ids = [CertificateId(each) for each in (ACTIVE, PENDING, UNKNOWN)]
+    assert set(recorded.marks(certificate_ids)) == {
         (ACTIVE, Mark.REGISTERED, CREATED.timestamp()),
         (ACTIVE, Mark.PENDING, CREATED.timestamp()),
         (ACTIVE, Mark.ACTIVATED, 1002.5),
@@ -89,7 +96,7 @@ def test_statuses_are_of_every_certificate_under_the_ca(recorded: DemoPipeline) 
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Versions of the index, one for each question; None: there is none. The last one stays."""
+    """Versions of the index, one for each call; None: there is none. The last one stays."""
     versions: list[str | None] = [None]
 
     def current(_store: object, _ca: object) -> Any:
@@ -108,8 +115,7 @@ def test_a_crl_is_uploaded_below_the_cas_prefix_and_waited_for(published: list[s
     device = CA.issue(DeviceSpec("sensor-1"))
     published[:] = [None, None, None, "1"]
 
-    pipeline.revoke(device, x509.ReasonFlags.key_compromise)
-    pipeline.wait_for_index()
+    pipeline.wait_for_index(pipeline.revoke(device, x509.ReasonFlags.key_compromise))
 
     uploaded = Crl.load(s3.objects["bucket", "crl/Lab/ca.crl"]).parsed
     assert [entry.serial_number for entry in uploaded] == [device.certificate.x509.serial_number]
@@ -118,9 +124,8 @@ def test_a_crl_is_uploaded_below_the_cas_prefix_and_waited_for(published: list[s
 
 @pytest.mark.usefixtures("published")
 def test_a_crl_of_which_no_index_is_made_is_an_error() -> None:
-    pipeline = pipeline_with(s3=FakeS3())
-    pipeline.limit = 0.0
-    pipeline.revoke(CA.issue(DeviceSpec("sensor-1")), x509.ReasonFlags.key_compromise)
+    pipeline = replace(pipeline_with(s3=FakeS3()), timeout=0.0)
+    replaced = pipeline.revoke(CA.issue(DeviceSpec("sensor-1")), x509.ReasonFlags.key_compromise)
 
     with pytest.raises(CliError, match=r"ministack\.log"):
-        pipeline.wait_for_index()
+        pipeline.wait_for_index(replaced)

@@ -16,6 +16,7 @@ from iot_jitr_cli.demo.model import Mark, Progress
 from iot_jitr_cli.demo.script import Script
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
+from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.rows import Row, State
 from iot_jitr_runtime.outcomes import Reason
@@ -44,7 +45,7 @@ class FakePipeline:
     reason: Reason | None = None
     crl_takes_effect: bool = True
     revoked: list[str] = field(default_factory=list)
-    limit: float = 0.01
+    timeout: float = 0.01
 
     def marks(self, certificate_ids: Iterable[str]) -> Iterator[tuple[str, Mark, float]]:
         for certificate_id in certificate_ids:
@@ -61,18 +62,17 @@ class FakePipeline:
         return Row(CertificateId(certificate_id), state=self.state, reason=self.reason, detail="as it says")
 
     @staticmethod
-    def wait_until(condition: Callable[[], bool]) -> bool:
-        return any(condition() or threading.Event().wait(0.01) for _ in range(100))
+    def wait_until(condition: Callable[[], Any]) -> Any:
+        return wait_until(condition, limit=1.0)
 
-    def register_pending(self, identity: DeviceIdentity) -> str:
+    def register_pending(self, identity: DeviceIdentity) -> None:
         self.known.append(identity.certificate.fingerprint)
-        return identity.certificate.fingerprint
 
     def revoke(self, identity: DeviceIdentity, _reason: object) -> None:
         if self.crl_takes_effect:
             self.revoked.append(identity.certificate.fingerprint)
 
-    def wait_for_index(self) -> None:
+    def wait_for_index(self, _replaced: None) -> None:
         return
 
 

@@ -12,20 +12,20 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
 from iot_jitr_cli.verify import command
 from tests.support.command_line import run_jitr
-from tests.support.verified_pipeline import EmulatedDevice, World, account_with_real_ids, certificates
+from tests.support.verified_pipeline import EmulatedDevice, Harness, account_with_real_ids, certificates
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     """A pipeline that the command finds, and a broker that answers its device."""
     with account_with_real_ids() as aws:
-        made = World(aws)
+        made = Harness(aws)
 
         def pipeline(*arguments: Any) -> Any:
             return type(made.pipeline)(*arguments[:3], 60.0, made.watch, made.sleep)
 
         def device(*arguments: Any) -> EmulatedDevice:
-            return EmulatedDevice(*arguments, world=made, clock=made.watch, sleep=made.sleep)
+            return EmulatedDevice(*arguments, harness=made, clock=made.watch, sleep=made.sleep)
 
         monkeypatch.setattr(command, "aws_session", lambda: made.session)
         monkeypatch.setattr(command, "find_deployment", lambda *_: made.deployment)
@@ -36,13 +36,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 @pytest.fixture
-def ca_files(world: World, tmp_path: Path) -> list[object]:
-    certificate, key = world.aws.ca.save(tmp_path / "ca")
+def ca_files(harness: Harness, tmp_path: Path) -> list[object]:
+    certificate, key = harness.aws.ca.save(tmp_path / "ca")
     return ["--ca-cert", certificate, "--ca-key", key]
 
 
 def test_a_sound_pipeline_exits_0_and_writes_all_three_reports(
-    world: World, ca_files: list[object], tmp_path: Path
+    harness: Harness, ca_files: list[object], tmp_path: Path
 ) -> None:
     text = run_jitr("verify", *ca_files, "--junit", tmp_path / "report.xml")
     document = run_jitr("verify", *ca_files, "--json")
@@ -51,19 +51,20 @@ def test_a_sound_pipeline_exits_0_and_writes_all_three_reports(
     assert "✓  certificate is activated" in text.out
     assert text.out.splitlines()[-1].startswith("'iot-jitr' in eu-central-1: 10 passed, 5 skipped")
     assert document.json["passed"]
+    assert document.json["steps"][0].keys() == {"id", "title", "status", "detail", "seconds"}
     suite = ET.parse(tmp_path / "report.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("15", "0")
-    assert certificates(world.aws) == []
+    assert certificates(harness.aws) == []
 
 
-def test_a_broken_pipeline_exits_1(world: World, ca_files: list[object]) -> None:
-    world.activator_works = False
+def test_a_broken_pipeline_exits_1(harness: Harness, ca_files: list[object]) -> None:
+    harness.activator_works = False
 
     assert run_jitr("verify", *ca_files).exit_code == ExitCode.NO
 
 
-def test_a_missing_permission_exits_3(world: World, ca_files: list[object]) -> None:
-    world.session.denied |= {"get_item"}
+def test_a_missing_permission_exits_3(harness: Harness, ca_files: list[object]) -> None:
+    harness.session.denied |= {"get_item"}
 
     answer = run_jitr("verify", *ca_files)
 
@@ -71,18 +72,18 @@ def test_a_missing_permission_exits_3(world: World, ca_files: list[object]) -> N
     assert "jitr verify --iam-policy" in answer.out
 
 
-def test_a_device_that_is_known_is_left_alone(world: World, tmp_path: Path) -> None:
-    identity = world.aws.ca.issue(DeviceSpec("in-service"))
-    certificate_id = world.aws.register(identity.certificate.pem, "ACTIVE")
+def test_a_device_that_is_known_is_left_alone(harness: Harness, tmp_path: Path) -> None:
+    identity = harness.aws.ca.issue(DeviceSpec("in-service"))
+    certificate_id = harness.aws.register(identity.certificate.pem, "ACTIVE")
     files = identity.save(tmp_path)
 
     answer = run_jitr("verify", "--chain", files.chain, "--key", files.key)
 
     assert (answer.exit_code, "is registered and ACTIVE" in answer.err) == (ExitCode.WRONG_USE, True)
-    assert world.aws.status(certificate_id) == "ACTIVE"
+    assert harness.aws.status(certificate_id) == "ACTIVE"
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("harness")
 def test_a_ca_of_another_deployment_is_wrong_use(tmp_path: Path) -> None:
     certificate, key = DevelopmentCa.create("elsewhere").save(tmp_path)
 
@@ -95,7 +96,7 @@ def test_without_files_it_is_wrong_use_before_aws_is_asked() -> None:
     assert run_jitr("verify").exit_code == ExitCode.WRONG_USE
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("harness")
 def test_the_policy_is_printed_without_any_file() -> None:
     answer = run_jitr("verify", "--iam-policy")
 

@@ -3,13 +3,14 @@
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from iot_jitr_cli.verify.report import LeftBehind, StepStatus
+from iot_jitr_cli.verify.report import LeftBehind, Report, StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError, Runner, SkippedError, Step
 from tests.support.clock import Stopwatch
 
@@ -40,16 +41,23 @@ def raising(error: BaseException) -> Callable[[object], str]:
     return step
 
 
-def run(*steps: Callable[[Any], str], needed: bool = False, cleaning: Cleaning | None = None) -> Runner:
+def run(
+    *steps: Callable[[Any], str],
+    needed: bool = False,
+    cleaning: Cleaning | None = None,
+    on_result: Callable[[object], None] = lambda _: None,
+) -> Report:
     cleaning = cleaning or Cleaning()
-    runner = Runner(SimpleNamespace(cleanup=cleaning), lambda _: None, Stopwatch())  # type: ignore[arg-type]
+    report = Report("stack", "eu-west-1", "ab" * 32, "device", datetime.now(UTC), [], cleaning.left_behind)
+    verification: Any = SimpleNamespace(cleanup=cleaning, report=report)
+    runner = Runner(verification, on_result, Stopwatch())
     runner.run([Step(str(at), f"step {at}", step, needed) for at, step in enumerate(steps)])
     assert cleaning.calls == 1
-    return runner
+    return report
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "text"),
     [
         (CheckFailedError("too broad"), F, "too broad"),
         (SkippedError("no CRL"), S, "no CRL"),
@@ -63,29 +71,29 @@ def run(*steps: Callable[[Any], str], needed: bool = False, cleaning: Cleaning |
         (ZeroDivisionError("0"), U, "a defect of jitr: ZeroDivisionError"),
     ],
 )
-def test_what_a_step_raises_becomes_its_result(error: Exception, status: StepStatus, said: str) -> None:
-    first, last, _ = run(raising(error), passing).results
+def test_what_a_step_raises_becomes_its_result(error: Exception, status: StepStatus, text: str) -> None:
+    first, last, _ = run(raising(error), passing).steps
 
     assert (first.status, last.status) == (status, P)
-    assert said in first.detail
+    assert text in first.detail
 
 
 def test_a_step_that_is_needed_and_does_not_pass_leaves_the_others_out() -> None:
-    results = run(passing, raising(CheckFailedError("no")), passing, needed=True).results
+    results = run(passing, raising(CheckFailedError("no")), passing, needed=True).steps
 
     assert [result.status for result in results] == [P, F, S, P]
     assert results[2].detail == "not tried: 'step 1' did not pass"
 
 
-def test_a_needed_step_that_does_not_apply_keeps_the_others_from_nothing() -> None:
-    assert [r.status for r in run(raising(SkippedError("no")), passing, needed=True).results] == [S, P, P]
+def test_a_needed_step_that_does_not_apply_does_not_skip_the_others() -> None:
+    assert [r.status for r in run(raising(SkippedError("no")), passing, needed=True).steps] == [S, P, P]
 
 
 def test_what_is_left_behind_is_not_passed() -> None:
     cleaning = Cleaning()
     cleaning.left_behind = [LeftBehind("thing", "denied", "aws iot delete-thing")]
 
-    assert run(passing, cleaning=cleaning).results[-1].status is U
+    assert run(passing, cleaning=cleaning).steps[-1].status is U
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -97,11 +105,11 @@ def test_a_signal_ends_the_steps_and_starts_the_clean_up_which_no_signal_ends(nu
         os.kill(os.getpid(), number)
         return "not reached"
 
-    runner = run(passing, interrupted, passing, cleaning=cleaning)
+    report = run(passing, interrupted, passing, cleaning=cleaning)
 
-    assert runner.interrupted
-    assert [result.status for result in runner.results] == [P, U, S, P]
-    assert runner.results[2].detail == "not tried: interrupted"
+    assert report.interrupted
+    assert [result.status for result in report.steps] == [P, U, S, P]
+    assert report.steps[2].detail == "not tried: interrupted"
     assert signal.getsignal(number) == before
 
 
@@ -118,13 +126,13 @@ def test_a_run_under_nohup_goes_on_when_the_terminal_ends() -> None:
 
 
 def test_a_signal_between_two_steps_starts_the_clean_up_too() -> None:
-    cleaning = Cleaning()
-
     def interrupt(_: object) -> None:
-        runner.on_result = lambda _: None
-        os.kill(os.getpid(), signal.SIGINT)
+        results.append(1)
+        if len(results) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    runner = Runner(SimpleNamespace(cleanup=cleaning), interrupt, Stopwatch())  # type: ignore[arg-type]
-    runner.run([Step("0", "step", passing), Step("1", "step", passing)])
+    results: list[int] = []
+    report = run(passing, passing, on_result=interrupt)
 
-    assert (runner.interrupted, cleaning.calls) == (True, 1)
+    assert report.interrupted
+    assert [result.id for result in report.steps] == ["0", "cleanup"]

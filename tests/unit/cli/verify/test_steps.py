@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from iot_jitr_cli.connect import Step
-from iot_jitr_cli.verify import steps
+from iot_jitr_cli.verify import events, steps
+from iot_jitr_cli.verify.device import Tried
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
@@ -22,7 +23,7 @@ from tests.support.aws_clients import REGION, aws_client
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import CrlSpec, make_crl
 from tests.support.verified_pipeline import (
-    World,
+    Harness,
     account_with_real_ids,
     certificates,
     counted,
@@ -39,16 +40,16 @@ def aws() -> Iterator[Account]:
         yield opened
 
 
-def assert_nothing_left(world: World) -> None:
-    assert world.cleanup.left_behind == []
-    assert (certificates(world.aws), ledger_keys(world.aws), counted(world.aws)) == ([], [], 0)
-    assert world.aws.dead_letters() == []
+def assert_nothing_left(harness: Harness) -> None:
+    assert harness.cleanup.left_behind == []
+    assert (certificates(harness.aws), ledger_keys(harness.aws), counted(harness.aws)) == ([], [], 0)
+    assert harness.aws.dead_letters() == []
 
 
 def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
-    world = World(aws)
+    harness = Harness(aws)
 
-    results = world.run()
+    results = harness.run()
 
     assert {id_: result.status for id_, result in results.items()} == {
         "allow_list": S,
@@ -67,19 +68,19 @@ def test_a_sound_pipeline_passes_and_nothing_is_left(aws: Account) -> None:
         "guard_refuses": S,
         "cleanup": P,
     }, results
-    assert_nothing_left(world)
+    assert_nothing_left(harness)
 
 
 def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Account) -> None:
-    world = World(aws)
-    world.activator_works = False
+    harness = Harness(aws)
+    harness.activator_works = False
 
-    results = world.run()
+    results = harness.run()
 
     assert [id_ for id_, result in results.items() if result.status is F] == ["active"]
     assert "PENDING_ACTIVATION" in results["active"].detail
     assert results["malformed_event"].detail == "not tried: 'certificate is activated' did not pass"
-    assert_nothing_left(world)
+    assert_nothing_left(harness)
 
 
 @pytest.mark.parametrize(
@@ -93,56 +94,46 @@ def test_an_activator_that_does_not_work_is_found_and_nothing_is_left(aws: Accou
 def test_a_policy_that_is_too_broad_fails_the_step_it_concerns(
     aws: Account, step: str, point: Step, where: str
 ) -> None:
-    world = World(aws)
-    world.may = {(point, where)}
+    harness = Harness(aws)
+    harness.may = {(point, where)}
 
-    results = world.run("first_connect", "active", "neighbour_subscribe", "neighbour_publish", step)
+    results = harness.run("first_connect", "active", "neighbour_subscribe", "neighbour_publish", step)
 
     assert [id_ for id_, result in results.items() if result.status is F] == [step]
     assert "too broad" in results[step].detail
-    assert_nothing_left(world)
+    assert_nothing_left(harness)
 
 
-def test_a_device_that_is_accepted_at_once_or_refused_by_tls_fails_the_first_connect(aws: Account) -> None:
-    for tried, said in (
-        (refused(None), "something else than this pipeline activates"),
-        (refused("certificate_rejected"), "TLS handshake"),
-    ):
-        world = World(aws)
-        world.device.answers = [tried]
-
-        result = world.run("first_connect")["first_connect"]
-
-        assert (result.status, said in result.detail) == (F, True), result
+ADMITTED, IGNORED = refused(None), [refused("not_authorized")] * 100
 
 
-def test_an_endpoint_that_is_not_reached_says_nothing_of_the_pipeline(aws: Account) -> None:
-    world = World(aws)
-    world.device.answers = [refused("connection_refused")]
+@pytest.mark.parametrize(
+    ("ids", "answers", "status", "text"),
+    [
+        (["first_connect"], [ADMITTED], F, "something else than this pipeline activates"),
+        (["first_connect"], [refused("certificate_rejected")], F, "TLS handshake"),
+        (["first_connect"], [refused("connection_refused")], U, ""),
+        (["first_connect", "active", "reconnect"], [None, *IGNORED], F, "not authorised"),
+        (["neighbour_subscribe"], [], U, ""),
+    ],
+    ids=["accepted at once", "refused by TLS", "not reached", "active, never admitted", "never registered"],
+)
+def test_an_unexpected_answer_of_the_endpoint_fails_or_leaves_it_undetermined(
+    aws: Account, ids: list[str], answers: list[Tried | None], status: StepStatus, text: str
+) -> None:
+    harness = Harness(aws)
+    harness.device.answers = answers
 
-    assert world.run("first_connect")["first_connect"].status is U
+    result = harness.run(*ids)[ids[-1]]
 
-
-def test_a_device_that_is_active_and_never_gets_in_fails(aws: Account) -> None:
-    world = World(aws)
-    world.device.answers = [None, *[refused("not_authorized")] * 100]
-
-    result = world.run("first_connect", "active", "reconnect")["reconnect"]
-
-    assert (result.status, "not authorised" in result.detail) == (F, True)
+    assert (result.status, text in result.detail) == (status, True), result
 
 
 def test_a_topic_that_is_the_same_for_all_has_no_neighbour(aws: Account) -> None:
-    world = World(aws)
-    world.device.topic = "fleet/state"
+    harness = Harness(aws)
+    harness.device.topic = "fleet/state"
 
-    assert world.run("neighbour_subscribe")["neighbour_subscribe"].status is S
-
-
-def test_what_never_connected_cannot_tell_what_it_may(aws: Account) -> None:
-    world = World(aws)
-
-    assert world.run("neighbour_subscribe")["neighbour_subscribe"].status is U
+    assert harness.run("neighbour_subscribe")["neighbour_subscribe"].status is S
 
 
 def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(aws: Account) -> None:
@@ -153,149 +144,155 @@ def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(aw
         BillingMode="PAY_PER_REQUEST",
     )
     outputs = {Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "common_name"}
-    world = World(aws, **outputs)
+    harness = Harness(aws, **outputs)
     seen: list[int] = []
-    world.on_connect = lambda: seen.append(len(aws.dynamodb.scan(TableName="list")["Items"]))
+    harness.on_connect = lambda: seen.append(len(aws.dynamodb.scan(TableName="list")["Items"]))
 
-    assert world.run("allow_list", "first_connect")["allow_list"].status is P
+    assert harness.run("allow_list", "first_connect")["allow_list"].status is P
     assert (seen, aws.dynamodb.scan(TableName="list")["Items"]) == ([1], [])
 
     aws.dynamodb.put_item(TableName="list", Item={TABLE_KEY: {"S": "jitr-verify-1"}})
-    assert "already" in World(aws, **outputs).run("allow_list")["allow_list"].detail
+    assert "already" in Harness(aws, **outputs).run("allow_list")["allow_list"].detail
     assert len(aws.dynamodb.scan(TableName="list")["Items"]) == 1
 
 
 def test_an_admission_that_refuses_says_what_it_needs(aws: Account) -> None:
-    world = World(aws)
+    harness = Harness(aws)
     aws.parts["admission"] = Refusing()
 
-    result = world.run("first_connect", "active")["active"]
+    result = harness.run("first_connect", "active")["active"]
 
     assert result.status is F
     assert "refused_by_function" in result.detail
     assert "'jitr-verify-'" in result.detail
-    assert result.seconds < world.pipeline.timeout
-    assert_nothing_left(world)
+    assert result.seconds < harness.pipeline.timeout
+    assert_nothing_left(harness)
 
 
 class Refusing:
-    """An admission function that knows nobody."""
+    """An admission function that refuses every device."""
 
     def admit(self, _device: object) -> dict[str, str]:
         raise RefusedError(Reason.REFUSED_BY_FUNCTION, "unknown")
 
 
-def test_a_duplicate_that_changes_something_fails(aws: Account) -> None:
-    world = World(aws)
-    steps.first_connect(world.verification)
-    steps.become_active(world.verification)
-    world.on_work = lambda: aws.iot.update_certificate(
-        certificateId=world.device.certificate_id, newStatus="INACTIVE"
+@pytest.fixture
+def active(aws: Account) -> Harness:
+    """A pipeline that has activated the device."""
+    harness = Harness(aws)
+    steps.first_connect(harness.verification)
+    steps.become_active(harness.verification)
+    return harness
+
+
+def test_a_duplicate_that_changes_something_fails(aws: Account, active: Harness) -> None:
+    harness = active
+    harness.on_work = lambda: aws.iot.update_certificate(
+        certificateId=harness.device.certificate_id, newStatus="INACTIVE"
     )
 
     with pytest.raises(CheckFailedError, match="it changed something"):
-        steps.duplicate_event(world.verification)
+        events.duplicate(harness.verification)
 
 
-def test_events_that_nobody_examines_fail(aws: Account) -> None:
-    world = World(aws)
-    steps.first_connect(world.verification)
-    steps.become_active(world.verification)
-    world.activator_works = False
+def test_events_that_are_not_processed_fail(active: Harness) -> None:
+    active.activator_works = False
 
-    for step in (steps.duplicate_event, steps.forged_event, steps.malformed_event):
+    for step in (events.duplicate, events.forged, events.malformed):
         with pytest.raises(CheckFailedError, match="60 s"):
-            step(world.verification)
+            step(active.verification)
 
-    world.cleanup.run()
-    (left,) = world.cleanup.left_behind
+    active.cleanup.run()
+    (left,) = active.cleanup.left_behind
     assert (left.what, "jitr-verify-" in left.why) == ("dead-letter queue", True)
 
 
-def test_an_activation_that_the_ledger_does_not_know_fails_the_duplicate(aws: Account) -> None:
-    world = World(aws)
+def test_an_activation_without_a_row_in_the_ledger_fails_the_duplicate(aws: Account) -> None:
+    harness = Harness(aws)
 
     with pytest.raises(CheckFailedError, match="the ledger does not say"):
-        steps.duplicate_event(world.verification)
+        events.duplicate(harness.verification)
 
 
 def test_a_dead_letter_with_another_reason_fails(aws: Account) -> None:
-    world = World(aws)
-    world.activator_works = False
-    url = world.deployment[Output.DEAD_LETTER_QUEUE_URL]
+    harness = Harness(aws)
+    harness.activator_works = False
+    url = harness.deployment[Output.DEAD_LETTER_QUEUE_URL]
 
     def misplace() -> None:
-        received = aws.sqs.receive_message(QueueUrl=world.deployment[Output.ACTIVATION_QUEUE_URL])
+        received = aws.sqs.receive_message(QueueUrl=harness.deployment[Output.ACTIVATION_QUEUE_URL])
         for message in received.get("Messages", []):
             aws.sqs.send_message(QueueUrl=url, MessageBody=message["Body"])
 
-    world.on_sleep = misplace
+    harness.on_sleep = misplace
 
     with pytest.raises(CheckFailedError, match="expected malformed_event"):
-        steps.malformed_event(world.verification)
+        events.malformed(harness.verification)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "signed_here", "allowed", "said"),
+    ("location", "signed_here", "allowed", "text"),
     [
-        ({}, True, True, "no CRL"),
-        ({"FactoryCrlLocation": "https://crl.example.com/"}, True, True, "only the CA can write"),
-        ({"FactoryCrlLocation": "s3://bucket/crl/"}, False, True, "takes the CA's key"),
-        ({"FactoryCrlLocation": "s3://bucket/crl/"}, True, False, "--publish-crl"),
+        (None, True, True, "no CRL"),
+        ("https://crl.example.com/", True, True, "only the CA can write"),
+        ("s3://bucket/crl/", False, True, "takes the CA's key"),
+        ("s3://bucket/crl/", True, False, "--publish-crl"),
     ],
 )
 def test_without_a_crl_that_it_may_write_nothing_is_revoked(
-    aws: Account, outputs: dict[str, str], *, signed_here: bool, allowed: bool, said: str
+    aws: Account, location: str | None, *, signed_here: bool, allowed: bool, text: str
 ) -> None:
-    world = World(aws, **outputs)
-    world.verification.publish_crl = allowed
-    world.device.signer = aws.ca if signed_here else None
+    harness = Harness(aws, **({"FactoryCrlLocation": location} if location else {}))
+    harness.verification.publish_crl = allowed
+    harness.device.signer = aws.ca if signed_here else None
 
-    results = world.run("revoked", "revoked_refused")
+    results = harness.run("revoked", "revoked_refused")
 
     assert [result.status for result in results.values()] == [S, S, P]
-    assert said in results["revoked"].detail
+    assert text in results["revoked"].detail
 
 
 def test_a_device_without_what_the_list_goes_by_needs_files_of_its_own(aws: Account) -> None:
-    world = World(aws, **{Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "subject_serial_number"})
+    harness = Harness(
+        aws, **{Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "subject_serial_number"}
+    )
 
-    result = world.run("allow_list", "first_connect")["allow_list"]
+    result = harness.run("allow_list", "first_connect")["allow_list"]
 
     assert (result.status, "--chain" in result.detail) == (U, True)
 
 
 @pytest.fixture
-def with_crl(aws: Account) -> World:
+def with_crl(aws: Account) -> Harness:
     """A pipeline whose CA has a CRL in S3, number 7."""
     s3, source = s3_client(), "crl/Factory/"
     bucket = new_bucket(s3)
-    world = World(aws, **{"FactoryCrlLocation": f"s3://{bucket}/{source}", Output.REVOCATION_BUCKET: bucket})
+    harness = Harness(
+        aws, **{"FactoryCrlLocation": f"s3://{bucket}/{source}", Output.REVOCATION_BUCKET: bucket}
+    )
     s3.put_object(Bucket=bucket, Key=f"{source}ca.crl", Body=make_crl(aws.ca, CrlSpec(number=7)))
     Publication(IndexStore(s3, bucket)).publish(aws.ca_id, aws.ca.certificate, S3Source(s3, bucket, source))
-    world.session.clients["s3"] = s3
-    world.verification.publish_crl = True
-    return world
+    harness.session.clients["s3"] = s3
+    harness.verification.publish_crl = True
+    return harness
 
 
-def test_the_device_is_revoked_by_the_cas_own_crl_which_is_noted(aws: Account, with_crl: World) -> None:
-    world = with_crl
-    steps.first_connect(world.verification)
-    world.on_sleep = lambda: aws.iot.update_certificate(
-        certificateId=world.device.certificate_id, newStatus="REVOKED"
+def test_the_device_is_revoked_by_the_cas_own_crl_which_is_noted(aws: Account, with_crl: Harness) -> None:
+    harness = with_crl
+    steps.first_connect(harness.verification)
+    harness.on_sleep = lambda: aws.iot.update_certificate(
+        certificateId=harness.device.certificate_id, newStatus="REVOKED"
     )
 
-    results = world.run("revoked", "revoked_refused")
+    results = harness.run("revoked", "revoked_refused")
 
     assert [result.status for result in results.values()] == [P, P, P]
-    assert world.verification.notes[0].startswith(
-        "CRL number 8 of CA Factory is number 7 with one entry more"
-    )
-    assert_nothing_left(world)
+    assert harness.report.notes[0].startswith("CRL number 8 of CA Factory is number 7 with one entry more")
+    assert_nothing_left(harness)
 
 
 @pytest.fixture
-def closing(with_crl: World) -> World:
+def closing(with_crl: Harness) -> Harness:
     """A pipeline that closes sessions, and a device that connects before it is revoked."""
     with_crl.deployment.outputs[Output.SESSION_CLIENT_ID] = "{{common_name}}"  # type: ignore[index]
     steps.first_connect(with_crl.verification)
@@ -305,16 +302,29 @@ def closing(with_crl: World) -> World:
     return with_crl
 
 
-def test_the_session_that_was_open_at_the_revocation_is_closed(closing: World) -> None:
+@pytest.mark.parametrize(
+    ("ids", "stays", "status"),
+    [
+        (("revoked", "session_closed"), False, P),
+        (("revoked", "session_closed"), True, F),
+        (("revoked",), False, None),
+    ],
+    ids=["closed by the sweep", "stays open", "step not reached"],
+)
+def test_the_session_that_was_open_at_the_revocation_is_checked_and_closed_by_the_run(
+    closing: Harness, ids: tuple[str, ...], *, stays: bool, status: StepStatus | None
+) -> None:
     session = closing.opens
-    results = closing.run("revoked", "session_closed")
-
-    assert results["session_closed"].status is P
     assert session is not None
+    session.stays = stays
+
+    results = closing.run(*ids)
+
     assert session.closed
+    assert status is None or results["session_closed"].status is status
 
 
-def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing: World) -> None:
+def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing: Harness) -> None:
     aws = closing.aws
     ScheduledTasks(aws.dynamodb, aws.table).schedule_session_close(closing.device.certificate_id, at=0)
 
@@ -324,53 +334,36 @@ def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing
     assert not [each for each in keys if closing.device.certificate_id in each]
 
 
-def test_a_session_that_stays_open_fails_and_is_closed_by_the_run(closing: World) -> None:
-    assert closing.opens is not None
-    closing.opens.stays = True
-
-    results = closing.run("revoked", "session_closed")
-
-    assert (results["session_closed"].status, closing.opens.closed) == (F, True)
-
-
-def test_without_a_session_it_cannot_be_told(closing: World) -> None:
+def test_without_a_session_it_cannot_be_told(closing: Harness) -> None:
     closing.opens = None
 
     assert closing.run("revoked", "session_closed")["session_closed"].status is U
 
 
-def test_a_session_is_closed_by_the_run_when_its_step_is_not_reached(closing: World) -> None:
-    session = closing.opens
-    closing.run("revoked")
-
-    assert session is not None
-    assert session.closed
-
-
-def test_a_device_that_was_not_revoked_keeps_its_session(closing: World) -> None:
+def test_a_device_that_was_not_revoked_keeps_its_session(closing: Harness) -> None:
     assert closing.run("session_closed")["session_closed"].status is S
 
 
 def test_a_sweep_that_revokes_nothing_fails_and_the_crl_is_noted_all_the_same(
-    with_crl: World,
+    with_crl: Harness,
 ) -> None:
-    world = with_crl
-    steps.first_connect(world.verification)
+    harness = with_crl
+    steps.first_connect(harness.verification)
 
-    results = world.run("revoked", "revoked_refused")
+    results = harness.run("revoked", "revoked_refused")
 
     assert [result.status for result in results.values()] == [F, S, P]
     assert "dry_run" in results["revoked"].detail
-    assert world.verification.notes
+    assert harness.report.notes
 
 
 def test_a_revoked_device_that_is_still_accepted_fails(aws: Account) -> None:
-    world = World(aws)
-    steps.first_connect(world.verification)
-    aws.iot.update_certificate(certificateId=world.device.certificate_id, newStatus="REVOKED")
-    world.device.answers = [refused(None)] * 100
+    harness = Harness(aws)
+    steps.first_connect(harness.verification)
+    aws.iot.update_certificate(certificateId=harness.device.certificate_id, newStatus="REVOKED")
+    harness.device.answers = [refused(None)] * 100
 
-    result = world.run("revoked_refused")["revoked_refused"]
+    result = harness.run("revoked_refused")["revoked_refused"]
 
     assert (result.status, "still accepted" in result.detail) == (F, True)
 
@@ -379,36 +372,36 @@ def test_a_revoked_device_that_is_still_accepted_fails(aws: Account) -> None:
 
 
 @pytest.fixture
-def with_guard(aws: Account) -> World:
-    """A revoked device, and the log of a guard that has not been asked yet."""
-    world = World(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
+def with_guard(aws: Account) -> Harness:
+    """A revoked device, and the log of a guard that was not invoked yet."""
+    harness = Harness(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
     logs = aws_client("logs", REGION)
     logs.create_log_group(logGroupName="guard")
     logs.create_log_stream(logGroupName="guard", logStreamName="one")
-    world.session.clients["logs"] = logs
-    steps.first_connect(world.verification)
-    aws.iot.update_certificate(certificateId=world.device.certificate_id, newStatus="REVOKED")
-    return world
+    harness.session.clients["logs"] = logs
+    steps.first_connect(harness.verification)
+    aws.iot.update_certificate(certificateId=harness.device.certificate_id, newStatus="REVOKED")
+    return harness
 
 
-def log_refusal(world: World, certificate_id: str) -> None:
+def log_refusal(harness: Harness, certificate_id: str) -> None:
     line = json.dumps({"message": "connect_refused", "principal_id": certificate_id})
     event = {"timestamp": int(time.time() * 1000), "message": line}
-    logs = world.session.clients["logs"]
+    logs = harness.session.clients["logs"]
     logs.put_log_events(logGroupName="guard", logStreamName="one", logEvents=[event])
 
 
-def test_a_guard_that_refused_the_device_has_logged_it(with_guard: World) -> None:
-    world = with_guard
-    log_refusal(world, "ab" * 32)
-    world.on_sleep = lambda: log_refusal(world, world.device.certificate_id)
+def test_a_guard_that_refused_the_device_has_logged_it(with_guard: Harness) -> None:
+    harness = with_guard
+    log_refusal(harness, "ab" * 32)
+    harness.on_sleep = lambda: log_refusal(harness, harness.device.certificate_id)
 
-    result = world.run("guard_refuses")["guard_refuses"]
+    result = harness.run("guard_refuses")["guard_refuses"]
 
     assert (result.status, "try 2" in result.detail) == (P, True)
 
 
-def test_a_guard_that_is_not_asked_fails(with_guard: World) -> None:
+def test_a_guard_that_is_not_invoked_fails(with_guard: Harness) -> None:
     log_refusal(with_guard, "ab" * 32)
 
     result = with_guard.run("guard_refuses")["guard_refuses"]
@@ -417,6 +410,6 @@ def test_a_guard_that_is_not_asked_fails(with_guard: World) -> None:
 
 
 def test_without_a_revoked_device_the_guard_is_not_tried(aws: Account) -> None:
-    world = World(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
+    harness = Harness(aws, **{Output.CONNECT_GUARD_LOG_GROUP: "guard"})
 
-    assert world.run("guard_refuses")["guard_refuses"].status is S
+    assert harness.run("guard_refuses")["guard_refuses"].status is S
