@@ -1,6 +1,7 @@
 """A fleet of any size as `jitr status --html` finds it, the same at each call."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,35 +9,18 @@ from pathlib import Path
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.ledger_causes import cause_of
-from iot_jitr_cli.status.certificate import Certificate
+from iot_jitr_cli.status.certificate import Certificate, Group
 from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.fleet import Fleet
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
 from iot_jitr_cli.status.ledger import KEPT_OUT, LedgerCounts
 from iot_jitr_cli.status.page.render import page
+from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
 from iot_jitr_cli.status.quotas import ApiQuota
-from iot_jitr_cli.status.snapshot import CaState, CrlState, Fleet, QueueCounts, Snapshot
 from tests.support import doctor_account as da
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-HEALTHY = Snapshot(
-    stack="stack",
-    region=da.REGION,
-    taken_at=NOW,
-    quota_per_second=10,
-    ledger=LedgerCounts(
-        {"activated": 1200, "refused: expired": 3}, rows=1210, complete=True, by_ca={}, clusters=()
-    ),
-    decisions=DecisionCounts(24, {"Activated": 1200, "Refused": 3}, {"expired": 3}, 9.87),
-    queues=QueueCounts(12, 3, 0, 95.0, 0),
-    cas=(CaState("Factory", da.CA_ID, "ACTIVE", "ENABLE", NOW, NOW + timedelta(days=900), 1200),),
-    crls=(
-        CrlState("Factory", 7, 1_000_000, NOW - timedelta(hours=2), NOW + timedelta(hours=5), "https://crl"),
-    ),
-    alarms=(),
-    errors={},
-    log_groups=("/log/activator",),
-)
 CAS = {"Factory": "fa" * 32, "Workshop": "3b" * 32}
 HOSTILE = (
     "<script>document.title='taken over'</script>",
@@ -90,25 +74,43 @@ def written(file: Path, devices: int) -> Path:
     return file
 
 
-def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
-    """The fleet that these certificates are; `values` replace parts of its snapshot."""
+class GivenFleet(Fleet):
+    """A fleet of which nothing is read: these are its parts."""
+
+    def __init__(self, **parts: object) -> None:
+        vars(self).update(parts)
+
+    def but(self, **parts: object) -> "GivenFleet":
+        """The same with these parts."""
+        return GivenFleet(**{**vars(self), **parts})
+
+
+def fleet(found: Sequence[Certificate], **values: object) -> GivenFleet:
+    """The fleet that these certificates are; `values` replace its parts."""
     clusters: dict[Cause, Cluster] = {}
-    states: dict[str, int] = {}
-    by_ca: dict[str, dict[str, int]] = {}
+    by_ca: dict[str, Counter[Group]] = {}
     for each in found:
-        states[each.state] = states.get(each.state, 0) + 1
-        groups = by_ca.setdefault(each.ca_certificate_id or "", {})
-        groups[each.group] = groups.get(each.group, 0) + 1
+        by_ca.setdefault(each.ca_certificate_id or "", Counter())[each.group] += 1
         if each.group in KEPT_OUT:
             cause = cause_of(each.state, each.reason)
             clusters.setdefault(cause, Cluster(cause)).add(each)
     waiting = sum(each.state == "deferred" for each in found)
-    snapshot: Snapshot = replace(
-        HEALTHY,
+    healthy = GivenFleet(
         stack="factory-fleet",
+        region=da.REGION,
+        taken_at=NOW,
+        quota_per_second=10,
+        activated_per_second=9.4,
+        log_groups=("/log/activator",),
+        alarms=(),
+        errors={},
         ledger=LedgerCounts(
-            states, len(found), complete=True, by_ca=by_ca, clusters=largest_first(clusters.values())
-        ),  # type: ignore[arg-type]
+            Counter(each.state for each in found),
+            len(found),
+            complete=True,
+            by_ca=by_ca,
+            clusters=largest_first(clusters.values()),
+        ),
         decisions=DecisionCounts(
             24,
             {"Activated": 36_210, "Refused": 412},
@@ -124,7 +126,7 @@ def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
                 "ENABLE",
                 NOW - timedelta(days=3650 - days),
                 NOW + timedelta(days=days),
-                by_ca.get(ca, {}).get("in_service", 0),
+                by_ca.get(ca, Counter())[Group.IN_SERVICE],
             )
             for (name, ca), days in zip(CAS.items(), (2915, 41), strict=True)
         ),
@@ -146,14 +148,12 @@ def fleet(found: Sequence[Certificate], **values: object) -> Fleet:
                 "s3://crls/workshop.crl",
             ),
         ),
-    )
-    return Fleet(
-        replace(snapshot, **values),  # type: ignore[arg-type]
         history=history(),
         quotas=tuple(
             ApiQuota(call, 10) for call in ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
         ),
     )
+    return healthy.but(**values)
 
 
 def history() -> History:

@@ -19,8 +19,7 @@ from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki.keys import PrivateKey, UnreadableKeyError, load_key
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.status import waiting_view
-from iot_jitr_cli.status.collect import ALL_ROWS, waiting
-from iot_jitr_cli.status.snapshot import Waiting
+from iot_jitr_cli.status.fleet import ALL_ROWS, Fleet
 from iot_jitr_runtime.identifiers import CertificateId
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -81,7 +80,7 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
             "give the device's chain file, or its certificate's id with --certificate-id, or --all"
         )
     if all_devices:
-        return _show_all(waiting(aws_session(), stack_name, rows), as_json=as_json)
+        return _show_all(Fleet(aws_session(), stack_name, rows), as_json=as_json)
     try:
         presented = _presented(chain_file, key_file) if chain_file else None
     except UnreadableChainError as error:
@@ -106,13 +105,13 @@ def _show(certificate_id: CertificateId | None, diagnosis: Diagnosis, *, as_json
     return diagnosis.exit_code
 
 
-def _show_all(found: Waiting, *, as_json: bool) -> ExitCode:
+def _show_all(fleet: Fleet, *, as_json: bool) -> ExitCode:
     if as_json:
-        print_json(waiting_view.as_json(found))
+        print_json(waiting_view.as_json(fleet))
     else:
-        for line in waiting_view.lines(found):
+        for line in waiting_view.lines(fleet):
             out.print(line)
-    return waiting_view.exit_code(found)
+    return waiting_view.exit_code(fleet)
 
 
 def _presented(chain_file: Path, key_file: Path | None) -> Presented:

@@ -12,6 +12,8 @@ from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
+from iot_jitr_runtime.metric_names import Dimension, Metric
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
@@ -168,6 +170,29 @@ class Pipeline:
         """The maximum of a metric of the activation queue; SQS has approximate ones only."""
         queue = {"QueueName": self.output(Output.ACTIVATION_QUEUE_URL).rsplit("/", 1)[-1]}
         return MetricStatistic("AWS/SQS", f"Approximate{name}", queue, "Maximum")
+
+    def metric(self, name: Metric, statistic: str = "Sum", reason: Reason | None = None) -> MetricStatistic:
+        """One of the deployment's own metrics.
+
+        Raises:
+            CannotTellError: The stack has no output with the namespace of its metrics.
+        """
+        outputs = self.deployment
+        namespace, service = outputs.get(Output.METRICS_NAMESPACE), outputs.get(Output.SERVICE_NAME)
+        if namespace is None or service is None:
+            raise CannotTellError(
+                "the stack has no output with the namespace of its metrics: deploy it again"
+            )
+        of_reason = {Dimension.REASON.value: reason.value} if reason else {}
+        dimensions = {Dimension.SERVICE.value: service, **of_reason}
+        return MetricStatistic(namespace, name.value, dimensions, statistic)
+
+    @reading("cloudwatch:GetMetricData")
+    def activated_per_second(self) -> float:
+        """How many certificates a second were activated in the last five minutes."""
+        asked, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
+        found = read_metrics(self.session, asked, self.now - period, self.now, period)
+        return sum(value for _, value in found["activated"]) / period.total_seconds()
 
     def rule(self, name: str) -> Rule | None:
         """A topic rule, None where there is none of that name.

@@ -12,10 +12,10 @@ from iot_jitr_cli.deployment import stack_option
 from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki.files import replace_private
 from iot_jitr_cli.session import aws_session
-from iot_jitr_cli.status.collect import ALL_ROWS, ROWS, fleet, snapshot
+from iot_jitr_cli.status.fleet import ALL_ROWS, OVERVIEW, ROWS, Fleet
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.permissions import minimal_policy
-from iot_jitr_cli.status.snapshot import Snapshot, Unknown
+from iot_jitr_cli.status.view import as_json as fleet_as_json
 from iot_jitr_cli.status.view import view
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _LEAST_SECONDS = 2
     type=click.IntRange(_LEAST_SECONDS, 3600),
     default=10,
     show_default=True,
-    help="Seconds between two snapshots, with --watch.",
+    help="Seconds between two refreshes, with --watch.",
 )
 @click.option(
     "--html",
@@ -81,18 +81,18 @@ def status(  # noqa: PLR0913  a command's options are its arguments
         return _write_page(
             session, stack_name, ALL_ROWS if rows is None else rows, html_file, as_json=as_json
         )
-    found = snapshot(session, stack_name, ROWS if rows is None else rows)
+    fleet = Fleet(session, stack_name, ROWS if rows is None else rows)
     if as_json:
-        print_json(found)
+        print_json(fleet_as_json(fleet))
     else:
-        out.print(view(found))
-    return _exit_code(found, found.unknown)
+        out.print(view(fleet))
+    return _exit_code(fleet, *OVERVIEW)
 
 
-def _exit_code(found: Snapshot, unknown: tuple[Unknown, ...]) -> ExitCode:
-    if found.alarms and isinstance(found.alarms, tuple):
+def _exit_code(fleet: Fleet, *parts: str) -> ExitCode:
+    if fleet.alarms and isinstance(fleet.alarms, tuple):
         return ExitCode.NO
-    return ExitCode.UNDETERMINED if unknown else ExitCode.OK
+    return ExitCode.UNDETERMINED if fleet.unknown(*parts) else ExitCode.OK
 
 
 def _write_page(
@@ -102,10 +102,10 @@ def _write_page(
     from iot_jitr_cli.status.page.render import Kept, page  # noqa: PLC0415
 
     kept = Kept()
-    found = fleet(session, stack_name, rows, seen=kept.add)
+    fleet = Fleet(session, stack_name, rows, kept.add)
+    counts = fleet.ledger
     certificates = kept.certificates
-    replace_private(file, page(found, certificates).encode())
-    counts = found.snapshot.ledger
+    replace_private(file, page(fleet, certificates).encode())
     complete = (
         isinstance(counts, LedgerCounts) and counts.complete and counts.certificates == len(certificates)
     )
@@ -114,11 +114,11 @@ def _write_page(
     else:
         more = "" if complete else ", not all: see --rows"
         out.print(f"{printable(str(file))}: {len(certificates):,} certificates{more}")
-    return _exit_code(found.snapshot, found.unknown)
+    return _exit_code(fleet, *OVERVIEW, "history")
 
 
 def _watch(session: "boto3.Session", stack_name: str, rows: int, every: int) -> None:
-    with Live(view(snapshot(session, stack_name, rows)), console=out, screen=True) as live:
+    with Live(view(Fleet(session, stack_name, rows)), console=out, screen=True) as live:
         while True:
             time.sleep(every)
-            live.update(view(snapshot(session, stack_name, rows)), refresh=True)
+            live.update(view(Fleet(session, stack_name, rows)), refresh=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from iot_jitr_cli.doctor.metrics import read_metrics
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.status.figures import HOURS, metric
+from iot_jitr_cli.status.figures import HOURS
 from iot_jitr_runtime.metric_names import Metric
 
 STEP = timedelta(minutes=15)
@@ -52,12 +52,12 @@ def history(pipeline: Pipeline) -> History:
             metrics.
     """
     asked = (
-        ("activated", "Devices activated", "devices", metric(pipeline, Metric.ACTIVATED)),
-        ("refused", "Refusals", "messages", metric(pipeline, Metric.REFUSED)),
-        ("deferred", "Deferrals", "messages", metric(pipeline, Metric.DEFERRED)),
+        ("activated", "Devices activated", "devices", pipeline.metric(Metric.ACTIVATED)),
+        ("refused", "Refusals", "messages", pipeline.metric(Metric.REFUSED)),
+        ("deferred", "Deferrals", "messages", pipeline.metric(Metric.DEFERRED)),
         ("queue", "Messages in the queue", "messages", pipeline.queue_metric("NumberOfMessagesVisible")),
         ("oldest", "Age of the oldest message", "s", pipeline.queue_metric("AgeOfOldestMessage")),
-        ("time", "From first connect to active, 95 %", "s", metric(pipeline, Metric.TIME_TO_ACTIVE, "p95")),
+        ("time", "From first connect to active, 95 %", "s", pipeline.metric(Metric.TIME_TO_ACTIVE, "p95")),
     )
     step = int(STEP.total_seconds())
     end = datetime.fromtimestamp((int(pipeline.now.timestamp()) // step + 1) * step, UTC)

@@ -1,6 +1,8 @@
 """The parts that are read one by one: queues, CAs, CRLs, alarms, last errors."""
 
 import re
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,7 +10,6 @@ from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.doctor.log import last_error_of
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
-from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
 from iot_jitr_runtime.ledger.fleet import Fleet
@@ -18,6 +19,50 @@ from iot_jitr_runtime.stack_outputs import Output
 
 LOG_GROUPS = (Output.ACTIVATOR_LOG_GROUP, Output.CRL_PUBLISHER_LOG_GROUP, Output.SWEEP_LOG_GROUP)
 """Where the deployment's errors are searched, as far as it has them."""
+
+
+@dataclass(frozen=True)
+class QueueCounts:
+    """The activation queue and the dead-letter queue."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+    oldest_seconds: float | None
+    """None: CloudWatch has no figure, as for a queue that has been empty."""
+    dead_letters: int
+
+    @property
+    def messages(self) -> int:
+        """All messages of the activation queue."""
+        return self.waiting + self.in_flight + self.delayed
+
+
+@dataclass(frozen=True)
+class CaState:
+    """One CA of the deployment."""
+
+    name: str
+    certificate_id: str
+    status: str
+    auto_registration: str
+    not_before: datetime
+    """Since when its certificate is valid."""
+    not_after: datetime
+    devices: int
+    """Certificates in service."""
+
+
+@dataclass(frozen=True)
+class CrlState:
+    """One CRL in force."""
+
+    ca: str
+    number: int
+    entries: int
+    this_update: datetime
+    next_update: datetime
+    location: str
 
 
 def log_groups(deployment: Deployment) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How a snapshot is shown: a few small tables, one below the other."""
+"""How `jitr status` shows a deployment: a few small tables, one below the other."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,8 +10,9 @@ from rich.text import Text
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
-from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot, Unknown
+from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
 from iot_jitr_runtime.certificates import NO_END
 
 T = TypeVar("T")
@@ -20,26 +21,32 @@ _SOON = timedelta(days=90)
 _LINE = 200
 
 
-def view(snapshot: Snapshot) -> RenderableType:
+def view(fleet: Fleet) -> RenderableType:
     """Everything, top down: first what needs a person."""
-    now, groups = snapshot.taken_at, ", ".join(snapshot.log_groups)
-    head = f"{snapshot.stack} in {snapshot.region}, {now:%Y-%m-%d %H:%M:%SZ}"
+    now, groups = fleet.taken_at, ", ".join(fleet.log_groups)
+    head = f"{fleet.stack} in {fleet.region}, {now:%Y-%m-%d %H:%M:%SZ}"
     return Group(
         Text(head, style="bold"),
-        _known(snapshot.alarms, _alarms),
+        _known(fleet.alarms, _alarms),
         Text("\nFleet", style="bold"),
-        _known(snapshot.ledger, _fleet),
+        _known(fleet.ledger, _fleet),
         Text("\nDecisions", style="bold"),
-        _known(snapshot.decisions, lambda part: _decisions(part, snapshot.quota_per_second)),
+        _known(fleet.decisions, lambda part: _decisions(part, fleet.quota_per_second)),
         Text("\nQueues", style="bold"),
-        _known(snapshot.queues, _queues),
+        _known(fleet.queues, _queues),
         Text("\nCAs", style="bold"),
-        _known(snapshot.cas, lambda part: _cas(part, now)),
+        _known(fleet.cas, lambda part: _cas(part, now)),
         Text("\nCRLs", style="bold"),
-        _known(snapshot.crls, lambda part: _crls(part, now)),
+        _known(fleet.crls, lambda part: _crls(part, now)),
         Text("\nLast errors", style="bold"),
-        _known(snapshot.errors, lambda part: _errors(part, groups)),
+        _known(fleet.errors, lambda part: _errors(part, groups)),
     )
+
+
+def as_json(fleet: Fleet) -> dict[str, object]:
+    """The same as `--json` prints it."""
+    names = ("stack", "region", "taken_at", "quota_per_second", *OVERVIEW, "log_groups")
+    return {name: getattr(fleet, name) for name in names}
 
 
 def in_words(span: timedelta) -> str:

@@ -9,40 +9,40 @@ from rich.text import Text
 from iot_jitr_cli.console import ExitCode, printable
 from iot_jitr_cli.doctor.diagnosis import CONCLUSIONS
 from iot_jitr_cli.status.clusters import Cluster
-from iot_jitr_cli.status.snapshot import Unknown, Waiting
+from iot_jitr_cli.status.fleet import WAITING, Fleet, Unknown
 from iot_jitr_cli.status.view import in_words
 
 
-def exit_code(waiting: Waiting) -> ExitCode:
+def exit_code(fleet: Fleet) -> ExitCode:
     """0 no device is kept out, 1 causes are found, 3 undetermined."""
-    if waiting.clusters:
+    if fleet.clusters:
         return ExitCode.NO
-    ledger = waiting.ledger
-    unread = isinstance(ledger, Unknown) or not ledger.complete or isinstance(waiting.queues, Unknown)
+    ledger = fleet.ledger
+    unread = isinstance(ledger, Unknown) or not ledger.complete or isinstance(fleet.queues, Unknown)
     return ExitCode.UNDETERMINED if unread else ExitCode.OK
 
 
-def lines(waiting: Waiting) -> Iterator[Text]:
+def lines(fleet: Fleet) -> Iterator[Text]:
     """The causes, the largest first, then the queue and what could not be read."""
-    width = max((len(f"{each.certificates:,}") for each in waiting.clusters), default=0)
-    for each in waiting.clusters:
-        yield from _cluster(each, waiting, width)
-    if not waiting.clusters:
-        fine = exit_code(waiting) is ExitCode.OK
+    width = max((len(f"{each.certificates:,}") for each in fleet.clusters), default=0)
+    for each in fleet.clusters:
+        yield from _cluster(each, fleet, width)
+    if not fleet.clusters:
+        fine = exit_code(fleet) is ExitCode.OK
         yield (
             Text("no device is kept out", style="bold green")
             if fine
             else Text("undetermined: no cause was found in what could be read", style="yellow")
         )
     yield Text()
-    yield from _rest(waiting)
+    yield from _rest(fleet)
 
 
-def as_json(waiting: Waiting) -> dict[str, Any]:
+def as_json(fleet: Fleet) -> dict[str, Any]:
     """The same as `--json` prints it. Times are seconds, or milliseconds since the epoch (`…_at`)."""
-    ledger, queues = waiting.ledger, waiting.queues
+    ledger, queues = fleet.ledger, fleet.queues
     return {
-        "conclusion": CONCLUSIONS[exit_code(waiting)],
+        "conclusion": CONCLUSIONS[exit_code(fleet)],
         "clusters": [
             {
                 "cause": each.cause,
@@ -52,16 +52,16 @@ def as_json(waiting: Waiting) -> dict[str, Any]:
                 "reasons": dict(each.reasons.most_common()),
                 "example": each.example,
                 "first_seen_at": each.first_seen_at,
-                "seconds": waiting.seconds(each.certificates),
+                "seconds": fleet.seconds(each.certificates),
             }
-            for each in waiting.clusters
+            for each in fleet.clusters
         ],
         "rows": None if isinstance(ledger, Unknown) else ledger.rows,
         "complete": not isinstance(ledger, Unknown) and ledger.complete,
         "queue": None if isinstance(queues, Unknown) else queues,
-        "per_second": waiting.per_second,
-        "seconds_until_empty": waiting.seconds_until_empty,
-        "unknown": waiting.unknown,
+        "per_second": fleet.per_second,
+        "seconds_until_empty": fleet.seconds_until_empty,
+        "unknown": fleet.unknown(*WAITING),
     }
 
 
@@ -74,12 +74,12 @@ def seconds_in_words(seconds: float | None) -> str:
     return "an unknown time" if seconds is None else in_words(timedelta(seconds=seconds))
 
 
-def rate_in_words(waiting: Waiting) -> str:
+def rate_in_words(fleet: Fleet) -> str:
     """The rate by which times are reckoned, and what it is."""
-    if waiting.per_second is None:
+    if fleet.per_second is None:
         return "at an unknown rate"
-    kind = "the highest allowed" if waiting.per_second != waiting.activated_per_second else "as now"
-    return f"at {waiting.per_second:.3g} a second, {kind}"
+    kind = "the highest allowed" if fleet.per_second != fleet.activated_per_second else "as now"
+    return f"at {fleet.per_second:.3g} a second, {kind}"
 
 
 def moment_in_words(milliseconds: int) -> str:
@@ -89,7 +89,7 @@ def moment_in_words(milliseconds: int) -> str:
     )
 
 
-def _cluster(cluster: Cluster, waiting: Waiting, width: int) -> Iterator[Text]:
+def _cluster(cluster: Cluster, fleet: Fleet, width: int) -> Iterator[Text]:
     indent = " " * (width + 2)
     yield Text.assemble(
         (f"{cluster.certificates:>{width},}", "bold red"),
@@ -105,20 +105,20 @@ def _cluster(cluster: Cluster, waiting: Waiting, width: int) -> Iterator[Text]:
         )
         yield Text(
             f"{indent}the first since {moment_in_words(cluster.first_seen_at)}; to activate all takes "
-            f"{seconds_in_words(waiting.seconds(cluster.certificates))}",
+            f"{seconds_in_words(fleet.seconds(cluster.certificates))}",
             style="dim",
         )
 
 
-def _rest(waiting: Waiting) -> Iterator[Text]:
-    queues, ledger = waiting.queues, waiting.ledger
+def _rest(fleet: Fleet) -> Iterator[Text]:
+    queues, ledger = fleet.queues, fleet.ledger
     if not isinstance(queues, Unknown):
         text = f"{queues.messages:,} messages in the activation queue"
         if queues.messages:
-            text += f": empty in {seconds_in_words(waiting.seconds_until_empty)} ({rate_in_words(waiting)})"
+            text += f": empty in {seconds_in_words(fleet.seconds_until_empty)} ({rate_in_words(fleet)})"
         yield Text(text)
     if not isinstance(ledger, Unknown):
         read = "all" if ledger.complete else "there are more: see --rows"
         yield Text(f"{ledger.rows:,} rows of the ledger were read ({read})", style="dim")
-    for each in waiting.unknown:
+    for each in fleet.unknown(*WAITING):
         yield Text(f"? {printable(each.why)}", style="yellow")

@@ -18,10 +18,10 @@ from markupsafe import Markup
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.status.certificate import Certificate, Group
+from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.ledger import KEPT_OUT
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
-from iot_jitr_cli.status.snapshot import Fleet, Unknown
 from iot_jitr_cli.status.view import in_words
 from iot_jitr_cli.status.waiting_view import moment_in_words, rate_in_words, seconds_in_words
 from iot_jitr_runtime.certificates import NO_END
@@ -77,13 +77,11 @@ def page(fleet: Fleet, certificates: list[Certificate]) -> str:
     }
     environment.tests["unknown"] = lambda part: isinstance(part, Unknown)
     style, script = _asset("page.css"), _asset("page.js")
-    taken = fleet.snapshot
     drawn = fleet.history if isinstance(fleet.history, History) and not fleet.history.empty else None
     return environment.from_string(_asset("page.html.jinja")).render(
         fleet=fleet,
-        taken=taken,
-        waiting=taken.waiting,
-        rate=rate_in_words(taken.waiting),
+        unknown=fleet.unknown(*OVERVIEW),
+        rate=rate_in_words(fleet),
         groups=GROUPS,
         shares=_shares(fleet),
         by_ca=_by_ca(fleet),
@@ -91,8 +89,8 @@ def page(fleet: Fleet, certificates: list[Certificate]) -> str:
         plots=plots(drawn) if drawn else (),
         hourly=hourly(drawn) if drawn else (),
         plot_height=HEIGHT,
-        end=partial(_end, now=taken.taken_at),
-        soon=taken.taken_at + _SOON,
+        end=partial(_end, now=fleet.taken_at),
+        soon=fleet.taken_at + _SOON,
         data=_data(fleet, certificates),
         kept=len(certificates),
         style=Markup(style),  # noqa: S704  ours
@@ -118,7 +116,7 @@ def _hash(text: str) -> str:
 
 def _shares(fleet: Fleet) -> list[tuple[Group, int, float, float]]:
     """Each group: its certificates, where its part of the whole begins, and its share, in percent."""
-    ledger, cas = fleet.snapshot.ledger, fleet.snapshot.cas
+    ledger, cas = fleet.ledger, fleet.cas
     counts = {group: 0 if isinstance(ledger, Unknown) else ledger.group(group) for group in Group}
     if not isinstance(cas, Unknown):
         # The counters know all devices, the rows that were read perhaps not.
@@ -134,7 +132,7 @@ def _shares(fleet: Fleet) -> list[tuple[Group, int, float, float]]:
 
 def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
     """Name of each CA with its certificates by group, those without a known CA last."""
-    ledger, cas = fleet.snapshot.ledger, fleet.snapshot.cas
+    ledger, cas = fleet.ledger, fleet.cas
     rows = {} if isinstance(ledger, Unknown) else {ca: dict(groups) for ca, groups in ledger.by_ca.items()}
     found = []
     for ca in () if isinstance(cas, Unknown) else cas:
@@ -148,9 +146,9 @@ def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
 def _by_reason(fleet: Fleet) -> list[tuple[str, int, int | None]]:
     """Each reason: the certificates that it keeps out now, and its messages of the day (None: unknown)."""
     kept_out: Counter[str] = Counter()
-    for cluster in fleet.snapshot.waiting.clusters:
+    for cluster in fleet.clusters:
         kept_out.update(cluster.reasons)
-    decisions = fleet.snapshot.decisions
+    decisions = fleet.decisions
     messages = None if isinstance(decisions, Unknown) else decisions.reasons
     found = [
         (reason, kept_out[reason], None if messages is None else messages.get(reason, 0))
@@ -172,7 +170,7 @@ def _data(fleet: Fleet, certificates: list[Certificate]) -> dict[str, object]:
     A line is `id|serial|ca|group|state|reason|cause|decided|name`. The name is at the end because it may
     contain the separator; `decided` is in seconds since the epoch.
     """
-    known = () if isinstance(fleet.snapshot.cas, Unknown) else fleet.snapshot.cas
+    known = () if isinstance(fleet.cas, Unknown) else fleet.cas
     cas: dict[str, str] = {ca.certificate_id: ca.name for ca in known}
     places: dict[str, dict[str, int]] = {
         name: {} for name in ("cas", "groups", "states", "reasons", "causes")

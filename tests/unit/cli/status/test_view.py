@@ -1,4 +1,4 @@
-"""A snapshot as people read it."""
+"""`jitr status` as people read it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,35 +7,40 @@ import pytest
 from rich.console import Console
 
 from iot_jitr_cli.status.figures import DecisionCounts
+from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
-from iot_jitr_cli.status.snapshot import CaState, CrlState, QueueCounts, Snapshot, Unknown
+from iot_jitr_cli.status.parts import QueueCounts
 from iot_jitr_cli.status.view import in_words, view
-from tests.support import doctor_account as dc
 from tests.support.crls import NO_END
-from tests.support.fleet_page import HEALTHY, NOW
+from tests.support.fleet_page import certificate, fleet
+
+HEALTHY = fleet([certificate(number) for number in range(1203)])
 
 
-def shown(found: Snapshot) -> str:
+def shown(found: Fleet) -> str:
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123  thrown away
     console.print(view(found))
     return console.export_text()
 
 
 def test_everything_is_shown_at_a_glance() -> None:
-    text = shown(HEALTHY)
+    text = shown(HEALTHY.but(queues=QueueCounts(12, 3, 0, 95.0, 0)))
 
     for part in (
-        "stack in eu-central-1, 2026-06-01 12:00:00Z",
+        "factory-fleet in eu-central-1, 2026-06-01 12:00:00Z",
         "no alarm is active",
         "1,203 certificates in the ledger (all rows)",
-        "now 9.9 of 10 activations a second",
+        "now 9.4 of 10 activations a second",
         "12 waiting, 3 in flight, 0 delayed, the oldest 1 min 35 s",
-        "1,200 in service",
-        "expires in 900 d",
-        "number 7",
-        "1,000,000 entries",
-        "issued 2 h ago",
-        "next in 5 h",
+        "dead letters: 0",
+        "903 in service",
+        "expires in 2915 d",
+        "expires in 41 d ← soon",
+        "number 118",
+        "21,904 entries",
+        "issued 3 h ago",
+        "next in 21 h",
+        "STALE",
         "none in the last 15 minutes (/log/activator)",
     ):
         assert part in text
@@ -43,59 +48,38 @@ def test_everything_is_shown_at_a_glance() -> None:
 
 def test_what_needs_a_person_stands_out() -> None:
     text = shown(
-        replace(
-            HEALTHY,
+        HEALTHY.but(
             alarms=("Dead letters. What to do: …",),
             ledger=LedgerCounts({}, 10_000, complete=False, by_ca={}, clusters=()),
             queues=QueueCounts(0, 0, 0, None, 2),
             quota_per_second=None,
-            cas=(CaState("Old", dc.CA_ID, "ACTIVE", "ENABLE", NOW, NOW + timedelta(days=9), 1),),
-            crls=(CrlState("Old", 1, 0, NOW, NOW - timedelta(1), "x\x1b[2J"),),
-            errors={"/log": "boom\x07"},
+            errors={"/log": "boom\x07\x1b[2J"},
         )
     )
 
     assert "✗ Dead letters" in text
     assert "the first 10,000 rows, there are more" in text
     assert "dead letters: 2" in text
-    assert "expires in 9 d ← soon" in text
-    assert "STALE" in text
-    assert "/log: boom�" in text
+    assert "/log: boom��[2J" in text
     assert "\x1b" not in text
 
 
 def test_certificates_and_crls_without_end_are_shown() -> None:
-    text = shown(
-        replace(
-            HEALTHY,
-            cas=(CaState("Endless", dc.CA_ID, "ACTIVE", "ENABLE", NOW, NO_END, 1),),
-            crls=(CrlState("Endless", 1, 0, NOW, NO_END, "https://crl"),),
-        )
-    )
+    cas, crls = ([replace(each, **{end: NO_END}) for each in found] for found, end in (
+        (HEALTHY.cas, "not_after"), (HEALTHY.crls, "next_update")
+    ))  # fmt: skip
 
-    assert text.count("without an end") == 2
+    assert shown(HEALTHY.but(cas=cas, crls=crls)).count("without an end") == 4
 
 
 def test_each_unknown_part_is_shown_with_its_reason() -> None:
-    unknown = Unknown("the permission a:b is missing", "a:b")
-    text = shown(
-        replace(
-            HEALTHY,
-            ledger=unknown,
-            decisions=unknown,
-            queues=unknown,
-            cas=unknown,
-            crls=unknown,
-            alarms=unknown,
-            errors=unknown,
-        )
-    )
+    unknown = dict.fromkeys(OVERVIEW, Unknown("the permission a:b is missing", "a:b"))
 
-    assert text.count("? the permission a:b is missing") == 7
+    assert shown(HEALTHY.but(**unknown)).count("? the permission a:b is missing") == len(OVERVIEW)
 
 
 def test_without_figures_and_crls_the_view_explains_why() -> None:
-    text = shown(replace(HEALTHY, decisions=DecisionCounts(24, {}, {}, 0), crls=()))
+    text = shown(HEALTHY.but(decisions=DecisionCounts(24, {}, {}, 0), crls=()))
 
     assert "no figures in 24 hours" in text
     assert "every CA was declared to have no CRL" in text

@@ -154,7 +154,7 @@ def test_without_activations_times_are_computed_at_the_limit(account: DiagnosedD
 
 
 def test_only_what_is_shown_is_read() -> None:
-    account = SOME.but()
+    account = SOME.but(figures={})
     account.jitr("doctor", "--all")
 
     assert set(account.calls) == {

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from iot_jitr_cli.status.certificate import Group
+from iot_jitr_cli.status.fleet import OVERVIEW, Unknown
 from iot_jitr_cli.status.history import STEPS, History
-from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.page.render import Kept, page
-from iot_jitr_cli.status.snapshot import Snapshot, Unknown
 from tests.support.crls import NO_END
 from tests.support.fleet_page import HOSTILE, NOW, certificate, certificates, fleet
 
@@ -133,40 +132,29 @@ def test_only_so_many_certificates_are_kept_those_that_are_out_first() -> None:
 
 def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_read() -> None:
     some = fleet(certificates(10))
-    ledger, cas = some.snapshot.ledger, some.snapshot.cas
-    assert isinstance(ledger, LedgerCounts)
-    assert not isinstance(cas, Unknown)
-    many = replace(
-        some.snapshot, ledger=replace(ledger, complete=False), cas=[replace(ca, devices=700) for ca in cas]
-    )
+    cas = [replace(ca, devices=700) for ca in some.cas]
 
-    text = Read(page(replace(some, snapshot=many), [])).text
+    text = Read(page(some.but(ledger=replace(some.ledger, complete=False), cas=cas), [])).text
 
     assert "1,400" in text
     assert "10 rows were read, and there are more" in text
 
 
 def test_a_part_that_could_not_be_read_says_so_and_the_others_are_shown() -> None:
-    unknown = Unknown("the permission a:b is missing", "a:b")
-    healthy = fleet(certificates(5))
-    names = ("ledger", "decisions", "queues", "cas", "crls", "alarms", "errors")
-    nothing: Snapshot = replace(healthy.snapshot, quota_per_second=None, **dict.fromkeys(names, unknown))
+    unknown = dict.fromkeys((*OVERVIEW, "history", "quotas"), Unknown("the permission a:b is missing", "a:b"))
 
-    text = Read(page(replace(healthy, snapshot=nothing, history=unknown, quotas=unknown), [])).text
+    text = Read(page(fleet(certificates(5), quota_per_second=None, **unknown), [])).text
 
-    assert text.count("the permission a:b is missing") == len(names) + 3  # the ledger's at two places
+    assert text.count("the permission a:b is missing") == len(unknown) + 1  # the ledger's at two places
     assert "0 certificates in this page" in text
 
 
 def test_reasons_are_listed_with_certificates_and_messages() -> None:
     some = fleet([certificate(1, "refused", "thing_taken")])
-    decisions = some.snapshot.decisions
-    assert not isinstance(decisions, Unknown)
-    told = replace(some.snapshot, decisions=replace(decisions, reasons={"expired": 1234}))
+    found = replace(some.decisions, reasons={"expired": 1234})
 
-    text = " ".join(Read(page(replace(some, snapshot=told), [])).text.split())
-    unknown = " ".join(
-        Read(page(replace(some, snapshot=replace(told, decisions=Unknown("no"))), [])).text.split()
+    text, unknown = (
+        " ".join(Read(page(some.but(decisions=each), [])).text.split()) for each in (found, Unknown("no"))
     )
 
     assert "thing_taken 1 0 expired 0 1,234" in text
@@ -188,25 +176,23 @@ def test_an_empty_queue_is_said_to_be_empty() -> None:
 
 
 def test_a_day_without_figures_says_so() -> None:
-    quiet = History(NOW, tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series))  # type: ignore[union-attr]
+    series = tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series)
 
-    assert "no figures of the last 24 hours" in Read(page(replace(fleet([]), history=quiet), [])).text
+    assert "no figures of the last 24 hours" in Read(page(fleet([], history=History(NOW, series)), [])).text
 
 
 def test_what_needs_a_person_stands_out() -> None:
-    healthy = fleet(certificates(5))
-    cas = healthy.snapshot.cas
-    assert not isinstance(cas, Unknown)
-    trouble = replace(
-        healthy.snapshot,
+    endless, ended = fleet([]).cas
+    trouble = fleet(
+        certificates(5),
         alarms=("Dead letters", "CRL stale"),
         errors={"/log": "boom"},
-        cas=[replace(cas[0], not_after=NO_END), replace(cas[1], not_after=NOW - timedelta(days=1))],
+        cas=[replace(endless, not_after=NO_END), replace(ended, not_after=NOW - timedelta(days=1))],
         crls=(),
         quota_per_second=40,
     )
 
-    text = Read(page(replace(healthy, snapshot=trouble), [])).text
+    text = Read(page(trouble, [])).text
 
     for part in (
         "2 alarms are active",
