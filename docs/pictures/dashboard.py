@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from measured import load
 from plots import STYLE, svg
 
-from iot_jitr import CaConfiguration, CrlBucket, JitrPipeline, ReconcilerSettings, SecretSigner
-from iot_jitr.observability import Panel, Row, Watched, layout
+from iot_jitr import CaConfiguration, CrlBucket, JitrPipeline, SecretSigner
+from iot_jitr.observability import Panel, layout
 from iot_jitr.observability.metrics import FIVE_MINUTES
 from iot_jitr_cli.pki.authority import DevelopmentCa
 
@@ -35,7 +35,7 @@ _OF_AWS = "AWS's own metric, which the local cloud lacks"
 class Deployed:
     """What of a pipeline the dashboard shows."""
 
-    rows: tuple[Row, ...]
+    rows: dict[str, list[Panel]]
     alarms: tuple[str, ...]
     dead_letters: str
     """Name of the dead-letter queue, as the template has it."""
@@ -52,17 +52,7 @@ def deployed() -> Deployed:
             revocation=CrlBucket(),
         )
         pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[ca])
-        watched = Watched(
-            metrics=pipeline.metrics,
-            queues=pipeline.queues,
-            activator=pipeline.activator.function.function,
-            background={},
-            cas={"Factory": "ca"},
-            cas_with_crl={"Factory": "ca"},
-            closes_sessions=True,
-            reconciled_every=ReconcilerSettings().every,
-        )
-        rows = layout(watched, pipeline.capacity.activations_per_second)
+        rows = layout(pipeline.observability.watched)
         alarms = tuple(pipeline.observability.alarms.alarms)
         return Deployed(rows, alarms, pipeline.queues.dead_letters.queue_name)
 
@@ -70,15 +60,15 @@ def deployed() -> Deployed:
 def drawn(dashboard: Deployed, measured: dict[str, Any] | None = None) -> str:
     """The dashboard as SVG."""
     measured = measured or load()
-    columns = max(len(row.panels) for row in dashboard.rows)
+    columns = max(map(len, dashboard.rows.values()))
     with mpl.rc_context({**STYLE, "font.size": 9}):
         rows = len(dashboard.rows)
         figure = Figure(figsize=(12, 2.5 * rows + 2), layout="constrained")
         parts = figure.subfigures(rows + 2, 1, height_ratios=[0.8, *[2.5] * rows, 0.9])
         _alarms(parts[0], dashboard.alarms)
-        for part, row in zip(parts[1:-1], dashboard.rows, strict=True):
-            part.suptitle(row.question.value, fontsize=13, x=0.01, ha="left")
-            for axes, panel in zip(part.subplots(1, columns), row.panels, strict=True):
+        for part, (question, panels) in zip(parts[1:-1], dashboard.rows.items(), strict=True):
+            part.suptitle(question, fontsize=13, x=0.01, ha="left")
+            for axes, panel in zip(part.subplots(1, columns), panels, strict=True):
                 _panel(axes, panel, measured, dashboard.dead_letters)
         _refusals(parts[-1], measured)
         return svg(figure, f"The dashboard with the metrics of a demo of {measured['devices']} devices")

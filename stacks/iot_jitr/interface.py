@@ -1,6 +1,5 @@
 """`IJitrPipeline`: what a pipeline offers to other constructs, stacks and apps, made here or imported."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 
 import aws_cdk as cdk
@@ -20,16 +19,6 @@ from iot_jitr_runtime.outcomes import Reason
 _checked = checked_in("JitrPipeline")
 _Grantee = Annotated[iam.IGrantable, offers("grant_principal", "a grantee (iam.IGrantable)")]
 _CA = text(r".+", "the name of a CA of the pipeline")
-
-_GAUGES: Mapping[Metric, str] = {
-    Metric.TIME_TO_ACTIVE: "p90",
-    Metric.CRL_AGE: "Maximum",
-    Metric.CRL_TIME_LEFT: "Minimum",
-    Metric.CRL_ENTRIES: "Maximum",
-    Metric.PENDING_AGE: "Maximum",
-    Metric.CA_DAYS_TO_EXPIRY: "Minimum",
-}
-"""The statistic that says most about a figure that is not counted; counts are summed."""
 
 
 class MetricOptions(TypedDict, total=False):
@@ -118,14 +107,13 @@ class IJitrPipeline(OutcomeRules):
         Raises:
             ConfigurationError: There is no such metric, reason or CA.
         """
-        chosen = Metric(metric)
         dimensions = {} if reason is None else {"reason": Reason(reason).value}
         if ca is not None:
             dimensions["ca"] = self._ca_certificate_id(ca)
         made = self.metrics.of(
-            chosen,
-            statistic or _GAUGES.get(chosen, "Sum"),
+            Metric(metric),
             period,
+            statistic=statistic,
             label=label,
             **dimensions,
         )

@@ -234,23 +234,20 @@ class JitrPipeline(Construct, Importable):
             watched=Watched(
                 metrics=self.metrics,
                 queues=self.queues,
-                activator=self.activator.function.function,
-                background={name: each.function for name, each in self._background().items()},
+                functions=self._functions(),
                 cas={name: ca.certificate_id for name, ca in self.cas.items()},
-                cas_with_crl={ca.name: self.cas[ca.name].certificate_id for ca in cas if ca.crl_source},
+                cas_with_crl={
+                    name: ca.certificate_id
+                    for name, ca in self.cas.items()
+                    if ca.configuration.crl_source is not None
+                },
+                activations_per_second=activations_per_second,
                 closes_sessions=self.revocation is not None and self.revocation.sweep.client_id is not None,
+                publishes_events=self.outcome_events is not None,
                 reconciled_every=as_timedelta(reconciler.every),
-                connect_guard=None if self.connect_guard is None else self.connect_guard.function.function,
-                tells=self.outcome_events is not None,
             ),
             alarms=alarms,
             dashboard=dashboard,
-            activations_per_second=activations_per_second,
-            activator_log_group=self.activator.function.log_group,
-            other_log_groups=[
-                *(each.log_group for each in self._background().values()),
-                *([] if self.connect_guard is None else [self.connect_guard.function.log_group]),
-            ],
         )
         self.account_logging = self._account_logging(account_logging, settings)
         warn_of_unchecked_revocation(self, cas)
@@ -266,7 +263,10 @@ class JitrPipeline(Construct, Importable):
         Raises:
             ConfigurationError: This pipeline has no such alarm, or no alarms at all.
         """
-        return self.observability.alarm(f"{self.node.path}: alarm", name, ca)
+        where, alarms = f"{self.node.path}: alarm", self.observability.alarms
+        if alarms is None:
+            raise ConfigurationError(where, "a pipeline with alarms: none", "a pipeline with alarms")
+        return alarms.find(where, name, ca)
 
     def _outcome_events(self, settings: OutcomeEvents | None) -> OutcomeEventPublishing | None:
         if settings is None:
@@ -340,12 +340,14 @@ class JitrPipeline(Construct, Importable):
         revocation.let_check(self.reconciler.function)
         return revocation
 
-    def _background(self) -> dict[str, JitrFunction]:
-        """The functions that run on a schedule or an upload."""
-        found = {"Reconciler": self.reconciler.function}
+    def _functions(self) -> dict[str, JitrFunction]:
+        """The functions that are watched, by their names in alarms."""
+        found = {"Activator": self.activator.function, "Reconciler": self.reconciler.function}
         if self.revocation is not None:
             found["CrlPublisher"] = self.revocation.publisher.function
             found["Sweep"] = self.revocation.sweep.function
+        if self.connect_guard is not None:
+            found["ConnectGuard"] = self.connect_guard.function
         return found
 
     def _account_logging(self, mode: AccountLoggingMode, settings: FunctionSettings) -> AccountLogging | None:

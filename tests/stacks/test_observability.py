@@ -1,6 +1,7 @@
 """Alarms that link to the runbook and are silent in a quiet fleet, a dashboard, saved queries."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,6 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 
 from iot_jitr import (
@@ -24,14 +24,10 @@ from iot_jitr import (
     ReconcilerSettings,
 )
 from iot_jitr.capacity import RETENTION_DAYS
-from iot_jitr.observability import PipelineMetrics, Question, Watched, layout
-from iot_jitr.observability.alarms import Alarms
 from iot_jitr.observability.queries import QUERIES
-from iot_jitr.observability.runbook import Section
 from iot_jitr.observability.settings import RUNBOOK_URL
-from iot_jitr_runtime.metric_names import Metric
 from tests.support.ca_certificates import FACTORY
-from tests.support.scenarios import SCENARIOS, WORKSHOP_CA
+from tests.support.scenarios import OPERATORS, SCENARIOS, WORKSHOP_CA, scenario
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
@@ -45,39 +41,112 @@ from tests.support.stacks import (
 )
 
 Template = dict[str, Any]
-TOPIC = "arn:aws:sns:eu-central-1:123456789012:operators"
 ALARM = "AWS::CloudWatch::Alarm"
+QUERY = "AWS::Logs::QueryDefinition"
 
 
 def alarms(found: Template) -> dict[str, dict[str, Any]]:
-    return {name: each["Properties"] for name, each in of_type(found, ALARM).items()}
+    """The alarms by name and CA: the logical id without the path before it and the hash behind it."""
+    return {
+        re.sub(r"^.*Alarms|.{8}$", "", name): each["Properties"]
+        for name, each in of_type(found, ALARM).items()
+    }
 
 
-def alarm(found: Template, part: str) -> dict[str, Any]:
-    return dict(named(found, ALARM, f"Alarms{part}")[1]["Properties"])
+@pytest.fixture(scope="module")
+def everything() -> Template:
+    return scenario("everything_on")
 
 
-# every alarm
+# alarms
+
+OF_THE_PIPELINE = {
+    "DeadLetters": ("ApproximateNumberOfMessagesVisible", "Maximum", 300, 1),
+    "DeadLetterAge": ("ApproximateAgeOfOldestMessage", "Maximum", 300, 3 * 86_400),
+    "OldestMessage": ("ApproximateAgeOfOldestMessage", "Maximum", 300, 3600),
+    "Deferred": ("Blocked", "Sum", 900, 20),
+    "Refused": ("Refused", "Sum", 900, 1000),
+    "ApiThrottled": ("Decisions", "Sum", 900, 100),
+    "Pending": ("PendingAge", "Maximum", 3600, 86_400),
+    "EventsUnpublished": ("EventsUnpublished", "Sum", 3600, 1),
+    "SessionsNotClosed": ("SessionsNotClosed", "Sum", 900, 1),
+}
+OF_A_FUNCTION = {
+    "ActivatorErrors": ("Errors", "Sum", 900, 3),
+    "ActivatorThrottles": ("Throttles", "Sum", 900, 100),
+    "ReconcilerErrors": ("Errors", "Sum", 900, 1),
+    "CrlPublisherErrors": ("Errors", "Sum", 900, 1),
+    "SweepErrors": ("Errors", "Sum", 900, 1),
+    "ConnectGuardErrors": ("Errors", "Sum", 300, 1),
+    "ConnectGuardThrottles": ("Throttles", "Sum", 300, 1),
+}
+OF_A_CA = {
+    "CaExpiryFactory": ("CaDaysToExpiry", "Minimum", 86_400, 90),
+    "CaExpiryWorkshop": ("CaDaysToExpiry", "Minimum", 86_400, 90),
+    "CrlStaleFactory": ("CrlTimeLeft", "Minimum", 3600, 3600),
+    "CrlUnusableFactory": ("CrlUnusable", "Sum", 3600, 1),
+    "RevocationLimitTrippedFactory": ("RevocationLimitTripped", "Sum", 3600, 1),
+}
+OF_AWS_IOT = {"RegistrationFailures": ("RegistrationFailures/iot-jitr/Jitr", "Sum", 900, 10)}
 
 
-def test_every_alarm_says_what_happened_and_every_section_is_linked_to() -> None:
+def test_each_alarm_has_its_metric_and_its_threshold(everything: Template) -> None:
+    found = {
+        name: (each["MetricName"], each["Statistic"], each["Period"], each["Threshold"])
+        for name, each in alarms(everything).items()
+    }
+    below = {name for name, each in alarms(everything).items() if "Less" in each["ComparisonOperator"]}
+
+    assert found == {**OF_THE_PIPELINE, **OF_A_FUNCTION, **OF_A_CA, **OF_AWS_IOT}
+    assert below == {"CaExpiryFactory", "CaExpiryWorkshop", "CrlStaleFactory"}
+
+
+def test_each_alarm_watches_its_queue_its_function_or_its_ca(everything: Template) -> None:
+    dimensions = {
+        name: {one["Name"]: joined(one["Value"]) for one in each.get("Dimensions", [])}
+        for name, each in alarms(everything).items()
+    }
+
+    for name in OF_A_FUNCTION:
+        function = re.sub("Errors|Throttles|Crl", "", name)
+        assert function in dimensions[name]["FunctionName"]
+    for name in OF_A_CA:
+        ca, _ = named(everything, "Custom::JitrCaCertificate", re.findall("Factory|Workshop", name)[0])
+        assert dimensions[name] == {"service": "iot-jitr/Jitr", "ca": f"${{{ca}.CaCertificateId}}"}
+    for name in ("DeadLetters", "DeadLetterAge", "OldestMessage"):
+        queue, _ = named(everything, "AWS::SQS::Queue", "Activation" if "Old" in name else "DeadLetters")
+        assert dimensions[name] == {"QueueName": f"${{{queue}.QueueName}}"}
+    assert dimensions["ApiThrottled"] == {"service": "iot-jitr/Jitr", "reason": "throttled"}
+    assert dimensions["Refused"] == {"service": "iot-jitr/Jitr"}
+
+
+def test_a_dead_letter_raises_its_alarm_days_before_it_is_deleted(template: Template) -> None:
+    assert alarms(template)["DeadLetterAge"]["Threshold"] < RETENTION_DAYS * 86_400 / 2
+
+
+def test_every_alarm_says_what_happened_and_links_to_its_section(everything: Template) -> None:
     """That each section is a heading of `docs/runbook.md` is tested in `tests/unit/docs`."""
     linked = set()
 
-    for name, properties in alarms(template_of(SCENARIOS["everything_on"])).items():
+    for name, properties in alarms(everything).items():
         says, link = properties["AlarmDescription"].split(". What to do: ")
         assert len(says) > 20, name
         linked.add(link)
 
-    assert linked == {section.link(RUNBOOK_URL) for section in Section}
+    assert linked == {f"{RUNBOOK_URL}#{name.section}" for name in AlarmName}
 
 
-def test_no_data_is_no_alarm(template: Template) -> None:
-    assert {each["TreatMissingData"] for each in alarms(template).values()} == {"notBreaching"}
+def test_no_data_is_no_alarm_and_no_alarm_is_metric_math_which_the_local_cloud_does_not_have(
+    everything: Template,
+) -> None:
+    assert {each["TreatMissingData"] for each in alarms(everything).values()} == {"notBreaching"}
+    assert [name for name, each in alarms(everything).items() if "Metrics" in each] == []
 
 
-def test_no_alarm_is_metric_math_which_the_local_cloud_does_not_know(template: Template) -> None:
-    assert [name for name, each in alarms(template).items() if "Metrics" in each] == []
+def test_a_topic_is_notified_when_an_alarm_is_raised_and_when_it_ends(everything: Template) -> None:
+    for properties in alarms(everything).values():
+        assert (properties["AlarmActions"], properties["OKActions"]) == ([OPERATORS], [OPERATORS])
+    assert of_type(everything, "AWS::SNS::Topic") == {}
 
 
 def test_without_a_topic_alarms_are_only_shown(template: Template) -> None:
@@ -85,110 +154,22 @@ def test_without_a_topic_alarms_are_only_shown(template: Template) -> None:
         assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & set(properties)
 
 
-def test_a_topic_is_told_when_an_alarm_rings_and_when_it_is_over() -> None:
-    found = template_of(replace(DEFAULTS, alarms=AlarmSettings(topic=TOPIC)))
-
-    for properties in alarms(found).values():
-        assert (properties["AlarmActions"], properties["OKActions"]) == ([TOPIC], [TOPIC])
-    assert of_type(found, "AWS::SNS::Topic") == {}
-
-
-def test_a_runbook_of_ones_own_is_linked_to() -> None:
-    settings = AlarmSettings(runbook_url="https://wiki.example.com/jitr")
-
-    found = template_of(replace(DEFAULTS, alarms=settings))
-
-    assert all(
-        "https://wiki.example.com/jitr#" in each["AlarmDescription"] for each in alarms(found).values()
+def test_thresholds_and_the_runbook_are_configurable_one_by_one() -> None:
+    """The period of `Pending` lasts from one measurement of the reconciler to the next."""
+    settings = AlarmSettings(
+        dead_letters=5,
+        oldest_message=cdk.Duration.minutes(10),
+        pending=timedelta(hours=2),
+        runbook_url="https://wiki.example.com/jitr",
     )
-
-
-# single ones
-
-
-@pytest.mark.parametrize(
-    ("part", "metric", "threshold", "over"),
-    [
-        ("DeadLetters", "ApproximateNumberOfMessagesVisible", 1, ("Maximum", 300)),
-        ("DeadLetterAge", "ApproximateAgeOfOldestMessage", 3 * 86_400, ("Maximum", 300)),
-        ("OldestMessage", "ApproximateAgeOfOldestMessage", 3600, ("Maximum", 300)),
-        ("Deferred", "Blocked", 20, ("Sum", 900)),
-        ("Refused", "Refused", 300, ("Sum", 900)),
-        ("ApiThrottled", "Decisions", 100, ("Sum", 900)),
-        ("Pending", "PendingAge", 86_400, ("Maximum", 3600)),
-        ("ActivatorErrors", "Errors", 3, ("Sum", 900)),
-        ("ActivatorThrottles", "Throttles", 100, ("Sum", 900)),
-    ],
-)
-def test_an_alarm_rings_when_its_metric_reaches_the_threshold(
-    template: Template, part: str, metric: str, threshold: int, over: tuple[str, int]
-) -> None:
-    properties = alarm(template, part)
-
-    assert (properties["MetricName"], properties["Threshold"]) == (metric, threshold)
-    assert (properties["Statistic"], properties["Period"]) == over
-    assert properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-
-
-def test_the_age_of_dead_letters_is_that_of_their_queue_and_leaves_days_to_act(template: Template) -> None:
-    dead_letters, _ = named(template, "AWS::SQS::Queue", "DeadLetters")
-    (dimension,) = alarm(template, "DeadLetterAge")["Dimensions"]
-
-    assert dimension["Value"] == {"Fn::GetAtt": [dead_letters, "QueueName"]}
-    assert alarm(template, "DeadLetterAge")["Threshold"] < RETENTION_DAYS * 86_400 / 2
-
-
-def test_the_alarm_on_pending_certificates_lasts_from_one_look_of_the_reconciler_to_the_next() -> None:
     rarely = ReconcilerSettings(every=timedelta(hours=6))
 
-    assert alarm(template_of(replace(DEFAULTS, reconciler=rarely)), "Pending")["Period"] == 6 * 3600
+    found = alarms(template_of(replace(DEFAULTS, alarms=settings, reconciler=rarely)))
 
-
-def test_a_ca_that_expires_soon_rings_below_its_threshold(template: Template) -> None:
-    properties = alarm(template, "CaExpiryFactory")
-    ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
-    dimensions = {each["Name"]: joined(each["Value"]) for each in properties["Dimensions"]}
-
-    assert (properties["ComparisonOperator"], properties["Threshold"]) == ("LessThanThreshold", 90)
-    assert dimensions == {"service": "iot-jitr/Jitr", "ca": f"${{{ca}.CaCertificateId}}"}
-
-
-def test_the_pipelines_own_metrics_are_told_apart_by_its_name(template: Template) -> None:
-    own = [each for each in alarms(template).values() if each["Namespace"] == "IotJitr"]
-
-    assert own
-    for properties in own:
-        assert {"Name": "service", "Value": "iot-jitr/Jitr"} in properties["Dimensions"]
-
-
-def test_the_functions_write_under_the_same_name(template: Template) -> None:
-    _, function = named(template, "AWS::Lambda::Function", "Activator")
-
-    assert function["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "iot-jitr/Jitr"
-    assert template["Outputs"]["ServiceName"]["Value"] == "iot-jitr/Jitr"
-
-
-def test_two_pipelines_of_a_stack_do_not_add_up() -> None:
-    with app_without_bundling() as app:
-        stack = cdk.Stack(app, "Fleet", stack_name="fleet")
-        names = [
-            JitrPipeline(stack, name, cas=[ca]).metrics.service
-            for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))
-        ]
-
-    assert names == ["fleet/North", "fleet/South"]
-
-
-def test_thresholds_are_configurable_one_by_one() -> None:
-    settings = AlarmSettings(
-        dead_letters=5, oldest_message=cdk.Duration.minutes(10), pending=timedelta(hours=2)
-    )
-
-    found = template_of(replace(DEFAULTS, alarms=settings))
-
-    assert alarm(found, "DeadLetters")["Threshold"] == 5
-    assert alarm(found, "OldestMessage")["Threshold"] == 600
-    assert alarm(found, "Pending")["Threshold"] == 7200
+    thresholds = [found[name]["Threshold"] for name in ("DeadLetters", "OldestMessage", "Pending")]
+    assert thresholds == [5, 600, 7200]
+    assert found["Pending"]["Period"] == 6 * 3600
+    assert all("https://wiki.example.com/jitr#" in each["AlarmDescription"] for each in found.values())
 
 
 @pytest.mark.parametrize("value", [0, -1, 1_000_001])
@@ -197,51 +178,20 @@ def test_a_threshold_out_of_range_is_refused_by_its_name(value: int) -> None:
         AlarmSettings(refused=value)
 
 
-def watched(stack: cdk.Stack, **changes: Any) -> Watched:
-    pipeline = JitrPipeline(stack, "Jitr", cas=[FACTORY_CA])
-    values = {
-        "metrics": PipelineMetrics("Fleet", "fleet/Jitr"),
-        "queues": pipeline.queues,
-        "activator": pipeline.activator.function.function,
-        "background": {"CrlPublisher": pipeline.activator.function.function},
-        "cas": {"Factory": "ca-1"},
-        "cas_with_crl": {"Factory": "ca-1"},
-        "closes_sessions": True,
-        "reconciled_every": timedelta(hours=1),
-    }
-    return Watched(**(values | changes))  # type: ignore[arg-type]
-
-
-def test_a_ca_with_a_crl_has_alarms_of_its_own_and_a_background_function_one() -> None:
+def test_two_pipelines_of_a_stack_have_metrics_of_their_own() -> None:
     with app_without_bundling() as app:
-        stack = cdk.Stack(app, "Fleet")
-        topic = sns.Topic.from_topic_arn(stack, "Topic", TOPIC)
-        Alarms(stack, "Own", watched=watched(stack), settings=AlarmSettings(topic=topic))
-        found = {name: each for name, each in alarms(template(stack)).items() if name.startswith("Own")}
+        stack = cdk.Stack(app, "Fleet", stack_name="fleet")
+        names = [
+            JitrPipeline(stack, name, cas=[ca]).metrics.service
+            for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))
+        ]
+        made = template(stack)
 
-    def one(part: str) -> dict[str, Any]:
-        (properties,) = (each for name, each in found.items() if part in name)
-        return properties
-
-    assert (one("CrlStale")["Threshold"], one("CrlStale")["ComparisonOperator"]) == (
-        3600,
-        "LessThanThreshold",
-    )
-    assert (one("CrlUnusable")["MetricName"], one("RevocationLimitTripped")["MetricName"]) == (
-        "CrlUnusable",
-        "RevocationLimitTripped",
-    )
-    assert one("SessionsNotClosed")["Threshold"] == 1
-    assert one("CrlPublisherErrors")["Threshold"] == 1
-
-
-def test_every_background_function_of_a_pipeline_with_crls_is_watched_and_searched() -> None:
-    found = template_of(SCENARIOS["revocation"])
-    queries = of_type(found, "AWS::Logs::QueryDefinition").values()
-
-    for name in ("Reconciler", "CrlPublisher", "Sweep"):
-        assert alarm(found, f"{name}Errors")["MetricName"] == "Errors"
-    assert {len(each["Properties"]["LogGroupNames"]) for each in queries} == {4}
+    assert names == ["fleet/North", "fleet/South"]
+    for name in ("North", "South"):
+        _, function = named(made, "AWS::Lambda::Function", f"{name}Activator")
+        variables = function["Properties"]["Environment"]["Variables"]
+        assert variables["POWERTOOLS_SERVICE_NAME"] == f"fleet/{name}"
 
 
 # by name
@@ -252,15 +202,14 @@ def pipeline() -> Iterator[JitrPipeline]:
     """One CA with a CRL and one without."""
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
-        cas = [replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA]
-        guard = ConnectGuard("admit")
         yield JitrPipeline(
             stack,
             "Jitr",
-            cas=cas,
+            cas=[replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA],
             account_logging="manage",
-            connect_guard=guard,
+            connect_guard=ConnectGuard("admit"),
             outcome_events=OutcomeEvents(),
+            alarms=AlarmSettings(topic=sns.Topic.from_topic_arn(stack, "Topic", OPERATORS)),
         )
 
 
@@ -273,7 +222,7 @@ def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPip
     found += [pipeline.alarm(each) for each in AlarmName if each not in {*of_a_ca, AlarmName.CA_EXPIRY}]
 
     ids = {stack.get_logical_id(each.node.default_child) for each in found}  # type: ignore[arg-type]
-    assert ids == set(alarms(template(stack)))
+    assert ids == set(of_type(template(stack), ALARM))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +242,7 @@ def test_each_alarm_is_found_by_its_name_and_by_that_of_its_ca(pipeline: JitrPip
         ({"name": {}}, "alarm: found {}; allowed: DeadLetters, "),
     ],
 )
-def test_an_alarm_that_there_is_not_is_refused_with_those_that_there_are(
+def test_an_alarm_that_does_not_exist_is_refused_with_those_that_do(
     pipeline: JitrPipeline, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
@@ -303,13 +252,22 @@ def test_an_alarm_that_there_is_not_is_refused_with_those_that_there_are(
 # left out
 
 
-def test_alarms_and_dashboard_are_left_out_where_that_is_said() -> None:
-    found = template_of(replace(DEFAULTS, alarms="none", dashboard=False, account_logging="manage"))
+def test_alarms_and_dashboard_can_be_left_out() -> None:
+    with app_without_bundling() as app:
+        pipeline = JitrPipeline(
+            cdk.Stack(app, "Fleet"),
+            "Jitr",
+            cas=[FACTORY_CA],
+            alarms="none",
+            dashboard=False,
+            account_logging="manage",
+        )
+        found = template(cdk.Stack.of(pipeline))
 
-    assert of_type(found, ALARM) == {}
-    assert of_type(found, "AWS::CloudWatch::Dashboard") == {}
-    assert "Dashboard" not in found["Outputs"]
-    assert len(of_type(found, "AWS::Logs::QueryDefinition")) == len(QUERIES) + 1
+    assert of_type(found, ALARM) == of_type(found, "AWS::CloudWatch::Dashboard") == {}
+    assert len(of_type(found, QUERY)) == len(QUERIES) + 1
+    with pytest.raises(ConfigurationError, match=r"^Fleet/Jitr: alarm: found a pipeline with alarms: none"):
+        pipeline.alarm(AlarmName.REFUSED)
 
 
 def test_a_dashboard_without_alarms_shows_none() -> None:
@@ -318,15 +276,7 @@ def test_a_dashboard_without_alarms_shows_none() -> None:
     assert [each for each in widgets(found) if each["type"] == "alarm"] == []
 
 
-def test_an_alarm_of_a_pipeline_without_alarms_is_refused() -> None:
-    with app_without_bundling() as app:
-        pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[FACTORY_CA], alarms="none")
-
-    with pytest.raises(ConfigurationError, match=r"^Fleet/Jitr: alarm: found a pipeline with alarms: none"):
-        pipeline.alarm(AlarmName.REFUSED)
-
-
-def test_the_same_is_said_in_cdk_json(tmp_path: Path) -> None:
+def test_the_same_is_configured_in_cdk_json(tmp_path: Path) -> None:
     cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
 
     read = JitrConfiguration.parse({"cas": cas, "alarms": "none", "dashboard": False}, tmp_path)
@@ -347,38 +297,56 @@ def widgets(found: Template) -> list[dict[str, Any]]:
     return list(json.loads(joined(body))["widgets"])
 
 
-def test_the_dashboard_answers_its_questions_in_order(template: Template) -> None:
-    headings = [
-        each["properties"]["markdown"].removeprefix("## ")
-        for each in widgets(template)
-        if each["type"] == "text"
+def shown(found: Template) -> dict[str, list[Any]]:
+    """The metrics of each graph, by its title."""
+    return {
+        each["properties"]["title"]: each["properties"]["metrics"]
+        for each in widgets(found)
+        if each["type"] == "metric"
+    }
+
+
+def test_the_dashboard_answers_its_questions_in_order(template: Template, everything: Template) -> None:
+    questions = [
+        [
+            each["properties"]["markdown"].removeprefix("## ")
+            for each in widgets(found)
+            if each["type"] == "text"
+        ]
+        for found in (template, everything)
     ]
 
-    assert headings == [
-        Question.GETTING_IN,
-        Question.HOW_LONG,
-        Question.WHO_IS_REFUSED,
-        Question.HEALTH,
+    assert questions[0] == [
+        "Are devices getting in?",
+        "How long does it take?",
+        "Who is refused, and why?",
+        "Is the pipeline well?",
+    ]
+    assert [each for each in questions[1] if each not in questions[0]] == ["Is revocation fresh?"]
+
+
+def test_with_a_crl_it_shows_whether_revocation_is_fresh(everything: Template) -> None:
+    found = shown(everything)
+
+    assert {"Age of the CRL", "Time until the CRL is stale"} <= set(found)
+    assert [each[1] for each in found["Swept"]] == [
+        "Swept",
+        "SessionsClosed",
+        "SessionsNotClosed",
+        "RevocationLimitTripped",
     ]
 
 
-def test_with_a_crl_it_shows_whether_revocation_is_fresh() -> None:
-    with app_without_bundling() as app:
-        rows = layout(watched(cdk.Stack(app, "Fleet")), 10)
-
-    (row,) = (each for each in rows if each.question is Question.REVOCATION)
-    titles = [panel.title for panel in row.panels]
-    assert titles == ["Age of the CRL", "Time until the CRL is stale", "Swept"]
-    swept = {metric.metric_name for metric in row.panels[-1].metrics if isinstance(metric, cloudwatch.Metric)}
-    assert {"Swept", "SessionsClosed", "SessionsNotClosed"} <= swept
-
-
-def test_every_row_is_as_wide_as_the_dashboard(template: Template) -> None:
+def test_every_row_is_as_wide_as_the_dashboard_and_all_alarms_are_at_its_top(everything: Template) -> None:
     rows: dict[int, int] = {}
-    for each in widgets(template):
+    for each in widgets(everything):
         rows[each["y"]] = rows.get(each["y"], 0) + each["width"]
+    first = widgets(everything)[0]
 
     assert set(rows.values()) == {24}
+    assert first["type"] == "alarm"
+    # That on AWS IoT's own log is made later.
+    assert len(first["properties"]["alarms"]) == len(alarms(everything)) - 1
 
 
 def test_activations_are_compared_with_the_quota(template: Template) -> None:
@@ -388,32 +356,27 @@ def test_activations_are_compared_with_the_quota(template: Template) -> None:
     assert (line["value"], line["label"]) == (3000, "quota: 10 a second")
 
 
-def test_all_alarms_stand_at_its_top(template: Template) -> None:
-    first = widgets(template)[0]
-
-    assert first["type"] == "alarm"
-    assert len(first["properties"]["alarms"]) == len(alarms(template))
-
-
 def test_refusals_are_shown_by_reason_and_one_by_one(template: Template) -> None:
-    texts = json.dumps(widgets(template))
+    (search,) = shown(template)["By reason"]
 
-    assert Metric.DECISIONS.value in texts
-    assert "SEARCH(" in texts
-    assert "filter outcome = 'refused'" in texts
+    assert re.match(r"SEARCH\(.*MetricName=\"Decisions\"", search[0]["expression"])
+    assert "filter outcome = 'refused'" in json.dumps(widgets(template))
 
 
 # saved queries
 
 
-def test_queries_are_saved_in_a_folder_of_the_pipeline_over_its_logs(template: Template) -> None:
-    saved = [each["Properties"] for each in of_type(template, "AWS::Logs::QueryDefinition").values()]
-    activator, _ = named(template, "AWS::Logs::LogGroup", "Activator")
-    reconciler, _ = named(template, "AWS::Logs::LogGroup", "Reconciler")
+def test_queries_are_saved_in_a_folder_of_the_pipeline_over_the_logs_of_its_functions() -> None:
+    found = template_of(SCENARIOS["revocation"])
+    saved = [each["Properties"] for each in of_type(found, QUERY).values()]
+    groups = [
+        {"Ref": named(found, "AWS::Logs::LogGroup", part)[0]}
+        for part in ("Activator", "Reconciler", "Publisher", "Sweep")
+    ]
 
     assert {each["Name"] for each in saved} == {f"iot-jitr/Jitr/{query.title}" for query in QUERIES}
-    assert all(each["LogGroupNames"] == [{"Ref": activator}, {"Ref": reconciler}] for each in saved)
+    assert all(each["LogGroupNames"] == groups for each in saved)
 
 
-def test_the_local_cloud_knows_no_saved_queries(local_template: Template) -> None:
-    assert of_type(local_template, "AWS::Logs::QueryDefinition") == {}
+def test_the_local_cloud_gets_no_saved_queries(local_template: Template) -> None:
+    assert of_type(local_template, QUERY) == {}

@@ -1,8 +1,8 @@
 """What an operator looks at: alarms that link to the runbook, one dashboard, saved queries."""
 
-from iot_jitr.observability.alarms import Alarms, Watched
+from iot_jitr.observability.alarms import Watched
 from iot_jitr.observability.construct import Observability
-from iot_jitr.observability.dashboard import Dashboard, Panel, Question, Row, layout
+from iot_jitr.observability.dashboard import Panel, layout
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
 from iot_jitr.observability.settings import ALARMS, NO_ALARMS, AlarmName, AlarmOption, AlarmSettings
 
@@ -14,13 +14,9 @@ __all__ = [
     "AlarmName",
     "AlarmOption",
     "AlarmSettings",
-    "Alarms",
-    "Dashboard",
     "Observability",
     "Panel",
     "PipelineMetrics",
-    "Question",
-    "Row",
     "Watched",
     "layout",
 ]

@@ -3,36 +3,25 @@
 `layout` is data, from which both the dashboard and its picture in the documentation are made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_logs as logs
-from constructs import Construct
 
 from iot_jitr.observability.alarms import Watched
-from iot_jitr.observability.metrics import FIVE_MINUTES
+from iot_jitr.observability.metrics import DAY, FIVE_MINUTES, HOUR
 from iot_jitr.observability.queries import REFUSED
 from iot_jitr_runtime.metric_names import Metric
+from iot_jitr_runtime.outcomes import Reason
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 COLUMNS = 24
 """Width of a CloudWatch dashboard."""
 _HEIGHT = 6
-_HOUR = cdk.Duration.hours(1)
-_DAY = cdk.Duration.days(1)
-_OF_SESSIONS = (Metric.SESSIONS_CLOSED, Metric.SESSIONS_NOT_CLOSED)
-
-
-class Question(StrEnum):
-    """What a row of the dashboard answers."""
-
-    GETTING_IN = "Are devices getting in?"
-    HOW_LONG = "How long does it take?"
-    WHO_IS_REFUSED = "Who is refused, and why?"
-    REVOCATION = "Is revocation fresh?"
-    HEALTH = "Is the pipeline well?"
 
 
 @dataclass(frozen=True)
@@ -48,72 +37,50 @@ class Panel:
     """A horizontal line to compare with, and what it is."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A question and the panels that answer it."""
-
-    question: Question
-    panels: Sequence[Panel]
-
-
-def layout(watched: Watched, activations_per_second: float) -> tuple[Row, ...]:
-    """The rows of the dashboard, top down."""
-    rows = [
-        Row(Question.GETTING_IN, _getting_in(watched, activations_per_second)),
-        Row(Question.HOW_LONG, _how_long(watched)),
-        Row(Question.WHO_IS_REFUSED, _who_is_refused(watched)),
-    ]
-    if watched.cas_with_crl:
-        rows.append(Row(Question.REVOCATION, _revocation(watched)))
-    return (*rows, Row(Question.HEALTH, _health(watched)))
+def layout(watched: Watched) -> dict[str, list[Panel]]:
+    """The rows of the dashboard, top down: a question, and the panels that answer it."""
+    revocation = {"Is revocation fresh?": _revocation(watched)} if watched.cas_with_crl else {}
+    return {
+        "Are devices getting in?": _getting_in(watched),
+        "How long does it take?": _how_long(watched),
+        "Who is refused, and why?": _who_is_refused(watched),
+        **revocation,
+        "Is the pipeline well?": _health(watched),
+    }
 
 
-class Dashboard(Construct):
-    """The dashboard of a pipeline.
+def make_dashboard(
+    scope: "Construct",
+    rows: Mapping[str, Sequence[Panel]],
+    alarms: Sequence[cloudwatch.IAlarm],
+    log_group_name: str,
+) -> cloudwatch.Dashboard:
+    """Make the dashboard, under a generated name.
 
-    Attributes:
-        dashboard: The CloudWatch dashboard, under a generated name.
+    Args:
+        scope: Where it belongs.
+        rows: What `layout` returns.
+        alarms: Shown at the top.
+        log_group_name: The activator's, for the list of the last refusals.
     """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        rows: Sequence[Row],
-        alarms: Sequence[cloudwatch.IAlarm],
-        log_group: logs.ILogGroup,
-    ) -> None:
-        """Create it.
-
-        Args:
-            scope: Where it belongs.
-            construct_id: Its name in the construct tree.
-            rows: What `layout` says.
-            alarms: Shown at the top.
-            log_group: The activator's, for the list of the last refusals.
-        """
-        super().__init__(scope, construct_id)
-        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(12))
-        if alarms:
-            self.dashboard.add_widgets(
-                cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=COLUMNS, height=3)
-            )
-        for row in rows:
-            self.dashboard.add_widgets(
-                cloudwatch.TextWidget(markdown=f"## {row.question}", width=COLUMNS, height=1)
-            )
-            width = COLUMNS // len(row.panels)
-            self.dashboard.add_widgets(*(_graph(panel, width) for panel in row.panels))
-        self.dashboard.add_widgets(
-            cloudwatch.LogQueryWidget(
-                title="Last refusals",
-                log_group_names=[log_group.log_group_name],
-                query_string=REFUSED.text,
-                width=COLUMNS,
-                height=_HEIGHT,
-            )
+    dashboard = cloudwatch.Dashboard(scope, "Dashboard", default_interval=cdk.Duration.hours(12))
+    if alarms:
+        dashboard.add_widgets(
+            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=COLUMNS, height=3)
         )
+    for question, panels in rows.items():
+        dashboard.add_widgets(cloudwatch.TextWidget(markdown=f"## {question}", width=COLUMNS, height=1))
+        dashboard.add_widgets(*(_graph(panel, COLUMNS // len(panels)) for panel in panels))
+    dashboard.add_widgets(
+        cloudwatch.LogQueryWidget(
+            title="Last refusals",
+            log_group_names=[log_group_name],
+            query_string=REFUSED.text,
+            width=COLUMNS,
+            height=_HEIGHT,
+        )
+    )
+    return dashboard
 
 
 def _graph(panel: Panel, width: int) -> cloudwatch.GraphWidget:
@@ -129,41 +96,40 @@ def _graph(panel: Panel, width: int) -> cloudwatch.GraphWidget:
     )
 
 
-def _getting_in(watched: Watched, activations_per_second: float) -> list[Panel]:
-    metrics = watched.metrics
+def _getting_in(watched: Watched) -> list[Panel]:
+    own, rate = watched.metrics.of, watched.activations_per_second
     outcomes = (Metric.ACTIVATED, Metric.REFUSED, Metric.DEFERRED, Metric.DEAD_LETTERED)
-    quota = activations_per_second * FIVE_MINUTES.to_seconds()
     return [
         Panel(
             "Activated, against the quota",
-            [metrics.of(Metric.ACTIVATED, "Sum")],
+            [own(Metric.ACTIVATED)],
             "in 5 minutes",
-            line=(quota, f"quota: {activations_per_second:g} a second"),
+            line=(rate * FIVE_MINUTES.to_seconds(), f"quota: {rate} a second"),
         ),
-        Panel("Outcomes", [metrics.of(each, "Sum") for each in outcomes], "messages", stacked=True),
-        Panel("Repeated events", [metrics.of(Metric.STALE, "Sum")], "messages"),
+        Panel("Outcomes", [own(each) for each in outcomes], "messages", stacked=True),
+        Panel("Repeated events", [own(Metric.STALE)], "messages"),
     ]
 
 
 def _how_long(watched: Watched) -> list[Panel]:
-    activation = watched.queues.activation
+    own, queue = watched.metrics.of, watched.queues.activation
     percentiles = ("p50", "p90", "p99")
     return [
         Panel(
             "From first event to ACTIVE",
-            [watched.metrics.of(Metric.TIME_TO_ACTIVE, each, label=each) for each in percentiles],
+            [own(Metric.TIME_TO_ACTIVE, statistic=each, label=each) for each in percentiles],
             "seconds",
         ),
         Panel(
             "Oldest message",
-            [activation.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")],
+            [queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum")],
             "seconds",
         ),
         Panel(
             "Messages in the activation queue",
             [
-                activation.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
-                activation.metric_approximate_number_of_messages_not_visible(period=FIVE_MINUTES),
+                queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES),
+                queue.metric_approximate_number_of_messages_not_visible(period=FIVE_MINUTES),
             ],
             "messages",
             stacked=True,
@@ -172,41 +138,33 @@ def _how_long(watched: Watched) -> list[Panel]:
 
 
 def _who_is_refused(watched: Watched) -> list[Panel]:
+    dead_letters = watched.queues.dead_letters.metric_approximate_number_of_messages_visible(
+        period=FIVE_MINUTES, statistic="Maximum"
+    )
+    blocked = watched.metrics.of(Metric.BLOCKED)
     return [
         Panel("By reason", [watched.metrics.by_reason("")], "in 5 minutes", stacked=True),
-        Panel(
-            "Blocked: a fault must be fixed",
-            [watched.metrics.of(Metric.BLOCKED, "Sum")],
-            "in 5 minutes",
-        ),
-        Panel(
-            "Dead letters",
-            [
-                watched.queues.dead_letters.metric_approximate_number_of_messages_visible(
-                    period=FIVE_MINUTES, statistic="Maximum"
-                )
-            ],
-            "messages",
-        ),
+        Panel("Blocked: a fault must be fixed", [blocked], "in 5 minutes"),
+        Panel("Dead letters", [dead_letters], "messages"),
     ]
 
 
 def _revocation(watched: Watched) -> list[Panel]:
     metrics, cas = watched.metrics, watched.cas_with_crl
+    sessions = (Metric.SESSIONS_CLOSED, Metric.SESSIONS_NOT_CLOSED) if watched.closes_sessions else ()
     return [
-        Panel("Age of the CRL", metrics.of_cas(Metric.CRL_AGE, "Maximum", cas, _HOUR), "seconds"),
+        Panel("Age of the CRL", metrics.of_cas(Metric.CRL_AGE, cas, HOUR), "seconds"),
         Panel(
             "Time until the CRL is stale",
-            metrics.of_cas(Metric.CRL_TIME_LEFT, "Minimum", cas, _HOUR),
+            metrics.of_cas(Metric.CRL_TIME_LEFT, cas, HOUR),
             "seconds",
             line=(0, "stale: new devices wait"),
         ),
         Panel(
             "Swept",
             [
-                metrics.of(Metric.SWEPT, "Sum", _HOUR),
-                *(metrics.of(each, "Sum", _HOUR) for each in _OF_SESSIONS if watched.closes_sessions),
-                *metrics.of_cas(Metric.REVOCATION_LIMIT_TRIPPED, "Sum", cas, _HOUR),
+                *(metrics.of(each, HOUR) for each in (Metric.SWEPT, *sessions)),
+                *metrics.of_cas(Metric.REVOCATION_LIMIT_TRIPPED, cas, HOUR),
             ],
             "certificates an hour",
         ),
@@ -214,24 +172,18 @@ def _revocation(watched: Watched) -> list[Panel]:
 
 
 def _health(watched: Watched) -> list[Panel]:
-    functions = {"activator": watched.activator, **watched.background}
+    errors = [
+        each.function.metric_errors(period=FIVE_MINUTES, label=name)
+        for name, each in watched.functions.items()
+    ]
+    activator = watched.functions["Activator"].function
+    throttles = [
+        activator.metric_throttles(period=FIVE_MINUTES, label="Lambda"),
+        watched.metrics.of(Metric.DECISIONS, label="AWS IoT API", reason=Reason.THROTTLED.value),
+    ]
+    days_left = watched.metrics.of_cas(Metric.CA_DAYS_TO_EXPIRY, watched.cas, DAY)
     return [
-        Panel(
-            "Failed invocations",
-            [each.metric_errors(period=FIVE_MINUTES, label=name) for name, each in functions.items()],
-            "in 5 minutes",
-        ),
-        Panel(
-            "Throttles",
-            [
-                watched.activator.metric_throttles(period=FIVE_MINUTES, label="Lambda"),
-                watched.metrics.of(Metric.DECISIONS, "Sum", label="AWS IoT API", reason="throttled"),
-            ],
-            "in 5 minutes",
-        ),
-        Panel(
-            "CA certificates: days until they expire",
-            watched.metrics.of_cas(Metric.CA_DAYS_TO_EXPIRY, "Minimum", watched.cas, _DAY),
-            "days",
-        ),
+        Panel("Failed invocations", errors, "in 5 minutes"),
+        Panel("Throttles", throttles, "in 5 minutes"),
+        Panel("CA certificates: days until they expire", days_left, "days"),
     ]

@@ -1,4 +1,4 @@
-"""The pipeline's metrics as CDK objects: its own, and those of the queues and functions it is made of."""
+"""The pipeline's own metrics as CDK objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 
 from iot_jitr.allowed import text
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.outcomes import Reason
 
 METRICS_NAMESPACE = "IotJitr"
 NAMESPACE = text(
@@ -17,6 +16,18 @@ NAMESPACE = text(
 )
 FIVE_MINUTES = cdk.Duration.minutes(5)
 QUARTER_HOUR = cdk.Duration.minutes(15)
+HOUR = cdk.Duration.hours(1)
+DAY = cdk.Duration.days(1)
+
+_STATISTICS: Mapping[Metric, str] = {
+    Metric.TIME_TO_ACTIVE: "p90",
+    Metric.CRL_AGE: "Maximum",
+    Metric.CRL_TIME_LEFT: "Minimum",
+    Metric.CRL_ENTRIES: "Maximum",
+    Metric.PENDING_AGE: "Maximum",
+    Metric.CA_DAYS_TO_EXPIRY: "Minimum",
+}
+"""The statistic that says most about a figure that is not counted; counts are summed."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +41,30 @@ class PipelineMetrics:
     def of(
         self,
         metric: Metric,
-        statistic: str,
         period: cdk.Duration = FIVE_MINUTES,
         *,
+        statistic: str | None = None,
         label: str | None = None,
         **dimensions: str,
     ) -> cloudwatch.Metric:
-        """One metric of this pipeline; `dimensions` by the values of `Dimension`.
+        """One metric of this pipeline.
 
-        A label is for graphs: an alarm on a metric that has one is written as metric math, which costs more
-        and which the local cloud does not know.
+        Args:
+            metric: Which.
+            period: That the statistic is about.
+            statistic: None: the one that suits the metric.
+            label: For graphs: an alarm on a metric that has one is written as metric math, which costs more
+                and which the local cloud does not know.
+            dimensions: By the values of `Dimension`.
         """
         return cloudwatch.Metric(
             namespace=self.namespace,
             metric_name=metric.value,
             dimensions_map={Dimension.SERVICE.value: self.service, **dimensions},
-            statistic=statistic,
+            statistic=statistic or _STATISTICS.get(metric, "Sum"),
             period=period,
             label=label,
         )
-
-    def of_reason(self, reason: Reason, period: cdk.Duration) -> cloudwatch.Metric:
-        """How many messages ended for one reason."""
-        return self.of(Metric.DECISIONS, "Sum", period, reason=reason.value)
 
     def by_reason(self, label: str) -> cloudwatch.MathExpression:
         """How many messages ended for each reason: one line for each that there is."""
@@ -67,10 +79,10 @@ class PipelineMetrics:
         )
 
     def of_cas(
-        self, metric: Metric, statistic: str, cas: Mapping[str, str], period: cdk.Duration
+        self, metric: Metric, cas: Mapping[str, str], period: cdk.Duration
     ) -> list[cloudwatch.IMetric]:
         """One metric for each CA (name → certificate id), labelled with its name."""
         return [
-            self.of(metric, statistic, period, label=f"{name} {metric}", ca=certificate_id)
+            self.of(metric, period, label=f"{name} {metric}", ca=certificate_id)
             for name, certificate_id in cas.items()
         ]

@@ -1,10 +1,6 @@
 """Saved CloudWatch Logs Insights queries, in a folder named after the pipeline."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from aws_cdk import aws_logs as logs
-from constructs import Construct
 
 
 @dataclass(frozen=True)
@@ -84,27 +80,3 @@ fields @timestamp, eventType, reason, details, clientId, principalId, sourceIp, 
 | limit 200""",
 )
 """Over AWS IoT's own log, where there is one."""
-
-
-class SavedQueries(Construct):
-    """The saved queries of a pipeline. The local cloud does not know them, so there they are left out.
-
-    Attributes:
-        saved: Each of them, by its id in the construct tree.
-    """
-
-    def __init__(self, scope: Construct, construct_id: str, *, folder: str) -> None:
-        """Prepare; `folder` is what the console groups the queries under."""
-        super().__init__(scope, construct_id)
-        self.saved: dict[str, logs.CfnQueryDefinition] = {}
-        self._folder = folder
-
-    def save(self, query: Query, log_group_names: Sequence[str]) -> None:
-        """Save a query over these log groups."""
-        self.saved[query.id] = logs.CfnQueryDefinition(
-            self,
-            query.id,
-            name=f"{self._folder}/{query.title}",
-            query_string=query.text,
-            log_group_names=[*log_group_names],
-        )

@@ -63,6 +63,17 @@ class AlarmName(StrEnum):
     REGISTRATION_FAILURES = "RegistrationFailures"
     """AWS IoT's own log reports failed registrations; with `account_logging` `manage` or `adopt`."""
 
+    @property
+    def section(self) -> str:
+        """The anchor of the section of `docs/runbook.md` about it; some alarms share one."""
+        if self is AlarmName.DEAD_LETTER_AGE:
+            return AlarmName.DEAD_LETTERS.section
+        if self.endswith("Errors"):
+            return "function-errors"
+        if self.endswith(("Throttles", "Throttled")):
+            return "throttles"
+        return self.name.lower().replace("_", "-")
+
 
 @options
 class AlarmSettings:

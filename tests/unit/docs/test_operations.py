@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from iot_jitr.observability import AlarmName
 from iot_jitr.observability.queries import FAILURES_OF_AWS_IOT, QUERIES
-from iot_jitr.observability.runbook import Section
 from iot_jitr_cli.doctor.causes import Cause
 
 DOCS = Path(__file__).parents[3] / "docs"
 TROUBLESHOOTING = (DOCS / "troubleshooting.md").read_text()
 RUNBOOK = (DOCS / "runbook.md").read_text()
+SECTIONS = {alarm.section for alarm in AlarmName}
 
 
 def anchors(page: str) -> set[str]:
@@ -48,13 +49,13 @@ def test_every_cause_is_reproduced_on_the_local_cloud() -> None:
     assert injected == {cause.name for cause in Cause}
 
 
-@pytest.mark.parametrize("section", Section)
-def test_every_alarm_has_its_section_in_the_runbook(section: Section) -> None:
-    assert section.value in anchors(RUNBOOK)
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_every_alarm_has_its_section_in_the_runbook(section: str) -> None:
+    assert section in anchors(RUNBOOK)
 
 
 def test_each_alarms_section_says_when_it_is_active() -> None:
-    assert RUNBOOK.count("**Active when**") == len(Section)
+    assert RUNBOOK.count("**Active when**") == len(SECTIONS)
 
 
 def test_saved_queries_are_called_by_their_titles() -> None:

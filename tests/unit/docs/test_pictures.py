@@ -69,7 +69,7 @@ def test_the_dashboard_shows_the_figures_of_the_recorded_run(scripts: Any) -> No
 
     admitted = [each for each in measured["metrics"] if each["name"] == "Activated"]
     assert sum(each["value"] for each in admitted) == measured["devices"] - 1  # one is on the CRL
-    for text in (*deployed.alarms, *(panel.title for row in deployed.rows for panel in row.panels)):
+    for text in (*deployed.alarms, *(panel.title for panels in deployed.rows.values() for panel in panels)):
         assert escape(text) in svg
     for refusal in measured["refusals"]:
         assert escape(refusal["detail"]) in svg
