@@ -4,7 +4,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 import click
@@ -33,6 +33,10 @@ out = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 err = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 """Standard error: errors, warnings, progress that is not the answer."""
+
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""The type of an argument or an option that names a file to read."""
 
 
 class ExitCode(IntEnum):

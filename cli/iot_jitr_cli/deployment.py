@@ -26,12 +26,8 @@ DEFAULT_STACK = "iot-jitr"
 """Name of the stack unless `cdk.json` says otherwise (`stack_name`)."""
 
 
-class NoSuchStackError(CliError):
-    """There is no such stack in this account and region."""
-
-
-class StackUnfinishedError(CliError):
-    """The stack has no outputs, because its deployment is under way or has failed."""
+class NoDeploymentError(CliError):
+    """There is no such stack, or it has no outputs because its deployment is under way or has failed."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,7 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
         stack_name: The stack's name; with `:PREFIX`, the pipeline whose outputs begin with that prefix.
 
     Raises:
-        NoSuchStackError: No such stack in this account and region.
-        StackUnfinishedError: It is there, but has no outputs (yet).
+        NoDeploymentError: There is no such stack in this account and region, or it has no outputs (yet).
         botocore.exceptions.ClientError: CloudFormation refused the call.
     """
     region = session.region_name
@@ -104,7 +99,7 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
         # CloudFormation has no error code of its own for this.
         if "does not exist" not in error.response.get("Error", {}).get("Message", ""):
             raise
-        raise NoSuchStackError(
+        raise NoDeploymentError(
             f"there is no stack '{stack_name}' in region {region}: check AWS_PROFILE and AWS_REGION, name it "
             "with --stack, or deploy it ('cdk deploy'; for the local cloud: 'jitr lab up')"
         ) from error
@@ -116,7 +111,7 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
     }
     if not outputs:
         with_prefix = f" that begin with '{prefix}'" if prefix else ""
-        raise StackUnfinishedError(
+        raise NoDeploymentError(
             f"the stack '{stack_name}' in {region} has no outputs{with_prefix}, its status is "
             f"{stack['StackStatus']}: wait for its deployment to end, or see in its events why it failed; in "
             "a stack of your own, add DeploymentOutputs"

@@ -1,6 +1,6 @@
 """The `jitr` command: a table of subcommands, imported when called, and the one place that reports errors.
 
-A subcommand is a click command or group named in `COMMANDS`. It prints its answer, returns an `ExitCode`
+A subcommand is a click command or group that `COMMANDS` names. It prints its answer, returns an `ExitCode`
 (`None` is `OK`) and does not catch errors: `JitrError`, errors of the AWS SDK and of the operating system
 become one line on standard error and an exit code here.
 """
@@ -13,7 +13,6 @@ import signal
 import sys
 import traceback
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -29,46 +28,28 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-@dataclass(frozen=True)
-class Lazy:
-    """Where a subcommand lives, and its line in `jitr --help` (shown without importing it)."""
-
-    module: str
-    attribute: str
-    help: str
-
-
 COMMANDS = {
-    "lab": Lazy(
-        "iot_jitr_cli.lab.command",
-        "lab",
-        "The local cloud with the stack deployed in it: up, down, status, env.",
-    ),
-    "demo": Lazy("iot_jitr_cli.demo.command", "demo", "The whole pipeline in one run, on a local cloud."),
-    "pki": Lazy("iot_jitr_cli.pki.command", "pki", "A development CA and its device certificates."),
-    "chain": Lazy("iot_jitr_cli.chain.command", "chain", "Is this the file the device must present?"),
-    "connect": Lazy(
-        "iot_jitr_cli.connect.command", "connect", "First connect, back-off, reconnect, publish."
-    ),
-    "ca": Lazy("iot_jitr_cli.ca.command", "ca", "Registered CA certificates; verification certificates."),
-    "crl": Lazy("iot_jitr_cli.crl.command", "crl", "Is a certificate revoked? Confirm a mass revocation."),
-    "policy": Lazy("iot_jitr_cli.policy.command", "policy", "Lint a device policy; what could a device do?"),
-    "doctor": Lazy("iot_jitr_cli.doctor.command", "doctor", "Why is this device not active?"),
-    "verify": Lazy(
-        "iot_jitr_cli.verify.command", "verify", "Acceptance of a deployed pipeline with a real device."
-    ),
-    "status": Lazy("iot_jitr_cli.status.command", "status", "Fleet, queues, CAs and CRLs at a glance."),
-    "redrive": Lazy("iot_jitr_cli.redrive", "redrive", "Dead letters and pending certificates again."),
-    "allow": Lazy("iot_jitr_cli.allow.command", "allow", "The allow list: which devices are expected."),
+    "lab": ("lab.command", "The local cloud with the stack deployed in it: up, down, status, env."),
+    "demo": ("demo.command", "The whole pipeline in one run, on a local cloud."),
+    "pki": ("pki.command", "A development CA and its device certificates."),
+    "chain": ("chain.command", "Is this the file the device must present?"),
+    "connect": ("connect.command", "First connect, back-off, reconnect, publish."),
+    "ca": ("ca.command", "Registered CA certificates; verification certificates."),
+    "crl": ("crl.command", "Is a certificate revoked? Confirm a mass revocation."),
+    "policy": ("policy.command", "Lint a device policy; what could a device do?"),
+    "doctor": ("doctor.command", "Why is this device not active?"),
+    "verify": ("verify.command", "Acceptance of a deployed pipeline with a real device."),
+    "status": ("status.command", "Fleet, queues, CAs and CRLs at a glance."),
+    "redrive": ("redrive", "Dead letters and pending certificates again."),
+    "allow": ("allow.command", "The allow list: which devices are expected."),
 }
-"""Every subcommand: name → where it lives. One line each, in the order `jitr --help` shows them."""
-
+"""The subcommands in the order of `jitr --help`: name, module with a command of this name, line of help."""
 
 _OUTPUT_FAILED = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO}
 """What a write to standard output fails with: the reader is gone, the disk is full, the terminal is gone."""
 
 
-class LazyGroup(click.Group):
+class Subcommands(click.Group):
     """A group that imports a subcommand when it is called, and reports every error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -79,14 +60,13 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one subcommand."""
         del ctx
-        lazy = COMMANDS.get(cmd_name)
-        return _load(cmd_name, lazy) if lazy else None
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands without importing them."""
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def main(
         self, args: "Sequence[str] | None" = None, prog_name: str | None = None, *_more: Any, **_extra: Any
@@ -101,9 +81,10 @@ class LazyGroup(click.Group):
             return self.invoke(context)
 
 
-def _load(name: str, lazy: Lazy) -> click.Command:
+def _load(name: str) -> click.Command:
+    module_name, _ = COMMANDS[name]
     try:
-        module = importlib.import_module(lazy.module)
+        module = importlib.import_module(f"iot_jitr_cli.{module_name}")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("iot_jitr"):
             raise
@@ -111,7 +92,7 @@ def _load(name: str, lazy: Lazy) -> click.Command:
             f"'jitr {name}' needs the Python package '{error.name}', which is not installed: "
             "pip install 'iot-jitr[cli,lab]'"
         ) from error
-    command: click.Command = getattr(module, lazy.attribute)
+    command: click.Command = getattr(module, name)
     return command
 
 
@@ -186,7 +167,7 @@ def _explanation(error: Exception) -> str | None:
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Subcommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(version("iot-jitr"), prog_name="jitr")
 def jitr() -> None:

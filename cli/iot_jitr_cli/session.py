@@ -24,10 +24,6 @@ CONFIG = Config(
 """For every client: seconds to connect and to wait for an answer; three attempts, because a person waits."""
 
 
-class NoCredentialsError(CliError):
-    """No AWS credentials are configured."""
-
-
 def aws_session() -> boto3.Session:
     """A session whose clients have short time-outs, a known region and credentials, and are made once.
 
@@ -35,8 +31,8 @@ def aws_session() -> boto3.Session:
     read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
 
     Raises:
-        CliError: Neither the environment nor the profile names a region.
-        NoCredentialsError: No credentials in the environment, the profile or the instance's metadata.
+        CliError: Neither the environment nor the profile names a region, or there are no credentials in the
+            environment, the profile or the instance's metadata.
     """
     core = botocore.session.Session()
     core.set_default_client_config(CONFIG)
@@ -44,7 +40,7 @@ def aws_session() -> boto3.Session:
     if not session.region_name:
         raise CliError("no AWS region is configured: set AWS_REGION, or 'region' in the AWS profile")
     if session.get_credentials() is None:
-        raise NoCredentialsError(
+        raise CliError(
             "no AWS credentials found: set AWS_PROFILE, or log in ('aws sso login'), "
             'or for the local cloud: eval "$(jitr lab env)"'
         )

@@ -16,11 +16,9 @@ from rich.progress import (
 
 from iot_jitr_cli.allow.rows import DeviceFile
 from iot_jitr_cli.allow.table import AllowListTable
-from iot_jitr_cli.console import ExitCode, err, json_option, out, print_json, printable
+from iot_jitr_cli.console import FILE, ExitCode, err, json_option, out, print_json, printable
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _ca_option = click.option(
     "--ca", "ca_certificate_id", metavar="ID", help="Id of the CA, where devices are listed by CA and serial."
@@ -33,7 +31,7 @@ def allow() -> None:
 
 
 @allow.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_ca_option
 @stack_option
 @json_option

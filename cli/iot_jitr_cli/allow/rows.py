@@ -74,8 +74,8 @@ class DeviceFile:
     """For devices listed by CA and serial number: the CA of rows that name none."""
 
     def __post_init__(self) -> None:
-        if self.path.suffix.lower() not in _READERS:
-            raise WrongUseError(f"{self.path}: expected a file whose name ends in {' or '.join(_READERS)}")
+        if self.path.suffix.lower() not in _FORMATS:
+            raise WrongUseError(f"{self.path}: expected a file whose name ends in {' or '.join(_FORMATS)}")
 
     def devices(self) -> Iterator[ListedDevice]:
         """Return the devices, in the file's order.
@@ -83,10 +83,11 @@ class DeviceFile:
         Raises:
             WrongUseError: At the first row that does not describe a device.
         """
-        for line, device in self._rows():
-            if isinstance(device, _RowError):
-                raise WrongUseError(f"{self.path}: line {line}: {device}")
-            yield device
+        for line, row in self._rows():
+            try:
+                yield self._device(row)
+            except _RowError as error:
+                raise WrongUseError(f"{self.path}: line {line}: {error}") from error
 
     def check(self, on_row: Callable[[], None] = lambda: None) -> int:
         """Read the file through and return how many devices it has.
@@ -97,11 +98,12 @@ class DeviceFile:
         """
         count, wrong = 0, list[str]()
         with closing(_Lines()) as lines:
-            for line, device in self._rows():
+            for line, row in self._rows():
                 on_row()
                 count += 1
-                error = device if isinstance(device, _RowError) else lines.add(device.key, line)
-                if error:
+                try:
+                    lines.add(self._device(row).key, line)
+                except _RowError as error:
                     wrong.append(f"line {line}: {error}")
                 if len(wrong) > _SHOWN_ERRORS:
                     break
@@ -110,117 +112,118 @@ class DeviceFile:
             raise WrongUseError(f"{self.path}: {'; '.join(wrong[:_SHOWN_ERRORS])}{more}; nothing was loaded")
         return count
 
-    def _rows(self) -> Iterator[tuple[int, ListedDevice | _RowError]]:
+    def _rows(self) -> Iterator[tuple[int, Any]]:
+        read_rows, _ = _FORMATS[self.path.suffix.lower()]
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             try:
-                for line, raw in _READERS[self.path.suffix.lower()](file, self.kind):
-                    yield line, self._device(raw)
+                yield from read_rows(file, self.kind)
             except UnicodeDecodeError as error:
                 raise WrongUseError(f"{self.path}: not UTF-8 text; nothing was loaded") from error
             except csv.Error as error:
                 raise WrongUseError(f"{self.path}: not CSV: {error}; nothing was loaded") from error
+            except _RowError as error:
+                raise WrongUseError(f"{self.path}: line 1: {error}; nothing was loaded") from error
 
-    def _device(self, raw: Mapping[str, Any] | _RowError) -> ListedDevice | _RowError:
-        if isinstance(raw, _RowError):
-            return raw
+    def _device(self, row: Any) -> ListedDevice:
+        _, fields_of = _FORMATS[self.path.suffix.lower()]
+        fields = fields_of(row, self.kind)
         try:
-            device = ListedDevice(self._key(raw), _attributes(raw.get(ATTRIBUTES) or {}))
-        except (InvalidKeyError, _RowError) as error:
-            return _RowError(str(error))
+            device = ListedDevice(self._key(fields), _attributes(fields.get(ATTRIBUTES) or {}))
+        except InvalidKeyError as error:
+            raise _RowError(str(error)) from error
         size = sum(len(name) + len(value) + _PAIR_OVERHEAD for name, value in device.attributes.items())
         if size + 2 * len(TABLE_KEY + ATTRIBUTES) + len(str(device.key).encode()) > _LARGEST_ITEM:
-            return _RowError(f"the attributes have {size} bytes, more than DynamoDB's limit of 400 KB")
+            raise _RowError(f"the attributes have {size} bytes, more than DynamoDB's limit of 400 KB")
         return device
 
-    def _key(self, raw: Mapping[str, Any]) -> DeviceKey:
+    def _key(self, fields: Mapping[str, Any]) -> DeviceKey:
         if self.kind is not KeyKind.CA_SERIAL:
-            return field_key(_text(raw, self.kind.value))
-        ca = raw.get(Field.CA_CERTIFICATE_ID.value) or self.ca_certificate_id
+            return field_key(_text(fields, self.kind.value))
+        ca = fields.get(Field.CA_CERTIFICATE_ID.value) or self.ca_certificate_id
         if ca is None:
             raise _RowError(f"no '{Field.CA_CERTIFICATE_ID}'; add the column, or name the CA with --ca")
-        return ca_serial_key(str(ca), _text(raw, Field.SERIAL_NUMBER.value))
+        return ca_serial_key(str(ca), _text(fields, Field.SERIAL_NUMBER.value))
 
 
 class _Lines:
-    """In which line each device stands; on disk, so that a million of them fit."""
+    """The line of each device; on disk, so that a million of them fit."""
 
     def __init__(self) -> None:
         # SQLite's own temporary file, which it removes.
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE line (key BLOB PRIMARY KEY, number) WITHOUT ROWID")
 
-    def add(self, key: DeviceKey, line: int) -> str | None:
-        """Note a device; return what is wrong if it stands in an earlier line already."""
+    def add(self, key: DeviceKey, line: int) -> None:
+        """Add a device.
+
+        Raises:
+            _RowError: An earlier line has it already.
+        """
         row = (sha256(str(key).encode()).digest(), line)
-        if self._database.execute("INSERT OR IGNORE INTO line VALUES (?, ?)", row).rowcount:
-            return None
-        [first] = self._database.execute("SELECT number FROM line WHERE key = ?", row[:1]).fetchone()
-        return f"'{key}' is listed in line {first} already"
+        if not self._database.execute("INSERT OR IGNORE INTO line VALUES (?, ?)", row).rowcount:
+            [first] = self._database.execute("SELECT number FROM line WHERE key = ?", row[:1]).fetchone()
+            raise _RowError(f"'{key}' is listed in line {first} already")
 
     def close(self) -> None:
         """Remove the file."""
         self._database.close()
 
 
-def _text(raw: Mapping[str, Any], name: str) -> str:
-    value = raw.get(name)
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
     if not isinstance(value, str) or not value:
         raise _RowError(f"found no text '{name}'")
     return value
 
 
-def _attributes(raw: object) -> Mapping[str, str]:
-    if not isinstance(raw, dict):
+def _attributes(found: object) -> Mapping[str, str]:
+    if not isinstance(found, dict):
         raise _RowError(f"'{ATTRIBUTES}' is not an object")
-    for name, value in raw.items():
+    for name, value in found.items():
         if not ATTRIBUTE_NAME.fullmatch(name):
             raise _RowError(f"attribute name {name[:80]!r} is not {ATTRIBUTE_NAME_IN_WORDS}")
         if not isinstance(value, str) or not ATTRIBUTE_VALUE.fullmatch(value):
             raise _RowError(f"attribute '{name}' is not {ATTRIBUTE_VALUE_IN_WORDS}")
-    return raw
+    return found
 
 
-def _read_csv(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, Mapping[str, Any] | _RowError]]:
+def _csv_rows(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(file, strict=True)
     header = reader.fieldnames or []
     needed = kind.columns[-1]
     if needed not in header:
-        found = ", ".join(header) or "nothing"
-        yield 1, _RowError(f"the header has no column '{needed}', found {found}")
-        return
+        raise _RowError(f"the header has no column '{needed}', found {', '.join(header) or 'nothing'}")
     if twice := _doubled(header):
-        yield 1, _RowError(f"the header has the column '{twice}' more than once")
-        return
+        raise _RowError(f"the header has the column '{twice}' more than once")
     for row in reader:
-        if None in row or None in row.values():
-            yield reader.line_num, _RowError(f"expected {len(header)} columns as in the header")
-            continue
-        keys = {name: row[name] for name in kind.columns if name in row}
-        attributes = {name: value for name, value in row.items() if name not in keys and value}
-        yield reader.line_num, {**keys, ATTRIBUTES: attributes}
+        yield reader.line_num, row
 
 
-def _read_json_lines(file: TextIO, kind: KeyKind) -> Iterator[tuple[int, Mapping[str, Any] | _RowError]]:
+def _csv_fields(row: dict[str, str], kind: KeyKind) -> Mapping[str, Any]:
+    # DictReader has None for a value that is missing, and values that no column has under None.
+    if None in row or None in row.values():
+        raise _RowError(f"expected {len(row.keys() - {None})} columns as in the header")
+    keys = {name: row[name] for name in kind.columns if name in row}
+    return {**keys, ATTRIBUTES: {name: value for name, value in row.items() if name not in keys and value}}
+
+
+def _json_rows(file: TextIO, _: KeyKind) -> Iterator[tuple[int, str]]:
+    return ((number, text) for number, text in enumerate(file, 1) if text.strip())
+
+
+def _json_fields(text: str, kind: KeyKind) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(text, object_pairs_hook=_object)
+    except ValueError as error:
+        raise _RowError(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise _RowError("not JSON: nested too deeply") from error
+    if not isinstance(fields, dict):
+        raise _RowError("expected a JSON object")
     known = {*kind.columns, ATTRIBUTES}
-    for number, text in enumerate(file, 1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text, object_pairs_hook=_object)
-        except ValueError as error:
-            yield number, _RowError(f"not JSON: {error}")
-        except RecursionError:
-            yield number, _RowError("not JSON: nested too deeply")
-        except _RowError as error:
-            yield number, error
-        else:
-            if not isinstance(row, dict):
-                yield number, _RowError("expected a JSON object")
-            elif unknown := sorted(row.keys() - known):
-                keys = ", ".join(sorted(known))
-                yield number, _RowError(f"unknown key {unknown[0][:80]!r}, known are {keys}")
-            else:
-                yield number, row
+    if unknown := sorted(fields.keys() - known):
+        raise _RowError(f"unknown key {unknown[0][:80]!r}, known are {', '.join(sorted(known))}")
+    return fields
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -233,4 +236,5 @@ def _doubled(names: Iterable[str]) -> str | None:
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
-_READERS: Mapping[str, Any] = {".csv": _read_csv, ".jsonl": _read_json_lines}
+_FORMATS: Mapping[str, Any] = {".csv": (_csv_rows, _csv_fields), ".jsonl": (_json_rows, _json_fields)}
+"""For each format: what reads the rows with their lines, and what reads the fields of one row."""

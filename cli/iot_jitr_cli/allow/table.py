@@ -1,7 +1,7 @@
 """The allow list of a deployment: found through its stack, loaded, read and changed."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -106,10 +106,15 @@ class AllowListTable:
         remaining = iter(devices)
         with ThreadPoolExecutor(_WORKERS) as pool:
             while several := [batch for _ in range(_WORKERS) if (batch := list(islice(remaining, BATCH)))]:
-                for written in pool.map(self._write, several):
+                for written in pool.map(self.write, several):
                     on_loaded(written)
 
-    def _write(self, batch: list[ListedDevice]) -> int:
+    def write(self, batch: Sequence[ListedDevice]) -> int:
+        """List up to 25 devices (BatchWriteItem) and return their number.
+
+        Raises:
+            CliError: The table took no more for about a minute.
+        """
         request: Any = {self.table: [{"PutRequest": {"Item": device.item}} for device in batch]}
         pause = _FIRST_PAUSE_SECONDS
         for _ in range(_TRIES):

@@ -9,14 +9,13 @@ import click
 
 from iot_jitr_cli.ca.offline import sign_verification
 from iot_jitr_cli.ca.report import CaReport, report, reports, resolve
-from iot_jitr_cli.console import WrongUseError, err, json_option, out, print_json, printable
+from iot_jitr_cli.console import FILE, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegistryError
 from iot_jitr_runtime.certificates import NO_END
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DEFAULT_DAYS = 30
 
 
@@ -98,8 +97,8 @@ def registration_code(*, as_json: bool) -> None:
 
 @ca.command(name="sign-verification")
 @click.argument("code", metavar="REGISTRATION-CODE")
-@click.option("--ca-cert", "ca_cert", required=True, type=_FILE, help="The CA certificate, PEM or DER.")
-@click.option("--ca-key", "ca_key", required=True, type=_FILE, help="Its private key, PEM or DER.")
+@click.option("--ca-cert", "ca_cert", required=True, type=FILE, help="The CA certificate, PEM or DER.")
+@click.option("--ca-key", "ca_key", required=True, type=FILE, help="Its private key, PEM or DER.")
 @click.option(
     "--out",
     "target",

@@ -14,21 +14,20 @@ from iot_jitr_cli.connect.device import DEFAULT_TIMEOUT, DEFAULT_TOPIC, Device
 from iot_jitr_cli.connect.device import connect as connect_device
 from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
-from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
-from iot_jitr_cli.deployment import NoSuchStackError, StackUnfinishedError, find_deployment, stack_option
+from iot_jitr_cli.console import FILE, ExitCode, json_option, out, print_json, printable
+from iot_jitr_cli.deployment import NoDeploymentError, find_deployment, stack_option
 from iot_jitr_runtime.aws_errors import DENIED, error_code
 from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step.RECEIVED: "green"}
 
 
 @click.command()
-@click.argument("chain_file", metavar="CHAIN", type=_FILE)
-@click.option("--key", "key_file", type=_FILE, required=True, help="The device's private key.")
+@click.argument("chain_file", metavar="CHAIN", type=FILE)
+@click.option("--key", "key_file", type=FILE, required=True, help="The device's private key.")
 @endpoint_options
 @stack_option
 @click.option("--client-id", help="Default: the certificate's common name.")
@@ -98,7 +97,7 @@ def _guarded_domain(stack_name: str) -> str | None:
 
     try:
         return find_deployment(aws_session(), stack_name).get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
-    except (NoSuchStackError, StackUnfinishedError):
+    except NoDeploymentError:
         return None
     except ClientError as error:
         # Who may only ask for the account's endpoint still connects there.

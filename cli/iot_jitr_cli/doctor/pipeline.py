@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_cli.deployment import Deployment, NoSuchStackError, StackUnfinishedError, find_deployment
+from iot_jitr_cli.deployment import Deployment, NoDeploymentError, find_deployment
 from iot_jitr_cli.doctor.metrics import MetricStatistic, read_metrics
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
@@ -106,7 +106,7 @@ class Pipeline:
         """
         try:
             return find_deployment(self.session, self.stack_name)
-        except (NoSuchStackError, StackUnfinishedError) as error:
+        except NoDeploymentError as error:
             raise NotDeployedError(str(error)) from error
 
     def output(self, output: Output) -> str:

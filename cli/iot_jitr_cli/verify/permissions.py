@@ -55,7 +55,7 @@ def minimal_policy(deployment: Deployment) -> dict[str, Any]:
         ),
     ]
     if (table := deployment.get(Output.ALLOW_LIST_TABLE)) is not None:
-        actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+        actions = ["dynamodb:GetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"]
         statements.append(("AllowList", actions, named("dynamodb", f"table/{table}")))
     if (domain := deployment.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)) is not None:
         resource = named("iot", f"domainconfiguration/{domain}/*")

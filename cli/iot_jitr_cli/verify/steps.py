@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from iot_jitr_cli.allow.rows import ListedDevice
 from iot_jitr_cli.allow.table import AllowListTable
 from iot_jitr_cli.connect import Cause
 from iot_jitr_cli.connect import Step as Point
@@ -11,7 +12,7 @@ from iot_jitr_cli.doctor.diagnosis import diagnose
 from iot_jitr_cli.verify import events, revocation
 from iot_jitr_cli.verify.device import NAME, Tried
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
-from iot_jitr_runtime.admission.keys import TABLE_KEY, key_of
+from iot_jitr_runtime.admission.keys import key_of
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificate_fields import MissingFieldError
 from iot_jitr_runtime.errors import JitrError
@@ -29,8 +30,7 @@ def list_device(v: Verification) -> str:
     """Put the device on the allow list, unless it is on it."""
     if v.pipeline.deployment.get(Output.ALLOW_LIST_TABLE) is None:
         raise SkippedError("the pipeline has no allow list")
-    dynamodb = v.pipeline.session.client("dynamodb")
-    listed = AllowListTable.find_in(v.pipeline.deployment, dynamodb)
+    listed = AllowListTable.find_in(v.pipeline.deployment, v.pipeline.session.client("dynamodb"))
     try:
         key = key_of(listed.kind, v.device.certificate, v.pipeline.ca.certificate_id)
     except MissingFieldError as error:
@@ -42,7 +42,7 @@ def list_device(v: Verification) -> str:
         f"jitr allow remove '{key}' --stack {v.pipeline.deployment.stack_name}",
         lambda: listed.remove(key),
     )
-    dynamodb.put_item(TableName=listed.table, Item={TABLE_KEY: {"S": str(key)}})
+    listed.write([ListedDevice(key)])
     return f"listed '{key}'"
 
 

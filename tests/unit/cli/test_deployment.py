@@ -1,6 +1,7 @@
 """How a command finds its deployment."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,36 +12,18 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.deployment import (
-    Deployment,
-    NoSuchStackError,
-    StackUnfinishedError,
-    find_deployment,
-    stack_option,
-)
+from iot_jitr_cli.deployment import Deployment, NoDeploymentError, find_deployment, stack_option
 from iot_jitr_runtime.stack_outputs import Output
-
-
-class _Session:
-    """A session that hands out one client."""
-
-    region_name = "eu-central-1"
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def client(self, name: str) -> Any:
-        assert name == "cloudformation"
-        return self._client
 
 
 @pytest.fixture
 def cloudformation() -> Iterator[tuple[Any, Stubber]]:
+    """A session whose one client is stubbed, and the stub."""
     client = boto3.client(
         "cloudformation", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
     with Stubber(client) as stubber:
-        yield _Session(client), stubber
+        yield SimpleNamespace(region_name="eu-central-1", client={"cloudformation": client}.get), stubber
         stubber.assert_no_pending_responses()
 
 
@@ -57,7 +40,7 @@ def _stack(**outputs: str) -> dict[str, Any]:
     }
 
 
-def test_the_outputs_of_the_named_stack_say_what_there_is(cloudformation: Any) -> None:
+def test_a_deployment_is_read_from_the_outputs_of_the_named_stack(cloudformation: Any) -> None:
     session, stubber = cloudformation
     answer = _stack(LedgerTable="ledger", FactoryCaCertificateId="ca-1", FactoryRule="rule-1", LabRule="x")
     stubber.add_response("describe_stacks", answer, {"StackName": "mine"})
@@ -80,14 +63,6 @@ def test_a_prefix_chooses_one_of_several_pipelines_of_a_stack(cloudformation: An
     assert [ca.name for ca in deployment.cas] == ["Factory"]
 
 
-def test_a_prefix_that_no_output_has_is_named(cloudformation: Any) -> None:
-    session, stubber = cloudformation
-    stubber.add_response("describe_stacks", _stack(LedgerTable="x"), {"StackName": "mine"})
-
-    with pytest.raises(StackUnfinishedError, match="has no outputs that begin with 'West'"):
-        find_deployment(session, "mine:West")
-
-
 def test_a_stack_may_be_named_by_its_arn(cloudformation: Any) -> None:
     session, stubber = cloudformation
     arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/mine/1"
@@ -96,29 +71,38 @@ def test_a_stack_may_be_named_by_its_arn(cloudformation: Any) -> None:
     assert find_deployment(session, arn)[Output.LEDGER_TABLE] == "ledger"
 
 
-def test_a_part_that_is_missing_is_named_with_what_may_be_the_matter() -> None:
+def test_an_output_that_is_missing_is_named() -> None:
     deployment = Deployment("mine", "eu-central-1", {})
 
     with pytest.raises(CliError, match=r"'mine' in eu-central-1 has no output 'LedgerTable'.*--stack"):
         deployment[Output.LEDGER_TABLE]
 
 
-def test_a_stack_that_does_not_exist_is_told_with_region_and_remedy(cloudformation: Any) -> None:
+def test_a_stack_that_does_not_exist_is_named_with_its_region(cloudformation: Any) -> None:
     session, stubber = cloudformation
     stubber.add_client_error(
         "describe_stacks", "ValidationError", "Stack with id mine does not exist", http_status_code=400
     )
 
-    with pytest.raises(NoSuchStackError, match="no stack 'mine' in region eu-central-1"):
+    with pytest.raises(NoDeploymentError, match="no stack 'mine' in region eu-central-1"):
         find_deployment(session, "mine")
 
 
-def test_a_stack_without_outputs_is_told_with_its_status(cloudformation: Any) -> None:
+@pytest.mark.parametrize(
+    ("outputs", "name", "found"),
+    [
+        ({}, "mine", "has no outputs, its status is CREATE_IN_PROGRESS"),
+        ({"LedgerTable": "x"}, "mine:West", "has no outputs that begin with 'West'"),
+    ],
+)
+def test_a_stack_without_outputs_is_no_deployment(
+    cloudformation: Any, outputs: dict[str, str], name: str, found: str
+) -> None:
     session, stubber = cloudformation
-    stubber.add_response("describe_stacks", _stack())
+    stubber.add_response("describe_stacks", _stack(**outputs), {"StackName": "mine"})
 
-    with pytest.raises(StackUnfinishedError, match="CREATE_IN_PROGRESS"):
-        find_deployment(session, "mine")
+    with pytest.raises(NoDeploymentError, match=found):
+        find_deployment(session, name)
 
 
 def test_other_refusals_of_cloudformation_stay_what_they_are(cloudformation: Any) -> None:

@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from click.shell_completion import ShellComplete
 
 from iot_jitr_cli.console import CliError, ExitCode, WrongUseError
-from iot_jitr_cli.main import COMMANDS, Lazy, jitr, main
+from iot_jitr_cli.main import COMMANDS, jitr, main
 from iot_jitr_runtime.errors import JitrError
 from tests.support.command_line import CommandResult, run_jitr
 from tests.support.identities import device
@@ -27,9 +27,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], Comman
     """Run a function as a subcommand of `jitr`."""
 
     def run_as_subcommand(function: Callable[[], Any]) -> CommandResult:
-        module = SimpleNamespace(command=click.command("fake")(function))
-        monkeypatch.setitem(sys.modules, "fake_module", module)
-        monkeypatch.setitem(COMMANDS, "fake", Lazy("fake_module", "command", "A fake."))
+        module = SimpleNamespace(fake=click.command("fake")(function))
+        monkeypatch.setitem(sys.modules, "iot_jitr_cli.fake", module)
+        monkeypatch.setitem(COMMANDS, "fake", ("fake", "A fake."))
         return run_jitr("fake")
 
     return run_as_subcommand
@@ -47,10 +47,12 @@ def test_version_is_the_packages() -> None:
 
 
 def test_help_lists_every_subcommand_in_the_tables_order() -> None:
-    lines = run_jitr("--help").out.partition("Commands:\n")[2].splitlines()
+    usage, _, commands = run_jitr("--help").out.partition("Commands:\n")
+    lines = commands.splitlines()
 
     names = [line.split()[0] for line in lines if line.startswith("  ") and not line.startswith("   ")]
     assert names == list(COMMANDS)
+    assert usage.startswith("Usage: jitr ")
 
 
 def test_shell_completion_offers_the_subcommands() -> None:
@@ -60,7 +62,7 @@ def test_shell_completion_offers_the_subcommands() -> None:
 
 
 def test_help_imports_no_subcommand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "broken", Lazy("no_such_module", "command", "Is not there."))
+    monkeypatch.setitem(COMMANDS, "broken", ("no_such_module", "Is not there."))
 
     answer = run_jitr("--help")
 
@@ -87,15 +89,11 @@ def test_wrong_use_exits_2_with_an_error_on_standard_error(arguments: list[str])
     assert "Error: " in answer.err
 
 
-@pytest.mark.parametrize("returned", list(ExitCode))
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), *((code, code) for code in ExitCode)])
 def test_the_exit_code_is_what_the_subcommand_returns(
-    run: Callable[[Any], CommandResult], returned: ExitCode
+    run: Callable[[Any], CommandResult], returned: ExitCode | None, code: int
 ) -> None:
-    assert run(lambda: returned).exit_code == returned
-
-
-def test_a_subcommand_that_returns_nothing_exits_0(run: Callable[[Any], CommandResult]) -> None:
-    assert run(lambda: None).exit_code == ExitCode.OK
+    assert run(lambda: returned).exit_code == code
 
 
 class OwnCodeError(CliError):
@@ -113,6 +111,7 @@ class OwnCodeError(CliError):
         (OSError("cannot tell"), ExitCode.UNDETERMINED),
         (EndpointConnectionError(endpoint_url="http://cannot tell"), ExitCode.UNDETERMINED),
     ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_an_expected_error_is_one_line_on_standard_error(
     run: Callable[[Any], CommandResult], error: Exception, code: ExitCode
@@ -155,14 +154,21 @@ def test_an_interruption_is_clean_and_exits_130(
     assert answer.err == "interrupted\n"
 
 
+def run_process(*command: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a process; what it prints to standard error is text."""
+    streams: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True}
+    return subprocess.run(command, timeout=LONGEST_WAIT, check=False, **(streams | options))
+
+
 SIGNALS_ITSELF = """
 import os, signal, sys, types, click
-from iot_jitr_cli.main import COMMANDS, Lazy, main
+from iot_jitr_cli.main import COMMANDS, main
 if "nohup" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 number = getattr(signal, sys.argv[1])
-sys.modules["fake"] = types.SimpleNamespace(command=click.command()(lambda: os.kill(os.getpid(), number)))
-COMMANDS["fake"] = Lazy("fake", "command", "Signals itself.")
+fake = click.command()(lambda: os.kill(os.getpid(), number))
+sys.modules["iot_jitr_cli.fake"] = types.SimpleNamespace(fake=fake)
+COMMANDS["fake"] = ("fake", "Signals itself.")
 main(["fake"])
 """
 
@@ -177,13 +183,7 @@ main(["fake"])
     ids=str,
 )
 def test_a_signal_to_end_counts_as_an_interruption(arguments: list[str], exit_code: ExitCode) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", SIGNALS_ITSELF, *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=LONGEST_WAIT,
-        check=False,
-    )
+    run = run_process(sys.executable, "-c", SIGNALS_ITSELF, *arguments)
 
     assert run.returncode == exit_code
     assert run.stderr == ("interrupted\n" if exit_code else "")
@@ -203,26 +203,21 @@ def test_a_closed_pipe_is_no_defect(run: Callable[[Any], CommandResult]) -> None
 JITR = (sys.executable, "-c", "from iot_jitr_cli.main import main; main()")
 
 
+@pytest.fixture
+def arguments(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """A command line; `chain check` gets a chain file."""
+    words = str(request.param).split()
+    return [*words, str(device().save(tmp_path).chain)] if words[0] == "chain" else words
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["pki", "--help"], ["chain", "check"], ["chain", "check", "--json"]],
-    ids=" ".join,
+    ["--help", "--version", "pki --help", "chain check", "chain check --json"],
+    indirect=True,
 )
-def test_output_that_cannot_be_written_is_one_line_and_not_the_answer_no(
-    tmp_path: Path, arguments: list[str]
-) -> None:
-    if arguments[0] == "chain":
-        arguments = [*arguments, str(device().save(tmp_path).chain)]
-
+def test_output_that_cannot_be_written_is_one_line_and_not_the_answer_no(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        run = subprocess.run(
-            [*JITR, *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=LONGEST_WAIT,
-            check=False,
-        )
+        run = run_process(*JITR, *arguments, stdout=full)
 
     assert run.returncode == ExitCode.UNDETERMINED
     assert run.stderr == "error: cannot write the output: No space left on device\n"
@@ -232,50 +227,41 @@ BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHON
 """What is still in a buffer when Python ends fails once more."""
 
 
-@pytest.mark.parametrize("arguments", [["no-such-command"], ["chain", "check", "pyproject.toml"]])
-def test_an_error_that_cannot_be_written_keeps_its_exit_code(arguments: list[str]) -> None:
-    expected = run_jitr(*arguments).exit_code
-
+@pytest.mark.parametrize("words", [["no-such-command"], ["chain", "check", "pyproject.toml"]], ids=" ".join)
+def test_an_error_that_cannot_be_written_keeps_its_exit_code(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        run = subprocess.run(
-            [*JITR, *arguments], stderr=full, timeout=LONGEST_WAIT, check=False, env=BUFFERED
-        )
+        run = run_process(*JITR, *words, stderr=full, env=BUFFERED)
 
-    assert run.returncode == expected
+    assert run.returncode == run_jitr(*words).exit_code
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["chain", "check"], ["chain", "check", "--json"]])
-def test_a_closed_pipe_is_not_the_answer_no(tmp_path: Path, arguments: list[str]) -> None:
-    if arguments[0] == "chain":
-        arguments = [*arguments, str(device().save(tmp_path).chain)]
+@pytest.mark.parametrize("arguments", ["--help", "chain check", "chain check --json"], indirect=True)
+def test_a_closed_pipe_is_not_the_answer_no(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
 
-    run = subprocess.run(
-        [*JITR, *arguments],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        timeout=LONGEST_WAIT,
-        check=False,
-    )
+    run = run_process(*JITR, *arguments, stdout=writer)
     os.close(writer)
 
     assert run.returncode == ExitCode.UNDETERMINED
-    assert run.stderr == b""
+    assert run.stderr == ""
 
 
 def test_a_missing_package_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "fake", Lazy("a_package_nobody_has", "command", "A fake."))
+    # As if it was not installed.
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    for name in ("iot_jitr_cli.redrive", "iot_jitr_cli.session"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
 
-    answer = run_jitr("fake")
+    answer = run_jitr("redrive")
 
     assert answer.exit_code == ExitCode.UNDETERMINED
     assert "pip install 'iot-jitr[" in answer.err
-    assert "a_package_nobody_has" in answer.err
+    assert "'boto3'" in answer.err
 
 
 def test_a_missing_module_of_ours_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(COMMANDS, "fake", Lazy("iot_jitr_cli.no_such_module", "command", "A fake."))
+    monkeypatch.setitem(COMMANDS, "fake", ("no_such_module", "A fake."))
 
     assert "report" in run_jitr("fake").err
 
@@ -292,20 +278,11 @@ def test_main_exits_with_the_commands_code(monkeypatch: pytest.MonkeyPatch) -> N
     assert from_arguments.value.code == ExitCode.WRONG_USE
 
 
-def test_a_terminal_without_unicode_does_not_end_the_command(tmp_path: Path) -> None:
-    files = device().save(tmp_path)
-
-    run = subprocess.run(
-        [*JITR, "chain", "check", files.chain],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        timeout=LONGEST_WAIT,
-        check=False,
+@pytest.mark.parametrize("arguments", ["chain check"], indirect=True)
+def test_a_terminal_without_unicode_does_not_end_the_command(arguments: list[str]) -> None:
+    run = run_process(
+        *JITR, *arguments, stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}
     )
 
     assert run.returncode == ExitCode.OK
-    assert b"?  chain.readable" in run.stdout
-
-
-def test_the_group_is_named_jitr_in_usage() -> None:
-    assert run_jitr("--help").out.startswith(f"Usage: {jitr.name}")
+    assert "?  chain.readable" in run.stdout

@@ -1,27 +1,28 @@
 """A deployment with an allow list, in an account of moto."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from click.testing import CliRunner, Result
 from moto import mock_aws
 
 from iot_jitr_cli.allow import command
 from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.admission.keys import TABLE_KEY
+from tests.support.command_line import CommandResult, run_jitr
 
 TABLE = "expected-devices"
 
 
 @dataclass
-class Deployed:
+class AllowListAccount:
     """What the commands work on."""
 
     dynamodb: Any
+    folder: Path
     outputs: dict[str, str]
 
     def stack(self, key: str, *cas: str) -> None:
@@ -36,9 +37,18 @@ class Deployed:
             found[item[TABLE_KEY]["S"]] = {name: value["S"] for name, value in attributes.items()}
         return found
 
+    def file(self, *lines: str, name: str = "devices.csv") -> Path:
+        """Write a file of devices."""
+        path = self.folder / name
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def run(self, *arguments: object) -> CommandResult:
+        return run_jitr("allow", *arguments)
+
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AllowListAccount]:
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -52,15 +62,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
             AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        deployed = Deployed(dynamodb, {})
-        deployment = Deployment("iot-jitr", "eu-central-1", deployed.outputs)
+        account = AllowListAccount(dynamodb, tmp_path, {})
+        deployment = Deployment("iot-jitr", "eu-central-1", account.outputs)
         monkeypatch.setattr(command, "find_deployment", lambda _session, _stack: deployment)
-        yield deployed
-
-
-@pytest.fixture
-def run() -> Callable[..., Result]:
-    def invoke(*arguments: object) -> Result:
-        return CliRunner().invoke(jitr, ["allow", *map(str, arguments)])
-
-    return invoke
+        yield account

@@ -15,54 +15,42 @@ from iot_jitr_runtime.admission.keys import KeyKind
 CA = "c0ffee" + "0" * 58
 
 
-def file(folder: Path, name: str, text: str, kind: KeyKind = KeyKind.COMMON_NAME) -> DeviceFile:
+def file(folder: Path, name: str, text: str | bytes, kind: KeyKind = KeyKind.COMMON_NAME) -> DeviceFile:
     path = folder / name
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return DeviceFile(path, kind)
 
 
+def with_attributes(attributes: object) -> str:
+    return json.dumps({"common_name": "x", "thingAttributes": attributes})
+
+
 WRONG = {
-    "no header": ("d.csv", "", "the header has no column 'common_name', found nothing"),
-    "wrong header": ("d.csv", "cn\nx\n", "no column 'common_name', found cn"),
-    "a column twice": (
-        "d.csv",
-        "common_name,a,a\nx,1,2\n",
-        "line 1: the header has the column 'a' more than once",
-    ),
-    "blanks in CSV": (
-        "d.csv",
-        "common_name,site\n g1 ,lab\n",
-        "line 2: ' g1 ' begins or ends with white space",
-    ),
+    "no header": ("d.csv", "", "line 1: the header has no column 'common_name', found nothing"),
+    "wrong header": ("d.csv", "cn\nx\n", "line 1: the header has no column 'common_name', found cn"),
+    "a column twice": ("d.csv", "common_name,a,a\nx,1,2\n", "line 1: the header has the column 'a' more"),
+    "no text": ("d.csv", "common_name,site\n,lab\n", "line 2: found no text 'common_name'"),
+    "blanks in CSV": ("d.csv", "common_name\n g1 \n", "line 2: ' g1 ' begins or ends with white space"),
     "a device twice": ("d.csv", "common_name\nx\ny\nx\n", "line 4: 'x' is listed in line 2 already"),
     "too few columns": ("d.csv", "common_name,site\nx\n", "line 2: expected 2 columns"),
     "too many columns": ("d.csv", "common_name\nx,y\n", "line 2: expected 1 columns"),
     "an open quote": ("d.csv", 'common_name\n"x\n', "not CSV"),
+    "not UTF-8": ("d.csv", b"common_name\n\xff\xfe\n", "not UTF-8"),
     "not JSON": ("d.jsonl", "x\n", "line 1: not JSON"),
     "a list": ("d.jsonl", '["x"]\n', "line 1: expected a JSON object"),
     "an unknown key": ("d.jsonl", '{"cn": "x"}\n', "line 1: unknown key 'cn', known are common_name, thingA"),
     "a number": ("d.jsonl", '{"common_name": 7}\n', "line 1: found no text 'common_name'"),
     "too long": ("d.jsonl", json.dumps({"common_name": "x" * 257}), "line 1: found 257 characters"),
-    "attributes in a list": (
-        "d.jsonl",
-        '{"common_name": "x", "thingAttributes": ["a"]}',
-        "'thingAttributes' is not an object",
-    ),
-    "attribute name": (
-        "d.jsonl",
-        '{"common_name": "x", "thingAttributes": {"a b": "c"}}',
-        "attribute name 'a b' is not 1 to 128",
-    ),
-    "attribute value": (
-        "d.jsonl",
-        '{"common_name": "x", "thingAttributes": {"a": 7}}',
-        "attribute 'a' is not 1 to 800",
-    ),
+    "attributes in a list": ("d.jsonl", with_attributes(["a"]), "'thingAttributes' is not an object"),
+    "attribute name": ("d.jsonl", with_attributes({"a b": "c"}), "attribute name 'a b' is not 1 to 128"),
+    "attribute value": ("d.jsonl", with_attributes({"a": 7}), "attribute 'a' is not 1 to 800"),
 }
 
 
 @pytest.mark.parametrize(("name", "text", "message"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_no_device_is_named_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_what_is_no_device_is_named_with_its_line(
+    tmp_path: Path, name: str, text: str | bytes, message: str
+) -> None:
     with pytest.raises(WrongUseError) as refused:
         file(tmp_path, name, text).check()
 
@@ -86,14 +74,15 @@ def test_reading_stops_at_a_wrong_row_that_was_right_when_the_file_was_checked(t
         list(file(tmp_path, "e.csv", "common_name,x\na\n").devices())
 
 
-def test_a_serial_number_without_a_ca_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WrongUseError, match="name the CA with --ca"):
-        file(tmp_path, "d.csv", "serial_number\na1b\n", KeyKind.CA_SERIAL).check()
-
-
-def test_a_serial_number_that_is_none_is_refused(tmp_path: Path) -> None:
-    text = f"ca_certificate_id,serial_number\n{CA},xyz\n"
-    with pytest.raises(WrongUseError, match="line 2: 'xyz' is not a serial number"):
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("serial_number\na1b\n", "name the CA with --ca"),
+        (f"ca_certificate_id,serial_number\n{CA},xyz\n", "line 2: 'xyz' is not a serial number"),
+    ],
+)
+def test_a_wrong_ca_or_serial_number_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(WrongUseError, match=found):
         file(tmp_path, "d.csv", text, KeyKind.CA_SERIAL).check()
 
 
@@ -102,19 +91,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         file(tmp_path, "devices.xlsx", "")
 
 
-def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "d.csv"
-    path.write_bytes(b"common_name\n\xff\xfe\n")
-
-    with pytest.raises(WrongUseError, match="not UTF-8"):
-        DeviceFile(path, KeyKind.COMMON_NAME).check()
-
-
 def test_a_file_from_a_spreadsheet_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "d.csv"
-    path.write_text("common_name\r\nsensor-7\r\n", encoding="utf-8-sig")
+    devices = file(tmp_path, "d.csv", b"\xef\xbb\xbfcommon_name\r\nsensor-7\r\n").devices()
 
-    assert [str(each.key) for each in DeviceFile(path, KeyKind.COMMON_NAME).devices()] == ["sensor-7"]
+    assert [str(each.key) for each in devices] == ["sensor-7"]
 
 
 KEYS = st.text(

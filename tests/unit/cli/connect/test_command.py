@@ -13,7 +13,7 @@ from iot_jitr_cli.connect import endpoint as endpoint_module
 from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode
-from iot_jitr_cli.deployment import Deployment, NoSuchStackError
+from iot_jitr_cli.deployment import Deployment, NoDeploymentError
 from iot_jitr_cli.pki.device import DeviceFiles
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.command_line import run_jitr
@@ -107,7 +107,7 @@ def test_without_any_the_accounts_endpoint_is_asked_for(
 
 
 def no_stack(*_: object) -> Deployment:
-    raise NoSuchStackError("no stack")
+    raise NoDeploymentError("no stack")
 
 
 def denied(*_: object) -> Deployment:
