@@ -31,7 +31,7 @@ from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.doctor_command import Answer, Doctor, named
 from tests.support.least_policy import least_privileged
-from tests.support.live_session import live_session
+from tests.support.mqtt_session import session
 from tests.support.things import due_tasks
 
 DAY = timedelta(days=1)
@@ -449,8 +449,7 @@ def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
 def test_the_connection_of_a_device(doctor: Doctor) -> None:
     device = doctor.brought_in("connected")
     assert "is not connected since" in doctor.about(device).check("connection")["evidence"]
-    endpoint = doctor.cloud.lab.broker()
-    with live_session(doctor.cloud.credentials(device), endpoint):
+    with session(doctor.cloud.credentials(device), doctor.cloud.lab.broker(), "connected"):
         assert "'connected' is connected since" in doctor.about(device).check("connection")["evidence"]
 
     stranger = doctor.cloud.plant(doctor.identity("never-connected"))

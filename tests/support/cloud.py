@@ -1,7 +1,6 @@
-"""The real stack in a local cloud of its own, and what end-to-end tests do and look at in it."""
+"""The real stack in a local cloud, and what end-to-end tests do and read in it."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,15 +20,18 @@ from iot_jitr_cli.connect import (
     connect,
 )
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
+from iot_jitr_cli.deployment import DeployedCa, Deployment
+from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.lab.requests import ApiCall, read_calls
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
+from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.dynamodb import plain
+from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger.rows import KEY, Row
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
@@ -45,12 +47,11 @@ class Cloud:
     lab: Lab
     ca: DevelopmentCa
     folder: Path
-    clients: dict[str, Any] = field(default_factory=dict)
     files: dict[str, DeviceFiles] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """A client with root rights, made once."""
-        return self.clients.setdefault(service, self.lab.client(service))
+        return self.lab.client(service)
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -90,7 +91,7 @@ class Cloud:
         return result
 
     def connect_and_probe(self, identity: DeviceIdentity) -> ConnectResult:
-        """Let the device connect once, and find out whether its certificate or its CONNECT is refused."""
+        """Let the device connect once, then test whether its certificate or its CONNECT is refused."""
         device = self._device(identity)
         # No second attempt begins within the time-out.
         return connect(replace(device, backoff=Backoff(2 * TIME_LIMIT, 2 * TIME_LIMIT)))
@@ -118,25 +119,18 @@ class Cloud:
 
     def status(self, certificate_id: str) -> str:
         """The certificate's status in AWS IoT."""
-        return str(
-            self.client("iot").describe_certificate(certificateId=certificate_id)["certificateDescription"][
-                "status"
-            ]
-        )
+        status = self.pipeline.status(CertificateId(certificate_id))
+        assert status is not None
+        return status
 
     def registered_at(self, certificate_id: str) -> datetime:
-        """When AWS IoT got to know the certificate, in whole seconds."""
+        """When AWS IoT registered the certificate, in whole seconds."""
         found = self.client("iot").describe_certificate(certificateId=certificate_id)
         return datetime.fromtimestamp(found["certificateDescription"]["creationDate"].timestamp(), UTC)
 
     def is_registered(self, certificate_id: str) -> bool:
-        """Whether AWS IoT knows the certificate."""
-        iot = self.client("iot")
-        try:
-            iot.describe_certificate(certificateId=certificate_id)
-        except iot.exceptions.ResourceNotFoundException:
-            return False
-        return True
+        """Whether AWS IoT has the certificate."""
+        return self.pipeline.status(CertificateId(certificate_id)) is not None
 
     def policies_of(self, certificate_id: str) -> list[str]:
         """Names of the policies attached to the certificate."""
@@ -147,11 +141,11 @@ class Cloud:
         return [policy["policyName"] for policy in iot.list_attached_policies(target=arn)["policies"]]
 
     def plant(self, identity: DeviceIdentity) -> str:
-        """Enter a certificate as pending, past the broker, which turns some away before registering them."""
+        """Register a certificate as pending, past the broker, which refuses some before registering them."""
         return self.plant_certificate(identity.certificate, identity.ca)
 
     def plant_certificate(self, certificate: Certificate, ca: Certificate) -> str:
-        """The same for a certificate that no device has a key of."""
+        """The same for a certificate whose key no device has."""
         iot = self.client("iot")
         certificate_id = iot.register_certificate(
             certificatePem=certificate.pem, caCertificatePem=ca.pem, status="INACTIVE"
@@ -161,20 +155,19 @@ class Cloud:
 
     # the pipeline
 
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline, with the CA of `default_configuration` if that is deployed."""
+        deployment = Deployment("iot-jitr", REGION, self.outputs)
+        ca = DeployedCa("Lab", CaCertificateId(self.outputs.get("LabCaCertificateId", "")), rule="")
+        return Pipeline(self.lab.endpoint.session, deployment, ca, TIME_LIMIT, interval=0.05)
+
     def send_event(self, certificate_id: str) -> None:
         """Put a registration event into the activation queue, as the rule does.
 
-        The rule's own topic is closed to clients, in the local cloud as on AWS.
+        Clients cannot publish to the rule's own topic, in the local cloud as on AWS.
         """
-        event = {
-            "certificateId": certificate_id,
-            "caCertificateId": self.outputs["LabCaCertificateId"],
-            "timestamp": int(datetime.now(UTC).timestamp() * 1000),
-            "certificateStatus": "PENDING_ACTIVATION",
-            "awsAccountId": "000000000000",
-            "certificateRegistrationTimestamp": None,
-        }
-        self.send(json.dumps(event))
+        self.pipeline.send_event(certificate_id)
 
     def send(self, body: str) -> None:
         """Put any message into the activation queue."""
@@ -182,10 +175,7 @@ class Cloud:
 
     def row(self, certificate_id: str) -> Row | None:
         """The ledger's row of a certificate."""
-        answer = self.client("dynamodb").get_item(
-            TableName=self.outputs[Output.LEDGER_TABLE], Key={KEY: {"S": certificate_id}}, ConsistentRead=True
-        )
-        return Row.read(plain(answer["Item"])) if "Item" in answer else None
+        return self.pipeline.row(CertificateId(certificate_id))
 
     def look_again(self, certificate_id: str, after: int) -> None:
         """Let the ledger's decision answer events for `after` seconds from now, and no later ones."""
@@ -206,13 +196,12 @@ class Cloud:
         return self._wait_for_row(certificate_id, lambda row: row.reason is reason)
 
     def _wait_for_row(self, certificate_id: str, wanted: Callable[[Row], bool]) -> Row:
-        def reached() -> bool:
+        def reached() -> Row | None:
             row = self.row(certificate_id)
-            return row is not None and wanted(row)
+            return row if row is not None and wanted(row) else None
 
-        assert wait_until(reached, limit=TIME_LIMIT, interval=0.05), self.row(certificate_id)
-        row = self.row(certificate_id)
-        assert row is not None
+        row = self.pipeline.wait_until(reached)
+        assert row is not None, self.row(certificate_id)
         return row
 
     def wait_until_drained(self) -> None:

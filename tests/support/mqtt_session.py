@@ -1,4 +1,4 @@
-"""One MQTT 5 connection of a device, to find out what it may do.
+"""One MQTT 5 connection of a device, to find out what its policy allows.
 
 MQTT 5, because its broker answers what it refuses with a reason code and keeps the connection; under 3.1.1 it
 would close it.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RefusedByBrokerError(Exception):
-    """The broker did not let the device in."""
+    """The broker refused the device."""
 
 
 class MqttSession:
@@ -35,11 +35,11 @@ class MqttSession:
         client.on_message = lambda _c, _u, message: self.messages.append((message.topic, message.payload))
 
     def may_publish(self, topic: str, payload: bytes = b"hello") -> bool:
-        """Publish with quality of service 1; tell whether the broker took it."""
+        """Publish with quality of service 1; return whether the broker took it."""
         return self._answered(self._client.publish(topic, payload, qos=1).mid)
 
     def may_subscribe(self, topic_filter: str) -> bool:
-        """Subscribe; tell whether the broker granted it."""
+        """Subscribe; return whether the broker granted it."""
         _, mid = self._client.subscribe(topic_filter, qos=1)
         assert mid is not None
         return self._answered(mid)
@@ -75,7 +75,8 @@ def session(credentials: Credentials, endpoint: Endpoint, client_id: str) -> Ite
     client.on_connect = lambda _c, _u, _f, code, _p: answers.append(code)
     deadline = time.monotonic() + LONGEST_WAIT
     try:
-        client.connect(endpoint.host, endpoint.port)
+        # It sends nothing by itself: the broker must not end it while a test does other things.
+        client.connect(endpoint.host, endpoint.port, keepalive=3600)
         while not answers:
             assert time.monotonic() < deadline, "the broker did not answer"
             if client.loop(0.05) != MQTTErrorCode.MQTT_ERR_SUCCESS:

@@ -1,6 +1,5 @@
 """Starts MiniStack on two loopback ports and waits until both answer."""
 
-import http.client
 import importlib.util
 import json
 import secrets
@@ -8,8 +7,10 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
@@ -21,6 +22,8 @@ from iot_jitr_cli.waiting import wait_until
 _START_LIMIT = 180.0
 """Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
 _REQUEST_LIMIT = 30.0
+_OPENER = build_opener(ProxyHandler({}))
+"""Without the caller's proxies."""
 LAUNCHER = ("-m", "iot_jitr_cli.lab.launcher")
 """What the Python of the lab's process runs."""
 
@@ -99,22 +102,14 @@ def fetch(endpoint: Endpoint, path: str) -> bytes:
     Raises:
         UnreachableError: It does not answer, or not with success.
     """
-    connection = http.client.HTTPConnection(LOOPBACK, endpoint.gateway_port, timeout=_REQUEST_LIMIT)
     try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read()
-    except (OSError, http.client.HTTPException) as error:
+        with _OPENER.open(f"{endpoint.url}{path}", timeout=_REQUEST_LIMIT) as response:
+            content: bytes = response.read()
+    except (OSError, HTTPException) as error:
         raise UnreachableError(
-            f"MiniStack does not answer at {endpoint.url} ({error}): 'jitr lab down', then 'jitr lab up'"
+            f"MiniStack does not answer {endpoint.url}{path} ({error}): 'jitr lab down', then 'jitr lab up'"
         ) from error
-    finally:
-        connection.close()
-    if response.status != http.client.OK:
-        raise UnreachableError(
-            f"MiniStack answered {endpoint.url}{path} with {response.status}, expected 200"
-        )
-    return body
+    return content
 
 
 def _listening_socket(port: int, name: str) -> socket.socket:

@@ -1,7 +1,6 @@
 """Removes what a run made, last made first, whatever happened; what it cannot remove, it names."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -32,8 +31,8 @@ class Cleanup:
     device: ThrowAwayDevice
     left_behind: list[LeftBehind]
     """What could not be removed; filled by `run`."""
-    _added: set[str] = field(default_factory=set)
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _removals: dict[str, tuple[str, Callable[[], object]]] = field(default_factory=dict)
+    """By command: what is removed, and how."""
 
     def add(self, what: str, command: str, remove: Callable[[], object]) -> None:
         """Have `remove` called at the end, once, whatever else fails.
@@ -43,13 +42,17 @@ class Cleanup:
             command: The command that removes it, should `remove` fail.
             remove: Removes it; done again, it changes nothing.
         """
-        if command not in self._added:
-            self._added.add(command)
-            self._stack.callback(self._remove, what, command, remove)
+        self._removals[command] = (what, remove)
 
     def run(self) -> None:
         """Remove everything, last made first; what could not be removed is in `left_behind`."""
-        self._stack.close()
+        # A removal may add others.
+        while self._removals:
+            command, (what, remove) = self._removals.popitem()
+            try:
+                remove()
+            except (CliError, *AwsError) as error:
+                self.left_behind.append(LeftBehind(what, explain(error) or str(error), command))
 
     def add_certificate(self) -> None:
         """Have the device's certificate removed, with its policies, its thing and its row of the ledger."""
@@ -77,12 +80,6 @@ class Cleanup:
                 dynamodb.delete_item(TableName=table, Key={KEY: {"S": each}})
 
         self.add("ledger row", f"aws dynamodb delete-item --table-name {table} --key '{key}'", remove)
-
-    def _remove(self, what: str, command: str, remove: Callable[[], object]) -> None:
-        try:
-            remove()
-        except (CliError, *AwsError) as error:
-            self.left_behind.append(LeftBehind(what, explain(error) or str(error), command))
 
     def _remove_certificate(self) -> None:
         name = self.device.certificate_id

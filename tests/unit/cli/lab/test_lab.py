@@ -107,13 +107,6 @@ def test_a_failed_deployment_has_the_reason_from_cloudformation(lab: Lab) -> Non
     cloudformation.delete_stack(StackName="broken")
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_a_failed_synthesis_has_the_error_of_the_app(lab: Lab) -> None:
-    with pytest.raises(CliError, match=r"'cdk deploy' failed: deploy none \(log: .*cdk\.log\)"):
-        lab.deploy({"exit": 1})
-
-
-@pytest.mark.usefixtures("stand_in")
 def test_a_deployment_that_takes_too_long_is_ended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(("sh", "-c", "exec sleep 600"), {}))
     monkeypatch.setattr(lab_module, "_DEPLOY_LIMIT", -1.0)

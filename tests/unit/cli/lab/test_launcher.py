@@ -37,25 +37,22 @@ def addresses(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", None, "", "127.0.0.1"])
-def test_a_server_asked_for_on_any_interface_listens_on_loopback(host: str | None) -> None:
+def test_a_server_for_any_interface_listens_on_loopback(host: str | None) -> None:
     found = addresses(lambda loop: loop.create_server(asyncio.Protocol, host=host, port=0), [])
 
     assert [address for address, _ in found] == ["127.0.0.1"]
 
 
-def test_a_server_for_the_port_of_a_handed_over_socket_gets_that_socket() -> None:
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_a_server_gets_the_socket_that_was_handed_over_for_its_port_or_keeps_its_own(
+    *, handed_over: bool
+) -> None:
     place = loopback_socket()
     port = place.getsockname()[1]
+    options = {"host": "0.0.0.0", "port": port} if handed_over else {"sock": place}
 
-    found = addresses(lambda loop: loop.create_server(asyncio.Protocol, host="0.0.0.0", port=port), [place])
-
-    assert found == [("127.0.0.1", port)]
-
-
-def test_a_server_with_a_socket_of_its_own_keeps_it() -> None:
-    place = loopback_socket()
-    port = place.getsockname()[1]
-
-    found = addresses(lambda loop: loop.create_server(asyncio.Protocol, sock=place), [])
+    found = addresses(
+        lambda loop: loop.create_server(asyncio.Protocol, **options), [place] if handed_over else []
+    )
 
     assert found == [("127.0.0.1", port)]
