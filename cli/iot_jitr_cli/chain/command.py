@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from iot_jitr_cli.chain.check import check_chain
-from iot_jitr_cli.chain.findings import ChainReport, CheckId, Finding, Status
+from iot_jitr_cli.chain.findings import CheckId, Status
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -41,23 +41,11 @@ def check(chain_file: Path, key_file: Path | None, *, as_json: bool) -> ExitCode
     report = check_chain(chain_file.read_bytes(), key_file.read_bytes() if key_file else None)
     if as_json:
         print_json({"file": chain_file, "ok": report.exit_code is ExitCode.OK, "findings": report.findings})
-    else:
-        _show(report)
-    return report.exit_code
-
-
-def _show(report: ChainReport) -> None:
-    for line in checklist(report.findings):
-        out.print(line)
-    out.print(_ANSWERS[report.exit_code])
-
-
-def checklist(findings: tuple[Finding, ...]) -> list[Text]:
-    """The findings as lines with ✓ or ✗, each ✗ with its fix below."""
-    lines = []
-    for finding in findings:
+        return report.exit_code
+    for finding in report.findings:
         mark, style = _MARKS[finding.status]
-        lines.append(Text.assemble((mark, style), f"  {finding.id:<{_COLUMN}}  {printable(finding.found)}"))
+        out.print(Text.assemble((mark, style), f"  {finding.id:<{_COLUMN}}  {printable(finding.found)}"))
         if finding.fix:
-            lines.append(Text(f"   → {printable(finding.fix)}", style="bold"))
-    return lines
+            out.print(Text(f"   → {printable(finding.fix)}", style="bold"))
+    out.print(_ANSWERS[report.exit_code])
+    return report.exit_code

@@ -82,35 +82,9 @@ class ChainReport:
         return {finding.id: finding for finding in self.findings}[check]
 
     @property
-    def failures(self) -> tuple[Finding, ...]:
-        """The findings that stop a device."""
-        return tuple(finding for finding in self.findings if finding.status is Status.FAILED)
-
-    @property
     def exit_code(self) -> ExitCode:
         """`NO` if a check failed, `UNDETERMINED` if one could not be made, else `OK`."""
-        if self.failures:
+        statuses = {finding.status for finding in self.findings}
+        if Status.FAILED in statuses:
             return ExitCode.NO
-        if any(finding.status is Status.NOT_CHECKED for finding in self.findings):
-            return ExitCode.UNDETERMINED
-        return ExitCode.OK
-
-
-def passed(check: CheckId, found: str) -> Finding:
-    """A check that passed."""
-    return Finding(check, Status.PASSED, found)
-
-
-def failed(check: CheckId, found: str, fix: str) -> Finding:
-    """A check that failed."""
-    return Finding(check, Status.FAILED, found, fix)
-
-
-def warning(check: CheckId, found: str, fix: str) -> Finding:
-    """A check that found something that works, but should be fixed."""
-    return Finding(check, Status.WARNING, found, fix)
-
-
-def not_checked(check: CheckId, why: str) -> Finding:
-    """A check that could not be made."""
-    return Finding(check, Status.NOT_CHECKED, why)
+        return ExitCode.UNDETERMINED if Status.NOT_CHECKED in statuses else ExitCode.OK

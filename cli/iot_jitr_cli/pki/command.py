@@ -9,8 +9,9 @@ import click
 from iot_jitr_cli.console import WrongUseError, json_option, out, print_json
 from iot_jitr_cli.pki.authority import DEFAULT_NAME, DEVICES, DevelopmentCa
 from iot_jitr_cli.pki.device import DEFAULT_DAYS, DeviceSpec
+from iot_jitr_cli.pki.files import replace_public
 from iot_jitr_cli.pki.keys import KeyKind
-from iot_jitr_cli.pki.revocation_list import CRL_FILE, REASONS, RevocationList, replace_file, serial_of
+from iot_jitr_cli.pki.revocation_list import CRL_FILE, REASONS, RevocationList, serial_of
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
@@ -151,7 +152,7 @@ def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments
     for text in released:
         revocations.release(serial_of(text, authority.certificate))
     life = timedelta(hours=hours)
-    replace_file(path, revocations.sign(life, partition))
+    replace_public(path, revocations.sign(life, partition))
     if as_json:
         print_json({"crl": path, "number": revocations.number, "entries": len(revocations.entries)})
         return

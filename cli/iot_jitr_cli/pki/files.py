@@ -28,24 +28,23 @@ def write_private(path: Path, content: bytes) -> None:
     _write_new(path, content, _PRIVATE)
 
 
+def replace_public(path: Path, content: bytes) -> None:
+    """Write a file that all users may read, as a whole or not at all; an existing file is replaced.
+
+    Raises:
+        WrongUseError: Something else than a file is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, content, _PUBLIC)
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, as a whole or not at all; an existing file is replaced.
 
     Raises:
         WrongUseError: Something else than a file is there.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise WrongUseError(f"{path} is not a regular file: name a file to write, or one to replace")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    new = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+    _replace(path, content, _PRIVATE)
 
 
 def refuse_existing(*paths: Path) -> None:
@@ -70,3 +69,19 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
         raise
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise WrongUseError(f"{path} is not a regular file: name a file to write, or one to replace")
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        new.chmod(mode)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise

@@ -1,8 +1,7 @@
 """The development CA's revocation list: read, extended, signed with the next number."""
 
-import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.pki.validity import now
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.revocation.crl import Crl
@@ -34,15 +34,6 @@ REASONS = {
 """Reasons to revoke a certificate, by the names of RFC 5280 section 5.3.1."""
 
 
-@dataclass(frozen=True)
-class RevokedCertificate:
-    """One entry."""
-
-    serial: int
-    reason: x509.ReasonFlags
-    revoked_at: datetime
-
-
 @dataclass
 class RevocationList:
     """The certificates that the CA has revoked."""
@@ -50,7 +41,8 @@ class RevocationList:
     ca: "DevelopmentCa"
     number: int = 0
     """CRL number of the last one that was signed."""
-    entries: dict[int, RevokedCertificate] = field(default_factory=dict)
+    entries: dict[int, x509.RevokedCertificate] = field(default_factory=dict)
+    """By serial number."""
 
     @classmethod
     def read(cls, ca: "DevelopmentCa", path: Path) -> "RevocationList":
@@ -69,17 +61,17 @@ class RevocationList:
                 f"{path} holds no revocation list of this CA to go on from: {error}; name another file "
                 "with --out"
             ) from error
-        entries = (
-            RevokedCertificate(entry.serial_number, _reason(entry), entry.revocation_date_utc)
-            for entry in crl.parsed
-        )
-        return cls(ca, crl.number, {entry.serial: entry for entry in entries})
+        return cls(ca, crl.number, {entry.serial_number: entry for entry in crl.parsed})
 
     def revoke(self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified) -> None:
         """Add a certificate. A final revocation keeps its first entry."""
         former = self.entries.get(serial)
-        if former is None or former.reason is HOLD:
-            self.entries[serial] = RevokedCertificate(serial, reason, _now())
+        if former is None or _reason(former) is HOLD:
+            builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now())
+            # RFC 5280 section 5.3.1: leave the extension out rather than say "unspecified".
+            if reason is not x509.ReasonFlags.unspecified:
+                builder = builder.add_extension(x509.CRLReason(reason), critical=False)
+            self.entries[serial] = builder.build()
 
     def release(self, serial: int) -> None:
         """Take a certificate off hold.
@@ -88,8 +80,8 @@ class RevocationList:
             WrongUseError: It is not on hold.
         """
         former = self.entries.get(serial)
-        if former is None or former.reason is not HOLD:
-            found = f"revoked for good ({former.reason.value})" if former else "not revoked"
+        if former is None or _reason(former) is not HOLD:
+            found = f"revoked for good ({_reason(former).value})" if former else "not revoked"
             raise WrongUseError(f"serial {serial:x} is {found}; only a certificate on hold can be released")
         del self.entries[serial]
 
@@ -103,7 +95,7 @@ class RevocationList:
             partition: URL of the distribution point that it is for; None: for all certificates of the CA.
             at: Its thisUpdate; None: now.
         """
-        issued = at or _now()
+        issued = at or now()
         self.number += 1
         issuer = self.ca.certificate.x509
         builder = (
@@ -116,7 +108,7 @@ class RevocationList:
         if partition is not None:
             builder = builder.add_extension(_issuing_distribution_point(partition), critical=True)
         for entry in self.entries.values():
-            builder = builder.add_revoked_certificate(_built(entry))
+            builder = builder.add_revoked_certificate(entry)
         return builder.sign(self.ca.key, signature_hash(self.ca.key)).public_bytes(Encoding.DER)
 
 
@@ -145,27 +137,11 @@ def serial_of(text: str, ca: "Certificate") -> int:
     return serial
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file anew in one step: a reader sees the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)
-
-
 def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags:
     try:
         return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
     except x509.ExtensionNotFound:
         return x509.ReasonFlags.unspecified
-
-
-def _built(entry: RevokedCertificate) -> x509.RevokedCertificate:
-    builder = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.revoked_at)
-    # RFC 5280 section 5.3.1: leave the extension out rather than say "unspecified".
-    if entry.reason is not x509.ReasonFlags.unspecified:
-        builder = builder.add_extension(x509.CRLReason(entry.reason), critical=False)
-    return builder.build()
 
 
 def _issuing_distribution_point(url: str) -> x509.IssuingDistributionPoint:
@@ -178,8 +154,3 @@ def _issuing_distribution_point(url: str) -> x509.IssuingDistributionPoint:
         indirect_crl=False,
         only_contains_attribute_certs=False,
     )
-
-
-def _now() -> datetime:
-    # X.509 times have whole seconds.
-    return datetime.now(UTC).replace(microsecond=0)

@@ -7,6 +7,11 @@ BACKDATED = timedelta(minutes=5)
 """How long before its making a certificate becomes valid, for devices whose clock is behind."""
 
 
+def now() -> datetime:
+    """Return the present time in whole seconds, as X.509 writes times."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 @dataclass(frozen=True)
 class Validity:
     """First and last moment of a certificate's validity (RFC 5280 section 4.1.2.5)."""
@@ -17,22 +22,14 @@ class Validity:
     @classmethod
     def days(cls, days: int) -> "Validity":
         """Valid from now for so many days."""
-        now = _now()
-        return cls(now - BACKDATED, now + timedelta(days=days))
+        return cls(now() - BACKDATED, now() + timedelta(days=days))
 
     @classmethod
     def expired(cls) -> "Validity":
         """Valid for a month, until yesterday."""
-        now = _now()
-        return cls(now - timedelta(days=31), now - timedelta(days=1))
+        return cls(now() - timedelta(days=31), now() - timedelta(days=1))
 
     @classmethod
     def future(cls) -> "Validity":
         """Valid for a month, from tomorrow."""
-        now = _now()
-        return cls(now + timedelta(days=1), now + timedelta(days=31))
-
-
-def _now() -> datetime:
-    # X.509 times have whole seconds.
-    return datetime.now(UTC).replace(microsecond=0)
+        return cls(now() + timedelta(days=1), now() + timedelta(days=31))

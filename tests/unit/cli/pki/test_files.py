@@ -1,23 +1,27 @@
 """Files that are replaced as a whole."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from iot_jitr_cli.console import WrongUseError
-from iot_jitr_cli.pki.files import replace_private
+from iot_jitr_cli.pki.files import replace_private, replace_public
 
 
-def test_a_file_is_replaced_by_one_that_only_its_owner_may_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("replace", "mode"), [(replace_private, 0o600), (replace_public, 0o644)])
+def test_a_file_is_replaced_by_one_that_the_right_users_may_read(
+    tmp_path: Path, replace: Callable[[Path, bytes], None], mode: int
+) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
-    path.chmod(0o644)
+    path.chmod(0o640)
 
-    replace_private(path, b"new")
+    replace(path, b"new")
 
     assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == mode
     assert [*tmp_path.iterdir()] == [path]
 
 
