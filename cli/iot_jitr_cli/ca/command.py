@@ -1,6 +1,5 @@
 """`jitr ca`: registered CA certificates, and verification certificates for offline keys."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from iot_jitr_cli.ca.offline import sign_verification
-from iot_jitr_cli.ca.report import CaReport, report, reports, resolve
+from iot_jitr_cli.ca.report import CaReport, report, resolve
 from iot_jitr_cli.console import FILE, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
@@ -44,7 +43,8 @@ def ca() -> None:
 @json_option
 def list_command(*, as_json: bool) -> None:
     """All CA certificates of the account and region, with their auto-registration status."""
-    found = reports(_registry())
+    registry = _registry()
+    found = [report(registry, ca_id) for ca_id in registry.ids()]
     if as_json:
         print_json([_plain(each) for each in found])
         return
@@ -64,24 +64,27 @@ def show(ca_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(_plain(found))
         return
+    ca = found.ca
     rows = {
-        "id": found.certificate_id,
-        "ARN": found.arn,
-        "subject": found.subject,
-        "status": found.status.value,
-        "auto-registration": found.auto_registration.value,
+        "id": ca.ca_id,
+        "ARN": ca.arn,
+        "subject": ca.certificate.subject,
+        "status": ca.state.status.value,
+        "auto-registration": ca.state.auto_registration.value,
         "registers devices": "yes" if found.registers_devices else "no",
-        "mode": found.mode.value,
-        "valid": f"{found.not_before:%Y-%m-%d %H:%M:%SZ} to {found.not_after:%Y-%m-%d %H:%M:%SZ}",
-        "provisioning template": "yes: AWS activates its devices itself"
-        if found.has_provisioning_template
-        else "no",
+        "mode": ca.mode.value,
+        "valid": f"{ca.certificate.not_before:%Y-%m-%d %H:%M:%SZ} to "
+        f"{ca.certificate.not_after:%Y-%m-%d %H:%M:%SZ}",
+        "provisioning template": "yes: AWS activates its devices itself" if ca.has_template else "no",
         "managed by": _managed_by(found),
     }
     for name, value in rows.items():
-        out.print(f"{name:<22} {printable(value)}", markup=False)
-    _print_steps_off_template(found)
-    out.print(found.certificate_pem.rstrip(), markup=False)
+        out.print(f"{name:<22} {printable(value)}")
+    if found.steps_off_template:
+        out.print("AWS's template activates devices past every check of this project. Steps off it:")
+    for number, (purpose, command) in enumerate(found.steps_off_template, 1):
+        out.print(f"  {number}. {purpose}:\n     {command}")
+    out.print(ca.certificate.pem.rstrip())
 
 
 @ca.command(name="registration-code")
@@ -130,7 +133,7 @@ def sign_verification_command(  # noqa: PLR0913  a command's options are its arg
     elif target is None:
         click.echo(pem, nl=False)
     else:
-        out.print(f"verification certificate  {target}  (for {days} days)", markup=False)
+        out.print(f"verification certificate  {target}  (for {days} days)")
 
 
 @ca.command()
@@ -140,10 +143,10 @@ def enable(ca_id: str, *, as_json: bool) -> None:
     """Register new devices of a CA: make it ACTIVE and turn its auto-registration on."""
     registry = _registry()
     found = report(registry, resolve(registry, ca_id))
-    if found.has_provisioning_template:
+    if found.ca.has_template:
         raise WrongUseError(
-            f"CA certificate {found.certificate_id} has a provisioning template: AWS would activate its "
-            f"devices past every check; 'jitr ca show {found.certificate_id}' says how to take it off"
+            f"CA certificate {found.ca.ca_id} has a provisioning template: AWS would activate its devices "
+            f"past every check; 'jitr ca show {found.ca.ca_id}' names the steps off it"
         )
     _switch(registry, found, CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE), as_json=as_json)
 
@@ -155,36 +158,45 @@ def disable(ca_id: str, *, as_json: bool) -> None:
     """Register no new devices of a CA: turn its auto-registration off. Active devices stay connected."""
     registry = _registry()
     found = report(registry, resolve(registry, ca_id))
-    _switch(registry, found, CaState(found.status, AutoRegistration.DISABLE), as_json=as_json)
+    _switch(registry, found, CaState(found.ca.state.status, AutoRegistration.DISABLE), as_json=as_json)
 
 
 def _registry() -> CaRegistry:
     return CaRegistry(aws_session().client("iot"))
 
 
-def _plain(ca: CaReport) -> dict[str, Any]:
-    steps = [{"for": purpose, "command": command} for purpose, command in ca.steps_off_template]
-    return {**asdict(ca), "registers_devices": ca.registers_devices, "steps_off_template": steps}
+def _plain(found: CaReport) -> dict[str, Any]:
+    ca = found.ca
+    return {
+        "certificate_id": ca.ca_id,
+        "arn": ca.arn,
+        "subject": ca.certificate.subject,
+        **vars(ca.state),
+        "mode": ca.mode,
+        "not_before": ca.certificate.not_before,
+        "not_after": ca.certificate.not_after,
+        "has_provisioning_template": ca.has_template,
+        "managed_by": found.managed_by,
+        "adopted": found.adopted,
+        "certificate_pem": ca.certificate.pem,
+        "registers_devices": found.registers_devices,
+        "steps_off_template": [
+            {"for": purpose, "command": command} for purpose, command in found.steps_off_template
+        ],
+    }
 
 
-def _print_steps_off_template(ca: CaReport) -> None:
-    if ca.steps_off_template:
-        out.print("AWS's template activates devices past every check of this project. Steps off it:")
-    for number, (purpose, command) in enumerate(ca.steps_off_template, 1):
-        out.print(f"  {number}. {purpose}:\n     {command}", markup=False)
-
-
-def _print_line(ca: CaReport) -> None:
-    facts = [
-        f"{ca.status} auto-registration {ca.auto_registration}",
-        f"mode {ca.mode}",
-        _end(ca.not_after),
-        _managed_by(ca),
-    ]
-    if ca.has_provisioning_template:
+def _print_line(found: CaReport) -> None:
+    ca = found.ca
+    facts = [_state(ca.state), f"mode {ca.mode}", _end(ca.certificate.not_after), _managed_by(found)]
+    if ca.has_template:
         facts.append("has a provisioning template")
-    out.print(f"{ca.certificate_id}  {printable(ca.subject)}", markup=False)
-    out.print(f"    {', '.join(facts)}", markup=False)
+    out.print(f"{ca.ca_id}  {printable(ca.certificate.subject)}")
+    out.print(f"    {', '.join(facts)}")
+
+
+def _state(state: CaState) -> str:
+    return f"{state.status} auto-registration {state.auto_registration}"
 
 
 def _end(not_after: datetime) -> str:
@@ -194,23 +206,21 @@ def _end(not_after: datetime) -> str:
     return f"until {not_after:%Y-%m-%d} ({days} days)" if days >= 0 else f"expired {not_after:%Y-%m-%d}"
 
 
-def _managed_by(ca: CaReport) -> str:
-    if ca.managed_by is None:
+def _managed_by(found: CaReport) -> str:
+    if found.managed_by is None:
         return "no stack of iot-jitr"
-    return ca.managed_by + (", adopted" if ca.adopted else "")
+    return found.managed_by + (", adopted" if found.adopted else "")
 
 
-def _switch(registry: CaRegistry, ca: CaReport, state: CaState, *, as_json: bool) -> None:
-    registry.set_state(ca.certificate_id, state)
-    if ca.managed_by is not None:
+def _switch(registry: CaRegistry, found: CaReport, state: CaState, *, as_json: bool) -> None:
+    ca_id = found.ca.ca_id
+    registry.set_state(ca_id, state)
+    if found.managed_by is not None:
         err.print(
-            f"note: {ca.managed_by} manages this CA; its next deployment that changes the CA sets "
-            "what the configuration says",
-            markup=False,
+            f"note: {found.managed_by} manages this CA; its next deployment that changes the CA sets what "
+            "the configuration says"
         )
     if as_json:
-        print_json({"certificate_id": ca.certificate_id, **asdict(state)})
-        return
-    out.print(
-        f"{ca.certificate_id}  {state.status} auto-registration {state.auto_registration}", markup=False
-    )
+        print_json({"certificate_id": ca_id, **vars(state)})
+    else:
+        out.print(f"{ca_id}  {_state(state)}")

@@ -1,4 +1,4 @@
-"""Signs a verification certificate where the CA's key is: on a machine without AWS, or any network."""
+"""Signs a verification certificate where the CA's key is: on a machine without a network."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -35,9 +35,8 @@ def sign_verification(
         ask_passphrase: Called if the key is encrypted.
 
     Raises:
-        WrongUseError: The file holds no certificate.
-            `registration_code` does not look like one, AWS IoT would not take the CA certificate,
-            the key is another CA's, the file holds no private key, or the passphrase is wrong.
+        WrongUseError: `registration_code` does not look like one, AWS IoT would not take the CA certificate,
+            the key is another CA's, a file holds something else, or the passphrase is wrong.
     """
     if not registration_code.isalnum() or len(registration_code) != _CODE_LENGTH:
         raise WrongUseError(

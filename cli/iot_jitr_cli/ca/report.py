@@ -1,50 +1,39 @@
-"""What there is to know about a registered CA certificate, gathered from three calls."""
+"""A registered CA certificate with its owner, from two calls of AWS IoT."""
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_runtime.ca_registration.ownership import read_ownership
-from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaStatus, Mode
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
+from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
+from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError, RegisteredCa
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ownership import Claim, Ownership, UnreadableOwnershipError
+from iot_jitr_runtime.ownership import Claim, UnreadableOwnershipError
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class CaReport:
-    """A registered CA certificate."""
+    """A registered CA certificate, and what manages it."""
 
-    certificate_id: CaCertificateId
-    arn: str
-    subject: str
-    status: CaStatus
-    auto_registration: AutoRegistration
-    mode: Mode
-    not_before: datetime
-    not_after: datetime
-    has_provisioning_template: bool
-    """Whether AWS's own just-in-time provisioning activates its devices, past every check of a pipeline."""
+    ca: RegisteredCa
     managed_by: str | None
     """The stack and resource that manage it; None for none."""
     adopted: bool
     """Whether its former state is restored when that resource is deleted."""
-    certificate_pem: str
 
     @property
     def steps_off_template(self) -> tuple[tuple[str, str], ...]:
         """What to do so that this project decides about its devices: what for, and the command.
 
-        Empty where it has no provisioning template. Devices that the template has activated stay in.
+        Empty where it has no provisioning template. Devices that the template has activated stay active.
         `removeAutoRegistration` of
         https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html
         """
-        if not self.has_provisioning_template:
+        if not self.ca.has_template:
             return ()
-        ca = f"--certificate-id {self.certificate_id}"
+        ca = f"--certificate-id {self.ca.ca_id}"
         off = "--remove-auto-registration --new-auto-registration-status DISABLE"
         return (
             (
@@ -55,18 +44,18 @@ class CaReport:
                 "take the template off; until the deployment no new device registers",
                 f"aws iot update-ca-certificate {ca} {off}",
             ),
-            ("see that it is off", f"jitr ca show {self.certificate_id}"),
+            ("see that it is off", f"jitr ca show {self.ca.ca_id}"),
             ("let the stack adopt the CA", "npx cdk deploy"),
         )
 
     @property
     def registers_devices(self) -> bool:
         """Whether a device with a certificate of this CA is registered when it first connects."""
-        return self.status is CaStatus.ACTIVE and self.auto_registration is AutoRegistration.ENABLE
+        return self.ca.state == CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE)
 
 
 def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
-    """Look at one CA certificate.
+    """Read one CA certificate and its tags.
 
     Raises:
         WrongUseError: There is none with this id.
@@ -80,28 +69,12 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
         ) from error
     try:
         ownership, former_state = read_ownership(registry.tags(found.arn))
-        owner = _owner(ownership)
     except UnreadableOwnershipError as error:
-        owner, former_state = f"unreadable: {error}", None
-    return CaReport(
-        certificate_id=ca_id,
-        arn=found.arn,
-        subject=found.certificate.subject,
-        status=found.state.status,
-        auto_registration=found.state.auto_registration,
-        mode=found.mode,
-        not_before=found.certificate.not_before,
-        not_after=found.certificate.not_after,
-        has_provisioning_template=found.has_template,
-        managed_by=owner,
-        adopted=former_state is not None,
-        certificate_pem=found.certificate.pem,
-    )
-
-
-def reports(registry: CaRegistry) -> list[CaReport]:
-    """Look at every CA certificate of the account and region."""
-    return [report(registry, ca_id) for ca_id in registry.ids()]
+        return CaReport(found, f"unreadable: {error}", adopted=False)
+    if ownership is None:
+        return CaReport(found, None, adopted=False)
+    gone = " (gone)" if ownership.claim is Claim.RELEASED else ""
+    return CaReport(found, f"{ownership.owner}{gone}", adopted=former_state is not None)
 
 
 def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
@@ -122,9 +95,3 @@ def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
     if len(matches) > 1:
         raise WrongUseError(f"{len(matches)} CA certificates' ids begin with '{text}'; give more of it")
     return matches[0]
-
-
-def _owner(ownership: Ownership | None) -> str | None:
-    if ownership is None:
-        return None
-    return str(ownership.owner) + (" (gone)" if ownership.claim is Claim.RELEASED else "")
