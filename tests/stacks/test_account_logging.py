@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Annotations, Match
 
 from iot_jitr import AccountLoggingMode, JitrStack
 from iot_jitr.account_logging import failure_pattern
@@ -18,13 +17,13 @@ from tests.support.account_log import GROUP_ARN, account_log
 from tests.support.scenarios import KEY, scenario
 from tests.support.stacks import (
     DEFAULTS,
-    all_statements,
     app_without_bundling,
-    as_list,
-    joined,
+    granted,
+    infos,
     named,
     of_type,
     only,
+    statements,
     template,
     template_of,
 )
@@ -54,23 +53,6 @@ def custom_resource(app_or_stage: "Construct") -> tuple[str, dict[str, Any]]:
     ((logical_id, resource),) = of_type(template(stack), RESOURCE_TYPE).items()
     properties = {**resource["Properties"], "RoleArn": "arn:aws:iam::123456789012:role/ours"}
     return logical_id, {name: str(value) for name, value in properties.items()}
-
-
-def granted(template: Template, part: str) -> set[tuple[str, str]]:
-    return {
-        (action, joined(resource))
-        for name, statement in all_statements(template)
-        if part in name
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    }
-
-
-def infos(**changes: Any) -> list[str]:
-    with app_without_bundling() as app:
-        stack = JitrStack(app, "Jitr", replace(DEFAULTS, **changes))
-        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
-        return [str(message.entry.data) for message in found]
 
 
 def test_manage_turns_it_on_with_a_role_of_its_own(managed: Template) -> None:
@@ -112,9 +94,7 @@ def test_what_was_there_before_is_restored_after_the_stack_has_moved_under_a_sta
 
 
 def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
-    resources = {resource for _, resource in granted(managed, "AccountLoggingRole")}
-
-    assert resources == {f"{GROUP}:*"}
+    assert {resource for _, resource in granted(managed, "AccountLoggingRole")} == {f"{GROUP}:*"}
 
 
 def test_the_role_can_write_before_aws_iot_uses_it(managed: Template) -> None:
@@ -123,62 +103,62 @@ def test_the_role_can_write_before_aws_iot_uses_it(managed: Template) -> None:
     assert any("AccountLoggingRoleDefaultPolicy" in each for each in resource["DependsOn"])
 
 
+READ = {("iot:GetV2LoggingOptions", "*"), ("logs:DescribeLogGroups", "*")}
+OF_THE_GROUP = {
+    ("logs:CreateLogGroup", f"{GROUP}:*"),
+    ("logs:ListTagsForResource", GROUP),
+    ("logs:TagResource", GROUP),
+    ("logs:UntagResource", GROUP),
+}
+MANAGE = {
+    ("iot:SetV2LoggingOptions", "*"),
+    ("logs:DeleteLogGroup", f"{GROUP}:*"),
+    ("logs:DeleteRetentionPolicy", f"{GROUP}:*"),
+    ("logs:DisassociateKmsKey", f"{GROUP}:*"),
+    ("logs:PutRetentionPolicy", f"{GROUP}:*"),
+}
+
+
+def may(template: Template) -> set[tuple[str, str]]:
+    """What the function may do besides writing its own log and using the key of its environment."""
+    return {
+        (action, resource)
+        for action, resource in granted(template, "AccountLoggingOnEvent")
+        if not action.startswith("kms:") and action not in {"logs:CreateLogStream", "logs:PutLogEvents"}
+    }
+
+
 def test_the_function_may_change_this_log_group_only_and_pass_this_role_only(managed: Template) -> None:
     role, _ = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
-    may = granted(managed, "AccountLoggingOnEvent")
+    passed = ("iam:PassRole", f"${{{role}.Arn}}")
+    (condition,) = (
+        each["Condition"]
+        for each in statements(managed, "AccountLoggingOnEvent")
+        if each["Action"] == "iam:PassRole"
+    )
 
-    assert {action for action, resource in may if resource == "*"} == {
-        "iot:GetV2LoggingOptions",
-        "iot:SetV2LoggingOptions",
-        "logs:DescribeLogGroups",
-    }
-    assert ("iam:PassRole", f"${{{role}.Arn}}") in may
-    of_the_group = {(action, resource) for action, resource in may if GROUP in resource}
-    assert of_the_group == {
-        ("logs:CreateLogGroup", f"{GROUP}:*"),
-        ("logs:DeleteLogGroup", f"{GROUP}:*"),
-        ("logs:DeleteRetentionPolicy", f"{GROUP}:*"),
-        ("logs:DisassociateKmsKey", f"{GROUP}:*"),
-        ("logs:ListTagsForResource", GROUP),
-        ("logs:PutRetentionPolicy", f"{GROUP}:*"),
-        ("logs:TagResource", GROUP),
-        ("logs:UntagResource", GROUP),
-    }
-    assert {action for action, resource in may - of_the_group if action.startswith("logs:")} == {
-        "logs:CreateLogStream",
-        "logs:DescribeLogGroups",
-        "logs:PutLogEvents",
-    }
-
-
-def test_the_passed_role_goes_to_aws_iot_only(managed: Template) -> None:
-    (statement,) = (each for _, each in all_statements(managed) if each["Action"] == "iam:PassRole")
-
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
+    assert may(managed) == {*READ, *OF_THE_GROUP, *MANAGE, passed}
+    assert condition == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
 
 
 def test_with_an_encryption_key_it_may_encrypt_this_log_group() -> None:
     under_key = scenario("everything_on")
 
     assert only(under_key, RESOURCE_TYPE)["Properties"]["EncryptionKeyArn"] == KEY
-    assert ("logs:AssociateKmsKey", f"{GROUP}:*") in granted(under_key, "AccountLoggingOnEvent")
+    assert ("logs:AssociateKmsKey", f"{GROUP}:*") in may(under_key)
+
+
+def test_adopt_needs_no_role_and_may_change_no_options(adopted: Template) -> None:
+    assert may(adopted) == {*READ, *OF_THE_GROUP}
+    assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
+    assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
 
 
 def test_an_adopted_log_gets_no_key() -> None:
     adopted_beside_a_key = scenario("foreign_stack")
 
     assert "EncryptionKeyArn" not in only(adopted_beside_a_key, RESOURCE_TYPE)["Properties"]
-    may = {action for action, _ in granted(adopted_beside_a_key, "AccountLoggingOnEvent")}
-    assert "logs:AssociateKmsKey" not in may
-
-
-def test_adopt_needs_no_role_and_may_change_no_options(adopted: Template) -> None:
-    may = {action for action, _ in granted(adopted, "AccountLoggingOnEvent")}
-
-    assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
-    assert not may & {"iot:SetV2LoggingOptions", "iam:PassRole", "logs:DeleteLogGroup"}
-    assert "logs:DisassociateKmsKey" not in may
-    assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
+    assert "logs:AssociateKmsKey" not in {action for action, _ in may(adopted_beside_a_key)}
 
 
 def test_the_function_runs_the_handler_of_the_runtime(managed: Template) -> None:
@@ -187,19 +167,14 @@ def test_the_function_runs_the_handler_of_the_runtime(managed: Template) -> None
     assert function["Properties"]["Handler"] == ACCOUNT_LOGGING_HANDLER
 
 
-def test_failures_are_counted_after_the_log_group_exists(managed: Template) -> None:
+def test_the_alarm_watches_the_failures_that_are_counted_in_the_log_group(managed: Template) -> None:
     custom, _ = named(managed, RESOURCE_TYPE, "AccountLogging")
     metric_filter = only(managed, "AWS::Logs::MetricFilter")["Properties"]
     (transformation,) = metric_filter["MetricTransformations"]
+    _, alarm = named(managed, "AWS::CloudWatch::Alarm", "AlarmsRegistrationFailures")
 
     assert metric_filter["LogGroupName"] == {"Fn::GetAtt": [custom, "LogGroup"]}
     assert transformation["MetricName"] == "RegistrationFailures/iot-jitr/Jitr"
-
-
-def test_the_alarm_watches_what_the_filter_counts(managed: Template) -> None:
-    _, alarm = named(managed, "AWS::CloudWatch::Alarm", "AlarmsRegistrationFailures")
-    (transformation,) = only(managed, "AWS::Logs::MetricFilter")["Properties"]["MetricTransformations"]
-
     assert alarm["Properties"]["MetricName"] == transformation["MetricName"]
     assert alarm["Properties"]["Namespace"] == transformation["MetricNamespace"]
 
@@ -223,10 +198,11 @@ def test_the_resource_of_cloudformation_is_not_used(managed: Template) -> None:
     assert of_type(managed, "AWS::IoT::Logging") == {}
 
 
-def test_by_default_it_is_not_touched_and_the_synthesis_says_so(template: Template) -> None:
-    assert of_type(template, RESOURCE_TYPE) == {}
-    assert of_type(template, "AWS::Logs::MetricFilter") == {}
-    (info,) = infos()
+def test_by_default_it_is_not_changed_and_the_synthesis_says_so(template: Template) -> None:
+    with app_without_bundling() as app:
+        (info,) = infos(JitrStack(app, "Jitr", DEFAULTS))
+
+    assert of_type(template, RESOURCE_TYPE) == of_type(template, "AWS::Logs::MetricFilter") == {}
     assert "set 'manage'" in info
 
 

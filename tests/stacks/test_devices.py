@@ -14,7 +14,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk.assertions import Annotations, Match, Template
+from aws_cdk.assertions import Template
 from constructs import Construct
 
 from iot_jitr import (
@@ -48,6 +48,8 @@ from tests.support.stacks import (
     FACTORY_CA,
     app_without_bundling,
     as_list,
+    granted,
+    infos,
     joined,
     named,
     of_type,
@@ -75,12 +77,7 @@ def configured(template: dict[str, Any], name: str) -> Any:
 
 def allowed(template: dict[str, Any]) -> set[tuple[str, str]]:
     """What the activator may do, and on what."""
-    return {
-        (action, joined(resource))
-        for statement in statements(template, "Activator")
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    }
+    return granted(template, "Activator")
 
 
 def arn(resource: str) -> str:
@@ -329,11 +326,10 @@ def test_an_acknowledged_exception_is_shown_at_synthesis(tmp_path: Path) -> None
 
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", replace(DEFAULTS, policy=DevicePolicy.from_file(path)))
-        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
-        infos = [str(each.entry.data) for each in found]
+        found = infos(stack)
         policy = Template.from_stack(stack).to_json()
 
-    assert any("acknowledged: gateways connect for their sensors" in each for each in infos)
+    assert any("acknowledged: gateways connect for their sensors" in each for each in found)
     assert "acknowledge" not in json.dumps(of_type(policy, "AWS::IoT::Policy"))
 
 
@@ -341,9 +337,8 @@ def test_an_information_can_be_acknowledged() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", DEFAULTS)
         cdk.Annotations.of(app).acknowledge_info("iot-jitr:account-logging", "another stack manages it")
-        found = Annotations.from_stack(stack).find_info("*", Match.any_value())
 
-    assert found == []
+        assert infos(stack) == []
 
 
 def test_a_policy_that_names_things_warns_where_there_are_none() -> None:

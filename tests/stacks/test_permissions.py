@@ -9,20 +9,11 @@ import pytest
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.scenarios import scenario
-from tests.support.stacks import all_statements, as_list, joined, named, of_type, statements
+from tests.support.stacks import all_statements, as_list, granted, joined, named, of_type, statements
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 Template = dict[str, Any]
 IOT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
-
-
-def granted(template: Template, part: str) -> set[tuple[str, str]]:
-    return {
-        (action, joined(resource))
-        for statement in statements(template, part)
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    }
 
 
 def test_no_action_is_allowed_by_a_wildcard(template: Template) -> None:

@@ -72,6 +72,11 @@ def warnings(stack: cdk.Stack) -> list[str]:
     return [str(message.entry.data) for message in found]
 
 
+def infos(stack: cdk.Stack) -> list[str]:
+    found = Annotations.from_stack(stack).find_info("*", Match.any_value())
+    return [str(message.entry.data) for message in found]
+
+
 def with_ca(**changes: Any) -> JitrConfiguration:
     """The defaults with the one CA changed."""
     return replace(DEFAULTS, cas=(replace(FACTORY_CA, **changes),))
@@ -108,6 +113,17 @@ def all_statements(template: dict[str, Any]) -> list[tuple[str, Statement]]:
         for name, policy in of_type(template, "AWS::IAM::Policy").items()
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     ]
+
+
+def granted(template: dict[str, Any], part: str) -> set[tuple[str, str]]:
+    """Each action that the policies whose logical ids contain `part` allow, with the resource."""
+    return {
+        (action, joined(resource))
+        for name, statement in all_statements(template)
+        if part in name
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
 
 
 def joined(value: Any) -> str:
