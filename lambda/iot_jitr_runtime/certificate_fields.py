@@ -6,7 +6,6 @@ A certificate must have the field exactly once: of several, two programs may pic
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -85,46 +84,27 @@ def value_of(field: Field, certificate: Certificate, ca_certificate_id: CaCertif
     return str(found[0].value)
 
 
-@dataclass(frozen=True)
-class FieldTemplate:
-    """A text with `{{field}}` in the place of a certificate's values; make one with `parse`."""
+def fields_of(template: str) -> set[Field]:
+    """Return the fields that a text has `{{field}}` for.
 
-    text: str
-    fields: frozenset[Field]
+    Raises:
+        UnknownFieldError: It names a field that is not one of `Field`.
+    """
+    names = _PLACEHOLDER.findall(template)
+    for name in names:
+        if name not in set(Field):
+            raise UnknownFieldError(_unknown(name, list(Field)))
+    return set(map(Field, names))
 
-    @classmethod
-    def parse(cls, text: str) -> "FieldTemplate":
-        """Read a template.
 
-        Raises:
-            UnknownFieldError: It names a field that is not one of `Field`.
-        """
-        names = _PLACEHOLDER.findall(text)
-        for name in names:
-            if name not in set(Field):
-                raise UnknownFieldError(_unknown(name, list(Field)))
-        return cls(text, frozenset(map(Field, names)))
+def fill(template: str, value: Callable[[Field], str]) -> str:
+    """Return a text with its fields filled, in one pass: `{{…}}` in a value is not filled again.
 
-    @property
-    def is_identifying(self) -> bool:
-        """Whether the filled text differs from device to device."""
-        return bool(self.fields & IDENTIFYING)
-
-    def fill(self, value: Callable[[Field], str]) -> str:
-        """Return the text with its fields filled, in one pass: `{{…}}` in a value is not filled again.
-
-        Args:
-            value: Returns the value of a field; its exceptions propagate.
-        """
-        return _PLACEHOLDER.sub(lambda match: value(Field(match[1])), self.text)
-
-    def fill_from(self, certificate: Certificate, ca_certificate_id: CaCertificateId) -> str:
-        """Return the text for one certificate.
-
-        Raises:
-            MissingFieldError: The certificate lacks a field, or has it more than once.
-        """
-        return self.fill(lambda field: value_of(field, certificate, ca_certificate_id))
+    Args:
+        template: A text that `fields_of` accepts.
+        value: Returns the value of a field; its exceptions propagate.
+    """
+    return _PLACEHOLDER.sub(lambda match: value(Field(match[1])), template)
 
 
 def _unknown(name: str, known: Collection[str]) -> str:

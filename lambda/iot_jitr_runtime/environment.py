@@ -28,7 +28,7 @@ ADMISSION = "JITR_ADMISSION"
 the `function` (ARN) and `timeout_seconds`. Unset where every device is expected."""
 
 THINGS = "JITR_THINGS"
-"""JSON object: `thing` (see `ThingSettings.to_json`), and `lease_seconds`, how long a lease on a thing lasts.
+"""JSON object: `thing` (see `ThingSettings`), and `lease_seconds`, how long a lease on a thing lasts.
 Unset where devices have no things."""
 
 ON_REFUSAL = "JITR_ON_REFUSAL"

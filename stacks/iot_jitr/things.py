@@ -1,7 +1,7 @@
 """Things: the registry's entries for devices, made from the fields of their certificates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import asdict, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 
 from iot_jitr.allowed import as_timedelta, contradiction, list_of, one_of, shown, span, text, texts
 from iot_jitr.validation import options
-from iot_jitr_runtime.certificate_fields import FieldTemplate, UnknownFieldError
+from iot_jitr_runtime.certificate_fields import IDENTIFYING, Field, UnknownFieldError, fields_of, fill
 from iot_jitr_runtime.things.patterns import (
     ATTRIBUTE_NAME,
     ATTRIBUTE_NAME_IN_WORDS,
@@ -83,7 +83,7 @@ class ThingRegistration:
     together with renewals."""
 
     def __post_init__(self) -> None:
-        if not _parsed("name", self.name).is_identifying:
+        if not _fields_of("name", self.name) & IDENTIFYING:
             raise contradiction(
                 "name",
                 f"'{self.name}', which is the same for many devices",
@@ -128,16 +128,16 @@ def things_setting(things: ThingRegistration, scope: "Construct", *, lease: time
         lease: How long a lease on a thing lasts; longer than the activator's time-out.
     """
     settings = ThingSettings(
-        name=_parsed("name", things.name),
-        type=None if things.type is None else _parsed("type", things.type),
-        groups=tuple(_parsed("groups", group) for group in things.groups),
-        attributes={name: _parsed("attributes", value) for name, value in things.attributes.items()},
-        attachment=Attachment(things.attachment),
-        renewal=Renewal(things.renewal),
-        grace_period=as_timedelta(things.grace_period),
+        name=things.name,
+        type=things.type,
+        groups=list(things.groups),
+        attributes=dict(things.attributes),
+        attachment=Attachment(things.attachment).value,
+        renewal=Renewal(things.renewal).value,
+        grace_seconds=int(as_timedelta(things.grace_period).total_seconds()),
     )
     return cdk.Stack.of(scope).to_json_string(
-        {"thing": settings.to_json(), "lease_seconds": int(lease.total_seconds())}
+        {"thing": asdict(settings), "lease_seconds": int(lease.total_seconds())}
     )
 
 
@@ -169,9 +169,9 @@ def retirement_permissions(things: ThingRegistration, scope: "Construct") -> lis
     ]
 
 
-def _parsed(option: str, template: str) -> FieldTemplate:
+def _fields_of(option: str, template: str) -> set[Field]:
     try:
-        return FieldTemplate.parse(template)
+        return fields_of(template)
     except UnknownFieldError as error:
         raise contradiction(option, f"'{template}'", str(error)) from error
 
@@ -180,7 +180,8 @@ def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowe
     """Check the literal text of a template, for a field may bring any value."""
     if template is None or cdk.Token.is_unresolved(template):
         return
-    if not pattern.fullmatch(_parsed(option, template).fill(lambda _: "x")):
+    _fields_of(option, template)
+    if not pattern.fullmatch(fill(template, lambda _: "x")):
         raise contradiction(option, f"'{template}'", allowed)
 
 

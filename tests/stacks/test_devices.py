@@ -39,7 +39,6 @@ from iot_jitr_policy.lint import PolicyRejectedError
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import scenario
@@ -478,10 +477,10 @@ def test_a_function_of_another_account_is_warned_of_with_the_command_that_allows
         (
             THINGS,
             ThingSettings(
-                name=FieldTemplate.parse("dev:{{common_name}}"),
-                type=FieldTemplate.parse("Sensor"),
-                groups=(FieldTemplate.parse("fleet"), FieldTemplate.parse("site-{{organizational_unit}}")),
-                attributes={"serial": FieldTemplate.parse("{{serial_number}}")},
+                name="dev:{{common_name}}",
+                type="Sensor",
+                groups=["fleet", "site-{{organizational_unit}}"],
+                attributes={"serial": "{{serial_number}}"},
                 renewal=Renewal.ALLOW,
             ),
         ),
@@ -493,7 +492,7 @@ def test_the_activator_reads_the_settings_of_things(
 ) -> None:
     setting = configured(template_of(replace(DEFAULTS, things=things)), environment.THINGS)
 
-    assert ThingSettings.from_json(setting["thing"]) == settings
+    assert ThingSettings(**setting["thing"]) == settings
     assert setting["lease_seconds"] == 35
 
 

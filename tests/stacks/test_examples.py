@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -268,14 +269,16 @@ def test_another_team_hears_of_refusals_reads_the_ledger_and_shows_three_metrics
     ids=["ours", "not ours", "no name", "two names"],
 )
 def test_the_admission_function_answers_as_it_is_read(names: list[str], answer: dict[str, Any]) -> None:
-    from iot_jitr_runtime.admission.facts import read_answer
+    from iot_jitr_runtime.admission.function import read_answer
+    from iot_jitr_runtime.outcomes import RefusedError
 
     module = _loaded("admission_function", "expected")
 
     answered = module.handle({"commonNames": names}, None)
 
     assert answered == answer
-    assert read_answer(json.dumps(answered).encode()).admitted is (answer["decision"] == "admit")
+    with nullcontext() if answer["decision"] == "admit" else pytest.raises(RefusedError):
+        read_answer(json.dumps(answered).encode())
 
 
 def _loaded(example: str, name: str) -> Any:

@@ -20,11 +20,12 @@ from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger
+from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY, Ledger, Row
 from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from tests.support.aws_clients import REGION, aws_client
@@ -171,6 +172,11 @@ class Account:
         )
         return CertificateId(response["certificateId"])
 
+    def register_ca(self, ca: DevelopmentCa) -> CaCertificateId:
+        """Register a CA that is not of this deployment; return its id."""
+        response = self.iot.register_ca_certificate(caCertificate=ca.certificate.pem, setAsActive=True)
+        return CaCertificateId(response["certificateId"])
+
     def send(self, body: object, **attributes: Any) -> dict[str, Any]:
         """A record as the event source mapping hands it over; sent now unless told otherwise."""
         text = body if isinstance(body, str) else json.dumps(body)
@@ -203,6 +209,23 @@ class Account:
             records, stopped_by=self.clock() + FUNCTION_TIMEOUT, on_decision=self.decisions.append
         )
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+    def connect(self, certificate_id: str) -> Reason | None:
+        """Process the event of a connect; return why the certificate was not activated, None if it was."""
+        self.process(self.event(certificate_id))
+        return self.reason
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the one message of the last batch did not end with an activation; None if it did."""
+        [decision] = self.decisions
+        return decision.verdict.reason
+
+    def row(self, certificate_id: str) -> Row:
+        """The ledger's row of a certificate, which must be there."""
+        row = self.ledger.row(CertificateId(certificate_id))
+        assert row is not None
+        return row
 
     def redelivered(self, record: dict[str, Any]) -> dict[str, Any]:
         """The same message, received once more."""

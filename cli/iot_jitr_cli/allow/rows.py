@@ -54,7 +54,7 @@ class ListedDevice:
     @property
     def item(self) -> dict[str, Any]:
         """Its item in the allow list's table, as DynamoDB's API has it."""
-        item: dict[str, Any] = {TABLE_KEY: {"S": str(self.key)}}
+        item: dict[str, Any] = {TABLE_KEY: {"S": self.key}}
         if self.attributes:
             item[ATTRIBUTES] = {"M": {name: {"S": value} for name, value in self.attributes.items()}}
         return item
@@ -132,7 +132,7 @@ class DeviceFile:
         except InvalidKeyError as error:
             raise _RowError(str(error)) from error
         size = sum(len(name) + len(value) + _PAIR_OVERHEAD for name, value in device.attributes.items())
-        if size + 2 * len(TABLE_KEY + ATTRIBUTES) + len(str(device.key).encode()) > _LARGEST_ITEM:
+        if size + 2 * len(TABLE_KEY + ATTRIBUTES) + len(device.key.encode()) > _LARGEST_ITEM:
             raise _RowError(f"the attributes have {size} bytes, more than DynamoDB's limit of 400 KB")
         return device
 
@@ -159,7 +159,7 @@ class _Lines:
         Raises:
             _RowError: An earlier line has it already.
         """
-        row = (sha256(str(key).encode()).digest(), line)
+        row = (sha256(key.encode()).digest(), line)
         if not self._database.execute("INSERT OR IGNORE INTO line VALUES (?, ?)", row).rowcount:
             [first] = self._database.execute("SELECT number FROM line WHERE key = ?", row[:1]).fetchone()
             raise _RowError(f"'{key}' is listed in line {first} already")

@@ -132,7 +132,7 @@ class AllowListTable:
     def remove(self, key: DeviceKey) -> bool:
         """Remove a device from the list; return whether it was listed."""
         answer = self.dynamodb.delete_item(
-            TableName=self.table, Key={TABLE_KEY: {"S": str(key)}}, ReturnValues="ALL_OLD"
+            TableName=self.table, Key={TABLE_KEY: {"S": key}}, ReturnValues="ALL_OLD"
         )
         return "Attributes" in answer
 

@@ -116,7 +116,7 @@ def build_things(env: Env, iot: "IoTClient", dynamodb: "DynamoDBClient") -> "Thi
     table = env[environment.LEDGER_TABLE]
     return Things(
         iot=iot,
-        settings=ThingSettings.from_json(config["thing"]),
+        settings=ThingSettings(**config["thing"]),
         leases=Leases(dynamodb, table),
         tasks=ScheduledTasks(dynamodb, table),
         lease_lasts=timedelta(seconds=config["lease_seconds"]),

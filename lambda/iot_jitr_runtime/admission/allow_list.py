@@ -43,7 +43,7 @@ class AllowList:
 
     def find(self, key: DeviceKey) -> Mapping[str, str] | None:
         """Return the attributes of a listed device's thing, None if it is not listed."""
-        item = Table(self.dynamodb, self.table, TABLE_KEY).get(str(key))
+        item = Table(self.dynamodb, self.table, TABLE_KEY).get(key)
         if item is None:
             return None
         return {name: each for name, each in item.get(ATTRIBUTES, {}).items() if isinstance(each, str)}

@@ -1,22 +1,26 @@
-"""Admission by the user's own Lambda function, called for each device."""
+"""Admission by the user's own Lambda function, called for each device.
+
+`docs/admission.md` documents the event that it receives and its answer. The format is a stable interface:
+members are added, never renamed or removed.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 
-from iot_jitr_runtime.admission.facts import UnreadableAnswerError, facts, read_answer
 from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
+_VERSION = 1
 _CONNECT_SECONDS = 2
-_LONGEST_ERROR = 300
+_LONGEST_TEXT = 300
 
 
 def client_config(timeout_seconds: int) -> Config:
@@ -49,17 +53,6 @@ class AdmissionFunction:
             DeferredError: `ADMISSION_FAILED`: an error, no answer in time, or none that can be read.
         """
         try:
-            answer = read_answer(self._ask(device))
-        except UnreadableAnswerError as error:
-            raise _failed(str(error)) from error
-        if not answer.admitted:
-            raise RefusedError(
-                Reason.REFUSED_BY_FUNCTION, answer.reason or "the admission function gave no reason"
-            )
-        return answer.thing_attributes
-
-    def _ask(self, device: DeviceCertificate) -> bytes:
-        try:
             response = self.lambda_.invoke(FunctionName=self.function, Payload=json.dumps(facts(device)))
             payload = response["Payload"].read()
         except ReadTimeoutError as error:
@@ -67,8 +60,65 @@ class AdmissionFunction:
         except self.lambda_.exceptions.ResourceNotFoundException as error:
             raise _failed(f"there is no admission function '{self.function}'") from error
         if response.get("FunctionError"):
-            raise _failed(f"the admission function failed: {payload[:_LONGEST_ERROR]!r}")
-        return payload
+            raise _failed(f"the admission function failed: {payload[:_LONGEST_TEXT]!r}")
+        return read_answer(payload)
+
+
+def facts(device: DeviceCertificate) -> dict[str, Any]:
+    """Return the verified facts about a device's certificate as the function receives them.
+
+    Everything has been read from AWS IoT again and checked: issuer, signature, validity, revocation.
+    """
+    certificate = device.certificate
+    return {
+        "version": _VERSION,
+        "certificateId": device.certificate_id,
+        "certificateArn": device.certificate_arn,
+        "caCertificateId": device.ca_certificate_id,
+        "serialNumber": certificate.serial_number,
+        "subject": certificate.subject,
+        "commonNames": certificate.common_names,
+        "notBefore": certificate.not_before.isoformat(),
+        "notAfter": certificate.not_after.isoformat(),
+        "certificatePem": certificate.pem,
+    }
+
+
+def read_answer(payload: bytes) -> Mapping[str, str]:
+    """Read what an admission function returned; return the attributes for the thing of an admitted device.
+
+    Anything but a clear answer is an error: no device is admitted or refused by mistake.
+
+    Raises:
+        RefusedError: `REFUSED_BY_FUNCTION`: `{"decision": "refuse"}`.
+        DeferredError: `ADMISSION_FAILED`: neither that nor `{"decision": "admit"}`, or with members of the
+            wrong type.
+    """
+    try:
+        answer = json.loads(payload)
+    except ValueError as error:
+        raise _failed(f"the function did not return JSON: {error}") from error
+    decision = answer.get("decision") if isinstance(answer, dict) else None
+    if decision not in ("admit", "refuse"):
+        raise _failed(
+            f"the function returned {_shown(answer)}, expected an object whose 'decision' is "
+            "'admit' or 'refuse'"
+        )
+    reason, attributes = answer.get("reason", ""), answer.get("thingAttributes", {})
+    if not isinstance(reason, str):
+        raise _failed(f"the function's 'reason' is {_shown(reason)}, expected a string")
+    if not isinstance(attributes, dict) or not all(isinstance(each, str) for each in attributes.values()):
+        raise _failed(
+            f"the function's 'thingAttributes' is {_shown(attributes)}, expected an object of strings"
+        )
+    if decision == "refuse":
+        detail = reason[:_LONGEST_TEXT] or "the admission function gave no reason"
+        raise RefusedError(Reason.REFUSED_BY_FUNCTION, detail)
+    return attributes
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value)[:80]
 
 
 def _failed(detail: str) -> DeferredError:

@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NewType
 
 from iot_jitr_runtime.certificate_fields import Field, MissingFieldError, value_of
 from iot_jitr_runtime.certificates import Certificate
@@ -21,6 +21,10 @@ _LONGEST_VALUE = 256
 _WILDCARDS = "*?"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Unicode's categories of control and format characters, surrogates and separators of lines."""
+
+
+DeviceKey = NewType("DeviceKey", str)
+"""The key of one device in the allow list's table."""
 
 
 class InvalidKeyError(JitrError):
@@ -46,16 +50,6 @@ class KeyKind(StrEnum):
         if self is KeyKind.CA_SERIAL:
             return (Field.CA_CERTIFICATE_ID.value, Field.SERIAL_NUMBER.value)
         return (self.value,)
-
-
-@dataclass(frozen=True)
-class DeviceKey:
-    """The key of one device in the allow list's table."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def ca_serial_key(ca_certificate_id: str, serial_number: str) -> DeviceKey:
@@ -96,8 +90,8 @@ def field_key(value: str) -> DeviceKey:
     for character in value:
         if unicodedata.category(character) in _INVISIBLE or character in _WILDCARDS:
             raise InvalidKeyError(
-                f"{value!r} holds {character!r}: expected one device's value, without control characters and "
-                "wildcards"
+                f"{value!r} contains {character!r}: expected one device's value, without control "
+                "characters and wildcards"
             )
     return DeviceKey(value)
 

@@ -61,8 +61,8 @@ def _build(certificate_arn_prefix: str) -> Run:
     report = Report(logger, metrics)
     actions: dict[Task, Action] = {}
     config = parsed(env, environment.THINGS)
-    things = ThingSettings.from_json(config["thing"]) if config else None
-    if things and things.renewal is Renewal.ALLOW:
+    things = ThingSettings(**config["thing"]) if config else None
+    if things and things.renewal == Renewal.ALLOW:
         retirement = Retirement(iot, ledger, tasks, things.grace_period, rate_limiter)
         actions[Task.RETIRE] = retirement.retire
     if json.loads(env[environment.DEVICE_POLICY])["kind"] == PolicyKind.PER_DEVICE:

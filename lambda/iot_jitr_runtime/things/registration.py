@@ -7,11 +7,11 @@ All of it happens under a lease on the thing. To read whose it is and to attach 
 lease, two certificates that need the same thing at the same moment would both find it free.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.device_certificate import DeviceCertificate
@@ -19,9 +19,9 @@ from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.things.description import ThingDescription, describe
-from iot_jitr_runtime.things.renewal import Predecessors
-from iot_jitr_runtime.things.settings import Renewal, ThingSettings
+from iot_jitr_runtime.things.description import create_request, registry_name
+from iot_jitr_runtime.things.renewal import older_certificate
+from iot_jitr_runtime.things.settings import Attachment, Renewal, ThingSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 THING_PREFIX = "#thing#"
 """Key prefix of the leases on things in the ledger's table."""
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Things:
     tasks: ScheduledTasks
     lease_lasts: timedelta
     """Longer than the function's time-out."""
-    clock: Callable[[], datetime] = field(default=_now)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def register(self, device: DeviceCertificate, attributes: Mapping[str, str]) -> str:
         """Create or reuse the device's thing, attach its certificate, and return the thing's name.
@@ -56,13 +52,16 @@ class Things:
             RefusedError: `INVALID_THING_NAME`, `INVALID_THING_ATTRIBUTE`, or `THING_TAKEN`.
             DeferredError: `CLAIMED_ELSEWHERE`, or `THING_SETUP_MISSING`: type or group do not exist.
         """
-        thing = describe(self.settings, device, attributes)
-        with self._leased(thing.name, device):
-            self._create(thing)
-            self._attach(thing.name, device)
-        for group in thing.groups:
-            self._join(thing.name, group)
-        return thing.name
+        # All values are checked before anything is created.
+        request = create_request(self.settings, device, attributes)
+        groups = [registry_name("thing group", group, device) for group in self.settings.groups]
+        name: str = request["thingName"]
+        with self._leased(name, device):
+            self._create(request)
+            self._attach(name, device)
+        for group in groups:
+            self._join(name, group)
+        return name
 
     @contextmanager
     def _leased(self, name: str, device: DeviceCertificate) -> Iterator[None]:
@@ -77,7 +76,7 @@ class Things:
             )
         except LeaseTakenError as error:
             raise DeferredError(
-                Reason.CLAIMED_ELSEWHERE, f"the thing '{name}' is being given to another certificate"
+                Reason.CLAIMED_ELSEWHERE, f"another certificate is being attached to the thing '{name}'"
             ) from error
         try:
             yield
@@ -86,35 +85,52 @@ class Things:
             with suppress(*AwsError):
                 lease.release()
 
-    def _create(self, thing: ThingDescription) -> None:
+    def _create(self, request: dict[str, Any]) -> None:
         try:
-            self.iot.create_thing(**thing.create_request())
+            self.iot.create_thing(**request)
         except self.iot.exceptions.ResourceAlreadyExistsException:
             return  # it has other attributes or another type: it is reused as it is
         except self.iot.exceptions.ResourceNotFoundException as error:
             raise DeferredError(
-                Reason.THING_SETUP_MISSING, f"there is no thing type '{thing.type}'; create it"
+                Reason.THING_SETUP_MISSING,
+                f"there is no thing type '{request.get('thingTypeName')}'; create it",
             ) from error
 
     def _attach(self, name: str, device: DeviceCertificate) -> None:
         principals = self._principals(name)
         if device.certificate_arn in principals:
             return  # an earlier try came this far
-        if principals and self.settings.renewal is Renewal.REFUSE:
+        if principals and self.settings.renewal == Renewal.REFUSE:
             raise RefusedError(
                 Reason.THING_TAKEN,
                 f"the thing '{name}' has another certificate already, and renewal is not allowed",
             )
         if principals:
-            self._predecessors().supersede(principals, device, name)
+            self._supersede(principals, device, name)
         self.iot.attach_thing_principal(
             thingName=name,
             principal=device.certificate_arn,
-            thingPrincipalType=self.settings.attachment.value,
+            thingPrincipalType=Attachment(self.settings.attachment).value,
         )
 
-    def _predecessors(self) -> Predecessors:
-        return Predecessors(self.iot, self.tasks, self.settings.name, self.settings.grace_period, self.clock)
+    def _supersede(self, principals: Iterable[str], successor: DeviceCertificate, name: str) -> None:
+        """Schedule the retirement of the certificates that `successor` replaces.
+
+        It is called before `successor` is attached: in the other order, a crash in between would leave both
+        certificates on the thing for good. All are checked before anything is written.
+        """
+        predecessors = [
+            older_certificate(self.iot, principal, successor, name, self.settings.name)
+            for principal in principals
+        ]
+        for predecessor in predecessors:
+            self.tasks.schedule_retirement(
+                predecessor.certificate_id,
+                predecessor.identity,
+                thing_name=name,
+                superseded_by=successor.certificate_id,
+                at=milliseconds(self.clock() + self.settings.grace_period),
+            )
 
     def _principals(self, name: str) -> list[str]:
         pages = self.iot.get_paginator("list_thing_principals").paginate(thingName=name)

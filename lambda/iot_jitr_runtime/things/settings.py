@@ -1,12 +1,9 @@
-"""Settings of things: templates over certificate fields, shared by the stack and the functions."""
+"""Settings of things, shared by the stack and the functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
-
-from iot_jitr_runtime.certificate_fields import FieldTemplate
 
 DEFAULT_NAME = "{{common_name}}"
 DEFAULT_GRACE_PERIOD = timedelta(hours=24)
@@ -35,40 +32,23 @@ class Attachment(StrEnum):
 
 @dataclass(frozen=True)
 class ThingSettings:
-    """How the thing of a device is made."""
+    """How the thing of a device is made: `thing` in the value of `JITR_THINGS`.
 
-    name: FieldTemplate = field(default_factory=lambda: FieldTemplate.parse(DEFAULT_NAME))
-    type: FieldTemplate | None = None
-    groups: tuple[FieldTemplate, ...] = ()
-    attributes: Mapping[str, FieldTemplate] = field(default_factory=dict)
-    attachment: Attachment = Attachment.EXCLUSIVE
-    renewal: Renewal = Renewal.REFUSE
-    grace_period: timedelta = DEFAULT_GRACE_PERIOD
-    """How long the old certificate still works after the new one was activated; whole seconds."""
+    Texts are templates over certificate fields, see `iot_jitr_runtime.certificate_fields`.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON, for the environment of the functions."""
-        return {
-            "name": self.name.text,
-            "type": self.type.text if self.type else None,
-            "groups": [group.text for group in self.groups],
-            "attributes": {name: template.text for name, template in self.attributes.items()},
-            "attachment": self.attachment.value,
-            "renewal": self.renewal.value,
-            "grace_seconds": int(self.grace_period.total_seconds()),
-        }
+    name: str = DEFAULT_NAME
+    type: str | None = None
+    groups: Sequence[str] = field(default_factory=list)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    attachment: str = Attachment.EXCLUSIVE
+    """One of `Attachment`."""
+    renewal: str = Renewal.REFUSE
+    """One of `Renewal`."""
+    grace_seconds: int = int(DEFAULT_GRACE_PERIOD.total_seconds())
+    """How long the old certificate still works after the new one was activated."""
 
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> "ThingSettings":
-        """Read the settings from parsed JSON, out of which CloudFormation has dropped what was null."""
-        return cls(
-            name=FieldTemplate.parse(config["name"]),
-            type=FieldTemplate.parse(config["type"]) if config.get("type") else None,
-            groups=tuple(map(FieldTemplate.parse, config["groups"])),
-            attributes={
-                name: FieldTemplate.parse(template) for name, template in config["attributes"].items()
-            },
-            attachment=Attachment(config["attachment"]),
-            renewal=Renewal(config["renewal"]),
-            grace_period=timedelta(seconds=config["grace_seconds"]),
-        )
+    @property
+    def grace_period(self) -> timedelta:
+        """How long the old certificate still works after the new one was activated."""
+        return timedelta(seconds=self.grace_seconds)

@@ -1,13 +1,17 @@
+from contextlib import suppress
+
 import pytest
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iot_jitr_runtime.certificate_fields import (
+    IDENTIFYING,
     Field,
-    FieldTemplate,
     MissingFieldError,
     UnknownFieldError,
+    fields_of,
+    fill,
     value_of,
 )
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -48,43 +52,41 @@ def test_a_field_that_is_missing_or_ambiguous_has_no_value(names: tuple[str, ...
         value_of(Field.COMMON_NAME, device_certificate(*names, organization="Acme"), CA)
 
 
-def test_a_template_is_filled_from_the_certificate() -> None:
-    template = FieldTemplate.parse("{{organization}}-{{common_name}}:x")
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("{{organization}}-{{common_name}}:x", "Acme-sensor-7:x"),
+        ("{{locality}}", "{{serial_number}}"),  # what a value brings is never filled again
+        ("fleet", "fleet"),
+    ],
+)
+def test_a_template_is_filled_in_one_pass(template: str, filled: str) -> None:
+    certificate = certificate_of([*SUBJECT[:-1], (NameOID.LOCALITY_NAME, "{{serial_number}}")])
 
-    assert template.fill_from(certificate_of(SUBJECT), CA) == "Acme-sensor-7:x"
-
-
-def test_what_a_value_brings_is_never_filled_again() -> None:
-    template = FieldTemplate.parse("{{common_name}}")
-
-    filled = template.fill_from(device_certificate("{{serial_number}}"), CA)
-
-    assert filled == "{{serial_number}}"
-
-
-def test_a_template_without_fields_stands_for_itself() -> None:
-    assert FieldTemplate.parse("fleet").fill_from(device_certificate("x"), CA) == "fleet"
-
-
-def test_an_unknown_field_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(UnknownFieldError, match=r"did you mean '\{\{common_name\}\}'\? known are"):
-        FieldTemplate.parse("{{commonname}}")
-    with pytest.raises(UnknownFieldError, match=r"unknown field .\{\{\}\}.; known are"):
-        FieldTemplate.parse("{{}}")
+    assert fill(template, lambda field: value_of(field, certificate, CA)) == filled
 
 
 @pytest.mark.parametrize(
-    ("text", "identifying"),
+    ("name", "said"),
+    [("commonname", r"did you mean '\{\{common_name\}\}'\? known are"), ("", r"field .\{\{\}\}.; known are")],
+)
+def test_an_unknown_field_is_refused_with_a_suggestion(name: str, said: str) -> None:
+    with pytest.raises(UnknownFieldError, match=f"unknown .*{said}"):
+        fields_of(f"{{{{{name}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("template", "identifying"),
     [("{{common_name}}", True), ("x-{{serial_number}}", True), ("{{organization}}", False), ("x", False)],
 )
-def test_a_template_knows_whether_it_tells_devices_apart(text: str, *, identifying: bool) -> None:
-    assert FieldTemplate.parse(text).is_identifying is identifying
+def test_a_template_with_an_identifying_field_tells_devices_apart(
+    template: str, *, identifying: bool
+) -> None:
+    assert bool(fields_of(template) & IDENTIFYING) is identifying
 
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_template_or_names_what_is_unknown(text: str) -> None:
-    try:
-        template = FieldTemplate.parse(text)
-    except UnknownFieldError:
-        return
-    assert template.fill(lambda field: field.value) is not None
+    with suppress(UnknownFieldError):
+        fields_of(text)
+        fill(text, lambda field: field.value)

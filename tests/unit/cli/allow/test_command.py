@@ -56,7 +56,7 @@ def test_a_load_that_was_cut_off_is_completed_by_the_next_one(
     write = AllowListTable.write
 
     def cut_off(table: AllowListTable, batch: list[Any]) -> int:
-        if str(batch[0].key) == "sensor-200":
+        if batch[0].key == "sensor-200":
             raise ConnectionError("the network is gone")
         return write(table, batch)
 

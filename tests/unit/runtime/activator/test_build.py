@@ -68,7 +68,7 @@ def test_the_admission_timeout_is_that_of_the_function_if_there_is_one(admission
 
 
 def test_things_are_registered_where_configured() -> None:
-    thing = {"thing": ThingSettings().to_json(), "lease_seconds": 35}
+    thing = {"thing": {}, "lease_seconds": 35}
 
     things = build_things(env(THINGS=thing, LEDGER_TABLE="ledger"), CLIENT, CLIENT)
 

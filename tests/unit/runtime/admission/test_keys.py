@@ -18,7 +18,7 @@ CA = CaCertificateId("c0ffee" + "0" * 58)
 
 @pytest.mark.parametrize("written", ["a1b", "0A1B", "0x0a1b", "0A:1B", " 00:0a:1b ", "A1B"])
 def test_a_serial_number_has_one_key_however_it_is_written(written: str) -> None:
-    assert str(ca_serial_key(CA.upper(), written)) == f"{CA}#a1b"
+    assert ca_serial_key(CA.upper(), written) == f"{CA}#a1b"
 
 
 @given(st.integers(min_value=1, max_value=2**159 - 1))
@@ -55,8 +55,8 @@ def test_a_certificate_whose_serial_number_cannot_be_listed_has_no_key(content: 
 
 
 def test_a_field_is_its_own_key_as_it_stands() -> None:
-    assert str(field_key("Sensor 7/ö")) == "Sensor 7/ö"
-    assert str(key_of(KeyKind.COMMON_NAME, device_certificate("sensor-7"), CA)) == "sensor-7"
+    assert field_key("Sensor 7/ö") == "Sensor 7/ö"
+    assert key_of(KeyKind.COMMON_NAME, device_certificate("sensor-7"), CA) == "sensor-7"
 
 
 @pytest.mark.parametrize("value", ["", "x" * 257])

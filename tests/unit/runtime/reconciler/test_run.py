@@ -22,7 +22,6 @@ from iot_jitr_runtime.reconciler.passes import Passes, PassStatistics
 from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Report, Run
 from iot_jitr_runtime.reconciler.tasks import PolicyDeletion
 from iot_jitr_runtime.things.retirement import Retirement
-from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import POLICY, Account
 from tests.support.clock import Clock
 from tests.support.lambda_function import context, lines, started
@@ -124,8 +123,8 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
     aws: Account, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del aws
-    things = ThingSettings(renewal=Renewal.ALLOW).to_json()
-    monkeypatch.setenv(environment.THINGS, json.dumps({"thing": things, "lease_seconds": 35}))
+    things = {"thing": {"renewal": "allow"}, "lease_seconds": 35}
+    monkeypatch.setenv(environment.THINGS, json.dumps(things))
     monkeypatch.setenv(environment.DEVICE_POLICY, json.dumps(PER_DEVICE))
 
     actions = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions
@@ -139,9 +138,7 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
 def test_where_things_are_not_renewed_nothing_is_retired(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(
-        environment.THINGS, json.dumps({"thing": ThingSettings().to_json(), "lease_seconds": 35})
-    )
+    monkeypatch.setenv(environment.THINGS, json.dumps({"thing": {}, "lease_seconds": 35}))
 
     assert module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions == {}
 

@@ -6,7 +6,6 @@ import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
@@ -19,13 +18,9 @@ from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, counted, injec
 from tests.support.things import activate, arn_of, holders, last_verdict, pending, with_things
 
 
-def template(text: str) -> FieldTemplate:
-    return FieldTemplate.parse(text)
-
-
 def test_the_device_becomes_a_thing_in_six_calls_and_seven_with_a_group(aws: Account) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
-    for groups, expected in (((), 6), ((template("fleet"),), 7)):
+    for groups, expected in (((), 6), (("fleet",), 7)):
         with_things(aws, ThingSettings(groups=groups))
         batch = aws.batch()
         aws.process(aws.event(pending(aws, f"warm-up-{expected}")), batch=batch)
@@ -52,10 +47,10 @@ def test_the_thing_has_the_name_type_attributes_and_groups_of_the_templates(aws:
     with_things(
         aws,
         ThingSettings(
-            name=template("dev:{{common_name}}"),
-            type=template("Sensor"),
-            groups=(template("fleet"),),
-            attributes={"serial": template("{{serial_number}}")},
+            name="dev:{{common_name}}",
+            type="Sensor",
+            groups=("fleet",),
+            attributes={"serial": "{{serial_number}}"},
         ),
     )
     certificate_id = pending(aws, "7")
@@ -92,7 +87,7 @@ def test_the_certificate_is_attached_exclusively_unless_configured_otherwise(aws
 
 def test_an_existing_thing_is_reused_and_keeps_its_attributes(aws: Account) -> None:
     aws.iot.create_thing(thingName="sensor-7", attributePayload={"attributes": {"site": "lab"}})
-    with_things(aws, ThingSettings(attributes={"site": template("factory")}))
+    with_things(aws, ThingSettings(attributes={"site": "factory"}))
     certificate_id = pending(aws, "sensor-7")
 
     with answered(aws.iot, "CreateThing", "ResourceAlreadyExistsException"):
@@ -155,7 +150,7 @@ STEPS: list[Step] = [
 
 def test_the_steps_are_all_calls_from_the_thing_on(aws: Account) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
-    with_things(aws, ThingSettings(groups=(template("fleet"),)))
+    with_things(aws, ThingSettings(groups=("fleet",)))
     record = aws.event(pending(aws, "sensor-7"))
 
     with stepped(iot=aws.iot, dynamodb=aws.dynamodb) as steps:
@@ -170,7 +165,7 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
     aws: Account, step: Step, fault: Fault
 ) -> None:
     aws.iot.create_thing_group(thingGroupName="fleet")
-    with_things(aws, ThingSettings(groups=(template("fleet"),)))
+    with_things(aws, ThingSettings(groups=("fleet",)))
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)
     client, operation, at_call = step
@@ -195,7 +190,7 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
     ids=["a blank", "192 characters", "a field that is missing"],
 )
 def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account, thing: str) -> None:
-    with_things(aws, ThingSettings(name=template(thing)))
+    with_things(aws, ThingSettings(name=thing))
     certificate_id = pending(aws, "x" * 64)
 
     activate(aws, certificate_id)
@@ -207,11 +202,11 @@ def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account
 @pytest.mark.parametrize(
     "settings",
     [
-        ThingSettings(type=FieldTemplate.parse("{{organization}}")),
-        ThingSettings(type=FieldTemplate.parse("a b")),
-        ThingSettings(groups=(FieldTemplate.parse("{{country}}"),)),
-        ThingSettings(attributes={"site": FieldTemplate.parse("{{locality}}")}),
-        ThingSettings(attributes={"site": FieldTemplate.parse("a b")}),
+        ThingSettings(type="{{organization}}"),
+        ThingSettings(type="a b"),
+        ThingSettings(groups=("{{country}}",)),
+        ThingSettings(attributes={"site": "{{locality}}"}),
+        ThingSettings(attributes={"site": "a b"}),
     ],
     ids=["type missing", "type invalid", "group missing", "attribute missing", "attribute invalid"],
 )
@@ -226,8 +221,8 @@ def test_an_invalid_type_group_or_attribute_refuses_the_device(aws: Account, set
 @pytest.mark.parametrize(
     "settings",
     [
-        ThingSettings(type=FieldTemplate.parse("Missing")),
-        ThingSettings(groups=(FieldTemplate.parse("missing"),)),
+        ThingSettings(type="Missing"),
+        ThingSettings(groups=("missing",)),
     ],
     ids=["type", "group"],
 )

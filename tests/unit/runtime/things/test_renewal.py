@@ -9,7 +9,6 @@ from cryptography.x509.oid import NameOID
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.issuers import Issuers
-from iot_jitr_runtime.certificate_fields import FieldTemplate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Identity, State, ca_serial
 from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
@@ -29,7 +28,7 @@ from tests.support.things import (
     with_things,
 )
 
-RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_period=timedelta(hours=24))
+RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_seconds=24 * 3600)
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_another_ca_or_another_identity_is_no_renewal(aws: Account, old: Certifi
     activate(aws, pending(aws, "sensor-7", ca=other, age=0.1))
     assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
 
-    with_things(aws, ThingSettings(name=FieldTemplate.parse("sensor-7"), renewal=Renewal.ALLOW))
+    with_things(aws, ThingSettings(name="sensor-7", renewal=Renewal.ALLOW))
     activate(aws, pending(aws, "sensor-8", age=0.1))
     assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
 
@@ -132,7 +131,7 @@ def test_a_certificate_to_which_the_template_gives_another_thing_is_no_predecess
     newer = aws.ca.issue(DeviceSpec("sensor-7")).certificate
     aws.iot.create_thing(thingName=newer.serial_number)
     aws.iot.attach_thing_principal(thingName=newer.serial_number, principal=arn_of(aws, old))
-    with_things(aws, ThingSettings(name=FieldTemplate.parse("{{serial_number}}"), renewal=Renewal.ALLOW))
+    with_things(aws, ThingSettings(name="{{serial_number}}", renewal=Renewal.ALLOW))
 
     activate(aws, aws.pending(newer))
 
@@ -408,7 +407,7 @@ def test_a_certificate_that_lacks_a_field_of_the_name_is_no_predecessor(
     newer = certificate_of(subject, serial_number=2**70, ca=aws.ca)
     aws.iot.create_thing(thingName="Acme-sensor-7")
     aws.iot.attach_thing_principal(thingName="Acme-sensor-7", principal=arn_of(aws, old))
-    name = FieldTemplate.parse("{{organization}}-{{common_name}}")
+    name = "{{organization}}-{{common_name}}"
     with_things(aws, ThingSettings(name=name, renewal=Renewal.ALLOW))
 
     activate(aws, aws.pending(newer))
