@@ -46,6 +46,14 @@ _TEMPLATE = {
     ],
 }
 
+_INDEXES = {
+    SERIAL_INDEX: [(SERIAL_INDEX_KEY, "S")],
+    TASK_INDEX: [(TASK, "S"), (TASK_DUE_AT, "N")],
+    OWED_INDEX: [(OWED_SHARD, "S"), (OWED_SINCE, "N")],
+    SUSPENDED_INDEX: [(SUSPENDED_UNDER, "S"), (RELEASE_AT, "N")],
+}
+"""The ledger's indexes: partition key and sort key, with their types."""
+
 
 def make_ledger_table(dynamodb: Any) -> str:
     """Create a ledger table as the stack does and return its name."""
@@ -54,45 +62,22 @@ def make_ledger_table(dynamodb: Any) -> str:
         TableName=name,
         KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
         AttributeDefinitions=[
-            {"AttributeName": KEY, "AttributeType": "S"},
-            {"AttributeName": SERIAL_INDEX_KEY, "AttributeType": "S"},
-            {"AttributeName": SUSPENDED_UNDER, "AttributeType": "S"},
-            {"AttributeName": RELEASE_AT, "AttributeType": "N"},
-            {"AttributeName": TASK, "AttributeType": "S"},
-            {"AttributeName": TASK_DUE_AT, "AttributeType": "N"},
-            {"AttributeName": OWED_SHARD, "AttributeType": "S"},
-            {"AttributeName": OWED_SINCE, "AttributeType": "N"},
+            {"AttributeName": name, "AttributeType": kind}
+            for name, kind in {
+                KEY: "S",
+                **dict(pair for index in _INDEXES.values() for pair in index),
+            }.items()
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": SERIAL_INDEX,
-                "KeySchema": [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": TASK_INDEX,
+                "IndexName": name,
                 "KeySchema": [
-                    {"AttributeName": TASK, "KeyType": "HASH"},
-                    {"AttributeName": TASK_DUE_AT, "KeyType": "RANGE"},
+                    {"AttributeName": attribute, "KeyType": role}
+                    for (attribute, _), role in zip(keys, ("HASH", "RANGE"), strict=False)
                 ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": OWED_INDEX,
-                "KeySchema": [
-                    {"AttributeName": OWED_SHARD, "KeyType": "HASH"},
-                    {"AttributeName": OWED_SINCE, "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": SUSPENDED_INDEX,
-                "KeySchema": [
-                    {"AttributeName": SUSPENDED_UNDER, "KeyType": "HASH"},
-                    {"AttributeName": RELEASE_AT, "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
+            }
+            for name, keys in _INDEXES.items()
         ],
         BillingMode="PAY_PER_REQUEST",
     )
@@ -106,7 +91,7 @@ def new_queue(sqs: Any, name: str) -> str:
 
 @dataclass
 class Account:
-    """The activator in an account; its parts can be replaced before `batch` is asked for."""
+    """The activator in an account; its parts can be replaced before `batch` is called."""
 
     iot: Any
     dynamodb: Any

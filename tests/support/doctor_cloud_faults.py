@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -22,47 +24,50 @@ RULE_OUTPUT = "LabRule"
 
 
 @contextmanager
-def ca_switched(cloud: Cloud, **change: str) -> Iterator[None]:
+def undone(do: Callable[[], object], undo: Callable[[], object]) -> Iterator[None]:
+    """Do something and undo it at the end."""
+    do()
+    try:
+        yield
+    finally:
+        undo()
+
+
+def ca_switched(cloud: Cloud, **change: str) -> AbstractContextManager[None]:
     """The CA with another status or auto-registration."""
-    iot, ca_id = cloud.client("iot"), cloud.outputs[CA_OUTPUT]
-    iot.update_ca_certificate(certificateId=ca_id, **change)
-    try:
-        yield
-    finally:
-        iot.update_ca_certificate(certificateId=ca_id, newStatus="ACTIVE", newAutoRegistrationStatus="ENABLE")
+    update = partial(cloud.client("iot").update_ca_certificate, certificateId=cloud.outputs[CA_OUTPUT])
+    return undone(
+        partial(update, **change),
+        partial(update, newStatus="ACTIVE", newAutoRegistrationStatus="ENABLE"),
+    )
 
 
-@contextmanager
-def rule_changed(cloud: Cloud, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """The topic rule after `change` of its payload."""
-    iot, name = cloud.client("iot"), cloud.outputs[RULE_OUTPUT]
-    rule = iot.get_topic_rule(ruleName=name)["rule"]
+def _rule(cloud: Cloud) -> dict[str, Any]:
+    """The topic rule as `CreateTopicRule` takes it."""
+    rule = cloud.client("iot").get_topic_rule(ruleName=cloud.outputs[RULE_OUTPUT])["rule"]
     keys = ("sql", "description", "actions", "ruleDisabled", "awsIotSqlVersion", "errorAction")
-    payload = {key: rule[key] for key in keys if key in rule}
-    broken = json.loads(json.dumps(payload))
+    return {key: rule[key] for key in keys if key in rule}
+
+
+def rule_changed(cloud: Cloud, change: Callable[[dict[str, Any]], None]) -> AbstractContextManager[None]:
+    """The topic rule after `change` of its payload."""
+    replace = partial(cloud.client("iot").replace_topic_rule, ruleName=cloud.outputs[RULE_OUTPUT])
+    payload = _rule(cloud)
+    broken = deepcopy(payload)
     change(broken)
-    iot.replace_topic_rule(ruleName=name, topicRulePayload=broken)
-    try:
-        yield
-    finally:
-        iot.replace_topic_rule(ruleName=name, topicRulePayload=payload)
+    return undone(partial(replace, topicRulePayload=broken), partial(replace, topicRulePayload=payload))
 
 
-@contextmanager
-def rule_deleted(cloud: Cloud) -> Iterator[None]:
+def rule_deleted(cloud: Cloud) -> AbstractContextManager[None]:
     """No topic rule."""
-    iot, name = cloud.client("iot"), cloud.outputs[RULE_OUTPUT]
-    rule = iot.get_topic_rule(ruleName=name)["rule"]
-    iot.delete_topic_rule(ruleName=name)
-    try:
-        yield
-    finally:
-        keys = ("sql", "description", "actions", "awsIotSqlVersion", "errorAction")
-        iot.create_topic_rule(ruleName=name, topicRulePayload={key: rule[key] for key in keys})
+    iot, name, payload = cloud.client("iot"), cloud.outputs[RULE_OUTPUT], _rule(cloud)
+    return undone(
+        partial(iot.delete_topic_rule, ruleName=name),
+        partial(iot.create_topic_rule, ruleName=name, topicRulePayload=payload),
+    )
 
 
-@contextmanager
-def role_without(cloud: Cloud, role_arn: str, *actions: str) -> Iterator[None]:
+def role_without(cloud: Cloud, role_arn: str, *actions: str) -> AbstractContextManager[None]:
     """The role's own policies without these actions."""
     iam, role = cloud.client("iam"), role_arn.rsplit("/", 1)[-1]
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -75,24 +80,19 @@ def role_without(cloud: Cloud, role_arn: str, *actions: str) -> Iterator[None]:
             else:
                 iam.delete_role_policy(RoleName=role, PolicyName=name)
 
-    put({name: _without(document, actions) for name, document in kept.items()})
-    try:
-        yield
-    finally:
-        put(kept)
+    without = {name: _without(document, actions) for name, document in kept.items()}
+    return undone(partial(put, without), partial(put, kept))
 
 
-@contextmanager
-def role_with(cloud: Cloud, role_arn: str, action: str, resource: str) -> Iterator[None]:
+def role_with(cloud: Cloud, role_arn: str, action: str, resource: str) -> AbstractContextManager[None]:
     """The role with one permission more."""
-    iam, role = cloud.client("iam"), role_arn.rsplit("/", 1)[-1]
+    iam, policy = cloud.client("iam"), {"RoleName": role_arn.rsplit("/", 1)[-1], "PolicyName": "more"}
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument=document)
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName="more")
+    return undone(
+        partial(iam.put_role_policy, PolicyDocument=document, **policy),
+        partial(iam.delete_role_policy, **policy),
+    )
 
 
 def _without(document: dict[str, Any], actions: tuple[str, ...]) -> dict[str, Any]:
@@ -118,39 +118,29 @@ def activator_role(cloud: Cloud) -> str:
     return str(functions.get_function_configuration(FunctionName=name)["Role"])
 
 
-@contextmanager
-def event_source_off(cloud: Cloud) -> Iterator[None]:
-    """Nobody reads the activation queue."""
+def event_source_off(cloud: Cloud) -> AbstractContextManager[None]:
+    """The activation queue is not read."""
     functions = cloud.client("lambda")
     name = cloud.outputs[Output.ACTIVATOR_FUNCTION]
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-    try:
-        yield
-    finally:
-        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    update = partial(functions.update_event_source_mapping, UUID=mapping["UUID"])
+    return undone(partial(update, Enabled=False), partial(update, Enabled=True))
 
 
-@contextmanager
-def function_stopped(cloud: Cloud) -> Iterator[None]:
+def function_stopped(cloud: Cloud) -> AbstractContextManager[None]:
     """The activator may not run."""
-    functions, name = cloud.client("lambda"), cloud.outputs[Output.ACTIVATOR_FUNCTION]
-    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
-    try:
-        yield
-    finally:
-        functions.delete_function_concurrency(FunctionName=name)
+    functions, function = cloud.client("lambda"), {"FunctionName": cloud.outputs[Output.ACTIVATOR_FUNCTION]}
+    return undone(
+        partial(functions.put_function_concurrency, ReservedConcurrentExecutions=0, **function),
+        partial(functions.delete_function_concurrency, **function),
+    )
 
 
-@contextmanager
-def function_broken(cloud: Cloud) -> Iterator[None]:
+def function_broken(cloud: Cloud) -> AbstractContextManager[None]:
     """The activator lacks a setting, and fails."""
-
-    def lacking(variables: dict[str, str]) -> dict[str, str]:
-        return {key: value for key, value in variables.items() if key != environment.LEDGER_TABLE}
-
-    with _activator_with(cloud, lacking):
-        yield
+    return _activator_with(
+        cloud, lambda variables: {k: v for k, v in variables.items() if k != environment.LEDGER_TABLE}
+    )
 
 
 @contextmanager
@@ -181,15 +171,16 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {**old, **new, **deeper}
 
 
-@contextmanager
-def _activator_with(cloud: Cloud, change: Callable[[dict[str, str]], dict[str, str]]) -> Iterator[None]:
+def _activator_with(
+    cloud: Cloud, change: Callable[[dict[str, str]], dict[str, str]]
+) -> AbstractContextManager[None]:
     functions, name = cloud.client("lambda"), cloud.outputs[Output.ACTIVATOR_FUNCTION]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": change(variables)})
-    try:
-        yield
-    finally:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+    def put(settings: dict[str, str]) -> None:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": settings})
+
+    return undone(partial(put, change(variables)), partial(put, variables))
 
 
 @contextmanager
@@ -210,18 +201,16 @@ def purge(cloud: Cloud) -> None:
     cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[Output.ACTIVATION_QUEUE_URL])
 
 
-@contextmanager
-def queue_deleted(cloud: Cloud) -> Iterator[None]:
+def queue_deleted(cloud: Cloud) -> AbstractContextManager[None]:
     """No activation queue."""
     sqs, url = cloud.client("sqs"), cloud.outputs[Output.ACTIVATION_QUEUE_URL]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     settings = ("DelaySeconds", "MessageRetentionPeriod", "VisibilityTimeout", "RedrivePolicy", "Policy")
-    sqs.delete_queue(QueueUrl=url)
-    try:
-        yield
-    finally:
-        kept = {name: found[name] for name in settings if name in found}
-        sqs.create_queue(QueueName=url.rsplit("/", 1)[-1], Attributes=kept)
+    kept = {name: found[name] for name in settings if name in found}
+    return undone(
+        partial(sqs.delete_queue, QueueUrl=url),
+        partial(sqs.create_queue, QueueName=url.rsplit("/", 1)[-1], Attributes=kept),
+    )
 
 
 def register_ca(cloud: Cloud, ca: DevelopmentCa, **more: Any) -> None:

@@ -1,10 +1,10 @@
 """Why a device is not active: the closed list of the causes that `jitr doctor` can name.
 
-`docs/troubleshooting.md` has a section for each, under the same name. The value of each is its name in lower
-case, a stable interface: added to, never renamed.
+`docs/troubleshooting.md` has a section for each, under the same name. Values are a stable interface: added
+to, never renamed.
 """
 
-from enum import StrEnum, auto
+from enum import StrEnum
 from typing import Self
 
 
@@ -49,115 +49,167 @@ class Cause(StrEnum):
     """The cause in one line."""
 
     def __new__(cls, value: str, phases: frozenset[Phase], headline: str) -> Self:
-        """Make the cause `value`, by default its name in lower case."""
+        """Make the cause `value`, which explains a device in `phases`."""
         cause = str.__new__(cls, value)
         cause._value_, cause.phases, cause.headline = value, phases, headline
         return cause
 
-    NOT_DEPLOYED = auto(), _GETTING_IN, "the pipeline is not deployed in this account and region"
-    CA_HAS_TEMPLATE = auto(), _ALWAYS, "the CA has a provisioning template, which bypasses this pipeline"
+    NOT_DEPLOYED = "not_deployed", _GETTING_IN, "the pipeline is not deployed in this account and region"
+    CA_HAS_TEMPLATE = (
+        "ca_has_template",
+        _ALWAYS,
+        "the CA has a provisioning template, which bypasses this pipeline",
+    )
 
     # an active certificate
-    POLICY_DETACHED = auto(), _IN, "the certificate is active, but has no policy"
-    CLIENT_ID_NOT_ALLOWED = auto(), _IN, "the policy does not allow this client id"
+    POLICY_DETACHED = "policy_detached", _IN, "the certificate is active, but has no policy"
+    CLIENT_ID_NOT_ALLOWED = "client_id_not_allowed", _IN, "the policy does not allow this client id"
 
     # what the device presents
-    CHAIN_UNREADABLE = auto(), _CONNECTING, "the chain file does not hold certificates"
-    CHAIN_WRONG_ORDER = auto(), _CONNECTING, "the chain file is in the wrong order"
-    CHAIN_WRONG_CERTIFICATES = auto(), _CONNECTING, "the chain file holds the wrong certificates"
-    CA_CERTIFICATE = auto(), _ALWAYS, "the device presents a CA certificate"
-    KEY_MISMATCH = auto(), _CONNECTING, "the private key is not the device certificate's"
-    UNSUPPORTED_KEY = auto(), _ALWAYS, "AWS IoT does not support this kind of key"
-    UNSUPPORTED_SIGNATURE = auto(), _ALWAYS, "AWS IoT does not support this signature algorithm"
-    EXPIRED = auto(), _ALWAYS, "the device certificate is expired"
-    CLOCK_SKEW = auto(), _ALWAYS, "a clock is wrong"
-    NOT_YET_VALID = auto(), _ALWAYS, "the device certificate is not valid yet"
+    CHAIN_UNREADABLE = "chain_unreadable", _CONNECTING, "the chain file does not hold certificates"
+    CHAIN_WRONG_ORDER = "chain_wrong_order", _CONNECTING, "the chain file is in the wrong order"
+    CHAIN_WRONG_CERTIFICATES = (
+        "chain_wrong_certificates",
+        _CONNECTING,
+        "the chain file holds the wrong certificates",
+    )
+    CA_CERTIFICATE = "ca_certificate", _ALWAYS, "the device presents a CA certificate"
+    KEY_MISMATCH = "key_mismatch", _CONNECTING, "the private key is not the device certificate's"
+    UNSUPPORTED_KEY = "unsupported_key", _ALWAYS, "AWS IoT does not support this kind of key"
+    UNSUPPORTED_SIGNATURE = (
+        "unsupported_signature",
+        _ALWAYS,
+        "AWS IoT does not support this signature algorithm",
+    )
+    EXPIRED = "expired", _ALWAYS, "the device certificate is expired"
+    CLOCK_SKEW = "clock_skew", _ALWAYS, "a clock is wrong"
+    NOT_YET_VALID = "not_yet_valid", _ALWAYS, "the device certificate is not valid yet"
     UNSUPPORTED_KEY_USAGE = (
-        auto(),
+        "unsupported_key_usage",
         _GETTING_IN,
         "the key usage of the certificate does not allow a TLS client",
     )
 
     # where it connects to
-    ENDPOINT_ELSEWHERE = auto(), _CONNECTING, "the device connects to another account or region"
-    ENDPOINT_NOT_ATS = auto(), _CONNECTING, "the device connects to the endpoint without ATS"
+    ENDPOINT_ELSEWHERE = "endpoint_elsewhere", _CONNECTING, "the device connects to another account or region"
+    ENDPOINT_NOT_ATS = "endpoint_not_ats", _CONNECTING, "the device connects to the endpoint without ATS"
 
     # the CA
-    NOT_SIGNED_BY_CA = auto(), _ALWAYS, "the device certificate is not signed by that CA"
-    CA_REGISTERED_ELSEWHERE = auto(), _REGISTERING, "the CA is registered in another account, in mode DEFAULT"
-    CA_NOT_REGISTERED = auto(), _REGISTERING, "the CA is not registered here"
-    CA_EXPIRED = auto(), _REGISTERING, "the CA certificate is not within its validity"
-    CA_INACTIVE = auto(), _REGISTERING, "the CA is INACTIVE"
-    AUTO_REGISTRATION_OFF = auto(), _REGISTERING, "the CA's auto-registration is off"
-    SNI_MISSING = auto(), _CONNECTING, "the CA's mode SNI_ONLY needs SNI, and the device sends none"
+    NOT_SIGNED_BY_CA = "not_signed_by_ca", _ALWAYS, "the device certificate is not signed by that CA"
+    CA_REGISTERED_ELSEWHERE = (
+        "ca_registered_elsewhere",
+        _REGISTERING,
+        "the CA is registered in another account, in mode DEFAULT",
+    )
+    CA_NOT_REGISTERED = "ca_not_registered", _REGISTERING, "the CA is not registered here"
+    CA_EXPIRED = "ca_expired", _REGISTERING, "the CA certificate is not within its validity"
+    CA_INACTIVE = "ca_inactive", _REGISTERING, "the CA is INACTIVE"
+    AUTO_REGISTRATION_OFF = "auto_registration_off", _REGISTERING, "the CA's auto-registration is off"
+    SNI_MISSING = "sni_missing", _CONNECTING, "the CA's mode SNI_ONLY needs SNI, and the device sends none"
     CHAIN_CA_MISSING = (
-        auto(),
+        "chain_ca_missing",
         _UNREGISTERED,
         "the CA certificate is missing in the chain file, where the device sends no SNI",
     )
 
     # the decision was no
-    INVALID_COMMON_NAME = auto(), _REFUSED, "the common name cannot be used in the device policy"
-    SERIAL_REVOKED = auto(), _REVOKED, "the certificate is revoked by its CA"
-    ON_HOLD = auto(), _REVOKED, "the certificate is on hold on its CA's CRL"
-    NOT_LISTED = auto(), _REFUSED, "the device is not on the allow list"
-    REFUSED_BY_FUNCTION = auto(), _REFUSED, "the admission function refused the device"
-    INVALID_THING_NAME = auto(), _REFUSED, "the thing's name, made from the certificate, is not valid"
+    INVALID_COMMON_NAME = (
+        "invalid_common_name",
+        _REFUSED,
+        "the common name cannot be used in the device policy",
+    )
+    SERIAL_REVOKED = "serial_revoked", _REVOKED, "the certificate is revoked by its CA"
+    ON_HOLD = "on_hold", _REVOKED, "the certificate is on hold on its CA's CRL"
+    NOT_LISTED = "not_listed", _REFUSED, "the device is not on the allow list"
+    REFUSED_BY_FUNCTION = "refused_by_function", _REFUSED, "the admission function refused the device"
+    INVALID_THING_NAME = (
+        "invalid_thing_name",
+        _REFUSED,
+        "the thing's name, made from the certificate, is not valid",
+    )
     INVALID_THING_ATTRIBUTE = (
-        auto(),
+        "invalid_thing_attribute",
         _REFUSED,
         "an attribute of the thing, made from the certificate, is not valid",
     )
-    THING_TAKEN = auto(), _REFUSED, "the device's thing belongs to another certificate"
-    REFUSAL_OUTDATED = auto(), _REFUSED, "the device was refused, but the reason no longer applies"
+    THING_TAKEN = "thing_taken", _REFUSED, "the device's thing belongs to another certificate"
+    REFUSAL_OUTDATED = (
+        "refusal_outdated",
+        _REFUSED,
+        "the device was refused, but the reason no longer applies",
+    )
     CA_OF_ANOTHER_DEPLOYMENT = (
-        auto(),
+        "ca_of_another_deployment",
         _GETTING_IN,
         "the CA is registered, but does not belong to this deployment",
     )
 
     # from the queue to the decision
     EVENT_SOURCE_DISABLED = (
-        auto(),
+        "event_source_disabled",
         _QUEUED,
         "the activation queue is not read: its event source mapping is off",
     )
-    FUNCTION_STOPPED = auto(), _QUEUED, "the activator cannot run"
-    FUNCTION_ROLE_BROKEN = auto(), _QUEUED, "the activator's role lacks a permission"
-    CRL_MISSING = auto(), _QUEUED, "there is no revocation index yet"
-    CRL_STALE = auto(), _QUEUED, "the CRL is stale"
-    CRL_PARTITION_MISSING = auto(), _QUEUED, "the CRL partition of this certificate is missing"
-    ADMISSION_FAILED = auto(), _QUEUED, "the admission function fails"
-    THING_SETUP_MISSING = auto(), _QUEUED, "the thing type or group of the configuration does not exist"
-    POLICY_MISSING = auto(), _QUEUED, "the device policy does not exist"
-    FUNCTION_FAILING = auto(), _QUEUED, "the activator fails"
-    SERVICE_ERROR = auto(), _QUEUED, "an AWS service failed while the certificate was validated"
+    FUNCTION_STOPPED = "function_stopped", _QUEUED, "the activator cannot run"
+    FUNCTION_ROLE_BROKEN = "function_role_broken", _QUEUED, "the activator's role lacks a permission"
+    CRL_MISSING = "crl_missing", _QUEUED, "there is no revocation index yet"
+    CRL_STALE = "crl_stale", _QUEUED, "the CRL is stale"
+    CRL_PARTITION_MISSING = (
+        "crl_partition_missing",
+        _QUEUED,
+        "the CRL partition of this certificate is missing",
+    )
+    ADMISSION_FAILED = "admission_failed", _QUEUED, "the admission function fails"
+    THING_SETUP_MISSING = (
+        "thing_setup_missing",
+        _QUEUED,
+        "the thing type or group of the configuration does not exist",
+    )
+    POLICY_MISSING = "policy_missing", _QUEUED, "the device policy does not exist"
+    FUNCTION_FAILING = "function_failing", _QUEUED, "the activator fails"
+    SERVICE_ERROR = "service_error", _QUEUED, "an AWS service failed while the certificate was validated"
     THROTTLED = (
-        auto(),
+        "throttled",
         _QUEUED,
         "the activation waits for its slot: throttled, or many others are ahead of it",
     )
 
     # from the event to the queue; what the rule could not deliver is in the dead-letter queue
-    QUEUE_MISSING = auto(), _QUEUED, "the activation queue is missing"
-    RULE_SENDS_ELSEWHERE = auto(), _QUEUED, "the topic rule does not send to the activation queue"
-    RULE_ROLE_BROKEN = auto(), _QUEUED, "the topic rule's role may not send to the activation queue"
-    DEAD_LETTERED = auto(), _QUEUED, "the registration event is in the dead-letter queue"
-    RULE_MISSING = auto(), _QUEUED, "the topic rule is missing"
-    RULE_ON_ANOTHER_TOPIC = auto(), _QUEUED, "the topic rule selects from another topic"
-    RULE_DISABLED = auto(), _QUEUED, "the topic rule is disabled"
+    QUEUE_MISSING = "queue_missing", _QUEUED, "the activation queue is missing"
+    RULE_SENDS_ELSEWHERE = (
+        "rule_sends_elsewhere",
+        _QUEUED,
+        "the topic rule does not send to the activation queue",
+    )
+    RULE_ROLE_BROKEN = (
+        "rule_role_broken",
+        _QUEUED,
+        "the topic rule's role may not send to the activation queue",
+    )
+    DEAD_LETTERED = "dead_lettered", _QUEUED, "the registration event is in the dead-letter queue"
+    RULE_MISSING = "rule_missing", _QUEUED, "the topic rule is missing"
+    RULE_ON_ANOTHER_TOPIC = "rule_on_another_topic", _QUEUED, "the topic rule selects from another topic"
+    RULE_DISABLED = "rule_disabled", _QUEUED, "the topic rule is disabled"
 
     # it was active
-    SUPERSEDED = auto(), _DISABLED, "the device has a newer certificate, and this one was retired"
-    REVOKED_BY_OPERATOR = auto(), _DISABLED, "an operator made the certificate REVOKED"
-    DEACTIVATED_BY_OPERATOR = auto(), _DISABLED, "an operator made the certificate INACTIVE"
-    TASK_FAILING = auto(), _AFTERWARDS, "a scheduled task of the certificate fails"
+    SUPERSEDED = "superseded", _DISABLED, "the device has a newer certificate, and this one was retired"
+    REVOKED_BY_OPERATOR = "revoked_by_operator", _DISABLED, "an operator made the certificate REVOKED"
+    DEACTIVATED_BY_OPERATOR = (
+        "deactivated_by_operator",
+        _DISABLED,
+        "an operator made the certificate INACTIVE",
+    )
+    TASK_FAILING = "task_failing", _AFTERWARDS, "a scheduled task of the certificate fails"
 
     # named where nothing else was found
-    NEVER_CONNECTED = auto(), _UNREGISTERED, "the device has never connected to this account and region"
-    BEING_DECIDED = auto(), _PENDING, "the decision is in progress"
-    EVENT_LOST = auto(), _PENDING, "the certificate is pending, but its event never arrived"
-    ALREADY_FINE = auto(), _ACTIVE, "no problem was found: the device can connect"
+    NEVER_CONNECTED = (
+        "never_connected",
+        _UNREGISTERED,
+        "the device has never connected to this account and region",
+    )
+    BEING_DECIDED = "being_decided", _PENDING, "the decision is in progress"
+    EVENT_LOST = "event_lost", _PENDING, "the certificate is pending, but its event never arrived"
+    ALREADY_FINE = "already_fine", _ACTIVE, "no problem was found: the device can connect"
 
 
 RESIDUAL = frozenset({Cause.NEVER_CONNECTED, Cause.BEING_DECIDED, Cause.EVENT_LOST})

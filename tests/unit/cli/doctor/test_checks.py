@@ -1,4 +1,4 @@
-"""What the checks say where they do not name a cause: passed, not applicable, or unknown."""
+"""What the checks report where they find no cause: passed, not applicable, or unknown."""
 
 import json
 from datetime import timedelta
@@ -13,7 +13,7 @@ from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from tests.support import doctor_account as da
 from tests.support.device_certificates import ca_flag
-from tests.support.doctor_account import CA_ID, DENIED, GONE, NOW, Refusal
+from tests.support.doctor_account import CA_ID, DENIED, GONE, NOW, DiagnosedDevice, Refusal
 from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
     DAY,
@@ -31,6 +31,12 @@ from tests.unit.cli.doctor.test_causes import (
 )
 
 LONE = presenting(FINE, da.device().certificate)
+ID_ONLY = FINE.but(chain=None)
+SNI_ONLY = FINE.but(ca={"certificateMode": "SNI_ONLY"})
+BUSY = PENDING.but(waiting=6000)
+OFFLINE = FINE.but(answers=WITHOUT_TEST)
+NO_CA = UNSEEN.but(ca=None)
+IN_OFFICE = '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"'
 
 
 def test_an_active_device_passes_every_check() -> None:
@@ -41,221 +47,139 @@ def test_an_active_device_passes_every_check() -> None:
     assert da.ACCOUNT in answer.check("deployment")["evidence"]
 
 
-@pytest.mark.parametrize(
-    ("device", "check", "status", "evidence"),
-    [
-        # the device's files and its clock
-        (FINE.but(chain=None), "chain.order", "not_applicable", "no chain file given"),
-        (FINE.but(chain=None), "chain.ca_included", "not_applicable", "no chain file given"),
-        (FINE.but(chain=None), "certificate.key", "not_applicable", "--key"),
-        (FINE.but(chain=None), "certificate.algorithms", "ok", "EC"),
-        (
-            FINE.but(arguments=("--device-time", f"{NOW:%Y-%m-%dT%H:%M:%S}")),
-            "device.clock",
-            "ok",
-            "0 seconds off",
-        ),
-        (LONE.but(arguments=("--sni",)), "chain.ca_included", "ok", "the device sends SNI"),
-        (LONE.but(ca=None, status=None), "ca.signed", "unknown", ""),
-        (
-            presenting(FINE, leaf(ca_flag(ca=True)), da.ca().certificate).but(
-                environment={"JITR_CAS": json.dumps({CA_ID: {ACCEPT_CA_CERTIFICATES: True}})}
-            ),
-            "chain.order",
-            "ok",
-            "",
-        ),
-        # AWS's clock decides
-        (
-            valid(timedelta(hours=3), DAY).answering(sts_GetCallerIdentity=Refusal("ExpiredToken")),
-            "certificate.validity",
-            "failed",
-            "hours from now",
-        ),
-        (
-            FINE.answering(sts_GetCallerIdentity={"Account": "1", "ResponseMetadata": {"HTTPHeaders": {}}}),
-            "certificate.validity",
-            "ok",
-            "",
-        ),
-        (FINE.answering(sts_GetCallerIdentity=DENIED), "deployment", "ok", "account unknown"),
-        # the endpoint
-        (
-            FINE.but(arguments=("--endpoint", "ABC123-ats.iot.eu-central-1.amazonaws.com")),
-            "endpoint",
-            "ok",
-            "abc123",
-        ),
-        (FINE.but(arguments=("--endpoint", "mqtt.example.com")), "endpoint", "not_applicable", "your own"),
-        (FINE.but(arguments=("--endpoint", "localhost")), "endpoint", "not_applicable", "your own"),
-        (
-            FINE.but(arguments=("--endpoint", "abc123-ats.iot.eu-central-1.amazonaws.com")).answering(
-                iot_DescribeEndpoint={"endpointAddress": "strange"}
-            ),
-            "endpoint",
-            "not_applicable",
-            "AWS names none",
-        ),
-        # the CA
-        *(
-            (UNSEEN.but(ca=None), f"ca.{name}", "not_applicable", "no registered CA")
-            for name in ("deployment", "status", "auto_registration", "template", "sni")
-        ),
-        (FINE.but(ca={"certificateMode": "SNI_ONLY"}), "ca.sni", "ok", "needed"),
-        (
-            FINE.but(ca={"certificateMode": "SNI_ONLY"}, arguments=("--sni",)),
-            "ca.sni",
-            "ok",
-            "the device sends it",
-        ),
-        *(
-            (
-                UNSEEN.but(ca=None).answering(cloudformation_DescribeStackEvents=stack_events(*events)),
-                "ca.registered",
-                "failed",
-                evidence,
-            )
-            for events, evidence in (
-                ([("AWS::SQS::Queue", "CREATE_FAILED", "x")], "its issuer is 'CN=Factory CA'"),
-                (
-                    [(RESOURCE_TYPE, "UPDATE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", "before")],
-                    "its issuer is 'CN=Factory CA'",
-                ),
-                ([(RESOURCE_TYPE, "CREATE_FAILED", "taken")], "; the registration failed: taken"),
-            )
-        ),
-        # from the event to the function
-        (UNSEEN.but(ca=None), "rule", "not_applicable", "not of this deployment"),
-        (UNSEEN.but(ca=None), "rule.target", "not_applicable", "no rule"),
-        *(
-            (FINE.but(rule={"sql": f"SELECT * FROM '{topic}'"}), "rule", "ok", topic)
-            for topic in ("$aws/events/certificates/registered/+", "$aws/events/certificates/#")
-        ),
-        (
-            FINE.but(
-                rule={
-                    "actions": [
-                        {
-                            "sqs": {
-                                "queueUrl": "http://127.0.0.1:4566/123456789012/activation",
-                                "roleArn": da.ROLE,
-                            }
-                        }
-                    ]
-                }
-            ),
-            "rule.target",
-            "ok",
-            "activation",
-        ),
-        (FINE.answering(iam_GetRole=lambda _: role("*")), "rule.target", "failed", "does not trust"),
-        (
-            FINE.answering(iam_GetRole=lambda _: role({"Service": ["iot.amazonaws.com"]})),
-            "rule.target",
-            "ok",
-            "",
-        ),
-        (PENDING.but(lacking=("sqs:SendMessage",)), "rule.target", "failed", "may not sqs:SendMessage"),
-        (PENDING.but(waiting=None), "event_source", "not_applicable", "no queue"),
-        (PENDING.but(waiting=None), "backlog", "not_applicable", "no queue"),
-        (
-            PENDING.answering(lambda_GetFunctionConfiguration=GONE),
-            "function.role",
-            "not_applicable",
-            "no function",
-        ),
-        (
-            PENDING.answering(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 5}),
-            "function",
-            "ok",
-            "",
-        ),
-        (PENDING.but(log=((1, "[ERROR] x"),)), "function.errors", "ok", "no message waits"),
-        (PENDING.but(log=((1, "[ERROR] x"),), decided=2, waiting=3), "function.errors", "ok", "no error"),
-        (PENDING.but(waiting=3).answering(logs_FilterLogEvents=GONE), "function.errors", "ok", "no error"),
-        (
-            PENDING.but(waiting=6000, figures={"ApproximateAgeOfOldestMessage": 600.0}),
-            "backlog",
-            "failed",
-            "the oldest is 10 minutes old",
-        ),
-        (
-            PENDING.but(waiting=6000).answering(cloudwatch_GetMetricData=DENIED),
-            "backlog",
-            "failed",
-            "10 a second",
-        ),
-        (FINE.but(dead_letters=None), "dead_letter", "ok", "no dead-letter queue"),
-        (
-            FINE.but(dead_letters=[{**dead_letter(), "Body": "{}"}]),
-            "dead_letter",
-            "ok",
-            "none of this device among 1 dead letters",
-        ),
-        # the decision
-        (FINE.but(**listing()), "decision.crl", "ok", "no objection"),
-        (FINE.but(**listing()), "decision.revocation", "ok", "no objection"),
-        (FINE.but(outputs=ALLOW_LIST), "decision.admission", "ok", "no objection"),
-        (PENDING.but(outputs={"AllowListTable": "list"}), "decision.admission", "unknown", "AllowListKey"),
-        (
-            UNSEEN.but(ca=None, outputs=ALLOW_LIST),
-            "decision.admission",
-            "unknown",
-            "without the certificate and its CA",
-        ),
-        (FINE.but(row=da.row(task="retire", taskDueAt=1)), "tasks", "ok", "none fails"),
-        (
-            FINE.but(row=da.row(**FAILING, task="retire")),
-            "tasks",
-            "failed",
-            f"retire has failed 3 times, tried again {NOW:%Y-%m-%d %H:%M:%S}Z: AccessDenied: no",
-        ),
-        (FINE.but(row=da.row(**FAILING, task="of a newer version")), "tasks", "ok", "none fails"),
-        # access
-        (FINE.but(answers=WITHOUT_TEST), "policy.client_id", "ok", "evaluated offline"),
-        (
-            FINE.but(answers=WITHOUT_TEST, policies={"p": "{}"}),
-            "policy.client_id",
-            "unknown",
-            "can be evaluated here",
-        ),
-        (
-            FINE.but(
-                answers=WITHOUT_TEST,
-                policies={
-                    "p": da.POLICY.replace(
-                        '"Action"', '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"'
-                    )
-                },
-            ),
-            "policy.client_id",
-            "unknown",
-            "a condition",
-        ),
-        (
-            presenting(FINE, da.ca().issue(DeviceSpec(None)).certificate, da.ca().certificate),
-            "policy.client_id",
-            "unknown",
-            "--client-id",
-        ),
-    ],
-)
-def test_a_check_says_what_it_found(device: Any, check: str, status: str, evidence: str) -> None:
-    found = device.ask().check(check)
-
-    assert found["status"] == status, found
-    assert evidence in found["evidence"]
-    assert "before" not in found["evidence"]
+def connecting_to(host: str) -> DiagnosedDevice:
+    return FINE.but(arguments=("--endpoint", host))
 
 
-def role(principal: object) -> dict[str, Any]:
-    """The rule's role, which trusts `principal`; as a document that the SDK has parsed."""
+def registration(*events: tuple[str, str, str]) -> DiagnosedDevice:
+    """A device whose CA is not registered, and the events of the stack, the newest first."""
+    return NO_CA.answering(cloudformation_DescribeStackEvents=stack_events(*events))
+
+
+def trusting(principal: object) -> DiagnosedDevice:
+    """A rule's role that trusts `principal`; its policy is text, as the SDK may return it."""
     role = FINE._iam_getrole({"RoleName": "rules"})["Role"]
     statements = [
         {"Effect": "Allow", "Principal": principal},
         {"Effect": "Deny", "Principal": {"Service": "x"}},
     ]
-    return {"Role": {**role, "AssumeRolePolicyDocument": json.dumps({"Statement": statements})}}
+    policy = json.dumps({"Statement": statements})
+    return FINE.answering(iam_GetRole={"Role": {**role, "AssumeRolePolicyDocument": policy}})
+
+
+def selecting(topic: str) -> DiagnosedDevice:
+    return FINE.but(rule={"sql": f"SELECT * FROM '{topic}'"})
+
+
+def sending_to(queue_url: str) -> DiagnosedDevice:
+    return FINE.but(rule={"actions": [{"sqs": {"queueUrl": queue_url, "roleArn": da.ROLE}}]})
+
+
+CA_FLAG = presenting(FINE, leaf(ca_flag(ca=True)), da.ca().certificate)
+ACCEPTED = CA_FLAG.but(environment={"JITR_CAS": json.dumps({CA_ID: {ACCEPT_CA_CERTIFICATES: True}})})
+NAMELESS = presenting(FINE, da.ca().issue(DeviceSpec(None)).certificate, da.ca().certificate)
+AHEAD = valid(timedelta(hours=3), DAY).answering(sts_GetCallerIdentity=Refusal("ExpiredToken"))
+WITHOUT_DATE = {"Account": "1", "ResponseMetadata": {"HTTPHeaders": {}}}
+NO_EVENT = [("AWS::SQS::Queue", "CREATE_FAILED", "x")]
+REPAIRED = [(RESOURCE_TYPE, "UPDATE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", "before")]
+TASK = f"retire has failed 3 times, tried again {NOW:%Y-%m-%d %H:%M:%S}Z: AccessDenied: no"
+FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
+    # the device's files and its clock
+    (ID_ONLY, "chain.order", "not_applicable", "no chain file given"),
+    (ID_ONLY, "chain.ca_included", "not_applicable", "no chain file given"),
+    (ID_ONLY, "certificate.key", "not_applicable", "--key"),
+    (ID_ONLY, "certificate.algorithms", "ok", "EC"),
+    (FINE.but(arguments=("--device-time", f"{NOW:%FT%T}")), "device.clock", "ok", "0 seconds off"),
+    (LONE.but(arguments=("--sni",)), "chain.ca_included", "ok", "the device sends SNI"),
+    (LONE.but(ca=None, status=None), "ca.signed", "unknown", ""),
+    (ACCEPTED, "chain.order", "ok", ""),
+    # AWS's clock decides
+    (AHEAD, "certificate.validity", "failed", "hours from now"),
+    (FINE.answering(sts_GetCallerIdentity=WITHOUT_DATE), "certificate.validity", "ok", ""),
+    (FINE.answering(sts_GetCallerIdentity=DENIED), "deployment", "ok", "account unknown"),
+    # the endpoint
+    (connecting_to("ABC123-ats.iot.eu-central-1.amazonaws.com"), "endpoint", "ok", "abc123"),
+    (connecting_to("mqtt.example.com"), "endpoint", "not_applicable", "your own"),
+    (connecting_to("localhost"), "endpoint", "not_applicable", "your own"),
+    (
+        connecting_to("abc123-ats.iot.eu-central-1.amazonaws.com").answering(
+            iot_DescribeEndpoint={"endpointAddress": "strange"}
+        ),
+        "endpoint",
+        "not_applicable",
+        "AWS names none",
+    ),
+    # the CA
+    *(
+        (NO_CA, f"ca.{name}", "not_applicable", "no registered CA")
+        for name in ("deployment", "status", "auto_registration", "template", "sni")
+    ),
+    (SNI_ONLY, "ca.sni", "ok", "needed"),
+    (SNI_ONLY.but(arguments=("--sni",)), "ca.sni", "ok", "the device sends it"),
+    (registration(*NO_EVENT), "ca.registered", "failed", "its issuer is 'CN=Factory CA'"),
+    (registration(*REPAIRED), "ca.registered", "failed", "its issuer is 'CN=Factory CA'"),
+    (registration((RESOURCE_TYPE, "CREATE_FAILED", "taken")), "ca.registered", "failed", "failed: taken"),
+    # from the event to the function
+    (NO_CA, "rule", "not_applicable", "not of this deployment"),
+    (NO_CA, "rule.target", "not_applicable", "no rule"),
+    (selecting("$aws/events/certificates/registered/+"), "rule", "ok", "registered/+"),
+    (selecting("$aws/events/certificates/#"), "rule", "ok", "certificates/#"),
+    (sending_to("http://127.0.0.1:4566/123456789012/activation"), "rule.target", "ok", "activation"),
+    (trusting("*"), "rule.target", "failed", "does not trust"),
+    (trusting({"Service": ["iot.amazonaws.com"]}), "rule.target", "ok", ""),
+    (PENDING.but(lacking=("sqs:SendMessage",)), "rule.target", "failed", "may not sqs:SendMessage"),
+    (PENDING.but(waiting=None), "event_source", "not_applicable", "no queue"),
+    (PENDING.but(waiting=None), "backlog", "not_applicable", "no queue"),
+    (
+        PENDING.answering(lambda_GetFunctionConfiguration=GONE),
+        "function.role",
+        "not_applicable",
+        "no function",
+    ),
+    (
+        PENDING.answering(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 5}),
+        "function",
+        "ok",
+        "",
+    ),
+    (PENDING.but(log=((1, "[ERROR] x"),)), "function.errors", "ok", "no message waits"),
+    (PENDING.but(log=((1, "[ERROR] x"),), decided=2, waiting=3), "function.errors", "ok", "no error"),
+    (PENDING.but(waiting=3).answering(logs_FilterLogEvents=GONE), "function.errors", "ok", "no error"),
+    (BUSY.but(figures={"ApproximateAgeOfOldestMessage": 600.0}), "backlog", "failed", "oldest is 10 minutes"),
+    (BUSY.answering(cloudwatch_GetMetricData=DENIED), "backlog", "failed", "10 a second"),
+    (FINE.but(dead_letters=None), "dead_letter", "ok", "no dead-letter queue"),
+    (FINE.but(dead_letters=[{**dead_letter(), "Body": "{}"}]), "dead_letter", "ok", "none of this device"),
+    # the decision
+    (FINE.but(**listing()), "decision.crl", "ok", "no objection"),
+    (FINE.but(**listing()), "decision.revocation", "ok", "no objection"),
+    (FINE.but(outputs=ALLOW_LIST), "decision.admission", "ok", "no objection"),
+    (PENDING.but(outputs={"AllowListTable": "list"}), "decision.admission", "unknown", "AllowListKey"),
+    (NO_CA.but(outputs=ALLOW_LIST), "decision.admission", "unknown", "without the certificate and its CA"),
+    (FINE.but(row=da.row(task="retire", taskDueAt=1)), "tasks", "ok", "none fails"),
+    (FINE.but(row=da.row(**FAILING, task="retire")), "tasks", "failed", TASK),
+    (FINE.but(row=da.row(**FAILING, task="of a newer version")), "tasks", "ok", "none fails"),
+    # access
+    (OFFLINE, "policy.client_id", "ok", "evaluated offline"),
+    (OFFLINE.but(policies={"p": "{}"}), "policy.client_id", "unknown", "can be evaluated here"),
+    (
+        OFFLINE.but(policies={"p": da.POLICY.replace('"Action"', IN_OFFICE)}),
+        "policy.client_id",
+        "unknown",
+        "a condition",
+    ),
+    (NAMELESS, "policy.client_id", "unknown", "--client-id"),
+]
+
+
+@pytest.mark.parametrize(("device", "check", "status", "evidence"), FOUND)
+def test_a_check_reports_what_it_found(
+    device: DiagnosedDevice, check: str, status: str, evidence: str
+) -> None:
+    found = device.ask().check(check)
+
+    assert found["status"] == status, found
+    assert evidence in found["evidence"]
+    assert "before" not in found["evidence"]
 
 
 def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
@@ -285,19 +209,26 @@ def test_up_to_two_hundred_dead_letters_are_read_until_none_is_new(newest: int) 
     assert device.calls.count("sqs:ReceiveMessage") == 20
 
 
-def test_a_structured_line_of_a_lower_level_is_no_failure() -> None:
-    warning = json.dumps({"level": "WARNING", "detail": "ERROR of another service"})
-    metrics = json.dumps({"_aws": {}, "reason": "service_error"})
-    error = json.dumps({"level": "ERROR", "message": "deferred"})
+WARNING = json.dumps({"level": "WARNING", "detail": "ERROR of another service"})
+METRICS = json.dumps({"_aws": {}, "reason": "service_error"})
+ERROR = json.dumps({"level": "ERROR", "message": "deferred"})
 
-    def said(*lines: str) -> str:
-        device = PENDING.but(waiting=3, log=tuple(enumerate(lines, 1)))
-        return str(device.ask().check("function.errors")["evidence"])
 
-    assert said(warning, metrics) == "no error in the last 15 minutes"
-    assert said("[ERROR] first", "[ERROR] second\n", warning).endswith(": [ERROR] second")
-    assert said(error).endswith(error)
-    assert said("[1, 2] ERROR").endswith("[1, 2] ERROR")
+@pytest.mark.parametrize(
+    ("lines", "evidence"),
+    [
+        ((WARNING, METRICS), "no error in the last 15 minutes"),
+        (("[ERROR] first", "[ERROR] second\n", WARNING), ": [ERROR] second"),
+        ((ERROR,), ERROR),
+        (("[1, 2] ERROR",), "[1, 2] ERROR"),
+    ],
+)
+def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
+    lines: tuple[str, ...], evidence: str
+) -> None:
+    device = PENDING.but(waiting=3, log=tuple(enumerate(lines, 1)))
+
+    assert device.ask().check("function.errors")["evidence"].endswith(evidence)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +270,7 @@ SINCE = f"{NOW:%Y-%m-%d %H:%M:%S}Z"
         (Refusal("ForbiddenException"), "unknown", "the permission iot:GetConnection is missing"),
     ],
 )
-def test_the_connection_is_said_and_changes_nothing_in_the_verdict(
+def test_the_connection_is_shown_and_never_changes_the_conclusion(
     connection: Any, status: str, evidence: str
 ) -> None:
     answer = FINE.answering(iot_GetConnection=connection).ask()
@@ -356,7 +287,7 @@ def test_a_certificate_that_is_not_registered_has_no_connection() -> None:
     assert "iot:GetConnection" not in device.calls
 
 
-def test_an_older_botocore_without_the_call_is_said() -> None:
+def test_an_older_botocore_without_the_call_is_reported() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(type(da._client("iot-data")), "get_connection")
         answer = FINE.ask()
@@ -372,7 +303,7 @@ def test_an_older_botocore_without_the_call_is_said() -> None:
         ((), {}, da.row(), "sensor-7"),
         (("--client-id", "me"), {"SessionClientId": "{{thing_name}}"}, da.row(thingName="thing-7"), "me"),
         ((), {"SessionClientId": "{{thing_name}}"}, da.row(thingName="thing-7"), "thing-7"),
-        # The row does not tell it.
+        # The row does not have it.
         ((), {"SessionClientId": "{{thing_name}}"}, da.row(), "sensor-7"),
         ((), {"SessionClientId": "{{thing_name}}"}, None, "sensor-7"),
     ],
