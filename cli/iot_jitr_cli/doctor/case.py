@@ -1,4 +1,4 @@
-"""One device to diagnose: what the caller says about it, and what AWS has about it."""
+"""One device to diagnose: what the caller states about it, and what AWS has about it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ class Presented:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the caller says about the device."""
+    """What the caller states about the device."""
 
     certificate_id: CertificateId
     presented: Presented | None = None
@@ -55,7 +55,7 @@ class Subject:
     client_id: str | None = None
     """What it connects as; None: as its common name."""
     clock: datetime | None = None
-    """What its clock says now."""
+    """What its clock shows now."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Case:
 
     @reading("sts:GetCallerIdentity")
     def _identity(self) -> Any:
-        """AWS lets everybody make this call, and its answer has AWS's clock."""
+        """Every caller may make this call, and its response has the time of AWS's clock."""
         return self.session.client("sts").get_caller_identity()
 
     @property
@@ -133,7 +133,7 @@ class Case:
 
     @reading("iot:DescribeCACertificate")
     def report(self) -> "ChainReport":
-        """What `jitr chain check` says of the device's files, or of the certificate as AWS IoT has it."""
+        """What `jitr chain check` finds in the device's files, or in the certificate as AWS IoT has it."""
         presented = self.subject.presented
         if presented is not None:
             return check_chain(presented.chain_file, presented.key_file, self.time)
@@ -218,7 +218,7 @@ class Case:
 
     @reading("s3:GetObject")
     def revocation(self) -> Verdict | None:
-        """What the pipeline's code would say of the CA's CRL now; None: the CA was declared to have none."""
+        """The pipeline's verdict by the CA's CRL now; None: the CA was declared to have none."""
         device, activator = self._device_certificate(), self.pipeline.activator
         if activator is None or device.ca_certificate_id not in activator.cas_with_crl:
             return None
@@ -232,7 +232,7 @@ class Case:
 
     @reading("dynamodb:GetItem")
     def admission(self) -> Verdict | None:
-        """What the pipeline's code would say of the allow list now; None: the deployment has none."""
+        """The pipeline's verdict by the allow list now; None: the deployment has none."""
         table = self.pipeline.deployment.get(Output.ALLOW_LIST_TABLE)
         if table is None:
             return None

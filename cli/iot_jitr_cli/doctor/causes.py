@@ -17,7 +17,7 @@ class Phase(StrEnum):
     DISABLED = "disabled"
     """INACTIVE or REVOKED."""
     UNKNOWN = "unknown"
-    """AWS IoT did not answer."""
+    """AWS IoT did not respond."""
 
 
 _UNREGISTERED = frozenset({Phase.UNREGISTERED})

@@ -37,7 +37,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
     "--device-time",
     metavar="TIME",
     type=Moment(),
-    help="What the device's clock says now, ISO 8601, UTC unless it says otherwise.",
+    help="What the device's clock shows now, ISO 8601, UTC unless it names an offset.",
 )
 @click.option("--all", "all_devices", is_flag=True, help="Why are all those not active that are not?")
 @click.option(

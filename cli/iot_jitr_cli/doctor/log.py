@@ -22,7 +22,7 @@ _PAGES = 5
 def last_error_of(session: "boto3.Session", log_group: str, now: datetime) -> str | None:
     """The last failure in a function's log, unless a certificate was decided about since; None: none.
 
-    Looked for in the last quarter of an hour before `now`. Botocore's errors propagate.
+    Only the last quarter of an hour before `now` is read. Botocore's errors propagate.
     """
     events = sorted(
         (event for pattern in _FAILURES for event in _log_events(session, log_group, now, pattern)),

@@ -198,14 +198,14 @@ class Pipeline:
         """A topic rule, None where there is none of that name.
 
         Raises:
-            CannotTellError: AWS IoT does not answer.
+            CannotTellError: AWS IoT does not respond.
         """
         iot = self.session.client("iot")
         with aws_call("iot:GetTopicRule"):
             try:
                 found = iot.get_topic_rule(ruleName=name)["rule"]
             except iot.exceptions.UnauthorizedException as error:
-                # AWS IoT answers so for a rule that does not exist; a lacking permission names itself.
+                # AWS IoT returns it for a missing rule too; for a missing permission, the message says so.
                 if "not authorized to perform" in str(error):
                     raise
                 return None
@@ -222,7 +222,7 @@ class Pipeline:
         """Those of `actions` that the role may not do on the resource.
 
         Raises:
-            CannotTellError: IAM does not answer.
+            CannotTellError: IAM does not respond.
         """
         with aws_call("iam:SimulatePrincipalPolicy"):
             answer = self.session.client("iam").simulate_principal_policy(

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class CannotTellError(JitrError):
-    """Something could not be read: AWS did not answer, or not as expected.
+    """Something could not be read: AWS did not respond, or not as expected.
 
     Attributes:
         permission: The IAM action that is missing, where that is the reason.
@@ -39,7 +39,7 @@ def aws_call(permission: str) -> Iterator[None]:
 class _Reading(Generic[S, T]):
     """A property that is read at its first use and then kept, `CannotTellError` included.
 
-    So the time-out of an endpoint that does not answer passes once, not once for each check.
+    So the time-out of an endpoint that does not respond passes once, not once for each check.
     """
 
     def __init__(self, permission: str, read: Callable[[S], T]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from iot_jitr_cli.policy.evaluation import Session
-from iot_jitr_cli.policy.reach import Answer, Device, own_client_id, reach
+from iot_jitr_cli.policy.reach import Device, Evaluation, own_client_id, reach
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.lint import Finding, lint
 from iot_jitr_runtime.certificates import Certificate
@@ -49,7 +49,7 @@ class PolicyReport:
     """Why a device with this certificate would be refused before the policy matters."""
     device: Names | None
     neighbour: Names | None
-    answers: list[Answer]
+    evaluations: list[Evaluation]
 
     @property
     def is_good(self) -> bool:
@@ -58,13 +58,13 @@ class PolicyReport:
         return not (self.syntax_error or broken or self.refused or self.holes)
 
     @property
-    def holes(self) -> list[Answer]:
+    def holes(self) -> list[Evaluation]:
         """Unacknowledged access to a neighbour's resources."""
         return [
-            answer
-            for answer in self.answers
-            if answer.reaches_neighbour
-            and not (answer.decision.statement and answer.decision.statement.acknowledge)
+            each
+            for each in self.evaluations
+            if each.reaches_neighbour
+            and not (each.decision.statement and each.decision.statement.acknowledge)
         ]
 
 
@@ -87,8 +87,8 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
     except RefusedError as error:
         return PolicyReport(kind, None, findings, str(error), None, None, [])
     neighbour = names.neighbour()
-    answers = reach(_device(document, names), _device(document, neighbour))
-    return PolicyReport(kind, None, findings, None, names, neighbour, answers)
+    evaluations = reach(_device(document, names), _device(document, neighbour))
+    return PolicyReport(kind, None, findings, None, names, neighbour, evaluations)
 
 
 def _names(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Names:

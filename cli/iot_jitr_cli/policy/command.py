@@ -1,4 +1,4 @@
-"""`jitr policy`: lint a device policy, and see what it would let a device do."""
+"""`jitr policy`: lint a device policy, and show what it would allow a device."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from iot_jitr_cli.certificate_file import read_certificate
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
 from iot_jitr_cli.policy.check import PolicyReport, check_policy
 from iot_jitr_cli.policy.evaluation import Access
-from iot_jitr_cli.policy.reach import Answer, Whose
+from iot_jitr_cli.policy.reach import Evaluation, Whose
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {Access.ALLOWED: "✓", Access.DENIED: "✗", Access.NOT_ALLOWED: "✗", Access.DEPENDS: "?"}
@@ -27,7 +27,7 @@ def policy() -> None:
 @click.option("--thing", "thing_name", metavar="NAME", help="Name of the device's thing, if it has one.")
 @json_option
 def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_json: bool) -> ExitCode:
-    """Check the device policy template FILE and show what it lets a device do.
+    """Check the device policy template FILE and show what it allows a device.
 
     For the device's own client id, topics and shadow, and for those of a neighbour whose name begins like
     its own. Without --as for a device named 'sensor-7'. Nothing is sent anywhere.
@@ -62,7 +62,7 @@ def _show(file: Path, report: PolicyReport) -> None:
         out.print(f"✓  a {report.kind} policy that breaks no rule")
     if report.refused:
         out.print(Text(f"✗  a device with this certificate would be refused: {printable(report.refused)}"))
-    elif report.answers:
+    elif report.evaluations:
         out.print(_table(report))
         out.print(_conclusion(report))
 
@@ -71,36 +71,36 @@ def _table(report: PolicyReport) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("whose", "", "action", "on", "by"):
         table.add_column(heading, overflow="fold")
-    for answer in report.answers:
+    for each in report.evaluations:
         table.add_row(
-            answer.whose.value,
-            Text(_MARKS[answer.decision.access], style=_style(answer)),
-            answer.action,
-            Text(printable(f"{answer.resource.type}/{answer.resource.name}")),
-            Text(printable(_by(answer))),
+            each.whose.value,
+            Text(_MARKS[each.decision.access], style=_style(each)),
+            each.action,
+            Text(printable(f"{each.resource.type}/{each.resource.name}")),
+            Text(printable(_by(each))),
         )
     return table
 
 
-def _style(answer: Answer) -> str:
-    if answer.reaches_neighbour:
+def _style(each: Evaluation) -> str:
+    if each.reaches_neighbour:
         return "bold red"
-    return "green" if answer.decision.access is Access.ALLOWED else "dim"
+    return "green" if each.decision.access is Access.ALLOWED else "dim"
 
 
-def _by(answer: Answer) -> str:
-    access = answer.decision.access
-    if answer.decision.statement is None:
+def _by(each: Evaluation) -> str:
+    access = each.decision.access
+    if each.decision.statement is None:
         return ""
-    return answer.decision.statement.name + (f" ({access})" if access is not Access.ALLOWED else "")
+    return each.decision.statement.name + (f" ({access})" if access is not Access.ALLOWED else "")
 
 
 def _conclusion(report: PolicyReport) -> Text:
-    neighbours = [answer for answer in report.answers if answer.whose is Whose.NEIGHBOUR]
+    neighbours = [each for each in report.evaluations if each.whose is Whose.NEIGHBOUR]
     if report.holes:
         found = f"{len(report.holes)} of {len(neighbours)} checks"
         return Text(f"no: the policy allows access to other devices ({found})", style="red")
-    if any(answer.reaches_neighbour for answer in neighbours):
+    if any(each.reaches_neighbour for each in neighbours):
         return Text("yes: its access to other devices is acknowledged", style="yellow")
     return Text(f"yes: no access to other devices ({len(neighbours)} checks)", style="green")
 
@@ -118,12 +118,12 @@ def _plain(file: Path, report: PolicyReport) -> dict[str, object]:
         "neighbour": report.neighbour,
         "access": [
             {
-                "whose": answer.whose,
-                "action": answer.action,
-                "resource": f"{answer.resource.type}/{answer.resource.name}",
-                "access": answer.decision.access,
-                "statement": answer.decision.statement.name if answer.decision.statement else None,
+                "whose": each.whose,
+                "action": each.action,
+                "resource": f"{each.resource.type}/{each.resource.name}",
+                "access": each.decision.access,
+                "statement": each.decision.statement.name if each.decision.statement else None,
             }
-            for answer in report.answers
+            for each in report.evaluations
         ],
     }

@@ -2,7 +2,7 @@
 
 Follows the Developer Guide, "AWS IoT Core policies" and "AWS IoT Core policy variables": a statement that
 denies overrides one that allows; what no statement allows is not allowed. Region and account of a resource
-are not compared, so the answer errs on the side of "allowed".
+are not compared, so the result errs on the side of "allowed".
 """
 
 import re
@@ -26,7 +26,7 @@ class Access(StrEnum):
 
     ALLOWED = "allowed"
     DENIED = "denied"
-    """A statement says so."""
+    """A statement denies it."""
     NOT_ALLOWED = "not allowed"
     """No statement allows it."""
     DEPENDS = "depends"
@@ -147,10 +147,10 @@ def _covers(text: str, session: Session, resource: Resource) -> bool:
 
 def _conditions_hold(conditions: Iterable[Condition], session: Session) -> bool | None:
     """All conditions must hold; None where that depends on values that are not known offline."""
-    answers = {_condition_holds(condition, session) for condition in conditions}
-    if False in answers:
+    results = {_condition_holds(condition, session) for condition in conditions}
+    if False in results:
         return False
-    return None if None in answers else True
+    return None if None in results else True
 
 
 def _condition_holds(condition: Condition, session: Session) -> bool | None:

@@ -1,4 +1,4 @@
-"""Which resources a policy lets a device use: its own client id, topics and thing, and those of a neighbour.
+"""What a policy allows a device: its own client id, topics and thing, and those of a neighbour.
 
 The questions are derived from the policy itself (each resource, once with the device's names and once with a
 neighbour's), and a fixed list is added to each policy. The neighbour's name begins with the device's own,
@@ -35,7 +35,7 @@ Question = tuple[Whose, str, Resource]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Evaluation:
     """The decision about one action on one resource."""
 
     whose: Whose
@@ -58,11 +58,11 @@ class Device:
     documents: Sequence[PolicyDocument]
 
 
-def reach(device: Device, neighbour: Device) -> list[Answer]:
+def reach(device: Device, neighbour: Device) -> list[Evaluation]:
     """Evaluate a device's policies for its own resources and for those of its neighbour."""
     questions = {*_always(device.session, neighbour.session), *_from_policies(device, neighbour)}
     return [
-        Answer(whose, action, resource, _decide(device, action, resource))
+        Evaluation(whose, action, resource, _decide(device, action, resource))
         for whose, action, resource in sorted(questions, key=_order)
     ]
 
@@ -76,7 +76,7 @@ def _decide(device: Device, action: str, resource: Resource) -> Decision:
 
 
 def own_client_id(device: Device) -> str | None:
-    """Return a client id that the device's policies let it connect with, None where there is none."""
+    """Return a client id that the device's policies allow it to connect with, None where there is none."""
     clients = [each.name for action, each in _granted(device) if action == "iot:Connect"]
     return next(iter(clients), None)
 

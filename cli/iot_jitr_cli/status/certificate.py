@@ -17,7 +17,7 @@ class Group(StrEnum):
     WAITING = "waiting"
     """Not decided yet, or being activated."""
     REFUSED = "refused"
-    """A check said no."""
+    """A check failed."""
     REVOKED = "revoked"
     """It was in service; its certificate is revoked, on hold, or replaced by a newer one."""
     OTHER = "other"
@@ -36,7 +36,7 @@ _GROUPS: Mapping[str, Group] = {
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the ledger says of one certificate. Times are in milliseconds since the epoch; 0: unknown."""
+    """What the ledger has about one certificate. Times are in milliseconds since the epoch; 0: unknown."""
 
     certificate_id: str
     state: str

@@ -121,7 +121,7 @@ class Fleet:
 
     @_part
     def alarms(self) -> tuple[str, ...]:
-        """What the active alarms say."""
+        """The texts of the active alarms."""
         return parts.active_alarms(self._pipeline)
 
     @_part

@@ -74,7 +74,7 @@ def queues(pipeline: Pipeline) -> QueueCounts:
     """Read both queues."""
     activation, dead_letters = pipeline.activation_queue, pipeline.dead_letter_queue
     if activation is None or dead_letters is None:
-        raise CannotTellError("a queue of the stack is missing ('jitr doctor' says which)")
+        raise CannotTellError("a queue of the stack is missing ('jitr doctor' names it)")
     try:
         oldest = pipeline.recent.get("oldest_message_seconds")
     except CannotTellError:
@@ -104,7 +104,7 @@ def crls(pipeline: Pipeline) -> tuple[CrlState, ...]:
 
 
 def active_alarms(pipeline: Pipeline) -> tuple[str, ...]:
-    """What the active alarms say."""
+    """The texts of the active alarms."""
     stack = pipeline.deployment.stack_name
     pages = pipeline.session.client("cloudwatch").get_paginator("describe_alarms")
     with aws_call("cloudwatch:DescribeAlarms"):

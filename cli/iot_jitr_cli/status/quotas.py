@@ -42,7 +42,7 @@ def quotas(session: "boto3.Session") -> tuple[ApiQuota, ...]:
     except CannotTellError as error:
         if error.permission:
             raise
-        raise CannotTellError(f"Service Quotas does not answer (a local cloud has none): {error}") from error
+        raise CannotTellError(f"Service Quotas does not respond (a local cloud has none): {error}") from error
     missing = [call for call in CALLS if call not in found]
     if missing:
         raise CannotTellError(

@@ -13,6 +13,7 @@ from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
+from iot_jitr_cli.words import in_words
 from iot_jitr_runtime.certificates import NO_END
 
 T = TypeVar("T")
@@ -47,21 +48,6 @@ def as_json(fleet: Fleet) -> dict[str, object]:
     """The same as `--json` prints it."""
     names = ("stack", "region", "taken_at", "quota_per_second", *OVERVIEW, "log_groups")
     return {name: getattr(fleet, name) for name in names}
-
-
-def in_words(span: timedelta) -> str:
-    """A duration in its two largest units.
-
-    >>> in_words(timedelta(hours=26, minutes=10)), in_words(timedelta(seconds=-90))
-    ('1 d 2 h', '-1 min 30 s')
-    """
-    seconds = round(abs(span.total_seconds()))
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if seconds >= size or (unit == "s" and not parts):
-            parts.append(f"{seconds // size} {unit}")
-            seconds %= size
-    return ("-" if span < timedelta(0) else "") + " ".join(parts[:2])
 
 
 def _known(part: T | Unknown, show: Callable[[T], RenderableType]) -> RenderableType:

@@ -1,7 +1,7 @@
 """What `jitr doctor --all` prints: the devices that are not in, by cause."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rich.text import Text
@@ -10,7 +10,7 @@ from iot_jitr_cli.console import ExitCode, printable
 from iot_jitr_cli.doctor.diagnosis import CONCLUSIONS
 from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.fleet import WAITING, Fleet, Unknown
-from iot_jitr_cli.status.view import in_words
+from iot_jitr_cli.words import in_words, moment
 
 
 def exit_code(fleet: Fleet) -> ExitCode:
@@ -82,13 +82,6 @@ def rate_in_words(fleet: Fleet) -> str:
     return f"at {fleet.per_second:.3g} a second, {kind}"
 
 
-def moment_in_words(milliseconds: int) -> str:
-    """A time stamp of the ledger as text; 0 is an unknown one."""
-    return (
-        f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%MZ}" if milliseconds else "unknown"
-    )
-
-
 def _cluster(cluster: Cluster, fleet: Fleet, width: int) -> Iterator[Text]:
     indent = " " * (width + 2)
     yield Text.assemble(
@@ -101,10 +94,10 @@ def _cluster(cluster: Cluster, fleet: Fleet, width: int) -> Iterator[Text]:
         example = cluster.example
         yield Text(
             f"{indent}for example {printable(example.common_name or 'without a common name')}, decided "
-            f"{moment_in_words(example.decided_at)}: jitr doctor --certificate-id {example.certificate_id}"
+            f"{moment(example.decided_at)}: jitr doctor --certificate-id {example.certificate_id}"
         )
         yield Text(
-            f"{indent}the first since {moment_in_words(cluster.first_seen_at)}; to activate all takes "
+            f"{indent}the first since {moment(cluster.first_seen_at)}; to activate all takes "
             f"{seconds_in_words(fleet.seconds(cluster.certificates))}",
             style="dim",
         )

@@ -1,4 +1,4 @@
-"""After the decision: the certificate's status, its policy, what the policy lets it do, its connection."""
+"""After the decision: the certificate's status, its policy, what the policy allows it, its connection."""
 
 from contextlib import suppress
 
@@ -6,10 +6,10 @@ import botocore
 
 from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.checks.decision import moment
 from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required, unknown
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
+from iot_jitr_cli.words import moment
 from iot_jitr_policy.document import PolicyDocument, PolicySyntaxError
 from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.ledger import State
@@ -70,7 +70,7 @@ def check_policy_attached(case: Case) -> Finding:
 
 @check("policy.client_id", "policy allows the client id", Cause.CLIENT_ID_NOT_ALLOWED)
 def check_client_id(case: Case) -> Finding:
-    """The policy lets the device connect under its client id."""
+    """The policy allows the device to connect under its client id."""
     registered = _decided(case)
     if not case.policies:
         return not_applicable("no policy to evaluate")
@@ -145,7 +145,7 @@ def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
     decision = answer["authResults"][0].get("authDecision", "")
     if decision == "ALLOWED":
         return ok(f"'{client_id}', by TestAuthorization")
-    return _refused(client_id, f"TestAuthorization says {decision}")
+    return _refused(client_id, f"the result of TestAuthorization is {decision}")
 
 
 def _evaluated(case: Case, client_id: str, why: str) -> Finding:
@@ -160,7 +160,7 @@ def _evaluated(case: Case, client_id: str, why: str) -> Finding:
         return unknown(
             f"whether '{client_id}' is allowed depends on a condition that cannot be evaluated offline"
         )
-    return _refused(client_id, f"the policy says {decision.access}, evaluated offline")
+    return _refused(client_id, f"the policy's result is '{decision.access}', evaluated offline")
 
 
 def _refused(client_id: str, evidence: str) -> Finding:

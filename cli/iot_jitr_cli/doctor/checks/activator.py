@@ -47,7 +47,7 @@ def check_function(case: Case) -> Finding:
 @check("function.role", "activator: role", Cause.FUNCTION_ROLE_BROKEN)
 def check_function_role(case: Case) -> Finding:
     """The activator's role has the permissions of an activation."""
-    function = required(case.pipeline.activator, "no function to look at")
+    function = required(case.pipeline.activator, "no function to check")
     lacking = [
         f"{action} on {resource}"
         for actions, resource in _needed(case)
@@ -90,7 +90,7 @@ def check_backlog(case: Case) -> Finding:
     row = case.row
     if row is not None and row.reason in {Reason.THROTTLED, Reason.RATE_LIMITED}:
         return failed(Cause.THROTTLED, f"{row.reason}: {row.detail or 'many others are ahead of it'}")
-    queue = required(case.pipeline.activation_queue, "no queue to look at")
+    queue = required(case.pipeline.activation_queue, "no queue to check")
     pace = case.pipeline.activator.activations_per_second if case.pipeline.activator else None
     seconds = queue.messages / pace if pace else 0
     if seconds > _LONG_BACKLOG_SECONDS:

@@ -16,11 +16,11 @@ _AWS_ENDPOINT = re.compile(
     r"(?P<prefix>[a-z0-9]+?)(?P<ats>-ats)?\.iot\.(?P<region>[a-z0-9-]+)\.(?P<domain>.+)"
 )
 """https://docs.aws.amazon.com/iot/latest/developerguide/iot-connect-devices.html"""
-_NO_CA = "no registered CA to look at"
+_NO_CA = "no registered CA to check"
 
 
 @check("endpoint", "endpoint", Cause.ENDPOINT_ELSEWHERE, Cause.ENDPOINT_NOT_ATS)
-def check_endpoint(case: Case) -> Finding:  # noqa: PLR0911  each answer is one
+def check_endpoint(case: Case) -> Finding:  # noqa: PLR0911  each finding is one
     """The device connects to this account's ATS endpoint in this region."""
     host = (case.subject.endpoint or "").lower()
     if not host:
@@ -133,7 +133,7 @@ def check_template(case: Case) -> Finding:
     return failed(
         Cause.CA_HAS_TEMPLATE,
         f"CA {ca.ca_id} has a registrationConfig: AWS's template decides, not this pipeline",
-        f"take the template off, as 'jitr ca show {ca.ca_id}' says, and deploy the stack",
+        f"take the template off, as 'jitr ca show {ca.ca_id}' describes, and deploy the stack",
     )
 
 

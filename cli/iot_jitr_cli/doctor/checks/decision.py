@@ -1,13 +1,14 @@
 """What the pipeline decided about the certificate, and what it would decide now."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
+from iot_jitr_cli.words import moment
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
@@ -119,13 +120,8 @@ def check_tasks(case: Case) -> Finding:
         f"{each.task} has failed {each.failures} times, tried again {moment(each.retry_at)}: {each.error}"
         for each in failing
     )
-    fix = "fix what the error says; the task is tried again by itself"
+    fix = "fix what the error reports; the task is retried automatically"
     return failed(Cause.TASK_FAILING, "; ".join(evidence), fix)
-
-
-def moment(milliseconds: int) -> str:
-    """A time stamp of the ledger as text."""
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:

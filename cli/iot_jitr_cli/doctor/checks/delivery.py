@@ -55,7 +55,7 @@ def check_rule(case: Case) -> Finding:
 )
 def check_rule_target(case: Case) -> Finding:
     """The rule sends to the activation queue, and its role allows it."""
-    rule = required(case.rule, "no rule to look at")
+    rule = required(case.rule, "no rule to check")
     queue = case.pipeline.activation_queue
     if queue is None:
         url = case.pipeline.output(Output.ACTIVATION_QUEUE_URL)
@@ -72,7 +72,7 @@ def check_rule_target(case: Case) -> Finding:
 @check("event_source", "activation queue → activator", Cause.EVENT_SOURCE_DISABLED)
 def check_event_source(case: Case) -> Finding:
     """Lambda reads the activation queue for the activator."""
-    mapping = _event_source(case, required(case.pipeline.activation_queue, "no queue to read"))
+    mapping = _event_source(case, required(case.pipeline.activation_queue, "no queue to check"))
     if mapping is None:
         return failed(
             Cause.EVENT_SOURCE_DISABLED,

@@ -8,6 +8,7 @@ from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required, unknown
 from iot_jitr_cli.doctor.reading import CannotTellError
+from iot_jitr_cli.words import in_words
 
 _CLOCK_OFF = timedelta(hours=1)
 """A device's clock that is further off counts as wrong: its TLS library may refuse AWS's certificate."""
@@ -116,7 +117,7 @@ def check_validity(case: Case) -> Finding:
         if ahead <= _TIME_ZONE:
             return failed(
                 Cause.CLOCK_SKEW,
-                f"{device.found}, {_spoken(ahead)} from now: the issuing machine's clock is ahead",
+                f"{device.found}, {in_words(ahead)} from now: the issuing machine's clock is ahead",
                 "wait until then; set that machine's clock (and time zone), or back-date certificates",
             )
         return failed(Cause.NOT_YET_VALID, device.found, device.fix)
@@ -127,17 +128,17 @@ def check_validity(case: Case) -> Finding:
 
 @check("device.clock", "the device's clock", Cause.CLOCK_SKEW)
 def check_clock(case: Case) -> Finding:
-    """The device's clock is right, where the caller says what it shows."""
+    """The device's clock is right, where the caller states what it shows."""
     clock = required(case.subject.clock, "the device's clock is not known (--device-time)")
     off = abs(clock - case.time)
     if off > _CLOCK_OFF:
         return failed(
             Cause.CLOCK_SKEW,
-            f"the device's clock is {_spoken(off)} off: it says {clock:%Y-%m-%d %H:%MZ}, it is "
+            f"the device's clock is {in_words(off)} off: it shows {clock:%Y-%m-%d %H:%MZ}, it is "
             f"{case.time:%Y-%m-%d %H:%MZ}",
-            "set it (NTP) before TLS: with a wrong clock the device refuses AWS's certificate by itself",
+            "set it (NTP) before TLS: with a wrong clock the device refuses AWS's certificate",
         )
-    return ok(f"{_spoken(off)} off")
+    return ok(f"{in_words(off)} off")
 
 
 def _accepts_ca_certificates(case: Case) -> bool:
@@ -155,11 +156,3 @@ def _first_failure(case: Case, *causes: tuple[CheckId, Cause]) -> Finding | None
         if finding.status is ChainStatus.FAILED:
             return failed(cause, finding.found, finding.fix)
     return None
-
-
-def _spoken(span: timedelta) -> str:
-    seconds = round(span.total_seconds())
-    for name, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {name}s"
-    return f"{seconds} seconds"

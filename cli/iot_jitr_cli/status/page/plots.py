@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
-from iot_jitr_cli.status.view import in_words
+from iot_jitr_cli.words import in_words
 
 HEIGHT = 100
 """Of a plot, in units of its drawing; a step is one unit wide."""
@@ -21,7 +21,7 @@ class Bar:
     x: int
     y: float
     height: float
-    says: str
+    caption: str
     """Its time and value in words."""
 
 
@@ -58,7 +58,7 @@ def hourly(history: History) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _plot(series: Series, begin: datetime) -> Plot:
     top = max((value for value in series.values if value is not None), default=0)
     bars = tuple(
-        _bar(place, value, top, f"{begin + place * STEP:%d %H:%M}Z: {_said(value, series.unit)}")
+        _bar(place, value, top, f"{begin + place * STEP:%d %H:%M}Z: {_value_in_words(value, series.unit)}")
         for place, value in enumerate(series.values)
         if value
     )
@@ -66,22 +66,22 @@ def _plot(series: Series, begin: datetime) -> Plot:
     if total is None:
         headline, note = "no figures", ""
     elif series.summed:
-        headline = _said(total, series.unit)
-        note = f"at most {_said(top, series.unit)} in {in_words(STEP)}"
+        headline = _value_in_words(total, series.unit)
+        note = f"at most {_value_in_words(top, series.unit)} in {in_words(STEP)}"
     else:
-        headline, note = f"at most {_said(total, series.unit)}", ""
+        headline, note = f"at most {_value_in_words(total, series.unit)}", ""
     return Plot(series.id, series.title, headline, note, bars)
 
 
-def _bar(place: int, value: float, top: float, says: str) -> Bar:
+def _bar(place: int, value: float, top: float, caption: str) -> Bar:
     height = round(max(value / top * HEIGHT, _LEAST_HEIGHT), 2)
-    return Bar(place, round(HEIGHT - height, 2), height, says)
+    return Bar(place, round(HEIGHT - height, 2), height, caption)
 
 
 def _hour(series: Series, values: Sequence[float | None]) -> str:
     total = Series(series.id, series.title, series.unit, tuple(values), summed=series.summed).total
-    return "none" if total is None else _said(total, series.unit)
+    return "none" if total is None else _value_in_words(total, series.unit)
 
 
-def _said(value: float, unit: str) -> str:
+def _value_in_words(value: float, unit: str) -> str:
     return in_words(timedelta(seconds=value)) if unit == "s" else f"{value:,.0f}"

@@ -22,8 +22,8 @@ from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.history import History
 from iot_jitr_cli.status.ledger import KEPT_OUT
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
-from iot_jitr_cli.status.view import in_words
-from iot_jitr_cli.status.waiting_view import moment_in_words, rate_in_words, seconds_in_words
+from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
+from iot_jitr_cli.words import in_words, moment
 from iot_jitr_runtime.certificates import NO_END
 
 CERTIFICATES = 100_000
@@ -31,7 +31,7 @@ CERTIFICATES = 100_000
 GROUPS = {
     Group.IN_SERVICE: ("In service", "Their certificates are ACTIVE."),
     Group.WAITING: ("Waiting", "Not decided yet, or being activated."),
-    Group.REFUSED: ("Refused", "A check said no."),
+    Group.REFUSED: ("Refused", "A check failed."),
     Group.REVOKED: ("Revoked", "They were in service: revoked, on hold, or replaced by a newer certificate."),
     Group.OTHER: ("Other", "Not ACTIVE, and not because of this pipeline."),
 }
@@ -71,7 +71,7 @@ def page(fleet: Fleet, certificates: list[Certificate]) -> str:
     )
     environment.filters |= {
         "grouped": "{:,}".format,
-        "moment": moment_in_words,
+        "moment": moment,
         "duration": seconds_in_words,
         "time": lambda moment: f"{moment:%Y-%m-%d %H:%M}Z",
     }
@@ -119,7 +119,7 @@ def _shares(fleet: Fleet) -> list[tuple[Group, int, float, float]]:
     ledger, cas = fleet.ledger, fleet.cas
     counts = {group: 0 if isinstance(ledger, Unknown) else ledger.group(group) for group in Group}
     if not isinstance(cas, Unknown):
-        # The counters know all devices, the rows that were read perhaps not.
+        # The counters count all devices, even where not all rows were read.
         counts[Group.IN_SERVICE] = sum(ca.devices for ca in cas)
     total = sum(counts.values())
     found, begin = [], 0.0

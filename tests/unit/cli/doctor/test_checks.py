@@ -89,12 +89,12 @@ FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
     (ID_ONLY, "chain.ca_included", "not_applicable", "no chain file given"),
     (ID_ONLY, "certificate.key", "not_applicable", "--key"),
     (ID_ONLY, "certificate.algorithms", "ok", "EC"),
-    (FINE.but(arguments=("--device-time", f"{NOW:%FT%T}")), "device.clock", "ok", "0 seconds off"),
+    (FINE.but(arguments=("--device-time", f"{NOW:%FT%T}")), "device.clock", "ok", "0 s off"),
     (LONE.but(arguments=("--sni",)), "chain.ca_included", "ok", "the device sends SNI"),
     (LONE.but(ca=None, status=None), "ca.signed", "unknown", ""),
     (ACCEPTED, "chain.order", "ok", ""),
     # AWS's clock decides
-    (AHEAD, "certificate.validity", "failed", "hours from now"),
+    (AHEAD, "certificate.validity", "failed", "from now"),
     (FINE.answering(sts_GetCallerIdentity=WITHOUT_DATE), "certificate.validity", "ok", ""),
     (FINE.answering(sts_GetCallerIdentity=DENIED), "deployment", "ok", "account unknown"),
     # the endpoint

@@ -4,14 +4,16 @@ from typing import Any
 import pytest
 
 from iot_jitr_cli.policy.evaluation import Access, Session
-from iot_jitr_cli.policy.reach import Answer, Device, Whose, reach
+from iot_jitr_cli.policy.reach import Device, Evaluation, Whose, reach
 from iot_jitr_policy.document import PolicyDocument
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
 CN = "${iot:Certificate.Subject.CommonName}"
 
 
-def answers(*grants: tuple[str, str], thing: str | None = False, effect: str = "Allow") -> list[Answer]:
+def evaluations(
+    *grants: tuple[str, str], thing: str | None = False, effect: str = "Allow"
+) -> list[Evaluation]:
     statements = [
         {"Effect": effect, "Action": action, "Resource": f"{ARN}{name}" if "/" in name else name}
         for action, name in grants
@@ -24,7 +26,7 @@ def answers(*grants: tuple[str, str], thing: str | None = False, effect: str = "
 
 
 def reached(*grants: tuple[str, str], **more: Any) -> set[tuple[str, str]]:
-    return {(a.action, a.resource.name) for a in answers(*grants, **more) if a.reaches_neighbour}
+    return {(a.action, a.resource.name) for a in evaluations(*grants, **more) if a.reaches_neighbour}
 
 
 def test_a_policy_bound_to_the_identity_reaches_no_neighbour() -> None:
@@ -35,7 +37,7 @@ def test_a_policy_bound_to_the_identity_reaches_no_neighbour() -> None:
     ]
 
     assert reached(*grants) == set()
-    own = {a.resource.name for a in answers(*grants) if a.decision.access is Access.ALLOWED}
+    own = {a.resource.name for a in evaluations(*grants) if a.decision.access is Access.ALLOWED}
     assert own == {"s7", "devices/s7/sample", "devices/s7/#"}
 
 
@@ -69,7 +71,7 @@ def test_access_to_a_neighbour_is_shown(grant: tuple[str, str], hole: tuple[str,
 
 
 def test_what_names_no_device_is_for_everyone() -> None:
-    [broadcast] = [a for a in answers(("iot:Receive", "topic/broadcast")) if a.whose is Whose.EVERYONE]
+    [broadcast] = [a for a in evaluations(("iot:Receive", "topic/broadcast")) if a.whose is Whose.EVERYONE]
 
     assert broadcast.resource.name == "broadcast"
     assert broadcast.decision.access is Access.ALLOWED
@@ -78,8 +80,8 @@ def test_what_names_no_device_is_for_everyone() -> None:
 def test_a_thing_variable_without_a_thing_is_not_evaluated() -> None:
     grant = ("iot:Publish", "topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/*")
 
-    assert not any("jobs" in a.resource.name for a in answers(grant))
-    assert any(a.resource.name == "$aws/things/s7/jobs/sample" for a in answers(grant, thing=True))
+    assert not any("jobs" in a.resource.name for a in evaluations(grant))
+    assert any(a.resource.name == "$aws/things/s7/jobs/sample" for a in evaluations(grant, thing=True))
 
 
 def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
@@ -102,8 +104,8 @@ def test_per_device_policies_are_evaluated_for_the_neighbours_names() -> None:
 
 def test_denials_and_resources_without_an_arn_add_no_question() -> None:
     for grants, effect in (([("iot:Publish", "topic/f/x")], "Deny"), ([("iot:Publish", "f-x")], "Allow")):
-        assert not any(a.resource.name in {"f/x", "f-x"} for a in answers(*grants, effect=effect))
+        assert not any(a.resource.name in {"f/x", "f-x"} for a in evaluations(*grants, effect=effect))
 
 
 def test_escaped_wildcards_are_evaluated_as_ordinary_characters() -> None:
-    assert any(a.resource.name == "a/*/x" for a in answers(("iot:Publish", "topic/a/${*}/?")))
+    assert any(a.resource.name == "a/*/x" for a in evaluations(("iot:Publish", "topic/a/${*}/?")))

@@ -62,7 +62,7 @@ def test_bars_are_as_high_as_their_values_and_none_is_too_low_to_be_seen() -> No
     ]
     assert plot.headline == "1,500"
     assert plot.note == "at most 1,000 in 15 min"
-    assert plot.bars[0].says == "31 12:15Z: 1,000"
+    assert plot.bars[0].caption == "31 12:15Z: 1,000"
 
 
 def test_gauges_show_their_largest_value() -> None:

@@ -10,7 +10,8 @@ from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.parts import QueueCounts
-from iot_jitr_cli.status.view import in_words, view
+from iot_jitr_cli.status.view import view
+from iot_jitr_cli.words import in_words, moment
 from tests.support.crls import NO_END
 from tests.support.fleet_page import certificate, fleet
 
@@ -91,3 +92,7 @@ def test_without_figures_and_crls_the_view_explains_why() -> None:
 )
 def test_durations_have_two_units(seconds: int, expected: str) -> None:
     assert in_words(timedelta(seconds=seconds)) == expected
+
+
+def test_a_time_stamp_of_0_is_unknown() -> None:
+    assert (moment(1000), moment(0)) == ("1970-01-01 00:00:01Z", "unknown")
