@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.pkix_der import ALGORITHMS, CrlFields, extension, integer, utc_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 KEY_COMPROMISE = x509.ReasonFlags.key_compromise
@@ -19,7 +21,6 @@ HOLD = x509.ReasonFlags.certificate_hold
 SUPERSEDED = x509.ReasonFlags.superseded
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """No well-defined expiration date (RFC 5280 section 4.1.2.5)."""
-_UTC_TIME = "%y%m%d%H%M%SZ"
 
 Extension = tuple[x509.ExtensionType, bool]
 """An extension and whether it is critical."""
@@ -113,58 +114,14 @@ def idp(*urls: str, **limits: object) -> Extension:
     return x509.IssuingDistributionPoint(**(values | limits)), True  # type: ignore[arg-type]
 
 
-def tlv(tag: int, content: bytes) -> bytes:
-    """One DER element."""
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
-_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
-_ECDSA_SHA384 = bytes.fromhex("300a06082a8648ce3d040303")
-
-
-@dataclass(frozen=True)
-class RawCrl:
-    """A CRL put together byte by byte, for what no library writes."""
-
-    entries: Sequence[bytes] = ()
-    this_update: datetime | bytes = NOW - timedelta(hours=1)
-    """As bytes: the whole element."""
-    next_update: datetime | bytes | None = NOW + timedelta(days=1)
-    version: bytes = tlv(2, b"\x01")
-    extensions: bytes = bytes.fromhex("a00e300c300a0603551d14040302010a")
-    """CRL number 10."""
-    other_outer_algorithm: bool = False
-
-    def sign(self, ca: DevelopmentCa) -> bytes:
-        assert isinstance(ca.key, ec.EllipticCurvePrivateKey)
-        times = [self.this_update, *([self.next_update] if self.next_update else [])]
-        signed = tlv(
-            0x30,
-            self.version
-            + _ECDSA_SHA256
-            + ca.certificate.x509.subject.public_bytes()
-            + b"".join(
-                time if isinstance(time, bytes) else tlv(0x17, time.strftime(_UTC_TIME).encode())
-                for time in times
-            )
-            + (tlv(0x30, b"".join(self.entries)) if self.entries else b"")
-            + self.extensions,
-        )
-        signature = ca.key.sign(signed, ec.ECDSA(hashes.SHA256()))
-        outer = _ECDSA_SHA384 if self.other_outer_algorithm else _ECDSA_SHA256
-        return tlv(0x30, signed + outer + tlv(3, b"\x00" + signature))
-
-
-def raw_entry(serial: bytes, extensions: bytes = b"", time: bytes = b"\x17\x0d260101000000Z") -> bytes:
-    """An entry; `serial` is the content of its INTEGER."""
-    return tlv(0x30, tlv(2, serial) + time + (tlv(0x30, extensions) if extensions else b""))
-
-
-def raw_extension(oid: str, value: bytes, *, critical: bool | None = None) -> bytes:
-    """An extension, `critical` left out, true, or (which DER forbids) false in words."""
-    flag = b"" if critical is None else tlv(1, b"\xff" if critical else b"\x00")
-    return tlv(0x30, tlv(6, bytes.fromhex(oid)) + flag + tlv(4, value))
+def raw_crl(ca: DevelopmentCa, **fields: Any) -> bytes:
+    """Sign a CRL of other `CrlFields` than the usual ones, for what no library writes; its number is 10."""
+    usual = {
+        "algorithm": ALGORITHMS["ECDSA with SHA-256"],
+        "signer": ca.key,
+        "issuer": ca.certificate.x509.subject.public_bytes(),
+        "this_update": utc_time(NOW - timedelta(hours=1)),
+        "next_update": utc_time(NOW + timedelta(days=1)),
+        "extensions": {"number": extension("551d14", integer(10))},
+    }
+    return CrlFields(**(usual | fields)).der()

@@ -15,7 +15,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.certificates import Certificate
-from tests.support.crls import tlv
+from tests.support.pkix_der import tlv
 
 
 @cache

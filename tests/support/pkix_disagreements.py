@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from tests.support.pkix_judges import GOOD
 
@@ -20,281 +21,217 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One that is meant: with one of these oddities the engine finds one of these reasons."""
+    """One that is meant: where one of these oddities is in a case, the engine finds `found`."""
 
     engine: Engine
-    odd: Collection[str]
-    found: Collection[str]
+    found: str
     why: str
+    odd: Collection[str]
 
+
+def _disagreement(engine: Engine, found: str, why: str, **odd: str) -> Disagreement:
+    """Write down one; `odd` has the names of oddities after each kind that begins their names in a case."""
+    kinds = {"certificate": "certificate: ", "crl": "CRL: ", "entry": "entry: ", "case": ""}
+    names = {f"{kinds[kind]}{name}" for kind, each in odd.items() for name in each.split(", ")}
+    return Disagreement(engine, found, why, names)
+
+
+stricter, laxer, different = (partial(_disagreement, engine) for engine in Engine)
 
 CERTIFICATES = [
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "certificate: padded serial number",
-            "certificate: empty serial number",
-            "certificate: CA:FALSE in words",
-            "certificate: critical FALSE in words",
-            "certificate: version 1 in words",
-            "certificate: version 4",
-            "certificate: unreadable subject",
-            "certificate: unreadable names",
-            "certificate: unreadable extension",
-            "certificate: path length of no CA",
-        },
-        {"unparsable_certificate"},
+    stricter(
+        "unparsable_certificate",
         "each field has one encoding in DER, and the engine reads all of them (section 4.1)",
+        certificate=(
+            "padded serial number, empty serial number, CA:FALSE in words, critical FALSE in words, "
+            "version 1 in words, version 4, unreadable subject, unreadable names, "
+            "unreadable extension, path length of no CA"
+        ),
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "certificate: time without seconds",
-            "certificate: time with a fraction",
-            "certificate: time with an offset",
-            "certificate: time of the year 0",
-        },
-        {"unparsable_certificate"},
+    stricter(
+        "unparsable_certificate",
         "a time is in UTC, with seconds and without fractions (section 4.1.2.5)",
+        certificate="time without seconds, time with a fraction, time with an offset, time of the year 0",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: version 2 with unique ids"},
-        {"unparsable_certificate"},
+    stricter(
+        "unparsable_certificate",
         "no CA issues version 2 any more, and `cryptography` does not read it (section 4.1.2.1)",
+        certificate="version 2 with unique ids",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: an extension twice"},
-        {"unparsable_certificate"},
-        "an extension stands in a certificate once at most (section 4.2)",
+    stricter(
+        "unparsable_certificate",
+        "an extension occurs in a certificate once at most (section 4.2)",
+        certificate="an extension twice",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: issuer in other letters", "certificate: issuer in other strings"},
-        {"issuer_mismatch"},
+    stricter(
+        "issuer_mismatch",
         "a CA writes its name into a certificate as into its own, byte for byte (section 4.1.2.6)",
+        certificate="issuer in other letters, issuer in other strings",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: two algorithms"},
-        {"unsupported_key"},
+    stricter(
+        "unsupported_key",
         "both fields name the same signature algorithm (section 4.1.1.2)",
+        certificate="two algorithms",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "certificate: key that AWS IoT does not take",
-            "certificate: key that is none",
-            "certificate: signed by ECDSA with SHA-224",
-        },
-        {"unsupported_key"},
+    stricter(
+        "unsupported_key",
         "AWS IoT takes RSA from 2048 bits and three curves, with SHA-2 from 256 bits",
+        certificate="key that AWS IoT does not take, key that is none, signed by ECDSA with SHA-224",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: CA:TRUE"},
-        {"ca_certificate"},
+    stricter(
+        "ca_certificate",
         "a device's certificate is not a CA's (section 4.2.1.9)",
+        certificate="CA:TRUE",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "certificate: critical inhibitAnyPolicy",
-            "certificate: critical name constraints",
-            "certificate: critical policy constraints",
-        },
-        {"unsupported_key_usage"},
+    stricter(
+        "unsupported_key_usage",
         "these belong into CA certificates, and the engine does not process them (section 4.2)",
+        certificate="critical inhibitAnyPolicy, critical name constraints, critical policy constraints",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {"certificate: any extended key usage", "certificate: key agreement only"},
-        {GOOD},
+    laxer(
+        GOOD,
         "anyExtendedKeyUsage restricts nothing, and a TLS client may use keyAgreement (section 4.2.1.12)",
+        certificate="any extended key usage, key agreement only",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {"certificate: policy constraints"},
-        {GOOD},
+    laxer(
+        GOOD,
         "policy constraints are critical, in CA certificates; others are ignored (section 4.2.1.11)",
+        certificate="policy constraints",
     ),
 ]
 
 CRLS = [
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "CRL: critical FALSE in words",
-            "CRL: empty IDP",
-            "CRL: unreadable IDP",
-            "CRL: unreadable extension",
-            "CRL: negative number",
-            "CRL: version 1 in words",
-            "CRL: version 3",
-            "entry: unreadable entry extension",
-            "entry: reason that does not exist",
-        },
-        {"malformed"},
+    stricter(
+        "malformed",
         "each field has one encoding in DER, and the engine reads all of them, in all entries (section 5.1)",
+        crl=(
+            "critical FALSE in words, empty IDP, unreadable IDP, unreadable extension, "
+            "negative number, version 1 in words, version 3"
+        ),
+        entry="unreadable entry extension, reason that does not exist",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: time without seconds", "CRL: time of the year 0"},
-        {"malformed"},
+    stricter(
+        "malformed",
         "a time is in UTC, with seconds (section 5.1.2.4)",
+        crl="time without seconds, time of the year 0",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: two algorithms"},
-        {"malformed"},
+    stricter(
+        "malformed",
         "both fields name the same signature algorithm (section 5.1.1.2)",
+        crl="two algorithms",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: an extension twice", "entry: two reasons", "entry: twice"},
-        {"malformed"},
-        "an extension stands in a CRL, and in an entry, once at most (section 5.2)",
+    stricter(
+        "malformed",
+        "an extension occurs in a CRL, and in an entry, once at most (section 5.2)",
+        crl="an extension twice",
+        entry="two reasons, twice",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: no number", "CRL: long number", "CRL: version 1", "CRL: version 1 with extensions"},
-        {"no_number"},
+    stricter(
+        "no_number",
         "every CRL has a number; without it a rollback could not be noticed (section 5.2.3)",
+        crl="no number, long number, version 1, version 1 with extensions",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: issuer in other letters"},
-        {"wrong_issuer"},
+    stricter(
+        "wrong_issuer",
         "the CRL's issuer is the CA's subject; the engine does not fold letters or blanks (section 5.1.2.3)",
+        crl="issuer in other letters",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "CRL: authority key identifier of another key",
-            "CRL: authority key identifier of another serial number",
-        },
-        {"wrong_issuer"},
+    stricter(
+        "wrong_issuer",
         "a CRL that names another key is another CA's (section 5.2.1)",
+        crl="authority key identifier of another key, authority key identifier of another serial number",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: signed by ECDSA with SHA-1", "CRL: signed by RSA with SHA-1"},
-        {"signature_algorithm"},
+    stricter(
+        "signature_algorithm",
         "signatures with SHA-1 can be forged; the other judge looks at a certificate's only",
+        crl="signed by ECDSA with SHA-1, signed by RSA with SHA-1",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: critical number", "CRL: critical names of the issuer"},
-        {"critical_extension"},
+    stricter(
+        "critical_extension",
         "these are never critical, and the engine processes what may be (sections 5.2.2 and 5.2.3)",
+        crl="critical number, critical names of the issuer",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"entry: critical entry extension", "entry: unknown critical entry extension", "entry: twice"},
-        {"critical_entry_extension"},
+    stricter(
+        "critical_entry_extension",
         "a critical extension that is not processed makes the CRL unusable, in any entry (section 5.3)",
+        entry="twice, critical entry extension, unknown critical entry extension",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"entry: removeFromCRL", "entry: twice"},
-        {"delta"},
-        "removeFromCRL stands in delta CRLs only (section 5.3.1)",
+    stricter(
+        "delta",
+        "removeFromCRL occurs in delta CRLs only (section 5.3.1)",
+        entry="twice, removeFromCRL",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {
-            "CRL: indirect",
-            "entry: certificate issuer",
-            "entry: another certificate issuer",
-            "entry: twice",
-        },
-        {"indirect"},
-        "the engine takes the CA's own CRLs; `certificateIssuer` stands in indirect ones (section 5.3.3)",
+    stricter(
+        "indirect",
+        "the engine takes the CA's own CRLs; `certificateIssuer` occurs in indirect ones (section 5.3.3)",
+        entry="twice, certificate issuer, another certificate issuer",
+        crl="indirect",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: nextUpdate is five seconds ago", "CRL: nextUpdate is near"},
-        {"expired"},
+    stricter(
+        "expired",
         "at its nextUpdate, after the five seconds of tolerance, a CRL has ended (section 5.1.2.5)",
+        crl="nextUpdate is five seconds ago, nextUpdate is near",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: no nextUpdate"},
-        {"no_next_update"},
+    stricter(
+        "no_next_update",
         "every CRL says when the next one comes; without it none would ever be stale (section 5.1.2.5)",
+        crl="no nextUpdate",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: some reasons only"},
-        {"only_some_reasons"},
+    stricter(
+        "only_some_reasons",
         "a CRL for some reasons never says that a certificate is good (section 6.3.3 (d))",
+        crl="some reasons only",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"certificate: point of some reasons"},
-        {"not_covered"},
+    stricter(
+        "not_covered",
         "nor does a point of the certificate for some reasons (section 6.3.3 (d))",
+        certificate="point of some reasons",
     ),
-    Disagreement(
-        Engine.STRICTER,
-        {"CRL: partition of the CA's name"},
-        {"not_covered"},
+    stricter(
+        "not_covered",
         "a point of the CA's own name counts where the certificate names it (section 6.3.3, end)",
+        crl="partition of the CA's name",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {"CRL: signed by ECDSA with SHA3-256"},
-        {"in_force"},
-        "SHA-3 is no weaker than SHA-2; the other judge does not know it",
+    laxer(
+        "in_force",
+        "SHA-3 is no weaker than SHA-2; the other judge does not support it",
+        crl="signed by ECDSA with SHA3-256",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {
-            "certificate: authority key identifier of another key",
-            "certificate: authority key identifier of another serial number",
-        },
-        {"in_force"},
+    laxer(
+        "in_force",
         "it helps to find the CA, which is known here, and its key has signed (section 4.2.1.1)",
+        certificate=(
+            "authority key identifier of another key, authority key identifier of another serial number"
+        ),
     ),
-    Disagreement(
-        Engine.LAXER,
-        {
-            "certificate: point of a CRL issuer only",
-            "certificate: point of another CRL issuer",
-            "certificate: point of the CA as CRL issuer",
-        },
-        {"in_force"},
+    laxer(
+        "in_force",
         "the CA's own CRL counts beside those that the certificate points at (section 6.3.3, end)",
+        certificate="point of a CRL issuer only, point of another CRL issuer, point of the CA as CRL issuer",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {"certificate: unreadable extension"},
-        {"in_force"},
-        "the certificate has been refused before its CRLs are asked",
+    laxer(
+        "in_force",
+        "the certificate has been refused before its CRLs are checked",
+        certificate="unreadable extension",
     ),
-    Disagreement(
-        Engine.LAXER,
-        {"entry: reason that does not exist"},
-        {"in_force"},
+    laxer(
+        "in_force",
         "beside a usable CRL an unreadable one does no harm; the other judge gives up",
+        entry="reason that does not exist",
     ),
-    Disagreement(
-        Engine.DIFFERENT,
-        {"entry: of the future"},
-        {"in_force"},
+    different(
+        "in_force",
         "a listed certificate is revoked, whatever date the entry has (section 6.3.3 (i))",
+        entry="of the future",
     ),
-    Disagreement(
-        Engine.DIFFERENT,
-        {"several CRLs"},
-        {"in_force"},
+    different(
+        "in_force",
         "of several CRLs for the same certificates the highest number counts, not the first (section 5.2.3)",
+        case="several CRLs",
     ),
-    Disagreement(
-        Engine.DIFFERENT,
-        {"entry: twice"},
-        {"in_force"},
+    different(
+        "in_force",
         "of two reasons a hold gives way to the other; the other judge takes the first",
+        entry="twice",
     ),
 ]

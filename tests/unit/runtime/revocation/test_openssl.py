@@ -27,14 +27,13 @@ from tests.support.crls import (
     NOW,
     CrlSpec,
     Entry,
-    RawCrl,
     idp,
     make_ca,
     make_crl,
-    raw_entry,
-    raw_extension,
+    raw_crl,
 )
 from tests.support.limits import LONGEST_WAIT
+from tests.support.pkix_der import entry, extension, utc_time
 
 OPENSSL = shutil.which("openssl")
 pytestmark = [
@@ -230,12 +229,12 @@ MADE = {
             extensions=[(x509.CertificateIssuer([x509.DirectoryName(CA.certificate.x509.subject)]), True)],
         )
     ),
-    "reason that does not exist": RawCrl(
-        entries=[raw_entry(b"\x20\x00", raw_extension("551d15", b"\x0a\x01\x07"))]
-    ).sign(CA),
+    "reason that does not exist": raw_crl(
+        CA, entries=[entry(b"\x20\x00", utc_time(NOW), extension("551d15", b"\x0a\x01\x07"))]
+    ),
     "no number": make_crl(CA, CrlSpec(number=None)),
-    "version 1": RawCrl(version=b"", extensions=b"").sign(CA),
-    "no nextUpdate": RawCrl(next_update=None).sign(CA),
+    "version 1": raw_crl(CA, version=b"", extensions={}),
+    "no nextUpdate": raw_crl(CA, next_update=b""),
     "indirect": spec(extensions=[idp(indirect_crl=True)]),
     "removed from the CRL": spec(Entry(SERIAL, x509.ReasonFlags.remove_from_crl)),
 }

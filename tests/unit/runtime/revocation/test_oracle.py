@@ -40,8 +40,7 @@ def kind_of(ours: str, theirs: str) -> Engine:
 
 def explained(table: list[Disagreement], engine: Engine, case: Case, found: Collection[str]) -> bool:
     return any(
-        each.engine is engine and not case.odd.isdisjoint(each.odd) and not set(found).isdisjoint(each.found)
-        for each in table
+        each.engine is engine and not case.odd.isdisjoint(each.odd) and each.found in found for each in table
     )
 
 

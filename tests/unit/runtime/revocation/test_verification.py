@@ -24,14 +24,21 @@ from tests.support.crls import (
     CrlSpec,
     Entry,
     Extension,
-    RawCrl,
     idp,
     make_ca,
     make_crl,
-    raw_extension,
+    raw_crl,
+)
+from tests.support.pkix_der import (
+    ALGORITHMS,
+    BIT_STRING_NAME,
+    directory,
+    extension,
+    full_name,
+    integer,
+    sequence,
     tlv,
 )
-from tests.support.pkix_der import BIT_STRING_NAME, directory, full_name
 
 CA = DevelopmentCa.create()
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
@@ -52,6 +59,10 @@ def verified(data: bytes, ca: DevelopmentCa = CA) -> Crl:
 
 def with_extension(value: x509.ExtensionType, *, critical: bool = True, ca: DevelopmentCa = CA) -> bytes:
     return make_crl(ca, CrlSpec(extensions=[(value, critical)]))
+
+
+def with_raw(*extensions: bytes) -> bytes:
+    return raw_crl(CA, extensions=dict(enumerate(extensions)))
 
 
 def key_usage(*, crl_sign: bool) -> Extension:
@@ -157,6 +168,7 @@ def test_a_sound_crl_is_usable(data: bytes, ca: DevelopmentCa) -> None:
     assert verified(data, ca)
 
 
+NUMBER = extension("551d14", integer(10))
 MALFORMED = {
     "empty": b"",
     "html": b"<!DOCTYPE html><html><title>404</title></html>",
@@ -167,23 +179,14 @@ MALFORMED = {
     "a PEM certificate": CA.certificate.pem.encode(),
     "cut PEM": make_crl(CA, encoding=Encoding.PEM)[:-40],
     "two CRLs in one PEM file": 2 * make_crl(CA, encoding=Encoding.PEM),
-    "two signature algorithms": RawCrl(other_outer_algorithm=True).sign(CA),
+    "two signature algorithms": raw_crl(CA, inner_algorithm=ALGORITHMS["ECDSA with SHA-384"]),
     "an issuer of another type": make_crl(CA).replace(b"\x0c\x17iot-jitr", b"\x03\x17iot-jitr"),
-    "a distribution point of another type": RawCrl(
-        extensions=tlv(
-            0xA0,
-            tlv(
-                0x30,
-                bytes.fromhex("300a0603551d14040302010a")
-                + raw_extension("551d1c", tlv(0x30, full_name(directory(BIT_STRING_NAME))), critical=True),
-            ),
-        )
-    ).sign(CA),
-    "version 5": RawCrl(version=b"\x02\x01\x04").sign(CA),
-    "a negative CRL number": RawCrl(extensions=bytes.fromhex("a00e300c300a0603551d140403020180")).sign(CA),
-    "the same extension twice": RawCrl(
-        extensions=bytes.fromhex("a01a3018" + 2 * "300a0603551d14040302010a")
-    ).sign(CA),
+    "a distribution point of another type": with_raw(
+        NUMBER, extension("551d1c", sequence(full_name(directory(BIT_STRING_NAME))), critical=True)
+    ),
+    "version 5": raw_crl(CA, version=b"\x02\x01\x04"),
+    "a negative CRL number": with_raw(extension("551d14", integer(-128))),
+    "the same extension twice": with_raw(NUMBER, NUMBER),
 }
 
 
@@ -254,10 +257,10 @@ UNSOUND: dict[str, tuple[bytes, DevelopmentCa, RejectionReason, str]] = {
         RejectionReason.EXPIRED,
         "its nextUpdate was",
     ),
-    "no nextUpdate": (RawCrl(next_update=None).sign(CA), CA, RejectionReason.NO_NEXT_UPDATE, ""),
+    "no nextUpdate": (raw_crl(CA, next_update=b""), CA, RejectionReason.NO_NEXT_UPDATE, ""),
     "no number": (make_crl(CA, CrlSpec(number=None)), CA, RejectionReason.NO_NUMBER, "rollback"),
-    "version 1": (RawCrl(version=b"", extensions=b"").sign(CA), CA, RejectionReason.NO_NUMBER, "version 1"),
-    "version 1 with extensions": (RawCrl(version=b"").sign(CA), CA, RejectionReason.NO_NUMBER, "version 1"),
+    "version 1": (raw_crl(CA, version=b"", extensions={}), CA, RejectionReason.NO_NUMBER, "version 1"),
+    "version 1 with extensions": (raw_crl(CA, version=b""), CA, RejectionReason.NO_NUMBER, "version 1"),
     "a number of 21 octets": (make_crl(CA, CrlSpec(number=2**160)), CA, RejectionReason.NO_NUMBER, "20"),
     "an absurd number": (make_crl(CA, CrlSpec(number=1 << 80_000)), CA, RejectionReason.NO_NUMBER, "20"),
     "a critical number": (make_crl(CA, WITH_NUMBER), CA, RejectionReason.CRITICAL_EXTENSION, "2.5.29.20"),
@@ -336,10 +339,10 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 def test_no_date_of_a_crl_is_an_error_in_arithmetic(
     this_update: bytes, next_update: bytes, now: datetime, max_age: timedelta | None
 ) -> None:
-    raw = RawCrl(this_update=tlv(0x18, this_update), next_update=tlv(0x18, next_update))
+    crl = raw_crl(CA, this_update=tlv(0x18, this_update), next_update=tlv(0x18, next_update))
 
     with suppress(UnusableCrlError):
-        check_time(Crl.load(raw.sign(CA)), now, max_age)
+        check_time(Crl.load(crl), now, max_age)
 
 
 def test_a_crl_without_end_is_usable_to_the_end() -> None:
