@@ -12,7 +12,7 @@ from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.causes import Cause
 from iot_jitr_cli.connect.credentials import Credentials
 from iot_jitr_cli.connect.device import Device, connect
-from iot_jitr_cli.connect.endpoint import Endpoint, account_endpoint
+from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.connect.open_session import OpenSession, open_session
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 
@@ -27,7 +27,6 @@ __all__ = [
     "OpenSession",
     "Step",
     "TimelineEvent",
-    "account_endpoint",
     "connect",
     "open_session",
 ]

@@ -1,5 +1,6 @@
-"""One attempt: TCP, TLS, CONNECT, subscribe, publish one message, get it back, disconnect."""
+"""One attempt: TCP, TLS, CONNECT, subscribe, publish one message, get it back, disconnect; or TLS alone."""
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,13 @@ _NOT_AUTHORIZED = 135
 _POLL = 0.1
 """Seconds to wait for the socket before looking at the clock again."""
 _KEEP_ALIVE = 30
+_AWAITED = {
+    Step.CONNECTED: "CONNACK",
+    Step.SUBSCRIBED: "SUBACK",
+    Step.PUBLISHED: "PUBACK",
+    Step.RECEIVED: "the message",
+}
+"""The packet with which each step is done."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Attempt:
         self._on_step = on_step
         self._clock = clock
         self._failure: Failure | None = None
-        self._connected = self._subscribed = self._published = self._received = False
+        self._done: set[Step] = set()
         self._client = client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=exchange.client_id,
@@ -81,11 +89,13 @@ class Attempt:
             # Before the socket is read: an answer that has arrived counts, however late it is read.
             over = self._clock() > deadline
             if self._client.loop(_POLL) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                connected = Step.CONNECTED in self._done
                 self._failure = self._failure or Failure(
-                    Cause.CLOSED_AFTER_CONNACK if self._connected else Cause.CLOSED_WITHOUT_CONNACK
+                    Cause.CLOSED_AFTER_CONNACK if connected else Cause.CLOSED_WITHOUT_CONNACK
                 )
             elif over and not self._ended:
-                self._failure = Failure(Cause.NO_ANSWER, f"waiting for {self._awaited}")
+                awaited = next(packet for step, packet in _AWAITED.items() if step not in self._done)
+                self._failure = Failure(Cause.NO_ANSWER, f"waiting for {awaited}")
         self._client.disconnect()
         return self._failure
 
@@ -96,16 +106,11 @@ class Attempt:
 
     @property
     def _ended(self) -> bool:
-        return self._failure is not None or (self._published and self._received)
+        return self._failure is not None or self._done == _AWAITED.keys()
 
-    @property
-    def _awaited(self) -> str:
-        """The packet that is still missing."""
-        if not self._connected:
-            return "CONNACK"
-        if not self._subscribed:
-            return "SUBACK"
-        return "the message" if self._published else "PUBACK"
+    def _report(self, step: Step, detail: str) -> None:
+        self._done.add(step)
+        self._on_step(step, detail)
 
     def _connack(
         self,
@@ -119,8 +124,7 @@ class Attempt:
             cause = Cause.NOT_AUTHORIZED if code.value == _NOT_AUTHORIZED else Cause.CONNECT_REFUSED
             self._failure = Failure(cause, str(code))
             return
-        self._connected = True
-        self._on_step(Step.CONNECTED, f"as client id {self._exchange.client_id}")
+        self._report(Step.CONNECTED, f"as client id {self._exchange.client_id}")
         client.subscribe(self._exchange.topic, _AT_LEAST_ONCE)
 
     def _suback(
@@ -129,28 +133,61 @@ class Attempt:
         if any(code.is_failure for code in codes):
             self._failure = Failure(Cause.SUBSCRIBE_REFUSED, f"topic {self._exchange.topic}")
             return
-        self._subscribed = True
-        self._on_step(Step.SUBSCRIBED, self._exchange.topic)
+        self._report(Step.SUBSCRIBED, self._exchange.topic)
         client.publish(self._target, self._exchange.payload, _AT_LEAST_ONCE)
 
     def _puback(
         self, _client: Client, _data: object, _id: int, _code: "ReasonCode", _more: "Properties | None"
     ) -> None:
-        self._published = True
-        self._on_step(Step.PUBLISHED, f"{len(self._exchange.payload)} bytes to {self._target}")
-        self._report_receipt()
+        self._report(Step.PUBLISHED, f"{len(self._exchange.payload)} bytes to {self._target}")
+        if Step.RECEIVED in self._done:
+            self._on_step(Step.RECEIVED, f"from {self._exchange.topic}")
 
     def _message(self, _client: Client, _data: object, message: "MQTTMessage") -> None:
-        if message.payload == self._exchange.payload and not self._received:
-            self._received = True
-            self._report_receipt()
-
-    def _report_receipt(self) -> None:
-        # The message may overtake its own PUBACK; the timeline keeps the order in which things happened.
-        if self._published and self._received:
+        if message.payload != self._exchange.payload or Step.RECEIVED in self._done:
+            return
+        self._done.add(Step.RECEIVED)
+        # The message may overtake its own PUBACK; the timeline keeps the order of the steps.
+        if Step.PUBLISHED in self._done:
             self._on_step(Step.RECEIVED, f"from {self._exchange.topic}")
 
     def _log(self, _client: Client, _data: object, level: int, text: str) -> None:
-        # The one place where paho says which error ended the connection.
+        # Only here does paho name the error that ended the connection.
         if level == LogLevel.MQTT_LOG_ERR and self._failure is None:
             self._failure = alert_in(text)
+
+
+def probe(endpoint: "Endpoint", context: "ssl.SSLContext", *, limit: float, wait: float) -> Failure | None:
+    """Do the handshake and send nothing; return why the server closed, or `None` if it did not.
+
+    A server may close without a word, because of the certificate or because of the CONNECT. A handshake
+    without a CONNECT registers nothing; a server that closes after it refuses the certificate.
+
+    Args:
+        endpoint: The server.
+        context: With the device's certificate.
+        limit: Seconds that connecting, and each step of the handshake, may take.
+        wait: Seconds after the handshake in which a server that refuses the certificate closes.
+    """
+    try:
+        with (
+            socket.create_connection((endpoint.host, endpoint.port), timeout=limit) as tcp,
+            context.wrap_socket(tcp, server_hostname=endpoint.host) as tls,
+        ):
+            tls.settimeout(wait)
+            return _closed(tls)
+    except OSError as error:
+        return failure_from(error)
+
+
+def _closed(tls: "ssl.SSLSocket") -> Failure | None:
+    try:
+        tls.recv(1)
+    except TimeoutError:
+        return None
+    except OSError as error:
+        found = failure_from(error)
+        if found.cause is Cause.CERTIFICATE_REJECTED:
+            return found
+    # With TLS 1.3 the server checks the client's certificate after the client's side of the handshake.
+    return Failure(Cause.CERTIFICATE_REJECTED, "closed right after the TLS handshake")

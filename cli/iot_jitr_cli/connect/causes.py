@@ -5,59 +5,95 @@ import socket
 import ssl
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Cause(StrEnum):
     """Why an attempt ended before the message came back. Values are a stable interface."""
 
-    # the endpoint answered
-    CLOSED_WITHOUT_CONNACK = "closed_without_connack"
-    """TLS succeeded and CONNECT was sent; the answer was the end of the connection."""
-    NOT_AUTHORIZED = "not_authorized"
-    """CONNACK: not authorised."""
-    CONNECT_REFUSED = "connect_refused"
-    """CONNACK with another refusal."""
-    CERTIFICATE_REJECTED = "certificate_rejected"
-    """A TLS alert about the device's certificate or chain."""
-    CLOSED_IN_HANDSHAKE = "closed_in_handshake"
-    """The connection ended during the TLS handshake, without an alert."""
-    SUBSCRIBE_REFUSED = "subscribe_refused"
-    """SUBACK: the subscription is refused."""
-    CLOSED_AFTER_CONNACK = "closed_after_connack"
-    """Connected, then closed: so AWS IoT Core refuses a topic that the policy does not allow."""
-    NO_ANSWER = "no_answer"
-    """Connected, but the expected packet did not come in time."""
+    explanation: str
+    """What it means and what to do, in one line."""
 
-    # no answer about the device
-    NAME_NOT_FOUND = "name_not_found"
-    """The host name has no address."""
-    CONNECTION_REFUSED = "connection_refused"
-    """Nothing listens on that port."""
-    TIMED_OUT = "timed_out"
-    """No answer from that address, or none during the TLS handshake."""
-    UNREACHABLE = "unreachable"
-    """Some other error of the network."""
-    SERVER_NOT_TRUSTED = "server_not_trusted"
-    """The server's certificate is not signed by a trusted CA, or is expired."""
-    SERVER_NAME_MISMATCH = "server_name_mismatch"
-    """The server's certificate is for another name."""
-    NOT_TLS = "not_tls"
-    """The server has no TLS, or no version of it in common."""
+    def __new__(cls, value: str, explanation: str) -> Self:
+        """A member, from its value and its explanation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
 
-    @property
-    def answered(self) -> bool:
-        """Whether a trusted endpoint answered."""
-        return self in _ANSWERED
+    # The endpoint answered.
+    CLOSED_WITHOUT_CONNACK = (
+        "closed_without_connack",
+        (
+            "closed without a CONNACK: registered now, as expected at a first connect, or not yet activated, "
+            "or the policy does not allow this client id"
+        ),
+    )
+    NOT_AUTHORIZED = (
+        "not_authorized",
+        "not authorised: not activated, or the policy does not allow this client id",
+    )
+    CONNECT_REFUSED = "connect_refused", "refused in the CONNACK"
+    CERTIFICATE_REJECTED = (
+        "certificate_rejected",
+        (
+            "the device's certificate was refused in the TLS handshake: is its CA registered here, is it "
+            "within its validity, does the chain file have the CA certificate? see 'jitr chain check'"
+        ),
+    )
+    CLOSED_IN_HANDSHAKE = (
+        "closed_in_handshake",
+        "closed in the TLS handshake: is the CA registered in this account?",
+    )
+    SUBSCRIBE_REFUSED = (
+        "subscribe_refused",
+        "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
+    )
+    # AWS IoT Core refuses a topic that the policy does not allow by closing the connection.
+    CLOSED_AFTER_CONNACK = (
+        "closed_after_connack",
+        "connected, then closed: the policy does not allow this topic, or another client has this client id",
+    )
+    NO_ANSWER = (
+        "no_answer",
+        "no answer in time; for a message to come back, the policy must allow iot:Receive",
+    )
+
+    # No trusted endpoint answered, so nothing is known about the device.
+    NAME_NOT_FOUND = "name_not_found", "the host name is not known: check --endpoint and the network"
+    CONNECTION_REFUSED = (
+        "connection_refused",
+        "nothing listens there: check --endpoint; local cloud: 'jitr lab status'",
+    )
+    TIMED_OUT = "timed_out", "no answer: does a firewall block the port (8883, or 443)?"
+    UNREACHABLE = "unreachable", "the network failed"
+    SERVER_NOT_TRUSTED = (
+        "server_not_trusted",
+        (
+            "the server's certificate is not trusted: give its CA with --ca-file (AWS: Amazon Root CA 1; "
+            "local cloud: JITR_MQTT_CAFILE)"
+        ),
+    )
+    SERVER_NAME_MISMATCH = (
+        "server_name_mismatch",
+        "the server's certificate is for another host name: check --endpoint",
+    )
+    NOT_TLS = "not_tls", "no TLS with what listens there: check --endpoint and its port"
 
     @property
     def permanent(self) -> bool:
         """Whether trying again cannot help."""
-        return self in _PERMANENT
+        return self in {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
 
     @property
-    def explanation(self) -> str:
-        """What it means and what to do, in one line."""
-        return _EXPLANATIONS[self]
+    def answered(self) -> bool:
+        """Whether a trusted endpoint answered."""
+        return not self.permanent and self not in {
+            Cause.NAME_NOT_FOUND,
+            Cause.CONNECTION_REFUSED,
+            Cause.TIMED_OUT,
+            Cause.UNREACHABLE,
+        }
 
 
 @dataclass(frozen=True)
@@ -122,43 +158,4 @@ _BY_TYPE: dict[type[OSError], Cause] = {
     TimeoutError: Cause.TIMED_OUT,
     ConnectionResetError: Cause.CLOSED_IN_HANDSHAKE,
     BrokenPipeError: Cause.CLOSED_IN_HANDSHAKE,
-}
-_PERMANENT = {Cause.SERVER_NOT_TRUSTED, Cause.SERVER_NAME_MISMATCH, Cause.NOT_TLS}
-_EXPLANATIONS = {
-    Cause.CLOSED_WITHOUT_CONNACK: (
-        "closed without a CONNACK: registered now, as expected at a first connect, or not yet activated, or "
-        "the policy does not allow this client id"
-    ),
-    Cause.NOT_AUTHORIZED: "not authorised: not activated, or the policy does not allow this client id",
-    Cause.CONNECT_REFUSED: "refused in the CONNACK",
-    Cause.CERTIFICATE_REJECTED: (
-        "the device's certificate was refused in the TLS handshake: is its CA registered here, is it within "
-        "its validity, does the chain file have the CA certificate? see 'jitr chain check'"
-    ),
-    Cause.CLOSED_IN_HANDSHAKE: "closed in the TLS handshake: is the CA registered in this account?",
-    Cause.SUBSCRIBE_REFUSED: "subscription refused: the policy must allow iot:Subscribe on the topicfilter",
-    Cause.CLOSED_AFTER_CONNACK: (
-        "connected, then closed: the policy does not allow this topic, or another client has this client id"
-    ),
-    Cause.NO_ANSWER: "no answer in time; for a message to come back, the policy must allow iot:Receive",
-    Cause.NAME_NOT_FOUND: "the host name is not known: check --endpoint and the network",
-    Cause.CONNECTION_REFUSED: "nothing listens there: check --endpoint; local cloud: 'jitr lab status'",
-    Cause.TIMED_OUT: "no answer: does a firewall block the port (8883, or 443)?",
-    Cause.UNREACHABLE: "the network failed",
-    Cause.SERVER_NOT_TRUSTED: (
-        "the server's certificate is not trusted: give its CA with --ca-file (AWS: Amazon Root CA 1; local "
-        "cloud: JITR_MQTT_CAFILE)"
-    ),
-    Cause.SERVER_NAME_MISMATCH: "the server's certificate is for another host name: check --endpoint",
-    Cause.NOT_TLS: "no TLS with what listens there: check --endpoint and its port",
-}
-_ANSWERED = {
-    Cause.CLOSED_WITHOUT_CONNACK,
-    Cause.NOT_AUTHORIZED,
-    Cause.CONNECT_REFUSED,
-    Cause.CERTIFICATE_REJECTED,
-    Cause.CLOSED_IN_HANDSHAKE,
-    Cause.SUBSCRIBE_REFUSED,
-    Cause.CLOSED_AFTER_CONNACK,
-    Cause.NO_ANSWER,
 }

@@ -22,6 +22,12 @@ from iot_jitr_runtime.stack_outputs import Output
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
+_EXIT_CODES = {
+    Ending.PUBLISHED: ExitCode.OK,
+    Ending.REFUSED: ExitCode.NO,
+    Ending.UNREACHABLE: ExitCode.UNDETERMINED,
+    Ending.STOPPED: ExitCode.INTERRUPTED,
+}
 _STYLES = {Step.REFUSED: "yellow", Step.FAILED: "red", Step.WAITING: "dim", Step.RECEIVED: "green"}
 
 
@@ -74,7 +80,7 @@ def connect(  # noqa: PLR0913  a command's options are its arguments
     else:
         result = connect_device(device, lambda event: out.print(timeline_line(event)))
         out.print(_conclusion(result, chain_file))
-    return result.ending.exit_code
+    return _EXIT_CODES[result.ending]
 
 
 def timeline_line(event: TimelineEvent) -> Text:
@@ -100,7 +106,7 @@ def _guarded_domain(stack_name: str) -> str | None:
     except NoDeploymentError:
         return None
     except ClientError as error:
-        # Who may only ask for the account's endpoint still connects there.
+        # A caller that may read the account's endpoint only connects there.
         if error_code(error) in DENIED:
             return None
         raise

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from iot_jitr_cli.connect.attempt import Attempt, Exchange
+from iot_jitr_cli.connect.attempt import Attempt, Exchange, probe
 from iot_jitr_cli.connect.backoff import Backoff
 from iot_jitr_cli.connect.causes import Cause
-from iot_jitr_cli.connect.probe import probe
 from iot_jitr_cli.connect.timeline import ConnectResult, Ending, Step, TimelineEvent
 from iot_jitr_cli.console import WrongUseError
 

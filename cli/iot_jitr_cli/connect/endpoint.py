@@ -1,16 +1,16 @@
 """The MQTT endpoint that a device connects to: given, or the account's own."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
-from iot_jitr_cli.console import WrongUseError
+from iot_jitr_cli.console import FILE, WrongUseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mypy_boto3_iot import IoTClient
 
@@ -28,14 +28,14 @@ class Endpoint:
 
     host: str
     port: int = MQTT_TLS_PORT
-    ca_file: Path | None = None
+    ca_file: "Path | None" = None
     """CA certificates the server is verified with, PEM or DER; `None`: the system's."""
     server_name: str | None = None
     """The name that is sent (SNI) and verified where DNS does not know it, as in the local cloud; `None`:
     the host."""
 
     @classmethod
-    def parse(cls, text: str, ca_file: Path | None = None) -> "Endpoint":
+    def parse(cls, text: str, ca_file: "Path | None" = None) -> "Endpoint":
         """Read `HOST` or `HOST:PORT`; an IPv6 address stands in brackets.
 
         >>> Endpoint.parse("a1b2-ats.iot.eu-west-1.amazonaws.com").port
@@ -64,7 +64,7 @@ class Endpoint:
 
 def find_endpoint(
     given: str | None,
-    ca_file: Path | None,
+    ca_file: "Path | None",
     environ: "Mapping[str, str]",
     iot: "Callable[[], IoTClient]",
     domain_configuration: "Callable[[], str | None]" = lambda: None,
@@ -74,7 +74,8 @@ def find_endpoint(
     Args:
         given: What the caller named.
         ca_file: CA certificates the server is verified with.
-        environ: The environment variables.
+        environ: The environment variables, of which `jitr lab env` exports `JITR_MQTT_HOST`, `JITR_MQTT_PORT`
+            and, for a domain with a connect guard, `JITR_MQTT_SERVER_NAME`.
         iot: Makes the client, where one is needed.
         domain_configuration: Returns the name of the domain configuration that a connect guard watches; None
             without a guard.
@@ -84,11 +85,12 @@ def find_endpoint(
     """
     if given:
         return Endpoint.parse(given, ca_file)
-    if (of_environment := environment_endpoint(environ, ca_file)) is not None:
-        return of_environment
+    if host := environ.get("JITR_MQTT_HOST"):
+        local = Endpoint.parse(f"{host}:{environ.get('JITR_MQTT_PORT') or MQTT_TLS_PORT}", ca_file)
+        return replace(local, server_name=environ.get("JITR_MQTT_SERVER_NAME") or None)
     if (name := domain_configuration()) is not None:
         return Endpoint(domain_name(iot(), name), MQTT_TLS_PORT, ca_file)
-    return account_endpoint(iot(), ca_file)
+    return Endpoint.parse(iot().describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"], ca_file)
 
 
 def domain_name(iot: "IoTClient", domain_configuration: str) -> str:
@@ -96,27 +98,6 @@ def domain_name(iot: "IoTClient", domain_configuration: str) -> str:
     found = iot.describe_domain_configuration(domainConfigurationName=domain_configuration)
     # The local cloud adds the port of its HTTP endpoint.
     return found["domainName"].partition(":")[0]
-
-
-def environment_endpoint(environ: "Mapping[str, str]", ca_file: Path | None = None) -> Endpoint | None:
-    """The endpoint that `jitr lab env` exports: `JITR_MQTT_HOST`, `JITR_MQTT_PORT`; `None` without the first.
-
-    `JITR_MQTT_SERVER_NAME` is the name that the local cloud's guarded domain has, if there is one.
-
-    Raises:
-        WrongUseError: They do not name one.
-    """
-    host, port = environ.get("JITR_MQTT_HOST"), environ.get("JITR_MQTT_PORT") or str(MQTT_TLS_PORT)
-    if not host:
-        return None
-    endpoint = Endpoint.parse(f"{host}:{port}", ca_file)
-    return replace(endpoint, server_name=environ.get("JITR_MQTT_SERVER_NAME") or None)
-
-
-def account_endpoint(iot: "IoTClient", ca_file: Path | None = None) -> Endpoint:
-    """The account's own endpoint in the session's region (DescribeEndpoint, iot:Data-ATS)."""
-    answer = iot.describe_endpoint(endpointType="iot:Data-ATS")
-    return Endpoint.parse(answer["endpointAddress"], ca_file)
 
 
 def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
@@ -129,7 +110,7 @@ def endpoint_options(command: "Callable[P, R]") -> "Callable[P, R]":
     )
     ca_file = click.option(
         "--ca-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=FILE,
         envvar="JITR_MQTT_CAFILE",
         show_envvar=True,
         help="CA certificates to verify the server with. Default: the system's.",

@@ -5,7 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from iot_jitr_cli.connect.causes import Cause
-from iot_jitr_cli.console import ExitCode
 
 
 class Step(StrEnum):
@@ -42,19 +41,6 @@ class Ending(StrEnum):
     """No attempt got an answer from a trusted endpoint, so nothing is known about the device."""
     STOPPED = "stopped"
     """The caller stopped it."""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command exits with."""
-        return _EXIT_CODES[self]
-
-
-_EXIT_CODES = {
-    Ending.PUBLISHED: ExitCode.OK,
-    Ending.REFUSED: ExitCode.NO,
-    Ending.UNREACHABLE: ExitCode.UNDETERMINED,
-    Ending.STOPPED: ExitCode.INTERRUPTED,
-}
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from iot_jitr_cli import session
 from iot_jitr_cli.connect import command as command_module
 from iot_jitr_cli.connect import device as device_module
-from iot_jitr_cli.connect import endpoint as endpoint_module
 from iot_jitr_cli.connect.backoff import Backoff
-from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.deployment import Deployment, NoDeploymentError
 from iot_jitr_cli.pki.device import DeviceFiles
@@ -87,23 +88,18 @@ def test_the_local_clouds_variables_are_enough(
     assert run_jitr("connect", files.chain, "--key", files.key).exit_code == ExitCode.OK
 
 
-def test_without_any_the_accounts_endpoint_is_asked_for(
+def test_without_any_the_accounts_endpoint_is_used(
     files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
-
-    def account_endpoint(iot: object, ca_file: Path) -> Endpoint:
-        asked.append(iot.meta.region_name)
-        return Endpoint("127.0.0.1", served.port, ca_file)
-
-    monkeypatch.setattr(endpoint_module, "account_endpoint", account_endpoint)
+    iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
+    monkeypatch.setattr(session, "aws_session", lambda: SimpleNamespace(client={"iot": iot}.get))
     monkeypatch.setattr(command_module, "find_deployment", no_stack)
 
-    answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
+    with Stubber(iot) as stubber:
+        stubber.add_response("describe_endpoint", {"endpointAddress": f"127.0.0.1:{served.port}"})
+        answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
 
     assert answer.exit_code == ExitCode.OK
-    assert asked == ["eu-west-1"]
 
 
 def no_stack(*_: object) -> Deployment:
@@ -118,25 +114,21 @@ def guarded(*_: object) -> Deployment:
     return Deployment("s", "eu-west-1", {Output.CONNECT_GUARD_DOMAIN_CONFIGURATION: "guarded"})
 
 
-@pytest.mark.parametrize(("found", "name"), [(no_stack, None), (denied, None), (guarded, "guarded")])
+def broken(*_: object) -> Deployment:
+    raise ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("found", "name"), [(no_stack, None), (denied, None), (guarded, "guarded"), (broken, ClientError)]
+)
 def test_the_guarded_domain_is_that_of_the_stack_if_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, found: Any, name: str | None
+    monkeypatch: pytest.MonkeyPatch, found: Any, name: Any
 ) -> None:
-    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
+    monkeypatch.setattr(session, "aws_session", lambda: None)
     monkeypatch.setattr(command_module, "find_deployment", found)
 
-    assert command_module._guarded_domain("iot-jitr") == name
-
-
-def test_another_error_than_a_missing_permission_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> Deployment:
-        raise ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "DescribeStacks")
-
-    monkeypatch.setattr(session, "aws_session", lambda: boto3.Session(region_name="eu-west-1"))
-    monkeypatch.setattr(command_module, "find_deployment", broken)
-
-    with pytest.raises(ClientError):
-        command_module._guarded_domain("iot-jitr")
+    with pytest.raises(name) if name is ClientError else nullcontext():
+        assert command_module._guarded_domain("iot-jitr") == name
 
 
 def test_a_device_that_is_refused_exits_1_and_is_pointed_to_the_doctor(

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from iot_jitr_cli.connect import (
     connect,
 )
 from iot_jitr_cli.connect import device as device_module
-from iot_jitr_cli.connect.probe import probe
+from iot_jitr_cli.connect.attempt import probe
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
@@ -35,13 +36,9 @@ pytestmark = pytest.mark.timing
 QUICK = Backoff(shortest=0.01, longest=0.02)
 ONE_ATTEMPT = Backoff(shortest=2 * LONGEST_WAIT, longest=2 * LONGEST_WAIT)
 """Waits that do not fit into the time-out: the first attempt is the last."""
+CREDENTIALS = Credentials.of(device())
+FOREIGN = Credentials.of(ca("Foreign CA").issue(DeviceSpec("sensor-1")))
 IN = [Step.CONNECTED, Step.SUBSCRIBED, Step.PUBLISHED, Step.RECEIVED]
-
-
-@pytest.fixture
-def credentials(tmp_path: Path) -> Credentials:
-    files = device().save(tmp_path)
-    return Credentials.load(files.chain, files.key)
 
 
 @pytest.fixture
@@ -59,13 +56,13 @@ def time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def connect_until_published(
-    credentials: Credentials, served: Broker, ca_file: Path | None, host: str = "127.0.0.1"
+    served: Broker, ca_file: Path | None, host: str = "127.0.0.1", credentials: Credentials = CREDENTIALS
 ) -> ConnectResult:
     endpoint = Endpoint(host, served.port, ca_file)
     return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK))
 
 
-def try_once(credentials: Credentials, endpoint: Endpoint) -> ConnectResult:
+def try_once(endpoint: Endpoint, credentials: Credentials = CREDENTIALS) -> ConnectResult:
     return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=ONE_ATTEMPT))
 
 
@@ -77,11 +74,9 @@ def steps(result: ConnectResult) -> list[Step]:
     return [event.step for event in result.events]
 
 
-def test_a_device_refused_at_first_connects_again_and_gets_its_message(
-    credentials: Credentials, ca_file: Path
-) -> None:
+def test_a_device_refused_at_first_connects_again_and_gets_its_message(ca_file: Path) -> None:
     with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        result = connect_until_published(credentials, served, ca_file)
+        result = connect_until_published(served, ca_file)
 
     refused = [Step.CONNECTING, Step.REFUSED, Step.WAITING]
     assert steps(result) == [*refused, *refused, Step.CONNECTING, *IN]
@@ -92,10 +87,10 @@ def test_a_device_refused_at_first_connects_again_and_gets_its_message(
     assert served.subscribed == ["devices/sensor-1/hello"]
 
 
-def test_events_are_reported_in_order_with_their_times(credentials: Credentials, ca_file: Path) -> None:
+def test_events_are_reported_in_order_with_their_times(ca_file: Path) -> None:
     seen_events: list[TimelineEvent] = []
     with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
         result = connect(device, seen_events.append)
 
     assert tuple(seen_events) == result.events
@@ -111,11 +106,9 @@ def test_waits_between_attempts_are_at_least_a_second_by_default() -> None:
     assert Device.__dataclass_fields__["backoff"].default_factory() == Backoff(1.0, 15.0)
 
 
-def test_the_device_presents_its_certificate_and_sends_the_server_name(
-    credentials: Credentials, ca_file: Path
-) -> None:
+def test_the_device_presents_its_certificate_and_sends_the_server_name(ca_file: Path) -> None:
     with broker(Act.ACCEPT) as served:
-        connect_until_published(credentials, served, ca_file, host="localhost")
+        connect_until_published(served, ca_file, host="localhost")
 
     assert served.common_names == ["sensor-1"]
     assert served.server_names == ["localhost"]
@@ -125,12 +118,11 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
     """A server that knows only the root can verify the device because the chain file brings the CA."""
     root, signing = ca_under_a_root()
     files = signing.issue(DeviceSpec("sensor-1")).save(tmp_path / "whole")
-    whole = Credentials.load(files.chain, files.key)
-    lone = Credentials.load(files.certificate, files.key)
+    whole, lone = (Credentials.load(file, files.key) for file in (files.chain, files.certificate))
 
     with broker(Act.ACCEPT, trusted=root) as served:
-        with_chain = connect_until_published(whole, served, ca_file)
-        without = try_once(lone, at(served, ca_file))
+        with_chain = connect_until_published(served, ca_file, credentials=whole)
+        without = try_once(at(served, ca_file), lone)
 
     assert with_chain.ending is Ending.PUBLISHED
     assert without.ending is Ending.REFUSED
@@ -147,11 +139,9 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
     ],
 )
-def test_any_lesser_answer_counts_as_a_refusal(
-    credentials: Credentials, ca_file: Path, act: Act, cause: Cause, seen: str
-) -> None:
+def test_any_lesser_answer_counts_as_a_refusal(ca_file: Path, act: Act, cause: Cause, seen: str) -> None:
     with broker(act) as served:
-        result = try_once(credentials, at(served, ca_file))
+        result = try_once(at(served, ca_file))
 
     refusal = next(event for event in result.events if event.step is Step.REFUSED)
     assert result.ending is Ending.REFUSED
@@ -169,7 +159,7 @@ def test_any_lesser_answer_counts_as_a_refusal(
     ],
 )
 def test_silence_after_the_handshake_counts_as_a_refusal(
-    credentials: Credentials, ca_file: Path, act: Act, last: Step, awaited: str
+    ca_file: Path, act: Act, last: Step, awaited: str
 ) -> None:
     """The device's time is over once the broker is silent and the device has read its last answer."""
     seen_events: set[Step] = set()
@@ -178,7 +168,7 @@ def test_silence_after_the_handshake_counts_as_a_refusal(
         def clock() -> float:
             return 2 * LONGEST_WAIT if served.silent.is_set() and last in seen_events else 0.0
 
-        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT)
+        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT)
         result = connect(device, lambda event: seen_events.add(event.step), clock=clock)
 
     refusal = result.events[-1]
@@ -187,39 +177,33 @@ def test_silence_after_the_handshake_counts_as_a_refusal(
     assert refusal.detail.endswith(f"(waiting for {awaited})")
 
 
-def test_a_refused_connect_with_an_accepted_certificate_is_recognised(
-    credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("act", "cause", "detail"),
+    [
+        (Act.HANG_UP_ON_CONNECT, Cause.CLOSED_WITHOUT_CONNACK, "TLS accepts the certificate"),
+        (Act.HANG_UP_AFTER_HANDSHAKE, Cause.CERTIFICATE_REJECTED, "closed right after the TLS handshake"),
+    ],
+)
+def test_the_last_step_tells_a_refused_connect_from_a_refused_certificate(
+    ca_file: Path, monkeypatch: pytest.MonkeyPatch, act: Act, cause: Cause, detail: str
 ) -> None:
-    monkeypatch.setattr(device_module, "PROBE_WAIT", 0.1)
-    with broker(Act.HANG_UP_ON_CONNECT) as served:
-        result = try_once(credentials, at(served, ca_file))
+    if act is Act.HANG_UP_ON_CONNECT:
+        # The server does not close, so the whole wait passes.
+        monkeypatch.setattr(device_module, "PROBE_WAIT", 0.1)
+    with broker(act) as served:
+        result = try_once(at(served, ca_file))
 
-    assert result.ending is Ending.REFUSED
+    assert (result.ending, result.last_cause) == (Ending.REFUSED, cause)
     assert result.events[-1].step is Step.PROBED
-    assert "TLS accepts the certificate" in result.events[-1].detail
-    assert result.last_cause is Cause.CLOSED_WITHOUT_CONNACK
-
-
-def test_a_certificate_refused_without_an_alert_is_recognised(
-    credentials: Credentials, ca_file: Path
-) -> None:
-    with broker(Act.HANG_UP_AFTER_HANDSHAKE) as served:
-        result = try_once(credentials, at(served, ca_file))
-
-    assert result.ending is Ending.REFUSED
-    assert result.events[-1].step is Step.PROBED
-    assert result.last_cause is Cause.CERTIFICATE_REJECTED
+    assert detail in result.events[-1].detail
 
 
 @pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
-    tmp_path: Path, ca_file: Path, newest_tls: ssl.TLSVersion
+    ca_file: Path, newest_tls: ssl.TLSVersion
 ) -> None:
-    files = ca("Foreign CA").issue(DeviceSpec("sensor-1")).save(tmp_path)
-    foreign = Credentials.load(files.chain, files.key)
-
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        result = try_once(foreign, at(served, ca_file))
+        result = try_once(at(served, ca_file), FOREIGN)
 
     assert result.ending is Ending.REFUSED
     assert result.last_cause is Cause.CERTIFICATE_REJECTED
@@ -227,32 +211,27 @@ def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
 
 
 @pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_the_probe_reads_the_alert_too(tmp_path: Path, ca_file: Path, newest_tls: ssl.TLSVersion) -> None:
-    files = ca("Foreign CA").issue(DeviceSpec("sensor-1")).save(tmp_path)
-
+def test_the_probe_reads_the_alert_too(ca_file: Path, newest_tls: ssl.TLSVersion) -> None:
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
         endpoint = at(served, ca_file)
-        context = Credentials.load(files.chain, files.key).tls_context(endpoint)
-        found = probe(endpoint, context, limit=LONGEST_WAIT, wait=LONGEST_WAIT)
+        found = probe(endpoint, FOREIGN.tls_context(endpoint), limit=LONGEST_WAIT, wait=LONGEST_WAIT)
 
     assert found is not None
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
 
 
-def test_the_probes_short_wait_begins_after_the_handshake(credentials: Credentials) -> None:
+def test_the_probes_short_wait_begins_after_the_handshake() -> None:
     with silent_port() as port:
         endpoint = Endpoint("127.0.0.1", port)
-        found = probe(endpoint, credentials.tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)
+        found = probe(endpoint, CREDENTIALS.tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)
 
     assert found is not None
     assert found.cause is Cause.TIMED_OUT
 
 
-def test_an_untrusted_server_is_a_permanent_failure(
-    credentials: Credentials,
-) -> None:
+def test_an_untrusted_server_is_a_permanent_failure() -> None:
     with broker(Act.ACCEPT) as served:
-        result = connect_until_published(credentials, served, ca_file=None)
+        result = connect_until_published(served, ca_file=None)
 
     assert steps(result) == [Step.CONNECTING, Step.FAILED]
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NOT_TRUSTED)
@@ -260,20 +239,20 @@ def test_an_untrusted_server_is_a_permanent_failure(
 
 
 def test_a_server_with_another_name_is_a_permanent_failure(
-    credentials: Credentials, ca_file: Path, monkeypatch: pytest.MonkeyPatch
+    ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.create_connection
     monkeypatch.setattr(
         socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
     )
     with broker(Act.ACCEPT) as served:
-        result = connect_until_published(credentials, served, ca_file, host="other.example")
+        result = connect_until_published(served, ca_file, host="other.example")
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NAME_MISMATCH)
     assert result.attempts == 1
 
 
-def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: Credentials) -> None:
+def test_a_port_where_nothing_listens_is_tried_until_the_time_out() -> None:
     clock = Stopwatch()
 
     def wait(event: TimelineEvent) -> None:
@@ -281,7 +260,7 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: C
             clock.sleep(40)
 
     with reserved_port() as port:
-        device = Device(credentials, Endpoint("127.0.0.1", port), "sensor-1", timeout=100, backoff=QUICK)
+        device = Device(CREDENTIALS, Endpoint("127.0.0.1", port), "sensor-1", timeout=100, backoff=QUICK)
         result = connect(device, wait, clock=clock)
 
     failed = [Step.CONNECTING, Step.FAILED]
@@ -294,20 +273,18 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out(credentials: C
     ]
 
 
-def test_an_unknown_host_name_is_named_as_the_cause(
-    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_host_name_is_named_as_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_arguments: object, **_more: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
-    result = try_once(credentials, Endpoint("no.such.host"))
+    result = try_once(Endpoint("no.such.host"))
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NAME_NOT_FOUND)
 
 
-def test_a_server_without_tls_is_a_permanent_failure(credentials: Credentials) -> None:
+def test_a_server_without_tls_is_a_permanent_failure() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         accepted: list[socket.socket] = []
 
@@ -318,7 +295,7 @@ def test_a_server_without_tls_is_a_permanent_failure(credentials: Credentials) -
 
         thread = threading.Thread(target=greet)
         thread.start()
-        result = try_once(credentials, Endpoint("127.0.0.1", listener.getsockname()[1]))
+        result = try_once(Endpoint("127.0.0.1", listener.getsockname()[1]))
         thread.join()
         accepted[0].close()
 
@@ -326,20 +303,18 @@ def test_a_server_without_tls_is_a_permanent_failure(credentials: Credentials) -
 
 
 def test_a_server_that_does_not_answer_the_handshake_counts_as_unreachable(
-    credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
     monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.1)
 
     with silent_port() as port:
-        result = try_once(credentials, Endpoint("127.0.0.1", port))
+        result = try_once(Endpoint("127.0.0.1", port))
 
     assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.TIMED_OUT)
 
 
-def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later(
-    credentials: Credentials, ca_file: Path
-) -> None:
+def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later(ca_file: Path) -> None:
     clock = Stopwatch()
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
 
@@ -349,7 +324,7 @@ def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_late
             if event.step is Step.FAILED:
                 clock.sleep(2 * LONGEST_WAIT)
 
-        device = Device(credentials, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
         result = connect(device, close_after_the_first, clock=clock)
 
     assert (result.attempts, result.last_cause) == (2, Cause.CONNECTION_REFUSED)
@@ -360,19 +335,19 @@ def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_late
     "act", [Act.ACCEPT_AND_ECHO_BEFORE_PUBACK, Act.ACCEPT_AND_SEND_ANOTHER_MESSAGE_FIRST]
 )
 def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
-    credentials: Credentials, ca_file: Path, act: Act
+    ca_file: Path, act: Act
 ) -> None:
     with broker(act) as served:
-        result = connect_until_published(credentials, served, ca_file)
+        result = connect_until_published(served, ca_file)
 
     assert steps(result) == [Step.CONNECTING, *IN]
 
 
-def test_a_device_can_be_stopped_while_it_waits(credentials: Credentials, ca_file: Path) -> None:
+def test_a_device_can_be_stopped_while_it_waits(ca_file: Path) -> None:
     stop = threading.Event()
     with broker(Act.HANG_UP_ON_CONNECT) as served:
         waiting = Device(
-            credentials, at(served, ca_file), "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
+            CREDENTIALS, at(served, ca_file), "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
         )
         result = connect(waiting, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
 
@@ -380,54 +355,47 @@ def test_a_device_can_be_stopped_while_it_waits(credentials: Credentials, ca_fil
     assert result.attempts == 1
 
 
-def test_a_device_stopped_before_it_begins_does_nothing(credentials: Credentials) -> None:
+def test_a_device_stopped_before_it_begins_does_nothing() -> None:
     stop = threading.Event()
     stop.set()
 
-    result = connect(Device(credentials, Endpoint("127.0.0.1", 1), "sensor-1"), stop=stop)
+    result = connect(Device(CREDENTIALS, Endpoint("127.0.0.1", 1), "sensor-1"), stop=stop)
 
     assert (result.ending, result.attempts, result.last_cause) == (Ending.STOPPED, 0, None)
 
 
-def test_several_devices_connect_side_by_side(tmp_path: Path, ca_file: Path) -> None:
-    results: dict[str, ConnectResult] = {}
+def test_several_devices_connect_side_by_side(ca_file: Path) -> None:
+    names = [f"sensor-{number}" for number in range(3)]
+    with broker(Act.ACCEPT) as served, ThreadPoolExecutor() as pool:
+        devices = [
+            Device(
+                Credentials.of(device(name)), at(served, ca_file), name, timeout=LONGEST_WAIT, backoff=QUICK
+            )
+            for name in names
+        ]
+        results = list(pool.map(connect, devices))
+
+    assert [(each.client_id, each.ending) for each in results] == [(name, Ending.PUBLISHED) for name in names]
+
+
+def test_the_topic_is_made_of_the_client_id(ca_file: Path) -> None:
     with broker(Act.ACCEPT) as served:
-
-        def bring_in(name: str) -> None:
-            files = device(name).save(tmp_path)
-            credentials = Credentials.load(files.chain, files.key)
-            endpoint = at(served, ca_file)
-            results[name] = connect(Device(credentials, endpoint, name, timeout=LONGEST_WAIT, backoff=QUICK))
-
-        threads = [threading.Thread(target=bring_in, args=(f"sensor-{n}",)) for n in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    assert {name: result.ending for name, result in results.items()} == {
-        f"sensor-{n}": Ending.PUBLISHED for n in range(3)
-    }
-
-
-def test_the_topic_is_made_of_the_client_id(credentials: Credentials, ca_file: Path) -> None:
-    with broker(Act.ACCEPT) as served:
-        connect(Device(credentials, at(served, ca_file), "{0}", topic="a/{client_id}/b{1}"))
+        connect(Device(CREDENTIALS, at(served, ca_file), "{0}", topic="a/{client_id}/b{1}"))
 
     assert served.subscribed == ["a/{0}/b{1}"]
 
 
 @pytest.mark.parametrize("topic", ["", "a/#", "a/+/b"])
-def test_a_topic_that_nothing_can_be_published_to_is_refused(credentials: Credentials, topic: str) -> None:
+def test_a_topic_that_nothing_can_be_published_to_is_refused(topic: str) -> None:
     with pytest.raises(WrongUseError, match="one topic"):
-        Device(credentials, Endpoint("127.0.0.1"), "sensor-1", topic=topic)
+        Device(CREDENTIALS, Endpoint("127.0.0.1"), "sensor-1", topic=topic)
 
 
-def test_port_443_asks_for_mqtt_by_alpn(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _self, names: asked.append(names))
+def test_port_443_selects_mqtt_by_alpn(monkeypatch: pytest.MonkeyPatch) -> None:
+    names_sent = []
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _self, names: names_sent.append(names))
 
-    credentials.tls_context(Endpoint("localhost", 8883))
-    credentials.tls_context(Endpoint("localhost", 443))
+    CREDENTIALS.tls_context(Endpoint("localhost", 8883))
+    CREDENTIALS.tls_context(Endpoint("localhost", 443))
 
-    assert asked == [["x-amzn-mqtt-ca"]]
+    assert names_sent == [["x-amzn-mqtt-ca"]]

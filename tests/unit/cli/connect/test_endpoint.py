@@ -4,12 +4,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from iot_jitr_cli.connect.endpoint import (
-    Endpoint,
-    account_endpoint,
-    environment_endpoint,
-    find_endpoint,
-)
+from iot_jitr_cli.connect.endpoint import Endpoint, find_endpoint
 from iot_jitr_cli.console import WrongUseError
 
 
@@ -55,51 +50,42 @@ def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
         Endpoint.parse(text)
 
 
+LOCAL = {"JITR_MQTT_HOST": "127.0.0.1"}
+ACCOUNT = Endpoint("a1-ats.iot.eu-west-1.amazonaws.com")
+GUARDED = Endpoint("d1-ats.iot.eu-west-1.amazonaws.com")
+
+
 @pytest.mark.parametrize(
-    ("environ", "expected"),
+    ("given", "environ", "domain", "expected"),
     [
-        ({}, None),
-        ({"JITR_MQTT_HOST": "", "JITR_MQTT_PORT": "1"}, None),
-        ({"JITR_MQTT_HOST": "127.0.0.1"}, Endpoint("127.0.0.1")),
-        ({"JITR_MQTT_HOST": "127.0.0.1", "JITR_MQTT_PORT": "1883"}, Endpoint("127.0.0.1", 1883)),
-        (
-            {"JITR_MQTT_HOST": "127.0.0.1", "JITR_MQTT_SERVER_NAME": "d1"},
-            Endpoint("127.0.0.1", server_name="d1"),
-        ),
+        (None, {}, None, ACCOUNT),
+        (None, {"JITR_MQTT_HOST": "", "JITR_MQTT_PORT": "1"}, None, ACCOUNT),
+        (None, {}, "guarded", GUARDED),
+        (None, LOCAL, "guarded", Endpoint("127.0.0.1")),
+        (None, LOCAL | {"JITR_MQTT_PORT": "1883"}, None, Endpoint("127.0.0.1", 1883)),
+        (None, LOCAL | {"JITR_MQTT_SERVER_NAME": "d1"}, None, Endpoint("127.0.0.1", server_name="d1")),
+        ("there", LOCAL, "guarded", Endpoint("there")),
     ],
 )
-def test_the_local_clouds_variables_name_the_endpoint(
-    environ: dict[str, str], expected: Endpoint | None
+def test_the_endpoint_is_the_given_one_the_local_clouds_the_guarded_domain_or_the_accounts_own(
+    given: str | None, environ: dict[str, str], domain: str | None, expected: Endpoint
 ) -> None:
-    assert environment_endpoint(environ) == expected
-
-
-def test_the_accounts_own_endpoint_is_its_ats_endpoint() -> None:
     iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
     with Stubber(iot) as stubber:
-        stubber.add_response(
-            "describe_endpoint",
-            {"endpointAddress": "a1-ats.iot.eu-west-1.amazonaws.com"},
-            {"endpointType": "iot:Data-ATS"},
-        )
+        if expected == ACCOUNT:
+            stubber.add_response(
+                "describe_endpoint", {"endpointAddress": ACCOUNT.host}, {"endpointType": "iot:Data-ATS"}
+            )
+        if expected == GUARDED:
+            stubber.add_response(
+                "describe_domain_configuration",
+                {"domainName": f"{GUARDED.host}:443"},
+                {"domainConfigurationName": "guarded"},
+            )
 
-        assert account_endpoint(iot) == Endpoint("a1-ats.iot.eu-west-1.amazonaws.com", 8883)
+        assert find_endpoint(given, None, environ, lambda: iot, lambda: domain) == expected
 
-
-def test_the_domain_of_a_connect_guard_comes_before_the_accounts_own() -> None:
-    iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
-    with Stubber(iot) as stubber:
-        stubber.add_response(
-            "describe_domain_configuration",
-            {"domainName": "d1-ats.iot.eu-west-1.amazonaws.com"},
-            {"domainConfigurationName": "guarded"},
-        )
-
-        found = find_endpoint(None, None, {}, lambda: iot, lambda: "guarded")
-
-    assert found == Endpoint("d1-ats.iot.eu-west-1.amazonaws.com")
-    named = find_endpoint("there", None, {}, lambda: iot, lambda: "guarded")
-    assert named == Endpoint("there")
+        stubber.assert_no_pending_responses()
 
 
 def test_a_server_name_is_shown_beside_the_host() -> None:

@@ -12,10 +12,7 @@ from tests.support.mqtt_broker import Act, Broker, broker, server_ca
 pytestmark = pytest.mark.timing
 
 
-@pytest.fixture
-def credentials(tmp_path: Path) -> Credentials:
-    files = device().save(tmp_path / "device")
-    return Credentials.load(files.chain, files.key)
+CREDENTIALS = Credentials.of(device())
 
 
 def endpoint(served: Broker, folder: Path) -> Endpoint:
@@ -23,10 +20,10 @@ def endpoint(served: Broker, folder: Path) -> Endpoint:
     return Endpoint("localhost", served.port, certificate)
 
 
-def test_a_session_is_open_until_the_broker_ends_it(credentials: Credentials, tmp_path: Path) -> None:
+def test_a_session_is_open_until_the_broker_ends_it(tmp_path: Path) -> None:
     with (
         broker(Act.HANG_UP_ON_SUBSCRIBE) as served,
-        open_session(credentials, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+        open_session(CREDENTIALS, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
     ):
         assert session is not None
         assert (session.is_closed(), session.closed_at) == (False, None)
@@ -41,9 +38,9 @@ def test_a_session_is_open_until_the_broker_ends_it(credentials: Credentials, tm
 
 
 @pytest.mark.parametrize("act", [Act.ANSWER_NOT_AUTHORIZED, Act.HANG_UP_ON_CONNECT])
-def test_a_device_that_is_refused_has_no_session(credentials: Credentials, tmp_path: Path, act: Act) -> None:
+def test_a_device_that_is_refused_has_no_session(tmp_path: Path, act: Act) -> None:
     with (
         broker(act) as served,
-        open_session(credentials, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+        open_session(CREDENTIALS, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
     ):
         assert session is None
