@@ -188,7 +188,7 @@ class Cloud:
         )
 
     def wait_for_state(self, certificate_id: str, state: str) -> Row:
-        """Wait until the ledger says so."""
+        """Wait until the ledger's row has this state."""
         return self._wait_for_row(certificate_id, lambda row: row.state == state)
 
     def wait_for_reason(self, certificate_id: str, reason: Reason) -> Row:
@@ -234,7 +234,7 @@ class Cloud:
         return [call for call in read_calls(self.lab.files.requests) if call.key == key]
 
     def iot_calls_of_activator(self) -> list[str]:
-        """Those to AWS IoT, by method and first part of the path, which tells them apart."""
+        """Those to AWS IoT, by method and first part of the path, by which they differ."""
         operations = [call.operation for call in self.calls_of_activator() if call.service == "iot"]
         return ["/".join(operation.split("/")[:2]) for operation in operations]
 

@@ -153,7 +153,7 @@ class Broker:
             self.silent.set()
 
 
-class _HungUp(Exception):  # noqa: N818  ends a conversation, says nothing is wrong
+class _HungUp(Exception):  # noqa: N818  ends a conversation, is no error
     """The broker closes this connection now."""
 
 

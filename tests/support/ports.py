@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def reserved_port() -> Iterator[int]:
     """A port on which nothing listens, and which the system gives to no other program meanwhile.
 
-    A server that asks for this very port may listen on it all the same: both sockets have SO_REUSEADDR, and
+    A server that is given this port can listen on it all the same: both sockets have SO_REUSEADDR, and
     the one that keeps the port never listens (Linux, socket(7)).
     """
     with socket.socket() as place:
@@ -20,7 +20,7 @@ def reserved_port() -> Iterator[int]:
 
 @contextmanager
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that takes connections and never sends a byte."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

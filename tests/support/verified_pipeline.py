@@ -29,7 +29,7 @@ ALL = frozenset({Step.CONNECTED, Step.SUBSCRIBED, Step.PUBLISHED, Step.RECEIVED}
 
 
 class Session:
-    """The clients that `jitr verify` needs; those of other services, which the doctor asks, are denied."""
+    """The clients that `jitr verify` needs; those of other services, which the doctor calls, are denied."""
 
     region_name = REGION
 
@@ -148,7 +148,7 @@ class EmulatedSession:
 
 @dataclass
 class EmulatedDevice(ThrowAwayDevice):
-    """A device whose broker is this: it registers what it does not know, and admits what is ACTIVE."""
+    """A device and its broker, which registers a new certificate and admits an ACTIVE one."""
 
     harness: Harness = field(kw_only=True)
     answers: list[Tried | None] = field(default_factory=list)

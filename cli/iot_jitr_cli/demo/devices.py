@@ -1,4 +1,4 @@
-"""The demonstration's devices: each runs what `jitr connect` runs, in a thread of its own."""
+"""The demonstration's devices: each runs what `jitr connect` runs, in its own thread."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class ConnectingDevice(threading.Thread):
         refusals: int | None = None,
         on_event: Callable[[TimelineEvent], None] = lambda _event: None,
     ) -> None:
-        """Prepare it; `start` lets it begin.
+        """Prepare it; `start` begins.
 
         Args:
             identity: Its certificate and key.
@@ -61,7 +61,7 @@ class ConnectingDevice(threading.Thread):
         self._result = connect(self._device, self._record, self._stop_now)
 
     def stop(self) -> None:
-        """Let it end after the attempt it is in."""
+        """End it after its current attempt."""
         self._stop_now.set()
 
     def result(self) -> ConnectResult:
@@ -85,7 +85,7 @@ class ConnectingDevice(threading.Thread):
 
 
 def results(devices: Sequence[ConnectingDevice]) -> list[ConnectResult]:
-    """Let all connect at once, and wait until each has ended."""
+    """Start all at once, and wait until each has ended."""
     try:
         for device in devices:
             device.start()

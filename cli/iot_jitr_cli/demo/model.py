@@ -41,7 +41,7 @@ class RefusedDevice:
     about: str
     """What is wrong with it, in a few words."""
     reason: str | None = None
-    """Why it is refused, as the system says it; None until it has said so."""
+    """The reason of the refusal, as the system reports it; None until then."""
 
 
 @dataclass
@@ -51,14 +51,14 @@ class Step:
     title: str
     detail: str = ""
     seconds: float | None = None
-    """How long it took; None while it is under way."""
+    """How long it took; None while it runs."""
     started_at: float = field(default_factory=time.time)
     """Seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """Something the demonstration claims, and whether it was so."""
+    """A claim of the demonstration, and whether it was met."""
 
     claim: str
     met: bool
@@ -68,7 +68,7 @@ class Expectation:
 
 @dataclass
 class Demo:
-    """All that is known of a demonstration at one moment."""
+    """The state of a demonstration at one moment."""
 
     preparation: list[Step] = field(default_factory=list)
     devices: list[DeviceProgress] = field(default_factory=list)
@@ -95,7 +95,7 @@ class Demo:
 
 @dataclass
 class Progress:
-    """Changes a demonstration, one thing at a time, whichever thread it happens in."""
+    """Changes a demonstration, from any thread, one change at a time."""
 
     demo: Demo = field(default_factory=Demo)
     on_change: Callable[[str | None], object] = lambda line: line
@@ -104,7 +104,7 @@ class Progress:
 
     @contextmanager
     def step(self, title: str, steps: list[Step] | None = None) -> Iterator[Step]:
-        """A step of `steps` (default: the preparation), timed; what it finds out goes into its `detail`."""
+        """A step of `steps` (default: the preparation), timed; its result is its `detail`."""
         step, began = Step(title), time.monotonic()
         with self._lock:
             (self.demo.preparation if steps is None else steps).append(step)
@@ -122,7 +122,7 @@ class Progress:
                 self.on_change(f"{device.name:<24} {device.marks[mark]:6.2f} s  {mark.value}")
 
     def refused(self, device: RefusedDevice, reason: str) -> None:
-        """It is known why a device is refused."""
+        """Record why a device is refused."""
         with self._lock:
             device.reason = reason
             self.on_change(f"{device.name:<24} {device.about}: {reason}")

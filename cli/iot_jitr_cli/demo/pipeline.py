@@ -69,7 +69,7 @@ class DemoPipeline(Pipeline):
         if not self.wait_until(lambda: self._index_version() != replaced):
             raise CliError(
                 f"no index was made of the CRL at {self.crl_location} within {self.timeout:.0f} s: "
-                "ministack.log in the demonstration's folder has what the publisher says"
+                "ministack.log in the demonstration's folder has the publisher's log"
             )
 
     def register_pending(self, identity: "DeviceIdentity") -> None:

@@ -46,7 +46,7 @@ _SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED
 
 @dataclass
 class Script:
-    """Plays the scenes and records what was expected and what came of it."""
+    """Plays the scenes, and records each expectation and whether it was met."""
 
     progress: Progress
     broker: Endpoint
@@ -54,8 +54,8 @@ class Script:
     ca: DevelopmentCa
 
     def admit(self, identities: Sequence[DeviceIdentity], listed: DeviceIdentity) -> None:
-        """Let all devices connect at once; the last one's certificate is on the CRL, and it is refused."""
-        # Only a domain with a connect guard has a name of its own.
+        """All devices connect at once; `listed`, whose certificate is on the CRL, is refused."""
+        # Only a domain with a connect guard has its own name.
         guarded = self.broker.server_name is not None
         on_crl = ConnectingDevice(listed, self.broker, refusals=_REFUSALS if guarded else None)
         refused = self._add_refused(on_crl.name, "signed by our CA, and on its revocation list")
@@ -126,7 +126,7 @@ class Script:
         )
 
     def refuse(self) -> None:
-        """Let a device of a foreign CA connect, and one whose certificate has expired."""
+        """A device of a foreign CA and one whose certificate has expired connect, and are refused."""
         foreign = DevelopmentCa.create("another company's CA").issue(DeviceSpec(FOREIGN))
         expired = self.ca.issue(DeviceSpec(EXPIRED, validity=Validity.expired()))
         shown_foreign = self._add_refused(FOREIGN, "signed by a CA that is not registered")
@@ -223,7 +223,7 @@ class Script:
 
     @contextmanager
     def _watching(self, devices: dict[CertificateId, DeviceProgress], began: float) -> Iterator[None]:
-        """Read the records again and again, in a thread of its own, and once more at the end."""
+        """Read the records repeatedly, in a thread, and once more at the end."""
         over = threading.Event()
 
         def watch() -> None:

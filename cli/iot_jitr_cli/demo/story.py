@@ -51,7 +51,7 @@ def _local_cloud(folder: Path, progress: Progress) -> Iterator[Lab]:
             yield lab
     except BaseException as error:
         if lab is not None:
-            # The logs say what went wrong, unless it was Ctrl-C.
+            # The logs contain the cause, unless it was Ctrl-C.
             (lab.stop_and_keep_logs if isinstance(error, Exception) else lab.stop)()
         raise
     with progress.step("local cloud stopped", progress.demo.clean_up) as step:

@@ -1,4 +1,4 @@
-"""The demonstration as people see it: one picture on a terminal, lines elsewhere."""
+"""What the demonstration prints: one picture on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def result(demo: Demo) -> str:
 
 
 class Picture:
-    """Draws all that is known of a demonstration, with signs that the terminal can show."""
+    """Draws a demonstration, with signs that the terminal can show."""
 
     def __init__(self, demo: Demo, console: Console, clock: Callable[[], float] = time.time) -> None:
         plain = console.options.ascii_only

@@ -6,8 +6,8 @@ local cloud is MiniStack on loopback, with IAM enforced. It differs from AWS in 
 * It authorises `AttachPolicy`, `DetachPolicy` and the calls on a CA certificate against the resource `*`, and
   `AttachThingPrincipal` and `DetachThingPrincipal` against the thing, so a statement that names a certificate
   or a CA certificate, as on AWS, denies them.
-* It authorises a batch call as an action of its own, where AWS knows only the single call's action.
-* Its endpoint is plain HTTP, so a queue or bucket policy that insists on TLS (the bucket of `cdk bootstrap`
+* It authorises a batch call as an action of its own, where AWS has only the single call's action.
+* Its endpoint is plain HTTP, so a queue or bucket policy that requires TLS (the bucket of `cdk bootstrap`
   has one) denies everything. The caller's own credentials publish the assets there.
 * It runs the functions in its own Python interpreter, so libraries vendored for the Lambda runtime (Linux on
   arm64) would break there.
@@ -59,10 +59,10 @@ _LEFT_OUT = (logs.CfnQueryDefinition, s3.CfnBucketPolicy, sqs.CfnQueuePolicy)
 
 @jsii.implements(cdk.IAspect)
 class LocalCloud:
-    """Changes what a stack creates to what the local cloud understands."""
+    """Changes what a stack creates to what the local cloud accepts."""
 
     def visit(self, node: "IConstruct") -> None:
-        """Widen a policy's permissions; leave out a resource that the local cloud does not know."""
+        """Widen a policy's permissions; leave out a resource that the local cloud does not have."""
         if isinstance(node, iam.CfnPolicy):
             node.policy_document = widened(cdk.Stack.of(node).resolve(node.policy_document))
         elif isinstance(node, _LEFT_OUT) and node.node.scope is not None:
@@ -85,7 +85,7 @@ def widened(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def adapt(app: cdk.App) -> None:
-    """Have the stacks that will be added to `app` made for the local cloud."""
+    """Prepare `app`: the stacks that are added to it are made for the local cloud."""
     app.node.set_context(VARIANT_KEY, Variant.LOCAL.value)
     cdk.Aspects.of(app).add(LocalCloud())
 

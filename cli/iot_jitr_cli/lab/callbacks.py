@@ -81,7 +81,7 @@ def _configuration(server_name: str | None) -> tuple[str, str, dict[str, Any]] |
 
 
 async def _invoke(account: str, region: str, function: str, source: str, event: dict[str, Any]) -> Any:
-    """Invoke a function if its policy lets AWS IoT do so; return its answer, or what came instead."""
+    """Invoke a function if its policy allows that to AWS IoT; return its answer, or the error instead."""
     from ministack.core.responses import (  # type: ignore[import-untyped]  # noqa: PLC0415
         _request_account_id,
         _request_region,

@@ -1,11 +1,11 @@
-"""`DeleteConnection` and `GetConnection` of the AWS IoT data plane, which MiniStack does not know.
+"""`DeleteConnection` and `GetConnection` of the AWS IoT data plane, which MiniStack does not have.
 
 Both act on the live MQTT sessions of MiniStack's broker, with IAM enforced on `client/<id>`:
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_GetConnection.html
 
 MiniStack's own code is not changed: `install` replaces the handler of its data plane by one that answers
-these two calls itself and leaves all others to MiniStack's. `docs/testing.md` lists what AWS does besides.
+these two calls itself and leaves all others to MiniStack's. `docs/testing.md` lists the differences from AWS.
 """
 
 import time
@@ -17,7 +17,7 @@ from uuid import uuid4
 _ACTIONS = {"DELETE": "iot:DeleteConnection", "GET": "iot:GetConnection"}
 _PATH = "/connections/"
 _KEPT = 30 * 60 * 1000
-"""For how long a disconnect is remembered, in milliseconds."""
+"""How long a disconnect is kept, in milliseconds."""
 _CLIENT_ID_LENGTH = 128
 _REASON = "API_INITIATED_DISCONNECT"
 """A value of `DisconnectReasonValue` in the service model of AWS IoT."""
@@ -26,7 +26,7 @@ Handler = Callable[..., Awaitable[tuple[Any, ...]]]
 
 
 def install() -> None:
-    """Let the MiniStack of this process answer the two calls."""
+    """Add the two calls to the MiniStack of this process."""
     from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415  the extra `lab`
     from ministack.core import iam_actions  # type: ignore[import-untyped]  # noqa: PLC0415
 

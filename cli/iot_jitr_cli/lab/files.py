@@ -1,4 +1,4 @@
-"""The lab's folder: what is where, who may read it, and that only a lab's own folder is ever removed."""
+"""The lab's folder: its files and their permissions. Only a folder that a lab made is ever removed."""
 
 import contextlib
 import fcntl

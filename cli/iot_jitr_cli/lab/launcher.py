@@ -1,20 +1,20 @@
 """What the lab's child process runs: MiniStack, on loopback only, with AWS's rule for what a device presents.
 
 `python -m iot_jitr_cli.lab.launcher GATEWAY_FD MQTT_FD REQUEST_LOG [OWNER_PID OWNER_STARTED]`, configured by
-the environment variables that MiniStack knows. With an owner it ends when that process ends, however.
+the environment variables that MiniStack reads. With an owner it ends when that process ends in any way.
 
 MiniStack's own code is not changed. Where MiniStack is less strict than it should be, the event loop that it
 runs on is stricter:
 
 * A server listens on loopback, on the handed-over socket for that port if there is one; MiniStack binds its
-  MQTT listener to 0.0.0.0 whatever `BIND_HOST` says.
+  MQTT listener to 0.0.0.0 whatever `BIND_HOST` is.
 * A device that does not send the server's name (SNI) must present its CA certificate after its own: AWS IoT
   finds the account by one or the other
   (https://docs.aws.amazon.com/iot/latest/developerguide/device-certs-your-own.html). MiniStack takes any
   chain.
 * The client certificate callback of a domain configuration is invoked (`iot_jitr_cli.lab.callbacks`).
 
-Two calls that MiniStack does not know are answered by `iot_jitr_cli.lab.connections`.
+`iot_jitr_cli.lab.connections` answers two calls that MiniStack does not have.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The lab's child processes: started so that they outlive the command, found again, and ended.
 
-A process of a lab is known by its environment: `JITR_LAB` holds the lab's folder, in everything that the lab
-starts and in everything that these processes start. So a command that was killed leaves nothing that a later
-one does not find, and the number of a process that has ended is never mistaken for another process.
+A process of a lab is found by its environment: `JITR_LAB` is the lab's folder, in each process that the lab
+starts and in each that these processes start. So a later command finds what a killed command left, and never
+ends another process that got the number of one that has ended.
 """
 
 import os
@@ -23,9 +23,9 @@ LAB_FOLDER = "JITR_LAB"
 _CLOCK_TOLERANCE = 2.0
 """Seconds. A start time is computed from the machine's boot time, which follows clock corrections."""
 _SCAN_INTERVAL = 0.1
-"""Seconds between two looks at all processes of the machine."""
+"""Seconds between two listings of all processes of the machine."""
 _KILL_LIMIT = 60.0
-"""Seconds. A killed process ends as soon as the machine gets to it; the limit only ends a hang."""
+"""Seconds. A killed process ends as soon as it is scheduled; the limit only ends a hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def spawn(
 ) -> ProcessIdentity:
     """Start a process in its own session, its output appended to `log`, with `sockets` handed over.
 
-    It gets no signals from the caller's terminal and goes on when the caller ends.
+    It gets no signals from the caller's terminal and runs on when the caller ends.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -78,7 +78,7 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
 
     Args:
         folder: The lab's folder, absolute.
-        spare: A process that goes on, with all its children.
+        spare: A process that runs on, with all its children.
         grace: Seconds that they have to end by themselves.
 
     Returns:
@@ -102,7 +102,7 @@ def stop_processes(folder: Path, *, spare: ProcessIdentity | None = None, grace:
 
 
 def _processes(folder: Path, spare: ProcessIdentity | None) -> list[psutil.Process]:
-    """The lab's processes that are alive. One that may not be looked at is another user's."""
+    """The lab's processes that are alive. One whose environment cannot be read is another user's."""
     found = [
         process
         for process in psutil.process_iter(["environ"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrlInForce:
-    """The CRL that speaks for the device, where it lies in the bucket."""
+    """The CRL whose scope covers the device, and its object in the bucket."""
 
     s3: "S3Client"
     bucket: str
@@ -41,7 +41,7 @@ class CrlInForce:
 
         Raises:
             IndexMissingError, DamagedIndexError: There is no usable index.
-            CliError: No CRL in force speaks for the certificate, or its object has changed since.
+            CliError: No CRL in force covers the certificate, or its object has changed since.
         """
         with TemporaryDirectory(prefix="jitr-verify-") as folder:
             path = Path(folder) / "index.sqlite"
@@ -49,7 +49,7 @@ class CrlInForce:
             with closing(Index.open(path)) as index:
                 records = [record for record in index.crls if record.scope.covers(certificate)]
         if not records:
-            raise CliError("no CRL in force speaks for this certificate")
+            raise CliError("no CRL in force covers this certificate")
         record = max(records, key=lambda each: each.order)
         bucket, _, key = record.origin.location.removeprefix("s3://").partition("/")
         answer = s3.get_object(Bucket=bucket, Key=key)
@@ -64,7 +64,7 @@ class CrlInForce:
     def publish_with(self, signer: DevelopmentCa, certificate: x509.Certificate) -> Crl:
         """Put the same CRL with one entry more and the next number in its place, and return it.
 
-        It replaces nothing but the object that was read: a CRL that the CA has published meanwhile stays.
+        It replaces only the object that was read: a CRL that the CA has published since stays.
 
         Raises:
             UnusableCrlError: What was signed would not be usable; nothing is written.

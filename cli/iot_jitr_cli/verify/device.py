@@ -16,14 +16,14 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 
 NAME = "jitr-verify-"
-"""Every common name, client id and message that this command invents begins with it."""
+"""Every common name, client id and message that this command makes begins with it."""
 ATTEMPT_TIMEOUT = 10.0
 """Seconds that one connect and what it tries may take."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What one connect came to."""
+    """The result of one connect."""
 
     steps: frozenset[Step]
     """How far it got."""

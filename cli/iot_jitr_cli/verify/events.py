@@ -21,7 +21,7 @@ def duplicate(v: Verification) -> str:
     """Send the registration event once more: it must end as stale."""
     row = v.pipeline.wait_until(lambda: _row(v, lambda row: row.state is State.ACTIVATED))
     if row is None:
-        raise CheckFailedError("the certificate is ACTIVE, but the ledger does not say that it was activated")
+        raise CheckFailedError("the certificate is ACTIVE, but its row in the ledger is not 'activated'")
     # Events of these seconds are dropped without a record, so one of them would prove nothing.
     settled = v.active_since + (row.look_again_at - row.decided_at) / 1000 + _FOR_CLOCKS
     v.pipeline.sleep(max(0.0, settled - v.pipeline.clock()))
@@ -31,7 +31,7 @@ def duplicate(v: Verification) -> str:
         raise CheckFailedError(f"the event was not examined within {v.pipeline.timeout:.0f} s")
     status = v.status()
     if decided.state is not State.ACTIVATED or status != "ACTIVE":
-        raise CheckFailedError(f"it changed something: the ledger says {decided.state}, AWS IoT {status}")
+        raise CheckFailedError(f"it changed something: the ledger has {decided.state}, AWS IoT {status}")
     return "stale: the certificate is ACTIVE, nothing was changed"
 
 

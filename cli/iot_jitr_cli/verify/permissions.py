@@ -13,8 +13,8 @@ Statement = tuple[str, Sequence[str], Sequence[str]]
 def minimal_policy(deployment: Deployment) -> dict[str, Any]:
     """The IAM policy for a run against this deployment, `--publish-crl` included.
 
-    AWS lets no single device be named before it exists, so some actions are on all certificates of the
-    account: give it to who may deploy.
+    A device cannot be named before it exists, so some actions are allowed on all certificates of the
+    account: give this policy only to a role that may also deploy.
     """
     arn = deployment.outputs[f"{deployment.cas[0].name}{CA_CERTIFICATE_ARN}"]
     _, partition, _, region, account, _ = arn.split(":", 5)

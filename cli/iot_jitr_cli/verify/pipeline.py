@@ -1,4 +1,4 @@
-"""A deployed pipeline as its devices and its operators see it: certificates, ledger, queues; and waiting."""
+"""A deployed pipeline: its certificates, ledger and queues; and waiting for a change of them."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What came of each step and of the clean-up: as text, as JSON, as JUnit XML."""
+"""The result of each step and of the clean-up: as text, as JSON, as JUnit XML."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +18,9 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     """The pipeline does not do what it should."""
     UNKNOWN = "unknown"
-    """It is not known: a permission is missing, or the network failed."""
+    """Undetermined: a permission is missing, or the network failed."""
     SKIPPED = "skipped"
-    """It does not apply, or a step that it builds on did not pass; the detail says which."""
+    """It does not apply, or a step that it needs did not pass; the detail names it."""
 
 
 _MARKS = {
@@ -78,7 +78,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 all passed, 1 a step failed, 3 a step could not tell, 130 interrupted."""
+        """0 all passed, 1 a step failed, 3 a step is undetermined, 130 interrupted."""
         if self.interrupted:
             return ExitCode.INTERRUPTED
         if self.count(StepStatus.FAILED):

@@ -50,7 +50,7 @@ def session_closed(v: Verification) -> str:
         raise CliError("the device could not stay connected before its revocation")
     if not v.pipeline.wait_until(v.session.is_closed):
         raise CheckFailedError(
-            f"it is still open {v.pipeline.timeout:.0f} s after the revocation; the sweep's log says why"
+            f"it is still open {v.pipeline.timeout:.0f} s after the revocation; see the sweep's log"
         )
     return "closed by the sweep"
 
@@ -83,8 +83,8 @@ def guard_refuses(v: Verification) -> str:
     refused, _, count = v.connect_until(is_logged)
     if not refused:
         raise CheckFailedError(
-            f"its log does not say so after {v.pipeline.timeout:.0f} s: connect to the guarded domain "
-            "(--endpoint), and see that its domain configuration names the callback of the output "
+            f"its log has no refusal of it after {v.pipeline.timeout:.0f} s: connect to the guarded domain "
+            "(--endpoint), and check that its domain configuration names the callback of the output "
             f"{Output.CONNECT_GUARD_CALLBACK_ARN}"
         )
     return f"invoked at the handshake, and refused, try {count}"

@@ -74,14 +74,14 @@ def become_active(v: Verification) -> str:
     status, row = v.status(), v.row()
     if status == "ACTIVE":
         return f"ACTIVE {v.active_since - began:.1f} s after the first connect"
-    said = f"{row.state}, {row.reason}: {row.detail}" if row and row.state else "nothing"
+    found = f"{row.state}, {row.reason}: {row.detail}" if row and row.state else "nothing"
     advice = (
         f"; let the admission function admit common names that begin with '{NAME}', or give a device that "
-        "it knows (--chain and --key)"
+        "it admits (--chain and --key)"
     )
     raise CheckFailedError(
         f"the certificate is {status or 'not registered'} after {v.active_since - began:.0f} s; the ledger "
-        f"says {said}{advice if row and row.reason in _BY_FUNCTION else ''}{_cause(v)}"
+        f"has {found}{advice if row and row.reason in _BY_FUNCTION else ''}{_cause(v)}"
     )
 
 

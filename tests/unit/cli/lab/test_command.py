@@ -50,7 +50,7 @@ def run(directory: Path) -> Run:
 
 @pytest.fixture
 def cdk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Choose what stands in for the CDK command line; by default it deploys nothing, with success."""
+    """Choose the stand-in for the CDK command line; by default it deploys nothing, with success."""
 
     def use(program: str) -> None:
         monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk((sys.executable, "-c", program), {}))

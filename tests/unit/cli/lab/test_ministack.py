@@ -85,12 +85,12 @@ def test_iam_is_enforced_and_the_secret_key_is_not_in_the_representation(endpoin
     assert health(endpoint)["auth"] == "enabled"
     assert endpoint.secret_access_key not in repr(endpoint)
     iam = endpoint.session.client("iam")
-    iam.create_user(UserName="nobody")
-    key = iam.create_access_key(UserName="nobody")["AccessKey"]
-    nobody = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+    iam.create_user(UserName="without-policies")
+    key = iam.create_access_key(UserName="without-policies")["AccessKey"]
+    user = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        nobody.client("iot", endpoint_url=endpoint.url).list_things()
+        user.client("iot", endpoint_url=endpoint.url).list_things()
 
 
 def test_its_client_ignores_the_callers_aws_configuration(

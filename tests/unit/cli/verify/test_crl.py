@@ -105,7 +105,7 @@ def test_a_partition_of_other_certificates_is_not_the_one(s3: Any) -> None:
     bucket = new_bucket(s3)
     published(s3, bucket, CrlSpec(extensions=[idp("http://crl.example.com/other.crl")]))
 
-    with pytest.raises(CliError, match="speaks for this certificate"):
+    with pytest.raises(CliError, match="covers this certificate"):
         CrlInForce.find(s3, bucket, CA_ID, DEVICE)
 
 

@@ -210,7 +210,7 @@ def test_events_that_are_not_processed_fail(active: Harness) -> None:
 def test_an_activation_without_a_row_in_the_ledger_fails_the_duplicate(aws: Account) -> None:
     harness = Harness(aws)
 
-    with pytest.raises(CheckFailedError, match="the ledger does not say"):
+    with pytest.raises(CheckFailedError, match="is not 'activated'"):
         events.duplicate(harness.verification)
 
 
