@@ -28,7 +28,7 @@ from cryptography import x509
 from bench.storm.real_devices import client_context, connect_packet
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.process import this_process
-from iot_jitr_cli.lab.project import configuration_with_crl
+from iot_jitr_cli.lab.project import CRL_IN_BUCKET, default_configuration
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import RevocationList
@@ -190,7 +190,7 @@ def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None
     ca = DevelopmentCa.create("Benchmark CA")
     certificate_file, _ = ca.save(folder / "ca")
     configuration = {
-        **configuration_with_crl(certificate_file),
+        **default_configuration(certificate_file, CRL_IN_BUCKET),
         "connect_guard": {"on_unknown": "refuse"},
         "activations_per_second": RATE,
         # The largest revocation there is, without a person.

@@ -276,6 +276,5 @@ def deployed_cloud(
     certificate_file, _ = ca.save(folder / "ca")
     with Lab.start(folder / "lab", owner=this_process()) as lab:
         lab.put_ca_key(ca)
-        configuration = default_configuration(certificate_file)
-        lab.deploy({"cas": [{**configuration["cas"][0], **ca_settings}], **(pipeline_settings or {})})
+        lab.deploy({**default_configuration(certificate_file, ca_settings), **(pipeline_settings or {})})
         yield Cloud(lab, ca, folder / "devices")

@@ -1,4 +1,4 @@
-"""The clients connected to AWS IoT, behind a real client of its data plane: moto has no `DeleteConnection`."""
+"""Connected devices, behind a real client of AWS IoT's data plane: moto has no `DeleteConnection`."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -24,7 +24,7 @@ class Connections:
     def __init__(
         self, check: Callable[[str], None] = lambda _client_id: None, client: "Any | None" = None
     ) -> None:
-        """Call `check` for each call as it takes effect; `client` is one of the data plane (default: made)."""
+        """Call `check` for each call as it takes effect; `client` is one of the data plane."""
         self.connected: set[str] = set()
         self.calls: list[str] = []
         self.requests: list[Any] = []

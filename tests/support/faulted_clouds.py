@@ -287,7 +287,8 @@ def _deploy_second(first: Pipeline, folder: Path) -> Pipeline:
     ca = DevelopmentCa.create("second CA")
     certificate_file, _ = ca.save(folder)
     first.lab.put_secret(SECOND_SECRET, key_pem(ca.key).decode())
-    [its_ca] = default_configuration(certificate_file)["cas"]
-    its_ca = {**its_ca, "signer": {"type": "secret", "secret": SECOND_SECRET}}
-    deployment = first.lab.deploy({"cas": [its_ca], "stack_name": "second", "log_level": "DEBUG"})
+    configuration = default_configuration(
+        certificate_file, {"signer": {"type": "secret", "secret": SECOND_SECRET}}
+    )
+    deployment = first.lab.deploy({**configuration, "stack_name": "second", "log_level": "DEBUG"})
     return Pipeline(first.lab, ca, folder / "devices", own_outputs=dict(deployment.outputs))

@@ -16,7 +16,7 @@ from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.lab.files import DeployedStack
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
-from iot_jitr_cli.lab.project import configuration_with_crl
+from iot_jitr_cli.lab.project import CRL_IN_BUCKET, default_configuration
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import RevocationList
@@ -73,7 +73,8 @@ def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[Devel
             step.detail = str(deploying)
 
         guard = {"connect_guard": {"on_unknown": "refuse"}} if connect_guard else {}
-        deployed = lab.deploy({**configuration_with_crl(certificate_file), **guard}, on_line)
+        configuration = {**default_configuration(certificate_file, CRL_IN_BUCKET), **guard}
+        deployed = lab.deploy(configuration, on_line)
         step.detail = f"by 'cdk deploy': {deploying.resources} resources"
     return ca, deployed
 

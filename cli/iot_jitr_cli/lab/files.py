@@ -15,7 +15,6 @@ from iot_jitr_cli.lab.environment import TEMPORARY
 from iot_jitr_cli.lab.process import ProcessIdentity
 
 DEFAULT_DIRECTORY = Path(".jitr", "lab")
-_MARKER = ".jitr-lab"
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
 
@@ -32,46 +31,26 @@ class DeployedStack:
     """How long `cdk deploy` took."""
 
 
-@dataclass(frozen=True, slots=True)
 class LabFiles:
     """The paths in a lab's folder."""
 
-    folder: Path
-
-    @property
-    def state(self) -> Path:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "lab.json"
         """The local cloud's process and credentials, and the deployed stack; mode 0600."""
-        return self.folder / "lab.json"
-
-    @property
-    def ministack_log(self) -> Path:
+        self.ministack_log = folder / "ministack.log"
         """Everything that MiniStack and the functions in it write."""
-        return self.folder / "ministack.log"
-
-    @property
-    def requests(self) -> Path:
+        self.requests = folder / "requests.jsonl"
         """Every AWS API call that was made in the local cloud, one JSON object a line."""
-        return self.folder / "requests.jsonl"
-
-    @property
-    def cdk_log(self) -> Path:
+        self.cdk_log = folder / "cdk.log"
         """Everything that the CDK command line writes."""
-        return self.folder / "cdk.log"
-
-    @property
-    def project(self) -> Path:
+        self.project = folder / "project"
         """The CDK project that is deployed."""
-        return self.folder / "project"
-
-    @property
-    def ca(self) -> Path:
+        self.ca = folder / "ca"
         """The development CA, unless the caller brought one."""
-        return self.folder / "ca"
-
-    @property
-    def broker_ca(self) -> Path:
-        """The CA certificate that MQTT clients trust the broker by."""
-        return self.folder / "broker-ca.pem"
+        self.broker_ca = folder / "broker-ca.pem"
+        """The CA certificate by which MQTT clients trust the broker."""
+        self._marker = folder / ".jitr-lab"
 
     def create(self) -> None:
         """Make the folder, readable by its owner alone; one that is a lab's already is kept.
@@ -89,12 +68,12 @@ class LabFiles:
             )
         self.folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_FOLDER)
         self.folder.chmod(_PRIVATE_FOLDER)
-        (self.folder / _MARKER).touch()
+        self._marker.touch()
         (self.folder / TEMPORARY).mkdir(exist_ok=True)
 
     def is_a_lab(self) -> bool:
         """Whether a lab made this folder."""
-        return (self.folder / _MARKER).is_file()
+        return self._marker.is_file()
 
     def remove(self) -> None:
         """Remove the folder with all that is in it, if a lab made it.
@@ -106,9 +85,9 @@ class LabFiles:
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != _MARKER:
+            elif path != self._marker:
                 path.unlink()
-        (self.folder / _MARKER).unlink()
+        self._marker.unlink()
         self.folder.rmdir()
 
     @contextlib.contextmanager
@@ -118,7 +97,7 @@ class LabFiles:
         Raises:
             CliError: One of them is starting or stopping it.
         """
-        with (self.folder / _MARKER).open("a") as lock:
+        with self._marker.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

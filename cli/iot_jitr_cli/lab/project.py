@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,21 +21,26 @@ FEATURE_FLAGS = "feature_flags.json"
 """The CDK's feature flags, as in the repository's `cdk.json`, which is not a part of the wheel."""
 
 
-def default_configuration(ca_certificate: "Path") -> Configuration:
-    """The stack as the README's quick start has it, for one CA whose key is in Secrets Manager."""
+def default_configuration(
+    ca_certificate: "Path", ca_settings: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The stack as the README's quick start has it, for one CA whose key is in Secrets Manager.
+
+    Args:
+        ca_certificate: The CA's certificate.
+        ca_settings: Settings of this CA that differ.
+    """
     ca = {
         "name": "Lab",
         "certificate": str(ca_certificate.resolve()),
         "signer": {"type": "secret", "secret": CA_KEY_SECRET},
         "revocation": "none",
     }
-    return {"cas": [ca]}
+    return {"cas": [{**ca, **ca_settings}]}
 
 
-def configuration_with_crl(ca_certificate: "Path") -> Configuration:
-    """The same, for a CA whose CRLs are uploaded to the pipeline's own bucket."""
-    [ca] = default_configuration(ca_certificate)["cas"]
-    return {"cas": [{**ca, "revocation": {"type": "bucket"}}]}
+CRL_IN_BUCKET = {"revocation": {"type": "bucket"}}
+"""Settings of a CA whose CRLs are uploaded to the pipeline's own bucket."""
 
 
 def write_project(folder: "Path", configuration: Configuration) -> None:
