@@ -18,7 +18,7 @@ from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.device import ThrowAwayDevice, Tried
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import Report, StepResult
-from iot_jitr_cli.verify.run import Runner, Verification
+from iot_jitr_cli.verify.run import Verification
 from iot_jitr_cli.verify.steps import STEPS
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account, account
@@ -95,12 +95,13 @@ class Harness:
         )
         self.report = Report("stack", REGION, self.device.certificate_id, "jitr-verify-1", datetime.now(UTC))
         self.cleanup = Cleanup(self.pipeline, self.device, self.report.left_behind)
-        self.verification = Verification(self.pipeline, self.device, self.cleanup, self.report)
+        self.verification = Verification(
+            self.pipeline, self.device, self.cleanup, self.report, clock=self.watch
+        )
 
     def run(self, *ids: str) -> dict[str, StepResult]:
         """Run the steps, all or those that are named, and the clean-up."""
-        runner = Runner(self.verification, lambda _: None, self.watch)
-        runner.run([step for step in STEPS if not ids or step.id in ids])
+        self.verification.run([step for step in STEPS if not ids or step.id in ids])
         return {result.id: result for result in self.report.steps}
 
     def sleep(self, seconds: float) -> None:

@@ -10,9 +10,7 @@ from cryptography import x509
 from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.script import Script
-from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
-from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.lab.files import DeployedStack
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
@@ -89,9 +87,8 @@ def _make_devices(ca: DevelopmentCa, count: int, progress: Progress) -> list[Dev
 def _play(
     lab: Lab, ca: DevelopmentCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
 ) -> None:
-    deployment = Deployment(deployed.stack, REGION, deployed.outputs)
-    [its_ca] = deployment.cas
-    pipeline = DemoPipeline(lab.endpoint.session, deployment, its_ca, revocations=RevocationList(ca))
+    [its_ca] = deployed.deployment.cas
+    pipeline = DemoPipeline(lab.endpoint.session, deployed.deployment, its_ca, revocations=RevocationList(ca))
     *admitted, listed = identities
     with progress.step("CRL published") as step:
         name = listed.certificate.common_names[0]

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from iot_jitr_cli.console import CliError, WrongUseError
-from iot_jitr_cli.lab.endpoint import Endpoint
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.lab.endpoint import REGION, Endpoint
 from iot_jitr_cli.lab.environment import TEMPORARY
 from iot_jitr_cli.lab.process import ProcessIdentity
 
@@ -29,6 +30,11 @@ class DeployedStack:
     """Path of the (first) CA certificate that the stack registers."""
     seconds: float
     """How long `cdk deploy` took."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """The same as the commands find it in an AWS account."""
+        return Deployment(self.stack, REGION, self.outputs)
 
 
 class LabFiles:

@@ -16,7 +16,7 @@ from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
 from iot_jitr_cli.verify.permissions import minimal_policy
 from iot_jitr_cli.verify.pipeline import Pipeline, issuing_ca
 from iot_jitr_cli.verify.report import Report, as_document, as_junit, conclusion, line
-from iot_jitr_cli.verify.run import Runner, Verification
+from iot_jitr_cli.verify.run import Verification
 from iot_jitr_cli.verify.steps import STEPS
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -107,8 +107,9 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     report = Report(stack_name, deployment.region, device.certificate_id, device.client_id, datetime.now(UTC))
     cleanup = Cleanup(pipeline, device, report.left_behind)
     verification = Verification(pipeline, device, cleanup, report, publish_crl)
-    on_result = (lambda _: None) if as_json else (lambda result: out.print(line(result, _WIDTH)))
-    Runner(verification, on_result).run(STEPS)
+    if not as_json:
+        verification.on_result = lambda result: out.print(line(result, _WIDTH))
+    verification.run(STEPS)
     if junit:
         junit.write_bytes(as_junit(report))
     if as_json:

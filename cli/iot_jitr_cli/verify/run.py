@@ -30,9 +30,27 @@ class SkippedError(CliError):
     """The step does not apply here."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """One thing that is checked."""
+
+    id: str
+    title: str
+    run: "Callable[[Verification], str]"
+    """Returns what was seen.
+
+    Raises:
+        CheckFailedError: The pipeline does not do what it should.
+        SkippedError: The step does not apply.
+        JitrError, OSError, AwsError: It could not be read.
+    """
+    needed: bool = False
+    """The steps after it make no sense unless it passes."""
+
+
 @dataclass
 class Verification:
-    """What the steps work with."""
+    """One run: what the steps work with, and its results in `report`."""
 
     pipeline: Pipeline
     device: ThrowAwayDevice
@@ -40,10 +58,14 @@ class Verification:
     report: Report
     publish_crl: bool = False
     """Whether the CA's CRL may be published again with the device's serial number added."""
+    on_result: Callable[[StepResult], None] = lambda _result: None
+    clock: Callable[[], float] = time.monotonic
     session: OpenSession | None = None
     """The device's open session, while it is revoked."""
     active_since: float = 0.0
     """When the certificate was seen to be ACTIVE, by the pipeline's clock."""
+    _missing: str = ""
+    """Why the steps that are left are skipped; empty: they are not."""
 
     def row(self) -> Row | None:
         """The device's row of the ledger."""
@@ -67,41 +89,6 @@ class Verification:
 
         return self.pipeline.wait_until(reached), tried[-1], len(tried)
 
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that is checked."""
-
-    id: str
-    title: str
-    run: Callable[[Verification], str]
-    """Returns what was seen.
-
-    Raises:
-        CheckFailedError: The pipeline does not do what it should.
-        SkippedError: The step does not apply.
-        JitrError, OSError, AwsError: It could not be read.
-    """
-    needed: bool = False
-    """The steps after it make no sense unless it passes."""
-
-
-class Runner:
-    """Runs the steps; the results are in the verification's report."""
-
-    def __init__(
-        self,
-        verification: Verification,
-        on_result: Callable[[StepResult], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._verification = verification
-        self._report = verification.report
-        self._on_result = on_result
-        self._clock = clock
-        self._missing = ""
-        """Why the steps that are left are skipped; empty: they are not."""
-
     def run(self, steps: Sequence[Step]) -> None:
         """Run all steps, then clean up, also after Ctrl-C, SIGTERM and SIGHUP.
 
@@ -111,19 +98,19 @@ class Runner:
         with end_signals(signal.default_int_handler):
             try:
                 for step in steps:
-                    self._run(step.id, step.title, partial(self._outcome, step))
+                    self._add(step.id, step.title, partial(self._outcome, step))
             except KeyboardInterrupt:
-                self._report.interrupted = True
+                self.report.interrupted = True
             finally:
                 with end_signals(signal.SIG_IGN):
-                    self._run("cleanup", "everything is removed", self._clean_up)
+                    self._add("cleanup", "everything is removed", self._clean_up)
 
-    def _run(self, id_: str, title: str, outcome: Callable[[], tuple[StepStatus, str]]) -> None:
-        began = self._clock()
+    def _add(self, id_: str, title: str, outcome: Callable[[], tuple[StepStatus, str]]) -> None:
+        began = self.clock()
         status, detail = outcome()
-        result = StepResult(id_, title, status, detail, round(self._clock() - began, 3))
-        self._report.steps.append(result)
-        self._on_result(result)
+        result = StepResult(id_, title, status, detail, round(self.clock() - began, 3))
+        self.report.steps.append(result)
+        self.on_result(result)
 
     def _outcome(self, step: Step) -> tuple[StepStatus, str]:
         if self._missing:
@@ -135,7 +122,7 @@ class Runner:
 
     def _tried(self, step: Step) -> tuple[StepStatus, str]:
         try:
-            return StepStatus.PASSED, step.run(self._verification)
+            return StepStatus.PASSED, step.run(self)
         except CheckFailedError as error:
             return StepStatus.FAILED, str(error)
         except SkippedError as error:
@@ -144,15 +131,15 @@ class Runner:
             hint = " (jitr verify --iam-policy)" if error_code(error) in DENIED else ""
             return StepStatus.UNKNOWN, f"{explain(error) or error}{hint}"
         except KeyboardInterrupt:
-            self._report.interrupted, self._missing = True, "interrupted"
+            self.report.interrupted, self._missing = True, "interrupted"
             return StepStatus.UNKNOWN, "interrupted"
         except Exception as defect:  # noqa: BLE001  what was made must be removed and the report be given
             traceback.print_exception(defect)
             return StepStatus.UNKNOWN, f"a defect of jitr: {type(defect).__name__}: {defect}"
 
     def _clean_up(self) -> tuple[StepStatus, str]:
-        self._verification.cleanup.run()
-        left = len(self._report.left_behind)
+        self.cleanup.run()
+        left = len(self.report.left_behind)
         if left:
             return StepStatus.UNKNOWN, f"left behind: {left}, see below"
         return StepStatus.PASSED, "nothing of the device is left"

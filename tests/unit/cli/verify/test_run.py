@@ -4,14 +4,13 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from iot_jitr_cli.verify.report import LeftBehind, Report, StepStatus
-from iot_jitr_cli.verify.run import CheckFailedError, Runner, SkippedError, Step
+from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Step, Verification
 from tests.support.clock import Stopwatch
 
 P, F, S, U = StepStatus.PASSED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNKNOWN
@@ -49,9 +48,9 @@ def run(
 ) -> Report:
     cleaning = cleaning or Cleaning()
     report = Report("stack", "eu-west-1", "ab" * 32, "device", datetime.now(UTC), [], cleaning.left_behind)
-    verification: Any = SimpleNamespace(cleanup=cleaning, report=report)
-    runner = Runner(verification, on_result, Stopwatch())
-    runner.run([Step(str(at), f"step {at}", step, needed) for at, step in enumerate(steps)])
+    parts: Any = (None, None, cleaning)
+    verification = Verification(*parts, report, on_result=on_result, clock=Stopwatch())
+    verification.run([Step(str(at), f"step {at}", step, needed) for at, step in enumerate(steps)])
     assert cleaning.calls == 1
     return report
 
