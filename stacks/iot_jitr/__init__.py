@@ -18,7 +18,8 @@ from iot_jitr.configuration import (
     ReconcilerSettings,
     RevocationSettings,
 )
-from iot_jitr.functions import EnvironmentTooLargeError, LogLevel
+from iot_jitr.function_environment import EnvironmentTooLargeError
+from iot_jitr.functions import LogLevel
 from iot_jitr.imported import ExportedOutputs
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.network import FunctionNetwork

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
@@ -22,17 +21,8 @@ from iot_jitr.acknowledgements import acknowledge, acknowledge_wildcard
 from iot_jitr.allowed import as_duration
 from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle, Variant
 from iot_jitr.encryption import Encryption, KeyUse
+from iot_jitr.function_environment import LimitedFunction
 from iot_jitr.network import FunctionNetwork, network_permissions, placement
-from iot_jitr_runtime.errors import JitrError
-
-METRICS_NAMESPACE = "IotJitr"
-SERVICE_NAME = "iot-jitr"
-ENVIRONMENT_LIMIT = 4096
-"""Bytes of all environment variables of a function together.
-
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-_TOKEN_BYTES = 64
-"""What stands for a value that only the deployment knows; a CA certificate's id is that long."""
 
 
 class LogLevel(StrEnum):
@@ -51,10 +41,6 @@ class LogLevel(StrEnum):
     """Defects."""
 
 
-class EnvironmentTooLargeError(JitrError):
-    """The environment variables of a function would be larger than Lambda allows: too many CAs."""
-
-
 @dataclass(frozen=True)
 class FunctionSettings:
     """What all functions of one pipeline have in common."""
@@ -63,9 +49,9 @@ class FunctionSettings:
     """How long CloudWatch keeps their logs."""
     log_level: LogLevel = LogLevel.INFO
     """Level of the structured logs."""
-    metrics_namespace: str = METRICS_NAMESPACE
+    metrics_namespace: str = "IotJitr"
     """CloudWatch namespace of the metrics."""
-    service_name: str = SERVICE_NAME
+    service_name: str = "iot-jitr"
     """Names the pipeline in logs and metrics, so that two in one namespace do not add up."""
     encryption: Encryption = field(default_factory=Encryption)
     """The key of their environment variables and logs, and of the data that they read and write."""
@@ -131,7 +117,7 @@ class JitrFunction(Construct):
         self.allow(*permissions)
         bundle = FunctionBundle(Variant.of(self))
         try:
-            self.function: lambda_.Function = _Function(
+            self.function: lambda_.Function = LimitedFunction(
                 self,
                 "Function",
                 variables,
@@ -243,53 +229,3 @@ def role_and_log_group(
     for statement in statements:
         role.add_to_principal_policy(statement)
     return role, log_group
-
-
-class _Function(lambda_.Function):
-    """A function that takes no more environment variables than Lambda allows, wherever they are added."""
-
-    def __init__(
-        self, scope: Construct, construct_id: str, variables: Mapping[str, str], **options: Any
-    ) -> None:
-        super().__init__(scope, construct_id, **options)
-        self._variables = dict(variables)
-        self._check_size()
-        for name, value in variables.items():
-            super().add_environment(name, value)
-
-    def add_environment(
-        self, key: str, value: str, *, remove_in_edge: bool | None = None
-    ) -> lambda_.Function:
-        """Add a variable, as of the base class.
-
-        Raises:
-            EnvironmentTooLargeError: With it, the variables would not fit into what Lambda allows.
-        """
-        self._variables[key] = value
-        self._check_size()
-        return super().add_environment(key, value, remove_in_edge=remove_in_edge)
-
-    def _check_size(self) -> None:
-        sizes = {
-            name: len(name.encode()) + _bytes_of(each)
-            for name, each in cdk.Stack.of(self).resolve(self._variables).items()
-        }
-        size = sum(sizes.values())
-        if size > ENVIRONMENT_LIMIT:
-            raise EnvironmentTooLargeError(
-                f"the environment variables of {self.node.path.removesuffix(f'/{self.node.id}')} would take "
-                f"about {size:,} bytes, most of them in {max(sizes, key=sizes.__getitem__)}; Lambda allows "
-                f"{ENVIRONMENT_LIMIT:,}: shorten the CRLs' URLs, or give some of the CAs a pipeline of their "
-                "own"
-            )
-
-
-def _bytes_of(resolved: object) -> int:
-    """Return the size of a resolved value: its own text, and `_TOKEN_BYTES` for each intrinsic function."""
-    match resolved:
-        case str():
-            return len(resolved.encode())
-        case {"Fn::Join": [str(), list(parts)]}:
-            return sum(map(_bytes_of, parts))
-        case _:
-            return _TOKEN_BYTES

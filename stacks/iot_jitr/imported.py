@@ -1,8 +1,9 @@
 """A pipeline of another app, known by the outputs of its stack."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -17,11 +18,10 @@ from iot_jitr.allowed import CONSTRUCT_ID, Allowed, offers, text, texts
 from iot_jitr.configuration import CrlBucket, upload_prefix
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
-from iot_jitr.outcome_events import BUS_ARN, differ
+from iot_jitr.outcome_events import BUS_ARN, refuse_elsewhere
 from iot_jitr.validation import ConfigurationError, checked_in, options
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, CRL_LOCATION, Output
 
-R = TypeVar("R")
 EXPORT_PREFIX = r"[A-Za-z0-9:-]{1,100}"
 EXPORT_PREFIX_ALLOWED = "1 to 100 letters, digits, : and -"
 
@@ -126,44 +126,38 @@ class ImportedPipeline(Construct, IJitrPipeline):
             arn_format=form,
         )
 
-    def _once(self, construct_id: str, make: Callable[[str], R]) -> R:
-        """Return the imported resource with this name; it is made at its first use."""
-        known = self.node.try_find_child(construct_id)
-        return make(construct_id) if known is None else cast("R", known)
+    # Resources of optional parts are imported at their first use: a pipeline may not have them.
+
+    @cached_property
+    def _bus(self) -> events.IEventBus:
+        return events.EventBus.from_event_bus_arn(self, "EventBus", self._output(Output.EVENT_BUS))
+
+    @cached_property
+    def _allow_list(self) -> dynamodb.ITable:
+        return self._table("AllowList", Output.ALLOW_LIST_TABLE)
+
+    @cached_property
+    def _crls(self) -> s3.IBucket:
+        name = self._output(Output.REVOCATION_BUCKET)
+        return s3.Bucket.from_bucket_attributes(self, "Crls", bucket_name=name, encryption_key=self._key)
 
     def _event_bus(self) -> events.IEventBus:
-        arn = self._output(Output.EVENT_BUS)
-        bus = self._once("EventBus", lambda name: events.EventBus.from_event_bus_arn(self, name, arn))
-        here = cdk.Stack.of(self)
-        for ours, theirs in ((here.region, bus.env.region), (here.account, bus.env.account)):
-            if differ(ours, theirs):
-                raise ConfigurationError(
-                    f"{self.node.path}: on_…",
-                    f"a bus in {theirs}, from a stack in {ours}",
-                    "rules in the account and region of the bus",
-                )
-        return bus
+        refuse_elsewhere(self, self._bus)
+        return self._bus
 
     def _allow_list_table(self) -> dynamodb.ITable:
-        return self._once("AllowList", lambda name: self._table(name, Output.ALLOW_LIST_TABLE))
+        return self._allow_list
 
     def _crl_upload(self, ca: str) -> tuple[s3.IBucket, str]:
-        name = self._output(Output.REVOCATION_BUCKET)
-        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"s3://{name}/{upload_prefix(CrlBucket(), ca)}"
-        known = f"s3://{name}/"
-        if not location.startswith(known):
+        own = f"s3://{self._output(Output.REVOCATION_BUCKET)}/"
+        location = self._outputs.get(f"{ca}{CRL_LOCATION}") or f"{own}{upload_prefix(CrlBucket(), ca)}"
+        if not location.startswith(own):
             raise ConfigurationError(
                 f"{self.node.path}: grant_publish_crl",
                 f"'{ca}', whose CRLs come from {location}",
                 "a CA whose CRLs are uploaded to the pipeline's own bucket",
             )
-        bucket = self._once(
-            f"Crls{ca}",
-            lambda construct_id: s3.Bucket.from_bucket_attributes(
-                self, construct_id, bucket_name=name, encryption_key=self._key
-            ),
-        )
-        return bucket, location.removeprefix(known)
+        return self._crls, location.removeprefix(own)
 
     def _ca_certificate_id(self, ca: str) -> str:
         return self._output(f"{ca}{CA_CERTIFICATE_ID}")

@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from iot_jitr.encryption import Encryption
+from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
 
 KEY = "certificateId"
 SERIAL_INDEX = "ca-serial"
@@ -16,9 +17,6 @@ TASK_DUE_AT = "taskDueAt"
 SUSPENDED_INDEX = "suspended"
 SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
-OWED_INDEX = "owed-events"
-OWED_SHARD = "owedShard"
-OWED_SINCE = "owedSince"
 TTL_ATTRIBUTE = "expiresAt"
 SWEEP_ITEMS = "#sweep/*"
 """The keys of the items that hold the state of a CA's sweep, as IAM matches them."""
@@ -48,11 +46,10 @@ class Ledger(Construct):
             removal_policy: What becomes of it when the stack is deleted.
         """
         super().__init__(scope, construct_id)
-        text = dynamodb.AttributeType.STRING
         self.table = dynamodb.Table(
             self,
             "Table",
-            partition_key=dynamodb.Attribute(name=KEY, type=text),
+            partition_key=dynamodb.Attribute(name=KEY, type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
@@ -62,32 +59,23 @@ class Ledger(Construct):
             removal_policy=removal_policy,
         )
         # A revoked serial number is looked up here, where scanning AWS IoT would take 10 calls a second.
-        self.table.add_global_secondary_index(
-            index_name=SERIAL_INDEX,
-            partition_key=dynamodb.Attribute(name=SERIAL_INDEX_KEY, type=text),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
+        self._add_index(SERIAL_INDEX, SERIAL_INDEX_KEY)
         # Only rows with something left to do are in it: the end of a grace period, a policy to delete.
-        self.table.add_global_secondary_index(
-            index_name=TASK_INDEX,
-            partition_key=dynamodb.Attribute(name=TASK, type=text),
-            sort_key=dynamodb.Attribute(name=TASK_DUE_AT, type=dynamodb.AttributeType.NUMBER),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
+        self._add_index(TASK_INDEX, TASK, TASK_DUE_AT)
         # Only what is on hold is in it: looked at whenever a CA has a new CRL.
-        self.table.add_global_secondary_index(
-            index_name=SUSPENDED_INDEX,
-            partition_key=dynamodb.Attribute(name=SUSPENDED_UNDER, type=text),
-            sort_key=dynamodb.Attribute(name=RELEASE_AT, type=dynamodb.AttributeType.NUMBER),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
+        self._add_index(SUSPENDED_INDEX, SUSPENDED_UNDER, RELEASE_AT)
 
     def keep_owed_events(self) -> None:
         """Add the index of the rows that owe an outcome event: in most moments it is empty."""
+        self._add_index(OWED_INDEX, OWED_SHARD, OWED_SINCE)
+
+    def _add_index(self, name: str, key: str, time: str | None = None) -> None:
+        """Add an index of the rows that have the attribute `key`, sorted by `time`."""
+        number = dynamodb.AttributeType.NUMBER
         self.table.add_global_secondary_index(
-            index_name=OWED_INDEX,
-            partition_key=dynamodb.Attribute(name=OWED_SHARD, type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name=OWED_SINCE, type=dynamodb.AttributeType.NUMBER),
+            index_name=name,
+            partition_key=dynamodb.Attribute(name=key, type=dynamodb.AttributeType.STRING),
+            sort_key=None if time is None else dynamodb.Attribute(name=time, type=number),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
 

@@ -60,7 +60,7 @@ class OutcomeEventPublishing(Construct):
         self._pipeline_name = pipeline_name
         self.event_bus = self._bus(settings.event_bus)
         ours, theirs = cdk.Stack.of(self).region, self.event_bus.env.region
-        if differ(ours, theirs):
+        if _differ(ours, theirs):
             raise ConfigurationError(
                 f"{scope.node.path}: outcome_events.event_bus",
                 f"a bus in {theirs}",
@@ -94,7 +94,23 @@ class OutcomeEventPublishing(Construct):
         return events.EventBus.from_event_bus_arn(self, "Bus", bus) if isinstance(bus, str) else bus
 
 
-def differ(ours: str | None, theirs: str | None) -> bool:
+def refuse_elsewhere(pipeline: Construct, bus: events.IEventBus) -> None:
+    """Refuse rules on a bus of another account or region than the pipeline's: EventBridge takes none there.
+
+    Raises:
+        ConfigurationError: The bus is known to be elsewhere.
+    """
+    here = cdk.Stack.of(pipeline)
+    for ours, theirs in ((here.region, bus.env.region), (here.account, bus.env.account)):
+        if _differ(ours, theirs):
+            raise ConfigurationError(
+                f"{pipeline.node.path}: on_…",
+                f"a bus in {theirs}, from a stack in {ours}",
+                "rules in the account and region of the bus, on a pipeline that is imported there",
+            )
+
+
+def _differ(ours: str | None, theirs: str | None) -> bool:
     """Whether two regions, or two accounts, are known to be different ones."""
     known = [each for each in (ours, theirs) if each is not None and not cdk.Token.is_unresolved(each)]
     return len(set(known)) > 1

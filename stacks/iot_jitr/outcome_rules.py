@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 _RULE_NAME = text(r"[.A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits and . _ -")
 _checked = checked_in("JitrPipeline")
-_ID = Annotated[str, CONSTRUCT_ID]
 _REASON = one_of(Reason)
-_SOME_REASONS = list_of(_REASON, _REASON.words)
+_LIST = list_of(_REASON, _REASON.words)
 
 
 def _read_reasons(value: Any, folder: Path) -> tuple[Reason, ...]:
-    return tuple(_SOME_REASONS.read([value] if isinstance(value, str) else value, folder))
+    return tuple(_LIST.read([value] if isinstance(value, str) else value, folder))
 
 
+_SomeReasons = Reason | str | Sequence[Reason | str] | None
 _Reasons = Annotated[
-    Reason | str | Sequence[Reason | str] | None,
+    _SomeReasons,
     Allowed(f"one of, or a list of: {_REASON.words}", _read_reasons, _REASON.hint),
 ]
 
@@ -64,7 +64,7 @@ class OutcomeRules:
     @_checked
     def on_outcome(
         self,
-        construct_id: _ID,
+        construct_id: Annotated[str, CONSTRUCT_ID],
         *,
         reason: _Reasons = None,
         target: Annotated[events.IRuleTarget | None, offers("bind", "a target (events.IRuleTarget)")] = None,
@@ -109,99 +109,65 @@ class OutcomeRules:
     def on_activated(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each certificate that is activated.
 
-        Args:
-            construct_id: The rule's name in the construct tree.
-            options: Target, description and more, see `on_outcome`.
-
         Raises:
-            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.ACTIVATED, construct_id, None, options)
 
     def on_refused(
-        self,
-        construct_id: _ID,
-        *,
-        reason: Reason | str | Sequence[Reason | str] | None = None,
-        **options: Unpack[EventOptions],
+        self, construct_id: str, *, reason: _SomeReasons = None, **options: Unpack[EventOptions]
     ) -> events.Rule:
         """Define a rule for each certificate that is refused.
 
         A device that is refused again for the same reason causes no further event.
 
-        Args:
-            construct_id: The rule's name in the construct tree.
-            reason: For this reason, or one of these, only; all by default.
-            options: Target, description and more, see `on_outcome`.
-
         Raises:
-            ConfigurationError: There is no such reason, or as of `on_outcome`.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.REFUSED, construct_id, reason, options)
 
     def on_revoked(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each active certificate that is revoked because its CA's CRL lists it.
 
-        Args:
-            construct_id: The rule's name in the construct tree.
-            options: Target, description and more, see `on_outcome`.
-
         Raises:
-            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.REVOKED, construct_id, None, options)
 
     def on_suspended(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each active certificate that is suspended because its CA's CRL has it on hold.
 
-        Args:
-            construct_id: The rule's name in the construct tree.
-            options: Target, description and more, see `on_outcome`.
-
         Raises:
-            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.SUSPENDED, construct_id, None, options)
 
     def on_released(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each suspended certificate that is active again, because its hold is over.
 
-        Args:
-            construct_id: The rule's name in the construct tree.
-            options: Target, description and more, see `on_outcome`.
-
         Raises:
-            ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.RELEASED, construct_id, None, options)
 
     def on_waiting_too_long(
-        self,
-        construct_id: _ID,
-        *,
-        reason: Reason | str | Sequence[Reason | str] | None = None,
-        **options: Unpack[EventOptions],
+        self, construct_id: str, *, reason: _SomeReasons = None, **options: Unpack[EventOptions]
     ) -> events.Rule:
         """Define a rule for each certificate that is pending for longer than `pending_after`.
 
-        `ReconcilerSettings` says how long that is. Once in each wait. A certificate that only waits for its
-        slot of the rate limiter does not count.
-
-        Args:
-            construct_id: The rule's name in the construct tree.
-            reason: Deferred for this reason, or one of these, only; all by default.
-            options: Target, description and more, see `on_outcome`.
+        `ReconcilerSettings` sets how long that is. There is one event in each wait, whose reason is
+        that of the deferral. A certificate that only waits for its slot of the rate limiter does not count.
 
         Raises:
-            ConfigurationError: There is no such reason, or as of `on_outcome`.
+            ConfigurationError: As of `on_outcome`, which describes the options.
         """
         return self._on(EventType.WAITING_TOO_LONG, construct_id, reason, options)
 
     def _on(
         self,
         event_type: EventType,
-        construct_id: _ID,
-        reason: Reason | str | Sequence[Reason | str] | None,
+        construct_id: str,
+        reason: _SomeReasons,
         options: EventOptions,
     ) -> events.Rule:
         rule = self.on_outcome(construct_id, reason=reason, **options)

@@ -1,13 +1,16 @@
 """`DeploymentOutputs`: the outputs of a stack by which the `jitr` command finds a pipeline."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import aws_cdk as cdk
 from constructs import Construct
 
 from iot_jitr.allowed import text
+from iot_jitr.functions import JitrFunction
 from iot_jitr.imported import EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED, export_name
 from iot_jitr.pipeline import JitrPipeline
+from iot_jitr.revocation import Revocation
 from iot_jitr.validation import ConfigurationError, checked
 from iot_jitr_runtime.stack_outputs import (
     CA_AUTO_REGISTRATION,
@@ -64,114 +67,80 @@ class DeploymentOutputs(Construct):
             )
         super().__init__(pipeline, _ID)
         _once(pipeline, prefix)
-        self._prefix = prefix
-        self._export_prefix = export_prefix
-        self._add_cas(pipeline)
-        self._add_what_is_kept(pipeline)
-        self._add_allow_list(pipeline)
-        self._add_functions(pipeline)
-        self._add_revocation(pipeline)
+        for name, value, description in _all(pipeline):
+            export = None if export_prefix is None else export_name(export_prefix, name)
+            output = cdk.CfnOutput(self, str(name), value=value, description=description, export_name=export)
+            # Else CloudFormation's name of the output would have the construct's path in it.
+            output.override_logical_id(f"{prefix}{name}")
 
-    def _add_cas(self, pipeline: JitrPipeline) -> None:
-        for name, ca in pipeline.cas.items():
-            self._add(f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}")
-            self._add(f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}")
-            self._add(f"{name}{CA_STATUS}", ca.status, f"Status of CA {name}")
-            self._add(f"{name}{CA_MODE}", ca.mode, f"Mode of CA {name}")
-            self._add(
-                f"{name}{CA_AUTO_REGISTRATION}",
-                ca.auto_registration_status,
-                f"Auto-registration of CA {name}",
-            )
-            self._add(f"{name}{CA_NOT_AFTER}", ca.not_after, f"End of validity of CA {name}")
-            self._add(f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}")
 
-    def _add_what_is_kept(self, pipeline: JitrPipeline) -> None:
-        queues = pipeline.queues
-        self._add(Output.ACTIVATION_QUEUE_URL, queues.activation.queue_url, "Registration events")
-        self._add(Output.DEAD_LETTER_QUEUE_URL, queues.dead_letters.queue_url, "Undecidable events")
-        if pipeline.device_policy.policy_name is not None:
-            self._add(Output.DEVICE_POLICY_NAME, pipeline.device_policy.policy_name, "Policy of the devices")
-        self._add(
-            Output.LEDGER_TABLE, pipeline.ledger.table.table_name, "What was decided about each certificate"
-        )
+def _all(pipeline: JitrPipeline) -> Iterator[tuple[str, str, str]]:
+    """Each output: its name, its value and what it is."""
+    for name, ca in pipeline.cas.items():
+        yield f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}"
+        yield f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}"
+        yield f"{name}{CA_STATUS}", ca.status, f"Status of CA {name}"
+        yield f"{name}{CA_MODE}", ca.mode, f"Mode of CA {name}"
+        yield f"{name}{CA_AUTO_REGISTRATION}", ca.auto_registration_status, f"Auto-registration of CA {name}"
+        yield f"{name}{CA_NOT_AFTER}", ca.not_after, f"End of validity of CA {name}"
+        yield f"{name}{RULE}", pipeline.rules.rules[name].ref, f"Topic rule of CA {name}"
+    yield Output.ACTIVATION_QUEUE_URL, pipeline.activation_queue.queue_url, "Registration events"
+    yield Output.DEAD_LETTER_QUEUE_URL, pipeline.dead_letter_queue.queue_url, "Undecidable events"
+    if pipeline.device_policy.policy_name is not None:
+        yield Output.DEVICE_POLICY_NAME, pipeline.device_policy.policy_name, "Policy of the devices"
+    yield Output.LEDGER_TABLE, pipeline.ledger_table.table_name, "What was decided about each certificate"
+    admission = pipeline.devices.admission
+    if admission is not None and admission.table is not None and admission.key is not None:
+        yield Output.ALLOW_LIST_TABLE, admission.table.table_name, "The expected devices"
+        yield Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed"
+    activator, log_group = Output.ACTIVATOR_FUNCTION, Output.ACTIVATOR_LOG_GROUP
+    yield from _of_function(activator, log_group, pipeline.activator.function, "activator")
+    yield Output.ACTIVATOR_ROLE, pipeline.activator.function.role.role_name, "Role of the activator"
+    yield Output.RULES_ROLE, pipeline.rules.role.role_name, "Role of the topic rules"
+    yield Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics"
+    yield Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics"
+    dashboard = pipeline.observability.dashboard
+    if dashboard is not None:
+        yield Output.DASHBOARD, dashboard.dashboard_name, "CloudWatch dashboard"
+    if pipeline.outcome_events is not None:
+        bus = pipeline.outcome_events.event_bus
+        yield Output.EVENT_BUS, bus.event_bus_arn, "Event bus of the outcome events"
+    ours, framework = pipeline.ca_registration.function, pipeline.ca_registration.framework
+    yield "CaRegistrationLogGroup", ours.log_group.log_group_name, "Log of the CA registration"
+    yield (
+        "CaRegistrationFrameworkLogGroup",
+        framework.log_group.log_group_name,
+        "Log of the custom resource framework around the CA registration",
+    )
+    if pipeline.revocation is not None:
+        yield from _of_revocation(pipeline.revocation)
 
-    def _add_allow_list(self, pipeline: JitrPipeline) -> None:
-        admission = pipeline.devices.admission
-        if admission is not None and admission.table is not None and admission.key is not None:
-            self._add(Output.ALLOW_LIST_TABLE, admission.table.table_name, "The expected devices")
-            self._add(Output.ALLOW_LIST_KEY, admission.key.value, "By what the expected devices are listed")
 
-    def _add_functions(self, pipeline: JitrPipeline) -> None:
-        activator = pipeline.activator.function
-        self._add(Output.ACTIVATOR_FUNCTION, activator.function.function_name, "The function that decides")
-        self._add(Output.ACTIVATOR_LOG_GROUP, activator.log_group.log_group_name, "Log of the activator")
-        self._add(Output.ACTIVATOR_ROLE, activator.role.role_name, "Role of the activator")
-        self._add(Output.RULES_ROLE, pipeline.rules.role.role_name, "Role of the topic rules")
-        self._add(Output.METRICS_NAMESPACE, pipeline.metrics.namespace, "Namespace of the metrics")
-        self._add(Output.SERVICE_NAME, pipeline.metrics.service, "Dimension 'service' of the metrics")
-        dashboard = pipeline.observability.dashboard
-        if dashboard is not None:
-            self._add(Output.DASHBOARD, dashboard.dashboard_name, "CloudWatch dashboard")
-        if pipeline.outcome_events is not None:
-            bus = pipeline.outcome_events.event_bus
-            self._add(Output.EVENT_BUS, bus.event_bus_arn, "Event bus of the outcome events")
-        registration = pipeline.ca_registration
-        ours, framework = registration.function.log_group, registration.framework.log_group
-        self._add("CaRegistrationLogGroup", ours.log_group_name, "Log of the CA registration")
-        self._add(
-            "CaRegistrationFrameworkLogGroup",
-            framework.log_group_name,
-            "Log of the custom resource framework around the CA registration",
-        )
+def _of_revocation(revocation: Revocation) -> Iterator[tuple[str, str, str]]:
+    publisher, sweep, guard = revocation.publisher, revocation.sweep, revocation.connect_guard
+    yield Output.REVOCATION_BUCKET, revocation.bucket.name, "CRLs and revocation indexes"
+    for name, location in revocation.locations.items():
+        yield f"{name}{CRL_LOCATION}", location, f"Where the CRLs of CA {name} come from"
+    if sweep.client_id is not None:
+        what = "Client id by which sessions of revoked devices are closed"
+        yield Output.SESSION_CLIENT_ID, sweep.client_id, what
+    function, log_group = Output.CRL_PUBLISHER_FUNCTION, Output.CRL_PUBLISHER_LOG_GROUP
+    yield from _of_function(function, log_group, publisher.function, "CRL publisher")
+    yield from _of_function(Output.SWEEP_FUNCTION, Output.SWEEP_LOG_GROUP, sweep.function, "sweep")
+    if guard is not None:
+        function, log_group = Output.CONNECT_GUARD_FUNCTION, Output.CONNECT_GUARD_LOG_GROUP
+        yield from _of_function(function, log_group, guard.function, "connect guard")
+        what = "Client certificate callback of the guarded domain configuration"
+        yield Output.CONNECT_GUARD_CALLBACK_ARN, guard.callback_arn, what
+        what = "Domain configuration that devices connect to"
+        yield Output.CONNECT_GUARD_DOMAIN_CONFIGURATION, guard.domain_configuration, what
 
-    def _add_revocation(self, pipeline: JitrPipeline) -> None:
-        revocation = pipeline.revocation
-        if revocation is None:
-            return
-        self._add(Output.REVOCATION_BUCKET, revocation.bucket.name, "CRLs and revocation indexes")
-        for name, location in revocation.locations.items():
-            self._add(f"{name}{CRL_LOCATION}", location, f"Where the CRLs of CA {name} come from")
-        if (client_id := revocation.sweep.client_id) is not None:
-            self._add(
-                Output.SESSION_CLIENT_ID,
-                client_id,
-                "Client id by which sessions of revoked devices are closed",
-            )
-        for output, log, function, what in (
-            (
-                Output.CRL_PUBLISHER_FUNCTION,
-                Output.CRL_PUBLISHER_LOG_GROUP,
-                revocation.publisher,
-                "publisher",
-            ),
-            (Output.SWEEP_FUNCTION, Output.SWEEP_LOG_GROUP, revocation.sweep, "sweep"),
-        ):
-            made = function.function
-            self._add(output, made.function.function_name, f"The revocation {what}")
-            self._add(log, made.log_group.log_group_name, f"Log of the revocation {what}")
-        if (guard := revocation.connect_guard) is not None:
-            made = guard.function
-            self._add(Output.CONNECT_GUARD_FUNCTION, made.function.function_name, "The connect guard")
-            self._add(
-                Output.CONNECT_GUARD_LOG_GROUP, made.log_group.log_group_name, "Log of the connect guard"
-            )
-            self._add(
-                Output.CONNECT_GUARD_CALLBACK_ARN,
-                guard.callback_arn,
-                "Client certificate callback of the guarded domain configuration",
-            )
-            self._add(
-                Output.CONNECT_GUARD_DOMAIN_CONFIGURATION,
-                guard.domain_configuration,
-                "Domain configuration that devices connect to",
-            )
 
-    def _add(self, name: str, value: str, description: str) -> None:
-        export = None if self._export_prefix is None else export_name(self._export_prefix, name)
-        output = cdk.CfnOutput(self, str(name), value=value, description=description, export_name=export)
-        # Else CloudFormation's name of the output would have the construct's path in it.
-        output.override_logical_id(f"{self._prefix}{name}")
+def _of_function(
+    name: Output, log_group: Output, function: JitrFunction, what: str
+) -> Iterator[tuple[str, str, str]]:
+    yield name, function.function.function_name, f"Function of the {what}"
+    yield log_group, function.log_group.log_group_name, f"Log of the {what}"
 
 
 def _once(pipeline: JitrPipeline, prefix: str) -> None:

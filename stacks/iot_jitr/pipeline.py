@@ -44,7 +44,7 @@ from iot_jitr.observability import (
     PipelineMetrics,
     Watched,
 )
-from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents, differ
+from iot_jitr.outcome_events import OutcomeEventPublishing, OutcomeEvents, refuse_elsewhere
 from iot_jitr.parts import PipelineParts
 from iot_jitr.policy import DevicePolicy
 from iot_jitr.queues import ActivationQueues
@@ -289,14 +289,8 @@ class JitrPipeline(Construct, Importable):
                 "a pipeline whose outcome events are off",
                 "a pipeline with outcome_events=OutcomeEvents()",
             )
-        bus = self.outcome_events.event_bus
-        if differ(cdk.Stack.of(self).account, bus.env.account):
-            raise ConfigurationError(
-                f"{self.node.path}: on_…",
-                f"a bus of account {bus.env.account}",
-                "rules in the account of the bus, on a pipeline that is imported there",
-            )
-        return bus
+        refuse_elsewhere(self, self.outcome_events.event_bus)
+        return self.outcome_events.event_bus
 
     def _allow_list_table(self) -> dynamodb.ITable:
         admission = self.devices.admission

@@ -1,6 +1,6 @@
 """The activation queue, which every registration event goes through, and its dead-letter queue."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_sqs as sqs
@@ -31,22 +31,17 @@ class ActivationQueues(Construct):
         """Create both queues, under the key of `encryption` or else under one of SQS's own."""
         super().__init__(scope, construct_id)
         kind = sqs.QueueEncryption
-        encrypted = kind.SQS_MANAGED if encryption.key is None else kind.KMS
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=encrypted,
-            encryption_master_key=encryption.key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(RETENTION_DAYS),
-        )
+        of_both: dict[str, Any] = {
+            "encryption": kind.SQS_MANAGED if encryption.key is None else kind.KMS,
+            "encryption_master_key": encryption.key,
+            "enforce_ssl": True,
+            "retention_period": cdk.Duration.days(RETENTION_DAYS),
+        }
+        self.dead_letters = sqs.Queue(self, "DeadLetters", **of_both)
         self.activation = sqs.Queue(
             self,
             "Activation",
-            encryption=encrypted,
-            encryption_master_key=encryption.key,
-            enforce_ssl=True,
-            retention_period=cdk.Duration.days(RETENTION_DAYS),
+            **of_both,
             visibility_timeout=as_duration(capacity.visibility_timeout),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letters, max_receive_count=MAXIMUM_RECEIVE_COUNT

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from iot_jitr import CaConfiguration, CrlUrl, JitrStack, functions
-from iot_jitr.functions import EnvironmentTooLargeError, _bytes_of
+from iot_jitr import CaConfiguration, CrlUrl, JitrStack, function_environment
+from iot_jitr.function_environment import EnvironmentTooLargeError, _bytes_of
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.environment import REVOCATION_REFRESH_SECONDS
 from tests.support.scenarios import NAMES, scenario
@@ -75,7 +75,7 @@ def test_what_the_pipeline_adds_last_counts(monkeypatch: pytest.MonkeyPatch) -> 
         variables = function.stack.resolve(function._variables)
     size = sum(len(name) + _bytes_of(value) for name, value in variables.items())
 
-    monkeypatch.setattr(functions, "ENVIRONMENT_LIMIT", size - 1)
+    monkeypatch.setattr(function_environment, "ENVIRONMENT_LIMIT", size - 1)
 
     assert list(variables)[-1] == REVOCATION_REFRESH_SECONDS
     with app_without_bundling() as app, pytest.raises(EnvironmentTooLargeError, match="Activator"):

@@ -13,7 +13,8 @@ from iot_jitr.bundling import VARIANT_KEY, FunctionBundle, Variant
 from iot_jitr_cli.lab.app import BATCHES, WIDENED, build_locally, widened
 from iot_jitr_cli.lab.project import default_configuration
 from tests.support.ca_certificates import FACTORY
-from tests.support.stacks import as_list, of_type
+from tests.support.scenarios import SCENARIOS, scenario
+from tests.support.stacks import as_list, local_template_of, of_type
 
 Template = dict[str, Any]
 
@@ -46,14 +47,14 @@ def expected_from(template: Template) -> Template:
     return expected
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_the_local_template_differs_in_the_widening_the_tls_policies_and_the_saved_queries_only(
-    template: Template, local_template: Template
+    name: str,
 ) -> None:
-    assert comparable(local_template) == expected_from(template)
+    local, template = local_template_of(SCENARIOS[name]), scenario(name)
 
-
-def test_the_local_template_does_differ(template: Template, local_template: Template) -> None:
-    assert comparable(local_template) != comparable(template)
+    assert comparable(local) == expected_from(template)
+    assert comparable(local) != comparable(template)
 
 
 def test_the_assets_are_not_the_same() -> None:

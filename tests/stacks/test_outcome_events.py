@@ -379,7 +379,7 @@ def test_a_bus_of_another_account_takes_the_events_and_the_rules_are_made_there(
     app: cdk.App, fleet: cdk.Stack
 ) -> None:
     pipeline = made(fleet, THEIR_BUS)
-    with pytest.raises(ConfigurationError, match="a bus of account 210987654321"):
+    with pytest.raises(ConfigurationError, match="a bus in 210987654321"):
         pipeline.on_activated("Tell")
     with pytest.raises(ConfigurationError, match="rules in the account and region of the bus"):
         imported(cdk.Stack(app, "Elsewhere", env=HOME), event_bus_arn=THEIR_BUS).on_activated("Tell")

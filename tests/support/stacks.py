@@ -126,6 +126,12 @@ def granted(template: dict[str, Any], part: str) -> set[tuple[str, str]]:
     }
 
 
+def variables(template: dict[str, Any], part: str) -> dict[str, str]:
+    """The environment variables of the function whose logical id contains `part`."""
+    _, function = named(template, "AWS::Lambda::Function", part)
+    return {name: joined(value) for name, value in function["Properties"]["Environment"]["Variables"].items()}
+
+
 def joined(value: Any) -> str:
     """A value with its intrinsic functions written out: `${Name}`, `${Name.Attribute}`, joins joined."""
     if isinstance(value, str):
