@@ -167,7 +167,8 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
             annotation = _annotation(node.annotation)
         elif isinstance(node, ast.Assign) and _is(exported, Enum):
             (target,) = node.targets
-            name, default = ast.unparse(target), f"`{ast.literal_eval(node.value)}`"
+            name = ast.unparse(target)
+            default = f"`{cast('type[Enum]', exported)[name].value}`"
         else:
             continue
         if name.startswith("_"):
