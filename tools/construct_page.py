@@ -162,7 +162,7 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         default: str | None
         annotation = ""
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is(exported, Enum):
             name, default = node.target.id, _default(exported, node.value)
             annotation = _annotation(node.annotation)
         elif isinstance(node, ast.Assign) and _is(exported, Enum):
