@@ -4,9 +4,11 @@ They are recorded on the constructs, so cdk-nag over a stack that has a `JitrPip
 the reasons and no errors. cdk-nag itself is not needed for that.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+
+from iot_jitr.references import written
 
 if TYPE_CHECKING:
     from constructs import IConstruct
@@ -27,17 +29,5 @@ def acknowledge_wildcard(scope: "IConstruct", resource: str, reason: str) -> Non
         resource: The resource as the statement has it, tokens and all.
         reason: Why nothing narrower can be named.
     """
-    written = _as_cdk_nag_writes(cdk.Stack.of(scope).resolve(resource))
-    acknowledge(scope, f"{_PACK}-IAM5[Resource::{written}]", reason)
-
-
-def _as_cdk_nag_writes(value: Any) -> str:
-    """A resolved value with references in angle brackets: `<Name>`, `<Name.Attribute>`."""
-    match value:
-        case {"Ref": name}:
-            return f"<{name}>"
-        case {"Fn::GetAtt": [name, attribute]}:
-            return f"<{name}.{attribute}>"
-        case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(map(_as_cdk_nag_writes, parts))
-    return str(value)
+    as_cdk_nag_writes = written(cdk.Stack.of(scope).resolve(resource), lambda name: f"<{name}>")
+    acknowledge(scope, f"{_PACK}-IAM5[Resource::{as_cdk_nag_writes}]", reason)

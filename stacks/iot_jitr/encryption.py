@@ -6,13 +6,14 @@ https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#condit
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+
+from iot_jitr.references import written
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -70,10 +71,12 @@ class Encryption:
         """
         if self.key is None:
             return
-        statement = _for_logs(cdk.Stack.of(scope), *others)
+        stack = cdk.Stack.of(scope)
+        statement = _for_logs(stack, *others)
         if self.key.add_to_resource_policy(statement).statement_added:
             return
-        text = json.dumps(_written(cdk.Stack.of(scope).resolve(statement.to_statement_json())))
+        late = stack.resolve(stack.to_json_string(statement.to_statement_json()))
+        text = json.dumps(json.loads(written(late, lambda name: f"${{{name}}}")))
         cdk.Annotations.of(scope).add_warning_v2(
             "iot-jitr:imported-encryption-key",
             "the policy of the imported encryption key cannot be changed from here; before the deployment it "
@@ -127,17 +130,3 @@ def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
         resources=["*"],
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
     )
-
-
-def _written(value: object) -> object:
-    """A resolved value with references as CloudFormation's `Fn::Sub` writes them: `${AWS::Region}`."""
-    match value:
-        case {"Ref": name}:
-            return f"${{{name}}}"
-        case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(str(_written(part)) for part in parts)
-        case list():
-            return [_written(each) for each in value]
-        case Mapping():
-            return {key: _written(each) for key, each in value.items()}
-    return value

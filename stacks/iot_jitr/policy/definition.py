@@ -202,13 +202,8 @@ class DevicePolicy:
         return tuple(check(name, as_known(self.document), PolicyKind(self.kind)))
 
     @property
-    def needs_common_name(self) -> bool:
-        """Whether the policy identifies a device by its common name: without a usable one it is refused."""
-        return self.document.needs_common_name
-
-    @property
     def needs_thing(self) -> bool:
-        """Whether it speaks of the device's thing, so it grants less where devices have none."""
+        """Whether it names the device's thing, so that it grants less where devices have none."""
         text = self.document.text()
         return f"${{{THING_NAME}}}" in text or self.needs_thing_name
 

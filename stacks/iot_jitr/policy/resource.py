@@ -1,5 +1,6 @@
 """The device policy in a stack: what is deployed, the activator's settings and its permissions."""
 
+import json
 from typing import Any
 
 import aws_cdk as cdk
@@ -9,8 +10,14 @@ from constructs import Construct
 
 from iot_jitr.names import policy_prefix
 from iot_jitr.policy.definition import DevicePolicy
-from iot_jitr_policy.vocabulary import PSEUDO_PARAMETERS
+from iot_jitr_policy.document import PolicyDocument
 from iot_jitr_runtime.policy import PolicyKind
+
+_PSEUDO_PARAMETERS = {
+    "AWS::Partition": cdk.Aws.PARTITION,
+    "AWS::Region": cdk.Aws.REGION,
+    "AWS::AccountId": cdk.Aws.ACCOUNT_ID,
+}
 
 
 class DevicePolicyResource(Construct):
@@ -39,7 +46,7 @@ class DevicePolicyResource(Construct):
                 f"iot-jitr:policy-exception:{number}",
                 f"Device policy, {finding}: acknowledged: {finding.acknowledged}",
             )
-        document = _with_pseudo_parameters(policy.document.plain())
+        document = _with_pseudo_parameters(policy.document)
         self.resource: iot.CfnPolicy | None = None
         self.policy_name: str | None = None
         if policy.kind is PolicyKind.SHARED:
@@ -50,7 +57,7 @@ class DevicePolicyResource(Construct):
         else:
             settings = {"prefix": policy_prefix(scope), "template": document}
         self.setting = cdk.Stack.of(self).to_json_string(
-            {"kind": str(policy.kind), "needs_common_name": policy.needs_common_name, **settings}
+            {"kind": str(policy.kind), "needs_common_name": policy.document.needs_common_name, **settings}
         )
         self.activator_permissions: list[iam.PolicyStatement] = []
         self.withdrawal_permissions: list[iam.PolicyStatement] = []
@@ -72,15 +79,9 @@ class DevicePolicyResource(Construct):
         ]
 
 
-def _with_pseudo_parameters(value: Any) -> Any:
+def _with_pseudo_parameters(document: PolicyDocument) -> Any:
     """Put what CloudFormation knows in the place of `${AWS::…}`; policy variables stay as they are."""
-    if isinstance(value, dict):
-        return {key: _with_pseudo_parameters(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_with_pseudo_parameters(each) for each in value]
-    if isinstance(value, str):
-        known = {"AWS::Partition": cdk.Aws.PARTITION, "AWS::Region": cdk.Aws.REGION}
-        known["AWS::AccountId"] = cdk.Aws.ACCOUNT_ID
-        for name in PSEUDO_PARAMETERS:
-            value = value.replace(f"${{{name}}}", known[name])
-    return value
+    text = document.text()
+    for name, value in _PSEUDO_PARAMETERS.items():
+        text = text.replace(f"${{{name}}}", value)
+    return json.loads(text)

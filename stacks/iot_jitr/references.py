@@ -1,0 +1,24 @@
+"""Texts that contain references of CloudFormation, for messages and checks at synthesis."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def written(resolved: Any, reference: Callable[[str], str]) -> str:
+    """Return a text that the CDK has resolved, with its references written out.
+
+    Args:
+        resolved: A text, a reference, or a join of both.
+        reference: Returns what stands for a reference: for `Name`, `Name.Attribute`, or the name of another
+            function such as `Fn::ImportValue`.
+    """
+    match resolved:
+        case {"Ref": str(name)}:
+            return reference(name)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return reference(f"{name}.{attribute}")
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(written(part, reference) for part in parts)
+        case {**function}:
+            return reference(next(iter(function)))
+    return str(resolved)
