@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import iot_jitr
-from iot_jitr.allowed import spoken
+from iot_jitr.allowed import time_in_words
 from iot_jitr.configuration.signer import SIGNERS
 from iot_jitr.validation import in_words
 from iot_jitr_runtime.ca_registration.signers import KINDS, NoSigner
@@ -74,7 +74,7 @@ def _default(each: Any) -> str:
         return NOTHING if each.default_factory is NoSigner else "`{}`"
     value = each.default
     if isinstance(value, timedelta):
-        return spoken(value)
+        return time_in_words(value)
     if value is MISSING or value is None:
         return NOTHING
     text = str(value.value) if isinstance(value, Enum) else value

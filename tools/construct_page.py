@@ -162,15 +162,13 @@ def _members(exported: type, tree: ast.ClassDef) -> Iterator[Option]:
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         default: str | None
         annotation = ""
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and not _is(exported, Enum):
-            name, default = node.target.id, _default(exported, node.value)
-            annotation = _annotation(node.annotation)
-        elif isinstance(node, ast.Assign) and _is(exported, Enum):
-            (target,) = node.targets
-            name = ast.unparse(target)
-            default = f"`{cast('type[Enum]', exported)[name].value}`"
-        else:
-            continue
+        match node:
+            case ast.Assign(targets=[ast.Name(name)]) if issubclass(exported, Enum):
+                default = f"`{exported[name].value}`"
+            case ast.AnnAssign(target=ast.Name(name)) if not issubclass(exported, Enum):
+                default, annotation = _default(exported, node.value), _annotation(node.annotation)
+            case _:
+                continue
         if name.startswith("_"):
             continue
         if not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)):

@@ -19,18 +19,13 @@ _UNITS = ("second", "minute", "hour", "day")
 _TIME = rf"([0-9]{{1,9}}) ({'|'.join(_UNITS)})s?"
 
 
-def wrong(value: object, allowed: str) -> PydanticCustomError:
-    """Return the error that a check raises for `value`; `allowed` says what is possible."""
-    return PydanticCustomError(NOT_ALLOWED, "{allowed}", {"allowed": allowed, "found": shown(value)})
-
-
-def contradiction(option: str, found: str, allowed: str) -> PydanticCustomError:
-    """Return the error that an option class raises in `__post_init__` for options that do not go together.
+def refusal(option: str, found: str, allowed: str) -> PydanticCustomError:
+    """Return the error of a value that is not allowed, or of options that contradict one another.
 
     Args:
-        option: The option that is to be changed; empty for the value itself.
+        option: The option that must change, of those of the value; empty: the value itself.
         found: What was found, in words.
-        allowed: What goes together, in words.
+        allowed: What is possible, in words.
     """
     context = {"allowed": allowed, "found": found, "option": option}
     return PydanticCustomError(NOT_ALLOWED, "{allowed}", context)
@@ -46,7 +41,7 @@ def shown(value: object) -> str:
         case Enum():
             found = f"'{value.value}'"
         case timedelta():
-            found = spoken(value)
+            found = time_in_words(value)
         case cdk.Duration() if not value.is_unresolved():
             found = value.to_human_string()
         case Path():
@@ -77,11 +72,11 @@ class Allowed:
     read: Callable[[Any, Path], Any]
     """Returns the value as it is kept, given the folder that relative paths are relative to.
 
-    Raises ValueError or TypeError where the value is not allowed, or `wrong` with other words."""
+    Raises ValueError or TypeError where the value is not allowed, or a `refusal` with other words."""
     hint: Callable[[Any], str] = lambda _: ""
     """What was probably meant."""
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"}, hash=False, compare=False)
-    """The JSON schema of what stands for it in `cdk.json`."""
+    """The JSON schema of its form in `cdk.json`."""
 
     def __get_pydantic_core_schema__(self, annotated: object, _: object) -> core_schema.CoreSchema:
         return or_none(annotated, core_schema.with_info_plain_validator_function(self._check))
@@ -95,7 +90,7 @@ class Allowed:
         except PydanticCustomError:
             raise
         except (AttributeError, TypeError, ValueError, OverflowError):
-            raise wrong(value, self.hint(value) + self.words) from None
+            raise refusal("", shown(value), self.hint(value) + self.words) from None
 
 
 def whole_number(low: int, high: int) -> Allowed:
@@ -123,7 +118,7 @@ def number_among(numbers: Collection[int]) -> Allowed:
 
 def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)) -> Allowed:
     """A time, a multiple of `step`: a `timedelta`, a `Duration` of the CDK, or a text such as `5 minutes`."""
-    whole = "" if step == timedelta(seconds=1) else f", in whole {spoken(step).removeprefix('1 ')}s"
+    whole = "" if step == timedelta(seconds=1) else f", in whole {time_in_words(step).removeprefix('1 ')}s"
 
     def read(value: Any, _: Path) -> timedelta:
         found = as_timedelta(value)
@@ -134,11 +129,15 @@ def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)
     def hint(value: object) -> str:
         return "" if isinstance(value, timedelta | cdk.Duration) else 'a time with its unit ("5 minutes"), '
 
-    schema = {"type": "string", "pattern": f"^{_TIME}$", "examples": [spoken(low), spoken(high)]}
-    return Allowed(f"{spoken(low)} to {spoken(high)}{whole}", read, hint, schema)
+    schema = {
+        "type": "string",
+        "pattern": f"^{_TIME}$",
+        "examples": [time_in_words(low), time_in_words(high)],
+    }
+    return Allowed(f"{time_in_words(low)} to {time_in_words(high)}{whole}", read, hint, schema)
 
 
-def spoken(length: timedelta) -> str:
+def time_in_words(length: timedelta) -> str:
     """Return a length of time in the largest unit that makes it a whole number: `90 minutes`, `1 day`."""
     for unit in reversed(_UNITS):
         count, rest = divmod(length, timedelta(**{f"{unit}s": 1}))
@@ -162,7 +161,7 @@ def text(pattern: str, words: str, *, at_synthesis: str | None = None) -> Allowe
             raise TypeError
         if cdk.Token.is_unresolved(value):
             if at_synthesis is not None:
-                raise wrong(value, at_synthesis)
+                raise refusal("", shown(value), at_synthesis)
         elif not re.fullmatch(pattern, value):
             raise ValueError
         return value
@@ -200,7 +199,7 @@ def flag() -> Allowed:
 
 
 def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
-    """An object that has `attribute`, by which a CDK interface is known, or a text that matches `pattern`."""
+    """An object that has `attribute`, which identifies an interface of the CDK, or a text like `pattern`."""
 
     def read(value: Any, _: Path) -> Any:
         if isinstance(value, str):
@@ -218,14 +217,14 @@ def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
 
 
 def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
-    """A list of at most `most` items, each as `item` says. A text is not a list of its letters."""
+    """A list of at most `most` items, each of which `item` allows. A text is no list of its letters."""
 
     def read(value: Any, folder: Path) -> tuple[Any, ...]:
         if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
             raise TypeError
         items = tuple(item.read(each, folder) for each in value)
         if most is not None and len(items) > most:
-            raise contradiction("", f"{len(items)} of them", f"{most} at most")
+            raise refusal("", f"{len(items)} of them", f"{most} at most")
         return items
 
     most_items = {} if most is None else {"maxItems": most}
@@ -245,14 +244,14 @@ def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: 
 
 
 def file(words: str) -> Allowed:
-    """The path of a file, relative to the folder of `cdk.json` where it stands there."""
+    """The path of a file; one in `cdk.json` is relative to the folder of `cdk.json`."""
 
     def read(value: Any, folder: Path) -> Path:
         if not isinstance(value, str | Path) or not str(value) or re.search(r"[\0\n]", str(value)):
             raise ValueError
         try:
             return folder / Path(value).expanduser()
-        except RuntimeError as error:  # `~user`, whom this machine does not know
+        except RuntimeError as error:  # `~user`, and this machine has no such user
             raise ValueError from error
 
     return Allowed(words, read, schema={"type": "string", "minLength": 1})
@@ -269,10 +268,10 @@ def _is_number(value: object) -> bool:
 
 
 def as_timedelta(value: object) -> timedelta:
-    """Return a length of time that an option gives.
+    """Return the value of an option that is a length of time.
 
     Raises:
-        ValueError: It is none, or one that is known at deployment only.
+        ValueError: It is no length of time, or one that is known at deployment only.
     """
     match value:
         case timedelta():
@@ -285,5 +284,5 @@ def as_timedelta(value: object) -> timedelta:
 
 
 def as_duration(length: timedelta) -> cdk.Duration:
-    """Return a length of time as the CDK takes it."""
+    """Return a length of time as a `Duration` of the CDK."""
     return cdk.Duration.millis(round(length / timedelta(milliseconds=1)))

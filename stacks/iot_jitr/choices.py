@@ -8,22 +8,22 @@ import pydantic
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import core_schema
 
-from iot_jitr.allowed import contradiction, did_you_mean, or_none, shown, wrong
+from iot_jitr.allowed import did_you_mean, or_none, refusal, shown
 
 TAG: Final = "type="
-"""Begins the part of an error's location that says which class of several was chosen."""
+"""Begins the part of an error's location that names the chosen class."""
 _TYPE = "type"
 
 
 @dataclass(frozen=True)
 class OneOfClasses:
-    """One of several option classes: `cdk.json` names it with the key `type`, Python gives an object."""
+    """One of several option classes: an object in Python, and in `cdk.json` one whose key `type` names it."""
 
     classes: Mapping[str, type]
     """By the name in `cdk.json`."""
     words: str
     alone: tuple[str, ...] = ()
-    """The names that need no options: each may stand in the place of the object."""
+    """The names without options: each is possible in the place of the object."""
 
     def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
         choices: dict[Any, Any] = {
@@ -62,8 +62,8 @@ class OneOfClasses:
             names = ", ".join(self.classes)
             if isinstance(value, Mapping):
                 found = value.get(_TYPE)
-                raise contradiction(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
-            raise wrong(value, did_you_mean(value, self.alone) + self.words)
+                raise refusal(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
+            raise refusal("", shown(value), did_you_mean(value, self.alone) + self.words)
         return value
 
 
@@ -75,7 +75,7 @@ def _without_type(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class OrWord:
-    """An option class, or a word in its place that says that it is left out."""
+    """An option class, or a word in its place for "none"."""
 
     kind: type
     word: str
@@ -93,4 +93,4 @@ class OrWord:
             return value
         if isinstance(value, Mapping | self.kind):
             return read(value)
-        raise wrong(value, did_you_mean(value, [self.word]) + self.words)
+        raise refusal("", shown(value), did_you_mean(value, [self.word]) + self.words)

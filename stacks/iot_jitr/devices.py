@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.admission import Admission, AdmissionResource
-from iot_jitr.allowed import Allowed, texts, wrong
+from iot_jitr.allowed import Allowed, refusal, shown, texts
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
@@ -38,7 +38,7 @@ def _read_statuses(value: object, _: Path) -> dict[str, str]:
     try:
         check_statuses(statuses)
     except RefusalStatusError as error:
-        raise wrong(value, str(error)) from error
+        raise refusal("", shown(value), str(error)) from error
     return {reason: str(status) for reason, status in statuses.items()}
 
 

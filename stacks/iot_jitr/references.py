@@ -19,6 +19,6 @@ def written(resolved: Any, reference: Callable[[str], str]) -> str:
             return reference(f"{name}.{attribute}")
         case {"Fn::Join": [str(separator), list(parts)]}:
             return separator.join(written(part, reference) for part in parts)
-        case {**function}:
-            return reference(next(iter(function)))
+        case dict():
+            return reference(str(next(iter(resolved))))
     return str(resolved)

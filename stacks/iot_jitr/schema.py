@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from iot_jitr.allowed import spoken
+from iot_jitr.allowed import time_in_words
 from iot_jitr.configuration import CONTEXT_KEY, JitrConfiguration
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class _Generator(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def encode_default(self, dft: Any) -> Any:
-        return spoken(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+        return time_in_words(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 def schema() -> dict[str, Any]:

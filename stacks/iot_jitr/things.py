@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from iot_jitr.allowed import as_timedelta, contradiction, list_of, one_of, shown, span, text, texts
+from iot_jitr.allowed import as_timedelta, list_of, one_of, refusal, shown, span, text, texts
 from iot_jitr.validation import options
 from iot_jitr_runtime.certificate_fields import IDENTIFYING, Field, UnknownFieldError, fields_of, fill
 from iot_jitr_runtime.things.patterns import (
@@ -84,7 +84,7 @@ class ThingRegistration:
 
     def __post_init__(self) -> None:
         if not _fields_of("name", self.name) & IDENTIFYING:
-            raise contradiction(
+            raise refusal(
                 "name",
                 f"'{self.name}', which is the same for many devices",
                 "a template with {{common_name}}, {{subject_serial_number}}, {{serial_number}} or "
@@ -102,17 +102,17 @@ class ThingRegistration:
         most = _ATTRIBUTES_WITH_TYPE if self.type else _ATTRIBUTES_WITHOUT_TYPE
         if len(self.attributes) > most:
             kind = "with" if self.type else "without"
-            raise contradiction(
+            raise refusal(
                 "attributes", f"{len(self.attributes)} of them", f"{most} at most for a thing {kind} a type"
             )
         if self.renewal is Renewal.ALLOW and self.attachment is Attachment.NON_EXCLUSIVE:
-            raise contradiction(
+            raise refusal(
                 "attachment",
                 "NON_EXCLUSIVE_THING with renewal 'allow', which takes the old certificate off all things",
                 "EXCLUSIVE_THING, or renewal 'refuse'",
             )
         if self.renewal is Renewal.REFUSE and self.grace_period != DEFAULT_GRACE_PERIOD:
-            raise contradiction(
+            raise refusal(
                 "grace_period",
                 f"{shown(self.grace_period)} with renewal 'refuse', which has no grace period",
                 "renewal 'allow', or no grace period",
@@ -173,7 +173,7 @@ def _fields_of(option: str, template: str) -> set[Field]:
     try:
         return fields_of(template)
     except UnknownFieldError as error:
-        raise contradiction(option, f"'{template}'", str(error)) from error
+        raise refusal(option, f"'{template}'", str(error)) from error
 
 
 def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
@@ -182,7 +182,7 @@ def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowe
         return
     _fields_of(option, template)
     if not pattern.fullmatch(fill(template, lambda _: "x")):
-        raise contradiction(option, f"'{template}'", allowed)
+        raise refusal(option, f"'{template}'", allowed)
 
 
 def _arn(scope: "Construct", kind: str, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict, Unpack, cast
 
 from pydantic import WrapValidator
 
-from iot_jitr.allowed import contradiction, flag, one_of, text, texts
+from iot_jitr.allowed import flag, one_of, refusal, text, texts
 from iot_jitr.configuration.certificate import certificate_pem
 from iot_jitr.configuration.revocation import REVOCATIONS, CrlBucket, CrlUrl, Revocation
 from iot_jitr.configuration.signer import SIGNERS, read_signer
@@ -107,15 +107,15 @@ class CaConfiguration:
     def __post_init__(self) -> None:
         unsigned = isinstance(self.signer, NoSigner)
         if self.mode is Mode.DEFAULT and unsigned:
-            raise contradiction(
+            raise refusal(
                 "signer", "none with mode DEFAULT", "secret, kms, acm-pca, presigned, or mode SNI_ONLY"
             )
         if self.mode is Mode.SNI_ONLY and not unsigned:
-            raise contradiction(
+            raise refusal(
                 "signer", "a signer with mode SNI_ONLY", "none, or mode DEFAULT: SNI_ONLY proves nothing"
             )
         if self.certificate is None and not isinstance(self.signer, PrivateCaSigner):
-            raise contradiction(
+            raise refusal(
                 "certificate", "nothing", f"{_CERTIFICATE}; only an AWS Private CA can be asked for its own"
             )
 

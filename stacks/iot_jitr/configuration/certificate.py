@@ -5,7 +5,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from iot_jitr.allowed import Allowed, contradiction, file, wrong
+from iot_jitr.allowed import Allowed, file, refusal, shown
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 
@@ -14,7 +14,7 @@ def certificate_pem(allowed: str) -> Allowed:
 
     def read(value: Any, folder: Path) -> str:
         if isinstance(value, str) and cdk.Token.is_unresolved(value):
-            raise wrong(value, "a certificate that is known at synthesis, where it is checked")
+            raise refusal("", shown(value), "a certificate that is known at synthesis, where it is checked")
         if isinstance(value, str) and "-----BEGIN" in value:
             return value
         return _content(path.read(value, folder), allowed)
@@ -28,10 +28,10 @@ def _content(path: Path, allowed: str) -> str:
         content = path.read_bytes()
     except OSError as error:
         reason = (error.strerror or "unreadable").lower()
-        raise contradiction("", f"'{path}', {reason}", allowed) from error
+        raise refusal("", f"'{path}', {reason}", allowed) from error
     if b"-----BEGIN" in content:
         return content.decode("utf-8", errors="replace")
     try:
         return Certificate.load(content).pem
     except MalformedCertificateError as error:
-        raise contradiction("", f"'{path}', not a certificate", allowed) from error
+        raise refusal("", f"'{path}', not a certificate", allowed) from error

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 
-from iot_jitr.allowed import contradiction, flag, offers, one_of, span, text, whole_number
+from iot_jitr.allowed import flag, offers, one_of, refusal, span, text, whole_number
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.validation import options
 from iot_jitr_runtime.connect_guard import OnUnknown
@@ -107,7 +107,7 @@ class ConnectGuard:
 
     def __post_init__(self) -> None:
         if self.snap_start and self.provisioned_concurrency:
-            raise contradiction(
+            raise refusal(
                 "snap_start",
                 "true with provisioned_concurrency",
                 "one of them: Lambda takes no snapshots of environments that are kept ready",

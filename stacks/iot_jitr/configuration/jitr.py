@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from iot_jitr.admission import ADMISSIONS, Admission
-from iot_jitr.allowed import contradiction, flag, number_among, one_of, shown, text
+from iot_jitr.allowed import flag, number_among, one_of, refusal, shown, text
 from iot_jitr.capacity import DEFAULT_ACTIVATIONS_PER_SECOND, RATE
 from iot_jitr.configuration.ca import CaConfiguration
 from iot_jitr.configuration.connect_guard import ConnectGuard
@@ -125,9 +125,9 @@ class JitrConfiguration:
     def __post_init__(self) -> None:
         names = [ca.name for ca in self.cas]
         if not names:
-            raise contradiction("cas", "no CA", _NO_CAS)
+            raise refusal("cas", "no CA", _NO_CAS)
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise contradiction("cas", f"the name '{twice[0]}' twice", "each name once")
+            raise refusal("cas", f"the name '{twice[0]}' twice", "each name once")
 
     @classmethod
     def parse(cls, context: object, folder: Path) -> "JitrConfiguration":

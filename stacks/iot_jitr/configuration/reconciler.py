@@ -5,7 +5,7 @@ from typing import Annotated
 
 import aws_cdk as cdk
 
-from iot_jitr.allowed import as_timedelta, contradiction, shown, span
+from iot_jitr.allowed import as_timedelta, refusal, shown, span
 from iot_jitr.validation import options
 
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
@@ -32,7 +32,7 @@ class ReconcilerSettings:
 
     def __post_init__(self) -> None:
         if as_timedelta(self.full_pass_every) < as_timedelta(self.every):
-            raise contradiction(
+            raise refusal(
                 "full_pass_every",
                 f"{shown(self.full_pass_every)} with every {shown(self.every)}",
                 "no less than every",

@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from iot_jitr.allowed import contradiction, flag, offers, span, text, whole_number
+from iot_jitr.allowed import flag, offers, refusal, span, text, whole_number
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.validation import options
@@ -76,18 +76,18 @@ class CrlBucket:
 
     def __post_init__(self) -> None:
         if self.bucket is not None and self.prefix is None:
-            raise contradiction(
+            raise refusal(
                 "prefix", "nothing beside a bucket", "the beginning of the object keys in that bucket"
             )
         if self.encryption_key is not None and self.bucket is None:
-            raise contradiction(
+            raise refusal(
                 "encryption_key",
                 "a key and no bucket",
                 "the bucket that it encrypts; the pipeline's own goes by the pipeline's encryption_key",
             )
         ours = self.bucket is None and self.prefix is not None
         if ours and (not self.prefix or _INDEXES.startswith(self.prefix) or self.prefix.startswith(_INDEXES)):
-            raise contradiction(
+            raise refusal(
                 "prefix", f"'{self.prefix}'", f"a prefix that leaves out '{_INDEXES}', the pipeline's own"
             )
 

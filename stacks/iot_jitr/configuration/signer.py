@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
-from iot_jitr.allowed import contradiction, text
+from iot_jitr.allowed import refusal, text
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.configuration.certificate import certificate_pem
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
@@ -99,7 +99,7 @@ def read_signer(value: Any, read: "ValidatorFunctionWrapHandler") -> CaSigner:
     """
     if is_secret(value) or is_key(value):
         if (which := aliased(value)) is not None:
-            raise contradiction(which, "an alias", "the key that the alias is of: IAM matches no alias")
+            raise refusal(which, "an alias", "the key that the alias is of: IAM matches no alias")
         return cast("CaSigner", value)
     if (authority := arn_of_private_ca(value)) is not None:
         value = PrivateCaSigner(authority)
