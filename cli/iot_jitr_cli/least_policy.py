@@ -36,16 +36,6 @@ class Resources:
             f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}" for resource in resources
         ]
 
-    @property
-    def stack(self) -> list[str]:
-        """The stack."""
-        return self.arns("cloudformation", f"stack/{self.deployment.stack_name}/*")
-
-    @property
-    def activator(self) -> list[str]:
-        """The activator function."""
-        return self.arns("lambda", f"function:{self.deployment[Output.ACTIVATOR_FUNCTION]}")
-
     def queues(self, *outputs: Output) -> list[str]:
         """The queues whose URLs these outputs have."""
         return self.arns("sqs", *(self.deployment[each].rsplit("/", 1)[-1] for each in outputs))

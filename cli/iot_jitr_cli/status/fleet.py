@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.pipeline import Pipeline
+from iot_jitr_cli.doctor.pipeline import Activator, Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
-from iot_jitr_cli.status import figures, ledger, parts
+from iot_jitr_cli.status import figures, parts
 from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_cli.status.clusters import Cluster, largest_first
-from iot_jitr_cli.status.history import History, history
-from iot_jitr_cli.status.quotas import ApiQuota, quotas
+from iot_jitr_cli.status.history import history
+from iot_jitr_cli.status.ledger import LedgerCounts, count
+from iot_jitr_cli.status.quotas import quotas
 
 if TYPE_CHECKING:
     import boto3
@@ -39,17 +40,16 @@ class Unknown:
     """The IAM action that is missing, where that is why."""
 
 
-def _part(read: Callable[["Fleet"], T]) -> "cached_property[T | Unknown]":
-    """Make a method a part: it is read at its first use and kept; `Unknown` where it cannot be read."""
+def _known(read: Callable[[], T]) -> T | Unknown:
+    try:
+        return read()
+    except CannotTellError as error:
+        return Unknown(str(error), error.permission)
 
-    @wraps(read)
-    def read_part(fleet: "Fleet") -> T | Unknown:
-        try:
-            return read(fleet)
-        except CannotTellError as error:
-            return Unknown(str(error), error.permission)
 
-    return cached_property(read_part)
+def _part(read: Callable[[Pipeline], T]) -> "cached_property[T | Unknown]":
+    """A part of a fleet: it is read at its first use and kept; `Unknown` where it cannot be read."""
+    return cached_property(lambda fleet: _known(lambda: read(fleet.pipeline)))
 
 
 class Fleet:
@@ -73,71 +73,33 @@ class Fleet:
         Raises:
             CannotTellError: There is no deployment to read.
         """
-        self._pipeline = Pipeline(session, stack_name, datetime.now(UTC))
+        self.pipeline = Pipeline(session, stack_name, datetime.now(UTC))
         self._rows, self._seen = rows, seen
-        self.stack, self.taken_at = stack_name, self._pipeline.now
-        self.region = self._pipeline.deployment.region
-        self.log_groups = parts.log_groups(self._pipeline.deployment)
+        self.stack, self.taken_at = stack_name, self.pipeline.now
+        self.region = self.pipeline.deployment.region
+        self.log_groups = parts.log_groups(self.pipeline.deployment)
+
+    alarms = _part(parts.active_alarms)
+    cas = _part(parts.cas)
+    crls = _part(parts.crls)
+    errors = _part(parts.errors)
+    queues = _part(parts.queues)
+    decisions = _part(figures.decisions)
+    history = _part(history)
+    quotas = _part(quotas)
+    activated_per_second = _part(lambda pipeline: pipeline.activated_per_second)
+
+    @cached_property
+    def ledger(self) -> LedgerCounts | Unknown:
+        """How many certificates are in which state."""
+        session, deployment = self.pipeline.session, self.pipeline.deployment
+        return _known(lambda: count(session, deployment, self._rows, self._seen))
 
     @cached_property
     def quota_per_second(self) -> float | None:
         """The configuration's `activations_per_second`, None where it cannot be read."""
-        try:
-            activator = self._pipeline.activator
-        except CannotTellError:
-            return None
-        return activator.activations_per_second if activator else None
-
-    @_part
-    def ledger(self) -> ledger.LedgerCounts:
-        """How many certificates are in which state."""
-        pipeline = self._pipeline
-        return ledger.count(pipeline.session, pipeline.deployment, self._rows, self._seen)
-
-    @_part
-    def decisions(self) -> figures.DecisionCounts:
-        """How the messages of the last day ended."""
-        return figures.decisions(self._pipeline)
-
-    @_part
-    def activated_per_second(self) -> float:
-        """In the last five minutes."""
-        return self._pipeline.activated_per_second
-
-    @_part
-    def queues(self) -> parts.QueueCounts:
-        """The activation queue and the dead-letter queue."""
-        return parts.queues(self._pipeline)
-
-    @_part
-    def cas(self) -> tuple[parts.CaState, ...]:
-        """The CAs of the deployment."""
-        return parts.cas(self._pipeline)
-
-    @_part
-    def crls(self) -> tuple[parts.CrlState, ...]:
-        """The CRLs in force."""
-        return parts.crls(self._pipeline)
-
-    @_part
-    def alarms(self) -> tuple[str, ...]:
-        """The texts of the active alarms."""
-        return parts.active_alarms(self._pipeline)
-
-    @_part
-    def errors(self) -> dict[str, str]:
-        """Last errors: log group → line."""
-        return parts.errors(self._pipeline)
-
-    @_part
-    def history(self) -> History:
-        """The last 24 hours."""
-        return history(self._pipeline)
-
-    @_part
-    def quotas(self) -> tuple[ApiQuota, ...]:
-        """AWS's quotas, only to compare with: a local cloud has none."""
-        return quotas(self._pipeline.session)
+        activator = _known(lambda: self.pipeline.activator)
+        return activator.activations_per_second if isinstance(activator, Activator) else None
 
     def unknown(self, *names: str) -> list[Unknown]:
         """Those of these parts that could not be read."""

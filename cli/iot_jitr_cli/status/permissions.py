@@ -12,8 +12,10 @@ WITHOUT_RESOURCE = ("cloudwatch:GetMetricData", "servicequotas:ListServiceQuotas
 
 def minimal_policy(deployed: Resources) -> dict[str, Any]:
     """The IAM policy that makes every part of the overview of this deployment readable, and nothing else."""
-    arns = deployed.arns
-    cas = [f"cacert/{ca.certificate_id}" for ca in deployed.deployment.cas]
+    deployment, arns = deployed.deployment, deployed.arns
+    cas = [f"cacert/{ca.certificate_id}" for ca in deployment.cas]
+    function = f"function:{deployment[Output.ACTIVATOR_FUNCTION]}"
+    stack = f"stack/{deployment.stack_name}/*"
     queues = deployed.queues(Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL)
     ledger = deployed.tables(Output.LEDGER_TABLE)
     return policy_document(
@@ -21,8 +23,8 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
             ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
             ("Alarms", ["cloudwatch:DescribeAlarms"], arns("cloudwatch", "alarm:*")),
             ("CaCertificates", ["iot:DescribeCACertificate"], arns("iot", *cas)),
-            ("Stack", ["cloudformation:DescribeStacks"], deployed.stack),
-            ("Function", ["lambda:GetFunctionConfiguration"], deployed.activator),
+            ("Stack", ["cloudformation:DescribeStacks"], arns("cloudformation", stack)),
+            ("Function", ["lambda:GetFunctionConfiguration"], arns("lambda", function)),
             ("Queues", ["sqs:GetQueueAttributes"], queues),
             ("Ledger", ["dynamodb:BatchGetItem", "dynamodb:Scan"], ledger),
             ("Logs", ["logs:FilterLogEvents"], deployed.log_groups(*LOG_GROUPS)),

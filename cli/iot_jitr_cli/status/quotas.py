@@ -2,12 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
-
-if TYPE_CHECKING:
-    import boto3
 
 CALLS = ("DescribeCertificate", "AttachPolicy", "UpdateCertificate")
 """The AWS IoT calls of which an activation makes one each."""
@@ -21,7 +19,7 @@ class ApiQuota:
     per_second: float
 
 
-def quotas(session: "boto3.Session") -> tuple[ApiQuota, ...]:
+def quotas(pipeline: Pipeline) -> tuple[ApiQuota, ...]:
     """Read the quotas from Service Quotas, by their names (`AttachPolicy API TPS`).
 
     Not by their codes: pages of AWS disagree about these
@@ -30,7 +28,7 @@ def quotas(session: "boto3.Session") -> tuple[ApiQuota, ...]:
     Raises:
         CannotTellError: Service Quotas cannot be read, as in a local cloud, or has no quota of such a name.
     """
-    client: Any = session.client("service-quotas")
+    client: Any = pipeline.session.client("service-quotas")
     found: dict[str, set[float]] = {}
     try:
         with aws_call("servicequotas:ListServiceQuotas"):

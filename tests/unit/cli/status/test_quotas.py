@@ -23,7 +23,7 @@ def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> N
             return {"Quotas": [{"QuotaName": "AttachPolicy API TPS", "Value": 20.0}], "NextToken": "more"}
         return DiagnosedDevice(quotas=NAMED)._servicequotas_listservicequotas(parameters)
 
-    assert quotas(DiagnosedDevice().answering(servicequotas_ListServiceQuotas=pages).session) == (
+    assert quotas(DiagnosedDevice().answering(servicequotas_ListServiceQuotas=pages).pipeline) == (
         ApiQuota("DescribeCertificate", 11),
         ApiQuota("AttachPolicy", 10),
         ApiQuota("UpdateCertificate", 100),
@@ -46,6 +46,6 @@ def test_quotas_that_cannot_be_read_are_reported(answer: Any, message: str, perm
     account = DiagnosedDevice().answering(servicequotas_ListServiceQuotas=answer)
 
     with pytest.raises(CannotTellError, match=message) as raised:
-        quotas(account.session)
+        quotas(account.pipeline)
 
     assert raised.value.permission == permission
