@@ -29,7 +29,8 @@ from tests.support import doctor_cloud_faults as faults
 from tests.support.admission_function import create_admission_function
 from tests.support.cloud import deployed_cloud
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
-from tests.support.doctor_command import Answer, Doctor, named
+from tests.support.doctor_command import Doctor
+from tests.support.doctor_result import DoctorResult, assert_cause
 from tests.support.least_policy import least_privileged
 from tests.support.mqtt_session import session
 from tests.support.things import due_tasks
@@ -68,21 +69,21 @@ def test_files_that_are_wrong(doctor: Doctor, tmp_path: Path) -> None:
         path.write_text(content)
         return path
 
-    named(doctor.ask(written("no certificate")), Cause.CHAIN_UNREADABLE)
-    named(doctor.ask(written(ca + device)), Cause.CHAIN_WRONG_ORDER)
-    named(doctor.ask(written(device + ca + stranger)), Cause.CHAIN_WRONG_CERTIFICATES)
-    named(doctor.ask(written(ca_leaf.pem + ca)), Cause.CA_CERTIFICATE)
-    named(doctor.ask(written(server_leaf.pem + ca)), Cause.UNSUPPORTED_KEY_USAGE)
-    named(doctor.ask(written(device), "--no-sni"), Cause.CHAIN_CA_MISSING)
-    named(doctor.ask(written(device + stranger)), Cause.NOT_SIGNED_BY_CA)
-    named(doctor.ask(chain, "--key", other_key), Cause.KEY_MISMATCH)
-    named(doctor.ask(chain, "--key", key), Cause.NEVER_CONNECTED)
+    assert_cause(doctor.diagnose(written("no certificate")), Cause.CHAIN_UNREADABLE)
+    assert_cause(doctor.diagnose(written(ca + device)), Cause.CHAIN_WRONG_ORDER)
+    assert_cause(doctor.diagnose(written(device + ca + stranger)), Cause.CHAIN_WRONG_CERTIFICATES)
+    assert_cause(doctor.diagnose(written(ca_leaf.pem + ca)), Cause.CA_CERTIFICATE)
+    assert_cause(doctor.diagnose(written(server_leaf.pem + ca)), Cause.UNSUPPORTED_KEY_USAGE)
+    assert_cause(doctor.diagnose(written(device), "--no-sni"), Cause.CHAIN_CA_MISSING)
+    assert_cause(doctor.diagnose(written(device + stranger)), Cause.NOT_SIGNED_BY_CA)
+    assert_cause(doctor.diagnose(chain, "--key", other_key), Cause.KEY_MISMATCH)
+    assert_cause(doctor.diagnose(chain, "--key", key), Cause.NEVER_CONNECTED)
 
 
 def test_a_certificate_of_a_ca_with_the_same_name_but_another_key(doctor: Doctor) -> None:
     forger = DevelopmentCa.create("end-to-end CA")
 
-    named(doctor.about(forger.issue(DeviceSpec("forged"))), Cause.NOT_SIGNED_BY_CA)
+    assert_cause(doctor.about(forger.issue(DeviceSpec("forged"))), Cause.NOT_SIGNED_BY_CA)
 
 
 def test_unsupported_keys_and_signatures(doctor: Doctor, tmp_path: Path) -> None:
@@ -96,20 +97,20 @@ def test_unsupported_keys_and_signatures(doctor: Doctor, tmp_path: Path) -> None
         leaf = certificate_of([(NameOID.COMMON_NAME, "odd")], ca=ca, device_key=key, digest=digest)
         path = tmp_path / "odd.chain.pem"
         path.write_text(leaf.pem + ca.certificate.pem)
-        named(doctor.ask(path), cause)
+        assert_cause(doctor.diagnose(path), cause)
 
 
 def test_validity_and_clocks(doctor: Doctor) -> None:
     now = datetime.now(UTC)
 
-    def about(start: timedelta, end: timedelta) -> Answer:
+    def about(start: timedelta, end: timedelta) -> DoctorResult:
         return doctor.about(doctor.identity("validity", validity=Validity(now + start, now + end)))
 
-    named(about(-2 * DAY, -DAY), Cause.EXPIRED)
-    named(about(3 * DAY, 9 * DAY), Cause.NOT_YET_VALID)
-    named(about(timedelta(hours=2), 9 * DAY), Cause.CLOCK_SKEW)
+    assert_cause(about(-2 * DAY, -DAY), Cause.EXPIRED)
+    assert_cause(about(3 * DAY, 9 * DAY), Cause.NOT_YET_VALID)
+    assert_cause(about(timedelta(hours=2), 9 * DAY), Cause.CLOCK_SKEW)
     device = doctor.identity("clock")
-    named(doctor.about(device, "--device-time", "2020-01-01T00:00:00"), Cause.CLOCK_SKEW)
+    assert_cause(doctor.about(device, "--device-time", "2020-01-01T00:00:00"), Cause.CLOCK_SKEW)
 
 
 def test_an_expired_certificate_that_is_registered(doctor: Doctor) -> None:
@@ -118,7 +119,7 @@ def test_an_expired_certificate_that_is_registered(doctor: Doctor) -> None:
     doctor.cloud.send_event(doctor.cloud.plant(device))
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "refused")
 
-    named(doctor.ask("--certificate-id", device.certificate.fingerprint), Cause.EXPIRED)
+    assert_cause(doctor.diagnose("--certificate-id", device.certificate.fingerprint), Cause.EXPIRED)
 
 
 # where it connects to
@@ -129,17 +130,17 @@ def test_the_wrong_endpoint(doctor: Doctor) -> None:
     endpoint = doctor.cloud.client("iot").describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     prefix, region = endpoint.split(".")[0].removesuffix("-ats"), endpoint.split(".")[2]
 
-    def about(host: str) -> Answer:
+    def about(host: str) -> DoctorResult:
         return doctor.about(device, "--endpoint", f"{host}:8883")
 
-    named(about(f"{prefix}-ats.iot.eu-west-3.amazonaws.com"), Cause.ENDPOINT_ELSEWHERE)
-    named(about(f"somebodyelse-ats.iot.{region}.amazonaws.com"), Cause.ENDPOINT_ELSEWHERE)
-    named(about(f"{prefix}.iot.{region}.amazonaws.com"), Cause.ENDPOINT_NOT_ATS)
-    named(about(f"{prefix}-ats.iot.{region}.amazonaws.com"), Cause.NEVER_CONNECTED)
+    assert_cause(about(f"{prefix}-ats.iot.eu-west-3.amazonaws.com"), Cause.ENDPOINT_ELSEWHERE)
+    assert_cause(about(f"somebodyelse-ats.iot.{region}.amazonaws.com"), Cause.ENDPOINT_ELSEWHERE)
+    assert_cause(about(f"{prefix}.iot.{region}.amazonaws.com"), Cause.ENDPOINT_NOT_ATS)
+    assert_cause(about(f"{prefix}-ats.iot.{region}.amazonaws.com"), Cause.NEVER_CONNECTED)
 
 
 def test_the_wrong_stack(doctor: Doctor) -> None:
-    named(doctor.about(doctor.identity("stack"), "--stack", "nowhere"), Cause.NOT_DEPLOYED)
+    assert_cause(doctor.about(doctor.identity("stack"), "--stack", "nowhere"), Cause.NOT_DEPLOYED)
 
 
 # the CA
@@ -148,16 +149,16 @@ def test_the_wrong_stack(doctor: Doctor) -> None:
 def test_a_ca_that_is_not_registered(doctor: Doctor) -> None:
     stranger = DevelopmentCa.create("a stranger")
 
-    named(doctor.about(stranger.issue(DeviceSpec("strange"))), Cause.CA_NOT_REGISTERED)
+    assert_cause(doctor.about(stranger.issue(DeviceSpec("strange"))), Cause.CA_NOT_REGISTERED)
 
 
 def test_a_disabled_ca(doctor: Doctor) -> None:
     device = doctor.identity("ca")
 
     with faults.ca_switched(doctor.cloud, newStatus="INACTIVE"):
-        named(doctor.about(device), Cause.CA_INACTIVE)
+        assert_cause(doctor.about(device), Cause.CA_INACTIVE)
     with faults.ca_switched(doctor.cloud, newAutoRegistrationStatus="DISABLE"):
-        named(doctor.about(device), Cause.AUTO_REGISTRATION_OFF)
+        assert_cause(doctor.about(device), Cause.AUTO_REGISTRATION_OFF)
 
 
 def test_an_expired_ca(doctor: Doctor) -> None:
@@ -165,7 +166,7 @@ def test_an_expired_ca(doctor: Doctor) -> None:
     old = DevelopmentCa.create("old CA", validity=Validity(now - 9 * DAY, now - DAY))
     faults.register_ca(doctor.cloud, old)
 
-    named(doctor.about(old.issue(DeviceSpec("heir"))), Cause.CA_EXPIRED)
+    assert_cause(doctor.about(old.issue(DeviceSpec("heir"))), Cause.CA_EXPIRED)
 
 
 def test_a_ca_that_another_account_has_registered(doctor: Doctor) -> None:
@@ -175,7 +176,7 @@ def test_a_ca_that_another_account_has_registered(doctor: Doctor) -> None:
     with faults.registration_refused(doctor.cloud, "elsewhere"):
         answer = doctor.about(rival.issue(DeviceSpec("elsewhere")), "--stack", "elsewhere")
 
-    named(answer, Cause.CA_REGISTERED_ELSEWHERE)
+    assert_cause(answer, Cause.CA_REGISTERED_ELSEWHERE)
 
 
 def test_cas_of_other_deployments(doctor: Doctor) -> None:
@@ -185,11 +186,11 @@ def test_cas_of_other_deployments(doctor: Doctor) -> None:
     faults.register_ca(doctor.cloud, templated, registrationConfig=template)
 
     device = foreign.issue(DeviceSpec("foreign"))
-    named(doctor.about(templated.issue(DeviceSpec("templated"))), Cause.CA_HAS_TEMPLATE)
-    named(doctor.about(device, "--no-sni"), Cause.SNI_MISSING)
-    named(doctor.about(device), Cause.CA_OF_ANOTHER_DEPLOYMENT)
+    assert_cause(doctor.about(templated.issue(DeviceSpec("templated"))), Cause.CA_HAS_TEMPLATE)
+    assert_cause(doctor.about(device, "--no-sni"), Cause.SNI_MISSING)
+    assert_cause(doctor.about(device), Cause.CA_OF_ANOTHER_DEPLOYMENT)
     doctor.registered(device)
-    named(doctor.about(device), Cause.CA_OF_ANOTHER_DEPLOYMENT)
+    assert_cause(doctor.about(device), Cause.CA_OF_ANOTHER_DEPLOYMENT)
 
 
 # from the event to the function
@@ -212,9 +213,9 @@ def test_the_rule(doctor: Doctor) -> None:
     ):
         with faults.rule_changed(doctor.cloud, change):
             device = doctor.registered(doctor.identity(f"rule-{cause}"))
-            named(doctor.about(device), cause)
+            assert_cause(doctor.about(device), cause)
     with faults.rule_deleted(doctor.cloud):
-        named(doctor.about(doctor.registered(doctor.identity("rule"))), Cause.RULE_MISSING)
+        assert_cause(doctor.about(doctor.registered(doctor.identity("rule"))), Cause.RULE_MISSING)
 
 
 def test_the_rules_role(doctor: Doctor) -> None:
@@ -222,14 +223,14 @@ def test_the_rules_role(doctor: Doctor) -> None:
     certificate_id = doctor.cloud.plant(doctor.identity("rule-role"))
 
     with faults.role_without(doctor.cloud, faults.rule_role(doctor.cloud), "sqs:SendMessage"):
-        named(doctor.ask("--certificate-id", certificate_id), Cause.RULE_ROLE_BROKEN)
+        assert_cause(doctor.diagnose("--certificate-id", certificate_id), Cause.RULE_ROLE_BROKEN)
 
 
 def test_the_queue(doctor: Doctor) -> None:
     certificate_id = doctor.cloud.plant(doctor.identity("no-queue"))
 
     with faults.queue_deleted(doctor.cloud):
-        named(doctor.ask("--certificate-id", certificate_id), Cause.QUEUE_MISSING)
+        assert_cause(doctor.diagnose("--certificate-id", certificate_id), Cause.QUEUE_MISSING)
 
 
 def test_the_event_source(doctor: Doctor) -> None:
@@ -238,14 +239,14 @@ def test_the_event_source(doctor: Doctor) -> None:
 
     with faults.event_source_off(doctor.cloud):
         doctor.registered(device)
-        named(doctor.about(device), Cause.EVENT_SOURCE_DISABLED)
+        assert_cause(doctor.about(device), Cause.EVENT_SOURCE_DISABLED)
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "activated")
 
 
 def test_the_function_is_stopped(doctor: Doctor) -> None:
     with faults.function_stopped(doctor.cloud):
         device = doctor.registered(doctor.identity("stopped"))
-        named(doctor.about(device), Cause.FUNCTION_STOPPED)
+        assert_cause(doctor.about(device), Cause.FUNCTION_STOPPED)
 
 
 def test_the_function_fails(doctor: Doctor) -> None:
@@ -254,7 +255,7 @@ def test_the_function_fails(doctor: Doctor) -> None:
         faults.wait_for_log(doctor.cloud, "JITR_LEDGER_TABLE")
         answer = doctor.about(device)
 
-    named(answer, Cause.FUNCTION_FAILING)
+    assert_cause(answer, Cause.FUNCTION_FAILING)
     assert "JITR_LEDGER_TABLE" in answer.check("function.errors")["evidence"]
 
 
@@ -267,7 +268,7 @@ def test_the_functions_role(doctor: Doctor) -> None:
         doctor.cloud.wait_for_state(device.certificate.fingerprint, "activating")
         answer = doctor.about(device)
 
-    named(answer, Cause.FUNCTION_ROLE_BROKEN)
+    assert_cause(answer, Cause.FUNCTION_ROLE_BROKEN)
     assert "iot:AttachPolicy" in answer.check("function.role")["evidence"]
 
 
@@ -277,7 +278,7 @@ def test_a_service_that_does_not_answer(doctor: Doctor) -> None:
     with faults.activator_configured(doctor.cloud, AWS_ENDPOINT_URL_IOT="http://127.0.0.1:9"):
         doctor.cloud.send_event(certificate_id)
         doctor.cloud.wait_for_reason(certificate_id, Reason.SERVICE_ERROR)
-        named(doctor.ask("--certificate-id", certificate_id), Cause.SERVICE_ERROR)
+        assert_cause(doctor.diagnose("--certificate-id", certificate_id), Cause.SERVICE_ERROR)
 
 
 def test_a_long_queue_of_reserved_slots(doctor: Doctor) -> None:
@@ -286,7 +287,7 @@ def test_a_long_queue_of_reserved_slots(doctor: Doctor) -> None:
     with faults.long_queue(doctor.cloud, timedelta(minutes=10)):
         doctor.cloud.send_event(certificate_id)
         doctor.cloud.wait_for_reason(certificate_id, Reason.RATE_LIMITED)
-        named(doctor.ask("--certificate-id", certificate_id), Cause.THROTTLED)
+        assert_cause(doctor.diagnose("--certificate-id", certificate_id), Cause.THROTTLED)
 
 
 def test_an_event_in_the_queue_and_a_lost_event(doctor: Doctor) -> None:
@@ -296,7 +297,7 @@ def test_an_event_in_the_queue_and_a_lost_event(doctor: Doctor) -> None:
 
     for seconds, cause in ((59, Cause.BEING_DECIDED), (60, Cause.EVENT_LOST)):
         at = planted + timedelta(seconds=seconds)
-        named(doctor.ask("--certificate-id", certificate_id, at=at), cause)
+        assert_cause(doctor.diagnose("--certificate-id", certificate_id, at=at), cause)
 
 
 def test_a_dead_letter(doctor: Doctor) -> None:
@@ -311,7 +312,7 @@ def test_a_dead_letter(doctor: Doctor) -> None:
         MessageAttributes={"reason": {"DataType": "String", "StringValue": "malformed_event"}},
     )
 
-    named(doctor.ask("--certificate-id", certificate_id), Cause.DEAD_LETTERED)
+    assert_cause(doctor.diagnose("--certificate-id", certificate_id), Cause.DEAD_LETTERED)
     # The look has taken nothing away.
     assert doctor.cloud.waiting(Output.DEAD_LETTER_QUEUE_URL) == before + 1
 
@@ -323,16 +324,16 @@ def test_a_device_that_is_not_listed_and_is_listed_later(doctor: Doctor) -> None
     device = doctor.registered(doctor.identity("unlisted"))
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "refused")
 
-    named(doctor.about(device), Cause.NOT_LISTED)
+    assert_cause(doctor.about(device), Cause.NOT_LISTED)
     doctor.expect("unlisted")
-    named(doctor.about(device), Cause.REFUSAL_OUTDATED)
+    assert_cause(doctor.about(device), Cause.REFUSAL_OUTDATED)
 
 
 def test_an_invalid_common_name(doctor: Doctor) -> None:
     device = doctor.registered(doctor.identity("a*b"))
     doctor.cloud.wait_for_state(device.certificate.fingerprint, "refused")
 
-    named(doctor.about(device), Cause.INVALID_COMMON_NAME)
+    assert_cause(doctor.about(device), Cause.INVALID_COMMON_NAME)
 
 
 def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
@@ -341,7 +342,7 @@ def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
     second = doctor.registered(doctor.identity("twin", validity=Validity(now - 30 * DAY, now + DAY)))
     doctor.cloud.wait_for_state(second.certificate.fingerprint, "refused")
 
-    named(doctor.about(second), Cause.THING_TAKEN)
+    assert_cause(doctor.about(second), Cause.THING_TAKEN)
 
 
 def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -> None:
@@ -363,7 +364,7 @@ def test_an_admission_function_that_refuses_and_one_that_fails(doctor: Doctor) -
             certificate_id = cloud.plant(doctor.identity(name))
             cloud.send_event(certificate_id)
             cloud.wait_for_reason(certificate_id, Reason(cause))
-            named(doctor.ask("--certificate-id", certificate_id), cause)
+            assert_cause(doctor.diagnose("--certificate-id", certificate_id), cause)
 
 
 JUDGED = {
@@ -404,7 +405,7 @@ def test_a_missing_thing_setup_and_a_missing_policy(doctor: Doctor) -> None:
             cloud.send_event(certificate_id)
         for certificate_id, cause in causes.items():
             cloud.wait_for_reason(certificate_id, Reason(cause))
-            named(doctor.ask("--certificate-id", certificate_id), cause)
+            assert_cause(doctor.diagnose("--certificate-id", certificate_id), cause)
 
 
 # after the decision
@@ -415,10 +416,10 @@ def test_an_active_device(doctor: Doctor) -> None:
 
     answer = doctor.about(device)
 
-    named(answer, Cause.ALREADY_FINE)
+    assert_cause(answer, Cause.ALREADY_FINE)
     assert "unknown" not in {check["status"] for check in answer.document["checks"]}
     assert "evaluated offline" in answer.check("policy.client_id")["evidence"]
-    named(doctor.about(device, "--client-id", "another"), Cause.CLIENT_ID_NOT_ALLOWED)
+    assert_cause(doctor.about(device, "--client-id", "another"), Cause.CLIENT_ID_NOT_ALLOWED)
 
 
 def test_a_policy_that_was_detached(doctor: Doctor) -> None:
@@ -428,7 +429,7 @@ def test_a_policy_that_was_detached(doctor: Doctor) -> None:
     for policy in doctor.cloud.policies_of(certificate_id):
         iot.detach_policy(policyName=policy, target=arn)
 
-    named(doctor.about(device), Cause.POLICY_DETACHED)
+    assert_cause(doctor.about(device), Cause.POLICY_DETACHED)
 
 
 def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
@@ -437,12 +438,12 @@ def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
     certificate_id, later = device.certificate.fingerprint, milliseconds(datetime.now(UTC) + DAY)
     tasks = ScheduledTasks(dynamodb, table)
     tasks.schedule_policy_deletion(certificate_id, policy_name="gone", at=later)
-    named(doctor.about(device), Cause.ALREADY_FINE)
+    assert_cause(doctor.about(device), Cause.ALREADY_FINE)
     tasks.record_failure(Task.DELETE_POLICY, certificate_id, "AccessDenied: no", retry_at=later)
 
     answer = doctor.about(device)
 
-    named(answer, Cause.TASK_FAILING)
+    assert_cause(answer, Cause.TASK_FAILING)
     assert "AccessDenied: no" in answer.check("tasks")["evidence"]
 
 
@@ -453,7 +454,7 @@ def test_the_connection_of_a_device(doctor: Doctor) -> None:
         assert "'connected' is connected since" in doctor.about(device).check("connection")["evidence"]
 
     stranger = doctor.cloud.plant(doctor.identity("never-connected"))
-    found = doctor.ask("--certificate-id", stranger).check("connection")
+    found = doctor.diagnose("--certificate-id", stranger).check("connection")
     assert (found["status"], "no connection of" in found["evidence"]) == ("not_applicable", True)
 
 
@@ -462,9 +463,9 @@ def test_a_certificate_that_an_operator_deactivated(doctor: Doctor) -> None:
     iot, certificate_id = doctor.cloud.client("iot"), device.certificate.fingerprint
 
     iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
-    named(doctor.about(device), Cause.DEACTIVATED_BY_OPERATOR)
+    assert_cause(doctor.about(device), Cause.DEACTIVATED_BY_OPERATOR)
     iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
-    named(doctor.about(device), Cause.REVOKED_BY_OPERATOR)
+    assert_cause(doctor.about(device), Cause.REVOKED_BY_OPERATOR)
 
 
 def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
@@ -484,7 +485,7 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     for due in due_tasks(dynamodb, table, Task.RETIRE, milliseconds(now)):
         retirement.retire(due, now + timedelta(minutes=1))
 
-    named(doctor.about(old), Cause.SUPERSEDED)
+    assert_cause(doctor.about(old), Cause.SUPERSEDED)
 
 
 # with the least permissions
@@ -500,9 +501,9 @@ def operator(doctor: Doctor) -> Iterator[Any]:
 def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: Any) -> None:
     device = doctor.brought_in("least")
 
-    answer = doctor.ask(doctor.files(device).chain, variables=operator())
+    answer = doctor.diagnose(doctor.files(device).chain, variables=operator())
 
-    named(answer, Cause.ALREADY_FINE)
+    assert_cause(answer, Cause.ALREADY_FINE)
     assert answer.document["missing_permissions"] == []
     assert "unknown" not in {check["status"] for check in answer.document["checks"]}
 
@@ -528,7 +529,7 @@ def outsider(doctor: Doctor) -> DeviceIdentity:
 def test_a_permission_that_is_missing_is_named(
     doctor: Doctor, operator: Any, outsider: DeviceIdentity, permission: str, check: str
 ) -> None:
-    answer = doctor.ask(doctor.files(outsider).chain, variables=operator(permission))
+    answer = doctor.diagnose(doctor.files(outsider).chain, variables=operator(permission))
 
     assert answer.check(check)["status"] == "unknown"
     assert answer.check(check)["permission"] == permission

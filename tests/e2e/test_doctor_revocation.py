@@ -15,7 +15,7 @@ from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.status import command as status_command
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT
-from tests.support.doctor_command import named
+from tests.support.doctor_result import assert_cause
 from tests.support.least_policy import least_privileged
 from tests.support.revoking import Revoking
 
@@ -33,7 +33,7 @@ def test_a_revoked_certificate_and_one_on_hold(revoking: Revoking) -> None:
 
     for device, cause in ((stolen, Cause.SERIAL_REVOKED), (borrowed, Cause.ON_HOLD)):
         revoking.connect_until_decided(device)
-        named(revoking.doctor.about(device), cause)
+        assert_cause(revoking.doctor.about(device), cause)
 
 
 def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
@@ -45,7 +45,7 @@ def test_a_certificate_that_the_sweep_revoked(revoking: Revoking) -> None:
         lambda: revoking.doctor.cloud.status(certificate_id) == "REVOKED", limit=TIME_LIMIT, interval=0.2
     )
 
-    named(revoking.doctor.ask("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)
+    assert_cause(revoking.doctor.diagnose("--certificate-id", certificate_id), Cause.SERIAL_REVOKED)
 
 
 def test_the_status_shows_the_crl_and_the_devices_in_service(revoking: Revoking) -> None:
@@ -139,6 +139,6 @@ def test_a_stale_crl(revoking: Revoking) -> None:
     device = revoking.connect_until_decided(revoking.doctor.identity("came-while-stale"))
 
     try:
-        named(revoking.doctor.about(device), Cause.CRL_STALE)
+        assert_cause(revoking.doctor.about(device), Cause.CRL_STALE)
     finally:
         revoking.publish()

@@ -263,7 +263,7 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
 
 
 def add_the_ca(parsed: dict[str, Any], **_: Any) -> None:
-    """Add what AWS IoT says and moto leaves out of DescribeCertificate's answer."""
+    """Add what AWS IoT returns and moto leaves out of the response to DescribeCertificate."""
     if description := parsed.get("certificateDescription"):
         backend = iot_backends[DEFAULT_ACCOUNT_ID][REGION]
         certificate = backend.certificates[description["certificateId"]]

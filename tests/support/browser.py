@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 LIMIT_SECONDS = 120.0
-"""For one answer; a healthy browser takes a fraction of a second."""
+"""For one response; a healthy browser takes a fraction of a second."""
 _OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -30,12 +30,12 @@ _OPTIONS = (
 
 
 class BrowserError(Exception):
-    """The browser did not answer, refused a command, or a script of the page failed."""
+    """The browser did not respond, refused a command, or a script of the page failed."""
 
 
 @dataclass
 class Browser:
-    """A running browser. Commands wait for their answers; what happens meanwhile is in `events`."""
+    """A running browser. Commands wait for their responses; what happens meanwhile is in `events`."""
 
     to_browser: int
     from_browser: int
@@ -71,7 +71,7 @@ class Browser:
             ready, _, _ = select.select([self.from_browser], [], [], max(0, deadline - time.monotonic()))
             more = os.read(self.from_browser, 1 << 20) if ready else b""
             if not more:
-                raise BrowserError("the browser does not answer, or has ended")
+                raise BrowserError("the browser does not respond, or has ended")
             self._received += more
         message, _, self._received = self._received.partition(b"\0")
         return dict(json.loads(message))

@@ -23,7 +23,7 @@ class CommandResult:
         return json.loads(self.out)
 
 
-def run_jitr(*arguments: object) -> CommandResult:
-    """Run `jitr` with these arguments."""
-    result = CliRunner().invoke(jitr, [str(argument) for argument in arguments])
+def run_jitr(*arguments: object, variables: dict[str, str] | None = None) -> CommandResult:
+    """Run `jitr` with these arguments, and these environment variables besides."""
+    result = CliRunner().invoke(jitr, [str(argument) for argument in arguments], env=variables)
     return CommandResult(result.exit_code, result.stdout, result.stderr)

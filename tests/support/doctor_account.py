@@ -1,6 +1,6 @@
-"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy; change what shall be wrong.
+"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy until `but` changes it.
 
-Each call is answered by the real client of the SDK, held against the service's model both ways.
+Each call goes through the real client of the SDK; request and response are validated by the service's model.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.command_line import CommandResult, run_jitr
 from tests.support.crls import CrlSpec
-from tests.support.doctor_answer import Answer
+from tests.support.doctor_result import DoctorResult
 from tests.support.indexes import compile_index
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -79,7 +79,7 @@ def device() -> DeviceIdentity:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error code with which AWS answers a call."""
+    """An error code with which AWS refuses a call."""
 
     code: str
     message: str = "no"
@@ -101,7 +101,7 @@ def _client(service: str) -> Any:
 
 
 class Session:
-    """A session whose clients are answered by a function of the IAM action and the parameters."""
+    """A session whose responses are made by a function of the IAM action and the parameters."""
 
     region_name = REGION
 
@@ -146,7 +146,7 @@ class DiagnosedDevice:
     key: bytes | None = field(default_factory=lambda: key_pem(device().key))
     """Its key file, where it has one."""
     certificate: Certificate = field(default_factory=lambda: device().certificate)
-    """What AWS IoT has, and whose id is asked about where there is no chain file."""
+    """What AWS IoT has; its id is given to the command where there is no chain file."""
     arguments: tuple[str, ...] = ()
     registered_at: datetime = NOW - timedelta(minutes=5)
     ca: dict[str, Any] | None = field(default_factory=dict)
@@ -159,12 +159,12 @@ class DiagnosedDevice:
     function: dict[str, Any] = field(default_factory=dict)
     """What differs of the activator's configuration."""
     waiting: int | None = 0
-    """Messages of the activation queue; None: it is gone."""
+    """Messages of the activation queue; None: it does not exist."""
     dead_letters: list[dict[str, Any]] | None = field(default_factory=list)
     rule: dict[str, Any] | None = field(default_factory=dict)
     mapping: dict[str, Any] | None = field(default_factory=dict)
     trusts: str | None = "iot.amazonaws.com"
-    """The service that the rule's role trusts; None: the role is gone."""
+    """The service that the rule's role trusts; None: the role does not exist."""
     lacking: tuple[str, ...] = ()
     """Actions that the roles lack."""
     log: tuple[tuple[int, str], ...] = ()
@@ -187,11 +187,11 @@ class DiagnosedDevice:
     """The ledger's counter of the CA's devices."""
     listed: bool = True
     has_crl: bool = False
-    """Whether the configuration says that the CA has a CRL."""
+    """Whether the CA has a CRL by the configuration."""
     crl: CrlSpec | None = None
     """The CRL in the revocation index; None: there is no index."""
     answers: dict[str, Any] = field(default_factory=dict)
-    """By IAM action: an answer, a refusal, an error or a function of the parameters, instead of all above."""
+    """By IAM action: a response, a refusal, an error or a function of the parameters, before all above."""
     calls: list[str] = field(default_factory=list)
     """The calls that were made, in order."""
 
@@ -230,11 +230,9 @@ class DiagnosedDevice:
         with TemporaryDirectory() as folder:
             return self.jitr("doctor", *self._files(Path(folder)), *self.arguments, *arguments)
 
-    def ask(self, *arguments: object) -> Answer:
-        """What `jitr doctor --json` says about this device."""
-        result = self.run("--json", *arguments)
-        assert result.out, result.err
-        return Answer.of(result.exit_code, result.json)
+    def diagnose(self, *arguments: object) -> DoctorResult:
+        """Run `jitr doctor --json` about this device."""
+        return DoctorResult.of(self.run("--json", *arguments))
 
     def _files(self, folder: Path) -> list[object]:
         if self.chain is None:
@@ -482,7 +480,7 @@ def index(crl: CrlSpec) -> bytes:
 
 
 def row(state: State | None = State.ACTIVATED, **values: Any) -> dict[str, Any]:
-    """What the ledger says of the device, decided a minute ago."""
+    """The row of the device in the ledger, decided a minute ago."""
     decided = milliseconds(NOW - timedelta(minutes=1))
     plain = {
         "certificateId": device().certificate.fingerprint,
@@ -505,7 +503,7 @@ def ledger_row(number: int, **attributes: Any) -> dict[str, Any]:
 
 
 def decided(reason: Reason, **values: Any) -> dict[str, Any]:
-    """A row that says that the device was refused, or deferred."""
+    """The row of a device that was refused or deferred."""
     state = State.REFUSED if reason.outcome is Outcome.REFUSED else State.DEFERRED
     return row(state, reason=reason, detail="seen", **values)
 

@@ -1,21 +1,18 @@
 """`jitr doctor`, called as an operator calls it, about devices of a cloud."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from iot_jitr_cli.doctor.case import Case
-from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.device import DeviceFiles, DeviceIdentity, DeviceSpec
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import Cloud
-from tests.support.doctor_answer import Answer
+from tests.support.command_line import run_jitr
+from tests.support.doctor_result import DoctorResult
 
 
 @dataclass
@@ -37,7 +34,7 @@ class Doctor:
         self.cloud.client("dynamodb").put_item(TableName=table, Item={TABLE_KEY: {"S": name}})
 
     def registered(self, identity: DeviceIdentity) -> DeviceIdentity:
-        """Let the device connect once, so that AWS IoT knows it."""
+        """Let the device connect once, so that AWS IoT has its certificate."""
         self.cloud.connect_refused(identity)
         assert self.cloud.is_registered(identity.certificate.fingerprint)
         return identity
@@ -46,28 +43,16 @@ class Doctor:
         self.expect(name)
         return self.cloud.admit_device(name)
 
-    def ask(
+    def diagnose(
         self, *arguments: object, variables: dict[str, str] | None = None, at: datetime | None = None
-    ) -> Answer:
-        """Ask now, or as it would be asked at another time."""
+    ) -> DoctorResult:
+        """Run the command now, or as it would run at another time."""
         with pytest.MonkeyPatch.context() as patch:
             if at is not None:
                 patch.setattr(Case, "time", at)
-            return self._ask(*arguments, variables=variables)
+            variables = variables or self.cloud.lab.variables
+            return DoctorResult.of(run_jitr("doctor", "--json", *arguments, variables=variables))
 
-    def _ask(self, *arguments: object, variables: dict[str, str] | None) -> Answer:
-        result = CliRunner().invoke(
-            jitr, ["doctor", "--json", *map(str, arguments)], env=variables or self.cloud.lab.variables
-        )
-        assert result.output.startswith("{"), result.output
-        return Answer.of(result.exit_code, json.loads(result.output))
-
-    def about(self, identity: DeviceIdentity, *arguments: object) -> Answer:
+    def about(self, identity: DeviceIdentity, *arguments: object) -> DoctorResult:
         files = self.files(identity)
-        return self.ask(files.chain, "--key", files.key, *arguments)
-
-
-def named(answer: Answer, cause: Cause) -> None:
-    """Hold that this is the cause that the doctor names."""
-    assert answer.cause is cause, [c for c in answer.document["checks"] if c["status"] != "ok"]
-    assert answer.exit_code == (0 if cause is Cause.ALREADY_FINE else 1)
+        return self.diagnose(files.chain, "--key", files.key, *arguments)

@@ -30,7 +30,7 @@ HOSTILE = (
     "sensor-\u202egnp.exe",
     "line\nbreak|pipe\\u003c\u2028&amp;",
 )
-"""Common names that try to leave their place in a page, or to look like another."""
+"""Common names that try to become markup of a page, or to be read as another name."""
 _OUT = (
     ("refused", "not_listed", 38),
     ("deferred", "crl_stale", 30),

@@ -10,7 +10,8 @@ from iot_jitr_cli.pki.device import DeviceIdentity
 from iot_jitr_cli.waiting import wait_until
 from tests.support.cloud import TIME_LIMIT, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
-from tests.support.doctor_command import Doctor, named
+from tests.support.doctor_command import Doctor
+from tests.support.doctor_result import assert_cause
 
 
 class Revoking(CrlUpload):
@@ -39,8 +40,8 @@ def revoking_cloud(folder: Path) -> Iterator[Revoking]:
     with deployed_cloud(folder, settings, revocation={"type": "bucket"}) as cloud:
         made = Revoking(cloud)
         waiting = made.connect_until_decided(made.doctor.identity("too-early"))
-        named(made.doctor.about(waiting), Cause.CRL_MISSING)
+        assert_cause(made.doctor.about(waiting), Cause.CRL_MISSING)
         made.publish(partition="http://crl.example.com/of-others.crl")
-        named(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
+        assert_cause(made.doctor.about(waiting), Cause.CRL_PARTITION_MISSING)
         made.publish()
         yield made

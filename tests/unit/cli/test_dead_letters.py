@@ -1,4 +1,4 @@
-"""What a message of the dead-letter queue holds, whoever put it there."""
+"""What a message of the dead-letter queue holds: an event of the activator, or the report of a topic rule."""
 
 import base64
 import json

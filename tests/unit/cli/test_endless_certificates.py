@@ -80,7 +80,7 @@ def test_doctor_finds_no_fault_of_the_certificates(status: str | None, clock: tu
         certificate=device.certificate,
         ca_certificate=endless_ca().certificate,
         arguments=clock,
-    ).ask()
+    ).diagnose()
 
     assert answer.exit_code in {0, 1}
     assert answer.check("certificate.validity")["status"] == "ok"

@@ -15,7 +15,7 @@ from tests.support import doctor_account as da
 OUTPUTS = {**da.OUTPUTS, Output.ALLOW_LIST_TABLE: "list", Output.SWEEP_LOG_GROUP: "/log/sweep"}
 COMMANDS = {"doctor": doctor, "status": status}
 NEWER = {"iot:GetConnection"}
-"""What the reference's copy does not have yet; on `client`, as AWS's page of the call says."""
+"""What the reference's copy does not have yet; on `client`, by AWS's page of the call."""
 WIDER = {"iot:ListPrincipalThings"}
 """Allowed on all, although the reference's copy names a resource: the certificate."""
 VERBS = ("BatchGet", "Describe", "Filter", "Get", "List", "Scan", "Simulate", "Test")

@@ -1,4 +1,4 @@
-"""Every cause: a device and an account in which one thing is wrong, and what the command says of it."""
+"""Every cause: a device and an account in which one thing is wrong, and the cause that the command names."""
 
 import json
 from datetime import timedelta
@@ -189,7 +189,7 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
         PENDING.but(rule={"actions": []}),
     ],
     Cause.RULE_ROLE_BROKEN: [PENDING.but(trusts=None), PENDING.but(trusts="ec2.amazonaws.com")],
-    # The event source mapping of a queue that is gone is not found either.
+    # Without the queue, its event source mapping is not found either.
     Cause.QUEUE_MISSING: [PENDING.but(waiting=None).answering(iam_SimulatePrincipalPolicy=DENIED)],
     Cause.EVENT_SOURCE_DISABLED: [PENDING.but(mapping=None), PENDING.but(mapping={"State": "Disabled"})],
     Cause.FUNCTION_STOPPED: [
@@ -291,7 +291,7 @@ NUMBERED = [
 
 @pytest.mark.parametrize(("cause", "device"), NUMBERED)
 def test_the_true_cause_is_named_with_a_fix_and_its_exit_code(cause: Cause, device: DiagnosedDevice) -> None:
-    answer = device.ask()
+    answer = device.diagnose()
 
     failed = [check for check in answer.document["checks"] if check["status"] == "failed"]
     assert answer.cause is cause, failed

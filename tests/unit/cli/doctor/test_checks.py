@@ -40,7 +40,7 @@ IN_OFFICE = '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action
 
 
 def test_an_active_device_passes_every_check() -> None:
-    answer = FINE.ask()
+    answer = FINE.diagnose()
 
     assert {check["status"] for check in answer.document["checks"]} == {"ok", "not_applicable"}
     assert [check["id"] for check in answer.document["checks"]] == [check.id for check in CHECKS]
@@ -175,7 +175,7 @@ FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
 def test_a_check_reports_what_it_found(
     device: DiagnosedDevice, check: str, status: str, evidence: str
 ) -> None:
-    found = device.ask().check(check)
+    found = device.diagnose().check(check)
 
     assert found["status"] == status, found
     assert evidence in found["evidence"]
@@ -190,7 +190,7 @@ def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
         return {"certificateDescription": description}
 
     device = FINE.but(chain=None, arguments=("--client-id", "x"), answers=WITHOUT_TEST)
-    answer = device.answering(iot_DescribeCertificate=garbage).ask()
+    answer = device.answering(iot_DescribeCertificate=garbage).diagnose()
 
     assert answer.check("policy.client_id")["status"] == "unknown"
     assert answer.check("certificate.validity")["status"] == "unknown"
@@ -205,7 +205,7 @@ def test_up_to_two_hundred_dead_letters_are_read_until_none_is_new(newest: int) 
         sqs_ReceiveMessage=lambda _: {"Messages": pages.pop(0) if pages else letters[:10]}
     )
 
-    assert device.ask().cause is Cause.DEAD_LETTERED
+    assert device.diagnose().cause is Cause.DEAD_LETTERED
     assert device.calls.count("sqs:ReceiveMessage") == 20
 
 
@@ -228,7 +228,7 @@ def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
 ) -> None:
     device = PENDING.but(waiting=3, log=tuple(enumerate(lines, 1)))
 
-    assert device.ask().check("function.errors")["evidence"].endswith(evidence)
+    assert device.diagnose().check("function.errors")["evidence"].endswith(evidence)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
 )
 def test_the_fix_for_a_deleted_resource_is_revert_drift(device: Any) -> None:
     """A plain deployment compares templates, and finds nothing to do."""
-    assert "cdk deploy --revert-drift" in device.ask().document["fix"]
+    assert "cdk deploy --revert-drift" in device.diagnose().document["fix"]
 
 
 # the connection
@@ -273,7 +273,7 @@ SINCE = f"{NOW:%Y-%m-%d %H:%M:%S}Z"
 def test_the_connection_is_shown_and_never_changes_the_conclusion(
     connection: Any, status: str, evidence: str
 ) -> None:
-    answer = FINE.answering(iot_GetConnection=connection).ask()
+    answer = FINE.answering(iot_GetConnection=connection).diagnose()
 
     found = answer.check("connection")
     assert (found["status"], evidence in found["evidence"]) == (status, True), found
@@ -283,14 +283,14 @@ def test_the_connection_is_shown_and_never_changes_the_conclusion(
 def test_a_certificate_that_is_not_registered_has_no_connection() -> None:
     device = UNSEEN.but()
 
-    assert device.ask().check("connection")["status"] == "not_applicable"
+    assert device.diagnose().check("connection")["status"] == "not_applicable"
     assert "iot:GetConnection" not in device.calls
 
 
 def test_an_older_botocore_without_the_call_is_reported() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(type(da._client("iot-data")), "get_connection")
-        answer = FINE.ask()
+        answer = FINE.diagnose()
 
     assert answer.check("connection")["status"] == "unknown"
     assert "1.43.17" in answer.check("connection")["evidence"]
@@ -318,7 +318,7 @@ def test_the_client_id_is_given_or_the_device_policys_or_the_common_name(
         return {"connected": False}
 
     device = FINE.but(arguments=arguments, outputs=outputs, row=row)
-    answer = device.answering(iot_GetConnection=connection).ask()
+    answer = device.answering(iot_GetConnection=connection).diagnose()
 
     assert asked == [client_id]
     assert f"'{client_id}'" in answer.check("policy.client_id")["evidence"]

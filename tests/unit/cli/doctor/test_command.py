@@ -40,7 +40,7 @@ def test_an_undetermined_conclusion_names_its_best_guess_and_the_missing_permiss
 
 
 def test_json_is_one_document_about_the_device() -> None:
-    document = PENDING.ask().document
+    document = PENDING.diagnose().document
 
     assert list(document) == [
         "certificate_id",
@@ -60,7 +60,7 @@ def test_json_is_one_document_about_the_device() -> None:
 def test_a_file_without_certificates_is_a_cause_and_needs_no_aws() -> None:
     device = FINE.but(chain="nothing")
 
-    document = device.ask().document
+    document = device.diagnose().document
 
     assert (document["certificate_id"], document["cause"]) == (None, "chain_unreadable")
     assert [check["id"] for check in document["checks"]] == ["chain.readable"]
@@ -70,7 +70,7 @@ def test_a_file_without_certificates_is_a_cause_and_needs_no_aws() -> None:
 def test_a_device_time_without_a_zone_is_utc() -> None:
     for zone, off in (("", "0 s"), ("Z", "0 s"), ("+01:00", "1 h")):
         device = FINE.but(arguments=("--device-time", f"{da.NOW:%Y-%m-%dT%H:%M:%S}{zone}"))
-        assert device.ask().check("device.clock")["evidence"] == f"{off} off"
+        assert device.diagnose().check("device.clock")["evidence"] == f"{off} off"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Each call is denied, or not answered, in turn: the checks that need it are unknown, no other changes."""
+"""Each call is denied or fails in turn: the checks that need it are unknown, no other check changes."""
 
 import re
 from typing import Any
@@ -36,14 +36,14 @@ DEVICES: dict[str, DiagnosedDevice] = {
     "unseen, without a CA": UNSEEN.but(**WITH_ALL, ca=None),
 }
 WITHOUT_PERMISSION = {"sts:GetCallerIdentity"}
-"""AWS lets everybody make this call."""
+"""Every caller may make this call."""
 NOT_READ_HERE = {"dynamodb:Scan", "s3:ListBucket"}
-"""Needed for `--all`, and so that S3 says that there is no index."""
+"""Needed for `--all`, and so that S3 reports a missing index as missing."""
 
 
 def calls(device: DiagnosedDevice) -> list[str]:
     asked = device.but()
-    asked.ask()
+    asked.diagnose()
     return sorted(set(asked.calls))
 
 
@@ -52,7 +52,7 @@ EACH = [pytest.param(DEVICES[name], action, id=f"{name}-{action}") for name in M
 
 
 def statuses(device: DiagnosedDevice) -> dict[str, str]:
-    return {check["id"]: check["status"] for check in device.ask().document["checks"]}
+    return {check["id"]: check["status"] for check in device.diagnose().document["checks"]}
 
 
 @pytest.mark.parametrize(("device", "action"), EACH)
@@ -61,12 +61,12 @@ def statuses(device: DiagnosedDevice) -> dict[str, str]:
     [DENIED, Refusal("InternalFailureException"), EndpointConnectionError(endpoint_url="http://127.0.0.1:1")],
     ids=["denied", "failing", "unreachable"],
 )
-def test_a_call_that_fails_is_said_and_changes_no_other_check(
+def test_a_call_that_fails_is_reported_and_changes_no_other_check(
     device: DiagnosedDevice, action: str, fault: Any
 ) -> None:
-    before, faulty = device.but().ask(), device.but(answers={**device.answers, action: fault})
+    before, faulty = device.but().diagnose(), device.but(answers={**device.answers, action: fault})
 
-    after = faulty.ask()
+    after = faulty.diagnose()
 
     lost = [check for check in after.document["checks"] if check["status"] == "unknown"]
     denied = fault is DENIED and action not in WITHOUT_PERMISSION
@@ -74,7 +74,7 @@ def test_a_call_that_fails_is_said_and_changes_no_other_check(
     assert {check["permission"] for check in lost if check["permission"]} <= {action}
     if any(check["permission"] for check in lost):
         assert after.document["missing_permissions"] == [action]
-    # A check that is made without the call says what it said before, or predicts less.
+    # A check that is made without the call has the same cause as before, or predicts less.
     found = {check["id"]: check["cause"] for check in before.document["checks"]}
     for check in after.document["checks"]:
         assert check["cause"] in {None, found[check["id"]], *_less_specific(check["id"])}
@@ -91,7 +91,7 @@ def _less_specific(check: str) -> set[str]:
 def test_no_call_is_made_more_than_once_for_the_same_question() -> None:
     for device in DEVICES.values():
         asked = device.but()
-        asked.ask()
+        asked.diagnose()
         twice = {action for action in asked.calls if asked.calls.count(action) > 1}
         assert twice <= {
             "dynamodb:GetItem",  # ledger, allow list, the task of the session
@@ -111,7 +111,7 @@ def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
 
 
 def test_a_missing_permission_leaves_the_answer_open_and_is_named() -> None:
-    answer = FINE.answering(iot_DescribeCertificate=DENIED).ask()
+    answer = FINE.answering(iot_DescribeCertificate=DENIED).diagnose()
 
     assert (answer.exit_code, answer.document["conclusion"]) == (3, "undetermined")
     assert answer.document["phase"] == "unknown"
@@ -119,20 +119,20 @@ def test_a_missing_permission_leaves_the_answer_open_and_is_named() -> None:
 
 
 def test_an_observed_cause_is_certain_whatever_could_not_be_checked() -> None:
-    answer = UNSEEN.but(ca=None).answering(dynamodb_GetItem=DENIED).ask()
+    answer = UNSEEN.but(ca=None).answering(dynamodb_GetItem=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (1, Cause.CA_NOT_REGISTERED)
 
 
 def test_a_cause_that_is_named_for_want_of_another_is_open_while_a_check_is_missing() -> None:
-    answer = UNSEEN.answering(iot_ListCACertificates=DENIED).ask()
+    answer = UNSEEN.answering(iot_ListCACertificates=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
     assert answer.document["fix"]
 
 
 def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
-    answer = FINE.answering(iot_GetTopicRule=DENIED).ask()
+    answer = FINE.answering(iot_GetTopicRule=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)
     assert answer.document["missing_permissions"] == ["iot:GetTopicRule"]
@@ -141,7 +141,7 @@ def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> Non
 def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
     named = Refusal("UnauthorizedException", "User: x is not authorized to perform: iot:GetTopicRule")
 
-    found = PENDING.answering(iot_GetTopicRule=named).ask().check("rule")
+    found = PENDING.answering(iot_GetTopicRule=named).diagnose().check("rule")
 
     assert (found["status"], found["permission"]) == ("unknown", "iot:GetTopicRule")
 
@@ -149,7 +149,7 @@ def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
 def test_what_does_not_answer_is_explained() -> None:
     error = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
-    found = FINE.answering(iot_DescribeCertificate=error).ask().check("certificate.registered")
+    found = FINE.answering(iot_DescribeCertificate=error).diagnose().check("certificate.registered")
 
     assert re.search("is the network up", found["evidence"])
     assert found["permission"] is None

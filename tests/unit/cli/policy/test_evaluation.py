@@ -1,4 +1,4 @@
-"""Our answer to "may it?", also held against the evaluator of the local cloud, which others wrote."""
+"""What a policy allows, compared with the evaluator of the local cloud, which is not ours."""
 
 import json
 from typing import Any

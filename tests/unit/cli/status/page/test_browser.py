@@ -1,4 +1,4 @@
-"""The page in a browser: nothing is loaded, nothing breaks out, and everybody can use it."""
+"""The page in a browser: it loads nothing, no name becomes markup, and it is accessible."""
 
 from collections.abc import Iterator
 from pathlib import Path
