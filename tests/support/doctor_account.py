@@ -1,12 +1,8 @@
-"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy until `but` changes it.
-
-Each call goes through the real client of the SDK; request and response are validated by the service's model.
-"""
+"""The AWS account of one device for `jitr doctor` and `jitr status`: healthy until `but` changes it."""
 
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,11 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 from botocore.response import StreamingBody
-from botocore.validate import validate_parameters
 
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -34,11 +28,11 @@ from tests.support.command_line import CommandResult, run_jitr
 from tests.support.crls import CrlSpec
 from tests.support.doctor_result import DoctorResult
 from tests.support.indexes import compile_index
+from tests.support.sdk_session import GONE, REGION, Refusal, Session
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CA_ID = CaCertificateId("ca" * 32)
 ACCOUNT = "123456789012"
-REGION = "eu-central-1"
 QUEUE_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/activation"
 DEAD_LETTER_URL = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/dead-letters"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/stack-rules"
@@ -75,64 +69,6 @@ def other_ca() -> DevelopmentCa:
 @cache
 def device() -> DeviceIdentity:
     return ca().issue(DeviceSpec("sensor-7"))
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An error code with which AWS refuses a call."""
-
-    code: str
-    message: str = "no"
-
-
-DENIED = Refusal("AccessDeniedException")
-GONE = Refusal("ResourceNotFoundException")
-
-
-@cache
-def _client(service: str) -> Any:
-    # Making a client takes longer than a test.
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        region_name=REGION,
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-
-
-class Session:
-    """A session whose responses are made by a function of the IAM action and the parameters."""
-
-    region_name = REGION
-
-    def __init__(self, answer: Callable[[str, dict[str, Any]], Any]) -> None:
-        self._answer = answer
-
-    def get_partition_for_region(self, _region: str) -> str:
-        return "aws"
-
-    def client(self, service: str) -> Any:
-        made = _client(service)
-        client: Any = object.__new__(type(made))
-        vars(client).update(vars(made))
-        prefix = {"iot-data": "iot", "service-quotas": "servicequotas"}.get(service, service)
-
-        def call(operation: str, parameters: dict[str, Any]) -> Any:
-            model = client.meta.service_model.operation_model(operation)
-            validate_parameters(parameters, model.input_shape)
-            answer = self._answer(f"{prefix}:{operation}", parameters)
-            if isinstance(answer, Refusal):
-                details = {"Code": answer.code, "Message": answer.message}
-                error = {"Error": details, "ResponseMetadata": {"HTTPStatusCode": 400}}
-                raise client.exceptions.from_code(answer.code)(error, operation)
-            if isinstance(answer, Exception):
-                raise answer
-            body = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-            validate_parameters(body, model.output_shape)
-            return answer
-
-        client._make_api_call = call
-        return client
 
 
 @dataclass

@@ -28,7 +28,8 @@ from tests.support.device_certificates import (
     certificate_of,
     extended_key_usage,
 )
-from tests.support.doctor_account import CA_ID, DENIED, GONE, NOW, DiagnosedDevice, Refusal, decided, row
+from tests.support.doctor_account import CA_ID, NOW, DiagnosedDevice, decided, row
+from tests.support.sdk_session import DENIED, GONE, Refusal
 
 DAY = timedelta(days=1)
 FINE = DiagnosedDevice()

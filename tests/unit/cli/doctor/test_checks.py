@@ -13,7 +13,8 @@ from iot_jitr_runtime.ca_registration.properties import RESOURCE_TYPE
 from iot_jitr_runtime.environment import ACCEPT_CA_CERTIFICATES
 from tests.support import doctor_account as da
 from tests.support.device_certificates import ca_flag
-from tests.support.doctor_account import CA_ID, DENIED, GONE, NOW, DiagnosedDevice, Refusal
+from tests.support.doctor_account import CA_ID, NOW, DiagnosedDevice
+from tests.support.sdk_session import DENIED, GONE, Refusal
 from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
     DAY,
@@ -289,7 +290,7 @@ def test_a_certificate_that_is_not_registered_has_no_connection() -> None:
 
 def test_an_older_botocore_without_the_call_is_reported() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(type(da._client("iot-data")), "get_connection")
+        patch.delattr(type(FINE.session.client("iot-data")), "get_connection")
         answer = FINE.diagnose()
 
     assert answer.check("connection")["status"] == "unknown"

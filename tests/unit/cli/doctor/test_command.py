@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import doctor_account as da
 from tests.support.command_line import run_jitr
-from tests.support.doctor_account import DENIED
+from tests.support.sdk_session import DENIED
 from tests.unit.cli.doctor.test_causes import FINE, PENDING, UNSEEN
 
 

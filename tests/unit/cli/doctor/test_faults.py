@@ -12,7 +12,8 @@ from iot_jitr_cli.doctor.permissions import minimal_policy
 from iot_jitr_cli.least_policy import Resources
 from iot_jitr_runtime.outcomes import Reason
 from tests.support import doctor_account as da
-from tests.support.doctor_account import DENIED, DiagnosedDevice, Refusal
+from tests.support.doctor_account import DiagnosedDevice
+from tests.support.sdk_session import DENIED, Refusal
 from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
     FINE,

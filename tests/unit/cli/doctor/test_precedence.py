@@ -11,7 +11,8 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support import doctor_account as da
 from tests.support.crls import HOLD
-from tests.support.doctor_account import GONE, DiagnosedDevice, Refusal
+from tests.support.doctor_account import DiagnosedDevice
+from tests.support.sdk_session import GONE, Refusal
 from tests.unit.cli.doctor.test_causes import (
     ALLOW_LIST,
     FAILING,

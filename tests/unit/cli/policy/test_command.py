@@ -1,12 +1,13 @@
+"""`jitr policy check`: what it finds in a policy, and what the policy allows a device and its neighbour."""
+
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.command_line import CommandResult, run_jitr
 from tests.support.device_certificates import device_certificate
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
@@ -14,8 +15,8 @@ CN = "${iot:Certificate.Subject.CommonName}"
 TEMPLATES = Path("stacks/iot_jitr/policy/templates")
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(jitr, ["policy", "check", *map(str, arguments)])
+def run(*arguments: object) -> CommandResult:
+    return run_jitr("policy", "check", *arguments)
 
 
 def written(folder: Path, *statements: dict[str, Any]) -> Path:
@@ -26,6 +27,16 @@ def written(folder: Path, *statements: dict[str, Any]) -> Path:
 
 def statement(action: str, resource: str, **more: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": f"{ARN}{resource}", **more}
+
+
+def access(policy: Path, *arguments: object, whose: str | None = None) -> dict[tuple[str, str], str]:
+    """Action and resource → access, of all that is evaluated, or of one owner's."""
+    found = run(policy, "--json", *arguments).json["access"]
+    return {
+        (each["action"].removeprefix("iot:"), each["resource"]): each["access"]
+        for each in found
+        if whose in {None, each["whose"]}
+    }
 
 
 def certificate_file(folder: Path, certificate: Certificate) -> Path:
@@ -46,18 +57,18 @@ def test_our_own_templates_let_a_device_use_its_topics_and_nothing_of_its_neighb
     result = run(templates / f"{name}.json")
 
     assert result.exit_code == 0
-    assert f"a {name} policy that breaks no rule" in result.output
-    assert "yes: no access to other devices" in result.output
+    assert f"a {name} policy that breaks no rule" in result.out
+    assert "yes: no access to other devices" in result.out
 
 
 @pytest.mark.parametrize("option", ["shadow", "jobs"])
-def test_the_options_reach_the_devices_own_thing_only(templates: Path, option: str) -> None:
-    result = run(templates / f"{option}.json", "--thing", "sensor-7", "--json")
+def test_the_options_allow_the_devices_own_thing_only(templates: Path, option: str) -> None:
+    result = run(templates / f"{option}.json", "--thing", "sensor-7")
+    own = access(templates / f"{option}.json", "--thing", "sensor-7", whose="own")
 
-    answer = json.loads(result.output)
     assert result.exit_code == 0
-    own = [each for each in answer["access"] if f"things/sensor-7/{option}/sample" in each["resource"]]
-    assert {each["access"] for each in own} == {"allowed"}
+    of_thing = [found for (_, name), found in own.items() if f"things/sensor-7/{option}/sample" in name]
+    assert set(of_thing) == {"allowed"}
 
 
 def test_the_certificate_gives_the_evaluated_names(tmp_path: Path) -> None:
@@ -66,24 +77,98 @@ def test_the_certificate_gives_the_evaluated_names(tmp_path: Path) -> None:
 
     result = run(policy, "--as", certificate, "--json")
 
-    answer = json.loads(result.output)
     assert result.exit_code == 0
-    assert answer["device"] == {"common_name": "pump-3", "serial_number": "a1b", "thing_name": None}
-    access = {each["resource"]: each["access"] for each in answer["access"]}
-    assert access["topic/f/pump-3/sample"] == "allowed"
-    assert access["topic/f/pump-32/sample"] == "not allowed"
+    assert result.json["device"] == {"common_name": "pump-3", "serial_number": "a1b", "thing_name": None}
+    found = access(policy, "--as", certificate)
+    assert found["Publish", "topic/f/pump-3/sample"] == "allowed"
+    assert found["Publish", "topic/f/pump-32/sample"] == "not allowed"
 
 
 def test_a_policy_without_common_name_is_evaluated_by_serial_number(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Connect", "client/{{serial_number}}"))
     certificate = certificate_file(tmp_path, device_certificate(organization="Acme"))
 
-    answer = json.loads(run(policy, "--as", certificate, "--json").output)
+    found = access(policy, "--as", certificate)
 
-    access = {
-        each["resource"]: each["access"] for each in answer["access"] if each["action"] == "iot:Connect"
+    assert found["Connect", "client/a1b"] == "allowed"
+    assert found["Connect", "client/a1b2"] == "not allowed"
+
+
+HOLES = {
+    "any client id": ("Connect", "client/*", "client/sample"),
+    "the client id that a device chooses": ("Connect", "client/${iot:ClientId}", "client/sensor-72"),
+    "a wildcard right after the name": (
+        "Publish",
+        f"topic/devices/{CN}*",
+        "topic/devices/sensor-72/sample",
+    ),
+    "every topic": ("Receive", "topic/*", "topic/devices/sensor-72/sample"),
+    "every filter": ("Subscribe", "topicfilter/*", "topicfilter/#"),
+    "a filter over all devices": (
+        "Subscribe",
+        "topicfilter/devices/+/sample",
+        "topicfilter/devices/+/sample",
+    ),
+    "every shadow": ("Publish", "topic/$aws/things/*", "topic/$aws/things/sensor-72/shadow/update"),
+    "topics of another form": ("Publish", f"topic/f/{CN}*/up", "topic/f/sensor-72sample/up"),
+}
+
+
+@pytest.mark.parametrize(("action", "grant", "hole"), HOLES.values(), ids=HOLES)
+def test_access_to_a_neighbour_is_shown(tmp_path: Path, action: str, grant: str, hole: str) -> None:
+    policy = written(tmp_path, statement(f"iot:{action}", grant))
+
+    assert access(policy, whose="neighbour")[action, hole] == "allowed"
+
+
+def test_a_policy_bound_to_the_common_name_allows_no_access_to_a_neighbour(tmp_path: Path) -> None:
+    grants = [
+        ("Connect", "client/{}"),
+        ("Publish", "topic/devices/{}/*"),
+        ("Subscribe", "topicfilter/devices/{}/*"),
+    ]
+    policy = written(tmp_path, *(statement(f"iot:{action}", name.format(CN)) for action, name in grants))
+
+    assert set(access(policy, whose="neighbour").values()) == {"not allowed"}
+    assert {each for each, found in access(policy).items() if found == "allowed"} == {
+        ("Connect", "client/sensor-7"),
+        ("Publish", "topic/devices/sensor-7/sample"),
+        ("Subscribe", "topicfilter/devices/sensor-7/#"),
+        ("Subscribe", "topicfilter/devices/sensor-7/sample"),
     }
-    assert access == {"client/a1b": "allowed", "client/a1b2": "not allowed"}
+
+
+def test_a_resource_that_names_no_device_is_everyones(tmp_path: Path) -> None:
+    policy = written(tmp_path, statement("iot:Receive", "topic/broadcast"))
+
+    assert access(policy, whose="everyone") == {("Receive", "topic/broadcast"): "allowed"}
+
+
+def test_a_variable_of_a_thing_is_evaluated_only_for_a_device_with_a_thing(tmp_path: Path) -> None:
+    policy = written(
+        tmp_path, statement("iot:Publish", "topic/$aws/things/${iot:Connection.Thing.ThingName}/jobs/*")
+    )
+    jobs = ("Publish", "topic/$aws/things/s7/jobs/sample")
+
+    assert jobs not in access(policy)
+    assert access(policy, "--thing", "s7")[jobs] == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "resource", "evaluated"),
+    [
+        ({"Effect": "Deny"}, "topic/f/x", False),
+        ({"Resource": "f-x"}, "topic/f-x", False),
+        ({"Resource": f"{ARN}topic/a/${{*}}/?"}, "topic/a/*/x", True),
+    ],
+    ids=["a denial", "no ARN", "an escaped wildcard is an ordinary character"],
+)
+def test_what_a_statement_allows_is_evaluated(
+    tmp_path: Path, changes: dict[str, str], resource: str, *, evaluated: bool
+) -> None:
+    policy = written(tmp_path, statement("iot:Publish", "topic/f/x") | changes)
+
+    assert (("Publish", resource) in access(policy)) is evaluated
 
 
 def test_access_to_other_devices_is_found_with_its_line(tmp_path: Path) -> None:
@@ -92,9 +177,9 @@ def test_access_to_other_devices_is_found_with_its_line(tmp_path: Path) -> None:
     result = run(policy)
 
     assert result.exit_code == 1
-    assert "line 7:" in result.output
-    assert "[reaches-neighbours]" in result.output
-    assert "(2 of 8 checks)" in result.output
+    assert "line 7:" in result.out
+    assert "[reaches-neighbours]" in result.out
+    assert "(2 of 8 checks)" in result.out
 
 
 def test_an_acknowledged_exception_is_shown_with_its_reason_and_passes(tmp_path: Path) -> None:
@@ -103,8 +188,8 @@ def test_an_acknowledged_exception_is_shown_with_its_reason_and_passes(tmp_path:
     result = run(policy)
 
     assert result.exit_code == 0
-    assert "acknowledged: gateways" in result.output
-    assert "yes: its access to other devices is acknowledged" in result.output
+    assert "acknowledged: gateways" in result.out
+    assert "yes: its access to other devices is acknowledged" in result.out
 
 
 def test_a_certificate_that_would_be_refused_says_so(tmp_path: Path) -> None:
@@ -114,8 +199,8 @@ def test_a_certificate_that_would_be_refused_says_so(tmp_path: Path) -> None:
     result = run(policy, "--as", certificate)
 
     assert result.exit_code == 1
-    assert "would be refused" in result.output
-    assert "'/'" in result.output
+    assert "would be refused" in result.out
+    assert "'/'" in result.out
 
 
 def test_what_is_no_policy_is_answered_with_its_line(tmp_path: Path) -> None:
@@ -123,10 +208,10 @@ def test_what_is_no_policy_is_answered_with_its_line(tmp_path: Path) -> None:
     path.write_text('{"Version": "2012-10-17",\n "Statement": [\n}')
 
     result = run(path)
-    as_json = json.loads(run(path, "--json").output)
+    as_json = run(path, "--json").json
 
     assert result.exit_code == 1
-    assert "line 3: not JSON" in result.output
+    assert "line 3: not JSON" in result.out
     assert as_json["syntax_error"]["line"] == 3
     assert as_json["ok"] is False
 
@@ -135,7 +220,7 @@ def test_an_unknown_placeholder_is_a_finding_not_a_crash(tmp_path: Path) -> None
     result = run(written(tmp_path, statement("iot:Publish", "topic/{{subject}}/x")))
 
     assert result.exit_code == 1
-    assert "unknown placeholder '{{subject}}'" in result.output
+    assert "unknown placeholder '{{subject}}'" in result.out
 
 
 def test_denied_and_undecided_access_are_distinguished(tmp_path: Path) -> None:
@@ -149,11 +234,11 @@ def test_denied_and_undecided_access_are_distinguished(tmp_path: Path) -> None:
 
     result = run(policy)
 
-    assert "(depends)" in result.output
-    assert "NoMail (denied)" in result.output
+    assert "(depends)" in result.out
+    assert "NoMail (denied)" in result.out
 
 
-def test_a_file_that_is_no_text_is_wrong_use(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_bytes(b"\xff\xfe\x00")
 

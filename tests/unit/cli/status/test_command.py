@@ -14,7 +14,8 @@ from rich.console import Console
 from iot_jitr_cli.status import command
 from tests.support import doctor_account as da
 from tests.support.crls import KEY_COMPROMISE, CrlSpec, Entry
-from tests.support.doctor_account import DENIED, GONE, NOW, DiagnosedDevice, Refusal, ledger_row
+from tests.support.doctor_account import NOW, DiagnosedDevice, ledger_row
+from tests.support.sdk_session import DENIED, GONE, Refusal
 
 pytestmark = pytest.mark.timing
 HEALTHY = DiagnosedDevice()

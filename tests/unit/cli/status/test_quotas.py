@@ -6,7 +6,8 @@ import pytest
 
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.quotas import ApiQuota, quotas
-from tests.support.doctor_account import DENIED, DiagnosedDevice, Refusal
+from tests.support.doctor_account import DiagnosedDevice
+from tests.support.sdk_session import DENIED, Refusal
 
 NAMED = {
     "AttachPolicy API TPS": 10.0,

@@ -7,7 +7,8 @@ import pytest
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
-from tests.support.doctor_account import DENIED, DiagnosedDevice, ledger_row
+from tests.support.doctor_account import DiagnosedDevice, ledger_row
+from tests.support.sdk_session import DENIED
 
 EMPTY = DiagnosedDevice(fleet=[ledger_row(1, state="activated", inFleet=True)])
 SOME = EMPTY.but(
