@@ -1,6 +1,6 @@
 """How long CRLs of 1k to 1M revoked serials take to publish and to look up.
 
-    .venv/bin/python bench/crl.py            # prints a table and writes bench/crl-results.json
+    .venv/bin/python -m bench.crl            # prints a table and writes bench/crl-results.json
 
 Each figure is measured in a process of its own, on the same file in the same run.
 
@@ -23,17 +23,14 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import cryptography
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from iot_jitr_runtime.revocation.index import Index
@@ -44,9 +41,6 @@ LOOK_UPS = 1_000
 """Warm look-ups in a round, of a thousand serials spread over the whole index."""
 ROUNDS = 30
 """The fastest round counts: others measure what else the machine does."""
-_REASON = bytes.fromhex("300c300a0603551d1504030a01")
-_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
-
 
 TARGETS = {
     "publish_to_direct": 1.3,
@@ -79,53 +73,28 @@ class Measured:
     plain_peak_mb: float
 
 
-def tlv(tag: int, content: bytes) -> bytes:
-    """One DER element."""
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
-
-
 def make_crl(entries: int, folder: Path) -> None:
     """Write a CRL with random serials of 16 to 20 bytes and a reason on every other entry, and its CA.
 
-    Put together by hand: the library's builder would take minutes for a million entries.
+    Put together byte by byte: the library's builder would take minutes for a million entries.
     """
+    from iot_jitr_cli.pki.authority import DevelopmentCa
+    from tests.support.crls import raw_crl
+
     draw = random.Random(entries)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Benchmark CA")])
-    now = datetime.now(UTC).replace(microsecond=0)
-    ca = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    listed = b"".join(_entry(draw, number) for number in range(entries))
-    times = b"".join(
-        tlv(0x17, moment.strftime("%y%m%d%H%M%SZ").encode()) for moment in (now, now + timedelta(days=7))
-    )
-    number = bytes.fromhex("a00e300c300a0603551d14040302010a")
-    signed = tlv(
-        0x30,
-        tlv(2, b"\x01") + _ECDSA_SHA256 + name.public_bytes() + times + tlv(0x30, listed) + number,
-    )
-    signature = key.sign(signed, ec.ECDSA(hashes.SHA256()))
-    (folder / "ca.crl").write_bytes(tlv(0x30, signed + _ECDSA_SHA256 + tlv(3, b"\x00" + signature)))
-    (folder / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    ca = DevelopmentCa.create("Benchmark CA")
+    listed = [_entry(draw, number) for number in range(entries)]
+    (folder / "ca.crl").write_bytes(raw_crl(ca, entries=listed))
+    (folder / "ca.pem").write_text(ca.certificate.pem)
 
 
 def _entry(draw: random.Random, number: int) -> bytes:
+    from tests.support.pkix_der import entry
+    from tests.support.pkix_sound import reason_code
+
     serial = bytes([draw.randrange(1, 0x80)]) + draw.randbytes(draw.randint(15, 19))
-    reason = _REASON + bytes([draw.choice((1, 3, 4, 5))]) if number % 2 else b""
-    return tlv(0x30, tlv(2, serial) + tlv(0x17, b"260101000000Z") + reason)
+    reason = [reason_code(draw.choice((1, 3, 4, 5)))] if number % 2 else []
+    return entry(serial, b"\x17\x0d260101000000Z", *reason)
 
 
 def publish(folder: Path) -> dict[str, float]:
@@ -180,7 +149,7 @@ def look_up(folder: Path) -> dict[str, float]:
 
     serials = json.loads((folder / "serials.json").read_text())
     ca = Certificate.load((folder / "ca.pem").read_bytes())
-    unlisted = ca.x509  # any certificate will do; its serial is on no list
+    unlisted = ca.x509  # any certificate whose serial is on no list
     now = datetime.now(UTC)
     before = _resident_mb()
     began = time.perf_counter()
@@ -222,6 +191,10 @@ def plain(folder: Path) -> dict[str, float]:
     }
 
 
+PARTS = {"publish": publish, "direct": direct, "look_up": look_up, "plain": plain}
+"""What is measured, each in a process of its own."""
+
+
 def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
@@ -242,7 +215,7 @@ def measure(entries: int) -> Measured:
         (folder / "serials.json").write_text(json.dumps(sample))
         # Alternately, so that both meet the same of what else the machine does.
         runs = [(_alone("publish", folder), _alone("direct", folder)) for _ in range(3)]
-        published, directly = (min(each, key=_cpu_seconds) for each in zip(*runs, strict=True))
+        published, directly = (min(each, key=itemgetter("cpu_seconds")) for each in zip(*runs, strict=True))
         looked_up = _best("look_up", folder, "first_ms")
         plainly = _best("plain", folder, "look_up_us")
         return Measured(
@@ -263,18 +236,14 @@ def measure(entries: int) -> Measured:
         )
 
 
-def _cpu_seconds(figures: dict[str, float]) -> float:
-    return figures["cpu_seconds"]
-
-
 def _best(part: str, folder: Path, by: str) -> dict[str, float]:
     """The best of three processes: the others measure what else the machine does."""
-    return min((_alone(part, folder) for _ in range(3)), key=lambda figures: figures[by])
+    return min((_alone(part, folder) for _ in range(3)), key=itemgetter(by))
 
 
 def _alone(part: str, folder: Path, *arguments: str) -> dict[str, float]:
     run = subprocess.run(
-        [sys.executable, __file__, part, str(folder), *arguments],
+        [sys.executable, "-m", "bench.crl", part, str(folder), *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -328,13 +297,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["make_crl", where, count]:
             make_crl(int(count), Path(where))
-        case ["publish", where]:
-            print(json.dumps(publish(Path(where))))
-        case ["direct", where]:
-            print(json.dumps(direct(Path(where))))
-        case ["look_up", where]:
-            print(json.dumps(look_up(Path(where))))
-        case ["plain", where]:
-            print(json.dumps(plain(Path(where))))
+        case [part, where]:
+            print(json.dumps(PARTS[part](Path(where))))
         case _:
             main()
