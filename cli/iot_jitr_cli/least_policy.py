@@ -36,6 +36,11 @@ class Resources:
             f"arn:{self.partition}:{service}:{region}:{self.account}:{resource}" for resource in resources
         ]
 
+    @property
+    def stack(self) -> list[str]:
+        """The stack."""
+        return self.arns("cloudformation", f"stack/{self.deployment.stack_name}/*")
+
     def queues(self, *outputs: Output) -> list[str]:
         """The queues whose URLs these outputs have."""
         return self.arns("sqs", *(self.deployment[each].rsplit("/", 1)[-1] for each in outputs))

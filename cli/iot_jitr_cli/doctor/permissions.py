@@ -38,7 +38,7 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
             ("Clients", ["iot:GetConnection"], arns("iot", "client/*")),
             ("Policies", ["iot:GetPolicy"], arns("iot", "policy/*")),
             ("Rules", ["iot:GetTopicRule"], arns("iot", *(f"rule/{ca.rule}" for ca in deployment.cas))),
-            ("Stack", _STACK, arns("cloudformation", f"stack/{deployment.stack_name}/*")),
+            ("Stack", _STACK, deployed.stack),
             ("Function", _FUNCTION, arns("lambda", f"function:{deployment[Output.ACTIVATOR_FUNCTION]}")),
             ("Queues", ["sqs:GetQueueAttributes"], deployed.queues(*queues)),
             ("DeadLetters", ["sqs:ReceiveMessage"], deployed.queues(Output.DEAD_LETTER_QUEUE_URL)),

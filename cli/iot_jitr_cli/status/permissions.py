@@ -15,7 +15,6 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
     deployment, arns = deployed.deployment, deployed.arns
     cas = [f"cacert/{ca.certificate_id}" for ca in deployment.cas]
     function = f"function:{deployment[Output.ACTIVATOR_FUNCTION]}"
-    stack = f"stack/{deployment.stack_name}/*"
     queues = deployed.queues(Output.ACTIVATION_QUEUE_URL, Output.DEAD_LETTER_QUEUE_URL)
     ledger = deployed.tables(Output.LEDGER_TABLE)
     return policy_document(
@@ -23,7 +22,7 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
             ("WithoutResource", WITHOUT_RESOURCE, ["*"]),
             ("Alarms", ["cloudwatch:DescribeAlarms"], arns("cloudwatch", "alarm:*")),
             ("CaCertificates", ["iot:DescribeCACertificate"], arns("iot", *cas)),
-            ("Stack", ["cloudformation:DescribeStacks"], arns("cloudformation", stack)),
+            ("Stack", ["cloudformation:DescribeStacks"], deployed.stack),
             ("Function", ["lambda:GetFunctionConfiguration"], arns("lambda", function)),
             ("Queues", ["sqs:GetQueueAttributes"], queues),
             ("Ledger", ["dynamodb:BatchGetItem", "dynamodb:Scan"], ledger),
