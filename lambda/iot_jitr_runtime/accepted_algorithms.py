@@ -3,8 +3,8 @@
 Used at synthesis, by the functions that register CAs and activate devices, and by `jitr chain check`.
 
 Sources: AWS IoT Core Developer Guide, "X.509 client certificates", for keys and signatures
-(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html). It says nothing about
-extensions; RFC 5280 section 4.2.1 does. Where neither says anything, a certificate is accepted.
+(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html). It does not cover
+extensions; RFC 5280 section 4.2.1 does. What neither of them covers is accepted.
 """
 
 from typing import TYPE_CHECKING

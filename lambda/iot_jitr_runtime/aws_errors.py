@@ -1,4 +1,4 @@
-"""What an error of an AWS call means: throttled, denied, or a service that failed.
+"""The meaning of an error of an AWS call: throttled, denied, or a service that failed.
 
 The activator, the sweep and the reconciler defer for the same reasons.
 """
@@ -40,7 +40,7 @@ DENIED = {
     "ForbiddenException",
     "NotAuthorized",
 }
-"""The error codes by which AWS services say that a permission is missing."""
+"""The error codes of AWS services for a missing permission."""
 
 
 def error_code(error: BaseException) -> str:

@@ -34,7 +34,7 @@ UNREADABLE = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-"""What `cryptography` raises when it reads a part of a certificate or a CRL that is not as X.509 says."""
+"""What `cryptography` raises when it reads a part of a certificate or a CRL that does not follow X.509."""
 
 _E = TypeVar("_E", bound=x509.ExtensionType)
 

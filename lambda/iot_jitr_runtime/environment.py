@@ -1,6 +1,6 @@
 """Names of the environment variables that the stack sets and the functions read.
 
-Shared by both sides, so that a name is never written twice. None of them ever holds a secret.
+Shared by both sides, so that a name is never written twice. None of them ever contains a secret.
 """
 
 LEDGER_TABLE = "JITR_LEDGER_TABLE"
@@ -45,7 +45,7 @@ REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 """Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
 
 REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
-"""How often a worker asks for a newer revocation index at most; a minute where it is unset."""
+"""How often a worker requests a newer revocation index at most; a minute where it is unset."""
 
 CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
@@ -58,7 +58,7 @@ id sessions of revoked devices are closed (`iot_jitr_runtime.policy.client_id`),
 
 CONNECT_GUARD = "JITR_CONNECT_GUARD"
 """JSON object: `cas`, ids of the CA certificates that have a CRL; `on_unknown`, `admit` or `refuse`; and
-`refresh_seconds`, how often the connect guard asks for a newer index at most."""
+`refresh_seconds`, how often the connect guard requests a newer index at most."""
 
 PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
 """How long a certificate may be pending, without a decision, before its event counts as lost."""

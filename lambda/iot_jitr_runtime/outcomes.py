@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     STALE = "stale"
     """Already decided: nothing to do."""
     REFUSED = "refused"
-    """A check said no. The certificate keeps its status, the refusal is recorded."""
+    """A check failed. The certificate keeps its status, the refusal is recorded."""
     DEFERRED = "deferred"
     """It cannot be decided now; the message goes back to the queue and is retried."""
     DEAD_LETTERED = "dead_lettered"
@@ -147,7 +147,7 @@ ACTIVATED = Verdict()
 
 
 class DecisionError(JitrError):
-    """Ends the activation of a certificate before it is ACTIVE; `verdict` says how."""
+    """Ends the activation of a certificate before it is ACTIVE, with its `verdict`."""
 
     outcome: Outcome
 
@@ -172,7 +172,7 @@ class RefusedError(DecisionError):
 
 
 class DeferredError(DecisionError):
-    """It cannot be known now whether the certificate may be activated."""
+    """It cannot be decided now whether the certificate may be activated."""
 
     outcome = Outcome.DEFERRED
 

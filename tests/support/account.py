@@ -1,6 +1,7 @@
 """An AWS account in this process (moto), with one CA registered and the activator put together for it."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ POLICY = "device-policy"
 FUNCTION_TIMEOUT = timedelta(seconds=30)
 _HIDDEN = {"VisibilityTimeout": "43200"}
 """As long as SQS allows: moto hides a received message by real time, and no test may find it once more."""
+_NAMED = re.compile(r'"certificateId": "([0-9a-f]{64})"')
 _TEMPLATE = {
     "Version": "2012-10-17",
     "Statement": [
@@ -105,6 +107,8 @@ class Account:
     clock: Clock = field(default_factory=Clock)
     parts: dict[str, Any] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    hidden: list[dict[str, Any]] = field(default_factory=list)
+    """The entries by which the last batch hid messages in the queue."""
     outbox: Outbox | None = None
     """Where outcome events go; off, as by default."""
 
@@ -188,11 +192,18 @@ class Account:
         return self.send(body, **attributes)
 
     def process(self, *records: dict[str, Any], batch: Batch | None = None) -> list[str]:
-        """Run one invocation; return the ids of the messages that go back to the queue."""
+        """Run one invocation; return the ids of the messages that go back to the queue.
+
+        Each decision must be about the certificate that its message names.
+        """
         self.decisions = []
+        self.hidden.clear()
         response = (batch or self.batch()).process(
             records, stopped_by=self.clock() + FUNCTION_TIMEOUT, on_decision=self.decisions.append
         )
+        for decision in self.decisions:
+            named = _NAMED.search(decision.message.body)
+            assert decision.certificate_id == (named[1] if named else None)
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def connect(self, certificate_id: str) -> Reason | None:
@@ -201,10 +212,15 @@ class Account:
         return self.reason
 
     @property
+    def reasons(self) -> list[Reason | None]:
+        """Why the messages of the last batch did not end with an activation; None for one that did."""
+        return [decision.verdict.reason for decision in self.decisions]
+
+    @property
     def reason(self) -> Reason | None:
         """Why the one message of the last batch did not end with an activation; None if it did."""
-        [decision] = self.decisions
-        return decision.verdict.reason
+        [reason] = self.reasons
+        return reason
 
     def row(self, certificate_id: str) -> Row:
         """The ledger's row of a certificate, which must be there."""
@@ -250,7 +266,7 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
         ]
         iot.create_policy(policyName=POLICY, policyDocument=json.dumps(_TEMPLATE))
         iot.meta.events.register("after-call.iot.DescribeCertificate", add_the_ca)
-        yield Account(
+        opened = Account(
             iot=iot,
             dynamodb=dynamodb,
             sqs=sqs,
@@ -260,6 +276,11 @@ def account(make_ca: Callable[[], DevelopmentCa] = DevelopmentCa.create) -> Iter
             queue_url=new_queue(sqs, "activation"),
             dead_letter_queue_url=new_queue(sqs, "dead-letters"),
         )
+        sqs.meta.events.register(
+            "provide-client-params.sqs.ChangeMessageVisibilityBatch",
+            lambda params, **_: opened.hidden.extend(params["Entries"]),
+        )
+        yield opened
 
 
 def add_the_ca(parsed: dict[str, Any], **_: Any) -> None:

@@ -4,7 +4,7 @@ They are injected into real clients through botocore's own events, so the code u
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from io import BytesIO
@@ -118,6 +118,21 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
         yield lambda: struck
     finally:
         client.meta.events.unregister(event, handler)
+
+
+@contextmanager
+def cut_off(clients: Any, step: Step, fault: Fault) -> Iterator[None]:
+    """Let one call of the worker within meet a fault, which must strike. A crash of the worker ends here.
+
+    Args:
+        clients: What has the clients as attributes, by their names in `step`.
+        step: The call.
+        fault: What it meets.
+    """
+    client, operation, at_call = step
+    with injected(getattr(clients, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+        yield
+    assert struck() == 1
 
 
 @contextmanager

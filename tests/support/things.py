@@ -52,11 +52,6 @@ def pending(aws: Account, name: str, *, ca: DevelopmentCa | None = None, age: fl
     return aws.pending(certificate, authority.certificate)
 
 
-def activate(aws: Account, certificate_id: CertificateId) -> None:
-    """Let the activator decide about a certificate's registration event."""
-    aws.process(aws.event(certificate_id))
-
-
 def arn_of(aws: Account, certificate_id: str) -> str:
     description = aws.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
     return str(description["certificateArn"])
@@ -66,11 +61,6 @@ def holders(aws: Account, thing: str) -> set[str]:
     """The ids of the certificates that a thing has."""
     principals = aws.iot.list_thing_principals(thingName=thing)["principals"]
     return {principal.rpartition("/")[2] for principal in principals}
-
-
-def last_verdict(aws: Account) -> tuple[Any, Any]:
-    [decision] = aws.decisions
-    return decision.verdict.outcome, decision.verdict.reason
 
 
 def due_tasks(dynamodb: Any, table: str, task: Task, now: int) -> list[DueTask]:

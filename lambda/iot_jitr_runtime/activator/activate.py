@@ -112,7 +112,7 @@ class Activation:
         return Decision.about(message, certificate_id, unrecorded)
 
     def activate(self, progress: Progress, stopped_by: datetime) -> float:
-        """Take the certificate through all steps; the exception says why it is not activated.
+        """Take the certificate through all steps; a step that does not succeed raises.
 
         Returns:
             How long the device has waited since the certificate was first seen, in seconds.

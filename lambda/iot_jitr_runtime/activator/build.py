@@ -37,7 +37,7 @@ NO_CRL = "none"
 
 
 class NoRevocationBucketError(JitrError):
-    """A CA has a CRL, but the function does not know the bucket of the revocation indexes."""
+    """A CA has a CRL, but no bucket of revocation indexes is set."""
 
 
 def parsed(env: Env, name: str) -> Any:

@@ -11,15 +11,6 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason, Verdict
 
-METRIC_OF = {
-    Outcome.ACTIVATED: Metric.ACTIVATED,
-    Outcome.STALE: Metric.STALE,
-    Outcome.REFUSED: Metric.REFUSED,
-    Outcome.DEFERRED: Metric.DEFERRED,
-    Outcome.DEAD_LETTERED: Metric.DEAD_LETTERED,
-}
-"""A metric for each outcome, counted in messages."""
-
 
 class Telemetry:
     """Counts the decisions of one invocation and writes them out at its end."""
@@ -32,7 +23,7 @@ class Telemetry:
     def decided(self, decision: Decision) -> None:
         """Log and count one decision."""
         verdict, identity = decision.verdict, decision.identity
-        self._metrics.add_metric(METRIC_OF[verdict.outcome], MetricUnit.Count, 1)
+        self._metrics.add_metric(Metric[verdict.outcome.name], MetricUnit.Count, 1)
         if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
             self._metrics.add_metric(Metric.BLOCKED, MetricUnit.Count, 1)
         if decision.waited is not None:

@@ -14,7 +14,7 @@ LONGEST_CLIENT_ID = 128
 
 
 def client_id(template: str, row: Row) -> str | None:
-    """Return the client id of the certificate in a row of the ledger, None where the row does not tell it.
+    """Return the client id of the certificate in a row of the ledger, None where the row lacks a part of it.
 
     A value that AWS IoT, or this pipeline, would not put into a policy gives no id: the certificate cannot
     connect with it.

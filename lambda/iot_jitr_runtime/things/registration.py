@@ -46,7 +46,7 @@ class Things:
     def register(self, device: DeviceCertificate, attributes: Mapping[str, str]) -> str:
         """Create or reuse the device's thing, attach its certificate, and return the thing's name.
 
-        A thing that is there already keeps its type and attributes: an operator may have changed them.
+        A thing that exists already keeps its type and attributes: an operator may have changed them.
 
         Raises:
             RefusedError: `INVALID_THING_NAME`, `INVALID_THING_ATTRIBUTE`, or `THING_TAKEN`.

@@ -66,7 +66,7 @@ class Retirement:
         over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
         if over > milliseconds(self.clock()):
             return self._postpone(due, over)
-        # The ledger does not know what operators do: the new certificate may have been deactivated since.
+        # The ledger does not record what operators do: the new certificate may have been deactivated since.
         status = self._describe(successor.certificate_id, until).get("status", "REVOKED")
         if status == "REVOKED":
             return self._cancel(due)

@@ -3,7 +3,6 @@
 import io
 import json
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -16,15 +15,13 @@ from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.events import Message
-from iot_jitr_runtime.identifiers import SerialNumber
+from iot_jitr_runtime.identifiers import CaCertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Identity
 from iot_jitr_runtime.outcomes import Reason, Verdict
 from tests.support.account import POLICY, Account
 from tests.support.lambda_function import context, lines, started
 
 pytestmark = pytest.mark.timing
-
-MESSAGE = Message("m", "handle", "", 0, 1)
 
 
 @pytest.fixture
@@ -40,22 +37,26 @@ def handle(aws: Account, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> A
     return started(monkeypatch, "activator", variables, log).handle
 
 
-def test_a_decision_is_one_log_line_with_all_that_an_operator_asks_for(
+def test_a_deferral_is_one_log_line_with_all_that_an_operator_needs(
     aws: Account, handle: Any, log: io.StringIO
 ) -> None:
-    event = {"Records": [aws.event("0" * 64)]}
+    record = aws.event("0" * 64)
 
-    response = handle(event, context("activator"))
+    response = handle({"Records": [record]}, context("activator"))
 
-    assert response == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    assert response == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
     [line] = lines(log.getvalue())
-    assert line["outcome"] == "deferred"
-    assert line["reason"] == "not_visible_yet"
-    assert line["certificate_id"] == "0" * 64
-    assert line["function_request_id"] == "request-1"
+    expected = {
+        "level": "INFO",
+        "message": "deferred",
+        "outcome": "deferred",
+        "reason": "not_visible_yet",
+        "certificate_id": "0" * 64,
+        "function_request_id": "request-1",
+        "correlation_id": record["messageId"],
+    }
+    assert line.items() >= expected.items(), line
     assert line["retry_in_seconds"] >= 1
-    assert line["level"] == "INFO"
-    assert line["correlation_id"] == event["Records"][0]["messageId"]
 
 
 def test_the_log_line_of_an_activation_names_the_device_and_how_long_it_waited(
@@ -65,9 +66,9 @@ def test_the_log_line_of_an_activation_names_the_device_and_how_long_it_waited(
     monkeypatch.setattr(boto3, "client", lambda name, **_: clients[name])
     certificate = aws.ca.issue(DeviceSpec("device-7")).certificate
     certificate_id = aws.pending(certificate)
-    event = aws.event(certificate_id)
+    record = aws.event(certificate_id)
 
-    handle({"Records": [event]}, context("activator"))
+    handle({"Records": [record]}, context("activator"))
 
     [line] = lines(log.getvalue())
     expected = {
@@ -77,29 +78,10 @@ def test_the_log_line_of_an_activation_names_the_device_and_how_long_it_waited(
         "ca_certificate_id": aws.ca_id,
         "serial_number": certificate.serial_number,
         "common_name": "device-7",
-        "correlation_id": event["messageId"],
+        "correlation_id": record["messageId"],
     }
     assert line.items() >= expected.items(), line
     assert line["seconds_to_active"] >= 0
-
-
-def test_an_activation_says_how_long_the_device_waited_and_a_defect_comes_with_its_trace(
-    aws: Account, log: io.StringIO
-) -> None:
-    service = f"activator-{uuid.uuid4()}"
-    telemetry = Telemetry(
-        Logger(service=service, stream=log), EphemeralMetrics(namespace="N", service=service)
-    )
-    aws.process(aws.event(aws.pending()), aws.event("0" * 64))
-    for decision in aws.decisions:
-        telemetry.decided(decision)
-    defect = Verdict(Reason.INTERNAL_ERROR, defect=ZeroDivisionError("half"))
-    telemetry.decided(replace(aws.decisions[1], verdict=defect))
-
-    activated, _, defect = lines(log.getvalue())
-    assert (activated["message"], activated["seconds_to_active"]) == ("activated", 0.0)
-    assert (activated["ca_certificate_id"], activated["common_name"][:6]) == (aws.ca_id, "device")
-    assert (defect["level"], defect["exception_name"]) == ("ERROR", "ZeroDivisionError")
 
 
 def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
@@ -114,22 +96,58 @@ def test_metrics_count_outcomes_and_reasons_and_never_the_ca(
     assert (outcomes["Deferred"], outcomes["DeadLettered"]) == ([1.0, 1.0], [1.0])
     by_reason = {m["reason"]: m["Decisions"] for m in metrics if "Decisions" in m}
     assert by_reason == {"malformed_event": [1.0], "not_visible_yet": [2.0]}
-    dimensions = {
-        d for m in metrics for c in m["_aws"]["CloudWatchMetrics"] for s in c["Dimensions"] for d in s
-    }
-    assert dimensions == {"service", "reason"}
-    assert all(
-        "service" in s for m in metrics for c in m["_aws"]["CloudWatchMetrics"] for s in c["Dimensions"]
-    )
-    assert all(c["Namespace"] == "IotJitr" for m in metrics for c in m["_aws"]["CloudWatchMetrics"])
+    directives = [each for m in metrics for each in m["_aws"]["CloudWatchMetrics"]]
+    dimensions = [set(each) for directive in directives for each in directive["Dimensions"]]
+    assert set.union(*dimensions) == {"service", "reason"}
+    assert all("service" in each for each in dimensions)
+    assert {directive["Namespace"] for directive in directives} == {"IotJitr"}
 
 
-def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(log: io.StringIO) -> None:
-    metrics = EphemeralMetrics(namespace="N", service="s")
-    telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
+def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:
+    handle({"Records": [aws.send("x" * 5_000)]}, context("activator"))
+    assert "malformed_event" in log.getvalue()
+    assert "x" * 200 not in log.getvalue()
 
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_an_environment_of_another_version_fails_at_once(
+    handle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(environment.LEDGER_TABLE)
+    with pytest.raises(KeyError, match=environment.LEDGER_TABLE):
+        handle({"Records": []}, context("activator"))
+
+
+# telemetry
+
+
+@pytest.fixture
+def metrics() -> EphemeralMetrics:
+    return EphemeralMetrics(namespace="N", service="mine")
+
+
+@pytest.fixture
+def telemetry(log: io.StringIO, metrics: EphemeralMetrics) -> Telemetry:
+    return Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log, level="DEBUG"), metrics)
+
+
+def decision(reason: Reason, **values: Any) -> Decision:
+    defect = values.pop("defect", None)
+    return Decision(Message("m", "handle", "", 0, 1), None, Verdict(reason, defect=defect), **values)
+
+
+def test_a_defect_is_an_error_with_its_trace(telemetry: Telemetry, log: io.StringIO) -> None:
+    telemetry.decided(decision(Reason.INTERNAL_ERROR, defect=ZeroDivisionError("half")))
+
+    [line] = lines(log.getvalue())
+    assert (line["level"], line["exception_name"]) == ("ERROR", "ZeroDivisionError")
+
+
+def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(
+    telemetry: Telemetry, metrics: EphemeralMetrics
+) -> None:
     for reason in (Reason.RATE_LIMITED, Reason.OUT_OF_TIME, Reason.CRL_STALE, Reason.THROTTLED):
-        telemetry.decided(Decision(MESSAGE, None, Verdict(reason)))
+        telemetry.decided(decision(reason))
 
     counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
     assert counted == {"Deferred": [1.0] * 4, "Blocked": [1.0] * 2}
@@ -150,43 +168,23 @@ def test_a_deferral_that_passes_by_itself_does_not_count_as_blocked(log: io.Stri
     ],
 )
 def test_a_deferral_is_a_warning_only_if_it_counts_as_blocked(
-    log: io.StringIO, reason: Reason, level: str
+    telemetry: Telemetry, log: io.StringIO, reason: Reason, level: str
 ) -> None:
     """A fleet that waits for its slots is a normal state, and tens of thousands of lines long."""
-    logger = Logger(service=f"activator-{uuid.uuid4()}", stream=log, level="DEBUG")
-    telemetry = Telemetry(logger, EphemeralMetrics(namespace="N", service="s"))
-
-    telemetry.decided(Decision(MESSAGE, None, Verdict(reason)))
+    telemetry.decided(decision(reason))
 
     [line] = lines(log.getvalue())
     assert (line["level"], line["reason"]) == (level, reason)
 
 
 def test_the_counts_by_reason_carry_the_ca_as_a_property(
-    aws: Account, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+    telemetry: Telemetry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    metrics = EphemeralMetrics(namespace="N", service="mine")
-    telemetry = Telemetry(Logger(service=f"activator-{uuid.uuid4()}", stream=log), metrics)
-    identity = Identity(aws.ca_id, SerialNumber("1"), "device")
-    telemetry.decided(Decision(MESSAGE, None, Verdict(Reason.EXPIRED), identity=identity))
+    ca = CaCertificateId("c" * 64)
+    telemetry.decided(decision(Reason.EXPIRED, identity=Identity(ca, SerialNumber("1"), "device")))
 
     telemetry.flush()
 
     [entry] = lines(capsys.readouterr().out)
-    assert (entry["reason"], entry["service"], entry["ca_certificate_id"]) == ("expired", "mine", aws.ca_id)
+    assert (entry["reason"], entry["service"], entry["ca_certificate_id"]) == ("expired", "mine", ca)
     assert entry["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "reason"]]
-
-
-def test_the_body_of_a_message_is_not_logged_whole(aws: Account, handle: Any, log: io.StringIO) -> None:
-    handle({"Records": [aws.send("x" * 5_000)]}, context("activator"))
-    assert "malformed_event" in log.getvalue()
-    assert "x" * 200 not in log.getvalue()
-
-
-@pytest.mark.filterwarnings("ignore:No application metrics")
-def test_an_environment_of_another_version_fails_at_once(
-    handle: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(environment.LEDGER_TABLE)
-    with pytest.raises(KeyError, match=environment.LEDGER_TABLE):
-        handle({"Records": []}, context("activator"))

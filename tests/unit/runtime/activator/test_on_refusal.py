@@ -1,8 +1,5 @@
 """The status of refused certificates: pending by default, another one only if the reason cannot pass."""
 
-from collections.abc import Mapping
-from contextlib import suppress
-
 import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
@@ -13,12 +10,12 @@ from iot_jitr_runtime.activator.on_refusal import (
     RefusalStatusError,
     check_statuses,
 )
-from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 from tests.support.account import Account
-from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, counted, injected, step_name, stepped
+from tests.support.answers import answered
+from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
 
 STEPS: list[Step] = [
     ("dynamodb", "UpdateItem", 3),  # the claim
@@ -39,11 +36,11 @@ def expired(aws: Account) -> CertificateId:
     return aws.pending(aws.ca.issue(DeviceSpec("sensor-7", validity=Validity.expired())).certificate)
 
 
-def test_a_refused_certificate_stays_pending_unless_told_otherwise(aws: Account) -> None:
+def test_a_refused_certificate_stays_pending_by_default(aws: Account) -> None:
     certificate_id = expired(aws)
 
     with counted(aws.iot) as calls:
-        aws.process(aws.event(certificate_id))
+        aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
     assert "UpdateCertificate" not in calls
@@ -58,10 +55,9 @@ def test_a_refused_certificate_gets_the_status_its_reason_calls_for(
 
     back = aws.process(aws.event(certificate_id))
 
-    row = aws.ledger.row(certificate_id)
+    row = aws.row(certificate_id)
     assert back == []
     assert aws.status(certificate_id) == status
-    assert row is not None
     assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, wanted)
     assert row.lease_expires_at == 0
 
@@ -70,14 +66,14 @@ def test_another_reason_leaves_the_certificate_alone(aws: Account) -> None:
     use(aws, bad_signature="revoked", expired="pending")
     certificate_id = expired(aws)
 
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
-def test_a_certificate_that_is_not_pending_is_never_touched(aws: Account, status: str) -> None:
-    """Invariant 2, and an unreadable certificate is refused before its status is asked for otherwise."""
+def test_a_certificate_that_is_not_pending_keeps_its_status(aws: Account, status: str) -> None:
+    """Invariant 2, and an unreadable certificate is refused before its status is checked otherwise."""
     use(aws, expired="revoked", unparsable_certificate="revoked")
     certificate_id = expired(aws)
     aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
@@ -86,10 +82,10 @@ def test_a_certificate_that_is_not_pending_is_never_touched(aws: Account, status
         parsed["certificateDescription"]["certificatePem"] = "not a certificate"
 
     with counted(aws.iot) as calls:
-        aws.process(aws.event(certificate_id))
+        aws.connect(certificate_id)
         aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
         aws.clock.pass_time(days=2)
-        aws.process(aws.event(certificate_id))
+        aws.connect(certificate_id)
         aws.iot.meta.events.unregister("after-call.iot.DescribeCertificate", spoil)
 
     assert "UpdateCertificate" not in calls
@@ -114,21 +110,17 @@ def test_after_any_fault_redelivery_ends_with_status_and_reason(
     use(aws, expired="inactive")
     certificate_id = expired(aws)
     record = aws.event(certificate_id)
-    client, operation, at_call = call
 
-    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+    with cut_off(aws, call, fault):
         aws.process(record)
-    assert struck() == 1
     if aws.status(certificate_id) == "INACTIVE":
-        row = aws.ledger.row(certificate_id)
-        assert row is not None
+        row = aws.row(certificate_id)
         assert row.reason is Reason.EXPIRED, "a status never changes before its reason is recorded"
         assert row.common_name is not None, "nor before the device is recorded"
     aws.clock.pass_time(minutes=20)
     aws.process(aws.redelivered(record))
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert aws.status(certificate_id) == "INACTIVE"
     assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, "inactive")
 
@@ -137,39 +129,30 @@ def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: 
     use(aws, expired="inactive")
     certificate_id = expired(aws)
 
-    def revoke(**_: object) -> None:
-        error = {"Error": {"Code": "CertificateStateException", "Message": "revoked"}}
-        raise aws.iot.exceptions.CertificateStateException(error, "UpdateCertificate")
-
-    aws.iot.meta.events.register_first("before-send.iot.UpdateCertificate", revoke)
-    aws.process(aws.event(certificate_id))
-    aws.iot.meta.events.unregister("before-send.iot.UpdateCertificate", revoke)
-
-    [decision] = aws.decisions
-    assert (decision.verdict.outcome, decision.verdict.reason) == (Outcome.REFUSED, Reason.EXPIRED)
+    with answered(aws.iot, "UpdateCertificate", "CertificateStateException"):
+        assert aws.connect(certificate_id) is Reason.EXPIRED
 
 
-class RefusesEverybody:
-    def admit(self, _candidate: DeviceCertificate) -> Mapping[str, str]:
+class RefuseAll:
+    def admit(self, _device: object) -> None:
         raise RefusedError(Reason.REFUSED_BY_FUNCTION)
 
 
 def test_a_certificate_that_is_registered_anew_is_checked_anew(aws: Account) -> None:
     use(aws, refused_by_function="inactive")
-    aws.parts["admission"] = RefusesEverybody()
+    aws.parts["admission"] = RefuseAll()
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
     certificate_id = aws.pending(certificate)
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
     assert aws.status(certificate_id) == "INACTIVE"
     aws.iot.delete_certificate(certificateId=certificate_id)
     aws.pending(certificate)
     del aws.parts["admission"]
     aws.clock.pass_time(minutes=2)
 
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert aws.status(certificate_id) == "ACTIVE"
     assert (row.state, row.refusal_status) == (State.ACTIVATED, None)
 

@@ -8,9 +8,8 @@ import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
 from tests.support.account import Account
@@ -43,26 +42,20 @@ class Revoking:
     def device(self) -> Certificate:
         return self.aws.ca.issue(DeviceSpec("device")).certificate
 
-    def come(self, certificate_id: CertificateId) -> tuple[Outcome, Reason | None]:
-        self.aws.process(self.aws.event(certificate_id))
-        [decision] = self.aws.decisions
-        return decision.verdict.outcome, decision.verdict.reason
-
 
 @pytest.fixture
 def revoking(aws: Account, tmp_path: Path) -> Revoking:
     return Revoking(aws, tmp_path)
 
 
-def test_a_certificate_that_is_not_listed_is_activated_and_the_ledger_knows_on_which_index(
+def test_a_certificate_that_is_not_listed_is_activated_and_the_ledger_has_the_index(
     aws: Account, revoking: Revoking
 ) -> None:
     published = revoking.publish(Entry(1))
     certificate_id = aws.pending(revoking.device())
 
-    assert revoking.come(certificate_id) == (Outcome.ACTIVATED, None)
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    assert aws.connect(certificate_id) is None
+    row = aws.row(certificate_id)
     assert (row.state, row.index_version) == (State.ACTIVATED, published.version)
 
 
@@ -74,7 +67,7 @@ def test_a_listed_certificate_is_refused(
     revoking.publish(Entry(device.x509.serial_number, reason))
     certificate_id = aws.pending(device)
 
-    assert revoking.come(certificate_id) == (Outcome.REFUSED, expected)
+    assert aws.connect(certificate_id) is expected
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
     assert aws.policies(certificate_id) == []
 
@@ -82,7 +75,7 @@ def test_a_listed_certificate_is_refused(
 def test_without_an_index_the_certificate_waits(aws: Account, revoking: Revoking) -> None:
     certificate_id = aws.pending(revoking.device())
 
-    assert revoking.come(certificate_id) == (Outcome.DEFERRED, Reason.CRL_MISSING)
+    assert aws.connect(certificate_id) is Reason.CRL_MISSING
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
@@ -95,18 +88,19 @@ def test_what_waited_for_a_fresh_crl_is_activated_from_its_own_message(
     record = aws.event(certificate_id)
     batch = aws.batch()
     assert aws.process(record, batch=batch) == [record["messageId"]]
-    assert aws.decisions[0].verdict.reason is Reason.CRL_STALE
+    assert aws.reason is Reason.CRL_STALE
 
     revoking.publish()
     aws.clock.pass_time(minutes=5)
     assert aws.process(aws.redelivered(record), batch=batch) == []
 
     assert aws.status(certificate_id) == "ACTIVE"
+    assert aws.row(certificate_id).attempts == 2
 
 
 def test_without_the_bucket_no_device_is_activated(aws: Account, revoking: Revoking) -> None:
     revoking.publish()
     certificate_id = aws.pending(revoking.device())
     with injected(revoking.s3, "GetObject", Fault.SERVER_ERROR):
-        assert revoking.come(certificate_id) == (Outcome.DEFERRED, Reason.SERVICE_ERROR)
+        assert aws.connect(certificate_id) is Reason.SERVICE_ERROR
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"

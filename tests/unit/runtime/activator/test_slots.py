@@ -1,6 +1,6 @@
 """Which certificate is processed now, and which waits for its slot."""
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import pytest
@@ -17,23 +17,14 @@ from tools.cost import LEDGER_WRITES
 
 
 @pytest.fixture
-def aws(aws: Account) -> Iterator[Account]:
-    """An account that examines one certificate a second."""
+def aws(aws: Account) -> Account:
+    """An account that activates one certificate a second."""
     aws.activations_per_second = 1
     return aws
 
 
-def hidden(aws: Account) -> list[int]:
-    seconds: list[int] = []
-    aws.sqs.meta.events.register(
-        "provide-client-params.sqs.ChangeMessageVisibilityBatch",
-        lambda params, **_: seconds.extend(e["VisibilityTimeout"] for e in params["Entries"]),
-    )
-    return seconds
-
-
-def reasons(aws: Account) -> list[Reason | None]:
-    return [decision.verdict.reason for decision in aws.decisions]
+def seconds_hidden(aws: Account) -> list[int]:
+    return [entry["VisibilityTimeout"] for entry in aws.hidden]
 
 
 def crowd(aws: Account, count: int) -> list[dict[str, Any]]:
@@ -43,13 +34,12 @@ def crowd(aws: Account, count: int) -> list[dict[str, Any]]:
 
 def test_devices_beyond_the_rate_wait_for_their_slots_in_the_queue(aws: Account) -> None:
     records = crowd(aws, 5)
-    seconds = hidden(aws)
 
     back = aws.process(*records)
 
     assert back == [record["messageId"] for record in records[1:]]
-    assert reasons(aws) == [Reason.RATE_LIMITED] * 4 + [None]
-    assert seconds == [2, 3, 4, 5]
+    assert aws.reasons == [Reason.RATE_LIMITED] * 4 + [None]
+    assert seconds_hidden(aws) == [2, 3, 4, 5]
 
 
 def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
@@ -57,9 +47,8 @@ def test_the_device_that_came_first_gets_the_first_slot(aws: Account) -> None:
 
     aws.process(*reversed(records))
 
-    [activated] = [d.certificate_id for d in aws.decisions if d.verdict.outcome is Outcome.ACTIVATED]
-    assert activated is not None
-    assert activated in records[0]["body"]
+    [activated] = [d.message.message_id for d in aws.decisions if d.verdict.reason is None]
+    assert activated == records[0]["messageId"]
 
 
 def test_while_a_device_waits_its_further_events_cost_no_iot_call_and_no_write(aws: Account) -> None:
@@ -71,7 +60,7 @@ def test_while_a_device_waits_its_further_events_cost_no_iot_call_and_no_write(a
         back = aws.process(again)
 
     assert back == []
-    assert reasons(aws) == [Reason.ALREADY_DECIDED]
+    assert aws.reasons == [Reason.ALREADY_DECIDED]
     assert (iot, ledger) == ([], ["BatchGetItem"])
 
 
@@ -83,7 +72,7 @@ def test_at_its_slot_a_device_is_processed_without_another_reservation(aws: Acco
     back = aws.process(aws.redelivered(second))
 
     assert back == []
-    assert reasons(aws) == [None]
+    assert aws.reasons == [None]
     assert aws.rate_limiter().reserve(1) == [aws.clock.milliseconds + 61]
 
 
@@ -106,13 +95,12 @@ def test_a_message_that_comes_back_too_early_waits_for_the_rest_without_a_write(
     records = crowd(aws, 6)
     aws.process(*records)
     aws.clock.pass_time(seconds=2)
-    seconds = hidden(aws)
 
     with counted(aws.dynamodb) as ledger:
         back = aws.process(aws.redelivered(records[5]))
 
     assert back == [records[5]["messageId"]]
-    assert (reasons(aws), seconds, ledger) == ([Reason.RATE_LIMITED], [4], ["BatchGetItem"])
+    assert (aws.reasons, seconds_hidden(aws), ledger) == ([Reason.RATE_LIMITED], [4], ["BatchGetItem"])
 
 
 def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -> None:
@@ -122,7 +110,7 @@ def test_an_event_after_the_slot_replaces_a_message_that_is_late(aws: Account) -
 
     back = aws.process(aws.send(second["body"]))
 
-    assert (back, reasons(aws)) == ([], [None])
+    assert (back, aws.reasons) == ([], [None])
 
 
 def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
@@ -131,9 +119,7 @@ def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
 
     aws.process(*crowd(aws, 1))
 
-    [newcomer] = aws.decisions
-    assert newcomer.verdict.reason is Reason.RATE_LIMITED
-    assert newcomer.retry_in == 10
+    assert (aws.reason, seconds_hidden(aws)) == (Reason.RATE_LIMITED, [10])
 
 
 def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: Account) -> None:
@@ -148,11 +134,11 @@ def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: 
         back = aws.process(*(aws.send(refused[0]["body"]) for _ in range(3)))
 
     assert back == []
-    assert reasons(aws).count(Reason.ALREADY_DECIDED) == 1
+    assert aws.reasons.count(Reason.ALREADY_DECIDED) == 1
     assert calls == []
     newcomer = crowd(aws, 1)
     aws.process(*newcomer)
-    assert aws.decisions[0].retry_in == 11
+    assert seconds_hidden(aws) == [11]
 
 
 def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Account) -> None:
@@ -164,12 +150,11 @@ def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Accou
     aws.process(*crowd(aws, 2))
 
     aws.process(aws.send(refused["body"]))
-    [waiting] = aws.decisions
+    assert aws.reason is Reason.RATE_LIMITED
     aws.clock.pass_time(seconds=3)
     aws.process(aws.send(refused["body"]))
 
-    assert waiting.verdict.reason is Reason.RATE_LIMITED
-    assert reasons(aws) == [None]
+    assert aws.reason is None
 
 
 def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None:
@@ -181,7 +166,7 @@ def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None
 
     back = aws.process(aws.redelivered(record))
 
-    assert (back, reasons(aws)) == ([record["messageId"]], [Reason.RATE_LIMITED])
+    assert (back, aws.reasons) == ([record["messageId"]], [Reason.RATE_LIMITED])
 
 
 @pytest.mark.parametrize(
@@ -216,18 +201,14 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
 def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Account) -> None:
     aws.rate_limiter().reserve(100_000)
     [record] = crowd(aws, 1)
-    seconds = hidden(aws)
 
     back = aws.process(record)
 
-    certificate = aws.decisions[0].certificate_id
-    assert certificate is not None
-    row = aws.ledger.row(certificate)
-    assert row is not None
-    assert (back, reasons(aws), seconds) == ([], [Reason.RATE_LIMITED], [])
+    row = aws.row(aws.decisions[0].certificate_id or "")
+    assert (back, aws.reasons, aws.hidden) == ([], [Reason.RATE_LIMITED], [])
     assert row.look_again_at - aws.clock.milliseconds > 100_000_000
     aws.clock.pass_time(days=2)
-    assert (aws.process(aws.send(record["body"])), reasons(aws)) == ([], [None])
+    assert (aws.process(aws.send(record["body"])), aws.reasons) == ([], [None])
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.TIMEOUT_AFTER])
@@ -239,7 +220,6 @@ def test_a_rate_limiter_that_cannot_be_read_or_written_defers(aws: Account, faul
         back = aws.process(*records)
 
     assert records[1]["messageId"] in back
-    assert all(decision.certificate_id for decision in aws.decisions)
     assert all(d.retry_in for d in aws.decisions if d.verdict.outcome is Outcome.DEFERRED)
     aws.clock.pass_time(minutes=1)
     aws.process(*(aws.redelivered(r) for r in records if r["messageId"] in back))
@@ -250,12 +230,11 @@ def test_a_rate_limiter_that_cannot_be_read_or_written_defers(aws: Account, faul
 
 def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws: Account) -> None:
     records = crowd(aws, 3)
-    seconds = hidden(aws)
 
     with injected(aws.iot, "DescribeCertificate", Fault.CRASH_BEFORE), pytest.raises(Crash):
         aws.process(*records)
 
-    assert seconds == [2, 3]
+    assert seconds_hidden(aws) == [2, 3]
     rows = [aws.ledger.row(d.certificate_id) for d in aws.decisions if d.certificate_id]
     assert [(row.state, row.reason) for row in rows if row] == [(State.DEFERRED, Reason.RATE_LIMITED)] * 2
 
@@ -263,8 +242,7 @@ def test_a_crash_during_a_validation_leaves_the_waiting_messages_their_slots(aws
 def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) -> None:
     first, second = crowd(aws, 2)
     aws.process(first, second)
-    [gone] = [d.certificate_id for d in aws.decisions if d.verdict.reason is Reason.RATE_LIMITED]
-    assert gone is not None
+    gone = json.loads(second["body"])["certificateId"]
     aws.iot.update_certificate(certificateId=gone, newStatus="INACTIVE")
     aws.iot.delete_certificate(certificateId=gone, forceDelete=True)
     aws.clock.pass_time(seconds=5)
@@ -272,10 +250,8 @@ def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) ->
 
     aws.process(second)
 
-    row = aws.ledger.row(gone)
-    assert row is not None
-    assert reasons(aws) == [Reason.CERTIFICATE_GONE]
-    assert row.reason is None
+    assert aws.reason is Reason.CERTIFICATE_GONE
+    assert aws.row(gone).reason is None
 
 
 class _Never:

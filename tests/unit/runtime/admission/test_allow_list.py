@@ -1,17 +1,16 @@
-"""A device that is listed gets in; one that is not stays out, is recorded, and gets in once it is listed."""
+"""A device that is listed is admitted; one that is not is refused and recorded until it is listed."""
 
 import pytest
 
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.keys import ATTRIBUTES, TABLE_KEY, KeyKind
-from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import Account
 from tests.support.faults import Fault, counted, injected
-from tests.support.things import last_verdict, with_things
+from tests.support.things import pending, with_things
 
 TABLE = "expected-devices"
 
@@ -38,15 +37,11 @@ def listed(aws: Account, key: str, **attributes: str) -> None:
     aws.dynamodb.put_item(TableName=TABLE, Item=item)
 
 
-def pending(aws: Account, name: str | None) -> CertificateId:
-    return aws.pending(aws.ca.issue(DeviceSpec(name)).certificate)
-
-
 def test_a_listed_device_is_admitted(aws: Account) -> None:
     listed(aws, "sensor-7")
     certificate_id = pending(aws, "sensor-7")
 
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "ACTIVE"
 
@@ -62,7 +57,7 @@ def test_by_ca_and_serial_number_one_certificate_is_admitted_and_no_other(aws: A
     assert (aws.status(first), aws.status(second)) == ("ACTIVE", "PENDING_ACTIVATION")
 
 
-def test_a_device_that_is_not_listed_is_refused_and_recorded_and_its_certificate_untouched(
+def test_a_device_that_is_not_listed_is_refused_and_recorded_and_its_certificate_keeps_its_status(
     aws: Account,
 ) -> None:
     certificate_id = pending(aws, "sensor-7")
@@ -71,23 +66,22 @@ def test_a_device_that_is_not_listed_is_refused_and_recorded_and_its_certificate
     with counted(aws.iot) as calls:
         back = aws.process(record)
 
-    row = aws.ledger.row(certificate_id)
+    row = aws.row(certificate_id)
     assert back == []
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.NOT_LISTED)
+    assert aws.reason is Reason.NOT_LISTED
     assert "UpdateCertificate" not in calls
     assert "AttachPolicy" not in calls
-    assert row is not None
     assert (row.state, row.reason, row.common_name) == (State.REFUSED, Reason.NOT_LISTED, "sensor-7")
     assert "jitr allow load" in row.detail
 
 
 def test_a_device_is_admitted_as_soon_as_it_is_listed_and_reconnects(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
     listed(aws, "sensor-7")
     aws.clock.pass_time(seconds=61)
 
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "ACTIVE"
 
@@ -96,7 +90,7 @@ def test_a_certificate_without_the_field_is_not_listed(aws: Account) -> None:
     use(aws, KeyKind.SUBJECT_SERIAL_NUMBER)
     certificate_id = pending(aws, "sensor-7")
 
-    aws.process(aws.event(certificate_id))
+    aws.connect(certificate_id)
 
     [decision] = aws.decisions
     assert decision.verdict.reason is Reason.NOT_LISTED
@@ -107,18 +101,16 @@ def test_the_thing_gets_the_attributes_of_the_list(aws: Account) -> None:
     listed(aws, "sensor-7", site="lab")
     with_things(aws, ThingSettings())
 
-    aws.process(aws.event(pending(aws, "sensor-7")))
+    aws.connect(pending(aws, "sensor-7"))
 
     assert aws.iot.describe_thing(thingName="sensor-7")["attributes"] == {"site": "lab"}
 
 
-def test_an_attribute_that_aws_would_not_take_refuses_the_device(aws: Account) -> None:
+def test_an_attribute_that_aws_does_not_take_refuses_the_device(aws: Account) -> None:
     listed(aws, "sensor-7", site="a b")
     with_things(aws, ThingSettings())
 
-    aws.process(aws.event(pending(aws, "sensor-7")))
-
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.INVALID_THING_ATTRIBUTE)
+    assert aws.connect(pending(aws, "sensor-7")) is Reason.INVALID_THING_ATTRIBUTE
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
@@ -132,5 +124,5 @@ def test_a_list_that_cannot_be_read_defers_the_device(aws: Account, fault: Fault
 
     assert struck() == 1
     assert back == [record["messageId"]]
-    assert last_verdict(aws)[0] is Outcome.DEFERRED
+    assert aws.decisions[0].verdict.outcome is Outcome.DEFERRED
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"

@@ -18,14 +18,14 @@ from iot_jitr_runtime.admission.function import AdmissionFunction, client_config
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason, RefusedError
+from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.settings import ThingSettings
 from tests.support.account import Account
 from tests.support.device_certificates import device_certificate
 from tests.support.limits import LONGEST_WAIT
 from tests.support.loopback_server import LoopbackServer
 from tests.support.ports import reserved_port
-from tests.support.things import last_verdict, with_things
+from tests.support.things import with_things
 
 pytestmark = pytest.mark.timing
 
@@ -122,7 +122,7 @@ def test_admitted_with_attributes_for_the_thing(aws: Account) -> None:
     with Stubber(client := client_at(1)) as stub:
         stub.add_response("invoke", {"Payload": _body(answer)})
         aws.parts["admission"] = AdmissionFunction(client, "check")
-        aws.process(aws.event(certificate_id))
+        aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "ACTIVE"
     assert aws.iot.describe_thing(thingName="sensor-7")["attributes"] == {"site": "lab"}
@@ -136,10 +136,9 @@ def test_refused_with_its_reason_in_the_ledger(aws: Account) -> None:
         aws.parts["admission"] = AdmissionFunction(client, "check")
         back = aws.process(aws.event(certificate_id))
 
-    row = aws.ledger.row(certificate_id)
+    row = aws.row(certificate_id)
     assert back == []
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.REFUSED_BY_FUNCTION)
-    assert row is not None
+    assert aws.reason is Reason.REFUSED_BY_FUNCTION
     assert row.detail == "sold to nobody"
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 

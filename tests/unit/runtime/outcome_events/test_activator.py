@@ -48,8 +48,7 @@ def test_an_activation_is_told_with_what_the_ledger_says(aws: Account, bus: Even
 
     aws.process(aws.event(certificate_id))
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     [event] = bus.received()
     assert (event["source"], event["detail-type"]) == ("iot-jitr", "Certificate Activated")
     detail = event["detail"]

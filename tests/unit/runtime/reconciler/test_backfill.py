@@ -67,8 +67,7 @@ def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: A
 
     assert add(aws, backfill(aws), certificate_id) is Backfilled.KNOWN
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert row.serial_number is not None
     assert row.state is State.KNOWN
     assert row.common_name is not None
@@ -108,8 +107,7 @@ def test_for_an_active_one_on_the_crl_a_rescan_is_requested(aws: Account, reason
 
     result = add(aws, backfill(aws, Crl(RefusedError(reason)), sweep), certificate_id)
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
     assert (result, sweep.requested) == (Backfilled.LISTED, [aws.ca_id])
     assert aws.status(certificate_id) == "ACTIVE"
@@ -194,8 +192,7 @@ def test_a_row_without_a_serial_number_gets_it_and_keeps_its_state(aws: Account)
 
     add(aws, backfill(aws), certificate_id)
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert (row.state, row.decided_at) == (State.REFUSED, 7)
     assert row.serial_number is not None
 
@@ -206,6 +203,5 @@ def test_a_certificate_without_a_common_name_is_added_too(aws: Account) -> None:
     identity = Identity(aws.ca_id, SerialNumber("ab"), None)
     assert backfill(aws).record(certificate_id, identity, active=False)
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert row.common_name is None

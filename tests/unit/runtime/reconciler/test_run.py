@@ -59,8 +59,7 @@ def test_a_run_queues_undecided_certificates_and_backfills_unknown_ones(
 
     module.handle({}, context("reconciler"))
 
-    row = aws.ledger.row(foreign)
-    assert row is not None
+    row = aws.row(foreign)
     assert row.serial_number is not None
     assert set(queued(aws)) == {lost}
     newest, full = lines(log.getvalue())

@@ -1,21 +1,20 @@
 """A certificate gets its thing: made or reused, never taken over."""
 
-from contextlib import suppress
-
 import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.outcomes import DeferredError, Outcome, Reason
+from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.things.settings import Attachment, ThingSettings
 from tests.support.account import Account
 from tests.support.answers import answered
 from tests.support.device_certificates import device_certificate
-from tests.support.faults import EVERY_FAULT, Crash, Fault, Step, counted, injected, step_name, stepped
-from tests.support.things import activate, arn_of, holders, last_verdict, pending, with_things
+from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
+from tests.support.things import arn_of, holders, pending, with_things
 
 
 def test_the_device_becomes_a_thing_in_six_calls_and_seven_with_a_group(aws: Account) -> None:
@@ -55,11 +54,10 @@ def test_the_thing_has_the_name_type_attributes_and_groups_of_the_templates(aws:
     )
     certificate_id = pending(aws, "7")
 
-    activate(aws, certificate_id)
+    aws.connect(certificate_id)
 
     thing = aws.iot.describe_thing(thingName="dev:7")
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert thing["thingTypeName"] == "Sensor"
     assert thing["attributes"] == {"serial": row.serial_number}
     assert aws.iot.list_things_in_thing_group(thingGroupName="fleet")["things"] == ["dev:7"]
@@ -91,7 +89,7 @@ def test_an_existing_thing_is_reused_and_keeps_its_attributes(aws: Account) -> N
     certificate_id = pending(aws, "sensor-7")
 
     with answered(aws.iot, "CreateThing", "ResourceAlreadyExistsException"):
-        activate(aws, certificate_id)
+        aws.connect(certificate_id)
 
     assert aws.status(certificate_id) == "ACTIVE"
     assert holders(aws, "sensor-7") == {certificate_id}
@@ -101,18 +99,17 @@ def test_an_existing_thing_is_reused_and_keeps_its_attributes(aws: Account) -> N
 def test_a_thing_that_has_another_certificate_is_not_taken_over(aws: Account) -> None:
     with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
-    activate(aws, first)
+    aws.connect(first)
 
-    activate(aws, second)
+    assert aws.connect(second) is Reason.THING_TAKEN
 
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
     assert aws.status(second) == "PENDING_ACTIVATION"
     assert aws.policies(second) == []
     assert holders(aws, "sensor-7") == {first}
 
 
 def test_of_two_certificates_racing_for_a_thing_one_waits(aws: Account) -> None:
-    """The second comes while the first is between asking who has the thing and attaching to it."""
+    """The second comes while the first is between reading who has the thing and attaching to it."""
     things = with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
     meanwhile: list[Reason] = []
@@ -125,13 +122,12 @@ def test_of_two_certificates_racing_for_a_thing_one_waits(aws: Account) -> None:
             meanwhile.append(deferred.reason)
 
     aws.iot.meta.events.register_first("before-call.iot.AttachThingPrincipal", race)
-    activate(aws, first)
+    aws.connect(first)
     aws.iot.meta.events.unregister("before-call.iot.AttachThingPrincipal", race)
 
     assert meanwhile == [Reason.CLAIMED_ELSEWHERE]
     assert holders(aws, "sensor-7") == {first}
-    activate(aws, second)
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
+    assert aws.connect(second) is Reason.THING_TAKEN
 
 
 STEPS: list[Step] = [
@@ -168,16 +164,13 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
     with_things(aws, ThingSettings(groups=("fleet",)))
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)
-    client, operation, at_call = step
 
-    with injected(getattr(aws, client), operation, fault, at_call=at_call) as struck, suppress(Crash):
+    with cut_off(aws, step, fault):
         aws.process(record)
-    assert struck() == 1
     aws.clock.pass_time(minutes=20)
     aws.process(aws.redelivered(record))
 
-    row = aws.ledger.row(certificate_id)
-    assert row is not None
+    row = aws.row(certificate_id)
     assert aws.status(certificate_id) == "ACTIVE"
     assert (row.state, row.thing_name) == (State.ACTIVATED, "sensor-7")
     assert holders(aws, "sensor-7") == {certificate_id}
@@ -193,9 +186,8 @@ def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account
     with_things(aws, ThingSettings(name=thing))
     certificate_id = pending(aws, "x" * 64)
 
-    activate(aws, certificate_id)
+    assert aws.connect(certificate_id) is Reason.INVALID_THING_NAME
 
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.INVALID_THING_NAME)
     assert aws.iot.list_things()["things"] == []
 
 
@@ -213,9 +205,7 @@ def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account
 def test_an_invalid_type_group_or_attribute_refuses_the_device(aws: Account, settings: ThingSettings) -> None:
     with_things(aws, settings)
 
-    activate(aws, pending(aws, "sensor-7"))
-
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.INVALID_THING_ATTRIBUTE)
+    assert aws.connect(pending(aws, "sensor-7")) is Reason.INVALID_THING_ATTRIBUTE
 
 
 @pytest.mark.parametrize(
@@ -231,10 +221,9 @@ def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: 
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)
 
-    back = aws.process(record)
+    assert aws.process(record) == [record["messageId"]]
 
-    assert back == [record["messageId"]]
-    assert last_verdict(aws) == (Outcome.DEFERRED, Reason.THING_SETUP_MISSING)
+    assert aws.reason is Reason.THING_SETUP_MISSING
     aws.iot.create_thing_type(thingTypeName="Missing")
     aws.iot.create_thing_group(thingGroupName="missing")
     aws.clock.pass_time(minutes=20)
@@ -244,15 +233,11 @@ def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: 
 
 def test_the_same_name_under_another_ca_is_another_device(aws: Account) -> None:
     other = DevelopmentCa.create("Other CA")
-    response = aws.iot.register_ca_certificate(caCertificate=other.certificate.pem, setAsActive=True)
-    from iot_jitr_runtime.activator.issuers import Issuers
-
-    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, response["certificateId"]])
+    aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, aws.register_ca(other)])
     with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7", ca=other)
-    activate(aws, first)
+    aws.connect(first)
 
-    activate(aws, second)
+    assert aws.connect(second) is Reason.THING_TAKEN
 
-    assert last_verdict(aws) == (Outcome.REFUSED, Reason.THING_TAKEN)
     assert holders(aws, "sensor-7") == {first}
