@@ -1,7 +1,7 @@
 """What the demonstration prints: one picture on a terminal, lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -13,7 +13,6 @@ from rich.text import Text
 from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
 
 _TITLE_WIDTH = 24
-_SECONDS_WIDTH = 7
 
 
 def summary(demo: Demo) -> list[str]:
@@ -45,39 +44,55 @@ class Picture:
     def draw(self) -> RenderableType:
         """What a terminal shows at this moment."""
         demo = self._demo
+        blocks = (
+            self._grid(map(self._step, demo.preparation)),
+            self._devices(demo.devices),
+            self._grid(map(self._refused, demo.refused)),
+            self._grid(map(self._step, demo.revocation)),
+            self._grid(map(self._expectation, demo.expectations)),
+            self._grid(map(self._step, demo.clean_up)),
+        )
         parts: list[RenderableType] = [
             Text("AWS IoT just-in-time registration, on the local cloud", style="bold"),
-            self._steps(demo.preparation),
+            *(block for block in blocks if block.row_count),
         ]
-        if demo.devices:
-            parts.append(self._devices(demo.devices))
-        if demo.refused:
-            parts.append(self._refused(demo.refused))
-        if demo.revocation:
-            parts.append(self._steps(demo.revocation))
-        if demo.expectations:
-            parts.append(self._expectations(demo.expectations))
-        if demo.clean_up:
-            parts.append(self._steps(demo.clean_up))
         if demo.seconds is not None:
             parts.append(Text(result(demo), style="bold green" if demo.succeeded else "bold red"))
         spaced = [each for part in parts for each in (part, Text())][:-1]
         return Padding(Group(*spaced), (1, 2))
 
-    def _steps(self, steps: list[Step]) -> Table:
+    @staticmethod
+    def _grid(rows: Iterable[Sequence[RenderableType]]) -> Table:
+        """Rows that begin with a sign."""
         table = Table.grid(padding=(0, 2))
         table.add_column(width=2)
-        table.add_column(min_width=_TITLE_WIDTH)
-        table.add_column(justify="right", min_width=_SECONDS_WIDTH)
-        table.add_column(style="dim")
-        for step in steps:
-            if step.seconds is None:
-                sign: RenderableType = self._spinner
-                seconds = Text(f"{max(0.0, self._clock() - step.started_at):.1f} s", style="cyan")
-            else:
-                sign, seconds = Text(self._done, style="green"), Text(f"{step.seconds:.1f} s")
-            table.add_row(sign, step.title, seconds, step.detail)
+        for row in rows:
+            table.add_row(*row)
         return table
+
+    def _step(self, step: Step) -> Sequence[RenderableType]:
+        if step.seconds is None:
+            sign: RenderableType = self._spinner
+            seconds, style = max(0.0, self._clock() - step.started_at), "cyan"
+        else:
+            sign, seconds, style = Text(self._done, style="green"), step.seconds, ""
+        return (
+            sign,
+            f"{step.title:<{_TITLE_WIDTH}}",
+            Text(f"{seconds:5.1f} s", style=style),
+            Text(step.detail, style="dim"),
+        )
+
+    def _refused(self, device: RefusedDevice) -> Sequence[RenderableType]:
+        text = Text(device.about)
+        if device.reason:
+            text.append(f"\n{device.reason}", style="red")
+        sign = Text(self._failed, style="red") if device.reason else self._spinner
+        return sign, Text(device.name, style="bold"), text
+
+    def _expectation(self, expectation: Expectation) -> Sequence[RenderableType]:
+        sign, style = (self._done, "green") if expectation.met else (self._failed, "red")
+        return Text(sign, style=style), Text(_claim(expectation), style="" if expectation.met else style)
 
     def _devices(self, devices: list[DeviceProgress]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
@@ -95,28 +110,6 @@ class Picture:
             return Text(f"{self._done} {at:5.2f} s", style=style)
         awaited = next((each for each in Mark if each not in device.marks), None)
         return self._spinner if mark is awaited else Text("")
-
-    def _refused(self, devices: list[RefusedDevice]) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=2)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column()
-        for device in devices:
-            sign = Text(self._failed, style="red") if device.reason else self._spinner
-            text = Text(device.about)
-            if device.reason:
-                text.append(f"\n{device.reason}", style="red")
-            table.add_row(sign, device.name, text)
-        return table
-
-    def _expectations(self, expectations: list[Expectation]) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=2)
-        table.add_column()
-        for each in expectations:
-            sign, style = (self._done, "green") if each.met else (self._failed, "red")
-            table.add_row(Text(sign, style=style), Text(_claim(each), style="" if each.met else style))
-        return table
 
 
 def _claim(expectation: Expectation) -> str:

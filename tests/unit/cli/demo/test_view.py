@@ -1,4 +1,4 @@
-"""The demonstration as people see it: plain lines, and a picture on a terminal."""
+"""What the demonstration prints: plain lines, and a picture on a terminal."""
 
 import io
 
@@ -26,7 +26,7 @@ def drawn(demo: Demo, output: io.TextIOBase | None = None, now: float = 0.0) -> 
     console = Console(file=text, force_terminal=True, width=110, color_system=None)  # type: ignore[arg-type]
     console.print(Picture(demo, console, lambda: now).draw())
     text.seek(0)
-    # The widths of columns are the library's business.
+    # The library chooses the widths of columns.
     return " ".join(text.read().split())
 
 
