@@ -10,6 +10,7 @@ from iot_jitr_cli.connect.device import DEFAULT_TOPIC
 from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
 from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.session import aws_session
 from iot_jitr_cli.verify.cleanup import Cleanup
 from iot_jitr_cli.verify.device import ThrowAwayDevice, read_files
@@ -83,7 +84,7 @@ def verify(  # noqa: PLR0913  a command's options are its arguments
     a permission or the network is missing, or something is left behind).
     """
     if iam_policy:
-        print_json(minimal_policy(find_deployment(aws_session(), stack_name)))
+        print_json(minimal_policy(Resources.find(aws_session(), stack_name)))
         return None
     credentials, signer = read_files(ca_cert, ca_key, chain, key)
     session = aws_session()

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from iot_jitr_cli.console import ExitCode
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
 from iot_jitr_cli.verify import command
 from tests.support.command_line import run_jitr
@@ -96,8 +97,10 @@ def test_without_files_it_is_wrong_use_before_aws_is_asked() -> None:
     assert run_jitr("verify").exit_code == ExitCode.WRONG_USE
 
 
-@pytest.mark.usefixtures("harness")
-def test_the_policy_is_printed_without_any_file() -> None:
+def test_the_policy_is_printed_without_any_file(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Resources(harness.deployment, "123456789012")
+    monkeypatch.setattr(Resources, "find", lambda *_: found)
+
     answer = run_jitr("verify", "--iam-policy")
 
     assert json.loads(answer.out)["Version"] == "2012-10-17"

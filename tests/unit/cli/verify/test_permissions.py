@@ -6,12 +6,12 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.verify.permissions import minimal_policy
 from iot_jitr_runtime.stack_outputs import Output
 
 OUTPUTS = {
     "FactoryCaCertificateId": "ca" * 32,
-    "FactoryCaCertificateArn": "arn:aws-cn:iot:cn-north-1:123456789012:cacert/caca",
     Output.ACTIVATION_QUEUE_URL: "https://sqs/123456789012/activation",
     Output.DEAD_LETTER_QUEUE_URL: "https://sqs/123456789012/dead-letters",
     Output.LEDGER_TABLE: "ledger",
@@ -26,7 +26,8 @@ EVERYTHING = {**WITH_CRL, **GUARD, Output.ALLOW_LIST_TABLE: "list"}
 
 
 def statements(**more: str) -> dict[str, Any]:
-    document = minimal_policy(Deployment("stack", "cn-north-1", {**OUTPUTS, **more}))
+    deployment = Deployment("stack", "cn-north-1", {**OUTPUTS, **more})
+    document = minimal_policy(Resources(deployment, "123456789012", "aws-cn"))
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
