@@ -34,7 +34,11 @@ def minimal_policy(deployed: Resources) -> dict[str, Any]:
         ("Certificates", _CERTIFICATES, arns("iot", "cert/*")),
         ("CaCertificates", ["iot:DescribeCACertificate"], arns("iot", "cacert/*")),
         ("Things", ["iot:DeleteThing"], arns("iot", "thing/*")),
-        ("Stack", ["cloudformation:DescribeStacks"], deployed.stack),
+        (
+            "Stack",
+            ["cloudformation:DescribeStacks"],
+            arns("cloudformation", f"stack/{deployment.stack_name}/*"),
+        ),
         ("ActivationQueue", ["sqs:SendMessage"], deployed.queues(Output.ACTIVATION_QUEUE_URL)),
         (
             "DeadLetters",
