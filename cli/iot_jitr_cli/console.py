@@ -5,18 +5,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar
 
 import click
 from rich.console import Console
 
 from iot_jitr_runtime.errors import JitrError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class PipeConsole(Console):
@@ -29,7 +23,7 @@ class PipeConsole(Console):
 
 # What is printed comes from files, certificates and AWS: brackets are no markup in it, `:key:` is no emoji.
 out = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
-"""Standard output: what the command was asked for."""
+"""Standard output: the answer."""
 
 err = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
 """Standard error: errors, warnings, progress that is not the answer."""
@@ -40,7 +34,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says; a stable interface. Commands return one (`None` is `OK`)."""
+    """The exit codes of a command; a stable interface. Commands return one (`None` is `OK`)."""
 
     OK = 0
     """Done, or the answer is "yes"."""
@@ -55,7 +49,7 @@ class ExitCode(IntEnum):
 
 
 class CliError(JitrError):
-    """An error that knows its exit code. Any other `JitrError` ends the command with `UNDETERMINED`."""
+    """An error with an exit code. Any other `JitrError` ends the command with `UNDETERMINED`."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.UNDETERMINED
 
@@ -88,10 +82,8 @@ class Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def json_option(command: "Callable[P, R]") -> "Callable[P, R]":
-    """Give a command `--json`; it arrives as the argument `as_json`."""
-    option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-    return option(command)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+"""Give a command `--json`; it arrives as the argument `as_json`."""
 
 
 def print_json(value: object) -> None:

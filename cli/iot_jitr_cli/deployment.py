@@ -5,9 +5,9 @@
 'iot-jitr-JitrLedgerTable8B4F1D3C-1KQ2X'
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from botocore.exceptions import ClientError
@@ -19,11 +19,8 @@ from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ID, RULE, Output
 if TYPE_CHECKING:
     import boto3
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 DEFAULT_STACK = "iot-jitr"
-"""Name of the stack unless `cdk.json` says otherwise (`stack_name`)."""
+"""Name of the stack unless `cdk.json` has another (`stack_name`)."""
 
 
 class NoDeploymentError(CliError):
@@ -38,12 +35,12 @@ class DeployedCa:
     """As the configuration names it."""
     certificate_id: CaCertificateId
     rule: str
-    """Name of the topic rule that catches its registration events."""
+    """Name of the topic rule for its registration events."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployed pipeline: what its stack says it is made of."""
+    """One deployed pipeline, as the outputs of its stack describe it."""
 
     stack_name: str
     region: str
@@ -119,15 +116,13 @@ def find_deployment(session: "boto3.Session", stack_name: str = DEFAULT_STACK) -
     return Deployment(stack_name, region, outputs)
 
 
-def stack_option(command: "Callable[P, R]") -> "Callable[P, R]":
-    """Give a command `--stack`; it arrives as the argument `stack_name`."""
-    option = click.option(
-        "--stack",
-        "stack_name",
-        envvar="JITR_STACK",
-        default=DEFAULT_STACK,
-        show_default=True,
-        metavar="NAME[:PREFIX]",
-        help="Name of the deployed CloudFormation stack, with the prefix of the outputs if they have one.",
-    )
-    return option(command)
+stack_option = click.option(
+    "--stack",
+    "stack_name",
+    envvar="JITR_STACK",
+    default=DEFAULT_STACK,
+    show_default=True,
+    metavar="NAME[:PREFIX]",
+    help="Name of the deployed CloudFormation stack, with the prefix of the outputs if they have one.",
+)
+"""Give a command `--stack`; it arrives as the argument `stack_name`."""

@@ -1,6 +1,6 @@
-"""Where the `jitr` script begins: with nothing imported that the wheel does not bring by itself.
+"""The entry point of the `jitr` script, which imports nothing that the wheel does not contain.
 
-Who installs `iot-jitr` to synthesize gets the script as well, but not the libraries of the command line.
+An installation for synthesis has the script as well, but not the libraries of the command line.
 """
 
 import sys
@@ -12,7 +12,7 @@ _UNDETERMINED = 3
 
 
 def main() -> NoReturn:
-    """Run `jitr`, or say which extra it takes."""
+    """Run `jitr`, or print the name of the extra that is missing."""
     try:
         from iot_jitr_cli.main import main as jitr  # noqa: PLC0415  what it imports may be absent
     except ModuleNotFoundError as missing:

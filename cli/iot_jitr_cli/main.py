@@ -142,7 +142,7 @@ def _print_to_stderr(line: Text | str) -> None:
 
 @contextmanager
 def _errors_shown_if_possible() -> "Iterator[None]":
-    """Write to standard error; where that fails, the exit code alone says what happened."""
+    """Write to standard error; where that fails, the exit code alone is the answer."""
     try:
         yield
         sys.stderr.flush()

@@ -25,7 +25,7 @@ CONFIG = Config(
 
 
 def aws_session() -> boto3.Session:
-    """A session whose clients have short time-outs, a known region and credentials, and are made once.
+    """A session with a region and credentials, whose clients have short time-outs and are made once.
 
     `AWS_REGION` wins over `AWS_DEFAULT_REGION`, which wins over the profile's region (boto3 itself does not
     read the first). Clients made from it honour `AWS_ENDPOINT_URL`.
@@ -53,7 +53,7 @@ def _client(make: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Make a client.
 
     Raises:
-        CliError: The configured endpoint is no URL; botocore says so with a bare ValueError.
+        CliError: The configured endpoint is no URL; for that botocore raises a bare ValueError.
     """
     try:
         return make(*arguments, **options)

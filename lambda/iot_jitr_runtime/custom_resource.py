@@ -64,10 +64,10 @@ class Properties:
 
 
 def retry_while_iam_propagates(events: "BaseEventHooks", calls: str, codes: Collection[str]) -> None:
-    """Repeat calls that fail with one of `codes`, because a role or a permission is not known everywhere yet.
+    """Repeat calls that fail with one of `codes` because a role or a permission is not in force yet.
 
-    A deployment changes IAM and creates the resource a second later. Other services learn of the change some
-    seconds after it.
+    A deployment changes IAM and creates the resource a second later. IAM distributes the change to other
+    services some seconds after it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 
     Args:

@@ -1,8 +1,8 @@
 """Which CloudFormation resource manages something that an account has only once: a CA certificate, a log.
 
-The answer stands in tags of the managed thing itself, where it survives every stack. `jitr:stack` and
-`jitr:logical-id` name the CloudFormation resource, `jitr:former-state` is the state to return to when that
-resource is deleted, `jitr:claim` says whether it still exists.
+Tags of the managed thing itself name it, so that the record survives every stack. `jitr:stack` and
+`jitr:logical-id` are the CloudFormation resource, `jitr:former-state` is the state to restore when that
+resource is deleted, `jitr:claim` is whether it still exists.
 
 The stack's name is used, not its ARN: a stack that is deleted and deployed again has another ARN and must
 find what it kept. The logical id is used, not the construct's path: CloudFormation takes a resource with the
@@ -31,7 +31,7 @@ class UnreadableOwnershipError(JitrError):
     def __init__(self, tags: Mapping[str, str], error: Exception) -> None:
         super().__init__(
             f"the tags {', '.join(sorted(KEYS & tags.keys()))} are not as they were written ({error}); set "
-            "them right, or remove all of them to let a stack adopt it anew"
+            "them right, or remove all of them so that a stack adopts it again"
         )
 
 
@@ -65,7 +65,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Ownership:
-    """What the ownership tags say."""
+    """The content of the ownership tags."""
 
     owner: Owner
     former_state: str
@@ -73,7 +73,7 @@ class Ownership:
     claim: Claim = Claim.HELD
 
     def to_tags(self) -> dict[str, str]:
-        """The tags that say so."""
+        """The tags to write."""
         return {
             STACK: self.owner.stack,
             LOGICAL_ID: self.owner.logical_id,

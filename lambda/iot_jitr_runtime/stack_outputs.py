@@ -61,26 +61,20 @@ class Output(StrEnum):
     """Name of the CloudWatch dashboard."""
 
 
+# Each of the following ends the name of an output that begins with a CA's name: `FactoryRule` for `Factory`.
 CA_CERTIFICATE_ID = "CaCertificateId"
-"""Ends the name of an output that begins with a CA's name: the id of its CA certificate."""
-
-RULE = "Rule"
-"""Ends the name of an output that begins with a CA's name: the name of its topic rule."""
-
-CRL_LOCATION = "CrlLocation"
-"""Ends the name of an output that begins with a CA's name: URL or S3 URI of its CRLs; missing without CRL."""
-
+"""The id of its CA certificate."""
 CA_CERTIFICATE_ARN = "CaCertificateArn"
-"""Ends the name of an output that begins with a CA's name: the ARN of its CA certificate."""
-
+"""The ARN of its CA certificate."""
 CA_STATUS = "CaStatus"
-"""Ends the name of an output that begins with a CA's name: ACTIVE or INACTIVE, as the deployment left it."""
-
+"""ACTIVE or INACTIVE, as the deployment left it."""
 CA_MODE = "CaMode"
-"""Ends the name of an output that begins with a CA's name: DEFAULT or SNI_ONLY."""
-
+"""DEFAULT or SNI_ONLY."""
 CA_AUTO_REGISTRATION = "CaAutoRegistrationStatus"
-"""Ends the name of an output that begins with a CA's name: ENABLE or DISABLE, as the deployment left it."""
-
+"""ENABLE or DISABLE, as the deployment left it."""
 CA_NOT_AFTER = "CaNotAfter"
-"""Ends the name of an output that begins with a CA's name: the end of its validity, ISO 8601."""
+"""The end of its validity, ISO 8601."""
+RULE = "Rule"
+"""The name of its topic rule."""
+CRL_LOCATION = "CrlLocation"
+"""URL or S3 URI of its CRLs; missing without CRL."""

@@ -61,7 +61,7 @@ def load(file: Path, ca_certificate_id: str | None, stack_name: str, *, as_json:
 @stack_option
 @json_option
 def show(key: str, ca_certificate_id: str | None, stack_name: str, *, as_json: bool) -> ExitCode:
-    """Tell whether the device KEY is listed: 0 yes, 1 no.
+    """Is the device KEY listed? 0 yes, 1 no.
 
     KEY is the path of the device's certificate, or the device as the list has it (a common name, a serial
     number, CA#SERIAL).

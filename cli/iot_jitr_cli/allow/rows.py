@@ -228,7 +228,7 @@ def _json_fields(text: str, kind: KeyKind) -> Mapping[str, Any]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice := _doubled(name for name, _ in pairs):
-        raise _RowError(f"the key {twice[:80]!r} stands in the object more than once")
+        raise _RowError(f"the key {twice[:80]!r} is in the object more than once")
     return dict(pairs)
 
 

@@ -21,7 +21,7 @@ _DEFAULT_DAYS = 30
 class CaGroup(click.Group):
     """Raises an error of the AWS SDK itself where the registry has nothing to add.
 
-    What to do about a network or credentials stands in one place for all commands.
+    The remedies for a network or credentials are in one place for all commands (`session.explain`).
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -59,8 +59,7 @@ def list_command(*, as_json: bool) -> None:
 @json_option
 def show(ca_id: str, *, as_json: bool) -> None:
     """Everything about one CA certificate. ID may be shortened to where it is unique."""
-    registry = _registry()
-    found = report(registry, resolve(registry, ca_id))
+    _, found = _find(ca_id)
     if as_json:
         print_json(_plain(found))
         return
@@ -117,7 +116,7 @@ def sign_verification_command(  # noqa: PLR0913  a command's options are its arg
 ) -> None:
     """Sign a verification certificate, step two: on the machine that holds the CA's key. Needs no network.
 
-    The passphrase of an encrypted key is asked for. Carry the result back; it is public.
+    The command prompts for the passphrase of an encrypted key. Carry the result back; it is public.
     """
     pem = sign_verification(
         code,
@@ -141,8 +140,7 @@ def sign_verification_command(  # noqa: PLR0913  a command's options are its arg
 @json_option
 def enable(ca_id: str, *, as_json: bool) -> None:
     """Register new devices of a CA: make it ACTIVE and turn its auto-registration on."""
-    registry = _registry()
-    found = report(registry, resolve(registry, ca_id))
+    registry, found = _find(ca_id)
     if found.ca.has_template:
         raise WrongUseError(
             f"CA certificate {found.ca.ca_id} has a provisioning template: AWS would activate its devices "
@@ -156,13 +154,18 @@ def enable(ca_id: str, *, as_json: bool) -> None:
 @json_option
 def disable(ca_id: str, *, as_json: bool) -> None:
     """Register no new devices of a CA: turn its auto-registration off. Active devices stay connected."""
-    registry = _registry()
-    found = report(registry, resolve(registry, ca_id))
+    registry, found = _find(ca_id)
     _switch(registry, found, CaState(found.ca.state.status, AutoRegistration.DISABLE), as_json=as_json)
 
 
 def _registry() -> CaRegistry:
     return CaRegistry(aws_session().client("iot"))
+
+
+def _find(text: str) -> tuple[CaRegistry, CaReport]:
+    """The CA certificate whose id is `text`, or begins with it."""
+    registry = _registry()
+    return registry, report(registry, resolve(registry, text))
 
 
 def _plain(found: CaReport) -> dict[str, Any]:

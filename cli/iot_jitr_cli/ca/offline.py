@@ -35,7 +35,7 @@ def sign_verification(
         ask_passphrase: Called if the key is encrypted.
 
     Raises:
-        WrongUseError: `registration_code` does not look like one, AWS IoT would not take the CA certificate,
+        WrongUseError: `registration_code` is none, AWS IoT would not take the CA certificate,
             the key is another CA's, a file holds something else, or the passphrase is wrong.
     """
     if not registration_code.isalnum() or len(registration_code) != _CODE_LENGTH:

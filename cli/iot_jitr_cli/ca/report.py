@@ -37,7 +37,7 @@ class CaReport:
         off = "--remove-auto-registration --new-auto-registration-status DISABLE"
         return (
             (
-                "keep what the template does, to say the same in cdk.json",
+                "keep what the template does, to configure the same in cdk.json",
                 f"aws iot describe-ca-certificate {ca} --query registrationConfig",
             ),
             (
@@ -78,7 +78,7 @@ def report(registry: CaRegistry, ca_id: CaCertificateId) -> CaReport:
 
 
 def resolve(registry: CaRegistry, text: str) -> CaCertificateId:
-    """The id that `text`, an id or the beginning of one, stands for.
+    """The id that is `text`, or begins with it.
 
     Raises:
         WrongUseError: No CA certificate's id begins so, or several do, or `text` is empty.

@@ -160,7 +160,7 @@ class Attempt:
 def probe(endpoint: "Endpoint", context: "ssl.SSLContext", *, limit: float, wait: float) -> Failure | None:
     """Do the handshake and send nothing; return why the server closed, or `None` if it did not.
 
-    A server may close without a word, because of the certificate or because of the CONNECT. A handshake
+    A server may close without an answer, because of the certificate or because of the CONNECT. A handshake
     without a CONNECT registers nothing; a server that closes after it refuses the certificate.
 
     Args:

@@ -59,7 +59,7 @@ class Cause(StrEnum):
         "no answer in time; for a message to come back, the policy must allow iot:Receive",
     )
 
-    # No trusted endpoint answered, so nothing is known about the device.
+    # No trusted endpoint answered, so there is no answer about the device.
     NAME_NOT_FOUND = "name_not_found", "the host name is not known: check --endpoint and the network"
     CONNECTION_REFUSED = (
         "connection_refused",
@@ -126,7 +126,7 @@ def failure_from(error: OSError) -> Failure:
 def alert_in(text: str) -> Failure | None:
     """The cause in a message that quotes a TLS alert; `None` if it quotes none.
 
-    With TLS 1.3 a client learns of the refusal of its certificate only after its side of the handshake, when
+    With TLS 1.3 a client receives the refusal of its certificate only after its side of the handshake, when
     it first reads (RFC 8446 section 4.4.2.4).
 
     >>> alert_in("failed to receive on socket: [SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca").seen

@@ -34,7 +34,7 @@ DEFAULT_TOPIC = "devices/{client_id}/hello"
 
 @dataclass(frozen=True)
 class Device:
-    """Who connects, where to, and for how long it tries.
+    """A device, its endpoint, and how long it tries to connect.
 
     Raises:
         WrongUseError: No message can be published to the topic (MQTT 3.1.1 section 4.7.1).
@@ -44,7 +44,7 @@ class Device:
     endpoint: "Endpoint"
     client_id: str
     topic: str = DEFAULT_TOPIC
-    """Where the message goes and comes back; `{client_id}` stands for the client id."""
+    """The topic of the message; `{client_id}` is replaced by the client id."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds after which no further attempt begins."""
     backoff: Backoff = field(default_factory=Backoff)
@@ -119,7 +119,7 @@ class _Connecting:
     def _try_once(self) -> "Failure | None":
         device = self._device
         self._record(Step.CONNECTING, f"{device.client_id} to {device.endpoint}")
-        # Random, so that the message that comes back is known to be this attempt's.
+        # Random, so that a message of an earlier attempt does not count.
         payload = f'{{"hello": "{secrets.token_hex(8)}"}}'.encode()
         exchange = Exchange(device.client_id, device.topic.replace("{client_id}", device.client_id), payload)
         attempt = Attempt(exchange, self._context, self._record, self._clock)

@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 MQTT_TLS_PORT = 8883
 HTTPS_PORT = 443
-"""AWS IoT Core also serves MQTT here, if the client asks for it by ALPN."""
+"""AWS IoT Core also serves MQTT here, if the client selects it by ALPN."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Endpoint:
     ca_file: "Path | None" = None
     """CA certificates the server is verified with, PEM or DER; `None`: the system's."""
     server_name: str | None = None
-    """The name that is sent (SNI) and verified where DNS does not know it, as in the local cloud; `None`:
+    """The name that is sent (SNI) and verified where DNS does not resolve it, as in the local cloud; `None`:
     the host."""
 
     @classmethod
     def parse(cls, text: str, ca_file: "Path | None" = None) -> "Endpoint":
-        """Read `HOST` or `HOST:PORT`; an IPv6 address stands in brackets.
+        """Read `HOST` or `HOST:PORT`; an IPv6 address is in brackets.
 
         >>> Endpoint.parse("a1b2-ats.iot.eu-west-1.amazonaws.com").port
         8883

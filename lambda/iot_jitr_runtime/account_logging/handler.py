@@ -44,12 +44,10 @@ def respond(
     """
     properties = LoggingProperties.from_cloudformation(event["ResourceProperties"])
     logging = AccountLogging(iot, logs, log_group_arn, Owner.of_event(event))
-    match event["RequestType"]:
-        case "Create":
-            logging.create(properties)
-        case "Update":
-            old = LoggingProperties.from_cloudformation(event["OldResourceProperties"])
-            logging.update(properties, old)
-        case "Delete":
-            logging.delete(properties)
+    if event["RequestType"] == "Create":
+        logging.create(properties)
+    elif event["RequestType"] == "Update":
+        logging.update(properties, LoggingProperties.from_cloudformation(event["OldResourceProperties"]))
+    else:
+        logging.delete(properties)
     return {"PhysicalResourceId": PHYSICAL_ID, "Data": {LOG_GROUP_ATTRIBUTE: LOG_GROUP}}

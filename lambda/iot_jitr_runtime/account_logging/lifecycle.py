@@ -96,7 +96,7 @@ class AccountLogging:
         self, iot: "IoTClient", logs: "CloudWatchLogsClient", log_group_arn: str, owner: Owner
     ) -> None:
         """Prepare; `log_group_arn` is without `:*` at its end."""
-        # A role that AWS IoT does not know yet is an invalid request.
+        # AWS IoT refuses a role that IAM has not distributed yet as an invalid request.
         retry_while_iam_propagates(
             iot.meta.events, "needs-retry.iot.SetV2LoggingOptions", {"InvalidRequestException"}
         )
@@ -149,12 +149,10 @@ class AccountLogging:
                 self._record(FormerState(current))
             return
         if properties.mode is Mode.ADOPT:
-            if current.is_off:
-                raise AccountLoggingError(
-                    "account_logging is 'adopt', but AWS IoT's own log is off in this account and region; "
-                    "turn it on first, or set account_logging to 'manage'"
-                )
-            return
+            raise AccountLoggingError(
+                "account_logging is 'adopt', but AWS IoT's own log is off in this account and region; turn "
+                "it on first, or set account_logging to 'manage'"
+            )
         # Our role without a record: the log group was deleted, and the former options with it.
         self._turn_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 

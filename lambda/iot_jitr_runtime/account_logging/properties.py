@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class LoggingProperties(Properties):
-    """The account's logging as the stack wants it."""
+    """The desired state of the account's logging."""
 
     mode: Mode
     role_arn: str = ""

@@ -1,6 +1,6 @@
 """CA keys in KMS, which signs with them and never hands them out.
 
-They are private keys as `cryptography` knows them, so the library builds certificates and signs them with
+They are private keys of `cryptography`, so the library builds certificates and signs them with
 such a key. Whatever else a private key can do is refused: it would take the private half.
 """
 
@@ -35,7 +35,7 @@ _ECDSA: "Mapping[type[HashAlgorithm], SigningAlgorithmSpecType]" = {
 
 
 def kms_key(client: "KMSClient", arn: str) -> "KmsRsaKey | KmsEcKey":
-    """The private key that the KMS key at `arn` stands for.
+    """The KMS key at `arn` as a private key of `cryptography`.
 
     Raises:
         SignerError: It is not a key for signing certificates.

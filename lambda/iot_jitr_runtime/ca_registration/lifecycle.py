@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _OFF = CaState(CaStatus.INACTIVE, AutoRegistration.DISABLE)
 
 IN_ANOTHER_ACCOUNT = "the CA certificate is already registered, but not in this account"
-"""Begins the reason that CloudFormation shows for a CA of another account; `jitr doctor` looks for it."""
+"""The reason in CloudFormation for a CA of another account begins so; `jitr doctor` reads it."""
 
 
 class CaLifecycle:
@@ -89,7 +89,7 @@ class CaLifecycle:
         properties: CaProperties,
         former_tags: AbstractSet[str] = frozenset(),
     ) -> RegisteredCa:
-        """Bring the CA into its new state; for another certificate, register that one.
+        """Set the CA's new state; for another certificate, register that one.
 
         The id of the answer differs from `ca_id` when the certificate does. CloudFormation then deletes the
         old one, with the old properties, after everything else has moved to the new one.

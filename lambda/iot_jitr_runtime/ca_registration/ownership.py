@@ -74,7 +74,7 @@ def _check_template(found: RegisteredCa) -> None:
         raise AdoptionError(
             f"the CA certificate {found.ca_id} has a registrationConfig (just-in-time provisioning): AWS's "
             "template would activate its devices past every check of this pipeline; take the template off "
-            f"('jitr ca show {found.ca_id}' says how), and deploy again"
+            f"('jitr ca show {found.ca_id}' names the steps), and deploy again"
         )
 
 
@@ -92,7 +92,7 @@ def _check_mode(found: RegisteredCa, properties: CaProperties, *, is_own: bool) 
         return
     if not is_own:
         raise AdoptionError(
-            f"the CA certificate {found.ca_id} is registered in mode {found.mode}, the configuration says "
+            f"the CA certificate {found.ca_id} is registered in mode {found.mode}, the configuration has "
             f"{properties.mode}; set mode to {found.mode} to adopt it, or delete it first"
         )
     raise AdoptionError(

@@ -1,4 +1,4 @@
-"""Asks an AWS Private CA for its certificate, and for one that proves possession of its key."""
+"""Reads the certificate of an AWS Private CA, and has it issue one that proves possession of its key."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

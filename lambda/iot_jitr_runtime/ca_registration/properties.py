@@ -1,7 +1,6 @@
 """The custom resource's properties: what the stack writes and the function reads.
 
-Whoever may read the template may read them. So they are public data and references only, never key
-material.
+They can be read in the template. So they are public data and references only, never key material.
 """
 
 from collections.abc import Mapping
@@ -111,7 +110,7 @@ class CaState:
 
 @dataclass(frozen=True)
 class CaProperties(Properties):
-    """One CA certificate as the stack wants it registered."""
+    """The desired registration of one CA certificate."""
 
     ca_certificate_pem: str | None
     """The CA certificate, PEM. None: read from the AWS Private CA that signs."""

@@ -18,21 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 _FIRST_SERVER_ERROR = 500
-_ADVICE = {
-    "RegistrationCodeValidationException": (
-        "the verification certificate's common name must be the registration code of this account and region "
-        "('jitr ca registration-code')"
-    ),
-    "CertificateValidationException": (
-        "the verification certificate must be signed by the CA certificate's key, and both must be valid now"
-    ),
-    "LimitExceededException": (
-        "the account's quota is reached; delete a CA certificate that is not in use ('jitr ca list'), or ask "
-        "for a higher quota"
-    ),
-    "ThrottlingException": "throttled through all retries; try again later",
-    "TooManyRequestsException": "throttled through all retries; try again later",
-}
 
 
 class RegistryError(JitrError):
@@ -40,7 +25,7 @@ class RegistryError(JitrError):
 
     Attributes:
         code: AWS's error code, or the name of the SDK's exception.
-        is_explained: Whether the message says more than AWS's own.
+        is_explained: Whether the message has advice besides AWS's own text.
     """
 
     def __init__(self, message: str, code: str = "", *, is_explained: bool = True) -> None:
@@ -67,6 +52,35 @@ class DeniedError(RegistryError):
 
 class OutcomeUnknownError(RegistryError):
     """The call failed in a way that leaves open whether it took effect."""
+
+
+_REFUSALS: dict[str, tuple[type[RegistryError], str]] = {
+    "ResourceNotFoundException": (NotRegisteredError, "no such CA certificate"),
+    "RegistrationCodeValidationException": (
+        RegistryError,
+        (
+            "the verification certificate's common name must be the registration code of this account and "
+            "region ('jitr ca registration-code')"
+        ),
+    ),
+    "CertificateValidationException": (
+        RegistryError,
+        "the verification certificate must be signed by the CA certificate's key, and both must be valid now",
+    ),
+    "LimitExceededException": (
+        RegistryError,
+        (
+            "the account's quota is reached; delete a CA certificate that is not in use ('jitr ca list'), or "
+            "ask for a higher quota"
+        ),
+    ),
+    **dict.fromkeys(
+        ["ThrottlingException", "TooManyRequestsException"],
+        (RegistryError, "throttled through all retries; try again later"),
+    ),
+    **dict.fromkeys(DENIED, (DeniedError, "the permission is missing")),
+}
+"""What an error code means: the error, and its explanation."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,7 @@ class CaRegistry:
             ]
 
     def find(self, ca: Certificate) -> RegisteredCa | None:
-        """Look for `ca` among all registered CAs, by its bytes: AWS does not document how its id is made."""
+        """Find `ca` among all registered CAs by its bytes: AWS does not document how its id is made."""
         return next(
             (found for found in map(self.describe, self.ids()) if found.certificate.der == ca.der), None
         )
@@ -198,31 +212,18 @@ def _translated(call: str) -> Iterator[None]:
     try:
         yield
     except AwsError as error:
-        raise _translate(error, call) from error
-
-
-def _translate(error: ClientError | BotoCoreError, call: str) -> RegistryError:
-    code = error_code(error)
-
-    def explained(explanation: str) -> str:
-        return f"{call}: {explanation} ({code}: {_message(error)})"
-
-    if code == "ResourceAlreadyExistsException" and isinstance(error, ClientError):
-        return AlreadyRegisteredError(str(error.response.get("resourceId", "")))
-    if code == "ResourceNotFoundException":
-        return NotRegisteredError(explained("no such CA certificate"), code)
-    if code in DENIED:
-        return DeniedError(explained("the permission is missing"), code)
-    if code in _ADVICE:
-        return RegistryError(explained(_ADVICE[code]), code)
-    if _had_no_effect(error):
-        return RegistryError(explained("it was refused"), code, is_explained=False)
-    unknown = explained("it may or may not have taken effect; try again")
-    return OutcomeUnknownError(unknown, code, is_explained=False)
-
-
-def _message(error: ClientError | BotoCoreError) -> str:
-    return str(error.response["Error"].get("Message", "") if isinstance(error, ClientError) else error)
+        code = error_code(error)
+        if code == "ResourceAlreadyExistsException" and isinstance(error, ClientError):
+            raise AlreadyRegisteredError(str(error.response.get("resourceId", ""))) from error
+        if code in _REFUSALS:
+            kind, meaning = _REFUSALS[code]
+        elif _had_no_effect(error):
+            kind, meaning = RegistryError, "it was refused"
+        else:
+            kind, meaning = OutcomeUnknownError, "it may or may not have taken effect; try again"
+        found = error.response["Error"].get("Message", "") if isinstance(error, ClientError) else error
+        message = f"{call}: {meaning} ({code}: {found})"
+        raise kind(message, code, is_explained=code in _REFUSALS) from error
 
 
 def _had_no_effect(error: ClientError | BotoCoreError) -> bool:

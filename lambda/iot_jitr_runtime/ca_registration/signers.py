@@ -70,7 +70,7 @@ _NAME_OF: Mapping[type[Signer], str] = {kind: name for name, kind in KINDS.items
 
 
 def signer_properties(signer: Signer) -> dict[str, Any]:
-    """The signer as it stands in the template."""
+    """The signer as a property of the template."""
     set_fields = {name: value for name, value in asdict(signer).items() if value is not None}
     return {"Kind": _NAME_OF[type(signer)], **set_fields}
 

@@ -51,7 +51,7 @@ def read_ca_certificate(signer: Signer, client: ClientFactory) -> "Certificate":
         SignerError: It cannot.
     """
     if not isinstance(signer, PrivateCaSigner):
-        raise SignerError("no CA certificate given; only an AWS Private CA can be asked for its certificate")
+        raise SignerError("no CA certificate given; only an AWS Private CA returns its own")
     return private_ca_certificate(client("acm-pca"), signer.certificate_authority_arn)
 
 
@@ -112,7 +112,7 @@ def _secret_key(client: "SecretsManagerClient", secret_id: str) -> SigningKey:
 
 
 class _UnusableSecretError(Exception):
-    """What is wrong with a secret's value, in words that quote nothing of it."""
+    """The fault of a secret's value; the message quotes nothing of it."""
 
 
 def _parse_secret(value: str | None) -> tuple[bytes, bytes | None]:

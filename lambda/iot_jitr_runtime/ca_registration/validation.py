@@ -1,7 +1,7 @@
-"""What a CA certificate must be before AWS IoT is asked to register it.
+"""Checks of a CA certificate before it is registered.
 
-The same checks run at synthesis and in the function. The earlier one saves a deployment that would fail; the
-later one is for certificates that are known only then (AWS Private CA). What AWS IoT accepts:
+They run at synthesis, which saves a deployment that would fail, and in the function, which alone has the
+certificate of an AWS Private CA. What AWS IoT accepts:
 https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html
 """
 
@@ -23,7 +23,7 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 EXPIRY_WARNING = timedelta(days=90)
-"""How long before the end of a CA certificate a warning says that it expires."""
+"""How long before the end of a CA certificate there is a warning."""
 
 _PEM_HEADER = "-----BEGIN "
 _CERTIFICATE_HEADER = "-----BEGIN CERTIFICATE-----"
@@ -57,7 +57,7 @@ class CaFault(StrEnum):
 
 
 class CaCertificateError(JitrError):
-    """The CA certificate, or the proof of possession of its key, does not serve; `fault` says why."""
+    """The CA certificate, or the proof of possession of its key, cannot be used; `fault` is the reason."""
 
     def __init__(self, fault: CaFault, message: str) -> None:
         super().__init__(message)

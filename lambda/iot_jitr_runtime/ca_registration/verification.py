@@ -1,4 +1,4 @@
-"""Verification certificates: they prove that whoever registers a CA holds its private key.
+"""Verification certificates: they prove possession of the private key of the CA that is registered.
 
 The common name of the certificate is the account's registration code, and the CA signs it. Its own key is
 made for it and thrown away, because it is never used.
