@@ -1,8 +1,8 @@
 """AWS IoT's own log: the only place for errors of auto-registration that happen before an event is published.
 
 There is one for each account and region. `AWS::IoT::Logging` fails where logging is on already, and turns it
-off for the whole account when it is deleted. So a custom resource manages it, which changes only what it has
-turned on itself and restores what was there before.
+off for the whole account when it is deleted. So a custom resource manages it: it changes only what it has
+turned on, and restores the former settings.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class AccountLogging(Construct):
         service: str,
         settings: FunctionSettings,
     ) -> None:
-        """Turn it on, or adopt it.
+        """Turn the log on, or adopt it.
 
         Args:
             scope: Where it belongs.
@@ -105,7 +105,7 @@ class AccountLogging(Construct):
             resource_type=RESOURCE_TYPE,
             properties=properties.to_cloudformation(),
         )
-        # The role must be able to write before AWS IoT takes it, and for as long as it does.
+        # The role must be able to write before AWS IoT uses it, and for as long as AWS IoT uses it.
         if role is not None:
             self.resource.node.add_dependency(role)
         self.log_group_name = self.resource.get_att_string(LOG_GROUP_ATTRIBUTE)
@@ -152,8 +152,8 @@ class AccountLogging(Construct):
     def _function(
         self, mode: Mode, role: iam.Role | None, log_group_arn: str, settings: FunctionSettings
     ) -> JitrFunction:
-        # Of a log group, CloudWatch Logs asks for the ARN with `:*`; only of its tags, for the one without
-        # (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html).
+        # CloudWatch Logs checks calls about a log group against the ARN with `:*`, and only those about its
+        # tags against the ARN without (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html).
         in_group = f"{log_group_arn}:*"
         permissions = [
             without_resource("iot:GetV2LoggingOptions", "logs:DescribeLogGroups"),

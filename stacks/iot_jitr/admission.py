@@ -23,7 +23,7 @@ from iot_jitr_runtime.admission.keys import TABLE_KEY, KeyKind
 
 DEFAULT_TIMEOUT = timedelta(seconds=5)
 LONGEST_TIMEOUT = timedelta(seconds=10)
-"""The activator decides about a batch in 30 s; a slower answer belongs into an allow list."""
+"""The activator decides a batch in 30 s; for a slower decision there is the allow list."""
 
 
 @options
@@ -37,7 +37,7 @@ class AllowList:
 
 @options
 class AdmissionFunction:
-    """Only devices that a function admits are expected; `docs/admission.md` says what it gets and answers.
+    """Only devices that a function admits are expected; `docs/admission.md` has its input and output.
 
     Raises:
         ConfigurationError: The time-out is out of its range, or a text is not the ARN of a function.
@@ -114,7 +114,7 @@ class AdmissionResource(Construct):
         self.setting = cdk.Stack.of(self).to_json_string(settings)
 
     def let_call(self, function: JitrFunction) -> None:
-        """Let a function of the pipeline look up whether a device is expected."""
+        """Allow a function of the pipeline to check whether a device is expected."""
         if self.table is not None:
             function.allow(
                 iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from iot_jitr.configuration import CaConfiguration
 
 _TIMEOUT = timedelta(minutes=10)
-"""Time for every retry of every call: a function that is cut off can undo nothing."""
+"""Time for every retry of every call: a function that times out undoes nothing."""
 
 _ON_ANY_CA = [
     "iot:DescribeCACertificate",
@@ -101,7 +101,7 @@ class CaRegistrationProvider(Construct):
         self.framework = provider_framework(self, self.function, settings, of="CA registration")
 
     def serve(self, ca: "CaConfiguration") -> None:
-        """Let the function sign for `ca`: with this one secret, key or Private CA, nothing else.
+        """Allow the function to sign for `ca`: with this one secret, key or Private CA, nothing else.
 
         Raises:
             CaTwiceError: Another CA of the app, in the same account and region, is this very one.
@@ -112,7 +112,7 @@ class CaRegistrationProvider(Construct):
 
 @jsii.implements(cdk.ITaggableV2)
 class CaRegistration(Construct):
-    """One CA certificate, registered and managed. `Tags.of` reaches the CA like any other resource.
+    """One CA certificate, registered and managed. `Tags.of` tags it like any other resource.
 
     Attributes:
         configuration: What it was made from.
@@ -133,8 +133,8 @@ class CaRegistration(Construct):
         Args:
             scope: Where it belongs.
             construct_id: Its name in the construct tree. It is part of the resource's logical id, which
-                together with the stack's name says which resource manages the CA: to rename either is to
-                register the CA anew.
+                with the stack's name identifies the resource that manages the CA: a change of either
+                registers the CA anew.
             provider: The pipeline's provider.
             ca: The CA and what to do with it.
 
@@ -178,7 +178,7 @@ class CaRegistration(Construct):
 
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:
-        """What `Tags.of` adds to; the CDK asks for it."""
+        """Where `Tags.of` adds tags; the CDK reads it."""
         return self._tags
 
     def _check(self, ca: "CaConfiguration", certificate: Certificate) -> None:
@@ -195,7 +195,7 @@ class CaRegistration(Construct):
             try:
                 check_still_valid(verification)
             except CaCertificateError as error:
-                # Only a warning: a CA that is registered already needs it no more.
+                # Only a warning: a CA that is registered already does not need it.
                 cdk.Annotations.of(self).add_warning_v2("iot-jitr:verification-out-of-date", str(error))
 
 
@@ -209,9 +209,9 @@ def _named(ca: "CaConfiguration") -> Iterator[None]:
 
 
 def _register_once(provider: CaRegistrationProvider, ca: "CaConfiguration") -> None:
-    """Note in the app that `ca` is registered in the provider's account and region.
+    """Record in the app that `ca` is registered in the provider's account and region.
 
-    Two stacks without an account or a region may go to two places: their pipelines are not compared.
+    Stacks without an account or a region may be deployed to two places: their pipelines are not compared.
     """
     stack, app = cdk.Stack.of(provider), provider.node.root.node
     anywhere = cdk.Token.is_unresolved(stack.account) or cdk.Token.is_unresolved(stack.region)

@@ -1,7 +1,7 @@
 """What a pipeline refuses before it makes anything: options out of range, and options that contradict others.
 
-An option that another one leaves without effect is refused like a contradiction: who sets it expects it to do
-something. The message names both.
+An option that another one leaves without effect is refused like a contradiction: it is set because it is to
+have an effect. The message names both.
 """
 
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ def _check_refusals(devices: DeviceProfile) -> None:
 
 
 def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
-    """Say at the synthesis which CAs' certificates are activated without a revocation check."""
+    """Warn at synthesis of CAs whose certificates are activated without a revocation check."""
     for ca in cas:
         if isinstance(ca.revocation, NoRevocation):
             cdk.Annotations.of(scope).add_warning_v2(
@@ -133,7 +133,7 @@ def warn_of_unchecked_revocation(scope: "Construct", cas: Sequence[CaConfigurati
 
 
 def warn_of_ca_devices(scope: "Construct", cas: Sequence[CaConfiguration]) -> None:
-    """Say at the synthesis which CAs' devices may present a CA certificate."""
+    """Warn at synthesis of CAs whose devices may present a CA certificate."""
     for ca in cas:
         if ca.accept_ca_certificates_as_devices:
             cdk.Annotations.of(scope).add_warning_v2(

@@ -1,4 +1,4 @@
-"""Device policy, admission and things of one pipeline, and what becomes of refused certificates."""
+"""Device policy, admission and things of one pipeline, and the statuses of refused certificates."""
 
 import json
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ class DeviceProfile:
         """The one client id that a certificate connects with, as a template over the ledger's values.
 
         Raises:
-            UnknownClientIdError: The policy does not say which.
+            UnknownClientIdError: The policy allows another number of client ids than one.
         """
         return client_id_template(self.policy.document, has_things=self.things is not None)
 
@@ -136,9 +136,9 @@ class DeviceResources:
             self.environment[environment.ON_REFUSAL] = json.dumps(dict(devices.on_refusal))
 
     def let_admit(self, function: JitrFunction) -> None:
-        """Let a function do what it takes to activate a device, besides what it takes of every device.
+        """Allow a function what the profile takes to activate a device.
 
-        That is to attach policies to certificates and to change their status.
+        The permissions to attach a policy and to change a certificate's status are not among them.
         """
         function.allow(*self._permissions)
         if self.admission is not None:
@@ -154,6 +154,6 @@ class DeviceResources:
 def _warn_of_missing_things(scope: "Construct") -> None:
     cdk.Annotations.of(scope).add_warning_v2(
         "iot-jitr:policy-without-things",
-        "the device policy speaks of the device's thing (the options 'shadow' and 'jobs' do), and no things "
+        "the device policy names the device's thing (the options 'shadow' and 'jobs' do), and no things "
         "are registered: these statements grant nothing until things are attached to certificates",
     )

@@ -1,4 +1,4 @@
-"""One customer managed KMS key for everything that a pipeline keeps: who may use it, and for what.
+"""One customer managed KMS key for everything that a pipeline stores, and the permissions to use it.
 
 A role may use the key only through the service that holds the data (`kms:ViaService`): code that
 runs as a function can read what the function reads, and can decrypt nothing else that the key protects.
@@ -32,12 +32,12 @@ _ENCRYPT_AND_DECRYPT = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-"""What CloudWatch Logs and DynamoDB ask for, wildcards written out
+"""What CloudWatch Logs and DynamoDB need, wildcards written out
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)."""
 
 
 class KeyUse(Enum):
-    """What a role does with encrypted data: the service that holds it, and what that service asks of KMS."""
+    """What a role does with encrypted data: the service that holds it, and the calls of KMS that it takes."""
 
     ENVIRONMENT = ("lambda", ("kms:Decrypt",))
     """Start with environment variables."""
@@ -65,7 +65,7 @@ class Encryption:
         return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
 
     def let_logs_use_it(self, scope: "Construct", *others: str) -> None:
-        """Let CloudWatch Logs encrypt the log groups of the stack of `scope`, and `others` by their names.
+        """Allow CloudWatch Logs to encrypt the log groups of the stack of `scope`, and `others` by name.
 
         The policy of an imported key cannot be changed from here: a warning says what it must contain.
         """
@@ -91,7 +91,7 @@ def is_alias(key: "kms.IKey") -> bool:
 
 
 def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
-    """Allow what `uses` take of the key: one statement for each service."""
+    """Return what a role may do with a key for `uses`: a statement for each service."""
     actions_of: dict[str, set[str]] = {}
     for use in uses:
         service, actions = use.value
@@ -107,7 +107,7 @@ def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
 
 
 def _names_of(service: str) -> list[str]:
-    """What KMS may call a service: AWS does not document whether the name ends in `.cn` in China."""
+    """Return the names of a service in KMS: AWS does not document whether one ends in `.cn` in China."""
     return [f"{service}.{cdk.Aws.REGION}.amazonaws.com{china}" for china in ("", ".cn")]
 
 
@@ -126,7 +126,7 @@ def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
         actions=[*_ENCRYPT_AND_DECRYPT],
-        # In the policy of a key this is the key.
+        # In a key's own policy, `*` is that key.
         resources=["*"],
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
     )

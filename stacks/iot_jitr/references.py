@@ -9,7 +9,7 @@ def written(resolved: Any, reference: Callable[[str], str]) -> str:
 
     Args:
         resolved: A text, a reference, or a join of both.
-        reference: Returns what stands for a reference: for `Name`, `Name.Attribute`, or the name of another
+        reference: Returns the text for a reference: for `Name`, `Name.Attribute`, or the name of another
             function such as `Fn::ImportValue`.
     """
     match resolved:

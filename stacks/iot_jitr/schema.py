@@ -1,7 +1,7 @@
 """The JSON schema of the context `jitr` of `cdk.json`: `python -m iot_jitr.schema > cdk.schema.json`.
 
-An editor that knows it completes keys and values, shows what they mean and marks what is wrong. What only the
-synthesis can know, it does not check: ranges of times, options that contradict one another, files.
+An editor completes keys and values from it, shows their meaning and marks errors. It does not check ranges of
+times, options that contradict one another, and files: only the synthesis can.
 """
 
 import json
@@ -30,7 +30,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema of a whole `cdk.json`, of which it looks at the context `jitr` only."""
+    """Return the schema of a whole `cdk.json`, of which it covers the context `jitr` only."""
     found = pydantic.TypeAdapter(JitrConfiguration).json_schema(schema_generator=_Generator)
     definitions = found.pop("$defs", {})
     return {

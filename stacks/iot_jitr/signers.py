@@ -1,4 +1,4 @@
-"""Who signs the verification certificate of a CA, and what the CA registration may do for that.
+"""The signers of verification certificates in a stack, and the permissions of the CA registration for each.
 
 It may use one secret, one key or one Private CA, and nothing else.
 """
@@ -60,7 +60,7 @@ def arn_of_private_ca(signer: CaSigner) -> str | None:
 
 
 def aliased(signer: CaSigner) -> str | None:
-    """What of a secret or key of the CDK is an alias: `key`, `encryption_key` or nothing."""
+    """Return which key of a signer of the CDK is an alias: `key`, `encryption_key` or None."""
     if is_key(signer) and is_alias(cast("kms.IKey", signer)):
         return "key"
     encryption_key = cast("secretsmanager.ISecret", signer).encryption_key if is_secret(signer) else None
@@ -68,7 +68,7 @@ def aliased(signer: CaSigner) -> str | None:
 
 
 def plain_signer(signer: CaSigner) -> Signer:
-    """The signer as it stands in the template."""
+    """Return the signer as the template names it."""
     if is_secret(signer):
         secret = cast("secretsmanager.ISecret", signer)
         return SecretSigner(secret.secret_full_arn or secret.secret_arn)
@@ -78,10 +78,10 @@ def plain_signer(signer: CaSigner) -> Signer:
 
 
 def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
-    """Let the function of the CA registration sign with `signer`.
+    """Allow the function of the CA registration to sign with `signer`.
 
-    A secret and a key of the CDK grant it themselves, so that their own policies follow, and the policy of
-    the key that encrypts the secret.
+    A secret and a key of the CDK grant it by their own methods, which also change their policies, and the
+    policy of the key that encrypts the secret.
     """
     match signer:
         case SecretSigner():
@@ -102,7 +102,7 @@ def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
             secret = cast("secretsmanager.ISecret", signer)
             secret.grant_read(function.role)
             if secret.encryption_key is not None:
-                # `grant_read` changes the key's own policy, which is not there to change for an imported key.
+                # `grant_read` changes the key's own policy, and an imported key has none to change.
                 secret.encryption_key.grant_decrypt(function.role)
         case _ if is_key(signer):
             cast("kms.IKey", signer).grant(function.role, "kms:GetPublicKey", "kms:Sign")
@@ -126,5 +126,5 @@ def _secret_arn(function: "JitrFunction", secret_id: str) -> str:
 
 
 def _partition(function: "JitrFunction", arn: str) -> str:
-    """The partition that `arn` names; the stack's own where it is known at deployment only."""
+    """Return the partition of `arn`; the stack's own where `arn` is known at deployment only."""
     return cdk.Stack.of(function).partition if cdk.Token.is_unresolved(arn) else arn.split(":")[1]

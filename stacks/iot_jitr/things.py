@@ -1,4 +1,4 @@
-"""Things: the registry's entries for devices, made from the fields of their certificates."""
+"""Things: the entries of devices in the registry, made from the fields of their certificates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from constructs import Construct
 
-_TEMPLATE = text(r".+", "a text, in which {{common_name}} and other fields of the certificate may stand")
+_TEMPLATE = text(r".+", "a text, in which {{common_name}} and other fields of the certificate are possible")
 _NAME_OF_OURS = text(
-    r".+", "a name, or a text in which {{common_name}} and other fields of the certificate may stand"
+    r".+", "a name, or a text in which {{common_name}} and other fields of the certificate are possible"
 )
 _ATTRIBUTES_WITH_TYPE = 50
 _ATTRIBUTES_WITHOUT_TYPE = 3
@@ -56,8 +56,8 @@ class ThingRegistration:
     """
 
     name: Annotated[str, _TEMPLATE] = DEFAULT_NAME
-    """The thing's name. It must tell devices apart: with `{{common_name}}`, `{{subject_serial_number}}`,
-    `{{serial_number}}` or `{{certificate_id}}`.
+    """The thing's name. It must differ from device to device, so it contains `{{common_name}}`,
+    `{{subject_serial_number}}`, `{{serial_number}}` or `{{certificate_id}}`.
     https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
     type: Annotated[str | None, _NAME_OF_OURS] = None
     """Name of its thing type, which must exist, or is made by the same app; none by default.
@@ -75,7 +75,7 @@ class ThingRegistration:
     """Whether the certificate may belong to other things as well; not by default, and not together with
     renewals."""
     renewal: Annotated[Renewal | str, one_of(Renewal)] = Renewal.REFUSE
-    """What a certificate means whose thing has one already; a collision by default."""
+    """What a second certificate for a thing is: a collision, by default, or a renewal."""
     grace_period: Annotated[timedelta | cdk.Duration, span(timedelta(0), timedelta(days=365))] = (
         DEFAULT_GRACE_PERIOD
     )
@@ -108,7 +108,7 @@ class ThingRegistration:
         if self.renewal is Renewal.ALLOW and self.attachment is Attachment.NON_EXCLUSIVE:
             raise refusal(
                 "attachment",
-                "NON_EXCLUSIVE_THING with renewal 'allow', which takes the old certificate off all things",
+                "NON_EXCLUSIVE_THING with renewal 'allow', which detaches the old certificate from all",
                 "EXCLUSIVE_THING, or renewal 'refuse'",
             )
         if self.renewal is Renewal.REFUSE and self.grace_period != DEFAULT_GRACE_PERIOD:
@@ -177,7 +177,7 @@ def _fields_of(option: str, template: str) -> set[Field]:
 
 
 def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowed: str) -> None:
-    """Check the literal text of a template, for a field may bring any value."""
+    """Check the literal text of a template: a field may have any value."""
     if template is None or cdk.Token.is_unresolved(template):
         return
     _fields_of(option, template)

@@ -1,6 +1,6 @@
 """Option classes: dataclasses whose fields are checked, whether they come from Python or from JSON.
 
-`@options` makes one; the annotation of each field says what it takes: `Annotated[int, whole_number(1, 10)]`.
+`@options` makes one; the annotation of each field is what it takes: `Annotated[int, whole_number(1, 10)]`.
 `read_options` reads the same class from a section of `cdk.json`, `@checked` checks the arguments of a method.
 """
 
@@ -51,7 +51,7 @@ def options(cls: type[T]) -> type[T]:
 
 
 def _fields_in_words(made: Any) -> str:
-    """Return what the fields mean, for `help()`, which shows docstrings of classes only."""
+    """Return the meaning of the fields, for `help()`, which shows docstrings of classes only."""
     texts = {name: each.description for name, each in made.__pydantic_fields__.items() if each.description}
     lines = [f"    {name}: {' '.join(text.split())}" for name, text in texts.items()]
     return "\n".join(["Attributes:", *lines]) if lines else ""
@@ -63,7 +63,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def checked_in(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Check as `checked` does a method that users know as one of the class `owner`, which inherits it."""
+    """Check a method as `checked` does; errors name it as one of the class `owner`, which inherits it."""
     return lambda function: _checked(function, f"{owner}.{function.__name__}")
 
 
@@ -95,7 +95,7 @@ def read_options(cls: type[T], path: str, values: object, folder: Path) -> T:
 
 
 def _refuse_null(path: str, value: object) -> None:
-    # JavaScript makes null of a number such as 1e400, which does not mean "the default".
+    # JavaScript turns a number such as 1e400 into null, which does not mean "the default".
     if value is None:
         raise ConfigurationError(path, "null", "a value, or no such key for the default")
     children = (
@@ -171,7 +171,7 @@ def _class_at(of: Any, where: list[int | str]) -> Any:
 
 
 def allowed_of(annotation: Any) -> Allowed | OneOfClasses | OrWord | None:
-    """Return what an annotation says about what is allowed."""
+    """Return what an annotation has about the allowed values."""
     for each in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
         found = each if isinstance(each, Allowed | OneOfClasses | OrWord) else allowed_of(each)
         if found is not None:

@@ -1,7 +1,7 @@
-"""The MQTT client id that a device policy lets a certificate connect with, as a template.
+"""The MQTT client id that a device policy allows to a certificate, as a template.
 
-AWS IoT Core replaces the variables when the device connects; the ledger knows of a certificate what two of
-them stand for, and the placeholders of a per-device policy.
+AWS IoT Core replaces the variables when the device connects. For each certificate the ledger has the values
+of two variables, and those of the placeholders of a per-device policy.
 https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
 """
 
@@ -18,7 +18,7 @@ _CONNECT = "iot:connect"
 
 
 class UnknownClientIdError(JitrError):
-    """The policy does not say which one client id a certificate connects with; the message says why."""
+    """The policy does not allow exactly one known client id to a certificate; the message has the reason."""
 
 
 def client_id_template(document: PolicyDocument, *, has_things: bool) -> str:
@@ -26,10 +26,10 @@ def client_id_template(document: PolicyDocument, *, has_things: bool) -> str:
 
     Args:
         document: The device policy.
-        has_things: Whether devices become things, so that the ledger knows the names of these.
+        has_things: Whether devices become things, so that the ledger has their names.
 
     Raises:
-        UnknownClientIdError: It allows several client ids, or one that the ledger's values do not give.
+        UnknownClientIdError: It allows several client ids, or one that the ledger has no values for.
     """
     names = {
         resource.text
@@ -73,7 +73,7 @@ def _template(name: str) -> str:
                 f"the device policy allows any client id: ${{{CLIENT_ID}}} is what the device sends"
             )
         if variable not in _KNOWN:
-            raise UnknownClientIdError(f"the ledger does not know what ${{{variable}}} stands for")
+            raise UnknownClientIdError(f"the ledger has no value for ${{{variable}}}")
         return f"{{{{{_KNOWN[variable]}}}}}"
 
     template = VARIABLE.sub(lambda match: placeholder(match[1]), name)

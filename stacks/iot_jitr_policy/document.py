@@ -1,7 +1,7 @@
 """A device policy as data: read from a JSON template, written as AWS accepts it.
 
 The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one additional key: a statement's
-`acknowledge` gives the reason for an exception from the rules. It is not deployed.
+`acknowledge` is the reason for an exception from the rules. It is not deployed.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The rules for a device policy, checked before it is deployed; each finding has its line and a fix.
 
-A finding on a statement whose `acknowledge` gives a reason does not fail the synthesis: it is shown with that
-reason. What AWS itself refuses cannot be acknowledged.
+A finding on a statement with an `acknowledge` does not fail the synthesis: it is shown with that reason. What
+AWS itself refuses cannot be acknowledged.
 """
 
 from collections.abc import Iterator

@@ -57,7 +57,7 @@ class Resource:
 
 
 def identity_end(name: str, variables: Collection[str]) -> int | None:
-    """Return where the first variable or placeholder that stands for one device ends, None without one.
+    """Return where the first variable or placeholder that identifies one device ends, None without one.
 
     >>> identity_end("devices/${iot:ClientId}/x", {"iot:ClientId"})
     23
@@ -69,7 +69,7 @@ def identity_end(name: str, variables: Collection[str]) -> int | None:
 
 
 def reaches_beyond(resource: Resource) -> bool:
-    """Tell whether a wildcard in the name can match topics or things of other devices.
+    """Return whether a wildcard in the name can match topics or things of other devices.
 
     It cannot if the device's identity is a whole level before the wildcard. Not so in
     `devices/${…CommonName}*`: there device `a` has access to `devices/ab`.

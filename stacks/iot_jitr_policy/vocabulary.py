@@ -107,7 +107,7 @@ octets), and AWS's limit of a thing name."""
 
 
 def is_known_variable(name: str) -> bool:
-    """Tell whether AWS IoT Core replaces `${name}` in a device policy.
+    """Return whether AWS IoT Core replaces `${name}` in a device policy.
 
     >>> is_known_variable("iot:ClientId"), is_known_variable("iot:ClientID")
     (True, False)
@@ -116,5 +116,5 @@ def is_known_variable(name: str) -> bool:
 
 
 def is_known_condition_key(name: str) -> bool:
-    """Tell whether a statement's condition may test `name`: a policy variable, or a global key of AWS."""
+    """Return whether a statement's condition may test `name`: a policy variable, or a global key of AWS."""
     return is_known_variable(name) or name == "iot:ConnectAttributes" or name.startswith("aws:")

@@ -1,4 +1,4 @@
-"""One CA: its certificate, who signs for it, and what becomes of it."""
+"""One CA: its certificate, its signer, and its state in AWS IoT."""
 
 import re
 from collections.abc import Mapping
@@ -65,8 +65,8 @@ class CaConfiguration:
     """Names the CA in the stack; to rename it is to register it anew. A letter, then up to 31 letters and
     digits, not `Registration` or `Role`."""
     revocation: Annotated[Revocation | str, REVOCATIONS]
-    """Where its CRLs come from, or `"none"`, which says in words that this CA has none; the synthesis warns
-    of it. There is no default."""
+    """Where its CRLs come from, or `"none"` for a CA that has none; the synthesis warns of it. There is no
+    default."""
     certificate: Annotated[str | Path | None, certificate_pem(_CERTIFICATE)] = None
     """The CA certificate without its key: its text, PEM, or the path of its file, PEM or DER, see also
     `CaConfiguration.from_file`. None: read from the AWS Private CA that signs.
@@ -116,7 +116,7 @@ class CaConfiguration:
             )
         if self.certificate is None and not isinstance(self.signer, PrivateCaSigner):
             raise refusal(
-                "certificate", "nothing", f"{_CERTIFICATE}; only an AWS Private CA can be asked for its own"
+                "certificate", "nothing", f"{_CERTIFICATE}; only that of an AWS Private CA is read from AWS"
             )
 
     @classmethod

@@ -53,7 +53,7 @@ class ExistingDomain:
     """A domain configuration that is there already. In `cdk.json`: `{"type": "existing", "name": "…"}`.
 
     The deployment does not change it: set its callback to the function by the output
-    `ConnectGuardCallbackArn`, as `docs/revocation.md` says.
+    `ConnectGuardCallbackArn`, see `docs/revocation.md`.
 
     Raises:
         ConfigurationError: It is no name of a domain configuration.
@@ -94,8 +94,8 @@ class ConnectGuard:
     """Where devices connect: `"aws"` or `AwsManagedDomain()`, `CustomDomain(…)`, or `ExistingDomain(…)`.
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     refresh: Annotated[timedelta | cdk.Duration, span(_SECOND, _MINUTE)] = _SECOND
-    """How often each execution environment looks for a newer index at most, 1 to 60 seconds. For so long
-    after a publication a listed device may still be admitted."""
+    """How often each execution environment checks for a newer index at most, 1 to 60 seconds. A listed device
+    may still be admitted for so long after the publication."""
     provisioned_concurrency: Annotated[int, whole_number(0, 10_000)] = 0
     """Execution environments that are kept ready, 0 to 10,000; 0: a connect that finds none waits for a
     start. See `docs/cost.md` for the price.

@@ -36,11 +36,11 @@ class AccountLoggingMode(StrEnum):
     """
 
     MANAGE = "manage"
-    """Switched on where it is off, used as it is where it is on, and given back as it was on delete."""
+    """Turned on where it is off, used as it is where it is on; the former settings are restored on delete."""
     ADOPT = "adopt"
     """Used as it is; the deployment fails where it is off."""
     NONE = "none"
-    """Left alone, and not looked at."""
+    """Not changed and not read."""
 
 
 class Removal(StrEnum):
@@ -48,7 +48,7 @@ class Removal(StrEnum):
 
     RETAIN = "retain"
     DESTROY = "destroy"
-    """For test stacks: the ledger is what tells later which certificates this pipeline activated."""
+    """For test stacks: only the ledger lists the certificates that this pipeline has activated."""
 
 
 @options
@@ -77,8 +77,8 @@ class JitrConfiguration:
     CRL.
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     outcome_events: OutcomeEvents | None = None
-    """Tells other systems over EventBridge what has become of each certificate, see `docs/events.md`; `{}`
-    for the account's default bus. Off by default.
+    """Publishes the outcome of each certificate to EventBridge, see `docs/events.md`; `{}` for the account's
+    default bus. Off by default.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html"""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
     """How often certificates without a decision are looked for, and how long one may be pending."""
@@ -86,7 +86,7 @@ class JitrConfiguration:
     """The account's quota of `DescribeCertificate` and `UpdateCertificate`, calls a second, 1 to 1,000.
     https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
     log_retention_days: Annotated[int, number_among(RETENTION_OF)] = 30
-    """How long CloudWatch keeps the functions' logs: one of the numbers of days that it knows, 1 to 3653.
+    """How long CloudWatch keeps the functions' logs: one of the numbers of days that it offers, 1 to 3653.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     log_level: Annotated[LogLevel | str, one_of(LogLevel)] = LogLevel.INFO
     """Level of the functions' structured logs: DEBUG, INFO, WARNING or ERROR.
@@ -96,7 +96,7 @@ class JitrConfiguration:
     `AWS/`.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace"""
     account_logging: Annotated[AccountLoggingMode | str, one_of(AccountLoggingMode)] = AccountLoggingMode.NONE
-    """What becomes of AWS IoT's own log. The `cdk.json` that comes with the project says `manage`."""
+    """What becomes of AWS IoT's own log. The `cdk.json` of the project has `manage`."""
     alarms: Annotated[AlarmOption, ALARMS] = field(default_factory=AlarmSettings)
     """When alarms are raised, and who is notified; `"none"`: no alarms.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
@@ -110,7 +110,7 @@ class JitrConfiguration:
     permissions_boundary: Annotated[
         str | None, text(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+", "the ARN of a managed policy")
     ] = None
-    """ARN of the managed policy that bounds what the roles may do, whatever their own say; none by default.
+    """ARN of the managed policy that limits the permissions of all roles; none by default.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
     removal: Annotated[Removal | str, one_of(Removal)] = Removal.RETAIN
     """What becomes of the ledger and of an allow list when the stack is deleted: `retain` or `destroy`. The

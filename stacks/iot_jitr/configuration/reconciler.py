@@ -1,4 +1,4 @@
-"""How often the reconciler looks, and for what."""
+"""How often the reconciler searches for certificates without a decision."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -13,10 +13,10 @@ _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 @options
 class ReconcilerSettings:
-    """How often the reconciler looks, and for what.
+    """How often the reconciler searches for certificates without a decision.
 
     Raises:
-        ConfigurationError: A value is out of its range, or full passes are to come more often than any.
+        ConfigurationError: A value is out of its range, or full passes are more frequent than passes.
     """
 
     every: Annotated[timedelta | cdk.Duration, span(_MINUTE, _DAY, _MINUTE)] = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Where a CA publishes its certificate revocation lists, or that it has none, said in words."""
+"""Where a CA publishes its certificate revocation lists, or that it has none."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -70,8 +70,8 @@ class CrlBucket:
     https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
     encryption_key: Annotated[kms.IKey | kms.Key | str | None, _KEY] = None
     """The KMS key that encrypts the bucket of yours, which the publisher may decrypt with, or its ARN;
-    None: the key of the bucket where that is an object, else S3's own. The pipeline's own bucket goes by
-    the pipeline's `encryption_key`.
+    None: the key of the bucket where that is an object, else S3's own. The pipeline's own bucket has the
+    pipeline's `encryption_key`.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class CrlBucket:
             raise refusal(
                 "encryption_key",
                 "a key and no bucket",
-                "the bucket that it encrypts; the pipeline's own goes by the pipeline's encryption_key",
+                "the bucket that it encrypts; the pipeline's own has the pipeline's encryption_key",
             )
         ours = self.bucket is None and self.prefix is not None
         if ours and (not self.prefix or _INDEXES.startswith(self.prefix) or self.prefix.startswith(_INDEXES)):
@@ -132,7 +132,7 @@ class RevocationSettings:
     """How often each CA's source is checked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
     becomes stale it is checked every 5 minutes."""
     refresh: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), _MINUTE)] = _MINUTE
-    """How often a worker looks for a newer index at most, 1 to 60 seconds."""
+    """How often a worker checks for a newer index at most, 1 to 60 seconds."""
     mass_revocation_limit_percent: Annotated[int, whole_number(1, 100)] = 10
     """A CRL that would revoke or suspend more than this share of a CA's devices in service, 1 to 100
     percent, waits for `jitr crl confirm`; 100: none waits."""
@@ -140,8 +140,8 @@ class RevocationSettings:
     """Fewer devices than this, 1 to 1,000,000, never wait."""
     close_sessions: Annotated[bool | None, flag()] = None
     """Close the MQTT session of a device as soon as its certificate is revoked or suspended; else AWS IoT
-    ends it within minutes. None: where the device policy says which client id each certificate connects
-    with, as the project's own does; with true the synthesis fails where it does not.
+    ends it within minutes. None: where the device policy gives each certificate one client id, as the
+    project's own does; with true the synthesis fails where it does not.
     https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html"""
     dry_run: Annotated[bool, flag()] = False
-    """Only report which certificates a new CRL would revoke or suspend. New devices are checked as ever."""
+    """Only report which certificates a new CRL would revoke or suspend. New devices are checked as usual."""

@@ -1,4 +1,4 @@
-"""Who signs the verification certificate of a CA: the keys of each signer in `cdk.json`, and its objects."""
+"""The signer of a CA's verification certificate: the keys of each in `cdk.json`, and its objects."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -91,7 +91,7 @@ SIGNERS: Final = OneOfClasses(
 
 
 def read_signer(value: Any, read: "ValidatorFunctionWrapHandler") -> CaSigner:
-    """Return a signer that is given as an object of `cdk.json`, as one of `KINDS`, or by the CDK.
+    """Return the signer for an object of `cdk.json`, for one of `KINDS`, or for one of the CDK.
 
     Args:
         value: What was given.

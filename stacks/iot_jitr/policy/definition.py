@@ -1,4 +1,4 @@
-"""What devices may do: a JSON template, checked when it is read, so that a bad one never synthesizes."""
+"""What devices may do: a JSON template, which is checked when it is read, at synthesis."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -84,8 +84,8 @@ class DevicePolicy:
         default=None, hash=False
     )
     """The policy: the path of a JSON file, or an object; in Python see `from_file` and `from_document`.
-    None: the project's own, which lets a device connect with its common name as client id and use topics
-    below `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
+    None: the project's own: a device may connect with its common name as client id and use topics below
+    `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
     `{{serial_number}}` and `{{thing_name}}` are possible.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html"""
     options: Annotated[
@@ -197,7 +197,7 @@ class DevicePolicy:
 
     @cached_property
     def acknowledged(self) -> tuple[Finding, ...]:
-        """Exceptions from the rules that the template gives a reason for; the synthesis shows them."""
+        """Exceptions from the rules for which the template has a reason; the synthesis shows them."""
         name = str(self.template) if isinstance(self.template, Path) else "template"
         return tuple(check(name, as_known(self.document), PolicyKind(self.kind)))
 

@@ -37,7 +37,8 @@ class DevicePolicyResource(Construct):
 
         A shared one has a generated name and is retained when the stack is deleted or the policy is replaced:
         `DeletePolicy` refuses while certificates are attached, and active devices must stay active.
-        Per-device policies are named by `scope`, the pipeline; its functions may change no other's.
+        The names of per-device policies begin with that of `scope`, the pipeline; its functions may change
+        these only.
         """
         super().__init__(scope, construct_id)
         self.policy = policy
@@ -80,7 +81,7 @@ class DevicePolicyResource(Construct):
 
 
 def _with_pseudo_parameters(document: PolicyDocument) -> Any:
-    """Put what CloudFormation knows in the place of `${AWS::…}`; policy variables stay as they are."""
+    """Return the policy with CloudFormation's values for `${AWS::…}`; policy variables stay as they are."""
     text = document.text()
     for name, value in _PSEUDO_PARAMETERS.items():
         text = text.replace(f"${{{name}}}", value)

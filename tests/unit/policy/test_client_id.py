@@ -63,7 +63,7 @@ def test_what_is_no_connect_of_a_client_does_not_count() -> None:
         (allow("${Token[Name.1]}"), "is not known"),
         (allow("*", action="iot:*"), "many"),
         (allow(f"{ARN}client/{NAME}", f"{ARN}client/{NAME}-console", action="iot:Con*"), "several"),
-        (allow(f"{ARN}client/${{iot:Certificate.SerialNumber}}"), "does not know"),
+        (allow(f"{ARN}client/${{iot:Certificate.SerialNumber}}"), "has no value"),
         (allow(f"{ARN}client/gateway"), "the same client id"),
         (allow(f"{ARN}topic/devices/{NAME}/*", action="iot:Publish"), "no client id"),
     ],
