@@ -5,12 +5,12 @@ are reserved: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/E
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from iot_jitr_runtime.errors import JitrError
@@ -51,8 +51,6 @@ class Update:
     """Values of attributes that the item does not have yet."""
     adds: Mapping[str, int | set[str]] = field(default_factory=dict)
     """What is added to numbers and to sets; a missing one counts as 0, or as empty."""
-    removes: Collection[str] = ()
-    """Attributes that go."""
     condition: ConditionBase | None = None
     """What the item must meet; without it, any will do."""
 
@@ -170,7 +168,6 @@ class Table:
             values[placeholder] = _serialize(content)
             return placeholder
 
-        removes = sorted({*update.removes, *(each for each, new in update.sets.items() if new is None)})
         clauses = {
             "SET": [
                 *(f"{name(each)} = {value(new)}" for each, new in update.sets.items() if new is not None),
@@ -180,7 +177,7 @@ class Table:
                 ),
             ],
             "ADD": [f"{name(each)} {value(added)}" for each, added in update.adds.items()],
-            "REMOVE": [name(each) for each in removes],
+            "REMOVE": [name(each) for each, new in update.sets.items() if new is None],
         }
         request = {
             "TableName": self.name,
@@ -201,6 +198,11 @@ def plain(item: Mapping[str, Any]) -> Item:
     """Return an item in DynamoDB's JSON with plain values."""
     values = {name: _deserialize(value) for name, value in item.items()}
     return {name: int(each) if isinstance(each, Decimal) else each for name, each in values.items()}
+
+
+def still(attribute: str, value: object) -> ConditionBase:
+    """Return the condition that an attribute has this value, which was read; None: that it is missing."""
+    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
 
 
 def cancellation_codes(error: BaseException) -> list[str]:

@@ -7,13 +7,13 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.htm
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.rows import Row
 
 if TYPE_CHECKING:
     from iot_jitr_runtime.dynamodb import Update
@@ -71,34 +71,27 @@ class OutcomeEvent:
     """The event's `detail`, as JSON."""
 
     @classmethod
-    def compose(
-        cls,
-        event_type: EventType,
-        pipeline: str,
-        certificate_id: CertificateId,
-        row: Mapping[str, Any],
-    ) -> "OutcomeEvent":
+    def compose(cls, event_type: EventType, pipeline: str, row: Row) -> "OutcomeEvent":
         """Return the event of a decision.
 
         Args:
             event_type: What has happened.
             pipeline: The pipeline's name, the value of the metrics' dimension `service`.
-            certificate_id: The certificate.
-            row: The attributes of its row in the ledger as they are written; times in milliseconds.
+            row: The certificate's row in the ledger as it is written.
         """
-        reason = row.get("reason") if event_type in _WITH_REASON else None
-        decided_at = int(row["decidedAt"])
+        reason = row.reason if event_type in _WITH_REASON else None
+        attributes = row.attributes()
         detail: dict[str, Any] = {
             "schemaVersion": SCHEMA_VERSION,
-            "id": _id(certificate_id, event_type.outcome, reason, decided_at),
+            "id": _id(row.certificate_id, event_type.outcome, reason, row.decided_at),
             "pipeline": pipeline,
             "outcome": event_type.outcome,
-            "certificateId": certificate_id,
+            "certificateId": row.certificate_id,
             "reason": reason,
-            **{name: row.get(name) for name in _ATTRIBUTES},
-            "revocationReason": row.get("detail") if event_type is EventType.REVOKED else None,
-            "firstSeenAt": _iso(int(row["firstSeenAt"])) if row.get("firstSeenAt") else None,
-            "decidedAt": _iso(decided_at),
+            **{name: attributes.get(name) for name in _ATTRIBUTES},
+            "revocationReason": row.detail if event_type is EventType.REVOKED else None,
+            "firstSeenAt": _iso(row.first_seen_at) if row.first_seen_at else None,
+            "decidedAt": _iso(row.decided_at),
         }
         known = {name: value for name, value in detail.items() if value is not None}
         return cls(event_type, json.dumps(known, separators=(",", ":")))

@@ -20,7 +20,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
@@ -33,7 +33,7 @@ from tests.support.doctor_command import Doctor
 from tests.support.doctor_result import DoctorResult, assert_cause
 from tests.support.least_policy import least_privileged
 from tests.support.mqtt_session import session
-from tests.support.things import due_tasks
+from tests.support.things import retire
 
 DAY = timedelta(days=1)
 
@@ -436,10 +436,11 @@ def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
     device, cloud = doctor.brought_in("task"), doctor.cloud
     dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
     certificate_id, later = device.certificate.fingerprint, milliseconds(datetime.now(UTC) + DAY)
-    tasks = ScheduledTasks(dynamodb, table)
+    tasks = Ledger(dynamodb, table).tasks
     tasks.schedule_policy_deletion(certificate_id, policy_name="gone", at=later)
     assert_cause(doctor.about(device), Cause.ALREADY_FINE)
-    tasks.record_failure(Task.DELETE_POLICY, certificate_id, "AccessDenied: no", retry_at=later)
+    scheduled = ScheduledTask(Task.DELETE_POLICY, certificate_id, later)
+    tasks.record_failure(scheduled, "AccessDenied: no", retry_at=later)
 
     answer = doctor.about(device)
 
@@ -477,13 +478,10 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     retirement = Retirement(
         cloud.client("iot"),
         Ledger(dynamodb, table),
-        ScheduledTasks(dynamodb, table),
         timedelta(0),
         RateLimiter(dynamodb, table, 10),
     )
-    now = datetime.now(UTC)
-    for due in due_tasks(dynamodb, table, Task.RETIRE, milliseconds(now)):
-        retirement.retire(due, now + timedelta(minutes=1))
+    retire(retirement)
 
     assert_cause(doctor.about(old), Cause.SUPERSEDED)
 

@@ -20,8 +20,8 @@ from iot_jitr_cli.pki.validity import Validity
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.ledger import Ledger
-from iot_jitr_runtime.ledger.rows import State, milliseconds
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.rows import State
+from iot_jitr_runtime.ledger.tasks import TaskResult
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.withdrawal import withdraw
 from iot_jitr_runtime.rate_limiter import RateLimiter
@@ -31,7 +31,7 @@ from tests.support.admission_function import create_admission_function
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.device_certificates import certificate_of
 from tests.support.mqtt_session import MqttSession, RefusedByBrokerError, session
-from tests.support.things import due_tasks
+from tests.support.things import retire
 from tests.support.verify_command import ca_files, not_passed, nothing_left_in, verify_with_least_permissions
 
 
@@ -241,14 +241,10 @@ def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> No
     retirement = Retirement(
         cloud.client("iot"),
         Ledger(dynamodb, table),
-        ScheduledTasks(dynamodb, table),
         timedelta(0),
         RateLimiter(dynamodb, table, 10),
     )
-    now = datetime.now(UTC)
-    [due] = due_tasks(dynamodb, table, Task.RETIRE, milliseconds(now))
-    assert due.certificate_id == old_id
-    assert retirement.retire(due, now + timedelta(minutes=1)) is TaskResult.DONE
+    assert retire(retirement) == {old_id: TaskResult.DONE}
     assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
     assert holders(cloud, "renewed-7") == {new_id}
     with pytest.raises(RefusedByBrokerError), connected(cloud, old, "renewed-7"):

@@ -9,8 +9,6 @@ from jsonschema import Draft202012Validator
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.events.models import Rule, events_backends
 
-from iot_jitr_runtime.dynamodb import Table
-from iot_jitr_runtime.ledger import KEY
 from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.outcome_events import SOURCE
 from tests.support.account import Account
@@ -44,7 +42,7 @@ class EventBus:
     def outbox(self, aws: Account) -> Outbox:
         """A fresh outbox of the account's ledger, as a new execution environment has it."""
         return Outbox(
-            items=Table(aws.dynamodb, aws.table, KEY),
+            items=aws.ledger.items,
             events=self.events,
             bus=self.arn,
             pipeline=PIPELINE,

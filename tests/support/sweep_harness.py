@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from aws_lambda_powertools import Logger
 from cryptography import x509
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iot.models import iot_backends
@@ -21,14 +22,14 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.policy.withdrawal import Withdrawal
-from iot_jitr_runtime.reconciler.tasks import TaskRunner
+from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
+from iot_jitr_runtime.sweep.sessions import SESSION_REPEATED, SessionResult, Sessions
 from iot_jitr_runtime.sweep.state import Pass, SweepState, SweepStates
 from iot_jitr_runtime.sweep.sweep import DEFERRED, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
@@ -108,12 +109,10 @@ class SweepHarness:
         self.folder = folder
         self.store: IndexStore = _Store(s3, new_bucket(s3), self.aws.clock)
         self.ledger = RevocationLedger(self.aws.dynamodb, table)
-        self.states = SweepStates(self.aws.dynamodb, table)
+        self.states = SweepStates(self.ledger.items)
         self.seen = Recorder()
         self.devices: dict[CertificateId, Certificate] = {}
         self.connections = Connections(self._only_who_is_out)
-        self.repeated: list[tuple[CertificateId, SessionResult]] = []
-        self.failed_tasks: list[DueTask] = []
         self.number = 0
         self.parts: dict[str, Any] = {}
         self.admission: Any = None
@@ -164,7 +163,7 @@ class SweepHarness:
         return certificate_ids
 
     def make_sweep(self, **parts: Any) -> Sweep:
-        iot, table = self.aws.iot, self.aws.table
+        iot = self.aws.iot
         policy = SharedPolicy(iot, POLICY)
         validation = Validation(
             Issuers(iot, [self.ca]),
@@ -172,16 +171,14 @@ class SweepHarness:
             self.admission,
             needs_common_name=True,
         )
-        withdrawal = Withdrawal(iot, ScheduledTasks(self.aws.dynamodb, table), self.clock)
+        withdrawal = Withdrawal(iot, self.ledger.tasks, self.clock)
         sessions = parts.pop("sessions", self.sessions())
         values: dict[str, Any] = {
             "store": self.store,
-            "states": self.states,
             "ledger": self.ledger,
             "enforcement": Enforcement(
                 iot, self.ledger, withdrawal, validation, None, policy, sessions, self.clock
             ),
-            "sessions": sessions,
             "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,
@@ -203,24 +200,25 @@ class SweepHarness:
             self.connections.client,
             self.aws.iot,
             self.ledger,
-            ScheduledTasks(self.aws.dynamodb, self.aws.table),
             self.aws.rate_limiter(),
             template,
-            lambda row, result: self.repeated.append((row.certificate_id, result)),
+            # Not `self.seen`: each run has another one.
+            lambda *line, **facts: self.seen(*line, **facts),  # noqa: PLW0108
             self.clock,
         )
 
     def repeat_closings(self, seconds: float = 300) -> Counter[TaskResult]:
         """Do the scheduled closings that are due; return what became of them."""
-        tasks = ScheduledTasks(self.aws.dynamodb, self.aws.table)
-        runner = TaskRunner(
-            tasks,
-            {Task.CLOSE_SESSION: self.sessions().repeat},
-            lambda due, _error, _retry_at: self.failed_tasks.append(due),
-            self.clock,
+        deadline = Deadline(self.clock() + timedelta(seconds=seconds), self.clock)
+        action = self.sessions().repeat
+        return Counter(
+            run_tasks(self.ledger.tasks, Task.CLOSE_SESSION, action, deadline, Logger("sweep")).values()
         )
-        until = self.clock() + timedelta(seconds=seconds)
-        return runner.run(Task.CLOSE_SESSION, Deadline(until, self.clock))
+
+    @property
+    def repeated(self) -> list[tuple[CertificateId, SessionResult]]:
+        """The closings that were repeated since the last run."""
+        return [(each["certificate_id"], each["session"]) for each in self.seen.facts(SESSION_REPEATED)]
 
     def _only_who_is_out(self, client_id: str) -> None:
         """Hold, at each call, that a certificate with this client id is not ACTIVE any more."""

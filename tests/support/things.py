@@ -1,14 +1,16 @@
 """Device certificates and the registry of things in an account of moto."""
 
 from datetime import timedelta
-from typing import Any
+
+from aws_lambda_powertools import Logger
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.lease import Leases
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task
+from iot_jitr_runtime.ledger.tasks import Task, TaskResult
+from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -22,8 +24,7 @@ def with_things(aws: Account, settings: ThingSettings) -> Things:
     things = Things(
         iot=aws.iot,
         settings=settings,
-        leases=Leases(aws.dynamodb, aws.table),
-        tasks=ScheduledTasks(aws.dynamodb, aws.table),
+        ledger=aws.ledger,
         lease_lasts=CLAIM_LASTS,
         clock=aws.clock,
     )
@@ -36,7 +37,6 @@ def retirement(aws: Account, settings: ThingSettings) -> Retirement:
     return Retirement(
         iot=aws.iot,
         ledger=aws.ledger,
-        tasks=ScheduledTasks(aws.dynamodb, aws.table),
         grace_period=settings.grace_period,
         rate_limiter=aws.rate_limiter(),
         clock=aws.clock,
@@ -63,7 +63,8 @@ def holders(aws: Account, thing: str) -> set[str]:
     return {principal.rpartition("/")[2] for principal in principals}
 
 
-def due_tasks(dynamodb: Any, table: str, task: Task, now: int) -> list[DueTask]:
-    """The tasks of one kind that are due, the longest overdue first."""
-    tasks = ScheduledTasks(dynamodb, table)
-    return [due for each in tasks.due(task, now=now) if (due := tasks.read(task, each, now=now))]
+def retire(by: Retirement) -> dict[CertificateId, TaskResult]:
+    """Do the retirements that are due; return what became of them."""
+    deadline = Deadline(by.clock() + timedelta(minutes=5), by.clock)
+    results = run_tasks(by.ledger.tasks, Task.RETIRE, by.retire, deadline, Logger("retirement"))
+    return {due.certificate_id: result for due, result in results.items()}

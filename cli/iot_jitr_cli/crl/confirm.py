@@ -87,10 +87,10 @@ class Confirmation:
             return []
         store = IndexStore(self.session.client("s3"), self.deployment[Output.REVOCATION_BUCKET])
         with TemporaryDirectory(prefix="jitr-crl-") as folder:
-            indexes = Indexes(store, ca, Path(folder))
             try:
                 in_force = IndexRef.of(store.current(ca))
-                with indexes.targets(self._ledger, waiting, in_force) as targets:
+                indexes = Indexes(store, self._ledger, ca, in_force, Path(folder))
+                with indexes.targets(waiting) as targets:
                     return [_device(target) for target in _all(targets, waiting) if target.row.in_fleet]
             except IndexMissingError as error:
                 raise CliError(f"an index of CA {tripped.ca} is not kept any more: {error}") from error
@@ -105,7 +105,7 @@ class Confirmation:
 
     @property
     def _states(self) -> SweepStates:
-        return SweepStates(self.session.client("dynamodb"), self.deployment[Output.LEDGER_TABLE])
+        return SweepStates(self._ledger.items)
 
     @property
     def _ledger(self) -> RevocationLedger:

@@ -12,6 +12,7 @@ from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.ca_registration.registry import CaRegistry, NotRegisteredError
+from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
@@ -87,7 +88,7 @@ def queues(pipeline: Pipeline) -> QueueCounts:
 def cas(pipeline: Pipeline) -> tuple[CaState, ...]:
     """Read each CA, and count its devices in service."""
     registry = CaRegistry(pipeline.session.client("iot"))
-    fleet = Fleet(pipeline.session.client("dynamodb"), pipeline.output(Output.LEDGER_TABLE))
+    fleet = Ledger(pipeline.session.client("dynamodb"), pipeline.output(Output.LEDGER_TABLE)).fleet
     return tuple(_ca(registry, fleet, ca) for ca in pipeline.deployment.cas)
 
 

@@ -11,7 +11,7 @@ from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import LeftBehind
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.fleet import Fleet
+from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.ledger.tasks import Task, task_key
 from iot_jitr_runtime.policy.withdrawal import withdraw
@@ -75,7 +75,7 @@ class Cleanup:
         key = f'{{"{KEY}": {{"S": "{certificate_id}"}}}}'
 
         def remove() -> None:
-            Fleet(dynamodb, table).correct(certificate_id, active=False)
+            Ledger(dynamodb, table).fleet.correct(certificate_id, active=False)
             for each in (certificate_id, task_key(Task.CLOSE_SESSION, certificate_id)):
                 dynamodb.delete_item(TableName=table, Key={KEY: {"S": each}})
 

@@ -13,7 +13,6 @@ from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
-from iot_jitr_runtime.ledger.rows import KEY, TTL_ATTRIBUTE
 from iot_jitr_runtime.outcomes import RefusedError
 from iot_jitr_runtime.stack_outputs import CA_CERTIFICATE_ARN, CRL_LOCATION, Output
 
@@ -71,12 +70,8 @@ class Pipeline:
 
     def expires(self, certificate_id: CertificateId) -> bool:
         """Whether the ledger's row is of no known certificate, and so is removed after a day."""
-        item = self.session.client("dynamodb").get_item(
-            TableName=self.deployment[Output.LEDGER_TABLE],
-            Key={KEY: {"S": certificate_id}},
-            ConsistentRead=True,
-        )
-        return TTL_ATTRIBUTE in item.get("Item", {})
+        row = self.row(certificate_id)
+        return row is not None and row.expires_at > 0
 
     def send_event(self, certificate_id: str) -> str:
         """Send a registration event as the topic rule does, and return the message's id."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from iot_jitr_runtime.admission.allow_list import AllowList
     from iot_jitr_runtime.admission.function import AdmissionFunction
+    from iot_jitr_runtime.ledger import Ledger
     from iot_jitr_runtime.ledger.outbox import Outbox
     from iot_jitr_runtime.revocation.checker import IndexedRevocation
     from iot_jitr_runtime.things.registration import Things
@@ -103,22 +104,18 @@ def admission_timeout(env: Env) -> timedelta:
     return timedelta(seconds=(parsed(env, environment.ADMISSION) or {}).get("timeout_seconds", 0))
 
 
-def build_things(env: Env, iot: "IoTClient", dynamodb: "DynamoDBClient") -> "Things | None":
+def build_things(env: Env, iot: "IoTClient", ledger: "Ledger") -> "Things | None":
     """Return what registers things; None where devices have none."""
     config = parsed(env, environment.THINGS)
     if config is None:
         return None
-    from iot_jitr_runtime.ledger.lease import Leases  # noqa: PLC0415 - see above
-    from iot_jitr_runtime.ledger.tasks import ScheduledTasks  # noqa: PLC0415 - see above
     from iot_jitr_runtime.things.registration import Things  # noqa: PLC0415 - see above
     from iot_jitr_runtime.things.settings import ThingSettings  # noqa: PLC0415 - see above
 
-    table = env[environment.LEDGER_TABLE]
     return Things(
         iot=iot,
         settings=ThingSettings(**config["thing"]),
-        leases=Leases(dynamodb, table),
-        tasks=ScheduledTasks(dynamodb, table),
+        ledger=ledger,
         lease_lasts=timedelta(seconds=config["lease_seconds"]),
     )
 

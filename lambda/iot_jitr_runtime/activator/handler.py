@@ -50,7 +50,7 @@ def _batch() -> Batch:
             iot=iot,
             ledger=ledger,
             validation=build_validation(env, iot, dynamodb, build_revocation(env)),
-            things=build_things(env, iot, dynamodb),
+            things=build_things(env, iot, ledger),
             policy=build_policy(env, iot),
             on_refusal=check_statuses(json.loads(env.get(environment.ON_REFUSAL, "{}"))),
             time_for_one=TIME_FOR_ONE + admission_timeout(env),

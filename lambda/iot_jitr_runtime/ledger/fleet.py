@@ -10,16 +10,12 @@ items, because a transaction fails if another one writes the same item at that m
 import random
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, cancellation_codes
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.rows import KEY, Row
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from iot_jitr_runtime.ledger.rows import Row
 
 IN_FLEET = "inFleet"
 SHARDS = 16
@@ -32,12 +28,7 @@ _LONGEST_PAUSE_SECONDS = 0.2
 class Fleet:
     """The counters in the ledger's table."""
 
-    dynamodb: "DynamoDBClient"
-    table: str
-
-    @property
-    def _items(self) -> Table:
-        return Table(self.dynamodb, self.table, KEY)
+    items: Table
 
     def size(self, ca: CaCertificateId) -> int:
         """Return how many devices of a CA are in service.
@@ -46,7 +37,7 @@ class Fleet:
             DeferredError: `THROTTLED`: some of the counters could not be read.
         """
         keys = [_counter(ca, shard) for shard in range(SHARDS)]
-        return sum(item[_COUNT] for item in self._items.get_many(keys))
+        return sum(item[_COUNT] for item in self.items.get_many(keys))
 
     def write(self, update: Update, ca: CaCertificateId, *, joins: bool) -> None:
         """Update the row of a certificate that joins or leaves the fleet, and count it, both or neither.
@@ -65,8 +56,8 @@ class Fleet:
         count = Update(_counter(ca, shard), adds={_COUNT: 1 if joins else -1})
         for left in reversed(range(_TRIES)):
             try:
-                return self._items.update_together(row, count)
-            except self.dynamodb.exceptions.TransactionCanceledException as error:
+                return self.items.update_together(row, count)
+            except self.items.client.exceptions.TransactionCanceledException as error:
                 if "TransactionConflict" not in cancellation_codes(error) or not left:
                     raise
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
@@ -79,7 +70,7 @@ class Fleet:
             certificate_id: The certificate.
             active: Whether AWS IoT says that it is ACTIVE.
         """
-        item = self._items.get(certificate_id)
+        item = self.items.get(certificate_id)
         row = Row.read(item) if item else None
         if row is None or row.in_fleet is active or row.ca_certificate_id is None:
             return

@@ -6,21 +6,17 @@ nothing any more.
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.ledger.rows import KEY, LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
+from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-LEASE = (LEASE_TOKEN, LEASE_EXPIRES_AT)
-"""Attributes that a lease consists of."""
+RELEASED = {LEASE_TOKEN: None, LEASE_EXPIRES_AT: None}
+"""What is written into an item to release its lease."""
 _HOLDER = "leaseHolder"
 _UNUSED_SECONDS = 86_400
 
@@ -47,14 +43,19 @@ def is_free(now: int) -> ConditionBase:
 
 
 @dataclass(frozen=True)
-class Leases:
-    """The leases in the ledger's table; botocore's errors propagate."""
+class Lease:
+    """A lease that was acquired; botocore's errors propagate."""
 
-    dynamodb: "DynamoDBClient"
-    table: str
+    table: Table = field(repr=False)
+    key: str
+    token: str
+    item: Item = field(repr=False)
+    """The item as it was when the lease was acquired."""
 
+    @classmethod
     def acquire(  # noqa: PLR0913  each of them is written
-        self,
+        cls,
+        table: Table,
         key: str,
         *,
         now: int,
@@ -67,6 +68,7 @@ class Leases:
         """Acquire the lease on an item, which is created if it is missing.
 
         Args:
+            table: The ledger's table.
             key: The item's key: a certificate's id, or one that begins with `#`, as no certificate's does.
             now: This moment, in milliseconds since the epoch.
             expires_at: A moment after the one at which the caller is stopped for certain.
@@ -88,43 +90,31 @@ class Leases:
             condition |= Attr(_HOLDER).eq(holder)
         if only_if is not None:
             condition &= only_if
-        table = Table(self.dynamodb, self.table, KEY)
         try:
             item = table.update(Update(key, sets, defaults or {}, adds or {}, condition=condition))
         except ConditionFailedError as error:
             raise LeaseTakenError(key, error.found) from error
-        return Lease(table, key, token, item)
-
-
-@dataclass(frozen=True)
-class Lease:
-    """A lease that was acquired; botocore's errors propagate."""
-
-    table: Table = field(repr=False)
-    key: str
-    token: str
-    item: Item = field(repr=False)
-    """The item as it was when the lease was acquired."""
+        return cls(table, key, token, item)
 
     @property
     def is_held(self) -> ConditionBase:
         """The condition of each write: no other worker has acquired the lease."""
         return Attr(LEASE_TOKEN).eq(self.token)
 
-    def update(self, sets: Mapping[str, object], removes: Collection[str] = ()) -> Item:
+    def update(self, sets: Mapping[str, object]) -> Item:
         """Change the item; return all of it afterwards.
 
         Raises:
             LeaseLostError: Another worker holds the lease now.
         """
         try:
-            return self.table.update(Update(self.key, sets, removes=removes, condition=self.is_held))
+            return self.table.update(Update(self.key, sets, condition=self.is_held))
         except ConditionFailedError as error:
             raise LeaseLostError(self.key) from error
 
     def release(self) -> None:
         """Release the lease; one that another worker holds by now stays theirs."""
         try:
-            self.update({}, LEASE)
+            self.update(RELEASED)
         except LeaseLostError:
             return

@@ -8,8 +8,9 @@ Publishing never delays an outcome: it comes after all outcomes of a batch, its 
 whose call has failed publishes nothing for a minute.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from botocore.config import Config
 
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG, AwsError
 from iot_jitr_runtime.deadline import Deadline
-from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, still
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger.rows import Row, milliseconds
 from iot_jitr_runtime.outcome_events import (
@@ -69,29 +70,16 @@ class Outbox:
     _recorded: dict[Owed, None] = field(default_factory=dict)
     _paused_until: datetime = field(default=datetime.min.replace(tzinfo=UTC))
 
-    def compose(self, event_type: EventType, row: Row, values: Mapping[str, object]) -> OutcomeEvent | None:
+    def compose(self, event_type: EventType, row: Row) -> OutcomeEvent | None:
         """Return the event of an outcome; None for a refusal that repeats the certificate's last event.
 
         Args:
             event_type: What has happened.
-            row: The row as it was before.
-            values: What is written into it, by the names of its attributes.
+            row: The row as it is written.
         """
-        event = self._compose(event_type, row, values)
+        event = OutcomeEvent.compose(event_type, self.pipeline, row)
         repeats = event_type is EventType.REFUSED and event.marker == row.last_event
         return None if repeats else event
-
-    def _compose(self, event_type: EventType, row: Row, values: Mapping[str, object]) -> OutcomeEvent:
-        before = {
-            "caCertificateId": row.ca_certificate_id,
-            "serialNumber": row.serial_number,
-            "commonName": row.common_name,
-            "thingName": row.thing_name,
-            "policyName": row.policy_name,
-            "firstSeenAt": row.first_seen_at,
-        }
-        written = {name: value for name, value in values.items() if value is not None}
-        return OutcomeEvent.compose(event_type, self.pipeline, row.certificate_id, {**before, **written})
 
     def recorded(self, certificate_id: CertificateId, event: OutcomeEvent) -> None:
         """Note for `publish_recorded` that a row owes an event now."""
@@ -107,18 +95,16 @@ class Outbox:
         """
         if row.last_event == EventType.WAITING_TOO_LONG.outcome:
             return
-        values = {
-            "caCertificateId": ca,
-            "reason": row.reason,
-            "firstSeenAt": milliseconds(since),
-            "decidedAt": milliseconds(self.clock()),
-        }
-        event = self._compose(EventType.WAITING_TOO_LONG, row, values)
-        last, state = Attr(LAST_EVENT), Attr("state")
-        told = last.not_exists() if row.last_event is None else last.eq(row.last_event)
-        same = state.not_exists() if row.state is None else state.eq(row.state)
+        waiting = replace(
+            row,
+            ca_certificate_id=ca,
+            first_seen_at=milliseconds(since),
+            decided_at=milliseconds(self.clock()),
+        )
+        event = OutcomeEvent.compose(EventType.WAITING_TOO_LONG, self.pipeline, waiting)
+        as_read = still(LAST_EVENT, row.last_event) & still("state", row.state)
         try:
-            self.items.update(event.owed_by(Update(row.certificate_id, condition=told & same)))
+            self.items.update(event.owed_by(Update(row.certificate_id, condition=as_read)))
         except ConditionFailedError:
             return  # decided meanwhile
         self.recorded(row.certificate_id, event)
@@ -191,11 +177,9 @@ class Outbox:
     def _settle(self, certificate_id: CertificateId, events: set[str]) -> None:
         """Take the marks off a row. If it owes other events too, the reconciler publishes all of them."""
         published = Attr(OWED_EVENTS).eq(events)
-        marks = (OWED_EVENTS, OWED_SHARD, OWED_SINCE)
-        try:
-            self.items.update(Update(certificate_id, removes=marks, condition=published))
-        except ConditionFailedError:
-            return
+        marks = dict.fromkeys((OWED_EVENTS, OWED_SHARD, OWED_SINCE))
+        with suppress(ConditionFailedError):
+            self.items.update(Update(certificate_id, marks, condition=published))
 
     def _owed(self, shard: str) -> Iterator[list[str]]:
         before = milliseconds(self.clock() - IN_FLIGHT)

@@ -7,7 +7,6 @@ from boto3.dynamodb.conditions import Attr, Key
 from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger.claim import Claim
-from iot_jitr_runtime.ledger.lease import LEASE
 from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, Row, State, ca_serial
 from iot_jitr_runtime.ledger.table import Ledger
 from iot_jitr_runtime.outcome_events import EventType
@@ -21,7 +20,7 @@ SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
 """When to try the release again, in milliseconds since the epoch; 0 where it has not failed yet."""
 
-_SUSPENSION = (SUSPENDED_UNDER, RELEASE_AT)
+_NOT_SUSPENDED = {SUSPENDED_UNDER: None, RELEASE_AT: None}
 _ANY_TIME = 10**15
 """Milliseconds: later than any event, because decisions about events do not apply to the sweep."""
 
@@ -81,27 +80,15 @@ class RevocationLedger(Ledger):
         )
 
     def release(self, claim: Claim) -> None:
-        """Release the claim and leave the row as it is.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
-        self._write(claim, {}, remove=LEASE)
+        """Release the claim and leave the row as it is."""
+        self._write(claim, {})
 
     def record_gone(self, claim: Claim) -> None:
-        """Write that AWS IoT knows no such certificate any more, and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
-        self._write(claim, {}, remove={*_SUSPENSION, *LEASE}, in_fleet=False)
+        """Write that AWS IoT has no such certificate any more."""
+        self._write(claim, _NOT_SUSPENDED, in_fleet=False)
 
     def record_revoked(self, claim: Claim, *, detail: str, index_version: str | None, now: int) -> None:
-        """Write that the certificate is REVOKED and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
+        """Write that the certificate is REVOKED."""
         self._write(
             claim,
             {
@@ -110,20 +97,17 @@ class RevocationLedger(Ledger):
                 "detail": detail,
                 "indexVersion": index_version,
                 "decidedAt": now,
+                "waitingMessageId": None,
+                **_NOT_SUSPENDED,
             },
-            remove={"waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=False,
-            tells=EventType.REVOKED,
+            event=EventType.REVOKED,
         )
 
     def record_suspending(
         self, claim: Claim, ca: CaCertificateId, *, detail: str, index_version: str | None
     ) -> None:
-        """Write that the certificate is about to be put on hold; the claim is kept.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
+        """Write that the certificate is about to be put on hold, and keep the claim."""
         self._write(
             claim,
             {
@@ -134,69 +118,44 @@ class RevocationLedger(Ledger):
                 SUSPENDED_UNDER: ca,
                 RELEASE_AT: 0,
             },
-            remove=(),
+            keep_claim=True,
         )
 
     def record_suspended(self, claim: Claim, *, now: int) -> None:
-        """Write that the certificate is INACTIVE because of its hold, and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
+        """Write that the certificate is INACTIVE because of its hold."""
         self._write(
-            claim,
-            {"decidedAt": now},
-            remove={"waitingMessageId", *LEASE},
-            in_fleet=False,
-            tells=EventType.SUSPENDED,
+            claim, {"decidedAt": now, "waitingMessageId": None}, in_fleet=False, event=EventType.SUSPENDED
         )
 
     def record_releasing(self, claim: Claim, *, index_version: str | None) -> None:
-        """Write on which index the release of a hold rests, before it happens; the claim is kept.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
-        self._write(claim, {"indexVersion": index_version}, remove=())
+        """Write on which index the release of a hold rests, before it happens, and keep the claim."""
+        self._write(claim, {"indexVersion": index_version}, keep_claim=True)
 
     def record_released(
         self, claim: Claim, *, policy_name: str | None, thing_name: str | None, now: int, look_again_at: int
     ) -> None:
-        """Write that the certificate is ACTIVE again and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
+        """Write that the certificate is ACTIVE again."""
         self._write(
             claim,
             {
                 "state": State.ACTIVATED,
+                "reason": None,
+                "detail": None,
                 "policyName": policy_name or claim.row.policy_name,
                 "thingName": thing_name or claim.row.thing_name,
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
+                "waitingMessageId": None,
+                **_NOT_SUSPENDED,
             },
-            remove={"reason", "detail", "waitingMessageId", *_SUSPENSION, *LEASE},
             in_fleet=True,
-            tells=EventType.RELEASED,
+            event=EventType.RELEASED,
         )
 
     def record_not_released(self, claim: Claim, *, detail: str, retry_at: int | None) -> None:
-        """Write why the certificate stays on hold and when to try again, None for never; release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
-        self._write(claim, {"detail": detail, RELEASE_AT: retry_at}, remove=LEASE)
+        """Write why the certificate stays on hold and when to try again, None for never."""
+        self._write(claim, {"detail": detail, RELEASE_AT: retry_at})
 
     def record_decided_elsewhere(self, claim: Claim, *, state: State | None) -> None:
-        """Write that a certificate is not on hold by us any more but in `state`; release the claim.
-
-        Raises:
-            LeaseLostError: Another worker has the claim now.
-        """
-        self._write(
-            claim,
-            {"state": state},
-            remove={*_SUSPENSION, *LEASE},
-        )
+        """Write that a certificate is not on hold by us any more but in `state`."""
+        self._write(claim, {"state": state, **_NOT_SUSPENDED})

@@ -1,13 +1,12 @@
 """What the ledger keeps of one certificate: a row, its state and its device's identity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.outcome_events import LAST_EVENT
 from iot_jitr_runtime.outcomes import Reason
 
 KEY = "certificateId"
@@ -73,6 +72,8 @@ class Row:
     superseded_by: CertificateId | None = None
     """The certificate that replaces it, by a renewal."""
     lease_expires_at: int = 0
+    expires_at: int = 0
+    """When the row is removed, in seconds; 0: it stays."""
     attempts: int = 0
     in_fleet: bool = False
     """It counts as a device in service, see `fleet`."""
@@ -81,29 +82,21 @@ class Row:
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
-        """Read a row from its item."""
-        return cls(
-            certificate_id=CertificateId(item[KEY]),
-            state=_member(State, item.get("state")),
-            reason=_member(Reason, item.get("reason")),
-            detail=item.get("detail", ""),
-            ca_certificate_id=item.get("caCertificateId"),
-            serial_number=item.get("serialNumber"),
-            common_name=item.get("commonName"),
-            index_version=item.get("indexVersion"),
-            policy_name=item.get("policyName"),
-            thing_name=item.get("thingName"),
-            refusal_status=item.get("refusalStatus"),
-            first_seen_at=item.get("firstSeenAt", 0),
-            decided_at=item.get("decidedAt", 0),
-            look_again_at=item.get("lookAgainAt", 0),
-            waiting_message_id=item.get("waitingMessageId"),
-            superseded_by=item.get("supersededBy"),
-            lease_expires_at=item.get(LEASE_EXPIRES_AT, 0),
-            attempts=item.get("attempts", 0),
-            in_fleet=item.get("inFleet", False),
-            last_event=item.get(LAST_EVENT),
-        )
+        """Read a row from its item. A state or reason that only a newer version has reads as None."""
+        known = {name: item[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in item}
+        known["state"] = next((state for state in State if state == known.get("state")), None)
+        known["reason"] = next((reason for reason in Reason if reason == known.get("reason")), None)
+        return cls(**known)
+
+    def attributes(self) -> dict[str, object]:
+        """Return the row as it is written: the attributes that it has."""
+        values = {attribute: getattr(self, name) for name, attribute in _ATTRIBUTES.items()}
+        return {attribute: value for attribute, value in values.items() if value}
+
+    def changed(self, values: Mapping[str, object]) -> "Row":
+        """Return the row after these attributes are written; None removes one."""
+        written = {**self.attributes(), **values}
+        return Row.read({name: value for name, value in written.items() if value is not None})
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:
         """Whether this row answers an event: the event was sent before `look_again_at`.
@@ -111,6 +104,15 @@ class Row:
         The message that retries a deferral is never stale.
         """
         return sent_at <= self.look_again_at and message_id != self.waiting_message_id
+
+
+def _attribute(field: str) -> str:
+    first, *others = field.split("_")
+    return first + "".join(map(str.title, others))
+
+
+_ATTRIBUTES = {field.name: _attribute(field.name) for field in fields(Row)}
+"""The row's attribute of each field: its name in camel case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,3 @@ def milliseconds(moment: datetime) -> int:
 def ca_serial(ca_certificate_id: CaCertificateId, serial: SerialNumber) -> str:
     """Return the key of index `ca-serial`."""
     return f"{ca_certificate_id}#{serial}"
-
-
-_E = TypeVar("_E", bound=StrEnum)
-
-
-def _member(enumeration: type[_E], value: object) -> _E | None:
-    """Read an enumeration's value; None for one that a newer version wrote."""
-    return next((member for member in enumeration if member == value), None)

@@ -1,17 +1,19 @@
 """The ledger's operations on its DynamoDB table: every write is conditional and may be repeated."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr
 
-from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, still
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
-from iot_jitr_runtime.ledger.lease import LEASE, LeaseLostError, Leases, LeaseTakenError, is_free
+from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, LeaseTakenError, is_free
 from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
+from iot_jitr_runtime.ledger.tasks import SUPERSEDED_BY, ScheduledTasks
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason, Verdict
 
@@ -26,13 +28,18 @@ _GARBAGE_SECONDS = 86_400
 
 
 class Ledger:
-    """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once."""
+    """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once.
+
+    Each `record_…` that takes a claim releases it with its write, unless it says that the claim is kept, and
+    raises `LeaseLostError` if another worker holds the claim by now. botocore's errors propagate.
+    """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, outbox: "Outbox | None" = None) -> None:
         self.items = Table(dynamodb, table, KEY)
-        self.leases = Leases(dynamodb, table)
-        self.fleet = Fleet(dynamodb, table)
+        self.fleet = Fleet(self.items)
         """How many devices are in service."""
+        self.tasks = ScheduledTasks(self.items)
+        """What is to be done later."""
         self.outbox = outbox
         """The outcome events that its writes owe; None where they are off."""
 
@@ -72,7 +79,8 @@ class Ledger:
             StaleError: `ALREADY_DECIDED`: another worker was faster.
         """
         try:
-            lease = self.leases.acquire(
+            lease = Lease.acquire(
+                self.items,
                 certificate_id,
                 now=now,
                 expires_at=expires_at,
@@ -99,8 +107,7 @@ class Ledger:
             DeferredError: `CLAIMED_ELSEWHERE`.
         """
         kept = row.state in {State.ACTIVATING, *SETTLED}
-        state = Attr("state")
-        as_read = state.not_exists() if row.state is None else state.eq(row.state)
+        as_read = still("state", row.state)
         # True where botocore repeats a call whose answer was lost.
         written = Attr("waitingMessageId").eq(message_id) & Attr("lookAgainAt").eq(slot)
         update = Update(
@@ -122,82 +129,59 @@ class Ledger:
             raise why_not(error.found, sent_at, message_id) from error
 
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
-        """Record that the certificate is about to change. From now on it can be found by its serial number.
+        """Record that the certificate is about to change, and keep the claim.
+
+        From now on the certificate can be found by its serial number.
 
         Returns:
             The claim, with the row as written: the change may have happened.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
         """
-        self._write(
-            claim,
-            {"state": State.ACTIVATING, "indexVersion": index_version, **identity.attributes()},
-            remove={
-                *("reason", "detail", "decidedAt", "lookAgainAt"),
-                *("waitingMessageId", "refusalStatus", TTL_ATTRIBUTE),
-            },
-        )
-        row = replace(
-            claim.row,
-            state=State.ACTIVATING,
-            ca_certificate_id=identity.ca_certificate_id,
-            serial_number=identity.serial_number,
-            common_name=identity.common_name,
-        )
-        return replace(claim, row=row)
+        cleared = ("reason", "detail", "decidedAt", "lookAgainAt", "waitingMessageId", "refusalStatus")
+        values = {
+            "state": State.ACTIVATING,
+            "indexVersion": index_version,
+            **identity.attributes(),
+            **dict.fromkeys((*cleared, TTL_ATTRIBUTE)),
+        }
+        return replace(claim, row=self._write(claim, values, keep_claim=True))
 
     def record_activated(
         self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, look_again_at: int
     ) -> None:
-        """Record that the certificate is ACTIVE, and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
-        """
+        """Record that the certificate is ACTIVE."""
         self._write(
             claim,
             {
                 "state": State.ACTIVATED,
+                "reason": None,
+                "detail": None,
                 "policyName": policy_name,
                 "thingName": thing_name,
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
+                "waitingMessageId": None,
             },
-            remove={"reason", "detail", "waitingMessageId", *LEASE},
             in_fleet=True,
-            tells=EventType.ACTIVATED,
+            event=EventType.ACTIVATED,
         )
 
     def record_refusing(
         self, claim: Claim, verdict: Verdict, identity: Identity | None, *, status: str, now: int
     ) -> None:
-        """Record that the certificate is refused and about to get `status`; keep the claim.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
-        """
-        self._write(
-            claim,
-            {**_refusal(verdict, identity, now), "refusalStatus": status},
-            remove={TTL_ATTRIBUTE},
-            tells=EventType.REFUSED,
-        )
+        """Record that the certificate is refused and about to get `status`, and keep the claim."""
+        values = {**_refusal(verdict, identity, now), "refusalStatus": status}
+        self._write(claim, values, keep_claim=True, event=EventType.REFUSED)
 
     def record_refused(
         self, claim: Claim, verdict: Verdict, identity: Identity | None, *, now: int, look_again_at: int
     ) -> None:
-        """Record a refusal that holds until `look_again_at`, and release the claim.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
-        """
-        self._write(
-            claim,
-            {**_refusal(verdict, identity, now), "lookAgainAt": look_again_at},
-            remove={"waitingMessageId", TTL_ATTRIBUTE, *LEASE},
-            tells=EventType.REFUSED,
-        )
+        """Record a refusal that holds until `look_again_at`."""
+        values = {
+            **_refusal(verdict, identity, now),
+            "lookAgainAt": look_again_at,
+            "waitingMessageId": None,
+        }
+        self._write(claim, values, event=EventType.REFUSED)
 
     def record_stale(  # noqa: PLR0913  each of them is written
         self,
@@ -209,40 +193,33 @@ class Ledger:
         now: int,
         look_again_at: int,
     ) -> None:
-        """Record that there is nothing to decide, and release the claim.
+        """Record that there is nothing to decide.
 
         A certificate that another caller decided about is recorded with its serial number, so that it can be
         revoked. If it is `active`, it counts as a device in service from now on.
         A row of a certificate that does not exist, or is of another deployment, expires after a day.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
         """
         values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
-        remove = {*LEASE}
+        no_reason = {"reason": None, "detail": None}
         if claim.row.reason is Reason.RATE_LIMITED:
-            remove |= {"reason", "detail"}
+            values |= no_reason
         settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
         in_fleet = None
         if identity is not None and not settled:
             in_fleet = True if active else None
-            claim = replace(claim, row=replace(claim.row, ca_certificate_id=identity.ca_certificate_id))
-            values |= {"state": State.KNOWN, "decidedAt": now, **identity.attributes()}
-            remove |= {"reason", "detail", TTL_ATTRIBUTE}
+            values |= {"state": State.KNOWN, "decidedAt": now, **identity.attributes(), **no_reason}
+            values[TTL_ATTRIBUTE] = None
         elif claim.row.serial_number is None and not settled:
             values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
-        self._write(claim, values, remove=remove, in_fleet=in_fleet)
+        self._write(claim, values, in_fleet=in_fleet)
 
     def record_deferred(
         self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
     ) -> None:
-        """Record why it could not be decided and which message retries, and release the claim.
+        """Record why it could not be decided and which message retries.
 
-        `ACTIVATING` stays: the retry must know that the change may have happened. A state of `SETTLED` stays,
-        because it may still be true.
-
-        Raises:
-            LeaseLostError: Another worker holds the claim.
+        `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `SETTLED`
+        stays, because it may still be true.
         """
         kept = claim.row.state in {State.ACTIVATING, *SETTLED}
         self._write(
@@ -253,44 +230,57 @@ class Ledger:
                 "decidedAt": now,
                 "lookAgainAt": look_again_at,
                 "waitingMessageId": message_id,
+                TTL_ATTRIBUTE: None,
             },
-            remove={TTL_ATTRIBUTE, *LEASE},
         )
+
+    def record_retired(self, certificate_id: CertificateId, *, now: int) -> None:
+        """Record that the certificate is INACTIVE because another one has replaced it.
+
+        A certificate that has been revoked meanwhile stays revoked.
+        """
+        self.fleet.correct(certificate_id, active=False)
+        replaced = Attr(SUPERSEDED_BY).exists() & Attr("state").ne(State.REVOKED)
+        retired = {"state": State.RETIRED, "decidedAt": now}
+        with suppress(ConditionFailedError):
+            self.items.update(Update(certificate_id, retired, condition=replaced))
 
     def _write(
         self,
         claim: Claim,
         values: Mapping[str, object],
         *,
-        remove: Collection[str],
+        keep_claim: bool = False,
         in_fleet: bool | None = None,
-        tells: EventType | None = None,
-    ) -> None:
-        """Change a claimed row.
+        event: EventType | None = None,
+    ) -> Row:
+        """Change a claimed row; return it as written.
 
         Args:
             claim: The claim.
             values: The new values; None removes the attribute.
-            remove: Attributes that go.
+            keep_claim: Whether the worker goes on under the claim.
             in_fleet: Whether it counts as in service from now on; None: unchanged.
-            tells: The outcome event that the row owes from now on; None: none.
+            event: The outcome event that the row owes from now on; None: none.
         """
-        ca = claim.row.ca_certificate_id
-        update = Update(claim.certificate_id, values, removes=remove, condition=claim.lease.is_held)
-        event = self.outbox.compose(tells, claim.row, values) if self.outbox and tells else None
-        if event is not None:
-            update = event.owed_by(update)
+        row = claim.row.changed(values)
+        released = {} if keep_claim else RELEASED
+        update = Update(claim.certificate_id, {**values, **released}, condition=claim.lease.is_held)
+        owed = self.outbox.compose(event, row) if self.outbox and event else None
+        if owed is not None:
+            update = owed.owed_by(update)
         try:
-            if in_fleet is None or in_fleet is claim.row.in_fleet or ca is None:
+            if in_fleet is None or in_fleet is row.in_fleet or row.ca_certificate_id is None:
                 self.items.update(update)
             else:
-                self.fleet.write(update, ca, joins=in_fleet)
+                self.fleet.write(update, row.ca_certificate_id, joins=in_fleet)
         except ConditionFailedError as error:
             raise LeaseLostError(claim.certificate_id) from error
-        if self.outbox and event is not None:
-            self.outbox.recorded(claim.certificate_id, event)
+        if self.outbox and owed is not None:
+            self.outbox.recorded(claim.certificate_id, owed)
+        return row
 
 
 def _refusal(verdict: Verdict, identity: Identity | None, now: int) -> dict[str, object]:
     known = identity.attributes() if identity else {}
-    return {"state": State.REFUSED, **reasons(verdict), **known, "decidedAt": now}
+    return {"state": State.REFUSED, **reasons(verdict), **known, "decidedAt": now, TTL_ATTRIBUTE: None}

@@ -7,31 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr
 
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
-from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
+from iot_jitr_runtime.dynamodb import ConditionFailedError, Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import KEY, TTL_ATTRIBUTE, Identity, State
-from iot_jitr_runtime.ledger.fleet import Fleet
+from iot_jitr_runtime.ledger import TTL_ATTRIBUTE, Identity, Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.rate_limiter import RateLimiter
+from iot_jitr_runtime.sweep.state import SweepStates
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot import IoTClient
 
     from iot_jitr_runtime.revocation.checker import IndexedRevocation
-
-
-class Sweep(Protocol):
-    """What revokes certificates in service that are on their CA's CRL: `sweep.state.SweepStates`."""
-
-    def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
-        """Request a pass over everything on the CA's list; botocore's errors propagate."""
 
 
 class Backfilled(StrEnum):
@@ -56,12 +48,10 @@ class Backfill:
     """Adds certificates to the ledger. One AWS IoT call and one slot of the rate limiter each."""
 
     iot: "IoTClient"
-    dynamodb: "DynamoDBClient"
-    table: str
+    ledger: Ledger
     rate_limiter: RateLimiter
     revocation: "IndexedRevocation | None"
     """Checks the CRLs; None where no CA of this deployment has one."""
-    sweep: Sweep
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def add(self, ca: CaCertificateId, certificate_id: CertificateId, *, until: datetime) -> Backfilled:
@@ -86,7 +76,7 @@ class Backfill:
         if result is Backfilled.LISTED:
             if active:
                 # Requested before the certificate is added: no later pass looks at it again.
-                self.sweep.request_rescan(ca, now=milliseconds(self.clock()))
+                SweepStates(self.ledger.items).request_rescan(ca, now=milliseconds(self.clock()))
             else:
                 result = Backfilled.KNOWN
         if result in {Backfilled.LISTED, Backfilled.KNOWN}:
@@ -121,17 +111,15 @@ class Backfill:
         """
         update = Update(
             certificate_id,
-            identity.attributes(),
+            {**identity.attributes(), TTL_ATTRIBUTE: None},
             {"state": State.KNOWN, "decidedAt": milliseconds(self.clock())},
-            removes=(TTL_ATTRIBUTE,),
             condition=Attr("serialNumber").not_exists(),
         )
         try:
             if active:
-                fleet = Fleet(self.dynamodb, self.table)
-                fleet.write(update, identity.ca_certificate_id, joins=True)
+                self.ledger.fleet.write(update, identity.ca_certificate_id, joins=True)
             else:
-                Table(self.dynamodb, self.table, KEY).update(update)
+                self.ledger.items.update(update)
         except ConditionFailedError:
             return False
         return True

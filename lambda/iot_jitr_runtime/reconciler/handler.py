@@ -3,7 +3,7 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,18 +15,17 @@ from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Ledger
-from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
+from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
+from iot_jitr_runtime.ledger.tasks import Task
 from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.backfill import Backfill
 from iot_jitr_runtime.reconciler.listing import CertificateList
 from iot_jitr_runtime.reconciler.passes import Passes
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
-from iot_jitr_runtime.reconciler.run import Report, Run
-from iot_jitr_runtime.reconciler.tasks import Action, PolicyDeletion, TaskRunner
-from iot_jitr_runtime.sweep.state import SweepStates
+from iot_jitr_runtime.reconciler.run import Run
+from iot_jitr_runtime.reconciler.tasks import Action, delete_policy
 from iot_jitr_runtime.things.retirement import Retirement
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 
@@ -56,18 +55,15 @@ def _build(certificate_arn_prefix: str) -> Run:
     table = env[environment.LEDGER_TABLE]
     outbox = build_outbox(env, dynamodb, logger, metrics)
     ledger = Ledger(dynamodb, table, outbox)
-    tasks = ScheduledTasks(dynamodb, table)
     rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
-    report = Report(logger, metrics)
     actions: dict[Task, Action] = {}
     config = parsed(env, environment.THINGS)
     things = ThingSettings(**config["thing"]) if config else None
     if things and things.renewal == Renewal.ALLOW:
-        retirement = Retirement(iot, ledger, tasks, things.grace_period, rate_limiter)
+        retirement = Retirement(iot, ledger, things.grace_period, rate_limiter)
         actions[Task.RETIRE] = retirement.retire
     if json.loads(env[environment.DEVICE_POLICY])["kind"] == PolicyKind.PER_DEVICE:
-        deletion = PolicyDeletion(iot, tasks, rate_limiter, certificate_arn_prefix)
-        actions[Task.DELETE_POLICY] = deletion.delete
+        actions[Task.DELETE_POLICY] = partial(delete_policy, iot, rate_limiter, certificate_arn_prefix)
     return Run(
         cas=list(cas),
         issuers=Issuers(iot, cas),
@@ -79,21 +75,18 @@ def _build(certificate_arn_prefix: str) -> Run:
             ),
             backfill=Backfill(
                 iot=iot,
-                dynamodb=dynamodb,
-                table=table,
+                ledger=ledger,
                 rate_limiter=rate_limiter,
                 revocation=build_revocation(env),
-                sweep=SweepStates(dynamodb, table),
             ),
             rate_limiter=rate_limiter,
-            on_backfill_failure=report.backfill_failed,
+            logger=logger,
             pending_after=timedelta(seconds=float(env[environment.PENDING_AFTER_SECONDS])),
             full_pass_every=timedelta(seconds=float(env[environment.FULL_LISTING_SECONDS])),
         ),
-        tasks=TaskRunner(tasks, actions, report.task_failed),
-        outbox=outbox,
-        leases=Leases(dynamodb, table),
-        report=report,
+        actions=actions,
+        logger=logger,
+        metrics=metrics,
     )
 
 
@@ -103,7 +96,9 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     run = _build(_certificate_arn_prefix(context.invoked_function_arn))
     expires_at = milliseconds(Deadline.of_invocation(context).at + CLAIM_MARGIN)
     try:
-        lease = run.leases.acquire(LEASE_KEY, now=milliseconds(datetime.now(UTC)), expires_at=expires_at)
+        lease = Lease.acquire(
+            run.passes.ledger.items, LEASE_KEY, now=milliseconds(datetime.now(UTC)), expires_at=expires_at
+        )
     except LeaseTakenError:
         logger.info("another run is in progress")
         return

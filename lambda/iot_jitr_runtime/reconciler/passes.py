@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.deadline import Deadline
@@ -30,6 +31,9 @@ from iot_jitr_runtime.reconciler.listing import (
     waits_too_long,
 )
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 OVERLAP = timedelta(hours=1)
 """How far a newest-first pass looks back behind the beginning of the previous one."""
@@ -102,8 +106,7 @@ class Passes:
     queue: ActivationQueue
     backfill: Backfill
     rate_limiter: RateLimiter
-    on_backfill_failure: Callable[[CaCertificateId, CertificateId, Exception], None]
-    """Called for each certificate that an AWS call has failed for."""
+    logger: "Logger"
     pending_after: timedelta
     """How long a certificate may be pending before its event counts as lost."""
     full_pass_every: timedelta
@@ -214,5 +217,8 @@ class Passes:
         except AwsError as error:
             if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
                 raise
-            self.on_backfill_failure(ca, certificate_id, error)
+            self.logger.exception(
+                "backfill_failed",
+                extra={"ca_certificate_id": ca, "certificate_id": certificate_id, "detail": str(error)},
+            )
             return Backfilled.FAILED

@@ -1,9 +1,8 @@
 """Puts certificates into the activation queue again, as if their devices had just connected."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.errors import JitrError
@@ -28,7 +27,7 @@ class ActivationQueue:
     sqs: "SQSClient"
     url: str
 
-    def send(self, ca: CaCertificateId, certificate_ids: Iterable[CertificateId]) -> int:
+    def send(self, ca: CaCertificateId, certificate_ids: Sequence[CertificateId]) -> int:
         """Send one event for each certificate and return how many; botocore's errors propagate.
 
         A superfluous event does no harm: it is stale, or a duplicate.
@@ -36,11 +35,9 @@ class ActivationQueue:
         Raises:
             QueueRefusedError: Some were not taken.
         """
-        sent = 0
-        for batch in _batches(certificate_ids, _BATCH):
-            self._send([event(ca, certificate_id) for certificate_id in batch])
-            sent += len(batch)
-        return sent
+        for start in range(0, len(certificate_ids), _BATCH):
+            self._send([event(ca, each) for each in certificate_ids[start : start + _BATCH]])
+        return len(certificate_ids)
 
     def _send(self, bodies: list[str]) -> None:
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
@@ -67,9 +64,3 @@ def event(ca: CaCertificateId, certificate_id: CertificateId) -> str:
             "requeued": True,
         }
     )
-
-
-def _batches(items: Iterable[CertificateId], size: int) -> Iterator[list[CertificateId]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

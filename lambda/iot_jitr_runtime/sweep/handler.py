@@ -28,18 +28,16 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.iot_data import iot_data_client
-from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task
+from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.metric_names import Dimension, Metric
 from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.rate_limiter import RateLimiter
-from iot_jitr_runtime.reconciler.tasks import TaskRunner
+from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS, Enforcement, ReleaseResult, RevocationResult
 from iot_jitr_runtime.sweep.sessions import SessionResult, Sessions
-from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.sweep.sweep import LIMIT_TRIPPED, TIME_FOR_ONE, Sweep
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
 logger = Logger()
 metrics = Metrics()
 
-SESSION_REPEATED = "session_repeated"
-"""Message of the log for the second closing of a session."""
 _SESSION_METRICS = {
     SessionResult.CLOSED: Metric.SESSIONS_CLOSED,
     SessionResult.NOT_CLOSED: Metric.SESSIONS_NOT_CLOSED,
@@ -65,7 +61,7 @@ class SweepFailedError(JitrError):
 @logger.inject_lambda_context
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     """Sweep every CA that has a CRL, as far as there is something to do and the time allows."""
-    cas, sweep, tasks = _sweep()
+    cas, sweep = _sweep()
     stopped_by = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
     failed = []
     for ca in cas:
@@ -74,12 +70,12 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
         except Exception as error:
             logger.exception("failed", extra={"ca_certificate_id": ca, "detail": str(error)})
             failed.append(f"the certificates of {ca}")
-    for task in tasks.actions:
+    if sessions := sweep.enforcement.sessions:
         try:
-            tasks.run(task, Deadline(stopped_by - TIME_FOR_ONE))
+            _repeat_closings(sessions, Deadline(stopped_by - TIME_FOR_ONE))
         except Exception as error:
-            logger.exception("failed", extra={"task": task.value, "detail": str(error)})
-            failed.append(f"the task {task}")
+            logger.exception("failed", extra={"task": Task.CLOSE_SESSION.value, "detail": str(error)})
+            failed.append(f"the task {Task.CLOSE_SESSION}")
     # Powertools' decorator would warn of each run that counts nothing, which most are.
     if metrics.metric_set:
         metrics.flush_metrics()
@@ -88,11 +84,11 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
 
 
 @cache
-def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
+def _sweep() -> tuple[list[CaCertificateId], Sweep]:
     """Build the sweep from the environment that the stack set, once for each execution environment.
 
     Returns:
-        The CAs that have a CRL, the sweep, and what repeats the closing of sessions.
+        The CAs that have a CRL, and the sweep.
 
     Raises:
         KeyError: A variable is missing: stack and function are not of the same version.
@@ -106,25 +102,20 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
     s3 = boto3.client("s3", config=CLIENT_CONFIG)
     store = IndexStore(s3, env[environment.REVOCATION_BUCKET])
     ledger = RevocationLedger(dynamodb, table, build_outbox(env, dynamodb, logger, metrics))
-    things = build_things(env, iot, dynamodb)
+    things = build_things(env, iot, ledger)
     # Refreshed for every release: it rests on the index that is in force at that moment.
     revocation = IndexedRevocation(store, refresh=timedelta(0))
-    tasks = ScheduledTasks(dynamodb, table)
     rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
     sessions = None
     if template := config["client_id"]:
-        sessions = Sessions(
-            iot_data_client(), iot, ledger, tasks, rate_limiter, template, on_repeat=_report_repetition
-        )
-    repeat = {} if sessions is None else {Task.CLOSE_SESSION: sessions.repeat}
+        sessions = Sessions(iot_data_client(), iot, ledger, rate_limiter, template, _report)
     sweep = Sweep(
         store=store,
-        states=SweepStates(dynamodb, table),
         ledger=ledger,
         enforcement=Enforcement(
             iot=iot,
             ledger=ledger,
-            withdrawal=Withdrawal(iot, tasks),
+            withdrawal=Withdrawal(iot, ledger.tasks),
             validation=build_validation(env, iot, dynamodb, revocation),
             # The activator's leases on things last as long as its time-out; a release may take longer.
             things=replace(things, lease_lasts=CLAIM_LASTS) if things else None,
@@ -135,11 +126,16 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep, TaskRunner]:
         report=_report,
         settle=timedelta(seconds=config["settle_seconds"]),
         limit=MassRevocationLimit(config["share"], config["minimum"]),
-        sessions=sessions,
         dry_run=config["dry_run"],
     )
     swept = [ca for ca, settings in cas.items() if settings["revocation"] != NO_CRL]
-    return swept, sweep, TaskRunner(tasks, repeat, _report_failed_task)
+    return swept, sweep
+
+
+def _repeat_closings(sessions: Sessions, deadline: Deadline) -> None:
+    results = run_tasks(sessions.ledger.tasks, Task.CLOSE_SESSION, sessions.repeat, deadline, logger)
+    if failures := list(results.values()).count(TaskResult.FAILED):
+        metrics.add_metric(Metric.SESSIONS_NOT_CLOSED, MetricUnit.Count, failures)
 
 
 def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> None:
@@ -159,23 +155,3 @@ def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> N
             default_dimensions={Dimension.SERVICE.value: str(metrics.service)},
         ) as metric:
             metric.add_dimension(name=Dimension.CA, value=ca)
-
-
-def _report_repetition(row: Row, result: SessionResult) -> None:
-    facts = {"certificate_id": row.certificate_id, "common_name": row.common_name, "session": result}
-    _report("info", SESSION_REPEATED, row.ca_certificate_id or CaCertificateId(""), **facts)
-
-
-def _report_failed_task(due: DueTask, error: Exception, retry_at: datetime) -> None:
-    logger.error(
-        "task_failed",
-        exc_info=error,
-        extra={
-            "task": due.task.value,
-            "certificate_id": due.certificate_id,
-            "failures": due.failures + 1,
-            "retry_at": retry_at.isoformat(),
-            "detail": str(error),
-        },
-    )
-    metrics.add_metric(Metric.SESSIONS_NOT_CLOSED, MetricUnit.Count, 1)

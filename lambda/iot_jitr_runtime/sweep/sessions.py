@@ -15,9 +15,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, TaskResult
 from iot_jitr_runtime.policy.client_id import client_id
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.model import RevocationReason
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot_data import IoTDataPlaneClient
 
+SESSION_REPEATED = "session_repeated"
+"""Message of the log for the second closing of a session."""
 REPEAT_AFTER = timedelta(minutes=1)
 """After which the closing is repeated, by the next run of the sweep."""
 _FAILURES = 3
@@ -56,12 +59,11 @@ class Sessions:
     iot_data: "IoTDataPlaneClient"
     iot: "IoTClient"
     ledger: Ledger
-    tasks: ScheduledTasks
     rate_limiter: RateLimiter
     template: str
     """The client id, see `iot_jitr_runtime.policy.client_id`."""
-    on_repeat: Callable[[Row, SessionResult], None]
-    """Called with the row and the result of each repetition."""
+    report: Callable[..., None]
+    """Called for each repetition, as `Sweep.report` is."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _failed: int = 0
     _paused_until: datetime | None = None
@@ -75,7 +77,7 @@ class Sessions:
         """
         if client_id(self.template, row) is not None and not self._is_renewed(row, reason):
             at = milliseconds(self.clock() + REPEAT_AFTER)
-            self.tasks.schedule_session_close(row.certificate_id, at=at)
+            self.ledger.tasks.schedule_session_close(row.certificate_id, at=at)
 
     def close(self, row: Row, reason: RevocationReason, *, until: datetime) -> dict[str, str]:
         """Close the session of a certificate that is not ACTIVE any more; no error of AWS propagates.
@@ -106,7 +108,7 @@ class Sessions:
         self._failed = 0
         return {"session": result}
 
-    def repeat(self, due: DueTask, until: datetime) -> TaskResult:
+    def repeat(self, due: ScheduledTask, until: datetime) -> TaskResult:
         """Close the session of a certificate again, if it is still not ACTIVE; botocore's errors propagate.
 
         Raises:
@@ -115,11 +117,15 @@ class Sessions:
         row = self.ledger.row(due.certificate_id)
         name = client_id(self.template, row) if row is not None else None
         if row is None or name is None or not self._is_out(row, until):
-            self.tasks.remove(Task.CLOSE_SESSION, due.certificate_id)
             return TaskResult.CANCELLED
-        result = self._disconnect(name, until)
-        self.tasks.remove(Task.CLOSE_SESSION, due.certificate_id)
-        self.on_repeat(row, result)
+        self.report(
+            "info",
+            SESSION_REPEATED,
+            row.ca_certificate_id or CaCertificateId(""),
+            certificate_id=row.certificate_id,
+            common_name=row.common_name,
+            session=self._disconnect(name, until),
+        )
         return TaskResult.DONE
 
     def _is_out(self, row: Row, until: datetime) -> bool:

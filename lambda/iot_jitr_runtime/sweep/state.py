@@ -4,18 +4,14 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from iot_jitr_runtime.dynamodb import Item, Table, Update
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger import KEY
-from iot_jitr_runtime.ledger.lease import Lease, Leases
+from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.revocation.store import Published
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 STATE_PREFIX = "#sweep/"
 """Keys of these items begin so; no certificate's does."""
@@ -43,10 +39,9 @@ class IndexRef:
 class Phase(StrEnum):
     """What a pass does."""
 
-    BEGUN = "begun"
-    """It is not known yet how it goes on."""
     COUNTING = "counting"
-    """It counts the devices that it would revoke or suspend."""
+    """It counts the devices that it would revoke or suspend. Each pass begins so, and goes on at once where
+    there is no need for it (`Targets.plan`)."""
     TRIPPED = "tripped"
     """They are more than the mass-revocation limit allows: a person must confirm the index."""
     REVOKING = "revoking"
@@ -67,13 +62,18 @@ class Pass:
     dry_run: bool
     scanning: bool = False
     """It reads the whole ledger, because that takes less time than one look-up for each new serial number."""
-    phase: Phase = Phase.BEGUN
+    phase: Phase = Phase.COUNTING
     cursor: str = ""
     """After which to continue: a serial number, or a certificate when scanning. Empty: from the start."""
     devices: int = 0
     """How many devices were counted so far."""
     missed: bool = False
     """Another pass must follow: a certificate could not be changed, or an entry has been withdrawn since."""
+
+    @property
+    def is_at_its_start(self) -> bool:
+        """Whether nothing is counted or revoked yet."""
+        return self.phase is Phase.COUNTING and not self.cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +142,12 @@ class SweepState:
 class SweepStates:
     """Reads and writes the states; botocore's errors propagate."""
 
-    dynamodb: "DynamoDBClient"
-    table: str
-
-    @property
-    def _items(self) -> Table:
-        return Table(self.dynamodb, self.table, KEY)
+    items: Table
+    """The ledger's table."""
 
     def read(self, ca: CaCertificateId) -> SweepState:
         """Read how far a CA's sweep has come."""
-        return _state(self._items.get(_key(ca)) or {})
+        return _state(self.items.get(_key(ca)) or {})
 
     def acquire(self, ca: CaCertificateId, *, now: int, expires_at: int) -> tuple[Lease, SweepState]:
         """Acquire the lease on a CA's sweep; return it and how far the sweep has come.
@@ -159,22 +155,18 @@ class SweepStates:
         Raises:
             LeaseTakenError: Another invocation sweeps this CA.
         """
-        lease = Leases(self.dynamodb, self.table).acquire(_key(ca), now=now, expires_at=expires_at)
+        lease = Lease.acquire(self.items, _key(ca), now=now, expires_at=expires_at)
         return lease, _state(lease.item)
 
-    def write(
-        self, lease: Lease, *, current_pass: Pass | None, settled: IndexRef | None, settled_at: int
-    ) -> SweepState:
+    def write(self, lease: Lease, state: SweepState) -> SweepState:
         """Write how far the sweep has come; return the state, with what others have written to it.
 
         Raises:
             LeaseLostError: Another invocation has the lease now.
         """
-        progress = {
-            "settled": settled and asdict(settled),
-            "settled_at": settled_at,
-            "current_pass": current_pass and asdict(current_pass),
-        }
+        progress = asdict(state)
+        for of_others in ("confirmed", "rescan_requested_at"):
+            del progress[of_others]
         return _state(lease.update({"progress": json.dumps(progress)}))
 
     def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
@@ -187,7 +179,7 @@ class SweepStates:
             ca: The CA.
             now: This moment, in milliseconds since the epoch.
         """
-        self._items.update(Update(_key(ca), {"rescanRequestedAt": now}))
+        self.items.update(Update(_key(ca), {"rescanRequestedAt": now}))
 
     def confirm(self, ca: CaCertificateId, version: str) -> None:
         """Confirm an index that has tripped the mass-revocation limit.
@@ -204,7 +196,7 @@ class SweepStates:
             raise NotTrippedError(
                 f"index {version} of CA {ca} does not wait for a person any more: look again, then confirm"
             )
-        self._items.update(Update(_key(ca), {"confirmed": version}))
+        self.items.update(Update(_key(ca), {"confirmed": version}))
 
 
 def _key(ca: CaCertificateId) -> str:

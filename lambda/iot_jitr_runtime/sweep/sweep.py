@@ -25,7 +25,6 @@ from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
-from iot_jitr_runtime.sweep.sessions import Sessions
 from iot_jitr_runtime.sweep.state import IndexRef, Pass, Phase, SweepState, SweepStates
 from iot_jitr_runtime.sweep.targets import Indexes, MassRevocationLimit, Page, Target
 
@@ -56,7 +55,6 @@ class Sweep:
     """Sweeps any CA."""
 
     store: IndexStore
-    states: SweepStates
     ledger: RevocationLedger
     enforcement: Enforcement
     rate_limiter: RateLimiter
@@ -65,8 +63,6 @@ class Sweep:
     settle: timedelta
     """How long after its publication an index may be unknown to an activator, and an entry invisible."""
     limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
-    sessions: Sessions | None = None
-    """Closes the sessions of what was revoked or suspended; None: they are left to AWS IoT."""
     dry_run: bool = False
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -87,7 +83,7 @@ class Sweep:
             # Another CA's sweep took the time; the next invocation does not wait for that CA.
             return
         try:
-            lease, state = self.states.acquire(
+            lease, state = SweepStates(self.ledger.items).acquire(
                 ca, now=milliseconds(self.clock()), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
             )
         except LeaseTakenError:
@@ -96,8 +92,8 @@ class Sweep:
             # Read under the lease: read before, it could be older than what another run has settled since.
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
-                    indexes = Indexes(self.store, ca, Path(folder))
-                    _Run(self, ca, lease, state, in_force, deadline, indexes).do()
+                    indexes = Indexes(self.store, self.ledger, ca, in_force, Path(folder))
+                    _Run(self, lease, state, deadline, indexes).do()
         finally:
             lease.release()
             self.ledger.publish_events(stopped_by)
@@ -113,12 +109,18 @@ class _Run:
     """One run, under its lease."""
 
     sweep: Sweep
-    ca: CaCertificateId
     lease: Lease
     state: SweepState
-    in_force: IndexRef
     deadline: Deadline
     indexes: Indexes
+
+    @property
+    def ca(self) -> CaCertificateId:
+        return self.indexes.ca
+
+    @property
+    def in_force(self) -> IndexRef:
+        return self.indexes.in_force
 
     def do(self) -> None:
         self.pass_deadline = self.deadline.share(PASS_SHARE)
@@ -144,14 +146,14 @@ class _Run:
         if current is None:
             return
         steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
-        with self.indexes.targets(self.sweep.ledger, current, self.in_force) as targets:
-            if current.phase is Phase.BEGUN:
+        with self.indexes.targets(current) as targets:
+            if current.index.version != self.in_force.version and targets.has_withdrawn():
+                # What is not listed any more is left out now, so this pass must not settle it.
+                current = replace(current, missed=True)
+            if current.is_at_its_start:
                 confirmed = self.state.confirmed == current.index.version
                 current = targets.plan(current, self.sweep.limit, confirmed=confirmed)
                 self._write(current_pass=current)
-            elif current.index.version != self.in_force.version and targets.has_withdrawn():
-                # What is not listed any more is left out now, so this pass must not settle it.
-                current = replace(current, missed=True)
             while (step := steps.get(current.phase)) and self.pass_deadline.allows():
                 try:
                     current = step(current, targets.page(current.cursor, scanning=current.scanning))
@@ -207,8 +209,9 @@ class _Run:
         )
         level = "error" if result is RevocationResult.CONFLICT else "info"
         session: dict[str, str] = {}
-        if self.sweep.sessions is not None and result in CHANGED:
-            session = self.sweep.sessions.close(target.row, target.reason, until=self.deadline.at)
+        sessions = self.sweep.enforcement.sessions
+        if sessions is not None and result in CHANGED:
+            session = sessions.close(target.row, target.reason, until=self.deadline.at)
         self.sweep.report(
             level,
             result,
@@ -255,7 +258,7 @@ class _Run:
         )
         complete = True
         for page in pages:
-            for certificate_id in self.indexes.lifted(self.sweep.ledger, page, self.in_force):
+            for certificate_id in self.indexes.lifted(page):
                 act = partial(self._release_one, certificate_id)
                 try:
                     complete &= self._attempt(certificate_id, act, self.deadline.at) is not None
@@ -296,9 +299,9 @@ class _Run:
         return self.sweep.clock()
 
     def _write(self, **changes: Any) -> None:
-        """Change attributes of the state that are this run's own."""
-        own = {name: getattr(self.state, name) for name in ("current_pass", "settled", "settled_at")}
-        self.state = self.sweep.states.write(self.lease, **(own | changes))
+        """Change the state, and save it."""
+        states = SweepStates(self.sweep.ledger.items)
+        self.state = states.write(self.lease, replace(self.state, **changes))
 
 
 def _why(verdict: Verdict | None) -> dict[str, str | None]:

@@ -39,7 +39,7 @@ class MassRevocationLimit:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A certificate of the ledger that is on the CRL and has not been dealt with for that reason."""
+    """A certificate of the ledger that is on the CRL."""
 
     row: Row
     reason: RevocationReason
@@ -49,12 +49,22 @@ class Target:
         """The certificate."""
         return self.row.certificate_id
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been dealt with."""
+        if self.row.state is State.REVOKED:
+            return True
+        # With a claim on it, the row may only say that the certificate is about to be suspended.
+        suspended = self.row.state is State.SUSPENDED and not self.row.lease_expires_at
+        return suspended and self.reason is RevocationReason.CERTIFICATE_HOLD
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some of the targets."""
 
     targets: list[Target]
+    """Those that have not been dealt with."""
     cursor: str | None
     """After which the next page begins; None: this is the last one."""
 
@@ -113,7 +123,8 @@ class Targets:
         Raises:
             DamagedIndexError: One of the indexes is damaged.
         """
-        return self._by_scanning(cursor) if scanning else self._by_serial(cursor)
+        page = self._by_scanning(cursor) if scanning else self._by_serial(cursor)
+        return Page([target for target in page.targets if not target.is_done], page.cursor)
 
     def _by_serial(self, cursor: str) -> Page:
         with closing(self._new_serials(cursor)) as serials:
@@ -126,7 +137,7 @@ class Targets:
         }
         targets = [Target(row, found[row.certificate_id]) for row in self.ledger.rows(found).values()]
         cursor_after = serial_number(page[-1]) if len(page) == LOOK_UPS_A_PAGE else None
-        return Page(_open(targets), cursor_after)
+        return Page(targets, cursor_after)
 
     def _by_scanning(self, cursor: str) -> Page:
         reasons: dict[SerialNumber, RevocationReason] = {}
@@ -142,7 +153,7 @@ class Targets:
 
         rows, cursor_after = self.ledger.scan(self.ca, cursor, is_new)
         targets = [Target(row, reasons[row.serial_number]) for row in rows if row.serial_number]
-        return Page(_open(targets), cursor_after)
+        return Page(targets, cursor_after)
 
     def _new_serials(self, cursor: str) -> Generator[int]:
         last = int(cursor, 16) if cursor else None
@@ -153,30 +164,19 @@ class Targets:
             last = serial
 
 
-def _open(targets: list[Target]) -> list[Target]:
-    """Return those that have not been dealt with."""
-    return [target for target in targets if not _is_done(target)]
-
-
-def _is_done(target: Target) -> bool:
-    row = target.row
-    if row.state is State.REVOKED:
-        return True
-    # With a claim on it, the row may only say that the certificate is about to be suspended.
-    suspended = row.state is State.SUSPENDED and not row.lease_expires_at
-    return suspended and target.reason is RevocationReason.CERTIFICATE_HOLD
-
-
 @dataclass(frozen=True)
 class Indexes:
     """The indexes that a pass compares, each downloaded once."""
 
     store: IndexStore
+    ledger: RevocationLedger
     ca: CaCertificateId
+    in_force: IndexRef
     folder: Path
+    """Where they are downloaded to."""
 
     @contextmanager
-    def targets(self, ledger: RevocationLedger, current: Pass, in_force: IndexRef) -> Iterator[Targets]:
+    def targets(self, current: Pass) -> Iterator[Targets]:
         """Open the indexes of a pass.
 
         Raises:
@@ -184,41 +184,33 @@ class Indexes:
             DamagedIndexError: One of the others is damaged.
         """
         with ExitStack() as stack:
-            newest = index = stack.enter_context(self.opened(in_force))
-            if current.index.version != in_force.version:
-                index = stack.enter_context(self.opened(current.index))
+            newest = index = stack.enter_context(self._opened(self.in_force))
+            if current.index.version != self.in_force.version:
+                index = stack.enter_context(self._opened(current.index))
             former = None
             if current.former:
                 try:
-                    former = stack.enter_context(self.opened(current.former))
+                    former = stack.enter_context(self._opened(current.former))
                 except DamagedIndexError as error:
                     raise IndexMissingError(str(error)) from error
-            yield Targets(ledger, self.ca, index, former, newest)
+            yield Targets(self.ledger, self.ca, index, former, newest)
 
-    def lifted(
-        self, ledger: RevocationLedger, suspended: Sequence[CertificateId], in_force: IndexRef
-    ) -> list[CertificateId]:
+    def lifted(self, suspended: Sequence[CertificateId]) -> list[CertificateId]:
         """Return the suspended certificates that are to be released; one that is revoked now is not.
 
         Raises:
             DamagedIndexError: The index in force is damaged.
             DeferredError: `THROTTLED`: the ledger could not be read.
         """
-        with self.opened(in_force) as index:
+        with self._opened(self.in_force) as index:
             return [
                 row.certificate_id
-                for row in ledger.rows(suspended).values()
+                for row in self.ledger.rows(suspended).values()
                 if row.state is not State.SUSPENDED or index.reason(int(row.serial_number or "0", 16)) is None
             ]
 
     @contextmanager
-    def opened(self, ref: IndexRef) -> Iterator[Index]:
-        """Open one index.
-
-        Raises:
-            IndexMissingError: The bucket has it no more.
-            DamagedIndexError: It is damaged.
-        """
+    def _opened(self, ref: IndexRef) -> Iterator[Index]:
         path = self.folder / f"{ref.version}.sqlite"
         if not path.exists():
             self.store.download(self.ca, path, version_id=ref.version_id)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.device_certificate import DeviceCertificate
-from iot_jitr_runtime.ledger.lease import Leases, LeaseTakenError
+from iot_jitr_runtime.ledger import Ledger
+from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.description import create_request, registry_name
 from iot_jitr_runtime.things.renewal import older_certificate
@@ -37,8 +37,7 @@ class Things:
 
     iot: "IoTClient"
     settings: ThingSettings
-    leases: Leases
-    tasks: ScheduledTasks
+    ledger: Ledger
     lease_lasts: timedelta
     """Longer than the function's time-out."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -67,7 +66,8 @@ class Things:
     def _leased(self, name: str, device: DeviceCertificate) -> Iterator[None]:
         now = self.clock()
         try:
-            lease = self.leases.acquire(
+            lease = Lease.acquire(
+                self.ledger.items,
                 f"{THING_PREFIX}{name}",
                 now=milliseconds(now),
                 expires_at=milliseconds(now + self.lease_lasts),
@@ -124,7 +124,7 @@ class Things:
             for principal in principals
         ]
         for predecessor in predecessors:
-            self.tasks.schedule_retirement(
+            self.ledger.tasks.schedule_retirement(
                 predecessor.certificate_id,
                 predecessor.identity,
                 thing_name=name,

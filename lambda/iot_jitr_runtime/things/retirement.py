@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, TaskResult
 from iot_jitr_runtime.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ class Retirement:
 
     iot: "IoTClient"
     ledger: Ledger
-    tasks: ScheduledTasks
     grace_period: timedelta
     rate_limiter: RateLimiter
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def retire(self, due: DueTask, until: datetime) -> TaskResult:
+    def retire(self, due: ScheduledTask, until: datetime) -> TaskResult | timedelta:
         """Retire one certificate; botocore's errors propagate.
 
         A device is never left without a certificate: the old one is retired only when the new one has been
@@ -41,6 +40,9 @@ class Retirement:
             due: The task.
             until: When the caller's time is up.
 
+        Returns:
+            What became of the task, or after which time the certificate can be retired.
+
         Raises:
             NoSlotError: The rate limiter has no slot until then.
         """
@@ -48,39 +50,29 @@ class Retirement:
             return unchanged
         old = self._describe(due.certificate_id, until)
         if not old:
-            return self._cancel(due)
+            return TaskResult.CANCELLED
         if due.thing_name:
             self._detach(due.thing_name, old["certificateArn"])
         if old["status"] == "ACTIVE":
             self.iot.update_certificate(certificateId=due.certificate_id, newStatus="INACTIVE")
-        self.tasks.record_retired(due.certificate_id, now=milliseconds(self.clock()))
+        self.ledger.record_retired(due.certificate_id, now=milliseconds(self.clock()))
         return TaskResult.DONE
 
-    def _wait_for_successor(self, due: DueTask, until: datetime) -> TaskResult | None:
+    def _wait_for_successor(self, due: ScheduledTask, until: datetime) -> TaskResult | timedelta | None:
         """Return what became of the task if the new certificate does not replace the old one now."""
         successor = self.ledger.row(due.superseded_by) if due.superseded_by else None
         if successor is None or successor.state in _ENDED:
-            return self._cancel(due)
+            return TaskResult.CANCELLED
         if successor.state is not State.ACTIVATED:
-            return self._postpone(due, milliseconds(self.clock() + _RETRY_AFTER))
-        over = successor.decided_at + int(self.grace_period.total_seconds() * 1000)
-        if over > milliseconds(self.clock()):
-            return self._postpone(due, over)
+            return _RETRY_AFTER
+        active_for = timedelta(milliseconds=milliseconds(self.clock()) - successor.decided_at)
+        if active_for < self.grace_period:
+            return self.grace_period - active_for
         # The ledger does not record what operators do: the new certificate may have been deactivated since.
         status = self._describe(successor.certificate_id, until).get("status", "REVOKED")
         if status == "REVOKED":
-            return self._cancel(due)
-        if status != "ACTIVE":
-            return self._postpone(due, milliseconds(self.clock() + _RETRY_AFTER))
-        return None
-
-    def _cancel(self, due: DueTask) -> TaskResult:
-        self.tasks.remove(Task.RETIRE, due.certificate_id)
-        return TaskResult.CANCELLED
-
-    def _postpone(self, due: DueTask, at: int) -> TaskResult:
-        self.tasks.postpone(Task.RETIRE, due.certificate_id, at=at)
-        return TaskResult.POSTPONED
+            return TaskResult.CANCELLED
+        return None if status == "ACTIVE" else _RETRY_AFTER
 
     def _describe(
         self, certificate_id: CertificateId, until: datetime

@@ -18,7 +18,6 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.rate_limiter import UTILISATION, NoSlotError
 from iot_jitr_runtime.revocation.store import Published
 from iot_jitr_runtime.sweep.enforce import RevocationResult
-from iot_jitr_runtime.sweep.state import SweepStates
 from iot_jitr_runtime.sweep.sweep import PASS_SHARE, TIME_FOR_ONE, Sweep
 from tests.support.clock import Clock
 from tests.support.crls import CrlSpec
@@ -52,11 +51,10 @@ class Scale:
         )
         client: Any = self.dynamodb
         self.peak = 0
-        states = SweepStates(client, "ledger")
+        ledger = RevocationLedger(client, "ledger")
         self.sweep = Sweep(
             store=self,  # type: ignore[arg-type]
-            states=states,
-            ledger=RevocationLedger(client, "ledger"),
+            ledger=ledger,
             enforcement=self,  # type: ignore[arg-type]
             rate_limiter=SimpleNamespace(wait_for_background_slot=self._wait),  # type: ignore[arg-type]
             report=lambda *_, **__: None,
@@ -87,6 +85,8 @@ class Scale:
         os.link(self.index, path)
 
     # The enforcement.
+
+    sessions = None
 
     def is_active(self, _certificate_id: str) -> bool:
         return True

@@ -9,8 +9,7 @@ from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, 
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.words import moment
-from iot_jitr_runtime.ledger import Row, State
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
+from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -111,13 +110,13 @@ def _over(row: Row, reason: Reason, decided: str) -> Finding:
 @check("tasks", "scheduled tasks", Cause.TASK_FAILING)
 def check_tasks(case: Case) -> Finding:
     """What the pipeline has to do about the certificate later does not fail."""
-    tasks = ScheduledTasks(case.session.client("dynamodb"), case.pipeline.output(Output.LEDGER_TABLE))
+    ledger = Ledger(case.session.client("dynamodb"), case.pipeline.output(Output.LEDGER_TABLE))
     with aws_call("dynamodb:GetItem"):
-        failing = [*tasks.failing(case.subject.certificate_id)]
+        failing = ledger.tasks.failing(case.subject.certificate_id)
     if not failing:
         return ok("none fails")
     evidence = (
-        f"{each.task} has failed {each.failures} times, tried again {moment(each.retry_at)}: {each.error}"
+        f"{each.task} has failed {each.failures} times, tried again {moment(each.due_at)}: {each.error}"
         for each in failing
     )
     fix = "fix what the error reports; the task is retried automatically"

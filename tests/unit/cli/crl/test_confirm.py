@@ -13,7 +13,7 @@ from iot_jitr_cli.main import jitr
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.stack_outputs import Output
-from iot_jitr_runtime.sweep.state import IndexRef
+from iot_jitr_runtime.sweep.state import IndexRef, SweepState
 from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import REGION, Account, account
 from tests.support.buckets import s3_client
@@ -167,13 +167,10 @@ def test_devices_entered_after_the_index_was_settled_are_named_as_well(harness: 
     harness.publish()
     harness.settle()
     swept = harness.publish(dict.fromkeys(devices))
-    lease, _ = harness.states.acquire(harness.ca, now=harness.clock.milliseconds, expires_at=1)
-    harness.states.write(
-        lease,
-        current_pass=None,
-        settled=IndexRef.of(harness.store.current(harness.ca)),
-        settled_at=harness.clock.milliseconds,
-    )
+    now = harness.clock.milliseconds
+    lease, _ = harness.states.acquire(harness.ca, now=now, expires_at=1)
+    settled = IndexRef.of(harness.store.current(harness.ca))
+    harness.states.write(lease, SweepState(settled, settled_at=now))
     harness.states.request_rescan(harness.ca, now=harness.clock.milliseconds)
     harness.clock.pass_time(seconds=SETTLE.total_seconds())
     harness.sweep(limit=LIMIT)

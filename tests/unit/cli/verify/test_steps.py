@@ -12,7 +12,6 @@ from iot_jitr_cli.verify.device import Tried
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.publisher.publish import Publication
 from iot_jitr_runtime.publisher.s3 import S3Source
@@ -326,7 +325,7 @@ def test_the_session_that_was_open_at_the_revocation_is_checked_and_closed_by_th
 
 def test_the_scheduled_closing_of_the_devices_session_is_removed_with_it(closing: Harness) -> None:
     aws = closing.aws
-    ScheduledTasks(aws.dynamodb, aws.table).schedule_session_close(closing.device.certificate_id, at=0)
+    aws.ledger.tasks.schedule_session_close(closing.device.certificate_id, at=0)
 
     closing.run("revoked", "session_closed")
 

@@ -19,6 +19,7 @@ from iot_jitr_runtime.activator.build import (
 from iot_jitr_runtime.admission.allow_list import AllowList
 from iot_jitr_runtime.admission.function import AdmissionFunction
 from iot_jitr_runtime.admission.keys import KeyKind
+from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.settings import ThingSettings
@@ -70,13 +71,14 @@ def test_the_admission_timeout_is_that_of_the_function_if_there_is_one(admission
 def test_things_are_registered_where_configured() -> None:
     thing = {"thing": {}, "lease_seconds": 35}
 
-    things = build_things(env(THINGS=thing, LEDGER_TABLE="ledger"), CLIENT, CLIENT)
+    ledger = Ledger(CLIENT, "ledger")
+    things = build_things(env(THINGS=thing), CLIENT, ledger)
 
     assert isinstance(things, Things)
     assert things.settings == ThingSettings()
     assert things.lease_lasts == timedelta(seconds=35)
-    assert (things.leases.table, things.tasks.table) == ("ledger", "ledger")
-    assert build_things(env(LEDGER_TABLE="ledger"), CLIENT, CLIENT) is None
+    assert things.ledger is ledger
+    assert build_things(env(), CLIENT, ledger) is None
 
 
 def test_the_policy_is_shared_or_each_devices_own() -> None:

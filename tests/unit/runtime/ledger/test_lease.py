@@ -2,7 +2,7 @@
 
 import pytest
 
-from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, Leases, LeaseTakenError
+from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, LeaseTakenError
 from tests.support.account import Account
 
 KEY = "#item"
@@ -10,7 +10,7 @@ NOW = 1_800_000_000_000
 
 
 def acquire(aws: Account, now: int = NOW, holder: str | None = None) -> Lease:
-    return Leases(aws.dynamodb, aws.table).acquire(KEY, now=now, expires_at=now + 1000, holder=holder)
+    return Lease.acquire(aws.ledger.items, KEY, now=now, expires_at=now + 1000, holder=holder)
 
 
 def test_one_worker_holds_it(aws: Account) -> None:

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
-from iot_jitr_runtime.ledger import Claim, Identity, Row, State
+from iot_jitr_runtime.ledger import Claim, Identity, LeaseLostError, Row, State
+from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import Reason, Verdict
+from iot_jitr_runtime.reconciler.backfill import Backfill
 from tests.support.account import Account
 
 CERTIFICATE = CertificateId("c" * 64)
-IDENTITY = Identity(CaCertificateId("ca" * 32), SerialNumber("abc"), "sensor-1")
+CA = CaCertificateId("ca" * 32)
+IDENTITY = Identity(CA, SerialNumber("abc"), "sensor-1")
 IDENTIFIED: dict[str, Any] = {
-    "ca_certificate_id": IDENTITY.ca_certificate_id,
+    "ca_certificate_id": CA,
     "serial_number": IDENTITY.serial_number,
     "common_name": IDENTITY.common_name,
 }
@@ -20,17 +23,15 @@ SEEN: dict[str, Any] = {"first_seen_at": 900}
 EXPIRED = Verdict(Reason.EXPIRED, "since Monday")
 
 
-def claim(aws: Account) -> Claim:
-    return aws.ledger.claim(CERTIFICATE, sent_at=900, message_id="m", now=1_000, expires_at=1_100)
+def claim(aws: Account, at: int = 900, message: str = "m") -> Claim:
+    return aws.ledger.claim(CERTIFICATE, sent_at=at, message_id=message, now=at + 100, expires_at=at + 200)
 
 
 @pytest.fixture
 def claimed(aws: Account) -> Claim:
     """A claim on a row that was deferred, and of which nothing was known: it was to expire."""
-    first = claim(aws)
-    aws.ledger.record_deferred(
-        first, Verdict(Reason.THROTTLED, "slow"), message_id="m", now=2_000, look_again_at=3_000
-    )
+    throttled = Verdict(Reason.THROTTLED, "slow")
+    aws.ledger.record_deferred(claim(aws), throttled, message_id="m", now=2_000, look_again_at=3_000)
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, look_again_at=3_000)
     return claim(aws)
 
@@ -43,49 +44,55 @@ def row(aws: Account) -> Row:
     return Row(**{**{name: getattr(found, name) for name in Row.__slots__}, "attempts": 0})
 
 
-def attributes(aws: Account) -> set[str]:
-    return set(aws.dynamodb.get_item(TableName=aws.table, Key={"certificateId": {"S": CERTIFICATE}})["Item"])
+def is_claimed(aws: Account) -> bool:
+    item = aws.ledger.items.get(CERTIFICATE) or {}
+    assert ("leaseToken" in item) is ("leaseExpiresAt" in item)
+    return "leaseToken" in item
 
 
 @pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
 def test_a_refusal(
     aws: Account, claimed: Claim, identity: Identity | None, identified: dict[str, Any]
 ) -> None:
-    aws.ledger.record_refused(claimed, EXPIRED, identity, now=4_000, look_again_at=5_000)
-
-    assert row(aws) == Row(
-        CERTIFICATE,
-        State.REFUSED,
-        Reason.EXPIRED,
-        "since Monday",
-        decided_at=4_000,
-        look_again_at=5_000,
-        **identified,
-        **SEEN,
-    )
-    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt", "expiresAt"}
-
-
-@pytest.mark.parametrize(("identity", "identified"), [(IDENTITY, IDENTIFIED), (None, {})])
-def test_a_refusal_that_is_about_to_change_the_status(
-    aws: Account, claimed: Claim, identity: Identity | None, identified: dict[str, Any]
-) -> None:
+    refused = {"detail": "since Monday", "decided_at": 4_000, **identified, **SEEN}
     aws.ledger.record_refusing(claimed, EXPIRED, identity, status="revoked", now=4_000)
 
+    # About to change the status of the certificate.
     assert row(aws) == Row(
         CERTIFICATE,
         State.REFUSED,
         Reason.EXPIRED,
-        "since Monday",
         refusal_status="revoked",
-        decided_at=4_000,
         look_again_at=3_000,
         waiting_message_id="m",
         lease_expires_at=1_100,
-        **identified,
+        **refused,
+    )
+
+    aws.ledger.record_refused(claimed, EXPIRED, identity, now=4_000, look_again_at=5_000)
+
+    assert row(aws) == Row(
+        CERTIFICATE, State.REFUSED, Reason.EXPIRED, refusal_status="revoked", look_again_at=5_000, **refused
+    )
+    assert not is_claimed(aws)
+
+
+def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
+    long = Verdict(Reason.EXPIRED, "x" * 10_000)
+
+    aws.ledger.record_refused(claimed, long, IDENTITY, now=4_000, look_again_at=5_000)
+
+    assert row(aws) == Row(
+        CERTIFICATE,
+        State.REFUSED,
+        Reason.EXPIRED,
+        "x" * 500,
+        decided_at=4_000,
+        look_again_at=5_000,
+        **IDENTIFIED,
         **SEEN,
     )
-    assert "expiresAt" not in attributes(aws)
+    assert not is_claimed(aws)
 
 
 def test_a_deferral(aws: Account, claimed: Claim) -> None:
@@ -103,15 +110,15 @@ def test_a_deferral(aws: Account, claimed: Claim) -> None:
         waiting_message_id="n",
         **SEEN,
     )
-    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt", "expiresAt"}
+    assert not is_claimed(aws)
 
 
 def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account, claimed: Claim) -> None:
     aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
-    again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
+    throttled = Verdict(Reason.THROTTLED)
 
     aws.ledger.record_deferred(
-        again, Verdict(Reason.THROTTLED), message_id="n", now=6_500, look_again_at=8_000
+        claim(aws, 6_000, "n"), throttled, message_id="n", now=6_500, look_again_at=8_000
     )
 
     assert (row(aws).state, row(aws).reason, row(aws).detail) == (State.DEFERRED, Reason.THROTTLED, "")
@@ -122,11 +129,11 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
 
     activating = aws.ledger.record_activating(claimed, IDENTITY, "v1")
 
-    assert activating.row.state is State.ACTIVATING
     assert row(aws) == Row(
         CERTIFICATE, State.ACTIVATING, index_version="v1", lease_expires_at=1_100, **IDENTIFIED, **SEEN
     )
-    assert "expiresAt" not in attributes(aws)
+    assert activating.row == aws.ledger.row(CERTIFICATE)
+    assert RevocationLedger(aws.dynamodb, aws.table).find(CA, IDENTITY.serial_number) == [CERTIFICATE]
 
     aws.ledger.record_activated(
         activating, policy_name="policy", thing_name="thing", now=4_000, look_again_at=5_000
@@ -144,30 +151,111 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
         **IDENTIFIED,
         **SEEN,
     )
-    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt"}
+    assert not is_claimed(aws)
+
+
+# Nothing to decide.
+
+
+def put_state(aws: Account, state: State) -> Claim:
+    """Let the row have a state, of which nothing is known why; claim it."""
+    texts = {"certificateId": CERTIFICATE, "state": state.value, "reason": "throttled", "detail": "slow"}
+    aws.dynamodb.put_item(TableName=aws.table, Item={name: {"S": text} for name, text in texts.items()})
+    return claim(aws)
+
+
+@pytest.mark.parametrize("kept", [State.ACTIVATING, State.ACTIVATED, State.SUSPENDED, State.REVOKED])
+def test_a_deferral_does_not_forget_what_happened_before(aws: Account, kept: State) -> None:
+    verdict = Verdict(Reason.CRL_MISSING, "none")
+
+    aws.ledger.record_deferred(put_state(aws, kept), verdict, message_id="m", now=1, look_again_at=2)
+
+    assert (row(aws).state, row(aws).reason, row(aws).detail) == (kept, Reason.CRL_MISSING, "none")
+
+
+@pytest.mark.parametrize("kept", [State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.KNOWN])
+def test_finding_a_certificate_decided_leaves_a_settled_state(aws: Account, kept: State) -> None:
+    found = put_state(aws, kept)
+
+    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
+
+    assert row(aws).state is kept
+
+
+@pytest.mark.parametrize("replaced", [State.ACTIVATING, State.REFUSED, State.DEFERRED])
+def test_a_certificate_decided_by_another_caller_is_recorded(aws: Account, replaced: State) -> None:
+    found = put_state(aws, replaced)
+
+    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
+
+    assert row(aws) == Row(
+        CERTIFICATE,
+        State.KNOWN,
+        decided_at=1,
+        look_again_at=2,
+        waiting_message_id="m",
+        **IDENTIFIED,
+        **SEEN,
+    )
+    assert not is_claimed(aws)
+
+
+def test_a_row_that_was_to_expire_stays_once_another_caller_has_decided(aws: Account, claimed: Claim) -> None:
+    aws.ledger.record_stale(claimed, IDENTITY, active=False, message_id="m", now=4_000, look_again_at=5_000)
+
+    assert (row(aws).state, row(aws).expires_at) == (State.KNOWN, 0)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_certificate_recorded_as_active_counts_as_in_service_once(aws: Account, *, active: bool) -> None:
+    for _ in range(2):
+        aws.ledger.record_stale(claim(aws), IDENTITY, active=active, message_id="m", now=1, look_again_at=2)
+
+    assert aws.ledger.fleet.size(CA) == active
+
+
+def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(aws: Account) -> None:
+    claimed = claim(aws)
+    none: Any = None
+    backfill = Backfill(none, aws.ledger, rate_limiter=none, revocation=none)
+    backfill.record(CERTIFICATE, IDENTITY, active=True)
+
+    with pytest.raises(LeaseLostError):
+        aws.ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, look_again_at=2)
+
+    assert aws.ledger.fleet.size(CA) == 1
+
+
+def test_a_row_of_a_missing_certificate_expires_after_a_day(aws: Account) -> None:
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
+
+    assert row(aws) == Row(
+        CERTIFICATE, look_again_at=6_000, waiting_message_id="m", expires_at=5 + 86_400, **SEEN
+    )
+    assert not is_claimed(aws)
 
 
 def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claimed: Claim) -> None:
     activating = aws.ledger.record_activating(claimed, IDENTITY, None)
     aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, look_again_at=5_000)
-    again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
 
+    again = claim(aws, 6_000, "n")
     aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
-    assert row(aws).state is State.ACTIVATED
-    assert not attributes(aws) & {"leaseToken", "expiresAt"}
+    assert (row(aws).state, row(aws).expires_at) == (State.ACTIVATED, 0)
+    assert not is_claimed(aws)
 
 
 def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     aws: Account, claimed: Claim
 ) -> None:
     aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
-    again = aws.ledger.claim(CERTIFICATE, sent_at=6_000, message_id="n", now=6_000, expires_at=7_000)
 
+    again = claim(aws, 6_000, "n")
     aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
 
     assert (row(aws).state, row(aws).serial_number) == (State.REFUSED, IDENTITY.serial_number)
-    assert not attributes(aws) & {"leaseToken", "expiresAt"}
+    assert row(aws).expires_at == 0
 
 
 def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
@@ -177,4 +265,4 @@ def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, 
     aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)
 
     assert (row(aws).reason, row(aws).detail) == (None, "")
-    assert not attributes(aws) & {"leaseToken", "leaseExpiresAt"}
+    assert not is_claimed(aws)

@@ -1,9 +1,8 @@
 """What the reconciler tells: certificates that wait too long, once in each wait."""
 
-import importlib
+import io
 import json
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +15,11 @@ from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.passes import Passes
-from tests.support.account import POLICY, REGION, Account, add_the_ca
+from tests.support.account import POLICY, Account, add_the_ca
 from tests.support.certificate_list import FakeList
 from tests.support.event_bus import EventBus
 from tests.support.faults import Crash, Fault, injected
+from tests.support.lambda_function import context, lines, started
 from tests.unit.runtime.outcome_events.test_activator import owed
 from tests.unit.runtime.reconciler.test_passes import QUARTER, newest, passes
 
@@ -182,12 +182,11 @@ def test_a_wait_that_cannot_be_recorded_is_recorded_by_the_next_run(
     assert bus.outcomes() == ["waiting_too_long"]
 
 
-# the handlers
+# The handlers.
 
 
-@pytest.fixture
-def variables(aws: Account, bus: EventBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
+def variables(aws: Account, bus: str) -> dict[str, str]:
+    return {
         environment.LEDGER_TABLE: aws.table,
         environment.ACTIVATION_QUEUE_URL: aws.queue_url,
         environment.DEAD_LETTER_QUEUE_URL: aws.dead_letter_queue_url,
@@ -196,61 +195,38 @@ def variables(aws: Account, bus: EventBus, monkeypatch: pytest.MonkeyPatch) -> N
         environment.ACTIVATIONS_PER_SECOND: "1000",
         environment.PENDING_AFTER_SECONDS: "0",
         environment.FULL_LISTING_SECONDS: "604800",
-        environment.OUTCOME_EVENTS: json.dumps({"bus": bus.arn, "pipeline": "Fleet/Jitr"}),
-        "POWERTOOLS_SERVICE_NAME": "Fleet/Jitr",
-        "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
+        environment.OUTCOME_EVENTS: json.dumps({"bus": bus, "pipeline": "Fleet/Jitr"}),
+    }
 
 
-def name_the_ca(module: Any) -> None:
-    """Let the function's own client say what moto leaves out, as the account's does."""
-    events = module._batch().activation.iot.meta.events
-    events.register("after-call.iot.DescribeCertificate", add_the_ca)
-
-
-CONTEXT = SimpleNamespace(
-    function_name="function",
-    memory_limit_in_mb=256,
-    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:function",
-    aws_request_id="request-1",
-    get_remaining_time_in_millis=lambda: 300_000,
-)
-
-
-@pytest.mark.usefixtures("variables")
-def test_a_run_of_the_reconciler_publishes_what_the_activator_has_left(aws: Account, bus: EventBus) -> None:
+def test_a_run_of_the_reconciler_publishes_what_the_activator_has_left(
+    aws: Account, bus: EventBus, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
     aws.clock.pass_time(minutes=-4)
     with injected(bus.events, "PutEvents", Fault.TIMEOUT_BEFORE):
         aws.process(aws.event(aws.pending()))
-    module = importlib.reload(importlib.import_module("iot_jitr_runtime.reconciler.handler"))
 
-    module.handle({}, CONTEXT)
+    started(monkeypatch, "reconciler", variables(aws, bus.arn), log).handle({}, context("reconciler"))
 
     assert bus.outcomes() == ["activated"]
+    assert [line["events"] for line in lines(log.getvalue()) if line["message"] == "events_published"] == [1]
 
 
-@pytest.mark.usefixtures("variables")
-def test_the_activator_tells_by_its_environment_and_counts_what_it_could_not_publish(
-    aws: Account, bus: EventBus, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_activator_publishes_by_its_environment_and_counts_what_it_could_not_publish(
+    aws: Account,
+    bus: EventBus,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
 ) -> None:
-    module = importlib.reload(importlib.import_module("iot_jitr_runtime.activator.handler"))
+    for arn in (bus.arn, f"{bus.arn}-that-is-not-there"):
+        module = started(monkeypatch, "activator", variables(aws, arn), log)
+        # Let the function's own client answer what moto leaves out, as the account's does.
+        iot_events = module._batch().activation.iot.meta.events
+        iot_events.register("after-call.iot.DescribeCertificate", add_the_ca)
+        answer = module.handle({"Records": [aws.event(aws.pending())]}, context("activator"))
+        assert answer == {"batchItemFailures": []}
 
-    name_the_ca(module)
-    module.handle({"Records": [aws.event(aws.pending())]}, CONTEXT)
     assert bus.outcomes() == ["activated"]
-
-    nowhere = {"bus": f"{bus.arn}-that-is-not-there", "pipeline": "Fleet/Jitr"}
-    monkeypatch.setenv(environment.OUTCOME_EVENTS, json.dumps(nowhere))
-    module = importlib.reload(module)
-    name_the_ca(module)
-    answer = module.handle({"Records": [aws.event(aws.pending())]}, CONTEXT)
-
-    assert answer == {"batchItemFailures": []}
-    metrics = [
-        json.loads(line) for line in capsys.readouterr().out.splitlines() if "EventsUnpublished" in line
-    ]
-    assert metrics[0]["EventsUnpublished"] == [1]
+    [metrics] = [line for line in lines(capsys.readouterr().out) if "EventsUnpublished" in line]
+    assert metrics["EventsUnpublished"] == [1]

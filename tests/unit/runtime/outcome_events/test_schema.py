@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcome_events import SCHEMA_VERSION, EventType, OutcomeEvent
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support.outcome_schema import SCHEMA
@@ -31,9 +32,10 @@ def test_it_is_a_schema_of_this_version_and_of_every_outcome() -> None:
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each.outcome is Outcome.REFUSED])
 def test_every_refusal_is_valid(reason: Reason) -> None:
-    row = {"reason": reason, "decidedAt": 1_795_000_000_123, "firstSeenAt": 1_795_000_000_000}
+    times = {"decided_at": 1_795_000_000_123, "first_seen_at": 1_795_000_000_000}
+    row = Row(CertificateId("ab" * 32), reason=reason, **times)  # type: ignore[arg-type]
 
-    event = OutcomeEvent.compose(EventType.REFUSED, "Fleet/Jitr", CertificateId("ab" * 32), row)
+    event = OutcomeEvent.compose(EventType.REFUSED, "Fleet/Jitr", row)
 
     read = OutcomeEvent.read(event.detail)
     assert read == event
@@ -41,17 +43,19 @@ def test_every_refusal_is_valid(reason: Reason) -> None:
 
 
 def test_the_same_decision_makes_the_same_event_and_each_part_of_it_counts() -> None:
-    def made(certificate: str = "ab", event_type: EventType = EventType.REFUSED, **row: Any) -> str:
-        values = {"reason": "expired", "decidedAt": 1_000, **row}
-        return OutcomeEvent.compose(event_type, "p", CertificateId(certificate * 32), values).detail
+    def made(certificate: str = "ab", event_type: EventType = EventType.REFUSED, **values: Any) -> str:
+        row = Row(
+            CertificateId(certificate * 32), **{"reason": Reason.EXPIRED, "decided_at": 1_000, **values}
+        )
+        return OutcomeEvent.compose(event_type, "p", row).detail
 
     ids = [
         made(),
         made(),
         made("cd"),
         made(event_type=EventType.ACTIVATED),
-        made(reason="not_listed"),
-        made(decidedAt=1_001),
+        made(reason=Reason.NOT_LISTED),
+        made(decided_at=1_001),
     ]
 
     assert ids[0] == ids[1]

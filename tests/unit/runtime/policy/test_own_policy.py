@@ -9,14 +9,14 @@ from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks, Task
+from iot_jitr_runtime.ledger.tasks import Task
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy
 from iot_jitr_runtime.policy.withdrawal import Withdrawal, withdraw
 from tests.support.account import POLICY, Account, account
 from tests.support.answers import answered
 from tests.support.faults import Fault, counted, cut_off, injected
-from tests.support.things import arn_of, due_tasks, pending
+from tests.support.things import arn_of, pending
 
 TEMPLATE = {
     "Version": "2012-10-17",
@@ -139,15 +139,14 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
 
 def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Account) -> None:
     certificate_id, name = active(aws)
-    tasks = ScheduledTasks(aws.dynamodb, aws.table)
-    withdrawal = Withdrawal(aws.iot, tasks, aws.clock)
+    withdrawal = Withdrawal(aws.iot, aws.ledger.tasks, aws.clock)
 
     with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
         withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)
 
     assert aws.policies(certificate_id) == []
     aws.clock.pass_time(minutes=11)
-    [due] = due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, aws.clock.milliseconds)
+    [due] = aws.ledger.tasks.due(Task.DELETE_POLICY, now=aws.clock.milliseconds)
     assert (due.certificate_id, due.policy_name) == (certificate_id, name)
     withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
@@ -158,19 +157,20 @@ def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Ac
 def test_a_revocation_does_not_wait_for_a_deletion_that_is_denied(aws: Account, operation: str) -> None:
     """As where devices share a policy now: the functions may delete no policy of a device then."""
     certificate_id, name = active(aws)
-    tasks = ScheduledTasks(aws.dynamodb, aws.table)
 
     with injected(aws.iot, operation, Fault.ACCESS_DENIED):
-        Withdrawal(aws.iot, tasks, aws.clock).withdraw(certificate_id, arn_of(aws, certificate_id), name)
+        Withdrawal(aws.iot, aws.ledger.tasks, aws.clock).withdraw(
+            certificate_id, arn_of(aws, certificate_id), name
+        )
 
     aws.clock.pass_time(minutes=11)
-    [due] = due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, aws.clock.milliseconds)
+    [due] = aws.ledger.tasks.due(Task.DELETE_POLICY, now=aws.clock.milliseconds)
     assert due.policy_name == name
 
 
 def test_another_error_of_a_withdrawal_propagates(aws: Account) -> None:
     certificate_id, name = active(aws)
-    withdrawal = Withdrawal(aws.iot, ScheduledTasks(aws.dynamodb, aws.table), aws.clock)
+    withdrawal = Withdrawal(aws.iot, aws.ledger.tasks, aws.clock)
 
     with answered(aws.iot, "DetachPolicy", "ThrottlingException"), pytest.raises(ClientError):
         withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)

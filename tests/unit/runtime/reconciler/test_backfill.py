@@ -1,17 +1,16 @@
 """Certificates that somebody else decided about come into the ledger, so that they can be revoked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
+from iot_jitr_runtime.identifiers import CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import SERIAL_INDEX, SERIAL_INDEX_KEY, Identity, State, ca_serial
-from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.rate_limiter import NoSlotError
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
+from iot_jitr_runtime.sweep.state import SweepStates
 from tests.support.account import Account
 from tests.support.faults import counted
 
@@ -29,23 +28,16 @@ class Crl:
         return "1"
 
 
-@dataclass
-class Sweep:
-    requested: list[CaCertificateId] = field(default_factory=list)
-
-    def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
-        del now
-        self.requested.append(ca)
+def rescan_requested(aws: Account) -> bool:
+    return SweepStates(aws.ledger.items).read(aws.ca_id).rescan_requested_at > 0
 
 
-def backfill(aws: Account, crl: Crl | None = None, sweep: Any = None, rate: float = 1e6) -> Backfill:
+def backfill(aws: Account, crl: Crl | None = None, rate: float = 1e6) -> Backfill:
     return Backfill(
         iot=aws.iot,
-        dynamodb=aws.dynamodb,
-        table=aws.table,
+        ledger=aws.ledger,
         rate_limiter=aws.rate_limiter(rate),
         revocation=crl or Crl(),
-        sweep=sweep or Sweep(),
         clock=aws.clock,
     )
 
@@ -89,7 +81,7 @@ def test_it_counts_as_a_device_in_service_once_if_it_is_active(
     for _ in range(2):
         add(aws, backfill(aws), certificate_id)
 
-    assert Fleet(aws.dynamodb, aws.table).size(aws.ca_id) == devices
+    assert aws.ledger.fleet.size(aws.ca_id) == devices
 
 
 def test_its_status_is_not_touched(aws: Account) -> None:
@@ -102,25 +94,21 @@ def test_its_status_is_not_touched(aws: Account) -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.REVOKED, Reason.ON_HOLD])
-def test_for_an_active_one_on_the_crl_a_rescan_is_requested(aws: Account, reason: Reason) -> None:
-    certificate_id, sweep = registered(aws), Sweep()
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("ACTIVE", Backfilled.LISTED), ("INACTIVE", Backfilled.KNOWN), ("REVOKED", Backfilled.KNOWN)],
+)
+def test_a_rescan_is_requested_for_one_on_the_crl_that_is_active(
+    aws: Account, status: str, expected: Backfilled, reason: Reason
+) -> None:
+    certificate_id = registered(aws, status)
 
-    result = add(aws, backfill(aws, Crl(RefusedError(reason)), sweep), certificate_id)
+    assert add(aws, backfill(aws, Crl(RefusedError(reason))), certificate_id) is expected
 
     row = aws.row(certificate_id)
     assert (row.state, row.serial_number is not None) == (State.KNOWN, True)
-    assert (result, sweep.requested) == (Backfilled.LISTED, [aws.ca_id])
-    assert aws.status(certificate_id) == "ACTIVE"
-
-
-@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_one_that_is_not_active_is_only_added(aws: Account, status: str) -> None:
-    certificate_id, sweep = registered(aws, status), Sweep()
-    crl = Crl(RefusedError(Reason.REVOKED))
-
-    result = add(aws, backfill(aws, crl, sweep), certificate_id)
-
-    assert (result, sweep.requested) == (Backfilled.KNOWN, [])
+    assert rescan_requested(aws) is (status == "ACTIVE")
+    assert aws.status(certificate_id) == status
 
 
 def test_without_a_usable_crl_it_is_left_for_the_next_pass(aws: Account) -> None:

@@ -6,19 +6,19 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import State
-from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError, Leases
+from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.reconciler.listing import Listed
 from iot_jitr_runtime.reconciler.passes import FAILURES_AT_MOST, Cursor, Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
-from iot_jitr_runtime.sweep.state import SweepStates
 from tests.support.account import Account
 from tests.support.certificate_list import FakeList
 
@@ -42,29 +42,20 @@ def listing(aws: Account) -> FakeList:
     return FakeList(aws)
 
 
-def passes(
-    aws: Account,
-    listing: FakeList,
-    revocation: Any = None,
-    rate: float = 1e6,
-    failed: list[str] | None = None,
-) -> Passes:
-    failed = [] if failed is None else failed
+def passes(aws: Account, listing: FakeList, revocation: Any = None, rate: float = 1e6) -> Passes:
     return Passes(
         listing=listing,  # type: ignore[arg-type]
         ledger=aws.ledger,
         queue=ActivationQueue(aws.sqs, aws.queue_url),
         backfill=Backfill(
             iot=aws.iot,
-            dynamodb=aws.dynamodb,
-            table=aws.table,
+            ledger=aws.ledger,
             rate_limiter=aws.rate_limiter(rate),
             revocation=revocation or NoCrl(),
-            sweep=SweepStates(aws.dynamodb, aws.table),
             clock=aws.clock,
         ),
         rate_limiter=aws.rate_limiter(rate),
-        on_backfill_failure=lambda ca, certificate_id, error: failed.append(certificate_id),  # noqa: ARG005
+        logger=Logger("passes"),
         pending_after=QUARTER,
         full_pass_every=WEEK,
         clock=aws.clock,
@@ -73,7 +64,7 @@ def passes(
 
 def leased(aws: Account, run: Callable[[Lease, Deadline], Any], until: datetime | None) -> Any:
     now = aws.clock.milliseconds
-    lease = Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 600_000)
+    lease = Lease.acquire(aws.ledger.items, "#reconciler", now=now, expires_at=now + 600_000)
     try:
         return run(lease, Deadline(until or aws.clock() + timedelta(minutes=5), aws.clock))
     finally:
@@ -370,19 +361,18 @@ def test_an_unchecked_certificate_of_an_earlier_run_is_not_forgotten_when_the_pa
 
 def test_a_certificate_that_always_fails_costs_itself_only(aws: Account, listing: FakeList) -> None:
     bad, good = register(aws, listing, status="ACTIVE", hours=2), register(aws, listing, status="ACTIVE")
-    failed: list[str] = []
 
     def fail(params: dict[str, str], **_: object) -> None:
         if params["certificateId"] == bad:
             raise listing.error("InternalFailureException")
 
     aws.iot.meta.events.register("provide-client-params.iot.DescribeCertificate", fail)
-    statistics = newest(aws, passes(aws, listing, failed=failed))
+    statistics = newest(aws, passes(aws, listing))
     aws.clock.pass_time(hours=5)
     later = newest(aws, passes(aws, listing))
 
     assert statistics.backfilled == {Backfilled.FAILED: 1, Backfilled.KNOWN: 1}
-    assert (failed, statistics.ended, aws.ledger.row(good) is not None) == ([bad], True, True)
+    assert (statistics.ended, aws.ledger.row(good) is not None) == (True, True)
     assert later.seen == 2, "the next pass does not look back for it: the next full pass tries again"
 
 
@@ -408,9 +398,9 @@ def test_a_run_that_has_lost_its_lease_changes_no_cursor(aws: Account, listing: 
     for minutes in range(20, 30):
         register(aws, listing, minutes=minutes)
     now = aws.clock.milliseconds
-    leases = Leases(aws.dynamodb, aws.table)
-    late = leases.acquire("#reconciler", now=now, expires_at=now + 1)
-    other = leases.acquire("#reconciler", now=now + 2, expires_at=now + 600_000)
+    items = aws.ledger.items
+    late = Lease.acquire(items, "#reconciler", now=now, expires_at=now + 1)
+    other = Lease.acquire(items, "#reconciler", now=now + 2, expires_at=now + 600_000)
     deadline = Deadline(aws.clock() + timedelta(minutes=5), aws.clock)
 
     with pytest.raises(LeaseLostError):

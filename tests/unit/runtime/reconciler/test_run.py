@@ -3,9 +3,8 @@
 import io
 import json
 import time
-from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +15,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ledger.lease import LeaseLostError, Leases
+from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
+from iot_jitr_runtime.rate_limiter import NoSlotError
 from iot_jitr_runtime.reconciler.passes import Passes, PassStatistics
-from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Report, Run
-from iot_jitr_runtime.reconciler.tasks import PolicyDeletion
+from iot_jitr_runtime.reconciler.run import ReconciliationFailedError, Run
+from iot_jitr_runtime.reconciler.tasks import delete_policy
 from iot_jitr_runtime.things.retirement import Retirement
 from tests.support.account import POLICY, Account
 from tests.support.clock import Clock
@@ -126,11 +126,14 @@ def test_tasks_are_done_where_things_are_renewed_and_devices_have_their_own_poli
     monkeypatch.setenv(environment.THINGS, json.dumps(things))
     monkeypatch.setenv(environment.DEVICE_POLICY, json.dumps(PER_DEVICE))
 
-    actions = module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions
+    arn_prefix = "arn:aws:iot:eu-central-1:123456789012:cert/"
+    actions = module._build(arn_prefix).actions
 
     assert isinstance(actions[Task.RETIRE].__self__, Retirement)
-    assert isinstance(actions[Task.DELETE_POLICY].__self__, PolicyDeletion)
-    assert actions[Task.DELETE_POLICY].__self__.arn_prefix == "arn:aws:iot:eu-central-1:123456789012:cert/"
+    assert (actions[Task.DELETE_POLICY].func, actions[Task.DELETE_POLICY].args[-1]) == (
+        delete_policy,
+        arn_prefix,
+    )
     module.handle({}, context("reconciler"))
 
 
@@ -139,13 +142,13 @@ def test_where_things_are_not_renewed_nothing_is_retired(
 ) -> None:
     monkeypatch.setenv(environment.THINGS, json.dumps({"thing": {}, "lease_seconds": 35}))
 
-    assert module._build("arn:aws:iot:eu-central-1:123456789012:cert/").tasks.actions == {}
+    assert module._build("arn:aws:iot:eu-central-1:123456789012:cert/").actions == {}
 
 
 def test_a_second_run_beside_the_first_does_nothing(aws: Account, module: Any, log: io.StringIO) -> None:
     aws.pending()
     now = int(time.time() * 1000)
-    first = Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 600_000)
+    first = Lease.acquire(aws.ledger.items, "#reconciler", now=now, expires_at=now + 600_000)
 
     module.handle({}, context("reconciler"))
 
@@ -168,17 +171,17 @@ def test_a_run_that_fails_releases_its_lease(
     monkeypatch.undo()
 
     now = int(time.time() * 1000)
-    Leases(aws.dynamodb, aws.table).acquire("#reconciler", now=now, expires_at=now + 1)
+    Lease.acquire(aws.ledger.items, "#reconciler", now=now, expires_at=now + 1)
 
 
 class Steps:
     """Stands in for passes and tasks; each step takes its time from `takes`, or until its deadline."""
 
-    def __init__(self, clock: Clock, *takes: float) -> None:
+    def __init__(self, clock: Clock, takes: list[float]) -> None:
         self.clock = clock
-        self.takes = list(takes)
+        self.takes = takes
         self.shares: list[float] = []
-        self.actions = {Task.RETIRE: None}
+        self.ledger = SimpleNamespace(outbox=None, tasks=SimpleNamespace(due=lambda *_, **__: [None]))
 
     def newest(self, _ca: object, _lease: object, deadline: Deadline) -> PassStatistics:
         self.take(deadline)
@@ -187,9 +190,9 @@ class Steps:
     def full(self, _ca: object, _lease: object, deadline: Deadline) -> None:
         self.take(deadline)
 
-    def run(self, _task: object, deadline: Deadline) -> Counter[TaskResult]:
-        self.take(deadline)
-        return Counter()
+    def act(self, _due: object, until: datetime) -> TaskResult:
+        self.take(Deadline(until, self.clock))
+        raise NoSlotError
 
     def take(self, deadline: Deadline) -> None:
         share = (deadline.at - self.clock()).total_seconds()
@@ -208,10 +211,10 @@ class Steps:
 )
 def test_no_step_keeps_another_from_its_share_of_the_time(takes: list[float], shares: list[float]) -> None:
     clock = Clock()
-    steps: Any = Steps(clock, *takes)
+    steps: Any = Steps(clock, takes)
     issuers: Any = SimpleNamespace(certificate=lambda _ca: SimpleNamespace(not_after=clock()))
-    report = Report(Logger("run"), EphemeralMetrics(namespace="n", service="s"))
-    run = Run([CaCertificateId("a"), CaCertificateId("b")], issuers, steps, steps, steps, report, clock)
+    cas, actions = [CaCertificateId("a"), CaCertificateId("b")], {Task.RETIRE: steps.act}
+    run = Run(cas, issuers, steps, actions, Logger("run"), EphemeralMetrics(namespace="n", service="s"))
 
     run.do(None, Deadline(clock() + timedelta(seconds=600), clock))  # type: ignore[arg-type]
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
@@ -15,7 +14,7 @@ from tests.support.sweep_harness import SweepHarness
 @pytest.fixture
 def enforcement(harness: SweepHarness) -> Enforcement:
     iot = harness.aws.iot
-    withdrawal = Withdrawal(iot, ScheduledTasks(harness.aws.dynamodb, harness.aws.table), harness.clock)
+    withdrawal = Withdrawal(iot, harness.ledger.tasks, harness.clock)
     return replace(harness.make_sweep().enforcement, withdrawal=withdrawal)
 
 

@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks
 from iot_jitr_runtime.revocation.store import key
 from iot_jitr_runtime.sweep.enforce import CLAIM_LASTS
 from iot_jitr_runtime.sweep.sessions import SessionResult
@@ -192,7 +191,7 @@ def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
     told = {"thing": {}, "lease_seconds": 35}
     monkeypatch.setenv(environment.THINGS, json.dumps(told))
 
-    _, sweep, _ = Invocation(harness, monkeypatch).module._sweep()
+    _, sweep = Invocation(harness, monkeypatch).module._sweep()
 
     assert isinstance(sweep.enforcement.things, Things)
     assert sweep.enforcement.things.lease_lasts >= CLAIM_LASTS
@@ -203,13 +202,13 @@ def test_the_environment_says_which_cas_are_swept_and_how(
 ) -> None:
     called = Invocation(harness, monkeypatch, share=0.2, minimum=7, settle_seconds=95, dry_run=True)
 
-    cas, sweep, tasks = called.module._sweep()
+    cas, sweep = called.module._sweep()
 
     assert cas == [harness.ca], "the other one has no CRL"
     assert sweep.limit == MassRevocationLimit(share=0.2, minimum=7)
     assert (sweep.settle.total_seconds(), sweep.dry_run) == (95, True)
     assert sweep.rate_limiter.per_second == 1000
-    assert (sweep.sessions, sweep.enforcement.sessions, tasks.actions) == (None, None, {})
+    assert sweep.enforcement.sessions is None
 
 
 def test_a_closed_session_is_in_the_line_of_its_certificate_and_counted(
@@ -247,7 +246,7 @@ def test_a_repetition_that_is_due_is_made_and_one_that_fails_is_an_error_and_cou
     harness.publish(dict.fromkeys((sound, broken), KEY_COMPROMISE))
     harness.sweep()
     for each in (sound, broken):
-        ScheduledTasks(harness.aws.dynamodb, harness.aws.table).schedule_session_close(each, at=0)
+        harness.ledger.tasks.schedule_session_close(each, at=0)
     harness.connections.connected.add("device-0")
     called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
     capsys.readouterr()
@@ -270,7 +269,7 @@ def test_tasks_that_cannot_be_read_fail_the_invocation(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = Invocation(harness, monkeypatch, client_id="{{common_name}}")
-    called.module._sweep()[2].tasks.dynamodb.meta.events.register_first(
+    called.module._sweep()[1].ledger.items.client.meta.events.register_first(
         "before-send.dynamodb.Query", lambda **_: (_ for _ in ()).throw(ReadTimeoutError(endpoint_url="x"))
     )
 

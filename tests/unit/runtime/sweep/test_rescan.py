@@ -28,11 +28,9 @@ def add(harness: SweepHarness, device: CertificateId) -> Backfilled:
     """Do what the reconciler does with a certificate in AWS IoT's list that the ledger does not know."""
     backfill = Backfill(
         iot=harness.aws.iot,
-        dynamodb=harness.aws.dynamodb,
-        table=harness.aws.table,
+        ledger=harness.ledger,
         rate_limiter=harness.aws.rate_limiter(),
         revocation=IndexedRevocation(harness.store, clock=harness.clock),
-        sweep=harness.states,
         clock=harness.clock,
     )
     return backfill.add(harness.ca, device, until=harness.clock() + timedelta(minutes=1))

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.rows import Identity
-from iot_jitr_runtime.ledger.tasks import ScheduledTasks, TaskResult
+from iot_jitr_runtime.ledger.tasks import TaskResult
 from iot_jitr_runtime.sweep.enforce import RevocationResult
 from iot_jitr_runtime.sweep.sessions import REPEAT_AFTER, SessionResult
 from tests.support.account import POLICY
@@ -152,7 +152,7 @@ def test_a_closing_that_always_fails_costs_itself_only_and_is_tried_later_and_la
     assert harness.repeat_closings() == {}
     harness.clock.pass_time(minutes=6)
     assert harness.repeat_closings() == {TaskResult.FAILED: 1}
-    assert [due.failures for due in harness.failed_tasks] == [0, 1]
+    assert [each.failures for each in harness.ledger.tasks.failing(broken)] == [2]
 
 
 def test_after_failures_in_succession_the_revocations_do_not_wait_for_more(harness: SweepHarness) -> None:
@@ -296,7 +296,7 @@ def renewed(harness: SweepHarness) -> tuple[CertificateId, CertificateId]:
     row = harness.row(old)
     assert row.ca_certificate_id
     assert row.serial_number
-    ScheduledTasks(harness.aws.dynamodb, harness.aws.table).schedule_retirement(
+    harness.ledger.tasks.schedule_retirement(
         old,
         Identity(row.ca_certificate_id, row.serial_number, row.common_name),
         thing_name="renewed",

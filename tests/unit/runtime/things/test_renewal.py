@@ -1,7 +1,7 @@
 """Renewal: a newer certificate of the same device replaces the older one, and only that."""
 
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
 from cryptography.x509.oid import NameOID
@@ -11,7 +11,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Identity, State, ca_serial
-from iot_jitr_runtime.ledger.tasks import DueTask, ScheduledTasks, Task, TaskResult
+from iot_jitr_runtime.ledger.tasks import ScheduledTask, Task, TaskResult
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import Account
@@ -29,12 +29,12 @@ from tests.support.faults import (
 )
 from tests.support.things import (
     arn_of,
-    due_tasks,
     holders,
     pending,
     retirement,
     with_things,
 )
+from tests.support.things import retire as retire_due
 
 RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_seconds=24 * 3600)
 
@@ -59,9 +59,7 @@ def new(aws: Account, old: CertificateId) -> CertificateId:
 
 def retire(aws: Account) -> dict[CertificateId, TaskResult]:
     """Retire the certificates whose grace period is over."""
-    due = due_tasks(aws.dynamodb, aws.table, Task.RETIRE, aws.clock.milliseconds)
-    until = aws.clock() + timedelta(minutes=5)
-    return {each.certificate_id: retirement(aws, RENEWABLE).retire(each, until) for each in due}
+    return retire_due(retirement(aws, RENEWABLE))
 
 
 def record_revoked(aws: Account, certificate_id: CertificateId) -> None:
@@ -272,11 +270,10 @@ def test_a_predecessor_of_another_pipeline_can_be_revoked_by_serial_in_its_grace
 def test_a_repeated_event_does_not_postpone_a_retirement(
     aws: Account, old: CertificateId, new: CertificateId
 ) -> None:
-    tasks = ScheduledTasks(aws.dynamodb, aws.table)
     row = aws.row(old)
     assert row.ca_certificate_id is not None
     assert row.serial_number is not None
-    tasks.schedule_retirement(
+    aws.ledger.tasks.schedule_retirement(
         old,
         Identity(row.ca_certificate_id, row.serial_number, "sensor-7"),
         thing_name="sensor-7",
@@ -351,6 +348,7 @@ def test_after_any_fault_in_the_retirement_the_next_run_completes_it(
     with injected(getattr(aws, client), operation, fault) as struck, suppress(Exception, Crash):
         retire(aws)
     assert struck() == 1
+    aws.clock.pass_time(minutes=6)
     retire(aws)
 
     assert (aws.status(old), aws.status(new)) == ("INACTIVE", "ACTIVE")
@@ -360,20 +358,20 @@ def test_after_any_fault_in_the_retirement_the_next_run_completes_it(
 
 
 def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Account) -> None:
-    tasks = ScheduledTasks(aws.dynamodb, aws.table)
+    tasks = aws.ledger.tasks
     certificate_id = CertificateId("a" * 64)
     now = aws.clock.milliseconds
     tasks.schedule_policy_deletion(certificate_id, policy_name="jitr-x", at=now + 60_000)
 
-    def due(at: int) -> list[DueTask]:
-        return due_tasks(aws.dynamodb, aws.table, Task.DELETE_POLICY, at)
+    def due(at: int) -> list[ScheduledTask]:
+        return [*tasks.due(Task.DELETE_POLICY, now=at)]
 
     assert due(now) == []
-    expected = [DueTask(Task.DELETE_POLICY, certificate_id, policy_name="jitr-x")]
-    assert due(now + 60_000) == expected
-    tasks.remove(Task.RETIRE, certificate_id)
-    assert due(now + 60_000) == expected
-    tasks.remove(Task.DELETE_POLICY, certificate_id)
+    expected = ScheduledTask(Task.DELETE_POLICY, certificate_id, now + 60_000, policy_name="jitr-x")
+    assert due(now + 60_000) == [expected]
+    tasks.remove(replace(expected, task=Task.RETIRE))
+    assert due(now + 60_000) == [expected]
+    tasks.remove(expected)
     assert due(now + 60_000) == []
 
 
