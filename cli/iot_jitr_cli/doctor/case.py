@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from iot_jitr_cli.chain import check_chain
 from iot_jitr_cli.chain.parsing import signed
 from iot_jitr_cli.deployment import DeployedCa
-from iot_jitr_cli.doctor.pipeline import Pipeline, Rule
+from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.admission.allow_list import AllowList
@@ -69,6 +69,19 @@ class Registered:
     certificate: Certificate | None
     """None: it cannot be parsed."""
     registered_at: datetime
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A topic rule as it is now."""
+
+    name: str
+    sql: str
+    disabled: bool
+    queue_url: str | None
+    """Where its SQS action sends to."""
+    role_arn: str | None
+    """The role that its SQS action assumes."""
 
 
 class Case:
@@ -189,8 +202,24 @@ class Case:
     @reading("iot:GetTopicRule")
     def rule(self) -> Rule | None:
         """The CA's topic rule, None where there is none."""
-        ca = self.deployed_ca
-        return self.pipeline.rule(ca.rule) if ca else None
+        ca, iot = self.deployed_ca, self.session.client("iot")
+        if ca is None:
+            return None
+        try:
+            found = iot.get_topic_rule(ruleName=ca.rule)["rule"]
+        except iot.exceptions.UnauthorizedException as error:
+            # AWS IoT returns it for a missing rule too; for a missing permission, the message says so.
+            if "not authorized to perform" in str(error):
+                raise
+            return None
+        actions = [action["sqs"] for action in found.get("actions", []) if "sqs" in action]
+        return Rule(
+            name=ca.rule,
+            sql=found["sql"],
+            disabled=found.get("ruleDisabled", False),
+            queue_url=actions[0]["queueUrl"] if actions else None,
+            role_arn=actions[0]["roleArn"] if actions else None,
+        )
 
     def _describe(self, ca_id: CaCertificateId) -> RegisteredCa | None:
         with aws_call("iot:DescribeCACertificate"):

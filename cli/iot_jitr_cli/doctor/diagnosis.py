@@ -7,7 +7,7 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import AFTER_REGISTRATION, RESIDUAL, Cause, Phase
 from iot_jitr_cli.doctor.checks import CHECKS
-from iot_jitr_cli.doctor.finding import Check, Finding, NotApplicableError, Status, failed, not_applicable
+from iot_jitr_cli.doctor.finding import Check, Finding, NotApplicableError, Status, failed
 from iot_jitr_cli.doctor.reading import CannotTellError
 
 CONCLUSIONS = {ExitCode.OK: "fine", ExitCode.NO: "cause_found", ExitCode.UNDETERMINED: "undetermined"}
@@ -80,7 +80,7 @@ def _run(check: Check, case: Case) -> Finding:
     try:
         return check.run(case)
     except NotApplicableError as error:
-        return not_applicable(str(error))
+        return Finding(Status.NOT_APPLICABLE, str(error))
     except CannotTellError as error:
         return Finding(Status.UNKNOWN, str(error), permission=error.permission)
 

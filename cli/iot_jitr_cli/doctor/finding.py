@@ -55,16 +55,6 @@ def failed(cause: Cause, evidence: str, fix: str = "", *, predicted: bool = Fals
     return Finding(Status.FAILED, evidence, cause, fix or FIXES.get(cause, ""), predicted=predicted)
 
 
-def unknown(evidence: str) -> Finding:
-    """The check could not be made."""
-    return Finding(Status.UNKNOWN, evidence)
-
-
-def not_applicable(evidence: str) -> Finding:
-    """There is nothing to check."""
-    return Finding(Status.NOT_APPLICABLE, evidence)
-
-
 def required(value: T | None, missing: str) -> T:
     """What a check is about.
 

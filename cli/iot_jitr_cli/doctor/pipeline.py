@@ -1,4 +1,4 @@
-"""The deployed pipeline as it is now: stack, topic rules, queues, activator."""
+"""The deployed pipeline as it is now: stack, queues, activator."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,19 +25,6 @@ RECENT = timedelta(minutes=15)
 
 class NotDeployedError(CannotTellError):
     """There is no such stack, or nothing in it."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A topic rule as it is now."""
-
-    name: str
-    sql: str
-    disabled: bool
-    queue_url: str | None
-    """Where its SQS action sends to."""
-    role_arn: str | None
-    """The role that its SQS action assumes."""
 
 
 @dataclass(frozen=True)
@@ -193,30 +180,6 @@ class Pipeline:
         asked, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
         found = read_metrics(self.session, asked, self.now - period, self.now, period)
         return sum(value for _, value in found["activated"]) / period.total_seconds()
-
-    def rule(self, name: str) -> Rule | None:
-        """A topic rule, None where there is none of that name.
-
-        Raises:
-            CannotTellError: AWS IoT does not respond.
-        """
-        iot = self.session.client("iot")
-        with aws_call("iot:GetTopicRule"):
-            try:
-                found = iot.get_topic_rule(ruleName=name)["rule"]
-            except iot.exceptions.UnauthorizedException as error:
-                # AWS IoT returns it for a missing rule too; for a missing permission, the message says so.
-                if "not authorized to perform" in str(error):
-                    raise
-                return None
-        actions = [action["sqs"] for action in found.get("actions", []) if "sqs" in action]
-        return Rule(
-            name=name,
-            sql=found["sql"],
-            disabled=found.get("ruleDisabled", False),
-            queue_url=actions[0]["queueUrl"] if actions else None,
-            role_arn=actions[0]["roleArn"] if actions else None,
-        )
 
     def denied(self, role_arn: str, actions: Sequence[str], resource_arn: str) -> list[str]:
         """Those of `actions` that the role may not do on the resource.

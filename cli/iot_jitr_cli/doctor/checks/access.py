@@ -6,7 +6,7 @@ import botocore
 
 from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required, unknown
+from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
 from iot_jitr_cli.words import moment
@@ -54,7 +54,7 @@ def check_status(case: Case) -> Finding:
 @check("policy.attached", "policy attached", Cause.POLICY_DETACHED)
 def check_policy_attached(case: Case) -> Finding:
     """The certificate has a policy: without one, AWS IoT refuses the CONNECT of an active certificate."""
-    registered = _decided(case)
+    registered = _after_activation(case)
     names = case.policies
     if names:
         return ok(", ".join(names))
@@ -71,9 +71,8 @@ def check_policy_attached(case: Case) -> Finding:
 @check("policy.client_id", "policy allows the client id", Cause.CLIENT_ID_NOT_ALLOWED)
 def check_client_id(case: Case) -> Finding:
     """The policy allows the device to connect under its client id."""
-    registered = _decided(case)
-    if not case.policies:
-        return not_applicable("no policy to evaluate")
+    registered = _after_activation(case)
+    required(case.policies or None, "no policy to evaluate")
     client_id = _client_id(case)
     try:
         return _tested(case, registered.arn, client_id)
@@ -91,14 +90,15 @@ def check_connection(case: Case) -> Finding:
     client_id = _client_id(case)
     iot_data = case.session.client("iot-data")
     if not hasattr(iot_data, "get_connection"):
-        return unknown(f"botocore {botocore.__version__} has no GetConnection; 1.43.17 and newer have it")
+        version = botocore.__version__
+        raise CannotTellError(f"botocore {version} has no GetConnection; 1.43.17 and newer have it")
     with aws_call("iot:GetConnection"):
         try:
             found = iot_data.get_connection(clientId=client_id)
-        except iot_data.exceptions.ResourceNotFoundException:
-            return not_applicable(
+        except iot_data.exceptions.ResourceNotFoundException as error:
+            raise NotApplicableError(
                 f"AWS IoT has no connection of '{client_id}': not connected, nor in the last 30 minutes"
-            )
+            ) from error
     if found.get("connected"):
         return ok(f"'{client_id}' is connected{_since(found.get('connectedSince'))}")
     why = f", {reason}" if (reason := found.get("disconnectReason")) else ""
@@ -109,7 +109,7 @@ def _since(milliseconds: int | None) -> str:
     return f" since {moment(milliseconds)}" if milliseconds else ""
 
 
-def _decided(case: Case) -> Registered:
+def _after_activation(case: Case) -> Registered:
     """The certificate, once it is no longer pending."""
     registered = case.registered
     decided = registered if registered and registered.status != _PENDING else None
@@ -151,13 +151,13 @@ def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
 def _evaluated(case: Case, client_id: str, why: str) -> Finding:
     certificate = case.certificate
     if certificate is None:
-        return unknown("the certificate cannot be parsed")
+        raise CannotTellError("the certificate cannot be parsed")
     session = Session.of(certificate, client_id, _thing(case))
     decision = decide(_documents(case), session, "iot:Connect", Resource("client", client_id))
     if decision.access is Access.ALLOWED:
         return ok(f"'{client_id}', evaluated offline (no TestAuthorization: {why})")
     if decision.access is Access.DEPENDS:
-        return unknown(
+        raise CannotTellError(
             f"whether '{client_id}' is allowed depends on a condition that cannot be evaluated offline"
         )
     return _refused(client_id, f"the policy's result is '{decision.access}', evaluated offline")

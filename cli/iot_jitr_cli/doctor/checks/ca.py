@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required
+from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.pipeline import NotDeployedError
 from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.aws_errors import AwsError
@@ -20,20 +20,15 @@ _NO_CA = "no registered CA to check"
 
 
 @check("endpoint", "endpoint", Cause.ENDPOINT_ELSEWHERE, Cause.ENDPOINT_NOT_ATS)
-def check_endpoint(case: Case) -> Finding:  # noqa: PLR0911  each finding is one
+def check_endpoint(case: Case) -> Finding:
     """The device connects to this account's ATS endpoint in this region."""
-    host = (case.subject.endpoint or "").lower()
-    if not host:
-        return not_applicable("the device's endpoint is not known (--endpoint)")
-    device = _AWS_ENDPOINT.fullmatch(host)
-    if device is None:
-        return not_applicable(f"{host} is not an endpoint name of AWS IoT: a domain of your own, or local")
+    host = required(case.subject.endpoint, "the device's endpoint is not known (--endpoint)").lower()
+    other = f"{host} is not an endpoint name of AWS IoT: a domain of your own, or local"
+    device = required(_AWS_ENDPOINT.fullmatch(host), other)
     with aws_call("iot:DescribeEndpoint"):
         answer = case.session.client("iot").describe_endpoint(endpointType="iot:Data-ATS")
     ours = answer["endpointAddress"].partition(":")[0].lower()
-    expected = _AWS_ENDPOINT.fullmatch(ours)
-    if expected is None:
-        return not_applicable("AWS names none")
+    expected = required(_AWS_ENDPOINT.fullmatch(ours), "AWS names none")
     use = f"let the device connect to {ours}"
     if device["region"] != expected["region"]:
         here = f"{host} is in region {device['region']}, the pipeline in {expected['region']}"
@@ -142,7 +137,7 @@ def check_sni(case: Case) -> Finding:
     """The device sends SNI where the CA's mode needs it."""
     ca = required(case.ca, _NO_CA)
     if ca.mode is not Mode.SNI_ONLY:
-        return not_applicable(f"not needed in mode {ca.mode}")
+        raise NotApplicableError(f"not needed in mode {ca.mode}")
     if case.subject.sends_sni is False:
         return failed(
             Cause.SNI_MISSING,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from iot_jitr_cli.doctor.case import Case, Registered
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, not_applicable, ok, required
+from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.words import moment
@@ -14,6 +14,7 @@ from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from iot_jitr_runtime.stack_outputs import Output
 
 _JUST_NOW = timedelta(minutes=1)
+_NO_CRL = "the CA was declared to have no CRL"
 _VERBS = {Outcome.REFUSED: "refused", Outcome.DEFERRED: "deferred"}
 _CRL = {Reason.CRL_MISSING, Reason.CRL_STALE, Reason.CRL_PARTITION_MISSING}
 _REVOCATION = {Reason.REVOKED, Reason.ON_HOLD}
@@ -39,10 +40,7 @@ def check_common_name(case: Case) -> Finding:
 @check("decision.crl", "CRL", *_causes(_CRL))
 def check_crl(case: Case) -> Finding:
     """Where a CRL is configured, there is a usable and fresh one."""
-    present = case.revocation
-    if present is None:
-        return not_applicable("the CA was declared to have no CRL")
-    return _decided(case, _CRL, present)
+    return _decided(case, _CRL, required(case.revocation, _NO_CRL))
 
 
 @check("decision.revocation", "revocation", *_causes(_REVOCATION))
@@ -52,10 +50,7 @@ def check_revocation(case: Case) -> Finding:
     if row is not None and row.state in {State.SUSPENDED, State.REVOKED}:
         cause = Cause.ON_HOLD if row.state is State.SUSPENDED else Cause.SERIAL_REVOKED
         return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}")
-    present = case.revocation
-    if present is None:
-        return not_applicable("the CA was declared to have no CRL")
-    return _decided(case, _REVOCATION, present)
+    return _decided(case, _REVOCATION, required(case.revocation, _NO_CRL))
 
 
 @check("decision.admission", "admission", *_causes(_ADMISSION))
@@ -139,7 +134,7 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
     if row is not None and row.state is State.ACTIVATED:
         return ok("no objection when it was activated")
     other = f"the decision was: {row.reason or row.state or 'none yet'}" if row else "not decided yet"
-    return not_applicable(other)
+    raise NotApplicableError(other)
 
 
 def _recorded(row: Row, reason: Reason) -> Finding:
@@ -171,7 +166,7 @@ def _is_over(case: Case, reason: Reason) -> bool:
 def _undecided(case: Case, registered: Registered) -> Finding:
     queue = case.pipeline.activation_queue
     if registered.status != "PENDING_ACTIVATION":
-        return not_applicable("this pipeline has not decided about it")
+        raise NotApplicableError("this pipeline has not decided about it")
     waiting = queue.messages if queue else 0
     if waiting or case.time - registered.registered_at < _JUST_NOW:
         since = f"registered at {registered.registered_at:%H:%M:%SZ}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import topic_matches_sub
 
-from iot_jitr_cli.doctor.case import Case
+from iot_jitr_cli.doctor.case import Case, Rule
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
-from iot_jitr_cli.doctor.pipeline import Queue, Rule
+from iot_jitr_cli.doctor.pipeline import Queue
 from iot_jitr_cli.doctor.reading import aws_call
 from iot_jitr_runtime.events import TOPIC_PREFIX
 from iot_jitr_runtime.stack_outputs import Output

@@ -6,7 +6,7 @@ from iot_jitr_cli.chain import CheckId
 from iot_jitr_cli.chain import Status as ChainStatus
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required, unknown
+from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.words import in_words
 
@@ -71,7 +71,7 @@ def check_signed_by_ca(case: Case) -> Finding:
         )
     signature = case.report[CheckId.SIGNATURE]
     if signature.status is ChainStatus.NOT_CHECKED and case.ca is None:
-        return unknown(signature.found)
+        raise CannotTellError(signature.found)
     return ok("verifies with the CA's key")
 
 
