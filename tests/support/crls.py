@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
+from iot_jitr_cli.pki.extensions import Extension as CertificateExtension
 from iot_jitr_runtime.certificates import Certificate
 from tests.support.pkix_der import ALGORITHMS, CrlFields, extension, integer, utc_time
 
@@ -24,6 +25,9 @@ NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 Extension = tuple[x509.ExtensionType, bool]
 """An extension and whether it is critical."""
+
+BROKEN_POINTS = CertificateExtension(x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, b"\x04\x00"))
+"""Distribution points of a certificate that cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -50,4 +50,6 @@ def publish_index(
         former = store.current(ca_id)
     except IndexMissingError:
         former = None
-    return store.publish(ca_id, path, index.version, instead_of=former, usable_until=index.usable_until)
+    usable_until = min(record.usable_until(index.max_age) for record in index.crls)
+    store.publish(ca_id, path, index.version, instead_of=former, usable_until=usable_until)
+    return store.current(ca_id)

@@ -140,11 +140,6 @@ class Index:
         """The CRLs in force."""
         return list(self._crls.values())
 
-    @property
-    def usable_until(self) -> datetime:
-        """When the first of its CRLs becomes stale."""
-        return min(record.usable_until(self.max_age) for record in self._crls.values())
-
     def status(self, certificate: "x509.Certificate", now: datetime) -> StatusResult:
         """Say what the CRLs say of a certificate that their CA issued.
 
@@ -187,11 +182,6 @@ class Index:
         """
         reasons = [reason for _, reason in self._find(serial)]
         return max(reasons, key=lambda reason: reason is not RevocationReason.CERTIFICATE_HOLD, default=None)
-
-    @property
-    def entries(self) -> int:
-        """How many entries its CRLs have together."""
-        return sum(record.entries for record in self._crls.values())
 
     def newly_revoked(self, former: "Index | None", *, after: int | None = None) -> Generator[Revoked]:
         """Entries, serial and reason, that are not in `former`; all of them where there is none.

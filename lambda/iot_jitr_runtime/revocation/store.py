@@ -116,7 +116,7 @@ class IndexStore:
         *,
         instead_of: Published | None,
         usable_until: datetime,
-    ) -> Published:
+    ) -> None:
         """Put an index in force.
 
         Args:
@@ -152,7 +152,6 @@ class IndexStore:
                 if error_code(error) in _REPLACED | _MISSING:
                     raise IndexReplacedError(f"the index of CA {ca} was published by another run") from error
                 raise
-        return self.current(ca)
 
     def keep_issuer(self, ca: CaCertificateId, certificate: Certificate) -> None:
         """Keep a CA's certificate beside its index, for readers that make no AWS IoT call.

@@ -17,20 +17,15 @@ from tests.support.identities import ca, device
 def test_the_chain_file_holds_the_device_certificate_then_its_cas(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
-    assert files.chain.read_text() == device().certificate.pem + ca().certificate.pem
-    assert Certificate.load(files.certificate.read_text()).der == device().certificate.der
-    assert load_key(files.key.read_bytes()).public_key() == device().certificate.x509.public_key()
-
-
-def test_files_are_named_after_the_common_name_and_the_key_is_its_owners_alone(tmp_path: Path) -> None:
-    files = device().save(tmp_path)
-
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "sensor-1.chain.pem",
         "sensor-1.key",
         "sensor-1.pem",
     ]
     assert stat.S_IMODE(files.key.stat().st_mode) == 0o600
+    assert files.chain.read_text() == device().certificate.pem + ca().certificate.pem
+    assert Certificate.load(files.certificate.read_text()).der == device().certificate.der
+    assert load_key(files.key.read_bytes()).public_key() == device().certificate.x509.public_key()
 
 
 @pytest.mark.parametrize("name", ["sensor-1.key", "sensor-1.pem", "sensor-1.chain.pem"])
@@ -56,13 +51,8 @@ def test_a_file_that_appears_in_the_meantime_is_not_overwritten(tmp_path: Path) 
     assert (tmp_path / "there").read_bytes() == b"precious"
 
 
-def test_a_certificate_without_common_name_gets_a_file_name_too(tmp_path: Path) -> None:
-    files = ca().issue(DeviceSpec(None)).save(tmp_path)
-
-    assert files.key == tmp_path / "device.key"
-
-
-def test_the_callers_name_wins(tmp_path: Path) -> None:
+def test_the_files_have_the_callers_name_or_one_without_a_common_name(tmp_path: Path) -> None:
+    assert ca().issue(DeviceSpec(None)).save(tmp_path).key == tmp_path / "device.key"
     assert device().save(tmp_path, "thermometer").chain == tmp_path / "thermometer.chain.pem"
 
 

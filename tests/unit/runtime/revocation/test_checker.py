@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +21,7 @@ from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.store import IndexStore, Published, key
 from tests.support.buckets import new_bucket
 from tests.support.clock import Clock
-from tests.support.crls import HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
+from tests.support.crls import BROKEN_POINTS, HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
 from tests.support.faults import Fault, counted, injected
 from tests.support.indexes import CA_ID, publish_index
 
@@ -78,7 +77,6 @@ def test_a_good_certificate_passes_on_a_named_version(harness: Harness) -> None:
 
 
 POINTING, ELSEWHERE = crl_distribution_points(URL), crl_distribution_points("http://crl.example/2.crl")
-BROKEN = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00"))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,13 @@ BROKEN = Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31")
         (1, POINTING, 0, Reason.REVOKED, "serial 1 is on CRL number 1 with reason keyCompromise"),
         (2, POINTING, 0, Reason.ON_HOLD, "serial 2 is on CRL number 1 with reason certificateHold"),
         (3, ELSEWHERE, 0, Reason.CRL_PARTITION_MISSING, "no CRL speaks"),
-        (3, BROKEN, 0, Reason.UNPARSABLE_CERTIFICATE, "the certificate's extensions cannot be read"),
+        (
+            3,
+            BROKEN_POINTS,
+            0,
+            Reason.UNPARSABLE_CERTIFICATE,
+            "the certificate's extensions cannot be read",
+        ),
         (3, POINTING, 2, Reason.CRL_STALE, "stale since"),
         (1, POINTING, 2, Reason.CRL_STALE, "stale since"),
     ],

@@ -11,7 +11,8 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
 from iot_jitr_runtime.certificates import MalformedCertificateError
 from iot_jitr_runtime.revocation.scope import Scope, points_of
-from tests.support.crls import idp
+from tests.support.crls import BROKEN_POINTS, idp
+from tests.support.device_certificates import device_certificate
 
 CA = DevelopmentCa.create()
 ISSUER = CA.certificate.x509.subject
@@ -43,63 +44,57 @@ def partition(*urls: str) -> Scope:
     return Scope(frozenset(urls))
 
 
-def test_a_crl_without_distribution_point_speaks_for_every_certificate() -> None:
-    assert Scope().covers(certificate())
-    assert Scope().covers(at(ONE))
+SOME = frozenset({x509.ReasonFlags.key_compromise})
+OWN_ISSUER = x509.DirectoryName(ISSUER)
+HERE = x509.UniformResourceIdentifier(ONE)
+ALL, USERS = Scope(), Scope(only_user_certificates=True)
 
 
-def test_a_partition_speaks_for_certificates_that_point_at_it() -> None:
-    assert partition(ONE).covers(at(ONE))
-    assert partition(ONE).covers(at(TWO, ONE))
-    assert partition(TWO, ONE).covers(at(ONE))
+@pytest.mark.parametrize(
+    ("scope", "of", "covered"),
+    [
+        pytest.param(ALL, certificate(), True, id="no partition, no point"),
+        pytest.param(ALL, at(ONE), True, id="no partition"),
+        pytest.param(partition(ONE), at(ONE), True, id="its partition"),
+        pytest.param(partition(ONE), at(TWO, ONE), True, id="its partition among others"),
+        pytest.param(partition(TWO, ONE), at(ONE), True, id="its partition under another name"),
+        pytest.param(partition(ONE), at(TWO), False, id="another partition"),
+        pytest.param(partition(ONE), certificate(), False, id="a partition, no point"),
+        *[
+            pytest.param(partition(ONE), at(almost), False, id=f"almost its partition: {almost}")
+            for almost in (ONE + "/", ONE.upper(), "HTTP" + ONE[4:], ONE + "?x")
+        ],
+        pytest.param(partition(ONE), certificate(point(HERE, reasons=SOME)), False, id="some reasons"),
+        pytest.param(
+            partition(ONE),
+            certificate(point(HERE, crl_issuer=[OTHER_ISSUER])),
+            False,
+            id="another issuer",
+        ),
+        pytest.param(
+            partition(ONE), certificate(point(HERE, crl_issuer=[OWN_ISSUER])), True, id="the CA as CRL issuer"
+        ),
+        pytest.param(USERS, certificate(), True, id="users only"),
+        pytest.param(USERS, CA.certificate.x509, False, id="users only, a CA"),
+        pytest.param(USERS, device_certificate("device").x509, True, id="users only, no basic constraints"),
+    ],
+)
+def test_a_crl_covers_the_certificates_that_name_one_of_its_points(
+    scope: Scope, of: x509.Certificate, *, covered: bool
+) -> None:
+    assert scope.covers(of) is covered
 
 
-def test_a_partition_does_not_speak_for_certificates_of_another_one() -> None:
-    assert not partition(ONE).covers(at(TWO))
-
-
-def test_a_partition_does_not_speak_for_certificates_without_distribution_points() -> None:
-    assert not partition(ONE).covers(certificate())
-
-
-@pytest.mark.parametrize("almost", [ONE + "/", ONE.upper(), "HTTP" + ONE[4:], ONE + "?x"])
-def test_distribution_points_are_compared_exactly(almost: str) -> None:
-    assert not partition(ONE).covers(at(almost))
-
-
-def test_a_point_for_some_reasons_does_not_count() -> None:
-    some = frozenset({x509.ReasonFlags.key_compromise})
-    limited = certificate(point(x509.UniformResourceIdentifier(ONE), reasons=some))
-
-    assert not partition(ONE).covers(limited)
-
-
-def test_every_point_of_a_certificate_counts_whatever_stands_before_it() -> None:
-    some = frozenset({x509.ReasonFlags.key_compromise})
-    before = [
-        point(x509.UniformResourceIdentifier("http://crl.example/some.crl"), reasons=some),
+def test_every_point_of_a_certificate_counts_whatever_is_before_it() -> None:
+    several = certificate(
+        point(x509.UniformResourceIdentifier("http://crl.example/some.crl"), reasons=SOME),
         point(x509.UniformResourceIdentifier("http://crl.example/foreign.crl"), crl_issuer=[OTHER_ISSUER]),
-        point(x509.UniformResourceIdentifier(ONE)),
-    ]
-    several = certificate(*before, point(x509.UniformResourceIdentifier(TWO)))
+        point(crl_issuer=[OWN_ISSUER]),
+        point(HERE),
+        point(x509.UniformResourceIdentifier(TWO)),
+    )
 
     assert points_of(several) == {ONE, TWO}
-
-
-def test_a_point_of_another_crl_issuer_is_not_the_cas() -> None:
-    foreign = certificate(point(x509.UniformResourceIdentifier(ONE), crl_issuer=[OTHER_ISSUER]))
-
-    assert not partition(ONE).covers(foreign)
-
-
-def test_a_point_that_names_the_ca_as_crl_issuer_is_the_cas() -> None:
-    own = certificate(point(x509.UniformResourceIdentifier(ONE), crl_issuer=[x509.DirectoryName(ISSUER)]))
-
-    assert partition(ONE).covers(own)
-
-
-def test_a_point_without_name_matches_nothing() -> None:
-    assert points_of(certificate(point(crl_issuer=[x509.DirectoryName(ISSUER)]))) == frozenset()
 
 
 def test_relative_names_are_completed_with_the_issuer_on_both_sides() -> None:
@@ -121,23 +116,8 @@ def test_names_of_different_kinds_never_match() -> None:
     assert scope.covers(certificate(point(ABSOLUTE)))
 
 
-def test_a_crl_for_user_certificates_does_not_speak_for_ca_certificates() -> None:
-    scope = Scope(only_user_certificates=True)
-
-    assert scope.covers(certificate())
-    assert not scope.covers(CA.certificate.x509)
-
-
-def test_a_certificate_without_basic_constraints_is_a_user_certificate() -> None:
-    from tests.support.device_certificates import device_certificate
-
-    assert Scope(only_user_certificates=True).covers(device_certificate("device").x509)
-
-
 BROKEN = {
-    "distribution points": Extension(
-        x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.31"), b"\x04\x00")
-    ),
+    "distribution points": BROKEN_POINTS,
     "policies": Extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x04\x00")),
 }
 

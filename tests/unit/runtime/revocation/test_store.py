@@ -39,10 +39,10 @@ class Indexes:
     def publish(self, serial: int, instead_of: Published | None = None) -> tuple[Published, bytes]:
         index = compile_index(self.folder / f"made-{serial}", CA, CrlSpec([Entry(serial)], number=serial))
         index.close()
-        published = self.store.publish(
-            CA_ID, index.path, index.version, instead_of=instead_of, usable_until=index.usable_until
+        self.store.publish(
+            CA_ID, index.path, index.version, instead_of=instead_of, usable_until=NOW + timedelta(days=1)
         )
-        return published, index.path.read_bytes()
+        return self.store.current(CA_ID), index.path.read_bytes()
 
 
 @pytest.fixture
