@@ -169,7 +169,7 @@ async def reconnect(
     draw, began = random.Random(len(devices)), time.monotonic()
     guarded = bench.lab.guarded_domain
     assert guarded is not None
-    port = bench.lab.endpoint.mqtt_port
+    port = bench.lab.ministack.mqtt_port
     done: list[Reconnect] = []
 
     async def one(device: tuple[str, ssl.SSLContext], after: float) -> None:
@@ -212,7 +212,7 @@ def run(folder: Path, revoked: int, reconnecting: int, say: Callable[[str], None
         ]
         server_name = lab.guarded_domain or ""
         admitted_before = asyncio.run(
-            connects(chosen[0][1], chosen[0][0], server_name, lab.endpoint.mqtt_port)
+            connects(chosen[0][1], chosen[0][0], server_name, lab.ministack.mqtt_port)
         )
         say("publishing the CRL")
         published = bench.publish()

@@ -205,7 +205,7 @@ def storm_cloud(folder: Path) -> Iterator[Cloud]:
     with mock.patch.object(ministack, "LAUNCHER", (str(_LAUNCHER),)), Lab.start(folder / "lab") as lab:
         lab.put_ca_key(ca)
         lab.deploy(default_configuration(certificate_file))
-        with _proxy(lab.endpoint.url) as proxy:
+        with _proxy(lab.ministack.url) as proxy:
             cloud = Cloud(lab, ca, proxy)
             cloud.use_ours()
             yield cloud

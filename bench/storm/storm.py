@@ -127,7 +127,7 @@ class RealCrowd(Crowd):
                     identity.certificate.common_names[0],
                     client_context(cloud.lab.files.broker_ca, files.chain, files.key),
                     MQTT_HOST,
-                    cloud.lab.endpoint.mqtt_port,
+                    cloud.lab.ministack.mqtt_port,
                 )
             )
         self._ids = [identity.certificate.fingerprint for identity in identities]

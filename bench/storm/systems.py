@@ -82,7 +82,7 @@ class Recipe(System):
     async def start(self) -> None:
         """Stand the recipe up behind the same quotas."""
         await super().start()
-        endpoint = self.cloud.lab.endpoint
+        endpoint = self.cloud.lab.ministack
         iot = Iot(
             self.cloud.proxy.url, Credentials(endpoint.access_key_id, endpoint.secret_access_key), REGION
         )

@@ -25,7 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "devices"
 def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `jitr lab env` exports of the MQTT endpoint."""
     monkeypatch.setenv("JITR_MQTT_HOST", MQTT_HOST)
-    monkeypatch.setenv("JITR_MQTT_PORT", str(cloud.lab.endpoint.mqtt_port))
+    monkeypatch.setenv("JITR_MQTT_PORT", str(cloud.lab.ministack.mqtt_port))
     monkeypatch.setenv("JITR_MQTT_CAFILE", str(cloud.lab.files.broker_ca))
 
 
@@ -60,7 +60,7 @@ def test_a_certificate_of_an_unknown_ca_is_recognised(tmp_path: Path) -> None:
 def test_a_leaf_alone_is_enough_with_sni_only(cloud: Cloud, tmp_path: Path) -> None:
     """Python's TLS sends SNI for a host name, and none for an address."""
     files = cloud.ca.issue(DeviceSpec("kit-leaf")).save(tmp_path)
-    port = cloud.lab.endpoint.mqtt_port
+    port = cloud.lab.ministack.mqtt_port
     arguments = ("--key", files.key, "--json", "--endpoint")
 
     refused = run_jitr("connect", files.certificate, *arguments, f"127.0.0.1:{port}", "--timeout", 5)
@@ -140,7 +140,7 @@ def test_the_examples_connect_after_the_refused_first_connect(
     files = device.save(tmp_path)
     command = ready(EXAMPLES / example, tmp_path)
 
-    arguments = [MQTT_HOST, str(cloud.lab.endpoint.mqtt_port), files.chain, files.key, name]
+    arguments = [MQTT_HOST, str(cloud.lab.ministack.mqtt_port), files.chain, files.key, name]
     done = subprocess.run(
         [*command, *arguments, cloud.lab.files.broker_ca],
         capture_output=True,
@@ -161,7 +161,7 @@ def test_mosquittos_clients_connect_and_listen(cloud: Cloud, tmp_path: Path) -> 
     name = "kit-mosquitto"
     device = cloud.ca.issue(DeviceSpec(name))
     files = device.save(tmp_path)
-    arguments = [MQTT_HOST, str(cloud.lab.endpoint.mqtt_port), files.chain, files.key, name]
+    arguments = [MQTT_HOST, str(cloud.lab.ministack.mqtt_port), files.chain, files.key, name]
 
     came_in = subprocess.run(
         ["/usr/bin/env", "bash", EXAMPLES / "mosquitto_device.sh", *arguments, cloud.lab.files.broker_ca],

@@ -178,7 +178,7 @@ def test_redrive_activates_missed_devices_and_dead_letters_after_the_fix(
 ) -> None:
     """The cause: the CA of a device was not one of this deployment, and now is."""
     first, second = clouds.first, clouds.second
-    for name, value in first.lab.endpoint.credentials.items():
+    for name, value in first.lab.ministack.credentials.items():
         monkeypatch.setenv(name, value)
     missed = first.plant(first.ca.issue(DeviceSpec("its-event-was-lost")))
     early = second.plant(second.ca.issue(DeviceSpec("came-before-its-ca")))

@@ -197,7 +197,7 @@ def _logged(cloud: Cloud, log_group: str, text: str) -> bool:
 @pytest.fixture
 def command(revoking: RevokingCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any]]:
     """`jitr crl confirm`, as an operator of this cloud."""
-    for name, value in revoking.cloud.lab.endpoint.credentials.items():
+    for name, value in revoking.cloud.lab.ministack.credentials.items():
         monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, Any]:

@@ -21,8 +21,8 @@ from iot_jitr_cli.connect import (
 )
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
 from iot_jitr_cli.deployment import DeployedCa, Deployment
-from iot_jitr_cli.lab.endpoint import REGION
 from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.ministack import REGION
 from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import default_configuration
 from iot_jitr_cli.lab.requests import ApiCall, read_calls
@@ -160,7 +160,7 @@ class Cloud:
         """The pipeline, with the CA of `default_configuration` if that is deployed."""
         deployment = Deployment("iot-jitr", REGION, self.outputs)
         ca = DeployedCa("Lab", CaCertificateId(self.outputs.get("LabCaCertificateId", "")), rule="")
-        return Pipeline(self.lab.endpoint.session, deployment, ca, TIME_LIMIT, interval=0.05)
+        return Pipeline(self.lab.ministack.session, deployment, ca, TIME_LIMIT, interval=0.05)
 
     def send_event(self, certificate_id: str) -> None:
         """Put a registration event into the activation queue, as the rule does.

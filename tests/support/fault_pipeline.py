@@ -55,7 +55,7 @@ class Pipeline(Cloud):
 
     @contextmanager
     def behind_proxy(self) -> Iterator[None]:
-        with FaultProxy(self.lab.endpoint.url).running() as self.proxy:
+        with FaultProxy(self.lab.ministack.url).running() as self.proxy:
             endpoints = {
                 f"AWS_ENDPOINT_URL_{service}": self.proxy.url for service in ("IOT", "DYNAMODB", "S3")
             }

@@ -124,7 +124,7 @@ class Run:
 
     def _process_at(self, port: int) -> psutil.Process | None:
         """The process of the local cloud that calls from this port; None if it has given up waiting."""
-        cloud = psutil.Process(self.first.lab.endpoint.process.pid)
+        cloud = psutil.Process(self.first.lab.ministack.process.pid)
         for process in cloud.children(recursive=True):
             if any(each.laddr.port == port for each in process.net_connections("tcp")):
                 return process

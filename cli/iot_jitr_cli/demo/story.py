@@ -11,10 +11,10 @@ from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.script import Script
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
-from iot_jitr_cli.lab.files import DeployedStack
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.process import this_process
 from iot_jitr_cli.lab.project import CRL_IN_BUCKET, default_configuration
+from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import RevocationList
@@ -44,7 +44,7 @@ def _local_cloud(folder: Path, progress: Progress) -> Iterator[Lab]:
         # It has to be stopped from the moment it runs: Ctrl-C may come at once.
         with progress.step("local cloud") as step:
             lab = Lab.start(folder, owner=this_process())
-            step.detail = f"MiniStack at {lab.endpoint.url}, IAM enforced"
+            step.detail = f"MiniStack at {lab.ministack.url}, IAM enforced"
         with lab.needed():
             yield lab
     except BaseException as error:
@@ -88,7 +88,9 @@ def _play(
     lab: Lab, ca: DevelopmentCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
 ) -> None:
     [its_ca] = deployed.deployment.cas
-    pipeline = DemoPipeline(lab.endpoint.session, deployed.deployment, its_ca, revocations=RevocationList(ca))
+    pipeline = DemoPipeline(
+        lab.ministack.session, deployed.deployment, its_ca, revocations=RevocationList(ca)
+    )
     *admitted, listed = identities
     with progress.step("CRL published") as step:
         name = listed.certificate.common_names[0]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json
-from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY, DeployedStack, LabFiles
+from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY, LabFiles
 from iot_jitr_cli.lab.lab import Lab
-from iot_jitr_cli.lab.ministack import UnreachableError, health
+from iot_jitr_cli.lab.ministack import UnreachableError
 from iot_jitr_cli.lab.process import stop_processes
 from iot_jitr_cli.lab.project import default_configuration
+from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.pki.authority import DevelopmentCa
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def up(  # noqa: PLR0913  a command's options are its arguments
     with files.locked():
         found = Lab.find(directory)
         # What an earlier command left when it was killed.
-        stop_processes(files.folder, spare=found.endpoint.process if found else None)
+        stop_processes(files.folder, spare=found.ministack.process if found else None)
         # Steps go to standard error: standard output is the answer.
         err.print("the local cloud is running already" if found else "starting the local cloud")
         running = found or Lab.start(directory, (gateway_port or 0, mqtt_port or 0))
@@ -197,18 +198,18 @@ def _status(directory: Path) -> LabStatus:
     found = Lab.find(directory)
     if found is None:
         return LabStatus(Health.NOT_RUNNING, directory)
-    endpoint = found.endpoint
+    ministack = found.ministack
     silent = LabStatus(
         Health.NOT_ANSWERING,
         directory,
-        pid=endpoint.process.pid,
-        running_since=datetime.fromtimestamp(endpoint.process.started, UTC),
-        endpoint_url=endpoint.url,
+        pid=ministack.process.pid,
+        running_since=datetime.fromtimestamp(ministack.process.started, UTC),
+        endpoint_url=ministack.url,
         mqtt=str(found.broker()),
         deployed=found.deployed,
     )
     try:
-        version = str(health(endpoint)["version"])
+        version = str(ministack.health()["version"])
     except UnreachableError:
         return silent
     return replace(silent, health=Health.OK, ministack_version=version, stack_status=_stack_status(found))

@@ -2,39 +2,15 @@
 
 import contextlib
 import fcntl
-import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from iot_jitr_cli.console import CliError, WrongUseError
-from iot_jitr_cli.deployment import Deployment
-from iot_jitr_cli.lab.endpoint import REGION, Endpoint
 from iot_jitr_cli.lab.environment import TEMPORARY
-from iot_jitr_cli.lab.process import ProcessIdentity
 
 DEFAULT_DIRECTORY = Path(".jitr", "lab")
 _PRIVATE_FOLDER = 0o700
-_PRIVATE_FILE = 0o600
-
-
-@dataclass(frozen=True, slots=True)
-class DeployedStack:
-    """What the lab deployed into its cloud last."""
-
-    stack: str
-    outputs: Mapping[str, str]
-    ca_certificate: str
-    """Path of the (first) CA certificate that the stack registers."""
-    seconds: float
-    """How long `cdk deploy` took."""
-
-    @property
-    def deployment(self) -> Deployment:
-        """The same as the commands find it in an AWS account."""
-        return Deployment(self.stack, REGION, self.outputs)
 
 
 class LabFiles:
@@ -111,35 +87,3 @@ class LabFiles:
                     f"another 'jitr lab' command is working in {self.folder}: wait until it is done"
                 ) from None
             yield
-
-    def write_state(self, endpoint: Endpoint, deployed: DeployedStack | None) -> None:
-        """Replace the state file in one step."""
-        fresh = self.state.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(
-                {"endpoint": asdict(endpoint), "deployed": deployed and asdict(deployed)}, file, indent=2
-            )
-        fresh.replace(self.state)
-
-    def read_state(self) -> tuple[Endpoint, DeployedStack | None] | None:
-        """What `write_state` wrote last, `None` if there is nothing.
-
-        Raises:
-            CliError: The file is damaged.
-        """
-        try:
-            content = json.loads(self.state.read_text())
-            endpoint, deployed = content["endpoint"], content["deployed"]
-            pid, started = endpoint["process"]["pid"], endpoint["process"]["started"]
-            process = ProcessIdentity(int(pid), float(started))
-            return (
-                Endpoint(**{**endpoint, "process": process}),
-                DeployedStack(**deployed) if deployed else None,
-            )
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError) as error:
-            raise CliError(
-                f"{self.state} is damaged ({error!r}): 'jitr lab down' ends the lab and removes its folder"
-            ) from error

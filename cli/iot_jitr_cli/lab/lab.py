@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from iot_jitr_cli.connect.endpoint import Endpoint as MqttEndpoint
-from iot_jitr_cli.connect.endpoint import domain_name
+from iot_jitr_cli.connect.endpoint import Endpoint, domain_name
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab import ministack
 from iot_jitr_cli.lab.cdk import failure_reason, find_cdk
-from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import child_environment
-from iot_jitr_cli.lab.files import DeployedStack, LabFiles
+from iot_jitr_cli.lab.files import LabFiles
+from iot_jitr_cli.lab.ministack import ACCOUNT, REGION, MiniStack, last_line
+from iot_jitr_cli.lab.ministack import start as start_ministack
 from iot_jitr_cli.lab.process import ProcessIdentity, stop_processes
 from iot_jitr_cli.lab.project import CA_KEY_SECRET, Configuration, write_project
+from iot_jitr_cli.lab.state import DeployedStack, read_state, write_state
 from iot_jitr_cli.pki.authority import CERTIFICATE_FILE, DevelopmentCa
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_cli.waiting import wait_until
@@ -48,7 +48,7 @@ class Lab:
     """
 
     files: LabFiles
-    endpoint: Endpoint
+    ministack: MiniStack
     """Where its MiniStack listens, and its credentials."""
     deployed: DeployedStack | None = None
     """What is deployed, if anything is."""
@@ -70,7 +70,7 @@ class Lab:
         """
         files = LabFiles(directory.resolve())
         files.create()
-        lab = cls(files, ministack.start(files, ports, owner))
+        lab = cls(files, start_ministack(files, ports, owner))
         try:
             lab._prepare()
         except BaseException:
@@ -82,7 +82,7 @@ class Lab:
         """Store that it runs, and make what clients and `cdk deploy` need of it."""
         self._keep(None)
         with self.needed():
-            self.files.broker_ca.write_bytes(ministack.fetch(self.endpoint, "/_ministack/iot/ca.pem"))
+            self.files.broker_ca.write_bytes(self.ministack.fetch("/_ministack/iot/ca.pem"))
             self.client("s3").create_bucket(Bucket=_ASSETS_BUCKET)
 
     @classmethod
@@ -93,7 +93,7 @@ class Lab:
             CliError: Its state file is damaged.
         """
         files = LabFiles(directory.resolve())
-        state = files.read_state()
+        state = read_state(files.state)
         return cls(files, *state) if state and state[0].process.is_running() else None
 
     @classmethod
@@ -123,10 +123,10 @@ class Lab:
         """What a shell needs to talk to this local cloud: `AWS_*` and `JITR_MQTT_*`."""
         name = self.guarded_domain
         return {
-            **self.endpoint.credentials,
+            **self.ministack.credentials,
             **({} if name is None else {"JITR_MQTT_SERVER_NAME": name}),
             "JITR_MQTT_HOST": MQTT_HOST,
-            "JITR_MQTT_PORT": str(self.endpoint.mqtt_port),
+            "JITR_MQTT_PORT": str(self.ministack.mqtt_port),
             "JITR_MQTT_CAFILE": str(self.files.broker_ca),
         }
 
@@ -137,13 +137,13 @@ class Lab:
         domain = outputs.get(Output.CONNECT_GUARD_DOMAIN_CONFIGURATION)
         return None if domain is None else domain_name(self.client("iot"), domain)
 
-    def broker(self, server_name: str | None = None) -> MqttEndpoint:
+    def broker(self, server_name: str | None = None) -> Endpoint:
         """The MQTT endpoint; `server_name` is the name to send (SNI) instead of the host's."""
-        return MqttEndpoint(MQTT_HOST, self.endpoint.mqtt_port, self.files.broker_ca, server_name)
+        return Endpoint(MQTT_HOST, self.ministack.mqtt_port, self.files.broker_ca, server_name)
 
     def client(self, service: str) -> Any:
         """A boto3 client with root rights in this local cloud, made once."""
-        return self.endpoint.session.client(service)  # type: ignore[call-overload]  # by name
+        return self.ministack.session.client(service)  # type: ignore[call-overload]  # by name
 
     def development_ca(self) -> tuple[DevelopmentCa, Path]:
         """The development CA in the lab's folder, made if there is none, and its certificate's path."""
@@ -219,23 +219,21 @@ class Lab:
             yield
         except Exception as error:
             # Its connections end a moment before it does.
-            if not wait_until(lambda: not self.endpoint.process.is_running(), limit=0.2):
+            if not wait_until(lambda: not self.ministack.process.is_running(), limit=0.2):
                 raise
             raise self._ended() from error
 
     def _ended(self) -> CliError:
         log = self.files.ministack_log
-        return CliError(
-            f"the local cloud, MiniStack, has ended; last line of {log}: {ministack.last_line(log)!r}"
-        )
+        return CliError(f"the local cloud, MiniStack, has ended; last line of {log}: {last_line(log)!r}")
 
     def _keep(self, deployed: DeployedStack | None) -> None:
         self.deployed = deployed
-        self.files.write_state(self.endpoint, deployed)
+        write_state(self.files.state, self.ministack, deployed)
 
     def _run_cdk(self, arguments: tuple[str, ...], limit: float, on_line: Callable[[str], None]) -> None:
         variables = {
-            **self.endpoint.credentials,
+            **self.ministack.credentials,
             "CDK_HOME": str(self.files.folder / "cdk-home"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
@@ -246,7 +244,7 @@ class Lab:
         deadline = time.monotonic() + limit
 
         def check() -> None:
-            if not self.endpoint.process.is_running():
+            if not self.ministack.process.is_running():
                 raise self._ended()
             if time.monotonic() > deadline:
                 raise CliError(f"{what} did not end within {limit:.0f} s and was stopped: see {log}")

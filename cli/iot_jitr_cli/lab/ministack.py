@@ -1,24 +1,38 @@
-"""Starts MiniStack on two loopback ports and waits until both answer."""
+"""MiniStack: started on two loopback ports, and a running one with its credentials and its own pages."""
 
 import importlib.util
 import json
+import os
 import secrets
 import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache, partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
+import boto3
+import botocore.session
+
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION, Endpoint
 from iot_jitr_cli.lab.environment import LOOPBACK, child_environment
 from iot_jitr_cli.lab.files import LabFiles
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes
+from iot_jitr_cli.session import CONFIG
 from iot_jitr_cli.waiting import wait_until
 
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+_NO_CONFIGURATION = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 _START_LIMIT = 180.0
 """Seconds from the start to the first answer; some three on an idle machine. An end is noticed at once."""
 _REQUEST_LIMIT = 30.0
@@ -32,7 +46,66 @@ class UnreachableError(CliError):
     """MiniStack's process runs, but it does not answer."""
 
 
-def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None = None) -> Endpoint:
+@dataclass(frozen=True, slots=True)
+class MiniStack:
+    """A running MiniStack: where it listens, and the root credentials it was started with."""
+
+    process: ProcessIdentity
+    gateway_port: int
+    mqtt_port: int
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The AWS endpoint. An address, not `localhost`: it makes the JavaScript SDK use path-style S3."""
+        return f"http://{LOOPBACK}:{self.gateway_port}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The `AWS_*` variables of a caller with root rights in this local cloud, and nowhere else."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+        }
+
+    @property
+    def session(self) -> boto3.Session:
+        """A session with root rights; it reads nothing of the caller's AWS configuration.
+
+        Each of its clients is made once.
+        """
+        return _session(self)
+
+    def health(self) -> Mapping[str, Any]:
+        """Its own health report.
+
+        Raises:
+            UnreachableError: It does not answer.
+        """
+        answer: Mapping[str, Any] = json.loads(self.fetch("/_ministack/health"))
+        return answer
+
+    def fetch(self, path: str) -> bytes:
+        """Read one of its own pages.
+
+        Raises:
+            UnreachableError: It does not answer, or not with success.
+        """
+        try:
+            with _OPENER.open(f"{self.url}{path}", timeout=_REQUEST_LIMIT) as response:
+                content: bytes = response.read()
+        except (OSError, HTTPException) as error:
+            raise UnreachableError(
+                f"MiniStack does not answer {self.url}{path} ({error}): 'jitr lab down', then 'jitr lab up'"
+            ) from error
+        return content
+
+
+def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None = None) -> MiniStack:
     """Start MiniStack with IAM enforced, working in the lab's folder; it does not outlive `owner`.
 
     Args:
@@ -76,40 +149,14 @@ def start(files: LabFiles, ports: tuple[int, int], owner: ProcessIdentity | None
             cwd=files.folder,
             sockets=descriptors,
         )
-    endpoint = Endpoint(process, gateway_port, mqtt_port, access_key_id, secret_access_key)
+    started = MiniStack(process, gateway_port, mqtt_port, access_key_id, secret_access_key)
     try:
-        _wait_until_ready(endpoint, files.ministack_log)
+        _wait_until_ready(started, files.ministack_log)
     except BaseException:
         # Ctrl-C included.
         stop_processes(files.folder)
         raise
-    return endpoint
-
-
-def health(endpoint: Endpoint) -> Mapping[str, Any]:
-    """MiniStack's own health report.
-
-    Raises:
-        UnreachableError: It does not answer.
-    """
-    answer: Mapping[str, Any] = json.loads(fetch(endpoint, "/_ministack/health"))
-    return answer
-
-
-def fetch(endpoint: Endpoint, path: str) -> bytes:
-    """Read one of MiniStack's own pages.
-
-    Raises:
-        UnreachableError: It does not answer, or not with success.
-    """
-    try:
-        with _OPENER.open(f"{endpoint.url}{path}", timeout=_REQUEST_LIMIT) as response:
-            content: bytes = response.read()
-    except (OSError, HTTPException) as error:
-        raise UnreachableError(
-            f"MiniStack does not answer {endpoint.url}{path} ({error}): 'jitr lab down', then 'jitr lab up'"
-        ) from error
-    return content
+    return started
 
 
 def _listening_socket(port: int, name: str) -> socket.socket:
@@ -127,19 +174,19 @@ def _listening_socket(port: int, name: str) -> socket.socket:
     return bound
 
 
-def _wait_until_ready(endpoint: Endpoint, log: Path) -> None:
-    state = wait_until(lambda: _state(endpoint), limit=_START_LIMIT) or "did not answer"
+def _wait_until_ready(started: MiniStack, log: Path) -> None:
+    state = wait_until(lambda: _state(started), limit=_START_LIMIT) or "did not answer"
     if state != "listening":
         raise CliError(f"MiniStack did not start ({state}; last line: {last_line(log)!r}): see {log}")
 
 
-def _state(endpoint: Endpoint) -> str | None:
+def _state(started: MiniStack) -> str | None:
     """The state of its MQTT listener, or that the process has ended; `None` while it does not answer."""
-    if not endpoint.process.is_running():
+    if not started.process.is_running():
         return "ended"
     try:
-        fetch(endpoint, "/_ministack/ready")
-        return str(health(endpoint)["iot_mtls"])
+        started.fetch("/_ministack/ready")
+        return str(started.health()["iot_mtls"])
     except UnreachableError:
         return None
 
@@ -148,3 +195,17 @@ def last_line(log: Path) -> str:
     """The last line of a log that is not empty."""
     lines = log.read_text(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@cache
+def _session(ministack: MiniStack) -> boto3.Session:
+    core = botocore.session.Session(session_vars=_NO_CONFIGURATION)
+    core.set_default_client_config(CONFIG)
+    session = boto3.Session(
+        aws_access_key_id=ministack.access_key_id,
+        aws_secret_access_key=ministack.secret_access_key,
+        region_name=REGION,
+        botocore_session=core,
+    )
+    session.client = cache(partial(session.client, endpoint_url=ministack.url))  # type: ignore[method-assign]
+    return session

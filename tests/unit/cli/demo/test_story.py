@@ -12,8 +12,8 @@ from iot_jitr_cli.demo import command, story
 from iot_jitr_cli.demo.model import Progress
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
-from iot_jitr_cli.lab.files import DeployedStack
 from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.main import jitr
 
 pytestmark = pytest.mark.timing

@@ -12,8 +12,8 @@ import pytest
 
 from iot_jitr_cli.connect import Backoff, ConnectResult, Device, Ending, connect
 from iot_jitr_cli.connect.endpoint import domain_name
-from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
+from iot_jitr_cli.lab.ministack import ACCOUNT, REGION
 from iot_jitr_cli.pki import DeviceIdentity, DeviceSpec
 from tests.support.lab_with_ca import CA, active_device, credentials, lab_with_ca, registered
 from tests.support.limits import LONGEST_WAIT

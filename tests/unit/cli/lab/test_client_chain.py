@@ -49,7 +49,7 @@ class Client:
     def send_connect(self, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSession:
         """Send CONNECT, and wait until the broker closes the connection; return the TLS session."""
         with (
-            create_connection(("127.0.0.1", self.lab.endpoint.mqtt_port), timeout=LONGEST_WAIT) as tcp,
+            create_connection(("127.0.0.1", self.lab.ministack.mqtt_port), timeout=LONGEST_WAIT) as tcp,
             context.wrap_socket(tcp, server_hostname=self.name, session=session) as tls,
         ):
             tls.sendall(CONNECT)

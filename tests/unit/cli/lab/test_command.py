@@ -65,7 +65,7 @@ def test_up_status_env_down(run: Run, directory: Path) -> None:
     assert (up.exit_code, Lab.find(directory) is not None) == (0, True), up.output
     assert "local cloud     ok" in up.stdout
     assert "deploying the stack" in up.stderr
-    process = Lab.attach(directory).endpoint.process
+    process = Lab.attach(directory).ministack.process
 
     status = run("status")
     assert status.exit_code == 0
@@ -86,7 +86,7 @@ def test_up_status_env_down(run: Run, directory: Path) -> None:
         check=True,
     )
     assert shell.stdout.splitlines() == [
-        Lab.attach(directory).endpoint.url,
+        Lab.attach(directory).ministack.url,
         str(directory / "broker-ca.pem"),
     ]
 
@@ -104,13 +104,13 @@ def test_up_twice_keeps_the_local_cloud_and_the_development_ca_and_deploys_again
     run: Run, directory: Path
 ) -> None:
     run("up")
-    first, certificate = Lab.attach(directory).endpoint, (directory / "ca" / "ca.pem").read_text()
+    first, certificate = Lab.attach(directory).ministack, (directory / "ca" / "ca.pem").read_text()
 
     second = run("up", "--json")
 
     assert second.exit_code == 0
     assert json.loads(second.stdout)["pid"] == first.process.pid
-    assert Lab.attach(directory).endpoint == first
+    assert Lab.attach(directory).ministack == first
     assert "running already" in second.stderr
     assert (directory / "ca" / "ca.pem").read_text() == certificate
     assert (directory / "ca" / "ca.key").stat().st_mode & 0o777 == 0o600
@@ -200,13 +200,13 @@ def test_the_status_of_a_lab_that_does_not_answer_is_undetermined(
 ) -> None:
     run("up")
     lab = Lab.attach(directory)
-    psutil.Process(lab.endpoint.process.pid).suspend()
+    psutil.Process(lab.ministack.process.pid).suspend()
     monkeypatch.setattr(ministack, "_REQUEST_LIMIT", 0.5)
     try:
         result = run("status", "--json")
         shown = run("status").output
     finally:
-        psutil.Process(lab.endpoint.process.pid).resume()
+        psutil.Process(lab.ministack.process.pid).resume()
 
     assert result.exit_code == 3
     assert json.loads(result.stdout)["health"] == "not answering"
@@ -218,11 +218,11 @@ def test_down_ends_no_process_that_it_did_not_start(run: Run, directory: Path) -
     """The state names another process, as it would if the number were used again."""
     run("up")
     files = LabFiles(directory)
-    process = Lab.attach(directory).endpoint.process
+    process = Lab.attach(directory).ministack.process
     state = json.loads(files.state.read_text())
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        state["endpoint"]["process"] = {"pid": bystander.pid, "started": process.started}
+        state["ministack"]["process"] = {"pid": bystander.pid, "started": process.started}
         files.state.write_text(json.dumps(state))
 
         result = run("down")
@@ -302,7 +302,7 @@ def test_up_after_a_killed_up_ends_its_deployment_and_keeps_its_local_cloud(
 ) -> None:
     deploying.kill()
     deploying.wait()
-    local_cloud = Lab.attach(directory).endpoint.process
+    local_cloud = Lab.attach(directory).ministack.process
 
     up = run("up")
 
@@ -318,7 +318,7 @@ def test_down_ends_a_lab_whose_folder_was_removed_by_hand_or_whose_state_is_dama
     LabFiles(directory).state.write_text("{")
     assert "stopped" in run("down").stdout
     run("up")
-    process = Lab.attach(directory).endpoint.process
+    process = Lab.attach(directory).ministack.process
     shutil.rmtree(directory)
 
     down = run("down")
@@ -334,7 +334,7 @@ def test_a_local_cloud_that_ends_during_the_deployment_is_named_at_once(
     cdk(
         "import json, os, signal, time; "
         "state = json.load(open('../lab.json')); "
-        "os.kill(state['endpoint']['process']['pid'], signal.SIGKILL); time.sleep(600)"
+        "os.kill(state['ministack']['process']['pid'], signal.SIGKILL); time.sleep(600)"
     )
 
     result = run("up")

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from iot_jitr_cli.lab.endpoint import ACCOUNT, REGION
 from iot_jitr_cli.lab.lab import Lab
+from iot_jitr_cli.lab.ministack import ACCOUNT, REGION
 from tests.support.lab_with_ca import active_device, credentials, lab_with_ca
 from tests.support.limits import LONGEST_WAIT
 
@@ -150,8 +150,8 @@ def test_both_calls_take_a_permission_on_the_client(lab: Lab) -> None:
         return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
 
     with connected(lab) as device:
-        allowed = user(device.client_id).client("iot-data", endpoint_url=lab.endpoint.url)
-        other = user("another-client").client("iot-data", endpoint_url=lab.endpoint.url)
+        allowed = user(device.client_id).client("iot-data", endpoint_url=lab.ministack.url)
+        other = user("another-client").client("iot-data", endpoint_url=lab.ministack.url)
 
         for call in (other.get_connection, other.delete_connection):
             with pytest.raises(ClientError) as denied:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from iot_jitr_cli.console import CliError, WrongUseError
-from iot_jitr_cli.lab.endpoint import Endpoint
-from iot_jitr_cli.lab.files import DeployedStack, LabFiles
+from iot_jitr_cli.lab.files import LabFiles
+from iot_jitr_cli.lab.ministack import MiniStack
 from iot_jitr_cli.lab.process import ProcessIdentity
+from iot_jitr_cli.lab.state import DeployedStack, read_state, write_state
 
-ENDPOINT = Endpoint(ProcessIdentity(4711, 1_700_000_000.5), 4566, 8883, "LKIA1", "very-secret")
+MINISTACK = MiniStack(ProcessIdentity(4711, 1_700_000_000.5), 4566, 8883, "LKIA1", "very-secret")
 DEPLOYED = DeployedStack("iot-jitr", {"LedgerTable": "ledger"}, "/ca/ca.pem", 12.5)
 WITHOUT_PROCESS = {"gateway_port": 1, "mqtt_port": 2, "access_key_id": "a", "secret_access_key": "s"}
 
@@ -61,7 +62,7 @@ def test_a_removal_that_is_cut_off_leaves_a_labs_folder_and_the_next_leaves_noth
     files: LabFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.create()
-    files.write_state(ENDPOINT, None)
+    write_state(files.state, MINISTACK, None)
     (files.folder / "project").mkdir()
 
     def fail(_path: Path) -> None:
@@ -82,11 +83,11 @@ def test_state_is_read_as_it_was_written_and_its_file_is_its_owners_alone(
     files: LabFiles, deployed: DeployedStack | None
 ) -> None:
     files.create()
-    assert files.read_state() is None
+    assert read_state(files.state) is None
 
-    files.write_state(ENDPOINT, deployed)
+    write_state(files.state, MINISTACK, deployed)
 
-    assert files.read_state() == (ENDPOINT, deployed)
+    assert read_state(files.state) == (MINISTACK, deployed)
     assert "very-secret" in files.state.read_text()
     assert mode(files.state) == 0o600
 
@@ -99,10 +100,10 @@ def test_state_is_read_as_it_was_written_and_its_file_is_its_owners_alone(
         "[]",
         "{}",
         '"text"',
-        json.dumps({"endpoint": {}, "deployed": None}),
-        json.dumps({"endpoint": {"process": {"pid": 1}}, "deployed": None}),
+        json.dumps({"ministack": {}, "deployed": None}),
+        json.dumps({"ministack": {"process": {"pid": 1}}, "deployed": None}),
         json.dumps(
-            {"endpoint": {"process": {"pid": "one", "started": 1.0}, **WITHOUT_PROCESS}, "deployed": None}
+            {"ministack": {"process": {"pid": "one", "started": 1.0}, **WITHOUT_PROCESS}, "deployed": None}
         ),
     ],
 )
@@ -111,7 +112,7 @@ def test_a_damaged_state_file_is_named_with_what_to_do(files: LabFiles, content:
     files.state.write_text(content)
 
     with pytest.raises(CliError, match=r"lab\.json is damaged .*jitr lab down"):
-        files.read_state()
+        read_state(files.state)
 
 
 def test_two_commands_do_not_work_on_one_lab_at_a_time(files: LabFiles) -> None:

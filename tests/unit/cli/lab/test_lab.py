@@ -63,8 +63,8 @@ def test_deploying_runs_cdk_deploy_with_the_local_clouds_credentials_and_stores_
 
     call = seen(lab)
     assert call["arguments"][:3] == ["deploy", "--all", "--require-approval=never"]
-    assert call["environment"]["AWS_ENDPOINT_URL"] == lab.endpoint.url
-    assert call["environment"]["AWS_ACCESS_KEY_ID"] == lab.endpoint.access_key_id
+    assert call["environment"]["AWS_ENDPOINT_URL"] == lab.ministack.url
+    assert call["environment"]["AWS_ACCESS_KEY_ID"] == lab.ministack.access_key_id
     assert "the caller's" not in call["environment"].values()
     assert lines == ["deploy none"]
     assert (deployment.stack, deployment.outputs, deployment.ca_certificate) == (
@@ -126,7 +126,7 @@ def test_a_lab_that_was_stopped_is_not_found_and_at_the_end_of_a_block_nothing_i
     tmp_path: Path,
 ) -> None:
     with Lab.start(tmp_path / "lab") as lab:
-        process = lab.endpoint.process
+        process = lab.ministack.process
         lab.stop_and_keep_logs()
 
         assert Lab.find(tmp_path / "lab") is None
@@ -150,12 +150,12 @@ def test_a_lab_that_cannot_be_prepared_leaves_no_process(
     with pytest.raises(KeyboardInterrupt):
         Lab.start(tmp_path / "lab")
 
-    assert not started[0].endpoint.process.is_running()
+    assert not started[0].ministack.process.is_running()
 
 
 def test_a_local_cloud_that_ends_while_it_is_used_is_named_as_the_cause(tmp_path: Path) -> None:
     with Lab.start(tmp_path / "lab", owner=this_process()) as lab:
-        psutil.Process(lab.endpoint.process.pid).kill()
+        psutil.Process(lab.ministack.process.pid).kill()
 
         with pytest.raises(CliError, match=r"has ended; last line of .*ministack\.log"), lab.needed():
             lab.put_secret("name", "value")
@@ -170,7 +170,7 @@ def test_a_lab_with_an_owner_does_not_outlive_it_even_if_that_is_killed(tmp_path
     program = (
         "import sys, time; from pathlib import Path; from iot_jitr_cli.lab.lab import Lab; "
         "from iot_jitr_cli.lab.process import this_process; "
-        "process = Lab.start(Path(sys.argv[1]), owner=this_process()).endpoint.process; "
+        "process = Lab.start(Path(sys.argv[1]), owner=this_process()).ministack.process; "
         "print(process.pid, process.started, flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen(

@@ -13,15 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.lab import ministack
-from iot_jitr_cli.lab.endpoint import Endpoint
+from iot_jitr_cli.lab import ministack as module
 from iot_jitr_cli.lab.files import LabFiles
-from iot_jitr_cli.lab.ministack import (
-    UnreachableError,
-    fetch,
-    health,
-    start,
-)
+from iot_jitr_cli.lab.ministack import MiniStack, UnreachableError, start
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, this_process
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
@@ -38,10 +32,10 @@ def lab_files(folder: Path) -> LabFiles:
 
 
 @contextlib.contextmanager
-def started(folder: Path, ports: tuple[int, int] = (0, 0)) -> Iterator[Endpoint]:
-    endpoint = start(lab_files(folder), ports, this_process())
+def started(folder: Path, ports: tuple[int, int] = (0, 0)) -> Iterator[MiniStack]:
+    ministack = start(lab_files(folder), ports, this_process())
     try:
-        yield endpoint
+        yield ministack
     finally:
         stop_processes(folder)
 
@@ -53,7 +47,7 @@ def ports() -> Iterator[tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> Iterator[Endpoint]:
+def ministack(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> Iterator[MiniStack]:
     """One MiniStack on chosen ports, started by a caller with AWS variables of its own."""
     with contextlib.ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
@@ -64,11 +58,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -
 
 
 def test_it_listens_on_the_chosen_ports_of_loopback_and_on_nothing_else(
-    endpoint: Endpoint, ports: tuple[int, int]
+    ministack: MiniStack, ports: tuple[int, int]
 ) -> None:
     family = [
-        psutil.Process(endpoint.process.pid),
-        *psutil.Process(endpoint.process.pid).children(recursive=True),
+        psutil.Process(ministack.process.pid),
+        *psutil.Process(ministack.process.pid).children(recursive=True),
     ]
     listening = [
         connection.laddr
@@ -78,46 +72,46 @@ def test_it_listens_on_the_chosen_ports_of_loopback_and_on_nothing_else(
     ]
 
     assert {(at.ip, at.port) for at in listening} == {("127.0.0.1", port) for port in ports}
-    assert (endpoint.gateway_port, endpoint.mqtt_port) == ports
+    assert (ministack.gateway_port, ministack.mqtt_port) == ports
 
 
-def test_iam_is_enforced_and_the_secret_key_is_not_in_the_representation(endpoint: Endpoint) -> None:
-    assert health(endpoint)["auth"] == "enabled"
-    assert endpoint.secret_access_key not in repr(endpoint)
-    iam = endpoint.session.client("iam")
+def test_iam_is_enforced_and_the_secret_key_is_not_in_the_representation(ministack: MiniStack) -> None:
+    assert ministack.health()["auth"] == "enabled"
+    assert ministack.secret_access_key not in repr(ministack)
+    iam = ministack.session.client("iam")
     iam.create_user(UserName="without-policies")
     key = iam.create_access_key(UserName="without-policies")["AccessKey"]
     user = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        user.client("iot", endpoint_url=endpoint.url).list_things()
+        user.client("iot", endpoint_url=ministack.url).list_things()
 
 
 def test_its_client_ignores_the_callers_aws_configuration(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ministack: MiniStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://203.0.113.1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
 
     # Another session than that of the tests before.
-    identity = replace(endpoint, mqtt_port=0).session.client("sts").get_caller_identity()
+    identity = replace(ministack, mqtt_port=0).session.client("sts").get_caller_identity()
 
     assert identity["Arn"] == "arn:aws:iam::000000000000:root"
 
 
 def test_two_run_side_by_side_and_one_does_not_take_the_others_credentials(
-    endpoint: Endpoint, tmp_path: Path
+    ministack: MiniStack, tmp_path: Path
 ) -> None:
     with started(tmp_path / "b") as other:
-        assert {other.gateway_port, other.mqtt_port}.isdisjoint({endpoint.gateway_port, endpoint.mqtt_port})
-        crossed = replace(endpoint, gateway_port=other.gateway_port)
+        assert {other.gateway_port, other.mqtt_port}.isdisjoint({ministack.gateway_port, ministack.mqtt_port})
+        crossed = replace(ministack, gateway_port=other.gateway_port)
         with pytest.raises(ClientError, match="security token"):
             crossed.session.client("sts").get_caller_identity()
 
 
-def test_nothing_of_the_callers_environment_reaches_it(endpoint: Endpoint) -> None:
-    assert "the caller's" not in psutil.Process(endpoint.process.pid).environ().values()
+def test_nothing_of_the_callers_environment_reaches_it(ministack: MiniStack) -> None:
+    assert "the caller's" not in psutil.Process(ministack.process.pid).environ().values()
 
 
 @pytest.mark.parametrize("name", ["gateway", "mqtt"])
@@ -132,7 +126,7 @@ def test_a_taken_port_is_named_with_the_option_that_chooses_another(tmp_path: Pa
 def test_without_the_package_the_error_names_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ministack.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
 
     with pytest.raises(CliError, match=r"pip install 'iot-jitr\[lab\]'"):
         start(lab_files(tmp_path / "lab"), (0, 0))
@@ -153,14 +147,14 @@ def test_a_process_that_does_not_start_is_ended_and_reported(
     stand_in.write_text(f"#!/bin/sh\n{program}\n")
     stand_in.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stand_in))
-    monkeypatch.setattr(ministack, "_START_LIMIT", LONGEST_WAIT if "exit" in program else 0.1)
+    monkeypatch.setattr(module, "_START_LIMIT", LONGEST_WAIT if "exit" in program else 0.1)
     spawned: list[ProcessIdentity] = []
 
     def noted(*arguments: Any, **options: Any) -> ProcessIdentity:
         spawned.append(spawn(*arguments, **options))
         return spawned[-1]
 
-    monkeypatch.setattr(ministack, "spawn", noted)
+    monkeypatch.setattr(module, "spawn", noted)
 
     with pytest.raises(CliError, match=error):
         start(lab_files(tmp_path / "lab"), (0, 0))
@@ -171,10 +165,10 @@ def test_a_process_that_does_not_start_is_ended_and_reported(
 def test_an_interruption_while_it_starts_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(_endpoint: Endpoint) -> None:
+    def interrupt(_ministack: MiniStack) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ministack, "health", interrupt)
+    monkeypatch.setattr(MiniStack, "health", interrupt)
     files = lab_files(tmp_path / "lab")
 
     with pytest.raises(KeyboardInterrupt):
@@ -183,12 +177,12 @@ def test_an_interruption_while_it_starts_leaves_no_process(
     assert not [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(files.folder)]
 
 
-def test_its_pages_are_read_and_an_unknown_one_is_an_error(endpoint: Endpoint) -> None:
-    assert fetch(endpoint, "/_ministack/iot/ca.pem").startswith(b"-----BEGIN CERTIFICATE-----")
+def test_its_pages_are_read_and_an_unknown_one_is_an_error(ministack: MiniStack) -> None:
+    assert ministack.fetch("/_ministack/iot/ca.pem").startswith(b"-----BEGIN CERTIFICATE-----")
     with pytest.raises(UnreachableError, match="404"):
-        fetch(endpoint, "/_ministack/no-such-page")
+        ministack.fetch("/_ministack/no-such-page")
 
 
 def test_a_gateway_that_does_not_answer_is_an_error_with_a_remedy() -> None:
     with reserved_port() as port, pytest.raises(UnreachableError, match="jitr lab down"):
-        health(Endpoint(ProcessIdentity(1, 0.0), port, 1, "key", "secret"))
+        MiniStack(ProcessIdentity(1, 0.0), port, 1, "key", "secret").health()

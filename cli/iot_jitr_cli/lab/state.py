@@ -1,0 +1,64 @@
+"""What a lab keeps from one command to the next: its MiniStack and what is deployed in it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from iot_jitr_cli.console import CliError
+from iot_jitr_cli.deployment import Deployment
+from iot_jitr_cli.lab.ministack import REGION, MiniStack
+from iot_jitr_cli.lab.process import ProcessIdentity
+
+_PRIVATE_FILE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedStack:
+    """What the lab deployed into its cloud last."""
+
+    stack: str
+    outputs: Mapping[str, str]
+    ca_certificate: str
+    """Path of the (first) CA certificate that the stack registers."""
+    seconds: float
+    """How long `cdk deploy` took."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """The same as the commands find it in an AWS account."""
+        return Deployment(self.stack, REGION, self.outputs)
+
+
+def write_state(file: Path, ministack: MiniStack, deployed: DeployedStack | None) -> None:
+    """Replace the state file in one step; it has credentials, so only its owner may read it."""
+    fresh = file.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE)
+    content = {"ministack": asdict(ministack), "deployed": deployed and asdict(deployed)}
+    with os.fdopen(descriptor, "w") as opened:
+        json.dump(content, opened, indent=2)
+    fresh.replace(file)
+
+
+def read_state(file: Path) -> tuple[MiniStack, DeployedStack | None] | None:
+    """What `write_state` wrote last, `None` if there is nothing.
+
+    Raises:
+        CliError: The file is damaged.
+    """
+    try:
+        content = json.loads(file.read_text())
+        ministack, deployed = content["ministack"], content["deployed"]
+        pid, started = ministack["process"]["pid"], ministack["process"]["started"]
+        process = ProcessIdentity(int(pid), float(started))
+        return (
+            MiniStack(**{**ministack, "process": process}),
+            DeployedStack(**deployed) if deployed else None,
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise CliError(
+            f"{file} is damaged ({error!r}): 'jitr lab down' ends the lab and removes its folder"
+        ) from error
