@@ -27,15 +27,14 @@ class Cluster:
     first_seen_at: int = 0
     """When the first of them connected for the first time, in milliseconds since the epoch; 0: unknown."""
 
-    @property
-    def title(self) -> str:
-        """The cause in one line."""
-        return self.cause.headline
+    title: str = field(init=False)
+    """The cause in one line."""
+    fix: str = field(init=False)
+    """What to do about it."""
 
-    @property
-    def fix(self) -> str:
-        """What to do about it."""
-        return FIXES[self.cause]
+    def __post_init__(self) -> None:
+        """Describe the cause."""
+        self.title, self.fix = self.cause.headline, FIXES[self.cause]
 
     def add(self, certificate: Certificate) -> None:
         """Count a certificate."""

@@ -1,4 +1,4 @@
-"""What `jitr doctor --all` prints: the devices that are not in, by cause."""
+"""What `jitr doctor --all` prints: the devices that are not active, by cause."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,19 +43,7 @@ def as_json(fleet: Fleet) -> dict[str, Any]:
     ledger, queues = fleet.ledger, fleet.queues
     return {
         "conclusion": CONCLUSIONS[exit_code(fleet)],
-        "clusters": [
-            {
-                "cause": each.cause,
-                "title": each.title,
-                "fix": each.fix,
-                "certificates": each.certificates,
-                "reasons": dict(each.reasons.most_common()),
-                "example": each.example,
-                "first_seen_at": each.first_seen_at,
-                "seconds": fleet.seconds(each.certificates),
-            }
-            for each in fleet.clusters
-        ],
+        "clusters": [{**vars(each), "seconds": fleet.seconds(each.certificates)} for each in fleet.clusters],
         "rows": None if isinstance(ledger, Unknown) else ledger.rows,
         "complete": not isinstance(ledger, Unknown) and ledger.complete,
         "queue": None if isinstance(queues, Unknown) else queues,
@@ -75,7 +63,7 @@ def seconds_in_words(seconds: float | None) -> str:
 
 
 def rate_in_words(fleet: Fleet) -> str:
-    """The rate by which times are reckoned, and what it is."""
+    """The rate by which times are computed, and what it is."""
     if fleet.per_second is None:
         return "at an unknown rate"
     kind = "the highest allowed" if fleet.per_second != fleet.activated_per_second else "as now"
