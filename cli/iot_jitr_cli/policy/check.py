@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from iot_jitr_cli.policy.evaluation import Session
 from iot_jitr_cli.policy.reach import Device, Evaluation, own_client_id, reach
@@ -21,23 +21,6 @@ EXAMPLE_SERIAL_NUMBER = "a1b2"
 
 
 @dataclass(frozen=True)
-class Names:
-    """The names of one device."""
-
-    common_name: str | None
-    serial_number: str
-    thing_name: str | None
-
-    def neighbour(self) -> "Names":
-        """Another device, each of whose names begins with this one's."""
-        return Names(
-            self.common_name and f"{self.common_name}2",
-            f"{self.serial_number}2",
-            self.thing_name and f"{self.thing_name}2",
-        )
-
-
-@dataclass(frozen=True)
 class PolicyReport:
     """The result of `jitr policy check`."""
 
@@ -47,8 +30,8 @@ class PolicyReport:
     findings: list[Finding]
     refused: str | None
     """Why a device with this certificate would be refused before the policy matters."""
-    device: Names | None
-    neighbour: Names | None
+    device: Session | None
+    neighbour: Session | None
     evaluations: list[Evaluation]
 
     @property
@@ -83,37 +66,39 @@ def check_policy(text: str, certificate: Certificate | None, thing_name: str | N
     kind = PolicyKind.PER_DEVICE if PLACEHOLDER.search(document.text()) else PolicyKind.SHARED
     findings = lint(document, kind)
     try:
-        names = _names(document, certificate, thing_name)
+        device = _device(document, certificate, thing_name)
     except RefusedError as error:
         return PolicyReport(kind, None, findings, str(error), None, None, [])
-    neighbour = names.neighbour()
-    evaluations = reach(_device(document, names), _device(document, neighbour))
-    return PolicyReport(kind, None, findings, None, names, neighbour, evaluations)
+    own, neighbour = (_under_policy(document, session) for session in (device, _neighbour(device)))
+    evaluations = reach(own, neighbour)
+    return PolicyReport(kind, None, findings, None, own.session, neighbour.session, evaluations)
 
 
-def _names(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Names:
+def _device(document: PolicyDocument, certificate: Certificate | None, thing_name: str | None) -> Session:
+    """The device, with its common name or serial number as client id."""
     if certificate is None:
-        return Names(EXAMPLE, EXAMPLE_SERIAL_NUMBER, thing_name)
+        return Session(EXAMPLE, EXAMPLE, thing_name, EXAMPLE_SERIAL_NUMBER)
     if document.needs_common_name:
-        return Names(check_common_name(certificate), certificate.serial_number, thing_name)
-    return Names(next(iter(certificate.common_names), None), certificate.serial_number, thing_name)
+        check_common_name(certificate)
+    names = certificate.common_names
+    return Session.of(certificate, names[0] if names else certificate.serial_number, thing_name)
 
 
-def _device(document: PolicyDocument, names: Names) -> Device:
+def _neighbour(device: Session) -> Session:
+    """Another device, each of whose names begins with this one's."""
+    return Session(**{name: value and f"{value}2" for name, value in asdict(device).items()})
+
+
+def _under_policy(document: PolicyDocument, session: Session) -> Device:
     """The device as the broker would see it, under the policy as it would be rendered for it."""
     values: Mapping[Placeholder, Callable[[], str]] = {
-        Placeholder.COMMON_NAME: lambda: names.common_name or "",
-        Placeholder.SERIAL_NUMBER: lambda: names.serial_number,
-        Placeholder.THING_NAME: lambda: names.thing_name or "",
+        Placeholder.COMMON_NAME: lambda: session.common_name or "",
+        Placeholder.SERIAL_NUMBER: lambda: session.serial_number or "",
+        Placeholder.THING_NAME: lambda: session.thing_name or "",
     }
     rendered = _with_acknowledgements(document, values)
-    unnamed = _session(names, names.common_name or names.serial_number)
-    client_id = own_client_id(Device(unnamed, [rendered])) or unnamed.client_id
-    return Device(_session(names, client_id), [rendered])
-
-
-def _session(names: Names, client_id: str) -> Session:
-    return Session.named(client_id, names.common_name, names.thing_name, names.serial_number)
+    client_id = own_client_id(Device(session, [rendered])) or session.client_id
+    return Device(replace(session, client_id=client_id), [rendered])
 
 
 def _with_acknowledgements(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from iot_jitr_policy import vocabulary as v
 from iot_jitr_policy.document import Condition, Effect, PolicyDocument, Statement
@@ -43,31 +44,30 @@ class Decision:
 
 @dataclass(frozen=True)
 class Session:
-    """One device's connection, as the broker sees it."""
+    """One device's connection, as the broker sees it; None: the device has no such name."""
 
     client_id: str
-    values: Mapping[str, str]
-    """Policy variables with a value. Of those below `iot:`, what is missing has none."""
+    common_name: str | None
+    thing_name: str | None
+    serial_number: str | None = None
 
     @classmethod
     def of(cls, certificate: Certificate, client_id: str, thing_name: str | None = None) -> "Session":
         """Return the session of a device that connects with `certificate` as `client_id`."""
-        names = certificate.common_names
-        return cls.named(client_id, names[0] if names else None, thing_name, certificate.serial_number)
+        common_name = next(iter(certificate.common_names), None)
+        return cls(client_id, common_name, thing_name, certificate.serial_number)
 
-    @classmethod
-    def named(
-        cls, client_id: str, common_name: str | None, thing_name: str | None, serial_number: str | None = None
-    ) -> "Session":
-        """Return the session of a device with these names; None where it has none."""
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """Policy variables with a value."""
         values = {
-            v.CLIENT_ID: client_id,
-            v.COMMON_NAME: common_name,
-            "iot:Certificate.SerialNumber": serial_number,
-            v.THING_NAME: thing_name,
-            v.IS_ATTACHED: "false" if thing_name is None else "true",
+            v.CLIENT_ID: self.client_id,
+            v.COMMON_NAME: self.common_name,
+            "iot:Certificate.SerialNumber": self.serial_number,
+            v.THING_NAME: self.thing_name,
+            v.IS_ATTACHED: "false" if self.thing_name is None else "true",
         }
-        return cls(client_id, {key: value for key, value in values.items() if value is not None})
+        return {key: value for key, value in values.items() if value is not None}
 
     def replaced(self, name: str) -> str | None:
         """Return the value of `${name}` in a resource, None where AWS does not replace it."""

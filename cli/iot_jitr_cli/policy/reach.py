@@ -7,7 +7,7 @@ because `devices/${…CommonName}*` allows access to exactly those topics.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from iot_jitr_cli.policy.evaluation import Access, Decision, Session, decide
@@ -71,7 +71,7 @@ def _decide(device: Device, action: str, resource: Resource) -> Decision:
     session = device.session
     if action == "iot:Connect":
         # The device chooses its client id, so the variable has the evaluated value.
-        session = Session(resource.name, {**session.values, v.CLIENT_ID: resource.name})
+        session = replace(session, client_id=resource.name)
     return decide(device.documents, session, action, resource)
 
 
@@ -90,7 +90,7 @@ def _always(own: Session, neighbour: Session) -> Iterator[Question]:
     for whose, session in ((Whose.OWN, own), (Whose.NEIGHBOUR, neighbour)):
         client_id = session.client_id
         topic = Resource(v.ResourceType.TOPIC, f"devices/{client_id}/{SAMPLE}")
-        thing = session.values.get(v.THING_NAME, client_id)
+        thing = session.thing_name or client_id
         yield whose, "iot:Connect", Resource(v.ResourceType.CLIENT, client_id)
         yield whose, "iot:Publish", topic
         yield whose, "iot:Receive", topic

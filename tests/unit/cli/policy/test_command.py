@@ -78,7 +78,12 @@ def test_the_certificate_gives_the_evaluated_names(tmp_path: Path) -> None:
     result = run(policy, "--as", certificate, "--json")
 
     assert result.exit_code == 0
-    assert result.json["device"] == {"common_name": "pump-3", "serial_number": "a1b", "thing_name": None}
+    assert result.json["device"] == {
+        "client_id": "pump-3",
+        "common_name": "pump-3",
+        "serial_number": "a1b",
+        "thing_name": None,
+    }
     found = access(policy, "--as", certificate)
     assert found["Publish", "topic/f/pump-3/sample"] == "allowed"
     assert found["Publish", "topic/f/pump-32/sample"] == "not allowed"

@@ -13,7 +13,7 @@ from iot_jitr_policy.resources import Resource
 from tests.support.device_certificates import device_certificate
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
-SEVEN = Session.named("sensor-7", "sensor-7", None, "a1b")
+SEVEN = Session("sensor-7", "sensor-7", None, "a1b")
 
 
 def document(*statements: dict[str, Any]) -> PolicyDocument:
@@ -86,7 +86,7 @@ def test_names_match_with_variables_replaced_and_policy_wildcards_only(name: str
 
 
 def test_a_variable_brings_no_wildcard_with_it() -> None:
-    hostile = Session.named("sensor-7", "*", None)
+    hostile = Session("sensor-7", "*", None)
 
     assert access(topic("devices/${iot:Certificate.Subject.CommonName}/x"), session=hostile) is (
         Access.NOT_ALLOWED
@@ -96,7 +96,7 @@ def test_a_variable_brings_no_wildcard_with_it() -> None:
 @pytest.mark.parametrize("character", "*$+?#")
 def test_with_such_a_character_aws_leaves_a_certificates_variable_unreplaced(character: str) -> None:
     name = f"a{character}"
-    session = Session.named("a", name, None)
+    session = Session("a", name, None)
 
     decision = access(
         topic("${iot:Certificate.Subject.CommonName}"), session=session, resource=Resource("topic", name)
@@ -106,7 +106,7 @@ def test_with_such_a_character_aws_leaves_a_certificates_variable_unreplaced(cha
 
 
 def test_a_client_id_that_is_an_mqtt_wildcard_does_open_a_filter_built_from_it() -> None:
-    session = Session.named("+", "sensor-7", None)
+    session = Session("+", "sensor-7", None)
 
     decision = access(
         {"Action": "iot:Subscribe", "Resource": f"{ARN}topicfilter/devices/${{iot:ClientId}}/x"},
@@ -134,43 +134,22 @@ def test_wildcards_in_actions_match() -> None:
     assert access({"Action": "iot:Sub*"}) is Access.NOT_ALLOWED
 
 
-CONDITIONS = {
-    "attached, and it is": ("Bool", "iot:Connection.Thing.IsAttached", "true", "thing", Access.ALLOWED),
-    "attached, and it is not": ("Bool", "iot:Connection.Thing.IsAttached", "true", None, Access.NOT_ALLOWED),
-    "equal": ("StringEquals", "iot:ClientId", ["x", "sensor-7"], None, Access.ALLOWED),
-    "equal with a variable": (
-        "StringEquals",
-        "iot:ClientId",
-        "${iot:Certificate.Subject.CommonName}",
-        None,
-        Access.ALLOWED,
-    ),
-    "not equal": ("StringNotEquals", "iot:ClientId", "sensor-7", None, Access.NOT_ALLOWED),
-    "like": ("StringLike", "iot:ClientId", "sensor-*", None, Access.ALLOWED),
-    "not like": ("StringNotLike", "iot:ClientId", "pump-*", None, Access.ALLOWED),
-    "a value it has not": ("StringEquals", "iot:Connection.Thing.ThingName", "x", None, Access.NOT_ALLOWED),
-    "not equal to a value it has not": (
-        "StringNotEquals",
-        "iot:Connection.Thing.ThingName",
-        "x",
-        None,
-        Access.ALLOWED,
-    ),
-    "if exists, and it does not": (
-        "StringEqualsIfExists",
-        "iot:Connection.Thing.ThingName",
-        "x",
-        None,
-        Access.ALLOWED,
-    ),
+CLIENT, THING = "iot:ClientId", "iot:Connection.Thing.ThingName"
+ATTACHED, SITE = "iot:Connection.Thing.IsAttached", "iot:Connection.Thing.Attributes[site]"
+CN = "${iot:Certificate.Subject.CommonName}"
+CONDITIONS: dict[str, tuple[str, str, str | list[str], str | None, Access]] = {
+    "attached, and it is": ("Bool", ATTACHED, "true", "thing", Access.ALLOWED),
+    "attached, and it is not": ("Bool", ATTACHED, "true", None, Access.NOT_ALLOWED),
+    "equal": ("StringEquals", CLIENT, ["x", "sensor-7"], None, Access.ALLOWED),
+    "equal with a variable": ("StringEquals", CLIENT, CN, None, Access.ALLOWED),
+    "not equal": ("StringNotEquals", CLIENT, "sensor-7", None, Access.NOT_ALLOWED),
+    "like": ("StringLike", CLIENT, "sensor-*", None, Access.ALLOWED),
+    "not like": ("StringNotLike", CLIENT, "pump-*", None, Access.ALLOWED),
+    "a value it has not": ("StringEquals", THING, "x", None, Access.NOT_ALLOWED),
+    "not equal to a value it has not": ("StringNotEquals", THING, "x", None, Access.ALLOWED),
+    "if exists, and it does not": ("StringEqualsIfExists", THING, "x", None, Access.ALLOWED),
     "the source address": ("IpAddress", "aws:SourceIp", "10.0.0.0/8", None, Access.DEPENDS),
-    "an attribute of the thing": (
-        "StringEquals",
-        "iot:Connection.Thing.Attributes[site]",
-        "lab",
-        "thing",
-        Access.DEPENDS,
-    ),
+    "an attribute of the thing": ("StringEquals", SITE, "lab", "thing", Access.DEPENDS),
 }
 
 
@@ -180,7 +159,7 @@ CONDITIONS = {
 def test_conditions_decide_where_their_value_is_known(
     operator: str, key: str, values: str | list[str], thing: str | None, expected: Access
 ) -> None:
-    session = Session.named("sensor-7", "sensor-7", thing)
+    session = Session("sensor-7", "sensor-7", thing)
 
     assert access({"Condition": {operator: {key: values}}}, session=session) is expected
 
@@ -211,18 +190,7 @@ def test_a_session_takes_its_values_from_the_certificate() -> None:
 
 
 _LEVELS = st.sampled_from(
-    [
-        "devices",
-        "sensor-7",
-        "sensor-72",
-        "*",
-        "?",
-        "x",
-        "a*",
-        "${iot:ClientId}",
-        "${iot:Certificate.Subject.CommonName}",
-        "${iot:Connection.Thing.ThingName}",
-    ]
+    ["devices", "sensor-7", "sensor-72", "*", "?", "x", "a*", "${iot:ClientId}", CN, f"${{{THING}}}"]
 )
 _NAMES = st.lists(_LEVELS, min_size=1, max_size=4).map("/".join)
 _ACTIONS = st.sampled_from(["iot:Publish", "iot:Subscribe", "iot:*", "iot:Pub*"])
@@ -272,7 +240,7 @@ def test_the_local_clouds_evaluator_comes_to_the_same_answer(
     from ministack.services.iot import _parsed_iot_policy
 
     text = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    session = Session.named("sensor-7", "sensor-7", thing)
+    session = Session("sensor-7", "sensor-7", thing)
     context = {key.lower(): value for key, value in session.values.items()}
 
     theirs = evaluate(

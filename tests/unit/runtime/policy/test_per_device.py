@@ -117,7 +117,7 @@ def test_no_common_name_widens_what_the_template_grants(name: str) -> None:
         f"{ARN}topic/devices/{name}/*",
         f"{ARN}topicfilter/devices/{name}/*",
     ]
-    session = Session.named(name, name, None)
+    session = Session(name, name, None)
     for other in ("neighbour", f"{name}2", f"{name}-", name[:-1] or "y", "*", "+", "#"):
         for action, resource in (
             ("iot:Connect", Resource("client", other)),
