@@ -49,6 +49,11 @@ CA = {
     "revocation": "none",
 }
 MINIMAL = {"cas": [CA]}
+ASSUME = {
+    "Effect": "Allow",
+    "Action": "iot:AssumeRoleWithCertificate",
+    "Resource": "arn:aws:iot:*:*:rolealias/devices",
+}
 
 
 @pytest.fixture
@@ -102,6 +107,10 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
         (
             {"policy": {"kind": "per_device", "options": ["shadow"]}},
             {"policy": DevicePolicy.per_device(options=["shadow"])},
+        ),
+        (
+            {"policy": {"extra_statements": [ASSUME]}},
+            {"policy": DevicePolicy.shared(extra_statements=[ASSUME])},
         ),
         (
             {"admission": {"type": "allow_list", "key": "subject_serial_number"}},

@@ -132,6 +132,13 @@ def variables(template: dict[str, Any], part: str) -> dict[str, str]:
     return {name: joined(value) for name, value in function["Properties"]["Environment"]["Variables"].items()}
 
 
+def setting_of(template: dict[str, Any], name: str, function: str = "Activator") -> Any:
+    """A setting of a function in its environment, read from JSON; None where there is none."""
+    _, found = named(template, "AWS::Lambda::Function", function)
+    variables = found["Properties"]["Environment"]["Variables"]
+    return json.loads(joined(variables[name])) if name in variables else None
+
+
 def joined(value: Any) -> str:
     """A value with its intrinsic functions written out: `${Name}`, `${Name.Attribute}`, joins joined."""
     if isinstance(value, str):
