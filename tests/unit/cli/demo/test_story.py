@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +14,7 @@ from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.state import DeployedStack
 from iot_jitr_cli.main import jitr
+from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
@@ -23,10 +23,6 @@ pytestmark = pytest.mark.timing
 def failing_cdk(monkeypatch: pytest.MonkeyPatch) -> None:
     fails = (sys.executable, "-c", "print('no such thing'); raise SystemExit(1)")
     monkeypatch.setattr(lab_module, "find_cdk", lambda: Cdk(fails, {}))
-
-
-def processes_in(folder: Path) -> list[psutil.Process]:
-    return [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(folder)]
 
 
 @pytest.mark.usefixtures("failing_cdk")

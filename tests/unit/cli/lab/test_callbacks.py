@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -15,7 +14,7 @@ from iot_jitr_cli.connect.endpoint import domain_name
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.ministack import ACCOUNT, REGION
 from iot_jitr_cli.pki import DeviceIdentity, DeviceSpec
-from tests.support.lab_with_ca import CA, active_device, credentials, lab_with_ca, registered
+from tests.support.lab_with_ca import CA, active_device, credentials, registered
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -35,14 +34,11 @@ TRUST = {
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/callback"
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A local cloud in which the CA is registered, with auto-registration."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
-        running.client("iam").create_role(
-            RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(TRUST)
-        )
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def _role(lab: Lab) -> None:
+    lab.client("iam").create_role(
+        RoleName=ROLE.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(TRUST)
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What a device must present, on the lab's own MiniStack: its CA certificate, or the server's name (SNI)."""
 
 import ssl
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import create_connection
@@ -11,7 +10,7 @@ import pytest
 from iot_jitr_cli.lab.lab import MQTT_HOST, Lab
 from iot_jitr_cli.lab.launcher import is_complete
 from iot_jitr_cli.pki import DevelopmentCa, DeviceIdentity, DeviceSpec, KeyKind
-from tests.support.lab_with_ca import CA, credentials, lab_with_ca, registered
+from tests.support.lab_with_ca import CA, credentials, registered
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
@@ -20,13 +19,6 @@ NAMESAKE = DevelopmentCa.create("Lab CA")
 """Another CA with the same name."""
 CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x3c\x00\x03dev"
 """MQTT 3.1.1 section 3.1: clean session, client id `dev`."""
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A local cloud in which the CA is registered."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
-        yield running
 
 
 @dataclass(frozen=True)

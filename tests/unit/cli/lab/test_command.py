@@ -23,6 +23,7 @@ from iot_jitr_cli.main import jitr
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.waiting import wait_until
 from tests.support.limits import LONGEST_WAIT
+from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
@@ -244,13 +245,6 @@ hangs = "import time; print('deploying', flush=True); time.sleep(600)"
 lab.find_cdk = lambda: Cdk((sys.executable, "-c", hangs), {})
 main(["lab", "up", "--directory", sys.argv[1]])
 """
-
-
-def processes_in(directory: Path) -> list[int]:
-    found = psutil.process_iter(["cwd", "status"])
-    return [
-        p.pid for p in found if str(p.info["cwd"]).startswith(str(directory)) and p.info["status"] != "zombie"
-    ]
 
 
 @pytest.fixture

@@ -15,17 +15,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.ministack import ACCOUNT, REGION
-from tests.support.lab_with_ca import active_device, credentials, lab_with_ca
+from tests.support.lab_with_ca import active_device, credentials
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A local cloud in which the CA is registered."""
-    with lab_with_ca(tmp_path_factory.mktemp("labs")) as running:
-        yield running
 
 
 @dataclass

@@ -19,6 +19,7 @@ from iot_jitr_cli.lab.ministack import MiniStack, UnreachableError, start
 from iot_jitr_cli.lab.process import ProcessIdentity, spawn, stop_processes, this_process
 from tests.support.limits import LONGEST_WAIT
 from tests.support.ports import reserved_port, silent_port
+from tests.support.processes import processes_in
 
 pytestmark = pytest.mark.timing
 
@@ -174,7 +175,7 @@ def test_an_interruption_while_it_starts_leaves_no_process(
     with pytest.raises(KeyboardInterrupt):
         start(files, (0, 0))
 
-    assert not [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(files.folder)]
+    assert processes_in(files.folder) == []
 
 
 def test_its_pages_are_read_and_an_unknown_one_is_an_error(ministack: MiniStack) -> None:
