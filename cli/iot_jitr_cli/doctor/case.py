@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from iot_jitr_cli.chain import check_chain
 from iot_jitr_cli.chain.parsing import signed
 from iot_jitr_cli.deployment import DeployedCa
+from iot_jitr_cli.doctor.causes import Phase
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call, reading
 from iot_jitr_runtime import environment
@@ -32,22 +33,14 @@ _CLOCKS = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Presented:
-    """The files that go onto the device."""
-
-    chain_file: bytes
-    chain: "Chain"
-    """Its certificates."""
-    key_file: bytes | None = None
-
-
-@dataclass(frozen=True)
 class Subject:
     """What the caller states about the device."""
 
     certificate_id: CertificateId
-    presented: Presented | None = None
-    """None: only the certificate's id is known."""
+    chain: "Chain | None" = None
+    """The certificates of its chain file; None: only the certificate's id is known."""
+    key_file: bytes | None = None
+    """Its private key's file."""
     endpoint: str | None = None
     """Host name the device connects to, without a port."""
     sends_sni: bool | None = None
@@ -69,6 +62,12 @@ class Registered:
     certificate: Certificate | None
     """None: it cannot be parsed."""
     registered_at: datetime
+
+    @property
+    def phase(self) -> Phase:
+        """The progress of the device."""
+        phases = {"PENDING_ACTIVATION": Phase.PENDING, "ACTIVE": Phase.ACTIVE}
+        return phases.get(self.status, Phase.DISABLED)
 
 
 @dataclass(frozen=True)
@@ -140,16 +139,16 @@ class Case:
     @property
     def certificate(self) -> Certificate | None:
         """The certificate, from the file or else from AWS IoT."""
-        if self.subject.presented is not None:
-            return self.subject.presented.chain.device
+        if self.subject.chain is not None:
+            return self.subject.chain.device
         return self.registered.certificate if self.registered else None
 
     @reading("iot:DescribeCACertificate")
     def report(self) -> "ChainReport":
         """What `jitr chain check` finds in the device's files, or in the certificate as AWS IoT has it."""
-        presented = self.subject.presented
-        if presented is not None:
-            return check_chain(presented.chain_file, presented.key_file, self.time)
+        chain = self.subject.chain
+        if chain is not None:
+            return check_chain(chain.pem.encode(), self.subject.key_file, self.time)
         if self.certificate is None:
             raise CannotTellError("there is no chain file, and AWS IoT does not have the certificate")
         pem = self.certificate.pem + (self.ca.certificate.pem if self.ca else "")

@@ -10,7 +10,7 @@ from iot_jitr_cli.chain import UnreadableChainError, parse_chain
 from iot_jitr_cli.connect.endpoint import Endpoint
 from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import stack_option
-from iot_jitr_cli.doctor.case import Case, Presented, Subject
+from iot_jitr_cli.doctor.case import Case, Subject
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
 from iot_jitr_cli.doctor.permissions import minimal_policy
 from iot_jitr_cli.doctor.report import as_json as report_as_json
@@ -81,13 +81,15 @@ def doctor(  # noqa: PLR0913  a command's options are its arguments
         )
     if all_devices:
         return _show_all(Fleet(aws_session(), stack_name, rows), as_json=as_json)
+    key_content = key_file.read_bytes() if key_file and chain_file else None
     try:
-        presented = _presented(chain_file, key_file) if chain_file else None
+        chain = parse_chain(chain_file.read_bytes(), _key(key_content)) if chain_file else None
     except UnreadableChainError as error:
         return _show(None, unreadable(str(error)), as_json=as_json)
     subject = Subject(
-        certificate_id=presented.chain.device.fingerprint if presented else _checked(certificate_id or ""),
-        presented=presented,
+        certificate_id=chain.device.fingerprint if chain else _checked(certificate_id or ""),
+        chain=chain,
+        key_file=key_content,
         endpoint=Endpoint.parse(endpoint).host if endpoint else None,
         sends_sni=sni,
         client_id=client_id,
@@ -114,16 +116,11 @@ def _show_all(fleet: Fleet, *, as_json: bool) -> ExitCode:
     return waiting_view.exit_code(fleet)
 
 
-def _presented(chain_file: Path, key_file: Path | None) -> Presented:
-    content, key = chain_file.read_bytes(), key_file.read_bytes() if key_file else None
-    return Presented(content, parse_chain(content, _key(key) if key else None), key)
-
-
-def _key(content: bytes) -> PrivateKey | None:
+def _key(content: bytes | None) -> PrivateKey | None:
+    """The private key; None where there is none, or the checklist will report that it cannot be read."""
     try:
-        return load_key(content)
+        return load_key(content) if content is not None else None
     except UnreadableKeyError:
-        # The checklist reports it.
         return None
 
 

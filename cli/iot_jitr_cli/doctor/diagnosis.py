@@ -90,7 +90,4 @@ def _phase(case: Case) -> Phase:
         registered = case.registered
     except CannotTellError:
         return Phase.UNKNOWN
-    if registered is None:
-        return Phase.UNREGISTERED
-    phases = {"PENDING_ACTIVATION": Phase.PENDING, "ACTIVE": Phase.ACTIVE}
-    return phases.get(registered.status, Phase.DISABLED)
+    return Phase.UNREGISTERED if registered is None else registered.phase

@@ -7,7 +7,7 @@ from iot_jitr_cli.allow.table import AllowListTable
 from iot_jitr_cli.connect import Cause
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.doctor.case import Case, Presented, Subject
+from iot_jitr_cli.doctor.case import Case, Subject
 from iot_jitr_cli.doctor.diagnosis import diagnose
 from iot_jitr_cli.verify import events, revocation
 from iot_jitr_cli.verify.device import NAME, Tried
@@ -148,8 +148,7 @@ def _neighbour_topic(v: Verification) -> str:
 
 def _cause(v: Verification) -> str:
     """The cause that `jitr doctor` finds, as long as the certificate is there; empty if it finds none."""
-    chain = v.device.credentials.chain
-    subject = Subject(v.device.certificate_id, Presented(chain.pem.encode(), chain))
+    subject = Subject(v.device.certificate_id, v.device.credentials.chain)
     with suppress(JitrError, *AwsError):
         diagnosis = diagnose(Case(v.pipeline.session, v.pipeline.deployment.stack_name, subject))
         return f"; jitr doctor: {diagnosis.cause.headline}; {diagnosis.fix}" if diagnosis.cause else ""

@@ -5,7 +5,7 @@ from contextlib import suppress
 import botocore
 
 from iot_jitr_cli.doctor.case import Case, Registered
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import Cause, Phase
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_cli.policy.evaluation import Access, Session, decide
@@ -15,8 +15,6 @@ from iot_jitr_policy.resources import Resource
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.policy.client_id import client_id as client_id_of
 from iot_jitr_runtime.stack_outputs import Output
-
-_PENDING = "PENDING_ACTIVATION"
 
 
 @check(
@@ -29,7 +27,7 @@ _PENDING = "PENDING_ACTIVATION"
 def check_status(case: Case) -> Finding:
     """The certificate was not deactivated or revoked outside of the pipeline."""
     registered = required(case.registered, "not registered")
-    if registered.status in {"ACTIVE", _PENDING}:
+    if registered.phase is not Phase.DISABLED:
         return ok(registered.status)
     row = case.row
     if row is not None and row.state in {State.SUSPENDED, State.REVOKED, State.REFUSED}:
@@ -112,7 +110,7 @@ def _since(milliseconds: int | None) -> str:
 def _after_activation(case: Case) -> Registered:
     """The certificate, once it is no longer pending."""
     registered = case.registered
-    decided = registered if registered and registered.status != _PENDING else None
+    decided = registered if registered and registered.phase is not Phase.PENDING else None
     return required(decided, "the policy is attached when the certificate is activated")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from iot_jitr_cli.doctor.case import Case, Registered
-from iot_jitr_cli.doctor.causes import Cause
+from iot_jitr_cli.doctor.causes import Cause, Phase
 from iot_jitr_cli.doctor.finding import Finding, NotApplicableError, check, failed, ok, required
 from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
@@ -80,7 +80,7 @@ def check_decision(case: Case) -> Finding:
     if row is None:
         return _undecided(case, registered)
     decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
-    if registered.status != "PENDING_ACTIVATION" or row.state is State.ACTIVATED:
+    if registered.phase is not Phase.PENDING or row.state is State.ACTIVATED:
         return ok(decided)
     if row.reason is None or row.reason not in OF_REASONS:
         return failed(Cause.BEING_DECIDED, decided)
@@ -165,7 +165,7 @@ def _is_over(case: Case, reason: Reason) -> bool:
 
 def _undecided(case: Case, registered: Registered) -> Finding:
     queue = case.pipeline.activation_queue
-    if registered.status != "PENDING_ACTIVATION":
+    if registered.phase is not Phase.PENDING:
         raise NotApplicableError("this pipeline has not decided about it")
     waiting = queue.messages if queue else 0
     if waiting or case.time - registered.registered_at < _JUST_NOW:

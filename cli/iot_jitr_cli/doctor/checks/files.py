@@ -26,7 +26,7 @@ _NO_FILE = "no chain file given"
 )
 def check_order(case: Case) -> Finding:
     """The file holds the device certificate, then its CA's, and nothing else."""
-    required(case.subject.presented, _NO_FILE)
+    required(case.subject.chain, _NO_FILE)
     return _first_failure(
         case,
         (CheckId.ORDER, Cause.CHAIN_WRONG_ORDER),
@@ -39,7 +39,7 @@ def check_order(case: Case) -> Finding:
 @check("chain.ca_included", "chain file: CA certificate", Cause.CHAIN_CA_MISSING)
 def check_ca_included(case: Case) -> Finding:
     """The CA certificate is in the file, or the device sends SNI."""
-    required(case.subject.presented, _NO_FILE)
+    required(case.subject.chain, _NO_FILE)
     found = case.report[CheckId.CA_INCLUDED]
     if found.status is ChainStatus.PASSED:
         return ok(found.found)
@@ -78,7 +78,7 @@ def check_signed_by_ca(case: Case) -> Finding:
 @check("certificate.key", "private key", Cause.KEY_MISMATCH)
 def check_key(case: Case) -> Finding:
     """The private key is the device certificate's."""
-    required(case.subject.presented and case.subject.presented.key_file, "no private key given (--key)")
+    required(case.subject.key_file, "no private key given (--key)")
     return _first_failure(
         case, (CheckId.KEY_READABLE, Cause.KEY_MISMATCH), (CheckId.KEY_MATCHES, Cause.KEY_MISMATCH)
     ) or ok(case.report[CheckId.KEY_MATCHES].found)
