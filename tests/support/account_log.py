@@ -26,7 +26,15 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ours"
 THEIR_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/theirs"
 MANAGE = LoggingProperties(Mode.MANAGE, OURS, 30)
 UNDER_KEY = replace(MANAGE, encryption_key_arn=KEY)
+ON = {"roleArn": OURS, "defaultLogLevel": "ERROR", "disableAllLogs": False}
 THEIR_LOGGING = {"roleArn": THEIRS, "defaultLogLevel": "INFO", "disableAllLogs": False}
+SWITCHED_OFF = {"roleArn": THEIRS, "defaultLogLevel": "WARN", "disableAllLogs": True}
+
+
+def is_off(options: dict[str, Any] | None) -> bool:
+    """Whether nothing is logged with these options; None: never configured."""
+    silent = {"disableAllLogs": True, "defaultLogLevel": "DISABLED", "roleArn": ""}
+    return options is None or any(options[key] == value for key, value in silent.items())
 
 
 class CutOffError(Exception):
@@ -61,11 +69,13 @@ class AccountLog:
         tags = self.logs.list_tags_for_resource(resourceArn=GROUP_ARN)["tags"]
         self.logs.untag_resource(resourceArn=GROUP_ARN, tagKeys=[*tags])
 
-    def make_group(self, key: str | None = None) -> None:
+    def make_group(self, key: str | None = None, retention: int | None = None) -> None:
         """Make the log group as another owner did."""
-        self.logs.create_log_group(logGroupName=LOG_GROUP)
+        self.logs.create_log_group(logGroupName=LOG_GROUP, tags={"team": "iot"})
         if key is not None:
             self.logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key)
+        if retention is not None:
+            self.logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=retention)
 
     def log_group(self) -> Any:
         """The log group with retention, key and tags; None where there is none."""
@@ -79,11 +89,16 @@ class AccountLog:
         """All that account logging is made of."""
         return (dict(self.options) if self.options is not None else None, self.log_group())
 
-    def begin_anew(self) -> None:
-        """Make it an account in which nothing was ever set."""
-        self.options, self.calls_left, self.roles_refused = None, None, 0
+    def begin_anew(self, options: dict[str, Any] | None = None) -> None:
+        """Make it an account with these options and without a log group."""
+        self.options, self.calls_left, self.roles_refused = dict(options) if options else None, None, 0
         self.settings.clear()
         self.delete_group()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is logged."""
+        return is_off(self.options)
 
     def cut_off(self, **_: Any) -> None:
         """Let a call pass, or end the function before it, as a time-out does."""
