@@ -4,14 +4,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from iot_jitr_cli.console import ExitCode, err, json_option, out, print_json, printable
+from iot_jitr_cli.console import ExitCode, err, out, print_json, printable
 
 
 class Colour(StrEnum):
@@ -68,20 +66,6 @@ def test_json_keeps_letters_readable_and_is_indented(capsys: pytest.CaptureFixtu
 def test_json_of_something_without_a_json_form_is_refused() -> None:
     with pytest.raises(TypeError, match="object"):
         print_json(object())
-
-
-def test_json_option_arrives_as_an_argument() -> None:
-    seen = []
-
-    @click.command()
-    @json_option
-    def command(*, as_json: bool) -> None:
-        seen.append(as_json)
-
-    CliRunner().invoke(command, [])
-    CliRunner().invoke(command, ["--json"])
-
-    assert seen == [False, True]
 
 
 def test_exit_codes_are_stable() -> None:

@@ -3,8 +3,9 @@
 import socket
 import ssl
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -229,27 +230,74 @@ def test_the_probes_short_wait_begins_after_the_handshake() -> None:
     assert found.cause is Cause.TIMED_OUT
 
 
-def test_an_untrusted_server_is_a_permanent_failure() -> None:
+@contextmanager
+def untrusted(_: Path) -> Iterator[Endpoint]:
     with broker(Act.ACCEPT) as served:
-        result = connect_until_published(served, ca_file=None)
-
-    assert steps(result) == [Step.CONNECTING, Step.FAILED]
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NOT_TRUSTED)
+        yield at(served, None)
     assert served.client_ids == []
 
 
-def test_a_server_with_another_name_is_a_permanent_failure(
-    ca_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = socket.create_connection
-    monkeypatch.setattr(
-        socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
-    )
-    with broker(Act.ACCEPT) as served:
-        result = connect_until_published(served, ca_file, host="other.example")
+@contextmanager
+def with_another_name(ca_file: Path) -> Iterator[Endpoint]:
+    with broker(Act.ACCEPT) as served, pytest.MonkeyPatch.context() as patch:
+        real = socket.create_connection
+        patch.setattr(
+            socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
+        )
+        yield Endpoint("other.example", served.port, ca_file)
 
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.SERVER_NAME_MISMATCH)
-    assert result.attempts == 1
+
+@contextmanager
+def without_an_address(_: Path) -> Iterator[Endpoint]:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown)
+        yield Endpoint("no.such.host")
+
+
+@contextmanager
+def without_tls(_: Path) -> Iterator[Endpoint]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ThreadPoolExecutor() as pool:
+
+        def greet() -> socket.socket:
+            connection, _ = listener.accept()
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            return connection
+
+        greeting = pool.submit(greet)
+        yield Endpoint("127.0.0.1", listener.getsockname()[1])
+        greeting.result().close()
+
+
+@contextmanager
+def silent_in_the_handshake(_: Path) -> Iterator[Endpoint]:
+    with silent_port() as port, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
+        patch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.1)
+        yield Endpoint("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("server", "cause"),
+    [
+        (untrusted, Cause.SERVER_NOT_TRUSTED),
+        (with_another_name, Cause.SERVER_NAME_MISMATCH),
+        (without_an_address, Cause.NAME_NOT_FOUND),
+        (without_tls, Cause.NOT_TLS),
+        (silent_in_the_handshake, Cause.TIMED_OUT),
+    ],
+)
+def test_an_endpoint_that_gives_no_answer_about_the_device_is_unreachable(
+    ca_file: Path, server: Callable[[Path], AbstractContextManager[Endpoint]], cause: Cause
+) -> None:
+    backoff = QUICK if cause.permanent else ONE_ATTEMPT
+    with server(ca_file) as endpoint:
+        result = connect(Device(CREDENTIALS, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=backoff))
+
+    assert steps(result) == [Step.CONNECTING, Step.FAILED]
+    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, cause)
 
 
 def test_a_port_where_nothing_listens_is_tried_until_the_time_out() -> None:
@@ -271,47 +319,6 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out() -> None:
     assert [(event.at - began).total_seconds() for event in result.events] == [
         event.elapsed for event in result.events
     ]
-
-
-def test_an_unknown_host_name_is_named_as_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_arguments: object, **_more: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-
-    result = try_once(Endpoint("no.such.host"))
-
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NAME_NOT_FOUND)
-
-
-def test_a_server_without_tls_is_a_permanent_failure() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        accepted: list[socket.socket] = []
-
-        def greet() -> None:
-            connection, _ = listener.accept()
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            accepted.append(connection)
-
-        thread = threading.Thread(target=greet)
-        thread.start()
-        result = try_once(Endpoint("127.0.0.1", listener.getsockname()[1]))
-        thread.join()
-        accepted[0].close()
-
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.NOT_TLS)
-
-
-def test_a_server_that_does_not_answer_the_handshake_counts_as_unreachable(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
-    monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.1)
-
-    with silent_port() as port:
-        result = try_once(Endpoint("127.0.0.1", port))
-
-    assert (result.ending, result.last_cause) == (Ending.UNREACHABLE, Cause.TIMED_OUT)
 
 
 def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later(ca_file: Path) -> None:
