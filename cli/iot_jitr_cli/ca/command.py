@@ -11,8 +11,9 @@ from iot_jitr_cli.ca.report import CaReport, report, resolve
 from iot_jitr_cli.console import FILE, WrongUseError, err, json_option, out, print_json, printable
 from iot_jitr_cli.pki.files import write_public
 from iot_jitr_cli.session import aws_session
+from iot_jitr_runtime.aws_errors import error_code
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaState, CaStatus
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, RegistryError
+from iot_jitr_runtime.ca_registration.registry import EXPLAINED, CaRegistry, RegistryError
 from iot_jitr_runtime.certificates import NO_END
 
 _DEFAULT_DAYS = 30
@@ -29,9 +30,9 @@ class CaGroup(click.Group):
         try:
             return super().invoke(ctx)
         except RegistryError as error:
-            if not error.is_explained and error.__cause__ is not None:
-                raise error.__cause__ from None
-            raise
+            if error.__cause__ is None or error_code(error.__cause__) in EXPLAINED:
+                raise
+            raise error.__cause__ from None
 
 
 @click.group(cls=CaGroup)

@@ -4,8 +4,7 @@ They are private keys of `cryptography`, so the library builds certificates and 
 such a key. Whatever else a private key can do is refused: it would take the private half.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -52,21 +51,6 @@ def kms_key(client: "KMSClient", arn: str) -> "KmsRsaKey | KmsEcKey":
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         return KmsEcKey(client, arn, public_key)
     raise _wrong_kind(arn, f"a key of type {type(public_key).__name__.removesuffix('PublicKey')}")
-
-
-@contextmanager
-def kms_refusals(arn: str) -> Iterator[None]:
-    """Turn an AWS error of a call about the KMS key `arn` into a `SignerError`."""
-    # The CDK app exports the keys below and has no AWS SDK.
-    from iot_jitr_runtime.aws_errors import AwsError, error_code  # noqa: PLC0415
-
-    try:
-        yield
-    except AwsError as error:
-        raise SignerError(
-            f"cannot use the KMS key '{arn}': {error_code(error)}; it must exist, be enabled, and its key "
-            "policy must let the account's roles use it (kms:GetPublicKey, kms:Sign)"
-        ) from error
 
 
 def _wrong_kind(arn: str, found: str) -> SignerError:

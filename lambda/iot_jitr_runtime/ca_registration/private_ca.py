@@ -1,16 +1,13 @@
 """Reads the certificate of an AWS Private CA, and has it issue one that proves possession of its key."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import WaiterError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.signers import SignerError, verification_template_arn
 from iot_jitr_runtime.ca_registration.verification import (
     check_key_belongs,
@@ -27,57 +24,33 @@ _VALIDITY_DAYS = 1
 
 
 def private_ca_certificate(client: "ACMPCAClient", arn: str) -> Certificate:
-    """The Private CA's own certificate.
-
-    Raises:
-        SignerError: It cannot be read.
-    """
-    with _refusals(arn):
-        answer = client.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
+    """The Private CA's own certificate. Errors of the SDK propagate."""
+    answer = client.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
     return Certificate.load(answer["Certificate"])
 
 
 def issue_certificate(
     client: "ACMPCAClient", arn: str, ca: Certificate, registration_code: Callable[[], str]
 ) -> str:
-    """Have the Private CA issue a verification certificate, valid for a day.
+    """Have the Private CA issue a verification certificate, valid for a day. Errors of the SDK propagate.
 
     Raises:
-        SignerError: It does not issue, or its key is neither RSA nor EC.
+        SignerError: Its key is neither RSA nor EC.
         CaCertificateError: `ca` is another CA's certificate.
     """
     key = private_ca_certificate(client, arn).x509.public_key()
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise SignerError(f"the key of the Private CA '{arn}' is neither RSA nor EC; AWS IoT takes no other")
     check_key_belongs(key, ca, f"the Private CA '{arn}'")
-    request = _request(registration_code())
-    with _refusals(arn):
-        issued = client.issue_certificate(
-            CertificateAuthorityArn=arn,
-            Csr=request,
-            SigningAlgorithm=_algorithm(key),
-            TemplateArn=verification_template_arn(arn.split(":")[1]),
-            Validity={"Value": _VALIDITY_DAYS, "Type": "DAYS"},
-        )["CertificateArn"]
-        client.get_waiter("certificate_issued").wait(CertificateAuthorityArn=arn, CertificateArn=issued)
-        answer = client.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued)
-    return answer["Certificate"]
-
-
-@contextmanager
-def _refusals(arn: str) -> Iterator[None]:
-    try:
-        yield
-    except AwsError as error:
-        found = (
-            f"the certificate was not issued: {error}"
-            if isinstance(error, WaiterError)
-            else error_code(error)
-        )
-        raise SignerError(
-            f"cannot use the Private CA '{arn}': {found}; it must exist in this account and region, or be "
-            "shared with it, be active, and let the registration function issue certificates"
-        ) from error
+    issued = client.issue_certificate(
+        CertificateAuthorityArn=arn,
+        Csr=_request(registration_code()),
+        SigningAlgorithm=_algorithm(key),
+        TemplateArn=verification_template_arn(arn.split(":")[1]),
+        Validity={"Value": _VALIDITY_DAYS, "Type": "DAYS"},
+    )["CertificateArn"]
+    client.get_waiter("certificate_issued").wait(CertificateAuthorityArn=arn, CertificateArn=issued)
+    return client.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued)["Certificate"]
 
 
 def _request(registration_code: str) -> bytes:

@@ -21,17 +21,7 @@ _FIRST_SERVER_ERROR = 500
 
 
 class RegistryError(JitrError):
-    """AWS IoT refused a call about a CA certificate, which had no effect.
-
-    Attributes:
-        code: AWS's error code, or the name of the SDK's exception.
-        is_explained: Whether the message has advice besides AWS's own text.
-    """
-
-    def __init__(self, message: str, code: str = "", *, is_explained: bool = True) -> None:
-        super().__init__(message)
-        self.code = code
-        self.is_explained = is_explained
+    """AWS IoT refused a call about a CA certificate, which had no effect. Its cause is the SDK's error."""
 
 
 class AlreadyRegisteredError(RegistryError):
@@ -54,7 +44,7 @@ class OutcomeUnknownError(RegistryError):
     """The call failed in a way that leaves open whether it took effect."""
 
 
-_REFUSALS: dict[str, tuple[type[RegistryError], str]] = {
+EXPLAINED: dict[str, tuple[type[RegistryError], str]] = {
     "ResourceNotFoundException": (NotRegisteredError, "no such CA certificate"),
     "RegistrationCodeValidationException": (
         RegistryError,
@@ -80,7 +70,7 @@ _REFUSALS: dict[str, tuple[type[RegistryError], str]] = {
     ),
     **dict.fromkeys(DENIED, (DeniedError, "the permission is missing")),
 }
-"""What an error code means: the error, and its explanation."""
+"""The error for each error code of AWS IoT, and its explanation."""
 
 
 @dataclass(frozen=True)
@@ -215,15 +205,14 @@ def _translated(call: str) -> Iterator[None]:
         code = error_code(error)
         if code == "ResourceAlreadyExistsException" and isinstance(error, ClientError):
             raise AlreadyRegisteredError(str(error.response.get("resourceId", ""))) from error
-        if code in _REFUSALS:
-            kind, meaning = _REFUSALS[code]
+        if code in EXPLAINED:
+            kind, meaning = EXPLAINED[code]
         elif _had_no_effect(error):
             kind, meaning = RegistryError, "it was refused"
         else:
             kind, meaning = OutcomeUnknownError, "it may or may not have taken effect; try again"
         found = error.response["Error"].get("Message", "") if isinstance(error, ClientError) else error
-        message = f"{call}: {meaning} ({code}: {found})"
-        raise kind(message, code, is_explained=code in _REFUSALS) from error
+        raise kind(f"{call}: {meaning} ({code}: {found})") from error
 
 
 def _had_no_effect(error: ClientError | BotoCoreError) -> bool:

@@ -5,15 +5,17 @@ the signer needs is called.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import WaiterError
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
-from iot_jitr_runtime.ca_registration.kms import kms_key, kms_refusals
+from iot_jitr_runtime.ca_registration.kms import kms_key
 from iot_jitr_runtime.ca_registration.private_ca import issue_certificate, private_ca_certificate
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
@@ -33,12 +35,25 @@ from iot_jitr_runtime.ca_registration.verification import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-
     from iot_jitr_runtime.certificates import Certificate
 
 _PRIVATE_KEY = "privateKey"
 _PASSPHRASE = "passphrase"  # noqa: S105 -- the name of a field
+_NEEDS: dict[type[Signer], str] = {
+    SecretSigner: (
+        "it must exist in this account and region, hold the CA's private key and be readable by the "
+        "registration function"
+    ),
+    KmsSigner: (
+        "it must exist, be enabled, and its key policy must let the account's roles use it "
+        "(kms:GetPublicKey, kms:Sign)"
+    ),
+    PrivateCaSigner: (
+        "it must exist in this account and region, or be shared with it, be active, and let the registration "
+        "function issue certificates"
+    ),
+}
+"""The conditions for a signer to sign, by its kind."""
 
 ClientFactory = Callable[[str], Any]
 """Makes the boto3 client of a service."""
@@ -52,7 +67,9 @@ def read_ca_certificate(signer: Signer, client: ClientFactory) -> "Certificate":
     """
     if not isinstance(signer, PrivateCaSigner):
         raise SignerError("no CA certificate given; only an AWS Private CA returns its own")
-    return private_ca_certificate(client("acm-pca"), signer.certificate_authority_arn)
+    arn = signer.certificate_authority_arn
+    with _refusals(f"use the Private CA '{arn}'", PrivateCaSigner):
+        return private_ca_certificate(client("acm-pca"), arn)
 
 
 def verification_certificate(
@@ -72,16 +89,19 @@ def verification_certificate(
     """
     match signer:
         case SecretSigner(secret_id):
-            key = _secret_key(client("secretsmanager"), secret_id)
+            with _refusals(f"read the secret '{secret_id}'", SecretSigner):
+                secret = client("secretsmanager").get_secret_value(SecretId=secret_id)
+            key = _secret_key(secret_id, secret.get("SecretString"))
             check_key_belongs(key.public_key(), ca, f"the secret '{secret_id}'")
             return make_verification_certificate(ca, key, registration_code())
         case KmsSigner(arn):
-            with kms_refusals(arn):
+            with _refusals(f"use the KMS key '{arn}'", KmsSigner):
                 in_kms = kms_key(client("kms"), arn)
                 check_key_belongs(in_kms.public_key(), ca, f"the KMS key '{arn}'")
                 return make_verification_certificate(ca, in_kms, registration_code())
         case PrivateCaSigner(arn):
-            return issue_certificate(client("acm-pca"), arn, ca, registration_code)
+            with _refusals(f"use the Private CA '{arn}'", PrivateCaSigner):
+                return issue_certificate(client("acm-pca"), arn, ca, registration_code)
         case PresignedSigner(pem):
             presigned = load_verification_certificate(pem, ca)
             check_still_valid(presigned)
@@ -90,20 +110,24 @@ def verification_certificate(
     return None
 
 
+@contextmanager
+def _refusals(use: str, kind: type[Signer]) -> Iterator[None]:
+    """Turn an AWS error of a signer into a `SignerError`."""
+    try:
+        yield
+    except AwsError as error:
+        waiting = f"the certificate was not issued: {error}"
+        found = waiting if isinstance(error, WaiterError) else error_code(error)
+        raise SignerError(f"cannot {use}: {found}; {_NEEDS[kind]}") from error
+
+
 # The errors below have no cause: an exception that has seen the key must not reach a log.
 
 
-def _secret_key(client: "SecretsManagerClient", secret_id: str) -> SigningKey:
-    """The CA's key, plain or encrypted, from a secret."""
+def _secret_key(secret_id: str, value: str | None) -> SigningKey:
+    """The CA's key, plain or encrypted, from a secret; None: the secret is binary."""
     try:
-        answer = client.get_secret_value(SecretId=secret_id)
-    except AwsError as error:
-        raise SignerError(
-            f"cannot read the secret '{secret_id}': {error_code(error)}; it must exist in this account and "
-            "region, hold the CA's private key and be readable by the registration function"
-        ) from error
-    try:
-        return _parse_key(*_parse_secret(answer.get("SecretString")))
+        return _parse_key(*_parse_secret(value))
     except _UnusableSecretError as error:
         raise SignerError(
             f"the secret '{secret_id}' cannot be used: {error}; expected the key's PEM, or a JSON object "

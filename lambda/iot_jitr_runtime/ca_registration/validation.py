@@ -130,9 +130,9 @@ def check_ca_certificate(ca: Certificate, now: datetime | None = None) -> None:
         ) from error
 
 
-def expires_soon(ca: Certificate, now: datetime | None = None) -> bool:
+def expires_soon(ca: Certificate) -> bool:
     """Whether `ca` ends within `EXPIRY_WARNING`."""
-    return ca.not_after - (now or datetime.now(UTC)) < EXPIRY_WARNING
+    return ca.not_after - datetime.now(UTC) < EXPIRY_WARNING
 
 
 def _check_may_sign(ca: Certificate) -> None:

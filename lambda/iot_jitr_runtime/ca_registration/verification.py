@@ -107,14 +107,14 @@ def load_verification_certificate(pem: str, ca: Certificate) -> Certificate:
     return certificate
 
 
-def check_still_valid(certificate: Certificate, now: datetime | None = None) -> None:
+def check_still_valid(certificate: Certificate) -> None:
     """Check that a verification certificate may be used now.
 
     Raises:
         CaCertificateError: It is expired or not yet valid.
     """
     try:
-        certificate.check_validity(now)
+        certificate.check_validity()
     except RefusedError as error:
         raise CaCertificateError(
             CaFault.EXPIRED if error.reason is Reason.EXPIRED else CaFault.NOT_YET_VALID,
