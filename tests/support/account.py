@@ -26,7 +26,7 @@ from iot_jitr_runtime.ledger.outbox import Outbox
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE
-from iot_jitr_runtime.outcomes import Reason
+from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.attachment import SharedPolicy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from tests.support.aws_clients import REGION, aws_client
@@ -35,7 +35,7 @@ from tests.support.clock import Clock
 POLICY = "device-policy"
 FUNCTION_TIMEOUT = timedelta(seconds=30)
 _HIDDEN = {"VisibilityTimeout": "43200"}
-"""As long as SQS allows: moto hides a received message by real time, and no test may find it once more."""
+"""As long as SQS allows: moto hides a received message by real time, and no test may receive it twice."""
 _NAMED = re.compile(r'"certificateId": "([0-9a-f]{64})"')
 _TEMPLATE = {
     "Version": "2012-10-17",
@@ -92,8 +92,23 @@ def new_queue(sqs: Any, name: str) -> str:
 
 
 @dataclass
+class Admission:
+    """An admission that raises its error while it has one, and admits without one."""
+
+    error: Exception | None
+
+    def admit(self, _device: object) -> dict[str, str]:
+        if self.error:
+            raise self.error
+        return {}
+
+
+REFUSE_ALL = Admission(RefusedError(Reason.NOT_LISTED))
+
+
+@dataclass
 class Account:
-    """The activator in an account; its parts can be replaced before `batch` is called."""
+    """The activator in an account; `parts` replaces parts of it."""
 
     iot: Any
     dynamodb: Any
@@ -117,7 +132,7 @@ class Account:
         return Ledger(self.dynamodb, self.table, self.outbox)
 
     def rate_limiter(self, per_second: float | None = None) -> RateLimiter:
-        """The account's rate limiter; who waits for a slot moves the clock."""
+        """The account's rate limiter; a wait for a slot moves the clock."""
         return RateLimiter(
             self.dynamodb,
             self.table,
@@ -167,7 +182,7 @@ class Account:
         return CaCertificateId(response["certificateId"])
 
     def send(self, body: object, **attributes: Any) -> dict[str, Any]:
-        """A record as the event source mapping hands it over; sent now unless told otherwise."""
+        """A record as the event source mapping delivers it; sent now by default."""
         text = body if isinstance(body, str) else json.dumps(body)
         return {
             "messageId": attributes.pop("message_id", str(uuid.uuid4())),

@@ -1,4 +1,4 @@
-"""What a random interleaving of the activator's work is made of: messages, workers, and what else happens."""
+"""The parts of a random interleaving of the activator's work: messages, workers, and other changes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ KINDS = [Kind.SOUND, Kind.SOUND, Kind.SOUND, Kind.UNLISTED, Kind.EXPIRED, Kind.F
 
 
 class Change(StrEnum):
-    """What changes while devices come in."""
+    """What changes while devices connect."""
 
     NOTHING = "nothing"
     EVENT = "an event comes, whether or not a connect has caused it"
@@ -32,7 +32,7 @@ class Change(StrEnum):
     ON_THE_CRL = "the CA enters a certificate into its CRL"
     CRL_LOST = "the CRL is lost"
     CRL_FOUND = "the CRL is there again"
-    ALL_LISTED = "somebody enters the unlisted device into the allow list"
+    ALL_LISTED = "an operator enters the unlisted device into the allow list"
     OPERATOR_DISABLES = "an operator makes a certificate INACTIVE"
     OPERATOR_REVOKES = "an operator makes a certificate REVOKED"
 
@@ -44,7 +44,7 @@ NUMBERS = count()
 
 
 class Harness:
-    """An account with devices, their queue, and workers that come and go."""
+    """An account with devices, their queue, and workers."""
 
     def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
         self.aws = aws
@@ -75,7 +75,7 @@ class Harness:
     # messages
 
     def event(self, device: int) -> None:
-        """Send an event, which says nothing true but who it is about."""
+        """Send an event of which only the certificate's id is true."""
         event = {"certificateId": self.certificates[device], "caCertificateId": "f" * 64, "timestamp": -1}
         self.send(json.dumps(event), undecidable=KINDS[device] is Kind.FOREIGN)
 
@@ -92,7 +92,7 @@ class Harness:
             self.undecidable.add(message)
         self.queue[message] = {
             "messageId": message,
-            "receiptHandle": "of a queue that is not asked",
+            "receiptHandle": "not a real one",
             "body": body,
             "attributes": {
                 "SentTimestamp": str(self.aws.clock.milliseconds),
@@ -116,7 +116,7 @@ class Harness:
                     records, stopped_by=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
                 )
         except Crash:
-            # The queue knows nothing of the outcome: all messages come back.
+            # The queue gets no outcome: all messages come back.
             back = {record["messageId"] for record in records}
         else:
             back = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
@@ -141,13 +141,13 @@ class Harness:
 
     @contextmanager
     def at(self, call: Call, action: Callable[[], None]) -> Iterator[None]:
-        """Do something else just before some call of the worker that begins now."""
+        """Do something else just before a call of the worker that begins now."""
         (service, operation), number = call
         events = getattr(self.aws, service).meta.events
         name = f"before-send.{service}.*"
         calls = 0
 
-        def strike(event_name: str, **_: object) -> None:
+        def act(event_name: str, **_: object) -> None:
             nonlocal calls
             if not event_name.endswith(f".{operation}"):
                 return
@@ -156,11 +156,11 @@ class Harness:
                 calls += 1  # what happens now makes such calls too
                 action()
 
-        events.register_first(name, strike)
+        events.register_first(name, act)
         try:
             yield
         finally:
-            events.unregister(name, strike)
+            events.unregister(name, act)
 
     # what else happens
 

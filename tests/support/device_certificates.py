@@ -67,7 +67,7 @@ def certificate_of(
 
 
 def ca_flag(*, ca: bool) -> Extension:
-    """BasicConstraints that say whether the certificate is a CA's."""
+    """BasicConstraints of a CA's certificate, or of another one."""
     return Extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
 
 
@@ -95,7 +95,7 @@ def extended_key_usage(*usages: x509.ObjectIdentifier) -> Extension:
 
 
 def with_serial_number(certificate: Certificate, content: bytes) -> Certificate:
-    """Return a certificate with another serial number, even such as no library writes; nobody signed it.
+    """Return a certificate with another serial number, even one that no library writes; not validly signed.
 
     Args:
         certificate: The certificate.

@@ -1,6 +1,6 @@
-"""Faults at the wire: what a boto3 client meets when AWS throttles, fails, times out, or the function dies.
+"""Faults at the wire: what a boto3 client gets when AWS throttles, fails, times out, or the function crashes.
 
-They are injected into real clients through botocore's own events, so the code under test runs unchanged.
+They are injected into real clients through botocore's own events, so the tested code runs unchanged.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def step_name(step: object) -> str:
 
 
 class Crash(BaseException):
-    """The function is gone, at this very moment."""
+    """The function crashes at this moment."""
 
 
 class Fault(StrEnum):
@@ -79,7 +79,7 @@ def _refusal(operation: str, status: int, code: str) -> ClientError:
 
 @contextmanager
 def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> Iterator[Callable[[], int]]:
-    """Let the `at_call`-th call of `operation` meet `fault`; yields how often it struck."""
+    """Let the `at_call`-th call of `operation` meet `fault`; yields how often it happened."""
     service = client.meta.service_model.service_id.hyphenize()
     calls = struck = 0
 
@@ -122,7 +122,7 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
 
 @contextmanager
 def cut_off(clients: Any, step: Step, fault: Fault) -> Iterator[None]:
-    """Let one call of the worker within meet a fault, which must strike. A crash of the worker ends here.
+    """Let one call of the worker within meet a fault, which must happen. A crash of the worker ends here.
 
     Args:
         clients: What has the clients as attributes, by their names in `step`.

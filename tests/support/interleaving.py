@@ -1,8 +1,8 @@
-"""What a random interleaving of the activator's work is checked against: the conditions, and the invariants.
+"""The conditions and the invariants that a random interleaving of the activator is checked against.
 
-`Conditions` is the model: which devices may be active, and who changed what. `InvariantChecker` reads the
-account at each call of the activator, and notes what breaks an invariant of `docs/architecture.md`. It reads
-moto's data directly, so a check makes no call and changes nothing.
+`Conditions` is the model: which devices may be active, and what operators changed. `InvariantChecker` reads
+the account at each call of the activator, and records what breaks an invariant of `docs/architecture.md`. It
+reads moto's data directly, so a check makes no call and changes nothing.
 """
 
 import json
@@ -31,7 +31,7 @@ PERMITTED = {
 }
 """The calls that the activator's role allows; batches and transactions are authorised as their parts are."""
 REVOKED_IN_BETWEEN = "REVOKED in between"
-"""By an operator, while a worker was at it that had read the status before."""
+"""By an operator, after a worker had read the status."""
 
 
 class Kind(StrEnum):
@@ -39,17 +39,17 @@ class Kind(StrEnum):
 
     SOUND = "sound"
     UNLISTED = "unlisted"
-    """Nobody expects it, until somebody enters it into the allow list."""
+    """It is not expected, until an operator enters it into the allow list."""
     EXPIRED = "expired"
     FORGED = "forged"
     """Signed by a CA that has our CA's name, and not its key."""
     FOREIGN = "foreign"
-    """Registered under a CA of somebody else."""
+    """Registered under a CA of another deployment."""
 
 
 @dataclass
 class Conditions:
-    """What changes while devices come in: the CRL, the allow list, and what operators do."""
+    """What changes while devices connect: the CRL, the allow list, and what operators do."""
 
     kinds: dict[CertificateId, Kind] = field(default_factory=dict)
     ids: dict[str, CertificateId] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Conditions:
 
 
 class RecordingLedger(Ledger):
-    """A worker's ledger, which remembers what the worker has claimed."""
+    """A worker's ledger, with the tokens of the claims that it made."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         super().__init__(dynamodb, table)
@@ -98,7 +98,7 @@ class RecordingLedger(Ledger):
 
 
 class InvariantChecker:
-    """Looks at the account whenever a worker makes a call."""
+    """Checks the account whenever a worker makes a call."""
 
     def __init__(self, aws: Account, conditions: Conditions) -> None:
         self._aws = aws
@@ -108,7 +108,7 @@ class InvariantChecker:
 
     @contextmanager
     def working(self, worker: RecordingLedger) -> Iterator[None]:
-        """All calls from now on are this worker's, until another one comes in between."""
+        """All calls from now on are this worker's, until another one runs in between."""
         self._workers.append(worker)
         try:
             yield
@@ -118,7 +118,7 @@ class InvariantChecker:
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Check at each call through the account's clients."""
-        # After what was registered to come first: another worker may have come in between.
+        # After the handlers that were registered first: another worker may have run in between.
         watches: list[tuple[Any, str, Callable[..., None]]] = [
             (self._aws.iot, "before-send.iot.*", self._on_request),
             (self._aws.dynamodb, "before-send.dynamodb.*", self._on_request),
@@ -133,7 +133,7 @@ class InvariantChecker:
             for client, event, checker in watches:
                 client.meta.events.unregister(event, checker)
 
-    # what is there
+    # the account's state
 
     def status(self, certificate: CertificateId) -> str:
         return str(iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates[certificate].status)
@@ -169,14 +169,14 @@ class InvariantChecker:
             self._check_activation(certificate, parse_qs(url.query)["newStatus"])
 
     def _check_change(self, certificate: CertificateId) -> None:
-        """Invariant 6: who changes a certificate holds its claim, and has written down what it does."""
+        """Invariant 6: a worker that changes a certificate holds its claim and has recorded the change."""
         item = self.items().get(certificate, {})
         if item.get("leaseToken", {}).get("S") != self._workers[-1].tokens.get(certificate):
             self.violations.append("6: changed by a worker that has lost its claim")
         if int(item.get("leaseExpiresAt", {}).get("N", 0)) <= self._aws.clock.milliseconds:
             self.violations.append("6: changed under a claim that has expired")
         if item.get("state", {}).get("S") != State.ACTIVATING or SERIAL_INDEX_KEY not in item:
-            self.violations.append("6: changed before the ledger says so, with the serial number")
+            self.violations.append("6: changed before the ledger has it, with the serial number")
 
     def _check_activation(self, certificate: CertificateId, new_status: list[str]) -> None:
         """Invariants 1, 2 and 5: only what is pending, passes every check and has its policy is activated."""
@@ -189,7 +189,7 @@ class InvariantChecker:
         ):
             self.violations.append(f"2: activated although it was {status}")
         if not self._conditions.admits(certificate):
-            self.violations.append(f"1, 5: activated although it may not be in ({kind})")
+            self.violations.append(f"1, 5: activated although it may not be ({kind})")
         if self.policies(certificate) != [POLICY]:
             self.violations.append("1: activated before its policy was attached")
 

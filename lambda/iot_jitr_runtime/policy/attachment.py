@@ -16,7 +16,6 @@ from iot_jitr_runtime.device_certificate import DeviceCertificate
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
 from iot_jitr_runtime.policy.common_name import check_common_name
-from iot_jitr_runtime.things.patterns import REGISTRY_NAME, REGISTRY_NAME_IN_WORDS
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -118,6 +117,9 @@ def filled(value: Any, values: Mapping[Placeholder, Callable[[], str]]) -> Any:
 
 
 def _checked_thing_name(name: str | None) -> str:
+    # Most pipelines do not use it.
+    from iot_jitr_runtime.things.patterns import REGISTRY_NAME, REGISTRY_NAME_IN_WORDS  # noqa: PLC0415
+
     if name is None:
         raise RefusedError(Reason.INVALID_THING_NAME, "the policy names the device's thing, and it has none")
     if not REGISTRY_NAME.fullmatch(name):

@@ -67,11 +67,11 @@ def test_a_template_is_filled_in_one_pass(template: str, filled: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("commonname", r"did you mean '\{\{common_name\}\}'\? known are"), ("", r"field .\{\{\}\}.; known are")],
 )
-def test_an_unknown_field_is_refused_with_a_suggestion(name: str, said: str) -> None:
-    with pytest.raises(UnknownFieldError, match=f"unknown .*{said}"):
+def test_an_unknown_field_is_refused_with_a_suggestion(name: str, message: str) -> None:
+    with pytest.raises(UnknownFieldError, match=f"unknown .*{message}"):
         fields_of(f"{{{{{name}}}}}")
 
 

@@ -187,7 +187,7 @@ def test_a_background_task_waits_behind_a_short_queue(aws: Account) -> None:
     assert wait_in_background(aws) == pytest.approx(10 * INTERVAL / 1000, abs=0.001)
 
 
-def test_behind_a_long_queue_background_tasks_go_on_at_their_share(aws: Account) -> None:
+def test_behind_a_long_queue_background_tasks_continue_at_their_share(aws: Account) -> None:
     limiter(aws).reserve(1_000_000)
 
     waited = [wait_in_background(aws) for _ in range(4)]
@@ -236,7 +236,7 @@ class Simulation:
         return self.clock.milliseconds - self.begun
 
     def limiter(self) -> RateLimiter:
-        """The limiter of one worker. What sleeps here lets the others go on."""
+        """The limiter of one worker. While it sleeps, the others continue."""
 
         def sleep(seconds: float) -> None:
             self.slept = seconds
@@ -354,7 +354,7 @@ def test_one_client_id_is_disconnected_once_a_second_and_others_do_not_wait_for_
     assert aws.clock() - began >= timedelta(seconds=1)
     aws.clock.pass_time(seconds=5)
     worker.wait_to_disconnect("third", until=until)
-    assert set(worker._disconnected) == {"third"}, "it remembers a second only"
+    assert set(worker._disconnected) == {"third"}, "it keeps client ids for a second only"
 
 
 def test_without_a_free_slot_in_time_nothing_is_disconnected(aws: Account) -> None:

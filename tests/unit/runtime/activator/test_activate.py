@@ -19,7 +19,7 @@ from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import KEY, State
 from iot_jitr_runtime.outcomes import Reason, RefusedError, Verdict
-from tests.support.account import POLICY, Account
+from tests.support.account import POLICY, Account, Admission
 from tests.support.answers import answered
 from tests.support.device_certificates import ca_flag, certificate_of, extended_key_usage
 from tests.support.faults import Fault, counted, injected
@@ -64,16 +64,16 @@ def test_the_ledger_row_holds_the_whole_decision_with_the_common_name_as_it_is_w
     assert (row.attempts, row.decided_at, row.lease_expires_at) == (1, aws.clock.milliseconds, 0)
 
 
-def test_the_ledger_knows_the_certificate_before_it_changes(aws: Account) -> None:
+def test_the_ledger_has_the_certificate_before_it_changes(aws: Account) -> None:
     certificate_id = aws.pending()
     states = []
 
-    def look(**_: object) -> None:
+    def read(**_: object) -> None:
         row = aws.row(certificate_id)
         states.append((row.state, row.serial_number is not None))
 
-    aws.iot.meta.events.register("before-call.iot.AttachPolicy", look)
-    aws.iot.meta.events.register("before-call.iot.UpdateCertificate", look)
+    aws.iot.meta.events.register("before-call.iot.AttachPolicy", read)
+    aws.iot.meta.events.register("before-call.iot.UpdateCertificate", read)
     aws.connect(certificate_id)
 
     assert states == [(State.ACTIVATING, True)] * 2
@@ -332,20 +332,6 @@ def test_an_activation_says_how_long_the_device_has_waited_and_nothing_else_does
     aws.clock.pass_time(seconds=90)
     aws.process(aws.redelivered(record))
     assert (aws.decisions[-1].waited, aws.decisions[-1].retry_in) == (90, None)
-
-
-class Admission:
-    """An admission that raises its error, if it has one."""
-
-    error: Exception | None
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-    def admit(self, _device: object) -> dict[str, str]:
-        if self.error:
-            raise self.error
-        return {}
 
 
 def test_a_refused_device_is_checked_again_after_the_decision_ttl(aws: Account) -> None:

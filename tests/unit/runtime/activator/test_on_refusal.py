@@ -13,7 +13,7 @@ from iot_jitr_runtime.activator.on_refusal import (
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from tests.support.account import Account
+from tests.support.account import Account, Admission
 from tests.support.answers import answered
 from tests.support.faults import EVERY_FAULT, Fault, Step, counted, cut_off, step_name, stepped
 
@@ -133,14 +133,9 @@ def test_a_certificate_revoked_by_hand_meanwhile_stays_revoked_and_refused(aws: 
         assert aws.connect(certificate_id) is Reason.EXPIRED
 
 
-class RefuseAll:
-    def admit(self, _device: object) -> None:
-        raise RefusedError(Reason.REFUSED_BY_FUNCTION)
-
-
 def test_a_certificate_that_is_registered_anew_is_checked_anew(aws: Account) -> None:
     use(aws, refused_by_function="inactive")
-    aws.parts["admission"] = RefuseAll()
+    aws.parts["admission"] = Admission(RefusedError(Reason.REFUSED_BY_FUNCTION))
     certificate = aws.ca.issue(DeviceSpec("sensor-7")).certificate
     certificate_id = aws.pending(certificate)
     aws.connect(certificate_id)

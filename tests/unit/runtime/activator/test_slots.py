@@ -10,8 +10,8 @@ from iot_jitr_runtime.activator.slots import Arrival, assign_slots
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row, State
-from iot_jitr_runtime.outcomes import Outcome, Reason, RefusedError, Verdict
-from tests.support.account import Account
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
+from tests.support.account import REFUSE_ALL, Account
 from tests.support.faults import Crash, Fault, counted, injected
 from tools.cost import LEDGER_WRITES
 
@@ -77,7 +77,7 @@ def test_at_its_slot_a_device_is_processed_without_another_reservation(aws: Acco
 
 
 def test_a_device_that_waits_costs_the_writes_that_the_model_of_cost_counts(aws: Account) -> None:
-    aws.process(*crowd(aws, 1))  # which makes the rate limiter's item
+    aws.process(*crowd(aws, 1))  # creates the rate limiter's item
     first, second = crowd(aws, 2)
     with counted(aws.dynamodb) as both_wait:
         aws.process(first, second)
@@ -123,7 +123,7 @@ def test_a_new_device_never_overtakes_one_that_waits(aws: Account) -> None:
 
 
 def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: Account) -> None:
-    aws.parts["admission"] = _Never()
+    aws.parts["admission"] = REFUSE_ALL
     refused = crowd(aws, 1)
     aws.process(*refused)
     del aws.parts["admission"]
@@ -142,7 +142,7 @@ def test_refused_devices_that_reconnect_all_the_time_delay_no_other_device(aws: 
 
 
 def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Account) -> None:
-    aws.parts["admission"] = _Never()
+    aws.parts["admission"] = REFUSE_ALL
     [refused] = crowd(aws, 1)
     aws.process(refused)
     del aws.parts["admission"]
@@ -252,10 +252,3 @@ def test_a_certificate_that_is_gone_at_its_slot_waits_no_longer(aws: Account) ->
 
     assert aws.reason is Reason.CERTIFICATE_GONE
     assert aws.row(gone).reason is None
-
-
-class _Never:
-    """An admission that refuses every device."""
-
-    def admit(self, _device: object) -> None:
-        raise RefusedError(Reason.NOT_LISTED)

@@ -1,11 +1,11 @@
 """Random interleavings of connects, deliveries, redeliveries, crashes, revocations and operator actions.
 
 After each step the invariants 1 to 8 of `docs/architecture.md` are checked against the account, and at each
-call in between (`tests/support/interleaving.py`). Faults and crashes strike at any call, and at any call
-another worker may come in between. Queue, workers and devices are in `tests/support/activator_stage.py`.
+call in between (`tests/support/interleaving.py`). Faults and crashes happen at any call, and at any call
+another worker may run in between. Queue, workers and devices are in `tests/support/activator_harness.py`.
 
-What hypothesis draws from must look the same when it replays an example: messages are numbered, devices are
-known by their number, and no example sees what another one has left behind.
+What hypothesis draws from must be the same when it replays an example: messages and devices have numbers,
+and each example starts without what another one has left.
 """
 
 import json
@@ -55,18 +55,18 @@ CALL = st.tuples(
 
 
 class Delivery(StrEnum):
-    """How messages are delivered, and what happens meanwhile."""
+    """How messages are delivered, and what happens during that."""
 
-    SAME_MESSAGES_MEANWHILE = "another worker comes in between, with the same messages"
-    FAULT = "some call fails, or the function dies at it"
+    SAME_MESSAGES_MEANWHILE = "another worker runs in between, with the same messages"
+    FAULT = "a call fails, or the function crashes at it"
     REVOKED_MEANWHILE = "an operator revokes a certificate"
-    OTHER_MESSAGES_MEANWHILE = "another worker comes in between, with other messages"
+    OTHER_MESSAGES_MEANWHILE = "another worker runs in between, with other messages"
     PLAIN = "nothing happens"
     TWICE = "once more than needed"
 
 
 class Activator(RuleBasedStateMachine):
-    """Drives the activator as queue, devices, CA, operators and others do, in any order."""
+    """Does what queue, devices, CA and operators do, in any order."""
 
     def __init__(self, aws: Account, impostor: DevelopmentCa, stranger: DevelopmentCa) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class Activator(RuleBasedStateMachine):
         self.stack.enter_context(self.harness.checker.attached())
 
     @initialize(rate=st.sampled_from([1000, 2]))
-    def power_comes_back(self, rate: int) -> None:
-        """Everybody connects. At a low rate most wait for their turn, at a high one workers meet."""
+    def all_devices_connect(self, rate: int) -> None:
+        """All devices connect. At a low rate most wait for their slots, at a high one workers compete."""
         self.harness.aws.activations_per_second = rate
         self.harness.connect_all()
 
@@ -99,7 +99,7 @@ class Activator(RuleBasedStateMachine):
     # deliveries
 
     def _deliver(self, how: Delivery, data: st.DataObject) -> None:
-        """SQS delivers some messages, in any order, and something may happen meanwhile."""
+        """SQS delivers some messages, in any order, and something may happen during that."""
         chosen = self._draw(data)
         match how:
             case Delivery.PLAIN:
@@ -126,7 +126,7 @@ class Activator(RuleBasedStateMachine):
         )
 
     def _two_workers(self, first: list[str], second: list[str], data: st.DataObject) -> None:
-        """A worker stands still at some call, another comes in between; the first goes on, or is stopped."""
+        """A worker stops at some call, another runs in between; the first one continues, or is stopped."""
         call, seconds, stopped = (
             data.draw(CALL),
             data.draw(st.sampled_from([0, 20])),
@@ -143,7 +143,7 @@ class Activator(RuleBasedStateMachine):
             self.harness.work(first)
 
     def _revoked_in_between(self, chosen: list[str], data: st.DataObject) -> None:
-        """An operator revokes while a worker is at it. AWS IoT never lets REVOKED be left again."""
+        """An operator revokes a certificate that a worker activates. REVOKED is final at AWS IoT."""
         call, device = data.draw(CALL), data.draw(DEVICE)
         operators = self.harness.conditions.operators
 
@@ -159,8 +159,8 @@ class Activator(RuleBasedStateMachine):
     # what holds after each step
 
     @invariant()
-    def nothing_was_violated_meanwhile(self) -> None:
-        """Invariants 1, 2, 3, 5, 6 and 8, as they were looked at during the calls."""
+    def no_invariant_was_violated_at_a_call(self) -> None:
+        """Invariants 1, 2, 3, 5, 6 and 8, as they were checked at the calls."""
         assert self.harness.checker.violations == []
 
     @invariant()
@@ -170,7 +170,7 @@ class Activator(RuleBasedStateMachine):
             assert self.harness.checker.status(certificate) == status
 
     @invariant()
-    def who_is_in_has_the_policy_and_can_be_found_by_serial(self) -> None:
+    def an_active_certificate_has_the_policy_and_is_found_by_serial(self) -> None:
         """Invariants 1 and 6, at rest."""
         items = self.harness.checker.items()
         for certificate in self.harness.certificates:
@@ -180,8 +180,8 @@ class Activator(RuleBasedStateMachine):
                 assert items[certificate][SERIAL_INDEX_KEY]["S"] == f"{self.harness.aws.ca_id}#{serial}"
 
     @invariant()
-    def every_message_is_somewhere(self) -> None:
-        """Invariants 3 and 4: in the queue, or ended, and undecidable only if it cannot be decided."""
+    def every_message_is_accounted_for(self) -> None:
+        """Invariants 3 and 4: in the queue, or ended, and dead-lettered only if it cannot be decided."""
         assert self.harness.sent == len(self.harness.queue) + len(self.harness.ended)
         dead = {
             message for message, outcome in self.harness.ended.items() if outcome is Outcome.DEAD_LETTERED
@@ -189,8 +189,8 @@ class Activator(RuleBasedStateMachine):
         assert dead <= self.harness.undecidable
 
     @invariant()
-    def the_ca_key_is_nowhere(self) -> None:
-        """Invariant 7, as far as the activator has a say in it."""
+    def the_ca_key_is_in_no_row(self) -> None:
+        """Invariant 7, as far as the activator writes."""
         rows = json.dumps(self.harness.checker.items())
         assert "PRIVATE KEY" not in rows
         assert key_pem(self.harness.aws.ca.key).decode().splitlines()[1] not in rows
@@ -213,7 +213,7 @@ class Activator(RuleBasedStateMachine):
                 self.harness.work(list(self.harness.queue))
         assert self.harness.checker.violations == []
         self.what_an_operator_decided_stays()
-        self.every_message_is_somewhere()
+        self.every_message_is_accounted_for()
         assert self.harness.queue == {}
         for certificate in self.harness.certificates:
             if certificate not in self.harness.conditions.operators and self.harness.conditions.admits(
@@ -237,7 +237,7 @@ def shared() -> Iterator[Account]:
 @pytest.mark.timeout(900)  # hypothesis takes a test that is cut off for one that is flaky
 def test_no_interleaving_breaks_an_invariant(shared: Account) -> None:
     impostor = DevelopmentCa.create(DEFAULT_NAME)
-    stranger = DevelopmentCa.create("somebody else's CA")
+    stranger = DevelopmentCa.create("another deployment's CA")
     shared.iot.register_ca_certificate(caCertificate=stranger.certificate.pem, setAsActive=True)
 
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""How long lies between the reading of a certificate's status and its change, at worst."""
+"""The longest time between the read of a certificate's status and its change."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = (Path(__file__).parents[4] / "docs" / "architecture.md").read_text()
 RETRY_AFTER_SECONDS = 5
-"""What botocore adds to a pause at most where a service asks for it (`x-amz-retry-after`)."""
+"""What botocore adds to a pause at most where a service requests it (`x-amz-retry-after`)."""
 
 
 def longest_call_seconds() -> int:
@@ -48,7 +48,7 @@ def test_the_earliest_end_of_a_message_that_the_page_states_follows_from_the_wai
 
 
 class Slow:
-    """An admission that takes its time."""
+    """An admission that takes some seconds."""
 
     def __init__(self, aws: Account, seconds: float) -> None:
         self.aws = aws

@@ -1,19 +1,21 @@
-"""The user's own function admits or refuses; whatever is not a clear answer in time defers."""
+"""The user's own function admits or refuses; without a clear answer in time the device is deferred."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from threading import Event
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_runtime.admission.function import AdmissionFunction, client_config, facts, read_answer
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.device_certificate import DeviceCertificate
@@ -25,7 +27,7 @@ from tests.support.device_certificates import device_certificate
 from tests.support.limits import LONGEST_WAIT
 from tests.support.loopback_server import LoopbackServer
 from tests.support.ports import reserved_port
-from tests.support.things import with_things
+from tests.support.things import pending, with_things
 
 pytestmark = pytest.mark.timing
 
@@ -39,9 +41,14 @@ CANDIDATE = DeviceCertificate(
 Answer = Callable[[dict[str, Any]], tuple[int, dict[str, str], bytes]]
 
 
+def returning(body: bytes, status: int = 200, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _event: (status, named, body)
+
+
 @contextmanager
 def lambda_that(answer: Answer) -> Iterator[Any]:
-    """A Lambda endpoint on loopback that answers as told; yields a client of it."""
+    """A Lambda endpoint on loopback with this answer; yields a client of it."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -55,7 +62,7 @@ def lambda_that(answer: Answer) -> Iterator[Any]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = LoopbackServer(Handler)
     with server.running():
@@ -73,10 +80,6 @@ def client_at(port: int, timeout_seconds: int = int(LONGEST_WAIT)) -> Any:
     )
 
 
-def saying(answer: object) -> Answer:
-    return lambda _event: (200, {}, json.dumps(answer).encode())
-
-
 def test_the_function_gets_the_verified_facts_with_the_certificate() -> None:
     seen: list[dict[str, Any]] = []
 
@@ -89,18 +92,8 @@ def test_the_function_gets_the_verified_facts_with_the_certificate() -> None:
 
     [event] = seen
     assert event == facts(CANDIDATE)
-    assert set(event) == {
-        "version",
-        "certificateId",
-        "certificateArn",
-        "caCertificateId",
-        "serialNumber",
-        "subject",
-        "commonNames",
-        "notBefore",
-        "notAfter",
-        "certificatePem",
-    }
+    members = "version certificateId certificateArn caCertificateId serialNumber subject commonNames"
+    assert set(event) == {*members.split(), "notBefore", "notAfter", "certificatePem"}
     assert event["commonNames"] == ["sensor-7"]
     assert Certificate.load(event["certificatePem"]).fingerprint == CANDIDATE.certificate.fingerprint
 
@@ -114,50 +107,37 @@ def test_the_function_is_called_and_its_answer_awaited() -> None:
             AdmissionFunction(client, "check").admit(CANDIDATE)
 
 
-def test_admitted_with_attributes_for_the_thing(aws: Account) -> None:
-    answer = {"decision": "admit", "thingAttributes": {"site": "lab"}}
-    with_things(aws, ThingSettings())
-    certificate_id = aws.pending(aws.ca.issue(DeviceSpec("sensor-7")).certificate)
-
+def connect(aws: Account, certificate_id: str, answer: object) -> Reason | None:
+    """Let the device connect while the function gives this answer."""
+    raw = json.dumps(answer).encode()
     with Stubber(client := client_at(1)) as stub:
-        stub.add_response("invoke", {"Payload": _body(answer)})
+        stub.add_response("invoke", {"Payload": StreamingBody(BytesIO(raw), len(raw))})
         aws.parts["admission"] = AdmissionFunction(client, "check")
-        aws.connect(certificate_id)
+        return aws.connect(certificate_id)
 
-    assert aws.status(certificate_id) == "ACTIVE"
+
+def test_admitted_with_attributes_for_the_thing(aws: Account) -> None:
+    with_things(aws, ThingSettings())
+
+    answer = {"decision": "admit", "thingAttributes": {"site": "lab"}}
+    assert connect(aws, pending(aws, "sensor-7"), answer) is None
+
     assert aws.iot.describe_thing(thingName="sensor-7")["attributes"] == {"site": "lab"}
 
 
 def test_refused_with_its_reason_in_the_ledger(aws: Account) -> None:
     certificate_id = aws.pending()
 
-    with Stubber(client := client_at(1)) as stub:
-        stub.add_response("invoke", {"Payload": _body({"decision": "refuse", "reason": "sold to nobody"})})
-        aws.parts["admission"] = AdmissionFunction(client, "check")
-        back = aws.process(aws.event(certificate_id))
+    answer = {"decision": "refuse", "reason": "never sold"}
+    assert connect(aws, certificate_id, answer) is Reason.REFUSED_BY_FUNCTION
 
-    row = aws.row(certificate_id)
-    assert back == []
-    assert aws.reason is Reason.REFUSED_BY_FUNCTION
-    assert row.detail == "sold to nobody"
+    assert aws.row(certificate_id).detail == "never sold"
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def _body(answer: object) -> Any:
-    from io import BytesIO
-
-    from botocore.response import StreamingBody
-
-    raw = json.dumps(answer).encode()
-    return StreamingBody(BytesIO(raw), len(raw))
-
-
 def test_a_refusal_without_a_reason_says_so() -> None:
-    with (
-        lambda_that(saying({"decision": "refuse"})) as client,
-        pytest.raises(RefusedError, match="no reason"),
-    ):
-        AdmissionFunction(client, "check").admit(CANDIDATE)
+    with pytest.raises(RefusedError, match="no reason"):
+        read_answer(b'{"decision": "refuse"}')
 
 
 def failed(client: Any) -> str:
@@ -167,30 +147,34 @@ def failed(client: Any) -> str:
     return str(deferred.value)
 
 
-def test_an_error_of_the_function_defers() -> None:
-    def crash(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        return 200, {"X-Amz-Function-Error": "Unhandled"}, b'{"errorMessage": "division by zero"}'
-
-    with lambda_that(crash) as client:
-        assert "division by zero" in failed(client)
+ERROR = b'{"errorMessage": "division by zero"}'
 
 
-def test_an_error_that_looks_like_an_answer_admits_nobody() -> None:
-    def crash(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        return 200, {"X-Amz-Function-Error": "Handled"}, b'{"decision": "admit"}'
-
-    with lambda_that(crash) as client:
-        failed(client)
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (returning(ERROR, X_Amz_Function_Error="Unhandled"), "division by zero"),
+        (returning(b'{"decision": "admit"}', X_Amz_Function_Error="Handled"), "failed"),
+        (
+            returning(b"{}", 404, X_Amzn_ErrorType="ResourceNotFoundException"),
+            "no admission function 'check'",
+        ),
+    ],
+    ids=["an error", "an error with the body of an answer", "no function"],
+)
+def test_an_error_of_the_function_defers(answer: Answer, detail: str) -> None:
+    with lambda_that(answer) as client:
+        assert detail in failed(client)
 
 
 def test_no_answer_in_time_defers() -> None:
     done = Event()
 
-    def keep_silent(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    def wait(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         done.wait()
         return 200, {}, b'{"decision": "admit"}'
 
-    with lambda_that(keep_silent) as client:
+    with lambda_that(wait) as client:
         port = int(client.meta.endpoint_url.rpartition(":")[2])
         try:
             assert "did not answer in time" in failed(client_at(port, timeout_seconds=1))
@@ -198,17 +182,7 @@ def test_no_answer_in_time_defers() -> None:
             done.set()
 
 
-def test_a_function_that_is_not_there_defers() -> None:
-    def missing(_event: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
-        return 404, {"x-amzn-ErrorType": "ResourceNotFoundException"}, b"{}"
-
-    with lambda_that(missing) as client:
-        assert "no admission function 'check'" in failed(client)
-
-
 def test_a_service_that_cannot_be_reached_is_left_to_the_activation() -> None:
-    from botocore.exceptions import EndpointConnectionError
-
     with reserved_port() as port, pytest.raises(EndpointConnectionError):
         AdmissionFunction(client_at(port), "check").admit(CANDIDATE)
 
@@ -231,8 +205,9 @@ UNCLEAR = [
 
 @pytest.mark.parametrize("answer", UNCLEAR, ids=json.dumps)
 def test_what_is_no_clear_answer_defers(answer: object) -> None:
-    with lambda_that(saying(answer)) as client:
-        assert failed(client)
+    with pytest.raises(DeferredError) as deferred:
+        read_answer(json.dumps(answer).encode())
+    assert deferred.value.reason is Reason.ADMISSION_FAILED
 
 
 @given(st.binary(max_size=60))

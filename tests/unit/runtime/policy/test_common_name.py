@@ -6,7 +6,7 @@ from iot_jitr_runtime.outcomes import Reason, RefusedError
 from iot_jitr_runtime.policy.common_name import check_common_name
 from tests.support.device_certificates import device_certificate
 
-# The certificates of these tests are such as no CA should issue, and `cryptography` says so.
+# The certificates of these tests are of a kind that no CA should issue, and `cryptography` warns of them.
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 
 HOSTILE = {
@@ -63,7 +63,7 @@ def test_the_refusal_of_a_long_name_does_not_repeat_it_into_the_log() -> None:
 
 
 @given(st.text(min_size=1, max_size=70))
-def test_whatever_passes_is_plain_ascii_without_a_character_that_policies_or_topics_know(name: str) -> None:
+def test_an_accepted_name_is_plain_ascii_without_a_character_of_policies_or_topics(name: str) -> None:
     try:
         passed = check_common_name(device_certificate(name))
     except (RefusedError, ValueError):  # cryptography itself refuses what UTF-8 cannot hold

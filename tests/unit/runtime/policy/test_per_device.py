@@ -14,7 +14,7 @@ from iot_jitr_runtime.policy import PolicyKind
 from iot_jitr_runtime.policy.attachment import render
 from tests.support.device_certificates import device_certificate
 
-# The certificates of these tests are such as no CA should issue, and `cryptography` says so.
+# The certificates of these tests are of a kind that no CA should issue, and `cryptography` warns of them.
 pytestmark = pytest.mark.filterwarnings("ignore:Attribute's length must be")
 
 ARN = "arn:aws:iot:eu-central-1:123456789012:"
@@ -57,7 +57,7 @@ def test_a_rendered_policy_has_no_white_space_between_tokens_and_keeps_what_is_n
     assert render({"a": [1, True, None]}, device_certificate("x"), None) == '{"a":[1,true,null]}'
 
 
-def test_what_a_template_does_not_use_is_not_asked_of_the_certificate() -> None:
+def test_a_field_that_a_template_does_not_use_is_not_checked() -> None:
     rendered = render(
         template(placeholder="{{serial_number}}"), device_certificate("*/${iot:ClientId}"), None
     )
@@ -104,7 +104,7 @@ NAMES = HOSTILE | st.text(min_size=1, max_size=66) | st.builds(lambda a, b: a + 
 @given(name=NAMES)
 @example(name="a2")
 def test_no_common_name_widens_what_the_template_grants(name: str) -> None:
-    """Whatever stands in a certificate: refused, or exactly the statements of the template, for it alone."""
+    """Any value is refused, or gives exactly the template's statements, for this device alone."""
     assume(name.isascii() or "\ud800" not in name)
     try:
         rendered = render(template(), device_certificate(name), None)

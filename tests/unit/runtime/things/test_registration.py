@@ -1,4 +1,4 @@
-"""A certificate gets its thing: made or reused, never taken over."""
+"""A certificate gets its thing: created or reused, never taken from another certificate."""
 
 import pytest
 from botocore.stub import Stubber
@@ -109,7 +109,7 @@ def test_a_thing_that_has_another_certificate_is_not_taken_over(aws: Account) ->
 
 
 def test_of_two_certificates_racing_for_a_thing_one_waits(aws: Account) -> None:
-    """The second comes while the first is between reading who has the thing and attaching to it."""
+    """The second one comes after the first has read the thing's principals and before it attaches."""
     things = with_things(aws, ThingSettings())
     first, second = pending(aws, "sensor-7"), pending(aws, "sensor-7")
     meanwhile: list[Reason] = []
