@@ -14,7 +14,7 @@ from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import Fleet
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
-from iot_jitr_cli.status.ledger import KEPT_OUT, LedgerCounts
+from iot_jitr_cli.status.ledger import WITH_CAUSE, LedgerCounts
 from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
 from iot_jitr_cli.status.quotas import ApiQuota
@@ -91,7 +91,7 @@ def fleet(found: Sequence[Certificate], **values: object) -> GivenFleet:
     by_ca: dict[str, Counter[Group]] = {}
     for each in found:
         by_ca.setdefault(each.ca_certificate_id or "", Counter())[each.group] += 1
-        if each.group in KEPT_OUT:
+        if each.group in WITH_CAUSE:
             cause = cause_of(each.state, each.reason)
             clusters.setdefault(cause, Cluster(cause)).add(each)
     waiting = sum(each.state == "deferred" for each in found)

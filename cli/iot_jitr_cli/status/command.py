@@ -38,7 +38,7 @@ _LEAST_SECONDS = 2
     "html_file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write one self-contained page: why devices are not in, the last 24 hours, a search.",
+    help="Write one self-contained page: why devices are not active, the last 24 hours, a search.",
 )
 @click.option(
     "--rows",

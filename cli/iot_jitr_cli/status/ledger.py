@@ -27,8 +27,8 @@ _OURS = "#"
 """Begins the keys of the table's items that are no certificates: counters, leases, cursors."""
 
 
-KEPT_OUT = frozenset({Group.WAITING, Group.REFUSED})
-"""Groups whose devices have a cause that keeps them out."""
+WITH_CAUSE = frozenset({Group.WAITING, Group.REFUSED})
+"""Groups whose devices have a cause for not being active."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def count(
         group = each.group
         states[_described(each)] += 1
         by_ca.setdefault(each.ca_certificate_id or "", Counter())[group] += 1
-        if group in KEPT_OUT:
+        if group in WITH_CAUSE:
             cause = cause_of(each.state, each.reason)
             clusters.setdefault(cause, Cluster(cause)).add(each)
         seen(each)

@@ -14,7 +14,7 @@ from iot_jitr_cli.words import in_words, moment
 
 
 def exit_code(fleet: Fleet) -> ExitCode:
-    """0 no device is kept out, 1 causes are found, 3 undetermined."""
+    """0 no device is waiting or refused, 1 causes are found, 3 undetermined."""
     if fleet.clusters:
         return ExitCode.NO
     ledger = fleet.ledger
@@ -30,7 +30,7 @@ def lines(fleet: Fleet) -> Iterator[Text]:
     if not fleet.clusters:
         fine = exit_code(fleet) is ExitCode.OK
         yield (
-            Text("no device is kept out", style="bold green")
+            Text("no device is waiting or refused", style="bold green")
             if fine
             else Text("undetermined: no cause was found in what could be read", style="yellow")
         )

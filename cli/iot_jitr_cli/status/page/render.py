@@ -20,7 +20,7 @@ from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.status.certificate import Certificate, Group
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
 from iot_jitr_cli.status.history import History
-from iot_jitr_cli.status.ledger import KEPT_OUT
+from iot_jitr_cli.status.ledger import WITH_CAUSE
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
 from iot_jitr_cli.words import in_words, moment
@@ -44,19 +44,19 @@ class Kept:
     """The certificates that the page holds: of those in service, only as many as there is room for."""
 
     limit: int = CERTIFICATES
-    out: list[Certificate] = field(default_factory=list)
+    others: list[Certificate] = field(default_factory=list)
     in_service: list[Certificate] = field(default_factory=list)
 
     def add(self, certificate: Certificate) -> None:
         """Keep a certificate, if there is room."""
-        kept = self.in_service if certificate.group is Group.IN_SERVICE else self.out
+        kept = self.in_service if certificate.group is Group.IN_SERVICE else self.others
         if len(kept) < self.limit:
             kept.append(certificate)
 
     @property
     def certificates(self) -> list[Certificate]:
         """Those that are not in service first."""
-        return [*self.out, *self.in_service][: self.limit]
+        return [*self.others, *self.in_service][: self.limit]
 
 
 def page(fleet: Fleet, certificates: list[Certificate]) -> str:
@@ -144,15 +144,15 @@ def _by_ca(fleet: Fleet) -> list[tuple[str, dict[Group, int]]]:
 
 
 def _by_reason(fleet: Fleet) -> list[tuple[str, int, int | None]]:
-    """Each reason: the certificates that it keeps out now, and its messages of the day (None: unknown)."""
-    kept_out: Counter[str] = Counter()
+    """Each reason: the certificates not active because of it, and its messages of the day (None: unknown)."""
+    not_active: Counter[str] = Counter()
     for cluster in fleet.clusters:
-        kept_out.update(cluster.reasons)
+        not_active.update(cluster.reasons)
     decisions = fleet.decisions
     messages = None if isinstance(decisions, Unknown) else decisions.reasons
     found = [
-        (reason, kept_out[reason], None if messages is None else messages.get(reason, 0))
-        for reason in {*kept_out, *(messages or ())}
+        (reason, not_active[reason], None if messages is None else messages.get(reason, 0))
+        for reason in {*not_active, *(messages or ())}
     ]
     return sorted(found, key=lambda row: (-row[1], -(row[2] or 0), row[0]))
 
@@ -181,7 +181,7 @@ def _data(fleet: Fleet, certificates: list[Certificate]) -> dict[str, object]:
 
     def line(each: Certificate) -> str:
         group = each.group
-        cause = cause_of(each.state, each.reason).value if group in KEPT_OUT else ""
+        cause = cause_of(each.state, each.reason).value if group in WITH_CAUSE else ""
         indexes = (
             place("cas", each.ca_certificate_id or ""),
             place("groups", group),

@@ -101,11 +101,11 @@ def test_every_reason_is_a_cause_with_a_fix(reason: str) -> None:
     assert found["fix"]
 
 
-def test_no_device_is_kept_out() -> None:
+def test_without_a_waiting_or_refused_device_there_is_no_cause() -> None:
     result = EMPTY.jitr("doctor", "--all")
 
     assert result.exit_code == 0, result.err
-    assert result.out.startswith("no device is kept out")
+    assert result.out.startswith("no device is waiting or refused")
     assert every(EMPTY)["conclusion"] == "fine"
 
 

@@ -106,7 +106,7 @@ def test_its_size_and_the_time_to_make_it_are_bounded(devices: int) -> None:
     assert len(html.encode()) < 100_000 + devices * BYTES_A_CERTIFICATE
 
 
-def test_only_so_many_certificates_are_kept_those_that_are_out_first() -> None:
+def test_only_so_many_certificates_are_kept_those_not_in_service_first() -> None:
     kept = Kept(limit=4)
     for number in range(3):
         kept.add(certificate(number))
@@ -193,4 +193,7 @@ def test_what_needs_a_person_stands_out() -> None:
 
 
 def test_nothing_wrong_is_said_in_one_line() -> None:
-    assert "No alarm is active and no device is kept out" in Read(page(fleet([certificate(1)]), [])).text
+    assert (
+        "No alarm is active and no device is waiting or refused"
+        in Read(page(fleet([certificate(1)]), [])).text
+    )
