@@ -8,7 +8,19 @@ from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger.rows import Identity
 
 if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
     from mypy_boto3_iot.type_defs import CertificateDescriptionTypeDef
+
+
+def describe(iot: "IoTClient", certificate_id: CertificateId) -> "CertificateDescriptionTypeDef | None":
+    """Return AWS IoT's description of a certificate; None if AWS IoT has no such certificate.
+
+    botocore's other errors propagate.
+    """
+    try:
+        return iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+    except iot.exceptions.ResourceNotFoundException:
+        return None
 
 
 @dataclass(frozen=True)

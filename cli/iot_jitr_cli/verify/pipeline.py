@@ -11,6 +11,7 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.deployment import DeployedCa, Deployment
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
+from iot_jitr_runtime.device_certificate import describe
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, Row
 from iot_jitr_runtime.outcomes import RefusedError
@@ -57,12 +58,8 @@ class Pipeline:
 
     def status(self, certificate_id: CertificateId) -> str | None:
         """The certificate's status in AWS IoT, None if it is not registered."""
-        iot = self.session.client("iot")
-        try:
-            found = iot.describe_certificate(certificateId=certificate_id)
-        except iot.exceptions.ResourceNotFoundException:
-            return None
-        return str(found["certificateDescription"]["status"])
+        found = describe(self.session.client("iot"), certificate_id)
+        return None if found is None else str(found["status"])
 
     def row(self, certificate_id: CertificateId) -> Row | None:
         """The ledger's row, None if there is none."""

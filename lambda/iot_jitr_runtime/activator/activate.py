@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.activator.on_refusal import RefusalStatus
 from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION, attempt, decision_ttl, retry_delay
 from iot_jitr_runtime.activator.validate import Validation
-from iot_jitr_runtime.device_certificate import DeviceCertificate
+from iot_jitr_runtime.device_certificate import DeviceCertificate, describe
 from iot_jitr_runtime.events import Message
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, Identity, Ledger, State
@@ -159,13 +159,11 @@ class Activation:
         if self.validation.revocation is not None:
             self.validation.revocation.prepare()
         progress.status_read_at = self.clock()
-        try:
-            response = self.iot.describe_certificate(certificateId=progress.certificate_id)
-        except self.iot.exceptions.ResourceNotFoundException:
+        description = describe(self.iot, progress.certificate_id)
+        if description is None:
             if progress.message.receive_count < _READS_UNTIL_GONE:
-                raise DeferredError(Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet") from None
-            raise StaleError(Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate") from None
-        description = response["certificateDescription"]
+                raise DeferredError(Reason.NOT_VISIBLE_YET, "AWS IoT has no such certificate yet")
+            raise StaleError(Reason.CERTIFICATE_GONE, "AWS IoT has no such certificate")
         progress.status = description["status"]
         return self.validation.identify(description)
 

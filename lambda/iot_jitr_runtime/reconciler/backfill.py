@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.conditions import Attr
 
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
+from iot_jitr_runtime.device_certificate import describe
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import TTL_ATTRIBUTE, Identity, Ledger, State
@@ -61,11 +62,8 @@ class Backfill:
             NoSlotError: The rate limiter has no slot until `until`.
         """
         self.rate_limiter.wait_for_background_slot(until=until)
-        try:
-            description = self.iot.describe_certificate(certificateId=certificate_id)[
-                "certificateDescription"
-            ]
-        except self.iot.exceptions.ResourceNotFoundException:
+        description = describe(self.iot, certificate_id)
+        if description is None:
             return Backfilled.GONE
         try:
             certificate = Certificate.load(description["certificatePem"])

@@ -8,14 +8,14 @@ page until their deadline and continue at their cursor in the next run.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.deadline import Deadline
-from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -45,6 +45,8 @@ _COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
 """States in which only another caller changes a certificate's status. In the others, the list may be older
 than what this pipeline has just done."""
 
+_SAVED = ("begun_at", "marker", "incomplete", "previous_begun_at")
+
 
 class PassKind(StrEnum):
     """Which pass."""
@@ -55,10 +57,12 @@ class PassKind(StrEnum):
     """Everything, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Cursor:
-    """How far the pass of one kind through one CA's certificates has come."""
+    """How far the pass of one kind through one CA's certificates has come: an attribute of a leased item."""
 
+    lease: Lease
+    attribute: str
     begun_at: int | None = None
     """When the unfinished pass began, in milliseconds since the epoch; None between two passes."""
     marker: str | None = None
@@ -71,16 +75,17 @@ class Cursor:
     @classmethod
     def read(cls, lease: Lease, ca: CaCertificateId, kind: PassKind) -> "Cursor":
         """Read a cursor; where none was saved, no pass was ever begun."""
-        saved = lease.item.get(f"{kind}/{ca}")
-        return cls(**json.loads(saved)) if saved else cls()
+        attribute = f"{kind}/{ca}"
+        return cls(lease, attribute, **json.loads(lease.item.get(attribute, "{}")))
 
-    def save(self, lease: Lease, ca: CaCertificateId, kind: PassKind) -> None:
+    def save(self) -> None:
         """Save the cursor.
 
         Raises:
             LeaseLostError: Another run of the reconciler has the lease now.
         """
-        lease.update({f"{kind}/{ca}": json.dumps(asdict(self))})
+        saved = {name: getattr(self, name) for name in _SAVED}
+        self.lease.update({self.attribute: json.dumps(saved)})
 
 
 @dataclass
@@ -119,11 +124,11 @@ class Passes:
         Raises:
             LeaseLostError: Another run of the reconciler has the lease now.
         """
-        previous = Cursor.read(lease, ca, PassKind.NEWEST).previous_begun_at
+        cursor = Cursor.read(lease, ca, PassKind.NEWEST)
         down_to = self.clock() - FIRST_LOOK_BACK
-        if previous is not None:
+        if (previous := cursor.previous_begun_at) is not None:
             down_to = datetime.fromtimestamp(previous / 1000, UTC) - self.pending_after - OVERLAP
-        return self._run(ca, PassKind.NEWEST, down_to, lease, deadline)
+        return self._run(ca, cursor, down_to, deadline)
 
     def full(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics | None:
         """Continue the full pass, or begin one if it is due; None if it is not.
@@ -135,48 +140,44 @@ class Passes:
         due_at = (cursor.previous_begun_at or 0) + self.full_pass_every // timedelta(milliseconds=1)
         if cursor.begun_at is None and milliseconds(self.clock()) < due_at:
             return None
-        return self._run(ca, PassKind.FULL, None, lease, deadline)
+        return self._run(ca, cursor, None, deadline)
 
     def _run(
-        self, ca: CaCertificateId, kind: PassKind, down_to: datetime | None, lease: Lease, deadline: Deadline
+        self, ca: CaCertificateId, cursor: Cursor, down_to: datetime | None, deadline: Deadline
     ) -> PassStatistics:
+        """Go on with a pass: newest first down to a moment, or, without one, oldest first to the end."""
         statistics = PassStatistics()
-        cursor = Cursor.read(lease, ca, kind)
         if cursor.begun_at is None:
-            cursor = replace(cursor, begun_at=milliseconds(self.clock()))
-        while True:
+            cursor.begun_at = milliseconds(self.clock())
+        while not statistics.ended:
             try:
                 self.rate_limiter.wait_for_background_slot(until=deadline.at)
-                page = self.listing.page(ca, cursor.marker, oldest_first=kind is PassKind.FULL)
-                unchecked = self._compare(ca, page, statistics, deadline)
+                page = self.listing.page(ca, cursor.marker, oldest_first=down_to is None)
+                self._compare(ca, page, statistics, deadline)
                 self.ledger.publish_events(deadline.at)
             except UnknownMarkerError:
-                cursor = replace(cursor, marker=None)
+                cursor.marker = None
                 continue
             except NoSlotError:
                 # The time is up: the next run repeats this page. What was done of it is in the ledger.
-                cursor.save(lease, ca, kind)
-                return statistics
-            cursor = replace(cursor, incomplete=cursor.incomplete or unchecked)
+                cursor.save()
+                break
+            cursor.marker = page.next_marker
+            cursor.incomplete |= statistics.backfilled[Backfilled.UNCHECKED] > 0
             reached = down_to is not None and any(each.created_at < down_to for each in page.certificates)
             if page.next_marker is None or reached:
-                break
-            cursor = replace(cursor, marker=page.next_marker)
-            cursor.save(lease, ca, kind)
-        statistics.ended = True
-        # After an incomplete pass the next one covers as much, so that it checks those certificates again.
-        previous = cursor.previous_begun_at if cursor.incomplete else cursor.begun_at
-        Cursor(previous_begun_at=previous).save(lease, ca, kind)
+                statistics.ended = True
+                # After an incomplete pass the next one covers as much, so that it checks those certificates
+                # again.
+                previous = cursor.previous_begun_at if cursor.incomplete else cursor.begun_at
+                cursor = Cursor(cursor.lease, cursor.attribute, previous_begun_at=previous)
+            cursor.save()
         return statistics
 
     def _compare(
         self, ca: CaCertificateId, page: Page, statistics: PassStatistics, deadline: Deadline
-    ) -> bool:
-        """Compare a page with the ledger: queue what is undecided, backfill what is unknown.
-
-        Returns:
-            Whether a certificate could not be checked.
-        """
+    ) -> None:
+        """Compare a page with the ledger: queue what is undecided, backfill what is unknown."""
         rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
         now = self.clock()
         undecided: list[Listed] = []
@@ -190,35 +191,21 @@ class Passes:
             elif is_unknown(listed, row):
                 unknown.append(listed)
             elif row.state in _COUNTED and not listed.is_pending and row.in_fleet is not listed.is_active:
-                # Somebody has deactivated it, or has activated it again.
+                # Another caller has deactivated it, or has activated it again.
                 self.ledger.fleet.correct(listed.certificate_id, active=listed.is_active)
         statistics.seen += len(page.certificates)
         statistics.pending += sum(listed.is_pending for listed in page.certificates)
         statistics.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])
         ages = [now - listed.created_at for listed in undecided]
         statistics.oldest_undecided = max([statistics.oldest_undecided, *ages])
-        results: Counter[Backfilled] = Counter()
         for listed in unknown:
-            result = self._backfill(ca, listed.certificate_id, statistics, deadline)
-            results[result] += 1
+            try:
+                result = self.backfill.add(ca, listed.certificate_id, until=deadline.at)
+            except AwsError as error:
+                # One that fails costs itself only; many are a fault of something else.
+                if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
+                    raise
+                result = Backfilled.FAILED
+                facts = {"ca_certificate_id": ca, "certificate_id": listed.certificate_id}
+                self.logger.exception("backfill_failed", extra={**facts, "detail": str(error)})
             statistics.backfilled[result] += 1
-        return results[Backfilled.UNCHECKED] > 0
-
-    def _backfill(
-        self,
-        ca: CaCertificateId,
-        certificate_id: CertificateId,
-        statistics: PassStatistics,
-        deadline: Deadline,
-    ) -> Backfilled:
-        """Backfill one certificate. One that fails costs itself only; many are a fault of something else."""
-        try:
-            return self.backfill.add(ca, certificate_id, until=deadline.at)
-        except AwsError as error:
-            if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
-                raise
-            self.logger.exception(
-                "backfill_failed",
-                extra={"ca_certificate_id": ca, "certificate_id": certificate_id, "detail": str(error)},
-            )
-            return Backfilled.FAILED

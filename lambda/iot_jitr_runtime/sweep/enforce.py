@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.activator.retry import AFTER_ACTIVATION
 from iot_jitr_runtime.activator.validate import Validation
 from iot_jitr_runtime.aws_errors import AwsError, deferral
+from iot_jitr_runtime.device_certificate import describe
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Claim, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
@@ -79,7 +80,7 @@ class Enforcement:
 
     def is_active(self, certificate_id: CertificateId) -> bool:
         """Whether AWS IoT has the certificate and it is ACTIVE."""
-        description = self._describe(certificate_id)
+        description = describe(self.iot, certificate_id)
         return description is not None and description["status"] == "ACTIVE"
 
     def revoke(
@@ -96,7 +97,7 @@ class Enforcement:
             LeaseLostError: Another worker has taken it since, try again.
         """
         claim = self._claim(certificate_id)
-        description = self._describe(certificate_id)
+        description = describe(self.iot, certificate_id)
         if description is None:
             self.ledger.record_gone(claim)
             return RevocationResult.GONE
@@ -158,7 +159,7 @@ class Enforcement:
         return ReleaseResult.NOT_RELEASED, verdict
 
     def _release(self, claim: Claim) -> ReleaseResult:
-        description = self._describe(claim.certificate_id)
+        description = describe(self.iot, claim.certificate_id)
         if description is None:
             self.ledger.record_gone(claim)
             return ReleaseResult.GONE
@@ -198,10 +199,3 @@ class Enforcement:
             now=milliseconds(now),
             expires_at=milliseconds(now + CLAIM_LASTS + CLAIM_MARGIN),
         )
-
-    def _describe(self, certificate_id: CertificateId) -> "CertificateDescriptionTypeDef | None":
-        try:
-            response = self.iot.describe_certificate(certificateId=certificate_id)
-        except self.iot.exceptions.ResourceNotFoundException:
-            return None
-        return response["certificateDescription"]

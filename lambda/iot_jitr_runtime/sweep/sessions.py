@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.device_certificate import describe
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ledger import Ledger, Row, State
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -133,12 +134,9 @@ class Sessions:
         if row.state is State.REVOKED:
             return True
         self.rate_limiter.wait_for_background_slot(until=until)
-        try:
-            found = self.iot.describe_certificate(certificateId=row.certificate_id)
-        except self.iot.exceptions.ResourceNotFoundException:
-            # Only a certificate that is not ACTIVE can be deleted.
-            return True
-        return found["certificateDescription"]["status"] in {"INACTIVE", "REVOKED"}
+        description = describe(self.iot, row.certificate_id)
+        # Only a certificate that is not ACTIVE can be deleted.
+        return description is None or description["status"] in {"INACTIVE", "REVOKED"}
 
     def _disconnect(self, name: str, until: datetime) -> SessionResult:
         self.rate_limiter.wait_to_disconnect(name, until=until)

@@ -33,8 +33,6 @@ DRY_RUN = "dry_run"
 LIMIT_TRIPPED = "mass_revocation_limit_tripped"
 """Messages of the log, beside the results of `enforce`."""
 
-CHANGED = frozenset({RevocationResult.REVOKED, RevocationResult.SUSPENDED})
-"""Results after which a certificate is REVOKED or INACTIVE because of its CRL."""
 TIME_FOR_ONE = timedelta(seconds=15)
 """A page or a certificate is begun only with this much time left."""
 CHECKED_AT_MOST = 200
@@ -118,10 +116,6 @@ class _Run:
     def ca(self) -> CaCertificateId:
         return self.indexes.ca
 
-    @property
-    def in_force(self) -> IndexRef:
-        return self.indexes.in_force
-
     def do(self) -> None:
         self.pass_deadline = self.deadline.share(PASS_SHARE)
         try:
@@ -141,13 +135,16 @@ class _Run:
 
     def _continue_pass(self) -> None:
         current = self.state.next_pass(
-            self.in_force, now=milliseconds(self._now()), settle=self.sweep.settle, dry_run=self.sweep.dry_run
+            self.indexes.in_force,
+            now=milliseconds(self.sweep.clock()),
+            settle=self.sweep.settle,
+            dry_run=self.sweep.dry_run,
         )
         if current is None:
             return
         steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
         with self.indexes.targets(current) as targets:
-            if current.index.version != self.in_force.version and targets.has_withdrawn():
+            if current.index.version != self.indexes.in_force.version and targets.has_withdrawn():
                 # What is not listed any more is left out now, so this pass must not settle it.
                 current = replace(current, missed=True)
             if current.is_at_its_start:
@@ -169,7 +166,7 @@ class _Run:
         for target in page.targets:
             active: bool | None = target.row.in_fleet
             if active and reading and devices < CHECKED_AT_MOST:
-                until = min(self._now() + WAIT_FOR_STATUS, self.pass_deadline.at)
+                until = min(self.sweep.clock() + WAIT_FOR_STATUS, self.pass_deadline.at)
                 try:
                     active = self._attempt(target.certificate_id, partial(self._is_active, target), until)
                 except NoSlotError:
@@ -179,7 +176,7 @@ class _Run:
             devices += active is not False
         if page.cursor is not None:
             return replace(current, cursor=page.cursor, devices=devices)
-        allowed = self.sweep.limit.allows(devices, self._fleet())
+        allowed = self.sweep.limit.allows(devices, self.sweep.ledger.fleet.size(self.ca))
         phase = Phase.REVOKING if allowed else Phase.TRIPPED
         return replace(current, phase=phase, cursor="", devices=devices)
 
@@ -205,12 +202,12 @@ class _Run:
 
     def _revoke_one(self, target: Target) -> bool:
         result = self.sweep.enforcement.revoke(
-            target.certificate_id, self.ca, target.reason, self.in_force.version
+            target.certificate_id, self.ca, target.reason, self.indexes.in_force.version
         )
         level = "error" if result is RevocationResult.CONFLICT else "info"
         session: dict[str, str] = {}
         sessions = self.sweep.enforcement.sessions
-        if sessions is not None and result in CHANGED:
+        if sessions and result in {RevocationResult.REVOKED, RevocationResult.SUSPENDED}:
             session = sessions.close(target.row, target.reason, until=self.deadline.at)
         self.sweep.report(
             level,
@@ -231,7 +228,7 @@ class _Run:
                 "warning",
                 DRY_RUN,
                 self.ca,
-                index_version=self.in_force.version,
+                index_version=self.indexes.in_force.version,
                 devices=sum(target.row.in_fleet for target in named),
                 certificates={target.certificate_id: target.reason.label for target in named},
             )
@@ -245,16 +242,16 @@ class _Run:
                 self.ca,
                 index_version=tripped.index.version,
                 devices=tripped.devices,
-                fleet=self._fleet(),
+                fleet=self.sweep.ledger.fleet.size(self.ca),
                 remedy=f"look at the CRL, then: jitr crl confirm {self.ca}",
             )
 
     def _release_holds(self) -> bool:
         """Release the holds that the index in force does not list; say whether none was left out."""
         settled = self.state.settled
-        retries_only = settled is not None and settled.version == self.in_force.version
+        retries_only = settled is not None and settled.version == self.indexes.in_force.version
         pages = self.sweep.ledger.suspended(
-            self.ca, since=1 if retries_only else 0, until=milliseconds(self._now())
+            self.ca, since=1 if retries_only else 0, until=milliseconds(self.sweep.clock())
         )
         complete = True
         for page in pages:
@@ -291,12 +288,6 @@ class _Run:
             verdict = deferral(error).verdict
         self.sweep.report("warning", DEFERRED, self.ca, certificate_id=certificate_id, **_why(verdict))
         return None
-
-    def _fleet(self) -> int:
-        return self.sweep.ledger.fleet.size(self.ca)
-
-    def _now(self) -> datetime:
-        return self.sweep.clock()
 
     def _write(self, **changes: Any) -> None:
         """Change the state, and save it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from iot_jitr_runtime.device_certificate import describe
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger, State
 from iot_jitr_runtime.ledger.rows import milliseconds
@@ -49,7 +50,7 @@ class Retirement:
         if (unchanged := self._wait_for_successor(due, until)) is not None:
             return unchanged
         old = self._describe(due.certificate_id, until)
-        if not old:
+        if old is None:
             return TaskResult.CANCELLED
         if due.thing_name:
             self._detach(due.thing_name, old["certificateArn"])
@@ -69,20 +70,16 @@ class Retirement:
         if active_for < self.grace_period:
             return self.grace_period - active_for
         # The ledger does not record what operators do: the new certificate may have been deactivated since.
-        status = self._describe(successor.certificate_id, until).get("status", "REVOKED")
-        if status == "REVOKED":
+        found = self._describe(successor.certificate_id, until)
+        if found is None or found["status"] == "REVOKED":
             return TaskResult.CANCELLED
-        return None if status == "ACTIVE" else _RETRY_AFTER
+        return None if found["status"] == "ACTIVE" else _RETRY_AFTER
 
     def _describe(
         self, certificate_id: CertificateId, until: datetime
-    ) -> "CertificateDescriptionTypeDef | dict[str, str]":
-        """Return AWS IoT's description of a certificate; an empty one if AWS IoT has no such certificate."""
+    ) -> "CertificateDescriptionTypeDef | None":
         self.rate_limiter.wait_for_background_slot(until=until)
-        try:
-            return self.iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-        except self.iot.exceptions.ResourceNotFoundException:
-            return {}
+        return describe(self.iot, certificate_id)
 
     def _detach(self, thing_name: str, certificate_arn: str) -> None:
         try:
