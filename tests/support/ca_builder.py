@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_runtime.ca_registration.kms import KmsEcKey, KmsRsaKey, kms_key
 from iot_jitr_runtime.ca_registration.verification import signature_hash
 from iot_jitr_runtime.certificates import Certificate
 
@@ -72,8 +73,37 @@ def ca_of(key: Any) -> Certificate:
     return CaSpec(key=key, hash=signature_hash(key)).build()
 
 
+def make_kms_key(client: Any, spec: str) -> tuple[str, KmsEcKey | KmsRsaKey]:
+    """A key in KMS, and the private key that signs with it."""
+    arn = client.create_key(KeySpec=spec, KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    return arn, kms_key(client, arn)
+
+
+def make_private_ca(client: Any) -> tuple[str, Certificate]:
+    """An active AWS Private CA and its certificate, valid for ten years."""
+    arn = client.create_certificate_authority(
+        CertificateAuthorityType="ROOT",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "RSA_2048",
+            "SigningAlgorithm": "SHA256WITHRSA",
+            "Subject": {"CommonName": "Private CA"},
+        },
+    )["CertificateAuthorityArn"]
+    csr = client.get_certificate_authority_csr(CertificateAuthorityArn=arn)["Csr"]
+    issued = client.issue_certificate(
+        CertificateAuthorityArn=arn,
+        Csr=csr,
+        SigningAlgorithm="SHA256WITHRSA",
+        TemplateArn="arn:aws:acm-pca:::template/RootCACertificate/V1",
+        Validity={"Value": 3650, "Type": "DAYS"},
+    )["CertificateArn"]
+    pem = client.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued)["Certificate"]
+    client.import_certificate_authority_certificate(CertificateAuthorityArn=arn, Certificate=pem)
+    return arn, Certificate.load(pem)
+
+
 def pem_of(key: Any, passphrase: str | None = None) -> str:
-    """A private key as it stands in a file or a secret."""
+    """A private key in PEM, for a file or a secret."""
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode())
 

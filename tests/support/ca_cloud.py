@@ -9,15 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
 from iot_jitr_cli.ca.offline import sign_verification
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.keys import KeyKind
-from iot_jitr_runtime.ca_registration.kms import KmsEcKey
 from iot_jitr_runtime.ca_registration.properties import CaProperties
-from tests.support.ca_builder import CaSpec, pem_of
+from tests.support.ca_builder import CaSpec, make_kms_key, pem_of
 from tests.support.ca_resource import CaResource, sni_only
 from tests.support.cloud import Cloud
 
@@ -74,10 +71,7 @@ class CaCloud:
 
     def with_kms(self, name: str) -> None:
         """A CA whose key is in KMS and has never been anywhere else."""
-        kms = self.lab.client("kms")
-        arn = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-        public_key: Any = load_der_public_key(kms.get_public_key(KeyId=arn)["PublicKey"])
-        key = KmsEcKey(kms, arn, public_key)
+        arn, key = make_kms_key(self.lab.client("kms"), "ECC_NIST_P256")
         certificate = CaSpec(f"{name} CA", key=key).build()
         self.add_ca(name, DevelopmentCa(certificate, key), signer={"type": "kms", "key": arn})
 

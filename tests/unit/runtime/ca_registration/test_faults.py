@@ -16,8 +16,7 @@ from iot_jitr_runtime.ca_registration.signers import KmsSigner, PrivateCaSigner,
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.ownership import Owner
-from tests.support.ca_builder import CaSpec, ca_of, pem_of
-from tests.support.ca_keys import make_kms_key, make_private_ca
+from tests.support.ca_builder import CaSpec, ca_of, make_kms_key, make_private_ca, pem_of
 from tests.support.ca_registry import EmulatedIot, ca_account
 from tests.support.faults import Crash, Fault, injected, stepped
 

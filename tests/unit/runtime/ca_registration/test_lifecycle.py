@@ -62,14 +62,6 @@ def test_the_ca_is_registered_in_the_desired_state(
     assert iot.state(ca_id) == (status, auto_registration)
 
 
-def test_a_repeated_creation_gives_the_same_answer_and_state(resource: CaResource, iot: EmulatedIot) -> None:
-    first = resource.call("Create", sni_only())
-    state = iot.snapshot()
-
-    assert resource.call("Create", sni_only()) == first
-    assert iot.snapshot() == state
-
-
 def registered(iot: EmulatedIot, tags: dict[str, Any]) -> str:
     """An expired CA that is registered with these tags."""
     ca_id = iot.add(EXPIRED_CA, certificateMode="SNI_ONLY")
@@ -138,19 +130,6 @@ def test_deletion_deletes_the_ca_active_or_not(
     resource.delete()
 
     assert iot.cas == {}
-
-
-@pytest.mark.parametrize("on_delete", OnDelete)
-def test_a_repeated_deletion_changes_nothing_more(
-    resource: CaResource, iot: EmulatedIot, on_delete: OnDelete
-) -> None:
-    resource.create(sni_only(on_delete=on_delete))
-    resource.delete()
-    after_first = iot.snapshot()
-
-    resource.delete()
-
-    assert iot.snapshot() == after_first
 
 
 @pytest.mark.parametrize("on_delete", OnDelete)

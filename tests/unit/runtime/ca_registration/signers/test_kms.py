@@ -13,8 +13,7 @@ from iot_jitr_runtime.ca_registration.properties import CaProperties
 from iot_jitr_runtime.ca_registration.signers import KmsSigner, SignerError
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
-from tests.support.ca_builder import ca_of
-from tests.support.ca_keys import make_kms_key
+from tests.support.ca_builder import ca_of, make_kms_key
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CA, ON, CaResource
 

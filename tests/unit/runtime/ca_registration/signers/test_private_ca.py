@@ -13,8 +13,7 @@ from iot_jitr_runtime.ca_registration.signers import PrivateCaSigner, SignerErro
 from iot_jitr_runtime.ca_registration.signing import verification_certificate
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.certificates import Certificate
-from tests.support.ca_builder import CaSpec, ca_of, rsa_key
-from tests.support.ca_keys import make_private_ca
+from tests.support.ca_builder import CaSpec, ca_of, make_private_ca, rsa_key
 from tests.support.ca_registry import REGISTRATION_CODE, CaAccount
 from tests.support.ca_resource import CA, CaResource
 
