@@ -7,9 +7,8 @@ from rich.text import Text
 
 from iot_jitr_cli.chain.check import check_chain
 from iot_jitr_cli.chain.findings import CheckId, Status
-from iot_jitr_cli.console import ExitCode, json_option, out, print_json, printable
+from iot_jitr_cli.console import FILE, ExitCode, json_option, out, print_json, printable
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {
     Status.PASSED: ("✓", "green"),
     Status.FAILED: ("✗", "red"),
@@ -30,8 +29,8 @@ def chain() -> None:
 
 
 @chain.command()
-@click.argument("chain_file", metavar="CHAIN", type=_FILE)
-@click.option("--key", "key_file", type=_FILE, help="The device's private key: is it this certificate's?")
+@click.argument("chain_file", metavar="CHAIN", type=FILE)
+@click.option("--key", "key_file", type=FILE, help="The device's private key: is it this certificate's?")
 @json_option
 def check(chain_file: Path, key_file: Path | None, *, as_json: bool) -> ExitCode:
     """Check that CHAIN is the file a device must present: its certificate, then its CA's.

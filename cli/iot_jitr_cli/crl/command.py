@@ -6,13 +6,22 @@ from pathlib import Path
 import click
 
 from iot_jitr_cli.certificate_file import read_certificate
-from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, err, json_option, out, print_json, printable
+from iot_jitr_cli.console import (
+    FILE,
+    ExitCode,
+    Moment,
+    WrongUseError,
+    err,
+    json_option,
+    out,
+    print_json,
+    printable,
+)
 from iot_jitr_cli.crl.check import Verdict, check
 from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _RESULTS = {
     Verdict.GOOD: (ExitCode.OK, "green"),
     Verdict.REVOKED: (ExitCode.NO, "red"),
@@ -26,10 +35,10 @@ def crl() -> None:
 
 
 @crl.command(name="check")
-@click.argument("certificate_file", metavar="CERT", type=_FILE)
-@click.option("--ca", "ca_file", required=True, type=_FILE, help="The CA certificate that issued CERT.")
+@click.argument("certificate_file", metavar="CERT", type=FILE)
+@click.option("--ca", "ca_file", required=True, type=FILE, help="The CA certificate that issued CERT.")
 @click.option(
-    "--crl", "crl_files", required=True, multiple=True, type=_FILE, help="A CRL of that CA; repeatable."
+    "--crl", "crl_files", required=True, multiple=True, type=FILE, help="A CRL of that CA; repeatable."
 )
 @click.option(
     "--at", metavar="TIME", type=Moment(), help="ISO 8601, UTC unless it names an offset; now if left out."

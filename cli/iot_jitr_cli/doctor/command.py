@@ -8,7 +8,7 @@ import click
 
 from iot_jitr_cli.chain import UnreadableChainError, parse_chain
 from iot_jitr_cli.connect.endpoint import Endpoint
-from iot_jitr_cli.console import ExitCode, Moment, WrongUseError, json_option, out, print_json
+from iot_jitr_cli.console import FILE, ExitCode, Moment, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import stack_option
 from iot_jitr_cli.doctor.case import Case, Subject
 from iot_jitr_cli.doctor.diagnosis import Diagnosis, diagnose, unreadable
@@ -22,14 +22,13 @@ from iot_jitr_cli.status import waiting_view
 from iot_jitr_cli.status.fleet import ALL_ROWS, Fleet
 from iot_jitr_runtime.identifiers import CertificateId
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
 @click.command()
-@click.argument("chain_file", metavar="[CHAIN]", type=_FILE, required=False)
+@click.argument("chain_file", metavar="[CHAIN]", type=FILE, required=False)
 @click.option("--certificate-id", help="The device certificate's id, in place of its chain file.")
-@click.option("--key", "key_file", type=_FILE, help="The device's private key: is it this certificate's?")
+@click.option("--key", "key_file", type=FILE, help="The device's private key: is it this certificate's?")
 @click.option("--endpoint", metavar="HOST[:PORT]", help="What the device connects to.")
 @click.option("--sni/--no-sni", default=None, help="Whether the device sends SNI.")
 @click.option("--client-id", help="What the device connects as; its common name by default.")

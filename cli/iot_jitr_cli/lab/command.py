@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iot_jitr_cli.console import ExitCode, WrongUseError, err, json_option, out, print_json
+from iot_jitr_cli.console import FILE, ExitCode, WrongUseError, err, json_option, out, print_json
 from iot_jitr_cli.lab.files import DEFAULT_DIRECTORY, LabFiles
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.lab.ministack import UnreachableError
@@ -21,7 +21,6 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
 
 
@@ -72,8 +71,8 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--ca-cert", "ca_certificate", type=_FILE, help="Register this CA, PEM or DER.")
-@click.option("--ca-key", type=_FILE, help="That CA's private key, PEM or DER.")
+@click.option("--ca-cert", "ca_certificate", type=FILE, help="Register this CA, PEM or DER.")
+@click.option("--ca-key", type=FILE, help="That CA's private key, PEM or DER.")
 @click.option("--gateway-port", type=_PORT, help="Port of the AWS endpoint; a free one by default.")
 @click.option("--mqtt-port", type=_PORT, help="Port of the MQTT broker; a free one by default.")
 @_directory_option

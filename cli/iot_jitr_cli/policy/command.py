@@ -7,12 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_jitr_cli.certificate_file import read_certificate
-from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json, printable
+from iot_jitr_cli.console import FILE, ExitCode, WrongUseError, json_option, out, print_json, printable
 from iot_jitr_cli.policy.check import PolicyReport, check_policy
 from iot_jitr_cli.policy.evaluation import Access
 from iot_jitr_cli.policy.reach import Evaluation, Whose
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _MARKS = {Access.ALLOWED: "✓", Access.DENIED: "✗", Access.NOT_ALLOWED: "✗", Access.DEPENDS: "?"}
 
 
@@ -22,8 +21,8 @@ def policy() -> None:
 
 
 @policy.command()
-@click.argument("file", type=_FILE)
-@click.option("--as", "certificate", metavar="CERT", type=_FILE, help="The device's certificate, PEM or DER.")
+@click.argument("file", type=FILE)
+@click.option("--as", "certificate", metavar="CERT", type=FILE, help="The device's certificate, PEM or DER.")
 @click.option("--thing", "thing_name", metavar="NAME", help="Name of the device's thing, if it has one.")
 @json_option
 def check(file: Path, certificate: Path | None, thing_name: str | None, *, as_json: bool) -> ExitCode:

@@ -8,7 +8,7 @@ import click
 
 from iot_jitr_cli.connect.device import DEFAULT_TOPIC
 from iot_jitr_cli.connect.endpoint import endpoint_options, find_endpoint
-from iot_jitr_cli.console import ExitCode, WrongUseError, json_option, out, print_json
+from iot_jitr_cli.console import FILE, ExitCode, WrongUseError, json_option, out, print_json
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.session import aws_session
@@ -23,17 +23,16 @@ from iot_jitr_runtime.stack_outputs import Output
 
 DEFAULT_TIMEOUT = 180.0
 """Seconds; the sweep of a new CRL may begin a minute after its publication."""
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WIDTH = max(len(step.title) for step in STEPS)
 
 
 @click.command()
 @click.option(
-    "--ca-cert", type=_FILE, help="A CA of the deployment; a throw-away device is made with its key."
+    "--ca-cert", type=FILE, help="A CA of the deployment; a throw-away device is made with its key."
 )
-@click.option("--ca-key", type=_FILE, help="The private key of --ca-cert. It stays on this machine.")
-@click.option("--chain", type=_FILE, help="Chain file of a throw-away device made elsewhere.")
-@click.option("--key", type=_FILE, help="The private key of --chain.")
+@click.option("--ca-key", type=FILE, help="The private key of --ca-cert. It stays on this machine.")
+@click.option("--chain", type=FILE, help="Chain file of a throw-away device made elsewhere.")
+@click.option("--key", type=FILE, help="The private key of --chain.")
 @click.option(
     "--publish-crl",
     is_flag=True,
