@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger.rows import Row
 
 if TYPE_CHECKING:
     from iot_jitr_runtime.dynamodb import Update
+    from iot_jitr_runtime.ledger.rows import Row
 
 SOURCE = "iot-jitr"
 """The `source` of every event."""
@@ -71,7 +71,7 @@ class OutcomeEvent:
     """The event's `detail`, as JSON."""
 
     @classmethod
-    def compose(cls, event_type: EventType, pipeline: str, row: Row) -> "OutcomeEvent":
+    def compose(cls, event_type: EventType, pipeline: str, row: "Row") -> "OutcomeEvent":
         """Return the event of a decision.
 
         Args:
