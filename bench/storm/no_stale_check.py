@@ -26,15 +26,20 @@ def _no_rows(self: Ledger, certificate_ids: object) -> dict[Any, Any]:
 
 def _a_slot_for_each_event(
     limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival]
-) -> dict[str, int | Decision]:
+) -> tuple[list[Decision], list[tuple[Arrival, int]]]:
     del ledger
     now = milliseconds(limiter.clock())
-    assigned: dict[str, int | Decision] = {a.message.message_id: now for a in arrivals}
-    newcomers = [a for a in arrivals if a.message.receive_count == 1]
+    due = [(arrival, now) for arrival in arrivals if arrival.message.receive_count > 1]
+    newcomers = [arrival for arrival in arrivals if arrival.message.receive_count == 1]
     slots = limiter.reserve(len(newcomers)) if newcomers else []
+    waiting = []
     for arrival, slot in zip(newcomers, slots, strict=True):
-        assigned[arrival.message.message_id] = slot_or_later(limiter, arrival, slot)
-    return assigned
+        later = slot_or_later(limiter, arrival, slot)
+        if isinstance(later, Decision):
+            waiting.append(later)
+        else:
+            due.append((arrival, later))
+    return waiting, due
 
 
 def _claim_whatever_was_decided(self: Ledger, certificate_id: Any, **arguments: Any) -> Claim:

@@ -59,7 +59,7 @@ class Batch:
         # The device that has waited longest comes first, whatever the order in which SQS delivers.
         messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
         decided, arrivals = self.drop_decided(messages)
-        waiting, due = self.reserve_slots(arrivals)
+        waiting, due = assign_slots(self.rate_limiter, self.ledger, arrivals)
         # If the function crashes during an activation, the waiting messages keep their slots.
         back = self.end(decided + waiting, on_decision)
         for arrival, slot in due:
@@ -97,19 +97,6 @@ class Batch:
                 continue
             decided.append(Decision.about(message, certificate, verdict))
         return decided, list(arrivals.values())
-
-    def reserve_slots(self, arrivals: Sequence[Arrival]) -> tuple[list[Decision], list[tuple[Arrival, int]]]:
-        """Reserve a slot for each certificate; separate those whose slot is later, or that get none."""
-        assigned = assign_slots(self.rate_limiter, self.ledger, arrivals)
-        waiting: list[Decision] = []
-        due: list[tuple[Arrival, int]] = []
-        for arrival in arrivals:
-            slot = assigned[arrival.message.message_id]
-            if isinstance(slot, Decision):
-                waiting.append(slot)
-            else:
-                due.append((arrival, slot))
-        return waiting, due
 
     def end(self, decisions: Iterable[Decision], on_decision: Callable[[Decision], None]) -> list[str]:
         """End each message by its decision; return the ids of those that go back to the queue."""

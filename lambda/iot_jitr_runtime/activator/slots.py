@@ -37,8 +37,8 @@ class Arrival:
 
 def assign_slots(
     limiter: RateLimiter, ledger: Ledger, arrivals: Sequence[Arrival]
-) -> dict[str, int | Decision]:
-    """Return by message id the slot of each certificate that is processed now, or why it is not.
+) -> tuple[list[Decision], list[tuple[Arrival, int]]]:
+    """Reserve a slot for each certificate; separate those that wait from those that are processed now.
 
     A certificate that was refused before gets a slot only while the queue of reservations is short; otherwise
     its earlier refusal answers it again.
@@ -47,26 +47,32 @@ def assign_slots(
         limiter: The rate limiter.
         ledger: Where a slot is written that lies further ahead than a second.
         arrivals: One for each certificate, the longest waiting first.
+
+    Returns:
+        The decisions about those that wait or get no slot; the others with their slots, in order.
     """
-    assigned: dict[str, int | Decision] = {}
+    assigned: list[tuple[Arrival, int | Decision]] = []
     newcomers: list[Arrival] = []
     refused: list[Arrival] = []
     for arrival in arrivals:
         if arrival.row.reason is Reason.RATE_LIMITED:
-            assigned[arrival.message.message_id] = slot_or_later(limiter, arrival, arrival.row.look_again_at)
+            assigned.append((arrival, slot_or_later(limiter, arrival, arrival.row.look_again_at)))
         elif arrival.row.state is State.REFUSED:
             refused.append(arrival)
         else:
             newcomers.append(arrival)
     for group, within in ((newcomers, None), (refused, SHORT_QUEUE)):
         slots = attempt(_reserve, limiter, len(group), within)
-        for place, arrival in enumerate(group):
-            assigned[arrival.message.message_id] = (
-                Decision.about(arrival.message, arrival.row.certificate_id, slots)
-                if isinstance(slots, Verdict)
-                else _record_later(limiter, ledger, arrival, slots[place])
-            )
-    return assigned
+        if isinstance(slots, Verdict):
+            assigned += [(each, _about(each, slots)) for each in group]
+        else:
+            assigned += [
+                (arrival, _record_later(limiter, ledger, arrival, slot))
+                for arrival, slot in zip(group, slots, strict=True)
+            ]
+    waiting = [slot for _, slot in assigned if isinstance(slot, Decision)]
+    due = [(arrival, slot) for arrival, slot in assigned if isinstance(slot, int)]
+    return waiting, sorted(due, key=lambda each: each[1])
 
 
 def slot_or_later(limiter: RateLimiter, arrival: Arrival, slot: int) -> int | Decision:
@@ -108,5 +114,9 @@ def _record_later(limiter: RateLimiter, ledger: Ledger, arrival: Arrival, slot: 
             now=milliseconds(limiter.clock()),
         )
         if failure is not None:
-            return Decision.about(arrival.message, arrival.row.certificate_id, failure)
+            return _about(arrival, failure)
     return assigned
+
+
+def _about(arrival: Arrival, verdict: Verdict) -> Decision:
+    return Decision.about(arrival.message, arrival.row.certificate_id, verdict)

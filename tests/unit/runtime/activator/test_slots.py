@@ -157,6 +157,21 @@ def test_a_refused_device_is_processed_again_while_the_queue_is_short(aws: Accou
     assert aws.reason is None
 
 
+def test_certificates_are_processed_in_the_order_of_their_slots(aws: Account) -> None:
+    aws.activations_per_second = 2
+    aws.parts["admission"] = REFUSE_ALL
+    [refused] = crowd(aws, 1)
+    aws.process(refused)
+    aws.clock.pass_time(seconds=61)
+    again = aws.send(refused["body"], sent_at=aws.clock.milliseconds - 500)
+    [newcomer] = crowd(aws, 1)
+
+    aws.process(again, newcomer)
+
+    assert [d.message.message_id for d in aws.decisions] == [newcomer["messageId"], again["messageId"]]
+    assert aws.reasons == [Reason.NOT_LISTED] * 2
+
+
 def test_a_retry_of_a_deferred_message_reserves_a_slot_too(aws: Account) -> None:
     [record] = crowd(aws, 1)
     with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
@@ -195,7 +210,7 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
 
     verdict = Verdict(Reason.RATE_LIMITED, f"its slot is in {seconds} s")
     retry_in = None if dropped else seconds
-    assert assigned == {"m": Decision(arrival.message, certificate, verdict, retry_in)}
+    assert assigned == ([Decision(arrival.message, certificate, verdict, retry_in)], [])
 
 
 def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Account) -> None:
