@@ -1,5 +1,6 @@
-"""Removes what a run made, last made first, whatever happened; what it cannot remove, it names."""
+"""Removes what a run made, last made first, whatever happened; the report names what could not be removed."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +11,7 @@ from iot_jitr_cli.verify.device import ThrowAwayDevice
 from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.verify.report import LeftBehind
 from iot_jitr_runtime.aws_errors import AwsError
+from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import KEY
@@ -35,7 +37,7 @@ class Cleanup:
     """By command: what is removed, and how."""
 
     def add(self, what: str, command: str, remove: Callable[[], object]) -> None:
-        """Have `remove` called at the end, once, whatever else fails.
+        """Call `remove` at the end, once, whatever else fails.
 
         Args:
             what: What is removed, in words.
@@ -51,11 +53,13 @@ class Cleanup:
             command, (what, remove) = self._removals.popitem()
             try:
                 remove()
-            except (CliError, *AwsError) as error:
+            except Exception as error:  # noqa: BLE001  the others must be removed too
+                if not isinstance(error, (JitrError, *AwsError)):
+                    traceback.print_exception(error)
                 self.left_behind.append(LeftBehind(what, explain(error) or str(error), command))
 
     def add_certificate(self) -> None:
-        """Have the device's certificate removed, with its policies, its thing and its row of the ledger."""
+        """Remove the device's certificate at the end, with its policies, thing and row of the ledger."""
         name = self.device.certificate_id
         self.add_row(name)
         self.add(
@@ -66,7 +70,7 @@ class Cleanup:
         )
 
     def add_row(self, certificate_id: CertificateId) -> None:
-        """Have a row of the ledger removed, with the closing of a session that is scheduled for it.
+        """Remove a row of the ledger at the end, with the session's closing that is scheduled for it.
 
         It counts as no device in service any more.
         """
@@ -84,7 +88,7 @@ class Cleanup:
     def _remove_certificate(self) -> None:
         name = self.device.certificate_id
         if self.pipeline.wait_until(lambda: self.pipeline.status(name), limit=_VISIBLE_LIMIT):
-            # The activator may be validating it: what it attaches meanwhile is removed by the next try.
+            # The activator may be validating it: what it attaches then is removed by the next try.
             self._again(self._delete_certificate)
 
     def _delete_certificate(self) -> None:

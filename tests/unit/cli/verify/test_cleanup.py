@@ -71,6 +71,19 @@ def test_a_thing_that_may_be_a_real_devices_is_left_and_named(aws: Account) -> N
     assert (things(aws), certificates(aws)) == (["jitr-verify-1"], [])
 
 
+def test_a_defect_of_one_removal_is_named_and_the_rest_is_removed(aws: Account) -> None:
+    harness = active(aws)
+
+    def defect() -> None:
+        raise ZeroDivisionError("a defect")
+
+    harness.cleanup.add("another thing", "aws iot delete-thing", defect)
+    harness.cleanup.run()
+
+    assert [(left.what, left.why) for left in harness.cleanup.left_behind] == [("another thing", "a defect")]
+    assert (certificates(aws), ledger_keys(aws)) == ([], [])
+
+
 @pytest.mark.parametrize("attachments", [3, 1000], ids=["deleted a little later", "left and named"])
 def test_a_certificate_that_still_has_a_policy_is_tried_again_for_half_a_minute(
     aws: Account, attachments: int
