@@ -5,18 +5,14 @@ once, when its outcome is recorded, and stays the same however often it is publi
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 """
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from iot_jitr_runtime.identifiers import CertificateId
-
 if TYPE_CHECKING:
     from iot_jitr_runtime.dynamodb import Update
-    from iot_jitr_runtime.ledger.rows import Row
 
 SOURCE = "iot-jitr"
 """The `source` of every event."""
@@ -57,11 +53,6 @@ class EventType(StrEnum):
         return self.name.lower()
 
 
-_WITH_REASON = {EventType.REFUSED, EventType.WAITING_TOO_LONG}
-_ATTRIBUTES = ("caCertificateId", "serialNumber", "commonName", "thingName", "policyName")
-"""Attributes of the ledger's row that an event has under the same names, where they are known."""
-
-
 @dataclass(frozen=True, slots=True)
 class OutcomeEvent:
     """One event."""
@@ -69,32 +60,6 @@ class OutcomeEvent:
     type: EventType
     detail: str
     """The event's `detail`, as JSON."""
-
-    @classmethod
-    def compose(cls, event_type: EventType, pipeline: str, row: "Row") -> "OutcomeEvent":
-        """Return the event of a decision.
-
-        Args:
-            event_type: What has happened.
-            pipeline: The pipeline's name, the value of the metrics' dimension `service`.
-            row: The certificate's row in the ledger as it is written.
-        """
-        reason = row.reason if event_type in _WITH_REASON else None
-        attributes = row.attributes()
-        detail: dict[str, Any] = {
-            "schemaVersion": SCHEMA_VERSION,
-            "id": _id(row.certificate_id, event_type.outcome, reason, row.decided_at),
-            "pipeline": pipeline,
-            "outcome": event_type.outcome,
-            "certificateId": row.certificate_id,
-            "reason": reason,
-            **{name: attributes.get(name) for name in _ATTRIBUTES},
-            "revocationReason": row.detail if event_type is EventType.REVOKED else None,
-            "firstSeenAt": _iso(row.first_seen_at) if row.first_seen_at else None,
-            "decidedAt": _iso(row.decided_at),
-        }
-        known = {name: value for name, value in detail.items() if value is not None}
-        return cls(event_type, json.dumps(known, separators=(",", ":")))
 
     @classmethod
     def read(cls, detail: str) -> "OutcomeEvent":
@@ -136,13 +101,3 @@ class OutcomeEvent:
             "Detail": self.detail,
             "Time": self._decided_at,
         }
-
-
-def _id(certificate_id: CertificateId, outcome: str, reason: str | None, decided_at: int) -> str:
-    decision = "\n".join([certificate_id, outcome, reason or "", str(decided_at)])
-    return hashlib.sha256(decision.encode()).hexdigest()
-
-
-def _iso(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,6 +8,8 @@ Publishing never delays an outcome: it comes after all outcomes of a batch, its 
 whose call has failed publishes nothing for a minute.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +30,7 @@ from iot_jitr_runtime.outcome_events import (
     OWED_INDEX,
     OWED_SHARD,
     OWED_SINCE,
+    SCHEMA_VERSION,
     EventType,
     OutcomeEvent,
 )
@@ -52,6 +55,9 @@ _SHARDS = "0123456789abcdef"
 
 Owed = tuple[CertificateId, str]
 """A certificate and one event that its row owes."""
+_WITH_REASON = {EventType.REFUSED, EventType.WAITING_TOO_LONG}
+_ATTRIBUTES = ("caCertificateId", "serialNumber", "commonName", "thingName", "policyName")
+"""Attributes of the ledger's row that an event has under the same names, where they are known."""
 
 
 @dataclass
@@ -77,7 +83,7 @@ class Outbox:
             event_type: What has happened.
             row: The row as it is written.
         """
-        event = OutcomeEvent.compose(event_type, self.pipeline, row)
+        event = compose_event(event_type, self.pipeline, row)
         repeats = event_type is EventType.REFUSED and event.marker == row.last_event
         return None if repeats else event
 
@@ -101,7 +107,7 @@ class Outbox:
             first_seen_at=milliseconds(since),
             decided_at=milliseconds(self.clock()),
         )
-        event = OutcomeEvent.compose(EventType.WAITING_TOO_LONG, self.pipeline, waiting)
+        event = compose_event(EventType.WAITING_TOO_LONG, self.pipeline, waiting)
         as_read = still(LAST_EVENT, row.last_event) & still("state", row.state)
         try:
             self.items.update(event.owed_by(Update(row.certificate_id, condition=as_read)))
@@ -185,3 +191,39 @@ class Outbox:
         before = milliseconds(self.clock() - IN_FLIGHT)
         due = Key(OWED_SHARD).eq(shard) & Key(OWED_SINCE).lte(before)
         return self.items.query_keys(OWED_INDEX, due, page_size=_PAGE)
+
+
+def compose_event(event_type: EventType, pipeline: str, row: Row) -> OutcomeEvent:
+    """Return the event of a decision.
+
+    Args:
+        event_type: What has happened.
+        pipeline: The pipeline's name, the value of the metrics' dimension `service`.
+        row: The certificate's row in the ledger as it is written.
+    """
+    reason = row.reason if event_type in _WITH_REASON else None
+    attributes = row.attributes()
+    detail: dict[str, Any] = {
+        "schemaVersion": SCHEMA_VERSION,
+        "id": _id(row.certificate_id, event_type.outcome, reason, row.decided_at),
+        "pipeline": pipeline,
+        "outcome": event_type.outcome,
+        "certificateId": row.certificate_id,
+        "reason": reason,
+        **{name: attributes.get(name) for name in _ATTRIBUTES},
+        "revocationReason": row.detail if event_type is EventType.REVOKED else None,
+        "firstSeenAt": _iso(row.first_seen_at) if row.first_seen_at else None,
+        "decidedAt": _iso(row.decided_at),
+    }
+    known = {name: value for name, value in detail.items() if value is not None}
+    return OutcomeEvent(event_type, json.dumps(known, separators=(",", ":")))
+
+
+def _id(certificate_id: CertificateId, outcome: str, reason: str | None, decided_at: int) -> str:
+    decision = "\n".join([certificate_id, outcome, reason or "", str(decided_at)])
+    return hashlib.sha256(decision.encode()).hexdigest()
+
+
+def _iso(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

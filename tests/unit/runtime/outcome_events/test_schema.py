@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row
+from iot_jitr_runtime.ledger.outbox import compose_event
 from iot_jitr_runtime.outcome_events import SCHEMA_VERSION, EventType, OutcomeEvent
 from iot_jitr_runtime.outcomes import Outcome, Reason
 from tests.support.outcome_schema import SCHEMA
@@ -35,7 +36,7 @@ def test_every_refusal_is_valid(reason: Reason) -> None:
     times = {"decided_at": 1_795_000_000_123, "first_seen_at": 1_795_000_000_000}
     row = Row(CertificateId("ab" * 32), reason=reason, **times)  # type: ignore[arg-type]
 
-    event = OutcomeEvent.compose(EventType.REFUSED, "Fleet/Jitr", row)
+    event = compose_event(EventType.REFUSED, "Fleet/Jitr", row)
 
     read = OutcomeEvent.read(event.detail)
     assert read == event
@@ -47,7 +48,7 @@ def test_the_same_decision_makes_the_same_event_and_each_part_of_it_counts() -> 
         row = Row(
             CertificateId(certificate * 32), **{"reason": Reason.EXPIRED, "decided_at": 1_000, **values}
         )
-        return OutcomeEvent.compose(event_type, "p", row).detail
+        return compose_event(event_type, "p", row).detail
 
     ids = [
         made(),
