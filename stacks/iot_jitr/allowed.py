@@ -8,6 +8,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, get_args
 
 import aws_cdk as cdk
@@ -172,14 +173,13 @@ def text(pattern: str, words: str, *, at_synthesis: str | None = None) -> Allowe
 CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree")
 
 
-def one_of(kind: type[Enum], *among: Enum) -> Allowed:
-    """A member of an enumeration, or its value; of those in `among`, where there are any."""
-    members = among or tuple(kind)
-    values = [str(member.value) for member in members]
+def one_of(kind: type[Enum]) -> Allowed:
+    """A member of an enumeration, or its value."""
+    values = [str(member.value) for member in kind]
 
     def read(value: Any, _: Path) -> Enum:
         is_text = isinstance(value, str)
-        for member in members:
+        for member in kind:
             if value is member or (is_text and value == member.value):
                 return member
         raise ValueError
@@ -231,8 +231,12 @@ def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
     return Allowed(words, read, schema={"type": "array", "items": {**item.schema}, **most_items})
 
 
-def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: True) -> Allowed:
-    """An object of texts for which `possible` holds."""
+def texts(
+    words: str,
+    possible: Callable[[Mapping[str, str]], bool] = lambda _: True,
+    schema: Mapping[str, Any] = MappingProxyType({"additionalProperties": {"type": "string"}}),
+) -> Allowed:
+    """An object of texts for which `possible` is true, or does not raise a `refusal` with other words."""
 
     def read(value: Any, _: Path) -> dict[str, str]:
         found = {key: each for key, each in value.items() if isinstance(key, str) and isinstance(each, str)}
@@ -240,7 +244,7 @@ def texts(words: str, possible: Callable[[Mapping[str, str]], bool] = lambda _: 
             raise ValueError
         return found
 
-    return Allowed(words, read, schema={"type": "object", "additionalProperties": {"type": "string"}})
+    return Allowed(words, read, schema={"type": "object", **schema})
 
 
 def file(words: str) -> Allowed:

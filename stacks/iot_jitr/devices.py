@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -12,7 +11,7 @@ from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.admission import Admission, AdmissionResource
-from iot_jitr.allowed import Allowed, refusal, shown, texts
+from iot_jitr.allowed import refusal, shown, texts
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
 from iot_jitr.policy import DevicePolicy, DevicePolicyError, DevicePolicyResource
@@ -33,21 +32,18 @@ if TYPE_CHECKING:
 _LEASE_MARGIN = timedelta(seconds=5)
 
 
-def _read_statuses(value: object, _: Path) -> dict[str, str]:
-    statuses = ON_REFUSAL_TEXTS.read(value, Path())
+def _possible_statuses(statuses: Mapping[str, str]) -> bool:
     try:
         check_statuses(statuses)
     except RefusalStatusError as error:
-        raise refusal("", shown(value), str(error)) from error
-    return {reason: str(status) for reason, status in statuses.items()}
+        raise refusal("", shown(statuses), str(error)) from error
+    return True
 
 
-ON_REFUSAL_TEXTS = texts("an object: reason of a refusal → pending, inactive or revoked")
-ON_REFUSAL = Allowed(
-    ON_REFUSAL_TEXTS.words,
-    _read_statuses,
-    schema={
-        "type": "object",
+ON_REFUSAL = texts(
+    "an object: reason of a refusal → pending, inactive or revoked",
+    _possible_statuses,
+    {
         "propertyNames": {"enum": [each.value for each in Reason if each.outcome is Outcome.REFUSED]},
         "additionalProperties": {"enum": [each.value for each in RefusalStatus]},
     },
