@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from iot_jitr_cli.deployment import DeployedCa, Deployment
-from iot_jitr_cli.doctor.log import last_error_of
+from iot_jitr_cli.doctor.log import last_error
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime import environment
@@ -122,9 +122,7 @@ def active_alarms(pipeline: Pipeline) -> tuple[str, ...]:
 
 def errors(pipeline: Pipeline) -> dict[str, str]:
     """The last error in each log group, where there was one in the last quarter of an hour."""
-    groups = log_groups(pipeline.deployment)
-    with aws_call("logs:FilterLogEvents"):
-        found = {group: last_error_of(pipeline.session, group, pipeline.now) for group in groups}
+    found = {group: last_error(pipeline, group) for group in log_groups(pipeline.deployment)}
     return {group: line for group, line in found.items() if line}
 
 

@@ -64,7 +64,7 @@ def test_a_message_that_cannot_be_sent_is_not_deleted(aws: Account) -> None:
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
-def test_messages_that_another_reader_has_received_are_left_alone(
+def test_messages_that_another_reader_has_received_are_not_moved(
     aws: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead_letter(aws, "message")
@@ -135,7 +135,7 @@ def test_the_command_prints_json(deployed: Account) -> None:
     assert result.stderr == ""
 
 
-def test_young_certificates_are_left_alone(deployed: Account) -> None:
+def test_young_certificates_are_not_queued(deployed: Account) -> None:
     deployed.pending()
 
     result = run("--json")

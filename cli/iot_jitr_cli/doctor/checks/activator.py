@@ -5,7 +5,7 @@ from iot_jitr_cli.dead_letters import DeadLetter
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
-from iot_jitr_cli.doctor.log import last_error_of
+from iot_jitr_cli.doctor.log import last_error
 from iot_jitr_cli.doctor.reading import CannotTellError, aws_call
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
@@ -74,8 +74,7 @@ def check_function_errors(case: Case) -> Finding:
     queue = case.pipeline.activation_queue
     if queue is not None and queue.messages == 0:
         return ok("no message waits in the activation queue")
-    with aws_call("logs:FilterLogEvents"):
-        line = last_error_of(case.session, case.pipeline.output(Output.ACTIVATOR_LOG_GROUP), case.now)
+    line = last_error(case.pipeline, case.pipeline.output(Output.ACTIVATOR_LOG_GROUP))
     if line is not None:
         return _failing(case, f"last error of the last 15 minutes: {printable(line[:_LINE])}")
     errors = case.pipeline.recent.get("errors", 0)

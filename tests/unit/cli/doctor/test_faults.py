@@ -89,7 +89,7 @@ def _less_specific(check: str) -> set[str]:
     return {"ca.registered": {"ca_not_registered"}}.get(check, set())
 
 
-def test_no_call_is_made_more_than_once_for_the_same_question() -> None:
+def test_no_call_is_made_more_than_once_for_the_same_parameters() -> None:
     for device in DEVICES.values():
         asked = device.but()
         asked.diagnose()
@@ -111,7 +111,7 @@ def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
     assert made - WITHOUT_PERMISSION == allowed - NOT_READ_HERE
 
 
-def test_a_missing_permission_leaves_the_answer_open_and_is_named() -> None:
+def test_a_missing_permission_makes_the_result_undetermined_and_is_named() -> None:
     answer = FINE.answering(iot_DescribeCertificate=DENIED).diagnose()
 
     assert (answer.exit_code, answer.document["conclusion"]) == (3, "undetermined")
@@ -119,13 +119,13 @@ def test_a_missing_permission_leaves_the_answer_open_and_is_named() -> None:
     assert answer.document["missing_permissions"] == ["iot:DescribeCertificate"]
 
 
-def test_an_observed_cause_is_certain_whatever_could_not_be_checked() -> None:
+def test_an_observed_cause_is_certain_even_if_other_checks_cannot_be_made() -> None:
     answer = UNSEEN.but(ca=None).answering(dynamodb_GetItem=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (1, Cause.CA_NOT_REGISTERED)
 
 
-def test_a_cause_that_is_named_for_want_of_another_is_open_while_a_check_is_missing() -> None:
+def test_a_residual_cause_is_undetermined_while_a_check_cannot_be_made() -> None:
     answer = UNSEEN.answering(iot_ListCACertificates=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
@@ -147,7 +147,7 @@ def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
     assert (found["status"], found["permission"]) == ("unknown", "iot:GetTopicRule")
 
 
-def test_what_does_not_answer_is_explained() -> None:
+def test_an_unreachable_endpoint_is_explained() -> None:
     error = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
     found = FINE.answering(iot_DescribeCertificate=error).diagnose().check("certificate.registered")

@@ -51,7 +51,7 @@ def templates(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize("name", ["shared", "per_device"])
-def test_our_own_templates_let_a_device_use_its_topics_and_nothing_of_its_neighbours(
+def test_our_own_templates_allow_a_device_its_topics_and_nothing_of_its_neighbours(
     templates: Path, name: str
 ) -> None:
     result = run(templates / f"{name}.json")
@@ -143,7 +143,7 @@ def test_a_policy_bound_to_the_common_name_allows_no_access_to_a_neighbour(tmp_p
     }
 
 
-def test_a_resource_that_names_no_device_is_everyones(tmp_path: Path) -> None:
+def test_a_resource_that_names_no_device_belongs_to_everyone(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Receive", "topic/broadcast"))
 
     assert access(policy, whose="everyone") == {("Receive", "topic/broadcast"): "allowed"}
@@ -197,7 +197,7 @@ def test_an_acknowledged_exception_is_shown_with_its_reason_and_passes(tmp_path:
     assert "yes: its access to other devices is acknowledged" in result.out
 
 
-def test_a_certificate_that_would_be_refused_says_so(tmp_path: Path) -> None:
+def test_a_certificate_that_would_be_refused_is_reported_with_the_reason(tmp_path: Path) -> None:
     policy = written(tmp_path, statement("iot:Publish", f"topic/{CN}/*"))
     certificate = certificate_file(tmp_path, device_certificate("a/b"))
 
@@ -208,7 +208,7 @@ def test_a_certificate_that_would_be_refused_says_so(tmp_path: Path) -> None:
     assert "'/'" in result.out
 
 
-def test_what_is_no_policy_is_answered_with_its_line(tmp_path: Path) -> None:
+def test_text_that_is_not_a_policy_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text('{"Version": "2012-10-17",\n "Statement": [\n}')
 

@@ -94,7 +94,7 @@ def test_a_variable_brings_no_wildcard_with_it() -> None:
 
 
 @pytest.mark.parametrize("character", "*$+?#")
-def test_with_such_a_character_aws_leaves_a_certificates_variable_unreplaced(character: str) -> None:
+def test_aws_does_not_replace_a_variable_whose_value_has_such_a_character(character: str) -> None:
     name = f"a{character}"
     session = Session("a", name, None)
 
@@ -105,7 +105,7 @@ def test_with_such_a_character_aws_leaves_a_certificates_variable_unreplaced(cha
     assert decision is Access.NOT_ALLOWED
 
 
-def test_a_client_id_that_is_an_mqtt_wildcard_does_open_a_filter_built_from_it() -> None:
+def test_a_client_id_that_is_an_mqtt_wildcard_allows_a_filter_over_all_devices() -> None:
     session = Session("+", "sensor-7", None)
 
     decision = access(
@@ -233,7 +233,7 @@ _CONCRETE = st.lists(st.sampled_from(["devices", "sensor-7", "sensor-72", "x", "
     action=st.sampled_from(["iot:Publish", "iot:Subscribe"]),
     thing=st.sampled_from([None, "sensor-7"]),
 )
-def test_the_local_clouds_evaluator_comes_to_the_same_answer(
+def test_the_local_clouds_evaluator_has_the_same_result(
     statements: list[dict[str, Any]], name: str, kind: str, action: str, thing: str | None
 ) -> None:
     from ministack.core.iam_evaluator import EvalContext, evaluate

@@ -3,10 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from iot_jitr_cli.doctor.pipeline import Pipeline
-from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series, history
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from tests.support.doctor_account import DiagnosedDevice
@@ -36,11 +33,6 @@ def test_each_value_is_put_into_its_step_and_what_is_missing_stays_missing() -> 
     assert [each for each in values["queue"] if each is not None] == [5.0]
     assert not read.empty
     assert history(pipeline(DiagnosedDevice())).empty
-
-
-def test_a_stack_without_its_metrics_namespace_is_reported() -> None:
-    with pytest.raises(CannotTellError, match="deploy it again"):
-        history(pipeline(DiagnosedDevice(outputs={"MetricsNamespace": None})))
 
 
 def pipeline(account: DiagnosedDevice) -> Pipeline:

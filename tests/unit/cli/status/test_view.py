@@ -47,7 +47,7 @@ def test_everything_is_shown_at_a_glance() -> None:
         assert part in text
 
 
-def test_what_needs_a_person_stands_out() -> None:
+def test_what_needs_attention_is_marked() -> None:
     text = shown(
         HEALTHY.but(
             alarms=("Dead letters. What to do: …",),

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.ledger_causes import OF_REASONS
 from tests.support.doctor_account import DiagnosedDevice, ledger_row
 from tests.support.sdk_session import DENIED
 
@@ -91,14 +90,6 @@ def test_the_example_is_the_one_decided_last_and_the_beginning_that_of_the_first
 
     assert (found["example"]["serial_number"], found["example"]["decided_at"]) == ("a1", 50)
     assert found["first_seen_at"] == 20
-
-
-@pytest.mark.parametrize("reason", sorted(OF_REASONS))
-def test_every_reason_is_a_cause_with_a_fix(reason: str) -> None:
-    (found,) = every(EMPTY.but(fleet=[ledger_row(1, state="deferred", reason=reason)]))["clusters"]
-
-    assert found["cause"] == OF_REASONS[reason]
-    assert found["fix"]
 
 
 def test_without_a_waiting_or_refused_device_there_is_no_cause() -> None:

@@ -79,7 +79,7 @@ def test_a_hostile_name_stays_text(name: str) -> None:
     assert read.data["lines"].split("|", 8)[-1] == shown
 
 
-def test_a_line_of_the_search_says_what_the_ledger_says() -> None:
+def test_a_line_of_the_search_has_what_the_ledger_has() -> None:
     found = [certificate(2, "deferred", "crl_stale"), certificate(3)]
 
     data = Read(page(fleet(found), found)).data
@@ -126,7 +126,7 @@ def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_
     assert "10 rows were read, and there are more" in text
 
 
-def test_a_part_that_could_not_be_read_says_so_and_the_others_are_shown() -> None:
+def test_a_part_that_could_not_be_read_is_shown_with_its_reason_and_the_others_are_shown() -> None:
     unknown = dict.fromkeys((*OVERVIEW, "history", "quotas"), Unknown("the permission a:b is missing", "a:b"))
 
     text = Read(page(fleet(certificates(5), quota_per_second=None, **unknown), [])).text
@@ -154,20 +154,20 @@ def test_cas_and_crls_are_shown_with_their_ages() -> None:
     assert "Workshop 52 310 2 d 1 h ago 1 h ago: stale" in text
 
 
-def test_an_empty_queue_is_said_to_be_empty() -> None:
+def test_an_empty_queue_is_shown_as_empty() -> None:
     text = Read(page(fleet([certificate(1)]), [])).text
 
     assert "it is empty" in text
     assert "unknown time" not in text
 
 
-def test_a_day_without_figures_says_so() -> None:
+def test_a_day_without_figures_is_shown_as_such() -> None:
     series = tuple(replace(each, values=(None,) * STEPS) for each in fleet([]).history.series)
 
     assert "no figures of the last 24 hours" in Read(page(fleet([], history=History(NOW, series)), [])).text
 
 
-def test_what_needs_a_person_stands_out() -> None:
+def test_what_needs_attention_is_marked() -> None:
     endless, ended = fleet([]).cas
     trouble = fleet(
         certificates(5),
@@ -192,7 +192,7 @@ def test_what_needs_a_person_stands_out() -> None:
         assert part in text
 
 
-def test_nothing_wrong_is_said_in_one_line() -> None:
+def test_without_a_problem_the_page_has_one_line_about_it() -> None:
     assert (
         "No alarm is active and no device is waiting or refused"
         in Read(page(fleet([certificate(1)]), [])).text
