@@ -9,8 +9,9 @@ from iot_jitr_cli.pki.device import DeviceIdentity
 from iot_jitr_cli.pki.revocation_list import RevocationList
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.publish import publish
 from iot_jitr_runtime.publisher.s3 import S3Source
+from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import TIME_LIMIT, Cloud
@@ -49,10 +50,12 @@ class CrlUpload:
         s3 = self.cloud.client("s3")
         bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         store = IndexStore(s3, self.cloud.outputs[Output.REVOCATION_BUCKET])
-        report = Publication(store, clock=lambda: yesterday).publish(
+        report = publish(
+            store,
             CaCertificateId(self.cloud.outputs["LabCaCertificateId"]),
             self.cloud.ca.certificate,
-            S3Source(s3, bucket, prefix),
+            CaSettings(S3Source(s3, bucket, prefix)),
+            yesterday,
         )
         assert report.changed, report
         self.wait_until_in_force(instead_of=before)

@@ -4,9 +4,9 @@ from enum import StrEnum
 
 
 class Trigger(StrEnum):
-    """What a schedule's event says."""
+    """What a schedule's event starts."""
 
     SCHEDULE = "schedule"
-    """Time to ask every CA."""
+    """A publication for every CA."""
     WATCH = "watch"
-    """Time to ask the CAs whose CRLs are about to become stale, are stale, or missing."""
+    """A publication for the CAs whose CRLs are about to become stale, are stale, or are missing."""

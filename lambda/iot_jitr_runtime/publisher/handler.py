@@ -9,12 +9,14 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
+from iot_jitr_runtime import environment
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.publisher.publish import IndexProblem, Publication, PublicationReport
-from iot_jitr_runtime.publisher.settings import PublisherSettings
+from iot_jitr_runtime.publisher.publish import IndexProblem, PublicationReport, publish
+from iot_jitr_runtime.publisher.settings import CaSettings, read_settings
 from iot_jitr_runtime.publisher.triggers import concerned
 from iot_jitr_runtime.revocation.store import IndexStore
 
@@ -30,26 +32,24 @@ class PublicationFailedError(JitrError):
 
 
 @cache
-def _build() -> tuple[PublisherSettings, IndexStore, Issuers]:
+def _build() -> tuple[dict[CaCertificateId, CaSettings], IndexStore, Issuers]:
     """Read the settings and create the clients, once for each execution environment."""
     s3 = boto3.client("s3", config=CLIENT_CONFIG)
-    settings = PublisherSettings.read(os.environ, s3)
-    issuers = Issuers(boto3.client("iot", config=CLIENT_CONFIG), list(settings.cas))
-    return settings, IndexStore(s3, settings.bucket), issuers
+    cas = read_settings(os.environ, s3)
+    issuers = Issuers(boto3.client("iot", config=CLIENT_CONFIG), list(cas))
+    return cas, IndexStore(s3, os.environ[environment.REVOCATION_BUCKET]), issuers
 
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], _context: "LambdaContext") -> None:
     """Publish the indexes of the CAs that the event concerns."""
-    settings, store, issuers = _build()
-    publication = Publication(store)
+    cas, store, issuers = _build()
     failed = []
-    for ca in concerned(event, settings, store, datetime.now(UTC)):
-        of_ca = settings.cas[ca]
+    for ca in concerned(event, cas, store, datetime.now(UTC)):
         try:
             issuer = issuers.certificate(ca)
             store.keep_issuer(ca, issuer)
-            report = publication.publish(ca, issuer, of_ca.source, of_ca.max_age)
+            report = publish(store, ca, issuer, cas[ca], datetime.now(UTC))
         except Exception as error:
             # The failure of one CA must not stop the others.
             logger.exception("failed", extra={"ca_certificate_id": ca, "detail": str(error)})

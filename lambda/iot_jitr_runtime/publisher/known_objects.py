@@ -1,7 +1,7 @@
 """What earlier runs found in a CA's source, by version: what has not changed is not read at every run.
 
-It lies in S3 beside the CA's index. It is a cache: whatever is wrong with it costs reading the CRLs again.
-What is in force is not in it, for the index says where that came from.
+It is kept in S3 beside the CA's index. It is a cache: whatever is wrong with it costs reading the CRLs again.
+What is in force is not in it, for the index contains where that came from.
 """
 
 import json
@@ -17,7 +17,7 @@ from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason
 from iot_jitr_runtime.revocation.store import IndexStore
 
 KEPT_FOR = timedelta(days=1)
-"""After that an unusable object is read again: a newer version of this code may take it."""
+"""After that an unusable object is read again: a newer version of this code may find it usable."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Rejection:
 
 @dataclass
 class KnownObjects:
-    """The objects of one CA's source that are not in force. S3 is asked at the first `find`."""
+    """The objects of one CA's source that are not in force. They are read from S3 at the first `find`."""
 
     store: IndexStore
     ca: CaCertificateId
@@ -42,31 +42,35 @@ class KnownObjects:
     _current: dict[Origin, CrlRecord | Rejection] = field(default_factory=dict)
 
     def find(self, origin: Origin) -> CrlRecord | UnusableCrlError | None:
-        """Return the CRL that lies at `origin`, or why it is unusable; None if it must be read to know."""
+        """Return the CRL that lies at `origin`, or why it is unusable; None if it must be read."""
         known = self._former.get(origin)
         if known is not None:
             self._current[origin] = known
         return known.error if isinstance(known, Rejection) else known
 
-    def note_unusable(self, origin: Origin, error: UnusableCrlError) -> None:
-        """Remember why the object at `origin` is unusable, unless time alone may change that."""
+    def add_unusable(self, origin: Origin, error: UnusableCrlError) -> None:
+        """Keep why the object at `origin` is unusable, unless time alone may change that."""
         if origin.etag is not None and error.reason is not RejectionReason.NOT_YET_VALID:
             self._current[origin] = Rejection(origin, error, self.now)
 
-    def note_older(self, record: CrlRecord) -> None:
-        """Remember a CRL that is older than the one in force."""
+    def add_older(self, record: CrlRecord) -> None:
+        """Keep a CRL that is older than the one in force."""
         if record.origin.etag is not None:
             self._current[record.origin] = record
 
     def save(self) -> None:
-        """Keep what this run found or noted; what the source no longer has is dropped."""
+        """Save what this run found or added; what the source no longer has is dropped."""
         if self._current == (self._former if "_former" in vars(self) else {}):
             return
         known = self._current.values()
         content = {
             "max_age": _seconds(self.max_age),
             "older": [each.row() for each in known if isinstance(each, CrlRecord)],
-            "unusable": [_plain(each) for each in known if isinstance(each, Rejection)],
+            "unusable": [
+                [*astuple(each.origin), each.error.reason, each.error.detail, each.at.isoformat()]
+                for each in known
+                if isinstance(each, Rejection)
+            ],
         }
         self.store.s3.put_object(
             Bucket=self.store.bucket,
@@ -86,31 +90,18 @@ class KnownObjects:
     def _parsed(self, content: Any) -> dict[Origin, CrlRecord | Rejection]:
         if content["max_age"] != _seconds(self.max_age):
             return {}
-        older = [CrlRecord.from_row(row) for row in content["older"]]
-        rejections = [
-            Rejection(
-                Origin(*each["origin"]),
-                UnusableCrlError(RejectionReason(each["reason"]), each["detail"]),
-                datetime.fromisoformat(each["at"]),
-            )
-            for each in content["unusable"]
-        ]
-        lasting = [each for each in rejections if timedelta(0) <= self.now - each.at < KEPT_FOR]
-        return {each.origin: each for each in older} | {each.origin: each for each in lasting}
+        known: list[CrlRecord | Rejection] = [CrlRecord.from_row(row) for row in content["older"]]
+        for *origin, reason, detail, at in content["unusable"]:
+            moment = datetime.fromisoformat(at)
+            if timedelta(0) <= self.now - moment < KEPT_FOR:
+                error = UnusableCrlError(RejectionReason(reason), detail)
+                known.append(Rejection(Origin(*origin), error, moment))
+        return {each.origin: each for each in known}
 
 
 def key(ca: CaCertificateId) -> str:
     """Return the key of what is known about a CA's objects."""
     return f"{PREFIX}{ca}.objects.json"
-
-
-def _plain(rejection: Rejection) -> dict[str, object]:
-    return {
-        "origin": astuple(rejection.origin),
-        "reason": rejection.error.reason.value,
-        "detail": rejection.error.detail,
-        "at": rejection.at.isoformat(),
-    }
 
 
 def _seconds(max_age: timedelta | None) -> int | None:

@@ -4,10 +4,9 @@ An unusable CRL changes nothing: what is in force stays in force, until it is st
 was wrong. Each run may be repeated, cut off anywhere, and run twice side by side.
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from tempfile import TemporaryDirectory
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.known_objects import KnownObjects
-from iot_jitr_runtime.publisher.settings import Source
+from iot_jitr_runtime.publisher.settings import CaSettings, Source
 from iot_jitr_runtime.publisher.sources import CrlObject, FetchError, FetchProblem
 from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
@@ -65,71 +64,60 @@ class PublicationReport:
     """This run has published it."""
 
 
-@dataclass(frozen=True)
-class Publication:
-    """Publishes the index of any CA."""
+def publish(
+    store: IndexStore, ca_id: CaCertificateId, ca: Certificate, settings: CaSettings, now: datetime
+) -> PublicationReport:
+    """Bring a CA's index up to date. botocore's errors about the index propagate.
 
-    store: IndexStore
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    Raises:
+        IndexReplacedError: Another run has published meanwhile, at each of three attempts.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(IndexReplacedError):
+            return _attempt(store, ca_id, ca, settings, now)
+    return _attempt(store, ca_id, ca, settings, now)
 
-    def publish(
-        self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None = None
-    ) -> PublicationReport:
-        """Bring a CA's index up to date. botocore's errors about the index propagate.
 
-        Args:
-            ca_id: Id of the CA certificate.
-            ca: The CA certificate.
-            source: Where its CRLs come from.
-            max_age: How old a CRL may be, however far away its nextUpdate.
+def _attempt(
+    store: IndexStore, ca_id: CaCertificateId, ca: Certificate, settings: CaSettings, now: datetime
+) -> PublicationReport:
+    max_age = settings.max_age
+    problems: list[Problem] = []
+    known = KnownObjects(store, ca_id, now, max_age)
+    with TemporaryDirectory(prefix="jitr-publication-") as folder, ExitStack() as opened:
+        published, former = _former(store, ca_id, Path(folder), problems)
+        if former is not None:
+            opened.callback(former.close)
+        path = Path(folder) / "new.sqlite"
+        builder = opened.enter_context(IndexBuilder(path, ca, now, max_age, former))
+        listed = _examine_source(settings.source, builder, known, problems)
+        for origin, error in builder.complete().items():
+            problems.append(Problem(error.reason, origin.location, str(error)))
+        crls = list(builder.crls.values())
+        problems += _problems_in_force(crls, listed, now, max_age)
+        usable_until = min((record.usable_until(max_age) for record in crls), default=None)
+        version = former.version if former and crls else None
+        changed = False
+        if usable_until is not None and (former is None or _differs(former, crls, max_age)):
+            version = builder.finish(ca_id)
+            store.publish(ca_id, path, version, instead_of=published, usable_until=usable_until)
+            changed = True
+    known.save()
+    return PublicationReport(ca_id, version, crls, usable_until, problems, changed)
 
-        Raises:
-            IndexReplacedError: Another run has published meanwhile, at each of three attempts.
-        """
-        for _ in range(_TRIES - 1):
-            with suppress(IndexReplacedError):
-                return self._attempt(ca_id, ca, source, max_age)
-        return self._attempt(ca_id, ca, source, max_age)
 
-    def _attempt(
-        self, ca_id: CaCertificateId, ca: Certificate, source: Source, max_age: timedelta | None
-    ) -> PublicationReport:
-        now = self.clock()
-        problems: list[Problem] = []
-        known = KnownObjects(self.store, ca_id, now, max_age)
-        with TemporaryDirectory(prefix="jitr-publication-") as folder, ExitStack() as opened:
-            published, former = self._former(ca_id, Path(folder), problems)
-            if former is not None:
-                opened.callback(former.close)
-            path = Path(folder) / "new.sqlite"
-            builder = opened.enter_context(IndexBuilder(path, ca, now, max_age, former))
-            listed = _examine_source(source, builder, known, problems)
-            for origin, error in builder.complete().items():
-                problems.append(Problem(error.reason, origin.location, str(error)))
-            crls = list(builder.crls.values())
-            problems += _problems_in_force(crls, listed, now, max_age)
-            usable_until = min((record.usable_until(max_age) for record in crls), default=None)
-            version = former.version if former and crls else None
-            changed = False
-            if usable_until is not None and (former is None or _differs(former, crls, max_age)):
-                version = builder.finish(ca_id)
-                self.store.publish(ca_id, path, version, instead_of=published, usable_until=usable_until)
-                changed = True
-        known.save()
-        return PublicationReport(ca_id, version, crls, usable_until, problems, changed)
-
-    def _former(
-        self, ca_id: CaCertificateId, folder: Path, problems: list[Problem]
-    ) -> tuple[Published | None, Index | None]:
-        """Return the index in force, and a copy of it if it can be read; None, None where there is none."""
-        path = folder / "former.sqlite"
-        try:
-            return self.store.download(ca_id, path), Index.open(path)
-        except IndexMissingError:
-            return None, None
-        except DamagedIndexError as error:
-            problems.append(Problem(IndexProblem.INDEX_DAMAGED, "index", str(error)))
-            return self.store.current(ca_id), None
+def _former(
+    store: IndexStore, ca_id: CaCertificateId, folder: Path, problems: list[Problem]
+) -> tuple[Published | None, Index | None]:
+    """Return the index in force, and a copy of it if it can be read; None, None where there is none."""
+    path = folder / "former.sqlite"
+    try:
+        return store.download(ca_id, path), Index.open(path)
+    except IndexMissingError:
+        return None, None
+    except DamagedIndexError as error:
+        problems.append(Problem(IndexProblem.INDEX_DAMAGED, "index", str(error)))
+        return store.current(ca_id), None
 
 
 def _examine_source(
@@ -149,7 +137,7 @@ def _examine_source(
         except UnusableCrlError as error:
             problems.append(Problem(error.reason, each.origin.location, str(error)))
     for record in builder.older:
-        known.note_older(record)
+        known.add_older(record)
     return {each.origin.location for each in objects}
 
 
@@ -165,7 +153,7 @@ def _examine(found: CrlObject, builder: IndexBuilder, known: KnownObjects) -> No
     try:
         builder.take(data, found.origin)
     except UnusableCrlError as error:
-        known.note_unusable(found.origin, error)
+        known.add_unusable(found.origin, error)
         raise
 
 

@@ -27,34 +27,24 @@ class CaSettings:
     """Where the CRLs of one CA come from, and how old they may be."""
 
     source: Source
-    max_age: timedelta | None
+    max_age: timedelta | None = None
+    """However far away a CRL's nextUpdate."""
 
 
-@dataclass(frozen=True)
-class PublisherSettings:
-    """The settings of one deployment's publisher."""
+def read_settings(variables: Mapping[str, str], s3: "S3Client") -> dict[CaCertificateId, CaSettings]:
+    """Read the settings of each CA that has a CRL.
 
-    bucket: str
-    cas: Mapping[CaCertificateId, CaSettings]
+    Args:
+        variables: The environment.
+        s3: The client for sources in S3.
 
-    @classmethod
-    def read(cls, variables: Mapping[str, str], s3: "S3Client") -> "PublisherSettings":
-        """Read the settings.
-
-        Args:
-            variables: The environment.
-            s3: The client for sources in S3.
-
-        Raises:
-            KeyError: A variable is missing: stack and function are not of the same version.
-        """
-        configured: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
-        share = FETCHING_SECONDS / max(1, sum("url" in each for each in configured.values()))
-        seconds = min(HttpSource.total_seconds, share)
-        return cls(
-            bucket=variables[environment.REVOCATION_BUCKET],
-            cas={ca: _ca_settings(each, s3, seconds) for ca, each in configured.items()},
-        )
+    Raises:
+        KeyError: A variable is missing: stack and function are not of the same version.
+    """
+    configured: dict[CaCertificateId, dict[str, Any]] = json.loads(variables[environment.CRL_SOURCES])
+    share = FETCHING_SECONDS / max(1, sum("url" in each for each in configured.values()))
+    seconds = min(HttpSource.total_seconds, share)
+    return {ca: _ca_settings(each, s3, seconds) for ca, each in configured.items()}
 
 
 def _ca_settings(configured: Mapping[str, Any], s3: "S3Client", fetching_seconds: float) -> CaSettings:

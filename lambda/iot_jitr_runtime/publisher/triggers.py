@@ -8,11 +8,11 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher import Trigger
 from iot_jitr_runtime.publisher.s3 import S3Source
-from iot_jitr_runtime.publisher.settings import PublisherSettings
+from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 LEAD = timedelta(minutes=15)
-"""How long before the first CRL becomes stale its CA is asked again at every watch."""
+"""How long before the first CRL becomes stale its CA is published at every watch."""
 
 
 class UnknownTriggerError(JitrError):
@@ -20,22 +20,22 @@ class UnknownTriggerError(JitrError):
 
 
 def concerned(
-    event: Mapping[str, Any], settings: PublisherSettings, store: IndexStore, now: datetime
+    event: Mapping[str, Any], cas: Mapping[CaCertificateId, CaSettings], store: IndexStore, now: datetime
 ) -> list[CaCertificateId]:
-    """Return the CAs that an event asks to publish.
+    """Return the CAs whose indexes an event starts to publish.
 
     Raises:
         UnknownTriggerError: It is none of the events that the stack lets through.
     """
     if event.get("trigger") == Trigger.SCHEDULE:
-        return list(settings.cas)
+        return list(cas)
     if event.get("trigger") == Trigger.WATCH:
-        return [ca for ca in settings.cas if _is_due(ca, store, now)]
+        return [ca for ca in cas if _is_due(ca, store, now)]
     if event.get("source") == "aws.s3":
         bucket, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
         return [
             ca
-            for ca, each in settings.cas.items()
+            for ca, each in cas.items()
             if isinstance(each.source, S3Source) and each.source.contains(bucket, key)
         ]
     raise UnknownTriggerError(f"not an event of this deployment: its keys are {sorted(event)}")

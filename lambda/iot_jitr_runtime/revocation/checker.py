@@ -32,7 +32,7 @@ class _Copy:
 
 @dataclass
 class IndexedRevocation:
-    """Checks the certificates of CAs that have a CRL; implements the activation's `RevocationCheck`.
+    """Checks the certificates of CAs that have a CRL.
 
     Kept at module scope, so that the copies last for the life of the execution environment.
     """

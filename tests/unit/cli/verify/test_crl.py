@@ -1,6 +1,7 @@
 """The CA's own CRL with one entry more: nothing is lost of it, nothing but it is replaced."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from cryptography import x509
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
 from iot_jitr_cli.verify.crl import CrlInForce, with_one_more
-from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.publish import PublicationReport, publish
 from iot_jitr_runtime.publisher.s3 import S3Source
+from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.crl import Crl
 from iot_jitr_runtime.revocation.model import UnusableCrlError
 from iot_jitr_runtime.revocation.store import IndexStore
@@ -37,11 +39,15 @@ def s3() -> Iterator[Any]:
         yield client
 
 
+def publish_all(s3: Any, bucket: str) -> PublicationReport:
+    settings = CaSettings(S3Source(s3, bucket, "crl/Factory/"))
+    return publish(IndexStore(s3, bucket), CA_ID, ca().certificate, settings, datetime.now(UTC))
+
+
 def published(s3: Any, bucket: str, spec: CrlSpec, key: str = "crl/Factory/factory.crl") -> None:
     """Upload a CRL and let the publisher put it in force."""
     s3.put_object(Bucket=bucket, Key=key, Body=make_crl(ca(), spec))
-    source = S3Source(s3, bucket, "crl/Factory/")
-    assert Publication(IndexStore(s3, bucket)).publish(CA_ID, ca().certificate, source).changed
+    assert publish_all(s3, bucket).changed
 
 
 def test_every_entry_and_extension_stays_and_the_number_grows_by_one() -> None:
@@ -72,9 +78,7 @@ def test_it_takes_the_place_of_the_one_in_force_and_the_publisher_takes_it(s3: A
     signed = found.publish_with(ca(), DEVICE)
 
     assert (found.crl.number, signed.number) == (7, 8)
-    report = Publication(IndexStore(s3, bucket)).publish(
-        CA_ID, ca().certificate, S3Source(s3, bucket, "crl/Factory/")
-    )
+    report = publish_all(s3, bucket)
     assert (report.problems, [crl.number for crl in report.crls]) == ([], [8])
     assert [crl.entries for crl in report.crls] == [len(ENTRIES) + 1]
 

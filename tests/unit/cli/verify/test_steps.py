@@ -13,14 +13,15 @@ from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
 from iot_jitr_runtime.outcomes import Reason, RefusedError
-from iot_jitr_runtime.publisher.publish import Publication
+from iot_jitr_runtime.publisher.publish import publish
 from iot_jitr_runtime.publisher.s3 import S3Source
+from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.store import IndexStore
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import Account
 from tests.support.aws_clients import REGION, aws_client
 from tests.support.buckets import new_bucket, s3_client
-from tests.support.crls import CrlSpec, make_crl
+from tests.support.crls import NOW, CrlSpec, make_crl
 from tests.support.verified_pipeline import (
     Harness,
     account_with_real_ids,
@@ -270,7 +271,8 @@ def with_crl(aws: Account) -> Harness:
         aws, **{"FactoryCrlLocation": f"s3://{bucket}/{source}", Output.REVOCATION_BUCKET: bucket}
     )
     s3.put_object(Bucket=bucket, Key=f"{source}ca.crl", Body=make_crl(aws.ca, CrlSpec(number=7)))
-    Publication(IndexStore(s3, bucket)).publish(aws.ca_id, aws.ca.certificate, S3Source(s3, bucket, source))
+    settings = CaSettings(S3Source(s3, bucket, source))
+    publish(IndexStore(s3, bucket), aws.ca_id, aws.ca.certificate, settings, NOW)
     harness.session.clients["s3"] = s3
     harness.verification.publish_crl = True
     return harness

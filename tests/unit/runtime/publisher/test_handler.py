@@ -14,7 +14,7 @@ from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.publisher.http import HttpSource
-from iot_jitr_runtime.publisher.settings import PublisherSettings
+from iot_jitr_runtime.publisher.settings import CaSettings, read_settings
 from iot_jitr_runtime.publisher.triggers import LEAD, UnknownTriggerError, concerned
 from iot_jitr_runtime.revocation.store import IndexStore, issuer_key, key
 from tests.support.buckets import new_bucket, s3_client
@@ -65,8 +65,8 @@ class Harness:
         self.handle = module.handle
 
     @property
-    def settings(self) -> PublisherSettings:
-        return PublisherSettings.read(self.variables, self.s3)
+    def settings(self) -> dict[CaCertificateId, CaSettings]:
+        return read_settings(self.variables, self.s3)
 
     def upload(self, name: str, ca: DevelopmentCa, **values: Any) -> None:
         content = make_crl(ca, CrlSpec([Entry(1), Entry(2)], **values))
@@ -166,7 +166,7 @@ def test_a_source_over_http_has_no_uploads(harness: Harness) -> None:
     harness.variables[environment.CRL_SOURCES] = json.dumps({harness.factory: {"url": "http://crl.example/"}})
 
     assert concerned(uploaded(harness.bucket, "crl/x"), harness.settings, harness.store, Clock()()) == []
-    assert harness.settings.cas[harness.factory].max_age is None
+    assert harness.settings[harness.factory].max_age is None
 
 
 def test_the_watch_asks_for_what_is_missing_or_about_to_become_stale(harness: Harness) -> None:
@@ -195,7 +195,7 @@ def test_silent_servers_leave_time_for_all_cas(harness: Harness, cas: int, secon
     configured = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
     harness.variables[environment.CRL_SOURCES] = json.dumps(configured)
 
-    sources = [each.source for each in harness.settings.cas.values()]
+    sources = [each.source for each in harness.settings.values()]
 
     assert [each.total_seconds for each in sources if isinstance(each, HttpSource)] == [seconds] * cas
 
