@@ -10,7 +10,7 @@ def read_certificate(path: Path) -> Certificate:
     """Read the certificate in `path`, PEM or DER.
 
     Raises:
-        WrongUseError: The file holds none, or several.
+        WrongUseError: The file contains none, or several.
         OSError: It cannot be read.
     """
     try:

@@ -91,7 +91,7 @@ def _on_crls(
         return _LABELS[answer.reason], why
     if answer.status is RevocationStatus.GOOD:
         return GOOD, why
-    # Without any usable CRL none speaks for the certificate, which is no finding of its own.
+    # Without any usable CRL none covers the certificate, which is no finding of its own.
     return UNDETERMINED, why | {answer.status.value} if "in_force" in why else why
 
 

@@ -57,7 +57,7 @@ def readable(chain: Chain) -> Result:
 def ca_included(chain: Chain) -> Result:
     """Check that the CA certificate is in the file.
 
-    AWS IoT Core also takes a lone device certificate, but only from a client that sends SNI.
+    AWS IoT Core also accepts a lone device certificate, but only from a client that sends SNI.
     """
     device = chain.device
     if chain.ca is not None:
@@ -100,17 +100,17 @@ def nothing_extra(chain: Chain, ca: Certificate) -> Result:
             f"leave it out, it costs bytes at every handshake and is not checked: {_JOIN}",
         )
     return failed(
-        f"certificates that do not belong to this chain: {names}",
+        f"certificates that are not of this chain: {names}",
         f"leave only the device certificate and its CA's: {_JOIN}",
     )
 
 
 def no_private_key(chain: Chain) -> Result:
-    """Check that the file holds nothing secret."""
+    """Check that the file contains nothing secret."""
     if not chain.holds_private_key:
         return passed("none")
     return warning(
-        "the file also holds a private key",
+        "the file also contains a private key",
         "keep the key in a separate file that only the device can read (mode 0600)",
     )
 
@@ -165,7 +165,7 @@ def key_algorithm(certificate: Certificate) -> Result:
     try:
         return passed(supported_key(certificate))
     except UnsupportedKeyError as error:
-        return failed(f"{error}, which AWS IoT Core does not take", f"use {SUPPORTED_KEYS}")
+        return failed(f"{error}, which AWS IoT Core does not accept", f"use {SUPPORTED_KEYS}")
 
 
 def signature_algorithm(certificate: Certificate) -> Result:
@@ -173,7 +173,7 @@ def signature_algorithm(certificate: Certificate) -> Result:
     try:
         return passed(supported_signature(certificate))
     except UnsupportedSignatureError as error:
-        return failed(f"{error}, which AWS IoT Core does not take", f"sign with {SUPPORTED_SIGNATURES}")
+        return failed(f"{error}, which AWS IoT Core does not accept", f"sign with {SUPPORTED_SIGNATURES}")
 
 
 def client_use(device: Certificate) -> Result:

@@ -10,7 +10,7 @@ class CheckId(StrEnum):
     """The checks, in the order they are shown. Values are a stable interface: added to, never renamed."""
 
     READABLE = "chain.readable"
-    """The file holds X.509 certificates, PEM or DER."""
+    """The file contains X.509 certificates, PEM or DER."""
     CA_INCLUDED = "chain.ca_included"
     """The CA certificate that signed the device certificate is in the file."""
     ORDER = "chain.order"
@@ -18,7 +18,7 @@ class CheckId(StrEnum):
     NOTHING_EXTRA = "chain.nothing_extra"
     """No certificate beyond those two."""
     NO_PRIVATE_KEY = "chain.no_private_key"
-    """The file, which is sent to others, holds no private key."""
+    """The file, which is sent to others, contains no private key."""
     NOT_A_CA = "device.not_a_ca"
     """The device certificate is not a CA's."""
     ISSUER = "device.issuer"
@@ -44,7 +44,7 @@ class CheckId(StrEnum):
     CA_SIGNATURE_ALGORITHM = "ca.signature_algorithm"
     """AWS IoT Core supports the algorithm the CA certificate is signed with."""
     KEY_READABLE = "key.readable"
-    """The key file holds a private key."""
+    """The key file contains a private key."""
     KEY_MATCHES = "key.matches"
     """The private key is the device certificate's."""
 

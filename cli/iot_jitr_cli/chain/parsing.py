@@ -24,7 +24,7 @@ ExtensionKind = TypeVar("ExtensionKind", bound=x509.ExtensionType)
 
 
 class UnreadableChainError(WrongUseError):
-    """The file does not hold X.509 certificates."""
+    """The file does not contain X.509 certificates."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
     of several, the first.
 
     Raises:
-        UnreadableChainError: The file does not hold X.509 certificates.
+        UnreadableChainError: The file does not contain X.509 certificates.
     """
     pem = b"-----BEGIN" in data
     elements = _pem_elements(data) if pem else _der_elements(data)
@@ -73,7 +73,7 @@ def parse_chain(data: bytes, key: "PrivateKey | None" = None) -> Chain:
 
 
 def is_ca(certificate: Certificate) -> bool:
-    """Whether the certificate's basicConstraints say CA:TRUE (RFC 5280 section 4.2.1.9)."""
+    """Whether the certificate's basicConstraints are CA:TRUE (RFC 5280 section 4.2.1.9)."""
     constraints = extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
 

@@ -1,4 +1,4 @@
-"""Is this certificate revoked? Answered by the engine that the deployed functions run."""
+"""Is this certificate revoked? The check of the deployed functions, with files."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,11 +21,11 @@ class Verdict(StrEnum):
     """The command's result; a stable interface."""
 
     GOOD = "good"
-    """On none of the CRLs that speak for it."""
+    """On none of the CRLs that cover it."""
     REVOKED = "revoked"
     """On one of them, for good or on hold."""
     UNUSABLE = "unusable"
-    """No usable CRL speaks for it."""
+    """No usable CRL covers it."""
 
 
 _VERDICTS = {
@@ -50,7 +50,7 @@ class CheckedCrl:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The answer with what it rests on."""
+    """The verdict with its evidence."""
 
     verdict: Verdict
     detail: str
@@ -78,15 +78,15 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
             builder.finish(CaCertificateId(ca.fingerprint))
         try:
             with closing(Index.open(path)) as index:
-                answer = index.status(certificate.x509, at)
+                result = index.status(certificate.x509, at)
         except MalformedCertificateError as error:
             raise WrongUseError(str(error)) from error
-    verdict = _VERDICTS.get(answer.status, Verdict.UNUSABLE)
+    verdict = _VERDICTS.get(result.status, Verdict.UNUSABLE)
     unusable = [f"{crl.file}: {crl.detail}" for crl in checked if not crl.usable]
-    detail = answer.detail
+    detail = result.detail
     if verdict is Verdict.UNUSABLE and unusable:
         detail = "; ".join(unusable)
-    reason = answer.reason.label if answer.reason is not None else None
+    reason = result.reason.label if result.reason is not None else None
     return CheckReport(verdict, detail, certificate.serial_number, reason, checked)
 
 

@@ -47,7 +47,7 @@ def crl() -> None:
 def check_command(
     certificate_file: Path, ca_file: Path, crl_files: tuple[Path, ...], at: datetime | None, *, as_json: bool
 ) -> ExitCode:
-    """Say whether CERT is revoked: good (0), revoked (1), or no CRL usable for it (3).
+    """Check whether CERT is revoked: good (0), revoked (1), or no CRL usable for it (3).
 
     The same engine decides in the deployed functions. Files may be PEM or DER, of any CA. Nothing is sent
     or fetched.

@@ -108,7 +108,7 @@ def _subject(*common_names: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
     except ValueError as error:
         raise WrongUseError(
-            f"the common name cannot stand in a certificate: {error} (RFC 5280 appendix A.1: 1 to 64)"
+            f"the common name cannot be in a certificate: {error} (RFC 5280 appendix A.1: 1 to 64)"
         ) from error
 
 

@@ -49,7 +49,7 @@ def ca(directory: Path, name: str, kind: str, *, as_json: bool) -> None:
         )
         return
     out.print(f"CA certificate  {certificate_file}  (register this one)", markup=False)
-    out.print(f"private key     {key_file}  (mode 0600, never leaves your hands)", markup=False)
+    out.print(f"private key     {key_file}  (mode 0600; never give it to a device)", markup=False)
     out.print(f"next: jitr pki device {quote(str(directory))} COMMON-NAME", markup=False)
 
 
@@ -79,7 +79,7 @@ def device(  # noqa: PLR0913  a command's options are its arguments
             check_common_name(identity.certificate)
         except RefusedError as error:
             raise WrongUseError(
-                f"{error}: it would never be activated; choose another, or insist with --any-name"
+                f"{error}: it would never be activated; choose another, or sign it with --any-name"
             ) from error
     files = identity.save(directory / DEVICES)
     if as_json:
@@ -125,7 +125,7 @@ def device(  # noqa: PLR0913  a command's options are its arguments
 @click.option(
     "--hours", type=click.IntRange(1, 87600), default=168, show_default=True, help="Until its nextUpdate."
 )
-@click.option("--partition", metavar="URL", help="Speak only for certificates with this distribution point.")
+@click.option("--partition", metavar="URL", help="Cover only certificates with this distribution point.")
 @click.option("--out", "target", type=_FILE, help=f"The list's file.  [default: DIR/{CRL_FILE}]")
 @json_option
 def crl(  # noqa: PLR0913, PLR0917  a command's options are its arguments

@@ -52,13 +52,13 @@ class DeviceIdentity:
 
     @property
     def chain_pem(self) -> str:
-        """The chain file's content: the device certificate, then its CA's, in the order TLS wants them."""
+        """The chain file's content: the device certificate, then its CA's, in the order of TLS."""
         return self.certificate.pem + self.ca.pem
 
     def files(self, directory: Path, name: str | None = None) -> DeviceFiles:
         """Where `save` writes: `<name>.key`, `<name>.pem` and `<name>.chain.pem`.
 
-        The name is by default the common name; what has no place in a file name stands as `%xx`.
+        The name is by default the common name; what cannot be in a file name is written as `%xx`.
         """
         stem = quote(name or "".join(self.certificate.common_names[:1]) or "device", safe=" :@,;=")
         return DeviceFiles(

@@ -1,4 +1,4 @@
-"""The X.509 extensions that AWS IoT Core and other verifiers look at in CA and device certificates."""
+"""The X.509 extensions that AWS IoT Core and other verifiers check in CA and device certificates."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Key pairs of the kinds that AWS IoT Core takes, for CAs and devices."""
+"""Key pairs of the kinds that AWS IoT Core accepts, for CAs and devices."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -53,7 +53,7 @@ def load_key(data: bytes, ask_passphrase: Callable[[], str] | None = None) -> Pr
 
     Raises:
         UnreadableKeyError: Not a private key, an encrypted one, a wrong passphrase, or neither EC nor RSA.
-            The message holds nothing of the key.
+            The message contains nothing of the key.
     """
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:

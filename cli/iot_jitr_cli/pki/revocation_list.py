@@ -58,8 +58,7 @@ class RevocationList:
             verify(crl, ca.certificate)
         except UnusableCrlError as error:
             raise WrongUseError(
-                f"{path} holds no revocation list of this CA to go on from: {error}; name another file "
-                "with --out"
+                f"{path} is no revocation list of this CA to continue: {error}; name another file with --out"
             ) from error
         return cls(ca, crl.number, {entry.serial_number: entry for entry in crl.parsed})
 
@@ -68,7 +67,7 @@ class RevocationList:
         former = self.entries.get(serial)
         if former is None or _reason(former) is HOLD:
             builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now())
-            # RFC 5280 section 5.3.1: leave the extension out rather than say "unspecified".
+            # RFC 5280 section 5.3.1: the extension is left out rather than "unspecified".
             if reason is not x509.ReasonFlags.unspecified:
                 builder = builder.add_extension(x509.CRLReason(reason), critical=False)
             self.entries[serial] = builder.build()

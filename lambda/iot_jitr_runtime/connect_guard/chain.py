@@ -1,4 +1,4 @@
-"""The certificates in the event by which AWS IoT asks the connect guard.
+"""The certificates in the event that AWS IoT sends to the connect guard.
 
 AWS documents neither the encoding of the chain's certificates nor their order, and not that `principalId` is
 the certificate's id. So both encodings are read, in any order, and another `principalId` is no way around the

@@ -1,7 +1,7 @@
 """Decides about one connect from the revocation indexes alone, without any AWS IoT call.
 
 A certificate is ours if the key of one of our CAs has signed it. It is refused if it is on the list of its
-CA, and admitted if a usable index says that it is not; without a usable index the configuration decides. A
+CA, and admitted if it is not on a usable index; without a usable index the configuration decides. A
 certificate of another CA is admitted untouched: AWS IoT decides about it as it would without a guard.
 """
 
@@ -27,11 +27,11 @@ class Finding(StrEnum):
     NOT_OURS = "not_ours"
     """None of this deployment's CAs that have a CRL issued the certificate."""
     GOOD = "good"
-    """A usable index says that the certificate is not on the list."""
+    """There is a usable index, and the certificate is not on the list."""
     REVOKED = "revoked"
     """The certificate is on the list, revoked or on hold."""
     UNKNOWN = "unknown"
-    """There is no usable index, or S3 does not answer."""
+    """There is no usable index, or S3 does not respond."""
     UNREADABLE = "unreadable"
     """The event, or a certificate in it, cannot be read."""
 
@@ -42,7 +42,7 @@ ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
 
 @dataclass(frozen=True, slots=True)
 class ConnectDecision:
-    """Whether a connect may go on, and why."""
+    """Whether a connect is admitted, and why."""
 
     admitted: bool
     finding: Finding

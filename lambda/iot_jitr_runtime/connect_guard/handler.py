@@ -38,7 +38,8 @@ for a connection that S3 closed while the environment was frozen."""
 def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, bool]:
     """Decide about one connect (AWS IoT's event for a client certificate callback).
 
-    A defect is raised: it counts as a failed invocation, and AWS IoT goes on only where the answer is `true`.
+    A defect is raised: it counts as a failed invocation, and AWS IoT admits a device only where the result
+    is `true`.
     """
     decision = _guard().decide(event)
     if decision.finding not in ADMITTED:

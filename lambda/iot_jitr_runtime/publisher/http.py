@@ -4,7 +4,7 @@ The server is the CA's, but what it sends is trusted only when the CRL's signatu
 must not be able to fill the memory, to keep the function busy, or to send it to addresses that only the
 function itself can reach (CWE-918), such as the Lambda runtime's own API on loopback.
 
-Why `http.client` and not urllib3: urllib3 limits single reads only and does not say to which address it is
+Why `http.client` and not urllib3: urllib3 limits single reads only and does not show to which address it is
 connected, and the boto3 of the Lambda runtime may bring its version 1 or 2.
 """
 
@@ -128,7 +128,7 @@ class HttpSource:
         connection.connect()
         if parts.hostname != urlsplit(self.url).hostname:
             peer = ipaddress.ip_address(connection.sock.getpeername()[0].partition("%")[0])
-            # An IPv4 address written as an IPv6 one is the same host; not every Python says what it is.
+            # An IPv4 address written as an IPv6 one is the same host; not every Python version detects it.
             peer = getattr(peer, "ipv4_mapped", None) or peer
             if peer.is_loopback or peer.is_link_local or peer.is_unspecified:
                 connection.close()

@@ -42,7 +42,7 @@ class KnownObjects:
     _current: dict[Origin, CrlRecord | Rejection] = field(default_factory=dict)
 
     def find(self, origin: Origin) -> CrlRecord | UnusableCrlError | None:
-        """Return the CRL that lies at `origin`, or why it is unusable; None if it must be read."""
+        """Return the CRL at `origin`, or why it is unusable; None if it must be read."""
         known = self._former.get(origin)
         if known is not None:
             self._current[origin] = known

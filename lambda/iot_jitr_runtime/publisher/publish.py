@@ -43,7 +43,7 @@ class IndexProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that an operator should look at."""
+    """A problem for an operator."""
 
     kind: RejectionReason | FetchProblem | IndexProblem
     location: str

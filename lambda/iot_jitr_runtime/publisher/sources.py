@@ -44,4 +44,4 @@ class CrlObject:
 
     origin: Origin
     read: Callable[[], bytes] | None
-    """Reads it; raises `FetchError`. None: the server says that the one in force has not changed."""
+    """Reads it; raises `FetchError`. None: the one in force has not changed."""

@@ -25,7 +25,7 @@ def concerned(
     """Return the CAs whose indexes an event starts to publish.
 
     Raises:
-        UnknownTriggerError: It is none of the events that the stack lets through.
+        UnknownTriggerError: It is none of the events that the stack sends.
     """
     if event.get("trigger") == Trigger.SCHEDULE:
         return list(cas)

@@ -1,7 +1,7 @@
-"""Revocation: CRLs verified as RFC 5280 asks, compiled into one index for each CA, looked up in place.
+"""Revocation: CRLs verified by RFC 5280, compiled into one index for each CA, read in place.
 
 The engine (`crl`, `verification`, `entries`, `scope`) and the index, a SQLite file (`build`, `index`), do not
-depend on AWS. `store` keeps the index in S3. `checker` answers the activation.
+depend on AWS. `store` keeps the index in S3. `checker` is the activation's check.
 """
 
 from datetime import timedelta
@@ -10,4 +10,4 @@ REFRESH = timedelta(seconds=60)
 """Time between two requests to S3 for a newer index, unless configured otherwise."""
 
 PREFIX = "index/"
-"""Below it, in the revocation bucket, lie the indexes and the cache validators of the publisher's sources."""
+"""Prefix of the indexes, of the CA certificates beside them, and of the publisher's known objects."""

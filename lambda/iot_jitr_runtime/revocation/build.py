@@ -90,7 +90,7 @@ class IndexBuilder:
         self._connection.close()
 
     def keep(self, origin: Origin) -> bool:
-        """Return whether what lies at `origin` is in force in the former index, so that it need not be read.
+        """Return whether what is at `origin` is in force in the former index, so that it need not be read.
 
         Call it for all that the source has before the first `take`.
         """

@@ -66,7 +66,7 @@ class IndexedRevocation:
     def last_known_reason(
         self, ca_certificate_id: CaCertificateId, certificate: Certificate
     ) -> RevocationReason | None:
-        """Return why the copy at hand, however old, lists a certificate; None if it does not."""
+        """Return why the local copy, however old, lists a certificate; None if it does not."""
         copy = self._copies.get(ca_certificate_id)
         with suppress(DamagedIndexError):
             return copy.index.reason(certificate.x509.serial_number) if copy else None

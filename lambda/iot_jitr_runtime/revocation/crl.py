@@ -25,7 +25,7 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, eq=False)
 class Crl:
-    """One CRL: well-formed, otherwise unverified. `verification.verify` says whether it may be used."""
+    """One CRL: well-formed, otherwise unverified. `verification.verify` checks whether it may be used."""
 
     der: bytes
     parsed: x509.CertificateRevocationList
@@ -60,7 +60,7 @@ class Crl:
 
     @property
     def signed(self) -> memoryview:
-        """What the signature is over (tbsCertList), where it lies in the DER.
+        """What the signature is over (tbsCertList), in place in the DER.
 
         `parsed.tbs_certlist_bytes` and `is_signature_valid` would serialise it again: for a million entries
         that takes 0.6 s and 90 MB.
@@ -154,7 +154,7 @@ class Crl:
 
     @cached_property
     def scope(self) -> Scope:
-        """The certificates it speaks for, as far as its IssuingDistributionPoint limits them.
+        """The certificates that it covers, by its IssuingDistributionPoint.
 
         Raises:
             UnusableCrlError: `MALFORMED`.

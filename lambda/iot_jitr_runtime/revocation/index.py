@@ -1,6 +1,6 @@
 """A revocation index, read in place: is this certificate revoked, and what is new since another index?
 
-An index is a SQLite file, one for each CA; any `sqlite3` can open it. Table `crl` says which CRLs it was
+An index is a SQLite file, one for each CA; any `sqlite3` can open it. Table `crl` has the CRLs that it was
 built from, one for each scope. Table `revoked` has one row for each serial number on each of them, written as
 the content of a DER INTEGER, big-endian. Times are seconds since the epoch.
 """
@@ -70,15 +70,15 @@ class DamagedIndexError(JitrError):
 
 
 class RevocationStatus(StrEnum):
-    """What the CRLs of its CA say of a certificate."""
+    """The status of a certificate by the CRLs of its CA."""
 
     GOOD = "good"
     REVOKED = "revoked"
     ON_HOLD = "on_hold"
     STALE = "stale"
-    """The CRLs that speak for it are all past their nextUpdate, or older than the configured maximum."""
+    """The CRLs that cover it are all past their nextUpdate, or older than the configured maximum."""
     NOT_COVERED = "not_covered"
-    """No CRL speaks for it."""
+    """No CRL covers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,36 +141,36 @@ class Index:
         return list(self._crls.values())
 
     def status(self, certificate: "x509.Certificate", now: datetime) -> StatusResult:
-        """Say what the CRLs say of a certificate that their CA issued.
+        """Return the status of a certificate that their CA issued.
 
         Raises:
             DamagedIndexError: The file is damaged.
             MalformedCertificateError: The certificate's extensions cannot be read.
         """
-        speaking = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
-        if not speaking:
+        covering = {id_: crl for id_, crl in self._crls.items() if crl.scope.covers(certificate)}
+        if not covering:
             return StatusResult(
                 RevocationStatus.NOT_COVERED,
-                "no CRL speaks for this certificate (RFC 5280 section 6.3.3 (b) (2))",
+                "no CRL covers this certificate (RFC 5280 section 6.3.3 (b) (2))",
             )
         fresh = {
-            id_ for id_, crl in speaking.items() if now - crl.usable_until(self.max_age) < CLOCK_TOLERANCE
+            id_ for id_, crl in covering.items() if now - crl.usable_until(self.max_age) < CLOCK_TOLERANCE
         }
         if not fresh:
-            last = max(crl.usable_until(self.max_age) for crl in speaking.values())
+            last = max(crl.usable_until(self.max_age) for crl in covering.values())
             return StatusResult(
                 RevocationStatus.STALE, f"its CRL has been stale since {last:%Y-%m-%d %H:%M:%SZ}"
             )
         serial = certificate.serial_number
         found = [(crl, reason) for crl, reason in self._find(serial) if crl in fresh]
         if not found:
-            return StatusResult(RevocationStatus.GOOD, f"serial {serial:x} is on no CRL that speaks for it")
+            return StatusResult(RevocationStatus.GOOD, f"serial {serial:x} is on no CRL that covers it")
         crl, reason = max(found, key=lambda entry: entry[1] is not RevocationReason.CERTIFICATE_HOLD)
         return StatusResult(
             RevocationStatus.ON_HOLD
             if reason is RevocationReason.CERTIFICATE_HOLD
             else RevocationStatus.REVOKED,
-            f"serial {serial:x} is on CRL number {speaking[crl].number} with reason {reason.label}",
+            f"serial {serial:x} is on CRL number {covering[crl].number} with reason {reason.label}",
             reason,
         )
 

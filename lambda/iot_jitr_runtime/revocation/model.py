@@ -1,4 +1,4 @@
-"""What the engine and its index speak of: reasons to revoke, reasons to reject a CRL, and records of CRLs."""
+"""The terms of the engine and its index: reasons to revoke, reasons to reject a CRL, records of CRLs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from iot_jitr_runtime.revocation.scope import Scope
 class RevocationReason(IntEnum):
     """Why a certificate was revoked: CRLReason (RFC 5280 section 5.3.1).
 
-    7 is not used. removeFromCRL (8) stands in delta CRLs only, so it is never in an index.
+    7 is not used. removeFromCRL (8) occurs in delta CRLs only, so it is never in an index.
     """
 
     UNSPECIFIED = 0
@@ -65,7 +65,7 @@ class RejectionReason(StrEnum):
     NO_CRL_SIGN = "no_crl_sign", "6.3.3 (f)"
     """The CA has a key usage without cRLSign."""
     NO_NEXT_UPDATE = "no_next_update", "5.1.2.5"
-    """It does not say when the next one is issued, at the latest."""
+    """It does not contain when the next one is issued, at the latest."""
     NOT_YET_VALID = "not_yet_valid", "5.1.2.4"
     """Its thisUpdate is in the future."""
     EXPIRED = "expired", "5.1.2.5"
@@ -101,7 +101,7 @@ class UnusableCrlError(JitrError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a CRL was read, and the validators by which a server says whether it has changed."""
+    """Where a CRL was read, and the cache validators that the server sent with it."""
 
     location: str
     """URL: `https://…`, `http://…`, `s3://bucket/key`, or a file's name."""
@@ -111,7 +111,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class CrlRecord:
-    """What an index says of a CRL that it was built from."""
+    """A CRL that an index was built from."""
 
     scope: Scope
     issuer: str

@@ -1,7 +1,7 @@
-"""Which certificates a CRL speaks for: distribution points on both sides (RFC 5280 sections 4.2.1.13, 5.2.5).
+"""Which certificates a CRL covers: distribution points on both sides (RFC 5280 sections 4.2.1.13, 5.2.5).
 
-A CRL without a distribution point speaks for every certificate of its issuer. One with distribution points,
-as AWS Private CA's partitions have, speaks only for certificates that name one of them.
+A CRL without a distribution point covers every certificate of its issuer. One with distribution points,
+as AWS Private CA's partitions have, covers only certificates that name one of them.
 """
 
 import json
@@ -15,7 +15,7 @@ from iot_jitr_runtime.certificates import read_extension
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The certificates that a CRL of their issuer speaks for."""
+    """The certificates that a CRL of their issuer covers."""
 
     points: frozenset[str] = frozenset()
     """Names of its distribution points; none means all certificates of the issuer."""
@@ -39,7 +39,7 @@ class Scope:
         return cls(frozenset(points), only_user_certificates)
 
     def covers(self, certificate: x509.Certificate) -> bool:
-        """Whether the CRL speaks for a certificate of its issuer (RFC 5280 section 6.3.3 (b) (2)).
+        """Whether the CRL covers a certificate of its issuer (RFC 5280 section 6.3.3 (b) (2)).
 
         Raises:
             MalformedCertificateError: The certificate's extensions cannot be read.
@@ -53,7 +53,7 @@ class Scope:
 
 
 def points_of(certificate: x509.Certificate) -> frozenset[str]:
-    """Names of the distribution points at which a certificate says its own issuer lists it.
+    """Names of the distribution points of a certificate whose CRLs are its own issuer's.
 
     Left out: points for some reasons only, which alone do not settle whether a certificate is revoked, and
     points of another CRL issuer.

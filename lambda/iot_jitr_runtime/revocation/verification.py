@@ -99,7 +99,7 @@ def _check_crl_sign(ca: Certificate) -> None:
 
 
 def _check_signature(crl: Crl, ca: Certificate) -> None:
-    """Check the signature over the signed bytes where they lie (sections 5.1.1.2, 5.1.1.3, 6.3.3 (g))."""
+    """Check the signature over the signed bytes in place (sections 5.1.1.2, 5.1.1.3, 6.3.3 (g))."""
     try:
         algorithm = crl.parsed.signature_hash_algorithm
         if isinstance(algorithm, _WEAK):
@@ -122,7 +122,7 @@ def _is_signed_by(crl: Crl, ca: Certificate, algorithm: hashes.HashAlgorithm | N
     try:
         match key, parameters:
             case rsa.RSAPublicKey(), PKCS1v15() | PSS() as padding if algorithm is not None:
-                # Any buffer will do; its type says bytes.
+                # It accepts any buffer, although its type is bytes.
                 key.verify(crl.parsed.signature, crl.signed, padding, algorithm)  # type: ignore[arg-type]
             case ec.EllipticCurvePublicKey(), ec.ECDSA() as ecdsa:
                 key.verify(crl.parsed.signature, crl.signed, ecdsa)

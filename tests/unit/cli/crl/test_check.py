@@ -73,7 +73,7 @@ LISTED = "revoked: serial abc is on CRL number 1 with reason"
 @pytest.mark.parametrize(
     ("entry", "code", "first_line"),
     [
-        (Entry(1), 0, "good: serial abc is on no CRL that speaks for it"),
+        (Entry(1), 0, "good: serial abc is on no CRL that covers it"),
         (
             Entry(SERIAL, KEY_COMPROMISE),
             1,

@@ -139,7 +139,7 @@ def test_a_file_that_is_not_this_cas_list_is_never_overwritten(desk: Desk) -> No
     path = desk.folder / "ca.crl"
     path.write_text("precious")
 
-    assert f"{path} holds no revocation list of this CA" in desk.refused()
+    assert f"{path} is no revocation list of this CA" in desk.refused()
     assert path.read_text() == "precious"
 
 

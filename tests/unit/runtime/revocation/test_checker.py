@@ -84,7 +84,7 @@ POINTING, ELSEWHERE = crl_distribution_points(URL), crl_distribution_points("htt
     [
         (1, POINTING, 0, Reason.REVOKED, "serial 1 is on CRL number 1 with reason keyCompromise"),
         (2, POINTING, 0, Reason.ON_HOLD, "serial 2 is on CRL number 1 with reason certificateHold"),
-        (3, ELSEWHERE, 0, Reason.CRL_PARTITION_MISSING, "no CRL speaks"),
+        (3, ELSEWHERE, 0, Reason.CRL_PARTITION_MISSING, "no CRL covers"),
         (
             3,
             BROKEN_POINTS,

@@ -69,7 +69,7 @@ def test_a_certificate_has_the_status_and_reason_of_its_serial(
     if reason is not None:
         assert result.detail == f"serial {serial:x} is on CRL number 7 with reason {reason.label}"
     else:
-        assert result.detail == f"serial {serial:x} is on no CRL that speaks for it"
+        assert result.detail == f"serial {serial:x} is on no CRL that covers it"
 
 
 def test_the_index_says_where_it_came_from(index: Index) -> None:
@@ -130,7 +130,7 @@ def test_without_its_partition_a_certificate_is_not_covered(path: Path) -> None:
     answer = index.status(device(1, TWO), NOW)
 
     assert answer.status is RevocationStatus.NOT_COVERED
-    assert answer.detail.startswith("no CRL speaks for this certificate")
+    assert answer.detail.startswith("no CRL covers this certificate")
     assert index.status(device(1), NOW).status is RevocationStatus.NOT_COVERED
 
 

@@ -90,7 +90,7 @@ WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "takes CRLs of any scope": (verification, "_check_scope", nothing),
     "takes CRLs with any extension": (verification, "_check_extensions", nothing),
     "takes CRLs at any time": (build, "check_time", nothing),
-    "lets every partition speak for every certificate": (Scope, "covers", lambda *_: True),
+    "lets every partition cover every certificate": (Scope, "covers", lambda *_: True),
     "finds no certificate on a CRL": (Index, "_find", lambda *_: []),
     "knows one reason": (entries, "_REASONS", dict.fromkeys(entries._REASONS, RevocationReason.SUPERSEDED)),
 }

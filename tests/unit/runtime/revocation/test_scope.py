@@ -1,4 +1,4 @@
-"""Does a CRL speak for this certificate? Distribution points of both sides are compared."""
+"""Does a CRL cover this certificate? Distribution points of both sides are compared."""
 
 import pytest
 from cryptography import x509
