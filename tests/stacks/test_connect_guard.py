@@ -1,6 +1,5 @@
 """The connect guard as it is deployed: its domain, who may invoke it, and what it may do."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,36 +21,37 @@ from iot_jitr import (
     OnUnknown,
 )
 from iot_jitr_runtime import environment
-from tests.stacks.test_local_cloud import comparable, expected_from
-from tests.stacks.test_permissions import granted
 from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import SERVER, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
     app_without_bundling,
+    granted,
     joined,
-    local_template_of,
     named,
     of_type,
     only,
     template,
     template_of,
+    variables,
     with_ca,
 )
 
 Template = dict[str, Any]
 DOMAIN = "AWS::IoT::DomainConfiguration"
+FUNCTION = "AWS::Lambda::Function"
+REFUSING = ConnectGuard("refuse")
 
 
-def guarded(guard: ConnectGuard, **changes: Any) -> Template:
-    return template_of(replace(with_ca(revocation=CrlBucket()), connect_guard=guard, **changes))
+def guarded(guard: ConnectGuard) -> JitrConfiguration:
+    return replace(with_ca(revocation=CrlBucket()), connect_guard=guard)
 
 
 @pytest.fixture(scope="module")
 def managed() -> Template:
     """With a domain of AWS's."""
-    return guarded(ConnectGuard("refuse"))
+    return template_of(guarded(REFUSING))
 
 
 def test_without_the_option_nothing_of_it_is_deployed() -> None:
@@ -61,113 +61,92 @@ def test_without_the_option_nothing_of_it_is_deployed() -> None:
     assert of_type(found, DOMAIN) == {}
 
 
-def test_the_domain_asks_the_function_after_mutual_tls(managed: Template) -> None:
-    function, _ = named(managed, "AWS::Lambda::Function", "ConnectGuard")
+def test_the_domain_calls_the_function_after_mutual_tls_and_the_outputs_name_both(managed: Template) -> None:
+    function, _ = named(managed, FUNCTION, "ConnectGuard")
+    arn = {"Fn::GetAtt": [function, "Arn"]}
+    [domain] = of_type(managed, DOMAIN)
+    outputs = {name: each["Value"] for name, each in managed["Outputs"].items()}
 
     assert only(managed, DOMAIN)["Properties"] == {
         "AuthenticationType": "AWS_X509",
         "ApplicationProtocol": "SECURE_MQTT",
         "DomainConfigurationStatus": "ENABLED",
-        "ClientCertificateConfig": {"ClientCertificateCallbackArn": {"Fn::GetAtt": [function, "Arn"]}},
+        "ClientCertificateConfig": {"ClientCertificateCallbackArn": arn},
     }
-
-
-def test_aws_iot_of_this_account_may_invoke_the_function_before_it_is_asked(managed: Template) -> None:
-    function, _ = named(managed, "AWS::Lambda::Function", "ConnectGuard")
-    name, permission = named(managed, "AWS::Lambda::Permission", "ConnectGuardMayInvoke")
-
-    assert permission["Properties"]["FunctionName"] == {"Ref": function}
-    assert permission["Properties"]["Action"] == "lambda:InvokeFunction"
-    assert permission["Properties"]["Principal"] == "iot.amazonaws.com"
-    assert permission["Properties"]["SourceAccount"] == {"Ref": "AWS::AccountId"}
-    assert joined(permission["Properties"]["SourceArn"]) == (
-        "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:domainconfiguration/*"
-    )
-    assert name in only(managed, DOMAIN)["DependsOn"]
-
-
-def test_the_function_answers_in_time_and_is_told_what_was_chosen() -> None:
-    two = (replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA)
-    guard = ConnectGuard(OnUnknown.ADMIT, refresh=timedelta(seconds=5))
-    _, function = named(
-        template_of(replace(DEFAULTS, cas=two, connect_guard=guard)), "AWS::Lambda::Function", "ConnectGuard"
-    )
-    variables = function["Properties"]["Environment"]["Variables"]
-    written = joined(variables[environment.CONNECT_GUARD])
-
-    assert function["Properties"]["Timeout"] == 5
-    assert function["Properties"]["Handler"] == environment.CONNECT_GUARD_HANDLER
-    # The CA without a list is none of those that it looks for.
-    assert written.startswith('{"cas":["${')
-    assert written.count("${") == 1
-    assert written.endswith('"],"on_unknown":"admit","refresh_seconds":5}')
-    assert environment.REVOCATION_BUCKET in variables
-    assert environment.LEDGER_TABLE not in variables
-
-
-def test_its_role_may_read_indexes_and_nothing_of_aws_iot(managed: Template) -> None:
-    rights = granted(managed, "ConnectGuard")
-
-    assert {action for action, _ in rights} == {
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "s3:GetObject",
-        "s3:ListBucket",
-    }
-    role, _ = named(managed, "AWS::IAM::Role", "ConnectGuard")
-    policies = [
-        each["Properties"]
-        for each in of_type(managed, "AWS::IAM::Policy").values()
-        if {"Ref": role} in each["Properties"]["Roles"]
-    ]
-    assert len(policies) == 1
-    assert "iot:" not in json.dumps([each["PolicyDocument"] for each in policies])
-    assert "ManagedPolicyArns" not in managed["Resources"][role]["Properties"]
-
-
-def test_its_failures_and_throttles_raise_alarms(managed: Template) -> None:
-    function, _ = named(managed, "AWS::Lambda::Function", "ConnectGuard")
-    alarms = {
-        each["Properties"]["MetricName"]
-        for each in of_type(managed, "AWS::CloudWatch::Alarm").values()
-        if f'"{function}"' in json.dumps(each["Properties"]["Dimensions"])
-    }
-
-    assert alarms == {"Errors", "Throttles"}
-
-
-def test_its_outputs_name_the_domain_configuration(managed: Template) -> None:
-    outputs = managed["Outputs"]
-    [domain] = of_type(managed, DOMAIN)
-    function, _ = named(managed, "AWS::Lambda::Function", "ConnectGuard")
-
-    assert outputs["ConnectGuardDomainConfiguration"]["Value"] == {"Ref": domain}
-    assert outputs["ConnectGuardCallbackArn"]["Value"] == {"Fn::GetAtt": [function, "Arn"]}
-    assert outputs["ConnectGuardFunction"]["Value"] == {"Ref": function}
+    assert outputs["ConnectGuardDomainConfiguration"] == {"Ref": domain}
+    assert outputs["ConnectGuardCallbackArn"] == arn
+    assert outputs["ConnectGuardFunction"] == {"Ref": function}
     assert "ConnectGuardLogGroup" in outputs
 
 
+def test_aws_iot_of_this_account_may_invoke_the_function_before_the_domain_is_made(managed: Template) -> None:
+    function, _ = named(managed, FUNCTION, "ConnectGuard")
+    name, permission = named(managed, "AWS::Lambda::Permission", "ConnectGuardMayInvoke")
+
+    assert {key: joined(value) for key, value in permission["Properties"].items()} == {
+        "FunctionName": f"${{{function}}}",
+        "Action": "lambda:InvokeFunction",
+        "Principal": "iot.amazonaws.com",
+        "SourceAccount": "${AWS::AccountId}",
+        "SourceArn": "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:domainconfiguration/*",
+    }
+    assert name in only(managed, DOMAIN)["DependsOn"]
+
+
+def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
+    two = (replace(FACTORY_CA, revocation=CrlBucket()), WORKSHOP_CA)
+    guard = ConnectGuard(OnUnknown.ADMIT, refresh=timedelta(seconds=5))
+    found = template_of(replace(DEFAULTS, cas=two, connect_guard=guard))
+    _, function = named(found, FUNCTION, "ConnectGuard")
+    ca, _ = named(found, "Custom::JitrCaCertificate", "Factory")
+
+    assert function["Properties"]["Timeout"] == 5
+    assert function["Properties"]["Handler"] == environment.CONNECT_GUARD_HANDLER
+    settings = variables(found, "ConnectGuard")
+    # The CA without a list is not among those that it looks for.
+    cas = f'["${{{ca}.CaCertificateId}}"]'
+    assert settings[environment.CONNECT_GUARD] == (
+        f'{{"cas":{cas},"on_unknown":"admit","refresh_seconds":5}}'
+    )
+    assert environment.REVOCATION_BUCKET in settings
+    assert environment.LEDGER_TABLE not in settings
+
+
+def test_its_role_may_read_indexes_and_nothing_of_aws_iot(managed: Template) -> None:
+    role, properties = named(managed, "AWS::IAM::Role", "ConnectGuard")
+    bucket, _ = named(managed, "AWS::S3::Bucket", "Revocation")
+    log_group, _ = named(managed, "AWS::Logs::LogGroup", "ConnectGuard")
+    policies = [
+        name
+        for name, each in of_type(managed, "AWS::IAM::Policy").items()
+        if {"Ref": role} in each["Properties"]["Roles"]
+    ]
+
+    assert granted(managed, "ConnectGuard") == {
+        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
+        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
+        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
+    }
+    assert len(policies) == 1
+    assert "ManagedPolicyArns" not in properties["Properties"]
+
+
 def test_a_domain_of_yours_has_your_certificate() -> None:
-    found = only(guarded(ConnectGuard("refuse", CustomDomain("devices.example.com", SERVER, SERVER))), DOMAIN)
-
-    assert found["Properties"]["DomainName"] == "devices.example.com"
-    assert found["Properties"]["ServerCertificateArns"] == [SERVER]
-    assert found["Properties"]["ValidationCertificateArn"] == SERVER
-
-
-def test_a_certificate_may_be_a_construct() -> None:
+    """Named by its ARN, or the certificate itself."""
+    by_arn = CustomDomain("devices.example.com", SERVER, SERVER)
     with app_without_bundling() as app:
-        other = cdk.Stack(app, "Other")
-        certificate = acm.Certificate.from_certificate_arn(other, "Server", SERVER)
+        certificate = acm.Certificate.from_certificate_arn(cdk.Stack(app, "Other"), "Server", SERVER)
         guard = ConnectGuard("refuse", CustomDomain("devices.example.com", certificate))
-        configuration = replace(with_ca(revocation=CrlBucket()), connect_guard=guard)
-        found = only(template(JitrStack(app, "Jitr", configuration)), DOMAIN)
+        itself = only(template(JitrStack(app, "Jitr", guarded(guard))), DOMAIN)["Properties"]
 
-    assert found["Properties"]["ServerCertificateArns"] == [SERVER]
+    found = only(template_of(guarded(ConnectGuard("refuse", by_arn))), DOMAIN)["Properties"]
+    assert found["DomainName"] == itself["DomainName"] == "devices.example.com"
+    assert found["ServerCertificateArns"] == itself["ServerCertificateArns"] == [SERVER]
+    assert (found["ValidationCertificateArn"], "ValidationCertificateArn" in itself) == (SERVER, False)
 
 
 def test_an_existing_domain_configuration_is_left_as_it_is() -> None:
-    found = guarded(ConnectGuard("refuse", ExistingDomain("devices")))
+    found = template_of(guarded(ConnectGuard("refuse", ExistingDomain("devices"))))
 
     assert of_type(found, DOMAIN) == {}
     assert found["Outputs"]["ConnectGuardDomainConfiguration"]["Value"] == "devices"
@@ -180,9 +159,9 @@ def test_an_existing_domain_configuration_is_left_as_it_is() -> None:
     ids=["kept ready", "snapshot"],
 )
 def test_environments_that_are_kept_are_those_of_a_version(guard: ConnectGuard) -> None:
-    found = guarded(guard)
+    found = template_of(guarded(guard))
     [alias] = of_type(found, "AWS::Lambda::Alias")
-    _, function = named(found, "AWS::Lambda::Function", "ConnectGuard")
+    _, function = named(found, FUNCTION, "ConnectGuard")
     kept = only(found, "AWS::Lambda::Alias")["Properties"].get("ProvisionedConcurrencyConfig")
 
     callback = only(found, DOMAIN)["Properties"]["ClientCertificateConfig"]["ClientCertificateCallbackArn"]
@@ -195,32 +174,12 @@ def test_environments_that_are_kept_are_those_of_a_version(guard: ConnectGuard) 
     assert only(found, "AWS::Lambda::Version")["DeletionPolicy"] == "Delete"
 
 
-def test_the_longest_callback_arn_is_one_that_cloudformation_takes() -> None:
-    """`ClientCertificateCallbackArn` has 170 characters at most, a function's name 64."""
-    longest_region = "ap-southeast-5"
-    function = f"arn:aws-us-gov:lambda:{longest_region}:{'1' * 12}:function:{'x' * 64}:live"
-
-    assert len(function) <= 170
-
-
-def test_the_local_cloud_gets_the_same_but_for_what_it_does_not_understand(managed: Template) -> None:
-    local = local_template_of(replace(with_ca(revocation=CrlBucket()), connect_guard=ConnectGuard("refuse")))
-
-    assert comparable(local) == expected_from(managed)
-
-
-# what is refused
-
-
-def test_what_happens_without_an_index_must_be_chosen() -> None:
-    make: Any = ConnectGuard
-    with pytest.raises(ConfigurationError, match=r"ConnectGuard\.on_unknown: found nothing; allowed: admit"):
-        make()
+# what is refused, and what cdk.json takes
 
 
 def test_a_guard_without_any_list_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"connect_guard: found a guard, and no CA has a CRL"):
-        template_of(replace(DEFAULTS, connect_guard=ConnectGuard("refuse")))
+        template_of(replace(DEFAULTS, connect_guard=REFUSING))
 
 
 def test_a_snapshot_and_environments_kept_ready_exclude_one_another() -> None:
@@ -229,32 +188,31 @@ def test_a_snapshot_and_environments_kept_ready_exclude_one_another() -> None:
 
 
 def test_govcloud_is_refused() -> None:
-    configuration = replace(with_ca(revocation=CrlBucket()), connect_guard=ConnectGuard("refuse"))
     place = cdk.Environment(account="123456789012", region="us-gov-west-1")
 
     with app_without_bundling() as app, pytest.raises(ConfigurationError, match="region us-gov-west-1"):
-        JitrStack(app, "Jitr", configuration, env=place)
+        JitrStack(app, "Jitr", guarded(REFUSING), env=place)
 
 
 @pytest.mark.parametrize(
     ("domain", "expected"),
     [
-        (None, "aws"),
-        ("aws", AwsManagedDomain()),
-        ({"type": "aws"}, AwsManagedDomain()),
+        ({}, "aws"),
+        ({"domain": "aws"}, AwsManagedDomain()),
+        ({"domain": {"type": "aws"}}, AwsManagedDomain()),
         (
-            {"type": "custom", "name": "iot.example.com", "certificate": SERVER},
+            {"domain": {"type": "custom", "name": "iot.example.com", "certificate": SERVER}},
             CustomDomain("iot.example.com", SERVER),
         ),
-        ({"type": "existing", "name": "devices"}, ExistingDomain("devices")),
+        ({"domain": {"type": "existing", "name": "devices"}}, ExistingDomain("devices")),
     ],
 )
-def test_cdk_json_says_the_same_as_python(domain: Any, expected: object, tmp_path: Path) -> None:
+def test_cdk_json_means_the_same_as_python(domain: Any, expected: object, tmp_path: Path) -> None:
     ca = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": {"type": "bucket"}}
-    guard = {"on_unknown": "refuse"} | ({} if domain is None else {"domain": domain})
 
-    found = JitrConfiguration.parse({"cas": [ca], "connect_guard": guard}, tmp_path)
+    found = JitrConfiguration.parse(
+        {"cas": [ca], "connect_guard": {"on_unknown": "refuse", **domain}}, tmp_path
+    )
 
     assert found.connect_guard is not None
-    assert found.connect_guard.domain == expected
-    assert found.connect_guard.on_unknown is OnUnknown.REFUSE
+    assert (found.connect_guard.domain, found.connect_guard.on_unknown) == (expected, OnUnknown.REFUSE)

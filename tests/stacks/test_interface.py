@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +25,11 @@ from iot_jitr import (
     Reason,
 )
 from iot_jitr_runtime.stack_outputs import Output
-from tests.support.scenarios import WORKSHOP_CA
+from tests.support.scenarios import KEY, WORKSHOP_CA
 from tests.support.stacks import (
+    AWAY,
     FACTORY_CA,
-    Statement,
+    HOME,
     app_without_bundling,
     as_list,
     joined,
@@ -37,9 +38,6 @@ from tests.support.stacks import (
     template,
 )
 
-Template = dict[str, Any]
-HOME = cdk.Environment(account="123456789012", region="eu-central-1")
-AWAY = cdk.Environment(account="123456789012", region="us-east-1")
 DEPLOYED = {
     Output.LEDGER_TABLE: "ledger",
     Output.ACTIVATION_QUEUE_URL: "https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
@@ -53,29 +51,41 @@ DEPLOYED = {
     "WorkshopCaCertificateId": "cd" * 32,
     "WorkshopCrlLocation": "https://crl.example.com/workshop.crl",
 }
-TABLE = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
 
 
-@pytest.fixture
-def app() -> Iterator[cdk.App]:
-    with app_without_bundling() as opened:
-        yield opened
-
-
-@pytest.fixture
-def pipeline(app: cdk.App) -> JitrPipeline:
-    stack = cdk.Stack(app, "Fleet", env=HOME)
+def everything_granted(fleet: cdk.Stack) -> JitrPipeline:
+    """A pipeline on which every right can be granted."""
     cas = [
         replace(FACTORY_CA, revocation=CrlBucket()),
         replace(WORKSHOP_CA, revocation=CrlUrl("https://crl.example.com/workshop.crl")),
     ]
-    return JitrPipeline(stack, "Jitr", cas=cas, admission=AllowList())
+    return JitrPipeline(fleet, "Jitr", cas=cas, admission=AllowList())
 
 
 @pytest.fixture
-def team(app: cdk.App) -> cdk.Stack:
-    """The stack of another team."""
-    return cdk.Stack(app, "Team", env=HOME)
+def pipeline(fleet: cdk.Stack) -> JitrPipeline:
+    return everything_granted(fleet)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[JitrPipeline]:
+    """A pipeline whose metrics are read."""
+    with app_without_bundling() as app:
+        yield everything_granted(cdk.Stack(app, "Fleet", env=HOME))
+
+
+def imported_by_attributes(team: cdk.Stack) -> IJitrPipeline:
+    return JitrPipeline.from_pipeline_attributes(
+        team,
+        "Jitr",
+        ledger_table_name="ledger",
+        activation_queue_url=DEPLOYED[Output.ACTIVATION_QUEUE_URL],
+        dead_letter_queue_url=DEPLOYED[Output.DEAD_LETTER_QUEUE_URL],
+        service_name="fleet/Jitr",
+        allow_list_table_name="allow-list",
+        revocation_bucket_name="crls",
+        ca_certificate_ids={"Factory": "ab" * 32},
+    )
 
 
 def role(stack: cdk.Stack) -> iam.Role:
@@ -83,11 +93,10 @@ def role(stack: cdk.Stack) -> iam.Role:
 
 
 def allowed(stack: cdk.Stack) -> dict[str, set[str]]:
-    """Action -> the resources on which the roles of a stack may do it."""
+    """Action → the resources on which the roles of a stack may do it."""
     found: dict[str, set[str]] = {}
     for policy in of_type(template(stack), "AWS::IAM::Policy").values():
-        statements: list[Statement] = policy["Properties"]["PolicyDocument"]["Statement"]
-        for statement in statements:
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
             for action in as_list(statement["Action"]):
                 resources = set(map(joined_import, as_list(statement["Resource"])))
                 found.setdefault(action, set()).update(resources)
@@ -110,65 +119,94 @@ def _named_imports(value: Any) -> Any:
     return value
 
 
-def is_like(resources: set[str], *patterns: str) -> bool:
-    return len(resources) == len(patterns) and all(
-        any(re.fullmatch(pattern, resource) for resource in resources) for pattern in patterns
-    )
-
-
 # rights
 
+RESOURCES = {
+    r"<.*Ledger.*Arn.*>|arn:.*:table/ledger": "ledger",
+    r"<.*AllowList.*Arn.*>|arn:.*:table/allow-list": "allow list",
+    r"<.*DeadLetters.*Arn.*>|arn:.*:dead-letters": "dead letters",
+    r"<.*Activation.*Arn.*>|arn:.*:activation": "activation",
+    r"<.*Objects.*Arn.*>|arn:aws:s3:::crls": "crls",
+}
+"""How a resource of the app and one of another app is written → what it is."""
+Grant = Callable[[IJitrPipeline, iam.Role], object]
+RIGHTS: dict[str, tuple[Grant, set[str], set[str], str]] = {
+    "ledger": (
+        lambda pipeline, team: pipeline.grant_read_ledger(team),
+        {"dynamodb:GetItem ledger", "dynamodb:BatchGetItem ledger", "dynamodb:Query ledger/index/*"},
+        {"ledger", "ledger/index/*"},
+        "Put|Update|Delete",
+    ),
+    "redrive": (
+        lambda pipeline, team: pipeline.grant_redrive(team),
+        {"sqs:ReceiveMessage dead letters", "sqs:DeleteMessage dead letters", "sqs:SendMessage activation"},
+        {"dead letters", "activation"},
+        "SendMessage dead|ReceiveMessage activation",
+    ),
+    "allow list": (
+        lambda pipeline, team: pipeline.grant_write_allow_list(team),
+        {
+            f"dynamodb:{action} allow list"
+            for action in ("PutItem", "DeleteItem", "BatchWriteItem", "GetItem")
+        },
+        {"allow list", "allow list/index/*"},
+        "CreateTable",
+    ),
+    "CRLs of one CA": (
+        lambda pipeline, team: pipeline.grant_publish_crl(team, "Factory"),
+        {"s3:PutObject crls/crl/Factory/*"},
+        {"crls/crl/Factory/*"},
+        "GetObject",
+    ),
+}
+"""Method, actions with their resources that it allows, all its resources, and what it does not allow."""
 
-def test_another_team_may_read_the_ledger_and_its_indexes(pipeline: IJitrPipeline, team: cdk.Stack) -> None:
-    pipeline.grant_read_ledger(role(team))
 
-    found = allowed(team)
-    assert set(found) >= TABLE
-    assert not [action for action in found if "Put" in action or "Update" in action or "Delete" in action]
-    assert is_like(found["dynamodb:Query"], r"<.*Ledger.*Arn.*>", r"<.*Ledger.*Arn.*>/index/\*")
-
-
-def test_a_right_covers_the_key_that_encrypts(app: cdk.App, team: cdk.Stack) -> None:
-    stack = cdk.Stack(app, "Fleet", env=HOME)
-    pipeline = JitrPipeline(stack, "Jitr", cas=[FACTORY_CA], encryption_key=kms.Key(stack, "Key"))
-
-    pipeline.grant_read_ledger(role(team))
-
-    assert is_like(allowed(team)["kms:Decrypt"], r"<.*Key.*Arn.*>")
-
-
-def test_whoever_redrives_takes_dead_letters_and_sends_events(
-    pipeline: IJitrPipeline, team: cdk.Stack
+@pytest.mark.parametrize("right", RIGHTS)
+@pytest.mark.parametrize("by", ["itself", "outputs", "attributes"])
+def test_another_team_gets_a_right_and_no_others(
+    request: pytest.FixtureRequest, team: cdk.Stack, right: str, by: str
 ) -> None:
-    pipeline.grant_redrive(role(team))
+    """On a pipeline of the same app and on one of another app. To grant it twice changes nothing."""
+    if by == "itself":
+        pipeline = request.getfixturevalue("pipeline")
+    elif by == "outputs":
+        pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", DEPLOYED)
+    else:
+        pipeline = imported_by_attributes(team)
+    grant, expected, resources, forbidden = RIGHTS[right]
+    grantee = role(team)
 
-    found = allowed(team)
-    assert is_like(found["sqs:ReceiveMessage"], r"<.*DeadLetters.*Arn.*>")
-    assert is_like(found["sqs:DeleteMessage"], r"<.*DeadLetters.*Arn.*>")
-    assert is_like(found["sqs:SendMessage"], r"<.*Activation.*Arn.*>")
+    grant(pipeline, grantee)
+    grant(pipeline, grantee)
 
-
-def test_whoever_writes_the_allow_list_may_not_write_the_ledger(
-    pipeline: IJitrPipeline, team: cdk.Stack
-) -> None:
-    pipeline.grant_write_allow_list(role(team))
-
-    found = allowed(team)
-    assert {"dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem"} <= set(
-        found
-    )
-    assert all("AllowList" in each for resources in found.values() for each in resources)
-
-
-def test_whoever_publishes_crls_writes_those_of_one_ca(pipeline: IJitrPipeline, team: cdk.Stack) -> None:
-    pipeline.grant_publish_crl(role(team), "Factory")
-
-    found = allowed(team)
-    assert is_like(found["s3:PutObject"], r"<.*Objects.*Arn.*>/crl/Factory/\*")
-    assert "s3:GetObject" not in found
+    found = {(action, _named(each)) for action, on in allowed(team).items() for each in on}
+    assert {f"{action} {resource}" for action, resource in found} >= expected
+    assert {resource for _, resource in found} <= resources
+    assert [each for each in found if re.search(forbidden, " ".join(each))] == []
 
 
-def test_a_right_on_what_there_is_not_is_refused(
+def _named(resource: str) -> str:
+    matches = ((name, re.match(pattern, resource)) for pattern, name in RESOURCES.items())
+    ((name, match),) = ((name, match) for name, match in matches if match)
+    return f"{name}{resource[match.end() :]}"
+
+
+def test_a_right_covers_the_key_that_encrypts(app: cdk.App, fleet: cdk.Stack, team: cdk.Stack) -> None:
+    pipeline = JitrPipeline(fleet, "Jitr", cas=[FACTORY_CA], encryption_key=kms.Key(fleet, "Key"))
+    there = cdk.Stack(app, "There", env=HOME)
+    known = kms.Key.from_key_arn(there, "Key", KEY)
+    imported = JitrPipeline.from_stack_outputs(there, "Jitr", DEPLOYED, encryption_key=known)
+
+    pipeline.grant_read_ledger(role(team))
+    imported.grant_redrive(role(there))
+
+    (key,) = allowed(team)["kms:Decrypt"]
+    assert re.fullmatch(r"<.*Key.*Arn.*>", key)
+    assert allowed(there)["kms:Decrypt"] == {KEY}
+
+
+def test_a_right_on_what_does_not_exist_is_refused(
     app: cdk.App, pipeline: IJitrPipeline, team: cdk.Stack
 ) -> None:
     grantee = role(team)
@@ -192,24 +230,14 @@ def test_a_right_on_what_there_is_not_is_refused(
 # metrics
 
 
-def shown(app: cdk.App, metrics: list[cloudwatch.IMetric], env: cdk.Environment) -> list[list[Any]]:
-    """The metrics of a dashboard in another stack, as CloudWatch gets them."""
-    stack = cdk.Stack(app, "Board", env=env)
-    board = cloudwatch.Dashboard(stack, "Board")
-    board.add_widgets(cloudwatch.GraphWidget(left=metrics))
-    (made,) = of_type(template(stack), "AWS::CloudWatch::Dashboard").values()
-    found = json.loads(joined_import(made["Properties"]["DashboardBody"]))["widgets"][0]["properties"][
-        "metrics"
-    ]
-    return [list(each) for each in found]
-
-
 def test_a_dashboard_of_another_region_shows_the_pipelines(app: cdk.App, pipeline: JitrPipeline) -> None:
-    found = shown(
-        app, [pipeline.metric_activated(), pipeline.metric_refused("revoked", label="revoked")], AWAY
-    )
+    board = cdk.Stack(app, "Board", env=AWAY)
+    metrics = [pipeline.metric_activated(), pipeline.metric_refused("revoked", label="revoked")]
+    cloudwatch.Dashboard(board, "Board").add_widgets(cloudwatch.GraphWidget(left=metrics))
 
-    activated, revoked = found
+    (made,) = of_type(template(board), "AWS::CloudWatch::Dashboard").values()
+    (widget,) = json.loads(joined_import(made["Properties"]["DashboardBody"]))["widgets"]
+    activated, revoked = widget["properties"]["metrics"]
     assert activated[:4] == ["IotJitr", "Activated", "service", "Fleet/Jitr"]
     assert activated[4] == {"region": "eu-central-1", "stat": "Sum"}
     assert revoked[:6] == ["IotJitr", "Decisions", "reason", "revoked", "service", "Fleet/Jitr"]
@@ -229,28 +257,28 @@ STATISTICS = {
 
 @pytest.mark.parametrize("of", sorted(set(Metric) - {Metric.DECISIONS}), ids=str)
 def test_each_metric_has_its_method_and_the_statistic_that_suits_it(
-    pipeline: JitrPipeline, of: Metric
+    measured: JitrPipeline, of: Metric
 ) -> None:
-    method = getattr(pipeline, f"metric_{of.name.lower()}")
+    method = getattr(measured, f"metric_{of.name.lower()}")
 
     metric = method("Factory") if of in OF_A_CA else method()
 
     dimensions = metric.dimensions or {}
     assert metric.metric_name == of
-    assert dimensions["service"] == pipeline.metrics.service
+    assert dimensions["service"] == measured.metrics.service
     assert ("ca" in dimensions) is (of in OF_A_CA)
     assert metric.statistic == STATISTICS.get(of, "Sum")
 
 
-def test_a_reason_chooses_among_the_refusals_and_deferrals(pipeline: JitrPipeline) -> None:
-    for metric in (pipeline.metric_refused(Reason.REVOKED), pipeline.metric_deferred(Reason.REVOKED)):
+def test_a_reason_chooses_among_the_refusals_and_deferrals(measured: JitrPipeline) -> None:
+    for metric in (measured.metric_refused(Reason.REVOKED), measured.metric_deferred(Reason.REVOKED)):
         assert (metric.metric_name, (metric.dimensions or {})["reason"]) == ("Decisions", "revoked")
 
 
-def test_any_metric_is_there_by_its_name_with_the_options_of_the_cdk(pipeline: JitrPipeline) -> None:
-    metric = pipeline.metric("Swept", statistic="Maximum", period=cdk.Duration.hours(1))
+def test_any_metric_has_its_name_and_the_options_of_the_cdk(measured: JitrPipeline) -> None:
+    metric = measured.metric("Swept", statistic="Maximum", period=cdk.Duration.hours(1))
 
-    assert metric.metric_name == pipeline.metric(Metric.SWEPT).metric_name
+    assert metric.metric_name == measured.metric(Metric.SWEPT).metric_name
     assert (metric.statistic, metric.period.to_hours()) == ("Maximum", 1)
 
 
@@ -268,59 +296,27 @@ def test_any_metric_is_there_by_its_name_with_the_options_of_the_cdk(pipeline: J
         ({"metric": "CrlAge", "ca": "Factry"}, "metric: ca: found 'Factry'; allowed: did you mean 'Factory'"),
     ],
 )
-def test_what_there_is_not_is_refused_with_what_there_is(
-    pipeline: JitrPipeline, arguments: dict[str, str], message: str
+def test_a_metric_that_does_not_exist_is_refused_with_those_that_do(
+    measured: JitrPipeline, arguments: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        pipeline.metric(**arguments)
+        measured.metric(**arguments)
 
 
 # pipelines of other apps
 
 
-@pytest.fixture(params=["outputs", "attributes"])
-def imported(request: pytest.FixtureRequest, team: cdk.Stack) -> IJitrPipeline:
-    if request.param == "outputs":
-        return JitrPipeline.from_stack_outputs(team, "Jitr", DEPLOYED)
-    return JitrPipeline.from_pipeline_attributes(
-        team,
-        "Jitr",
-        ledger_table_name="ledger",
-        activation_queue_url=DEPLOYED[Output.ACTIVATION_QUEUE_URL],
-        dead_letter_queue_url=DEPLOYED[Output.DEAD_LETTER_QUEUE_URL],
-        service_name="fleet/Jitr",
-        allow_list_table_name="allow-list",
-        revocation_bucket_name="crls",
-        ca_certificate_ids={"Factory": "ab" * 32},
-    )
+def test_an_imported_pipeline_has_the_same_metrics(team: cdk.Stack) -> None:
+    for pipeline in (
+        JitrPipeline.from_stack_outputs(team, "ByOutputs", DEPLOYED),
+        imported_by_attributes(team),
+    ):
+        metric = pipeline.metric_crl_age("Factory")
+        assert metric.dimensions == {"service": "fleet/Jitr", "ca": "ab" * 32}
+        assert metric.namespace == "IotJitr"
 
 
-def test_an_imported_pipeline_grants_the_same(imported: IJitrPipeline, team: cdk.Stack) -> None:
-    grantee = role(team)
-    imported.grant_read_ledger(grantee)
-    imported.grant_redrive(grantee)
-    imported.grant_write_allow_list(grantee)
-    imported.grant_write_allow_list(grantee)
-    imported.grant_publish_crl(grantee, "Factory")
-    imported.grant_publish_crl(grantee, "Factory")
-
-    found = allowed(team)
-    table = "arn:aws:dynamodb:eu-central-1:123456789012:table"
-    assert found["dynamodb:PutItem"] == {f"{table}/allow-list", f"{table}/allow-list/index/*"}
-    assert found["dynamodb:Query"] > {f"{table}/ledger", f"{table}/ledger/index/*"}
-    assert found["sqs:SendMessage"] == {"arn:aws:sqs:eu-central-1:123456789012:activation"}
-    assert found["sqs:ReceiveMessage"] == {"arn:aws:sqs:eu-central-1:123456789012:dead-letters"}
-    assert found["s3:PutObject"] == {"arn:aws:s3:::crls/crl/Factory/*"}
-
-
-def test_an_imported_pipeline_has_the_same_metrics(imported: IJitrPipeline) -> None:
-    metric = imported.metric_crl_age("Factory")
-
-    assert metric.dimensions == {"service": "fleet/Jitr", "ca": "ab" * 32}
-    assert metric.namespace == "IotJitr"
-
-
-def test_a_pipeline_of_another_region_is_shown_as_such(app: cdk.App) -> None:
+def test_a_pipeline_of_another_region_is_imported_from_there(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Team", env=AWAY)
     pipeline = JitrPipeline.from_stack_outputs(stack, "Jitr", DEPLOYED, region="eu-central-1")
     pipeline.grant_read_ledger(role(stack))
@@ -329,23 +325,8 @@ def test_a_pipeline_of_another_region_is_shown_as_such(app: cdk.App) -> None:
     assert "arn:aws:dynamodb:eu-central-1:123456789012:table/ledger" in allowed(stack)["dynamodb:GetItem"]
 
 
-def test_grants_of_an_imported_pipeline_cover_its_key(team: cdk.Stack) -> None:
-    key = kms.Key.from_key_arn(team, "Key", "arn:aws:kms:eu-central-1:123456789012:key/1a2b")
-    pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", DEPLOYED, encryption_key=key)
-
-    pipeline.grant_redrive(role(team))
-
-    assert allowed(team)["kms:Decrypt"] == {key.key_arn}
-
-
-def test_outputs_that_are_no_mapping_are_refused(team: cdk.Stack) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"^JitrPipeline.from_stack_outputs.outputs: found .*; allowed: a mapping"
-    ):
-        JitrPipeline.from_stack_outputs(team, "Jitr", "outputs.json")  # type: ignore[arg-type]
-
-
-def test_what_the_outputs_lack_is_said_when_it_is_used(team: cdk.Stack) -> None:
+def test_outputs_that_are_wrong_or_missing_are_refused(team: cdk.Stack) -> None:
+    """One that is missing only when it is used."""
     few = {name: DEPLOYED[name] for name in DEPLOYED if name != Output.ALLOW_LIST_TABLE}
     pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", few)
 
@@ -355,23 +336,26 @@ def test_what_the_outputs_lack_is_said_when_it_is_used(team: cdk.Stack) -> None:
         pipeline.grant_publish_crl(role(cdk.Stack(team, "Other")), "Workshop")
     with pytest.raises(ConfigurationError, match=r"outputs.LineCaCertificateId: found nothing"):
         pipeline.metric_crl_age("Line")
+    with pytest.raises(
+        ConfigurationError, match=r"^JitrPipeline.from_stack_outputs.outputs: found .*; allowed: a mapping"
+    ):
+        JitrPipeline.from_stack_outputs(team, "Wrong", "outputs.json")  # type: ignore[arg-type]
 
 
 def test_exports_of_another_stack_are_imported_by_the_deployment(
-    app: cdk.App, pipeline: JitrPipeline
+    pipeline: JitrPipeline, team: cdk.Stack
 ) -> None:
     DeploymentOutputs(pipeline, export_prefix="fleet")
-    stack = cdk.Stack(app, "Reader", env=HOME)
-    imported = JitrPipeline.from_stack_outputs(stack, "Jitr", ExportedOutputs("fleet"))
-    imported.grant_write_allow_list(role(stack))
-    imported.grant_redrive(role(cdk.Stack(stack, "Other")))
+    imported = JitrPipeline.from_stack_outputs(team, "Jitr", ExportedOutputs("fleet"))
+    imported.grant_write_allow_list(role(team))
+    imported.grant_redrive(role(cdk.Stack(team, "Other")))
 
     exported = {
         output["Export"]["Name"]
         for output in template(cdk.Stack.of(pipeline))["Outputs"].values()
         if "Export" in output
     }
-    read = set(re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(template(stack))))
+    read = set(re.findall(r'"Fn::ImportValue": "([^"]+)"', json.dumps(template(team))))
     assert read == {"fleet-AllowListTable"}
     assert read <= exported
 
@@ -379,32 +363,22 @@ def test_exports_of_another_stack_are_imported_by_the_deployment(
 # outputs
 
 
-def test_two_pipelines_of_a_stack_have_outputs_with_a_prefix_each(app: cdk.App) -> None:
+def test_pipelines_of_a_stack_have_outputs_with_a_prefix_each_beside_other_outputs(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Fleet")
+    cdk.CfnOutput(stack, "LedgerTable", value="theirs")
     for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA)):
         DeploymentOutputs(JitrPipeline(stack, name, cas=[ca]), prefix=name)
 
     outputs = template(stack)["Outputs"]
 
-    north, south = outputs["NorthLedgerTable"]["Value"]["Ref"], outputs["SouthLedgerTable"]["Value"]["Ref"]
-    assert (north[:5], south[:5]) == ("North", "South")
-    assert "NorthFactoryCaCertificateId" in outputs
-
-
-def test_a_stack_may_have_constructs_and_outputs_of_the_same_names(app: cdk.App) -> None:
-    stack = cdk.Stack(app, "Fleet")
-    cdk.CfnOutput(stack, "LedgerTable", value="theirs")
-    DeploymentOutputs(JitrPipeline(stack, "Jitr", cas=[FACTORY_CA]), prefix="Jitr")
-
-    outputs = template(stack)["Outputs"]
-
     assert outputs["LedgerTable"]["Value"] == "theirs"
-    assert outputs["JitrLedgerTable"]["Value"] == {
-        "Ref": named(template(stack), "AWS::DynamoDB::Table", "Ledger")[0]
-    }
+    assert "NorthFactoryCaCertificateId" in outputs
+    for name in ("North", "South"):
+        table, _ = named(template(stack), "AWS::DynamoDB::Table", f"{name}Ledger")
+        assert outputs[f"{name}LedgerTable"]["Value"] == {"Ref": table}
 
 
-def test_a_prefix_for_two_pipelines_and_one_that_cannot_be_are_refused(app: cdk.App) -> None:
+def test_a_prefix_twice_one_that_cannot_be_and_outputs_twice_are_refused(app: cdk.App) -> None:
     stack = cdk.Stack(app, "Fleet")
     north, south = (
         JitrPipeline(stack, name, cas=[ca]) for name, ca in (("North", FACTORY_CA), ("South", WORKSHOP_CA))
@@ -417,13 +391,7 @@ def test_a_prefix_for_two_pipelines_and_one_that_cannot_be_are_refused(app: cdk.
         ConfigurationError, match=r"DeploymentOutputs.prefix: found .a-b.; allowed: up to 100 letters"
     ):
         DeploymentOutputs(JitrPipeline(cdk.Stack(app, "Other"), "Jitr", cas=[FACTORY_CA]), prefix="a-b")
-
-
-def test_a_pipeline_has_its_outputs_once(app: cdk.App) -> None:
-    pipeline = JitrPipeline(cdk.Stack(app, "Fleet"), "Jitr", cas=[FACTORY_CA])
-    DeploymentOutputs(pipeline)
-
     with pytest.raises(
-        ConfigurationError, match=r"pipeline: found 'Fleet/Jitr', which has its outputs already"
+        ConfigurationError, match=r"pipeline: found 'Fleet/North', which has its outputs already"
     ):
-        DeploymentOutputs(pipeline, prefix="Second")
+        DeploymentOutputs(north, prefix="Second")

@@ -25,22 +25,26 @@ from iot_jitr import (
     Reason,
 )
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE, EventType
+from tests.support.ca_certificates import FACTORY
 from tests.support.stacks import (
-    DEFAULTS,
+    AWAY,
     FACTORY_CA,
+    HOME,
     all_statements,
     app_without_bundling,
     as_list,
+    granted,
     joined,
+    named,
     of_type,
     only,
     template,
     template_of,
+    variables,
+    with_ca,
 )
 
 Template = dict[str, Any]
-HOME = cdk.Environment(account="123456789012", region="eu-central-1")
-AWAY = cdk.Environment(account="123456789012", region="us-east-1")
 THEIR_BUS = "arn:aws:events:eu-central-1:210987654321:event-bus/theirs"
 RULES = "AWS::Events::Rule"
 METHODS = {
@@ -54,25 +58,8 @@ METHODS = {
 
 
 @pytest.fixture
-def app() -> Iterator[cdk.App]:
-    with app_without_bundling() as opened:
-        yield opened
-
-
-@pytest.fixture
-def fleet(app: cdk.App) -> cdk.Stack:
-    return cdk.Stack(app, "Fleet", env=HOME)
-
-
-@pytest.fixture
 def pipeline(fleet: cdk.Stack) -> JitrPipeline:
     return made(fleet)
-
-
-@pytest.fixture
-def team(app: cdk.App) -> cdk.Stack:
-    """The stack of another team."""
-    return cdk.Stack(app, "Team", env=HOME)
 
 
 def made(stack: cdk.Stack, bus: events.IEventBus | str | None = None) -> JitrPipeline:
@@ -112,135 +99,111 @@ def publishers(template: Template) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def publishing() -> Template:
+    return template_of(replace(with_ca(revocation=CrlBucket()), outcome_events=OutcomeEvents()))
+
+
 def test_three_functions_may_publish_the_events_of_a_pipeline_to_its_bus_and_nothing_else(
-    fleet: cdk.Stack, pipeline: JitrPipeline
+    publishing: Template,
 ) -> None:
-    del pipeline
-    found = publishers(template(fleet))
+    found = publishers(publishing)
+    bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"
 
     assert len(found) == 3
     for part in ("Activator", "Reconciler", "Sweep"):
         [statement] = [each for name, each in found.items() if part in name]
-        assert statement["Action"] == "events:PutEvents"
-        assert joined(statement["Resource"]).endswith(":events:eu-central-1:123456789012:event-bus/default")
-        assert statement["Condition"] == {
-            "ForAllValues:StringEquals": {
-                "events:source": ["iot-jitr"],
-                "events:detail-type": [each.value for each in EventType],
-            }
+        assert statement == {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": statement["Resource"],
+            "Condition": {
+                "ForAllValues:StringEquals": {
+                    "events:source": ["iot-jitr"],
+                    "events:detail-type": [each.value for each in EventType],
+                }
+            },
         }
+        assert joined(statement["Resource"]) == bus
+        setting = json.loads(variables(publishing, part)["JITR_OUTCOME_EVENTS"])
+        assert setting == {"bus": bus, "pipeline": "iot-jitr/Jitr"}
 
 
-def test_the_functions_know_bus_and_pipeline(fleet: cdk.Stack, pipeline: JitrPipeline) -> None:
-    del pipeline
-    variables = [
-        each["Properties"]["Environment"]["Variables"]["JITR_OUTCOME_EVENTS"]
-        for each in of_type(template(fleet), "AWS::Lambda::Function").values()
-        if "JITR_OUTCOME_EVENTS" in each["Properties"].get("Environment", {}).get("Variables", {})
-    ]
+def test_the_reconciler_finds_the_rows_that_owe_an_event(publishing: Template) -> None:
+    table, found = named(publishing, "AWS::DynamoDB::Table", "Ledger")
 
-    assert len(variables) == 3
-    for each in variables:
-        setting = json.loads(joined(each).replace("${AWS::Partition}", "aws"))
-        assert setting == {
-            "bus": "arn:aws:events:eu-central-1:123456789012:event-bus/default",
-            "pipeline": "Fleet/Jitr",
-        }
-
-
-def test_the_ledger_finds_the_rows_that_owe_an_event(fleet: cdk.Stack, pipeline: JitrPipeline) -> None:
-    del pipeline
-    indexes = only(template(fleet), "AWS::DynamoDB::Table")["Properties"]["GlobalSecondaryIndexes"]
-
-    [index] = [each for each in indexes if each["IndexName"] == OWED_INDEX]
+    [index] = [e for e in found["Properties"]["GlobalSecondaryIndexes"] if e["IndexName"] == OWED_INDEX]
     assert [(each["AttributeName"], each["KeyType"]) for each in index["KeySchema"]] == [
         (OWED_SHARD, "HASH"),
         (OWED_SINCE, "RANGE"),
     ]
-    queries = [
-        joined(resource)
-        for _, statement in all_statements(template(fleet))
-        if "dynamodb:Query" in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    ]
-    assert [each for each in queries if each.endswith(f"/index/{OWED_INDEX}")]
+    query = ("dynamodb:Query", f"${{{table}.Arn}}/index/{OWED_INDEX}")
+    assert query in granted(publishing, "Reconciler")
 
 
-def test_off_by_default_nothing_is_there() -> None:
-    found = template_of(DEFAULTS)
-
-    assert publishers(found) == {}
-    assert "JITR_OUTCOME_EVENTS" not in str(found)
-    assert OWED_INDEX not in str(found)
-    assert "EventsUnpublished" not in str(found)
-    assert "EventBus" not in found["Outputs"]
-
-
-def test_an_alarm_says_that_events_are_not_published(fleet: cdk.Stack, pipeline: JitrPipeline) -> None:
-    alarm = pipeline.alarm("EventsUnpublished")
-
-    assert isinstance(alarm, cloudwatch.Alarm)
-    [found] = [
-        each["Properties"]
-        for each in of_type(template(fleet), "AWS::CloudWatch::Alarm").values()
-        if each["Properties"].get("MetricName") == "EventsUnpublished"
-    ]
-    assert (found["Threshold"], found["Statistic"], found["Period"]) == (1, "Sum", 3600)
+def test_off_by_default_nothing_is_there(template: Template) -> None:
+    assert publishers(template) == {}
+    for absent in ("JITR_OUTCOME_EVENTS", OWED_INDEX, "EventsUnpublished"):
+        assert absent not in str(template)
+    assert "EventBus" not in template["Outputs"]
 
 
 # rules
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_each_outcome_has_a_rule_of_this_pipeline_only(
-    fleet: cdk.Stack, pipeline: JitrPipeline, method: str
+OF_THE_PIPELINE = {"pipeline": ["Fleet/Jitr"]}
+PATTERNS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    **{name: (name, {}, {"detail-type": [kind.value]}) for name, kind in METHODS.items()},
+    "all outcomes": ("on_outcome", {}, {}),
+    "a reason": (
+        "on_outcome",
+        {"reason": Reason.NOT_LISTED},
+        {"detail": {**OF_THE_PIPELINE, "reason": ["not_listed"]}},
+    ),
+    "reasons of a refusal": (
+        "on_refused",
+        {"reason": [Reason.EXPIRED, "bad_signature"]},
+        {
+            "detail-type": [EventType.REFUSED.value],
+            "detail": {**OF_THE_PIPELINE, "reason": ["expired", "bad_signature"]},
+        },
+    ),
+    "a reason to wait": (
+        "on_waiting_too_long",
+        {"reason": "crl_stale"},
+        {
+            "detail-type": [EventType.WAITING_TOO_LONG.value],
+            "detail": {**OF_THE_PIPELINE, "reason": ["crl_stale"]},
+        },
+    ),
+    "more of the detail": (
+        "on_activated",
+        {"event_pattern": events.EventPattern(detail={"thingName": [{"prefix": "pump-"}]})},
+        {
+            "detail-type": [EventType.ACTIVATED.value],
+            "detail": {**OF_THE_PIPELINE, "thingName": [{"prefix": "pump-"}]},
+        },
+    ),
+}
+"""Method and its options → what differs from the pattern for all events of this pipeline."""
+
+
+@pytest.mark.parametrize("case", PATTERNS)
+def test_a_rule_matches_outcomes_of_this_pipeline_only(
+    fleet: cdk.Stack, pipeline: JitrPipeline, case: str
 ) -> None:
-    made = getattr(pipeline, method)("Tell", description="ours", rule_name="tell")
+    method, options, pattern = PATTERNS[case]
+
+    made = getattr(pipeline, method)("Tell", description="ours", rule_name="tell", **options)
 
     assert isinstance(made, events.Rule)
     found = rule(fleet)
     assert (found["Name"], found["Description"], found["State"]) == ("tell", "ours", "ENABLED")
     assert found["EventBusName"] == "default"
-    assert found["EventPattern"] == {
-        "source": ["iot-jitr"],
-        "detail-type": [METHODS[method].value],
-        "detail": {"pipeline": ["Fleet/Jitr"]},
-    }
+    assert found["EventPattern"] == {"source": ["iot-jitr"], "detail": OF_THE_PIPELINE, **pattern}
 
 
-def test_a_rule_may_be_for_all_outcomes(fleet: cdk.Stack, pipeline: JitrPipeline) -> None:
-    pipeline.on_outcome("All", target=targets.LambdaFunction(function(fleet)))  # type: ignore[arg-type]
-
-    assert "detail-type" not in rule(fleet)["EventPattern"]
-    assert len(rule(fleet)["Targets"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("reason", "expected"),
-    [
-        (Reason.NOT_LISTED, ["not_listed"]),
-        ("expired", ["expired"]),
-        ([Reason.EXPIRED, "bad_signature"], ["expired", "bad_signature"]),
-    ],
-)
-def test_a_rule_may_be_for_some_reasons(
-    fleet: cdk.Stack, pipeline: JitrPipeline, reason: Any, expected: list[str]
-) -> None:
-    pipeline.on_refused("Tell", reason=reason)
-
-    assert rule(fleet)["EventPattern"]["detail"] == {"pipeline": ["Fleet/Jitr"], "reason": expected}
-
-
-def test_a_rule_may_match_more(fleet: cdk.Stack, pipeline: JitrPipeline) -> None:
-    more = events.EventPattern(detail={"thingName": [{"prefix": "pump-"}]})
-
-    pipeline.on_activated("Tell", event_pattern=more)
-
-    detail = rule(fleet)["EventPattern"]["detail"]
-    assert detail == {"pipeline": ["Fleet/Jitr"], "thingName": [{"prefix": "pump-"}]}
-
-
-def test_rules_and_rights_are_on_the_bus_that_is_passed(app: cdk.App, fleet: cdk.Stack) -> None:
+def test_rules_and_rights_are_on_the_bus_that_is_passed(fleet: cdk.Stack) -> None:
     bus = events.EventBus(fleet, "Company", event_bus_name="company")
     pipeline = made(fleet, bus)
 
@@ -250,7 +213,6 @@ def test_rules_and_rights_are_on_the_bus_that_is_passed(app: cdk.App, fleet: cdk
     assert {joined(each["Resource"]) for each in publishers(template(fleet)).values()} == {
         joined(fleet.resolve(bus.event_bus_arn))
     }
-    assert app is not None
 
 
 # other stacks, other apps
@@ -309,21 +271,17 @@ def imported(stack: cdk.Stack, **more: Any) -> IJitrPipeline:
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_an_imported_pipeline_has_the_same_rules(team: cdk.Stack, method: str) -> None:
+def test_an_imported_pipeline_has_the_same_rules(team: cdk.Stack) -> None:
     pipeline = imported(team, event_bus_arn="arn:aws:events:eu-central-1:123456789012:event-bus/company")
+    target = targets.LambdaFunction(function(team))  # type: ignore[arg-type]
 
-    getattr(pipeline, method)("Tell", target=targets.LambdaFunction(function(team)))  # type: ignore[arg-type]
-    getattr(pipeline, method)("Again", event_pattern=events.EventPattern(account=["x"]))
+    for method in METHODS:
+        getattr(pipeline, method)(method, target=target)
 
-    found = next(
-        each["Properties"]
-        for each in of_type(template(team), RULES).values()
-        if "account" not in each["Properties"]["EventPattern"]
-    )
-    assert found["EventBusName"] == "company"
-    assert found["EventPattern"]["detail"] == {"pipeline": ["fleet/Jitr"]}
-    assert found["EventPattern"]["detail-type"] == [METHODS[method].value]
+    found = [each["Properties"] for each in of_type(template(team), RULES).values()]
+    assert {each["EventBusName"] for each in found} == {"company"}
+    assert sorted(each["EventPattern"]["detail-type"][0] for each in found) == sorted(METHODS.values())
+    assert [each["EventPattern"]["detail"] for each in found] == [{"pipeline": ["fleet/Jitr"]}] * len(METHODS)
 
 
 def test_a_stack_that_exports_its_outputs_names_the_bus(app: cdk.App, team: cdk.Stack) -> None:
@@ -338,7 +296,13 @@ def test_a_stack_that_exports_its_outputs_names_the_bus(app: cdk.App, team: cdk.
     assert "fleet-EventBus" in str(rule(team)["EventBusName"])
 
 
-# slips
+# what is refused
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[JitrPipeline]:
+    with app_without_bundling() as app:
+        yield made(cdk.Stack(app, "Fleet", env=HOME))
 
 
 def test_a_pipeline_without_events_says_how_to_turn_them_on(app: cdk.App, team: cdk.Stack) -> None:
@@ -350,18 +314,18 @@ def test_a_pipeline_without_events_says_how_to_turn_them_on(app: cdk.App, team: 
         imported(team).on_activated("Tell")
 
 
-def test_an_unknown_reason_is_named_with_the_one_that_is_meant(pipeline: JitrPipeline) -> None:
+def test_an_unknown_reason_is_named_with_the_one_that_is_meant(refusing: JitrPipeline) -> None:
     with pytest.raises(
         ConfigurationError, match=r'reason: found "not_lsted"; allowed: did you mean .not_listed.'
     ):
-        pipeline.on_refused("Tell", reason="not_lsted")
+        refusing.on_refused("Tell", reason="not_lsted")
 
 
 @pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x")])
 @pytest.mark.parametrize("option", ["target", "event_pattern", "cross_stack_scope"])
-def test_an_argument_of_a_wrong_type_is_named(pipeline: JitrPipeline, option: str, value: Any) -> None:
+def test_an_argument_of_a_wrong_type_is_named(refusing: JitrPipeline, option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        pipeline.on_activated("Tell", **{option: value})
+        refusing.on_activated("Tell", **{option: value})
 
 
 @pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x"), "arn:aws:sqs:eu-central-1:123456789012:q"])
@@ -389,18 +353,9 @@ def test_a_bus_of_another_account_takes_the_events_and_the_rules_are_made_there(
     assert {each["Resource"] for each in publishers(template(fleet)).values()} == {THEIR_BUS}
 
 
-@pytest.mark.parametrize(
-    ("section", "bus"), [({}, None), ({"event_bus": THEIR_BUS}, THEIR_BUS)], ids=["default", "a bus"]
-)
-def test_cdk_json_turns_them_on(section: dict[str, Any], bus: str | None, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text(str(FACTORY_CA.certificate))
-    ca = {
-        "name": "Factory",
-        "certificate": "ca.pem",
-        "revocation": "none",
-        "signer": {"type": "secret", "secret": "x"},
-    }
+def test_cdk_json_turns_them_on(tmp_path: Path) -> None:
+    ca = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}
 
-    read = JitrConfiguration.parse({"cas": [ca], "outcome_events": section}, tmp_path)
-
-    assert read.outcome_events == OutcomeEvents(bus)
+    for section, bus in (({}, None), ({"event_bus": THEIR_BUS}, THEIR_BUS)):
+        read = JitrConfiguration.parse({"cas": [ca], "outcome_events": section}, tmp_path)
+        assert read.outcome_events == OutcomeEvents(bus)

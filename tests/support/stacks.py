@@ -26,6 +26,9 @@ FACTORY_CA = CaConfiguration(
 )
 """A CA whose key is in Secrets Manager; take `replace` for others."""
 
+HOME = cdk.Environment(account="123456789012", region="eu-central-1")
+AWAY = cdk.Environment(account="123456789012", region="us-east-1")
+
 DEFAULTS = JitrConfiguration(cas=(FACTORY_CA,))
 
 _SHIPPED_CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
