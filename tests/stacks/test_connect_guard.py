@@ -27,7 +27,6 @@ from tests.support.stacks import (
     DEFAULTS,
     FACTORY_CA,
     app_without_bundling,
-    granted,
     joined,
     named,
     of_type,
@@ -110,25 +109,6 @@ def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
     )
     assert environment.REVOCATION_BUCKET in settings
     assert environment.LEDGER_TABLE not in settings
-
-
-def test_its_role_may_read_indexes_and_nothing_of_aws_iot(managed: Template) -> None:
-    role, properties = named(managed, "AWS::IAM::Role", "ConnectGuard")
-    bucket, _ = named(managed, "AWS::S3::Bucket", "Revocation")
-    log_group, _ = named(managed, "AWS::Logs::LogGroup", "ConnectGuard")
-    policies = [
-        name
-        for name, each in of_type(managed, "AWS::IAM::Policy").items()
-        if {"Ref": role} in each["Properties"]["Roles"]
-    ]
-
-    assert granted(managed, "ConnectGuard") == {
-        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
-        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
-        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
-    }
-    assert len(policies) == 1
-    assert "ManagedPolicyArns" not in properties["Properties"]
 
 
 def test_a_domain_of_yours_has_your_certificate() -> None:

@@ -11,15 +11,10 @@ from iot_jitr_runtime.ledger import KEY, SERIAL_INDEX, SERIAL_INDEX_KEY
 from iot_jitr_runtime.ledger.revocations import RELEASE_AT, SUSPENDED_INDEX, SUSPENDED_UNDER
 from iot_jitr_runtime.ledger.rows import TTL_ATTRIBUTE
 from iot_jitr_runtime.ledger.tasks import TASK, TASK_DUE_AT, TASK_INDEX
-from tests.support.stacks import joined, named, of_type, only
+from tests.support.stacks import named, of_type, only, readable
 
 Template = dict[str, Any]
 FOURTEEN_DAYS = 14 * 24 * 3600
-
-
-def activator(template: Template) -> dict[str, Any]:
-    _, function = named(template, "AWS::Lambda::Function", "Activator")
-    return dict(function["Properties"])
 
 
 def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
@@ -57,88 +52,87 @@ def test_nothing_has_a_physical_name_of_our_choosing(template: Template) -> None
     assert "PolicyName" not in only(template, "AWS::IoT::Policy")["Properties"]
 
 
-def test_the_rule_listens_to_the_registrations_of_its_ca(template: Template) -> None:
-    ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
-    payload = only(template, "AWS::IoT::TopicRule")["Properties"]["TopicRulePayload"]
-
-    assert joined(payload["Sql"]) == (
-        f"SELECT * FROM '$aws/events/certificates/registered/${{{ca}.CaCertificateId}}'"
-    )
-    assert payload["AwsIotSqlVersion"] == "2016-03-23"
-    assert payload["RuleDisabled"] is False
+def _to_queue(name: str) -> dict[str, Any]:
+    return {"Sqs": {"QueueUrl": f"${{{name}}}", "RoleArn": "${RulesRole.Arn}", "UseBase64": False}}
 
 
-def test_the_rule_sends_events_to_the_queue_and_what_fails_to_the_dead_letters(template: Template) -> None:
-    queue, _ = named(template, "AWS::SQS::Queue", "QueuesActivation")
-    dead_letters, _ = named(template, "AWS::SQS::Queue", "DeadLetters")
-    role, _ = named(template, "AWS::IAM::Role", "RulesRole")
-    rule = only(template, "AWS::IoT::TopicRule")
-    payload = rule["Properties"]["TopicRulePayload"]
+def _index(name: str, key: str, time: str | None = None) -> dict[str, Any]:
+    keys = {key: "HASH"} | ({} if time is None else {time: "RANGE"})
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
 
-    def sends_to(name: str) -> dict[str, Any]:
-        return {
-            "Sqs": {"QueueUrl": {"Ref": name}, "RoleArn": {"Fn::GetAtt": [role, "Arn"]}, "UseBase64": False}
+
+SET: dict[tuple[str, str], dict[str, Any]] = {
+    ("AWS::IoT::TopicRule", "Factory"): {
+        "TopicRulePayload": {
+            "Description": "Registration events of the devices of CA Factory",
+            "Sql": "SELECT * FROM '$aws/events/certificates/registered/${CaFactory.CaCertificateId}'",
+            "AwsIotSqlVersion": "2016-03-23",
+            "Actions": [_to_queue("QueuesActivation")],
+            "ErrorAction": _to_queue("QueuesDeadLetters"),
+            "RuleDisabled": False,
         }
-
-    assert payload["Actions"] == [sends_to(queue)]
-    assert payload["ErrorAction"] == sends_to(dead_letters)
-
-
-def test_the_rule_is_made_after_its_role_may_send(template: Template) -> None:
-    policy, _ = named(template, "AWS::IAM::Policy", "RulesRole")
-
-    assert policy in only(template, "AWS::IoT::TopicRule")["DependsOn"]
-
-
-def test_both_queues_are_encrypted_and_keep_messages_for_fourteen_days(template: Template) -> None:
-    for name, queue in of_type(template, "AWS::SQS::Queue").items():
-        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
-        assert queue["Properties"]["MessageRetentionPeriod"] == FOURTEEN_DAYS, name
-        assert "FifoQueue" not in queue["Properties"], name
-
-
-def test_the_activation_queue_gives_up_only_after_a_thousand_tries(template: Template) -> None:
-    dead_letters, _ = named(template, "AWS::SQS::Queue", "DeadLetters")
-    _, queue = named(template, "AWS::SQS::Queue", "QueuesActivation")
-
-    assert queue["Properties"]["RedrivePolicy"] == {
-        "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
-        "maxReceiveCount": 1000,
-    }
-
-
-def test_a_message_stays_hidden_for_six_times_the_activators_time_out(template: Template) -> None:
-    _, queue = named(template, "AWS::SQS::Queue", "QueuesActivation")
-
-    assert queue["Properties"]["VisibilityTimeout"] == 6 * activator(template)["Timeout"]
-
-
-def test_the_activator_has_time_and_memory_for_its_calls(template: Template) -> None:
-    properties = activator(template)
-
-    assert properties["Timeout"] == 30
-    assert properties["MemorySize"] >= 256
-    assert (properties["Runtime"], properties["Architectures"]) == ("python3.13", ["arm64"])
-    assert properties["Handler"] == environment.ACTIVATOR_HANDLER
+    },
+    ("AWS::SQS::Queue", "QueuesDeadLetters"): {
+        "SqsManagedSseEnabled": True,
+        "MessageRetentionPeriod": FOURTEEN_DAYS,
+    },
+    # A message stays hidden for six times the activator's time-out.
+    ("AWS::SQS::Queue", "QueuesActivation"): {
+        "SqsManagedSseEnabled": True,
+        "MessageRetentionPeriod": FOURTEEN_DAYS,
+        "VisibilityTimeout": 6 * 30,
+        "RedrivePolicy": {"deadLetterTargetArn": "${QueuesDeadLetters.Arn}", "maxReceiveCount": 1000},
+    },
+    # No batching window; one bad message does not fail its batch.
+    ("AWS::Lambda::EventSourceMapping", "Activator"): {
+        "EventSourceArn": "${QueuesActivation.Arn}",
+        "FunctionName": "${ActivatorFunction}",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": 7},
+        "BatchSize": 10,
+    },
+    ("AWS::DynamoDB::Table", "Ledger"): {
+        "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": "N" if name in {TASK_DUE_AT, RELEASE_AT} else "S"}
+            for name in (KEY, SERIAL_INDEX_KEY, TASK, TASK_DUE_AT, SUSPENDED_UNDER, RELEASE_AT)
+        ],
+        "GlobalSecondaryIndexes": [
+            _index(SERIAL_INDEX, SERIAL_INDEX_KEY),
+            _index(TASK_INDEX, TASK, TASK_DUE_AT),
+            _index(SUSPENDED_INDEX, SUSPENDED_UNDER, RELEASE_AT),
+        ],
+        "TimeToLiveSpecification": {"AttributeName": TTL_ATTRIBUTE, "Enabled": True},
+        "BillingMode": "PAY_PER_REQUEST",
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    },
+}
 
 
-def test_the_activator_is_told_what_it_needs(template: Template) -> None:
-    table, _ = named(template, "AWS::DynamoDB::Table", "Ledger")
-    queue, _ = named(template, "AWS::SQS::Queue", "QueuesActivation")
-    dead_letters, _ = named(template, "AWS::SQS::Queue", "DeadLetters")
-    ca, _ = named(template, "Custom::JitrCaCertificate", "Factory")
-    policy, _ = named(template, "AWS::IoT::Policy", "DevicePolicy")
+@pytest.mark.parametrize(("kind", "part"), SET, ids=lambda text: text.rpartition(":")[2])
+def test_a_resource_has_exactly_these_properties(template: Template, kind: str, part: str) -> None:
+    _, resource = named(template, kind, part)
 
-    configured = {
-        name: joined(value) for name, value in activator(template)["Environment"]["Variables"].items()
-    }
+    assert readable(resource["Properties"]) == SET[kind, part]
 
-    assert configured == {
-        environment.LEDGER_TABLE: f"${{{table}}}",
-        environment.ACTIVATION_QUEUE_URL: f"${{{queue}}}",
-        environment.DEAD_LETTER_QUEUE_URL: f"${{{dead_letters}}}",
-        environment.CAS: f'{{"${{{ca}.CaCertificateId}}":{{"revocation":"none"}}}}',
-        environment.DEVICE_POLICY: f'{{"kind":"shared","needs_common_name":true,"name":"${{{policy}}}"}}',
+
+def test_the_activator_has_time_memory_and_settings_for_its_calls(template: Template) -> None:
+    found = readable(named(template, "AWS::Lambda::Function", "Activator")[1]["Properties"])
+
+    assert (found["Timeout"], found["MemorySize"]) == (30, 512)
+    assert (found["Runtime"], found["Architectures"]) == ("python3.13", ["arm64"])
+    assert found["Environment"]["Variables"] == {
+        environment.LEDGER_TABLE: "${LedgerTable}",
+        environment.ACTIVATION_QUEUE_URL: "${QueuesActivation}",
+        environment.DEAD_LETTER_QUEUE_URL: "${QueuesDeadLetters}",
+        environment.CAS: '{"${CaFactory.CaCertificateId}":{"revocation":"none"}}',
+        environment.DEVICE_POLICY: (
+            '{"kind":"shared","needs_common_name":true,"name":"${DevicePolicyShared}"}'
+        ),
         environment.ACTIVATIONS_PER_SECOND: "10",
         "POWERTOOLS_SERVICE_NAME": "iot-jitr/Jitr",
         "POWERTOOLS_METRICS_NAMESPACE": "IotJitr",
@@ -146,18 +140,19 @@ def test_the_activator_is_told_what_it_needs(template: Template) -> None:
     }
 
 
-def test_one_bad_message_does_not_fail_its_batch(template: Template) -> None:
-    mapping = only(template, "AWS::Lambda::EventSourceMapping")["Properties"]
+def test_rule_and_event_source_are_made_after_their_roles_may_do_their_work(template: Template) -> None:
+    for kind, part in (
+        ("AWS::IoT::TopicRule", "RulesRole"),
+        ("AWS::Lambda::EventSourceMapping", "Activator"),
+    ):
+        policy, _ = named(template, "AWS::IAM::Policy", part)
+        assert policy in only(template, kind)["DependsOn"]
 
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
-
-def test_the_activators_workers_are_as_many_as_the_rate_needs(template: Template) -> None:
-    mapping = only(template, "AWS::Lambda::EventSourceMapping")["Properties"]
-
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 7}
-    assert mapping["BatchSize"] == 10
-    assert "MaximumBatchingWindowInSeconds" not in mapping
+def test_ledger_and_shared_policy_outlive_the_stack_and_their_own_replacement(template: Template) -> None:
+    for kind in ("AWS::DynamoDB::Table", "AWS::IoT::Policy"):
+        resource = only(template, kind)
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_every_function_has_a_log_group_with_retention(template: Template) -> None:
@@ -172,70 +167,28 @@ def test_every_function_has_a_log_group_with_retention(template: Template) -> No
     assert {group["DeletionPolicy"] for group in groups.values()} == {"Delete"}
 
 
-def test_our_functions_share_one_asset(template: Template) -> None:
-    ours = [
-        each["Properties"]["Code"]["S3Key"]
+def test_our_functions_share_one_asset_whose_modules_have_the_handlers(template: Template) -> None:
+    ours = {
+        each["Properties"]["Handler"]: each["Properties"]["Code"]["S3Key"]
         for each in of_type(template, "AWS::Lambda::Function").values()
         if each["Properties"]["Handler"].startswith("iot_jitr_runtime.")
-    ]
+    }
 
-    assert len(ours) == 3
-    assert len(set(ours)) == 1
-
-
-@pytest.mark.parametrize(
-    "handler",
-    [environment.ACTIVATOR_HANDLER, environment.CA_REGISTRATION_HANDLER, environment.RECONCILER_HANDLER],
-)
-def test_each_handler_is_deployed_and_its_module_has_it(template: Template, handler: str) -> None:
-    deployed = [each["Properties"]["Handler"] for each in of_type(template, "AWS::Lambda::Function").values()]
-    module, _, name = handler.rpartition(".")
-    source = find_spec(module)
-
-    assert handler in deployed
-    assert source is not None
-    assert source.origin is not None
-    assert f"def {name}(" in Path(source.origin).read_text()
+    assert set(ours) == {
+        environment.ACTIVATOR_HANDLER,
+        environment.CA_REGISTRATION_HANDLER,
+        environment.RECONCILER_HANDLER,
+    }
+    assert len(set(ours.values())) == 1
+    for handler in ours:
+        module, _, name = handler.rpartition(".")
+        source = find_spec(module)
+        assert source is not None
+        assert source.origin is not None
+        assert f"def {name}(" in Path(source.origin).read_text()
 
 
-def test_the_ledger_has_the_keys_that_the_functions_use(template: Template) -> None:
-    table = only(template, "AWS::DynamoDB::Table")["Properties"]
-
-    assert table["KeySchema"] == [{"AttributeName": KEY, "KeyType": "HASH"}]
-    by_serial, by_task, on_hold = table["GlobalSecondaryIndexes"]
-    assert by_serial["IndexName"] == SERIAL_INDEX
-    assert by_serial["KeySchema"] == [{"AttributeName": SERIAL_INDEX_KEY, "KeyType": "HASH"}]
-    assert by_serial["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert by_task["IndexName"] == TASK_INDEX
-    assert by_task["KeySchema"] == [
-        {"AttributeName": TASK, "KeyType": "HASH"},
-        {"AttributeName": TASK_DUE_AT, "KeyType": "RANGE"},
-    ]
-    assert by_task["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert on_hold["IndexName"] == SUSPENDED_INDEX
-    assert on_hold["KeySchema"] == [
-        {"AttributeName": SUSPENDED_UNDER, "KeyType": "HASH"},
-        {"AttributeName": RELEASE_AT, "KeyType": "RANGE"},
-    ]
-    assert on_hold["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
-
-
-def test_the_ledger_is_paid_by_request_can_be_restored_and_outlives_the_stack(template: Template) -> None:
-    table = only(template, "AWS::DynamoDB::Table")
-
-    assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
-
-
-def test_the_shared_policy_outlives_the_stack_and_its_own_replacement(template: Template) -> None:
-    policy = only(template, "AWS::IoT::Policy")
-
-    assert (policy["DeletionPolicy"], policy["UpdateReplacePolicy"]) == ("Retain", "Retain")
-
-
-def test_the_outputs_tell_an_operator_where_everything_is(template: Template) -> None:
+def test_the_outputs_say_where_everything_is(template: Template) -> None:
     assert set(template["Outputs"]) >= {
         "FactoryCaCertificateId",
         "FactoryRule",

@@ -206,62 +206,6 @@ def test_options_reach_the_functions(uploading: Template) -> None:
 # permissions
 
 
-def test_the_publisher_may_do_exactly_this(uploading: Template) -> None:
-    bucket = bucket_name(uploading)
-    log_group, _ = named(uploading, "AWS::Logs::LogGroup", "Publisher")
-    ca, _ = named(uploading, "Custom::JitrCaCertificate", "Factory")
-
-    assert granted(uploading, "Publisher") == {
-        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
-        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
-        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
-        ("s3:PutObject", f"${{{bucket}.Arn}}/index/*"),
-        ("s3:GetObject", f"${{{bucket}.Arn}}/crl/Factory/*"),
-        ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
-    }
-
-
-def test_the_sweep_may_do_exactly_this(uploading: Template) -> None:
-    bucket = bucket_name(uploading)
-    log_group, _ = named(uploading, "AWS::Logs::LogGroup", "Sweep")
-    table, _ = named(uploading, "AWS::DynamoDB::Table", "Ledger")
-    ca, _ = named(uploading, "Custom::JitrCaCertificate", "Factory")
-
-    assert granted(uploading, "Sweep") == {
-        *((f"logs:{action}", f"${{{log_group}.Arn}}") for action in ("CreateLogStream", "PutLogEvents")),
-        ("s3:ListBucket", f"${{{bucket}.Arn}}"),
-        ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
-        ("s3:GetObjectVersion", f"${{{bucket}.Arn}}/index/*"),
-        *(
-            (f"dynamodb:{action}", f"${{{table}.Arn}}")
-            for action in ("BatchGetItem", "DescribeTable", "GetItem", "PutItem", "Scan", "UpdateItem")
-        ),
-        *(
-            ("dynamodb:Query", f"${{{table}.Arn}}/index/{name}")
-            for name in ("ca-serial", "suspended", "tasks")
-        ),
-        *(
-            (f"iot:{action}", f"{IOT}:cert/*")
-            for action in ("AttachPolicy", "DescribeCertificate", "UpdateCertificate")
-        ),
-        ("iot:DescribeCACertificate", f"${{{ca}.CaCertificateArn}}"),
-        ("iot:DeleteConnection", f"{IOT}:client/*"),
-    }
-
-
-def test_activator_and_reconciler_may_read_indexes_and_revoke_and_end_nothing(uploading: Template) -> None:
-    """Only the sweep has the mass-revocation limit."""
-    bucket = bucket_name(uploading)
-
-    for part in ("Activator", "Reconciler"):
-        assert {each for each in granted(uploading, part) if each[0].startswith("s3:")} == {
-            ("s3:ListBucket", f"${{{bucket}.Arn}}"),
-            ("s3:GetObject", f"${{{bucket}.Arn}}/index/*"),
-        }
-        assert "iot:DeleteConnection" not in dict(granted(uploading, part))
-    assert "iot:UpdateCertificate" not in dict(granted(uploading, "Reconciler"))
-
-
 def test_sweep_and_reconciler_may_delete_the_own_policies_of_revoked_devices(both_sources: Template) -> None:
     for part in ("Sweep", "Reconciler"):
         assert {"iot:DetachPolicy", "iot:DeletePolicy"} <= dict(granted(both_sources, part)).keys()

@@ -1,6 +1,7 @@
 """Builds stacks for tests and takes their templates apart."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -137,9 +138,24 @@ def variables(template: dict[str, Any], part: str) -> dict[str, str]:
 
 def setting_of(template: dict[str, Any], name: str, function: str = "Activator") -> Any:
     """A setting of a function in its environment, read from JSON; None where there is none."""
-    _, found = named(template, "AWS::Lambda::Function", function)
-    variables = found["Properties"]["Environment"]["Variables"]
-    return json.loads(joined(variables[name])) if name in variables else None
+    found = variables(template, function)
+    return json.loads(found[name]) if name in found else None
+
+
+def readable(value: Any) -> Any:
+    """A part of a template with intrinsic functions written out and logical ids without path and hash.
+
+    What the shipped stack makes at `Jitr/Queues/Activation` is `${QueuesActivation}`, its ARN
+    `${QueuesActivation.Arn}`.
+    """
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} if len(value) == 1:
+            return re.sub(r"\$\{Jitr(\w+?)(?:Resource)?[0-9A-F]{8}(\.\w+)?\}", r"${\1\2}", joined(value))
+        case dict():
+            return {key: readable(each) for key, each in value.items()}
+        case list():
+            return [readable(each) for each in value]
+    return value
 
 
 def joined(value: Any) -> str:
