@@ -4,10 +4,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from typing import Any
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.logs.models import logs_backends
@@ -15,8 +13,9 @@ from moto.logs.models import logs_backends
 from iot_jitr_runtime.account_logging.lifecycle import AccountLogging
 from iot_jitr_runtime.account_logging.properties import LOG_GROUP, LoggingProperties, Mode
 from iot_jitr_runtime.ownership import Owner
+from tests.support.aws_clients import REGION, aws_client
+from tests.support.aws_response import aws_response
 
-REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
 
@@ -125,27 +124,17 @@ class AccountLog:
 
     def get(self, **_: Any) -> AWSResponse:
         if self.options is None:
-            return _answer(404, {"__type": "NotConfiguredException", "message": "none"})
-        return _answer(200, self.options)
+            return aws_response(404, {"message": "none"}, "NotConfiguredException")
+        return aws_response(200, self.options)
 
     def set(self, request: Any, **_: Any) -> AWSResponse:
         if self.roles_refused:
             self.roles_refused -= 1
-            return _answer(400, {"__type": "InvalidRequestException", "message": "role"})
+            return aws_response(400, {"message": "role"}, "InvalidRequestException")
         body = json.loads(request.body)
         self.settings.append(body)
         self.options = {"roleArn": "", "disableAllLogs": False, **(self.options or {}), **body}
-        return _answer(200, {})
-
-
-class _Body(BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
-def _answer(status: int, body: dict[str, Any]) -> AWSResponse:
-    content = _Body(json.dumps(body).encode())
-    return AWSResponse("http://stub", status, {"content-type": "application/json"}, content)
+        return aws_response(200, {})
 
 
 def _parsed(status: int, body: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
@@ -157,10 +146,7 @@ def _parsed(status: int, body: dict[str, Any]) -> tuple[AWSResponse, dict[str, A
 def account_log() -> Iterator[AccountLog]:
     """Open a fresh account."""
     with mock_aws(config={"core": {"passthrough": {"services": ["iot"]}}}):
-        iot, logs = (
-            boto3.client(name, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")  # type: ignore[call-overload]
-            for name in ("iot", "logs")
-        )
+        iot, logs = aws_client("iot"), aws_client("logs")
         account = AccountLog(iot, logs)
         for client in (iot, logs):
             client.meta.events.register("before-parameter-build", account.cut_off)

@@ -9,18 +9,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore.awsrequest import AWSResponse
 from cryptography import x509
 from moto import mock_aws
 
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.aws_response import aws_response
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -35,11 +34,6 @@ class _RefusedError(Exception):
     def __init__(self, status: int, code: str, message: str = "", **more: str) -> None:
         super().__init__(code)
         self.status, self.code, self.body = status, code, {"message": message, **more}
-
-
-class _Body(BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
 
 
 @dataclass
@@ -86,19 +80,16 @@ class EmulatedIot:
         """Everything there is, to compare."""
         return json.dumps([self.cas, {arn: tags for arn, tags in self.tags.items() if tags}], sort_keys=True)
 
-    def answer(self, request: Any, **_: Any) -> AWSResponse:
+    def answer(self, request: Any, **_: Any) -> Any:
         url = urlsplit(request.url)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         body = json.loads(request.body or b"{}")
         try:
             if self.refusals:
                 raise _RefusedError(400, self.refusals.pop(0), "Not now")  # noqa: TRY301 -- one way to answer
-            status, result = 200, self._route(request.method, unquote(url.path), query, body)
+            return aws_response(200, self._route(request.method, unquote(url.path), query, body))
         except _RefusedError as refused:
-            status, result = refused.status, {"__type": refused.code, **refused.body}
-        return AWSResponse(
-            request.url, status, {"content-type": "application/json"}, _Body(json.dumps(result).encode())
-        )
+            return aws_response(refused.status, refused.body, refused.code)
 
     def _route(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         match path.strip("/").split("/"):

@@ -1,21 +1,15 @@
 """Connected devices, behind a real client of AWS IoT's data plane: moto has no `DeleteConnection`."""
 
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from botocore.awsrequest import AWSResponse
 from moto.core.models import botocore_stubber
 
 from tests.support.aws_clients import aws_client
+from tests.support.aws_response import aws_response
 
 _PATH = "/connections/"
-
-
-class _Body(BytesIO):
-    def stream(self, **_: Any) -> Any:
-        yield self.read()
 
 
 class Connections:
@@ -34,14 +28,12 @@ class Connections:
         self.client.meta.events.unregister("before-send", botocore_stubber)
         self.client.meta.events.register("before-send.iot-data-plane.DeleteConnection", self._answer)
 
-    def _answer(self, request: Any, **_: Any) -> AWSResponse:
+    def _answer(self, request: Any, **_: Any) -> Any:
         self.requests.append(request)
         client_id = unquote(urlsplit(request.url).path.removeprefix(_PATH))
         self.calls.append(client_id)
         self.check(client_id)
         if client_id in self.connected:
             self.connected.remove(client_id)
-            return AWSResponse(request.url, 200, {}, _Body(b""))
-        body = b'{"message": "there is no such connection"}'
-        headers = {"x-amzn-errortype": "ResourceNotFoundException", "content-type": "application/json"}
-        return AWSResponse(request.url, 404, headers, _Body(body))
+            return aws_response(200)
+        return aws_response(404, {"message": "there is no such connection"}, "ResourceNotFoundException")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.support.aws_response import aws_response
 
 Step = tuple[str, str, int]
 """A call: name of the client, operation, and which call of this operation it is, from 1."""
@@ -55,17 +55,10 @@ _REFUSALS = {
 }
 
 
-class _Body(BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.read()
-
-
-def _server_error() -> AWSResponse:
+def _server_error() -> Any:
     # All handlers of the event run, the emulation among them: the call takes effect, and this is its answer.
     code = "InternalFailureException"
-    body = f'{{"__type": "{code}", "message": "injected"}}'.encode()
-    headers = {"x-amzn-errortype": code, "content-type": "application/json"}
-    return AWSResponse("http://injected", 500, headers, _Body(body))
+    return aws_response(500, {"__type": code, "message": "injected"}, code)
 
 
 def _refusal(operation: str, status: int, code: str) -> ClientError:
@@ -89,7 +82,7 @@ def injected(client: Any, operation: str, fault: Fault, *, at_call: int = 1) -> 
         struck += calls == at_call
         return calls == at_call
 
-    def before(**_: Any) -> AWSResponse | None:
+    def before(**_: Any) -> Any:
         if not strike():
             return None
         if fault is Fault.CRASH_BEFORE:

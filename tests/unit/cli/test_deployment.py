@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import click
 import pytest
 from botocore.exceptions import ClientError
@@ -14,14 +13,13 @@ from click.testing import CliRunner
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.deployment import Deployment, NoDeploymentError, find_deployment, stack_option
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.aws_clients import aws_client
 
 
 @pytest.fixture
 def cloudformation() -> Iterator[tuple[Any, Stubber]]:
     """A session whose one client is stubbed, and the stub."""
-    client = boto3.client(
-        "cloudformation", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
+    client = aws_client("cloudformation")
     with Stubber(client) as stubber:
         yield SimpleNamespace(region_name="eu-central-1", client={"cloudformation": client}.get), stubber
         stubber.assert_no_pending_responses()

@@ -4,7 +4,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -17,6 +16,7 @@ from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.deployment import Deployment, NoDeploymentError
 from iot_jitr_cli.pki.device import DeviceFiles
 from iot_jitr_runtime.stack_outputs import Output
+from tests.support.aws_clients import aws_client
 from tests.support.command_line import run_jitr
 from tests.support.identities import device
 from tests.support.limits import LONGEST_WAIT
@@ -91,7 +91,7 @@ def test_the_local_clouds_variables_are_enough(
 def test_without_any_the_accounts_endpoint_is_used(
     files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
+    iot = aws_client("iot")
     monkeypatch.setattr(session, "aws_session", lambda: SimpleNamespace(client={"iot": iot}.get))
     monkeypatch.setattr(command_module, "find_deployment", no_stack)
 

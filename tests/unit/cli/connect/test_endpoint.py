@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.connect.endpoint import Endpoint, find_endpoint
 from iot_jitr_cli.console import WrongUseError
+from tests.support.aws_clients import aws_client
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ GUARDED = Endpoint("d1-ats.iot.eu-west-1.amazonaws.com")
 def test_the_endpoint_is_the_given_one_the_local_clouds_the_guarded_domain_or_the_accounts_own(
     given: str | None, environ: dict[str, str], domain: str | None, expected: Endpoint
 ) -> None:
-    iot = boto3.client("iot", region_name="eu-west-1", aws_access_key_id="id", aws_secret_access_key="secret")
+    iot = aws_client("iot")
     with Stubber(iot) as stubber:
         if expected == ACCOUNT:
             stubber.add_response(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
@@ -17,6 +16,7 @@ from iot_jitr_runtime.ca_registration.registry import (
     RegistryError,
 )
 from iot_jitr_runtime.identifiers import CaCertificateId
+from tests.support.aws_clients import aws_client
 from tests.support.ca_resource import CA
 
 CA_ID = CaCertificateId("a" * 64)
@@ -25,9 +25,7 @@ STATE = CaState(CaStatus.ACTIVE, AutoRegistration.ENABLE)
 
 @pytest.fixture
 def iot() -> Any:
-    return boto3.client(
-        "iot", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test"
-    )
+    return aws_client("iot")
 
 
 @pytest.mark.parametrize(
