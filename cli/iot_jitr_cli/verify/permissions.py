@@ -13,7 +13,7 @@ _CERTIFICATES = (
 )
 _POLICIES = ("iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions")
 _LEDGER = ("dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
-_ALLOW_LIST = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
+_ALLOW_LIST = ("dynamodb:GetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem")
 
 
 def minimal_policy(deployed: Resources) -> dict[str, Any]:

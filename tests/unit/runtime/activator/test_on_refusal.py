@@ -36,39 +36,31 @@ def expired(aws: Account) -> CertificateId:
     return aws.pending(aws.ca.issue(DeviceSpec("sensor-7", validity=Validity.expired())).certificate)
 
 
-def test_a_refused_certificate_stays_pending_by_default(aws: Account) -> None:
+@pytest.mark.parametrize(
+    ("statuses", "status", "recorded"),
+    [
+        ({}, "PENDING_ACTIVATION", None),
+        ({"bad_signature": "revoked", "expired": "pending"}, "PENDING_ACTIVATION", None),
+        ({"expired": "inactive"}, "INACTIVE", "inactive"),
+        ({"expired": "revoked"}, "REVOKED", "revoked"),
+    ],
+    ids=["by default", "another reason", "inactive", "revoked"],
+)
+def test_a_refused_certificate_gets_the_status_that_is_configured_for_its_reason(
+    aws: Account, statuses: dict[str, str], status: str, recorded: str | None
+) -> None:
+    use(aws, **statuses)
     certificate_id = expired(aws)
+    record = aws.event(certificate_id)
 
     with counted(aws.iot) as calls:
-        aws.connect(certificate_id)
+        assert aws.process(record) == []
 
-    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
-    assert "UpdateCertificate" not in calls
-
-
-@pytest.mark.parametrize(("wanted", "status"), [("inactive", "INACTIVE"), ("revoked", "REVOKED")])
-def test_a_refused_certificate_gets_the_status_its_reason_calls_for(
-    aws: Account, wanted: str, status: str
-) -> None:
-    use(aws, expired=wanted)
-    certificate_id = expired(aws)
-
-    back = aws.process(aws.event(certificate_id))
-
-    row = aws.row(certificate_id)
-    assert back == []
+    assert calls.count("UpdateCertificate") == (recorded is not None)
     assert aws.status(certificate_id) == status
-    assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, wanted)
+    row = aws.row(certificate_id)
+    assert (row.state, row.reason, row.refusal_status) == (State.REFUSED, Reason.EXPIRED, recorded)
     assert row.lease_expires_at == 0
-
-
-def test_another_reason_leaves_the_certificate_alone(aws: Account) -> None:
-    use(aws, bad_signature="revoked", expired="pending")
-    certificate_id = expired(aws)
-
-    aws.connect(certificate_id)
-
-    assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
