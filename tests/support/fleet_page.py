@@ -9,15 +9,17 @@ from pathlib import Path
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.ledger_causes import cause_of
-from iot_jitr_cli.status.certificate import Certificate, Group
 from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import Fleet
+from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
-from iot_jitr_cli.status.ledger import WITH_CAUSE, LedgerCounts
+from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.page.render import page
 from iot_jitr_cli.status.parts import CaState, CrlState, QueueCounts
 from iot_jitr_cli.status.quotas import ApiQuota
+from iot_jitr_runtime.ledger import Row, State
+from iot_jitr_runtime.outcomes import Reason
 from tests.support import doctor_account as da
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -42,27 +44,25 @@ _OUT = (
 _CA_SHARES = ("Factory", "Factory", "Factory", "Workshop")
 
 
-def certificate(
-    number: int, state: str = "activated", reason: str | None = None, **values: object
-) -> Certificate:
+def certificate(number: int, state: str = "activated", reason: str | None = None, **values: object) -> Row:
     """A certificate of a device with that number."""
     randomly = random.Random(number)
     decided = int((NOW - timedelta(minutes=randomly.randrange(1, 3000))).timestamp() * 1000)
-    made = Certificate(
+    made = Row(
         certificate_id=f"{randomly.getrandbits(256):064x}",
-        state=state,
-        reason=reason,
+        state=State(state),
+        reason=Reason(reason) if reason else None,
         ca_certificate_id=CAS[_CA_SHARES[number % len(_CA_SHARES)]],
         serial_number=f"{randomly.getrandbits(158):x}",
         common_name=f"sensor-{number:06d}",
-        in_service=state == "activated",
+        in_fleet=state == "activated",
         first_seen_at=decided - randomly.randrange(60_000, 90_000_000),
         decided_at=decided,
     )
     return replace(made, **values)  # type: ignore[arg-type]
 
 
-def certificates(devices: int) -> list[Certificate]:
+def certificates(devices: int) -> list[Row]:
     """So many certificates; about one in twelve is not in service."""
     return [_chosen(number) for number in range(devices)]
 
@@ -85,14 +85,14 @@ class GivenFleet(Fleet):
         return GivenFleet(**{**vars(self), **parts})
 
 
-def fleet(found: Sequence[Certificate], **values: object) -> GivenFleet:
+def fleet(found: Sequence[Row], **values: object) -> GivenFleet:
     """The fleet that these certificates are; `values` replace its parts."""
     clusters: dict[Cause, Cluster] = {}
     by_ca: dict[str, Counter[Group]] = {}
     for each in found:
-        by_ca.setdefault(each.ca_certificate_id or "", Counter())[each.group] += 1
-        if each.group in WITH_CAUSE:
-            cause = cause_of(each.state, each.reason)
+        by_ca.setdefault(each.ca_certificate_id or "", Counter())[group_of(each)] += 1
+        if group_of(each) in WITH_CAUSE:
+            cause = cause_of(each)
             clusters.setdefault(cause, Cluster(cause)).add(each)
     waiting = sum(each.state == "deferred" for each in found)
     healthy = GivenFleet(
@@ -194,7 +194,7 @@ def history() -> History:
     )
 
 
-def _chosen(number: int) -> Certificate:
+def _chosen(number: int) -> Row:
     randomly = random.Random(number + 7)
     if randomly.random() < 0.915:
         return certificate(number)

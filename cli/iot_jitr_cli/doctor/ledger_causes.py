@@ -1,7 +1,7 @@
 """The causes that the ledger records, by its reason to refuse or defer, and what to do about each."""
 
 from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_runtime.ledger import State
+from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Outcome, Reason
 
 _OTHER_NAMES = {
@@ -17,7 +17,7 @@ _OTHER_NAMES = {
     Reason.INTERNAL_ERROR: Cause.FUNCTION_FAILING,
 }
 """Reasons whose cause has another name; every other reason is the name of its cause."""
-OF_REASONS: dict[str, Cause] = {
+OF_REASONS = {
     reason: _OTHER_NAMES.get(reason) or Cause[reason.name]
     for reason in Reason
     if reason.outcome in {Outcome.REFUSED, Outcome.DEFERRED}
@@ -54,11 +54,11 @@ FIXES = {
 """What to do about these causes, in one line. A check may be more specific."""
 
 
-def cause_of(state: str, reason: str | None) -> Cause:
-    """The cause for a device that is waiting or refused, by its row of the ledger.
+def cause_of(row: Row) -> Cause:
+    """The cause for a device that is waiting or refused.
 
-    Where the row has no reason, or one that only a newer version has, it is being decided.
+    Where its row has no reason, or one that only a newer version has, it is being decided.
     """
-    if state == State.ACTIVATING:
+    if row.reason is None or row.state is State.ACTIVATING:
         return Cause.BEING_DECIDED
-    return OF_REASONS.get(reason or "", Cause.BEING_DECIDED)
+    return OF_REASONS.get(row.reason, Cause.BEING_DECIDED)

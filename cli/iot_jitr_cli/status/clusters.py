@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.ledger_causes import FIXES
-from iot_jitr_cli.status.certificate import Certificate
+from iot_jitr_runtime.ledger import Row
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Cluster:
     """How many; for `dead_lettered`, messages of the dead-letter queue."""
     reasons: Counter[str] = field(default_factory=Counter)
     """The ledger's reasons (or states, where there is none) → certificates."""
-    example: Certificate | None = None
+    example: Row | None = None
     """The one that was decided about last; None where only messages are counted."""
     first_seen_at: int = 0
     """When the first of them connected for the first time, in milliseconds since the epoch; 0: unknown."""
@@ -36,13 +36,13 @@ class Cluster:
         """Describe the cause."""
         self.title, self.fix = self.cause.headline, FIXES[self.cause]
 
-    def add(self, certificate: Certificate) -> None:
+    def add(self, row: Row) -> None:
         """Count a certificate."""
         self.certificates += 1
-        self.reasons[certificate.reason or certificate.state] += 1
-        if self.example is None or certificate.decided_at > self.example.decided_at:
-            self.example = certificate
-        known = [time for time in (self.first_seen_at, certificate.first_seen_at) if time]
+        self.reasons[row.reason or row.state or "unknown"] += 1
+        if self.example is None or row.decided_at > self.example.decided_at:
+            self.example = row
+        known = [time for time in (self.first_seen_at, row.first_seen_at) if time]
         self.first_seen_at = min(known, default=0)
 
 

@@ -10,11 +10,11 @@ from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.pipeline import Activator, Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures, parts
-from iot_jitr_cli.status.certificate import Certificate
 from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.history import history
 from iot_jitr_cli.status.ledger import LedgerCounts, count
 from iot_jitr_cli.status.quotas import quotas
+from iot_jitr_runtime.ledger import Row
 
 if TYPE_CHECKING:
     import boto3
@@ -60,7 +60,7 @@ class Fleet:
         session: "boto3.Session",
         stack_name: str,
         rows: int,
-        seen: Callable[[Certificate], object] = lambda _: None,
+        seen: Callable[[Row], object] = lambda _: None,
     ) -> None:
         """Find the deployment.
 
@@ -68,7 +68,7 @@ class Fleet:
             session: The caller's AWS.
             stack_name: Name of its stack.
             rows: How many rows of the ledger to read at most.
-            seen: Called with each certificate of the ledger.
+            seen: Called with each row of the ledger.
 
         Raises:
             CannotTellError: There is no deployment to read.

@@ -9,9 +9,10 @@ from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.ledger_causes import cause_of
 from iot_jitr_cli.doctor.reading import aws_call
-from iot_jitr_cli.status.certificate import Certificate, Group
 from iot_jitr_cli.status.clusters import Cluster, largest_first
-from iot_jitr_runtime.ledger import KEY, State
+from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
+from iot_jitr_runtime.dynamodb import plain
+from iot_jitr_runtime.ledger import KEY, Row, State
 from iot_jitr_runtime.ledger.fleet import IN_FLEET
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -25,10 +26,6 @@ _ATTRIBUTES = (
 )
 _OURS = "#"
 """Begins the keys of the table's items that are no certificates: counters, leases, cursors."""
-
-
-WITH_CAUSE = frozenset({Group.WAITING, Group.REFUSED})
-"""Groups whose devices have a cause for not being active."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def count(
     session: "boto3.Session",
     deployment: Deployment,
     limit: int,
-    seen: Callable[[Certificate], object] = lambda _: None,
+    seen: Callable[[Row], object] = lambda _: None,
 ) -> LedgerCounts:
     """Count the first `limit` rows. A read unit of DynamoDB covers 8 KB of them.
 
@@ -67,7 +64,7 @@ def count(
         session: The caller's AWS.
         deployment: Whose ledger.
         limit: How many rows to read at most.
-        seen: Called with each certificate.
+        seen: Called with each row.
 
     Raises:
         CannotTellError: The ledger cannot be read.
@@ -77,11 +74,11 @@ def count(
     clusters: dict[Cause, Cluster] = {}
     scan = _Scan(session, deployment[Output.LEDGER_TABLE], limit)
     for each in scan:
-        group = each.group
+        group = group_of(each)
         states[_described(each)] += 1
         by_ca.setdefault(each.ca_certificate_id or "", Counter())[group] += 1
         if group in WITH_CAUSE:
-            cause = cause_of(each.state, each.reason)
+            cause = cause_of(each)
             clusters.setdefault(cause, Cluster(cause)).add(each)
         seen(each)
     return LedgerCounts(
@@ -93,9 +90,9 @@ def count(
     )
 
 
-def _described(certificate: Certificate) -> str:
-    state, reason = certificate.state, certificate.reason
-    return f"{state}: {reason}" if reason and state in {State.REFUSED, State.DEFERRED} else state
+def _described(row: Row) -> str:
+    reason = f": {row.reason}" if row.reason and row.state in {State.REFUSED, State.DEFERRED} else ""
+    return f"{row.state or 'unknown'}{reason}"
 
 
 @dataclass
@@ -108,7 +105,7 @@ class _Scan:
     rows: int = 0
     complete: bool = False
 
-    def __iter__(self) -> Iterator[Certificate]:
+    def __iter__(self) -> Iterator[Row]:
         dynamodb = self.session.client("dynamodb")
         names = {f"#{number}": name for number, name in enumerate(_ATTRIBUTES)}
         start: dict[str, Any] = {}
@@ -127,4 +124,4 @@ class _Scan:
             for item in page["Items"]:
                 # A row without a state is a lease only, or about a certificate that does not exist.
                 if "state" in item and not item[KEY]["S"].startswith(_OURS):
-                    yield Certificate.read(item)
+                    yield Row.read(plain(item))

@@ -17,14 +17,14 @@ from markupsafe import Markup
 
 from iot_jitr_cli.console import printable
 from iot_jitr_cli.doctor.ledger_causes import cause_of
-from iot_jitr_cli.status.certificate import Certificate, Group
 from iot_jitr_cli.status.fleet import OVERVIEW, Fleet, Unknown
+from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
 from iot_jitr_cli.status.history import History
-from iot_jitr_cli.status.ledger import WITH_CAUSE
 from iot_jitr_cli.status.page.plots import HEIGHT, hourly, plots
 from iot_jitr_cli.status.waiting_view import rate_in_words, seconds_in_words
 from iot_jitr_cli.words import in_words, moment
 from iot_jitr_runtime.certificates import NO_END
+from iot_jitr_runtime.ledger import Row
 
 CERTIFICATES = 100_000
 """How many certificates a page holds at most, for its search: some 15 MB."""
@@ -44,22 +44,22 @@ class Kept:
     """The certificates that the page holds: of those in service, only as many as there is room for."""
 
     limit: int = CERTIFICATES
-    others: list[Certificate] = field(default_factory=list)
-    in_service: list[Certificate] = field(default_factory=list)
+    others: list[Row] = field(default_factory=list)
+    in_service: list[Row] = field(default_factory=list)
 
-    def add(self, certificate: Certificate) -> None:
-        """Keep a certificate, if there is room."""
-        kept = self.in_service if certificate.group is Group.IN_SERVICE else self.others
+    def add(self, row: Row) -> None:
+        """Keep a row, if there is room."""
+        kept = self.in_service if group_of(row) is Group.IN_SERVICE else self.others
         if len(kept) < self.limit:
-            kept.append(certificate)
+            kept.append(row)
 
     @property
-    def certificates(self) -> list[Certificate]:
+    def certificates(self) -> list[Row]:
         """Those that are not in service first."""
         return [*self.others, *self.in_service][: self.limit]
 
 
-def page(fleet: Fleet, certificates: list[Certificate]) -> str:
+def page(fleet: Fleet, certificates: list[Row]) -> str:
     """The page's HTML.
 
     Args:
@@ -164,7 +164,7 @@ def _end(moment: datetime, now: datetime) -> str:
     return f"in {in_words(moment - now)}" if moment > now else f"{in_words(now - moment)} ago"
 
 
-def _data(fleet: Fleet, certificates: list[Certificate]) -> dict[str, object]:
+def _data(fleet: Fleet, certificates: list[Row]) -> dict[str, object]:
     """What the search reads: a line for each certificate, with indexes into lists of what repeats.
 
     A line is `id|serial|ca|group|state|reason|cause|decided|name`. The name is at the end because it may
@@ -179,13 +179,13 @@ def _data(fleet: Fleet, certificates: list[Certificate]) -> dict[str, object]:
     def place(kind: str, value: str) -> int:
         return places[kind].setdefault(value, len(places[kind]))
 
-    def line(each: Certificate) -> str:
-        group = each.group
-        cause = cause_of(each.state, each.reason).value if group in WITH_CAUSE else ""
+    def line(each: Row) -> str:
+        group = group_of(each)
+        cause = cause_of(each).value if group in WITH_CAUSE else ""
         indexes = (
             place("cas", each.ca_certificate_id or ""),
             place("groups", group),
-            place("states", each.state),
+            place("states", each.state or "unknown"),
             place("reasons", each.reason or ""),
             place("causes", cause),
             each.decided_at // 1000,

@@ -157,7 +157,7 @@ def test_certificates_are_counted_by_ca_and_group_and_other_items_are_not() -> N
         "b": {"revoked": 1, "other": 2},
         "": {"refused": 1},
     }
-    assert (found["states"]["activated"], found["rows"]) == (2, 10)
+    assert (found["states"]["activated"], found["states"]["unknown"], found["rows"]) == (2, 1, 10)
     assert {each["cause"] for each in found["clusters"]} == {"crl_stale", "not_signed_by_ca"}
     assert all(each["title"] and each["fix"] and each["example"] for each in found["clusters"])
 

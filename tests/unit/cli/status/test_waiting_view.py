@@ -69,7 +69,7 @@ def test_reasons_with_one_cause_are_one_cluster_and_what_only_a_newer_version_ha
         ("throttled", 3),
     ]
     assert {"rate_limited": 2, "throttled": 1} in (throttled["reasons"], other["reasons"])
-    assert {"expired": 1, "of a newer version": 1, "activating": 1} in (
+    assert {"expired": 1, "refused": 1, "activating": 1} in (
         throttled["reasons"],
         other["reasons"],
     )

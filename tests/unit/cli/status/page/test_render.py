@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from iot_jitr_cli.status.certificate import Group
 from iot_jitr_cli.status.fleet import OVERVIEW, Unknown
+from iot_jitr_cli.status.groups import Group, group_of
 from iot_jitr_cli.status.history import STEPS, History
 from iot_jitr_cli.status.page.render import Kept, page
 from tests.support.crls import NO_END
@@ -113,7 +113,7 @@ def test_only_so_many_certificates_are_kept_those_not_in_service_first() -> None
     for number in range(3, 6):
         kept.add(certificate(number, "refused", "expired"))
 
-    assert [each.group for each in kept.certificates] == [Group.REFUSED] * 3 + [Group.IN_SERVICE]
+    assert [group_of(each) for each in kept.certificates] == [Group.REFUSED] * 3 + [Group.IN_SERVICE]
 
 
 def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_read() -> None:
