@@ -5,7 +5,7 @@ The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,7 +15,8 @@ from iot_jitr_policy.vocabulary import COMMON_NAME, VARIABLE, VERSION
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder
 
-STATEMENT_KEYS = {"Sid", "Effect", "Action", "Resource", "Condition", "acknowledge"}
+DOCUMENT_KEYS = ("Version", "Statement", "Id")
+STATEMENT_KEYS = ("Sid", "Effect", "Action", "Resource", "Condition", "acknowledge")
 
 
 class PolicySyntaxError(JitrError):
@@ -120,40 +121,28 @@ class _Reader:
     lines: Mapping[Path, int]
 
     def document(self, raw: Any) -> PolicyDocument:
-        if not isinstance(raw, dict):
-            raise self._wrong((), raw, "a JSON object with Version and Statement")
-        for key in raw.keys() - {"Version", "Statement", "Id"}:
-            raise PolicySyntaxError(
-                self.lines[(key,)], f"unknown key '{key}'; a policy has Version and Statement"
-            )
-        if raw.get("Version") != VERSION:
-            raise self._wrong(
-                ("Version",), raw.get("Version"), f'"{VERSION}": older ones replace no policy variables'
-            )
-        statements = raw.get("Statement")
+        self._expect(isinstance(raw, dict), (), raw, "a JSON object with Version and Statement")
+        self._refuse_other_keys((), raw, DOCUMENT_KEYS)
+        version, statements = raw.get("Version"), raw.get("Statement")
+        self._expect(
+            version == VERSION, ("Version",), version, f'"{VERSION}": older ones replace no policy variables'
+        )
         if isinstance(statements, dict):
             return PolicyDocument((self._statement(("Statement",), statements),))
-        if not isinstance(statements, list) or not statements:
-            raise self._wrong(("Statement",), statements, "a list of statements")
+        a_list = isinstance(statements, list) and statements != []
+        self._expect(a_list, ("Statement",), statements, "a list of statements")
         return PolicyDocument(
             tuple(self._statement(("Statement", i), each) for i, each in enumerate(statements))
         )
 
     def _statement(self, path: Path, raw: Any) -> Statement:
-        if not isinstance(raw, dict):
-            raise self._wrong(path, raw, "a statement (a JSON object)")
-        for key in raw.keys() - STATEMENT_KEYS:
-            raise PolicySyntaxError(
-                self.lines[(*path, key)],
-                f"unknown key '{key}' in a statement; known are {', '.join(sorted(STATEMENT_KEYS))}",
-            )
-        if raw.get("Effect") not in list(Effect):
-            raise self._wrong((*path, "Effect"), raw.get("Effect"), '"Allow" or "Deny"')
-        sid = raw.get("Sid", "")
-        if not isinstance(sid, str):
-            raise self._wrong((*path, "Sid"), sid, "a string")
+        self._expect(isinstance(raw, dict), path, raw, "a statement (a JSON object)")
+        self._refuse_other_keys(path, raw, STATEMENT_KEYS)
+        effect, sid = raw.get("Effect"), raw.get("Sid", "")
+        self._expect(effect in list(Effect), (*path, "Effect"), effect, '"Allow" or "Deny"')
+        self._expect(isinstance(sid, str), (*path, "Sid"), sid, "a string")
         return Statement(
-            effect=Effect(raw["Effect"]),
+            effect=Effect(effect),
             actions=self._terms((*path, "Action"), raw.get("Action")),
             resources=self._terms((*path, "Resource"), raw.get("Resource")),
             conditions=self._conditions((*path, "Condition"), raw.get("Condition", {})),
@@ -165,37 +154,41 @@ class _Reader:
     def _terms(self, path: Path, raw: Any) -> tuple[Term, ...]:
         if isinstance(raw, str):
             return (Term(raw, self.lines[path]),)
-        if not isinstance(raw, list) or not raw or not all(isinstance(each, str) for each in raw):
-            raise self._wrong(path, raw, "a string or a list of strings, not empty")
+        texts = isinstance(raw, list) and raw != [] and all(isinstance(each, str) for each in raw)
+        self._expect(texts, path, raw, "a string or a list of strings, not empty")
         return tuple(Term(each, self.lines[(*path, i)]) for i, each in enumerate(raw))
 
     def _conditions(self, path: Path, raw: Any) -> tuple[Condition, ...]:
-        if not isinstance(raw, dict):
-            raise self._wrong(path, raw, "a JSON object of operators")
+        self._expect(isinstance(raw, dict), path, raw, "a JSON object of operators")
         found = []
         for operator, tests in raw.items():
-            if not isinstance(tests, dict):
-                raise self._wrong((*path, operator), tests, "a JSON object of condition keys")
-            for key in tests:
+            self._expect(isinstance(tests, dict), (*path, operator), tests, "a JSON object of condition keys")
+            for key, each in tests.items():
                 where = (*path, operator, key)
-                found.append(Condition(operator, key, self._values(where, tests[key]), self.lines[where]))
+                line = self.lines[where]
+                is_flag = isinstance(each, bool)
+                values = (Term(str(each).lower(), line),) if is_flag else self._terms(where, each)
+                found.append(Condition(operator, key, values, line))
         return tuple(found)
-
-    def _values(self, path: Path, raw: Any) -> tuple[Term, ...]:
-        if isinstance(raw, bool):
-            return (Term(str(raw).lower(), self.lines[path]),)
-        return self._terms(path, raw)
 
     def _acknowledgement(self, path: Path, raw: Mapping[str, Any]) -> str | None:
         if "acknowledge" not in raw:
             return None
         reason = raw["acknowledge"]
-        if not isinstance(reason, str) or not reason.strip():
-            raise self._wrong(path, reason, "the reason for the exception, as text")
-        return reason.strip()
+        given = isinstance(reason, str) and reason.strip() != ""
+        self._expect(given, path, reason, "the reason for the exception, as text")
+        return str(reason).strip()
 
-    def _wrong(self, path: Path, found: Any, expected: str) -> PolicySyntaxError:
+    def _refuse_other_keys(self, path: Path, raw: Mapping[str, Any], known: Collection[str]) -> None:
+        for key in raw:
+            if key not in known:
+                problem = f"unknown key '{key}'; known are {', '.join(known)}"
+                raise PolicySyntaxError(self.lines[(*path, key)], problem)
+
+    def _expect(self, condition: object, path: Path, found: Any, expected: str) -> None:
+        if condition:
+            return
         where = ".".join(str(step) for step in path) or "the document"
         line = next(self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines)
         shown = "nothing" if found is None else json.dumps(found)[:60]
-        return PolicySyntaxError(line, f"{where} is {shown}; expected {expected}")
+        raise PolicySyntaxError(line, f"{where} is {shown}; expected {expected}")

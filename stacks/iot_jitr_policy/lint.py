@@ -4,7 +4,7 @@ A finding on a statement with an `acknowledge` does not fail the synthesis: it i
 AWS itself refuses cannot be acknowledged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
@@ -163,9 +163,13 @@ def _variables(term: Term) -> Iterator[Finding]:
 
 
 def _unknown_variable(line: int, name: str, what: str) -> Finding:
-    near = get_close_matches(name, [*v.COMMON_VARIABLES, *v.PSEUDO_PARAMETERS], n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = _did_you_mean(name, [*v.COMMON_VARIABLES, *v.PSEUDO_PARAMETERS])
     return Finding(line, Rule.UNKNOWN_VARIABLE, f"AWS IoT has no {what}, so it matches nothing{hint}")
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _action(action: Term) -> Iterator[Finding]:
@@ -176,13 +180,9 @@ def _action(action: Term) -> Iterator[Finding]:
             f"'{action.text}' also grants what AWS adds later; name each action",
         )
     elif action.text not in v.RESOURCE_TYPE_OF:
-        near = get_close_matches(action.text, v.RESOURCE_TYPE_OF, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        yield Finding(
-            action.line,
-            Rule.UNKNOWN_ACTION,
-            f"'{action.text}' is not an action that a device can be granted{hint}",
-        )
+        hint = _did_you_mean(action.text, v.RESOURCE_TYPE_OF)
+        message = f"'{action.text}' is not an action that a device can be granted{hint}"
+        yield Finding(action.line, Rule.UNKNOWN_ACTION, message)
 
 
 def _types(statement: Statement, resources: list[tuple[Term, Resource]]) -> Iterator[Finding]:
