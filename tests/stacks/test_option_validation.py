@@ -11,7 +11,6 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-import iot_jitr
 from iot_jitr import (
     AdmissionFunction,
     AlarmSettings,
@@ -29,70 +28,14 @@ from iot_jitr import (
     ThingRegistration,
 )
 from iot_jitr_runtime.errors import JitrError
-from tests.support.ca_certificates import FACTORY
-from tests.support.scenarios import SERVER
+from tests.support.options import CA, FUNCTION, PLACES, context, made
 from tests.support.stacks import FACTORY_CA
 from tools.construct_page import options
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
-FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1"
 ALIAS = "arn:aws:kms:eu-central-1:123456789012:alias/mine"
 PRIVATE_CA = "arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/1"
-CA = {
-    "name": "Factory",
-    "certificate": FACTORY,
-    "signer": {"type": "secret", "secret": "factory-ca-key"},
-    "revocation": "none",
-}
-PLACES: dict[str, tuple[str, dict[str, Any]]] = {
-    "AdmissionFunction": ("admission", {"type": "function", "function": FUNCTION}),
-    "AlarmSettings": ("alarms", {}),
-    "AllowList": ("admission", {"type": "allow_list"}),
-    "CaConfiguration": ("cas[0]", CA),
-    "ConnectGuard": ("connect_guard", {"on_unknown": "admit"}),
-    "CrlBucket": ("cas[0].revocation", {"type": "bucket"}),
-    "CrlUrl": ("cas[0].revocation", {"type": "url", "url": "https://crl.example/ca.crl"}),
-    "CustomDomain": (
-        "connect_guard.domain",
-        {"type": "custom", "name": "iot.example.com", "certificate": SERVER},
-    ),
-    "DevicePolicy": ("policy", {}),
-    "ExistingDomain": ("connect_guard.domain", {"type": "existing", "name": "devices"}),
-    "JitrConfiguration": ("", {"cas": [CA]}),
-    "ReconcilerSettings": ("reconciler", {}),
-    "RevocationSettings": ("revocation", {}),
-    "ThingRegistration": ("things", {}),
-}
-"""Where `cdk.json` has each option class, and the options that it must have."""
-
-
-def made(kind: str, /, **values: Any) -> object:
-    """An option class in Python; `...` leaves an option out."""
-    given = {**PLACES.get(kind, ("", {}))[1], **values}
-    return getattr(iot_jitr, kind)(
-        **{name: each for name, each in given.items() if each is not ... and (kind, name) not in TYPES}
-    )
-
-
-def context(kind: str, /, **values: Any) -> dict[str, Any]:
-    """The context `jitr` with an option class; `...` leaves an option out."""
-    path, minimal = PLACES[kind]
-    given: Any = {name: each for name, each in {**minimal, **values}.items() if each is not ...}
-    match path.split("."):
-        case [""]:
-            return dict(given)
-        case ["cas[0]"]:
-            return {"cas": [given]}
-        case ["cas[0]", key]:
-            return {"cas": [{**CA, key: given}]}
-        case ["connect_guard", key]:
-            given = {"on_unknown": "admit", key: given}
-    return {"cas": [CA], path.partition(".")[0]: given}
-
-
-TYPES = {(kind, "type") for kind in PLACES if kind != "ThingRegistration"}
-"""Only `cdk.json` has a key that names the class."""
 WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("AdmissionFunction", {"function": ...}, "function", "found nothing"),
     ("AdmissionFunction", {"function": FUNCTION[:-12]}, "function", "or the ARN of one"),

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import aws_cdk as cdk
@@ -25,6 +24,7 @@ from iot_jitr import (
     SecretSigner,
 )
 from tests.support.ca_certificates import FACTORY
+from tests.support.options import minimal
 from tests.support.stacks import FACTORY_CA, app_without_bundling
 
 MAKERS_OF_KEYS = {"KmsEcKey", "KmsRsaKey"}
@@ -32,21 +32,10 @@ MAKERS_OF_KEYS = {"KmsEcKey", "KmsRsaKey"}
 SIGNERS = (SecretSigner, KmsSigner, PrivateCaSigner, PresignedSigner)
 """Plain data, checked by the CA that takes them."""
 GIVEN: dict[str, Any] = {
-    "AdmissionFunction": {"function": "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"},
-    "CaConfiguration": {"name": "Factory", "revocation": "none", "certificate": FACTORY, "mode": "SNI_ONLY"},
     "CaConfiguration.from_file": {"path": "none.pem", "name": "Factory", "revocation": "none"},
-    "ConnectGuard": {"on_unknown": "admit"},
-    "CrlUrl": {"url": "https://crl.example/ca.crl"},
-    "CustomDomain": {
-        "name": "devices.example.com",
-        "certificate": "arn:aws:acm:eu-central-1:123456789012:certificate/1",
-    },
     "DevicePolicy.from_document": {"document": {}},
     "DevicePolicy.from_file": {"path": "none.json"},
-    "ExistingDomain": {"name": "devices"},
     "ExportedOutputs": {"export_prefix": "fleet"},
-    "FunctionNetwork": {"vpc": SimpleNamespace(vpc_id="vpc-1")},
-    "JitrConfiguration": {"cas": [FACTORY_CA]},
     "JitrConfiguration.parse": {"context": {}, "folder": Path()},
     "JitrPipeline.metric": {"metric": "Activated"},
     "JitrPipeline.alarm": {"name": "Refused"},
@@ -114,11 +103,11 @@ def target(
     """What is called, and its arguments when all is right."""
     owner, _, method = name.partition(".")
     kind = getattr(iot_jitr, owner)
-    given = dict(GIVEN.get(name, {}))
+    given = dict(GIVEN.get(name, minimal(name)))
     if method == "" or inspect.ismethod(getattr(kind, method)):
         called = getattr(kind, method) if method else kind
     else:
-        made: Any = pipeline if owner == "JitrPipeline" else kind(**GIVEN.get(owner, {}))
+        made: Any = pipeline if owner == "JitrPipeline" else kind(**GIVEN.get(owner, minimal(owner)))
         called = getattr(made, method)
     taken = [*parameters(called if method else kind.__init__)]
     usual = {
