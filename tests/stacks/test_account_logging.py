@@ -1,4 +1,4 @@
-"""AWS IoT's own log: managed by a custom resource that may touch this one log group and no other."""
+"""AWS IoT's own log: managed by a custom resource that may change this one log group and no other."""
 
 import json
 from dataclasses import replace
@@ -67,7 +67,7 @@ def test_manage_turns_it_on_with_a_role_of_its_own(managed: Template) -> None:
     assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
 
 
-def test_what_was_there_before_is_restored_after_the_stack_has_moved_under_a_stage() -> None:
+def test_the_former_settings_are_restored_after_the_stack_has_moved_under_a_stage() -> None:
     with app_without_bundling() as app:
         logical_id, before_move = custom_resource(app)
     with app_without_bundling() as app:

@@ -1,4 +1,4 @@
-"""One custom resource a CA: what it may do, what synthesis refuses, what it warns of."""
+"""One custom resource for each CA: its permissions, and what the synthesis refuses and warns of."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -261,7 +261,7 @@ class TestPermissions:
 
 
 class TestResource:
-    def test_says_what_the_configuration_says(self) -> None:
+    def test_has_the_properties_of_the_configuration(self) -> None:
         ca = replace(
             FACTORY_CA,
             status=CaStatus.INACTIVE,

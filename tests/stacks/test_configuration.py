@@ -162,7 +162,7 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
     ],
     ids="-".join,
 )
-def test_a_key_says_what_the_option_in_python_says(
+def test_a_key_means_the_same_as_the_option_in_python(
     folder: Path, in_json: dict[str, Any], in_python: dict[str, Any]
 ) -> None:
     read = JitrConfiguration.parse({**MINIMAL, **in_json}, folder)
@@ -270,7 +270,7 @@ def test_a_context_is_an_object_without_null(folder: Path, context: object, key:
     assert "\n" not in str(caught.value)
 
 
-def test_a_ca_is_made_of_the_file_of_its_certificate(folder: Path) -> None:
+def test_a_ca_is_made_from_the_file_of_its_certificate(folder: Path) -> None:
     ca = CaConfiguration.from_file(
         folder / "ca" / "ca.pem", name="Factory", revocation="none", mode="SNI_ONLY"
     )
@@ -280,8 +280,8 @@ def test_a_ca_is_made_of_the_file_of_its_certificate(folder: Path) -> None:
         CaConfiguration.from_file(folder / "none.pem", name="Factory", revocation="none")
 
 
-def test_it_takes_the_options_of_a_ca() -> None:
-    """Named once more for type checkers, which know no way to derive them."""
+def test_from_file_takes_the_options_of_a_ca() -> None:
+    """They are written twice because type checkers cannot derive them."""
     fields = get_type_hints(CaConfiguration)
     others = {"name", "revocation", "certificate"}
 

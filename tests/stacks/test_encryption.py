@@ -1,4 +1,4 @@
-"""One customer managed key for everything at rest, and who may use it for what."""
+"""One customer managed key for everything at rest, and the permissions to use it."""
 
 from typing import Any
 
@@ -69,11 +69,13 @@ AT_REST: dict[str, tuple[str | int, ...]] = {
     ),
     "AWS::SQS::Queue": ("KmsMasterKeyId",),
 }
-"""Each type that keeps data, and where it names its key."""
+"""Each type of resource that stores data, and where it names its key."""
 
 
 @pytest.mark.parametrize("kind", AT_REST)
-def test_everything_at_rest_is_under_the_key(own_key: Template, imported_key: Template, kind: str) -> None:
+def test_everything_at_rest_is_encrypted_with_the_key(
+    own_key: Template, imported_key: Template, kind: str
+) -> None:
     key, _ = named(own_key, "AWS::KMS::Key", "")
 
     assert of_type(own_key, kind)
@@ -83,8 +85,8 @@ def test_everything_at_rest_is_under_the_key(own_key: Template, imported_key: Te
         assert key_of(resource["Properties"], *AT_REST[kind]) == KEY, name
 
 
-def test_nothing_else_keeps_data(imported_key: Template) -> None:
-    """What has another setting for encryption in its schema would show here."""
+def test_no_other_resource_has_a_setting_for_encryption(imported_key: Template) -> None:
+    """A new type of resource would be found here."""
     kinds = {
         each["Type"]
         for each in imported_key["Resources"].values()
@@ -94,11 +96,11 @@ def test_nothing_else_keeps_data(imported_key: Template) -> None:
     assert kinds | {"AWS::S3::Bucket"} == set(AT_REST)
 
 
-def test_without_a_key_of_ones_own_no_role_needs_one() -> None:
+def test_without_a_customer_managed_key_no_role_needs_one() -> None:
     assert "kms" not in str(template_of(SCENARIOS["revocation"])).lower()
 
 
-def test_each_role_may_use_the_key_for_what_it_does_and_through_the_service_that_keeps_the_data(
+def test_each_role_may_use_the_key_only_through_the_services_that_it_uses(
     imported_key: Template,
 ) -> None:
     found: dict[str, dict[str, set[str]]] = {}
@@ -149,7 +151,7 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
     )
 
 
-def test_where_aws_iots_own_log_is_switched_on_its_log_group_may_be_encrypted_too() -> None:
+def test_the_log_group_of_aws_iot_may_be_encrypted_where_its_log_is_turned_on() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Company")
         Encryption(kms.Key(stack, "Key")).let_logs_use_it(stack, LOG_GROUP)
@@ -174,14 +176,14 @@ def test_an_imported_key_is_warned_of_with_the_statement_that_its_policy_must_co
     assert none == []
 
 
-def test_a_bucket_of_others_may_have_a_key_of_its_own_which_may_only_decrypt(own_key: Template) -> None:
+def test_the_key_of_another_bucket_may_only_be_used_to_decrypt(own_key: Template) -> None:
     (statement,) = (statement for _, statement in all_statements(own_key) if statement["Resource"] == KEY)
 
     assert statement["Action"] == "kms:Decrypt"
     assert joined(statement["Condition"]["StringEquals"]["kms:ViaService"][0]) == f"s3{VIA}"
 
 
-def test_a_bucket_under_a_key_asks_for_it_once_in_a_while_and_not_for_each_object(
+def test_a_bucket_under_a_key_has_a_bucket_key(
     imported_key: Template,
 ) -> None:
     bucket = only(imported_key, "AWS::S3::Bucket")["Properties"]

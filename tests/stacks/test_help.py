@@ -1,4 +1,4 @@
-"""What is exported explains itself where people look: `help()`, and the docstrings that an editor shows."""
+"""Everything that is exported has its documentation in `help()` and in the docstrings that editors show."""
 
 import inspect
 import pydoc

@@ -1,4 +1,4 @@
-"""Which client id a policy allows: known from the certificate, or unknown for a reason in words."""
+"""Which client id a policy allows: known from the certificate, or unknown, with the reason."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_known_client_id_is_a_template(name: str, expected: str) -> None:
     assert template_of(allow(f"{ARN}client/{name}")) == expected
 
 
-def test_what_is_no_connect_of_a_client_does_not_count() -> None:
+def test_other_statements_do_not_count() -> None:
     found = template_of(
         allow(f"{ARN}client/{NAME}", f"{ARN}topic/devices/{NAME}/*", action=["iot:Connect", "iot:Publish"]),
         allow(f"{ARN}client/*", effect="Deny"),

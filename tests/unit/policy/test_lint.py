@@ -180,15 +180,17 @@ def test_an_acknowledgement_applies_to_its_own_statement_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "unforgivable",
+    "rejected_anyway",
     [
         statement("iot:Publish", f"topic/{CN}/" + "x" * 2048, acknowledge="we need it"),
         statement("iot:Connect", "client/{{name}}", acknowledge="we need it"),
     ],
 )
-def test_what_aws_or_the_renderer_would_refuse_cannot_be_acknowledged(unforgivable: dict[str, Any]) -> None:
+def test_what_aws_or_the_renderer_would_refuse_cannot_be_acknowledged(
+    rejected_anyway: dict[str, Any],
+) -> None:
     with pytest.raises(PolicyRejectedError):
-        check("big.json", document(unforgivable), PolicyKind.PER_DEVICE)
+        check("big.json", document(rejected_anyway), PolicyKind.PER_DEVICE)
 
 
 def test_a_per_device_template_may_use_the_three_placeholders_and_no_other() -> None:
@@ -200,7 +202,7 @@ def test_a_per_device_template_may_use_the_three_placeholders_and_no_other() -> 
     assert rules(unknown, kind=PolicyKind.PER_DEVICE) == {Rule.UNKNOWN_PLACEHOLDER}
 
 
-def test_a_placeholder_stands_for_the_device_before_a_wildcard() -> None:
+def test_a_placeholder_before_a_wildcard_identifies_the_device() -> None:
     template = statement("iot:Publish", "topic/devices/{{serial_number}}/*")
 
     assert rules(template, kind=PolicyKind.PER_DEVICE) == set()

@@ -35,7 +35,7 @@ def test_each_value_is_found_on_the_line_where_it_begins() -> None:
 
 
 @given(_JSON, st.sampled_from([None, 0, 2]))
-def test_every_value_of_every_document_is_placed(value: Any, indent: int | None) -> None:
+def test_every_value_of_every_document_has_a_line(value: Any, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
 
     assert set(lines_of(text)) == set(_paths(value))
