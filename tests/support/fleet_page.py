@@ -7,12 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from iot_jitr_cli.doctor.causes import Cause
-from iot_jitr_cli.doctor.ledger_causes import cause_of
-from iot_jitr_cli.status.clusters import Cluster, largest_first
 from iot_jitr_cli.status.figures import DecisionCounts
 from iot_jitr_cli.status.fleet import Fleet
-from iot_jitr_cli.status.groups import WITH_CAUSE, Group, group_of
+from iot_jitr_cli.status.groups import Group
 from iot_jitr_cli.status.history import STEP, STEPS, History, Series
 from iot_jitr_cli.status.ledger import LedgerCounts
 from iot_jitr_cli.status.page.render import page
@@ -87,13 +84,9 @@ class GivenFleet(Fleet):
 
 def fleet(found: Sequence[Row], **values: object) -> GivenFleet:
     """The fleet that these certificates are; `values` replace its parts."""
-    clusters: dict[Cause, Cluster] = {}
-    by_ca: dict[str, Counter[Group]] = {}
+    ledger = LedgerCounts(rows=len(found), complete=True)
     for each in found:
-        by_ca.setdefault(each.ca_certificate_id or "", Counter())[group_of(each)] += 1
-        if group_of(each) in WITH_CAUSE:
-            cause = cause_of(each)
-            clusters.setdefault(cause, Cluster(cause)).add(each)
+        ledger.add(each)
     waiting = sum(each.state == "deferred" for each in found)
     healthy = GivenFleet(
         stack="factory-fleet",
@@ -104,13 +97,7 @@ def fleet(found: Sequence[Row], **values: object) -> GivenFleet:
         log_groups=("/log/activator",),
         alarms=(),
         errors={},
-        ledger=LedgerCounts(
-            Counter(each.state for each in found),
-            len(found),
-            complete=True,
-            by_ca=by_ca,
-            clusters=largest_first(clusters.values()),
-        ),
+        ledger=ledger,
         decisions=DecisionCounts(
             24,
             {"Activated": 36_210, "Refused": 412},
@@ -126,7 +113,7 @@ def fleet(found: Sequence[Row], **values: object) -> GivenFleet:
                 "ENABLE",
                 NOW - timedelta(days=3650 - days),
                 NOW + timedelta(days=days),
-                by_ca.get(ca, Counter())[Group.IN_SERVICE],
+                ledger.by_ca.get(ca, Counter())[Group.IN_SERVICE],
             )
             for (name, ca), days in zip(CAS.items(), (2915, 41), strict=True)
         ),

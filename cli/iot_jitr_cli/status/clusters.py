@@ -5,7 +5,6 @@ A cause is what the ledger has recorded last: what has changed since is seen at 
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from iot_jitr_cli.doctor.causes import Cause
@@ -44,8 +43,3 @@ class Cluster:
             self.example = row
         known = [time for time in (self.first_seen_at, row.first_seen_at) if time]
         self.first_seen_at = min(known, default=0)
-
-
-def largest_first(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
-    """Sort clusters, those with most certificates first."""
-    return tuple(sorted(clusters, key=lambda cluster: (-cluster.certificates, cluster.cause)))

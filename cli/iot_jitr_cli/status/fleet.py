@@ -10,7 +10,7 @@ from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.pipeline import Activator, Pipeline
 from iot_jitr_cli.doctor.reading import CannotTellError
 from iot_jitr_cli.status import figures, parts
-from iot_jitr_cli.status.clusters import Cluster, largest_first
+from iot_jitr_cli.status.clusters import Cluster
 from iot_jitr_cli.status.history import history
 from iot_jitr_cli.status.ledger import LedgerCounts, count
 from iot_jitr_cli.status.quotas import quotas
@@ -92,8 +92,7 @@ class Fleet:
     @cached_property
     def ledger(self) -> LedgerCounts | Unknown:
         """How many certificates are in which state."""
-        session, deployment = self.pipeline.session, self.pipeline.deployment
-        return _known(lambda: count(session, deployment, self._rows, self._seen))
+        return _known(lambda: count(self.pipeline, self._rows, self._seen))
 
     @cached_property
     def quota_per_second(self) -> float | None:
@@ -106,11 +105,13 @@ class Fleet:
         return [part for name in names if isinstance(part := getattr(self, name), Unknown)]
 
     @property
-    def clusters(self) -> tuple[Cluster, ...]:
+    def clusters(self) -> list[Cluster]:
         """The causes with the number of devices, the largest first; dead letters are a cause."""
-        found = () if isinstance(self.ledger, Unknown) else self.ledger.clusters
+        found = [] if isinstance(self.ledger, Unknown) else [*self.ledger.clusters]
         messages = 0 if isinstance(self.queues, Unknown) else self.queues.dead_letters
-        return largest_first((*found, *([Cluster(Cause.DEAD_LETTERED, messages)] if messages else [])))
+        if messages:
+            found.append(Cluster(Cause.DEAD_LETTERED, messages))
+        return sorted(found, key=lambda cluster: (-cluster.certificates, cluster.cause))
 
     @property
     def per_second(self) -> float | None:

@@ -76,10 +76,10 @@ def _alarms(alarms: Sequence[str]) -> RenderableType:
 
 
 def _fleet(ledger: LedgerCounts) -> RenderableType:
-    total = sum(ledger.states.values())
     read = "all rows" if ledger.complete else f"the first {ledger.rows:,} rows, there are more: see --rows"
     return Group(
-        _counts(ledger.states), Text(f"  {total:,} certificates in the ledger ({read})", style="dim")
+        _counts(dict(ledger.states.most_common())),
+        Text(f"  {ledger.certificates:,} certificates in the ledger ({read})", style="dim"),
     )
 
 

@@ -51,7 +51,7 @@ def test_what_needs_attention_is_marked() -> None:
     text = shown(
         HEALTHY.but(
             alarms=("Dead letters. What to do: …",),
-            ledger=LedgerCounts({}, 10_000, complete=False, by_ca={}, clusters=()),
+            ledger=LedgerCounts(rows=10_000),
             queues=QueueCounts(0, 0, 0, None, 2),
             quota_per_second=None,
             errors={"/log": "boom\x07\x1b[2J"},
