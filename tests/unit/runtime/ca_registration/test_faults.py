@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.config import Config
 
-from iot_jitr_runtime.ca_registration.lifecycle import CaLifecycle
+from iot_jitr_runtime.ca_registration.handler import respond
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties, OnDelete
-from iot_jitr_runtime.ca_registration.registry import CaRegistry, OutcomeUnknownError, RegistryError
+from iot_jitr_runtime.ca_registration.registry import OutcomeUnknownError, RegistryError
 from iot_jitr_runtime.ca_registration.signers import KmsSigner, PrivateCaSigner, SecretSigner
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.ownership import Owner
 from tests.support.ca_builder import CaSpec, ca_of, make_kms_key, make_private_ca, pem_of
 from tests.support.ca_registry import EmulatedIot, ca_account
+from tests.support.ca_resource import CaResource
 from tests.support.faults import Crash, Fault, injected, stepped
 
 SPEC = CaSpec()
@@ -31,26 +31,22 @@ FAILURES = [fault for fault in Fault if not fault.name.startswith("CRASH")]
 
 @dataclass
 class Account:
-    """One account with the clients that the function uses."""
+    """One account with the clients that the function uses, and one resource of a stack."""
 
     iot: EmulatedIot
     clients: dict[str, Any]
+    resource: CaResource
     kms_properties: CaProperties
     private_ca_properties: CaProperties
-    owner: Owner = Owner("fleet", "Ca")  # noqa: RUF009 -- frozen
 
-    def create(self, properties: CaProperties = PROPERTIES) -> CaCertificateId:
-        return self.lifecycle.create(properties).ca_id
+    def create(self, properties: CaProperties = PROPERTIES) -> str:
+        return self.resource.create(properties)
 
-    def update(self, ca_id: CaCertificateId, properties: CaProperties) -> CaCertificateId:
-        return self.lifecycle.update(ca_id, properties, PROPERTIES.ca_tags.keys()).ca_id
+    def update(self, ca_id: str, **changes: Any) -> None:
+        self.resource.call("Update", replace(PROPERTIES, **changes), PhysicalResourceId=ca_id, Old=PROPERTIES)
 
-    def delete(self, ca_id: CaCertificateId, properties: CaProperties = PROPERTIES) -> None:
-        self.lifecycle.delete(ca_id, properties)
-
-    @property
-    def lifecycle(self) -> CaLifecycle:
-        return CaLifecycle(CaRegistry(self.clients["iot"]), self.owner, self.clients.__getitem__)
+    def delete(self, ca_id: str, properties: CaProperties = PROPERTIES) -> None:
+        self.resource.call("Delete", properties, PhysicalResourceId=ca_id)
 
 
 @contextmanager
@@ -60,12 +56,14 @@ def account_with_key() -> Iterator[Account]:
             name: account.session.client(name, config=ONE_TRY)  # type: ignore[call-overload]
             for name in SERVICES
         }
+        session: Any = SimpleNamespace(client=lambda name, config: clients[name])  # noqa: ARG005
         clients["secretsmanager"].create_secret(Name="ca-key", SecretString=pem_of(SPEC.key))
         kms_arn, kms_key = make_kms_key(clients["kms"], "ECC_NIST_P256")
         private_ca_arn, _ = make_private_ca(clients["acm-pca"])
         yield Account(
             account.iot,
             clients,
+            CaResource(lambda event: respond(event, session)),
             replace(PROPERTIES, ca_certificate_pem=ca_of(kms_key).pem, signer=KmsSigner(kms_arn)),
             replace(PROPERTIES, ca_certificate_pem=None, signer=PrivateCaSigner(private_ca_arn)),
         )
@@ -116,7 +114,7 @@ def kept_by_us(account: Account) -> None:
     account.delete(ca_id, replace(PROPERTIES, on_delete=OnDelete.DEACTIVATE))
 
 
-def adopted(account: Account) -> CaCertificateId:
+def adopted(account: Account) -> str:
     registered_by_another(account)
     return account.create()
 
@@ -132,13 +130,13 @@ UPDATE = Step(
     "update",
     Account.create,
     lambda account, ca_id: account.update(
-        ca_id, replace(PROPERTIES, auto_registration=AutoRegistration.DISABLE, ca_tags={"c": "3"})
+        ca_id, auto_registration=AutoRegistration.DISABLE, ca_tags={"c": "3"}
     ),
 )
 REPLACE = Step(
     "replace",
     Account.create,
-    lambda account, ca_id: account.update(ca_id, replace(PROPERTIES, ca_certificate_pem=NEXT_CA.pem)),
+    lambda account, ca_id: account.update(ca_id, ca_certificate_pem=NEXT_CA.pem),
 )
 DELETES = [
     Step(
