@@ -1,16 +1,26 @@
-"""One attempt at its limit."""
+"""One attempt at its limit, and the TLS handshake alone."""
 
 import ssl
+from pathlib import Path
 from typing import Any
 
+import pytest
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from iot_jitr_cli.connect.attempt import Attempt, Exchange
+from iot_jitr_cli.connect import Credentials
+from iot_jitr_cli.connect.attempt import Attempt, Exchange, probe
 from iot_jitr_cli.connect.causes import Cause
 from iot_jitr_cli.connect.endpoint import Endpoint
+from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
+from tests.support.identities import ca, device
+from tests.support.limits import LONGEST_WAIT
+from tests.support.mqtt_broker import Act, broker, server_ca
+from tests.support.ports import silent_port
+
+pytestmark = pytest.mark.timing
 
 
 class Connection:
@@ -51,3 +61,27 @@ def test_an_answer_that_is_there_when_the_time_is_over_counts() -> None:
 
 def test_without_one_there_was_no_answer() -> None:
     assert cause_of(None) is Cause.NO_ANSWER
+
+
+@pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_probe_reads_the_alert_about_a_foreign_certificate(
+    tmp_path: Path, newest_tls: ssl.TLSVersion
+) -> None:
+    foreign = Credentials.of(ca("Foreign CA").issue(DeviceSpec("sensor-1")))
+    trusted, _ = server_ca().save(tmp_path)
+
+    with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
+        endpoint = Endpoint("127.0.0.1", served.port, trusted)
+        found = probe(endpoint, foreign.tls_context(endpoint), limit=LONGEST_WAIT, wait=LONGEST_WAIT)
+
+    assert found is not None
+    assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
+
+
+def test_the_probes_short_wait_begins_after_the_handshake() -> None:
+    with silent_port() as port:
+        endpoint = Endpoint("127.0.0.1", port)
+        found = probe(endpoint, Credentials.of(device()).tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)
+
+    assert found is not None
+    assert found.cause is Cause.TIMED_OUT

@@ -98,3 +98,13 @@ def test_the_key_shows_in_no_representation_and_stays_in_no_file(
 
     assert "PrivateKey" not in repr(credentials)
     assert list(scratch.iterdir()) == []
+
+
+def test_port_443_selects_mqtt_by_alpn(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    names_sent = []
+    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _self, names: names_sent.append(names))
+
+    credentials.tls_context(Endpoint("localhost", 8883))
+    credentials.tls_context(Endpoint("localhost", 443))
+
+    assert names_sent == [["x-amzn-mqtt-ca"]]

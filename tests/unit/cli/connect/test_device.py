@@ -23,7 +23,6 @@ from iot_jitr_cli.connect import (
     connect,
 )
 from iot_jitr_cli.connect import device as device_module
-from iot_jitr_cli.connect.attempt import probe
 from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
@@ -211,25 +210,6 @@ def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
     assert "unknown ca" in result.events[-1].detail
 
 
-@pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_the_probe_reads_the_alert_too(ca_file: Path, newest_tls: ssl.TLSVersion) -> None:
-    with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        endpoint = at(served, ca_file)
-        found = probe(endpoint, FOREIGN.tls_context(endpoint), limit=LONGEST_WAIT, wait=LONGEST_WAIT)
-
-    assert found is not None
-    assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")
-
-
-def test_the_probes_short_wait_begins_after_the_handshake() -> None:
-    with silent_port() as port:
-        endpoint = Endpoint("127.0.0.1", port)
-        found = probe(endpoint, CREDENTIALS.tls_context(endpoint), limit=0.1, wait=LONGEST_WAIT)
-
-    assert found is not None
-    assert found.cause is Cause.TIMED_OUT
-
-
 @contextmanager
 def untrusted(_: Path) -> Iterator[Endpoint]:
     with broker(Act.ACCEPT) as served:
@@ -396,13 +376,3 @@ def test_the_topic_is_made_of_the_client_id(ca_file: Path) -> None:
 def test_a_topic_that_nothing_can_be_published_to_is_refused(topic: str) -> None:
     with pytest.raises(WrongUseError, match="one topic"):
         Device(CREDENTIALS, Endpoint("127.0.0.1"), "sensor-1", topic=topic)
-
-
-def test_port_443_selects_mqtt_by_alpn(monkeypatch: pytest.MonkeyPatch) -> None:
-    names_sent = []
-    monkeypatch.setattr(ssl.SSLContext, "set_alpn_protocols", lambda _self, names: names_sent.append(names))
-
-    CREDENTIALS.tls_context(Endpoint("localhost", 8883))
-    CREDENTIALS.tls_context(Endpoint("localhost", 443))
-
-    assert names_sent == [["x-amzn-mqtt-ca"]]
