@@ -20,17 +20,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update
 from iot_jitr_runtime.errors import JitrError
-from iot_jitr_runtime.ledger.rows import KEY, milliseconds
+from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 RATE_LIMITER_KEY = "#rate-limiter"
 """Key of the rate limiter's item in the ledger's table. No certificate's key begins with `#`."""
@@ -64,8 +60,8 @@ class RateLimiter:
     Kept at module scope, so that the spacing of one worker holds across its invocations.
     """
 
-    dynamodb: "DynamoDBClient"
-    table: str
+    items: Table
+    """The ledger's table."""
     per_second: float
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     sleep: Callable[[float], None] = time.sleep
@@ -150,7 +146,6 @@ class RateLimiter:
         return slot
 
     def _reserve(self, attribute: str, count: int, interval: int, within: timedelta | None) -> list[int]:
-        table = Table(self.dynamodb, self.table, KEY)
         now, span = milliseconds(self.clock()), count * interval
         latest = None if within is None else now + within // timedelta(milliseconds=1)
         free: ConditionBase = Attr(attribute).gte(now * 1000)
@@ -165,7 +160,7 @@ class RateLimiter:
         )
         for update in [behind_the_last, from_now] * _CONFLICTS:
             try:
-                end: int = table.update(update)[attribute]
+                end: int = self.items.update(update)[attribute]
             except ConditionFailedError as error:
                 next_slot = error.found.get(attribute, 0) // 1000
                 if latest is not None and next_slot > latest:

@@ -473,14 +473,9 @@ def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     cloud = doctor.cloud
     old, new = doctor.brought_in("renewed"), doctor.brought_in("renewed")
     cloud.wait_for_state(new.certificate.fingerprint, State.ACTIVATED)
-    table, dynamodb = cloud.outputs[Output.LEDGER_TABLE], cloud.client("dynamodb")
 
-    retirement = Retirement(
-        cloud.client("iot"),
-        Ledger(dynamodb, table),
-        timedelta(0),
-        RateLimiter(dynamodb, table, 10),
-    )
+    ledger = Ledger(cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE])
+    retirement = Retirement(cloud.client("iot"), ledger, timedelta(0), RateLimiter(ledger.items, 10))
     retire(retirement)
 
     assert_cause(doctor.about(old), Cause.SUPERSEDED)

@@ -23,7 +23,7 @@ from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import State
 from iot_jitr_runtime.ledger.tasks import TaskResult
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.policy.withdrawal import withdraw
+from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.stack_outputs import Output
 from iot_jitr_runtime.things.retirement import Retirement
@@ -214,7 +214,7 @@ def test_the_policy_of_a_revoked_device_is_deleted(listed_cloud: Cloud) -> None:
 
     (policy,) = listed_cloud.policies_of(certificate_id)
 
-    withdraw(iot, certificate_id, arn, policy)
+    delete_own_policy(iot, certificate_id, arn, policy)
 
     assert listed_cloud.policies_of(certificate_id) == []
     with pytest.raises(iot.exceptions.ResourceNotFoundException):
@@ -236,14 +236,8 @@ def test_a_renewed_certificate_replaces_the_older_one(listed_cloud: Cloud) -> No
     cloud.wait_for_state(new_id, State.ACTIVATED)
     assert holders(cloud, "renewed-7") == {old_id, new_id}
     assert (cloud.status(old_id), cloud.status(new_id)) == ("ACTIVE", "ACTIVE")
-    table = cloud.outputs[Output.LEDGER_TABLE]
-    dynamodb = cloud.client("dynamodb")
-    retirement = Retirement(
-        cloud.client("iot"),
-        Ledger(dynamodb, table),
-        timedelta(0),
-        RateLimiter(dynamodb, table, 10),
-    )
+    ledger = Ledger(cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE])
+    retirement = Retirement(cloud.client("iot"), ledger, timedelta(0), RateLimiter(ledger.items, 10))
     assert retire(retirement) == {old_id: TaskResult.DONE}
     assert (cloud.status(old_id), cloud.status(new_id)) == ("INACTIVE", "ACTIVE")
     assert holders(cloud, "renewed-7") == {new_id}

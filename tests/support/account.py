@@ -134,8 +134,7 @@ class Account:
     def rate_limiter(self, per_second: float | None = None) -> RateLimiter:
         """The account's rate limiter; a wait for a slot moves the clock."""
         return RateLimiter(
-            self.dynamodb,
-            self.table,
+            self.ledger.items,
             per_second or self.activations_per_second,
             clock=self.clock,
             sleep=lambda seconds: self.clock.pass_time(seconds=seconds),

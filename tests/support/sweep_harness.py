@@ -24,7 +24,6 @@ from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.policy.attachment import SharedPolicy
-from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore, Published
@@ -171,14 +170,11 @@ class SweepHarness:
             self.admission,
             needs_common_name=True,
         )
-        withdrawal = Withdrawal(iot, self.ledger.tasks, self.clock)
         sessions = parts.pop("sessions", self.sessions())
         values: dict[str, Any] = {
             "store": self.store,
             "ledger": self.ledger,
-            "enforcement": Enforcement(
-                iot, self.ledger, withdrawal, validation, None, policy, sessions, self.clock
-            ),
+            "enforcement": Enforcement(iot, self.ledger, validation, None, policy, sessions, self.clock),
             "rate_limiter": self.aws.rate_limiter(),
             "report": self.seen,
             "settle": SETTLE,

@@ -16,7 +16,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.ledger.rows import KEY
 from iot_jitr_runtime.ledger.tasks import Task, task_key
-from iot_jitr_runtime.policy.withdrawal import withdraw
+from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.stack_outputs import Output
 
 _DETACH_LIMIT = 28.0
@@ -100,7 +100,7 @@ class Cleanup:
         for policy in (each["policyName"] for each in iot.list_attached_policies(target=arn)["policies"]):
             iot.detach_policy(policyName=policy, target=arn)
             if policy.endswith(name):
-                delete = partial(self._again, partial(withdraw, iot, name, arn, policy))
+                delete = partial(self._again, partial(delete_own_policy, iot, name, arn, policy))
                 self.add(f"policy {policy}", f"aws iot delete-policy --policy-name {policy}", delete)
         for thing in iot.list_principal_things(principal=arn)["things"]:
             iot.detach_thing_principal(thingName=thing, principal=arn)

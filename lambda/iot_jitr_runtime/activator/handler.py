@@ -56,7 +56,7 @@ def _batch() -> Batch:
             time_for_one=TIME_FOR_ONE + admission_timeout(env),
         ),
         ledger=ledger,
-        rate_limiter=RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND])),
+        rate_limiter=RateLimiter(ledger.items, float(env[environment.ACTIVATIONS_PER_SECOND])),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=env[environment.ACTIVATION_QUEUE_URL],
         dead_letter_queue_url=env[environment.DEAD_LETTER_QUEUE_URL],

@@ -55,7 +55,7 @@ def _build(certificate_arn_prefix: str) -> Run:
     table = env[environment.LEDGER_TABLE]
     outbox = build_outbox(env, dynamodb, logger, metrics)
     ledger = Ledger(dynamodb, table, outbox)
-    rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
+    rate_limiter = RateLimiter(ledger.items, float(env[environment.ACTIVATIONS_PER_SECOND]))
     actions: dict[Task, Action] = {}
     config = parsed(env, environment.THINGS)
     things = ThingSettings(**config["thing"]) if config else None

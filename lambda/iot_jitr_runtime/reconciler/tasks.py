@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import ScheduledTask, ScheduledTasks, Task, TaskResult
-from iot_jitr_runtime.policy.withdrawal import withdraw
+from iot_jitr_runtime.policy.deletion import delete_own_policy
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def delete_policy(
         return TaskResult.CANCELLED
     rate_limiter.wait_for_background_slot(until=until)
     try:
-        withdraw(iot, due.certificate_id, arn_prefix + due.certificate_id, due.policy_name)
+        delete_own_policy(iot, due.certificate_id, arn_prefix + due.certificate_id, due.policy_name)
     except iot.exceptions.DeleteConflictException:
         return _STILL_ATTACHED
     return TaskResult.DONE

@@ -20,7 +20,7 @@ from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy, SharedPolicy
-from iot_jitr_runtime.policy.withdrawal import Withdrawal
+from iot_jitr_runtime.policy.deletion import delete_or_schedule
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.sessions import Sessions
 
@@ -70,7 +70,6 @@ class Enforcement:
 
     iot: "IoTClient"
     ledger: RevocationLedger
-    withdrawal: Withdrawal
     validation: Validation
     things: "Things | None"
     policy: SharedPolicy | PerDevicePolicy
@@ -110,7 +109,14 @@ class Enforcement:
             self.ledger.release(claim)
             return RevocationResult.CONFLICT
         if claim.row.policy_name is not None:
-            self.withdrawal.withdraw(certificate_id, description["certificateArn"], claim.row.policy_name)
+            delete_or_schedule(
+                self.iot,
+                self.ledger.tasks,
+                certificate_id,
+                description["certificateArn"],
+                claim.row.policy_name,
+                now=self.clock(),
+            )
         self._schedule_session_close(claim, reason)
         self.ledger.record_revoked(
             claim, detail=reason.label, index_version=index_version, now=milliseconds(self.clock())

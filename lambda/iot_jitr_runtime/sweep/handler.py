@@ -31,7 +31,6 @@ from iot_jitr_runtime.iot_data import iot_data_client
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.rate_limiter import RateLimiter
 from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -105,7 +104,7 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
     things = build_things(env, iot, ledger)
     # Refreshed for every release: it rests on the index that is in force at that moment.
     revocation = IndexedRevocation(store, refresh=timedelta(0))
-    rate_limiter = RateLimiter(dynamodb, table, float(env[environment.ACTIVATIONS_PER_SECOND]))
+    rate_limiter = RateLimiter(ledger.items, float(env[environment.ACTIVATIONS_PER_SECOND]))
     sessions = None
     if template := config["client_id"]:
         sessions = Sessions(iot_data_client(), iot, ledger, rate_limiter, template, _report)
@@ -115,7 +114,6 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
         enforcement=Enforcement(
             iot=iot,
             ledger=ledger,
-            withdrawal=Withdrawal(iot, ledger.tasks),
             validation=build_validation(env, iot, dynamodb, revocation),
             # The activator's leases on things last as long as its time-out; a release may take longer.
             things=replace(things, lease_lasts=CLAIM_LASTS) if things else None,

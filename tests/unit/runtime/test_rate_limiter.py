@@ -241,7 +241,7 @@ class Simulation:
         def sleep(seconds: float) -> None:
             self.slept = seconds
 
-        return RateLimiter(self.aws.dynamodb, self.aws.table, self.RATE, self.clock, sleep)
+        return RateLimiter(self.aws.ledger.items, self.RATE, self.clock, sleep)
 
     def at(self, moment: int, action: Callable[[], None]) -> None:
         self._number += 1

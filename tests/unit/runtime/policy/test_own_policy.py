@@ -12,7 +12,7 @@ from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.ledger.tasks import Task
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.policy.attachment import PerDevicePolicy
-from iot_jitr_runtime.policy.withdrawal import Withdrawal, withdraw
+from iot_jitr_runtime.policy.deletion import delete_or_schedule, delete_own_policy
 from tests.support.account import POLICY, Account, account
 from tests.support.answers import answered
 from tests.support.faults import Fault, counted, cut_off, injected
@@ -43,6 +43,12 @@ def active(aws: Account) -> tuple[CertificateId, str]:
     certificate_id = pending(aws, "sensor-7")
     aws.connect(certificate_id)
     return certificate_id, f"{PREFIX}{certificate_id}"
+
+
+def revoked(aws: Account, certificate_id: CertificateId, name: str) -> None:
+    """Do with a policy what a revocation of its certificate does."""
+    arn, now = arn_of(aws, certificate_id), aws.clock()
+    delete_or_schedule(aws.iot, aws.ledger.tasks, certificate_id, arn, name, now=now)
 
 
 def document(aws: Account, certificate_id: str) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
     aws.iot.create_policy_version(policyName=name, policyDocument=json.dumps(TEMPLATE), setAsDefault=True)
 
     for _ in range(2):  # done again, it changes nothing
-        withdraw(aws.iot, certificate_id, arn_of(aws, certificate_id), name)
+        delete_own_policy(aws.iot, certificate_id, arn_of(aws, certificate_id), name)
 
     assert aws.policies(certificate_id) == []
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
@@ -139,16 +145,15 @@ def test_a_revoked_certificates_policy_is_detached_and_deleted_with_all_versions
 
 def test_a_policy_that_aws_still_sees_attached_is_left_to_the_reconciler(aws: Account) -> None:
     certificate_id, name = active(aws)
-    withdrawal = Withdrawal(aws.iot, aws.ledger.tasks, aws.clock)
 
     with answered(aws.iot, "DeletePolicy", "DeleteConflictException"):
-        withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)
+        revoked(aws, certificate_id, name)
 
     assert aws.policies(certificate_id) == []
     aws.clock.pass_time(minutes=11)
     [due] = aws.ledger.tasks.due(Task.DELETE_POLICY, now=aws.clock.milliseconds)
     assert (due.certificate_id, due.policy_name) == (certificate_id, name)
-    withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)
+    revoked(aws, certificate_id, name)
     with pytest.raises(aws.iot.exceptions.ResourceNotFoundException):
         aws.iot.get_policy(policyName=name)
 
@@ -159,28 +164,25 @@ def test_a_revocation_does_not_wait_for_a_deletion_that_is_denied(aws: Account, 
     certificate_id, name = active(aws)
 
     with injected(aws.iot, operation, Fault.ACCESS_DENIED):
-        Withdrawal(aws.iot, aws.ledger.tasks, aws.clock).withdraw(
-            certificate_id, arn_of(aws, certificate_id), name
-        )
+        revoked(aws, certificate_id, name)
 
     aws.clock.pass_time(minutes=11)
     [due] = aws.ledger.tasks.due(Task.DELETE_POLICY, now=aws.clock.milliseconds)
     assert due.policy_name == name
 
 
-def test_another_error_of_a_withdrawal_propagates(aws: Account) -> None:
+def test_another_error_of_a_deletion_propagates(aws: Account) -> None:
     certificate_id, name = active(aws)
-    withdrawal = Withdrawal(aws.iot, aws.ledger.tasks, aws.clock)
 
     with answered(aws.iot, "DetachPolicy", "ThrottlingException"), pytest.raises(ClientError):
-        withdrawal.withdraw(certificate_id, arn_of(aws, certificate_id), name)
+        revoked(aws, certificate_id, name)
 
 
-def test_a_shared_policy_is_never_withdrawn(aws: Account) -> None:
+def test_a_shared_policy_is_never_deleted(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     aws.iot.attach_policy(policyName=POLICY, target=arn_of(aws, certificate_id))
 
-    withdraw(aws.iot, certificate_id, arn_of(aws, certificate_id), POLICY)
+    delete_own_policy(aws.iot, certificate_id, arn_of(aws, certificate_id), POLICY)
 
     assert aws.policies(certificate_id) == [POLICY]
 

@@ -1,11 +1,8 @@
 """Revoking one certificate."""
 
-from dataclasses import replace
-
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.policy.withdrawal import Withdrawal
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.sweep.enforce import Enforcement, RevocationResult
 from tests.support.sweep_harness import SweepHarness
@@ -13,9 +10,7 @@ from tests.support.sweep_harness import SweepHarness
 
 @pytest.fixture
 def enforcement(harness: SweepHarness) -> Enforcement:
-    iot = harness.aws.iot
-    withdrawal = Withdrawal(iot, harness.ledger.tasks, harness.clock)
-    return replace(harness.make_sweep().enforcement, withdrawal=withdrawal)
+    return harness.make_sweep().enforcement
 
 
 def test_a_repeated_revocation_has_the_same_result(harness: SweepHarness, enforcement: Enforcement) -> None:

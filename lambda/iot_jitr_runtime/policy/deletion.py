@@ -1,0 +1,62 @@
+"""Deletes the policy of a device's own after the revocation of its certificate."""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from iot_jitr_runtime.aws_errors import DENIED, error_code
+from iot_jitr_runtime.identifiers import CertificateId
+from iot_jitr_runtime.ledger.rows import milliseconds
+from iot_jitr_runtime.ledger.tasks import ScheduledTasks
+from iot_jitr_runtime.policy.attachment import delete_old_versions
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+_STILL_ATTACHED = timedelta(minutes=10)
+_LATER = DENIED | {"DeleteConflictException"}
+
+
+def delete_own_policy(
+    iot: "IoTClient", certificate_id: CertificateId, certificate_arn: str, policy_name: str
+) -> None:
+    """Detach and delete the policy of a revoked certificate. Idempotent.
+
+    A policy belongs to the certificate only if its name ends with the certificate's id. A shared policy is
+    not changed.
+    """
+    if not policy_name.endswith(certificate_id):
+        return
+    with suppress(iot.exceptions.ResourceNotFoundException):
+        # An earlier attempt has detached it already, and was interrupted or refused the deletion.
+        iot.detach_policy(policyName=policy_name, target=certificate_arn)
+    with suppress(iot.exceptions.ResourceNotFoundException):
+        delete_old_versions(iot, policy_name)
+        iot.delete_policy(policyName=policy_name)
+
+
+def delete_or_schedule(  # noqa: PLR0913  the policy, and what deletes it now or later
+    iot: "IoTClient",
+    tasks: ScheduledTasks,
+    certificate_id: CertificateId,
+    certificate_arn: str,
+    policy_name: str,
+    *,
+    now: datetime,
+) -> None:
+    """Detach and delete a revoked certificate's own policy, at once or as soon as AWS permits it.
+
+    AWS may report a policy as attached for some minutes after it was detached (`DeletePolicy`, API
+    reference). Its deletion is then scheduled for the reconciler; the device cannot use the policy any more.
+    The same is done where the permission is missing, because the stack now deploys a shared policy: a
+    revocation does not wait for the deletion.
+    """
+    try:
+        delete_own_policy(iot, certificate_id, certificate_arn, policy_name)
+    except ClientError as error:
+        if error_code(error) not in _LATER:
+            raise
+        at = milliseconds(now + _STILL_ATTACHED)
+        tasks.schedule_policy_deletion(certificate_id, policy_name=policy_name, at=at)
