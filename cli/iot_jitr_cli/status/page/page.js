@@ -13,12 +13,9 @@
 
   const fields = (line) => {
     const parts = line.split("|");
-    const [id, serial, ca, group, state, reason, cause, decided] = parts;
-    return {
-      id, serial, ca: data.cas[ca], group: data.groups[group], title: data.titles[group],
-      state: data.states[state], reason: data.reasons[reason], cause: data.causes[cause],
-      decided: Number(decided), name: parts.slice(8).join("|"),
-    };
+    const [id, serial, kind, decided] = parts;
+    const [ca, group, title, state, reason, cause] = data.kinds[kind];
+    return { id, serial, ca, group, title, state, reason, cause, decided: Number(decided), name: parts.slice(4).join("|") };
   };
 
   // What is searched: made once, at the first search.

@@ -165,37 +165,21 @@ def _end(moment: datetime, now: datetime) -> str:
 
 
 def _data(fleet: Fleet, certificates: list[Row]) -> dict[str, object]:
-    """What the search reads: a line for each certificate, with indexes into lists of what repeats.
+    """What the search reads: a line for each certificate, and the kinds of certificates.
 
-    A line is `id|serial|ca|group|state|reason|cause|decided|name`. The name is at the end because it may
-    contain the separator; `decided` is in seconds since the epoch.
+    A line is `id|serial|kind|decided|name`: `kind` is an index into `kinds`, whose entries are the CA's name,
+    the group and its title, the state, the reason and the cause; `decided` is in seconds since the epoch; the
+    name is at the end because it may contain the separator.
     """
     known = () if isinstance(fleet.cas, Unknown) else fleet.cas
     cas: dict[str, str] = {ca.certificate_id: ca.name for ca in known}
-    places: dict[str, dict[str, int]] = {
-        name: {} for name in ("cas", "groups", "states", "reasons", "causes")
-    }
-
-    def place(kind: str, value: str) -> int:
-        return places[kind].setdefault(value, len(places[kind]))
-
-    def line(each: Row) -> str:
-        group = group_of(each)
-        cause = cause_of(each).value if group in WITH_CAUSE else ""
-        indexes = (
-            place("cas", each.ca_certificate_id or ""),
-            place("groups", group),
-            place("states", each.state or "unknown"),
-            place("reasons", each.reason or ""),
-            place("causes", cause),
-            each.decided_at // 1000,
-        )
-        name = printable(each.common_name or "")
-        return "|".join((each.certificate_id, each.serial_number or "", *map(str, indexes), name))
-
-    return {
-        "lines": "\n".join(map(line, certificates)),
-        **{kind: [*values] for kind, values in places.items()},
-        "cas": [cas.get(ca, ca) for ca in places["cas"]],
-        "titles": [GROUPS[Group(group)][0] for group in places["groups"]],
-    }
+    kinds: dict[tuple[str, ...], int] = {}
+    lines = []
+    for row in certificates:
+        group, ca = group_of(row), row.ca_certificate_id or ""
+        cause = cause_of(row).value if group in WITH_CAUSE else ""
+        kind = (cas.get(ca, ca), group, GROUPS[group][0], row.state or "unknown", row.reason or "", cause)
+        numbers = (kinds.setdefault(kind, len(kinds)), row.decided_at // 1000)
+        name = printable(row.common_name or "")
+        lines.append("|".join((row.certificate_id, row.serial_number or "", *map(str, numbers), name)))
+    return {"lines": "\n".join(lines), "kinds": [*kinds]}
