@@ -74,14 +74,14 @@ def status(  # noqa: PLR0913  a command's options are its arguments
     if iam_policy:
         print_json(minimal_policy(Resources.find(session, stack_name)))
         return None
+    if rows is None:
+        rows = ALL_ROWS if html_file else ROWS
     if watch:
-        _watch(session, stack_name, ROWS if rows is None else rows, every)
+        _watch(session, stack_name, rows, every)
         return None
     if html_file is not None:
-        return _write_page(
-            session, stack_name, ALL_ROWS if rows is None else rows, html_file, as_json=as_json
-        )
-    fleet = Fleet(session, stack_name, ROWS if rows is None else rows)
+        return _write_page(session, stack_name, rows, html_file, as_json=as_json)
+    fleet = Fleet(session, stack_name, rows)
     if as_json:
         print_json(fleet_as_json(fleet))
     else:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from iot_jitr_cli.doctor.metrics import read_metrics
 from iot_jitr_cli.doctor.pipeline import Pipeline
 from iot_jitr_cli.status.figures import HOURS
+from iot_jitr_cli.words import in_words
 from iot_jitr_runtime.metric_names import Metric
 
 STEP = timedelta(minutes=15)
@@ -24,11 +25,14 @@ class Series:
     summed: bool
     """Whether values add up over time; else the largest one counts."""
 
-    @property
-    def total(self) -> float | None:
-        """The sum of a day or its largest value; None where there are no values."""
-        known = [value for value in self.values if value is not None]
+    def total(self, steps: slice = slice(None)) -> float | None:
+        """The sum or the largest value of a day, or of some of its steps; None where there are no values."""
+        known = [value for value in self.values[steps] if value is not None]
         return (sum(known) if self.summed else max(known)) if known else None
+
+    def in_words(self, value: float) -> str:
+        """One of its values as text."""
+        return in_words(timedelta(seconds=value)) if self.unit == "s" else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class History:
     @property
     def empty(self) -> bool:
         """Whether CloudWatch has no figure at all."""
-        return all(each.total is None for each in self.series)
+        return all(each.total() is None for each in self.series)
 
 
 def history(pipeline: Pipeline) -> History:

@@ -1,6 +1,5 @@
 """The last 24 hours as bars: a shape and words for each metric, and a table of all."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -45,43 +44,32 @@ def plots(history: History) -> tuple[Plot, ...]:
 
 def hourly(history: History) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The table of the same figures: for each hour its beginning, and a value in words for each metric."""
-    hours = range(0, STEPS, _STEPS_AN_HOUR)
-    return tuple(
-        (
-            f"{history.begin + first * STEP:%d %H:%M}",
-            tuple(_hour(each, each.values[first : first + _STEPS_AN_HOUR]) for each in history.series),
-        )
-        for first in hours
-    )
+    rows = []
+    for first in range(0, STEPS, _STEPS_AN_HOUR):
+        hour = slice(first, first + _STEPS_AN_HOUR)
+        totals = [(each, each.total(hour)) for each in history.series]
+        values = tuple("none" if total is None else each.in_words(total) for each, total in totals)
+        rows.append((f"{history.begin + first * STEP:%d %H:%M}", values))
+    return tuple(rows)
 
 
 def _plot(series: Series, begin: datetime) -> Plot:
     top = max((value for value in series.values if value is not None), default=0)
     bars = tuple(
-        _bar(place, value, top, f"{begin + place * STEP:%d %H:%M}Z: {_value_in_words(value, series.unit)}")
+        _bar(place, value / top, f"{begin + place * STEP:%d %H:%M}Z: {series.in_words(value)}")
         for place, value in enumerate(series.values)
         if value
     )
-    total = series.total
+    total = series.total()
     if total is None:
         headline, note = "no figures", ""
     elif series.summed:
-        headline = _value_in_words(total, series.unit)
-        note = f"at most {_value_in_words(top, series.unit)} in {in_words(STEP)}"
+        headline, note = series.in_words(total), f"at most {series.in_words(top)} in {in_words(STEP)}"
     else:
-        headline, note = f"at most {_value_in_words(total, series.unit)}", ""
+        headline, note = f"at most {series.in_words(total)}", ""
     return Plot(series.id, series.title, headline, note, bars)
 
 
-def _bar(place: int, value: float, top: float, caption: str) -> Bar:
-    height = round(max(value / top * HEIGHT, _LEAST_HEIGHT), 2)
+def _bar(place: int, share: float, caption: str) -> Bar:
+    height = round(max(share * HEIGHT, _LEAST_HEIGHT), 2)
     return Bar(place, round(HEIGHT - height, 2), height, caption)
-
-
-def _hour(series: Series, values: Sequence[float | None]) -> str:
-    total = Series(series.id, series.title, series.unit, tuple(values), summed=series.summed).total
-    return "none" if total is None else _value_in_words(total, series.unit)
-
-
-def _value_in_words(value: float, unit: str) -> str:
-    return in_words(timedelta(seconds=value)) if unit == "s" else f"{value:,.0f}"
