@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.allowed import as_timedelta, offers, one_of, span
+from iot_jitr.allowed import as_timedelta, having, one_of, span
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import Encryption
 from iot_jitr.functions import JitrFunction
@@ -45,7 +45,7 @@ class AdmissionFunction:
 
     function: Annotated[
         lambda_.IFunction | lambda_.Function | lambda_.Alias | str,
-        offers(
+        having(
             "function_arn",
             "a Lambda function, or the ARN of one",
             r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[A-Za-z0-9_$-]+)?",

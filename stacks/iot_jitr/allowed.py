@@ -94,27 +94,43 @@ class Allowed:
             raise refusal("", shown(value), self.hint(value) + self.words) from None
 
 
+def _where(accepted: Callable[[Any], bool], words: str, schema: Mapping[str, Any]) -> Allowed:
+    """A value for which `accepted` is true, kept as it is."""
+
+    def read(value: Any, _: Path) -> Any:
+        if not accepted(value):
+            raise ValueError
+        return value
+
+    return Allowed(words, read, schema=schema)
+
+
 def whole_number(low: int, high: int) -> Allowed:
     """A whole number from `low` to `high`."""
-
-    def read(value: Any, _: Path) -> int:
-        if not _is_number(value) or not low <= value <= high:
-            raise ValueError
-        return int(value)
-
-    schema = {"type": "integer", "minimum": low, "maximum": high}
-    return Allowed(f"a whole number from {low:,} to {high:,}", read, schema=schema)
+    return _where(
+        lambda value: _is_number(value) and low <= value <= high,
+        f"a whole number from {low:,} to {high:,}",
+        {"type": "integer", "minimum": low, "maximum": high},
+    )
 
 
 def number_among(numbers: Collection[int]) -> Allowed:
     """One of these whole numbers."""
+    return _where(
+        lambda value: _is_number(value) and value in numbers,
+        ", ".join(map(str, numbers)),
+        {"enum": sorted(numbers)},
+    )
 
-    def read(value: Any, _: Path) -> int:
-        if not _is_number(value) or value not in numbers:
-            raise ValueError
-        return int(value)
 
-    return Allowed(", ".join(map(str, numbers)), read, schema={"enum": sorted(numbers)})
+def _is_number(value: object) -> bool:
+    # True is an int to Python.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def flag() -> Allowed:
+    """True or false."""
+    return _where(lambda value: isinstance(value, bool), "true, false", {"type": "boolean"})
 
 
 def span(low: timedelta, high: timedelta, step: timedelta = timedelta(seconds=1)) -> Allowed:
@@ -167,7 +183,11 @@ def text(pattern: str, words: str, *, at_synthesis: str | None = None) -> Allowe
             raise ValueError
         return value
 
-    return Allowed(words, read, schema={"type": "string", "pattern": f"^(?:{pattern})$"})
+    return Allowed(words, read, schema=_text_schema(pattern))
+
+
+def _text_schema(pattern: str) -> dict[str, str]:
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
 
 
 CONSTRUCT_ID: Final = text(r".+", "a name in the construct tree")
@@ -187,33 +207,16 @@ def one_of(kind: type[Enum]) -> Allowed:
     return Allowed(", ".join(values), read, lambda value: did_you_mean(value, values), {"enum": values})
 
 
-def flag() -> Allowed:
-    """True or false."""
-
-    def read(value: Any, _: Path) -> bool:
-        if not isinstance(value, bool):
-            raise TypeError
-        return value
-
-    return Allowed("true, false", read, schema={"type": "boolean"})
-
-
-def offers(attribute: str, words: str, pattern: str | None = None) -> Allowed:
+def having(attribute: str, words: str, pattern: str | None = None) -> Allowed:
     """An object that has `attribute`, which identifies an interface of the CDK, or a text like `pattern`."""
 
-    def read(value: Any, _: Path) -> Any:
-        if isinstance(value, str):
-            if pattern is None or not (cdk.Token.is_unresolved(value) or re.fullmatch(pattern, value)):
-                raise ValueError
-        elif isinstance(value, type) or not hasattr(value, attribute):
-            raise TypeError
-        return value
+    def accepted(value: Any) -> bool:
+        if isinstance(value, str) and pattern is not None:
+            return cdk.Token.is_unresolved(value) or re.fullmatch(pattern, value) is not None
+        return not isinstance(value, type) and hasattr(value, attribute)
 
-    # Where no text is taken, JSON has no form for it.
-    schema: dict[str, Any] = (
-        {"not": {}} if pattern is None else {"type": "string", "pattern": f"^(?:{pattern})$"}
-    )
-    return Allowed(words, read, schema=schema)
+    # Where no text is possible, JSON has no form for it.
+    return _where(accepted, words, {"not": {}} if pattern is None else _text_schema(pattern))
 
 
 def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
@@ -264,11 +267,6 @@ def file(words: str) -> Allowed:
 def or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
     """Return a schema that takes None as well where the annotation does."""
     return core_schema.nullable_schema(schema) if type(None) in get_args(annotated) else schema
-
-
-def _is_number(value: object) -> bool:
-    # True is an int to Python.
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def as_timedelta(value: object) -> timedelta:

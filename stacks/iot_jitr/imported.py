@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from iot_jitr.allowed import CONSTRUCT_ID, Allowed, offers, text, texts
+from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, text, texts
 from iot_jitr.configuration import CrlBucket, upload_prefix
 from iot_jitr.interface import IJitrPipeline
 from iot_jitr.observability.metrics import METRICS_NAMESPACE, NAMESPACE, PipelineMetrics
@@ -63,7 +63,7 @@ _OUTPUTS = Allowed(_TEXTS.words, _read_outputs)
 _TEXT = text(r".+", "a text")
 _REGION = text(r"[a-z]{2}(-[a-z]+)+-[0-9]+", "a region, such as eu-central-1")
 _ACCOUNT = text(r"[0-9]{12}", "an account, 12 digits")
-KEY = offers("key_arn", "a KMS key (kms.IKey)")
+KEY = having("key_arn", "a KMS key (kms.IKey)")
 
 
 class ImportedPipeline(Construct, IJitrPipeline):

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 
-from iot_jitr.allowed import offers, one_of, text
+from iot_jitr.allowed import having, one_of, text
 from iot_jitr.observability.metrics import FIVE_MINUTES, PipelineMetrics
 from iot_jitr.outcome_rules import OutcomeRules
 from iot_jitr.validation import checked_in
@@ -17,7 +17,7 @@ from iot_jitr_runtime.metric_names import Metric
 from iot_jitr_runtime.outcomes import Reason
 
 _checked = checked_in("JitrPipeline")
-_Grantee = Annotated[iam.IGrantable, offers("grant_principal", "a grantee (iam.IGrantable)")]
+_Grantee = Annotated[iam.IGrantable, having("grant_principal", "a grantee (iam.IGrantable)")]
 _CA = text(r".+", "the name of a CA of the pipeline")
 
 

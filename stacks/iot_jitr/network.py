@@ -9,7 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
-from iot_jitr.allowed import list_of, offers
+from iot_jitr.allowed import having, list_of
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr.validation import options
 
@@ -34,7 +34,7 @@ class FunctionNetwork:
         ConfigurationError: More security groups than Lambda takes.
     """
 
-    vpc: Annotated[ec2.IVpc, offers("vpc_id", "a VPC (ec2.IVpc)")]
+    vpc: Annotated[ec2.IVpc, having("vpc_id", "a VPC (ec2.IVpc)")]
     """The VPC, of this account and region; one that was looked up or imported does too.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
     subnets: ec2.SubnetSelection | None = None
@@ -43,7 +43,7 @@ class FunctionNetwork:
     security_groups: Annotated[
         Sequence[ec2.ISecurityGroup],
         list_of(
-            offers("security_group_id", "a security group"),
+            having("security_group_id", "a security group"),
             "a list of at most 5 security groups (ec2.ISecurityGroup)",
             most=_MOST_SECURITY_GROUPS,
         ),

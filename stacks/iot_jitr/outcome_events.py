@@ -7,7 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.allowed import offers
+from iot_jitr.allowed import having
 from iot_jitr.validation import ConfigurationError, options
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.outcome_events import SOURCE, EventType
@@ -29,7 +29,7 @@ class OutcomeEvents:
 
     event_bus: Annotated[
         events.IEventBus | str | None,
-        offers("event_bus_arn", "an event bus (events.IEventBus), or the ARN of one", BUS_ARN),
+        having("event_bus_arn", "an event bus (events.IEventBus), or the ARN of one", BUS_ARN),
     ] = None
     """The event bus, of the pipeline's region, or its ARN; None: the account's default bus.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus.html"""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 from aws_cdk import aws_events as events
 from constructs import Construct  # noqa: TC002 - its annotations are read
 
-from iot_jitr.allowed import CONSTRUCT_ID, Allowed, list_of, offers, one_of, text
+from iot_jitr.allowed import CONSTRUCT_ID, Allowed, having, list_of, one_of, text
 from iot_jitr.validation import checked_in
 from iot_jitr_runtime.outcome_events import SOURCE, EventType
 from iot_jitr_runtime.outcomes import Reason
@@ -67,11 +67,11 @@ class OutcomeRules:
         construct_id: Annotated[str, CONSTRUCT_ID],
         *,
         reason: _Reasons = None,
-        target: Annotated[events.IRuleTarget | None, offers("bind", "a target (events.IRuleTarget)")] = None,
+        target: Annotated[events.IRuleTarget | None, having("bind", "a target (events.IRuleTarget)")] = None,
         description: Annotated[str | None, text(r".*", "a text")] = None,
         event_pattern: events.EventPattern | None = None,
         rule_name: Annotated[str | None, _RULE_NAME] = None,
-        cross_stack_scope: Annotated[Construct | None, offers("node", "a construct")] = None,
+        cross_stack_scope: Annotated[Construct | None, having("node", "a construct")] = None,
     ) -> events.Rule:
         """Define a rule for all outcome events of this pipeline; the other `on_…` take the same options.
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from iot_jitr.allowed import CONSTRUCT_ID, offers, texts
+from iot_jitr.allowed import CONSTRUCT_ID, having, texts
 from iot_jitr.configuration import JitrConfiguration, Removal
 from iot_jitr.outputs import DeploymentOutputs
 from iot_jitr.pipeline import JitrPipeline
@@ -35,7 +35,7 @@ class JitrStack(cdk.Stack):
         permissions_boundary: cdk.PermissionsBoundary | None = None,
         termination_protection: bool | None = None,
         synthesizer: Annotated[
-            cdk.IStackSynthesizer | None, offers("bind", "a stack synthesizer (IStackSynthesizer)")
+            cdk.IStackSynthesizer | None, having("bind", "a stack synthesizer (IStackSynthesizer)")
         ] = None,
     ) -> None:
         """Create the stack.

@@ -6,14 +6,14 @@ from typing import Annotated, Final
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 
-from iot_jitr.allowed import flag, offers, one_of, refusal, span, text, whole_number
+from iot_jitr.allowed import flag, having, one_of, refusal, span, text, whole_number
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.validation import options
 from iot_jitr_runtime.connect_guard import OnUnknown
 
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _CERTIFICATE_ARN = r"arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+"
-_CERTIFICATE = offers("certificate_arn", "an ACM certificate, or the ARN of one", _CERTIFICATE_ARN)
+_CERTIFICATE = having("certificate_arn", "an ACM certificate, or the ARN of one", _CERTIFICATE_ARN)
 
 
 @options

@@ -7,14 +7,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
-from iot_jitr.allowed import flag, offers, refusal, span, text, whole_number
+from iot_jitr.allowed import flag, having, refusal, span, text, whole_number
 from iot_jitr.choices import OneOfClasses
 from iot_jitr.encryption import KEY_ARN, KEY_ARN_ALLOWED
 from iot_jitr.validation import options
 
 _INDEXES = "index/"
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_KEY = offers("key_arn", KEY_ARN_ALLOWED, KEY_ARN)
+_KEY = having("key_arn", KEY_ARN_ALLOWED, KEY_ARN)
 _AGE = span(_HOUR, 366 * _DAY, _HOUR)
 
 
@@ -59,7 +59,7 @@ class CrlBucket:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
     bucket: Annotated[
         s3.IBucket | str | None,
-        offers("bucket_name", "a bucket, or the name of one", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+        having("bucket_name", "a bucket, or the name of one", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
     ] = None
     """A bucket of this account and region that sends its events to EventBridge, or its name; None: the
     pipeline's own bucket.

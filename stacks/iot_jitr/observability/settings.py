@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import aws_cdk as cdk
 from aws_cdk import aws_sns as sns
 
-from iot_jitr.allowed import offers, span, text, whole_number
+from iot_jitr.allowed import having, span, text, whole_number
 from iot_jitr.choices import OrWord
 from iot_jitr.validation import options
 
@@ -123,7 +123,7 @@ class AlarmSettings:
     https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html"""
     topic: Annotated[
         sns.ITopic | sns.Topic | str | None,
-        offers("topic_arn", "an SNS topic, or the ARN of one", r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+"),
+        having("topic_arn", "an SNS topic, or the ARN of one", r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+"),
     ] = None
     """The SNS topic that is notified when an alarm is raised and when it ends, or its ARN; None: alarms
     are only shown.
