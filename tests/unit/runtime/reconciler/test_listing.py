@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, UnknownMarkerError
+from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, Page, UnknownMarkerError
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue, QueueRefusedError
 from tests.support.account import REGION, Account
 
@@ -22,46 +22,36 @@ def ids(count: int) -> list[CertificateId]:
     return [CertificateId(f"{number:064x}") for number in range(count)]
 
 
-@pytest.mark.parametrize("oldest_first", [True, False])
-def test_a_page_is_asked_for_as_the_api_has_it(oldest_first: bool) -> None:  # noqa: FBT001 - pytest passes it
+def page(marker: str | None, answer: dict[str, Any] | str, *, oldest_first: bool = True) -> Page:
+    """Read a page; AWS IoT answers with it, or with an error's code."""
     iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    request = {"caCertificateId": CA, "pageSize": 250, "ascendingOrder": oldest_first}
     with Stubber(iot) as stubber:
-        stubber.add_response(
-            "list_certificates_by_ca",
-            {
-                "certificates": [
-                    {"certificateId": "a" * 64, "status": "PENDING_ACTIVATION", "creationDate": CREATED}
-                ],
-                "nextMarker": "further",
-            },
-            {"caCertificateId": CA, "pageSize": 250, "ascendingOrder": oldest_first, "marker": "here"},
-        )
-        page = CertificateList(iot).page(CA, "here", oldest_first=oldest_first)
+        if isinstance(answer, str):
+            stubber.add_client_error("list_certificates_by_ca", answer)
+        else:
+            further = {"marker": marker} if marker else {}
+            stubber.add_response("list_certificates_by_ca", answer, {**request, **further})
+        return CertificateList(iot).page(CA, marker, oldest_first=oldest_first)
 
-    assert page.certificates == (Listed(CertificateId("a" * 64), "PENDING_ACTIVATION", CREATED),)
-    assert page.next_marker == "further"
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+def test_a_page_is_requested_and_read_as_the_api_defines_it(*, oldest_first: bool) -> None:
+    listed = {"certificateId": "a" * 64, "status": "PENDING_ACTIVATION", "creationDate": CREATED}
+
+    found = page("here", {"certificates": [listed], "nextMarker": "further"}, oldest_first=oldest_first)
+
+    assert found == Page((Listed(CertificateId("a" * 64), "PENDING_ACTIVATION", CREATED),), "further")
 
 
 def test_the_last_page_has_no_further_marker() -> None:
-    iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-    with Stubber(iot) as stubber:
-        stubber.add_response(
-            "list_certificates_by_ca",
-            {"certificates": []},
-            {"caCertificateId": CA, "pageSize": 250, "ascendingOrder": True},
-        )
-        page = CertificateList(iot).page(CA, None, oldest_first=True)
-
-    assert (page.certificates, page.next_marker) == ((), None)
+    assert page(None, {"certificates": []}) == Page((), None)
 
 
 @pytest.mark.parametrize(("marker", "error"), [("here", UnknownMarkerError), (None, ClientError)])
 def test_only_a_marker_can_be_unknown(marker: str | None, error: type[Exception]) -> None:
-    iot = boto3.client("iot", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-    stubber = Stubber(iot)
-    stubber.add_client_error("list_certificates_by_ca", "InvalidRequestException")
-    with stubber, pytest.raises(error):
-        CertificateList(iot).page(CA, marker, oldest_first=True)
+    with pytest.raises(error):
+        page(marker, "InvalidRequestException")
 
 
 def test_every_certificate_is_queued_once_and_named_so_that_the_activator_reads_it(aws: Account) -> None:

@@ -17,7 +17,7 @@ from tests.support.sweep_harness import SETTLE, SweepHarness
 
 
 def unknown_certificates(harness: SweepHarness, count: int = 1) -> list[CertificateId]:
-    """ACTIVE certificates that somebody else has activated; the ledger has none of them."""
+    """ACTIVE certificates that another caller has activated; the ledger has none of them."""
     devices = [harness.register(f"unknown-{number}") for number in range(count)]
     for device in devices:
         harness.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
@@ -61,19 +61,6 @@ def test_one_that_has_been_listed_for_long_is_revoked_once_it_is_entered(
     with counted(harness.aws.iot) as calls:
         sweep_later(harness)
     assert calls == [], "the request has been met"
-
-
-@pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_one_that_is_not_active_is_only_entered(harness: SweepHarness, status: str) -> None:
-    [device] = unknown_certificates(harness)
-    harness.publish({device: KEY_COMPROMISE})
-    harness.settle()
-    harness.aws.iot.update_certificate(certificateId=device, newStatus=status)
-
-    assert add(harness, device) is Backfilled.KNOWN
-
-    sweep_later(harness)
-    assert harness.status(device) == status
 
 
 def test_without_the_request_nothing_is_entered_so_the_next_listing_finds_it_again(

@@ -17,6 +17,7 @@ from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE, SUPERSEDED
 from tests.support.faults import EVERY_FAULT, Crash, Fault, counted, injected
 from tests.support.sweep_harness import Recorder, SweepHarness
+from tests.support.things import arn_of
 
 
 def connected(harness: SweepHarness, count: int = 1) -> list[CertificateId]:
@@ -102,10 +103,7 @@ def test_a_certificate_that_was_deleted_since_is_not_active(harness: SweepHarnes
     [device] = connected(harness)
     harness.publish({device: HOLD})
     harness.sweep()
-    arn = harness.aws.iot.describe_certificate(certificateId=device)["certificateDescription"][
-        "certificateArn"
-    ]
-    harness.aws.iot.detach_policy(policyName=POLICY, target=arn)
+    harness.aws.iot.detach_policy(policyName=POLICY, target=arn_of(harness.aws, device))
     harness.aws.iot.delete_certificate(certificateId=device)
     pass_until_repetition(harness)
 

@@ -4,6 +4,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.ledger import State
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.index import Index
@@ -15,6 +16,7 @@ from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE
 from tests.support.faults import counted
 from tests.support.sweep_harness import SETTLE, SweepHarness
+from tests.support.things import arn_of
 
 
 def test_an_active_device_on_the_crl_becomes_revoked(harness: SweepHarness) -> None:
@@ -106,25 +108,7 @@ def test_what_an_operator_deactivated_is_not_suspended_and_never_released(harnes
     assert (harness.status(device), harness.row(device).state) == ("INACTIVE", State.ACTIVATED)
 
 
-@pytest.mark.parametrize("status", ["REVOKED", "ACTIVE"])
-def test_what_somebody_decided_about_during_the_hold_is_left_as_it_is(
-    harness: SweepHarness, status: str
-) -> None:
-    [device] = harness.activate_devices()
-    harness.publish({device: HOLD})
-    harness.sweep()
-    harness.aws.iot.update_certificate(certificateId=device, newStatus=status)
-    harness.publish()
-
-    harness.sweep()
-
-    assert harness.status(device) == status
-    expected = State.ACTIVATED if status == "ACTIVE" else State.KNOWN
-    assert harness.row(device).state is expected
-    assert harness.on_hold() == []
-
-
-def test_a_certificate_that_somebody_else_activated_is_revoked_as_well(harness: SweepHarness) -> None:
+def test_a_certificate_that_another_caller_activated_is_revoked_as_well(harness: SweepHarness) -> None:
     harness.publish()
     device = harness.register()
     harness.aws.iot.update_certificate(certificateId=device, newStatus="ACTIVE")
@@ -181,7 +165,7 @@ def test_a_certificate_that_was_deleted_does_not_stop_the_pass(harness: SweepHar
     harness.sweep()
     for device in (revoked, held):
         harness.aws.iot.update_certificate(certificateId=device, newStatus="INACTIVE")
-        harness.aws.iot.detach_policy(policyName=POLICY, target=_arn(harness, device))
+        harness.aws.iot.detach_policy(policyName=POLICY, target=arn_of(harness.aws, device))
         harness.aws.iot.delete_certificate(certificateId=device)
     harness.publish({revoked: None})
 
@@ -192,9 +176,19 @@ def test_a_certificate_that_was_deleted_does_not_stop_the_pass(harness: SweepHar
     assert harness.ledger.fleet.size(harness.ca) == 0
 
 
-def _arn(harness: SweepHarness, device: str) -> str:
-    description = harness.aws.iot.describe_certificate(certificateId=device)["certificateDescription"]
-    return str(description["certificateArn"])
+def test_the_devices_own_policy_is_deleted(harness: SweepHarness) -> None:
+    [device] = harness.activate_devices()
+    iot, name = harness.aws.iot, f"own-{device}"
+    iot.create_policy(policyName=name, policyDocument="{}")
+    iot.attach_policy(policyName=name, target=arn_of(harness.aws, device))
+    harness.ledger.items.update(Update(device, {"policyName": name}))
+    harness.publish({device: None})
+
+    harness.sweep()
+
+    assert name not in harness.aws.policies(device)
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.get_policy(policyName=name)
 
 
 def test_without_a_new_entry_there_is_no_aws_iot_call(harness: SweepHarness) -> None:
@@ -246,7 +240,7 @@ def test_a_line_of_the_report_names_so_many_certificates(
     assert {device for report in reports for device in report["certificates"]} == set(devices)
 
 
-# Finding whom it concerns.
+# Finding the targets.
 
 
 def test_many_new_serials_are_found_by_one_scan(harness: SweepHarness) -> None:
