@@ -1,4 +1,4 @@
-"""Is there time for one more? One deadline that every step of a background task asks."""
+"""The deadline of a background task: each step checks it before it begins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ class Deadline:
         """Return the deadline of a Lambda invocation.
 
         Args:
-            context: Lambda's context, which knows the time that is left.
+            context: Lambda's context, which has the time that is left.
             kept_free: How long the last step that is begun may take.
         """
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())

@@ -1,6 +1,6 @@
 """A DynamoDB table with plain values: the one place that builds expressions, and reads and writes items.
 
-Conditions are boto3's (`Attr("state").eq("known")`). A placeholder stands for every name, because many words
+Conditions are boto3's (`Attr("state").eq("known")`). A placeholder replaces every name, because many words
 are reserved: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
 

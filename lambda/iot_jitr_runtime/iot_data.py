@@ -1,6 +1,6 @@
 """The client of the AWS IoT data plane, with `DeleteConnection` whatever botocore the runtime carries.
 
-botocore knows the call from 1.40.6 on, and AWS no longer publishes which one its Python runtime has. So
+botocore has the call from 1.40.6 on, and AWS no longer publishes which one its Python runtime has. So
 `service_models` holds the call as botocore's own loader takes additions to a service model; where botocore
 has it already, nothing is added.
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html

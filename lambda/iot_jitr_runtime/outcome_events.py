@@ -1,4 +1,4 @@
-"""Outcome events: what other systems are told about a certificate, over Amazon EventBridge.
+"""Outcome events: the decisions about certificates, published to other systems over Amazon EventBridge.
 
 `stacks/iot_jitr/schemas/outcome-event-1.json` is the JSON schema of an event's `detail`. An event is composed
 once, when its outcome is recorded, and stays the same however often it is published.
@@ -20,15 +20,15 @@ SCHEMA_VERSION = "1"
 """Of `detail`. Fields are added under the same version; a field that changes or goes makes a new one."""
 
 OWED_EVENTS = "owedEvents"
-"""Attribute of the ledger's row: the set of the events that it owes, each the JSON of its `detail`."""
+"""Attribute of the ledger's row: the set of its unpublished events, each the JSON of its `detail`."""
 OWED_INDEX = "owed-events"
-"""Global secondary index of the rows that owe events, keys only: `OWED_SHARD`, `OWED_SINCE`."""
+"""Global secondary index of the rows with unpublished events, keys only: `OWED_SHARD`, `OWED_SINCE`."""
 OWED_SHARD = "owedShard"
 """The first digit of the certificate's id: one partition of an index takes 1,000 writes a second."""
 OWED_SINCE = "owedSince"
 """When the last of them was recorded, in milliseconds since the epoch."""
 LAST_EVENT = "lastEvent"
-"""What the certificate's last event has told, see `OutcomeEvent.marker`."""
+"""The certificate's last event, see `OutcomeEvent.marker`."""
 
 
 class EventType(StrEnum):
@@ -45,7 +45,7 @@ class EventType(StrEnum):
     RELEASED = "Certificate Released"
     """The hold is over: the sweep made it ACTIVE again."""
     WAITING_TOO_LONG = "Certificate Waiting Too Long"
-    """It is pending, and not just for its slot of the rate limiter. Told once in each wait."""
+    """It is pending, and not just for its slot of the rate limiter. One event in each wait."""
 
     @property
     def outcome(self) -> str:
@@ -68,12 +68,12 @@ class OutcomeEvent:
 
     @property
     def marker(self) -> str:
-        """What tells whether an event repeats the last one: the outcome, and the reason of a refusal."""
+        """Equal for an event that repeats the last one: the outcome, and the reason of a refusal."""
         reason = json.loads(self.detail).get("reason") if self.type is EventType.REFUSED else None
         return f"{self.type.outcome}:{reason}" if reason else self.type.outcome
 
-    def owed_by(self, update: "Update") -> "Update":
-        """Return the update of a row with the marks that it owes this event. To repeat it changes nothing."""
+    def added_to(self, update: "Update") -> "Update":
+        """Return the update of a row with this event in it. To repeat it changes nothing."""
         return replace(
             update,
             sets={

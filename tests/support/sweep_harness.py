@@ -111,7 +111,7 @@ class SweepHarness:
         self.states = SweepStates(self.ledger.items)
         self.seen = Recorder()
         self.devices: dict[CertificateId, Certificate] = {}
-        self.connections = Connections(self._only_who_is_out)
+        self.connections = Connections(self._check_not_active)
         self.number = 0
         self.parts: dict[str, Any] = {}
         self.admission: Any = None
@@ -216,8 +216,8 @@ class SweepHarness:
         """The closings that were repeated since the last run."""
         return [(each["certificate_id"], each["session"]) for each in self.seen.facts(SESSION_REPEATED)]
 
-    def _only_who_is_out(self, client_id: str) -> None:
-        """Hold, at each call, that a certificate with this client id is not ACTIVE any more."""
+    def _check_not_active(self, client_id: str) -> None:
+        """Check, at each call, that a certificate with this client id is not ACTIVE any more."""
         # Not through the client: its calls are counted, and may be slow or fail.
         registered = iot_backends[DEFAULT_ACCOUNT_ID][REGION].certificates
         statuses = {

@@ -41,5 +41,5 @@ def why_not(found: Item, sent_at: int, message_id: str) -> StaleError | Deferred
 
 
 def reasons(verdict: Verdict) -> dict[str, object]:
-    """Return the attributes of a row that say why."""
+    """Return the attributes of a row with a verdict's reason."""
     return {"reason": verdict.reason, "detail": verdict.detail[:_DETAIL_LENGTH] or None}

@@ -1,10 +1,10 @@
 """The fleet of a CA: how many of its certificates are ACTIVE, counted with the rows in one transaction.
 
-A certificate counts from its activation, or from the moment the ledger learns of it as ACTIVE, until this
-pipeline revokes, suspends or retires it. Its row says whether it counts (`inFleet`), so no repetition counts
-it twice. If another caller deactivates it, or activates it again, the reconciler's next full pass or the
-sweep corrects that; one that is deleted counts until the sweep reads it. The counter is spread over several
-items, because a transaction fails if another one writes the same item at that moment.
+A certificate counts from its activation, or from the moment at which it is added to the ledger as ACTIVE,
+until this pipeline revokes, suspends or retires it. Its row has `inFleet` while it counts, so no repetition
+counts it twice. If another caller deactivates it, or activates it again, the reconciler's next full pass or
+the sweep corrects that; one that is deleted counts until the sweep reads it. The counter is spread over
+several items, because a transaction fails if another one writes the same item at that moment.
 """
 
 import random
@@ -68,7 +68,7 @@ class Fleet:
 
         Args:
             certificate_id: The certificate.
-            active: Whether AWS IoT says that it is ACTIVE.
+            active: Whether its status in AWS IoT is ACTIVE.
         """
         item = self.items.get(certificate_id)
         row = Row.read(item) if item else None

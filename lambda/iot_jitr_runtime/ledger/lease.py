@@ -73,7 +73,7 @@ class Lease:
             now: This moment, in milliseconds since the epoch.
             expires_at: A moment after the one at which the caller is stopped for certain.
             holder: Only for items that hold nothing but the lease: on whose behalf it is acquired. An earlier
-                lease of the same holder does not stand in the way. The item expires a day later.
+                lease of the same holder is no obstacle. The item expires a day later.
             only_if: What the item must meet besides.
             defaults: Values that the item gets with the lease where it has none yet.
             adds: What is added to numbers of the item with the lease.
@@ -83,7 +83,7 @@ class Lease:
         """
         token = secrets.token_hex(8)
         sets: dict[str, object] = {LEASE_TOKEN: token, LEASE_EXPIRES_AT: expires_at}
-        # The token is ours already where botocore repeats a call whose answer was lost.
+        # The item has this token already where botocore repeats a call whose answer was lost.
         condition: ConditionBase = is_free(now) | Attr(LEASE_TOKEN).eq(token)
         if holder is not None:
             sets |= {_HOLDER: holder, TTL_ATTRIBUTE: now // 1000 + _UNUSED_SECONDS}
@@ -113,7 +113,7 @@ class Lease:
             raise LeaseLostError(self.key) from error
 
     def release(self) -> None:
-        """Release the lease; one that another worker holds by now stays theirs."""
+        """Release the lease, unless another worker holds it by now."""
         try:
             self.update(RELEASED)
         except LeaseLostError:

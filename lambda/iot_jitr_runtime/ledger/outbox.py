@@ -1,7 +1,7 @@
-"""The outbox: outcome events that the ledger's rows owe until EventBridge has taken them.
+"""The outbox: outcome events that stay in the ledger's rows until EventBridge has accepted them.
 
 The write that records an outcome adds its event to the row, and the row to the sparse index `owed-events`;
-publishing takes both away again. So an event is owed from the very write of its outcome, and what is not
+publishing removes both again. So no event is lost once its outcome is written, and what is not
 published, for whatever reason, the reconciler publishes later: each event at least once.
 
 Publishing never delays an outcome: it comes after all outcomes of a batch, its errors end here, and a worker
@@ -49,12 +49,12 @@ PAUSE = timedelta(minutes=1)
 IN_FLIGHT = timedelta(minutes=2)
 """The reconciler leaves out what is younger: the worker that has recorded it is about to publish it."""
 ENTRIES = 10
-"""PutEvents takes so many entries in one call."""
+"""Entries of one PutEvents call, at most."""
 _PAGE = 100
 _SHARDS = "0123456789abcdef"
 
 Owed = tuple[CertificateId, str]
-"""A certificate and one event that its row owes."""
+"""A certificate and one event that its row has."""
 _WITH_REASON = {EventType.REFUSED, EventType.WAITING_TOO_LONG}
 _ATTRIBUTES = ("caCertificateId", "serialNumber", "commonName", "thingName", "policyName")
 """Attributes of the ledger's row that an event has under the same names, where they are known."""
@@ -88,7 +88,7 @@ class Outbox:
         return None if repeats else event
 
     def recorded(self, certificate_id: CertificateId, event: OutcomeEvent) -> None:
-        """Note for `publish_recorded` that a row owes an event now."""
+        """Note for `publish_recorded` that a row has an event now."""
         self._recorded[certificate_id, event.detail] = None
 
     def record_waiting(self, ca: CaCertificateId, row: Row, *, since: datetime) -> None:
@@ -110,7 +110,7 @@ class Outbox:
         event = compose_event(EventType.WAITING_TOO_LONG, self.pipeline, waiting)
         as_read = still(LAST_EVENT, row.last_event) & still("state", row.state)
         try:
-            self.items.update(event.owed_by(Update(row.certificate_id, condition=as_read)))
+            self.items.update(event.added_to(Update(row.certificate_id, condition=as_read)))
         except ConditionFailedError:
             return  # decided meanwhile
         self.recorded(row.certificate_id, event)
@@ -125,7 +125,7 @@ class Outbox:
         try:
             self._publish(recorded, Deadline(until, self.clock))
         except AwsError as error:
-            self.report(len(recorded), f"the ledger did not take that events are published: {error}")
+            self.report(len(recorded), f"the ledger still has events that are published: {error}")
 
     def publish_owed(self, deadline: Deadline) -> int:
         """Publish what other workers have left, the oldest first in each shard; return how many events.
@@ -149,7 +149,7 @@ class Outbox:
         return self.clock() >= self._paused_until and deadline.allows(TIME_TO_PUBLISH)
 
     def _publish(self, owed: Sequence[Owed], deadline: Deadline) -> int:
-        """Publish these events, take the marks off the rows that owe no other; return how many events."""
+        """Publish these events, remove the marks of the rows that have no other; return how many events."""
         taken: set[Owed] = set()
         for start in range(0, len(owed), ENTRIES):
             if not self._may_publish(deadline):
@@ -164,7 +164,7 @@ class Outbox:
         return len(taken)
 
     def _put(self, owed: Sequence[Owed]) -> set[Owed]:
-        """Call PutEvents once; return what the bus took."""
+        """Call PutEvents once; return what the bus accepted."""
         entries: Any = [OutcomeEvent.read(event).entry(self.bus) for _, event in owed]
         try:
             response = self.events.put_events(Entries=entries)
@@ -177,11 +177,11 @@ class Outbox:
         taken = {each for each, code in zip(owed, codes, strict=True) if not code}
         if response["FailedEntryCount"]:
             named = ", ".join(sorted({code for code in codes if code}))
-            self.report(len(owed) - len(taken), f"the event bus did not take them: {named}")
+            self.report(len(owed) - len(taken), f"the event bus did not accept them: {named}")
         return taken
 
     def _settle(self, certificate_id: CertificateId, events: set[str]) -> None:
-        """Take the marks off a row. If it owes other events too, the reconciler publishes all of them."""
+        """Remove the marks of a row. If it has other events too, the reconciler publishes all of them."""
         published = Attr(OWED_EVENTS).eq(events)
         marks = dict.fromkeys((OWED_EVENTS, OWED_SHARD, OWED_SINCE))
         with suppress(ConditionFailedError):

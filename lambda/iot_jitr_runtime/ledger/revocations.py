@@ -26,7 +26,7 @@ _ANY_TIME = 10**15
 
 
 class RevocationLedger(Ledger):
-    """The ledger, for those who revoke, suspend and release."""
+    """The ledger with the operations to revoke, suspend and release."""
 
     def row_count(self) -> int:
         """Return how many rows the table has, as DynamoDB counts them about every six hours."""
@@ -46,7 +46,7 @@ class RevocationLedger(Ledger):
         Args:
             ca: Only its certificates are returned.
             after: The certificate after which to go on, in the table's own order; empty at the start.
-            wanted: Says of a serial number whether its row is returned.
+            wanted: Whether the row with a serial number is returned.
 
         Returns:
             The rows, which may be none, and where to go on; None at the end of the table.
@@ -70,7 +70,7 @@ class RevocationLedger(Ledger):
             yield [CertificateId(key) for key in page]
 
     def acquire(self, certificate_id: CertificateId, *, now: int, expires_at: int) -> Claim:
-        """Claim a certificate, whatever its events say.
+        """Claim a certificate, whatever was decided about its events.
 
         Raises:
             DeferredError: `CLAIMED_ELSEWHERE`.

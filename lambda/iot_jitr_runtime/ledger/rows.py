@@ -14,7 +14,7 @@ SERIAL_INDEX = "ca-serial"
 """Global secondary index, keys only, partition key `SERIAL_INDEX_KEY`."""
 SERIAL_INDEX_KEY = "caSerial"
 TTL_ATTRIBUTE = "expiresAt"
-"""Seconds since the epoch; only rows that say nothing about a known certificate have it."""
+"""Seconds since the epoch; only rows without a decision about a certificate have it."""
 LEASE_TOKEN = "leaseToken"  # noqa: S105 - an attribute's name
 LEASE_EXPIRES_AT = "leaseExpiresAt"
 CLAIM_MARGIN = timedelta(seconds=5)
@@ -22,7 +22,7 @@ CLAIM_MARGIN = timedelta(seconds=5)
 
 
 class State(StrEnum):
-    """What the ledger says of a certificate."""
+    """The state of a certificate in the ledger."""
 
     ACTIVATING = "activating"
     """All checks passed; its policy and status are being changed, or were when the worker stopped."""
@@ -78,7 +78,7 @@ class Row:
     in_fleet: bool = False
     """It counts as a device in service, see `fleet`."""
     last_event: str | None = None
-    """What its last outcome event has told."""
+    """The marker of its last outcome event."""
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
@@ -117,7 +117,7 @@ _ATTRIBUTES = {field.name: _attribute(field.name) for field in fields(Row)}
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a certificate says of its device, as the ledger keeps it."""
+    """The fields of a certificate that the ledger keeps."""
 
     ca_certificate_id: CaCertificateId
     serial_number: SerialNumber

@@ -30,8 +30,8 @@ _GARBAGE_SECONDS = 86_400
 class Ledger:
     """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once.
 
-    Each `record_…` that takes a claim releases it with its write, unless it says that the claim is kept, and
-    raises `LeaseLostError` if another worker holds the claim by now. botocore's errors propagate.
+    Each `record_…` of a claim releases the claim with its write, unless its docstring has "keep the claim".
+    It raises `LeaseLostError` if another worker holds the claim by now. botocore's errors propagate.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str, outbox: "Outbox | None" = None) -> None:
@@ -41,7 +41,7 @@ class Ledger:
         self.tasks = ScheduledTasks(self.items)
         """What is to be done later."""
         self.outbox = outbox
-        """The outcome events that its writes owe; None where they are off."""
+        """Composes and publishes outcome events; None where they are off."""
 
     def rows(self, certificate_ids: Iterable[CertificateId]) -> dict[CertificateId, Row]:
         """Read many rows, 100 in each call; unprocessed keys are requested again.
@@ -96,7 +96,7 @@ class Ledger:
         """Write that a certificate waits for its slot of the rate limiter, and which message brings it back.
 
         Args:
-            row: What the ledger said of the certificate.
+            row: The row of the certificate as it was read.
             slot: Its slot, in milliseconds since the epoch. Its events sent before are stale from now on.
             sent_at: When the event was sent that waits.
             message_id: The message of that event.
@@ -261,14 +261,14 @@ class Ledger:
             values: The new values; None removes the attribute.
             keep_claim: Whether the worker goes on under the claim.
             in_fleet: Whether it counts as in service from now on; None: unchanged.
-            event: The outcome event that the row owes from now on; None: none.
+            event: The outcome event that is written with it; None: none.
         """
         row = claim.row.changed(values)
         released = {} if keep_claim else RELEASED
         update = Update(claim.certificate_id, {**values, **released}, condition=claim.lease.is_held)
         owed = self.outbox.compose(event, row) if self.outbox and event else None
         if owed is not None:
-            update = owed.owed_by(update)
+            update = owed.added_to(update)
         try:
             if in_fleet is None or in_fleet is row.in_fleet or row.ca_certificate_id is None:
                 self.items.update(update)

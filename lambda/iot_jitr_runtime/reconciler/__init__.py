@@ -1,4 +1,4 @@
-"""The reconciler: finds certificates whose event got lost, and certificates that the ledger does not know.
+"""The reconciler: finds certificates whose event got lost, and certificates that the ledger does not have.
 
 Events can get lost: a rule was disabled for a while, the stack was deployed after the devices connected, a
 slot was too far away for the queue. The reconciler compares AWS IoT's own list of certificates with the

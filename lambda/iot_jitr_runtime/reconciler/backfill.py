@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Backfilled(StrEnum):
-    """What became of a certificate that the ledger did not know."""
+    """What became of a certificate that the ledger did not have."""
 
     KNOWN = "known"
     """Added with its serial number."""
@@ -73,7 +73,7 @@ class Backfill:
         result = self._check(ca, certificate)
         if result is Backfilled.LISTED:
             if active:
-                # Requested before the certificate is added: no later pass looks at it again.
+                # Requested before the certificate is added: no later pass reads it again.
                 SweepStates(self.ledger.items).request_rescan(ca, now=milliseconds(self.clock()))
             else:
                 result = Backfilled.KNOWN
@@ -83,7 +83,7 @@ class Backfill:
         return result
 
     def _check(self, ca: CaCertificateId, certificate: Certificate) -> Backfilled:
-        """Check before it is added: if a newer index appears meanwhile, its sweep looks for late entries."""
+        """Check before it is added: if a newer index appears meanwhile, its sweep finds late entries."""
         if self.revocation is None:
             return Backfilled.KNOWN
         try:

@@ -20,7 +20,7 @@ _CLOCK_SKEW = timedelta(seconds=5)
 
 
 class UnknownMarkerError(JitrError):
-    """AWS IoT does not take the marker of a page any more."""
+    """AWS IoT does not accept the marker of a page any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class CertificateList:
             oldest_first: Whether to list by creation date ascending; else the newest come first.
 
         Raises:
-            UnknownMarkerError: AWS IoT does not take the marker any more: begin again.
+            UnknownMarkerError: AWS IoT does not accept the marker any more: begin again.
         """
         further = {"marker": marker} if marker else {}
         try:
@@ -80,7 +80,7 @@ class CertificateList:
             if marker is None:
                 raise
             raise UnknownMarkerError(
-                f"AWS IoT does not take the marker of CA {ca}'s list any more"
+                f"AWS IoT does not accept the marker of CA {ca}'s list any more"
             ) from error
         return Page(
             tuple(
@@ -115,7 +115,7 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
 def waits_too_long(certificate: Listed, row: Row, now: datetime, pending_after: timedelta) -> bool:
     """Whether a certificate has been pending for too long, and not just for its slot of the rate limiter.
 
-    Either nobody is about to decide it, or its deferral waits for something to be fixed.
+    Either no worker or message is about to decide it, or its deferral lasts until an operator acts.
 
     Args:
         certificate: The certificate in AWS IoT's list.

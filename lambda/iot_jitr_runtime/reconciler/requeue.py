@@ -17,7 +17,7 @@ _TRIES = 3
 
 
 class QueueRefusedError(JitrError):
-    """The activation queue did not take some messages, three times over."""
+    """The activation queue did not accept some messages, three times over."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ActivationQueue:
             if not entries:
                 return
         raise QueueRefusedError(
-            f"the activation queue took all but {len(entries)} of {len(bodies)} messages: run it again"
+            f"the activation queue accepted all but {len(entries)} of {len(bodies)} messages: run it again"
         )
 
 

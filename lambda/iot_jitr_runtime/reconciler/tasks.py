@@ -38,7 +38,7 @@ def run_tasks(
             result = action(due, deadline.at)
         except NoSlotError:
             break
-        except Exception as error:  # noqa: BLE001 - one bad task must not keep the others from theirs
+        except Exception as error:  # noqa: BLE001 - one task that fails does not stop the others
             _fail(tasks, due, error, deadline.clock(), logger)
             result = TaskResult.FAILED
         if isinstance(result, timedelta):

@@ -66,7 +66,7 @@ class ReleaseResult(StrEnum):
 
 @dataclass(frozen=True)
 class Enforcement:
-    """Makes a certificate what its CA's CRL says; botocore's errors propagate."""
+    """Gives a certificate the status that its CA's CRL requires; botocore's errors propagate."""
 
     iot: "IoTClient"
     ledger: RevocationLedger
@@ -143,7 +143,7 @@ class Enforcement:
             self.sessions.schedule(claim.row, reason)
 
     def release(self, certificate_id: CertificateId) -> tuple[ReleaseResult, Verdict | None]:
-        """Release the hold of a certificate after all checks are repeated; say why if it is not released.
+        """Release the hold of a certificate after all checks are repeated; return why if it is not released.
 
         Raises:
             DeferredError: `CLAIMED_ELSEWHERE`: another worker has the certificate, try again.

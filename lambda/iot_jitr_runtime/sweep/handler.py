@@ -137,7 +137,7 @@ def _repeat_closings(sessions: Sessions, deadline: Deadline) -> None:
 
 
 def _report(level: str, message: str, ca: CaCertificateId, **facts: object) -> None:
-    """Write one line into the log, and count what the alarms and the dashboard ask for."""
+    """Write one line into the log, and count what the alarms and the dashboard need."""
     getattr(logger, level)(str(message), extra={"ca_certificate_id": ca, **facts})
     for result, name in _SESSION_METRICS.items():
         if facts.get("session") == result:

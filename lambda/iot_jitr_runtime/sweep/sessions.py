@@ -2,9 +2,9 @@
 
 AWS IoT ends such a session itself, but only "within a few minutes" (Developer Guide, "Revoke a device
 certificate"). `DeleteConnection` ends it at once. The device may come back at once too, so the certificate
-changes first; and since it may take a moment until every broker knows its new status, the call is repeated
-once, after `REPEAT_AFTER`, by a scheduled task. The task is written before the ledger's row says that the
-certificate is done, so a crash can delay the closing, not lose it. An error of it changes nothing else.
+changes first; and since it may take a moment until every broker has its new status, the call is repeated
+once, after `REPEAT_AFTER`, by a scheduled task. The task is written before the ledger's row records
+the certificate as done, so a crash can delay the closing, not lose it. An error of it changes nothing else.
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
 """
 
@@ -48,7 +48,7 @@ class SessionResult(StrEnum):
     NOT_CLOSED = "not_closed"
     """It could not be closed now. Its task tries again."""
     UNKNOWN = "client_id_unknown"
-    """The ledger does not know what the client id is made of, so nothing was closed."""
+    """The ledger does not have what the client id is made of, so nothing was closed."""
     RENEWED = "renewed"
     """Left open: the certificate is superseded, and the one that replaces it has the same client id."""
 
@@ -147,9 +147,9 @@ class Sessions:
         return SessionResult.CLOSED
 
     def _is_renewed(self, row: Row, reason: RevocationReason) -> bool:
-        """Whether the session is that of a newer certificate, as far as the ledger knows.
+        """Whether the session is that of a newer certificate, by the ledger's rows.
 
-        `superseded` says that there is no cause to suspect that the key was compromised (ITU-T X.509, reason
+        `superseded` means that there is no cause to suspect that the key was compromised (ITU-T X.509, reason
         code extension). With any other reason a thief of the old key may be connected, so the session is
         closed, and the renewed device connects again.
         """

@@ -45,7 +45,7 @@ class Phase(StrEnum):
     TRIPPED = "tripped"
     """They are more than the mass-revocation limit allows: a person must confirm the index."""
     REVOKING = "revoking"
-    """It revokes and suspends, or reports whom it would in a dry run."""
+    """It revokes and suspends, or reports what it would change in a dry run."""
     DONE = "done"
     """It has come to the end."""
 

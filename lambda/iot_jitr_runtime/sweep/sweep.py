@@ -247,7 +247,7 @@ class _Run:
             )
 
     def _release_holds(self) -> bool:
-        """Release the holds that the index in force does not list; say whether none was left out."""
+        """Release the holds that the index in force does not list; return whether none was left out."""
         settled = self.state.settled
         retries_only = settled is not None and settled.version == self.indexes.in_force.version
         pages = self.sweep.ledger.suspended(

@@ -1,4 +1,4 @@
-"""Whom an index concerns, page by page; and how many of them may be revoked without asking a person."""
+"""The certificates that an index lists, page by page; how many may be revoked without a person."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -54,7 +54,7 @@ class Target:
         """Whether it has been dealt with."""
         if self.row.state is State.REVOKED:
             return True
-        # With a claim on it, the row may only say that the certificate is about to be suspended.
+        # With a claim on it, the certificate may only be about to be suspended.
         suspended = self.row.state is State.SUSPENDED and not self.row.lease_expires_at
         return suspended and self.reason is RevocationReason.CERTIFICATE_HOLD
 

@@ -1,4 +1,4 @@
-"""One deadline that every step asks."""
+"""One deadline that every step checks."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

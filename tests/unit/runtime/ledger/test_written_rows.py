@@ -1,4 +1,4 @@
-"""What each decision leaves in the ledger's table: the whole row, so that nothing is written amiss."""
+"""What each decision leaves in the ledger's table: the whole row, so that nothing else is written."""
 
 from typing import Any
 
@@ -165,7 +165,7 @@ def put_state(aws: Account, state: State) -> Claim:
 
 
 @pytest.mark.parametrize("kept", [State.ACTIVATING, State.ACTIVATED, State.SUSPENDED, State.REVOKED])
-def test_a_deferral_does_not_forget_what_happened_before(aws: Account, kept: State) -> None:
+def test_a_deferral_keeps_a_state_that_was_begun_or_settled(aws: Account, kept: State) -> None:
     verdict = Verdict(Reason.CRL_MISSING, "none")
 
     aws.ledger.record_deferred(put_state(aws, kept), verdict, message_id="m", now=1, look_again_at=2)

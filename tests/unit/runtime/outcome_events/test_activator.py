@@ -1,4 +1,4 @@
-"""What the activator tells: one event for each outcome, after the ledger has it, and never in its way."""
+"""Events of the activator: one for each outcome, after the ledger has it, without delaying it."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def look_again(aws: Account, certificate_id: CertificateId) -> None:
     assert aws.process(aws.event(certificate_id)) == []
 
 
-def test_an_activation_is_told_with_what_the_ledger_says(aws: Account, bus: EventBus) -> None:
+def test_an_activation_is_published_with_the_fields_of_its_row(aws: Account, bus: EventBus) -> None:
     certificate_id = aws.pending(aws.ca.issue(DeviceSpec("pump-7")).certificate)
 
     aws.process(aws.event(certificate_id))
@@ -68,7 +68,9 @@ def test_an_activation_is_told_with_what_the_ledger_says(aws: Account, bus: Even
     assert owed(aws, certificate_id) == set()
 
 
-def test_a_refusal_is_told_with_its_reason_and_nothing_of_the_evidence(aws: Account, bus: EventBus) -> None:
+def test_a_refusal_is_published_with_its_reason_and_nothing_of_the_evidence(
+    aws: Account, bus: EventBus
+) -> None:
     aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
 
     aws.process(aws.event(aws.pending()))
@@ -79,7 +81,7 @@ def test_a_refusal_is_told_with_its_reason_and_nothing_of_the_evidence(aws: Acco
     assert "a text that may hold anything" not in str(event)
 
 
-def test_a_refusal_that_repeats_the_last_one_is_not_told_again(aws: Account, bus: EventBus) -> None:
+def test_a_refusal_that_repeats_the_last_one_is_not_published_again(aws: Account, bus: EventBus) -> None:
     refuses = aws.parts["admission"] = Refuses(Reason.NOT_LISTED)
     certificate_id = aws.pending()
 
@@ -108,7 +110,7 @@ def test_each_decision_has_an_id_of_its_own(aws: Account, bus: EventBus) -> None
     assert first["detail"]["id"] != second["detail"]["id"]
 
 
-def test_a_certificate_that_cannot_be_read_is_told_without_what_is_not_known(
+def test_the_event_of_a_certificate_that_cannot_be_read_has_no_field_of_it(
     aws: Account, bus: EventBus
 ) -> None:
     certificate_id = aws.pending()
@@ -124,7 +126,7 @@ def test_a_certificate_that_cannot_be_read_is_told_without_what_is_not_known(
     assert {"serialNumber", "caCertificateId", "commonName"} & set(event["detail"]) == set()
 
 
-def test_a_refusal_that_sets_a_status_is_told_once(aws: Account, bus: EventBus) -> None:
+def test_a_refusal_that_sets_a_status_is_published_once(aws: Account, bus: EventBus) -> None:
     aws.parts["on_refusal"] = {Reason.EXPIRED: RefusalStatus.REVOKED}
     spec = DeviceSpec("old", validity=Validity.expired())
     certificate_id = aws.pending(aws.ca.issue(spec).certificate)
@@ -137,7 +139,7 @@ def test_a_refusal_that_sets_a_status_is_told_once(aws: Account, bus: EventBus) 
 
 
 @pytest.mark.parametrize("reason", [Reason.CRL_MISSING, Reason.THROTTLED])
-def test_what_is_not_decided_is_not_told(aws: Account, bus: EventBus, reason: Reason) -> None:
+def test_without_a_decision_nothing_is_published(aws: Account, bus: EventBus, reason: Reason) -> None:
     aws.parts["admission"] = Refuses(reason)
     active = aws.register(aws.ca.issue(DeviceSpec("active")).certificate.pem, "ACTIVE")
 
@@ -204,8 +206,8 @@ def test_without_time_for_a_call_nothing_is_published(aws: Account, bus: EventBu
     assert len(owed(aws, certificate_id)) == 1
 
 
-def test_the_activator_loads_nothing_of_the_outbox_before_it_is_asked_to_tell() -> None:
-    """Its start must not become slower where nobody is told."""
+def test_the_activator_does_not_import_the_outbox_where_events_are_off() -> None:
+    """Its start must not become slower where events are off."""
     code = "import sys, iot_jitr_runtime.activator.handler; print(*sys.modules)"
 
     done = subprocess.run(

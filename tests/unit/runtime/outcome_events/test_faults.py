@@ -18,7 +18,7 @@ from tests.unit.runtime.outcome_events.test_activator import owed
 PUBLISH: Step = ("events", "PutEvents", 1)
 SETTLE: Step = ("dynamodb", "UpdateItem", 5)
 ALL_STEPS = [*STEPS, PUBLISH, SETTLE]
-"""All calls of one activation that is told, in order."""
+"""All calls of one activation whose event is published, in order."""
 
 
 def client(aws: Account, bus: EventBus, step: Step) -> Any:
@@ -33,7 +33,9 @@ def reconcile(aws: Account, bus: EventBus) -> Outbox:
     return outbox
 
 
-def test_the_steps_are_all_calls_of_an_activation_that_is_told(aws: Account, bus: EventBus) -> None:
+def test_the_steps_are_all_calls_of_an_activation_whose_event_is_published(
+    aws: Account, bus: EventBus
+) -> None:
     record = aws.event(aws.pending())
 
     with stepped(iot=aws.iot, dynamodb=aws.dynamodb, events=bus.events) as steps:
@@ -44,7 +46,7 @@ def test_the_steps_are_all_calls_of_an_activation_that_is_told(aws: Account, bus
 
 @pytest.mark.parametrize("fault", EVERY_FAULT)
 @pytest.mark.parametrize("step", ALL_STEPS, ids=step_name)
-def test_after_any_fault_at_any_call_the_activation_is_told(
+def test_after_any_fault_at_any_call_the_event_of_the_activation_is_published(
     aws: Account, bus: EventBus, step: Step, fault: Fault
 ) -> None:
     certificate_id = aws.pending()
@@ -59,9 +61,9 @@ def test_after_any_fault_at_any_call_the_activation_is_told(
     aws.process(aws.redelivered(record))
     reconcile(aws, bus)
 
-    told = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
-    assert [outcome for outcome, _ in told] == ["activated"] * len(told)
-    assert len(set(told)) == 1
+    published = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
+    assert [outcome for outcome, _ in published] == ["activated"] * len(published)
+    assert len(set(published)) == 1
     assert owed(aws, certificate_id) == set()
     row = aws.row(certificate_id)
     assert row.state is State.ACTIVATED
@@ -135,7 +137,7 @@ def test_what_is_in_flight_is_left_to_its_worker(aws: Account, bus: EventBus) ->
     assert (published, bus.received()) == (0, [])
 
 
-def test_a_bus_that_is_gone_is_asked_once_in_a_run_of_the_reconciler(aws: Account, bus: EventBus) -> None:
+def test_a_bus_that_refuses_is_called_once_in_a_run_of_the_reconciler(aws: Account, bus: EventBus) -> None:
     certificates = [aws.pending() for _ in range(15)]
     with injected(bus.events, "PutEvents", Fault.ACCESS_DENIED):
         aws.process(*map(aws.event, certificates))

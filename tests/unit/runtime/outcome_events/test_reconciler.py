@@ -1,4 +1,4 @@
-"""What the reconciler tells: certificates that wait too long, once in each wait."""
+"""Events of the reconciler: certificates that wait too long, once in each wait."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from tests.unit.runtime.reconciler.test_passes import QUARTER, newest, passes
 
 
 class Crl:
-    """A CRL that is missing, lists nobody, or lists everybody."""
+    """A CRL whose check ends in the way that the test sets; missing at first."""
 
     def __init__(self) -> None:
         self.ends: Exception | None = DeferredError(Reason.CRL_MISSING)
@@ -64,7 +64,7 @@ def device(aws: Account, listing: FakeList) -> CertificateId:
     return certificate_id
 
 
-def test_a_certificate_whose_event_is_lost_is_told_once(
+def test_a_certificate_whose_registration_event_is_lost_is_published_once(
     aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
 ) -> None:
     newest(aws, reconciler)
@@ -83,7 +83,7 @@ def test_a_certificate_whose_event_is_lost_is_told_once(
     assert owed(aws, device) == set()
 
 
-def test_a_certificate_that_waits_for_its_crl_is_told_with_the_reason(
+def test_a_certificate_that_waits_for_its_crl_is_published_with_the_reason(
     aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
 ) -> None:
     record = aws.event(device)
@@ -110,7 +110,7 @@ def test_a_certificate_that_waits_for_its_slot_does_not_wait_too_long(
     assert bus.received() == []
 
 
-def test_a_second_wait_is_told_again(
+def test_a_second_wait_is_published_again(
     aws: Account, bus: EventBus, reconciler: Passes, crl: Crl, device: CertificateId
 ) -> None:
     outcomes = []
@@ -127,7 +127,7 @@ def test_a_second_wait_is_told_again(
     assert outcomes == ["waiting_too_long", "refused", "waiting_too_long", "activated"]
 
 
-def test_a_certificate_that_is_decided_in_the_meantime_is_not_told_to_wait(
+def test_a_certificate_that_is_decided_meanwhile_does_not_wait_too_long(
     aws: Account, bus: EventBus, reconciler: Passes, device: CertificateId
 ) -> None:
     aws.clock.pass_time(minutes=20)
@@ -146,7 +146,7 @@ def test_a_certificate_that_is_decided_in_the_meantime_is_not_told_to_wait(
 
 
 @pytest.mark.parametrize("fault", [Fault.TIMEOUT_BEFORE, Fault.CRASH_BEFORE, Fault.ACCESS_DENIED])
-def test_a_wait_whose_event_is_cut_off_is_told_by_the_next_run(
+def test_a_wait_whose_event_is_cut_off_is_published_by_the_next_run(
     aws: Account, bus: EventBus, fault: Fault, listing: FakeList, device: CertificateId
 ) -> None:
     aws.clock.pass_time(minutes=20)

@@ -1,4 +1,4 @@
-"""What the sweep tells: revocations, holds and their release, after the ledger has them."""
+"""Events of the sweep: revocations, holds and their release, after the ledger has them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,13 +27,13 @@ def harness(tmp_path: Path) -> Iterator[SweepHarness]:
 
 @pytest.fixture
 def bus(harness: SweepHarness) -> EventBus:
-    """A bus that the sweep's outcome events go to; the activator tells nothing."""
+    """A bus for the sweep's outcome events; those of the activator are off."""
     made = EventBus()
     harness.ledger.outbox = made.outbox(harness.aws)
     return made
 
 
-def test_a_revocation_is_told_with_the_reason_of_the_crl(harness: SweepHarness, bus: EventBus) -> None:
+def test_a_revocation_is_published_with_the_reason_of_the_crl(harness: SweepHarness, bus: EventBus) -> None:
     [lost, kept] = harness.activate_devices(2)
     harness.publish({lost: KEY_COMPROMISE})
 
@@ -48,7 +48,7 @@ def test_a_revocation_is_told_with_the_reason_of_the_crl(harness: SweepHarness, 
     assert harness.status(kept) == "ACTIVE"
 
 
-def test_a_hold_and_its_release_are_told(harness: SweepHarness, bus: EventBus) -> None:
+def test_a_hold_and_its_release_are_published(harness: SweepHarness, bus: EventBus) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: HOLD})
     harness.sweep()
@@ -63,7 +63,7 @@ def test_a_hold_and_its_release_are_told(harness: SweepHarness, bus: EventBus) -
     assert suspended["detail"]["certificateId"] == released["detail"]["certificateId"] == device
 
 
-def test_a_dry_run_tells_nothing(harness: SweepHarness, bus: EventBus) -> None:
+def test_a_dry_run_publishes_nothing(harness: SweepHarness, bus: EventBus) -> None:
     [device] = harness.activate_devices()
     harness.publish({device: KEY_COMPROMISE})
 
@@ -73,7 +73,7 @@ def test_a_dry_run_tells_nothing(harness: SweepHarness, bus: EventBus) -> None:
 
 
 @pytest.mark.parametrize("fault", sorted(DECISIVE_FAULTS))
-def test_a_revocation_whose_event_is_cut_off_is_told_later(
+def test_a_revocation_whose_event_is_cut_off_is_published_later(
     harness: SweepHarness, bus: EventBus, fault: Fault
 ) -> None:
     [device] = harness.activate_devices()
@@ -90,6 +90,6 @@ def test_a_revocation_whose_event_is_cut_off_is_told_later(
     deadline = Deadline(harness.clock() + timedelta(minutes=5), harness.clock)
     bus.outbox(harness.aws).publish_owed(deadline)
 
-    told = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
-    assert len(set(told)) == 1
-    assert told[0][0] == "revoked"
+    published = [(event["detail"]["outcome"], event["detail"]["id"]) for event in bus.received()]
+    assert len(set(published)) == 1
+    assert published[0][0] == "revoked"

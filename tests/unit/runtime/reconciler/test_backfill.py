@@ -1,4 +1,4 @@
-"""Certificates that somebody else decided about come into the ledger, so that they can be revoked."""
+"""Certificates that another caller decided about are added to the ledger, so that they can be revoked."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,7 +54,9 @@ def registered(aws: Account, status: str = "ACTIVE") -> CertificateId:
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "INACTIVE", "REVOKED"])
-def test_a_certificate_of_somebody_else_can_be_found_by_serial_afterwards(aws: Account, status: str) -> None:
+def test_a_certificate_that_another_caller_decided_about_can_be_found_by_serial_afterwards(
+    aws: Account, status: str
+) -> None:
     certificate_id = registered(aws, status)
 
     assert add(aws, backfill(aws), certificate_id) is Backfilled.KNOWN

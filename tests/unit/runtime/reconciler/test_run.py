@@ -83,7 +83,7 @@ def test_a_run_measures_how_long_devices_wait_and_cas_last(
     assert sum(own["Requeued"]) == 2
 
 
-def test_an_error_of_one_step_does_not_keep_the_others_from_theirs(
+def test_an_error_of_one_step_does_not_stop_the_others(
     aws: Account, module: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = aws.pending()

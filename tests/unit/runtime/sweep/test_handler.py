@@ -28,7 +28,7 @@ class Invocation:
     """The handler, in the environment that the stack makes."""
 
     def __init__(self, harness: SweepHarness, monkeypatch: pytest.MonkeyPatch, **sweep: Any) -> None:
-        told = {
+        settings = {
             "share": 1,
             "minimum": 1,
             "settle_seconds": 120,
@@ -43,7 +43,7 @@ class Invocation:
                 {"kind": "shared", "name": POLICY, "needs_common_name": True}
             ),
             environment.ACTIVATIONS_PER_SECOND: "1000",
-            environment.SWEEP: json.dumps(told),
+            environment.SWEEP: json.dumps(settings),
         }
         self.log = io.StringIO()
         self.module = started(monkeypatch, "sweep", self.variables, self.log)
@@ -188,8 +188,8 @@ def test_a_lease_on_a_thing_lasts_as_long_as_the_claim_on_its_certificate(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activator's claims are made for its time-out; the sweep works on after that."""
-    told = {"thing": {}, "lease_seconds": 35}
-    monkeypatch.setenv(environment.THINGS, json.dumps(told))
+    settings = {"thing": {}, "lease_seconds": 35}
+    monkeypatch.setenv(environment.THINGS, json.dumps(settings))
 
     _, sweep = Invocation(harness, monkeypatch).module._sweep()
 

@@ -83,7 +83,7 @@ def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
     assert struck()
 
     for _ in range(2):
-        # The lease, and the claims, of whoever died expire.
+        # The lease and the claims of a worker that has crashed expire.
         harness.clock.pass_time(minutes=6)
         harness.sweep()
 

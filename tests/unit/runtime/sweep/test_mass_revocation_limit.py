@@ -49,7 +49,7 @@ def test_an_index_that_has_tripped_the_limit_governs_activations_all_the_same(ha
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_historic_revocations_on_the_first_crl_do_not_count(harness: SweepHarness, status: str) -> None:
-    """Five of certificates that somebody else has deactivated, one of a device that is ACTIVE."""
+    """Five of certificates that another caller has deactivated, one of a device that is ACTIVE."""
     revoked, _ = harness.activate_devices(2)
     historic = [harness.register(f"historic-{number}") for number in range(5)]
     for certificate in historic:
@@ -63,7 +63,7 @@ def test_historic_revocations_on_the_first_crl_do_not_count(harness: SweepHarnes
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_devices_of_this_pipeline_that_somebody_has_deactivated_do_not_count(
+def test_devices_of_this_pipeline_that_an_operator_has_deactivated_do_not_count(
     harness: SweepHarness, status: str
 ) -> None:
     *deactivated, revoked, _ = harness.activate_devices(5)
@@ -87,7 +87,7 @@ def test_devices_whose_status_cannot_be_read_count(harness: SweepHarness) -> Non
     assert reported(seen) == [(2, 2)]
 
 
-def test_beyond_some_number_the_ledger_is_believed(
+def test_beyond_some_number_the_ledgers_count_is_used(
     harness: SweepHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iot_jitr_runtime.sweep.sweep.CHECKED_AT_MOST", 2)
@@ -100,7 +100,7 @@ def test_beyond_some_number_the_ledger_is_believed(
     assert calls == ["DescribeCertificate"] * 2
 
 
-def test_while_many_devices_wait_for_slots_the_ledger_is_believed(harness: SweepHarness) -> None:
+def test_while_many_devices_wait_for_slots_the_ledgers_count_is_used(harness: SweepHarness) -> None:
     devices = harness.activate_devices(6)
     harness.publish(dict.fromkeys(devices[:4]))
     storm = harness.aws.rate_limiter(10)
@@ -123,7 +123,7 @@ def test_few_new_serials_are_not_counted_first(harness: SweepHarness) -> None:
     assert calls == ["DescribeCertificate", "UpdateCertificate"] * 2
 
 
-def test_devices_that_somebody_else_has_activated_count_on_both_sides(harness: SweepHarness) -> None:
+def test_devices_that_another_caller_has_activated_count_on_both_sides(harness: SweepHarness) -> None:
     harness.publish()
     devices = [harness.register(f"known-{number}") for number in range(4)]
     for device in devices:
@@ -143,7 +143,7 @@ def test_a_crl_below_the_limit_needs_no_person(harness: SweepHarness) -> None:
     assert harness.status(devices[0]) == "REVOKED"
 
 
-def test_a_crl_that_takes_the_mistake_back_ends_the_wait(harness: SweepHarness) -> None:
+def test_a_crl_that_corrects_the_mistake_ends_the_wait(harness: SweepHarness) -> None:
     devices = harness.activate_devices(3)
     limit = MassRevocationLimit(share=0.5, minimum=2)
     harness.publish(dict.fromkeys(devices))

@@ -45,7 +45,7 @@ def test_a_device_that_comes_while_the_activator_still_holds_the_former_index_is
     harness.activate(late)
     assert harness.status(late) == "ACTIVE", "its copy of the index is less than a minute old"
     harness.sweep()
-    assert harness.status(late) == "ACTIVE", "not yet: the index may still be unknown to somebody"
+    assert harness.status(late) == "ACTIVE", "not yet: an activator may still have the former index"
 
     harness.clock.pass_time(seconds=SETTLE.total_seconds())
     seen = harness.sweep()

@@ -84,7 +84,7 @@ def test_a_device_that_is_not_connected_is_a_success(harness: SweepHarness) -> N
     assert harness.repeated == [(device, SessionResult.NONE)]
 
 
-def test_a_released_device_is_not_cut_by_the_repetition(harness: SweepHarness) -> None:
+def test_the_session_of_a_released_device_stays_open_at_the_repetition(harness: SweepHarness) -> None:
     [device] = connected(harness)
     harness.publish({device: HOLD})
     harness.sweep()
@@ -190,7 +190,7 @@ def test_after_failures_in_succession_the_revocations_do_not_wait_for_more(harne
 def test_a_run_that_is_cut_off_closes_each_session_in_the_end(
     harness: SweepHarness, client: str, operation: str, at_call: int, fault: Fault
 ) -> None:
-    """The harness holds at each call that a certificate of the client id is not ACTIVE."""
+    """The harness checks at each call that a certificate of the client id is not ACTIVE."""
     revoked, held, other = connected(harness, 3)
     harness.publish({revoked: KEY_COMPROMISE, held: HOLD})
     target = harness.connections.client if client == "connections" else getattr(harness.aws, client)
@@ -320,14 +320,18 @@ def test_the_session_of_a_renewed_device_stays_open_when_its_old_certificate_is_
     assert harness.connections.connected == {"renewed"}
 
 
-def test_a_renewed_device_is_cut_when_somebody_else_may_have_its_old_key(harness: SweepHarness) -> None:
+def test_the_session_of_a_renewed_device_is_closed_when_its_old_key_may_be_stolen(
+    harness: SweepHarness,
+) -> None:
     old, _ = renewed(harness)
     harness.publish({old: KEY_COMPROMISE})
 
     assert sessions_in(harness.sweep()) == {old: SessionResult.CLOSED}
 
 
-def test_a_superseded_certificate_is_cut_where_its_successor_is_not_active(harness: SweepHarness) -> None:
+def test_the_session_of_a_superseded_certificate_is_closed_where_its_successor_is_not_active(
+    harness: SweepHarness,
+) -> None:
     old, new = renewed(harness)
     harness.publish({old: SUPERSEDED, new: KEY_COMPROMISE})
     harness.sweep()
