@@ -26,6 +26,7 @@ from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_iot.type_defs import TopicRuleTypeDef
 
     from iot_jitr_cli.chain import Chain, ChainReport
 
@@ -68,19 +69,6 @@ class Registered:
         """The progress of the device."""
         phases = {"PENDING_ACTIVATION": Phase.PENDING, "ACTIVE": Phase.ACTIVE}
         return phases.get(self.status, Phase.DISABLED)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A topic rule as it is now."""
-
-    name: str
-    sql: str
-    disabled: bool
-    queue_url: str | None
-    """Where its SQS action sends to."""
-    role_arn: str | None
-    """The role that its SQS action assumes."""
 
 
 class Case:
@@ -199,26 +187,18 @@ class Case:
         return next((each for each in deployed if found and each.certificate_id == found.ca_id), None)
 
     @reading("iot:GetTopicRule")
-    def rule(self) -> Rule | None:
-        """The CA's topic rule, None where there is none."""
+    def rule(self) -> "TopicRuleTypeDef | None":
+        """The CA's topic rule as AWS IoT describes it, None where there is none."""
         ca, iot = self.deployed_ca, self.session.client("iot")
         if ca is None:
             return None
         try:
-            found = iot.get_topic_rule(ruleName=ca.rule)["rule"]
+            return iot.get_topic_rule(ruleName=ca.rule)["rule"]
         except iot.exceptions.UnauthorizedException as error:
             # AWS IoT returns it for a missing rule too; for a missing permission, the message says so.
             if "not authorized to perform" in str(error):
                 raise
             return None
-        actions = [action["sqs"] for action in found.get("actions", []) if "sqs" in action]
-        return Rule(
-            name=ca.rule,
-            sql=found["sql"],
-            disabled=found.get("ruleDisabled", False),
-            queue_url=actions[0]["queueUrl"] if actions else None,
-            role_arn=actions[0]["roleArn"] if actions else None,
-        )
 
     def _describe(self, ca_id: CaCertificateId) -> RegisteredCa | None:
         with aws_call("iot:DescribeCACertificate"):

@@ -18,6 +18,7 @@ from iot_jitr_runtime.stack_outputs import Output
 
 if TYPE_CHECKING:
     import boto3
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 RECENT = timedelta(minutes=15)
 """How far back logs and figures are read."""
@@ -47,13 +48,17 @@ class Queue:
 class Activator:
     """The activator function as it is now."""
 
-    name: str
-    role_arn: str
-    state: str
-    last_update: str
-    reason: str
-    """The reason for that state, where Lambda gives one."""
-    environment: Mapping[str, str]
+    configuration: "FunctionConfigurationResponseTypeDef"
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.configuration["FunctionName"]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Its settings."""
+        return self.configuration.get("Environment", {}).get("Variables", {})
 
     @property
     def activations_per_second(self) -> float | None:
@@ -125,14 +130,7 @@ class Pipeline:
             found = functions.get_function_configuration(FunctionName=self.output(Output.ACTIVATOR_FUNCTION))
         except functions.exceptions.ResourceNotFoundException:
             return None
-        return Activator(
-            name=found["FunctionName"],
-            role_arn=found["Role"],
-            state=found.get("State", "Active"),
-            last_update=found.get("LastUpdateStatus", "Successful"),
-            reason=found.get("StateReason") or found.get("LastUpdateStatusReason") or "",
-            environment=found.get("Environment", {}).get("Variables", {}),
-        )
+        return Activator(found)
 
     @reading("cloudwatch:GetMetricData")
     def recent(self) -> Mapping[str, float]:

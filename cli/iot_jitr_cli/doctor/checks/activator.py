@@ -27,10 +27,13 @@ def check_function(case: Case) -> Finding:
             f"there is no function {case.pipeline.output(Output.ACTIVATOR_FUNCTION)}",
             f"{REVERT_DRIFT}; waiting events are not lost",
         )
-    if function.state == "Failed" or function.last_update == "Failed":
+    found = function.configuration
+    state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+    if "Failed" in {state, update}:
+        reason = found.get("StateReason") or found.get("LastUpdateStatusReason") or ""
         return failed(
             Cause.FUNCTION_STOPPED,
-            f"{function.name} is {function.state}, its last update {function.last_update}: {function.reason}",
+            f"{function.name} is {state}, its last update {update}: {reason}",
             "fix what Lambda reports and deploy again",
         )
     with aws_call("lambda:GetFunctionConcurrency"):
@@ -41,17 +44,17 @@ def check_function(case: Case) -> Finding:
             f"the reserved concurrency of {function.name} is 0, so it never runs",
             f"aws lambda delete-function-concurrency --function-name {function.name}",
         )
-    return ok(f"{function.name} is {function.state}")
+    return ok(f"{function.name} is {state}")
 
 
 @check("function.role", "activator: role", Cause.FUNCTION_ROLE_BROKEN)
 def check_function_role(case: Case) -> Finding:
     """The activator's role has the permissions of an activation."""
-    function = required(case.pipeline.activator, "no function to check")
+    role = required(case.pipeline.activator, "no function to check").configuration["Role"]
     lacking = [
         f"{action} on {resource}"
         for actions, resource in _needed(case)
-        for action in case.pipeline.denied(function.role_arn, actions, resource)
+        for action in case.pipeline.denied(role, actions, resource)
     ]
     row = case.row
     if row is not None and row.reason is Reason.ACCESS_DENIED:
@@ -59,7 +62,7 @@ def check_function_role(case: Case) -> Finding:
     if lacking:
         return failed(
             Cause.FUNCTION_ROLE_BROKEN,
-            f"the role {function.role_arn} lacks {'; '.join(lacking)}",
+            f"the role {role} lacks {'; '.join(lacking)}",
             "restore it ('npx cdk deploy --revert-drift' if it was removed by hand); waiting events are kept",
         )
     return ok("all permissions of an activation")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import topic_matches_sub
 
-from iot_jitr_cli.doctor.case import Case, Rule
+from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import REVERT_DRIFT, Finding, check, failed, ok, required
 from iot_jitr_cli.doctor.pipeline import Queue
@@ -29,21 +29,21 @@ def check_rule(case: Case) -> Finding:
     if rule is None:
         return failed(Cause.RULE_MISSING, f"there is no topic rule '{ca.rule}'", _REVERT_AND_REDRIVE)
     expected = f"{TOPIC_PREFIX}{ca.certificate_id}"
-    found = _TOPIC.search(rule.sql)
+    found = _TOPIC.search(rule["sql"])
     topic = found["topic"] if found else ""
     if not topic_matches_sub(topic, expected):
         return failed(
             Cause.RULE_ON_ANOTHER_TOPIC,
-            f"rule '{rule.name}' selects from '{topic}', the events are published on '{expected}'",
+            f"rule '{ca.rule}' selects from '{topic}', the events are published on '{expected}'",
             f"let the rule select from '{expected}' again",
         )
-    if rule.disabled:
+    if rule.get("ruleDisabled"):
         return failed(
             Cause.RULE_DISABLED,
-            f"rule '{rule.name}' is disabled: events since then are lost",
-            f"aws iot enable-topic-rule --rule-name {rule.name}, then 'jitr redrive' for what it missed",
+            f"rule '{ca.rule}' is disabled: events since then are lost",
+            f"aws iot enable-topic-rule --rule-name {ca.rule}, then 'jitr redrive' for what it missed",
         )
-    return ok(f"'{rule.name}' is enabled and selects from '{topic}'")
+    return ok(f"'{ca.rule}' is enabled and selects from '{topic}'")
 
 
 @check(
@@ -60,13 +60,14 @@ def check_rule_target(case: Case) -> Finding:
     if queue is None:
         url = case.pipeline.output(Output.ACTIVATION_QUEUE_URL)
         return failed(Cause.QUEUE_MISSING, f"there is no queue {url}", _REVERT_AND_REDRIVE)
-    if rule.queue_url is None or rule.role_arn is None or not _same_queue(rule.queue_url, queue.url):
+    target = next((action["sqs"] for action in rule.get("actions", []) if "sqs" in action), None)
+    if target is None or not _same_queue(target["queueUrl"], queue.url):
         return failed(
             Cause.RULE_SENDS_ELSEWHERE,
-            f"rule '{rule.name}' sends to {rule.queue_url or 'no queue'}, not to {queue.url}",
+            f"the rule sends to {target['queueUrl'] if target else 'no queue'}, not to {queue.url}",
             f"restore the rule's SQS action on {queue.url}",
         )
-    return _role(case, rule, rule.role_arn, queue.arn)
+    return _role(case, target["roleArn"], queue.arn)
 
 
 @check("event_source", "activation queue → activator", Cause.EVENT_SOURCE_DISABLED)
@@ -90,12 +91,12 @@ def check_event_source(case: Case) -> Finding:
     return ok(f"{state}; last result: {mapping.get('LastProcessingResult') or 'none yet'}")
 
 
-def _role(case: Case, rule: Rule, role_arn: str, queue_arn: str) -> Finding:
+def _role(case: Case, role_arn: str, queue_arn: str) -> Finding:
     trusted = _trusted_services(case, role_arn)
     if trusted is None:
         return failed(
             Cause.RULE_ROLE_BROKEN,
-            f"the role {role_arn} of rule '{rule.name}' does not exist",
+            f"the rule's role {role_arn} does not exist",
             _REVERT_AND_REDRIVE,
         )
     if "iot.amazonaws.com" not in trusted:
