@@ -10,8 +10,6 @@ import pytest
 from aws_cdk import aws_acmpca as acmpca
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from iot_jitr import (
     CaConfiguration,
@@ -34,7 +32,7 @@ from iot_jitr.ca_registration import CaTwiceError
 from iot_jitr_runtime.ca_registration.properties import AutoRegistration, CaProperties
 from iot_jitr_runtime.ca_registration.validation import CaCertificateError, CaFault
 from iot_jitr_runtime.ca_registration.verification import make_verification_certificate
-from tests.support.ca_builder import CaSpec, pem_of, rsa_key
+from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.stacks import (
     FACTORY_CA,
@@ -303,17 +301,6 @@ class TestResource:
             "FactoryCaNotAfter": f"${{{name}.NotAfter}}",
         }
 
-    def test_both_functions_have_log_groups_with_retention(self) -> None:
-        found = synthesized(FACTORY_CA)
-        groups = of_type(found, "AWS::Logs::LogGroup")
-
-        of_registration = {name: each for name, each in groups.items() if "CaRegistration" in name}
-
-        assert len(of_registration) == 2
-        assert {each["Properties"]["RetentionInDays"] for each in of_registration.values()} == {30}
-        for function in of_type(found, "AWS::Lambda::Function").values():
-            assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
-
     def test_no_private_key_gets_into_the_template(self) -> None:
         text = str(synthesized(FACTORY_CA))
 
@@ -327,18 +314,13 @@ class TestRefusals:
         [
             ("-----BEGIN nothing", CaFault.NOT_ONLY_A_CERTIFICATE),
             (FACTORY + WORKSHOP, CaFault.SEVERAL_CERTIFICATES),
-            (FACTORY + pem_of(SPEC.key), CaFault.NOT_ONLY_A_CERTIFICATE),
             (CaSpec(is_ca=False, may_sign=False).build().pem, CaFault.NOT_A_CA),
-            (CaSpec(starts_in_days=-20, ends_in_days=-10).build().pem, CaFault.EXPIRED),
-            (CaSpec(starts_in_days=10).build().pem, CaFault.NOT_YET_VALID),
-            (CaSpec(key=rsa_key(1024)).build().pem, CaFault.UNSUPPORTED_KEY),
-            (CaSpec(key=ec.generate_private_key(ec.SECP256K1())).build().pem, CaFault.UNSUPPORTED_KEY),
-            (CaSpec(hash=hashes.SHA224()).build().pem, CaFault.UNSUPPORTED_SIGNATURE),
         ],
     )
     def test_a_certificate_that_cannot_be_registered_fails_the_synthesis(
         self, pem: str, fault: CaFault
     ) -> None:
+        """Each fault of a certificate is in `tests/unit/runtime/ca_registration/test_validation.py`."""
         with pytest.raises(CaCertificateError, match=r"^CA 'Factory': ") as caught:
             synthesized(replace(FACTORY_CA, certificate=pem))
 
