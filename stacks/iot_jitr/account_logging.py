@@ -6,6 +6,7 @@ turned on, and restores the former settings.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -28,6 +29,8 @@ from iot_jitr_runtime.account_logging.properties import (
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
 
 _DAYS = {retention: days for days, retention in RETENTION_OF.items()}
+_TIMEOUT = timedelta(minutes=2)
+"""Time for half a minute of retries, once in each of two calls: a function that times out undoes nothing."""
 FAILURES = "RegistrationFailures"
 """Metric: failures in AWS IoT's own log that concern registration."""
 
@@ -190,6 +193,7 @@ class AccountLogging(Construct):
             settings=settings,
             environment={},
             permissions=permissions,
+            timeout=_TIMEOUT,
         )
         acknowledge_wildcard(function.role, "*", WITHOUT_RESOURCE["iot:GetV2LoggingOptions"])
         acknowledge_wildcard(function.role, in_group, "CloudWatch Logs writes a log group's ARN so")

@@ -12,6 +12,7 @@ from iot_jitr import AccountLoggingMode, JitrStack
 from iot_jitr.account_logging import failure_pattern
 from iot_jitr_runtime.account_logging.handler import respond
 from iot_jitr_runtime.account_logging.properties import RESOURCE_TYPE
+from iot_jitr_runtime.custom_resource import IAM_DELAYS
 from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
 from tests.support.account_log import GROUP_ARN, account_log
 from tests.support.scenarios import KEY, scenario
@@ -65,6 +66,12 @@ def test_manage_turns_it_on_with_a_role_of_its_own(managed: Template) -> None:
     assert resource["Properties"]["RetentionDays"] == 30
     assert statement["Principal"] == {"Service": "iot.amazonaws.com"}
     assert "aws:SourceAccount" in statement["Condition"]["StringEquals"]
+
+
+def test_the_function_has_time_for_the_retries_of_two_calls(managed: Template) -> None:
+    _, function = named(managed, "AWS::Lambda::Function", "AccountLoggingOnEvent")
+
+    assert function["Properties"]["Timeout"] > 2 * sum(IAM_DELAYS) + 30
 
 
 def test_the_former_settings_are_restored_after_the_stack_has_moved_under_a_stage() -> None:

@@ -1,4 +1,4 @@
-"""AWS IoT's V2 logging options, which no emulator knows: answered in the client, validated by its model."""
+"""AWS IoT's V2 logging options, which no emulator has: answered in the client, validated by its model."""
 
 import json
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ class AccountLog:
         """All that account logging is made of."""
         return (dict(self.options) if self.options is not None else None, self.log_group())
 
-    def begin_anew(self, options: dict[str, Any] | None = None) -> None:
+    def reset(self, options: dict[str, Any] | None = None) -> None:
         """Make it an account with these options and without a log group."""
         self.options, self.calls_left, self.roles_refused = dict(options) if options else None, None, 0
         self.settings.clear()
@@ -100,7 +100,7 @@ class AccountLog:
         return is_off(self.options)
 
     def cut_off(self, **_: Any) -> None:
-        """Let a call pass, or end the function before it, as a time-out does."""
+        """Count a call, or end the function before it, as a time-out does."""
         if self.calls_left is not None:
             if not self.calls_left:
                 raise CutOffError

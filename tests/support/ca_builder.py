@@ -33,7 +33,7 @@ def _days(days: float) -> datetime:
 
 @dataclass(frozen=True)
 class CaSpec:
-    """What a CA certificate looks like; valid by default."""
+    """The fields of a CA certificate; valid by default."""
 
     name: str = "Test CA"
     key: Any = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))

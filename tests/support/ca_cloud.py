@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
+
 from iot_jitr_cli.ca.offline import sign_verification
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_cli.pki.authority import DevelopmentCa
@@ -23,12 +25,12 @@ Configuration = dict[str, Any]
 
 
 class FunctionFailedError(Exception):
-    """The function raised; the message is what CloudFormation would be told."""
+    """The function raised; the message is the reason for CloudFormation."""
 
 
 @dataclass
 class CaCloud:
-    """The lab, the CAs by name, and what the stack is told about each."""
+    """The lab, and the CAs by name, each with its configuration."""
 
     lab: Lab
     folder: Path
@@ -44,13 +46,13 @@ class CaCloud:
         return self.lab.client("iot")
 
     def devices_of(self, name: str) -> Cloud:
-        """The cloud as it looks to the devices of one CA."""
+        """The cloud of the devices of one CA."""
         return Cloud(self.lab, self.authorities[name], self.folder / f"devices of {name}")
 
     # CAs
 
     def add_ca(self, name: str, ca: DevelopmentCa, **settings: Any) -> None:
-        """Keep a CA, and what the stack shall be told about it."""
+        """Add a CA and its configuration."""
         certificate = self.folder / f"{name}.pem"
         certificate.write_text(ca.certificate.pem)
         self.authorities[name] = ca
@@ -91,22 +93,22 @@ class CaCloud:
         self.add_ca(name, ca, signer=signer)
 
     def with_sni_only(self, name: str, **settings: Any) -> None:
-        """A CA that nobody proves to hold."""
+        """A CA without proof of possession."""
         self.add_ca(name, DevelopmentCa.create(f"{name} CA"), mode="SNI_ONLY", **settings)
         self.private_keys.append(self.authorities[name].key)
 
     def with_registered(self, name: str, **settings: Any) -> None:
-        """A CA that somebody registered long ago, without auto-registration."""
+        """A CA that another owner has registered, without auto-registration."""
         self.with_sni_only(name, **settings)
         self.iot.register_ca_certificate(
             caCertificate=self.authorities[name].certificate.pem,
             certificateMode="SNI_ONLY",
             setAsActive=True,
-            tags=[{"Key": "owner", "Value": "somebody"}],
+            tags=[{"Key": "owner", "Value": "another"}],
         )
 
     def deploy(self, *names: str, **changes: Configuration) -> None:
-        """Let the stack have the CAs of these names, some of them with changed settings."""
+        """Deploy the stack with the CAs of these names, some of them with changed settings."""
         cas = [{**self.configurations[name], **changes.get(name, {})} for name in names]
         self.lab.deploy({"cas": cas})
 
@@ -151,9 +153,10 @@ class CaCloud:
         return sni_only(**{"ca_certificate_pem": CaSpec().build().pem, "ca_tags": {}, **changes})
 
     def _invoke(self, event: dict[str, Any]) -> dict[str, Any]:
-        answer = self.lab.client("lambda").invoke(
-            FunctionName=self._function, Payload=json.dumps(event).encode()
-        )
+        # The function repeats a denied call for half a minute.
+        config = Config(read_timeout=300, retries={"total_max_attempts": 1})
+        client = self.lab.ministack.session.client("lambda", config=config)
+        answer = client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise FunctionFailedError(payload["errorMessage"])

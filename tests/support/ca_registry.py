@@ -1,6 +1,6 @@
 """The CA certificates of an AWS IoT account, at the wire of real boto3 clients.
 
-What moto leaves out, as AWS has it: the verification certificate and the registration code are looked at, a
+What moto leaves out, as AWS has it: the verification certificate and the registration code are checked, a
 CA is there only once, ids and modes are kept, tags exist, an ACTIVE CA cannot be deleted. `moto` answers all
 other services.
 """
@@ -27,7 +27,7 @@ REGISTRATION_CODE = "5f1c" * 16
 
 
 _LOADER = botocore.loaders.create_loader()
-"""Shared: to read the service models anew for each test takes longer than the tests."""
+"""Shared: to read the service models for each test takes longer than the tests."""
 
 
 class _RefusedError(Exception):
@@ -47,7 +47,7 @@ class EmulatedIot:
     quota: int = 10
     refusals: list[str] = field(default_factory=list)
     """Error codes that the next calls end in."""
-    tells_id: bool = True
+    conflict_has_id: bool = True
     """Whether a conflict names the CA that is there already."""
 
     def clear(self) -> None:
@@ -56,7 +56,7 @@ class EmulatedIot:
         self.tags.clear()
 
     def add(self, ca: Certificate, **changes: Any) -> str:
-        """Register a CA as somebody else did, long ago; return its id."""
+        """Register a CA as another owner did; return its id."""
         # Not always the SHA-256 of the certificate: nothing may rely on it.
         ca_id = ca.fingerprint[::-1]
         self.cas[ca_id] = {
@@ -150,7 +150,7 @@ class EmulatedIot:
         ]
         if registered or ca.der in self.elsewhere:
             ca_id = (registered or [ca.fingerprint])[0]
-            details = {"resourceId": ca_id} if self.tells_id else {}
+            details = {"resourceId": ca_id} if self.conflict_has_id else {}
             raise _RefusedError(409, "ResourceAlreadyExistsException", "It already exists.", **details)
         if len(self.cas) >= self.quota:
             raise _RefusedError(410, "LimitExceededException", "CA certificate limit reached")

@@ -125,7 +125,7 @@ def test_an_expected_error_is_one_line_on_standard_error(
     assert answer.err.count("\n") == 1
 
 
-def test_an_error_of_several_lines_with_markup_and_control_characters_stays_one_harmless_line(
+def test_an_error_of_several_lines_with_markup_and_control_characters_is_one_plain_line(
     run: Callable[[Any], CommandResult],
 ) -> None:
     answer = run(raising(JitrError("first\n[bold]second[/bold]\x1b[2J")))
@@ -187,17 +187,6 @@ def test_a_signal_to_end_counts_as_an_interruption(arguments: list[str], exit_co
 
     assert run.returncode == exit_code
     assert run.stderr == ("interrupted\n" if exit_code else "")
-
-
-def test_usage_errors_raised_by_a_subcommand_exit_2(run: Callable[[Any], CommandResult]) -> None:
-    assert run(raising(click.UsageError("wrong"))).exit_code == ExitCode.WRONG_USE
-
-
-def test_a_closed_pipe_is_no_defect(run: Callable[[Any], CommandResult]) -> None:
-    answer = run(raising(BrokenPipeError(32, "Broken pipe")))
-
-    assert answer.exit_code == ExitCode.UNDETERMINED
-    assert "Traceback" not in answer.err
 
 
 JITR = (sys.executable, "-c", "from iot_jitr_cli.main import main; main()")

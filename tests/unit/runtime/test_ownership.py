@@ -42,7 +42,7 @@ def test_an_unknown_claim_is_refused() -> None:
         Ownership.from_tags({**OWNED.to_tags(), "jitr:claim": "mine"})
 
 
-def test_a_stack_that_is_deployed_anew_is_the_same_owner_though_its_arn_changes() -> None:
+def test_a_stack_that_is_deployed_again_is_the_same_owner_with_another_arn() -> None:
     arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/fleet/{}"
 
     first, second = (

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timing
 
 
 class Table:
-    """Takes what it is given, except what `refuses` says, and remembers the size of each call."""
+    """Stores items, except the first `refuse_first`, and records the size of each call."""
 
     def __init__(self, refuse_first: int = 0) -> None:
         self.refuse_first = refuse_first

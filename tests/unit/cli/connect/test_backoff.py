@@ -20,7 +20,7 @@ def test_the_range_doubles_with_each_attempt_up_to_the_longest(
     assert shortest <= backoff.wait_after(attempt) <= limit * (1 + 1e-9)
 
 
-def test_devices_that_start_together_do_not_come_back_together() -> None:
+def test_devices_that_start_together_do_not_reconnect_together() -> None:
     waits = {Backoff().wait_after(1) for _ in range(50)}
 
     assert len(waits) == 50

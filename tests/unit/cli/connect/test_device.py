@@ -115,7 +115,7 @@ def test_the_device_presents_its_certificate_and_sends_the_server_name(ca_file: 
 
 
 def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_file: Path) -> None:
-    """A server that knows only the root can verify the device because the chain file brings the CA."""
+    """A server that has only the root can verify the device, because the chain file has the CA."""
     root, signing = ca_under_a_root()
     files = signing.issue(DeviceSpec("sensor-1")).save(tmp_path / "whole")
     whole, lone = (Credentials.load(file, files.key) for file in (files.chain, files.certificate))
@@ -139,7 +139,7 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
     ],
 )
-def test_any_lesser_answer_counts_as_a_refusal(ca_file: Path, act: Act, cause: Cause, seen: str) -> None:
+def test_any_other_answer_is_a_refusal(ca_file: Path, act: Act, cause: Cause, seen: str) -> None:
     with broker(act) as served:
         result = try_once(at(served, ca_file))
 
@@ -158,9 +158,7 @@ def test_any_lesser_answer_counts_as_a_refusal(ca_file: Path, act: Act, cause: C
         (Act.SWALLOW_MESSAGE, Step.PUBLISHED, "the message"),
     ],
 )
-def test_silence_after_the_handshake_counts_as_a_refusal(
-    ca_file: Path, act: Act, last: Step, awaited: str
-) -> None:
+def test_silence_after_the_handshake_is_a_refusal(ca_file: Path, act: Act, last: Step, awaited: str) -> None:
     """The device's time is over once the broker is silent and the device has read its last answer."""
     seen_events: set[Step] = set()
     with broker(act) as served:
@@ -184,7 +182,7 @@ def test_silence_after_the_handshake_counts_as_a_refusal(
         (Act.HANG_UP_AFTER_HANDSHAKE, Cause.CERTIFICATE_REJECTED, "closed right after the TLS handshake"),
     ],
 )
-def test_the_last_step_tells_a_refused_connect_from_a_refused_certificate(
+def test_the_probe_distinguishes_a_refused_connect_from_a_refused_certificate(
     ca_file: Path, monkeypatch: pytest.MonkeyPatch, act: Act, cause: Cause, detail: str
 ) -> None:
     if act is Act.HANG_UP_ON_CONNECT:

@@ -9,7 +9,7 @@ from tests.support.account_log import AccountLog, account_log
 
 @pytest.fixture(scope="module")
 def one_account() -> Iterator[AccountLog]:
-    # Let the SDK retry without the pauses between its tries.
+    # The SDK retries without its pauses.
     with account_log() as shared, pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         yield shared
@@ -17,5 +17,5 @@ def one_account() -> Iterator[AccountLog]:
 
 @pytest.fixture
 def account(one_account: AccountLog) -> AccountLog:
-    one_account.begin_anew()
+    one_account.reset()
     return one_account

@@ -88,7 +88,7 @@ def test_an_update_changes_role_retention_and_key(account: AccountLog) -> None:
     assert (group["retention"], group["key"]) == (90, KEY)
 
 
-def test_a_role_that_aws_iot_does_not_know_yet_is_tried_again(account: AccountLog) -> None:
+def test_a_role_that_is_not_in_force_yet_is_tried_again(account: AccountLog) -> None:
     account.roles_refused = len(IAM_DELAYS)
 
     account.logging().create(MANAGE)
@@ -248,7 +248,7 @@ def test_a_newer_key_replaces_ours_wherever_the_update_is_cut_off(
 ) -> None:
     newer = replace(UNDER_KEY, encryption_key_arn=wanted)
     for calls_left in range(9):
-        account.begin_anew()
+        account.reset()
         account.make_group()
         before = account.log_group()
         account.logging().create(UNDER_KEY)

@@ -30,7 +30,7 @@ def assert_restored(
     account: AccountLog, options: dict[str, Any] | None, group: Group, steps: list[Step]
 ) -> None:
     """After these steps and a deletion, options and log group are as they were."""
-    account.begin_anew(options)
+    account.reset(options)
     if group is not None:
         account.make_group(*group)
     before = account.log_group()

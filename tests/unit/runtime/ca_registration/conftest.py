@@ -8,7 +8,7 @@ from tests.support.ca_resource import CaResource
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SDK retry without the pauses between its tries."""
+    """The SDK retries without its pauses."""
     for module in ("botocore.endpoint", "botocore.waiter"):
         monkeypatch.setattr(f"{module}.time.sleep", lambda _: None)
 

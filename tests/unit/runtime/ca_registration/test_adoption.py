@@ -72,7 +72,7 @@ def test_the_former_state_is_restored_after_updates(resource: CaResource, iot: E
 
 
 def test_the_ca_is_found_where_the_conflict_does_not_name_it(resource: CaResource, iot: EmulatedIot) -> None:
-    iot.tells_id = False
+    iot.conflict_has_id = False
     iot.add(NEXT_CA)
     ca_id = registered(iot)
 
@@ -83,7 +83,7 @@ def test_the_ca_is_found_where_the_conflict_does_not_name_it(resource: CaResourc
 def test_a_ca_that_is_registered_but_cannot_be_found_is_an_error(
     resource: CaResource, iot: EmulatedIot
 ) -> None:
-    iot.tells_id = False
+    iot.conflict_has_id = False
     iot.elsewhere.add(CA.der)
 
     with pytest.raises(AlreadyRegisteredError):

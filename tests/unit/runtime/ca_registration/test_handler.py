@@ -115,7 +115,7 @@ def test_logs_neither_the_event_nor_the_key(monkeypatch: pytest.MonkeyPatch, log
     assert not [line for line in pem_of(SPEC.key).splitlines() if line in logged]
 
 
-# Six attempts when throttled; one for each delay, and the first, while IAM does not know a permission.
+# Six attempts when throttled; one for each delay, and the first, while a permission is not in force.
 @pytest.mark.usefixtures("_key")
 @pytest.mark.parametrize(
     ("code", "tries", "reason"),
