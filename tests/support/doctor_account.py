@@ -126,7 +126,7 @@ class DiagnosedDevice:
     """Whether the CA has a CRL by the configuration."""
     crl: CrlSpec | None = None
     """The CRL in the revocation index; None: there is no index."""
-    answers: dict[str, Any] = field(default_factory=dict)
+    responses: dict[str, Any] = field(default_factory=dict)
     """By IAM action: a response, a refusal, an error or a function of the parameters, before all above."""
     calls: list[str] = field(default_factory=list)
     """The calls that were made, in order."""
@@ -135,11 +135,10 @@ class DiagnosedDevice:
         """The same with these changes."""
         return replace(self, calls=[], **changes)
 
-    def answering(self, **answers: Any) -> "DiagnosedDevice":
-        """The same with other answers: `iot_GetTopicRule=…`."""
-        return self.but(
-            answers={**self.answers, **{name.replace("_", ":"): answer for name, answer in answers.items()}}
-        )
+    def responding(self, **responses: Any) -> "DiagnosedDevice":
+        """The same with other responses: `iot_GetTopicRule=…`."""
+        named = {name.replace("_", ":"): response for name, response in responses.items()}
+        return self.but(responses={**self.responses, **named})
 
     @property
     def arn(self) -> str:
@@ -148,7 +147,7 @@ class DiagnosedDevice:
     @property
     def session(self) -> Any:
         """The account as a boto3 session."""
-        return Session(self._answer)
+        return Session(self._respond)
 
     @property
     def pipeline(self) -> Pipeline:
@@ -180,13 +179,12 @@ class DiagnosedDevice:
         key.write_bytes(self.key)
         return [chain, "--key", key]
 
-    def _answer(self, action: str, parameters: dict[str, Any]) -> Any:
+    def _respond(self, action: str, parameters: dict[str, Any]) -> Any:
         self.calls.append(action)
-        answer = self.answers.get(action)
-        if answer is None:
-            name = action.replace(":", "_").lower()
-            answer = getattr(self, f"_{name}")
-        return answer(parameters) if callable(answer) else answer
+        response = self.responses.get(action)
+        if response is None:
+            response = getattr(self, f"_{action.replace(':', '_').lower()}")
+        return response(parameters) if callable(response) else response
 
     # the account
 

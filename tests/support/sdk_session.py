@@ -42,8 +42,8 @@ class Session:
 
     region_name = REGION
 
-    def __init__(self, answer: Callable[[str, dict[str, Any]], Any]) -> None:
-        self._answer = answer
+    def __init__(self, respond: Callable[[str, dict[str, Any]], Any]) -> None:
+        self._respond = respond
 
     def get_partition_for_region(self, _region: str) -> str:
         return "aws"
@@ -57,16 +57,16 @@ class Session:
         def call(operation: str, parameters: dict[str, Any]) -> Any:
             model = client.meta.service_model.operation_model(operation)
             validate_parameters(parameters, model.input_shape)
-            answer = self._answer(f"{prefix}:{operation}", parameters)
-            if isinstance(answer, Refusal):
-                details = {"Code": answer.code, "Message": answer.message}
+            response = self._respond(f"{prefix}:{operation}", parameters)
+            if isinstance(response, Refusal):
+                details = {"Code": response.code, "Message": response.message}
                 error = {"Error": details, "ResponseMetadata": {"HTTPStatusCode": 400}}
-                raise client.exceptions.from_code(answer.code)(error, operation)
-            if isinstance(answer, Exception):
-                raise answer
-            body = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+                raise client.exceptions.from_code(response.code)(error, operation)
+            if isinstance(response, Exception):
+                raise response
+            body = {name: value for name, value in response.items() if name != "ResponseMetadata"}
             validate_parameters(body, model.output_shape)
-            return answer
+            return response
 
         client._make_api_call = call
         return client

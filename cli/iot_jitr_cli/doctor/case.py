@@ -111,10 +111,10 @@ class Case:
         """The certificate as AWS IoT describes it; None: it is not registered."""
         iot = self.session.client("iot")
         try:
-            answer = iot.describe_certificate(certificateId=self.subject.certificate_id)
+            response = iot.describe_certificate(certificateId=self.subject.certificate_id)
         except iot.exceptions.ResourceNotFoundException:
             return None
-        found = answer["certificateDescription"]
+        found = response["certificateDescription"]
         ca_id = found.get("caCertificateId")
         return Registered(
             status=found["status"],

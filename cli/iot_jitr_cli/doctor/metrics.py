@@ -23,7 +23,7 @@ class MetricStatistic:
 
 def read_metrics(
     session: "boto3.Session",
-    asked: Mapping[str, MetricStatistic],
+    metrics: Mapping[str, MetricStatistic],
     start: datetime,
     end: datetime,
     period: timedelta,
@@ -35,7 +35,7 @@ def read_metrics(
     Raises:
         CannotTellError: CloudWatch cannot be read.
     """
-    names = list(asked)
+    names = list(metrics)
     queries: Any = [
         {
             "Id": f"m{number}",
@@ -49,7 +49,7 @@ def read_metrics(
                 "Stat": metric.statistic,
             },
         }
-        for number, metric in enumerate(asked.values())
+        for number, metric in enumerate(metrics.values())
     ]
     found: dict[str, list[tuple[datetime, float]]] = {name: [] for name in names}
     with aws_call("cloudwatch:GetMetricData"):

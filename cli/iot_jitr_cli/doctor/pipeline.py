@@ -139,12 +139,12 @@ class Pipeline:
         A figure that CloudWatch does not have is missing.
         """
         function = {"FunctionName": self.output(Output.ACTIVATOR_FUNCTION)}
-        asked = {
+        metrics = {
             "errors": MetricStatistic("AWS/Lambda", "Errors", function),
             "throttles": MetricStatistic("AWS/Lambda", "Throttles", function),
             "oldest_message_seconds": self.queue_metric("AgeOfOldestMessage"),
         }
-        found = read_metrics(self.session, asked, self.now - RECENT, self.now, timedelta(minutes=1))
+        found = read_metrics(self.session, metrics, self.now - RECENT, self.now, timedelta(minutes=1))
         return {
             name: values[0][1] if name == "oldest_message_seconds" else sum(value for _, value in values)
             for name, values in found.items()
@@ -175,8 +175,8 @@ class Pipeline:
     @reading("cloudwatch:GetMetricData")
     def activated_per_second(self) -> float:
         """How many certificates a second were activated in the last five minutes."""
-        asked, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
-        found = read_metrics(self.session, asked, self.now - period, self.now, period)
+        metrics, period = {"activated": self.metric(Metric.ACTIVATED)}, timedelta(minutes=5)
+        found = read_metrics(self.session, metrics, self.now - period, self.now, period)
         return sum(value for _, value in found["activated"]) / period.total_seconds()
 
     def denied(self, role_arn: str, actions: Sequence[str], resource_arn: str) -> list[str]:
@@ -186,24 +186,24 @@ class Pipeline:
             CannotTellError: IAM does not respond.
         """
         with aws_call("iam:SimulatePrincipalPolicy"):
-            answer = self.session.client("iam").simulate_principal_policy(
+            response = self.session.client("iam").simulate_principal_policy(
                 PolicySourceArn=role_arn, ActionNames=[*actions], ResourceArns=[resource_arn]
             )
         return [
             result["EvalActionName"]
-            for result in answer["EvaluationResults"]
+            for result in response["EvaluationResults"]
             if result["EvalDecision"] != "allowed"
         ]
 
     def _queue(self, url: str) -> Queue | None:
         sqs = self.session.client("sqs")
         try:
-            answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+            response = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
         except sqs.exceptions.ClientError as error:
             if "NonExistentQueue" in error_code(error) or "QueueDoesNotExist" in error_code(error):
                 return None
             raise
-        found = answer["Attributes"]
+        found = response["Attributes"]
         return Queue(
             url=url,
             arn=found["QueueArn"],

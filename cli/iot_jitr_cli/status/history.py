@@ -55,7 +55,7 @@ def history(pipeline: Pipeline) -> History:
         CannotTellError: CloudWatch cannot be read, or the stack has no output with the namespace of its
             metrics.
     """
-    asked = (
+    series = (
         ("activated", "Devices activated", "devices", pipeline.metric(Metric.ACTIVATED)),
         ("refused", "Refusals", "messages", pipeline.metric(Metric.REFUSED)),
         ("deferred", "Deferrals", "messages", pipeline.metric(Metric.DEFERRED)),
@@ -66,7 +66,7 @@ def history(pipeline: Pipeline) -> History:
     step = int(STEP.total_seconds())
     end = datetime.fromtimestamp((int(pipeline.now.timestamp()) // step + 1) * step, UTC)
     begin = end - STEPS * STEP
-    metrics = {name: which for name, _, _, which in asked}
+    metrics = {name: which for name, _, _, which in series}
     found = {
         name: {(time - begin) // STEP: value for time, value in values}
         for name, values in read_metrics(pipeline.session, metrics, begin, end, STEP).items()
@@ -75,6 +75,6 @@ def history(pipeline: Pipeline) -> History:
         begin,
         tuple(
             Series(name, title, unit, tuple(map(found[name].get, range(STEPS))), which.statistic == "Sum")
-            for name, title, unit, which in asked
+            for name, title, unit, which in series
         ),
     )

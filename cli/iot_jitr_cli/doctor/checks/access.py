@@ -135,12 +135,12 @@ def _client_id(case: Case) -> str:
 def _tested(case: Case, certificate_arn: str, client_id: str) -> Finding:
     resource = f"{certificate_arn.rsplit(':', 1)[0]}:client/{client_id}"
     with aws_call("iot:TestAuthorization"):
-        answer = case.session.client("iot").test_authorization(
+        response = case.session.client("iot").test_authorization(
             principal=certificate_arn,
             clientId=client_id,
             authInfos=[{"actionType": "CONNECT", "resources": [resource]}],
         )
-    decision = answer["authResults"][0].get("authDecision", "")
+    decision = response["authResults"][0].get("authDecision", "")
     if decision == "ALLOWED":
         return ok(f"'{client_id}', by TestAuthorization")
     return _refused(client_id, f"the result of TestAuthorization is {decision}")

@@ -37,8 +37,8 @@ def check_function(case: Case) -> Finding:
             "fix what Lambda reports and deploy again",
         )
     with aws_call("lambda:GetFunctionConcurrency"):
-        answer = case.session.client("lambda").get_function_concurrency(FunctionName=function.name)
-    if answer.get("ReservedConcurrentExecutions") == 0:
+        response = case.session.client("lambda").get_function_concurrency(FunctionName=function.name)
+    if response.get("ReservedConcurrentExecutions") == 0:
         return failed(
             Cause.FUNCTION_STOPPED,
             f"the reserved concurrency of {function.name} is 0, so it never runs",
@@ -136,10 +136,10 @@ def _dead_letter(case: Case) -> DeadLetter | None:
     found: DeadLetter | None = None
     for _ in range(_RECEIVES):
         with aws_call("sqs:ReceiveMessage"):
-            answer = sqs.receive_message(
+            response = sqs.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
             )
-        messages = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
+        messages = [message for message in response.get("Messages", []) if message["MessageId"] not in seen]
         if not messages:
             break
         seen |= {message["MessageId"] for message in messages}

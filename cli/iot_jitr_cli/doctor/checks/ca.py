@@ -26,8 +26,8 @@ def check_endpoint(case: Case) -> Finding:
     other = f"{host} is not an endpoint name of AWS IoT: a domain of your own, or local"
     device = required(_AWS_ENDPOINT.fullmatch(host), other)
     with aws_call("iot:DescribeEndpoint"):
-        answer = case.session.client("iot").describe_endpoint(endpointType="iot:Data-ATS")
-    ours = answer["endpointAddress"].partition(":")[0].lower()
+        response = case.session.client("iot").describe_endpoint(endpointType="iot:Data-ATS")
+    ours = response["endpointAddress"].partition(":")[0].lower()
     expected = required(_AWS_ENDPOINT.fullmatch(ours), "AWS names none")
     use = f"let the device connect to {ours}"
     if device["region"] != expected["region"]:

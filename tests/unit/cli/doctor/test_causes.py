@@ -110,7 +110,7 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.CHAIN_WRONG_CERTIFICATES: [UNSEEN.but(chain=da.device().chain_pem + da.other_ca().certificate.pem)],
     Cause.CA_CERTIFICATE: [
         presenting(UNSEEN, leaf(ca_flag(ca=True)), da.ca().certificate),
-        presenting(UNSEEN, leaf(ca_flag(ca=True)), da.ca().certificate).answering(
+        presenting(UNSEEN, leaf(ca_flag(ca=True)), da.ca().certificate).responding(
             lambda_GetFunctionConfiguration=DENIED
         ),
         refused(Reason.CA_CERTIFICATE),
@@ -150,18 +150,18 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
         UNSEEN.but(arguments=("--endpoint", "zzz999-ats.iot.eu-central-1.amazonaws.com:443")),
     ],
     Cause.NOT_DEPLOYED: [
-        device.answering(cloudformation_DescribeStacks=Refusal("ValidationError", "Stack x does not exist"))
+        device.responding(cloudformation_DescribeStacks=Refusal("ValidationError", "Stack x does not exist"))
         for device in (UNSEEN, PENDING)
     ],
     Cause.CA_NOT_REGISTERED: [
         UNSEEN.but(ca=None),
-        UNSEEN.but(ca=None).answering(cloudformation_DescribeStackEvents=registration_failed("no")),
-        UNSEEN.but(ca=None).answering(cloudformation_DescribeStackEvents=DENIED),
+        UNSEEN.but(ca=None).responding(cloudformation_DescribeStackEvents=registration_failed("no")),
+        UNSEEN.but(ca=None).responding(cloudformation_DescribeStackEvents=DENIED),
         # It was deleted between the two calls.
-        UNSEEN.answering(iot_DescribeCACertificate=GONE),
+        UNSEEN.responding(iot_DescribeCACertificate=GONE),
     ],
     Cause.CA_REGISTERED_ELSEWHERE: [
-        UNSEEN.but(ca=None).answering(
+        UNSEEN.but(ca=None).responding(
             cloudformation_DescribeStackEvents=registration_failed(f"{IN_ANOTHER_ACCOUNT}: in mode DEFAULT …")
         )
     ],
@@ -191,13 +191,13 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     ],
     Cause.RULE_ROLE_BROKEN: [PENDING.but(trusts=None), PENDING.but(trusts="ec2.amazonaws.com")],
     # Without the queue, its event source mapping is not found either.
-    Cause.QUEUE_MISSING: [PENDING.but(waiting=None).answering(iam_SimulatePrincipalPolicy=DENIED)],
+    Cause.QUEUE_MISSING: [PENDING.but(waiting=None).responding(iam_SimulatePrincipalPolicy=DENIED)],
     Cause.EVENT_SOURCE_DISABLED: [PENDING.but(mapping=None), PENDING.but(mapping={"State": "Disabled"})],
     Cause.FUNCTION_STOPPED: [
-        PENDING.answering(lambda_GetFunctionConfiguration=GONE),
+        PENDING.responding(lambda_GetFunctionConfiguration=GONE),
         PENDING.but(function={"State": "Failed", "StateReason": "KMS key is disabled"}),
         PENDING.but(function={"LastUpdateStatus": "Failed"}),
-        PENDING.answering(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 0}),
+        PENDING.responding(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 0}),
     ],
     Cause.FUNCTION_ROLE_BROKEN: [PENDING.but(lacking=("iot:AttachPolicy",)), refused(Reason.ACCESS_DENIED)],
     Cause.FUNCTION_FAILING: [
@@ -218,7 +218,7 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     ],
     Cause.CRL_MISSING: [
         refused(Reason.CRL_MISSING, has_crl=True),
-        refused(Reason.CRL_MISSING, has_crl=True).answering(s3_GetObject=DENIED),
+        refused(Reason.CRL_MISSING, has_crl=True).responding(s3_GetObject=DENIED),
         PENDING.but(has_crl=True),
     ],
     Cause.CRL_STALE: [PENDING.but(**listing(next_update=-DAY))],
@@ -249,9 +249,9 @@ CASES: dict[Cause, list[DiagnosedDevice]] = {
     Cause.POLICY_MISSING: [refused(Reason.POLICY_MISSING)],
     Cause.POLICY_DETACHED: [FINE.but(policies={}), FINE.but(policies={}, row=None)],
     Cause.CLIENT_ID_NOT_ALLOWED: [
-        FINE.answering(iot_TestAuthorization={"authResults": [{"authDecision": "IMPLICIT_DENY"}]}),
-        FINE.but(policies={"p": ELSEWHERE}, answers=WITHOUT_TEST),
-        FINE.but(arguments=("--client-id", "another"), answers=WITHOUT_TEST),
+        FINE.responding(iot_TestAuthorization={"authResults": [{"authDecision": "IMPLICIT_DENY"}]}),
+        FINE.but(policies={"p": ELSEWHERE}, responses=WITHOUT_TEST),
+        FINE.but(arguments=("--client-id", "another"), responses=WITHOUT_TEST),
     ],
     Cause.DEACTIVATED_BY_OPERATOR: [FINE.but(status="INACTIVE")],
     Cause.REVOKED_BY_OPERATOR: [FINE.but(status="REVOKED")],

@@ -35,7 +35,7 @@ LONE = presenting(FINE, da.device().certificate)
 ID_ONLY = FINE.but(chain=None)
 SNI_ONLY = FINE.but(ca={"certificateMode": "SNI_ONLY"})
 BUSY = PENDING.but(waiting=6000)
-OFFLINE = FINE.but(answers=WITHOUT_TEST)
+OFFLINE = FINE.but(responses=WITHOUT_TEST)
 NO_CA = UNSEEN.but(ca=None)
 IN_OFFICE = '"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "Action"'
 
@@ -54,7 +54,7 @@ def connecting_to(host: str) -> DiagnosedDevice:
 
 def registration(*events: tuple[str, str, str]) -> DiagnosedDevice:
     """A device whose CA is not registered, and the events of the stack, the newest first."""
-    return NO_CA.answering(cloudformation_DescribeStackEvents=stack_events(*events))
+    return NO_CA.responding(cloudformation_DescribeStackEvents=stack_events(*events))
 
 
 def trusting(principal: object) -> DiagnosedDevice:
@@ -65,7 +65,7 @@ def trusting(principal: object) -> DiagnosedDevice:
         {"Effect": "Deny", "Principal": {"Service": "x"}},
     ]
     policy = json.dumps({"Statement": statements})
-    return FINE.answering(iam_GetRole={"Role": {**role, "AssumeRolePolicyDocument": policy}})
+    return FINE.responding(iam_GetRole={"Role": {**role, "AssumeRolePolicyDocument": policy}})
 
 
 def selecting(topic: str) -> DiagnosedDevice:
@@ -79,7 +79,7 @@ def sending_to(queue_url: str) -> DiagnosedDevice:
 CA_FLAG = presenting(FINE, leaf(ca_flag(ca=True)), da.ca().certificate)
 ACCEPTED = CA_FLAG.but(environment={"JITR_CAS": json.dumps({CA_ID: {ACCEPT_CA_CERTIFICATES: True}})})
 NAMELESS = presenting(FINE, da.ca().issue(DeviceSpec(None)).certificate, da.ca().certificate)
-AHEAD = valid(timedelta(hours=3), DAY).answering(sts_GetCallerIdentity=Refusal("ExpiredToken"))
+AHEAD = valid(timedelta(hours=3), DAY).responding(sts_GetCallerIdentity=Refusal("ExpiredToken"))
 WITHOUT_DATE = {"Account": "1", "ResponseMetadata": {"HTTPHeaders": {}}}
 NO_EVENT = [("AWS::SQS::Queue", "CREATE_FAILED", "x")]
 REPAIRED = [(RESOURCE_TYPE, "UPDATE_COMPLETE", ""), (RESOURCE_TYPE, "CREATE_FAILED", "before")]
@@ -96,14 +96,14 @@ FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
     (ACCEPTED, "chain.order", "ok", ""),
     # AWS's clock decides
     (AHEAD, "certificate.validity", "failed", "from now"),
-    (FINE.answering(sts_GetCallerIdentity=WITHOUT_DATE), "certificate.validity", "ok", ""),
-    (FINE.answering(sts_GetCallerIdentity=DENIED), "deployment", "ok", "account unknown"),
+    (FINE.responding(sts_GetCallerIdentity=WITHOUT_DATE), "certificate.validity", "ok", ""),
+    (FINE.responding(sts_GetCallerIdentity=DENIED), "deployment", "ok", "account unknown"),
     # the endpoint
     (connecting_to("ABC123-ats.iot.eu-central-1.amazonaws.com"), "endpoint", "ok", "abc123"),
     (connecting_to("mqtt.example.com"), "endpoint", "not_applicable", "your own"),
     (connecting_to("localhost"), "endpoint", "not_applicable", "your own"),
     (
-        connecting_to("abc123-ats.iot.eu-central-1.amazonaws.com").answering(
+        connecting_to("abc123-ats.iot.eu-central-1.amazonaws.com").responding(
             iot_DescribeEndpoint={"endpointAddress": "strange"}
         ),
         "endpoint",
@@ -132,22 +132,22 @@ FOUND: list[tuple[DiagnosedDevice, str, str, str]] = [
     (PENDING.but(waiting=None), "event_source", "not_applicable", "no queue"),
     (PENDING.but(waiting=None), "backlog", "not_applicable", "no queue"),
     (
-        PENDING.answering(lambda_GetFunctionConfiguration=GONE),
+        PENDING.responding(lambda_GetFunctionConfiguration=GONE),
         "function.role",
         "not_applicable",
         "no function",
     ),
     (
-        PENDING.answering(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 5}),
+        PENDING.responding(lambda_GetFunctionConcurrency={"ReservedConcurrentExecutions": 5}),
         "function",
         "ok",
         "",
     ),
     (PENDING.but(log=((1, "[ERROR] x"),)), "function.errors", "ok", "no message waits"),
     (PENDING.but(log=((1, "[ERROR] x"),), decided=2, waiting=3), "function.errors", "ok", "no error"),
-    (PENDING.but(waiting=3).answering(logs_FilterLogEvents=GONE), "function.errors", "ok", "no error"),
+    (PENDING.but(waiting=3).responding(logs_FilterLogEvents=GONE), "function.errors", "ok", "no error"),
     (BUSY.but(figures={"ApproximateAgeOfOldestMessage": 600.0}), "backlog", "failed", "oldest is 10 minutes"),
-    (BUSY.answering(cloudwatch_GetMetricData=DENIED), "backlog", "failed", "10 a second"),
+    (BUSY.responding(cloudwatch_GetMetricData=DENIED), "backlog", "failed", "10 a second"),
     (FINE.but(dead_letters=None), "dead_letter", "ok", "no dead-letter queue"),
     (FINE.but(dead_letters=[{**dead_letter(), "Body": "{}"}]), "dead_letter", "ok", "none of this device"),
     # the decision
@@ -190,8 +190,8 @@ def test_a_certificate_that_cannot_be_parsed_cannot_be_evaluated() -> None:
         del description["caCertificateId"]
         return {"certificateDescription": description}
 
-    device = FINE.but(chain=None, arguments=("--client-id", "x"), answers=WITHOUT_TEST)
-    answer = device.answering(iot_DescribeCertificate=garbage).diagnose()
+    device = FINE.but(chain=None, arguments=("--client-id", "x"), responses=WITHOUT_TEST)
+    answer = device.responding(iot_DescribeCertificate=garbage).diagnose()
 
     assert answer.check("policy.client_id")["status"] == "unknown"
     assert answer.check("certificate.validity")["status"] == "unknown"
@@ -202,7 +202,7 @@ def test_up_to_two_hundred_dead_letters_are_read_until_none_is_new(newest: int) 
     letters = [{**dead_letter(), "MessageId": str(number), "Body": "{}"} for number in range(205)]
     letters[newest]["Body"] = dead_letter()["Body"]
     pages = [letters[start : start + 10] for start in range(0, 200, 10)]
-    device = PENDING.but(dead_letters=letters).answering(
+    device = PENDING.but(dead_letters=letters).responding(
         sqs_ReceiveMessage=lambda _: {"Messages": pages.pop(0) if pages else letters[:10]}
     )
 
@@ -239,7 +239,7 @@ def test_the_last_error_of_the_log_is_shown_and_a_line_of_a_lower_level_is_none(
         PENDING.but(waiting=None, mapping=None),
         PENDING.but(mapping=None),
         PENDING.but(trusts=None),
-        PENDING.answering(lambda_GetFunctionConfiguration=GONE),
+        PENDING.responding(lambda_GetFunctionConfiguration=GONE),
     ],
 )
 def test_the_fix_for_a_deleted_resource_is_revert_drift(device: Any) -> None:
@@ -274,7 +274,7 @@ SINCE = f"{NOW:%Y-%m-%d %H:%M:%S}Z"
 def test_the_connection_is_shown_and_never_changes_the_conclusion(
     connection: Any, status: str, evidence: str
 ) -> None:
-    answer = FINE.answering(iot_GetConnection=connection).diagnose()
+    answer = FINE.responding(iot_GetConnection=connection).diagnose()
 
     found = answer.check("connection")
     assert (found["status"], evidence in found["evidence"]) == (status, True), found
@@ -312,14 +312,14 @@ def test_an_older_botocore_without_the_call_is_reported() -> None:
 def test_the_client_id_is_given_or_the_device_policys_or_the_common_name(
     arguments: tuple[str, ...], outputs: dict[str, str], row: dict[str, Any] | None, client_id: str
 ) -> None:
-    asked: list[str] = []
+    used: list[str] = []
 
     def connection(parameters: Any) -> Any:
-        asked.append(parameters["clientId"])
+        used.append(parameters["clientId"])
         return {"connected": False}
 
     device = FINE.but(arguments=arguments, outputs=outputs, row=row)
-    answer = device.answering(iot_GetConnection=connection).diagnose()
+    answer = device.responding(iot_GetConnection=connection).diagnose()
 
-    assert asked == [client_id]
+    assert used == [client_id]
     assert f"'{client_id}'" in answer.check("policy.client_id")["evidence"]

@@ -9,7 +9,7 @@ from tests.unit.cli.doctor.test_causes import FINE, PENDING, UNSEEN
 
 
 def test_the_checklist_marks_each_line_with_its_fix_below_and_ends_with_one_cause() -> None:
-    result = UNSEEN.answering(dynamodb_GetItem=DENIED).run()
+    result = UNSEEN.responding(dynamodb_GetItem=DENIED).run()
 
     assert result.out.startswith("✓  chain file")
     assert "·  endpoint " in result.out
@@ -27,7 +27,7 @@ def test_a_device_without_a_problem_can_connect() -> None:
 
 
 def test_an_undetermined_conclusion_names_its_best_guess_and_the_missing_permissions() -> None:
-    result = UNSEEN.answering(iot_ListCACertificates=DENIED).run()
+    result = UNSEEN.responding(iot_ListCACertificates=DENIED).run()
 
     *_, guess, fix, missing = result.out.splitlines()
     assert result.exit_code == 3

@@ -28,7 +28,7 @@ from tests.unit.cli.doctor.test_causes import (
 WITH_ALL = {"outputs": ALLOW_LIST, "arguments": ("--endpoint", "abc123-ats.iot.eu-central-1.amazonaws.com")}
 DEVICES: dict[str, DiagnosedDevice] = {
     "active": FINE.but(**WITH_ALL, **listing()),
-    "active, evaluated offline": FINE.but(**WITH_ALL, **listing(), answers=WITHOUT_TEST),
+    "active, evaluated offline": FINE.but(**WITH_ALL, **listing(), responses=WITHOUT_TEST),
     "pending": PENDING.but(
         **WITH_ALL, **listing(), waiting=3, dead_letters=[{**dead_letter(), "Body": "{}"}]
     ),
@@ -43,9 +43,9 @@ NOT_READ_HERE = {"dynamodb:Scan", "s3:ListBucket"}
 
 
 def calls(device: DiagnosedDevice) -> list[str]:
-    asked = device.but()
-    asked.diagnose()
-    return sorted(set(asked.calls))
+    diagnosed = device.but()
+    diagnosed.diagnose()
+    return sorted(set(diagnosed.calls))
 
 
 MADE = {name: calls(device) for name, device in DEVICES.items()}
@@ -65,15 +65,15 @@ def statuses(device: DiagnosedDevice) -> dict[str, str]:
 def test_a_call_that_fails_is_reported_and_changes_no_other_check(
     device: DiagnosedDevice, action: str, fault: Any
 ) -> None:
-    before, faulty = device.but().diagnose(), device.but(answers={**device.answers, action: fault})
+    before, faulty = device.but().diagnose(), device.but(responses={**device.responses, action: fault})
 
     after = faulty.diagnose()
 
-    lost = [check for check in after.document["checks"] if check["status"] == "unknown"]
+    unknown = [check for check in after.document["checks"] if check["status"] == "unknown"]
     denied = fault is DENIED and action not in WITHOUT_PERMISSION
     assert set(after.document["missing_permissions"]) <= ({action} if denied else set())
-    assert {check["permission"] for check in lost if check["permission"]} <= {action}
-    if any(check["permission"] for check in lost):
+    assert {check["permission"] for check in unknown if check["permission"]} <= {action}
+    if any(check["permission"] for check in unknown):
         assert after.document["missing_permissions"] == [action]
     # A check that is made without the call has the same cause as before, or predicts less.
     found = {check["id"]: check["cause"] for check in before.document["checks"]}
@@ -91,9 +91,10 @@ def _less_specific(check: str) -> set[str]:
 
 def test_no_call_is_made_more_than_once_for_the_same_parameters() -> None:
     for device in DEVICES.values():
-        asked = device.but()
-        asked.diagnose()
-        twice = {action for action in asked.calls if asked.calls.count(action) > 1}
+        diagnosed = device.but()
+        diagnosed.diagnose()
+        made = diagnosed.calls
+        twice = {action for action in made if made.count(action) > 1}
         assert twice <= {
             "dynamodb:GetItem",  # ledger, allow list, the task of the session
             "iam:SimulatePrincipalPolicy",  # each resource
@@ -112,7 +113,7 @@ def test_the_printed_policy_allows_exactly_the_calls_that_are_made() -> None:
 
 
 def test_a_missing_permission_makes_the_result_undetermined_and_is_named() -> None:
-    answer = FINE.answering(iot_DescribeCertificate=DENIED).diagnose()
+    answer = FINE.responding(iot_DescribeCertificate=DENIED).diagnose()
 
     assert (answer.exit_code, answer.document["conclusion"]) == (3, "undetermined")
     assert answer.document["phase"] == "unknown"
@@ -120,20 +121,20 @@ def test_a_missing_permission_makes_the_result_undetermined_and_is_named() -> No
 
 
 def test_an_observed_cause_is_certain_even_if_other_checks_cannot_be_made() -> None:
-    answer = UNSEEN.but(ca=None).answering(dynamodb_GetItem=DENIED).diagnose()
+    answer = UNSEEN.but(ca=None).responding(dynamodb_GetItem=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (1, Cause.CA_NOT_REGISTERED)
 
 
 def test_a_residual_cause_is_undetermined_while_a_check_cannot_be_made() -> None:
-    answer = UNSEEN.answering(iot_ListCACertificates=DENIED).diagnose()
+    answer = UNSEEN.responding(iot_ListCACertificates=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (3, Cause.NEVER_CONNECTED)
     assert answer.document["fix"]
 
 
 def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> None:
-    answer = FINE.answering(iot_GetTopicRule=DENIED).diagnose()
+    answer = FINE.responding(iot_GetTopicRule=DENIED).diagnose()
 
     assert (answer.exit_code, answer.cause) == (0, Cause.ALREADY_FINE)
     assert answer.document["missing_permissions"] == ["iot:GetTopicRule"]
@@ -142,7 +143,7 @@ def test_a_missing_check_does_not_matter_where_it_cannot_find_the_cause() -> Non
 def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
     named = Refusal("UnauthorizedException", "User: x is not authorized to perform: iot:GetTopicRule")
 
-    found = PENDING.answering(iot_GetTopicRule=named).diagnose().check("rule")
+    found = PENDING.responding(iot_GetTopicRule=named).diagnose().check("rule")
 
     assert (found["status"], found["permission"]) == ("unknown", "iot:GetTopicRule")
 
@@ -150,7 +151,7 @@ def test_a_denied_rule_differs_from_a_missing_one_by_its_message() -> None:
 def test_an_unreachable_endpoint_is_explained() -> None:
     error = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
-    found = FINE.answering(iot_DescribeCertificate=error).diagnose().check("certificate.registered")
+    found = FINE.responding(iot_DescribeCertificate=error).diagnose().check("certificate.registered")
 
     assert re.search("is the network up", found["evidence"])
     assert found["permission"] is None

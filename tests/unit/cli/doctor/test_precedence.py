@@ -37,15 +37,15 @@ OLD = timedelta(days=-9)
     [
         # A device that is not registered: what prevents the registration first.
         (Cause.EXPIRED, valid(OLD, OLD / 2).but(arguments=("--endpoint", "abc.iot.us-east-1.amazonaws.com"))),
-        (Cause.EXPIRED, valid(OLD, OLD / 2).but(answers=NO_STACK)),
+        (Cause.EXPIRED, valid(OLD, OLD / 2).but(responses=NO_STACK)),
         (
             Cause.ENDPOINT_ELSEWHERE,
             UNSEEN.but(ca=None, arguments=("--endpoint", "abc.iot.us-east-1.amazonaws.com")),
         ),
-        (Cause.CA_NOT_REGISTERED, UNSEEN.but(ca=None, answers=NO_STACK)),
+        (Cause.CA_NOT_REGISTERED, UNSEEN.but(ca=None, responses=NO_STACK)),
         (Cause.CA_INACTIVE, UNSEEN.but(ca={**TEMPLATE, "status": "INACTIVE"})),
-        (Cause.NOT_DEPLOYED, UNSEEN.but(ca=TEMPLATE, answers=NO_STACK)),
-        (Cause.NOT_DEPLOYED, presenting(UNSEEN, da.device().certificate).but(answers=NO_STACK)),
+        (Cause.NOT_DEPLOYED, UNSEEN.but(ca=TEMPLATE, responses=NO_STACK)),
+        (Cause.NOT_DEPLOYED, presenting(UNSEEN, da.device().certificate).but(responses=NO_STACK)),
         (Cause.CA_HAS_TEMPLATE, UNSEEN.but(ca=TEMPLATE, outputs=OTHER_DEPLOYMENT)),
         (
             Cause.SNI_MISSING,
@@ -56,7 +56,7 @@ OLD = timedelta(days=-9)
         (Cause.CA_HAS_TEMPLATE, refused(Reason.EXPIRED, ca=TEMPLATE)),
         (Cause.NOT_LISTED, refused(Reason.NOT_LISTED, outputs=ALLOW_LIST, listed=False, rule=None)),
         (Cause.EVENT_SOURCE_DISABLED, PENDING.but(mapping=None, rule=None)),
-        (Cause.FUNCTION_STOPPED, PENDING.answering(lambda_GetFunctionConfiguration=GONE).but(rule=None)),
+        (Cause.FUNCTION_STOPPED, PENDING.responding(lambda_GetFunctionConfiguration=GONE).but(rule=None)),
         (Cause.CRL_STALE, refused(Reason.CRL_STALE, **listing(next_update=OLD / 9), rule=None)),
         (Cause.RULE_SENDS_ELSEWHERE, PENDING.but(rule={"actions": [], "ruleDisabled": True})),
         (Cause.DEAD_LETTERED, PENDING.but(rule=None, dead_letters=[dead_letter()])),

@@ -44,7 +44,7 @@ def test_queues_are_counted_with_the_age_of_the_oldest_message() -> None:
         "dead_letters": 3,
     }
     assert status(HEALTHY)["queues"]["oldest_seconds"] is None
-    assert status(account.answering(cloudwatch_GetMetricData=DENIED))["queues"]["oldest_seconds"] is None
+    assert status(account.responding(cloudwatch_GetMetricData=DENIED))["queues"]["oldest_seconds"] is None
 
 
 def test_a_ca_is_shown_with_its_devices_in_service() -> None:
@@ -71,7 +71,7 @@ def test_crls_are_read_from_the_revocation_index() -> None:
     assert (crl["ca"], crl["number"], crl["entries"]) == ("Factory", 7, 3)
     assert crl["this_update"] == NOW.isoformat()
     assert status(HEALTHY)["crls"] == []
-    assert status(account.answering(lambda_GetFunctionConfiguration=GONE))["crls"] == []
+    assert status(account.responding(lambda_GetFunctionConfiguration=GONE))["crls"] == []
 
 
 def test_only_active_alarms_of_this_stack_are_shown() -> None:
@@ -113,8 +113,8 @@ def test_decisions_are_counted_by_outcome_and_reason_and_the_rate_is_that_of_fiv
     [
         (HEALTHY, 10.0),
         (HEALTHY.but(environment={"JITR_ACTIVATIONS_PER_SECOND": ""}), None),
-        (HEALTHY.answering(lambda_GetFunctionConfiguration=GONE), None),
-        (HEALTHY.answering(lambda_GetFunctionConfiguration=DENIED), None),
+        (HEALTHY.responding(lambda_GetFunctionConfiguration=GONE), None),
+        (HEALTHY.responding(lambda_GetFunctionConfiguration=DENIED), None),
     ],
 )
 def test_the_configured_rate_is_the_activators(account: DiagnosedDevice, quota: float | None) -> None:
@@ -179,28 +179,28 @@ def damaged(_: Any) -> dict[str, Any]:
     ("account", "part", "why", "permission"),
     [
         (HEALTHY.but(waiting=None), "queues", "a queue of the stack is missing", None),
-        (HEALTHY.answering(sqs_GetQueueAttributes=DENIED), "queues", "", "sqs:GetQueueAttributes"),
-        (HEALTHY.answering(dynamodb_Scan=DENIED), "ledger", "", "dynamodb:Scan"),
+        (HEALTHY.responding(sqs_GetQueueAttributes=DENIED), "queues", "", "sqs:GetQueueAttributes"),
+        (HEALTHY.responding(dynamodb_Scan=DENIED), "ledger", "", "dynamodb:Scan"),
         (HEALTHY.but(ca=None), "cas", "is not registered any more", None),
-        (HEALTHY.answering(iot_DescribeCACertificate=DENIED), "cas", "", "iot:DescribeCACertificate"),
+        (HEALTHY.responding(iot_DescribeCACertificate=DENIED), "cas", "", "iot:DescribeCACertificate"),
         (
-            HEALTHY.answering(iot_DescribeCACertificate=Refusal("InternalFailureException")),
+            HEALTHY.responding(iot_DescribeCACertificate=Refusal("InternalFailureException")),
             "cas",
             "InternalFailureException",
             None,
         ),
-        (HEALTHY.answering(dynamodb_BatchGetItem=DENIED), "cas", "", "dynamodb:BatchGetItem"),
+        (HEALTHY.responding(dynamodb_BatchGetItem=DENIED), "cas", "", "dynamodb:BatchGetItem"),
         (HEALTHY.but(has_crl=True), "crls", "CA 'Factory'", None),
         (
-            HEALTHY.but(has_crl=True).answering(s3_GetObject=damaged),
+            HEALTHY.but(has_crl=True).responding(s3_GetObject=damaged),
             "crls",
             "CA 'Factory': the revocation index is damaged",
             None,
         ),
-        (HEALTHY.but(has_crl=True).answering(s3_GetObject=DENIED), "crls", "", "s3:GetObject"),
-        (HEALTHY.answering(cloudwatch_DescribeAlarms=DENIED), "alarms", "", "cloudwatch:DescribeAlarms"),
-        (HEALTHY.answering(logs_FilterLogEvents=DENIED), "errors", "", "logs:FilterLogEvents"),
-        (HEALTHY.answering(cloudwatch_GetMetricData=DENIED), "decisions", "", "cloudwatch:GetMetricData"),
+        (HEALTHY.but(has_crl=True).responding(s3_GetObject=DENIED), "crls", "", "s3:GetObject"),
+        (HEALTHY.responding(cloudwatch_DescribeAlarms=DENIED), "alarms", "", "cloudwatch:DescribeAlarms"),
+        (HEALTHY.responding(logs_FilterLogEvents=DENIED), "errors", "", "logs:FilterLogEvents"),
+        (HEALTHY.responding(cloudwatch_GetMetricData=DENIED), "decisions", "", "cloudwatch:GetMetricData"),
         (HEALTHY.but(outputs={"MetricsNamespace": None}), "decisions", "deploy it again", None),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_part_that_cannot_be_read_costs_only_itself(
 
 def test_without_a_stack_nothing_is_read() -> None:
     missing = Refusal("ValidationError", "Stack x does not exist")
-    result = HEALTHY.answering(cloudformation_DescribeStacks=missing).jitr("status", "--stack", "x")
+    result = HEALTHY.responding(cloudformation_DescribeStacks=missing).jitr("status", "--stack", "x")
 
     assert result.exit_code == 3
     assert "there is no stack 'x'" in result.err
@@ -230,9 +230,9 @@ def test_without_a_stack_nothing_is_read() -> None:
     [
         (HEALTHY, 0),
         (HEALTHY.but(alarms=[{"AlarmName": "iot-jitr-A-1"}]), 1),
-        (HEALTHY.answering(dynamodb_Scan=DENIED), 3),
+        (HEALTHY.responding(dynamodb_Scan=DENIED), 3),
         # A local cloud has no quotas, and only the page compares with them.
-        (HEALTHY.answering(servicequotas_ListServiceQuotas=GONE), 0),
+        (HEALTHY.responding(servicequotas_ListServiceQuotas=GONE), 0),
     ],
 )
 @pytest.mark.parametrize("page", [False, True], ids=["", "page"])
@@ -251,7 +251,7 @@ def test_the_page_exits_3_where_the_last_day_cannot_be_read(tmp_path: Path) -> N
             DENIED if first["MetricStat"]["Period"] == 900 else HEALTHY._cloudwatch_getmetricdata(parameters)
         )
 
-    account = HEALTHY.answering(cloudwatch_GetMetricData=only_the_day)
+    account = HEALTHY.responding(cloudwatch_GetMetricData=only_the_day)
 
     assert account.jitr("status").exit_code == 0
     assert account.jitr("status", "--html", tmp_path / "page").exit_code == 3

@@ -24,7 +24,7 @@ def test_each_value_is_put_into_its_step_and_what_is_missing_stays_missing() -> 
         result = {"Id": f"m{number}", "Timestamps": [*values], "Values": [*values.values()]}
         return {"MetricDataResults": [result], **more}
 
-    read = history(pipeline(DiagnosedDevice().answering(cloudwatch_GetMetricData=page)))
+    read = history(pipeline(DiagnosedDevice().responding(cloudwatch_GetMetricData=page)))
 
     values = {each.id: each.values for each in read.series}
     assert read.begin == first

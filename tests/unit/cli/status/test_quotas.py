@@ -24,7 +24,7 @@ def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> N
             return {"Quotas": [{"QuotaName": "AttachPolicy API TPS", "Value": 20.0}], "NextToken": "more"}
         return DiagnosedDevice(quotas=NAMED)._servicequotas_listservicequotas(parameters)
 
-    assert quotas(DiagnosedDevice().answering(servicequotas_ListServiceQuotas=pages).pipeline) == (
+    assert quotas(DiagnosedDevice().responding(servicequotas_ListServiceQuotas=pages).pipeline) == (
         ApiQuota("DescribeCertificate", 11),
         ApiQuota("AttachPolicy", 10),
         ApiQuota("UpdateCertificate", 100),
@@ -32,7 +32,7 @@ def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "message", "permission"),
+    ("response", "message", "permission"),
     [
         (
             {"Quotas": [{"QuotaName": "AttachPolicy API TPS", "Value": 10.0}]},
@@ -43,8 +43,8 @@ def test_quotas_are_found_by_name_on_any_page_and_the_lower_of_two_counts() -> N
         (DENIED, "servicequotas:ListServiceQuotas is missing", "servicequotas:ListServiceQuotas"),
     ],
 )
-def test_quotas_that_cannot_be_read_are_reported(answer: Any, message: str, permission: str | None) -> None:
-    account = DiagnosedDevice().answering(servicequotas_ListServiceQuotas=answer)
+def test_quotas_that_cannot_be_read_are_reported(response: Any, message: str, permission: str | None) -> None:
+    account = DiagnosedDevice().responding(servicequotas_ListServiceQuotas=response)
 
     with pytest.raises(CannotTellError, match=message) as raised:
         quotas(account.pipeline)

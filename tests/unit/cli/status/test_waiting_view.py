@@ -103,7 +103,7 @@ def test_without_a_waiting_or_refused_device_there_is_no_cause() -> None:
 @pytest.mark.parametrize(
     ("account", "arguments", "shown"),
     [
-        (EMPTY.answering(dynamodb_Scan=DENIED), [], "? the permission dynamodb:Scan is missing"),
+        (EMPTY.responding(dynamodb_Scan=DENIED), [], "? the permission dynamodb:Scan is missing"),
         (EMPTY.but(waiting=None), [], "? a queue of the stack is missing"),
         (EMPTY.but(fleet=EMPTY.fleet * 2), ["--rows", 1], "there are more: see --rows"),
     ],
@@ -134,7 +134,7 @@ def test_a_cause_is_a_result_though_something_could_not_be_read(
     ("account", "expected"),
     [
         (SOME.but(figures={}), "(at 10 a second, the highest allowed)"),
-        (SOME.answering(cloudwatch_GetMetricData=DENIED), "(at 10 a second, the highest allowed)"),
+        (SOME.responding(cloudwatch_GetMetricData=DENIED), "(at 10 a second, the highest allowed)"),
         (
             SOME.but(figures={}, environment={"JITR_ACTIVATIONS_PER_SECOND": ""}),
             "empty in an unknown time (at an unknown rate)",
