@@ -6,15 +6,15 @@ another major version, so one exact version is used: the checkout's, else a matc
 """
 
 import os
+import select
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.lab.environment import download_environment, node_directory, npx_command
@@ -28,8 +28,9 @@ _CHECKOUT = Path(__file__).resolve().parents[3]
 _SCRIPT = Path("node_modules", "aws-cdk", "bin", "cdk")
 _VERSION_LIMIT = 30.0
 _FETCH_LIMIT = 180.0
-_INTERVAL = 0.1
-"""Seconds between two readings of what the CDK has printed."""
+_INTERVAL = 0.2
+"""Seconds between two checks while the CDK prints nothing."""
+_CHUNK = 65_536
 _CONSEQUENCES = ("cancelled", "Rollback requested", "The following resource(s) failed")
 """CloudFormation's reasons that only report the failure of something else."""
 
@@ -63,36 +64,44 @@ class Cdk:
             check: Called several times a second; an error that it raises ends the CDK.
         """
         printed: list[str] = []
-        with log.open("a") as output, log.open(errors="replace") as written:
-            written.seek(0, os.SEEK_END)
-            process = subprocess.Popen(
+        with (
+            log.open("ab") as record,
+            subprocess.Popen(
                 [*self.command, *arguments],
                 cwd=cwd,
                 env={**environment, **self.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                # A pipe, so that the CDK ends at its next line when the caller has been killed.
+                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 # Its own group, so that the app and the jsii kernel below it end with it.
                 start_new_session=True,
-            )
+            ) as process,
+        ):
             try:
-                code, rest = None, ""
-                while code is None:
-                    check()
-                    time.sleep(_INTERVAL)
-                    # Before the log is read: what it printed last is read too.
-                    code = process.poll()
-                    *lines, rest = (rest + written.read()).split("\n")
-                    if code is not None and rest:
-                        lines.append(rest)
-                    for line in map(str.rstrip, lines):
-                        printed.append(line)
-                        on_line(line)
+                for line in _lines(process, record, check):
+                    printed.append(line)
+                    on_line(line)
+                code = process.wait()
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
         return None if code == 0 else failure_line(printed) or f"exit code {code}"
+
+
+def _lines(process: subprocess.Popen[bytes], record: BinaryIO, check: Callable[[], None]) -> Iterator[str]:
+    """The lines that a process prints, which are written to `record`; `check` is called meanwhile."""
+    stdout, rest, more = process.stdout, b"", True
+    while stdout is not None and more:
+        check()
+        if select.select([stdout], [], [], _INTERVAL)[0]:
+            chunk = os.read(stdout.fileno(), _CHUNK)
+            record.write(chunk)
+            record.flush()
+            more = bool(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines if more or not rest else [rest]:
+                yield line.decode(errors="replace").rstrip()
 
 
 def find_cdk() -> Cdk:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,18 @@ from tests.support.aws_clients import aws_client
 from tests.support.limits import LONGEST_WAIT
 
 pytestmark = pytest.mark.timing
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from iot_jitr_cli.lab.cdk import Cdk
+program = "echo $$; while :; do sleep 0.1; echo deploying; done"
+log = Path(sys.argv[1])
+Cdk(("sh", "-c", program), {"PATH": "/usr/bin:/bin"}).run(
+    (), cwd=log.parent, environment={}, log=log, on_line=str, check=lambda: None
+)
+"""
 
 
 def executable(path: Path, script: str) -> Path:
@@ -193,6 +206,16 @@ class TestRunning:
             )
 
         assert wait_until(lambda: is_gone(started[0]), limit=LONGEST_WAIT)
+
+    def test_it_ends_at_its_next_line_when_the_caller_was_killed(self, tmp_path: Path) -> None:
+        log = tmp_path / "cdk.log"
+        caller = subprocess.Popen([sys.executable, "-c", CALLER, str(log)])
+        assert wait_until(lambda: log.is_file() and "\n" in log.read_text(), limit=LONGEST_WAIT)
+        caller.kill()
+        caller.wait()
+
+        started = int(log.read_text().split()[0])
+        assert wait_until(lambda: is_gone(started), limit=LONGEST_WAIT)
 
 
 @pytest.mark.parametrize(
