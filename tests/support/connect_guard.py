@@ -2,23 +2,16 @@
 
 import base64
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.connect_guard import OnUnknown
 from iot_jitr_runtime.connect_guard.guard import ConnectGuard
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
-from iot_jitr_runtime.revocation.store import IndexStore
-from tests.support.buckets import new_bucket
-from tests.support.clock import Clock
-from tests.support.crls import CrlSpec, Entry
-from tests.support.indexes import CA_ID, publish_index
+from tests.support.indexes import CA_ID, IndexBucket
 
 REFRESH = timedelta(seconds=1)
-HOUR = timedelta(hours=1)
 
 
 def in_base64(certificate: Certificate) -> str:
@@ -41,16 +34,8 @@ def connect_of(leaf: Certificate, *others: Certificate) -> dict[str, Any]:
     return connect_event(leaf.pem, *(each.pem for each in others), principal=leaf.fingerprint)
 
 
-class GuardHarness:
-    """A bucket as the publisher leaves it, and a guard that reads from it."""
-
-    def __init__(self, s3: Any, folder: Path, ca: DevelopmentCa) -> None:
-        self.s3 = s3
-        self.folder = folder
-        self.ca = ca
-        self.clock = Clock()
-        self.store = IndexStore(s3, new_bucket(s3))
-        self.number = 0
+class GuardHarness(IndexBucket):
+    """A bucket as the publisher leaves it, and guards that read from it."""
 
     def guard(self, on_unknown: OnUnknown, *cas: CaCertificateId) -> ConnectGuard:
         """A new execution environment."""
@@ -59,13 +44,3 @@ class GuardHarness:
 
     def keep_issuer(self) -> None:
         self.store.keep_issuer(CA_ID, self.ca.certificate)
-
-    def publish(self, *entries: Entry, ca_id: CaCertificateId = CA_ID, **values: Any) -> None:
-        """Publish as the publisher does: the CA's certificate, then the index."""
-        self.number += 1
-        now = self.clock()
-        self.store.keep_issuer(ca_id, self.ca.certificate)
-        values = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
-        spec = CrlSpec(entries=entries, number=self.number, **values)
-        path = self.folder / f"{self.number}-{ca_id[:4]}"
-        publish_index(self.store, path, self.ca, spec, compiled_at=now, ca_id=ca_id)

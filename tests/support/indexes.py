@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.identifiers import CaCertificateId
@@ -9,7 +10,9 @@ from iot_jitr_runtime.revocation.build import IndexBuilder
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import Origin
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore, Published
-from tests.support.crls import NOW, CrlSpec, make_crl
+from tests.support.buckets import new_bucket
+from tests.support.clock import Clock
+from tests.support.crls import NOW, CrlSpec, Entry, make_crl
 
 CA_ID = CaCertificateId("ca" * 32)
 
@@ -53,3 +56,31 @@ def publish_index(
     usable_until = min(record.usable_until(index.max_age) for record in index.crls)
     store.publish(ca_id, path, index.version, instead_of=former, usable_until=usable_until)
     return store.current(ca_id)
+
+
+class IndexBucket:
+    """A bucket with the indexes of a CA, and the clock of what reads them."""
+
+    def __init__(self, s3: Any, folder: Path, ca: DevelopmentCa) -> None:
+        self.s3 = s3
+        self.folder = folder
+        self.ca = ca
+        self.clock = Clock()
+        self.store = IndexStore(s3, new_bucket(s3))
+        self.number = 0
+
+    def publish(
+        self,
+        *entries: Entry,
+        ca_id: CaCertificateId = CA_ID,
+        named: CaCertificateId | None = None,
+        **values: Any,
+    ) -> Published:
+        """Publish the next CRL, issued an hour ago and good for a day, as the publisher does."""
+        self.number += 1
+        now = self.clock()
+        self.store.keep_issuer(ca_id, self.ca.certificate)
+        times = {"this_update": now - timedelta(hours=1), "next_update": now + timedelta(days=1)}
+        spec = CrlSpec(entries, self.number, **(times | values))
+        path = self.folder / f"{self.number}"
+        return publish_index(self.store, path, self.ca, spec, compiled_at=now, ca_id=ca_id, named=named)

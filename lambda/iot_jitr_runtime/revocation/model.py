@@ -48,7 +48,10 @@ class RejectionReason(StrEnum):
     """Where the rule is written that the CRL breaks."""
 
     def __new__(cls, value: str, section: str = "") -> Self:
-        """Make a member of its value and its section."""
+        """Make a member of its value and its section.
+
+        The section has a default for type checkers, which check `RejectionReason(value)` against this.
+        """
         member = str.__new__(cls, value)
         member._value_ = value
         member.source = f"RFC 5280 section {section}"

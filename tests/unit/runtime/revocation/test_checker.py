@@ -18,12 +18,10 @@ from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DecisionError, Reason
 from iot_jitr_runtime.revocation.checker import REFRESH, IndexedRevocation
 from iot_jitr_runtime.revocation.model import RevocationReason
-from iot_jitr_runtime.revocation.store import IndexStore, Published, key
-from tests.support.buckets import new_bucket
-from tests.support.clock import Clock
-from tests.support.crls import BROKEN_POINTS, HOLD, KEY_COMPROMISE, CrlSpec, Entry, idp
+from iot_jitr_runtime.revocation.store import key
+from tests.support.crls import BROKEN_POINTS, HOLD, KEY_COMPROMISE, Entry, idp
 from tests.support.faults import Fault, counted, injected
-from tests.support.indexes import CA_ID, publish_index
+from tests.support.indexes import CA_ID, IndexBucket
 
 CA = DevelopmentCa.create()
 URL = "http://crl.example/1.crl"
@@ -34,24 +32,12 @@ def device(serial: int, *extensions: Extension) -> Certificate:
     return CA.issue(DeviceSpec("device", serial_number=serial, extensions=extensions)).certificate
 
 
-class Harness:
+class Harness(IndexBucket):
     """A bucket to publish into, and a checker that reads from it."""
 
     def __init__(self, s3: Any, folder: Path) -> None:
-        self.s3 = s3
-        self.folder = folder
-        self.clock = Clock()
-        self.store = IndexStore(s3, new_bucket(s3))
+        super().__init__(s3, folder, CA)
         self.checker = IndexedRevocation(self.store, clock=self.clock)
-        self.number = 0
-
-    def publish(self, *entries: Entry, ca_id: CaCertificateId = CA_ID, **values: Any) -> Published:
-        self.number += 1
-        now = self.clock()
-        values = {"this_update": now - HOUR, "next_update": now + 24 * HOUR} | values
-        spec = CrlSpec(entries=entries, number=self.number, **values)
-        path = self.folder / f"{self.number}"
-        return publish_index(self.store, path, CA, spec, compiled_at=now, named=ca_id)
 
     def check(self, serial: int = 1, *extensions: Extension) -> str | None:
         return self.checker.check(CA_ID, device(serial, *extensions))
@@ -248,7 +234,7 @@ def test_no_damage_of_the_index_becomes_a_statement_about_the_certificate(
 
 def test_the_index_of_another_ca_decides_nothing_and_is_not_kept_on_disk(harness: Harness) -> None:
     """It is downloaded at every check; the function's disk would be full in no time."""
-    harness.publish(ca_id=CaCertificateId("another"))
+    harness.publish(named=CaCertificateId("another"))
 
     for _ in range(3):
         refusal = harness.refusal()
