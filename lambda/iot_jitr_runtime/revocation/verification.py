@@ -4,7 +4,6 @@ What may be wrong in an entry is found where the entries are read (`entries`).
 """
 
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,8 +22,6 @@ _PROCESSED_WHEN_CRITICAL = {
     x509.DeltaCRLIndicator.oid,
 }
 
-E = TypeVar("E", bound=x509.ExtensionType)
-
 
 def verify(crl: Crl, ca: Certificate) -> None:
     """Check everything about a CRL but its time and its entries.
@@ -32,8 +29,11 @@ def verify(crl: Crl, ca: Certificate) -> None:
     Raises:
         UnusableCrlError: With the first reason that is found.
     """
-    _check_issuer(crl, ca)
-    _check_crl_sign(ca)
+    try:
+        _check_issuer(crl, ca)
+        _check_crl_sign(ca)
+    except MalformedCertificateError as error:
+        raise UnusableCrlError(RejectionReason.NO_CRL_SIGN, f"the CA certificate: {error}") from error
     _check_signature(crl, ca)
     _check_extensions(crl)
     _check_scope(crl)
@@ -41,21 +41,19 @@ def verify(crl: Crl, ca: Certificate) -> None:
     _ = crl.number, crl.next_update
 
 
-def check_time(
-    crl: Crl, now: datetime, max_age: timedelta | None = None, tolerance: timedelta = CLOCK_TOLERANCE
-) -> None:
-    """Check `thisUpdate ≤ now < nextUpdate`, up to `tolerance`, and that it is not older than `max_age`.
+def check_time(crl: Crl, now: datetime, max_age: timedelta | None = None) -> None:
+    """Check `thisUpdate ≤ now < nextUpdate`, up to the tolerance, and that it is not older than `max_age`.
 
     Differences are compared, which exist for all dates: 99991231235959Z plus a tolerance does not.
 
     Raises:
         UnusableCrlError: `NOT_YET_VALID`, `EXPIRED` or `NO_NEXT_UPDATE`.
     """
-    if crl.this_update - now > tolerance:
+    if crl.this_update - now > CLOCK_TOLERANCE:
         raise UnusableCrlError(
             RejectionReason.NOT_YET_VALID, f"its thisUpdate is {crl.this_update:%Y-%m-%d %H:%M:%SZ}"
         )
-    if now - crl.next_update >= tolerance:
+    if now - crl.next_update >= CLOCK_TOLERANCE:
         raise UnusableCrlError(
             RejectionReason.EXPIRED, f"its nextUpdate was {crl.next_update:%Y-%m-%d %H:%M:%SZ}"
         )
@@ -75,7 +73,7 @@ def _check_issuer(crl: Crl, ca: Certificate) -> None:
     named = crl.extension(x509.AuthorityKeyIdentifier)
     if named is None:
         return
-    own = _ca_extension(ca, x509.SubjectKeyIdentifier)
+    own = ca.extension(x509.SubjectKeyIdentifier)
     key_id = named.value.key_identifier
     if key_id is not None and own is not None and key_id != own.digest:
         raise UnusableCrlError(
@@ -91,7 +89,7 @@ def _check_issuer(crl: Crl, ca: Certificate) -> None:
 
 
 def _check_crl_sign(ca: Certificate) -> None:
-    usage = _ca_extension(ca, x509.KeyUsage)
+    usage = ca.extension(x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
         raise UnusableCrlError(
             RejectionReason.NO_CRL_SIGN, "the CA's key usage does not allow it to sign CRLs"
@@ -165,12 +163,3 @@ def _check_scope(crl: Crl) -> None:
         raise UnusableCrlError(
             RejectionReason.ONLY_SOME_REASONS, "it lists certificates revoked for some reasons only"
         )
-
-
-def _ca_extension(ca: Certificate, kind: type[E]) -> E | None:
-    try:
-        return ca.extension(kind)
-    except MalformedCertificateError as error:
-        raise UnusableCrlError(
-            RejectionReason.NO_CRL_SIGN, f"the CA's key usage cannot be read: {error}"
-        ) from error
