@@ -68,6 +68,9 @@ class Harness:
     def settings(self) -> dict[CaCertificateId, CaSettings]:
         return read_settings(self.variables, self.s3)
 
+    def concerned(self, event: dict[str, Any], now: datetime | None = None) -> list[CaCertificateId]:
+        return concerned(event, read_settings(self.variables, self.s3), self.store, now or Clock()())
+
     def upload(self, name: str, ca: DevelopmentCa, **values: Any) -> None:
         content = make_crl(ca, CrlSpec([Entry(1), Entry(2)], **values))
         self.s3.put_object(Bucket=self.bucket, Key=f"crl/{name}/ca.crl", Body=content)
@@ -140,54 +143,45 @@ def test_a_ca_certificate_that_could_not_be_kept_fails_its_ca_alone_until_the_ne
     with injected(harness.client, "PutObject", fault), pytest.raises(harness.failed, match=harness.factory):
         harness.handle({"trigger": "schedule"}, context("publisher"))
     assert harness.store.current(harness.workshop)
+    assert json.loads(harness.log.getvalue().splitlines()[0])["ca_certificate_id"] == harness.factory
     harness.handle({"trigger": "schedule"}, context("publisher"))
 
     assert harness.store.issuer(harness.factory) == FACTORY.certificate
     assert harness.store.current(harness.factory)
 
 
-def test_an_upload_publishes_for_its_ca_alone(harness: Harness) -> None:
-    harness.upload("Factory", FACTORY)
-    harness.upload("Workshop", WORKSHOP)
-
-    lines = harness.invoke(uploaded(harness.bucket, "crl/Workshop/ca.crl"))
-
-    assert [line["ca_certificate_id"] for line in lines] == [harness.workshop]
-
-
-@pytest.mark.parametrize("object_key", ["crl/Other/ca.crl", "index/x.sqlite", "crl/Workshop"])
-def test_any_other_object_starts_no_publication(harness: Harness, object_key: str) -> None:
-    assert concerned(uploaded(harness.bucket, object_key), harness.settings, harness.store, Clock()()) == []
-    elsewhere = uploaded("elsewhere", "crl/Factory/ca.crl")
-    assert concerned(elsewhere, harness.settings, harness.store, Clock()()) == []
+def test_an_upload_concerns_its_ca_alone(harness: Harness) -> None:
+    assert harness.concerned(uploaded(harness.bucket, "crl/Workshop/ca.crl")) == [harness.workshop]
+    for other in ("crl/Other/ca.crl", "index/x.sqlite", "crl/Workshop"):
+        assert harness.concerned(uploaded(harness.bucket, other)) == []
+    assert harness.concerned(uploaded("elsewhere", "crl/Factory/ca.crl")) == []
 
 
 def test_a_source_over_http_has_no_uploads(harness: Harness) -> None:
     harness.variables[environment.CRL_SOURCES] = json.dumps({harness.factory: {"url": "http://crl.example/"}})
 
-    assert concerned(uploaded(harness.bucket, "crl/x"), harness.settings, harness.store, Clock()()) == []
+    assert harness.concerned(uploaded(harness.bucket, "crl/x")) == []
     assert harness.settings[harness.factory].max_age is None
 
 
-def test_the_watch_asks_for_what_is_missing_or_about_to_become_stale(harness: Harness) -> None:
-    clock = Clock()
-    watch = {"trigger": "watch"}
-    assert concerned(watch, harness.settings, harness.store, clock()) == [harness.factory, harness.workshop]
-    soon = clock() + timedelta(hours=1)
+def test_the_watch_concerns_what_is_missing_or_about_to_become_stale(harness: Harness) -> None:
+    watch, now = {"trigger": "watch"}, Clock()()
+    assert harness.concerned(watch) == [harness.factory, harness.workshop]
+    soon = now + timedelta(hours=1)
     harness.upload("Factory", FACTORY, next_update=soon)
     harness.upload("Workshop", WORKSHOP)
     harness.invoke({"trigger": "schedule"})
 
-    assert concerned(watch, harness.settings, harness.store, clock()) == []
-    assert concerned(watch, harness.settings, harness.store, soon - LEAD - timedelta(seconds=1)) == []
-    assert concerned(watch, harness.settings, harness.store, soon - LEAD) == [harness.factory]
-    assert concerned(watch, harness.settings, harness.store, soon + timedelta(hours=2)) == [harness.factory]
+    assert harness.concerned(watch, now) == []
+    assert harness.concerned(watch, soon - LEAD - timedelta(seconds=1)) == []
+    assert harness.concerned(watch, soon - LEAD) == [harness.factory]
+    assert harness.concerned(watch, soon + timedelta(hours=2)) == [harness.factory]
 
 
 @pytest.mark.parametrize("event", [{}, {"trigger": "whatever"}, {"source": "aws.ec2"}])
 def test_any_other_event_is_an_error(harness: Harness, event: dict[str, Any]) -> None:
     with pytest.raises(UnknownTriggerError):
-        concerned(event, harness.settings, harness.store, Clock()())
+        harness.concerned(event)
 
 
 @pytest.mark.parametrize(("cas", "seconds"), [(1, 60), (4, 60), (12, 20)])
@@ -235,7 +229,7 @@ def test_a_crl_without_end_is_published_measured_and_never_due(
     left = measured(capsys.readouterr().out)[harness.factory, "CrlTimeLeft"]
 
     assert left == pytest.approx((NO_END - now).total_seconds(), abs=3600)
-    assert harness.factory not in concerned({"trigger": "watch"}, harness.settings, harness.store, now)
+    assert harness.factory not in harness.concerned({"trigger": "watch"})
 
 
 @pytest.mark.parametrize("usable_until", ["soon", "0001-01-01T00:00:00+00:00"])
@@ -245,7 +239,7 @@ def test_an_index_without_readable_metadata_or_that_was_always_stale_is_due(
     metadata = {"usable-until": usable_until}
     harness.s3.put_object(Bucket=harness.bucket, Key=key(harness.factory), Body=b"", Metadata=metadata)
 
-    assert harness.factory in concerned({"trigger": "watch"}, harness.settings, harness.store, Clock()())
+    assert harness.factory in harness.concerned({"trigger": "watch"})
 
 
 def test_an_unusable_crl_is_logged_with_its_reason_and_measured(
@@ -261,24 +255,3 @@ def test_an_unusable_crl_is_logged_with_its_reason_and_measured(
     assert "RFC 5280 section 6.3.3" in lines[0]["detail"]
     figures = measured(capsys.readouterr().out)
     assert figures == {(harness.factory, "CrlUnusable"): 1, (harness.factory, "CrlTimeLeft"): 0}
-
-
-def test_the_failure_of_one_ca_does_not_stop_the_others_and_is_raised(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from iot_jitr_runtime.activator.issuers import Issuers
-
-    harness.upload("Workshop", WORKSHOP)
-    certificate = Issuers.certificate
-
-    def fail(self: Issuers, ca: str) -> Any:
-        if ca == harness.factory:
-            raise RuntimeError("no answer")
-        return certificate(self, ca)
-
-    monkeypatch.setattr(Issuers, "certificate", fail)
-
-    with pytest.raises(harness.failed, match=harness.factory):
-        harness.handle({"trigger": "schedule"}, context("publisher"))
-    assert harness.store.current(harness.workshop)
-    assert "no answer" in harness.log.getvalue()

@@ -315,6 +315,15 @@ def test_the_copy_at_hand_contains_why_it_lists_a_certificate_however_old_it_is(
     assert known(CaCertificateId("b" * 64), device(1)) is None
 
 
+def test_a_damaged_copy_lists_no_certificate(harness: Harness) -> None:
+    harness.publish(*[Entry(serial) for serial in range(1, 2000)])
+    harness.checker.load(CA_ID)
+    [copy] = Path(harness.checker._folder.name).iterdir()
+    copy.write_bytes(copy.read_bytes()[:4096])
+
+    assert harness.checker.last_known_reason(CA_ID, device(1500)) is None
+
+
 def test_a_loaded_index_answers_without_a_request(harness: Harness) -> None:
     harness.checker.load(CA_ID)
     assert not harness.checker.is_fresh(CA_ID)
