@@ -168,7 +168,7 @@ def broker(
     context.load_verify_locations(cadata=(trusted or ca().certificate).pem)
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "server.pem"
-        file.write_bytes(_server_identity())
+        file.write_bytes(server_identity())
         context.load_cert_chain(file)
     with reserved_port() as port:
         running = Broker(context, script, port)
@@ -183,7 +183,8 @@ def server_ca() -> DevelopmentCa:
     return ca("Broker CA")
 
 
-def _server_identity() -> bytes:
+def server_identity() -> bytes:
+    """A key and a certificate of it for `localhost` and 127.0.0.1, by `server_ca`, PEM."""
     key, validity, authority = KeyKind.EC_P256.generate(), Validity.days(1), server_ca()
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     made = (

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from http.client import HTTPSConnection
 from itertools import count
@@ -16,6 +15,7 @@ from iot_jitr_runtime.publisher.sources import FetchError, FetchProblem
 from iot_jitr_runtime.revocation.model import Origin
 from tests.support.crl_server import Behaviour, CrlServer, Request, crl_server
 from tests.support.limits import LONGEST_WAIT
+from tests.support.mqtt_broker import server_ca, server_identity
 from tests.support.ports import reserved_port, silent_port
 
 pytestmark = pytest.mark.timing
@@ -267,38 +267,23 @@ def test_what_cannot_be_reached_is_a_problem(url: str) -> None:
     assert caught.value.problem is FetchProblem.UNREACHABLE
 
 
-class TlsServer:
-    """The server again, behind TLS with a certificate for 127.0.0.1 that only its file trusts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.certificate, key = folder / "tls.pem", folder / "tls.key"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-                *("-nodes", "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-                *("-keyout", str(key), "-out", str(self.certificate)),
-            ],
-            check=True,
-            capture_output=True,
-            timeout=LONGEST_WAIT,
-        )
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.certificate, key)
-
-
 @pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[CrlServer, TlsServer]]:
-    tls_server = TlsServer(tmp_path)
-    with crl_server(tls_server.context) as running:
-        yield running, tls_server
-    monkeypatch.undo()
+def tls(tmp_path: Path) -> Iterator[tuple[CrlServer, Path]]:
+    """The server again, behind TLS, and the certificate of the CA that signed its own."""
+    identity, trusted = tmp_path / "server.pem", tmp_path / "ca.pem"
+    identity.write_bytes(server_identity())
+    trusted.write_text(server_ca().certificate.pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity)
+    with crl_server(context) as running:
+        yield running, trusted
 
 
 def https(server: CrlServer, path: str = "/ca.crl") -> str:
     return server.url(path).replace("http:", "https:")
 
 
-def test_https_is_verified(tls: tuple[CrlServer, TlsServer]) -> None:
+def test_https_is_verified(tls: tuple[CrlServer, Path]) -> None:
     server, _ = tls
     server.serve(BODY)
 
@@ -307,10 +292,10 @@ def test_https_is_verified(tls: tuple[CrlServer, TlsServer]) -> None:
 
 
 def test_https_is_never_redirected_to_http(
-    tls: tuple[CrlServer, TlsServer], monkeypatch: pytest.MonkeyPatch
+    tls: tuple[CrlServer, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, tls_server = tls
-    monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.certificate))
+    server, trusted = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     server.serve(BODY)
     assert fetch(https(server))[0] == BODY
 
