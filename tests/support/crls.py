@@ -9,11 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.extensions import Extension as CertificateExtension
 from iot_jitr_runtime.certificates import Certificate
+from tests.support.identities import common_name, unsigned
 from tests.support.pkix_der import ALGORITHMS, CrlFields, extension, integer, utc_time
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -50,22 +50,12 @@ def make_ca(
     name: str = "CRL test CA", extensions: Iterable[Extension] = (), key: object = None
 ) -> DevelopmentCa:
     """A CA with exactly these extensions beside basic constraints."""
-    private = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(private.public_key())  # type: ignore[attr-defined]
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=400))
-        .not_valid_after(NOW + timedelta(days=400))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
+    private: Any = key or ec.generate_private_key(ec.SECP256R1())
+    builder = unsigned(private, common_name(name), is_ca=True)
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
     algorithm = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return DevelopmentCa(Certificate(builder.sign(private, algorithm)), private)  # type: ignore[arg-type]
+    return DevelopmentCa(Certificate(builder.sign(private, algorithm)), private)
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,6 @@ class CrlSpec:
     this_update: datetime = NOW - timedelta(hours=1)
     next_update: datetime = NOW + timedelta(days=1)
     extensions: Sequence[Extension] = ()
-    issuer: str | None = None
     algorithm: hashes.HashAlgorithm | None = field(default_factory=hashes.SHA256)
     padding: object = None
 
@@ -85,12 +74,9 @@ class CrlSpec:
 def make_crl(ca: DevelopmentCa, spec: CrlSpec | None = None, encoding: Encoding = Encoding.DER) -> bytes:
     """Sign a CRL with the CA's key."""
     spec = spec or CrlSpec()
-    issuer = ca.certificate.x509.subject
-    if spec.issuer is not None:
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, spec.issuer)])
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer)
+        .issuer_name(ca.certificate.x509.subject)
         .last_update(spec.this_update)
         .next_update(spec.next_update)
     )

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from iot_jitr_cli.chain import ChainReport, CheckId, Status, check_chain
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, KeyKind, Validity
 from iot_jitr_cli.pki.keys import key_pem
-from tests.support.identities import ca, ca_under_a_root, device
+from tests.support.identities import ca, ca_under_a_root, common_name, device, unsigned
 
 DEVICE, CA = device().certificate, ca().certificate
 SHA256 = hashes.SHA256()
@@ -31,21 +31,6 @@ def statuses(found: ChainReport, *expected: Status) -> set[CheckId]:
     return {finding.id for finding in found.findings if finding.status in expected}
 
 
-def common_name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def unsigned(
-    key: object, *, subject: x509.Name, issuer: x509.Name, ca_flag: bool = False
-) -> x509.CertificateBuilder:
-    validity = Validity.days(1)
-    builder = x509.CertificateBuilder(
-        issuer, subject, key.public_key(), 1, validity.not_before, validity.not_after
-    )
-    constraints = x509.BasicConstraints(ca=ca_flag, path_length=None)
-    return builder.add_extension(constraints, critical=True)
-
-
 def certificate(
     key: object,
     *,
@@ -55,7 +40,7 @@ def certificate(
     digest: hashes.HashAlgorithm | None = SHA256,
     ca_flag: bool = False,
 ) -> str:
-    return pem(unsigned(key, subject=subject, issuer=issuer, ca_flag=ca_flag).sign(signer, digest))
+    return pem(unsigned(key, subject, issuer, is_ca=ca_flag).sign(signer, digest))
 
 
 def pem(made: x509.Certificate) -> str:
@@ -70,7 +55,7 @@ def signed_by_our_ca(
     extension: x509.ExtensionType | None = None, digest: hashes.HashAlgorithm = SHA256, key: object = None
 ) -> ChainReport:
     """A chain whose device certificate is otherwise bare."""
-    builder = unsigned(key or device().key, subject=common_name("s"), issuer=CA.x509.subject)
+    builder = unsigned(key or device().key, common_name("s"), CA.x509.subject)
     if extension:
         builder = builder.add_extension(extension, critical=False)
     return report(pem(builder.sign(ca().key, digest)), CA.pem)
@@ -82,7 +67,7 @@ def signed_by(
 ) -> ChainReport:
     """A chain of a CA with these properties."""
     key, name = KeyKind.EC_P256.generate(), common_name("Special CA")
-    builder = unsigned(key, subject=name, issuer=name, ca_flag=ca_flag)
+    builder = unsigned(key, name, is_ca=ca_flag)
     if usage:
         builder = builder.add_extension(usage, critical=True)
     leaf = certificate(device().key, subject=common_name("s"), issuer=name, signer=key)
@@ -330,7 +315,7 @@ def test_an_unsupported_ca_key_leaves_its_signatures_algorithm_refused_too() -> 
 
 def test_rsa_pss_signatures_pass() -> None:
     key, name = KeyKind.RSA_2048.generate(), common_name("PSS CA")
-    builder = unsigned(key, subject=name, issuer=name, ca_flag=True)
+    builder = unsigned(key, name, is_ca=True)
     pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
     authority = builder.sign(key, hashes.SHA256(), rsa_padding=pss)
 

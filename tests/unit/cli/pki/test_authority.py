@@ -14,7 +14,7 @@ from iot_jitr_cli.console import WrongUseError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, KeyKind, Validity
 from iot_jitr_runtime.ca_registration.validation import check_ca_certificate
 from iot_jitr_runtime.certificates import Certificate
-from tests.support.identities import ca, device
+from tests.support.identities import ca, common_name, device, unsigned
 
 # A CA's key is made once for each kind; RSA keys take their time.
 KINDS = [KeyKind.EC_P256, KeyKind.EC_P384, KeyKind.RSA_2048]
@@ -75,13 +75,7 @@ def test_a_device_certificate_is_a_tls_clients_and_points_at_its_ca() -> None:
 
 def test_a_ca_without_key_identifier_still_signs_certificates_that_point_at_its_key() -> None:
     key = KeyKind.EC_P256.generate()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Old CA")])
-    validity = Validity.days(1)
-    bare = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, validity.not_before, validity.not_after)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
+    bare = unsigned(key, common_name("Old CA"), is_ca=True).sign(key, hashes.SHA256())
 
     identity = DevelopmentCa(Certificate(bare), key).issue(DeviceSpec("sensor-1"))
 
