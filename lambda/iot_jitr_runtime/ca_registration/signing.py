@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import WaiterError
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from iot_jitr_runtime.aws_errors import AwsError, error_code
 from iot_jitr_runtime.ca_registration.kms import kms_key
-from iot_jitr_runtime.ca_registration.private_ca import issue_certificate, private_ca_certificate
 from iot_jitr_runtime.ca_registration.signers import (
     KmsSigner,
     PresignedSigner,
@@ -24,6 +25,7 @@ from iot_jitr_runtime.ca_registration.signers import (
     SecretSigner,
     Signer,
     SignerError,
+    verification_template_arn,
 )
 from iot_jitr_runtime.ca_registration.verification import (
     SigningKey,
@@ -32,11 +34,17 @@ from iot_jitr_runtime.ca_registration.verification import (
     check_still_valid,
     load_verification_certificate,
     make_verification_certificate,
+    signature_hash,
+    verification_subject,
 )
+from iot_jitr_runtime.certificates import Certificate
 
 if TYPE_CHECKING:
-    from iot_jitr_runtime.certificates import Certificate
+    from mypy_boto3_acm_pca import ACMPCAClient
+    from mypy_boto3_acm_pca.literals import SigningAlgorithmType
 
+_VALIDITY_DAYS = 1
+"""Of the certificate that a Private CA issues."""
 _PRIVATE_KEY = "privateKey"
 _PASSPHRASE = "passphrase"  # noqa: S105 -- the name of a field
 _NEEDS: dict[type[Signer], str] = {
@@ -59,7 +67,7 @@ ClientFactory = Callable[[str], Any]
 """Makes the boto3 client of a service."""
 
 
-def read_ca_certificate(signer: Signer, client: ClientFactory) -> "Certificate":
+def read_ca_certificate(signer: Signer, client: ClientFactory) -> Certificate:
     """The CA's own certificate, where the signer can read it.
 
     Raises:
@@ -69,11 +77,11 @@ def read_ca_certificate(signer: Signer, client: ClientFactory) -> "Certificate":
         raise SignerError("no CA certificate given; only an AWS Private CA returns its own")
     arn = signer.certificate_authority_arn
     with _refusals(f"use the Private CA '{arn}'", PrivateCaSigner):
-        return private_ca_certificate(client("acm-pca"), arn)
+        return _private_ca_certificate(client("acm-pca"), arn)
 
 
 def verification_certificate(
-    signer: Signer, ca: "Certificate", registration_code: Callable[[], str], client: ClientFactory
+    signer: Signer, ca: Certificate, registration_code: Callable[[], str], client: ClientFactory
 ) -> str | None:
     """The verification certificate for `ca`, PEM; None where mode SNI_ONLY needs none.
 
@@ -101,7 +109,7 @@ def verification_certificate(
                 return make_verification_certificate(ca, in_kms, registration_code())
         case PrivateCaSigner(arn):
             with _refusals(f"use the Private CA '{arn}'", PrivateCaSigner):
-                return issue_certificate(client("acm-pca"), arn, ca, registration_code)
+                return _issue_certificate(client("acm-pca"), arn, ca, registration_code)
         case PresignedSigner(pem):
             presigned = load_verification_certificate(pem, ca)
             check_still_valid(presigned)
@@ -119,6 +127,53 @@ def _refusals(use: str, kind: type[Signer]) -> Iterator[None]:
         waiting = f"the certificate was not issued: {error}"
         found = waiting if isinstance(error, WaiterError) else error_code(error)
         raise SignerError(f"cannot {use}: {found}; {_NEEDS[kind]}") from error
+
+
+def _private_ca_certificate(client: "ACMPCAClient", arn: str) -> Certificate:
+    """The Private CA's own certificate."""
+    answer = client.get_certificate_authority_certificate(CertificateAuthorityArn=arn)
+    return Certificate.load(answer["Certificate"])
+
+
+def _issue_certificate(
+    client: "ACMPCAClient", arn: str, ca: Certificate, registration_code: Callable[[], str]
+) -> str:
+    """Have the Private CA issue a verification certificate, valid for a day.
+
+    Raises:
+        SignerError: Its key is neither RSA nor EC.
+        CaCertificateError: `ca` is another CA's certificate.
+    """
+    key = _private_ca_certificate(client, arn).x509.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise SignerError(f"the key of the Private CA '{arn}' is neither RSA nor EC; AWS IoT takes no other")
+    check_key_belongs(key, ca, f"the Private CA '{arn}'")
+    issued = client.issue_certificate(
+        CertificateAuthorityArn=arn,
+        Csr=_signing_request(registration_code()),
+        SigningAlgorithm=_algorithm(key),
+        TemplateArn=verification_template_arn(arn.split(":")[1]),
+        Validity={"Value": _VALIDITY_DAYS, "Type": "DAYS"},
+    )["CertificateArn"]
+    client.get_waiter("certificate_issued").wait(CertificateAuthorityArn=arn, CertificateArn=issued)
+    return client.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued)["Certificate"]
+
+
+def _signing_request(registration_code: str) -> bytes:
+    own_key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(verification_subject(registration_code))
+    return builder.sign(own_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def _algorithm(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> "SigningAlgorithmType":
+    if isinstance(key, rsa.RSAPublicKey):
+        return "SHA256WITHRSA"
+    match signature_hash(key):
+        case hashes.SHA384():
+            return "SHA384WITHECDSA"
+        case hashes.SHA512():
+            return "SHA512WITHECDSA"
+    return "SHA256WITHECDSA"
 
 
 # The errors below have no cause: an exception that has seen the key must not reach a log.
