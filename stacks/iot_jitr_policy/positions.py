@@ -32,7 +32,7 @@ def lines_of(text: str) -> dict[Path, int]:
         DuplicateKeyError: An object holds one key twice.
     """
     lines: dict[Path, int] = {}
-    _place(_tokens(text), (), lines)
+    _place(iter([*_tokens(text)]), (), lines)
     return lines
 
 

@@ -145,6 +145,7 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
             },
         ),
         ({"reconciler": {"every": "2 hours"}}, {"reconciler": ReconcilerSettings(every=timedelta(hours=2))}),
+        ({"alarms": "none"}, {"alarms": "none"}),
         ({"removal": "destroy"}, {"removal": Removal.DESTROY}),
         *(
             ({name: value}, {name: value})

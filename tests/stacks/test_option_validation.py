@@ -101,6 +101,12 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("CaConfiguration", {"tags": {"aws:x": "y"}}, "tags", "no key may begin with aws:"),
     ("CaConfiguration", {"tags": {"jitr:owner": "me"}}, "tags", "jitr:"),
     ("ConnectGuard", {"on_unknown": ...}, "on_unknown", "found nothing; allowed: admit, refuse"),
+    (
+        "ConnectGuard",
+        {"snap_start": True, "provisioned_concurrency": 1},
+        "snap_start",
+        "found true with provisioned_concurrency",
+    ),
     ("CrlBucket", {"bucket": "mine"}, "prefix", "found nothing beside a bucket"),
     ("CrlBucket", {"prefix": "x", "bucket": "s3://mine"}, "bucket", 'found "s3://mine"'),
     ("CrlBucket", {"encryption_key": KEY}, "encryption_key", "found a key and no bucket"),
