@@ -15,6 +15,7 @@ from iot_jitr import (
     AdmissionFunction,
     AlarmSettings,
     Attachment,
+    CaStatus,
     ConfigurationError,
     CrlUrl,
     FunctionNetwork,
@@ -55,6 +56,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("CaConfiguration", {"certificate": "none.pem"}, "certificate", "no such file or directory"),
     ("CaConfiguration", {"certificate": "~nobody-of-this-name/ca.pem"}, "certificate", 'found "~nobody'),
     ("CaConfiguration", {"mode": "default"}, "mode", "found \"default\"; allowed: did you mean 'DEFAULT'?"),
+    ("CaConfiguration", {"mode": CaStatus.ACTIVE}, "mode", "found 'ACTIVE'"),
     ("CaConfiguration", {"mode": "SNI_ONLY"}, "signer", "found a signer with mode SNI_ONLY"),
     ("CaConfiguration", {"name": ...}, "name", "found nothing"),
     ("CaConfiguration", {"name": "Registration"}, "name", 'found "Registration"'),
@@ -120,6 +122,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "max_age",
         "found 30 minutes; allowed: 1 hour to 366 days, in whole",
     ),
+    ("CrlUrl", {"max_age": cdk.Duration.minutes(30)}, "max_age", "found 30 minutes"),
     ("CrlUrl", {"url": "ldap://crl.example/ca"}, "url", 'found "ldap://crl.example/ca"'),
     ("CustomDomain", {"certificate": "x"}, "certificate", 'found "x"'),
     ("CustomDomain", {"name": "https://x.y"}, "name", 'found "https://x.y"'),
@@ -298,6 +301,10 @@ def test_a_range_includes_its_ends_and_nothing_beyond(name: str) -> None:
     for value in (range_.low - range_.step, range_.high + range_.step):
         with pytest.raises(JitrError):
             made(kind, **range_.beside, **{option: value})
+
+
+def test_a_time_may_be_a_duration_of_the_cdk() -> None:
+    assert CrlUrl("https://crl.example/ca.crl", cdk.Duration.hours(2)).max_age == 2 * HOUR
 
 
 def test_a_text_that_is_known_at_deployment_only_is_taken() -> None:
