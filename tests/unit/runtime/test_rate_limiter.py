@@ -35,29 +35,25 @@ def limiter(aws: Account, per_second: float = 10) -> RateLimiter:
     return aws.rate_limiter(per_second)
 
 
-def test_the_first_slot_of_an_empty_queue_is_now(aws: Account) -> None:
-    assert limiter(aws).reserve(1) == [aws.clock.milliseconds]
+@pytest.mark.parametrize(
+    ("reservations", "slots"),
+    [
+        ([(0, 1)], [0]),
+        ([(0, 4)], [int(number * INTERVAL) for number in range(4)]),
+        ([(0, 10), (0, 1)], [int(10 * INTERVAL)]),
+        ([(0, 10), (60, 1)], [60_000]),
+    ],
+    ids=["an empty queue", "one interval apart", "behind the last one", "all are in the past"],
+)
+def test_the_last_reservation_gets_the_next_slots(
+    aws: Account, reservations: list[tuple[int, int]], slots: list[int]
+) -> None:
+    begun, reserved = aws.clock.milliseconds, []
+    for seconds, count in reservations:
+        aws.clock.pass_time(seconds=seconds)
+        reserved = limiter(aws).reserve(count)
 
-
-def test_slots_are_one_interval_apart(aws: Account) -> None:
-    slots = limiter(aws).reserve(4)
-
-    assert slots == [aws.clock.milliseconds + int(number * INTERVAL) for number in range(4)]
-
-
-def test_a_later_reservation_gets_later_slots(aws: Account) -> None:
-    first = limiter(aws).reserve(10)
-    second = limiter(aws).reserve(1)
-
-    assert second == [aws.clock.milliseconds + int(10 * INTERVAL)]
-    assert second[0] > first[-1]
-
-
-def test_after_the_last_reserved_slot_the_next_one_is_free_at_once(aws: Account) -> None:
-    limiter(aws).reserve(10)
-    aws.clock.pass_time(seconds=60)
-
-    assert limiter(aws).reserve(1) == [aws.clock.milliseconds]
+    assert [slot - begun for slot in reserved] == slots
 
 
 def test_two_workers_that_find_an_empty_queue_do_not_reserve_the_same_slots(aws: Account) -> None:

@@ -177,44 +177,34 @@ def test_after_any_fault_redelivery_ends_with_one_thing_and_its_name_in_the_ledg
     assert aws.iot.list_things_in_thing_group(thingGroupName="fleet")["things"] == ["sensor-7"]
 
 
-@pytest.mark.parametrize(
-    "thing",
-    ["{{serial_number}} x", "{{common_name}}{{common_name}}{{common_name}}", "{{organization}}"],
-    ids=["a blank", "192 characters", "a field that is missing"],
-)
-def test_a_name_that_aws_does_not_accept_is_refused_with_its_reason(aws: Account, thing: str) -> None:
-    with_things(aws, ThingSettings(name=thing))
-    certificate_id = pending(aws, "x" * 64)
+INVALID = {
+    "a blank in the name": (ThingSettings(name="{{serial_number}} x"), Reason.INVALID_THING_NAME),
+    "192 characters": (ThingSettings(name="{{common_name}}" * 3), Reason.INVALID_THING_NAME),
+    "no field for the name": (ThingSettings(name="{{organization}}"), Reason.INVALID_THING_NAME),
+    "no field for the type": (ThingSettings(type="{{organization}}"), Reason.INVALID_THING_ATTRIBUTE),
+    "a blank in the type": (ThingSettings(type="a b"), Reason.INVALID_THING_ATTRIBUTE),
+    "no field for the group": (ThingSettings(groups=["{{country}}"]), Reason.INVALID_THING_ATTRIBUTE),
+    "no field for the attribute": (
+        ThingSettings(attributes={"site": "{{locality}}"}),
+        Reason.INVALID_THING_ATTRIBUTE,
+    ),
+    "a blank in the attribute": (ThingSettings(attributes={"site": "a b"}), Reason.INVALID_THING_ATTRIBUTE),
+}
 
-    assert aws.connect(certificate_id) is Reason.INVALID_THING_NAME
+
+@pytest.mark.parametrize(("settings", "reason"), INVALID.values(), ids=INVALID)
+def test_a_value_that_aws_does_not_accept_refuses_the_device_before_anything_is_created(
+    aws: Account, settings: ThingSettings, reason: Reason
+) -> None:
+    with_things(aws, settings)
+
+    assert aws.connect(pending(aws, "x" * 64)) is reason
 
     assert aws.iot.list_things()["things"] == []
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        ThingSettings(type="{{organization}}"),
-        ThingSettings(type="a b"),
-        ThingSettings(groups=("{{country}}",)),
-        ThingSettings(attributes={"site": "{{locality}}"}),
-        ThingSettings(attributes={"site": "a b"}),
-    ],
-    ids=["type missing", "type invalid", "group missing", "attribute missing", "attribute invalid"],
-)
-def test_an_invalid_type_group_or_attribute_refuses_the_device(aws: Account, settings: ThingSettings) -> None:
-    with_things(aws, settings)
-
-    assert aws.connect(pending(aws, "sensor-7")) is Reason.INVALID_THING_ATTRIBUTE
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        ThingSettings(type="Missing"),
-        ThingSettings(groups=("missing",)),
-    ],
-    ids=["type", "group"],
+    "settings", [ThingSettings(type="Missing"), ThingSettings(groups=["missing"])], ids=["type", "group"]
 )
 def test_a_missing_type_or_group_defers_until_it_exists(aws: Account, settings: ThingSettings) -> None:
     with_things(aws, settings)

@@ -1,5 +1,6 @@
 """Renewal: a newer certificate of the same device replaces the older one, and only that."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -73,6 +74,10 @@ def record_revoked(aws: Account, certificate_id: CertificateId) -> None:
     )
 
 
+def things(aws: Account) -> list[str]:
+    return [thing["thingName"] for thing in aws.iot.list_things()["things"]]
+
+
 def state(aws: Account, certificate_id: CertificateId) -> State | None:
     row = aws.ledger.row(certificate_id)
     return row.state if row else None
@@ -118,37 +123,67 @@ def test_a_renewal_takes_one_call_more_than_a_first_registration(aws: Account, o
     ]
 
 
-def test_an_older_certificate_never_displaces_a_newer_one(aws: Account, old: CertificateId) -> None:
-    stolen = pending(aws, "sensor-7", age=1000)
-
-    assert aws.connect(stolen) is Reason.THING_TAKEN
-
-    assert holders(aws, "sensor-7") == {old}
-    assert retire(aws) == {}
+def older(aws: Account, _old: CertificateId) -> CertificateId:
+    """A key that was stolen years ago is no renewal."""
+    return pending(aws, "sensor-7", age=1000)
 
 
-def test_another_ca_or_another_identity_is_no_renewal(aws: Account, old: CertificateId) -> None:
+def of_another_ca(aws: Account, _old: CertificateId) -> CertificateId:
     other = DevelopmentCa.create("Other CA")
     aws.parts["issuers"] = Issuers(aws.iot, [aws.ca_id, aws.register_ca(other)])
-    assert aws.connect(pending(aws, "sensor-7", ca=other, age=0.1)) is Reason.THING_TAKEN
-
-    with_things(aws, ThingSettings(name="sensor-7", renewal=Renewal.ALLOW))
-    assert aws.connect(pending(aws, "sensor-8", age=0.1)) is Reason.THING_TAKEN
-
-    assert holders(aws, "sensor-7") == {old}
+    return pending(aws, "sensor-7", ca=other, age=0.1)
 
 
-def test_a_certificate_to_which_the_template_gives_another_thing_is_no_predecessor(
-    aws: Account, old: CertificateId
-) -> None:
+def of_another_identity(aws: Account, _old: CertificateId) -> CertificateId:
+    with_things(aws, replace(RENEWABLE, name="sensor-7"))
+    return pending(aws, "sensor-8", age=0.1)
+
+
+def unreadable(aws: Account, old: CertificateId) -> CertificateId:
+    def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
+        if parsed["certificateDescription"]["certificateId"] == old:
+            parsed["certificateDescription"]["certificatePem"] = "not a certificate"
+
+    newer = pending(aws, "sensor-7", age=0.5)
+    aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
+    return newer
+
+
+def given_another_thing(aws: Account, old: CertificateId) -> CertificateId:
     newer = aws.ca.issue(DeviceSpec("sensor-7")).certificate
-    aws.iot.create_thing(thingName=newer.serial_number)
-    aws.iot.attach_thing_principal(thingName=newer.serial_number, principal=arn_of(aws, old))
-    with_things(aws, ThingSettings(name="{{serial_number}}", renewal=Renewal.ALLOW))
+    attach(aws, old, newer.serial_number)
+    with_things(aws, replace(RENEWABLE, name="{{serial_number}}"))
+    return aws.pending(newer)
 
-    assert aws.connect(aws.pending(newer)) is Reason.THING_TAKEN
 
-    assert holders(aws, newer.serial_number) == {old}
+def lacks_a_field(aws: Account, old: CertificateId) -> CertificateId:
+    subject = [(NameOID.COMMON_NAME, "sensor-7"), (NameOID.ORGANIZATION_NAME, "Acme")]
+    attach(aws, old, "Acme-sensor-7")
+    with_things(aws, replace(RENEWABLE, name="{{organization}}-{{common_name}}"))
+    return aws.pending(certificate_of(subject, serial_number=2**70, ca=aws.ca))
+
+
+def attach(aws: Account, certificate_id: CertificateId, thing: str) -> None:
+    aws.iot.create_thing(thingName=thing)
+    aws.iot.attach_thing_principal(thingName=thing, principal=arn_of(aws, certificate_id))
+
+
+NO_RENEWALS = [older, of_another_ca, of_another_identity, unreadable, given_another_thing, lacks_a_field]
+
+
+@pytest.mark.parametrize("newer", NO_RENEWALS)
+def test_only_an_older_certificate_of_the_same_device_is_replaced(
+    aws: Account, old: CertificateId, newer: Callable[[Account, CertificateId], CertificateId]
+) -> None:
+    certificate_id = newer(aws, old)
+
+    assert aws.connect(certificate_id) is Reason.THING_TAKEN
+
+    assert [thing for thing in things(aws) if certificate_id in holders(aws, thing)] == []
+    assert {thing for thing in things(aws) if old in holders(aws, thing)} == set(things(aws))
+    assert aws.status(old) == "ACTIVE"
+    aws.clock.pass_time(hours=25)
+    assert retire(aws) == {}
 
 
 def test_a_principal_that_is_no_certificate_is_not_replaced(aws: Account) -> None:
@@ -248,8 +283,7 @@ def test_a_certificate_or_thing_deleted_meanwhile_ends_the_task(
 def test_a_predecessor_of_another_pipeline_can_be_revoked_by_serial_in_its_grace_period(aws: Account) -> None:
     with_things(aws, RENEWABLE)
     stranger = pending(aws, "sensor-7", age=2)
-    aws.iot.create_thing(thingName="sensor-7")
-    aws.iot.attach_thing_principal(thingName="sensor-7", principal=arn_of(aws, stranger))
+    attach(aws, stranger, "sensor-7")
     aws.iot.update_certificate(certificateId=stranger, newStatus="ACTIVE")
 
     aws.connect(pending(aws, "sensor-7", age=1))
@@ -373,34 +407,6 @@ def test_a_task_is_found_when_it_is_due_and_removed_only_as_what_it_is(aws: Acco
     assert due(now + 60_000) == [expected]
     tasks.remove(expected)
     assert due(now + 60_000) == []
-
-
-def test_a_predecessor_that_cannot_be_read_is_not_replaced(aws: Account, old: CertificateId) -> None:
-    newer = pending(aws, "sensor-7", age=0.5)
-
-    def spoil(parsed: dict[str, dict[str, str]], **_: object) -> None:
-        if parsed["certificateDescription"]["certificateId"] == old:
-            parsed["certificateDescription"]["certificatePem"] = "not a certificate"
-
-    aws.iot.meta.events.register("after-call.iot.DescribeCertificate", spoil)
-    assert aws.connect(newer) is Reason.THING_TAKEN
-
-    assert holders(aws, "sensor-7") == {old}
-
-
-def test_a_certificate_that_lacks_a_field_of_the_name_is_no_predecessor(
-    aws: Account, old: CertificateId
-) -> None:
-    subject = [(NameOID.COMMON_NAME, "sensor-7"), (NameOID.ORGANIZATION_NAME, "Acme")]
-    newer = certificate_of(subject, serial_number=2**70, ca=aws.ca)
-    aws.iot.create_thing(thingName="Acme-sensor-7")
-    aws.iot.attach_thing_principal(thingName="Acme-sensor-7", principal=arn_of(aws, old))
-    name = "{{organization}}-{{common_name}}"
-    with_things(aws, ThingSettings(name=name, renewal=Renewal.ALLOW))
-
-    assert aws.connect(aws.pending(newer)) is Reason.THING_TAKEN
-
-    assert holders(aws, "Acme-sensor-7") == {old}
 
 
 def test_with_an_index_that_lags_behind_nothing_is_done_twice(
