@@ -68,7 +68,6 @@ class Bench:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.clients: dict[str, Any] = {}
         assert self.lab.deployed is not None
         self.outputs = dict(self.lab.deployed.outputs)
         self.ca_id = CaCertificateId(self.outputs["LabCaCertificateId"])
@@ -77,9 +76,7 @@ class Bench:
 
     def client(self, service: str) -> Any:
         """A client with root rights."""
-        if service not in self.clients:
-            self.clients[service] = self.lab.client(service)
-        return self.clients[service]
+        return self.lab.client(service)
 
     def activate(self, count: int) -> list[DeviceIdentity]:
         """Make devices as the activator leaves them: ACTIVE, with policy and ledger row."""

@@ -9,7 +9,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -78,13 +78,10 @@ class Cloud:
     lab: Lab
     ca: DevelopmentCa
     proxy: Proxy
-    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """A client with root rights, past the proxy."""
-        if service not in self._clients:
-            self._clients[service] = self.lab.client(service)
-        return self._clients[service]
+        return self.lab.client(service)
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -145,27 +144,4 @@ def test_a_second_signal_does_not_interrupt_the_stopping(
 
     stop_processes(tmp_path, grace=LONGEST_WAIT)
 
-    assert not identity.is_running()
-
-
-def test_a_process_goes_on_when_the_one_that_started_it_has_ended(tmp_path: Path) -> None:
-    starter = (
-        "import sys; from pathlib import Path; from iot_jitr_cli.lab.process import spawn; "
-        f"child = spawn([sys.executable, '-c', {SLEEP!r}], "
-        "environment={'JITR_LAB': sys.argv[1]}, log=Path('log'), cwd=Path(), sockets=()); "
-        "print(child.pid)"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", starter, str(tmp_path)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_WAIT,
-        check=True,
-    )
-    orphan = psutil.Process(int(answer.stdout))
-    identity = ProcessIdentity(orphan.pid, orphan.create_time())
-
-    assert identity.is_running()
-    stop_processes(tmp_path)
     assert not identity.is_running()
