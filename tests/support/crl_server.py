@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that serves a CRL, or misbehaves in the way that is asked for."""
+"""An HTTP server on loopback that serves a CRL, or misbehaves as a test needs it."""
 
 import ssl
 import threading
@@ -51,7 +51,7 @@ class _Server(LoopbackServer):
 
 @dataclass
 class CrlServer:
-    """Set `behaviour`; look at `requests`, path and headers of each."""
+    """Set `behaviour`; `requests` has path and headers of each."""
 
     port: int
     behaviour: Behaviour = lambda request: request.answer(404)

@@ -61,7 +61,7 @@ class CrlUpload:
         self.wait_until_in_force(instead_of=before)
 
     def upload(self, content: bytes) -> None:
-        """Put something where the publisher looks for the CA's list."""
+        """Put something where the publisher reads the CA's list."""
         bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         self.cloud.client("s3").put_object(Bucket=bucket, Key=f"{prefix}ca.crl", Body=content)
 
@@ -79,7 +79,7 @@ class CrlUpload:
         return self.cloud.outputs["LabCrlLocation"]
 
     def index_version(self) -> str:
-        """What tells one index from the next."""
+        """What differs between one index and the next."""
         objects = self.cloud.client("s3").list_objects_v2(
             Bucket=self.cloud.outputs[Output.REVOCATION_BUCKET], Prefix="index/"
         )

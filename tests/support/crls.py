@@ -1,4 +1,4 @@
-"""CRLs as a test needs them: right by default, wrong in exactly the way that is asked for."""
+"""CRLs as a test needs them: right by default, wrong in exactly one given way."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
-"""Device certificates with the CRLs that speak about them: sound, or changed in a few fields.
+"""Device certificates with the CRLs of their CA: sound, or changed in a few fields.
 
 Each case is made from a number and is the same at every run. Each change has a name, and the set of these
-names says what is odd about the case.
+names is what is odd about the case.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from tests.support.pkix_sound import Ca, cas, sound_crl, sound_leaf
 
 @dataclass
 class Case:
-    """What the judges are asked: is this a certificate of the CA's, and what do the CRLs say of it `NOW`?"""
+    """One input of the validators: is this a certificate of the CA's, and what is its status `NOW`?"""
 
     number: int
     ca: Ca
@@ -45,6 +45,6 @@ class Case:
 
 def _change(fields: F, changes: "list[Change[F]]", draw: Random, odd: set[str]) -> None:
     for change in draw.sample(changes, draw.choices((0, 1, 2, 3), (25, 45, 20, 10))[0]):
-        if said := change(draw, fields):
+        if oddity := change(draw, fields):
             what = "certificate" if isinstance(fields, CertificateFields) else "CRL"
-            odd.add(said if said.startswith("entry: ") else f"{what}: {said}")
+            odd.add(oddity if oddity.startswith("entry: ") else f"{what}: {oddity}")

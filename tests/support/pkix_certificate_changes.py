@@ -1,4 +1,4 @@
-"""What can be odd about a certificate; and about what certificates and CRLs have in common."""
+"""Oddities of certificates, and of what certificates and CRLs have in common."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,7 +36,7 @@ from tests.support.pkix_sound import DAY, KEY_ID, NEAR, NO_END, NOW, ONE, OWN_NA
 
 F = TypeVar("F", bound=Signed)
 Change = Callable[[Random, F], str]
-"""Changes fields, and says what is odd about them now; nothing where nothing is."""
+"""Changes fields; returns what is odd about them then, or nothing."""
 
 
 def _another_algorithm(draw: Random, fields: Signed) -> str:
@@ -77,17 +77,17 @@ ISSUERS = [
 
 def _another_issuer(draw: Random, fields: CertificateFields | CrlFields) -> str:
     own = fields.issuer
-    said, fields.issuer = draw.choice(ISSUERS)
-    return said if fields.issuer != own else ""
+    oddity, fields.issuer = draw.choice(ISSUERS)
+    return oddity if fields.issuer != own else ""
 
 
 def from_table(table: "list[tuple[str, str, bytes]]") -> "Change[CertificateFields | CrlFields]":
-    """Return a change to an extension of a table, whose rows are what is odd, the slot and the extension."""
+    """Return a change to an extension of a table; its rows are what is odd, the slot and the extension."""
 
     def change(draw: Random, fields: CertificateFields | CrlFields) -> str:
-        said, slot, der = draw.choice(table)
+        oddity, slot, der = draw.choice(table)
         fields.extensions[slot] = der
-        return said
+        return oddity
 
     return change
 
@@ -192,7 +192,7 @@ LEAF_EXTENSIONS = [
 
 def _times(draw: Random, fields: CertificateFields) -> str:
     soon = NOW + timedelta(seconds=draw.choice(NEAR))
-    said, fields.not_before, fields.not_after = draw.choice(
+    oddity, fields.not_before, fields.not_after = draw.choice(
         (
             ("notBefore is near", utc_time(soon), fields.not_after),
             ("notAfter is near", fields.not_before, utc_time(soon)),
@@ -207,11 +207,11 @@ def _times(draw: Random, fields: CertificateFields) -> str:
             ("time of the year 0", tlv(0x18, b"00000101000000Z"), fields.not_after),
         )
     )
-    return said
+    return oddity
 
 
 def _serial(draw: Random, fields: CertificateFields) -> str:
-    said, fields.serial = draw.choice(
+    oddity, fields.serial = draw.choice(
         (
             ("serial number 0", b"\x00"),
             ("", b"\x01"),
@@ -224,11 +224,11 @@ def _serial(draw: Random, fields: CertificateFields) -> str:
             ("empty serial number", b""),
         )
     )
-    return said
+    return oddity
 
 
 def _version(draw: Random, fields: CertificateFields) -> str:
-    said, fields.version, fields.unique_ids, kept = draw.choice(
+    oddity, fields.version, fields.unique_ids, kept = draw.choice(
         (
             ("version 1", b"", b"", {}),
             ("version 1 with extensions", b"", b"", fields.extensions),
@@ -239,11 +239,11 @@ def _version(draw: Random, fields: CertificateFields) -> str:
         )
     )
     fields.extensions = kept
-    return said
+    return oddity
 
 
 def _subject(draw: Random, fields: CertificateFields) -> str:
-    said, fields.subject = draw.choice(
+    oddity, fields.subject = draw.choice(
         (
             ("", name(rdn("Example", "55040a"), rdn("serial", "550405", 0x13), rdn("device-1"))),
             ("no subject", name()),
@@ -256,11 +256,11 @@ def _subject(draw: Random, fields: CertificateFields) -> str:
             ("unreadable subject", BIT_STRING_NAME),
         )
     )
-    return said
+    return oddity
 
 
 def _key(draw: Random, fields: CertificateFields) -> str:
-    said, fields.key = draw.choice(
+    oddity, fields.key = draw.choice(
         (
             ("", public_key(rsa_2048())),
             ("key on P-384", public_key(ec.derive_private_key(5, ec.SECP384R1()))),
@@ -275,7 +275,7 @@ def _key(draw: Random, fields: CertificateFields) -> str:
             ("key that is none", public_key(p256(9))[:-4] + bytes(4)),
         )
     )
-    return said
+    return oddity
 
 
 COMMON: "list[Change[CertificateFields | CrlFields]]" = [

@@ -1,4 +1,4 @@
-"""What can be odd about a CRL and its entries."""
+"""Oddities of CRLs and their entries."""
 
 from datetime import timedelta
 from random import Random
@@ -63,7 +63,7 @@ CRL_EXTENSIONS = [
 
 def _crl_times(draw: Random, fields: CrlFields) -> str:
     soon = NOW + timedelta(seconds=draw.choice(NEAR))
-    said, fields.this_update, fields.next_update = draw.choice(
+    oddity, fields.this_update, fields.next_update = draw.choice(
         (
             ("thisUpdate is near", utc_time(soon), fields.next_update),
             ("nextUpdate is near", fields.this_update, utc_time(soon)),
@@ -78,11 +78,11 @@ def _crl_times(draw: Random, fields: CrlFields) -> str:
             ("time of the year 0", tlv(0x18, b"00000101000000Z"), fields.next_update),
         )
     )
-    return said
+    return oddity
 
 
 def _crl_version(draw: Random, fields: CrlFields) -> str:
-    said, fields.version, kept = draw.choice(
+    oddity, fields.version, kept = draw.choice(
         (
             ("version 1", b"", {}),
             ("version 1 with extensions", b"", fields.extensions),
@@ -92,13 +92,13 @@ def _crl_version(draw: Random, fields: CrlFields) -> str:
         )
     )
     fields.extensions = kept
-    return said
+    return oddity
 
 
 def _another_entry(draw: Random, fields: CrlFields) -> str:
-    said, extensions = draw.choice(ENTRY_EXTENSIONS)
+    oddity, extensions = draw.choice(ENTRY_EXTENSIONS)
     fields.entries.append(entry(b"\x05\x05", utc_time(NOW - DAY), *extensions))
-    return f"entry: {said}" if said else ""
+    return f"entry: {oddity}" if oddity else ""
 
 
 def _no_entries(_: Random, fields: CrlFields) -> str:
@@ -128,15 +128,15 @@ ENTRY_EXTENSIONS: list[tuple[str, list[bytes]]] = [
 
 def list_serial(crl: CrlFields, serial: bytes, draw: Random, odd: set[str]) -> None:
     """Let a CRL list a serial number."""
-    said, extensions = draw.choice(ENTRY_EXTENSIONS)
+    oddity, extensions = draw.choice(ENTRY_EXTENSIONS)
     when = utc_time(NOW - DAY)
     if draw.random() < 0.1:
         when = draw.choice((utc_time(NOW + DAY), NO_END))
         odd.add("entry: of the future")
     crl.entries.insert(draw.randint(0, len(crl.entries)), entry(serial, when, *extensions))
     odd.add("listed")
-    if said:
-        odd.add(f"entry: {said}")
+    if oddity:
+        odd.add(f"entry: {oddity}")
     if draw.random() < 0.1:
         crl.entries.append(entry(serial, when, *draw.choice(ENTRY_EXTENSIONS)[1]))
         odd.add("entry: twice")

@@ -50,7 +50,7 @@ def name(*rdns: bytes) -> bytes:
 
 
 def rdn(value: str, attribute: str = "550403", tag: int = 0x0C) -> bytes:
-    """A relative distinguished name with one attribute, a common name in UTF-8 if nothing else is said."""
+    """A relative distinguished name with one attribute, by default a common name in UTF-8."""
     return tlv(0x31, sequence(oid(attribute), tlv(tag, value.encode("latin-1" if tag == 0x14 else "utf-8"))))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from tests.support.pkix_judges import GOOD
+from tests.support.pkix_validators import GOOD
 
 
 class Engine(StrEnum):
@@ -30,7 +30,7 @@ class Disagreement:
 
 
 def _disagreement(engine: Engine, found: str, why: str, **odd: str) -> Disagreement:
-    """Write down one; `odd` has the names of oddities after each kind that begins their names in a case."""
+    """Return one; `odd` has the names of oddities by the kind with which their names in a case begin."""
     kinds = {"certificate": "certificate: ", "crl": "CRL: ", "entry": "entry: ", "case": ""}
     names = {f"{kinds[kind]}{name}" for kind, each in odd.items() for name in each.split(", ")}
     return Disagreement(engine, found, why, names)
@@ -143,7 +143,7 @@ CRLS = [
     ),
     stricter(
         "signature_algorithm",
-        "signatures with SHA-1 can be forged; the other judge looks at a certificate's only",
+        "signatures with SHA-1 can be forged; the other implementation looks at a certificate's only",
         crl="signed by ECDSA with SHA-1, signed by RSA with SHA-1",
     ),
     stricter(
@@ -174,12 +174,12 @@ CRLS = [
     ),
     stricter(
         "no_next_update",
-        "every CRL says when the next one comes; without it none would ever be stale (section 5.1.2.5)",
+        "every CRL has the time of the next one; without it none would ever be stale (section 5.1.2.5)",
         crl="no nextUpdate",
     ),
     stricter(
         "only_some_reasons",
-        "a CRL for some reasons never says that a certificate is good (section 6.3.3 (d))",
+        "a CRL for some reasons never shows that a certificate is good (section 6.3.3 (d))",
         crl="some reasons only",
     ),
     stricter(
@@ -194,7 +194,7 @@ CRLS = [
     ),
     laxer(
         "in_force",
-        "SHA-3 is no weaker than SHA-2; the other judge does not support it",
+        "SHA-3 is no weaker than SHA-2; the other implementation does not support it",
         crl="signed by ECDSA with SHA3-256",
     ),
     laxer(
@@ -216,7 +216,7 @@ CRLS = [
     ),
     laxer(
         "in_force",
-        "beside a usable CRL an unreadable one does no harm; the other judge gives up",
+        "beside a usable CRL an unreadable one does no harm; the other implementation gives up",
         entry="reason that does not exist",
     ),
     different(
@@ -231,7 +231,7 @@ CRLS = [
     ),
     different(
         "in_force",
-        "of two reasons a hold gives way to the other; the other judge takes the first",
+        "of two reasons a hold gives way to the other; the other implementation takes the first",
         entry="twice",
     ),
 ]

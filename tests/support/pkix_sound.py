@@ -32,7 +32,7 @@ ONE, TWO = "http://crl.example/1.crl", "http://crl.example/2.crl"
 URLS = (ONE, TWO)
 NO_END = tlv(0x18, b"99991231235959Z")
 NEAR = (-3600, -6, -5, -4, 0, 4, 5, 6, 3600)
-"""Seconds from now: both judges tolerate five."""
+"""Seconds from now: both validators tolerate five."""
 UNKNOWN = "2b06010401868d1f01"
 
 

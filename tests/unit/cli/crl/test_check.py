@@ -1,4 +1,4 @@
-"""`jitr crl check`: the deployed engine's answer on the command line."""
+"""`jitr crl check`: the deployed engine on the command line."""
 
 import json
 from datetime import timedelta

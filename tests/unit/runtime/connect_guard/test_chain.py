@@ -1,4 +1,4 @@
-"""Which certificates of the event count, whatever encoding and order AWS uses."""
+"""Which certificates of the event count, in any encoding and order."""
 
 from itertools import permutations
 from typing import Any

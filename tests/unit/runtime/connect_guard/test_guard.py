@@ -1,4 +1,4 @@
-"""Who may connect: from the published index alone, whatever S3 does."""
+"""Who may connect: from the published index alone, for any behaviour of S3."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.support.crls import BROKEN_POINTS, HOLD, KEY_COMPROMISE, Entry, idp
 from tests.support.faults import Crash, Fault, counted, injected
 from tests.support.indexes import CA_ID
 
-CA, STRANGER = DevelopmentCa.create("Factory CA"), DevelopmentCa.create("Another CA")
+CA, FOREIGN = DevelopmentCa.create("Factory CA"), DevelopmentCa.create("Another CA")
 NAMESAKE = DevelopmentCa.create("Factory CA")
 """Another key under the name of our CA."""
 OTHER_ID = CaCertificateId("cb" * 32)
@@ -61,7 +61,7 @@ def test_a_device_that_is_not_listed_is_admitted(harness: GuardHarness, on_unkno
 
 
 @pytest.mark.parametrize("on_unknown", BOTH)
-@pytest.mark.parametrize("ca", [STRANGER, NAMESAKE], ids=["another name", "our CA's name"])
+@pytest.mark.parametrize("ca", [FOREIGN, NAMESAKE], ids=["another name", "our CA's name"])
 def test_a_device_of_another_ca_is_admitted_whatever_its_serial(
     harness: GuardHarness, on_unknown: OnUnknown, ca: DevelopmentCa
 ) -> None:
@@ -144,7 +144,7 @@ def test_without_an_index_the_configuration_decides(harness: GuardHarness, on_un
     guard = harness.guard(on_unknown)
 
     assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-    assert guard.decide(connect_of(device(1, STRANGER))).finding is Finding.NOT_OURS
+    assert guard.decide(connect_of(device(1, FOREIGN))).finding is Finding.NOT_OURS
 
 
 @pytest.mark.parametrize("on_unknown", BOTH)
@@ -154,7 +154,7 @@ def test_without_the_ca_certificate_every_certificate_is_unknown(
     guard = harness.guard(on_unknown)
 
     assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-    assert is_unknown(guard.decide(connect_of(device(1, STRANGER))), on_unknown)
+    assert is_unknown(guard.decide(connect_of(device(1, FOREIGN))), on_unknown)
 
 
 def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(harness: GuardHarness) -> None:

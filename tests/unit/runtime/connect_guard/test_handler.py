@@ -1,4 +1,4 @@
-"""The guard as AWS IoT invokes it: the answer, the log, and what it must not have."""
+"""The guard as AWS IoT invokes it: its result, its log, and its permissions."""
 
 import importlib
 import json
@@ -46,7 +46,7 @@ def started(monkeypatch: pytest.MonkeyPatch, bucket: str, on_unknown: str = "ref
     return importlib.reload(importlib.import_module(HANDLER))
 
 
-def answer(module: ModuleType, event: dict[str, Any]) -> Any:
+def decision(module: ModuleType, event: dict[str, Any]) -> Any:
     return module.handle(event, SimpleNamespace())
 
 
@@ -56,9 +56,9 @@ def test_the_answer_is_what_aws_iot_asks_for(
     harness.publish(Entry(2))
     module = started(monkeypatch, harness.store.bucket)
 
-    assert answer(module, connect_of(GOOD)) == {"isAuthenticated": True}
+    assert decision(module, connect_of(GOOD)) == {"isAuthenticated": True}
     assert capsys.readouterr().out == ""
-    assert answer(module, connect_of(LISTED)) == {"isAuthenticated": False}
+    assert decision(module, connect_of(LISTED)) == {"isAuthenticated": False}
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["finding"], line["level"]) == ("connect_refused", "revoked", "INFO")
     assert (line["service"], line["principal_id"]) == ("jitr", LISTED.fingerprint)
@@ -75,7 +75,7 @@ def test_without_an_index_the_configuration_decides_and_the_log_warns(
 ) -> None:
     module = started(monkeypatch, harness.store.bucket, on_unknown)
 
-    assert answer(module, connect_of(GOOD)) == {"isAuthenticated": admitted}
+    assert decision(module, connect_of(GOOD)) == {"isAuthenticated": admitted}
     line = json.loads(capsys.readouterr().out)
     assert (line["finding"], line["level"]) == ("unknown", "WARNING")
 
@@ -87,7 +87,7 @@ def test_a_defect_is_no_answer(harness: GuardHarness, monkeypatch: pytest.Monkey
     module._guard().cas = None
 
     with pytest.raises(TypeError):
-        answer(module, connect_of(GOOD))
+        decision(module, connect_of(GOOD))
 
 
 def test_another_value_of_on_unknown_is_not_taken_for_one(

@@ -122,7 +122,7 @@ def test_on_schedule_every_ca_is_published(harness: Harness) -> None:
 
 
 def test_the_ca_certificate_is_kept_once_even_without_a_crl(harness: Harness) -> None:
-    """The connect guard knows its CAs by it, and must not call AWS IoT."""
+    """The connect guard reads it, for it must not call AWS IoT."""
     for _ in range(2):
         harness.invoke({"trigger": "schedule"})
 

@@ -1,4 +1,4 @@
-"""Fetching over HTTP: whatever the server does, it ends in the CRL or in one typed error, in bounded time."""
+"""Fetching over HTTP ends in the CRL or in one typed error, in bounded time, for any server."""
 
 import socket
 import ssl
@@ -154,7 +154,7 @@ def test_any_other_status_is_a_problem(server: CrlServer, status: int, expected:
     assert problem(server.url()) is expected
 
 
-def boast(request: Request) -> None:
+def declare_too_much(request: Request) -> None:
     request.send_response(200)
     request.send_header("Content-Length", str(10**12))
     request.end_headers()
@@ -175,7 +175,7 @@ def send(content: bytes) -> Behaviour:
 @pytest.mark.parametrize(
     ("behave", "expected"),
     [
-        pytest.param(boast, FetchProblem.TOO_LARGE, id="a length that is too large"),
+        pytest.param(declare_too_much, FetchProblem.TOO_LARGE, id="a length that is too large"),
         pytest.param(truncate, FetchProblem.UNREACHABLE, id="a body that ends too early"),
         pytest.param(send(b""), FetchProblem.UNREACHABLE, id="nothing"),
         pytest.param(send(b"SSH-2.0-OpenSSH_9.2\r\n"), FetchProblem.UNREACHABLE, id="no HTTP"),
@@ -193,14 +193,14 @@ def test_a_response_that_cannot_be_read_to_its_end_is_a_problem(
 def test_a_hundred_megabytes_of_zeros_are_not_read_to_the_end(server: CrlServer) -> None:
     sent = []
 
-    def pour(request: Request) -> None:
+    def send_much(request: Request) -> None:
         request.send_response(200)
         request.end_headers()
         for _ in range(100):
             request.wfile.write(bytes(1_000_000))
             sent.append(1)
 
-    server.behaviour = pour
+    server.behaviour = send_much
 
     assert problem(server.url()) is FetchProblem.TOO_LARGE
     assert len(sent) < 100

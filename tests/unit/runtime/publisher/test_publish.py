@@ -1,4 +1,4 @@
-"""One run: good CRLs come into force, bad ones change nothing and are reported, whatever happens beside."""
+"""One run: good CRLs come into force; bad ones change nothing and are reported."""
 
 import re
 from collections.abc import Callable, Iterator

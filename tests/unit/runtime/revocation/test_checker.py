@@ -1,4 +1,4 @@
-"""The activation's question, answered from a local copy: fresh enough, or not at all."""
+"""The activation's check: by a local copy that is fresh enough, or not at all."""
 
 import sqlite3
 from datetime import timedelta

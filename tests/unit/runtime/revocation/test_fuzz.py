@@ -1,4 +1,4 @@
-"""Whatever the bytes: the engine answers, or says with its one error that the CRL is unusable.
+"""For any bytes the engine has a result or raises its one error, that the CRL is unusable.
 
 Bytes that the CA did not sign must never be usable; bytes that it did sign may be anything, too.
 """

@@ -1,4 +1,4 @@
-"""What an index says of a certificate, and what is new in it."""
+"""The status of a certificate by an index, and what is new in an index."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -146,9 +146,9 @@ def test_a_revocation_on_one_crl_outweighs_a_hold_on_another(
 ) -> None:
     index = compile_index(path, CA, CrlSpec(entries=[Entry(1, of_all)]), partition(ONE, Entry(1, of_one)))
 
-    answer = index.status(device(1, ONE), NOW)
+    result = index.status(device(1, ONE), NOW)
 
-    assert (answer.status, answer.reason) == (RevocationStatus.REVOKED, RevocationReason.KEY_COMPROMISE)
+    assert (result.status, result.reason) == (RevocationStatus.REVOKED, RevocationReason.KEY_COMPROMISE)
     assert index.reason(1) is RevocationReason.KEY_COMPROMISE
 
 
@@ -273,7 +273,7 @@ def test_an_index_without_what_it_is_about_is_no_index(index: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "read",
     [
         lambda index: index.reason(1),
         lambda index: index.status(device(1), NOW),
@@ -281,13 +281,13 @@ def test_an_index_without_what_it_is_about_is_no_index(index: Index) -> None:
         lambda index: list(index.newly_revoked(index)),
     ],
 )
-def test_a_table_that_is_gone_is_damage(index: Index, ask: Any) -> None:
+def test_a_table_that_is_gone_is_damage(index: Index, read: Any) -> None:
     index.close()
     with sqlite3.connect(index.path) as database:
         database.execute("DROP TABLE revoked")
 
     with pytest.raises(DamagedIndexError, match=r"^index\.sqlite is damaged: no such table"):
-        ask(Index.open(index.path))
+        read(Index.open(index.path))
 
 
 def test_a_reason_that_does_not_exist_is_damage(index: Index) -> None:

@@ -1,6 +1,6 @@
 """The same inputs to `openssl verify -crl_check` and to the engine: they agree, or the engine is stricter.
 
-Each difference stands in `STRICTER` with its reason. CRLs are made by OpenSSL itself where it can make them.
+Each difference is in a table with its reason. CRLs are made by OpenSSL itself where it can make them.
 """
 
 import shutil
@@ -106,7 +106,7 @@ class OpensslDirectory:
         (self.folder / "checked.crl").write_bytes(pem)
         arguments = ["-crl_check", "-CAfile", self.folder / "ca.pem", "-CRLfile", self.folder / "checked.crl"]
         moment = ["-attime", str(int(at.timestamp()))] if at else []
-        # What scope a CRL has is only looked at with extended CRL support.
+        # The scope of a CRL is only checked with extended CRL support.
         run = openssl("verify", "-extended_crl", *arguments, *moment, certificate, check=False)
         return run.returncode == 0
 

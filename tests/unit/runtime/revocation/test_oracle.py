@@ -1,8 +1,8 @@
 """The engine beside another implementation of RFC 5280, over thousands of certificates and CRLs.
 
-Each case is put before the engine and before pyhanko-certvalidator, which share no code but the arithmetic of
-signatures. They agree on whether the certificate is one that the CA issued for a device, and on what the CRLs
-say of it, or the disagreement is in a table with its reason. Any other disagreement fails.
+The engine and pyhanko-certvalidator share no code but the arithmetic of signatures. They agree on whether the
+certificate is one that the CA issued for a device, and on its status by the CRLs, or the disagreement is in a
+table with its reason. Any other disagreement fails.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from iot_jitr_runtime.revocation import build, entries, verification
 from iot_jitr_runtime.revocation.index import Index
 from iot_jitr_runtime.revocation.model import RevocationReason
 from iot_jitr_runtime.revocation.scope import Scope
-from tests.support import pkix_judges
+from tests.support import pkix_validators
 from tests.support.pages import ROOT
 from tests.support.pkix_cases import Case
 from tests.support.pkix_disagreements import CERTIFICATES, CRLS, Disagreement, Engine
-from tests.support.pkix_judges import GOOD, UNDETERMINED, Judgement, by_pyhanko, by_the_engine
+from tests.support.pkix_validators import GOOD, UNDETERMINED, Verdict, by_pyhanko, by_the_engine
 
 CHUNK = 200
 CHUNKS = [
@@ -44,14 +44,14 @@ def explained(table: list[Disagreement], engine: Engine, case: Case, found: Coll
     )
 
 
-def unexplained(case: Case, ours: Judgement, theirs: Judgement) -> list[str]:
-    """Say on what the judges disagree, as far as no table explains it."""
+def unexplained(case: Case, ours: Verdict, theirs: Verdict) -> list[str]:
+    """Return the disagreements that no table explains."""
     disagreements = []
     if (ours.certificate == GOOD) != (theirs.certificate == GOOD):
         engine = Engine.LAXER if ours.certificate == GOOD else Engine.STRICTER
         if not explained(CERTIFICATES, engine, case, {ours.certificate}):
             disagreements.append(f"certificate: {ours.certificate} here, {theirs.certificate} there")
-    # The CRLs of a CA say nothing about a certificate that it did not issue.
+    # The CRLs of a CA do not cover a certificate that it did not issue.
     comparable = ours.certificate not in {"issuer_mismatch", "unparsable_certificate"}
     if comparable and ours.revocation and theirs.revocation and ours.revocation != theirs.revocation:
         engine = kind_of(ours.revocation, theirs.revocation)
@@ -64,7 +64,7 @@ def unexplained(case: Case, ours: Judgement, theirs: Judgement) -> list[str]:
 
 
 def disagreements(numbers: range, folder: Path) -> Iterator[str]:
-    """Put the cases before both judges, one after the other."""
+    """Give the cases to both validators, one after the other."""
     with warnings.catch_warnings(), asyncio.Runner() as runner:
         warnings.simplefilter("ignore")  # serial numbers that are not positive
         for case in map(Case.make, numbers):
@@ -83,7 +83,7 @@ def nothing(*_: Any, **__: Any) -> None:
 WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "takes certificates of other CAs": (Certificate, "check_issued_by", nothing),
     "takes certificates at any time": (Certificate, "check_validity", nothing),
-    "takes certificates for any use": (pkix_judges, "check_device_certificate", nothing),
+    "takes certificates for any use": (pkix_validators, "check_device_certificate", nothing),
     "takes CRLs that others have signed": (verification, "_check_signature", nothing),
     "takes CRLs of other issuers": (verification, "_check_issuer", nothing),
     "takes CRLs of CAs that may not sign them": (verification, "_check_crl_sign", nothing),
@@ -92,7 +92,7 @@ WRONG_ENGINES: dict[str, tuple[Any, str, Any]] = {
     "takes CRLs at any time": (build, "check_time", nothing),
     "lets every partition cover every certificate": (Scope, "covers", lambda *_: True),
     "finds no certificate on a CRL": (Index, "_find", lambda *_: []),
-    "knows one reason": (entries, "_REASONS", dict.fromkeys(entries._REASONS, RevocationReason.SUPERSEDED)),
+    "has one reason": (entries, "_REASONS", dict.fromkeys(entries._REASONS, RevocationReason.SUPERSEDED)),
 }
 
 

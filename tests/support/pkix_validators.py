@@ -1,4 +1,4 @@
-"""Two independent judges of certificates and CRLs: the engine, and pyhanko-certvalidator."""
+"""Two independent validators of certificates and CRLs: the engine, and pyhanko-certvalidator."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -38,8 +38,8 @@ _LABELS = {reason: reason.name.lower() for reason in RevocationReason}
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a judge says of a case."""
+class Verdict:
+    """A validator's result for a case."""
 
     certificate: str
     """GOOD, or why the certificate is not the device certificate of the CA."""
@@ -49,22 +49,22 @@ class Judgement:
     """What was wrong with the CRLs."""
 
 
-def by_the_engine(case: Case, folder: Path) -> Judgement:
+def by_the_engine(case: Case, folder: Path) -> Verdict:
     ca = _ca_of_the_engine(case.ca.der)
     try:
         certificate = Certificate.load(case.certificate)
     except MalformedCertificateError:
-        return Judgement("unparsable_certificate", None)
-    said = GOOD
+        return Verdict("unparsable_certificate", None)
+    found = GOOD
     try:
         certificate.check_issued_by(ca)
         check_device_certificate(certificate)
         certificate.check_validity(NOW)
     except RefusedError as error:
-        said = error.reason.value
+        found = error.reason.value
     except MalformedCertificateError:
-        said = "unparsable_certificate"
-    return Judgement(said, *_on_crls(case, ca, certificate, folder))
+        found = "unparsable_certificate"
+    return Verdict(found, *_on_crls(case, ca, certificate, folder))
 
 
 def _on_crls(
@@ -82,37 +82,37 @@ def _on_crls(
         builder.finish(CaCertificateId("oracle"))
     index = Index.open(path)
     try:
-        answer = index.status(certificate.x509, NOW)
+        result = index.status(certificate.x509, NOW)
     except MalformedCertificateError:
         return None, set()
     finally:
         index.close()
-    if answer.reason is not None:
-        return _LABELS[answer.reason], why
-    if answer.status is RevocationStatus.GOOD:
+    if result.reason is not None:
+        return _LABELS[result.reason], why
+    if result.status is RevocationStatus.GOOD:
         return GOOD, why
     # Without any usable CRL none covers the certificate, which is no finding of its own.
-    return UNDETERMINED, why | {answer.status.value} if "in_force" in why else why
+    return UNDETERMINED, why | {result.status.value} if "in_force" in why else why
 
 
-async def by_pyhanko(case: Case) -> Judgement:
+async def by_pyhanko(case: Case) -> Verdict:
     ca = _ca_of_pyhanko(case.ca.der)
     try:
         certificate = asn1_x509.Certificate.load(case.certificate, strict=True)
         path = ValidationPath(CertTrustAnchor(ca), [], certificate)
         context = _context(ca, [])
     except (ValueError, TypeError):
-        return Judgement("unreadable", None)
-    said = GOOD
+        return Verdict("unreadable", None)
+    found = GOOD
     try:
         await async_validate_path(context, path)
         usage = {"digital_signature"} if certificate.key_usage_value else set()
         validate_usage(certificate, usage, {"client_auth"}, extended_optional=True)
     except (PathValidationError, InvalidCertificateError) as error:
-        said = type(error).__name__
+        found = type(error).__name__
     except Exception as error:  # noqa: BLE001 - whatever it cannot read
-        said = f"unreadable: {type(error).__name__}"
-    return Judgement(said, *await _on_crls_by_pyhanko(case, ca, certificate))
+        found = f"unreadable: {type(error).__name__}"
+    return Verdict(found, *await _on_crls_by_pyhanko(case, ca, certificate))
 
 
 async def _on_crls_by_pyhanko(case: Case, ca: Any, certificate: Any) -> tuple[str, set[str]]:
