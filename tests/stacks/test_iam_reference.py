@@ -11,7 +11,7 @@ from iot_jitr import KmsSigner, PrivateCaSigner, SecretSigner
 from iot_jitr.encryption import _ENCRYPT_AND_DECRYPT
 from iot_jitr.network import _ATTACH, _LOOK
 from iot_jitr_runtime import environment
-from tests.stacks.test_ca_registration import KEY_ARN, PRIVATE_CA_ARN
+from tests.stacks.test_signers import KEY_ARN, PRIVATE_CA_ARN
 from tests.support.api_calls import actions_of, calls_of
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import WORKSHOP

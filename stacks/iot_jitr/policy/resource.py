@@ -19,12 +19,20 @@ _PSEUDO_PARAMETERS = {
     "AWS::AccountId": cdk.Aws.ACCOUNT_ID,
 }
 
+_CREATE = (
+    "iot:CreatePolicy",
+    "iot:CreatePolicyVersion",
+    "iot:DeletePolicyVersion",
+    "iot:GetPolicy",
+    "iot:ListPolicyVersions",
+)
+_DELETE = ("iot:DeletePolicy", "iot:DeletePolicyVersion", "iot:ListPolicyVersions")
+
 
 class DevicePolicyResource(Construct):
     """A device policy, deployed.
 
     Attributes:
-        policy: What it was made from.
         resource: The shared policy; None where each device has its own.
         policy_name: Name of the shared policy; None where each device has its own.
         setting: The activator's setting, the value of `JITR_DEVICE_POLICY`.
@@ -41,43 +49,34 @@ class DevicePolicyResource(Construct):
         these only.
         """
         super().__init__(scope, construct_id)
-        self.policy = policy
         for number, finding in enumerate(policy.acknowledged, 1):
             cdk.Annotations.of(self).add_info_v2(
                 f"iot-jitr:policy-exception:{number}",
                 f"Device policy, {finding}: acknowledged: {finding.acknowledged}",
             )
-        document = _with_pseudo_parameters(policy.document)
+        stack, document = cdk.Stack.of(self), _with_pseudo_parameters(policy.document)
         self.resource: iot.CfnPolicy | None = None
         self.policy_name: str | None = None
+        self.activator_permissions: list[iam.PolicyStatement] = []
+        self.withdrawal_permissions: list[iam.PolicyStatement] = []
+        settings: dict[str, Any] = {}
         if policy.kind is PolicyKind.SHARED:
             self.resource = iot.CfnPolicy(self, "Shared", policy_document=document)
             self.resource.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
-            self.policy_name = self.resource.ref
-            settings: dict[str, Any] = {"name": self.policy_name}
+            self.policy_name = settings["name"] = self.resource.ref
         else:
-            settings = {"prefix": policy_prefix(scope), "template": document}
-        self.setting = cdk.Stack.of(self).to_json_string(
+            prefix = policy_prefix(scope)
+            settings = {"prefix": prefix, "template": document}
+            policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{prefix}*")]
+            certificates = [stack.format_arn(service="iot", resource="cert", resource_name="*")]
+            self.activator_permissions = [iam.PolicyStatement(actions=[*_CREATE], resources=policies)]
+            self.withdrawal_permissions = [
+                iam.PolicyStatement(actions=["iot:DetachPolicy"], resources=certificates),
+                iam.PolicyStatement(actions=[*_DELETE], resources=policies),
+            ]
+        self.setting = stack.to_json_string(
             {"kind": str(policy.kind), "needs_common_name": policy.document.needs_common_name, **settings}
         )
-        self.activator_permissions: list[iam.PolicyStatement] = []
-        self.withdrawal_permissions: list[iam.PolicyStatement] = []
-        if policy.kind is PolicyKind.PER_DEVICE:
-            self._allow_policies_of_their_own(policy_prefix(scope))
-
-    def _allow_policies_of_their_own(self, prefix: str) -> None:
-        stack = cdk.Stack.of(self)
-        policies = [stack.format_arn(service="iot", resource="policy", resource_name=f"{prefix}*")]
-        certificates = [stack.format_arn(service="iot", resource="cert", resource_name="*")]
-        change_versions = ["iot:DeletePolicyVersion", "iot:ListPolicyVersions"]
-        create = ["iot:CreatePolicy", "iot:CreatePolicyVersion", "iot:GetPolicy"]
-        self.activator_permissions = [
-            iam.PolicyStatement(actions=sorted([*create, *change_versions]), resources=policies)
-        ]
-        self.withdrawal_permissions = [
-            iam.PolicyStatement(actions=["iot:DetachPolicy"], resources=[*certificates]),
-            iam.PolicyStatement(actions=["iot:DeletePolicy", *change_versions], resources=policies),
-        ]
 
 
 def _with_pseudo_parameters(document: PolicyDocument) -> Any:
