@@ -131,7 +131,7 @@ def test_all_devices_by_cause_and_the_page_with_the_least_permissions(
     assert "&lt;b&gt;*&lt;/b&gt;" in html
     assert "<b>" not in html
     unread = re.findall(r"could not be read: ([^<]+)", html)
-    assert [why.split(" (")[0] for why in unread] == ["Service Quotas does not answer"]
+    assert [why.split(" (")[0] for why in unread] == ["Service Quotas does not respond"]
 
 
 def test_a_stale_crl(revoking: Revoking) -> None:
