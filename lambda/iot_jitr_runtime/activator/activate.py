@@ -101,10 +101,10 @@ class Activation:
         if self.clock() + self.time_for_one > stopped_by:
             return Decision.about(message, certificate_id, Verdict(Reason.OUT_OF_TIME))
         progress = Progress(message, certificate_id)
-        waited = attempt(self.activate, progress, stopped_by)
-        if not isinstance(waited, Verdict):
-            return Decision(message, certificate_id, ACTIVATED, identity=progress.identity, waited=waited)
-        decision = replace(Decision.about(message, certificate_id, waited), identity=progress.identity)
+        result = attempt(self.activate, progress, stopped_by)
+        if not isinstance(result, Verdict):
+            return Decision(message, certificate_id, ACTIVATED, identity=progress.identity, waited=result)
+        decision = replace(Decision.about(message, certificate_id, result), identity=progress.identity)
         unrecorded = attempt(self.record, progress, decision)
         if unrecorded is None:
             return decision

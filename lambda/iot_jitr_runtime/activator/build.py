@@ -1,6 +1,6 @@
 """Builds the parts of an activation from a function's environment, see `iot_jitr_runtime.environment`.
 
-Every `env` is the function's environment. What a pipeline does not use is not imported: a tenth of the start.
+Every `env` is the function's environment. What a pipeline does not use is not imported, for a faster start.
 """
 
 import json

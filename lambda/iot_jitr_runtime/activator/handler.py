@@ -1,6 +1,5 @@
 """The activator's entry point: environment, clients, telemetry, and one call of the logic."""
 
-import json
 import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,6 +18,7 @@ from iot_jitr_runtime.activator.build import (
     build_revocation,
     build_things,
     build_validation,
+    parsed,
 )
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.activator.telemetry import Telemetry
@@ -52,7 +52,7 @@ def _batch() -> Batch:
             validation=build_validation(env, iot, dynamodb, build_revocation(env)),
             things=build_things(env, iot, ledger),
             policy=build_policy(env, iot),
-            on_refusal=check_statuses(json.loads(env.get(environment.ON_REFUSAL, "{}"))),
+            on_refusal=check_statuses(parsed(env, environment.ON_REFUSAL) or {}),
             time_for_one=TIME_FOR_ONE + admission_timeout(env),
         ),
         ledger=ledger,

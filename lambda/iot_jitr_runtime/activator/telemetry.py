@@ -1,7 +1,6 @@
 """One log line for each decision, and metrics by outcome and by reason."""
 
 from collections import Counter
-from collections.abc import Callable
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -9,7 +8,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from iot_jitr_runtime.activator.activate import Decision
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.metric_names import Dimension, Metric
-from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason, Verdict
+from iot_jitr_runtime.outcomes import PASSES_BY_ITSELF, Outcome, Reason
 
 
 class Telemetry:
@@ -23,14 +22,22 @@ class Telemetry:
     def decided(self, decision: Decision) -> None:
         """Log and count one decision."""
         verdict, identity = decision.verdict, decision.identity
+        blocked = verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF
         self._metrics.add_metric(Metric[verdict.outcome.name], MetricUnit.Count, 1)
-        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
+        if blocked:
             self._metrics.add_metric(Metric.BLOCKED, MetricUnit.Count, 1)
         if decision.waited is not None:
             self._metrics.add_metric(Metric.TIME_TO_ACTIVE, MetricUnit.Seconds, decision.waited)
         if verdict.reason is not None:
             self._reasons[verdict.reason, identity.ca_certificate_id if identity else None] += 1
-        self._at_level_of(verdict)(
+        if verdict.defect is not None:
+            log = self._logger.error
+        elif verdict.outcome is Outcome.STALE:
+            # Most events are duplicates: they are counted, and logged only at level DEBUG.
+            log = self._logger.debug
+        else:
+            log = self._logger.warning if blocked else self._logger.info
+        log(
             verdict.outcome.value,
             exc_info=verdict.defect,
             extra={
@@ -46,16 +53,6 @@ class Telemetry:
                 "correlation_id": decision.message.message_id,
             },
         )
-
-    def _at_level_of(self, verdict: Verdict) -> Callable[..., None]:
-        if verdict.defect is not None:
-            return self._logger.error
-        if verdict.outcome is Outcome.STALE:
-            # Most events are duplicates: they are counted, and logged only at level DEBUG.
-            return self._logger.debug
-        if verdict.outcome is Outcome.DEFERRED and verdict.reason not in PASSES_BY_ITSELF:
-            return self._logger.warning
-        return self._logger.info
 
     def flush(self) -> None:
         """Write the counts by reason; those by outcome are written by Powertools when the handler returns.

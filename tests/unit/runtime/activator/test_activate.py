@@ -369,3 +369,4 @@ def test_a_certificate_revoked_after_its_status_was_read_stays_revoked(aws: Acco
         assert aws.process(record) == []
 
     assert aws.reason is Reason.NOT_PENDING
+    assert aws.decisions[0].verdict.detail.startswith("the certificate changed meanwhile: ")
