@@ -189,6 +189,13 @@ def test_a_signal_to_end_counts_as_an_interruption(arguments: list[str], exit_co
     assert run.stderr == ("interrupted\n" if exit_code else "")
 
 
+def test_a_closed_pipe_is_no_defect(run: Callable[[Any], CommandResult]) -> None:
+    answer = run(raising(BrokenPipeError(32, "Broken pipe")))
+
+    assert answer.exit_code == ExitCode.UNDETERMINED
+    assert "Traceback" not in answer.err
+
+
 JITR = (sys.executable, "-c", "from iot_jitr_cli.main import main; main()")
 
 
