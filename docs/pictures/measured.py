@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from iot_jitr_cli.demo.model import Progress
+from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.story import run_demo
 from iot_jitr_cli.lab.lab import Lab
 from iot_jitr_runtime.outcomes import Outcome
@@ -39,7 +39,7 @@ class Watch:
     """What is seen of the local cloud in `folder` while the demo runs in it."""
 
     folder: Path
-    progress: Progress = field(default_factory=Progress)
+    demo: Demo = field(default_factory=Demo)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     refusals: list[dict[str, Any]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -55,7 +55,7 @@ class Watch:
 
     def on_change(self, _line: str | None) -> None:
         """Read the logs, once, when the demo is over and its local cloud is still there."""
-        if self.progress.demo.clean_up and not self._ended.is_set():
+        if self.demo.clean_up and not self._ended.is_set():
             self._ended.set()
             self._read_logs(Lab.attach(self.folder))
 
@@ -109,15 +109,15 @@ def record(folder: Path, devices: int = DEVICES) -> dict[str, Any]:
         RuntimeError: An expectation of the demo was not met.
     """
     watch = Watch(folder)
-    watch.progress.on_change = watch.on_change
+    watch.demo.on_change = watch.on_change
     thread = threading.Thread(target=watch.run)
     thread.start()
     try:
-        run_demo(folder, devices, watch.progress)
+        run_demo(folder, devices, watch.demo)
     finally:
         watch.end()
         thread.join()
-    if not watch.progress.demo.succeeded:
+    if not watch.demo.succeeded:
         raise RuntimeError("the demo did not succeed; nothing is recorded")
     began = min(each["at"] for each in watch.metrics if each["name"] == "Activated")
     metrics = [{**each, "at": round(each["at"] - began, 1)} for each in watch.metrics]

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
-from iot_jitr_cli.demo.model import Demo, Progress
+from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.story import run_demo
 from iot_jitr_cli.demo.view import Picture
 
@@ -64,12 +64,12 @@ def record(folder: Path, devices: int) -> Recorder:
     Raises:
         RuntimeError: An expectation of the demo was not met.
     """
-    progress = Progress()
-    recorder = Recorder(progress.demo)
-    progress.on_change = lambda _line: recorder.look()
-    run_demo(folder, devices, progress)
+    demo = Demo()
+    recorder = Recorder(demo)
+    demo.on_change = lambda _line: recorder.look()
+    run_demo(folder, devices, demo)
     recorder.look(always=True)
-    if not progress.demo.succeeded:
+    if not demo.succeeded:
         raise RuntimeError("the demo did not succeed; nothing is recorded")
     return recorder
 

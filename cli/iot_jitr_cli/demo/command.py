@@ -8,7 +8,7 @@ import click
 from rich.live import Live
 
 from iot_jitr_cli.console import ExitCode, json_option, out, print_json
-from iot_jitr_cli.demo.model import Progress
+from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.story import run_demo
 from iot_jitr_cli.demo.view import Picture, summary
 
@@ -31,13 +31,13 @@ def demo(devices: int, *, connect_guard: bool, as_json: bool) -> ExitCode:
 
     Exits 0 only if every expectation was met.
     """
-    folder, progress = Path(tempfile.mkdtemp(prefix="jitr-demo-")), Progress()
-    run = partial(run_demo, folder, devices, progress, connect_guard=connect_guard)
+    folder, shown = Path(tempfile.mkdtemp(prefix="jitr-demo-")), Demo()
+    run = partial(run_demo, folder, devices, shown, connect_guard=connect_guard)
     if as_json:
         run()
-        print_json({"succeeded": progress.demo.succeeded, **vars(progress.demo)})
+        print_json(shown.as_document())
     elif out.is_terminal:
-        picture = Picture(progress.demo, out)
+        picture = Picture(shown, out)
         # The last frame is drawn in full; until then a fleet may be longer than the screen.
         with Live(
             get_renderable=picture.draw,
@@ -47,8 +47,8 @@ def demo(devices: int, *, connect_guard: bool, as_json: bool) -> ExitCode:
         ):
             run()
     else:
-        progress.on_change = lambda line: click.echo(line) if line else None
+        shown.on_change = lambda line: click.echo(line) if line else None
         run()
-        for line in summary(progress.demo):
+        for line in summary(shown):
             click.echo(line)
-    return ExitCode.OK if progress.demo.succeeded else ExitCode.NO
+    return ExitCode.OK if shown.succeeded else ExitCode.NO

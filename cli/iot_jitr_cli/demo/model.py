@@ -68,7 +68,7 @@ class Expectation:
 
 @dataclass
 class Demo:
-    """The state of a demonstration at one moment."""
+    """The state of a demonstration. Its methods change it from any thread, one change at a time."""
 
     preparation: list[Step] = field(default_factory=list)
     devices: list[DeviceProgress] = field(default_factory=list)
@@ -79,35 +79,33 @@ class Demo:
     clean_up: list[Step] = field(default_factory=list)
     seconds: float | None = None
     """How long the whole took; None before its end."""
+    on_change: Callable[[str | None], object] = lambda _line: None
+    """Called after each change, with the line that reports it if there is one."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def all_published_after(self) -> float | None:
         """Seconds from the first connect until the last device had published; None while one has not."""
         published = [device.marks.get(Mark.PUBLISHED) for device in self.devices]
-        known = [seconds for seconds in published if seconds is not None]
-        return max(known) if known and len(known) == len(published) else None
+        reached = [seconds for seconds in published if seconds is not None]
+        return max(reached) if reached and len(reached) == len(published) else None
 
     @property
     def succeeded(self) -> bool:
         """Whether the end was reached and every expectation was met."""
         return self.seconds is not None and all(expectation.met for expectation in self.expectations)
 
-
-@dataclass
-class Progress:
-    """Changes a demonstration, from any thread, one change at a time."""
-
-    demo: Demo = field(default_factory=Demo)
-    on_change: Callable[[str | None], object] = lambda line: line
-    """Called after each change, with the line that reports it if there is one."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def as_document(self) -> dict[str, object]:
+        """The demonstration as `--json` prints it."""
+        names = ("preparation", "devices", "refused", "revocation", "expectations", "clean_up", "seconds")
+        return {"succeeded": self.succeeded, **{name: getattr(self, name) for name in names}}
 
     @contextmanager
     def step(self, title: str, steps: list[Step] | None = None) -> Iterator[Step]:
         """A step of `steps` (default: the preparation), timed; its result is its `detail`."""
         step, began = Step(title), time.monotonic()
         with self._lock:
-            (self.demo.preparation if steps is None else steps).append(step)
+            (self.preparation if steps is None else steps).append(step)
             self.on_change(None)
         yield step
         with self._lock:
@@ -121,7 +119,7 @@ class Progress:
                 device.marks[mark] = max(0.0, seconds)
                 self.on_change(f"{device.name:<24} {device.marks[mark]:6.2f} s  {mark.value}")
 
-    def refused(self, device: RefusedDevice, reason: str) -> None:
+    def refuse(self, device: RefusedDevice, reason: str) -> None:
         """Record why a device is refused."""
         with self._lock:
             device.reason = reason
@@ -130,7 +128,7 @@ class Progress:
     def expect(self, claim: str, *, met: bool, seen: str = "") -> None:
         """Record a claim, whether it was met, and what was seen."""
         with self._lock:
-            self.demo.expectations.append(Expectation(claim, met, seen))
+            self.expectations.append(Expectation(claim, met, seen))
 
     def expect_all(self, claim: str, found: int, wanted: int) -> None:
         """Record a claim about `wanted` devices of which `found` fulfil it."""

@@ -26,7 +26,7 @@ from iot_jitr_cli.demo.devices import (
     results,
     where_refused,
 )
-from iot_jitr_cli.demo.model import DeviceProgress, Mark, Progress, RefusedDevice
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Mark, RefusedDevice
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -48,7 +48,7 @@ _SEEN_BY_DEVICE = {Step.CONNECTED: Mark.CONNECTED, Step.RECEIVED: Mark.PUBLISHED
 class Script:
     """Plays the scenes, and records each expectation and whether it was met."""
 
-    progress: Progress
+    demo: Demo
     broker: Endpoint
     pipeline: DemoPipeline
     ca: DevelopmentCa
@@ -67,7 +67,7 @@ class Script:
             on_crl.stop()
 
     def _admit(self, identities: Sequence[DeviceIdentity]) -> None:
-        began, progress = time.time(), self.progress
+        began, demo = time.time(), self.demo
         shown: dict[CertificateId, DeviceProgress] = {}
         devices: list[ConnectingDevice] = []
         for identity in identities:
@@ -75,28 +75,28 @@ class Script:
             device = DeviceProgress(certificate.common_names[0], certificate.fingerprint)
             shown[certificate.fingerprint] = device
             devices.append(ConnectingDevice(identity, self.broker, on_event=self._marks_of(device, began)))
-        progress.demo.devices += shown.values()
+        demo.devices += shown.values()
         with self._watching(shown, began):
             ended = results(devices)
         statuses, count = self.pipeline.statuses(), len(devices)
-        progress.expect_all(
+        demo.expect_all(
             "devices were refused at their first connect, which registers them",
             sum(map(refused_first, ended)),
             count,
         )
         published = sum(result.ending is Ending.PUBLISHED for result in ended)
-        progress.expect_all("devices connected and published later", published, count)
+        demo.expect_all("devices connected and published later", published, count)
         active = sum(statuses.get(each) == "ACTIVE" for each in shown)
-        progress.expect_all("devices have an ACTIVE certificate", active, count)
+        demo.expect_all("devices have an ACTIVE certificate", active, count)
         complete = sum(len(each.marks) == len(Mark) for each in shown.values())
-        progress.expect_all("devices were seen at every point on the way", complete, count)
+        demo.expect_all("devices were seen at every point on the way", complete, count)
 
     def _refuse_at_handshake(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
         result = device.result()
         registered = device.certificate_id in self.pipeline.statuses()
-        self.progress.refused(refused, "refused by the connect guard; AWS IoT never registered it")
+        self.demo.refuse(refused, "refused by the connect guard; AWS IoT never registered it")
         self._expect_refused(f"{device.name}, which is on the CRL, was refused each time", result)
-        self.progress.expect("its certificate was never registered", met=not registered)
+        self.demo.expect("its certificate was never registered", met=not registered)
 
     def _refuse_listed(self, device: ConnectingDevice, refused: RefusedDevice) -> None:
         decided = {State.REFUSED, State.REVOKED}
@@ -113,13 +113,13 @@ class Script:
         reason, text = _reason(row, decided)
         if row and row.state is State.REVOKED:
             text = f"revoked by the sweep since, with reason {text}"
-        self.progress.refused(refused, f"{where_refused(result)}; the pipeline refuses it: {text}")
+        self.demo.refuse(refused, f"{where_refused(result)}; the pipeline refuses it: {text}")
         status = self.pipeline.statuses().get(device.certificate_id)
         self._expect_refused(f"{device.name}, which is on the CRL, was refused each time", result)
-        self.progress.expect(
+        self.demo.expect(
             "the pipeline refused its certificate as 'revoked'", met=reason is Reason.REVOKED, seen=text
         )
-        self.progress.expect(
+        self.demo.expect(
             "that certificate is registered, and not ACTIVE",
             met=status not in {None, "ACTIVE"},
             seen=str(status),
@@ -135,24 +135,24 @@ class Script:
             [ConnectingDevice(each, self.broker, refusals=_REFUSALS) for each in (foreign, expired)]
         )
         registered = foreign.certificate.fingerprint in self.pipeline.statuses()
-        self.progress.refused(shown_foreign, f"{where_refused(result_foreign)}; AWS IoT never registered it")
+        self.demo.refuse(shown_foreign, f"{where_refused(result_foreign)}; AWS IoT never registered it")
         self._expect_refused("the foreign device was refused each time", result_foreign)
-        self.progress.expect("the foreign certificate was never registered", met=not registered)
+        self.demo.expect("the foreign certificate was never registered", met=not registered)
         # The broker refuses it; to show the pipeline's own check, it is registered past the broker.
         self.pipeline.register_pending(expired)
         certificate_id = expired.certificate.fingerprint
         row = self.pipeline.wait_until(lambda: _decided(self.pipeline.row(certificate_id)))
         reason, text = _reason(row, {State.REFUSED})
         where = where_refused(result_expired)
-        self.progress.refused(
+        self.demo.refuse(
             shown_expired, f"{where}; registered past the broker, the pipeline refuses it: {text}"
         )
         self._expect_refused("the expired device was refused each time", result_expired)
-        self.progress.expect(
+        self.demo.expect(
             "the pipeline refused its certificate as 'expired'", met=reason is Reason.EXPIRED, seen=text
         )
         status = self.pipeline.statuses().get(certificate_id)
-        self.progress.expect(
+        self.demo.expect(
             "that certificate never became ACTIVE", met=status == "PENDING_ACTIVATION", seen=str(status)
         )
 
@@ -160,20 +160,20 @@ class Script:
         """Revoke an active device by a new CRL and nothing else; the others stay active."""
         with self._connected(revoked) as session:
             self._revoke(revoked, session)
-        with self.progress.step("next connect", self.progress.demo.revocation) as step:
+        with self.demo.step("next connect", self.demo.revocation) as step:
             [result] = results([ConnectingDevice(revoked, self.broker, refusals=1)])
             step.detail = where_refused(result)
         name, statuses = revoked.certificate.common_names[0], self.pipeline.statuses()
         status = statuses.get(revoked.certificate.fingerprint)
-        self.progress.expect(
+        self.demo.expect(
             f"{name} became REVOKED after the new CRL", met=status == "REVOKED", seen=str(status)
         )
-        self.progress.expect(
+        self.demo.expect(
             f"the open session of {name} was closed", met=session.is_closed(), seen="it is still open"
         )
         self._expect_refused(f"{name}, which had been active, was refused at its next connect", result)
         active = sum(statuses.get(each.certificate.fingerprint) == "ACTIVE" for each in others)
-        self.progress.expect_all("other devices stayed ACTIVE", active, len(others))
+        self.demo.expect_all("other devices stayed ACTIVE", active, len(others))
 
     @contextmanager
     def _connected(self, device: DeviceIdentity) -> Iterator[OpenSession]:
@@ -188,18 +188,18 @@ class Script:
 
     def _revoke(self, revoked: DeviceIdentity, session: OpenSession) -> None:
         name, certificate_id = revoked.certificate.common_names[0], revoked.certificate.fingerprint
-        steps = self.progress.demo.revocation
-        with self.progress.step(f"{name} revoked", steps) as step:
+        steps = self.demo.revocation
+        with self.demo.step(f"{name} revoked", steps) as step:
             step.detail = "its key is compromised: the CA uploads a new CRL, and nothing else is done"
             replaced = self.pipeline.revoke(revoked, x509.ReasonFlags.key_compromise)
         uploaded = time.time()
-        with self.progress.step("index published", steps) as step:
+        with self.demo.step("index published", steps) as step:
             step.detail = "the upload starts the publisher: CRL verified and compiled"
             self.pipeline.wait_for_index(replaced)
-        with self.progress.step("certificate REVOKED", steps) as step:
+        with self.demo.step("certificate REVOKED", steps) as step:
             step.detail = "the index starts the sweep, which finds the device by its serial number"
             self.pipeline.wait_until(lambda: self.pipeline.statuses().get(certificate_id) == "REVOKED")
-        with self.progress.step("session closed", steps) as step:
+        with self.demo.step("session closed", steps) as step:
             step.detail = "the sweep ends its open connection: DeleteConnection"
             if session.wait_until_closed(self.pipeline.timeout) and session.closed_at is not None:
                 step.detail = (
@@ -208,16 +208,16 @@ class Script:
 
     def _add_refused(self, name: str, about: str) -> RefusedDevice:
         refused = RefusedDevice(name, about)
-        self.progress.demo.refused.append(refused)
+        self.demo.refused.append(refused)
         return refused
 
     def _expect_refused(self, claim: str, result: ConnectResult) -> None:
-        self.progress.expect(claim, met=always_refused(result), seen=result.ending.value)
+        self.demo.expect(claim, met=always_refused(result), seen=result.ending.value)
 
     def _marks_of(self, device: DeviceProgress, began: float) -> "Callable[[TimelineEvent], None]":
         def mark(event: TimelineEvent) -> None:
             if reached := _SEEN_BY_DEVICE.get(event.step):
-                self.progress.mark(device, reached, event.at.timestamp() - began)
+                self.demo.mark(device, reached, event.at.timestamp() - began)
 
         return mark
 
@@ -231,7 +231,7 @@ class Script:
             while not last:
                 last = over.wait(_WATCH_INTERVAL)
                 for certificate_id, mark, at in self.pipeline.marks(devices):
-                    self.progress.mark(devices[certificate_id], mark, at - began)
+                    self.demo.mark(devices[certificate_id], mark, at - began)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

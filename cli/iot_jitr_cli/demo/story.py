@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from iot_jitr_cli.demo.model import Progress
+from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.demo.pipeline import DemoPipeline
 from iot_jitr_cli.demo.script import Script
 from iot_jitr_cli.lab.deploy_progress import DeployProgress
@@ -20,7 +20,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import RevocationList
 
 
-def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: bool = False) -> None:
+def run_demo(folder: Path, count: int, demo: Demo, *, connect_guard: bool = False) -> None:
     """Run the demonstration with `count` devices in `folder`, which is removed unless something went wrong.
 
     The last device is on the CRL from the beginning, the first one is put on it at the end. With a connect
@@ -30,19 +30,19 @@ def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: boo
         JitrError: The local cloud or the stack did not start, or the local cloud ended.
     """
     began = time.monotonic()
-    with _local_cloud(folder, progress) as lab:
-        ca, deployed = _deploy(lab, progress, connect_guard=connect_guard)
-        identities = _make_devices(ca, count, progress)
-        _play(lab, ca, deployed, identities, progress)
-    progress.demo.seconds = time.monotonic() - began
+    with _local_cloud(folder, demo) as lab:
+        ca, deployed = _deploy(lab, demo, connect_guard=connect_guard)
+        identities = _make_devices(ca, count, demo)
+        _play(lab, ca, deployed, identities, demo)
+    demo.seconds = time.monotonic() - began
 
 
 @contextmanager
-def _local_cloud(folder: Path, progress: Progress) -> Iterator[Lab]:
+def _local_cloud(folder: Path, demo: Demo) -> Iterator[Lab]:
     lab = None
     try:
         # It has to be stopped from the moment it runs: Ctrl-C may come at once.
-        with progress.step("local cloud") as step:
+        with demo.step("local cloud") as step:
             lab = Lab.start(folder, owner=this_process())
             step.detail = f"MiniStack at {lab.ministack.url}, IAM enforced"
         with lab.needed():
@@ -52,18 +52,18 @@ def _local_cloud(folder: Path, progress: Progress) -> Iterator[Lab]:
             # The logs contain the cause, unless it was Ctrl-C.
             (lab.stop_and_keep_logs if isinstance(error, Exception) else lab.stop)()
         raise
-    with progress.step("local cloud stopped", progress.demo.clean_up) as step:
-        met = all(expectation.met for expectation in progress.demo.expectations)
+    with demo.step("local cloud stopped", demo.clean_up) as step:
+        met = all(expectation.met for expectation in demo.expectations)
         (lab.stop if met else lab.stop_and_keep_logs)()
         step.detail = f"processes ended; {'files removed' if met else f'logs in {lab.files.folder}'}"
 
 
-def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[DevelopmentCa, DeployedStack]:
-    with progress.step("CA made") as step:
+def _deploy(lab: Lab, demo: Demo, *, connect_guard: bool) -> tuple[DevelopmentCa, DeployedStack]:
+    with demo.step("CA made") as step:
         ca, certificate_file = lab.development_ca()
         lab.put_ca_key(ca)
         step.detail = f"{ca.certificate.subject}, its key in Secrets Manager"
-    with progress.step("stack deployed") as step:
+    with demo.step("stack deployed") as step:
         deploying = DeployProgress()
 
         def on_line(line: str) -> None:
@@ -77,27 +77,27 @@ def _deploy(lab: Lab, progress: Progress, *, connect_guard: bool) -> tuple[Devel
     return ca, deployed
 
 
-def _make_devices(ca: DevelopmentCa, count: int, progress: Progress) -> list[DeviceIdentity]:
-    with progress.step(f"{count} devices made") as step:
+def _make_devices(ca: DevelopmentCa, count: int, demo: Demo) -> list[DeviceIdentity]:
+    with demo.step(f"{count} devices made") as step:
         identities = [ca.issue(DeviceSpec(f"sensor-{number:02}")) for number in range(1, count + 1)]
         step.detail = "each with a key and a certificate signed by the CA; AWS has none of them"
     return identities
 
 
 def _play(
-    lab: Lab, ca: DevelopmentCa, deployed: DeployedStack, identities: list[DeviceIdentity], progress: Progress
+    lab: Lab, ca: DevelopmentCa, deployed: DeployedStack, identities: list[DeviceIdentity], demo: Demo
 ) -> None:
     [its_ca] = deployed.deployment.cas
     pipeline = DemoPipeline(
         lab.ministack.session, deployed.deployment, its_ca, revocations=RevocationList(ca)
     )
     *admitted, listed = identities
-    with progress.step("CRL published") as step:
+    with demo.step("CRL published") as step:
         name = listed.certificate.common_names[0]
         step.detail = f"{name} is on it; uploaded to S3, compiled by the publisher"
         replaced = pipeline.revoke(listed, x509.ReasonFlags.cessation_of_operation)
         pipeline.wait_for_index(replaced)
-    script = Script(progress, lab.broker(lab.guarded_domain), pipeline, ca)
+    script = Script(demo, lab.broker(lab.guarded_domain), pipeline, ca)
     script.admit(admitted, listed)
     script.refuse()
     revoked, *others = admitted

@@ -14,7 +14,7 @@ from iot_jitr_cli.connect import Cause, ConnectResult, Device, Ending, Endpoint,
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import devices
 from iot_jitr_cli.demo import script as module
-from iot_jitr_cli.demo.model import Mark, Progress
+from iot_jitr_cli.demo.model import Demo, Mark
 from iot_jitr_cli.demo.script import Script
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
@@ -116,7 +116,7 @@ class Harness:
 
         self.monkeypatch.setattr(devices, "connect", connect)
         self.monkeypatch.setattr(module, "open_session", open_session)
-        script = Script(Progress(), Endpoint("localhost", 1), pipeline, CA)  # type: ignore[arg-type]
+        script = Script(Demo(), Endpoint("localhost", 1), pipeline, CA)  # type: ignore[arg-type]
         first, *others = (CA.issue(DeviceSpec(f"sensor-{number}")) for number in range(3))
         if scene != "refuse":
             ids = [each.certificate.fingerprint for each in (first, *others)]
@@ -127,7 +127,7 @@ class Harness:
             case "listed":
                 script.admit([], first)
                 # Those of the empty fleet.
-                del script.progress.demo.expectations[:4]
+                del script.demo.expectations[:4]
             case "refuse":
                 script.refuse()
             case "revoke":
@@ -141,13 +141,13 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Harness:
 
 
 def unmet(played: Script) -> list[str]:
-    return [f"{each.claim}: {each.seen}" for each in played.progress.demo.expectations if not each.met]
+    return [f"{each.claim}: {each.seen}" for each in played.demo.expectations if not each.met]
 
 
 def test_devices_that_are_admitted_reach_every_mark(harness: Harness) -> None:
     played = harness.play("admit", FakePipeline(), ADMITTED)
 
-    demo = played.progress.demo
+    demo = played.demo
     assert (unmet(played), len(demo.expectations)) == ([], 4)
     assert [set(device.marks) for device in demo.devices] == [set(Mark)] * 3
     assert demo.all_published_after is not None
@@ -163,8 +163,8 @@ def test_devices_that_are_admitted_reach_every_mark(harness: Harness) -> None:
 def test_a_device_on_the_crl_is_refused(harness: Harness, status: str, state: State, text: str) -> None:
     played = harness.play("listed", FakePipeline([], status, state, Reason.REVOKED), REFUSED)
 
-    assert (unmet(played), len(played.progress.demo.expectations)) == ([], 3)
-    [refused] = played.progress.demo.refused
+    assert (unmet(played), len(played.demo.expectations)) == ([], 3)
+    [refused] = played.demo.refused
     assert refused.reason == f"refused in the TLS handshake; the pipeline refuses it: {text}"
 
 
@@ -174,7 +174,7 @@ def test_a_foreign_and_an_expired_device_are_refused_each_for_its_reason(harness
     played = harness.play("refuse", pipeline, REFUSED)
 
     assert unmet(played) == []
-    assert [device.reason for device in played.progress.demo.refused] == [
+    assert [device.reason for device in played.demo.refused] == [
         "refused in the TLS handshake; AWS IoT never registered it",
         "refused in the TLS handshake; registered past the broker, the pipeline refuses it: the detail",
     ]
@@ -183,8 +183,8 @@ def test_a_foreign_and_an_expired_device_are_refused_each_for_its_reason(harness
 def test_an_active_device_is_refused_after_a_new_crl(harness: Harness) -> None:
     played = harness.play("revoke", FakePipeline(), REFUSED)
 
-    assert (unmet(played), len(played.progress.demo.expectations)) == ([], 4)
-    steps = {step.title: step.detail for step in played.progress.demo.revocation}
+    assert (unmet(played), len(played.demo.expectations)) == ([], 4)
+    steps = {step.title: step.detail for step in played.demo.revocation}
     assert [*steps] == [
         "sensor-0 revoked",
         "index published",
@@ -279,7 +279,7 @@ def test_a_device_of_several_that_is_refused_is_reported(harness: Harness) -> No
         "3 of 3 devices have an ACTIVE certificate: 2 of 3",
         "3 of 3 devices were seen at every point on the way: 2 of 3",
     ]
-    assert played.progress.demo.all_published_after is None
+    assert played.demo.all_published_after is None
 
 
 def test_an_active_device_that_is_not_admitted_again_is_an_error(harness: Harness) -> None:

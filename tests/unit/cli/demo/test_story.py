@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.demo import command, story
-from iot_jitr_cli.demo.model import Progress
+from iot_jitr_cli.demo.model import Demo
 from iot_jitr_cli.lab import lab as lab_module
 from iot_jitr_cli.lab.cdk import Cdk
 from iot_jitr_cli.lab.lab import Lab
@@ -30,7 +30,7 @@ def test_a_deployment_that_fails_ends_the_cloud_and_keeps_the_logs(tmp_path: Pat
     folder = tmp_path / "demo"
 
     with pytest.raises(CliError, match="no such thing"):
-        story.run_demo(folder, 1, Progress())
+        story.run_demo(folder, 1, Demo())
 
     assert processes_in(folder) == []
     assert (folder / "cdk.log").read_text() == "no such thing\n"
@@ -44,7 +44,7 @@ def test_ctrl_c_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        story.run_demo(folder, 2, Progress(on_change=interrupt))
+        story.run_demo(folder, 2, Demo(on_change=interrupt))
 
     assert processes_in(folder) == []
     assert not folder.exists()
@@ -54,36 +54,36 @@ def test_ctrl_c_at_the_first_line_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_the_logs_stay_only_where_an_expectation_was_not_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, met: bool, left: bool
 ) -> None:
-    def play(_lab: object, _ca: object, _deployment: object, _identities: object, progress: Progress) -> None:
-        progress.expect("it went well", met=met)
+    def play(_lab: object, _ca: object, _deployment: object, _identities: object, demo: Demo) -> None:
+        demo.expect("it went well", met=met)
 
     monkeypatch.setattr(story, "_play", play)
     monkeypatch.setattr(Lab, "deploy", lambda *_arguments: DeployedStack("iot-jitr", {}, "", 0.0))
-    progress, folder = Progress(), tmp_path / "demo"
+    demo, folder = Demo(), tmp_path / "demo"
 
-    story.run_demo(folder, 2, progress)
+    story.run_demo(folder, 2, demo)
 
     assert processes_in(folder) == []
     assert folder.exists() is left
-    assert progress.demo.succeeded is met
-    assert [step.title for step in progress.demo.preparation] == [
+    assert demo.succeeded is met
+    assert [step.title for step in demo.preparation] == [
         "local cloud",
         "CA made",
         "stack deployed",
         "2 devices made",
     ]
-    assert [step.title for step in progress.demo.clean_up] == ["local cloud stopped"]
+    assert [step.title for step in demo.clean_up] == ["local cloud stopped"]
 
 
 @pytest.mark.parametrize(("met", "exit_code"), [(True, 0), (False, 1)])
 def test_the_command_exits_0_only_if_every_expectation_was_met(
     monkeypatch: pytest.MonkeyPatch, *, met: bool, exit_code: int
 ) -> None:
-    def run_demo(folder: Path, count: int, progress: Progress, *, connect_guard: bool) -> None:
+    def run_demo(folder: Path, count: int, demo: Demo, *, connect_guard: bool) -> None:
         assert not connect_guard
         folder.rmdir()
-        progress.expect(f"{count} devices", met=met)
-        progress.demo.seconds = 1.0
+        demo.expect(f"{count} devices", met=met)
+        demo.seconds = 1.0
 
     monkeypatch.setattr(command, "run_demo", run_demo)
 

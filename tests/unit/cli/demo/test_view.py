@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, Progress, RefusedDevice, Step
+from iot_jitr_cli.demo.model import Demo, DeviceProgress, Expectation, Mark, RefusedDevice, Step
 from iot_jitr_cli.demo.view import Picture, summary
 
 
@@ -71,23 +71,23 @@ def test_a_terminal_without_unicode_gets_letters() -> None:
 
 def test_each_change_is_reported_by_one_line_as_it_happens() -> None:
     lines: list[str] = []
-    progress = Progress(on_change=lambda line: lines.append(line) if line else None)
+    demo = Demo(on_change=lambda line: lines.append(line) if line else None)
     device, refused = DeviceProgress("sensor-01", "0" * 64), RefusedDevice("foreign", "of another CA")
 
-    with progress.step("local cloud") as step:
+    with demo.step("local cloud") as step:
         step.detail = "at home"
-    progress.mark(device, Mark.REGISTERED, 0.25)
-    progress.mark(device, Mark.REGISTERED, 0.75)
-    progress.refused(refused, "refused: unknown CA")
-    with progress.step("next connect", progress.demo.revocation):
+    demo.mark(device, Mark.REGISTERED, 0.25)
+    demo.mark(device, Mark.REGISTERED, 0.75)
+    demo.refuse(refused, "refused: unknown CA")
+    with demo.step("next connect", demo.revocation):
         pass
 
     assert [line.split()[0] for line in lines] == ["local", "sensor-01", "foreign", "next"]
     assert lines[0].endswith("at home")
     assert "0.25 s  registered" in lines[1]
     assert lines[2].endswith("of another CA: refused: unknown CA")
-    assert [step.title for step in progress.demo.preparation] == ["local cloud"]
-    assert [step.title for step in progress.demo.revocation] == ["next connect"]
+    assert [step.title for step in demo.preparation] == ["local cloud"]
+    assert [step.title for step in demo.revocation] == ["next connect"]
 
 
 def test_the_summary_has_every_expectation_and_whether_it_was_met() -> None:
