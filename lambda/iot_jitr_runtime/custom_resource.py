@@ -82,7 +82,7 @@ def retry_while_iam_propagates(events: "BaseEventHooks", calls: str, codes: Coll
         return IAM_DELAYS[attempts - 1] if response[1].get("Error", {}).get("Code") in codes else None
 
     # Of this event botocore uses the answer.
-    events.register(calls, delay, unique_id="iot-jitr-iam")  # type: ignore[arg-type]
+    events.register(calls, delay, unique_id=f"iot-jitr {calls}")  # type: ignore[arg-type]
 
 
 def _name(field: "Field[Any]") -> str:
