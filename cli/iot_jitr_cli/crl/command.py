@@ -18,7 +18,7 @@ from iot_jitr_cli.console import (
     printable,
 )
 from iot_jitr_cli.crl.check import Verdict, check
-from iot_jitr_cli.crl.confirm import Confirmation, ListedDevice, Tripped
+from iot_jitr_cli.crl.confirm import Confirmation, Tripped
 from iot_jitr_cli.deployment import find_deployment, stack_option
 from iot_jitr_cli.session import aws_session
 
@@ -85,48 +85,34 @@ def confirm(ca: str, stack_name: str, *, dry_run: bool, yes: bool, as_json: bool
     confirmation = Confirmation(session, find_deployment(session, stack_name))
     tripped = confirmation.tripped(ca)
     if tripped is None:
-        _print(as_json=as_json, json_value={"tripped": None}, text=f"no CRL of CA {ca} waits for a person")
+        if as_json:
+            print_json({"tripped": None})
+        else:
+            out.print(printable(f"no CRL of CA {ca} waits for a person"), markup=False)
         return ExitCode.NO
-    devices = confirmation.devices(tripped) if dry_run else None
-    if not dry_run:
-        if not yes and not _agreed(tripped, as_json=as_json):
-            out.print("not confirmed: nothing is revoked")
-            return ExitCode.NO
+    devices = None
+    if dry_run:
+        devices = confirmation.devices(tripped)
+    elif yes or _is_intended(tripped, as_json=as_json):
         confirmation.confirm(tripped)
+    else:
+        out.print("not confirmed: nothing is revoked")
+        return ExitCode.NO
     if as_json:
         print_json({"tripped": tripped, "confirmed": not dry_run, "devices": devices})
-    elif devices is not None:
-        _show_tripped(tripped, devices)
-    else:
+    elif devices is None:
         out.print(f"confirmed: the sweep begins to revoke {tripped.devices} devices within a minute")
+    else:
+        out.print(str(tripped), markup=False)
+        for each in devices:
+            name = each.common_name or "-"
+            line = f"  {each.certificate_id}  {name}  serial {each.serial_number}  {each.reason}"
+            out.print(printable(line), markup=False)
     return ExitCode.OK
 
 
-def _agreed(tripped: Tripped, *, as_json: bool) -> bool:
+def _is_intended(tripped: Tripped, *, as_json: bool) -> bool:
     if as_json:
-        raise WrongUseError("--json asks no questions: look with --dry-run, then confirm with --yes")
-    err.print(_sentence(tripped), markup=False)
+        raise WrongUseError("--json has no questions: check with --dry-run, then confirm with --yes")
+    err.print(str(tripped), markup=False)
     return click.confirm("Have you looked at the CRL, and is this intended?", err=True)
-
-
-def _sentence(tripped: Tripped) -> str:
-    return (
-        f"index {tripped.index_version} of CA {tripped.ca} would revoke {tripped.devices} devices "
-        f"of {tripped.fleet} in service"
-    )
-
-
-def _show_tripped(tripped: Tripped, devices: list[ListedDevice]) -> None:
-    out.print(_sentence(tripped), markup=False)
-    for each in devices:
-        line = (
-            f"  {each.certificate_id}  {each.common_name or '-'}  serial {each.serial_number}  {each.reason}"
-        )
-        out.print(printable(line), markup=False)
-
-
-def _print(*, as_json: bool, json_value: object, text: str) -> None:
-    if as_json:
-        print_json(json_value)
-    else:
-        out.print(printable(text), markup=False)

@@ -46,6 +46,12 @@ class Tripped:
     """How many are in service."""
     confirmed: bool
 
+    def __str__(self) -> str:
+        return (
+            f"index {self.index_version} of CA {self.ca} would revoke {self.devices} devices "
+            f"of {self.fleet} in service"
+        )
+
 
 @dataclass(frozen=True)
 class Confirmation:

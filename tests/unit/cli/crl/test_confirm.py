@@ -1,4 +1,4 @@
-"""`jitr crl confirm`: a person confirms a mass revocation after looking at it."""
+"""`jitr crl confirm`: a person confirms a mass revocation after a look at it."""
 
 import json
 from collections.abc import Iterator
@@ -68,10 +68,6 @@ def report(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def statuses(harness: SweepHarness, devices: list[CertificateId]) -> set[str]:
-    return {harness.status(device) for device in devices}
-
-
 def test_without_a_tripped_limit_the_answer_is_no(harness: SweepHarness) -> None:
     harness.activate_devices()
 
@@ -82,63 +78,46 @@ def test_without_a_tripped_limit_the_answer_is_no(harness: SweepHarness) -> None
     assert report("Factory") == (1, {"tripped": None})
 
 
-def test_the_dry_run_names_the_devices_and_confirms_nothing(
-    harness: SweepHarness, listed: list[CertificateId]
+@pytest.mark.parametrize(
+    ("options", "answer", "exit_code", "shown", "status"),
+    [
+        pytest.param(["--dry-run"], None, 0, "would revoke 2 devices of 3", "ACTIVE", id="dry run"),
+        pytest.param([], "n\n", 1, "not confirmed", "ACTIVE", id="no"),
+        pytest.param([], "\n", 1, "not confirmed", "ACTIVE", id="default"),
+        pytest.param([], "", 130, "", "ACTIVE", id="end of input"),
+        pytest.param(["--json"], None, 2, "--yes", "ACTIVE", id="JSON has no questions"),
+        pytest.param([], "y\n", 0, "begins to revoke 2 devices", "REVOKED", id="yes"),
+        pytest.param(["--yes"], None, 0, "begins to revoke 2 devices", "REVOKED", id="yes as an option"),
+        pytest.param(["--yes", "--json"], None, 0, '"confirmed": true', "REVOKED", id="yes in JSON"),
+    ],
+)
+def test_only_a_yes_confirms_it(  # noqa: PLR0917  the columns of the table
+    harness: SweepHarness,
+    listed: list[CertificateId],
+    options: list[str],
+    answer: str | None,
+    exit_code: int,
+    shown: str,
+    status: str,
 ) -> None:
-    result = confirm("Factory", "--dry-run")
+    result = confirm("Factory", *options, answer=answer)
 
-    assert result.exit_code == 0
-    assert "would revoke 2 devices of 3 in service" in result.stdout
-    for device in listed:
-        assert device in result.stdout
-    assert "keyCompromise" in result.stdout
+    assert result.exit_code == exit_code
+    assert shown in result.output
     harness.sweep(limit=LIMIT)
-    assert statuses(harness, listed) == {"ACTIVE"}
+    assert {harness.status(device) for device in listed} == {status}
 
 
-def test_the_dry_run_is_available_as_json(harness: SweepHarness, listed: list[CertificateId]) -> None:
+def test_the_dry_run_names_the_devices(harness: SweepHarness, listed: list[CertificateId]) -> None:
+    text = confirm("Factory", "--dry-run").stdout
     code, found = report(harness.ca, "--dry-run")
 
+    assert all(device in text for device in listed)
+    assert "keyCompromise" in text
     assert code == 0
     assert (found["confirmed"], found["tripped"]["devices"], found["tripped"]["fleet"]) == (False, 2, 3)
     assert {each["certificate_id"] for each in found["devices"]} == set(listed)
     assert {each["reason"] for each in found["devices"]} == {"keyCompromise"}
-
-
-def test_a_yes_confirms_it(harness: SweepHarness, listed: list[CertificateId]) -> None:
-    result = confirm("Factory", answer="y\n")
-
-    assert result.exit_code == 0
-    assert "begins to revoke 2 devices" in result.stdout
-    harness.sweep(limit=LIMIT)
-    assert statuses(harness, listed) == {"REVOKED"}
-
-
-@pytest.mark.parametrize(("answer", "exit_code"), [("n\n", 1), ("\n", 1), ("", 130)])
-def test_anything_else_confirms_nothing(
-    harness: SweepHarness, listed: list[CertificateId], answer: str, exit_code: int
-) -> None:
-    assert confirm("Factory", answer=answer).exit_code == exit_code
-
-    harness.sweep(limit=LIMIT)
-    assert statuses(harness, listed) == {"ACTIVE"}
-
-
-def test_json_asks_no_questions(harness: SweepHarness, listed: list[CertificateId]) -> None:
-    result = confirm("Factory", "--json")
-
-    assert result.exit_code == 2
-    assert "--yes" in result.stderr
-    harness.sweep(limit=LIMIT)
-    assert statuses(harness, listed) == {"ACTIVE"}
-
-
-def test_yes_as_an_option_asks_no_question(harness: SweepHarness, listed: list[CertificateId]) -> None:
-    code, found = report("Factory", "--yes")
-
-    assert (code, found["confirmed"]) == (0, True)
-    harness.sweep(limit=LIMIT)
-    assert statuses(harness, listed) == {"REVOKED"}
 
 
 def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(harness: SweepHarness) -> None:
