@@ -1,5 +1,6 @@
 """Who may connect: from the published index alone, for any behaviour of S3."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,34 +43,30 @@ def harness(s3: Any, tmp_path: Path) -> GuardHarness:
 
 
 @pytest.mark.parametrize("on_unknown", BOTH)
-@pytest.mark.parametrize("reason", [None, KEY_COMPROMISE, HOLD])
-def test_a_listed_device_is_refused(harness: GuardHarness, on_unknown: OnUnknown, reason: Any) -> None:
+@pytest.mark.parametrize(
+    ("leaf", "ca", "reason", "finding"),
+    [
+        pytest.param(LISTED, CA, None, Finding.REVOKED, id="listed"),
+        pytest.param(LISTED, CA, KEY_COMPROMISE, Finding.REVOKED, id="compromised"),
+        pytest.param(LISTED, CA, HOLD, Finding.REVOKED, id="on hold"),
+        pytest.param(GOOD, CA, None, Finding.GOOD, id="not listed"),
+        pytest.param(device(2, FOREIGN), FOREIGN, None, Finding.NOT_OURS, id="of another CA"),
+        pytest.param(device(2, NAMESAKE), NAMESAKE, None, Finding.NOT_OURS, id="of our CA's name"),
+    ],
+)
+def test_with_a_usable_index_only_a_listed_device_of_our_ca_is_refused(  # noqa: PLR0917
+    harness: GuardHarness,
+    on_unknown: OnUnknown,
+    leaf: Certificate,
+    ca: DevelopmentCa,
+    reason: Any,
+    finding: Finding,
+) -> None:
     harness.publish(Entry(2, reason))
 
-    decision = harness.guard(on_unknown).decide(connect_of(LISTED, CA.certificate))
+    decision = harness.guard(on_unknown).decide(connect_of(leaf, ca.certificate))
 
-    assert (decision.admitted, decision.finding) == (False, Finding.REVOKED)
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-def test_a_device_that_is_not_listed_is_admitted(harness: GuardHarness, on_unknown: OnUnknown) -> None:
-    harness.publish(Entry(2))
-
-    decision = harness.guard(on_unknown).decide(connect_of(GOOD))
-
-    assert (decision.admitted, decision.finding) == (True, Finding.GOOD)
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-@pytest.mark.parametrize("ca", [FOREIGN, NAMESAKE], ids=["another name", "our CA's name"])
-def test_a_device_of_another_ca_is_admitted_whatever_its_serial(
-    harness: GuardHarness, on_unknown: OnUnknown, ca: DevelopmentCa
-) -> None:
-    harness.publish(Entry(2))
-
-    decision = harness.guard(on_unknown).decide(connect_of(device(2, ca), ca.certificate))
-
-    assert (decision.admitted, decision.finding) == (True, Finding.NOT_OURS)
+    assert (decision.admitted, decision.finding) == (finding is not Finding.REVOKED, finding)
 
 
 @pytest.mark.parametrize("lifted", [False, True], ids=["listed", "hold lifted"])
@@ -138,23 +135,56 @@ def is_unknown(decision: Any, on_unknown: OnUnknown) -> bool:
     return (decision.admitted, decision.finding) == (on_unknown is OnUnknown.ADMIT, Finding.UNKNOWN)
 
 
+def stale(harness: GuardHarness) -> None:
+    harness.publish(Entry(2))
+    harness.clock.pass_time(days=2)
+
+
+def of_another_partition(harness: GuardHarness) -> None:
+    harness.publish(extensions=[idp("http://crl.example/2.crl")])
+
+
+def damaged(name: str) -> Callable[[GuardHarness], None]:
+    def damage(harness: GuardHarness) -> None:
+        harness.publish(Entry(2))
+        harness.s3.put_object(Bucket=harness.store.bucket, Key=name, Body=b"damaged")
+
+    return damage
+
+
+UNUSABLE: dict[str, Callable[[GuardHarness], None]] = {
+    "no CA certificate": lambda _: None,
+    "no index": GuardHarness.keep_issuer,
+    "stale": stale,
+    "of another partition": of_another_partition,
+    "damaged CA certificate": damaged(issuer_key(CA_ID)),
+    "damaged index": damaged(key(CA_ID)),
+}
+
+
 @pytest.mark.parametrize("on_unknown", BOTH)
-def test_without_an_index_the_configuration_decides(harness: GuardHarness, on_unknown: OnUnknown) -> None:
-    harness.keep_issuer()
-    guard = harness.guard(on_unknown)
-
-    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-    assert guard.decide(connect_of(device(1, FOREIGN))).finding is Finding.NOT_OURS
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-def test_without_the_ca_certificate_every_certificate_is_unknown(
-    harness: GuardHarness, on_unknown: OnUnknown
+@pytest.mark.parametrize("prepare", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_without_a_usable_index_the_configuration_decides(
+    harness: GuardHarness, on_unknown: OnUnknown, prepare: Callable[[GuardHarness], None]
 ) -> None:
     guard = harness.guard(on_unknown)
+    prepare(harness)
 
-    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-    assert is_unknown(guard.decide(connect_of(device(1, FOREIGN))), on_unknown)
+    pointing = device(1, CA, crl_distribution_points("http://crl.example/1.crl"))
+    assert is_unknown(guard.decide(connect_of(pointing)), on_unknown)
+
+
+def test_a_device_of_another_ca_is_known_by_the_ca_certificate_alone(harness: GuardHarness) -> None:
+    event = connect_of(device(1, FOREIGN))
+    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is Finding.UNKNOWN
+    harness.keep_issuer()
+    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is Finding.NOT_OURS
+
+
+def test_what_a_stale_index_lists_stays_refused(harness: GuardHarness) -> None:
+    stale(harness)
+
+    assert harness.guard(OnUnknown.ADMIT).decide(connect_of(LISTED)).finding is Finding.REVOKED
 
 
 def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(harness: GuardHarness) -> None:
@@ -163,37 +193,6 @@ def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(ha
 
     assert guard.decide(connect_of(GOOD)).admitted
     assert not guard.decide(connect_of(LISTED)).admitted
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-def test_a_stale_list_refuses_whom_it_lists_and_knows_nothing_of_others(
-    harness: GuardHarness, on_unknown: OnUnknown
-) -> None:
-    harness.publish(Entry(2))
-    guard = harness.guard(on_unknown)
-    harness.clock.pass_time(days=2)
-
-    assert guard.decide(connect_of(LISTED)).finding is Finding.REVOKED
-    assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-def test_a_partition_that_is_missing_is_no_usable_index(harness: GuardHarness, on_unknown: OnUnknown) -> None:
-    harness.publish(extensions=[idp("http://crl.example/1.crl")])
-    elsewhere = device(1, CA, crl_distribution_points("http://crl.example/2.crl"))
-
-    assert is_unknown(harness.guard(on_unknown).decide(connect_of(elsewhere)), on_unknown)
-
-
-@pytest.mark.parametrize("on_unknown", BOTH)
-@pytest.mark.parametrize("damaged", [issuer_key(CA_ID), key(CA_ID)], ids=["CA certificate", "index"])
-def test_a_damaged_object_is_no_usable_index(
-    harness: GuardHarness, on_unknown: OnUnknown, damaged: str
-) -> None:
-    harness.publish(Entry(2))
-    harness.s3.put_object(Bucket=harness.store.bucket, Key=damaged, Body=b"damaged")
-
-    assert is_unknown(harness.guard(on_unknown).decide(connect_of(GOOD)), on_unknown)
 
 
 def test_what_was_missing_is_found_a_refresh_later(harness: GuardHarness) -> None:
