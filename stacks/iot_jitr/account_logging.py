@@ -92,7 +92,7 @@ class AccountLogging(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.role = role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
-        self.function = self._function(mode, role, log_group_arn, settings)
+        self.function = self._function(role, log_group_arn, settings)
         self.framework = provider_framework(self, self.function, settings, of="account logging")
         key = settings.encryption.key
         properties = LoggingProperties(
@@ -153,7 +153,7 @@ class AccountLogging(Construct):
         return role
 
     def _function(
-        self, mode: Mode, role: iam.Role | None, log_group_arn: str, settings: FunctionSettings
+        self, role: iam.Role | None, log_group_arn: str, settings: FunctionSettings
     ) -> JitrFunction:
         # CloudWatch Logs checks calls about a log group against the ARN with `:*`, and only those about its
         # tags against the ARN without (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html).
@@ -166,7 +166,7 @@ class AccountLogging(Construct):
                 resources=[log_group_arn],
             ),
         ]
-        if mode is Mode.MANAGE and role is not None:
+        if role is not None:
             permissions += [
                 without_resource("iot:SetV2LoggingOptions"),
                 iam.PolicyStatement(

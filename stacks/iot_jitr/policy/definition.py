@@ -39,24 +39,21 @@ class PolicyOption(StrEnum):
 
 
 def _read_template(value: Any, folder: Path) -> Path | dict[str, Any]:
-    if isinstance(value, iam.PolicyDocument):
-        value = value.to_json()
-    return _plain(value) if isinstance(value, Mapping) else cast("Path", _FILE.read(value, folder))
+    return cast("Path", _FILE.read(value, folder)) if isinstance(value, str | Path) else _read_object(value)
 
 
-def _read_statement(value: Any, _: Path) -> dict[str, Any]:
-    if isinstance(value, iam.PolicyStatement):
-        value = value.to_statement_json()
-    return _plain(value)
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy; what JSON has no form for is refused by `json`."""
+def _read_object(value: Any, _: Path = Path()) -> dict[str, Any]:
+    """Return a copy of a policy or a statement; `json` refuses what JSON has no form for."""
+    match value:
+        case iam.PolicyDocument():
+            value = value.to_json()
+        case iam.PolicyStatement():
+            value = value.to_statement_json()
     return dict(json.loads(json.dumps({**value})))
 
 
 _FILE = file("the path of a JSON file with the device policy, or the policy as an object")
-_STATEMENT = Allowed("a statement of a device policy, an object", _read_statement, schema={"type": "object"})
+_STATEMENT = Allowed("a statement of a device policy, an object", _read_object, schema={"type": "object"})
 _TEMPLATE = Allowed(_FILE.words, _read_template, schema={"type": ["string", "object"]})
 Document = Mapping[str, Any] | iam.PolicyDocument
 ExtraStatement = Mapping[str, Any] | iam.PolicyStatement
