@@ -67,8 +67,6 @@ class AccountLogging(Construct):
         *,
         mode: Mode,
         rule_names: Sequence[str],
-        metrics_namespace: str,
-        service: str,
         settings: FunctionSettings,
     ) -> None:
         """Turn the log on, or adopt it.
@@ -78,10 +76,9 @@ class AccountLogging(Construct):
             construct_id: Its name in the construct tree.
             mode: `manage` or `adopt`.
             rule_names: The topic rules whose failures count.
-            metrics_namespace: Namespace of the pipeline's metrics, in which the failures are counted.
-            service: The pipeline's name in its metrics.
             settings: What it has in common with the pipeline's other functions. Where this stack turns the
-                log on, the log has their retention and their encryption key.
+                log on, the log has their retention and their encryption key. The failures are counted in
+                their namespace.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -113,7 +110,7 @@ class AccountLogging(Construct):
             self.resource.node.add_dependency(role)
         self.log_group_name = self.resource.get_att_string(LOG_GROUP_ATTRIBUTE)
         # A metric filter takes dimensions from the log line only, so the metric's name names the pipeline.
-        metric_name = f"{FAILURES}/{service}"
+        metric_name = f"{FAILURES}/{settings.service_name}"
         self.metric_filter = logs.CfnMetricFilter(
             self,
             "Failures",
@@ -121,12 +118,12 @@ class AccountLogging(Construct):
             filter_pattern=failure_pattern(rule_names),
             metric_transformations=[
                 logs.CfnMetricFilter.MetricTransformationProperty(
-                    metric_namespace=metrics_namespace, metric_name=metric_name, metric_value="1"
+                    metric_namespace=settings.metrics_namespace, metric_name=metric_name, metric_value="1"
                 )
             ],
         )
         self.failures = cloudwatch.Metric(
-            namespace=metrics_namespace,
+            namespace=settings.metrics_namespace,
             metric_name=metric_name,
             statistic="Sum",
             period=cdk.Duration.minutes(15),

@@ -358,8 +358,6 @@ class JitrPipeline(Construct, Importable):
             "AccountLogging",
             mode=Mode(mode.value),
             rule_names=[rule.ref for rule in self.rules.rules.values()],
-            metrics_namespace=self.metrics.namespace,
-            service=self.metrics.service,
             settings=settings,
         )
         self.observability.watch_account_log(logging)
