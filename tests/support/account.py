@@ -157,7 +157,6 @@ class Account:
         validation = Validation(**{each.name: parts.pop(each.name) for each in fields(Validation)})
         return Batch(
             activation=Activation(validation=validation, **parts),
-            ledger=self.ledger,
             rate_limiter=self.rate_limiter(),
             sqs=self.sqs,
             queue_url=self.queue_url,

@@ -16,7 +16,7 @@ from iot_jitr_runtime.activator.slots import Arrival, assign_slots
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.events import Message, certificate_id
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.ledger import Ledger, Row
+from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from iot_jitr_runtime.rate_limiter import RateLimiter
 
@@ -36,7 +36,6 @@ class Batch:
     """Processes the messages of one invocation, oldest first."""
 
     activation: Activation
-    ledger: Ledger
     rate_limiter: RateLimiter
     sqs: "SQSClient"
     queue_url: str
@@ -59,7 +58,7 @@ class Batch:
         # The device that has waited longest comes first, whatever the order in which SQS delivers.
         messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
         decided, arrivals = self.drop_decided(messages)
-        waiting, due = assign_slots(self.rate_limiter, self.ledger, arrivals)
+        waiting, due = assign_slots(self.rate_limiter, self.activation.ledger, arrivals)
         # If the function crashes during an activation, the waiting messages keep their slots.
         back = self.end(decided + waiting, on_decision)
         for arrival, slot in due:
@@ -68,7 +67,7 @@ class Batch:
                 arrival.message, arrival.row.certificate_id, stopped_by=stopped_by
             )
             back += self.end([decision], on_decision)
-        self.ledger.publish_events(stopped_by)
+        self.activation.ledger.publish_events(stopped_by)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
     def drop_decided(self, messages: Sequence[Message]) -> tuple[list[Decision], list[Arrival]]:
@@ -81,7 +80,7 @@ class Batch:
                 decided.append(Decision.about(message, None, found))
             else:
                 named.append((message, found))
-        rows = attempt(self.ledger.rows, [certificate for _, certificate in named])
+        rows = attempt(self.activation.ledger.rows, [certificate for _, certificate in named])
         arrivals: dict[CertificateId, Arrival] = {}
         for message, certificate in named:
             if isinstance(rows, Verdict):

@@ -55,7 +55,6 @@ def _batch() -> Batch:
             on_refusal=check_statuses(parsed(env, environment.ON_REFUSAL) or {}),
             time_for_one=TIME_FOR_ONE + admission_timeout(env),
         ),
-        ledger=ledger,
         rate_limiter=RateLimiter(ledger.items, float(env[environment.ACTIVATIONS_PER_SECOND])),
         sqs=boto3.client("sqs", config=CLIENT_CONFIG),
         queue_url=env[environment.ACTIVATION_QUEUE_URL],

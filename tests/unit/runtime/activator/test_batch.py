@@ -201,7 +201,7 @@ def test_a_defect_while_claiming_defers_only_that_message(
 ) -> None:
     good, bad = aws.pending(), aws.pending()
     batch = aws.batch()
-    claim = batch.ledger.claim
+    claim = batch.activation.ledger.claim
 
     def broken(certificate_id: CertificateId, **event: Any) -> object:
         if certificate_id == bad:
