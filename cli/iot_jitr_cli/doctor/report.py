@@ -33,10 +33,10 @@ def conclusion(diagnosis: Diagnosis) -> list[Text]:
     """The one cause, and the permissions that were missing."""
     cause = diagnosis.cause
     texts = []
-    if diagnosis.exit_code is ExitCode.UNDETERMINED:
+    if cause is None or diagnosis.exit_code is ExitCode.UNDETERMINED:
         guess = f"; the most likely cause is: {cause.headline}" if cause else ""
         texts.append(Text(f"undetermined: some checks could not be made (marked ?){guess}", style="yellow"))
-    elif cause is not None:
+    else:
         style = "bold green" if diagnosis.exit_code is ExitCode.OK else "bold red"
         texts.append(Text.assemble((cause.headline, style), f"  [{cause}]"))
     if diagnosis.fix:

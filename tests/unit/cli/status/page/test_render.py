@@ -107,13 +107,13 @@ def test_its_size_and_the_time_to_make_it_are_bounded(devices: int) -> None:
 
 
 def test_only_so_many_certificates_are_kept_those_not_in_service_first() -> None:
-    kept = Kept(limit=4)
-    for number in range(3):
+    kept = Kept(limit=3)
+    for number in range(4):
         kept.add(certificate(number))
-    for number in range(3, 6):
+    for number in range(4, 6):
         kept.add(certificate(number, "refused", "expired"))
 
-    assert [group_of(each) for each in kept.certificates] == [Group.REFUSED] * 3 + [Group.IN_SERVICE]
+    assert [group_of(each) for each in kept.certificates] == [Group.REFUSED] * 2 + [Group.IN_SERVICE]
 
 
 def test_devices_in_service_are_counted_by_the_counters_where_not_all_rows_were_read() -> None:
