@@ -58,10 +58,8 @@ class FormerState:
     """What was there before logging was turned on."""
 
     options: Options
-    has_group: bool = False
-    """Whether the log group existed."""
     retention_days: int | None = None
-    """Of the log group; None: logs were kept for ever."""
+    """Of the log group; 0: logs were kept for ever; None: there was no log group."""
     has_key: bool = False
     """Whether the log group had a customer managed key; that key is never changed."""
 
@@ -71,7 +69,7 @@ class FormerState:
             [
                 self.options.level,
                 "off" if self.options.disabled else "on",
-                str(self.retention_days or "for-ever") if self.has_group else "missing",
+                "missing" if self.retention_days is None else str(self.retention_days),
                 "key" if self.has_key else "no-key",
                 self.options.role_arn,
             ]
@@ -79,14 +77,14 @@ class FormerState:
 
     @classmethod
     def from_tag(cls, text: str) -> "FormerState":
-        """Read what `to_tag` wrote."""
+        """Read what `to_tag` wrote.
+
+        Raises:
+            ValueError: It is something else.
+        """
         level, switch, retention, key, role_arn = text.split("/", 4)
-        return cls(
-            Options(role_arn, level, switch == "off"),  # type: ignore[arg-type]  # as AWS IoT itself wrote it
-            has_group=retention != "missing",
-            retention_days=int(retention) if retention.isdigit() else None,
-            has_key=key == "key",
-        )
+        options = Options(role_arn, level, switch == "off")  # type: ignore[arg-type]  # from AWS IoT itself
+        return cls(options, None if retention == "missing" else int(retention), key == "key")
 
 
 class AccountLogging:
@@ -157,8 +155,10 @@ class AccountLogging:
         self._turn_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 
     def _turn_on(self, properties: LoggingProperties, old: LoggingProperties, current: Options) -> None:
-        recorded = self._recorded()
-        former = recorded or self._former_state(current)
+        recorded, group = self._recorded(), self._group()
+        former = recorded or FormerState(current)
+        if recorded is None and group is not None:
+            former = FormerState(current, group.get("retentionInDays", 0), "kmsKeyId" in group)
         with ExitStack() as undo:
             if recorded is None:
                 undo.callback(self._restore_group, former, properties)
@@ -169,12 +169,15 @@ class AccountLogging:
             undo.pop_all()
 
     def _restore_group(self, former: FormerState, properties: LoggingProperties) -> None:
-        if former.has_group:
+        if former.retention_days is not None:
             self._set_retention(former.retention_days)
             self._set_key(None, former, _keys(properties))
             self._forget()
-        else:
-            self._delete_group()
+            return
+        try:
+            self._logs.delete_log_group(logGroupName=LOG_GROUP)
+        except self._logs.exceptions.ResourceNotFoundException:
+            log.info("the log group is gone already")
 
     # the account's options
 
@@ -210,37 +213,22 @@ class AccountLogging:
         answer = self._logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP)
         return next((each for each in answer["logGroups"] if each.get("logGroupName") == LOG_GROUP), None)
 
-    def _former_state(self, options: Options) -> FormerState:
-        group = self._group()
-        if group is None:
-            return FormerState(options)
-        return FormerState(
-            options,
-            has_group=True,
-            retention_days=group.get("retentionInDays"),
-            has_key=group.get("kmsKeyId") is not None,
-        )
-
     def _recorded(self) -> FormerState | None:
         """The former state that this resource recorded; None where it has recorded none."""
         try:
-            ownership = Ownership.from_tags(self._tags())
+            ownership = Ownership.from_tags(self._logs.list_tags_for_resource(resourceArn=self._arn)["tags"])
             if ownership is not None and ownership.owner == self._owner:
                 return FormerState.from_tag(ownership.former_state)
+        except self._logs.exceptions.ResourceNotFoundException:
+            return None
         except (UnreadableOwnershipError, ValueError) as error:
             log.warning("the record on log group %s cannot be read: %s", LOG_GROUP, error)
         return None
 
-    def _tags(self) -> dict[str, str]:
-        try:
-            return self._logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
-        except self._logs.exceptions.ResourceNotFoundException:
-            return {}
-
     def _record(self, former: FormerState) -> None:
         """Record the former state; create the log group where it is missing."""
         tags = Ownership(self._owner, former.to_tag()).to_tags()
-        if not former.has_group:
+        if former.retention_days is None:
             try:
                 self._logs.create_log_group(logGroupName=LOG_GROUP, tags=tags)
             except self._logs.exceptions.ResourceAlreadyExistsException:
@@ -252,11 +240,11 @@ class AccountLogging:
     def _forget(self) -> None:
         self._logs.untag_resource(resourceArn=self._arn, tagKeys=sorted(KEYS))
 
-    def _set_retention(self, days: int | None) -> None:
-        if days is None:
-            self._logs.delete_retention_policy(logGroupName=LOG_GROUP)
-        else:
+    def _set_retention(self, days: int) -> None:
+        if days:
             self._logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=days)
+        else:
+            self._logs.delete_retention_policy(logGroupName=LOG_GROUP)
 
     def _set_key(self, key_arn: str | None, former: FormerState, ours: Collection[str]) -> None:
         """Encrypt what is written from now on with `key_arn`; None takes a key of `ours` off.
@@ -273,12 +261,6 @@ class AccountLogging:
             self._logs.disassociate_kms_key(logGroupName=LOG_GROUP)
         else:
             self._logs.associate_kms_key(logGroupName=LOG_GROUP, kmsKeyId=key_arn)
-
-    def _delete_group(self) -> None:
-        try:
-            self._logs.delete_log_group(logGroupName=LOG_GROUP)
-        except self._logs.exceptions.ResourceNotFoundException:
-            log.info("the log group is gone already")
 
 
 def _keys(*properties: LoggingProperties) -> set[str]:

@@ -100,8 +100,8 @@ def test_the_former_state_is_restored_after_any_sequence_of_repeated_and_cut_off
     [
         FormerState(Options()),
         FormerState(Options(THEIRS, "INFO", disabled=False)),
-        FormerState(Options(THEIRS, "WARN"), has_group=True),
-        FormerState(Options(THEIRS, "WARN"), has_group=True, retention_days=90, has_key=True),
+        FormerState(Options(THEIRS, "WARN"), retention_days=0),
+        FormerState(Options(THEIRS, "WARN"), retention_days=90, has_key=True),
     ],
 )
 def test_the_former_state_can_be_read_from_its_tag(state: FormerState) -> None:
