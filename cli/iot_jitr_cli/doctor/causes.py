@@ -27,12 +27,12 @@ _DISABLED = frozenset({Phase.DISABLED})
 _AFTERWARDS = _ACTIVE | _DISABLED
 _CONNECTING = frozenset({Phase.UNREGISTERED, Phase.ACTIVE, Phase.UNKNOWN})
 _REGISTERING = frozenset({Phase.UNREGISTERED, Phase.UNKNOWN})
-_GETTING_IN = _REGISTERING | {Phase.PENDING}
-_ALWAYS = _GETTING_IN | {Phase.ACTIVE}
+_BEFORE = _REGISTERING | {Phase.PENDING}
+_ANY = _BEFORE | {Phase.ACTIVE}
 _QUEUED = frozenset({Phase.PENDING, Phase.UNKNOWN})
 _REFUSED = _QUEUED | {Phase.DISABLED}
 _REVOKED = _REFUSED | {Phase.ACTIVE}
-_IN = frozenset({Phase.ACTIVE, Phase.UNKNOWN})
+_WHEN_ACTIVE = frozenset({Phase.ACTIVE, Phase.UNKNOWN})
 
 
 class Cause(StrEnum):
@@ -54,16 +54,16 @@ class Cause(StrEnum):
         cause._value_, cause.phases, cause.headline = value, phases, headline
         return cause
 
-    NOT_DEPLOYED = "not_deployed", _GETTING_IN, "the pipeline is not deployed in this account and region"
+    NOT_DEPLOYED = "not_deployed", _BEFORE, "the pipeline is not deployed in this account and region"
     CA_HAS_TEMPLATE = (
         "ca_has_template",
-        _ALWAYS,
+        _ANY,
         "the CA has a provisioning template, which bypasses this pipeline",
     )
 
     # an active certificate
-    POLICY_DETACHED = "policy_detached", _IN, "the certificate is active, but has no policy"
-    CLIENT_ID_NOT_ALLOWED = "client_id_not_allowed", _IN, "the policy does not allow this client id"
+    POLICY_DETACHED = "policy_detached", _WHEN_ACTIVE, "the certificate is active, but has no policy"
+    CLIENT_ID_NOT_ALLOWED = "client_id_not_allowed", _WHEN_ACTIVE, "the policy does not allow this client id"
 
     # what the device presents
     CHAIN_UNREADABLE = "chain_unreadable", _CONNECTING, "the chain file does not hold certificates"
@@ -73,20 +73,16 @@ class Cause(StrEnum):
         _CONNECTING,
         "the chain file holds the wrong certificates",
     )
-    CA_CERTIFICATE = "ca_certificate", _ALWAYS, "the device presents a CA certificate"
+    CA_CERTIFICATE = "ca_certificate", _ANY, "the device presents a CA certificate"
     KEY_MISMATCH = "key_mismatch", _CONNECTING, "the private key is not the device certificate's"
-    UNSUPPORTED_KEY = "unsupported_key", _ALWAYS, "AWS IoT does not support this kind of key"
-    UNSUPPORTED_SIGNATURE = (
-        "unsupported_signature",
-        _ALWAYS,
-        "AWS IoT does not support this signature algorithm",
-    )
-    EXPIRED = "expired", _ALWAYS, "the device certificate is expired"
-    CLOCK_SKEW = "clock_skew", _ALWAYS, "a clock is wrong"
-    NOT_YET_VALID = "not_yet_valid", _ALWAYS, "the device certificate is not valid yet"
+    UNSUPPORTED_KEY = "unsupported_key", _ANY, "AWS IoT does not support this kind of key"
+    UNSUPPORTED_SIGNATURE = "unsupported_signature", _ANY, "AWS IoT does not support this signature algorithm"
+    EXPIRED = "expired", _ANY, "the device certificate is expired"
+    CLOCK_SKEW = "clock_skew", _ANY, "a clock is wrong"
+    NOT_YET_VALID = "not_yet_valid", _ANY, "the device certificate is not valid yet"
     UNSUPPORTED_KEY_USAGE = (
         "unsupported_key_usage",
-        _GETTING_IN,
+        _BEFORE,
         "the key usage of the certificate does not allow a TLS client",
     )
 
@@ -95,7 +91,7 @@ class Cause(StrEnum):
     ENDPOINT_NOT_ATS = "endpoint_not_ats", _CONNECTING, "the device connects to the endpoint without ATS"
 
     # the CA
-    NOT_SIGNED_BY_CA = "not_signed_by_ca", _ALWAYS, "the device certificate is not signed by that CA"
+    NOT_SIGNED_BY_CA = "not_signed_by_ca", _ANY, "the device certificate is not signed by that CA"
     CA_REGISTERED_ELSEWHERE = (
         "ca_registered_elsewhere",
         _REGISTERING,
@@ -140,7 +136,7 @@ class Cause(StrEnum):
     )
     CA_OF_ANOTHER_DEPLOYMENT = (
         "ca_of_another_deployment",
-        _GETTING_IN,
+        _BEFORE,
         "the CA is registered, but does not belong to this deployment",
     )
 
