@@ -1,4 +1,4 @@
-"""Options that are one of several option classes, or an option class or a word."""
+"""Options that are one of several option classes, or a word in the place of one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +20,19 @@ class OneOfClasses:
     """One of several option classes: an object in Python, and in `cdk.json` one whose key `type` names it."""
 
     classes: Mapping[str, type]
-    """By the name in `cdk.json`."""
+    """By the name in `cdk.json`; the only class may have the empty name, and its object no key `type`."""
     words: str
     alone: tuple[str, ...] = ()
-    """The names without options: each is possible in the place of the object."""
+    """Words that are possible in the place of an object: names of classes without options, which make one,
+    or others, which are kept."""
 
     def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
-        choices: dict[Any, Any] = {
-            f"{TAG}{name}": core_schema.no_info_before_validator_function(
-                _without_type, handler.generate_schema(kind)
+        choices: dict[Any, Any] = {f"{TAG}{word}": core_schema.literal_schema([word]) for word in self.alone}
+        for name, kind in self.classes.items():
+            schema = handler.generate_schema(kind)
+            choices[f"{TAG}{name}"] = (
+                core_schema.no_info_before_validator_function(_without_type, schema) if name else schema
             )
-            for name, kind in self.classes.items()
-        }
         chosen = core_schema.tagged_union_schema(
             choices, discriminator=lambda value: f"{TAG}{self._name(value)}"
         )
@@ -40,28 +41,27 @@ class OneOfClasses:
     def __get_pydantic_json_schema__(self, _: object, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         forms: list[dict[str, Any]] = [{"const": each} for each in self.alone]
         for name, kind in self.classes.items():
-            schema = dict(handler.resolve_ref_schema(handler(pydantic.TypeAdapter(kind).core_schema)))
-            if name in self.alone and not schema.get("properties"):
-                continue
-            schema["properties"] = {_TYPE: {"const": name}, **schema.get("properties", {})}
-            schema["required"] = [_TYPE, *schema.get("required", [])]
+            schema = handler(pydantic.TypeAdapter(kind).core_schema)
+            if name:
+                schema = dict(handler.resolve_ref_schema(schema))
+                if name in self.alone and not schema.get("properties"):
+                    continue
+                schema["properties"] = {_TYPE: {"const": name}, **schema.get("properties", {})}
+                schema["required"] = [_TYPE, *schema.get("required", [])]
             forms.append(schema)
         return {"anyOf": forms}
 
     def _name(self, value: Any) -> str | None:
         if isinstance(value, Mapping):
-            value = value.get(_TYPE)
+            value = value.get(_TYPE) if "" not in self.classes else ""
             return next((name for name in self.classes if name == value), None)
-        alone = (name for name in self.alone if name == value)
-        return next(
-            alone, next((name for name, kind in self.classes.items() if isinstance(value, kind)), None)
-        )
+        named = (name for name, kind in self.classes.items() if isinstance(value, kind))
+        return next((word for word in self.alone if word == value), next(named, None))
 
     def _check(self, value: Any) -> Any:
         if self._name(value) is None:
-            names = ", ".join(self.classes)
             if isinstance(value, Mapping):
-                found = value.get(_TYPE)
+                found, names = value.get(_TYPE), ", ".join(self.classes)
                 raise refusal(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
             raise refusal("", shown(value), did_you_mean(value, self.alone) + self.words)
         return value
@@ -71,26 +71,3 @@ def _without_type(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: each for key, each in value.items() if key != _TYPE}
     return {} if isinstance(value, str) else value
-
-
-@dataclass(frozen=True)
-class OrWord:
-    """An option class, or a word in its place for "none"."""
-
-    kind: type
-    word: str
-    words: str
-
-    def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
-        check = core_schema.no_info_wrap_validator_function(self._check, handler.generate_schema(self.kind))
-        return or_none(annotated, check)
-
-    def __get_pydantic_json_schema__(self, _: object, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"const": self.word}, handler(pydantic.TypeAdapter(self.kind).core_schema)]}
-
-    def _check(self, value: Any, read: core_schema.ValidatorFunctionWrapHandler) -> Any:
-        if value == self.word:
-            return value
-        if isinstance(value, Mapping | self.kind):
-            return read(value)
-        raise refusal("", shown(value), did_you_mean(value, [self.word]) + self.words)

@@ -24,7 +24,7 @@ import pydantic
 import pydantic.dataclasses
 
 from iot_jitr.allowed import NOT_ALLOWED, Allowed, did_you_mean, shown
-from iot_jitr.choices import TAG, OneOfClasses, OrWord
+from iot_jitr.choices import TAG, OneOfClasses
 from iot_jitr_runtime.errors import JitrError
 
 T = TypeVar("T")
@@ -170,10 +170,10 @@ def _class_at(of: Any, where: list[int | str]) -> Any:
     return option_class(of) or of
 
 
-def allowed_of(annotation: Any) -> Allowed | OneOfClasses | OrWord | None:
+def allowed_of(annotation: Any) -> Allowed | OneOfClasses | None:
     """Return what an annotation has about the allowed values."""
     for each in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
-        found = each if isinstance(each, Allowed | OneOfClasses | OrWord) else allowed_of(each)
+        found = each if isinstance(each, Allowed | OneOfClasses) else allowed_of(each)
         if found is not None:
             return found
     return None

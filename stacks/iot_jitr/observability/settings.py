@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_sns as sns
 
 from iot_jitr.allowed import having, span, text, whole_number
-from iot_jitr.choices import OrWord
+from iot_jitr.choices import OneOfClasses
 from iot_jitr.validation import options
 
 RUNBOOK_URL = "https://github.com/iot-jitr/iot-jitr/blob/main/docs/runbook.md"
@@ -138,4 +138,6 @@ class AlarmSettings:
 NO_ALARMS = "none"
 AlarmOption = AlarmSettings | Literal["none"]
 """When alarms are raised, or that there are none."""
-ALARMS = OrWord(AlarmSettings, NO_ALARMS, 'alarm settings, an object; or "none" for no alarms')
+ALARMS = OneOfClasses(
+    {"": AlarmSettings}, 'alarm settings, an object; or "none" for no alarms', alone=(NO_ALARMS,)
+)
