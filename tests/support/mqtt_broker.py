@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from iot_jitr_cli.connect import Endpoint
 from iot_jitr_cli.pki import DevelopmentCa, KeyKind, Validity
 from iot_jitr_cli.pki.keys import key_pem
 from iot_jitr_runtime.certificates import Certificate
@@ -44,13 +45,14 @@ class Act(Enum):
 
 
 class Broker:
-    """Serves one connection after another on `port`; the last act of the script is repeated."""
+    """Serves one connection after another on `endpoint`; the last act of the script is repeated."""
 
-    def __init__(self, context: ssl.SSLContext, script: tuple[Act, ...], port: int) -> None:
+    def __init__(self, context: ssl.SSLContext, script: tuple[Act, ...], endpoint: Endpoint) -> None:
         self._context = context
         self._script = script
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self.port = port
+        self._listener = socket.create_server((endpoint.host, endpoint.port))
+        self.endpoint = endpoint
+        self.port = endpoint.port
         self.client_ids: list[str] = []
         self.server_names: list[str] = []
         self.subscribed: list[str] = []
@@ -166,12 +168,12 @@ def broker(
     context.maximum_version = newest_tls
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=(trusted or ca().certificate).pem)
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "server.pem"
-        file.write_bytes(server_identity())
-        context.load_cert_chain(file)
-    with reserved_port() as port:
-        running = Broker(context, script, port)
+    with tempfile.TemporaryDirectory() as directory, reserved_port() as port:
+        server, trusted_by_devices = Path(directory) / "server.pem", Path(directory) / "ca.pem"
+        server.write_bytes(server_identity())
+        context.load_cert_chain(server)
+        trusted_by_devices.write_text(server_ca().certificate.pem)
+        running = Broker(context, script, Endpoint("127.0.0.1", port, trusted_by_devices))
         try:
             yield running
         finally:

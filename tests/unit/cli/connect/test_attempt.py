@@ -1,7 +1,6 @@
 """One attempt at its limit, and the TLS handshake alone."""
 
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
 from tests.support.identities import ca, device
 from tests.support.limits import LONGEST_WAIT
-from tests.support.mqtt_broker import Act, broker, server_ca
+from tests.support.mqtt_broker import Act, broker
 from tests.support.ports import silent_port
 
 pytestmark = pytest.mark.timing
@@ -64,15 +63,11 @@ def test_without_one_there_was_no_answer() -> None:
 
 
 @pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_the_probe_reads_the_alert_about_a_foreign_certificate(
-    tmp_path: Path, newest_tls: ssl.TLSVersion
-) -> None:
+def test_the_probe_reads_the_alert_about_a_foreign_certificate(newest_tls: ssl.TLSVersion) -> None:
     foreign = Credentials.of(ca("Foreign CA").issue(DeviceSpec("sensor-1")))
-    trusted, _ = server_ca().save(tmp_path)
-
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        endpoint = Endpoint("127.0.0.1", served.port, trusted)
-        found = probe(endpoint, foreign.tls_context(endpoint), limit=LONGEST_WAIT, wait=LONGEST_WAIT)
+        context = foreign.tls_context(served.endpoint)
+        found = probe(served.endpoint, context, limit=LONGEST_WAIT, wait=LONGEST_WAIT)
 
     assert found is not None
     assert (found.cause, found.seen) == (Cause.CERTIFICATE_REJECTED, "TLS alert: unknown ca")

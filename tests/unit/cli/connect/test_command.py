@@ -17,10 +17,10 @@ from iot_jitr_cli.deployment import Deployment, NoDeploymentError
 from iot_jitr_cli.pki.device import DeviceFiles
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.aws_clients import aws_client
-from tests.support.command_line import run_jitr
+from tests.support.command_line import CommandResult, run_jitr
 from tests.support.identities import device
 from tests.support.limits import LONGEST_WAIT
-from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+from tests.support.mqtt_broker import Act, Broker, broker
 
 pytestmark = pytest.mark.timing
 
@@ -33,7 +33,6 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeviceFiles:
     monkeypatch.setattr(Backoff, "wait_after", lambda _self, _attempt: 0.01)
     # An answer is waited for, however slow the machine.
     monkeypatch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", LONGEST_WAIT)
-    (tmp_path / "broker-ca.pem").write_text(server_ca().certificate.pem)
     return device().save(tmp_path)
 
 
@@ -43,13 +42,13 @@ def served() -> Iterator[Broker]:
         yield running
 
 
-def test_the_timeline_is_printed_line_by_line_with_the_result(
-    files: DeviceFiles, served: Broker, tmp_path: Path
-) -> None:
-    answer = run_jitr(
-        *("connect", files.chain, "--key", files.key),
-        *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
-    )
+def connect(files: DeviceFiles, served: Broker, *more: object) -> CommandResult:
+    options = ("--endpoint", served.endpoint, "--ca-file", served.endpoint.ca_file)
+    return run_jitr("connect", files.chain, "--key", files.key, *options, *more)
+
+
+def test_the_timeline_is_printed_line_by_line_with_the_result(files: DeviceFiles, served: Broker) -> None:
+    answer = connect(files, served)
 
     lines = answer.out.splitlines()
     assert answer.exit_code == ExitCode.OK
@@ -60,16 +59,13 @@ def test_the_timeline_is_printed_line_by_line_with_the_result(
     assert lines[-1] == "connected and published after 2 attempts"
 
 
-def test_json_is_the_whole_timeline(files: DeviceFiles, served: Broker, tmp_path: Path) -> None:
-    answer = run_jitr(
-        *("connect", files.chain, "--key", files.key, "--json", "--client-id", "other"),
-        *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
-    )
+def test_json_is_the_whole_timeline(files: DeviceFiles, served: Broker) -> None:
+    answer = connect(files, served, "--json", "--client-id", "other")
 
     assert answer.exit_code == ExitCode.OK
     assert answer.json["client_id"] == "other"
     assert answer.json["ending"] == "published"
-    assert answer.json["endpoint"] == f"127.0.0.1:{served.port}"
+    assert answer.json["endpoint"] == str(served.endpoint)
     refused = answer.json["events"][1]
     assert refused["step"] == "refused"
     assert refused["cause"] == "closed_without_connack"
@@ -79,25 +75,25 @@ def test_json_is_the_whole_timeline(files: DeviceFiles, served: Broker, tmp_path
 
 
 def test_the_local_clouds_variables_are_enough(
-    files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: DeviceFiles, served: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JITR_MQTT_HOST", "127.0.0.1")
     monkeypatch.setenv("JITR_MQTT_PORT", str(served.port))
-    monkeypatch.setenv("JITR_MQTT_CAFILE", str(tmp_path / "broker-ca.pem"))
+    monkeypatch.setenv("JITR_MQTT_CAFILE", str(served.endpoint.ca_file))
 
     assert run_jitr("connect", files.chain, "--key", files.key).exit_code == ExitCode.OK
 
 
 def test_without_any_the_accounts_endpoint_is_used(
-    files: DeviceFiles, served: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: DeviceFiles, served: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iot = aws_client("iot")
     monkeypatch.setattr(session, "aws_session", lambda: SimpleNamespace(client={"iot": iot}.get))
     monkeypatch.setattr(command_module, "find_deployment", no_stack)
 
     with Stubber(iot) as stubber:
-        stubber.add_response("describe_endpoint", {"endpointAddress": f"127.0.0.1:{served.port}"})
-        answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", tmp_path / "broker-ca.pem")
+        stubber.add_response("describe_endpoint", {"endpointAddress": str(served.endpoint)})
+        answer = run_jitr("connect", files.chain, "--key", files.key, "--ca-file", served.endpoint.ca_file)
 
     assert answer.exit_code == ExitCode.OK
 
@@ -131,21 +127,16 @@ def test_the_guarded_domain_is_that_of_the_stack_if_there_is_one(
         assert command_module._guarded_domain("iot-jitr") == name
 
 
-def test_a_device_that_is_refused_exits_1_and_is_pointed_to_the_doctor(
-    files: DeviceFiles, tmp_path: Path
-) -> None:
+def test_a_device_that_is_refused_exits_1_and_the_next_step_is_the_doctor(files: DeviceFiles) -> None:
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
-        answer = run_jitr(
-            *("connect", files.chain, "--key", files.key, "--timeout", 1),
-            *("--endpoint", f"127.0.0.1:{served.port}", "--ca-file", tmp_path / "broker-ca.pem"),
-        )
+        answer = connect(files, served, "--timeout", 1)
 
     assert answer.exit_code == ExitCode.NO
     assert answer.out.splitlines()[-1].endswith(f"next: jitr doctor {files.chain}")
 
 
 def test_a_server_that_is_not_trusted_exits_3(files: DeviceFiles, served: Broker) -> None:
-    answer = run_jitr("connect", files.chain, "--key", files.key, "--endpoint", f"127.0.0.1:{served.port}")
+    answer = run_jitr("connect", files.chain, "--key", files.key, "--endpoint", served.endpoint)
 
     assert answer.exit_code == ExitCode.UNDETERMINED
     assert "--ca-file" in answer.out

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from iot_jitr_cli.pki import DeviceSpec
 from tests.support.clock import Stopwatch
 from tests.support.identities import ca, ca_under_a_root, device
 from tests.support.limits import LONGEST_WAIT
-from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+from tests.support.mqtt_broker import Act, broker
 from tests.support.ports import reserved_port, silent_port
 
 pytestmark = pytest.mark.timing
@@ -41,13 +42,6 @@ FOREIGN = Credentials.of(ca("Foreign CA").issue(DeviceSpec("sensor-1")))
 IN = [Step.CONNECTED, Step.SUBSCRIBED, Step.PUBLISHED, Step.RECEIVED]
 
 
-@pytest.fixture
-def ca_file(tmp_path: Path) -> Path:
-    path = tmp_path / "broker-ca.pem"
-    path.write_text(server_ca().certificate.pem)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is waited for, however slow the machine; no limit decides what a test sees."""
@@ -55,10 +49,7 @@ def time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(device_module, name, LONGEST_WAIT)
 
 
-def connect_until_published(
-    served: Broker, ca_file: Path | None, host: str = "127.0.0.1", credentials: Credentials = CREDENTIALS
-) -> ConnectResult:
-    endpoint = Endpoint(host, served.port, ca_file)
+def connect_until_published(endpoint: Endpoint, credentials: Credentials = CREDENTIALS) -> ConnectResult:
     return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK))
 
 
@@ -66,17 +57,13 @@ def try_once(endpoint: Endpoint, credentials: Credentials = CREDENTIALS) -> Conn
     return connect(Device(credentials, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=ONE_ATTEMPT))
 
 
-def at(served: Broker, ca_file: Path | None) -> Endpoint:
-    return Endpoint("127.0.0.1", served.port, ca_file)
-
-
 def steps(result: ConnectResult) -> list[Step]:
     return [event.step for event in result.events]
 
 
-def test_a_device_refused_at_first_connects_again_and_gets_its_message(ca_file: Path) -> None:
+def test_a_device_refused_at_first_connects_again_and_gets_its_message() -> None:
     with broker(Act.HANG_UP_ON_CONNECT, Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        result = connect_until_published(served, ca_file)
+        result = connect_until_published(served.endpoint)
 
     refused = [Step.CONNECTING, Step.REFUSED, Step.WAITING]
     assert steps(result) == [*refused, *refused, Step.CONNECTING, *IN]
@@ -87,10 +74,10 @@ def test_a_device_refused_at_first_connects_again_and_gets_its_message(ca_file: 
     assert served.subscribed == ["devices/sensor-1/hello"]
 
 
-def test_events_are_reported_in_order_with_their_times(ca_file: Path) -> None:
+def test_events_are_reported_in_order_with_their_times() -> None:
     seen_events: list[TimelineEvent] = []
     with broker(Act.HANG_UP_ON_CONNECT, Act.ACCEPT) as served:
-        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        device = Device(CREDENTIALS, served.endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
         result = connect(device, seen_events.append)
 
     assert tuple(seen_events) == result.events
@@ -106,23 +93,23 @@ def test_waits_between_attempts_are_at_least_a_second_by_default() -> None:
     assert Device.__dataclass_fields__["backoff"].default_factory() == Backoff(1.0, 15.0)
 
 
-def test_the_device_presents_its_certificate_and_sends_the_server_name(ca_file: Path) -> None:
+def test_the_device_presents_its_certificate_and_sends_the_server_name() -> None:
     with broker(Act.ACCEPT) as served:
-        connect_until_published(served, ca_file, host="localhost")
+        connect_until_published(replace(served.endpoint, host="localhost"))
 
     assert served.common_names == ["sensor-1"]
     assert served.server_names == ["localhost"]
 
 
-def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_file: Path) -> None:
+def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path) -> None:
     """A server that has only the root can verify the device, because the chain file has the CA."""
     root, signing = ca_under_a_root()
     files = signing.issue(DeviceSpec("sensor-1")).save(tmp_path / "whole")
     whole, lone = (Credentials.load(file, files.key) for file in (files.chain, files.certificate))
 
     with broker(Act.ACCEPT, trusted=root) as served:
-        with_chain = connect_until_published(served, ca_file, credentials=whole)
-        without = try_once(at(served, ca_file), lone)
+        with_chain = connect_until_published(served.endpoint, whole)
+        without = try_once(served.endpoint, lone)
 
     assert with_chain.ending is Ending.PUBLISHED
     assert without.ending is Ending.REFUSED
@@ -139,9 +126,9 @@ def test_the_ca_certificate_is_presented_after_the_devices(tmp_path: Path, ca_fi
         (Act.HANG_UP_ON_HANDSHAKE, Cause.CLOSED_IN_HANDSHAKE, ""),
     ],
 )
-def test_any_other_answer_is_a_refusal(ca_file: Path, act: Act, cause: Cause, seen: str) -> None:
+def test_any_other_answer_is_a_refusal(act: Act, cause: Cause, seen: str) -> None:
     with broker(act) as served:
-        result = try_once(at(served, ca_file))
+        result = try_once(served.endpoint)
 
     refusal = next(event for event in result.events if event.step is Step.REFUSED)
     assert result.ending is Ending.REFUSED
@@ -158,7 +145,7 @@ def test_any_other_answer_is_a_refusal(ca_file: Path, act: Act, cause: Cause, se
         (Act.SWALLOW_MESSAGE, Step.PUBLISHED, "the message"),
     ],
 )
-def test_silence_after_the_handshake_is_a_refusal(ca_file: Path, act: Act, last: Step, awaited: str) -> None:
+def test_silence_after_the_handshake_is_a_refusal(act: Act, last: Step, awaited: str) -> None:
     """The device's time is over once the broker is silent and the device has read its last answer."""
     seen_events: set[Step] = set()
     with broker(act) as served:
@@ -166,7 +153,7 @@ def test_silence_after_the_handshake_is_a_refusal(ca_file: Path, act: Act, last:
         def clock() -> float:
             return 2 * LONGEST_WAIT if served.silent.is_set() and last in seen_events else 0.0
 
-        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT)
+        device = Device(CREDENTIALS, served.endpoint, "sensor-1", timeout=LONGEST_WAIT)
         result = connect(device, lambda event: seen_events.add(event.step), clock=clock)
 
     refusal = result.events[-1]
@@ -183,13 +170,13 @@ def test_silence_after_the_handshake_is_a_refusal(ca_file: Path, act: Act, last:
     ],
 )
 def test_the_probe_distinguishes_a_refused_connect_from_a_refused_certificate(
-    ca_file: Path, monkeypatch: pytest.MonkeyPatch, act: Act, cause: Cause, detail: str
+    monkeypatch: pytest.MonkeyPatch, act: Act, cause: Cause, detail: str
 ) -> None:
     if act is Act.HANG_UP_ON_CONNECT:
         # The server does not close, so the whole wait passes.
         monkeypatch.setattr(device_module, "PROBE_WAIT", 0.1)
     with broker(act) as served:
-        result = try_once(at(served, ca_file))
+        result = try_once(served.endpoint)
 
     assert (result.ending, result.last_cause) == (Ending.REFUSED, cause)
     assert result.events[-1].step is Step.PROBED
@@ -197,11 +184,9 @@ def test_the_probe_distinguishes_a_refused_connect_from_a_refused_certificate(
 
 
 @pytest.mark.parametrize("newest_tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
-    ca_file: Path, newest_tls: ssl.TLSVersion
-) -> None:
+def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(newest_tls: ssl.TLSVersion) -> None:
     with broker(Act.ACCEPT, newest_tls=newest_tls) as served:
-        result = try_once(at(served, ca_file), FOREIGN)
+        result = try_once(served.endpoint, FOREIGN)
 
     assert result.ending is Ending.REFUSED
     assert result.last_cause is Cause.CERTIFICATE_REJECTED
@@ -209,24 +194,24 @@ def test_a_foreign_certificate_is_rejected_by_the_alert_that_tls_sends(
 
 
 @contextmanager
-def untrusted(_: Path) -> Iterator[Endpoint]:
+def untrusted() -> Iterator[Endpoint]:
     with broker(Act.ACCEPT) as served:
-        yield at(served, None)
+        yield replace(served.endpoint, ca_file=None)
     assert served.client_ids == []
 
 
 @contextmanager
-def with_another_name(ca_file: Path) -> Iterator[Endpoint]:
+def with_another_name() -> Iterator[Endpoint]:
     with broker(Act.ACCEPT) as served, pytest.MonkeyPatch.context() as patch:
         real = socket.create_connection
         patch.setattr(
             socket, "create_connection", lambda address, **more: real(("127.0.0.1", address[1]), **more)
         )
-        yield Endpoint("other.example", served.port, ca_file)
+        yield replace(served.endpoint, host="other.example")
 
 
 @contextmanager
-def without_an_address(_: Path) -> Iterator[Endpoint]:
+def without_an_address() -> Iterator[Endpoint]:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -236,7 +221,7 @@ def without_an_address(_: Path) -> Iterator[Endpoint]:
 
 
 @contextmanager
-def without_tls(_: Path) -> Iterator[Endpoint]:
+def without_tls() -> Iterator[Endpoint]:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener, ThreadPoolExecutor() as pool:
 
         def greet() -> socket.socket:
@@ -250,7 +235,7 @@ def without_tls(_: Path) -> Iterator[Endpoint]:
 
 
 @contextmanager
-def silent_in_the_handshake(_: Path) -> Iterator[Endpoint]:
+def silent_in_the_handshake() -> Iterator[Endpoint]:
     with silent_port() as port, pytest.MonkeyPatch.context() as patch:
         patch.setattr(device_module, "ATTEMPT_TIMEOUT", 0.1)
         patch.setattr(device_module, "LAST_ATTEMPT_TIMEOUT", 0.1)
@@ -268,10 +253,10 @@ def silent_in_the_handshake(_: Path) -> Iterator[Endpoint]:
     ],
 )
 def test_an_endpoint_that_gives_no_answer_about_the_device_is_unreachable(
-    ca_file: Path, server: Callable[[Path], AbstractContextManager[Endpoint]], cause: Cause
+    server: Callable[[], AbstractContextManager[Endpoint]], cause: Cause
 ) -> None:
     backoff = QUICK if cause.permanent else ONE_ATTEMPT
-    with server(ca_file) as endpoint:
+    with server() as endpoint:
         result = connect(Device(CREDENTIALS, endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=backoff))
 
     assert steps(result) == [Step.CONNECTING, Step.FAILED]
@@ -299,7 +284,7 @@ def test_a_port_where_nothing_listens_is_tried_until_the_time_out() -> None:
     ]
 
 
-def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later(ca_file: Path) -> None:
+def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_later() -> None:
     clock = Stopwatch()
     with broker(Act.ANSWER_NOT_AUTHORIZED) as served:
 
@@ -309,7 +294,7 @@ def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_late
             if event.step is Step.FAILED:
                 clock.sleep(2 * LONGEST_WAIT)
 
-        device = Device(CREDENTIALS, at(served, ca_file), "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
+        device = Device(CREDENTIALS, served.endpoint, "sensor-1", timeout=LONGEST_WAIT, backoff=QUICK)
         result = connect(device, close_after_the_first, clock=clock)
 
     assert (result.attempts, result.last_cause) == (2, Cause.CONNECTION_REFUSED)
@@ -319,20 +304,18 @@ def test_one_answer_makes_the_result_a_refusal_even_if_the_endpoint_is_gone_late
 @pytest.mark.parametrize(
     "act", [Act.ACCEPT_AND_ECHO_BEFORE_PUBACK, Act.ACCEPT_AND_SEND_ANOTHER_MESSAGE_FIRST]
 )
-def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(
-    ca_file: Path, act: Act
-) -> None:
+def test_only_the_devices_own_message_counts_and_the_timeline_keeps_its_order(act: Act) -> None:
     with broker(act) as served:
-        result = connect_until_published(served, ca_file)
+        result = connect_until_published(served.endpoint)
 
     assert steps(result) == [Step.CONNECTING, *IN]
 
 
-def test_a_device_can_be_stopped_while_it_waits(ca_file: Path) -> None:
+def test_a_device_can_be_stopped_while_it_waits() -> None:
     stop = threading.Event()
     with broker(Act.HANG_UP_ON_CONNECT) as served:
         waiting = Device(
-            CREDENTIALS, at(served, ca_file), "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
+            CREDENTIALS, served.endpoint, "sensor-1", timeout=3 * LONGEST_WAIT, backoff=ONE_ATTEMPT
         )
         result = connect(waiting, lambda event: stop.set() if event.step is Step.WAITING else None, stop)
 
@@ -349,13 +332,11 @@ def test_a_device_stopped_before_it_begins_does_nothing() -> None:
     assert (result.ending, result.attempts, result.last_cause) == (Ending.STOPPED, 0, None)
 
 
-def test_several_devices_connect_side_by_side(ca_file: Path) -> None:
+def test_several_devices_connect_side_by_side() -> None:
     names = [f"sensor-{number}" for number in range(3)]
     with broker(Act.ACCEPT) as served, ThreadPoolExecutor() as pool:
         devices = [
-            Device(
-                Credentials.of(device(name)), at(served, ca_file), name, timeout=LONGEST_WAIT, backoff=QUICK
-            )
+            Device(Credentials.of(device(name)), served.endpoint, name, timeout=LONGEST_WAIT, backoff=QUICK)
             for name in names
         ]
         results = list(pool.map(connect, devices))
@@ -363,9 +344,9 @@ def test_several_devices_connect_side_by_side(ca_file: Path) -> None:
     assert [(each.client_id, each.ending) for each in results] == [(name, Ending.PUBLISHED) for name in names]
 
 
-def test_the_topic_is_made_of_the_client_id(ca_file: Path) -> None:
+def test_the_topic_is_made_of_the_client_id() -> None:
     with broker(Act.ACCEPT) as served:
-        connect(Device(CREDENTIALS, at(served, ca_file), "{0}", topic="a/{client_id}/b{1}"))
+        connect(Device(CREDENTIALS, served.endpoint, "{0}", topic="a/{client_id}/b{1}"))
 
     assert served.subscribed == ["a/{0}/b{1}"]
 

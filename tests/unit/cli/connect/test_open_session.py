@@ -1,13 +1,11 @@
 """A device that stays connected: whether it is admitted, and that it sees the end of its connection."""
 
-from pathlib import Path
-
 import pytest
 
-from iot_jitr_cli.connect import Credentials, Endpoint, open_session
+from iot_jitr_cli.connect import Credentials, open_session
 from tests.support.identities import device
 from tests.support.limits import LONGEST_WAIT
-from tests.support.mqtt_broker import Act, Broker, broker, server_ca
+from tests.support.mqtt_broker import Act, broker
 
 pytestmark = pytest.mark.timing
 
@@ -15,15 +13,10 @@ pytestmark = pytest.mark.timing
 CREDENTIALS = Credentials.of(device())
 
 
-def endpoint(served: Broker, folder: Path) -> Endpoint:
-    certificate, _ = server_ca().save(folder / "server-ca")
-    return Endpoint("localhost", served.port, certificate)
-
-
-def test_a_session_is_open_until_the_broker_ends_it(tmp_path: Path) -> None:
+def test_a_session_is_open_until_the_broker_ends_it() -> None:
     with (
         broker(Act.HANG_UP_ON_SUBSCRIBE) as served,
-        open_session(CREDENTIALS, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+        open_session(CREDENTIALS, served.endpoint, "sensor-1", LONGEST_WAIT) as session,
     ):
         assert session is not None
         assert (session.is_closed(), session.closed_at) == (False, None)
@@ -38,9 +31,9 @@ def test_a_session_is_open_until_the_broker_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [Act.ANSWER_NOT_AUTHORIZED, Act.HANG_UP_ON_CONNECT])
-def test_a_device_that_is_refused_has_no_session(tmp_path: Path, act: Act) -> None:
+def test_a_device_that_is_refused_has_no_session(act: Act) -> None:
     with (
         broker(act) as served,
-        open_session(CREDENTIALS, endpoint(served, tmp_path), "sensor-1", LONGEST_WAIT) as session,
+        open_session(CREDENTIALS, served.endpoint, "sensor-1", LONGEST_WAIT) as session,
     ):
         assert session is None
