@@ -13,10 +13,11 @@ from iot_jitr_runtime.ledger.tasks import Task, TaskResult
 from iot_jitr_runtime.reconciler.tasks import run_tasks
 from iot_jitr_runtime.things.registration import Things
 from iot_jitr_runtime.things.retirement import Retirement
-from iot_jitr_runtime.things.settings import ThingSettings
+from iot_jitr_runtime.things.settings import Renewal, ThingSettings
 from tests.support.account import FUNCTION_TIMEOUT, Account
 
 CLAIM_LASTS = FUNCTION_TIMEOUT + timedelta(seconds=5)
+RENEWABLE = ThingSettings(renewal=Renewal.ALLOW, grace_seconds=24 * 3600)
 
 
 def with_things(aws: Account, settings: ThingSettings) -> Things:
@@ -30,17 +31,6 @@ def with_things(aws: Account, settings: ThingSettings) -> Things:
     )
     aws.parts["things"] = things
     return things
-
-
-def retirement(aws: Account, settings: ThingSettings) -> Retirement:
-    """What ends grace periods in the account."""
-    return Retirement(
-        iot=aws.iot,
-        ledger=aws.ledger,
-        grace_period=settings.grace_period,
-        rate_limiter=aws.rate_limiter(),
-        clock=aws.clock,
-    )
 
 
 def pending(aws: Account, name: str, *, ca: DevelopmentCa | None = None, age: float = 1) -> CertificateId:
@@ -68,3 +58,16 @@ def retire(by: Retirement) -> dict[CertificateId, TaskResult]:
     deadline = Deadline(by.clock() + timedelta(minutes=5), by.clock)
     results = run_tasks(by.ledger.tasks, Task.RETIRE, by.retire, deadline, Logger("retirement"))
     return {due.certificate_id: result for due, result in results.items()}
+
+
+def retire_due(aws: Account) -> dict[CertificateId, TaskResult]:
+    """Retire the certificates of the account whose grace period is over."""
+    return retire(
+        Retirement(
+            iot=aws.iot,
+            ledger=aws.ledger,
+            grace_period=RENEWABLE.grace_period,
+            rate_limiter=aws.rate_limiter(),
+            clock=aws.clock,
+        )
+    )
