@@ -1,7 +1,6 @@
 """Revokes the throw-away device by the CA's own CRL: the one in force, with one entry more."""
 
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,57 +22,46 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True)
-class CrlInForce:
-    """The CRL whose scope covers the device, and its object in the bucket."""
+def publish_with_one_more(
+    s3: "S3Client",
+    index_bucket: str,
+    ca: CaCertificateId,
+    signer: DevelopmentCa,
+    certificate: x509.Certificate,
+) -> tuple[Crl, Crl]:
+    """Put the CRL in force for a certificate, with this one entry more, in its place.
 
-    s3: "S3Client"
-    bucket: str
-    key: str
-    etag: str
-    crl: Crl
+    It replaces only the object that was read: a CRL that the CA has published since stays.
 
-    @classmethod
-    def find(
-        cls, s3: "S3Client", index_bucket: str, ca: CaCertificateId, certificate: x509.Certificate
-    ) -> "CrlInForce":
-        """Find the CRL in force by the revocation index, and read it.
+    Returns:
+        The CRL that was in force, and the new one with the next number.
 
-        Raises:
-            IndexMissingError, DamagedIndexError: There is no usable index.
-            CliError: No CRL in force covers the certificate, or its object has changed since.
-        """
-        with TemporaryDirectory(prefix="jitr-verify-") as folder:
-            path = Path(folder) / "index.sqlite"
-            IndexStore(s3, index_bucket).download(ca, path)
-            with closing(Index.open(path)) as index:
-                records = [record for record in index.crls if record.scope.covers(certificate)]
-        if not records:
-            raise CliError("no CRL in force covers this certificate")
-        record = max(records, key=lambda each: each.order)
-        bucket, _, key = record.origin.location.removeprefix("s3://").partition("/")
-        answer = s3.get_object(Bucket=bucket, Key=key)
-        crl = Crl.load(answer["Body"].read())
-        if crl.digest != record.digest:
-            raise CliError(
-                f"{record.origin.location} has changed since CRL number {record.number} came into force: "
-                "run this again when the new one is in force"
-            )
-        return cls(s3, bucket, key, answer["ETag"], crl)
-
-    def publish_with(self, signer: DevelopmentCa, certificate: x509.Certificate) -> Crl:
-        """Put the same CRL with one entry more and the next number in its place, and return it.
-
-        It replaces only the object that was read: a CRL that the CA has published since stays.
-
-        Raises:
-            UnusableCrlError: What was signed would not be usable; nothing is written.
-            botocore.exceptions.ClientError: S3 refused, `PreconditionFailed` where the object has changed.
-        """
-        signed = Crl.load(with_one_more(self.crl, signer, certificate))
-        verify(signed, signer.certificate)
-        self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=signed.der, IfMatch=self.etag)
-        return signed
+    Raises:
+        IndexMissingError, DamagedIndexError: There is no usable index.
+        CliError: No CRL in force covers the certificate, or its object has changed since.
+        UnusableCrlError: What was signed would not be usable; nothing is written.
+        botocore.exceptions.ClientError: S3 refused, `PreconditionFailed` where the object has changed.
+    """
+    with TemporaryDirectory(prefix="jitr-verify-") as folder:
+        path = Path(folder) / "index.sqlite"
+        IndexStore(s3, index_bucket).download(ca, path)
+        with closing(Index.open(path)) as index:
+            records = [record for record in index.crls if record.scope.covers(certificate)]
+    if not records:
+        raise CliError("no CRL in force covers this certificate")
+    record = max(records, key=lambda each: each.order)
+    bucket, _, key = record.origin.location.removeprefix("s3://").partition("/")
+    answer = s3.get_object(Bucket=bucket, Key=key)
+    former = Crl.load(answer["Body"].read())
+    if former.digest != record.digest:
+        raise CliError(
+            f"{record.origin.location} has changed since CRL number {record.number} came into force: "
+            "run this again when the new one is in force"
+        )
+    signed = Crl.load(with_one_more(former, signer, certificate))
+    verify(signed, signer.certificate)
+    s3.put_object(Bucket=bucket, Key=key, Body=signed.der, IfMatch=answer["ETag"])
+    return former, signed
 
 
 def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate) -> bytes:

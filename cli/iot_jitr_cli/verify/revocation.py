@@ -2,7 +2,7 @@
 
 from iot_jitr_cli.connect import Step as Point
 from iot_jitr_cli.console import CliError
-from iot_jitr_cli.verify.crl import CrlInForce
+from iot_jitr_cli.verify.crl import publish_with_one_more
 from iot_jitr_cli.verify.device import ATTEMPT_TIMEOUT, Tried
 from iot_jitr_cli.verify.run import CheckFailedError, SkippedError, Verification
 from iot_jitr_runtime.stack_outputs import Output
@@ -21,14 +21,15 @@ def revoke(v: Verification) -> str:
         raise SkippedError("it would change the CA's CRL: --publish-crl allows that")
     certificate, s3 = v.device.certificate.x509, v.pipeline.session.client("s3")
     bucket = v.pipeline.deployment[Output.REVOCATION_BUCKET]
-    former = CrlInForce.find(s3, bucket, v.pipeline.ca.certificate_id, certificate)
     if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is not None:
         v.session = v.device.stay_connected(ATTEMPT_TIMEOUT)
         if v.session is not None:
             v.cleanup.add("open session", "it ends with this process", v.session.close)
-    number = former.publish_with(signer, certificate).number
+    ca = v.pipeline.ca
+    former, signed = publish_with_one_more(s3, bucket, ca.certificate_id, signer, certificate)
+    number = signed.number
     v.report.notes.append(
-        f"CRL number {number} of CA {v.pipeline.ca.name} is number {former.crl.number} with one entry more, "
+        f"CRL number {number} of CA {ca.name} is number {former.number} with one entry more, "
         f"serial {v.device.certificate.serial_number}; it stays in force until the CA publishes its next"
     )
     began = v.pipeline.clock()
@@ -44,8 +45,7 @@ def session_closed(v: Verification) -> str:
     """Wait until the session that was open at the revocation is closed."""
     if v.pipeline.deployment.get(Output.SESSION_CLIENT_ID) is None:
         raise SkippedError("the sweep closes no sessions here (revocation.close_sessions)")
-    if v.status() != "REVOKED":
-        raise SkippedError("the device was not revoked")
+    _check_revoked(v)
     if v.session is None:
         raise CliError("the device could not stay connected before its revocation")
     if not v.pipeline.wait_until(v.session.is_closed):
@@ -57,8 +57,7 @@ def session_closed(v: Verification) -> str:
 
 def revoked_is_refused(v: Verification) -> str:
     """Connect with the revoked certificate; the new status takes some time to reach all brokers."""
-    if v.status() != "REVOKED":
-        raise SkippedError("the device was not revoked")
+    _check_revoked(v)
     refused, last, count = v.connect_until(lambda tried: Point.CONNECTED not in tried.steps)
     if not refused:
         raise CheckFailedError(f"it is still accepted after {v.pipeline.timeout:.0f} s")
@@ -72,8 +71,7 @@ def guard_refuses(v: Verification) -> str:
     log_group = v.pipeline.deployment.get(Output.CONNECT_GUARD_LOG_GROUP)
     if log_group is None:
         raise SkippedError("the pipeline has no connect guard")
-    if v.status() != "REVOKED":
-        raise SkippedError("the device was not revoked")
+    _check_revoked(v)
     logs = v.pipeline.session.client("logs")
 
     def is_logged(_tried: Tried) -> bool:
@@ -88,3 +86,8 @@ def guard_refuses(v: Verification) -> str:
             f"{Output.CONNECT_GUARD_CALLBACK_ARN}"
         )
     return f"invoked at the handshake, and refused, try {count}"
+
+
+def _check_revoked(v: Verification) -> None:
+    if v.status() != "REVOKED":
+        raise SkippedError("the device was not revoked")

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from iot_jitr_cli.console import CliError
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec
-from iot_jitr_cli.verify.crl import CrlInForce, with_one_more
+from iot_jitr_cli.verify.crl import publish_with_one_more, with_one_more
 from iot_jitr_runtime.publisher.publish import PublicationReport, publish
 from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.publisher.settings import CaSettings
@@ -22,6 +22,7 @@ from tests.support.crls import HOLD, KEY_COMPROMISE, NOW, CrlSpec, Entry, idp, m
 from tests.support.identities import ca
 from tests.support.indexes import CA_ID
 
+KEY = "crl/Factory/factory.crl"
 DEVICE = ca().issue(DeviceSpec("jitr-verify-1")).certificate.x509
 ENTRIES = [
     Entry(1, KEY_COMPROMISE),
@@ -44,7 +45,7 @@ def publish_all(s3: Any, bucket: str) -> PublicationReport:
     return publish(IndexStore(s3, bucket), CA_ID, ca().certificate, settings, datetime.now(UTC))
 
 
-def published(s3: Any, bucket: str, spec: CrlSpec, key: str = "crl/Factory/factory.crl") -> None:
+def published(s3: Any, bucket: str, spec: CrlSpec, key: str = KEY) -> None:
     """Upload a CRL and let the publisher put it in force."""
     s3.put_object(Bucket=bucket, Key=key, Body=make_crl(ca(), spec))
     assert publish_all(s3, bucket).changed
@@ -69,57 +70,63 @@ def test_every_entry_and_extension_stays_and_the_number_grows_by_one() -> None:
     ]
 
 
+def add_device(s3: Any, bucket: str, signer: DevelopmentCa | None = None) -> tuple[Crl, Crl]:
+    return publish_with_one_more(s3, bucket, CA_ID, signer or ca(), DEVICE)
+
+
 def test_it_takes_the_place_of_the_one_in_force_and_the_publisher_takes_it(s3: Any) -> None:
     bucket = new_bucket(s3)
     published(s3, bucket, CrlSpec(number=1), key="crl/Factory/history.crl")
     published(s3, bucket, CrlSpec(ENTRIES, number=7))
 
-    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
-    signed = found.publish_with(ca(), DEVICE)
+    former, signed = add_device(s3, bucket)
 
-    assert (found.crl.number, signed.number) == (7, 8)
+    assert (former.number, signed.number) == (7, 8)
     report = publish_all(s3, bucket)
     assert (report.problems, [crl.number for crl in report.crls]) == ([], [8])
     assert [crl.entries for crl in report.crls] == [len(ENTRIES) + 1]
 
 
-def test_a_crl_that_the_ca_publishes_meanwhile_stays(s3: Any) -> None:
+def test_a_crl_that_the_ca_publishes_at_the_same_time_stays(s3: Any) -> None:
     bucket = new_bucket(s3)
     published(s3, bucket, CrlSpec(number=7))
-    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
     newer = make_crl(ca(), CrlSpec(number=9))
-    s3.put_object(Bucket=bucket, Key=found.key, Body=newer)
 
+    def publish_newer(**_: object) -> None:
+        s3.meta.events.unregister("before-call.s3.PutObject", publish_newer)
+        s3.put_object(Bucket=bucket, Key=KEY, Body=newer)
+
+    s3.meta.events.register("before-call.s3.PutObject", publish_newer)
     with pytest.raises(ClientError, match="PreconditionFailed"):
-        found.publish_with(ca(), DEVICE)
+        add_device(s3, bucket)
 
-    assert s3.get_object(Bucket=bucket, Key=found.key)["Body"].read() == newer
+    assert s3.get_object(Bucket=bucket, Key=KEY)["Body"].read() == newer
 
 
-def test_an_upload_that_is_not_in_force_yet_is_left_alone(s3: Any) -> None:
+@pytest.mark.parametrize(
+    ("in_force", "uploaded", "signer", "error"),
+    [
+        (CrlSpec(number=7), CrlSpec(number=9), ca(), "has changed since CRL number 7"),
+        (
+            CrlSpec(extensions=[idp("http://crl.example.com/other.crl")]),
+            None,
+            ca(),
+            "covers this certificate",
+        ),
+        (CrlSpec(number=7), None, DevelopmentCa(ca().certificate, ca("Another CA").key), None),
+    ],
+    ids=["not in force yet", "a partition of other certificates", "not signed by the CA"],
+)
+def test_a_crl_that_cannot_be_added_to_is_left_alone(
+    s3: Any, in_force: CrlSpec, uploaded: CrlSpec | None, signer: DevelopmentCa, error: str | None
+) -> None:
     bucket = new_bucket(s3)
-    published(s3, bucket, CrlSpec(number=7))
-    s3.put_object(Bucket=bucket, Key="crl/Factory/factory.crl", Body=make_crl(ca(), CrlSpec(number=9)))
+    published(s3, bucket, in_force)
+    if uploaded:
+        s3.put_object(Bucket=bucket, Key=KEY, Body=make_crl(ca(), uploaded))
+    before = s3.head_object(Bucket=bucket, Key=KEY)["ETag"]
 
-    with pytest.raises(CliError, match="has changed since CRL number 7"):
-        CrlInForce.find(s3, bucket, CA_ID, DEVICE)
+    with pytest.raises((CliError, UnusableCrlError), match=error):
+        add_device(s3, bucket, signer)
 
-
-def test_a_partition_of_other_certificates_is_not_the_one(s3: Any) -> None:
-    bucket = new_bucket(s3)
-    published(s3, bucket, CrlSpec(extensions=[idp("http://crl.example.com/other.crl")]))
-
-    with pytest.raises(CliError, match="covers this certificate"):
-        CrlInForce.find(s3, bucket, CA_ID, DEVICE)
-
-
-def test_nothing_is_published_that_is_not_signed_by_the_ca(s3: Any) -> None:
-    bucket = new_bucket(s3)
-    published(s3, bucket, CrlSpec(number=7))
-    found = CrlInForce.find(s3, bucket, CA_ID, DEVICE)
-    before = s3.head_object(Bucket=bucket, Key=found.key)["ETag"]
-
-    with pytest.raises(UnusableCrlError):
-        found.publish_with(DevelopmentCa(ca().certificate, ca("Another CA").key), DEVICE)
-
-    assert s3.head_object(Bucket=bucket, Key=found.key)["ETag"] == before
+    assert s3.head_object(Bucket=bucket, Key=KEY)["ETag"] == before
