@@ -1,4 +1,4 @@
-"""Findings of cdk-nag (AwsSolutions) that are meant, each with its reason.
+"""Findings of cdk-nag (AwsSolutions) that are intended, each with its reason.
 
 They are recorded on the constructs, so cdk-nag over a stack that has a `JitrPipeline` in it shows
 the reasons and no errors. cdk-nag itself is not needed for that.
@@ -17,12 +17,12 @@ _PACK = "AwsSolutions"
 
 
 def acknowledge(scope: "IConstruct", rule: str, reason: str) -> None:
-    """Say why `rule` does not hold below `scope`, for example `AwsSolutions-L1`."""
+    """Record why `rule` does not hold below `scope`, for example `AwsSolutions-L1`."""
     cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=f"{_PACK}::{rule}", reason=reason))
 
 
 def acknowledge_wildcard(scope: "IConstruct", resource: str, reason: str) -> None:
-    """Say why a policy below `scope` names `resource`, which has a wildcard in it.
+    """Record why a policy below `scope` names `resource`, which has a wildcard in it.
 
     Args:
         scope: The role, or what contains it.

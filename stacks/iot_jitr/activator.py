@@ -80,7 +80,7 @@ class Activator(Construct):
         self.event_source.node.add_dependency(self.function.role)
 
     def _leave_out_tags(self) -> None:
-        """Leave the tags of an app out where event source mappings take none, if the region is known.
+        """Leave the tags of an app out in regions where event source mappings have none.
 
         https://docs.amazonaws.cn/en_us/aws/latest/userguide/lambda.html
         https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html

@@ -22,7 +22,7 @@ def build(app: cdk.App, folder: Path, synthesizer: cdk.IStackSynthesizer | None 
     Args:
         app: The app, whose context holds the configuration.
         folder: The folder of `cdk.json`, which relative paths in the configuration are relative to.
-        synthesizer: How assets are published; None: as the app says.
+        synthesizer: How assets are published; None: that of the app.
 
     Raises:
         JitrError: The configuration is wrong, or the Lambda asset could not be built.
@@ -38,7 +38,7 @@ def main(build: Callable[[cdk.App, Path], JitrStack] = build) -> int:
         build: Adds the stack to the app.
 
     Returns:
-        0; 1 after one line on standard error that says what is wrong and what is allowed.
+        0; 1 after one line on standard error with what is wrong and what is allowed.
     """
     try:
         app = _app()
@@ -54,7 +54,7 @@ def _app() -> cdk.App:
     try:
         return cdk.App()
     except RuntimeError as error:
-        # What the CDK raises comes from jsii as a text; its last line says what was found.
+        # An error of the CDK comes from jsii as a text, whose last line names what was found.
         found = f"text that is not JSON ({str(error).splitlines()[-1]})"
         raise ConfigurationError(
             CONTEXT_VARIABLE, found, "the context as JSON, as the cdk command gives it"

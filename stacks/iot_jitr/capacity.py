@@ -38,7 +38,7 @@ _SECONDS_AN_ACTIVATION = 0.4
 _SECONDS_A_BATCH = 0.05
 """A batch of stale events: the invocation and one BatchGetItem."""
 _LEAST_CONCURRENCY = 2
-"""The least maximum concurrency that an SQS event source takes."""
+"""The least maximum concurrency that an SQS event source allows."""
 _VISIBILITY_FACTOR = 6
 """AWS's advice for queues that feed functions: room for the retries of a throttled invocation
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
@@ -92,8 +92,8 @@ class Capacity:
     def batch_size(self) -> int:
         """Messages a worker takes at once: 10, the most that need no batching window.
 
-        Larger batches would save invocations, the smallest item of the bill, and cost a lone device a second
-        of waiting for company.
+        Larger batches would save invocations, the smallest item of the bill, and delay a single device by a
+        second.
         """
         return 10
 

@@ -16,7 +16,7 @@ ENVIRONMENT_LIMIT = 4096
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 _TOKEN_BYTES = 64
-"""What stands for a value that only the deployment knows; a CA certificate's id is that long."""
+"""The size of a value that is known at deployment only; a CA certificate's id is that long."""
 
 
 class EnvironmentTooLargeError(JitrError):
@@ -24,7 +24,7 @@ class EnvironmentTooLargeError(JitrError):
 
 
 class LimitedFunction(lambda_.Function):
-    """A function that takes no more environment variables than Lambda allows, wherever they are added."""
+    """A function with no more environment variables than Lambda allows, wherever they are added."""
 
     def __init__(
         self, scope: "Construct", construct_id: str, variables: Mapping[str, str], **options: Any

@@ -36,14 +36,14 @@ class LogLevel(StrEnum):
     INFO = "INFO"
     """Each decision."""
     WARNING = "WARNING"
-    """What keeps devices waiting."""
+    """What delays devices."""
     ERROR = "ERROR"
     """Defects."""
 
 
 @dataclass(frozen=True)
 class FunctionSettings:
-    """What all functions of one pipeline have in common."""
+    """The settings that all functions of one pipeline share."""
 
     log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
     """How long CloudWatch keeps their logs."""
@@ -89,7 +89,7 @@ class JitrFunction(Construct):
             scope: Where it belongs.
             construct_id: Its name in the construct tree, for example `Activator`.
             handler: Import path of the handler, one of the constants in `iot_jitr_runtime.environment`.
-            description: One sentence for the person who meets it in the console.
+            description: One sentence, shown in the console.
             settings: What it has in common with the pipeline's other functions.
             environment: Its variables, by the names in `iot_jitr_runtime.environment`; never a secret.
             permissions: What it may do besides writing its log.

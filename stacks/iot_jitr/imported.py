@@ -1,4 +1,4 @@
-"""A pipeline of another app, known by the outputs of its stack."""
+"""A pipeline of another app, described by the outputs of its stack."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -30,8 +30,8 @@ EXPORT_PREFIX_ALLOWED = "1 to 100 letters, digits, : and -"
 class ExportedOutputs(Mapping[str, str]):
     """The outputs that another stack of the account and region exports.
 
-    `DeploymentOutputs(pipeline, export_prefix=…)` exports them. The deployment looks up those in use; which
-    there are is not known before.
+    `DeploymentOutputs(pipeline, export_prefix=…)` exports them. The deployment reads those that are
+    used; before it, their names are not known.
     """
 
     export_prefix: Annotated[str, text(EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED)]
@@ -54,7 +54,7 @@ def export_name(export_prefix: str, output: str) -> str:
 
 
 def _read_outputs(value: Any, _: Path) -> Mapping[str, str]:
-    """Those that are exported are not known, and not copied."""
+    """Return the outputs; those of `ExportedOutputs` cannot be listed, and are not copied."""
     return value if isinstance(value, ExportedOutputs) else _TEXTS.read(value, Path())
 
 

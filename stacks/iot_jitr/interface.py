@@ -1,4 +1,4 @@
-"""`IJitrPipeline`: what a pipeline offers to other constructs, stacks and apps, made here or imported."""
+"""`IJitrPipeline`: what other constructs, stacks and apps use of a pipeline, made here or imported."""
 
 from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 
@@ -22,7 +22,7 @@ _CA = text(r".+", "the name of a CA of the pipeline")
 
 
 class MetricOptions(TypedDict, total=False):
-    """What every metric takes, as in the CDK."""
+    """The options of every metric, as in the CDK."""
 
     statistic: str
     """`Sum`, `Maximum`, `p99`, …; by default the one that suits the metric.
@@ -40,7 +40,7 @@ class IJitrPipeline(OutcomeRules):
     one of a pipeline of another app.
 
     Attributes:
-        ledger_table: What was decided about each certificate.
+        ledger_table: The decision about each certificate.
         activation_queue: Registration events on their way to the activator.
         dead_letter_queue: Events that could not be decided.
         metrics: Namespace and service of the pipeline's own metrics.
@@ -54,7 +54,7 @@ class IJitrPipeline(OutcomeRules):
 
     @_checked
     def grant_read_ledger(self, grantee: _Grantee) -> iam.Grant:
-        """Let `grantee` read what was decided about each certificate, also by its indexes."""
+        """Let `grantee` read the decision about each certificate, also by its indexes."""
         return self.ledger_table.grant_read_data(grantee)
 
     @_checked
@@ -96,7 +96,7 @@ class IJitrPipeline(OutcomeRules):
         """One metric of this pipeline, in its own region and account wherever it is shown.
 
         Args:
-            metric: Which; `docs/runbook.md` says what each counts.
+            metric: Which; `docs/runbook.md` describes each.
             reason: For `Decisions`: of which outcome's reason.
             ca: Name of the CA, for a metric that each CA has.
             statistic: `Sum`, `Maximum`, `p99`, …; None: the one that suits the metric.

@@ -1,4 +1,4 @@
-"""The ledger: what this pipeline decided about each certificate."""
+"""The ledger: the decision of this pipeline about each certificate."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
@@ -37,14 +37,7 @@ class Ledger(Construct):
         encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        """Create the table.
-
-        Args:
-            scope: Where it belongs.
-            construct_id: Its name in the construct tree.
-            encryption: Its key; without one DynamoDB's own.
-            removal_policy: What becomes of it when the stack is deleted.
-        """
+        """Create the table, under the key of `encryption` or else under one of DynamoDB's own."""
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table(
             self,
@@ -58,15 +51,15 @@ class Ledger(Construct):
             encryption_key=encryption.key,
             removal_policy=removal_policy,
         )
-        # A revoked serial number is looked up here, where scanning AWS IoT would take 10 calls a second.
+        # For revoked serial numbers: to search AWS IoT for them would take 10 calls a second.
         self._add_index(SERIAL_INDEX, SERIAL_INDEX_KEY)
-        # Only rows with something left to do are in it: the end of a grace period, a policy to delete.
+        # Only rows with a scheduled task are in it: the end of a grace period, a policy to delete.
         self._add_index(TASK_INDEX, TASK, TASK_DUE_AT)
-        # Only what is on hold is in it: looked at whenever a CA has a new CRL.
+        # Only suspended certificates are in it, which are checked whenever a CA has a new CRL.
         self._add_index(SUSPENDED_INDEX, SUSPENDED_UNDER, RELEASE_AT)
 
     def keep_owed_events(self) -> None:
-        """Add the index of the rows that owe an outcome event: in most moments it is empty."""
+        """Add the index of the rows that owe an outcome event; most of the time it is empty."""
         self._add_index(OWED_INDEX, OWED_SHARD, OWED_SINCE)
 
     def _add_index(self, name: str, key: str, time: str | None = None) -> None:
@@ -88,7 +81,7 @@ class Ledger(Construct):
     def change_certificates(self) -> iam.PolicyStatement:
         """Allow to read and write every item but the state of a sweep.
 
-        That says whether a person has confirmed a mass revocation, for which the sweep waits.
+        It contains whether a person has confirmed a mass revocation, for which the sweep waits.
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
         """
         return iam.PolicyStatement(

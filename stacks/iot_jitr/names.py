@@ -1,4 +1,4 @@
-"""Names that tell a pipeline from every other one of its account and region."""
+"""Names that are unique to a pipeline in its account and region."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Outcome events: other systems are told over EventBridge what has become of each certificate."""
+"""Outcome events: what has become of each certificate is published to EventBridge for other systems."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,10 +21,10 @@ BUS_ARN = r"arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/.+"
 
 @options
 class OutcomeEvents:
-    """Tells other systems which certificates are activated, refused, revoked, suspended, released, or wait.
+    """Publishes which certificates are activated, refused, revoked, suspended, released, or wait.
 
     Raises:
-        ConfigurationError: The event bus is none.
+        ConfigurationError: The event bus is invalid.
     """
 
     event_bus: Annotated[
@@ -45,13 +45,7 @@ class OutcomeEventPublishing(Construct):
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: OutcomeEvents, pipeline_name: str
     ) -> None:
-        """Find the bus.
-
-        Args:
-            scope: The pipeline.
-            construct_id: Its name in the construct tree.
-            settings: Which bus.
-            pipeline_name: The pipeline's name in its events.
+        """Import the bus where it is given by its ARN; `pipeline_name` is the pipeline's name in its events.
 
         Raises:
             ConfigurationError: The bus is in another region.
@@ -95,7 +89,7 @@ class OutcomeEventPublishing(Construct):
 
 
 def refuse_elsewhere(pipeline: Construct, bus: events.IEventBus) -> None:
-    """Refuse rules on a bus of another account or region than the pipeline's: EventBridge takes none there.
+    """Refuse rules on a bus of another account or region than the pipeline's: EventBridge refuses them.
 
     Raises:
         ConfigurationError: The bus is known to be elsewhere.

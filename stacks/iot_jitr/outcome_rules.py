@@ -33,7 +33,7 @@ _Reasons = Annotated[
 
 
 class EventOptions(TypedDict, total=False):
-    """What every `on_…` takes, as in the CDK (`events.OnEventOptions`)."""
+    """The options of every `on_…`, as in the CDK (`events.OnEventOptions`)."""
 
     target: events.IRuleTarget
     """What is invoked; none by default, `add_target` of the rule adds it.
@@ -52,10 +52,10 @@ class EventOptions(TypedDict, total=False):
 
 
 class OutcomeRules:
-    """What defines rules for outcome events; each pipeline is one.
+    """The methods of a pipeline that define rules for its outcome events.
 
     Attributes:
-        metrics: Namespace and service of the pipeline's own metrics; the service names it in its events.
+        metrics: Namespace and service of the pipeline's own metrics; the service is its name in its events.
     """
 
     if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class OutcomeRules:
         """
         scope = self if cross_stack_scope is None else cross_stack_scope
         rule = events.Rule(
-            scope,  # type: ignore[arg-type]  # whoever implements this interface is a construct
+            scope,  # type: ignore[arg-type]  # each class with this interface is a construct
             construct_id,
             event_bus=self._event_bus(),
             description=description,

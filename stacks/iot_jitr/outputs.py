@@ -30,10 +30,10 @@ _TAKEN = "iot-jitr:outputs"
 
 
 class DeploymentOutputs(Construct):
-    """What the `jitr` command finds a pipeline by: outputs of its stack, under names that stay.
+    """The outputs of a stack by which the `jitr` command finds a pipeline, under stable names.
 
     `JitrStack` has them. In a stack of your own this adds them; `jitr … --stack NAME` names the stack. A
-    second pipeline of the stack, or a stack that has outputs of the same names, takes a prefix:
+    second pipeline of the stack, or a stack that has outputs of the same names, needs a prefix:
     `jitr … --stack NAME:PREFIX`.
     """
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 WITHOUT_RESOURCE: Mapping[str, str] = {
-    "ec2:DescribeNetworkInterfaces": "no Describe action of EC2 knows resources; needed in a VPC only",
-    "ec2:DescribeSubnets": "no Describe action of EC2 knows resources; needed in a VPC only",
+    "ec2:DescribeNetworkInterfaces": "no Describe action of EC2 takes a resource; needed in a VPC only",
+    "ec2:DescribeSubnets": "no Describe action of EC2 takes a resource; needed in a VPC only",
     "iot:GetRegistrationCode": "there is one for each account and region, and it has no ARN",
     "iot:GetV2LoggingOptions": "the logging options are the account's; they have no ARN",
     "iot:ListCACertificates": "it lists all CA certificates of the account",
@@ -32,7 +32,7 @@ def without_resource(*actions: str) -> iam.PolicyStatement:
     unknown = set(actions) - set(WITHOUT_RESOURCE)
     if unknown:
         raise ValueError(
-            f"{', '.join(sorted(unknown))}: name the resource, or say in WITHOUT_RESOURCE why not"
+            f"{', '.join(sorted(unknown))}: name the resource, or give the reason in WITHOUT_RESOURCE"
         )
     return iam.PolicyStatement(actions=sorted(actions), resources=["*"])
 

@@ -59,8 +59,8 @@ from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
 class JitrPipeline(Construct, Importable):
     """Activates the certificates of devices that connect for the first time with one of your own CA.
 
-    Nothing it makes has a physical name of our choosing, and nothing reaches beyond it: a stack or an account
-    may hold several.
+    No resource has a physical name of our choosing, and nothing outside of it is changed: a stack or an
+    account may contain several.
 
     Attributes:
         ledger_table: The ledger's table.
@@ -68,15 +68,15 @@ class JitrPipeline(Construct, Importable):
         dead_letter_queue: Events that could not be decided.
         cas: The registered CA of each name.
         ca_registration: The function that registers them, behind a custom resource for each.
-        ledger: What was decided about each certificate.
+        ledger: The decision about each certificate.
         queues: The activation queue and its dead-letter queue.
         devices: Device policy, admission and things.
         device_policy: What activated devices may do.
-        activator: The function that decides.
+        activator: The function that decides about certificates.
         reconciler: The function that finds certificates without a decision.
         revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
-        connect_guard: What refuses listed devices at the handshake; None without one.
-        outcome_events: What tells other systems of each certificate; None without events.
+        connect_guard: Refuses listed devices at the handshake; None without one.
+        outcome_events: Publishes what has become of each certificate; None without events.
         rules: The topic rules that feed the activation queue.
         capacity: Pace, concurrency and batches.
         metrics: The pipeline's own metrics.
@@ -132,7 +132,7 @@ class JitrPipeline(Construct, Importable):
                 `RevocationSettings()` by default.
             connect_guard: Refuses devices on their CA's list at each TLS handshake; none by default.
                 https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
-            outcome_events: Tells other systems over EventBridge what has become of each certificate,
+            outcome_events: Publishes to EventBridge what has become of each certificate,
                 `OutcomeEvents()`; off by default. See `docs/events.md`.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html
             activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
@@ -146,7 +146,7 @@ class JitrPipeline(Construct, Importable):
             metrics_namespace: CloudWatch namespace of the metrics: 1 to 255 of letters, digits and
                 `. _ / # : -`, not beginning with `AWS/`.
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace
-            reconciler: How often certificates without a decision are looked for, and how long one may
+            reconciler: How often certificates without a decision are searched for, and how long one may
                 be pending; `ReconcilerSettings()` by default.
             alarms: Thresholds, topic and runbook of the alarms; `AlarmSettings()` by default. `"none"`: no
                 alarms.
@@ -170,7 +170,7 @@ class JitrPipeline(Construct, Importable):
                 one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
             CaTwiceError: Another pipeline of the app registers one of the CAs in this account and region.
-            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than a function's environment takes.
+            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than fit into an environment.
             DevicePolicyError: The policy needs things, and there are none.
         """
         super().__init__(scope, construct_id)

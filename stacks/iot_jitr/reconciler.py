@@ -1,4 +1,4 @@
-"""The reconciler: finds certificates without a decision, and those that the ledger does not know."""
+"""The reconciler: finds certificates without a decision, and those that are not in the ledger."""
 
 from datetime import timedelta
 
@@ -72,7 +72,7 @@ class Reconciler(Construct):
             wildcard="each device's policy and thing are made when it is activated",
         )
         self.schedule = self.function.on_schedule(
-            "Schedule", as_timedelta(settings.every), "Looks for certificates without a decision"
+            "Schedule", as_timedelta(settings.every), "Searches for certificates without a decision"
         )
 
 

@@ -40,10 +40,10 @@ class RegistrationRules(Construct):
         """Create the rules.
 
         Args:
-            scope: Where they belong.
+            scope: The pipeline.
             construct_id: Their name in the construct tree.
             ca_certificate_ids: Each CA's name → the id of its registered certificate, usually a token.
-            queues: Where events go, and where those go that cannot be delivered there.
+            queues: For events, and for those that cannot be delivered.
             encryption: The key of the queues.
         """
         super().__init__(scope, construct_id)

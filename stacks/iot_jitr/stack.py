@@ -17,7 +17,7 @@ from iot_jitr.validation import checked
 
 
 class JitrStack(cdk.Stack):
-    """One `JitrPipeline` and what an operator needs to know of it.
+    """One `JitrPipeline`, and outputs that describe it.
 
     Attributes:
         pipeline: The pipeline.
@@ -42,18 +42,18 @@ class JitrStack(cdk.Stack):
 
         Args:
             scope: The app or stage it belongs to.
-            construct_id: Its name there; CloudFormation knows it by the configuration's `stack_name`.
+            construct_id: Its name there; in CloudFormation its name is the configuration's `stack_name`.
             configuration: What it deploys.
             env: Account and region; None: those of the command line's credentials.
                 https://docs.aws.amazon.com/cdk/v2/guide/environments.html
             tags: Tags of the stack and of all that it deploys; none by default.
                 https://docs.aws.amazon.com/cdk/v2/guide/tagging.html
-            permissions_boundary: Bounds what the stack's roles may do, as `cdk.Stack` takes it; the
+            permissions_boundary: Limits what the stack's roles may do, as of `cdk.Stack`; the
                 configuration's `permissions_boundary` names a managed policy by its ARN instead.
                 https://docs.aws.amazon.com/cdk/v2/guide/customize-permissions-boundaries.html
             termination_protection: Whether the stack refuses to be deleted; not by default.
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
-            synthesizer: How assets are published; None: as the app says.
+            synthesizer: How assets are published; None: that of the app.
                 https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html
         """
         super().__init__(

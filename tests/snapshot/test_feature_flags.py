@@ -90,24 +90,6 @@ def test_the_flags_group_permissions_and_write_partitions_out_and_change_nothing
     assert _comparable(with_flags[name]) == _comparable(without_flags[name])
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"Effect": "Allow", "Action": ["s:Read", "s:Write"], "Resource": ["a", "b"]},
-        {"Effect": "Allow", "Action": "s:Read", "Resource": ["a", "c"]},
-        {"Effect": "Deny", "Action": "s:Read", "Resource": ["a", "b"]},
-        {"Effect": "Allow", "Action": "s:Read", "Resource": ["a", "b"], "Condition": {"Bool": {"k": "true"}}},
-    ],
-    ids=["action", "resource", "effect", "condition"],
-)
-def test_another_permission_is_found(other: dict[str, Any]) -> None:
-    separate = [{"Effect": "Allow", "Action": "s:Read", "Resource": each} for each in ("a", "b")]
-    grouped = {"Effect": "Allow", "Action": "s:Read", "Resource": ["b", "a"]}
-
-    assert _comparable({"Statement": separate}) == _comparable({"Statement": [grouped]})
-    assert _comparable({"Statement": separate}) != _comparable({"Statement": [other]})
-
-
 def _templates(feature_flags: Mapping[str, Any]) -> dict[str, Template]:
     with app_without_bundling(feature_flags) as app:
         stacks = {name: add_to(app, name) for name in NAMES}

@@ -1,13 +1,13 @@
-"""The apps in `examples/` synthesize, and show what they say that they show."""
+"""The apps in `examples/` synthesize to what they are examples of."""
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from contextlib import nullcontext
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -16,10 +16,11 @@ from tests.support.stacks import as_list, joined, named, of_type, only, statemen
 
 APPS = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
 CAS = "Custom::JitrCaCertificate"
+Templates = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
-def example(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, dict[str, Any]]:
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> Templates:
     """The templates of the example that the test names."""
     folder = lay_out(request.param, tmp_path)
     context = json.loads((folder / "cdk.json").read_text())["context"]
@@ -30,7 +31,7 @@ def shows(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("example", [name], indirect=True)
 
 
-def test_each_example_is_shown_here_and_in_their_readme() -> None:
+def test_each_example_is_tested_here_and_named_in_their_readme() -> None:
     page = (EXAMPLES / "README.md").read_text()
 
     marks = [mark for test in _tests() for mark in getattr(test, "pytestmark", [])]
@@ -45,16 +46,14 @@ def test_the_cdk_command_line_finds_the_app(name: str) -> None:
 
 
 @shows("minimal")
-def test_minimal_is_one_stack_with_one_ca(example: dict[str, dict[str, Any]]) -> None:
+def test_minimal_is_one_stack_with_one_ca(example: Templates) -> None:
     assert list(example) == ["Factory"]
     ca = only(example["Factory"], CAS)["Properties"]
     assert ca["Signer"] == {"Kind": "secret", "secret_id": "iot-jitr/factory-ca-key"}
 
 
 @shows("rotation")
-def test_the_old_ca_registers_nobody_any_more_and_the_new_one_does(
-    example: dict[str, dict[str, Any]],
-) -> None:
+def test_the_old_ca_registers_no_more_devices_and_the_new_one_does(example: Templates) -> None:
     _, old = named(example["Factory"], CAS, "Old")
     _, new = named(example["Factory"], CAS, "New")
 
@@ -65,9 +64,7 @@ def test_the_old_ca_registers_nobody_any_more_and_the_new_one_does(
 
 
 @shows("regions")
-def test_each_account_and_region_has_a_stack_of_its_own_with_the_same_ca(
-    example: dict[str, dict[str, Any]],
-) -> None:
+def test_each_account_and_region_has_a_stack_of_its_own_with_the_same_ca(example: Templates) -> None:
     cas = [only(template, CAS)["Properties"] for template in example.values()]
 
     assert len(example) == 3
@@ -76,8 +73,8 @@ def test_each_account_and_region_has_a_stack_of_its_own_with_the_same_ca(
 
 
 @shows("private_ca")
-def test_the_private_ca_is_active_before_it_is_asked_and_signs_with_one_template_only(
-    example: dict[str, dict[str, Any]],
+def test_the_private_ca_is_active_before_it_signs_and_signs_with_one_template_only(
+    example: Templates,
 ) -> None:
     template = example["Factory"]
     authority = {"Fn::GetAtt": ["Authority", "Arn"]}
@@ -96,7 +93,7 @@ def test_the_private_ca_is_active_before_it_is_asked_and_signs_with_one_template
 
 
 @shows("admission_function")
-def test_the_activator_may_ask_the_function_and_nobody_else(example: dict[str, dict[str, Any]]) -> None:
+def test_the_activator_may_invoke_the_admission_function_only(example: Templates) -> None:
     name, function = named(example["Factory"], "AWS::Lambda::Function", "Expected")
     (ask,) = (
         s for s in statements(example["Factory"], "Activator") if s["Action"] == "lambda:InvokeFunction"
@@ -107,7 +104,7 @@ def test_the_activator_may_ask_the_function_and_nobody_else(example: dict[str, d
 
 
 @shows("asset_database")
-def test_a_table_of_another_stack_learns_of_outcomes(example: dict[str, dict[str, Any]]) -> None:
+def test_outcomes_are_written_to_a_table_of_another_stack(example: Templates) -> None:
     assert list(example) == ["Assets", "Factory"]
     rule = only(example["Assets"], "AWS::Events::Rule")["Properties"]
 
@@ -123,7 +120,7 @@ def test_a_table_of_another_stack_learns_of_outcomes(example: dict[str, dict[str
 
 
 @shows("refusal_webhook")
-def test_a_channel_hears_of_refusals(example: dict[str, dict[str, Any]]) -> None:
+def test_refusals_are_posted_to_a_webhook(example: Templates) -> None:
     _, rule = named(example["Factory"], "AWS::Events::Rule", "Refused")
     pattern = rule["Properties"]["EventPattern"]
 
@@ -132,31 +129,41 @@ def test_a_channel_hears_of_refusals(example: dict[str, dict[str, Any]]) -> None
     assert "iot-jitr/webhook" in str(example["Factory"])
 
 
-def test_the_asset_database_keeps_the_latest_outcome_whatever_comes_twice_or_late(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Moto, and the environment of an example's function in it."""
+    for name, value in {
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "TABLE": "assets",
+        "WEBHOOK_SECRET": "iot-jitr/webhook",
+    }.items():
+        monkeypatch.setenv(name, value)
     with mock_aws():
-        monkeypatch.setenv("TABLE", "assets")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        module = _loaded("asset_database", "record")
-        module.table.meta.client.create_table(
-            TableName="assets",
-            KeySchema=[{"AttributeName": "commonName", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "commonName", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        yield
 
-        for outcome, minute in (("activated", 1), ("revoked", 3), ("activated", 1), ("released", 2)):
-            decided_at = f"2026-11-26T20:0{minute}:00.000Z"
-            detail = {"commonName": "pump-7", "outcome": outcome, "decidedAt": decided_at}
-            module.handle({"detail": detail}, None)
 
-        item = module.table.get_item(Key={"commonName": "pump-7"})["Item"]
+@pytest.mark.usefixtures("aws")
+def test_the_asset_database_keeps_the_latest_outcome_whatever_comes_twice_or_late() -> None:
+    module = _loaded("asset_database", "record")
+    module.table.meta.client.create_table(
+        TableName="assets",
+        KeySchema=[{"AttributeName": "commonName", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "commonName", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    for outcome, minute in (("activated", 1), ("revoked", 3), ("activated", 1), ("released", 2)):
+        decided_at = f"2026-11-26T20:0{minute}:00.000Z"
+        detail = {"commonName": "pump-7", "outcome": outcome, "decidedAt": decided_at}
+        module.handle({"detail": detail}, None)
+
+    item = module.table.get_item(Key={"commonName": "pump-7"})["Item"]
     assert item == {"commonName": "pump-7", "outcome": "revoked", "decidedAt": "2026-11-26T20:03:00.000Z"}
 
 
+@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -168,36 +175,22 @@ def test_the_asset_database_keeps_the_latest_outcome_whatever_comes_twice_or_lat
 def test_the_webhook_posts_one_line(
     monkeypatch: pytest.MonkeyPatch, name: dict[str, str], expected: str
 ) -> None:
-    posted: list[bytes] = []
+    posted: list[Any] = []
+    module = _loaded("refusal_webhook", "notify")
+    monkeypatch.setattr(
+        module.urllib.request, "urlopen", lambda request, **_: posted.append(request) or nullcontext()
+    )
+    boto3.client("secretsmanager").create_secret(Name="iot-jitr/webhook", SecretString="https://hook")
 
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
+    module.handle({"detail": {"reason": "not_listed", "certificateId": "ab" * 32, **name}}, None)
 
-        def log_message(self, *_: object) -> None:
-            """Write nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    thread = Thread(target=server.handle_request)
-    thread.start()
-    with mock_aws():
-        monkeypatch.setenv("WEBHOOK_SECRET", "iot-jitr/webhook")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        module = _loaded("refusal_webhook", "notify")
-        monkeypatch.setattr(module, "address", lambda: f"http://127.0.0.1:{server.server_port}/")
-        module.handle({"detail": {"reason": "not_listed", "certificateId": "ab" * 32, **name}}, None)
-    thread.join()
-    server.server_close()
-
-    assert [json.loads(each) for each in posted] == [{"text": expected}]
+    [request] = posted
+    assert (request.full_url, request.get_method()) == ("https://hook", "POST")
+    assert json.loads(request.data) == {"text": expected}
 
 
 @shows("two_cas")
-def test_two_imported_keys_may_be_used_and_no_others(example: dict[str, dict[str, Any]]) -> None:
+def test_two_imported_keys_may_be_used_and_no_others(example: Templates) -> None:
     found = {
         action: each["Resource"]
         for each in statements(example["Factory"], "CaRegistrationOnEvent")
@@ -212,9 +205,7 @@ def test_two_imported_keys_may_be_used_and_no_others(example: dict[str, dict[str
 
 
 @shows("vpc")
-def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(
-    example: dict[str, dict[str, Any]],
-) -> None:
+def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(example: Templates) -> None:
     assert len(example) == 2
     for template in example.values():
         functions = [
@@ -230,9 +221,7 @@ def test_each_region_has_its_functions_in_its_vpc_under_one_security_group(
 
 
 @shows("other_team")
-def test_another_team_hears_of_refusals_reads_the_ledger_and_shows_three_metrics_of_the_pipelines_region(
-    example: dict[str, dict[str, Any]],
-) -> None:
+def test_another_team_gets_refusals_reads_the_ledger_and_shows_three_metrics(example: Templates) -> None:
     reads = {
         action
         for each in statements(example["Reports"], "FunctionServiceRole")

@@ -5,7 +5,7 @@ the local cloud, nothing is vendored: it runs the functions in its own interpret
 the Lambda runtime brings it.
 
 Compiled files make a cold import about three times cheaper, but only the functions' own Python version can
-read them: they are added where the machine runs that version, and left out, with a word, where it does not.
+read them: they are added where the machine runs that version; elsewhere they are left out, with a message.
 """
 
 import compileall
@@ -170,7 +170,7 @@ def _installer() -> list[str]:
         ]
         options += ["--retries=2", "--timeout=15", *(f"--platform={platform}" for platform in _PLATFORMS)]
         return [sys.executable, "-m", "pip", "install", *options]
-    # `uv run` tells where uv is; an activated environment has it on the path.
+    # `uv run` sets the variable UV; an activated environment has uv on the path.
     if uv := os.environ.get("UV") or shutil.which("uv"):
         # Copies: links would share their modes with uv's cache.
         options = [f"--python={sys.executable}", f"--python-platform={_UV_PLATFORM}", "--link-mode=copy"]
@@ -182,7 +182,7 @@ def _installer() -> list[str]:
 
 
 def _last_error(output: str) -> str:
-    """The line of pip's or uv's output that says what went wrong; of uv's, with its first cause."""
+    """The line of pip's or uv's output with the error; of uv's, with its first cause."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     of_uv = [line.partition(": ")[2] for line in lines if line.startswith(("error: ", "cause: "))]
     if of_uv:

@@ -1,4 +1,4 @@
-"""What an operator looks at: alarms that link to the runbook, one dashboard, saved queries."""
+"""For operators: alarms that link to the runbook, one dashboard, saved queries."""
 
 from iot_jitr.observability.alarms import Watched
 from iot_jitr.observability.construct import Observability

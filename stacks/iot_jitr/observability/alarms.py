@@ -1,4 +1,4 @@
-"""The alarms: each says what happened, and links to the section of the runbook that says what to do."""
+"""The alarms: each describes what happened, and links to the section of the runbook about it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class _Alarm:
     """One alarm: its metric and its threshold."""
 
     name: AlarmName
-    says: str
+    text: str
     metric: cloudwatch.IMetric
     threshold: float
     ca: str = ""
@@ -85,9 +85,9 @@ class Alarms(Construct):
 
     def add_registration_failures(self, metric: cloudwatch.IMetric) -> None:
         """Add the alarm on AWS IoT's own log, where there is such a log."""
-        says = "AWS IoT's own log reports failed registrations, or failures of the topic rules"
+        text = "AWS IoT's own log reports failed registrations, or failures of the topic rules"
         threshold = self._settings.registration_failures
-        self._add(_Alarm(AlarmName.REGISTRATION_FAILURES, says, metric, threshold))
+        self._add(_Alarm(AlarmName.REGISTRATION_FAILURES, text, metric, threshold))
 
     def find(self, where: str, name: AlarmName | str, ca: str | None) -> cloudwatch.Alarm:
         """Return one alarm.
@@ -121,7 +121,7 @@ class Alarms(Construct):
                 operators.LESS_THAN_THRESHOLD if alarm.below else operators.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
             ),
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{alarm.says}. What to do: {runbook}",
+            alarm_description=f"{alarm.text}. What to do: {runbook}",
         )
         if self._topic is not None:
             action = actions.SnsAction(self._topic)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Observability(Construct):
-    """What an operator looks at.
+    """Alarms, dashboard and saved queries.
 
     Attributes:
-        watched: What it is about.
+        watched: The resources and metrics that they are about.
         alarms: The alarms; None where they are left out.
         dashboard: The CloudWatch dashboard; None where it is left out.
         queries: The saved queries, by their ids in the construct tree. The local cloud has none.
@@ -30,15 +30,7 @@ class Observability(Construct):
     def __init__(
         self, scope: Construct, construct_id: str, *, watched: Watched, alarms: AlarmOption, dashboard: bool
     ) -> None:
-        """Create them.
-
-        Args:
-            scope: Where they belong.
-            construct_id: Their name in the construct tree.
-            watched: What there is to watch.
-            alarms: Thresholds, topic and runbook of the alarms, or that there are none.
-            dashboard: Whether there is a dashboard.
-        """
+        """Create them; `dashboard` is whether there is a dashboard."""
         super().__init__(scope, construct_id)
         self.watched = watched
         log_groups = [each.log_group.log_group_name for each in watched.functions.values()]

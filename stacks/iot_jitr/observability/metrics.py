@@ -27,7 +27,7 @@ _STATISTICS: Mapping[Metric, str] = {
     Metric.PENDING_AGE: "Maximum",
     Metric.CA_DAYS_TO_EXPIRY: "Minimum",
 }
-"""The statistic that says most about a figure that is not counted; counts are summed."""
+"""The statistic that suits a figure that is not counted; counts are summed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PipelineMetrics:
 
     namespace: str
     service: str
-    """Value of the dimension that tells the pipeline from others."""
+    """Value of the dimension that names the pipeline."""
 
     def of(
         self,
@@ -54,7 +54,7 @@ class PipelineMetrics:
             period: That the statistic is about.
             statistic: None: the one that suits the metric.
             label: For graphs: an alarm on a metric that has one is written as metric math, which costs more
-                and which the local cloud does not know.
+                and which the local cloud lacks.
             dimensions: By the values of `Dimension`.
         """
         return cloudwatch.Metric(

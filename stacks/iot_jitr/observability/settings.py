@@ -1,4 +1,4 @@
-"""What a pipeline's alarms are called, and when they are raised."""
+"""The names of a pipeline's alarms, and when they are raised."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ _Time = Annotated[timedelta | cdk.Duration, span(timedelta(minutes=1), timedelta
 
 
 class AlarmName(StrEnum):
-    """Name of an alarm, for `JitrPipeline.alarm`; `docs/runbook.md` says what to do about each."""
+    """Name of an alarm, for `JitrPipeline.alarm`; `docs/runbook.md` describes what to do about each."""
 
     DEAD_LETTERS = "DeadLetters"
     """Events that could not be decided are in the dead-letter queue."""
@@ -131,7 +131,7 @@ class AlarmSettings:
     runbook_url: Annotated[
         str, text(r"https?://\S{1,500}", "an address, https://…, of at most 500 characters")
     ] = RUNBOOK_URL
-    """Where the runbook is that the alarms link to, `https://` or `http://`, for a copy of your own; 500
+    """Address of the runbook that the alarms link to, `https://` or `http://`, for a copy of your own; 500
     characters at most."""
 
 

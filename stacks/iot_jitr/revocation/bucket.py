@@ -12,7 +12,7 @@ from iot_jitr.functions import JitrFunction
 from iot_jitr_runtime.revocation import PREFIX
 
 _NOTIFICATIONS = "Notifications"
-"""What the CDK adds to a bucket for its own notifications."""
+"""The construct that the CDK adds to a bucket for its own notifications."""
 KEPT_DAYS = 30
 """How long indexes that have been replaced are kept."""
 
@@ -63,8 +63,8 @@ class RevocationBucket(Construct):
         acknowledge(
             self.bucket,
             "AwsSolutions-S1",
-            "it holds revocation lists, which are public, and what is made of them; an account that wants to "
-            "know who wrote them records S3 data events in CloudTrail",
+            "it contains revocation lists, which are public, and indexes made of them; CloudTrail can record "
+            "who wrote them, as S3 data events",
         )
 
     @property
@@ -83,7 +83,7 @@ class RevocationBucket(Construct):
             wildcard="there is one index for each CA, named by the CA's id",
         )
         function.allow(
-            # Without it S3 answers "denied" where it should say "there is no index".
+            # Without it S3 returns "access denied" for an index that does not exist.
             iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
             *self._encryption.permissions(KeyUse.READ_OBJECTS),
         )

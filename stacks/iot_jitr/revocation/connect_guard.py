@@ -1,8 +1,8 @@
-"""The connect guard as it is deployed: the function, who may invoke it, and the domain that asks it."""
+"""The connect guard as it is deployed: the function, who may invoke it, and the domain that calls it."""
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -24,7 +24,7 @@ _ALIAS = "live"
 
 
 class ConnectGuardEndpoint(Construct):
-    """The guard's function, and the domain configuration that asks it at each connect.
+    """The guard's function, and the domain configuration that calls it at each connect.
 
     Attributes:
         function: The function with its role and log group.
@@ -32,7 +32,7 @@ class ConnectGuardEndpoint(Construct):
         permission: Lets AWS IoT invoke it, for the domain configurations of this account.
         domain: The domain configuration; None where an existing one is named.
         domain_configuration: Name of the domain configuration.
-        domain_name: The name that devices connect to; None where only AWS IoT knows it.
+        domain_name: The name that devices connect to; None where AWS IoT chooses it.
     """
 
     def __init__(
@@ -83,17 +83,25 @@ class ConnectGuardEndpoint(Construct):
             function_name=name,
             principal="iot.amazonaws.com",
             source_account=cdk.Stack.of(self).account,
-            # Its name would be known for the domain configuration alone that names the function.
+            # The domain configuration that names the function is made later: its name is not known yet.
             source_arn=cdk.Stack.of(self).format_arn(
                 service="iot", resource="domainconfiguration", resource_name="*"
             ),
         )
         domain = cast("AwsManagedDomain | CustomDomain | ExistingDomain", settings.domain)
-        self.domain_name = domain.name if isinstance(domain, CustomDomain) else None
+        self.domain_name: str | None = None
         self.domain: iot.CfnDomainConfiguration | None = None
         if isinstance(domain, ExistingDomain):
             self.domain_configuration = domain.name
             return
+        of_yours: dict[str, Any] = {}
+        if isinstance(domain, CustomDomain):
+            self.domain_name = domain.name
+            of_yours = {
+                "domain_name": domain.name,
+                "server_certificate_arns": [_arn(domain.certificate)],
+                "validation_certificate_arn": _arn(domain.validation_certificate),
+            }
         self.domain = iot.CfnDomainConfiguration(
             self,
             "Domain",
@@ -103,15 +111,7 @@ class ConnectGuardEndpoint(Construct):
             client_certificate_config=iot.CfnDomainConfiguration.ClientCertificateConfigProperty(
                 client_certificate_callback_arn=self.callback_arn
             ),
-            domain_name=self.domain_name,
-            server_certificate_arns=(
-                [_arn(domain.certificate)] if isinstance(domain, CustomDomain) else None
-            ),
-            validation_certificate_arn=(
-                _arn(domain.validation_certificate)
-                if isinstance(domain, CustomDomain) and domain.validation_certificate is not None
-                else None
-            ),
+            **of_yours,
         )
         self.domain.node.add_dependency(self.permission)
         self.domain_configuration = self.domain.ref
@@ -148,5 +148,5 @@ class ConnectGuardEndpoint(Construct):
             )
 
 
-def _arn(certificate: "acm.ICertificate | str") -> str:
-    return certificate if isinstance(certificate, str) else certificate.certificate_arn
+def _arn(certificate: "acm.ICertificate | str | None") -> str | None:
+    return certificate if isinstance(certificate, str | None) else certificate.certificate_arn

@@ -1,4 +1,4 @@
-"""`Revocation`: all that a pipeline needs whose CAs have CRLs."""
+"""`Revocation`: what a pipeline needs whose CAs have CRLs."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The sweep: revokes, suspends and releases certificates after their activation, as the CRLs say."""
+"""The sweep: revokes, suspends and releases certificates after their activation, as the CRLs list them."""
 
 import json
 from collections.abc import Collection
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from iot_jitr.ledger import Ledger
 
 SWEEP_EVERY = timedelta(minutes=1)
-"""How often the sweep looks whether something was left undone."""
+"""How often the sweep continues what was left undone."""
 LEDGER_LAG = timedelta(seconds=30)
 """How far the ledger's index by serial number may lag behind its rows; far more than it does."""
 
@@ -64,7 +64,7 @@ class SweepFunction(Construct):
             self,
             "Function",
             handler=environment.SWEEP_HANDLER,
-            description="Revokes, suspends and releases device certificates as the revocation lists say",
+            description="Revokes, suspends and releases device certificates listed in CRLs",
             settings=parts.functions,
             environment={
                 **parts.environment(cas, sorted(device_settings)),
