@@ -15,7 +15,7 @@ REGIONS = ("eu-central-1", "cn-north-1", "cn-northwest-1", "us-gov-east-1", "us-
 
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What one run of cfn-lint says about all templates, and about one that is wrong."""
+    """The findings of one run of cfn-lint in all templates, and in one that is wrong."""
     wrong = tmp_path_factory.mktemp("templates") / WRONG
     wrong.write_text('{"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"Name": "x"}}}}')
     templates = [*sorted(TEMPLATES.glob("*.json")), wrong]

@@ -1,4 +1,4 @@
-"""The templates as they were reviewed; `make snapshot` writes them anew, and the diff says what changed."""
+"""The templates as they were reviewed; `make snapshot` writes them anew, and the diff is what changed."""
 
 import json
 import os

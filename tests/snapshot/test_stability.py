@@ -1,9 +1,9 @@
 """An upgrade replaces no stateful resource and registers no CA anew.
 
 `stateful.json` holds what was deployed by the releases so far: the logical id of each stateful resource, and
-the properties whose change makes CloudFormation replace it. `make snapshot` adds what is new. It never takes
-away or changes an entry: who means to replace one edits the file, says in the changelog what becomes of the
-data, and makes it a major release.
+the properties whose change makes CloudFormation replace it. `make snapshot` adds what is new. It never
+removes or changes an entry: to replace a resource, edit the file, describe in the changelog what becomes of
+the data, and make a major release.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The CDK app: what it synthesizes, and how it says that it cannot."""
+"""The CDK app: what it synthesizes, and its errors in one line."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_the_cdk_command_line_gets_a_cloud_assembly(tmp_path: Path, command: lis
     assert artifacts["Jitr"]["properties"]["stackName"] == "fleet"
 
 
-def test_a_missing_ca_is_said_in_one_line_with_the_command_that_makes_one(tmp_path: Path) -> None:
+def test_a_missing_ca_is_named_in_one_line_with_the_command_that_makes_one(tmp_path: Path) -> None:
     done = synthesize(tmp_path, context(), ["-m", "iot_jitr.app"])
 
     (line,) = (line for line in done.stderr.splitlines() if "!!" not in line)
@@ -69,7 +69,7 @@ def test_a_missing_ca_is_said_in_one_line_with_the_command_that_makes_one(tmp_pa
     assert not (tmp_path / "cdk.out" / "manifest.json").exists()
 
 
-def test_a_context_that_is_not_json_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_context_that_is_not_json_is_named_in_one_line(tmp_path: Path) -> None:
     context = {"jitr": {"activations_per_second": float("nan")}}
 
     done = synthesize(tmp_path, context, ["-m", "iot_jitr.app"])
@@ -80,7 +80,7 @@ def test_a_context_that_is_not_json_is_said_in_one_line(tmp_path: Path) -> None:
     assert "NaN" in line
 
 
-def test_a_missing_set_up_is_said_in_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_set_up_is_named_in_one_line_with_the_command_that_makes_it(tmp_path: Path) -> None:
     done = synthesize(tmp_path, {}, ["-S", str(ROOT / "app.py")])
 
     assert done.returncode == 1

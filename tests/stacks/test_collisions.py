@@ -1,6 +1,6 @@
 """Two pipelines in a stack, two stacks in an account, several regions from one app: nothing collides.
 
-And nothing of the whole account is touched by a pipeline that was not asked to.
+And a pipeline changes nothing of the whole account unless an option is set.
 """
 
 import json
@@ -51,7 +51,7 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
 }
 """Each type that a pipeline may contain → the properties that make its name, where it has one to choose.
 
-All of them, so that a new one is thought about here. `AWS::IAM::Policy` is a policy in a role: two may have a
+All of them, so that a new one is added here. `AWS::IAM::Policy` is a policy in a role: two may have a
 name in two roles.
 """
 OF_THE_ACCOUNT = {"Custom::JitrAccountLogging"}
@@ -155,12 +155,12 @@ def test_no_output_is_exported_under_a_name_of_ours(templates: list[tuple[str, d
     assert [out for _, each in templates for out in each.get("Outputs", {}).values() if "Export" in out] == []
 
 
-def test_every_type_was_thought_about() -> None:
+def test_every_type_is_in_the_table() -> None:
     assert {each["Type"] for name in NAMES for each in scenario(name)["Resources"].values()} == set(NAMED_BY)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("everything_on", "foreign_stack")])
-def test_nothing_of_the_whole_account_is_touched_unless_asked(name: str) -> None:
+def test_nothing_of_the_whole_account_is_changed_by_default(name: str) -> None:
     template = scenario(name)
     actions = {action for _, statement in all_statements(template) for action in as_list(statement["Action"])}
 
@@ -168,6 +168,6 @@ def test_nothing_of_the_whole_account_is_touched_unless_asked(name: str) -> None
     assert not {action for action in actions if "LoggingOptions" in action or "Account" in action}
 
 
-def test_what_was_asked_for_is_there() -> None:
+def test_with_the_option_the_account_is_changed() -> None:
     for name in ("everything_on", "foreign_stack"):
         assert {each["Type"] for each in scenario(name)["Resources"].values()} >= OF_THE_ACCOUNT

@@ -102,7 +102,7 @@ def test_the_function_answers_in_time_and_gets_what_was_chosen() -> None:
     assert function["Properties"]["Timeout"] == 5
     assert function["Properties"]["Handler"] == environment.CONNECT_GUARD_HANDLER
     settings = variables(found, "ConnectGuard")
-    # The CA without a list is not among those that it looks for.
+    # The CA without a list is left out.
     cas = f'["${{{ca}.CaCertificateId}}"]'
     assert settings[environment.CONNECT_GUARD] == (
         f'{{"cas":{cas},"on_unknown":"admit","refresh_seconds":5}}'

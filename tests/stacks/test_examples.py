@@ -73,7 +73,7 @@ def test_each_account_and_region_has_a_stack_of_its_own_with_the_same_ca(example
 
 
 @shows("private_ca")
-def test_the_private_ca_is_active_before_it_signs_and_signs_with_one_template_only(
+def test_the_private_ca_is_active_before_it_signs_with_one_template_only(
     example: Templates,
 ) -> None:
     template = example["Factory"]
@@ -95,11 +95,11 @@ def test_the_private_ca_is_active_before_it_signs_and_signs_with_one_template_on
 @shows("admission_function")
 def test_the_activator_may_invoke_the_admission_function_only(example: Templates) -> None:
     name, function = named(example["Factory"], "AWS::Lambda::Function", "Expected")
-    (ask,) = (
+    (invoke,) = (
         s for s in statements(example["Factory"], "Activator") if s["Action"] == "lambda:InvokeFunction"
     )
 
-    assert ask["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
+    assert invoke["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
     assert function["Properties"]["Handler"] == "expected.handle"
 
 

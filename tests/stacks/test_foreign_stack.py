@@ -1,4 +1,4 @@
-"""The construct in somebody else's stack, with what that stack brings: network, boundary, tags, topic."""
+"""The construct in a stack of another project, which has its own network, boundary, tags and topic."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace

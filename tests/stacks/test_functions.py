@@ -32,7 +32,7 @@ def test_thirty_cas_fit_into_one_pipeline() -> None:
     assert template_of(replace(DEFAULTS, cas=plants(30)))
 
 
-def test_more_cas_than_a_function_can_be_told_of_are_refused() -> None:
+def test_more_cas_than_fit_into_an_environment_are_refused() -> None:
     with app_without_bundling() as app, pytest.raises(EnvironmentTooLargeError) as refused:
         JitrStack(app, "Jitr", replace(DEFAULTS, cas=plants(60)))
 

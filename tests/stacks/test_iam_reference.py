@@ -1,4 +1,4 @@
-"""Each statement says what IAM understands, and allows what the code asks for, no less and no more."""
+"""Each statement is valid in IAM, and allows the calls that the code makes, no less and no more."""
 
 import re
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ def statements_of_resources(value: Any) -> Iterator[Statement]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_statement_is_one_that_iam_understands(reference: IamReference, name: str) -> None:
+def test_each_statement_is_valid_in_iam(reference: IamReference, name: str) -> None:
     """The actions exist and take these resources; the condition keys apply."""
     found = scenario(name)
 
@@ -102,9 +102,9 @@ def test_each_role_may_do_what_its_actions_depend_on(reference: IamReference, na
 
 WRONG = {
     "iot:AttachPolicies on a certificate": ("iot:AttachPolicies", ARN.format("iot", "cert/*"), {}),
-    "a policy where a certificate is asked for": ("iot:AttachPolicy", ARN.format("iot", "policy/*"), {}),
+    "a policy where a certificate is expected": ("iot:AttachPolicy", ARN.format("iot", "policy/*"), {}),
     "a resource where there is none": ("logs:DescribeLogGroups", ARN.format("logs", "log-group:*"), {}),
-    "objects where the bucket is asked for": ("s3:ListBucket", "arn:aws:s3:::x/index/*", {}),
+    "objects where the bucket is expected": ("s3:ListBucket", "arn:aws:s3:::x/index/*", {}),
     "everything where a resource is known": ("sqs:SendMessage", "*", {}),
     "one of two resources": ("iot:AddThingToThingGroup", ARN.format("iot", "thing/x"), {}),
     "an alias": ("kms:Sign", ARN.format("kms", "alias/x"), {}),
@@ -117,7 +117,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_statement_is_noticed(reference: IamReference, case: str) -> None:
+def test_a_wrong_statement_is_found(reference: IamReference, case: str) -> None:
     action, resource, condition = WRONG[case]
 
     (line,) = reference.findings({"Action": action, "Resource": [resource], "Condition": condition})
@@ -125,13 +125,13 @@ def test_a_wrong_statement_is_noticed(reference: IamReference, case: str) -> Non
     assert line.startswith(f"{action}: ")
 
 
-def test_a_missing_dependent_action_and_an_unknown_one_are_noticed(reference: IamReference) -> None:
+def test_a_missing_dependent_action_and_an_unknown_one_are_found(reference: IamReference) -> None:
     missing = reference.missing_dependents({"lambda:CreateFunction"})
     assert ("lambda:CreateFunction", "iam:PassRole") in missing
     assert list(reference.unknown_actions({"Action": ["sqs:*", "sqs:Send*", "sqs:Sent*"]})) == ["sqs:Sent*"]
 
 
-# what the code asks for
+# the calls of the code
 
 
 def granted_by_role(template: Template) -> dict[str, set[str]]:
@@ -166,21 +166,21 @@ def granted() -> dict[str, set[str]]:
 
 BESIDES_ITS_CALLS = {
     **dict.fromkeys((*_ATTACH, *_LOOK), "Lambda puts a function into a VPC with the function's role"),
-    **dict.fromkeys(_ENCRYPT_AND_DECRYPT, "the service that holds data asks KMS with the role of the caller"),
+    **dict.fromkeys(_ENCRYPT_AND_DECRYPT, "the service that holds data calls KMS with the caller's role"),
     "iam:PassRole": "SetV2LoggingOptions hands a role to AWS IoT",
     "logs:CreateLogStream": "Lambda writes the function's log",
     "logs:PutLogEvents": "Lambda writes the function's log",
     "s3:GetObjectVersion": "GetObject of a version is authorised so",
-    "s3:ListBucket": "without it S3 does not say that an object is missing",
+    "s3:ListBucket": "without it S3 hides that an object is missing",
     "secretsmanager:DescribeSecret": "grant_read of a secret covers it",
 }
 """What a role may do without a call of the function's code."""
 OF_ITS_QUEUE = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
-"""What Lambda asks for with the role of a function that a queue feeds."""
+"""What Lambda does with the role of a function that receives from a queue."""
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-def test_each_function_may_do_what_its_code_asks_for(granted: dict[str, set[str]], name: str) -> None:
+def test_each_function_may_make_the_calls_of_its_code(granted: dict[str, set[str]], name: str) -> None:
     handler = HANDLERS[name]
 
     denied = {call for call in calls_of(handler) if not granted[handler] & set(call)}
@@ -189,11 +189,11 @@ def test_each_function_may_do_what_its_code_asks_for(granted: dict[str, set[str]
 
 
 @pytest.mark.parametrize("name", HANDLERS)
-def test_no_function_may_do_what_its_code_does_not_ask_for(granted: dict[str, set[str]], name: str) -> None:
-    asked = {action for call in calls_of(HANDLERS[name]) for action in call}
+def test_no_function_may_make_other_calls(granted: dict[str, set[str]], name: str) -> None:
+    called = {action for call in calls_of(HANDLERS[name]) for action in call}
     besides = set(BESIDES_ITS_CALLS) | (OF_ITS_QUEUE if name == "ACTIVATOR_HANDLER" else set())
 
-    assert granted[HANDLERS[name]] - asked - besides == set()
+    assert granted[HANDLERS[name]] - called - besides == set()
 
 
 def test_the_end_of_a_session_is_recognised_as_the_lab_records_it() -> None:

@@ -1,4 +1,4 @@
-"""Outcome events as a CDK user asks for them: rights, rules on any bus, other stacks, other apps."""
+"""Outcome events as a CDK user configures them: rights, rules on any bus, other stacks, other apps."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -194,11 +194,11 @@ def test_a_rule_matches_outcomes_of_this_pipeline_only(
 ) -> None:
     method, options, pattern = PATTERNS[case]
 
-    made = getattr(pipeline, method)("Tell", description="ours", rule_name="tell", **options)
+    made = getattr(pipeline, method)("Rule", description="ours", rule_name="rule", **options)
 
     assert isinstance(made, events.Rule)
     found = rule(fleet)
-    assert (found["Name"], found["Description"], found["State"]) == ("tell", "ours", "ENABLED")
+    assert (found["Name"], found["Description"], found["State"]) == ("rule", "ours", "ENABLED")
     assert found["EventBusName"] == "default"
     assert found["EventPattern"] == {"source": ["iot-jitr"], "detail": OF_THE_PIPELINE, **pattern}
 
@@ -207,7 +207,7 @@ def test_rules_and_rights_are_on_the_bus_that_is_passed(fleet: cdk.Stack) -> Non
     bus = events.EventBus(fleet, "Company", event_bus_name="company")
     pipeline = made(fleet, bus)
 
-    pipeline.on_revoked("Tell", target=targets.LambdaFunction(function(fleet)))  # type: ignore[arg-type]
+    pipeline.on_revoked("Rule", target=targets.LambdaFunction(function(fleet)))  # type: ignore[arg-type]
 
     assert "Company" in str(rule(fleet)["EventBusName"])
     assert {joined(each["Resource"]) for each in publishers(template(fleet)).values()} == {
@@ -251,7 +251,7 @@ def test_another_teams_function_reacts_to_refusals_reads_the_ledger_and_watches_
 def test_a_rule_of_the_pipelines_stack_may_invoke_a_function_of_another(
     app: cdk.App, fleet: cdk.Stack, pipeline: JitrPipeline, team: cdk.Stack
 ) -> None:
-    pipeline.on_activated("Tell", target=targets.LambdaFunction(function(team)))  # type: ignore[arg-type]
+    pipeline.on_activated("Rule", target=targets.LambdaFunction(function(team)))  # type: ignore[arg-type]
 
     app.synth()
 
@@ -289,7 +289,7 @@ def test_a_stack_that_exports_its_outputs_names_the_bus(app: cdk.App, team: cdk.
     DeploymentOutputs(made(fleet), export_prefix="fleet")
     pipeline = JitrPipeline.from_stack_outputs(team, "Imported", ExportedOutputs("fleet"))
 
-    pipeline.on_refused("Tell", target=targets.LambdaFunction(function(team)))  # type: ignore[arg-type]
+    pipeline.on_refused("Rule", target=targets.LambdaFunction(function(team)))  # type: ignore[arg-type]
 
     assert joined(template(fleet)["Outputs"]["EventBus"]["Value"]).endswith(":event-bus/default")
     assert {"Fn::ImportValue": "fleet-ServiceName"} in rule(team)["EventPattern"]["detail"]["pipeline"]
@@ -305,27 +305,27 @@ def refusing() -> Iterator[JitrPipeline]:
         yield made(cdk.Stack(app, "Fleet", env=HOME))
 
 
-def test_a_pipeline_without_events_says_how_to_turn_them_on(app: cdk.App, team: cdk.Stack) -> None:
+def test_the_error_of_a_pipeline_without_events_names_the_option(app: cdk.App, team: cdk.Stack) -> None:
     pipeline = JitrPipeline(cdk.Stack(app, "Plain"), "Jitr", cas=[FACTORY_CA])
 
     with pytest.raises(ConfigurationError, match=r"Plain/Jitr: on_….*off.*outcome_events=OutcomeEvents\(\)"):
-        pipeline.on_activated("Tell")
+        pipeline.on_activated("Rule")
     with pytest.raises(ConfigurationError, match=r"outputs\.EventBus"):
-        imported(team).on_activated("Tell")
+        imported(team).on_activated("Rule")
 
 
-def test_an_unknown_reason_is_named_with_the_one_that_is_meant(refusing: JitrPipeline) -> None:
+def test_an_unknown_reason_is_named_with_the_nearest_one(refusing: JitrPipeline) -> None:
     with pytest.raises(
         ConfigurationError, match=r'reason: found "not_lsted"; allowed: did you mean .not_listed.'
     ):
-        refusing.on_refused("Tell", reason="not_lsted")
+        refusing.on_refused("Rule", reason="not_lsted")
 
 
 @pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x")])
 @pytest.mark.parametrize("option", ["target", "event_pattern", "cross_stack_scope"])
 def test_an_argument_of_a_wrong_type_is_named(refusing: JitrPipeline, option: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=option):
-        refusing.on_activated("Tell", **{option: value})
+        refusing.on_activated("Rule", **{option: value})
 
 
 @pytest.mark.parametrize("value", [1, "text", {"a": 1}, Path("x"), "arn:aws:sqs:eu-central-1:123456789012:q"])
@@ -344,11 +344,11 @@ def test_a_bus_of_another_account_takes_the_events_and_the_rules_are_made_there(
 ) -> None:
     pipeline = made(fleet, THEIR_BUS)
     with pytest.raises(ConfigurationError, match="a bus in 210987654321"):
-        pipeline.on_activated("Tell")
+        pipeline.on_activated("Rule")
     with pytest.raises(ConfigurationError, match="rules in the account and region of the bus"):
-        imported(cdk.Stack(app, "Elsewhere", env=HOME), event_bus_arn=THEIR_BUS).on_activated("Tell")
+        imported(cdk.Stack(app, "Elsewhere", env=HOME), event_bus_arn=THEIR_BUS).on_activated("Rule")
     there = cdk.Stack(app, "There", env=cdk.Environment(account="210987654321", region="eu-central-1"))
-    imported(there, event_bus_arn=THEIR_BUS).on_activated("Tell")
+    imported(there, event_bus_arn=THEIR_BUS).on_activated("Rule")
     assert rule(there)["EventBusName"] == "theirs"
     assert {each["Resource"] for each in publishers(template(fleet)).values()} == {THEIR_BUS}
 

@@ -1,4 +1,4 @@
-"""What the pipeline is made of, and that it is set as the design says."""
+"""The resources of the pipeline and their properties, as in the design."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ Template = dict[str, Any]
 FOURTEEN_DAYS = 14 * 24 * 3600
 
 
-def test_nothing_is_made_that_is_not_meant(template: Template) -> None:
+def test_the_pipeline_makes_exactly_these_resources(template: Template) -> None:
     made = sorted(resource["Type"] for resource in template["Resources"].values())
 
     assert made == [
@@ -188,7 +188,7 @@ def test_our_functions_share_one_asset_whose_modules_have_the_handlers(template:
         assert f"def {name}(" in Path(source.origin).read_text()
 
 
-def test_the_outputs_say_where_everything_is(template: Template) -> None:
+def test_the_outputs_name_the_resources(template: Template) -> None:
     assert set(template["Outputs"]) >= {
         "FactoryCaCertificateId",
         "FactoryRule",

@@ -273,12 +273,12 @@ def test_the_sweep_may_end_sessions_of_the_clients_that_the_policy_allows_and_no
     assert bool(client_id) == bool(clients)
 
 
-def test_where_the_client_id_is_not_known_the_synthesis_says_so_or_refuses_to_close_sessions() -> None:
+def test_where_the_client_id_is_not_known_the_synthesis_reports_it_or_refuses_to_close_sessions() -> None:
     ca = replace(FACTORY_CA, revocation=CrlBucket())
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Fleet")
         JitrPipeline(stack, "Jitr", cas=[ca], device_policy=connecting_as(OF_THE_THING))
-        said = [str(entry.data) for each in stack.node.find_all() for entry in each.node.metadata]
+        reported = [str(entry.data) for each in stack.node.find_all() for entry in each.node.metadata]
         with pytest.raises(ConfigurationError) as refused:
             JitrPipeline(
                 stack,
@@ -288,7 +288,7 @@ def test_where_the_client_id_is_not_known_the_synthesis_says_so_or_refuses_to_cl
                 revocation=RevocationSettings(close_sessions=True),
             )
 
-    (about_sessions,) = (each for each in said if "left to AWS IoT" in each)
+    (about_sessions,) = (each for each in reported if "left to AWS IoT" in each)
     assert "registers no things" in about_sessions
     assert refused.value.key.endswith("revocation.close_sessions")
 
@@ -296,7 +296,7 @@ def test_where_the_client_id_is_not_known_the_synthesis_says_so_or_refuses_to_cl
 # outputs, warnings, configuration
 
 
-def test_the_outputs_say_where_to_upload(both_sources: Template) -> None:
+def test_the_outputs_name_the_locations_of_crls(both_sources: Template) -> None:
     outputs = {name: joined(output["Value"]) for name, output in both_sources["Outputs"].items()}
 
     bucket = bucket_name(both_sources)
@@ -354,7 +354,7 @@ def test_where_crls_come_from_is_read(tmp_path: Path, written: Any, read: Any) -
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, written: Any, key: str) -> None:
-    """More cases are in `test_option_validation.py`, which knows one form of each option only."""
+    """Forms that `test_option_validation.py`, which has one form of each option, does not have."""
     with pytest.raises(ConfigurationError) as caught:
         parsed(tmp_path, written)
     assert caught.value.key == f"jitr.cas[0].{key}"

@@ -42,7 +42,7 @@ def lab(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_app_warns_and_says_nothing_else(shipped: Path) -> None:
+def test_the_app_warns_and_writes_nothing_else(shipped: Path) -> None:
     content = json.loads((shipped / "cdk.json").read_text())
     context = json.dumps({**content["context"], **WITHOUT_BUNDLING})
 
@@ -61,7 +61,7 @@ def test_the_app_warns_and_says_nothing_else(shipped: Path) -> None:
     assert copy.endswith(": cdk.out/validation-report.json")
 
 
-def test_cdk_synth_warns_and_says_nothing_else(shipped: Path) -> None:
+def test_cdk_synth_warns_and_writes_nothing_else(shipped: Path) -> None:
     pretend_that_the_asset_is_built(shipped, template_of(DEFAULTS))
 
     done = run(shipped, [*find_cdk().command, "synth", "--quiet", "--no-notices"])
@@ -70,7 +70,7 @@ def test_cdk_synth_warns_and_says_nothing_else(shipped: Path) -> None:
     assert_only_the_missing_revocation_check(done.stderr.splitlines(), "Factory")
 
 
-def test_cdk_synth_of_the_project_of_a_lab_warns_and_says_nothing_else(lab: Path) -> None:
+def test_cdk_synth_of_the_project_of_a_lab_warns_and_writes_nothing_else(lab: Path) -> None:
     pretend_that_the_asset_is_built(lab, local_template_of(DEFAULTS))
 
     done = run(lab, [*find_cdk().command, "synth", "--quiet", "--no-notices"], CDK_VALIDATION="false")

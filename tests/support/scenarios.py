@@ -1,4 +1,4 @@
-"""Named stacks that snapshots, cfn-lint, cdk-nag and the test for collisions look at."""
+"""Named stacks for snapshots, cfn-lint, cdk-nag and the test for collisions."""
 
 import json
 from dataclasses import replace
@@ -116,7 +116,7 @@ NAMES = (*SCENARIOS, FOREIGN_STACK)
 
 
 def foreign(scope: Construct, construct_id: str = "Company") -> tuple[cdk.Stack, JitrPipeline]:
-    """A stack of somebody else, who brings all that can be brought: key, network, bucket, topic, boundary."""
+    """A stack of another project with everything of its own: key, network, bucket, topic, boundary."""
     place = cdk.Environment(account="123456789012", region="eu-central-1")
     stack = cdk.Stack(scope, construct_id, env=place)
     fleet = Construct(stack, "Fleet")

@@ -36,7 +36,7 @@ _SHIPPED_CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text
 FEATURE_FLAGS: dict[str, Any] = {
     name: value for name, value in _SHIPPED_CONTEXT.items() if name.startswith("@aws-cdk")
 }
-"""The CDK's feature flags as `cdk.json` sets them: the tests look at the templates that its users get."""
+"""The CDK's feature flags as `cdk.json` sets them: the tests read the templates that its users get."""
 
 
 @contextmanager
