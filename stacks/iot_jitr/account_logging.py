@@ -17,7 +17,7 @@ from constructs import Construct
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr.provider_framework import provider_framework
+from iot_jitr.provider_framework import ProviderFramework
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr_runtime.account_logging.properties import (
     LOG_GROUP,
@@ -90,7 +90,7 @@ class AccountLogging(Construct):
         )
         self.role = role = self._logging_role(log_group_arn) if mode is Mode.MANAGE else None
         self.function = self._function(role, log_group_arn, settings)
-        self.framework = provider_framework(self, self.function, settings, of="account logging")
+        self.framework = ProviderFramework(self, self.function, settings, of="account logging")
         key = settings.encryption.key
         properties = LoggingProperties(
             mode=mode,

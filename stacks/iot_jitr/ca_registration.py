@@ -16,7 +16,7 @@ from constructs import Construct
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
-from iot_jitr.provider_framework import provider_framework
+from iot_jitr.provider_framework import ProviderFramework
 from iot_jitr.signers import let_sign, plain_signer
 from iot_jitr_runtime.ca_registration.properties import (
     RESOURCE_TYPE,
@@ -98,7 +98,7 @@ class CaRegistrationProvider(Construct):
         )
         acknowledge_wildcard(self.function.role, cas, "a CA certificate gets its id when it is registered")
         acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
-        self.framework = provider_framework(self, self.function, settings, of="CA registration")
+        self.framework = ProviderFramework(self, self.function, settings, of="CA registration")
 
     def serve(self, ca: "CaConfiguration") -> None:
         """Allow the function to sign for `ca`: with this one secret, key or Private CA, nothing else.

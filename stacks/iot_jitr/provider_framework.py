@@ -1,13 +1,10 @@
-"""The CDK's provider framework around a function that answers for a custom resource.
+"""The CDK's provider framework around the function of a custom resource.
 
-The framework retries, turns what the function raises into CloudFormation's reason, and always answers.
+The framework retries, turns an exception of the function into CloudFormation's reason, and always responds.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import custom_resources
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
@@ -20,52 +17,35 @@ if TYPE_CHECKING:
     from iot_jitr.functions import FunctionSettings, JitrFunction
 
 
-@dataclass(frozen=True)
-class Framework:
+class ProviderFramework:
     """The framework around one function.
 
     Attributes:
-        provider: The CDK's provider, whose token a custom resource names.
         role: What the framework's own function may do.
         log_group: Its log group.
+        provider: The CDK's provider.
+        service_token: Names the provider in a custom resource.
     """
 
-    provider: custom_resources.Provider
-    role: iam.Role
-    log_group: logs.LogGroup
-
-    @property
-    def service_token(self) -> str:
-        """What a custom resource names as its provider."""
-        return self.provider.service_token
-
-
-def provider_framework(
-    scope: "Construct", function: "JitrFunction", settings: "FunctionSettings", *, of: str
-) -> Framework:
-    """Put the framework around `function`, with a role and a log group of its own.
-
-    Args:
-        scope: Where role, log group and framework belong.
-        function: What answers.
-        settings: What the pipeline's functions have in common.
-        of: What the custom resource is, for the role's description.
-    """
-    role, log_group = role_and_log_group(
-        scope, f"What the custom resource framework of the {of} may do", settings, prefix="Framework"
-    )
-    provider = custom_resources.Provider(
-        scope,
-        "Framework",
-        on_event_handler=function.function,
-        log_group=log_group,
-        framework_on_event_role=role,
-        provider_function_env_encryption=settings.encryption.key,
-        **placement(settings.network),
-    )
-    acknowledge_wildcard(
-        role,
-        f"{function.function.function_arn}:*",
-        "the framework may invoke each version of this one function",
-    )
-    return Framework(provider, role, log_group)
+    def __init__(
+        self, scope: "Construct", function: "JitrFunction", settings: "FunctionSettings", *, of: str
+    ) -> None:
+        """Make role, log group and framework in `scope`; `of` is the custom resource, in words."""
+        self.role, self.log_group = role_and_log_group(
+            scope, f"What the custom resource framework of the {of} may do", settings, prefix="Framework"
+        )
+        self.provider = custom_resources.Provider(
+            scope,
+            "Framework",
+            on_event_handler=function.function,
+            log_group=self.log_group,
+            framework_on_event_role=self.role,
+            provider_function_env_encryption=settings.encryption.key,
+            **placement(settings.network),
+        )
+        acknowledge_wildcard(
+            self.role,
+            f"{function.function.function_arn}:*",
+            "the framework may invoke each version of this one function",
+        )
+        self.service_token = self.provider.service_token

@@ -18,6 +18,7 @@ from iot_jitr import (
     ConfigurationError,
     ConnectGuard,
     CrlBucket,
+    DeploymentOutputs,
     JitrConfiguration,
     JitrPipeline,
     OutcomeEvents,
@@ -255,10 +256,13 @@ def test_alarms_and_dashboard_can_be_left_out() -> None:
             alarms="none",
             dashboard=False,
             account_logging="manage",
+            outcome_events=OutcomeEvents(),
         )
+        DeploymentOutputs(pipeline)
         found = template(cdk.Stack.of(pipeline))
 
     assert of_type(found, ALARM) == of_type(found, "AWS::CloudWatch::Dashboard") == {}
+    assert "Dashboard" not in found["Outputs"]
     assert len(of_type(found, QUERY)) == len(QUERIES) + 1
     with pytest.raises(ConfigurationError, match=r"^Fleet/Jitr: alarm: found a pipeline with alarms: none"):
         pipeline.alarm(AlarmName.REFUSED)
