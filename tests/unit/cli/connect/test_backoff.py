@@ -20,6 +20,13 @@ def test_the_range_doubles_with_each_attempt_up_to_the_longest(
     assert shortest <= backoff.wait_after(attempt) <= limit * (1 + 1e-9)
 
 
+def test_waits_grow_on_average() -> None:
+    early = [Backoff().wait_after(1) for _ in range(200)]
+    late = [Backoff().wait_after(10) for _ in range(200)]
+
+    assert sum(late) > 2 * sum(early)
+
+
 def test_devices_that_start_together_do_not_reconnect_together() -> None:
     waits = {Backoff().wait_after(1) for _ in range(50)}
 
