@@ -13,7 +13,8 @@ WITHOUT_RESOURCE = (
     "iot:ListPrincipalThings",
     "lambda:ListEventSourceMappings",
 )
-"""Actions for which AWS lets no resource be named (Service Authorization Reference)."""
+"""Actions without a resource (Service Authorization Reference), and `ListPrincipalThings`, whose resource is
+the certificate: the local cloud checks it against `*`."""
 _CERTIFICATES = ("iot:DescribeCertificate", "iot:TestAuthorization")
 _FUNCTION = ("lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")
 _ROLES = ("iam:GetRole", "iam:SimulatePrincipalPolicy")

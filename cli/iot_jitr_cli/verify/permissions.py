@@ -6,7 +6,8 @@ from iot_jitr_cli.least_policy import Resources, policy_document
 from iot_jitr_runtime.stack_outputs import CRL_LOCATION, Output
 
 WITHOUT_RESOURCE = ("iot:DescribeEndpoint", "iot:ListAttachedPolicies", "iot:ListPrincipalThings")
-"""Actions for which AWS lets no resource be named (Service Authorization Reference)."""
+"""Actions without a resource (Service Authorization Reference), and `ListPrincipalThings`, whose resource is
+the certificate: the local cloud checks it against `*`."""
 _CERTIFICATES = (
     *("iot:DescribeCertificate", "iot:UpdateCertificate", "iot:DeleteCertificate"),
     *("iot:DetachPolicy", "iot:DetachThingPrincipal"),

@@ -17,7 +17,7 @@ COMMANDS = {"doctor": doctor, "status": status}
 NEWER = {"iot:GetConnection"}
 """What the reference's copy does not have yet; on `client`, by AWS's page of the call."""
 WIDER = {"iot:ListPrincipalThings"}
-"""Allowed on all, although the reference's copy names a resource: the certificate."""
+"""Its resource is the certificate, but the local cloud checks it against `*`."""
 VERBS = ("BatchGet", "Describe", "Filter", "Get", "List", "Scan", "Simulate", "Test")
 
 
