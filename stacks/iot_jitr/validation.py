@@ -88,10 +88,8 @@ def read_options(cls: type[T], path: str, values: object, folder: Path) -> T:
     if not isinstance(values, Mapping):
         raise ConfigurationError(path, shown(values), "an object, {…}")
     _refuse_null(path, values)
-    try:
-        return pydantic.TypeAdapter(cls).validate_python(values, context={"folder": folder})
-    except pydantic.ValidationError as error:
-        raise _plain(error, path, cls) from None
+    read = _with_plain_errors(pydantic.TypeAdapter(cls).validate_python, path, cls)
+    return read(values, context={"folder": folder})
 
 
 def _refuse_null(path: str, value: object) -> None:
@@ -125,7 +123,7 @@ def _plain(error: pydantic.ValidationError, path: str, of: Any) -> Configuration
         names = [*inspect.signature(of).parameters]
         where[0] = names[where[0]] if where[0] < len(names) else f"argument {where[0] + 1}"
     if kind == NOT_ALLOWED:
-        where += [context["option"]] if "option" in context else []
+        where.append(context["option"])
         return ConfigurationError(_path(path, where), context["found"], context["allowed"])
     takes = _takes(_class_at(of, where[:-1]))
     if kind.startswith("unexpected"):
