@@ -22,18 +22,18 @@ from iot_jitr_runtime.revocation.store import IndexMissingError
 
 
 class Finding(StrEnum):
-    """What the guard found out about a connect. The values are a stable interface, in the log."""
+    """The result of a check, from the best to the worst. The values are a stable interface, in the log."""
 
     NOT_OURS = "not_ours"
     """None of this deployment's CAs that have a CRL issued the certificate."""
     GOOD = "good"
     """There is a usable index, and the certificate is not on the list."""
-    REVOKED = "revoked"
-    """The certificate is on the list, revoked or on hold."""
     UNKNOWN = "unknown"
     """There is no usable index, or S3 does not respond."""
     UNREADABLE = "unreadable"
     """The event, or a certificate in it, cannot be read."""
+    REVOKED = "revoked"
+    """The certificate is on the list, revoked or on hold."""
 
 
 ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
@@ -78,16 +78,14 @@ class ConnectGuard:
             event: `principalId`, `serverName`, `connectionMetadata`, `clientCertificateChain`.
         """
         try:
-            found = [self._judge(certificate) for certificate in presented(event)]
+            found = [self._check(certificate) for certificate in presented(event)]
         except (MalformedConnectEventError, MalformedCertificateError) as error:
             return ConnectDecision(admitted=False, finding=Finding.UNREADABLE, detail=str(error))
-        worst = max(found, key=lambda each: _ORDER.index(each[0]))
-        admitted = worst[0] in ADMITTED or (
-            worst[0] is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT
-        )
-        return ConnectDecision(admitted, *worst)
+        finding, detail = _worst(found)
+        admitted = finding in ADMITTED or (finding is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT)
+        return ConnectDecision(admitted, finding, detail)
 
-    def _judge(self, certificate: Certificate) -> tuple[Finding, str]:
+    def _check(self, certificate: Certificate) -> tuple[Finding, str]:
         """Return the worst finding among the CAs that issued the certificate."""
         found: list[tuple[Finding, str]] = []
         unknown: list[tuple[Finding, str]] = []
@@ -102,7 +100,7 @@ class ConnectGuard:
             except RefusedError as error:
                 found.append((Finding.UNREADABLE, str(error)))
         # A CA whose certificate is missing may be the issuer only if no other one is.
-        return max(found or unknown, key=lambda each: _ORDER.index(each[0]), default=(Finding.NOT_OURS, ""))
+        return _worst(found or unknown or [(Finding.NOT_OURS, "")])
 
     def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[Finding, str]:
         why = None if self.revocation.is_fresh(ca) else self._recent_failure(ca)
@@ -154,8 +152,8 @@ class ConnectGuard:
         return why if timedelta(0) <= self.clock() - at < self.revocation.refresh else None
 
 
-_ORDER = [Finding.NOT_OURS, Finding.GOOD, Finding.UNKNOWN, Finding.UNREADABLE, Finding.REVOKED]
-"""From the best to the worst; the worst one decides."""
+def _worst(found: list[tuple[Finding, str]]) -> tuple[Finding, str]:
+    return max(found, key=lambda each: list(Finding).index(each[0]))
 
 
 def _is_issued_by(certificate: Certificate, ca: Certificate) -> bool:

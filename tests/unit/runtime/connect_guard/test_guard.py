@@ -128,6 +128,18 @@ def test_extensions_that_are_needed_and_cannot_be_read_are_refused(harness: Guar
     assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
 
 
+def test_a_certificate_of_our_name_whose_signature_cannot_be_verified_is_refused(
+    harness: GuardHarness,
+) -> None:
+    harness.publish()
+    known, unknown = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d04030f")
+    unverifiable = Certificate.load(GOOD.der.replace(known, unknown))
+
+    decision = harness.guard(OnUnknown.ADMIT).decide(connect_of(unverifiable))
+
+    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
+
+
 # without a usable index
 
 
