@@ -81,7 +81,7 @@ def with_one_more(crl: Crl, signer: DevelopmentCa, certificate: x509.Certificate
     builder = x509.CertificateRevocationListBuilder(
         crl.parsed.issuer, now, crl.next_update, [], [*crl.parsed, entry]
     )
-    for extension in crl.extensions:
+    for extension in crl.parsed.extensions:
         is_number = isinstance(extension.value, x509.CRLNumber)
         value = x509.CRLNumber(crl.number + 1) if is_number else extension.value
         builder = builder.add_extension(value, extension.critical)

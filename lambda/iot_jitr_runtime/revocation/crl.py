@@ -37,7 +37,7 @@ class Crl:
         Raises:
             UnusableCrlError: `MALFORMED`.
         """
-        is_pem = _PEM_BEGIN in data[:65536] and not data.startswith(b"\x30")
+        is_pem = _PEM_BEGIN in data and not data.startswith(b"\x30")
         if is_pem and (found := data.count(_PEM_CRL)) > 1:
             raise UnusableCrlError(RejectionReason.MALFORMED, f"found {found} CRLs in one file, expected one")
         try:
@@ -45,7 +45,7 @@ class Crl:
                 data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
             parsed = x509.load_der_x509_crl(data)
             # They are parsed only when they are read.
-            _ = parsed.issuer, parsed.last_update_utc, parsed.next_update_utc
+            _ = parsed.issuer, parsed.last_update_utc, parsed.next_update_utc, parsed.extensions
             return cls(data, parsed)
         except UNREADABLE as error:
             raise UnusableCrlError(
@@ -91,28 +91,10 @@ class Crl:
             raise UnusableCrlError(RejectionReason.NO_NEXT_UPDATE, "it has no nextUpdate")
         return moment
 
-    @cached_property
-    def extensions(self) -> x509.Extensions:
-        """Its extensions.
-
-        Raises:
-            UnusableCrlError: `MALFORMED`.
-        """
+    def extension(self, kind: type[E]) -> E | None:
+        """The value of one of its extensions, None where it has none of that kind."""
         try:
-            return self.parsed.extensions
-        except UNREADABLE as error:
-            raise UnusableCrlError(
-                RejectionReason.MALFORMED, f"its extensions cannot be read: {error}"
-            ) from error
-
-    def extension(self, kind: type[E]) -> x509.Extension[E] | None:
-        """One of its extensions, None where it has none of that kind.
-
-        Raises:
-            UnusableCrlError: `MALFORMED`.
-        """
-        try:
-            return self.extensions.get_extension_for_class(kind)
+            return self.parsed.extensions.get_extension_for_class(kind).value
         except x509.ExtensionNotFound:
             return None
 
@@ -121,7 +103,7 @@ class Crl:
         """Its CRL number.
 
         Raises:
-            UnusableCrlError: `NO_NUMBER` or `MALFORMED`.
+            UnusableCrlError: `NO_NUMBER`.
         """
         first, _ = _content(self.signed, 0)
         if self.signed[first] != _INTEGER:
@@ -131,7 +113,7 @@ class Crl:
             raise UnusableCrlError(
                 RejectionReason.NO_NUMBER, "it has no CRL number, so a rollback could not be noticed"
             )
-        number = found.value.crl_number
+        number = found.crl_number
         if number.bit_length() > _LONGEST_NUMBER:
             raise UnusableCrlError(RejectionReason.NO_NUMBER, "its CRL number is longer than 20 octets")
         return number
@@ -154,13 +136,9 @@ class Crl:
 
     @cached_property
     def scope(self) -> Scope:
-        """The certificates that it covers, by its IssuingDistributionPoint.
-
-        Raises:
-            UnusableCrlError: `MALFORMED`.
-        """
+        """The certificates that it covers, by its IssuingDistributionPoint."""
         found = self.extension(x509.IssuingDistributionPoint)
-        return Scope.of(found.value, self.parsed.issuer) if found else Scope()
+        return Scope.of(found, self.parsed.issuer) if found else Scope()
 
 
 def _content(der: bytes | memoryview, at: int) -> tuple[int, int]:

@@ -74,13 +74,13 @@ def _check_issuer(crl: Crl, ca: Certificate) -> None:
     if named is None:
         return
     own = ca.extension(x509.SubjectKeyIdentifier)
-    key_id = named.value.key_identifier
+    key_id = named.key_identifier
     if key_id is not None and own is not None and key_id != own.digest:
         raise UnusableCrlError(
             RejectionReason.WRONG_ISSUER,
             f"it names the key {key_id.hex()}, the CA's key is {own.digest.hex()}",
         )
-    serial = named.value.authority_cert_serial_number
+    serial = named.authority_cert_serial_number
     if serial is not None and serial != ca.x509.serial_number:
         raise UnusableCrlError(
             RejectionReason.WRONG_ISSUER,
@@ -133,7 +133,7 @@ def _is_signed_by(crl: Crl, ca: Certificate, algorithm: hashes.HashAlgorithm | N
 
 
 def _check_extensions(crl: Crl) -> None:
-    for extension in crl.extensions:
+    for extension in crl.parsed.extensions:
         if extension.critical and extension.oid not in _PROCESSED_WHEN_CRITICAL:
             raise UnusableCrlError(
                 RejectionReason.CRITICAL_EXTENSION,
@@ -142,15 +142,14 @@ def _check_extensions(crl: Crl) -> None:
     if delta := crl.extension(x509.DeltaCRLIndicator):
         raise UnusableCrlError(
             RejectionReason.DELTA,
-            f"it is a delta CRL to number {delta.value.crl_number:x} (hexadecimal), not a complete one",
+            f"it is a delta CRL to number {delta.crl_number:x} (hexadecimal), not a complete one",
         )
 
 
 def _check_scope(crl: Crl) -> None:
-    found = crl.extension(x509.IssuingDistributionPoint)
-    if found is None:
+    idp = crl.extension(x509.IssuingDistributionPoint)
+    if idp is None:
         return
-    idp = found.value
     if idp.indirect_crl:
         raise UnusableCrlError(RejectionReason.INDIRECT, "it is an indirect CRL")
     if idp.only_contains_ca_certs:

@@ -65,8 +65,8 @@ def test_every_entry_and_extension_stays_and_the_number_grows_by_one() -> None:
     assert last.serial_number == DEVICE.serial_number
     assert (crl.number, crl.next_update) == (42, former.next_update)
     assert crl.this_update >= former.this_update
-    assert [e for e in crl.extensions if not isinstance(e.value, x509.CRLNumber)] == [
-        e for e in former.extensions if not isinstance(e.value, x509.CRLNumber)
+    assert [e for e in crl.parsed.extensions if not isinstance(e.value, x509.CRLNumber)] == [
+        e for e in former.parsed.extensions if not isinstance(e.value, x509.CRLNumber)
     ]
 
 
