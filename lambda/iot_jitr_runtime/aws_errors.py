@@ -6,7 +6,7 @@ The activator, the sweep and the reconciler defer for the same reasons.
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from iot_jitr_runtime.outcomes import DeferredError, Reason
+from iot_jitr_runtime.outcomes import Reason, Verdict
 
 CLIENT_CONFIG = Config(
     connect_timeout=1,
@@ -50,15 +50,15 @@ def error_code(error: BaseException) -> str:
     return type(error).__name__
 
 
-def deferral(error: ClientError | BotoCoreError) -> DeferredError:
-    """Return the deferral that `error` calls for.
+def deferral(error: ClientError | BotoCoreError) -> Verdict:
+    """Return the verdict that `error` stands for, a deferral.
 
     Every AWS error that the calling code does not handle is a deferral: nothing is lost, and the queue
     delivers the message again.
     """
     code = error_code(error)
     if code in _THROTTLED:
-        return DeferredError(Reason.THROTTLED, str(error))
+        return Verdict(Reason.THROTTLED, str(error))
     if code in DENIED:
-        return DeferredError(Reason.ACCESS_DENIED, str(error))
-    return DeferredError(Reason.SERVICE_ERROR, str(error))
+        return Verdict(Reason.ACCESS_DENIED, str(error))
+    return Verdict(Reason.SERVICE_ERROR, str(error))

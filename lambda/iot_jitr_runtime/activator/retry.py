@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
-from iot_jitr_runtime.ledger import LeaseLostError
 from iot_jitr_runtime.outcomes import DecisionError, Reason, Verdict
 
 AFTER_ACTIVATION = timedelta(seconds=5)
@@ -67,9 +66,7 @@ def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Verd
     except DecisionError as error:
         return error.verdict
     except AwsError as error:
-        return deferral(error).verdict
-    except LeaseLostError as error:
-        return Verdict(Reason.CLAIMED_ELSEWHERE, str(error))
+        return deferral(error)
     except Exception as defect:  # noqa: BLE001 - see above
         return Verdict(Reason.INTERNAL_ERROR, f"{type(defect).__name__}: {defect}", defect)
 

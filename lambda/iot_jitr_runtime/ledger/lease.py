@@ -14,6 +14,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
 from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
+from iot_jitr_runtime.outcomes import DeferredError, Reason
 
 RELEASED = {LEASE_TOKEN: None, LEASE_EXPIRES_AT: None}
 """What is written into an item to release its lease."""
@@ -30,11 +31,11 @@ class LeaseTakenError(JitrError):
         self.found = found
 
 
-class LeaseLostError(JitrError):
+class LeaseLostError(DeferredError):
     """The lease has expired and another worker holds it: this one must stop."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"another worker holds the lease on {key} now")
+        super().__init__(Reason.CLAIMED_ELSEWHERE, f"another worker holds the lease on {key} now")
 
 
 def is_free(now: int) -> ConditionBase:

@@ -158,7 +158,7 @@ class Enforcement:
         except DecisionError as decided:
             verdict = decided.verdict
         except AwsError as error:
-            verdict = deferral(error).verdict
+            verdict = deferral(error)
         # CAs remove expired certificates from their lists, which ends no hold: a retry would not help.
         again = None if verdict.reason is Reason.EXPIRED else milliseconds(self.clock() + RETRY_AFTER)
         self.ledger.record_not_released(claim, detail=f"{verdict.reason}: {verdict.detail}", retry_at=again)

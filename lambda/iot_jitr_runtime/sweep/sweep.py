@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger import CLAIM_MARGIN, LeaseLostError
+from iot_jitr_runtime.ledger import CLAIM_MARGIN
 from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
-from iot_jitr_runtime.outcomes import DeferredError, Reason, Verdict
+from iot_jitr_runtime.outcomes import DeferredError, Verdict
 from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 from iot_jitr_runtime.sweep.enforce import Enforcement, ReleaseResult, RevocationResult
@@ -282,10 +282,8 @@ class _Run:
             return act()
         except DeferredError as deferred:
             verdict = deferred.verdict
-        except LeaseLostError as error:
-            verdict = Verdict(Reason.CLAIMED_ELSEWHERE, str(error))
         except AwsError as error:
-            verdict = deferral(error).verdict
+            verdict = deferral(error)
         self.sweep.report("warning", DEFERRED, self.ca, certificate_id=certificate_id, **_why(verdict))
         return None
 

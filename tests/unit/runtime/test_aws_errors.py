@@ -39,7 +39,7 @@ def client_error(code: str) -> ClientError:
 def test_an_error_of_the_service_is_deferred_with_what_it_said(code: str, reason: Reason) -> None:
     deferred = deferral(client_error(code))
     assert deferred.reason is reason
-    assert "the service's text" in deferred.verdict.detail
+    assert "the service's text" in deferred.detail
 
 
 def test_a_service_that_cannot_be_reached_is_a_service_error() -> None:
