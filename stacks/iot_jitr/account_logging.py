@@ -16,7 +16,7 @@ from constructs import Construct
 
 from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, JitrFunction
-from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.permissions import without_resource
 from iot_jitr.provider_framework import ProviderFramework
 from iot_jitr.retention import RETENTION_OF
 from iot_jitr_runtime.account_logging.properties import (
@@ -192,6 +192,5 @@ class AccountLogging(Construct):
             permissions=permissions,
             timeout=_TIMEOUT,
         )
-        acknowledge_wildcard(function.role, "*", WITHOUT_RESOURCE["iot:GetV2LoggingOptions"])
         acknowledge_wildcard(function.role, in_group, "CloudWatch Logs writes a log group's ARN so")
         return function

@@ -13,9 +13,8 @@ import jsii
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.functions import FunctionSettings, JitrFunction
-from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
+from iot_jitr.permissions import without_resource
 from iot_jitr.provider_framework import ProviderFramework
 from iot_jitr.signers import let_sign, plain_signer
 from iot_jitr_runtime.ca_registration.properties import (
@@ -91,13 +90,13 @@ class CaRegistrationProvider(Construct):
                 without_resource(
                     "iot:GetRegistrationCode", "iot:ListCACertificates", "iot:RegisterCACertificate"
                 ),
-                # The id is given by AWS at registration: nothing narrower can be named before.
-                iam.PolicyStatement(actions=_ON_ANY_CA, resources=[cas]),
             ],
             timeout=_TIMEOUT,
         )
-        acknowledge_wildcard(self.function.role, cas, "a CA certificate gets its id when it is registered")
-        acknowledge_wildcard(self.function.role, "*", WITHOUT_RESOURCE["iot:RegisterCACertificate"])
+        self.function.allow(
+            iam.PolicyStatement(actions=_ON_ANY_CA, resources=[cas]),
+            wildcard="a CA certificate gets its id when it is registered",
+        )
         self.framework = ProviderFramework(self, self.function, settings, of="CA registration")
 
     def serve(self, ca: "CaConfiguration") -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from iot_jitr.acknowledgements import acknowledge_wildcard
 from iot_jitr.admission import Admission, AdmissionResource
 from iot_jitr.allowed import refusal, shown, texts
 from iot_jitr.encryption import Encryption
@@ -136,15 +135,12 @@ class DeviceResources:
 
         The permissions to attach a policy and to change a certificate's status are not among them.
         """
-        function.allow(*self._permissions)
+        function.allow(
+            *self._permissions,
+            wildcard="each device's own policy and thing are made when the device is activated",
+        )
         if self.admission is not None:
             self.admission.let_call(function)
-        for resource in {each for statement in self._permissions for each in statement.resources}:
-            acknowledge_wildcard(
-                function.role,
-                resource,
-                "each device's own policy and thing are made when the device is activated",
-            )
 
 
 def _warn_of_missing_things(scope: "Construct") -> None:

@@ -23,6 +23,7 @@ from iot_jitr.bundling import ARCHITECTURE, RUNTIME, FunctionBundle, Variant
 from iot_jitr.encryption import Encryption, KeyUse
 from iot_jitr.function_environment import LimitedFunction
 from iot_jitr.network import FunctionNetwork, network_permissions, placement
+from iot_jitr.permissions import WITHOUT_RESOURCE
 
 
 class LogLevel(StrEnum):
@@ -150,12 +151,15 @@ class JitrFunction(Construct):
 
         Args:
             statements: What the function may do.
-            wildcard: Where their resources contain wildcards: why nothing narrower can be named.
+            wildcard: Where their resources contain wildcards: why nothing narrower can be named. For `*`
+                itself `WITHOUT_RESOURCE` has the reason.
         """
         for statement in statements:
             self.role.add_to_principal_policy(statement)
-            for resource in statement.resources if wildcard else ():
-                acknowledge_wildcard(self.role, resource, wildcard)
+            for resource in statement.resources:
+                reason = WITHOUT_RESOURCE[statement.actions[0]] if resource == "*" else wildcard
+                if reason:
+                    acknowledge_wildcard(self.role, resource, reason)
 
     def on_schedule(
         self, rule_id: str, every: timedelta, description: str, event: Mapping[str, str] | None = None

@@ -12,7 +12,7 @@ from iot_jitr.encryption import KeyUse
 from iot_jitr.functions import JitrFunction
 from iot_jitr.ledger import TASK_INDEX
 from iot_jitr.parts import PipelineParts, read_ca_certificates
-from iot_jitr.permissions import WITHOUT_RESOURCE, on_certificates, without_resource
+from iot_jitr.permissions import on_certificates, without_resource
 from iot_jitr_runtime import environment
 
 
@@ -53,6 +53,7 @@ class Reconciler(Construct):
                 ),
                 iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[activation.queue_arn]),
                 read_ca_certificates(cas),
+                without_resource("iot:ListCertificatesByCA"),
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             timeout=timedelta(minutes=10),
@@ -62,10 +63,6 @@ class Reconciler(Construct):
         self.function.allow(
             on_certificates(self, "iot:DescribeCertificate"),
             wildcard="it reads certificates whose ids are not known before they are registered",
-        )
-        self.function.allow(
-            without_resource("iot:ListCertificatesByCA"),
-            wildcard=WITHOUT_RESOURCE["iot:ListCertificatesByCA"],
         )
         self.function.allow(
             *parts.devices.task_permissions,
