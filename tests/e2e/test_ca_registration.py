@@ -97,7 +97,7 @@ def test_each_ca_registers_devices_and_names_its_owner(
 def test_tags_of_the_configuration_and_of_former_owners_are_kept(cas: CaCloud) -> None:
     assert cas.tags(cas.ca_id("SniOnly"))["team"] == "iot"
     adopted = cas.tags(cas.ca_id("Adopted"))
-    assert (adopted["owner"], adopted["jitr:former-state"]) == ("somebody", "ACTIVE/DISABLE")
+    assert (adopted["owner"], adopted["jitr:former-state"]) == ("another", "ACTIVE/DISABLE")
 
 
 def test_during_a_rotation_devices_of_the_old_and_the_new_ca_connect(
@@ -125,7 +125,7 @@ def test_during_a_rotation_devices_of_the_old_and_the_new_ca_connect(
 
     assert not cas.is_there(old_id)
     assert cas.state(borrowed_id) == DISABLED
-    assert cas.tags(borrowed_id) == {"owner": "somebody"}
+    assert cas.tags(borrowed_id) == {"owner": "another"}
     assert old.status(veteran.certificate.fingerprint) == "ACTIVE"
     assert_nothing_leaked(cas)
 
