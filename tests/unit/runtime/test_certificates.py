@@ -146,5 +146,5 @@ def test_an_extension_is_read_none_if_absent_and_an_error_if_unreadable(kind: st
         unreadable.extension(x509.BasicConstraints)
 
 
-def test_a_subject_reads_as_rfc_4514_writes_it() -> None:
+def test_a_subject_is_written_as_in_rfc_4514() -> None:
     assert DEVICE.subject == "CN=sensor-1"

@@ -33,5 +33,5 @@ def test_a_decision_takes_only_reasons_of_its_outcome(error: type, outcome: Outc
                 error(reason)
 
 
-def test_a_decision_without_detail_says_its_reason() -> None:
+def test_a_decision_without_detail_is_shown_by_its_reason() -> None:
     assert str(RefusedError(Reason.EXPIRED)) == "expired"

@@ -53,7 +53,7 @@ def test_an_activation_takes_three_iot_calls_and_the_policy_comes_first(aws: Acc
     assert calls == ["DescribeCertificate", "AttachPolicy", "UpdateCertificate"]
 
 
-def test_the_ledger_row_holds_the_whole_decision_with_the_common_name_as_it_is_written(aws: Account) -> None:
+def test_the_ledger_row_has_the_whole_decision_with_the_common_name_unchanged(aws: Account) -> None:
     certificate_id = aws.pending(issue(aws, common_name="a,O=evil", serial_number=0xABC))
 
     aws.connect(certificate_id)
@@ -323,7 +323,7 @@ def test_while_a_message_waits_other_events_of_the_device_cost_no_iot_call(aws: 
     assert aws.status(certificate_id) == "ACTIVE"
 
 
-def test_an_activation_says_how_long_the_device_has_waited_and_nothing_else_does(aws: Account) -> None:
+def test_only_an_activation_has_the_time_that_the_device_has_waited(aws: Account) -> None:
     record = aws.event(aws.pending())
     with injected(aws.iot, "DescribeCertificate", Fault.THROTTLE):
         aws.process(record)

@@ -171,7 +171,7 @@ def test_messages_that_sqs_does_not_hide_are_counted_in_the_log(
 # the ledger
 
 
-def test_when_the_ledger_cannot_be_read_everything_goes_back(aws: Account) -> None:
+def test_when_the_ledger_cannot_be_read_all_messages_go_back(aws: Account) -> None:
     records = [aws.event(aws.pending()) for _ in range(3)]
 
     with injected(aws.dynamodb, "BatchGetItem", Fault.SERVER_ERROR), counted(aws.iot) as calls:

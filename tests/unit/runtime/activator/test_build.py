@@ -88,7 +88,7 @@ def test_the_policy_is_shared_or_each_devices_own() -> None:
     assert build_policy(env(DEVICE_POLICY=own), CLIENT) == PerDevicePolicy(CLIENT, "jitr-", {})
 
 
-def test_the_validation_knows_what_is_configured_for_each_ca() -> None:
+def test_the_validation_has_what_is_configured_for_each_ca() -> None:
     cas = {"a": WITHOUT_CRL | {"accept_ca_certificates_as_devices": True}, "b": WITHOUT_CRL}
 
     validation = build_validation(env(CAS=cas, DEVICE_POLICY=SHARED), CLIENT, CLIENT, None)

@@ -135,7 +135,7 @@ def test_refused_with_its_reason_in_the_ledger(aws: Account) -> None:
     assert aws.status(certificate_id) == "PENDING_ACTIVATION"
 
 
-def test_a_refusal_without_a_reason_says_so() -> None:
+def test_a_refusal_without_a_reason_is_reported_as_such() -> None:
     with pytest.raises(RefusedError, match="no reason"):
         read_answer(b'{"decision": "refuse"}')
 

@@ -54,7 +54,7 @@ def test_a_certificate_whose_serial_number_cannot_be_listed_has_no_key(content: 
         key_of(KeyKind.CA_SERIAL, certificate, CA)
 
 
-def test_a_field_is_its_own_key_as_it_stands() -> None:
+def test_a_field_is_its_own_key_unchanged() -> None:
     assert field_key("Sensor 7/ö") == "Sensor 7/ö"
     assert key_of(KeyKind.COMMON_NAME, device_certificate("sensor-7"), CA) == "sensor-7"
 
@@ -80,6 +80,6 @@ def test_each_kind_names_its_columns() -> None:
 @pytest.mark.parametrize(
     "value", [" g1", "g1\u00a0", "a*", "a?", "a\x00b", "a\nb", "a\u200bb", "a\u2028b", "\ud800"]
 )
-def test_what_looks_like_another_value_is_no_key(value: str) -> None:
+def test_a_value_that_can_be_mistaken_for_another_is_no_key(value: str) -> None:
     with pytest.raises(InvalidKeyError):
         field_key(value)

@@ -21,7 +21,7 @@ EMPTY = Row(CertificateId("c2"))
         ("factory-{{common_name}}-{{serial_number}}", "factory-device-1-a1b"),
     ],
 )
-def test_the_placeholders_are_replaced_by_what_the_row_says(template: str, expected: str) -> None:
+def test_the_placeholders_are_replaced_by_the_values_of_the_row(template: str, expected: str) -> None:
     assert client_id(template, ROW) == expected
     assert client_id(template, EMPTY) is None
 
@@ -29,7 +29,7 @@ def test_the_placeholders_are_replaced_by_what_the_row_says(template: str, expec
 @pytest.mark.parametrize(
     "name", ["", "a/b", "a*", "${iot:ClientId}", "a+b", "#", "a b", "{{thing_name}}", "n" * 65, "\u00e9"]
 )
-def test_a_value_that_no_policy_holds_gives_no_client_id(name: str) -> None:
+def test_a_value_that_no_policy_contains_gives_no_client_id(name: str) -> None:
     assert client_id("{{common_name}}", Row(CertificateId("c"), common_name=name)) is None
     if name not in {"#", "n" * 65}:
         assert client_id("{{thing_name}}", Row(CertificateId("c"), thing_name=name)) is None

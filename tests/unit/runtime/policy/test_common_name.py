@@ -41,7 +41,7 @@ def test_a_common_name_that_could_mean_more_than_itself_is_refused(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["sensor-7", "x" * 64, "a=b,c", "urn:dev:7", "7", "SN_00.01@line~2"])
-def test_an_ordinary_common_name_is_returned_as_it_stands(name: str) -> None:
+def test_an_ordinary_common_name_is_returned_unchanged(name: str) -> None:
     assert check_common_name(device_certificate(name)) == name
 
 

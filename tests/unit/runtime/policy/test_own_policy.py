@@ -113,7 +113,7 @@ def test_after_any_fault_redelivery_ends_with_one_policy(aws: Account, operation
     assert aws.row(certificate_id).state is State.ACTIVATED
 
 
-def test_a_template_that_changed_meanwhile_holds_however_often_it_changes(aws: Account) -> None:
+def test_the_policy_follows_the_template_however_often_it_changes(aws: Account) -> None:
     certificate_id = pending(aws, "sensor-7")
     record = aws.event(certificate_id)
     for attempt in range(8):
