@@ -1,5 +1,6 @@
 """The status of a certificate by an index, and what is new in an index."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -227,6 +228,7 @@ def test_versions_of_later_indexes_are_greater(path: Path, tmp_path: Path) -> No
     second = compile_index(tmp_path / "second", CA, CrlSpec(), compiled_at=NOW + timedelta(milliseconds=1))
 
     assert second.version > first.version
+    assert re.fullmatch(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}", first.version)
 
 
 DAMAGED: dict[str, Callable[[bytes], bytes]] = {
