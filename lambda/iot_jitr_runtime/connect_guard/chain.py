@@ -13,14 +13,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
-from iot_jitr_runtime.certificates import Certificate
-from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----")
-
-
-class MalformedConnectEventError(JitrError):
-    """The event has no certificate that can be read."""
 
 
 def presented(event: Mapping[str, Any]) -> list[Certificate]:
@@ -30,12 +25,11 @@ def presented(event: Mapping[str, Any]) -> list[Certificate]:
         The device certificate alone, if `principalId` is the SHA-256 of its DER; else all of the chain.
 
     Raises:
-        MalformedConnectEventError: There is none, or, without a device certificate, one cannot be read.
-        MalformedCertificateError: A certificate that the decision rests on cannot be read.
+        MalformedCertificateError: There is none, or one that the decision rests on cannot be read.
     """
     texts = event.get("clientCertificateChain")
     if not isinstance(texts, list) or not texts:
-        raise MalformedConnectEventError("found no clientCertificateChain, expected a list of certificates")
+        raise MalformedCertificateError("found no clientCertificateChain, expected a list of certificates")
     readable: list[bytes] = []
     unreadable: list[str] = []
     for position, text in enumerate(texts):
@@ -46,7 +40,7 @@ def presented(event: Mapping[str, Any]) -> list[Certificate]:
     principal = str(event.get("principalId", "")).lower()
     leaf = [der for der in readable if sha256(der).hexdigest() == principal]
     if not leaf and unreadable:
-        raise MalformedConnectEventError(unreadable[0])
+        raise MalformedCertificateError(unreadable[0])
     return [Certificate.load(der) for der in leaf[:1] or readable]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.certificates import Certificate, MalformedCertificateError
 from iot_jitr_runtime.connect_guard import OnUnknown
-from iot_jitr_runtime.connect_guard.chain import MalformedConnectEventError, presented
+from iot_jitr_runtime.connect_guard.chain import presented
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
@@ -79,7 +79,7 @@ class ConnectGuard:
         """
         try:
             found = [self._check(certificate) for certificate in presented(event)]
-        except (MalformedConnectEventError, MalformedCertificateError) as error:
+        except MalformedCertificateError as error:
             return ConnectDecision(admitted=False, finding=Finding.UNREADABLE, detail=str(error))
         finding, detail = _worst(found)
         admitted = finding in ADMITTED or (finding is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT)
