@@ -17,7 +17,7 @@ from iot_jitr_cli.pki.device import DeviceIdentity, DeviceSpec
 from iot_jitr_cli.pki.revocation_list import HOLD
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime import environment
-from iot_jitr_runtime.connect_guard.guard import Finding
+from iot_jitr_runtime.connect_guard.guard import ConnectFinding
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.cloud import TIME_LIMIT, Cloud, deployed_cloud
 from tests.support.crl_upload import REFRESH, CrlUpload
@@ -123,7 +123,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedCloud]:
         assert not made.is_admitted(newcomer)
         # Refused in the TLS layer: no CONNECT, so not registered.
         assert not cloud.is_registered(newcomer.certificate.fingerprint)
-        assert made.findings(newcomer) == [Finding.UNKNOWN] * len(made.findings(newcomer)) != []
+        assert made.findings(newcomer) == [ConnectFinding.UNKNOWN] * len(made.findings(newcomer)) != []
         assert made.is_admitted(stranger(cloud), client_id="stranger")
         made.publish()
         yield made
@@ -167,7 +167,7 @@ def test_a_listed_device_is_refused_at_its_handshake_while_the_sweep_has_not_rea
         assert not guarded.is_admitted(held)
         assert guarded.is_admitted(other)
         assert (guarded.status(stolen), guarded.status(held)) == ("ACTIVE", "ACTIVE")
-        assert set(guarded.findings(stolen)) == set(guarded.findings(held)) == {Finding.REVOKED}
+        assert set(guarded.findings(stolen)) == set(guarded.findings(held)) == {ConnectFinding.REVOKED}
         # What happens without the guard, at the same moment.
         assert guarded.is_admitted(stolen, endpoint=guarded.unguarded)
     guarded.revocations.release(held.certificate.x509.serial_number)
@@ -187,7 +187,7 @@ def test_a_listed_device_is_refused_before_its_registration_and_after_it(guarded
         assert not guarded.is_admitted(once)
 
         assert not guarded.cloud.is_registered(never.certificate.fingerprint)
-        assert set(guarded.findings(once)) == set(guarded.findings(never)) == {Finding.REVOKED}
+        assert set(guarded.findings(once)) == set(guarded.findings(never)) == {ConnectFinding.REVOKED}
 
 
 def test_a_device_of_another_ca_is_admitted(guarded: GuardedCloud) -> None:
@@ -205,7 +205,7 @@ def test_with_a_stale_list_the_configuration_decides_and_listed_devices_are_refu
 
         assert guarded.is_admitted(good) is admitted
         assert not guarded.is_admitted(listed)
-        assert set(guarded.findings(good)) == {Finding.UNKNOWN}
+        assert set(guarded.findings(good)) == {ConnectFinding.UNKNOWN}
         guarded.publish()
         assert guarded.is_admitted(good)
 

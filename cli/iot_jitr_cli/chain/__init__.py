@@ -1,15 +1,15 @@
 """Is this the file the device must present? The checks behind `jitr chain check`, for `jitr doctor` too."""
 
 from iot_jitr_cli.chain.check import check_chain
-from iot_jitr_cli.chain.findings import ChainReport, CheckId, Finding, Status
+from iot_jitr_cli.chain.findings import ChainFinding, ChainReport, ChainStatus, CheckId
 from iot_jitr_cli.chain.parsing import Chain, UnreadableChainError, parse_chain
 
 __all__ = [
     "Chain",
+    "ChainFinding",
     "ChainReport",
+    "ChainStatus",
     "CheckId",
-    "Finding",
-    "Status",
     "UnreadableChainError",
     "check_chain",
     "parse_chain",

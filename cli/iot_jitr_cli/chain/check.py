@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from iot_jitr_cli.chain import checks
 from iot_jitr_cli.chain.checks import Result, failed, not_checked, passed
-from iot_jitr_cli.chain.findings import ChainReport, CheckId, Finding
+from iot_jitr_cli.chain.findings import ChainFinding, ChainReport, CheckId
 from iot_jitr_cli.chain.parsing import Chain, UnreadableChainError, parse_chain
 from iot_jitr_cli.pki.keys import UnreadableKeyError, load_key
 
@@ -43,7 +43,7 @@ def check_chain(data: bytes, key_data: bytes | None = None, now: datetime | None
             results[CheckId.KEY_MATCHES] = not_checked("the chain file cannot be read")
         else:
             results[CheckId.KEY_MATCHES] = checks.key_matches(chain, key)
-    return ChainReport(tuple(Finding(check, *result) for check, result in results.items()))
+    return ChainReport(tuple(ChainFinding(check, *result) for check, result in results.items()))
 
 
 def _results(chain: Chain, now: datetime) -> dict[CheckId, Result]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from iot_jitr_cli.chain.findings import Status
+from iot_jitr_cli.chain.findings import ChainStatus
 from iot_jitr_cli.chain.parsing import Chain, extension, has_key, is_ca, signed
 from iot_jitr_cli.pki.keys import PrivateKey
 from iot_jitr_runtime.accepted_algorithms import (
@@ -24,28 +24,28 @@ from iot_jitr_runtime.policy.common_name import check_common_name
 _JOIN = "cat device.pem ca.pem > device.chain.pem"
 _THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 
-Result = tuple[Status, str, str]
-"""Status, what was found, and what to do about it."""
+Result = tuple[ChainStatus, str, str]
+"""ChainStatus, what was found, and what to do about it."""
 
 
 def passed(found: str) -> Result:
     """The check passed."""
-    return Status.PASSED, found, ""
+    return ChainStatus.PASSED, found, ""
 
 
 def failed(found: str, fix: str) -> Result:
     """The check failed."""
-    return Status.FAILED, found, fix
+    return ChainStatus.FAILED, found, fix
 
 
 def warning(found: str, fix: str) -> Result:
     """It works, but should be fixed."""
-    return Status.WARNING, found, fix
+    return ChainStatus.WARNING, found, fix
 
 
 def not_checked(why: str) -> Result:
     """The check could not be made."""
-    return Status.NOT_CHECKED, why, ""
+    return ChainStatus.NOT_CHECKED, why, ""
 
 
 def readable(chain: Chain) -> Result:

@@ -6,14 +6,14 @@ import click
 from rich.text import Text
 
 from iot_jitr_cli.chain.check import check_chain
-from iot_jitr_cli.chain.findings import CheckId, Status
+from iot_jitr_cli.chain.findings import ChainStatus, CheckId
 from iot_jitr_cli.console import FILE, ExitCode, json_option, out, print_json, printable
 
 _MARKS = {
-    Status.PASSED: ("✓", "green"),
-    Status.FAILED: ("✗", "red"),
-    Status.WARNING: ("!", "yellow"),
-    Status.NOT_CHECKED: ("?", "dim"),
+    ChainStatus.PASSED: ("✓", "green"),
+    ChainStatus.FAILED: ("✗", "red"),
+    ChainStatus.WARNING: ("!", "yellow"),
+    ChainStatus.NOT_CHECKED: ("?", "dim"),
 }
 _COLUMN = max(len(check) for check in CheckId)
 _ANSWERS = {

@@ -49,7 +49,7 @@ class CheckId(StrEnum):
     """The private key is the device certificate's."""
 
 
-class Status(StrEnum):
+class ChainStatus(StrEnum):
     """The status of a check."""
 
     PASSED = "passed"
@@ -62,11 +62,11 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ChainFinding:
     """The result of one check: what was found and, unless it passed, what to do."""
 
     id: CheckId
-    status: Status
+    status: ChainStatus
     found: str
     fix: str = ""
 
@@ -75,9 +75,9 @@ class Finding:
 class ChainReport:
     """All findings about one chain file."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ChainFinding, ...]
 
-    def __getitem__(self, check: CheckId) -> Finding:
+    def __getitem__(self, check: CheckId) -> ChainFinding:
         """The finding of one check; `KeyError` if it was not made (no key given, file unreadable)."""
         return {finding.id: finding for finding in self.findings}[check]
 
@@ -85,6 +85,6 @@ class ChainReport:
     def exit_code(self) -> ExitCode:
         """`NO` if a check failed, `UNDETERMINED` if one could not be made, else `OK`."""
         statuses = {finding.status for finding in self.findings}
-        if Status.FAILED in statuses:
+        if ChainStatus.FAILED in statuses:
             return ExitCode.NO
-        return ExitCode.UNDETERMINED if Status.NOT_CHECKED in statuses else ExitCode.OK
+        return ExitCode.UNDETERMINED if ChainStatus.NOT_CHECKED in statuses else ExitCode.OK

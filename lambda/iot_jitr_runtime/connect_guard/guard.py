@@ -21,7 +21,7 @@ from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexMissingError
 
 
-class Finding(StrEnum):
+class ConnectFinding(StrEnum):
     """The result of a check, from the best to the worst. The values are a stable interface, in the log."""
 
     NOT_OURS = "not_ours"
@@ -36,7 +36,7 @@ class Finding(StrEnum):
     """The certificate is on the list, revoked or on hold."""
 
 
-ADMITTED = {Finding.NOT_OURS, Finding.GOOD}
+ADMITTED = {ConnectFinding.NOT_OURS, ConnectFinding.GOOD}
 """Admitted whatever the configuration."""
 
 
@@ -45,7 +45,7 @@ class ConnectDecision:
     """Whether a connect is admitted, and why."""
 
     admitted: bool
-    finding: Finding
+    finding: ConnectFinding
     detail: str = ""
 
 
@@ -80,36 +80,40 @@ class ConnectGuard:
         try:
             found = [self._check(certificate) for certificate in presented(event)]
         except MalformedCertificateError as error:
-            return ConnectDecision(admitted=False, finding=Finding.UNREADABLE, detail=str(error))
+            return ConnectDecision(admitted=False, finding=ConnectFinding.UNREADABLE, detail=str(error))
         finding, detail = _worst(found)
-        admitted = finding in ADMITTED or (finding is Finding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT)
+        admitted = finding in ADMITTED or (
+            finding is ConnectFinding.UNKNOWN and self.on_unknown is OnUnknown.ADMIT
+        )
         return ConnectDecision(admitted, finding, detail)
 
-    def _check(self, certificate: Certificate) -> tuple[Finding, str]:
+    def _check(self, certificate: Certificate) -> tuple[ConnectFinding, str]:
         """Return the worst finding among the CAs that issued the certificate."""
-        found: list[tuple[Finding, str]] = []
-        unknown: list[tuple[Finding, str]] = []
+        found: list[tuple[ConnectFinding, str]] = []
+        unknown: list[tuple[ConnectFinding, str]] = []
         for ca in self.cas:
             issuer = self._load_issuer(ca)
             if issuer is None:
-                unknown.append((Finding.UNKNOWN, f"the certificate of CA {ca}: {self._failures[ca][1]}"))
+                unknown.append(
+                    (ConnectFinding.UNKNOWN, f"the certificate of CA {ca}: {self._failures[ca][1]}")
+                )
                 continue
             try:
                 if _is_issued_by(certificate, issuer):
                     found.append(self._look_up(ca, certificate))
             except RefusedError as error:
-                found.append((Finding.UNREADABLE, str(error)))
+                found.append((ConnectFinding.UNREADABLE, str(error)))
         # A CA whose certificate is missing may be the issuer only if no other one is.
-        return _worst(found or unknown or [(Finding.NOT_OURS, "")])
+        return _worst(found or unknown or [(ConnectFinding.NOT_OURS, "")])
 
-    def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[Finding, str]:
+    def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[ConnectFinding, str]:
         why = None if self.revocation.is_fresh(ca) else self._recent_failure(ca)
         if why is None:
             try:
                 self.revocation.check(ca, certificate)
             except RefusedError as error:
                 if error.reason in {Reason.REVOKED, Reason.ON_HOLD}:
-                    return Finding.REVOKED, str(error)
+                    return ConnectFinding.REVOKED, str(error)
                 raise
             except DeferredError as error:
                 why = str(error)
@@ -119,12 +123,12 @@ class ConnectGuard:
                 why = str(error)
                 self._pause(why, *self.cas)
             else:
-                return Finding.GOOD, ""
+                return ConnectFinding.GOOD, ""
         # What the last index lists stays refused, however old that index is.
         reason = self.revocation.last_known_reason(ca, certificate)
         if reason is None:
-            return Finding.UNKNOWN, why
-        return Finding.REVOKED, f"listed with reason {reason.label} in the last known index; {why}"
+            return ConnectFinding.UNKNOWN, why
+        return ConnectFinding.REVOKED, f"listed with reason {reason.label} in the last known index; {why}"
 
     def _load_issuer(self, ca: CaCertificateId) -> Certificate | None:
         """Return a CA's certificate, None where it cannot be read; `_failures` has the reason then."""
@@ -152,8 +156,8 @@ class ConnectGuard:
         return why if timedelta(0) <= self.clock() - at < self.revocation.refresh else None
 
 
-def _worst(found: list[tuple[Finding, str]]) -> tuple[Finding, str]:
-    return max(found, key=lambda each: list(Finding).index(each[0]))
+def _worst(found: list[tuple[ConnectFinding, str]]) -> tuple[ConnectFinding, str]:
+    return max(found, key=lambda each: list(ConnectFinding).index(each[0]))
 
 
 def _is_issued_by(certificate: Certificate, ca: Certificate) -> bool:

@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from iot_jitr_runtime import environment
 from iot_jitr_runtime.connect_guard import OnUnknown
-from iot_jitr_runtime.connect_guard.guard import ADMITTED, ConnectDecision, ConnectGuard, Finding
+from iot_jitr_runtime.connect_guard.guard import ADMITTED, ConnectDecision, ConnectFinding, ConnectGuard
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
@@ -67,7 +67,7 @@ def _guard() -> ConnectGuard:
 
 def _log_line(event: dict[str, Any], decision: ConnectDecision) -> str:
     """One line of JSON with the members that the other functions' lines have."""
-    unknown = decision.finding in {Finding.UNKNOWN, Finding.UNREADABLE}
+    unknown = decision.finding in {ConnectFinding.UNKNOWN, ConnectFinding.UNREADABLE}
     return json.dumps(
         {
             "level": "WARNING" if unknown else "INFO",

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iot_jitr_cli.chain.check import check_chain
-from iot_jitr_cli.chain.findings import CheckId, Status
+from iot_jitr_cli.chain.findings import ChainStatus, CheckId
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_runtime.accepted_algorithms import (
     UnsupportedKeyError,
@@ -100,7 +100,7 @@ def test_a_good_hash_does_not_make_a_dsa_signature_good_anywhere() -> None:
         check_ca_certificate(signed)
     assert caught.value.fault is CaFault.UNSUPPORTED_SIGNATURE
     finding = check_chain(signed.pem.encode())[CheckId.SIGNATURE_ALGORITHM]
-    assert finding.status is Status.FAILED
+    assert finding.status is ChainStatus.FAILED
 
 
 CLIENT_AUTH, SERVER_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH

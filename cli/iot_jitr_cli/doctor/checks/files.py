@@ -2,8 +2,7 @@
 
 from datetime import timedelta
 
-from iot_jitr_cli.chain import CheckId
-from iot_jitr_cli.chain import Status as ChainStatus
+from iot_jitr_cli.chain import ChainStatus, CheckId
 from iot_jitr_cli.doctor.case import Case
 from iot_jitr_cli.doctor.causes import Cause
 from iot_jitr_cli.doctor.finding import Finding, check, failed, ok, required

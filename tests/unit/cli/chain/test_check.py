@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iot_jitr_cli.chain import ChainReport, CheckId, Status, check_chain
+from iot_jitr_cli.chain import ChainReport, ChainStatus, CheckId, check_chain
 from iot_jitr_cli.console import ExitCode
 from iot_jitr_cli.pki import DevelopmentCa, DeviceSpec, KeyKind, Validity
 from iot_jitr_cli.pki.keys import key_pem
@@ -27,7 +27,7 @@ def report(*parts: str, key: bytes | None = None, now: datetime | None = None) -
     return check_chain("".join(parts).encode(), key, now)
 
 
-def statuses(found: ChainReport, *expected: Status) -> set[CheckId]:
+def statuses(found: ChainReport, *expected: ChainStatus) -> set[CheckId]:
     return {finding.id for finding in found.findings if finding.status in expected}
 
 
@@ -173,10 +173,10 @@ def test_one_check_fails_with_what_was_found_and_what_to_do(
 ) -> None:
     found = make()
 
-    assert statuses(found, Status.FAILED) == {check}
-    assert statuses(found, Status.WARNING) == set()
+    assert statuses(found, ChainStatus.FAILED) == {check}
+    assert statuses(found, ChainStatus.WARNING) == set()
     assert text in found[check].found
-    assert all(bool(each.fix) == (each.status is Status.FAILED) for each in found.findings)
+    assert all(bool(each.fix) == (each.status is ChainStatus.FAILED) for each in found.findings)
     assert found.exit_code is ExitCode.NO
 
 
@@ -194,7 +194,7 @@ KEY = key_pem(device().key).decode()
 def test_what_works_but_should_be_fixed_is_a_warning(make: Callable[[], ChainReport], check: CheckId) -> None:
     found = make()
 
-    assert statuses(found, Status.WARNING) == {check}
+    assert statuses(found, ChainStatus.WARNING) == {check}
     assert found[check].fix
     assert KEY.splitlines()[1] not in str(found)
     assert found.exit_code is ExitCode.OK
@@ -206,7 +206,7 @@ def test_what_works_but_should_be_fixed_is_a_warning(make: Callable[[], ChainRep
 def test_the_fix_of_the_validity_is_for_its_end_that_is_wrong(validity: Validity, fix: str) -> None:
     found = issued(DeviceSpec("s", validity=validity))
 
-    assert statuses(found, Status.FAILED) == {CheckId.VALIDITY}
+    assert statuses(found, ChainStatus.FAILED) == {CheckId.VALIDITY}
     assert fix in found[CheckId.VALIDITY].fix
 
 
@@ -214,7 +214,7 @@ def test_the_right_file_passes_every_check_in_their_order() -> None:
     found = report(DEVICE.pem, CA.pem, key=key_pem(device().key))
 
     assert [finding.id for finding in found.findings] == list(CheckId)
-    assert statuses(found, Status.PASSED) == set(CheckId)
+    assert statuses(found, ChainStatus.PASSED) == set(CheckId)
     assert found.exit_code is ExitCode.OK
 
 
@@ -235,7 +235,7 @@ def test_every_kind_of_certificate_that_the_development_ca_makes_passes(
 
     found = report(identity.chain_pem, key=key_pem(identity.key))
 
-    assert statuses(found, Status.PASSED) == set(CheckId)
+    assert statuses(found, ChainStatus.PASSED) == set(CheckId)
 
 
 def test_without_a_key_file_the_key_is_not_checked() -> None:
@@ -247,7 +247,7 @@ def test_without_a_key_file_the_key_is_not_checked() -> None:
 
 
 def test_what_depends_on_a_missing_ca_certificate_is_not_checked() -> None:
-    assert statuses(report(DEVICE.pem), Status.NOT_CHECKED) == {
+    assert statuses(report(DEVICE.pem), ChainStatus.NOT_CHECKED) == {
         CheckId.NOTHING_EXTRA,
         CheckId.ISSUER,
         CheckId.SIGNATURE,
@@ -261,13 +261,13 @@ def test_what_depends_on_a_missing_ca_certificate_is_not_checked() -> None:
 def test_a_lone_certificate_behind_another_devices_is_out_of_order() -> None:
     found = report(device("sensor-2").certificate.pem, DEVICE.pem, key=key_pem(device().key))
 
-    assert CheckId.ORDER in statuses(found, Status.FAILED)
+    assert CheckId.ORDER in statuses(found, ChainStatus.FAILED)
 
 
 def test_a_ca_certificate_alone_is_not_what_a_device_presents() -> None:
     found = report(CA.pem)
 
-    assert {CheckId.NOT_A_CA, CheckId.CA_INCLUDED} <= statuses(found, Status.FAILED)
+    assert {CheckId.NOT_A_CA, CheckId.CA_INCLUDED} <= statuses(found, ChainStatus.FAILED)
     assert "signed by itself" in found[CheckId.CA_INCLUDED].found
 
 
@@ -275,16 +275,16 @@ def test_of_an_unreadable_file_the_key_is_still_read() -> None:
     found = report("nothing", key=key_pem(device().key))
 
     assert [(finding.id, finding.status) for finding in found.findings] == [
-        (CheckId.READABLE, Status.FAILED),
-        (CheckId.KEY_READABLE, Status.PASSED),
-        (CheckId.KEY_MATCHES, Status.NOT_CHECKED),
+        (CheckId.READABLE, ChainStatus.FAILED),
+        (CheckId.KEY_READABLE, ChainStatus.PASSED),
+        (CheckId.KEY_MATCHES, ChainStatus.NOT_CHECKED),
     ]
 
 
 def test_an_unreadable_key_is_not_compared() -> None:
     found = report(DEVICE.pem, CA.pem, key=b"not a key")
 
-    assert statuses(found, Status.NOT_CHECKED) == {CheckId.KEY_MATCHES}
+    assert statuses(found, ChainStatus.NOT_CHECKED) == {CheckId.KEY_MATCHES}
 
 
 def test_a_key_on_an_unknown_curve_is_found_and_does_not_match() -> None:
@@ -294,7 +294,7 @@ def test_a_key_on_an_unknown_curve_is_found_and_does_not_match() -> None:
     found = check_chain(data, key_pem(device().key))
 
     assert "cannot be read" in found[CheckId.KEY_ALGORITHM].found
-    assert found[CheckId.KEY_MATCHES].status is Status.FAILED
+    assert found[CheckId.KEY_MATCHES].status is ChainStatus.FAILED
 
 
 def test_an_unsupported_ca_key_leaves_its_signatures_algorithm_refused_too() -> None:
@@ -306,7 +306,7 @@ def test_an_unsupported_ca_key_leaves_its_signatures_algorithm_refused_too() -> 
 
     found = report(leaf, authority)
 
-    assert statuses(found, Status.FAILED) == {
+    assert statuses(found, ChainStatus.FAILED) == {
         CheckId.CA_KEY_ALGORITHM,
         CheckId.CA_SIGNATURE_ALGORITHM,
         CheckId.SIGNATURE_ALGORITHM,
@@ -327,7 +327,7 @@ def test_rsa_pss_signatures_pass() -> None:
 def test_a_key_usage_that_cannot_be_read_is_not_checked() -> None:
     broken = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.37"), b"\x04\x00")
 
-    assert signed_by_our_ca(broken)[CheckId.CLIENT_USE].status is Status.NOT_CHECKED
+    assert signed_by_our_ca(broken)[CheckId.CLIENT_USE].status is ChainStatus.NOT_CHECKED
 
 
 @pytest.mark.parametrize("key_usage", [None, usage(may_sign=True)])
@@ -340,7 +340,7 @@ def test_a_ca_may_sign_unless_its_key_usage_forbids_it(key_usage: x509.KeyUsage 
 
 def test_a_check_that_could_not_be_made_leaves_the_answer_open() -> None:
     passed, left_open = report(DEVICE.pem, CA.pem), report(DEVICE.pem)
-    open_findings = tuple(f for f in left_open.findings if f.status is Status.NOT_CHECKED)
+    open_findings = tuple(f for f in left_open.findings if f.status is ChainStatus.NOT_CHECKED)
 
     assert ChainReport(passed.findings + open_findings).exit_code == ExitCode.UNDETERMINED
 

@@ -12,7 +12,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension, crl_distribution_points
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.connect_guard import OnUnknown
-from iot_jitr_runtime.connect_guard.guard import Finding
+from iot_jitr_runtime.connect_guard.guard import ConnectFinding
 from iot_jitr_runtime.identifiers import CaCertificateId
 from iot_jitr_runtime.revocation.store import issuer_key, key
 from tests.support.connect_guard import GuardHarness, connect_event, connect_of
@@ -46,12 +46,12 @@ def harness(s3: Any, tmp_path: Path) -> GuardHarness:
 @pytest.mark.parametrize(
     ("leaf", "ca", "reason", "finding"),
     [
-        pytest.param(LISTED, CA, None, Finding.REVOKED, id="listed"),
-        pytest.param(LISTED, CA, KEY_COMPROMISE, Finding.REVOKED, id="compromised"),
-        pytest.param(LISTED, CA, HOLD, Finding.REVOKED, id="on hold"),
-        pytest.param(GOOD, CA, None, Finding.GOOD, id="not listed"),
-        pytest.param(device(2, FOREIGN), FOREIGN, None, Finding.NOT_OURS, id="of another CA"),
-        pytest.param(device(2, NAMESAKE), NAMESAKE, None, Finding.NOT_OURS, id="of our CA's name"),
+        pytest.param(LISTED, CA, None, ConnectFinding.REVOKED, id="listed"),
+        pytest.param(LISTED, CA, KEY_COMPROMISE, ConnectFinding.REVOKED, id="compromised"),
+        pytest.param(LISTED, CA, HOLD, ConnectFinding.REVOKED, id="on hold"),
+        pytest.param(GOOD, CA, None, ConnectFinding.GOOD, id="not listed"),
+        pytest.param(device(2, FOREIGN), FOREIGN, None, ConnectFinding.NOT_OURS, id="of another CA"),
+        pytest.param(device(2, NAMESAKE), NAMESAKE, None, ConnectFinding.NOT_OURS, id="of our CA's name"),
     ],
 )
 def test_with_a_usable_index_only_a_listed_device_of_our_ca_is_refused(  # noqa: PLR0917
@@ -60,13 +60,13 @@ def test_with_a_usable_index_only_a_listed_device_of_our_ca_is_refused(  # noqa:
     leaf: Certificate,
     ca: DevelopmentCa,
     reason: Any,
-    finding: Finding,
+    finding: ConnectFinding,
 ) -> None:
     harness.publish(Entry(2, reason))
 
     decision = harness.guard(on_unknown).decide(connect_of(leaf, ca.certificate))
 
-    assert (decision.admitted, decision.finding) == (finding is not Finding.REVOKED, finding)
+    assert (decision.admitted, decision.finding) == (finding is not ConnectFinding.REVOKED, finding)
 
 
 @pytest.mark.parametrize("lifted", [False, True], ids=["listed", "hold lifted"])
@@ -116,8 +116,8 @@ def test_an_event_that_cannot_be_read_is_refused(
 
     decision = harness.guard(on_unknown).decide(connect_event(*chain, principal="0" * 64))
 
-    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
-    assert harness.guard(on_unknown).decide({}).finding is Finding.UNREADABLE
+    assert (decision.admitted, decision.finding) == (False, ConnectFinding.UNREADABLE)
+    assert harness.guard(on_unknown).decide({}).finding is ConnectFinding.UNREADABLE
 
 
 def test_extensions_that_are_needed_and_cannot_be_read_are_refused(harness: GuardHarness) -> None:
@@ -125,7 +125,7 @@ def test_extensions_that_are_needed_and_cannot_be_read_are_refused(harness: Guar
 
     decision = harness.guard(OnUnknown.ADMIT).decide(connect_of(device(1, CA, BROKEN_POINTS)))
 
-    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
+    assert (decision.admitted, decision.finding) == (False, ConnectFinding.UNREADABLE)
 
 
 def test_a_certificate_of_our_name_whose_signature_cannot_be_verified_is_refused(
@@ -137,14 +137,14 @@ def test_a_certificate_of_our_name_whose_signature_cannot_be_verified_is_refused
 
     decision = harness.guard(OnUnknown.ADMIT).decide(connect_of(unverifiable))
 
-    assert (decision.admitted, decision.finding) == (False, Finding.UNREADABLE)
+    assert (decision.admitted, decision.finding) == (False, ConnectFinding.UNREADABLE)
 
 
 # without a usable index
 
 
 def is_unknown(decision: Any, on_unknown: OnUnknown) -> bool:
-    return (decision.admitted, decision.finding) == (on_unknown is OnUnknown.ADMIT, Finding.UNKNOWN)
+    return (decision.admitted, decision.finding) == (on_unknown is OnUnknown.ADMIT, ConnectFinding.UNKNOWN)
 
 
 def stale(harness: GuardHarness) -> None:
@@ -188,15 +188,15 @@ def test_without_a_usable_index_the_configuration_decides(
 
 def test_a_device_of_another_ca_is_known_by_the_ca_certificate_alone(harness: GuardHarness) -> None:
     event = connect_of(device(1, FOREIGN))
-    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is Finding.UNKNOWN
+    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.UNKNOWN
     harness.keep_issuer()
-    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is Finding.NOT_OURS
+    assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.NOT_OURS
 
 
 def test_what_a_stale_index_lists_stays_refused(harness: GuardHarness) -> None:
     stale(harness)
 
-    assert harness.guard(OnUnknown.ADMIT).decide(connect_of(LISTED)).finding is Finding.REVOKED
+    assert harness.guard(OnUnknown.ADMIT).decide(connect_of(LISTED)).finding is ConnectFinding.REVOKED
 
 
 def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(harness: GuardHarness) -> None:
@@ -272,7 +272,7 @@ def test_a_failing_refresh_refuses_whom_the_last_list_names(
 
     with injected(harness.s3, "GetObject", fault), counted(harness.s3) as calls:
         assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
-        assert guard.decide(connect_of(LISTED)).finding is Finding.REVOKED
+        assert guard.decide(connect_of(LISTED)).finding is ConnectFinding.REVOKED
         assert is_unknown(guard.decide(connect_of(GOOD)), on_unknown)
 
     assert calls == ["GetObject"], "each connect would wait for S3's time-out"
