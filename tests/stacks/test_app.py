@@ -1,7 +1,6 @@
 """The CDK app: what it synthesizes, and its errors in one line."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from iot_jitr import app as shipped
 from iot_jitr.bundling import BundlingError, FunctionBundle
 from tests.support.ca_certificates import FACTORY
+from tests.support.examples import WITHOUT_BUNDLING, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,25 +24,11 @@ def context() -> dict[str, Any]:
         "signer": {"type": "secret", "secret": "factory-ca-key"},
         "revocation": "none",
     }
-    return {"jitr": {"cas": [ca], "stack_name": "fleet"}, "aws:cdk:bundling-stacks": []}
+    return {"jitr": {"cas": [ca], "stack_name": "fleet"}, **WITHOUT_BUNDLING}
 
 
 def synthesize(folder: Path, context: dict[str, Any], command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the app as the CDK command line does."""
-    environment = {
-        **os.environ,
-        "CDK_CONTEXT_JSON": json.dumps(context),
-        "CDK_OUTDIR": str(folder / "cdk.out"),
-    }
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run(folder, [sys.executable, *command], context=context)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +106,7 @@ def test_the_configuration_in_the_repository_is_understood(tmp_path: Path) -> No
     (tmp_path / "ca").mkdir()
     (tmp_path / "ca" / "ca.pem").write_text(FACTORY)
     shipped_context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = cdk.App(
-        context={**shipped_context, "aws:cdk:bundling-stacks": []}, outdir=str(tmp_path / "cdk.out")
-    )
+    app = cdk.App(context={**shipped_context, **WITHOUT_BUNDLING}, outdir=str(tmp_path / "cdk.out"))
 
     stack = shipped.build(app, tmp_path)
 

@@ -198,20 +198,3 @@ def test_no_function_may_make_other_calls(granted: dict[str, set[str]], name: st
 
 def test_the_end_of_a_session_is_recognised_as_the_lab_records_it() -> None:
     assert actions_of("iotdata", "DELETE /connections/device-1") == ("iot:DeleteConnection",)
-
-
-def test_the_calls_of_a_function_are_found_and_those_of_others_are_not() -> None:
-    activator, reconciler = (
-        calls_of(handler) for handler in (environment.ACTIVATOR_HANDLER, environment.RECONCILER_HANDLER)
-    )
-
-    assert {
-        ("iot:DescribeCertificate",),
-        ("iot:AttachPolicy",),
-        ("iot:UpdateCertificate",),
-        ("dynamodb:BatchGetItem",),
-        ("sqs:ChangeMessageVisibility",),
-        ("lambda:InvokeFunction",),
-    } <= activator
-    assert ("iot:ListCertificatesByCA",) in reconciler - activator
-    assert ("iot:CreatePolicy",) in activator - reconciler

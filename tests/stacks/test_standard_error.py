@@ -17,7 +17,7 @@ from iot_jitr_cli.lab.cdk import find_cdk
 from iot_jitr_cli.lab.environment import TEMPORARY, child_environment
 from iot_jitr_cli.lab.project import default_configuration, write_project
 from tests.support.ca_certificates import FACTORY
-from tests.support.examples import WITHOUT_BUNDLING
+from tests.support.examples import WITHOUT_BUNDLING, run
 from tests.support.stacks import DEFAULTS, local_template_of, of_type, template_of
 
 ROOT = Path(__file__).parents[2]
@@ -44,15 +44,9 @@ def lab(tmp_path: Path) -> Path:
 
 def test_the_app_warns_and_writes_nothing_else(shipped: Path) -> None:
     content = json.loads((shipped / "cdk.json").read_text())
-    context = json.dumps({**content["context"], **WITHOUT_BUNDLING})
+    context = {**content["context"], **WITHOUT_BUNDLING}
 
-    done = run(
-        shipped,
-        ["sh", "-c", content["app"]],
-        CDK_CONTEXT_JSON=context,
-        CDK_OUTDIR="cdk.out",
-        CDK_VALIDATION="false",
-    )
+    done = quietly(shipped, ["sh", "-c", content["app"]], context, CDK_VALIDATION="false")
 
     assert done.returncode == 0, done.stderr
     *warning, empty, copy = done.stderr.splitlines()
@@ -64,7 +58,7 @@ def test_the_app_warns_and_writes_nothing_else(shipped: Path) -> None:
 def test_cdk_synth_warns_and_writes_nothing_else(shipped: Path) -> None:
     pretend_that_the_asset_is_built(shipped, template_of(DEFAULTS))
 
-    done = run(shipped, [*find_cdk().command, "synth", "--quiet", "--no-notices"])
+    done = quietly(shipped, [*find_cdk().command, "synth", "--quiet", "--no-notices"])
 
     assert done.returncode == 0, done.stderr
     assert_only_the_missing_revocation_check(done.stderr.splitlines(), "Factory")
@@ -73,13 +67,16 @@ def test_cdk_synth_warns_and_writes_nothing_else(shipped: Path) -> None:
 def test_cdk_synth_of_the_project_of_a_lab_warns_and_writes_nothing_else(lab: Path) -> None:
     pretend_that_the_asset_is_built(lab, local_template_of(DEFAULTS))
 
-    done = run(lab, [*find_cdk().command, "synth", "--quiet", "--no-notices"], CDK_VALIDATION="false")
+    done = quietly(lab, [*find_cdk().command, "synth", "--quiet", "--no-notices"], CDK_VALIDATION="false")
 
     assert done.returncode == 0, done.stderr
     assert_only_the_missing_revocation_check(done.stderr.splitlines(), "Lab")
 
 
-def run(folder: Path, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+def quietly(
+    folder: Path, command: list[str], context: dict[str, Any] | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with an environment in which the CDK writes nothing of its own."""
     environment = {
         "CDK_HOME": str(folder / "cdk-home"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
@@ -87,15 +84,7 @@ def run(folder: Path, command: list[str], **variables: str) -> subprocess.Comple
         **variables,
     }
     (folder / TEMPORARY).mkdir()
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env=child_environment(folder, environment),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run(folder, command, context=context, environment=child_environment(folder, environment))
 
 
 def pretend_that_the_asset_is_built(folder: Path, template: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,20 @@ def lay_out(name: str, folder: Path) -> Path:
     return copy
 
 
-def synthesize(
+def run(
     folder: Path,
+    command: list[str],
     *,
-    python: str = sys.executable,
     context: dict[str, Any] | None = None,
-    environment: dict[str, str] | None = None,
-) -> Path:
-    """Run the app in `folder` in this process's environment, or in another; return its cloud assembly."""
-    assembly = folder / "cdk.out"
-    done = subprocess.run(
-        [python, "app.py"],
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in `folder` as the CDK does, in this process's environment or in another."""
+    return subprocess.run(
+        command,
         cwd=folder,
         env={
             **(os.environ if environment is None else environment),
-            "CDK_OUTDIR": str(assembly),
+            "CDK_OUTDIR": str(folder / "cdk.out"),
             "CDK_CONTEXT_JSON": json.dumps(context or {}),
         },
         capture_output=True,
@@ -47,8 +47,19 @@ def synthesize(
         timeout=LONGEST_WAIT,
         check=False,
     )
+
+
+def synthesize(
+    folder: Path,
+    *,
+    python: str = sys.executable,
+    context: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+) -> Path:
+    """Run the app in `folder`; return its cloud assembly."""
+    done = run(folder, [python, "app.py"], context=context, environment=environment)
     assert done.returncode == 0, done.stderr
-    return assembly
+    return folder / "cdk.out"
 
 
 def templates(assembly: Path) -> dict[str, dict[str, Any]]:
