@@ -33,7 +33,7 @@ def test_a_failure_shows_its_fix_on_the_next_line_and_exits_1(tmp_path: Path) ->
     assert lines[-1].startswith("no: ")
 
 
-def test_json_has_the_answer_and_every_finding(tmp_path: Path) -> None:
+def test_json_has_the_result_and_every_finding(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
     right = run_jitr("chain", "check", files.chain, "--json")

@@ -28,7 +28,7 @@ def test_text_around_the_certificates_does_not_matter() -> None:
     assert len(parse_chain(data).certificates) == 2
 
 
-def test_the_device_is_found_wherever_it_stands() -> None:
+def test_the_device_is_found_at_any_position() -> None:
     chain = parse_chain((CA.pem + DEVICE.pem).encode())
 
     assert chain.device.der == DEVICE.der
@@ -80,7 +80,7 @@ def test_a_private_key_in_the_file_is_noticed() -> None:
         (DEVICE.der + b"trailing", "no well-formed"),
     ],
 )
-def test_what_holds_no_certificates_is_refused_saying_what_was_found(data: bytes, found: str) -> None:
+def test_a_file_without_certificates_is_refused_with_what_was_found(data: bytes, found: str) -> None:
     with pytest.raises(UnreadableChainError, match=f"{found}.*expected PEM or DER"):
         parse_chain(data)
 

@@ -94,7 +94,7 @@ def test_the_status_of_a_certificate_is_shown_with_its_reason(
     assert result.stdout.splitlines() == [first_line, f"  {crl}: in force"]
 
 
-def test_an_unusable_crl_gives_no_answer_and_the_reason_is_named(files: Files) -> None:
+def test_an_unusable_crl_leaves_the_status_undetermined_for_a_named_reason(files: Files) -> None:
     code, report = files.report(files.crl(Entry(SERIAL), number=None))
 
     assert (code, report["verdict"]) == (3, "unusable")
@@ -104,7 +104,7 @@ def test_an_unusable_crl_gives_no_answer_and_the_reason_is_named(files: Files) -
     assert "RFC 5280 section 5.2.3" in report["detail"]
 
 
-def test_a_crl_that_speaks_for_others_answers_nothing(files: Files) -> None:
+def test_a_crl_that_covers_other_certificates_decides_nothing(files: Files) -> None:
     files.device = files.certificate(SERIAL, crl_distribution_points(TWO))
     code, report = files.report(files.crl(extensions=[idp(ONE)]))
 
@@ -112,7 +112,7 @@ def test_a_crl_that_speaks_for_others_answers_nothing(files: Files) -> None:
     assert "6.3.3 (b) (2)" in report["detail"]
 
 
-def test_of_several_crls_those_that_speak_for_the_certificate_decide(files: Files) -> None:
+def test_of_several_crls_those_that_cover_the_certificate_decide(files: Files) -> None:
     files.device = files.certificate(SERIAL, crl_distribution_points(TWO))
     other = files.file("other.crl", make_crl(DevelopmentCa.create("Another CA"), CrlSpec([Entry(SERIAL)])))
     one = files.crl(Entry(SERIAL), name="one.crl", extensions=[idp(ONE)])

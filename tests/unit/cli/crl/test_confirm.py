@@ -68,7 +68,7 @@ def report(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-def test_without_a_tripped_limit_the_answer_is_no(harness: SweepHarness) -> None:
+def test_without_a_tripped_limit_there_is_nothing_to_confirm(harness: SweepHarness) -> None:
     harness.activate_devices()
 
     assert (confirm("Factory").exit_code, confirm("Factory").stdout) == (
@@ -128,7 +128,7 @@ def test_a_ca_that_the_deployment_does_not_have_is_wrong_use(harness: SweepHarne
     assert "has no CA 'Workshop'; it has: Factory" in result.stderr
 
 
-def test_the_first_index_can_be_looked_at_as_well(harness: SweepHarness) -> None:
+def test_the_devices_of_a_first_index_are_named(harness: SweepHarness) -> None:
     harness.number = 1
     harness.publish()
     devices = harness.activate_devices(2)
@@ -141,7 +141,7 @@ def test_the_first_index_can_be_looked_at_as_well(harness: SweepHarness) -> None
     assert (code, len(found["devices"])) == (0, 2)
 
 
-def test_devices_entered_after_the_index_was_settled_are_named_as_well(harness: SweepHarness) -> None:
+def test_devices_backfilled_after_the_index_was_settled_are_named(harness: SweepHarness) -> None:
     devices = harness.activate_devices(2)
     harness.publish()
     harness.settle()
@@ -160,7 +160,7 @@ def test_devices_entered_after_the_index_was_settled_are_named_as_well(harness: 
     assert {each["certificate_id"] for each in found["devices"]} == set(devices)
 
 
-def test_an_index_that_is_not_kept_any_more_cannot_be_looked_at(
+def test_an_index_that_is_not_kept_any_more_is_reported(
     harness: SweepHarness, listed: list[CertificateId]
 ) -> None:
     del listed

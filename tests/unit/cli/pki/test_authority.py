@@ -20,7 +20,7 @@ from tests.support.identities import ca, common_name, device, unsigned
 KINDS = [KeyKind.EC_P256, KeyKind.EC_P384, KeyKind.RSA_2048]
 
 
-def test_a_ca_says_so_in_critical_extensions_and_may_sign_certificates_and_crls_alone() -> None:
+def test_a_ca_has_critical_extensions_and_may_sign_certificates_and_crls_alone() -> None:
     extensions = ca().certificate.x509.extensions
 
     constraints = extensions.get_extension_for_class(x509.BasicConstraints)
@@ -83,7 +83,7 @@ def test_a_ca_without_key_identifier_still_signs_certificates_that_point_at_its_
     assert found.key_identifier == x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
 
 
-def test_a_certificate_is_valid_for_the_days_asked_for_and_at_once() -> None:
+def test_a_certificate_is_valid_for_the_given_days_and_at_once() -> None:
     validity = Validity.days(30)
     certificate = ca().issue(DeviceSpec("sensor-1", validity=validity)).certificate
 
@@ -92,11 +92,11 @@ def test_a_certificate_is_valid_for_the_days_asked_for_and_at_once() -> None:
 
 
 @given(st.integers(1, 2**159 - 1))
-def test_the_serial_number_asked_for_is_used(serial: int) -> None:
+def test_the_given_serial_number_is_used(serial: int) -> None:
     assert ca().issue(DeviceSpec("s", serial_number=serial)).certificate.x509.serial_number == serial
 
 
-def test_no_and_several_common_names_can_be_asked_for() -> None:
+def test_a_certificate_has_no_or_several_common_names_as_given() -> None:
     without, again = (ca().issue(DeviceSpec(None)).certificate for _ in range(2))
     several = ca().issue(DeviceSpec("first", more_common_names=("second", "third"))).certificate
 
@@ -106,7 +106,7 @@ def test_no_and_several_common_names_can_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65])
-def test_a_common_name_that_x509_cannot_hold_is_refused(name: str) -> None:
+def test_a_common_name_that_x509_does_not_allow_is_refused(name: str) -> None:
     with pytest.raises(WrongUseError, match="1 to 64"):
         ca().issue(DeviceSpec(name))
     with pytest.raises(WrongUseError, match="1 to 64"):
@@ -158,6 +158,6 @@ def test_a_key_of_another_ca_is_refused(tmp_path: Path) -> None:
         DevelopmentCa.from_files(tmp_path / "one" / "ca.pem", tmp_path / "other" / "ca.key")
 
 
-def test_keys_stand_in_no_representation() -> None:
+def test_keys_are_in_no_representation() -> None:
     assert "key" not in repr(ca()).lower()
     assert "key" not in repr(device()).lower()

@@ -17,7 +17,7 @@ def ca_directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_ca_makes_a_ca_of_the_kind_and_name_asked_for(tmp_path: Path) -> None:
+def test_ca_makes_a_ca_of_the_given_kind_and_name(tmp_path: Path) -> None:
     answer = run_jitr("pki", "ca", tmp_path, "--key", "ec-p384", "--name", "Plant CA")
 
     made = DevelopmentCa.load(tmp_path)
@@ -73,7 +73,7 @@ def test_a_common_name_that_would_be_refused_is_explained_and_not_signed(
     assert not (ca_directory / "devices").exists()
 
 
-def test_such_a_common_name_is_signed_when_asked_for(ca_directory: Path) -> None:
+def test_such_a_common_name_is_signed_with_any_name(ca_directory: Path) -> None:
     answer = run_jitr("pki", "device", ca_directory, "a/b", "--any-name", "--json")
 
     assert Path(answer.json["key"]) == ca_directory / "devices" / "a%2Fb.key"

@@ -14,7 +14,7 @@ from iot_jitr_runtime.certificates import Certificate
 from tests.support.identities import ca, device
 
 
-def test_the_chain_file_holds_the_device_certificate_then_its_cas(tmp_path: Path) -> None:
+def test_the_chain_file_has_the_device_certificate_then_its_cas(tmp_path: Path) -> None:
     files = device().save(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -57,7 +57,7 @@ def test_the_files_have_the_callers_name_or_one_without_a_common_name(tmp_path: 
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_no_name_leads_out_of_the_directory(name: str) -> None:
+def test_no_name_is_a_path_out_of_the_directory(name: str) -> None:
     directory = Path("/nowhere")
 
     files = DeviceIdentity(device().certificate, device().key, ca().certificate).files(directory, name)

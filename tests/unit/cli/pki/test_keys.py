@@ -56,7 +56,7 @@ def test_what_is_no_key_is_refused_without_quoting_it(data: bytes) -> None:
         load_key(data)
 
 
-def test_a_kind_of_key_that_aws_iot_does_not_take_is_named() -> None:
+def test_a_kind_of_key_that_aws_iot_does_not_accept_is_named() -> None:
     data = ed25519.Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )

@@ -58,7 +58,7 @@ def test_the_first_list_is_empty_and_has_number_1(desk: Desk) -> None:
     assert crl.next_update - crl.this_update == timedelta(days=7)
 
 
-def test_each_list_goes_on_from_the_one_before(desk: Desk) -> None:
+def test_each_list_continues_the_one_before(desk: Desk) -> None:
     desk.signed("--revoke", "a1", "--reason", "keyCompromise")
     crl = desk.signed("--revoke", "0xB2", "--revoke", "0C:03")
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_this_cas_list_is_never_overwritten(desk: Desk) -> No
     assert path.read_text() == "precious"
 
 
-def test_the_answer_is_available_as_json(desk: Desk) -> None:
+def test_the_result_is_available_as_json(desk: Desk) -> None:
     answer: dict[str, Any] = json.loads(desk.crl("--revoke", "5", "--json").stdout)
 
     assert answer == {"crl": str(desk.folder / "ca.crl"), "number": 1, "entries": 1}

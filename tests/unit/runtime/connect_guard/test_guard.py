@@ -186,7 +186,7 @@ def test_without_a_usable_index_the_configuration_decides(
     assert is_unknown(guard.decide(connect_of(pointing)), on_unknown)
 
 
-def test_a_device_of_another_ca_is_known_by_the_ca_certificate_alone(harness: GuardHarness) -> None:
+def test_a_device_of_another_ca_is_recognised_by_the_ca_certificate_alone(harness: GuardHarness) -> None:
     event = connect_of(device(1, FOREIGN))
     assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.UNKNOWN
     harness.keep_issuer()
@@ -199,7 +199,7 @@ def test_what_a_stale_index_lists_stays_refused(harness: GuardHarness) -> None:
     assert harness.guard(OnUnknown.ADMIT).decide(connect_of(LISTED)).finding is ConnectFinding.REVOKED
 
 
-def test_a_ca_without_a_certificate_does_not_touch_the_devices_of_another_one(harness: GuardHarness) -> None:
+def test_a_ca_without_a_certificate_does_not_affect_the_devices_of_another_one(harness: GuardHarness) -> None:
     harness.publish(Entry(2))
     guard = harness.guard(OnUnknown.REFUSE, OTHER_ID, CA_ID)
 
@@ -243,7 +243,7 @@ FAULTS = [Fault.THROTTLE, Fault.SERVER_ERROR, Fault.ACCESS_DENIED, Fault.TIMEOUT
 @pytest.mark.parametrize("on_unknown", BOTH)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("at_call", [1, 2], ids=["CA certificate", "index"])
-def test_a_failing_start_is_no_usable_index_and_passes(
+def test_a_failing_start_is_no_usable_index_until_the_next_refresh(
     harness: GuardHarness, on_unknown: OnUnknown, fault: Fault, at_call: int
 ) -> None:
     harness.publish(Entry(2))
@@ -262,7 +262,7 @@ def test_a_failing_start_is_no_usable_index_and_passes(
 
 @pytest.mark.parametrize("on_unknown", BOTH)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_failing_refresh_refuses_whom_the_last_list_names(
+def test_a_failing_refresh_refuses_what_the_last_index_lists(
     harness: GuardHarness, on_unknown: OnUnknown, fault: Fault
 ) -> None:
     harness.publish(Entry(2))
@@ -278,7 +278,7 @@ def test_a_failing_refresh_refuses_whom_the_last_list_names(
     assert calls == ["GetObject"], "each connect would wait for S3's time-out"
 
 
-def test_a_connect_waits_for_one_failing_request_whatever_the_number_of_cas(harness: GuardHarness) -> None:
+def test_a_connect_waits_for_one_failing_request_with_several_cas(harness: GuardHarness) -> None:
     guard = harness.guard(OnUnknown.ADMIT, CA_ID, OTHER_ID)
     guard.revocation.store = replace(guard.revocation.store, bucket="there-is-no-such-bucket")
 
@@ -309,7 +309,7 @@ def test_an_index_that_was_confirmed_counts_while_a_request_about_another_one_fa
 
 
 @pytest.mark.parametrize("at_call", [1, 2], ids=["CA certificate", "index"])
-def test_a_start_that_meets_a_failure_goes_on(harness: GuardHarness, at_call: int) -> None:
+def test_a_start_continues_after_a_failure(harness: GuardHarness, at_call: int) -> None:
     harness.publish(Entry(2))
     guard = harness.guard(OnUnknown.ADMIT)
     with injected(harness.s3, "GetObject", Fault.TIMEOUT_BEFORE, at_call=at_call) as struck:

@@ -50,7 +50,7 @@ def decision(module: ModuleType, event: dict[str, Any]) -> Any:
     return module.handle(event, SimpleNamespace())
 
 
-def test_the_answer_is_what_aws_iot_asks_for(
+def test_the_result_has_the_form_that_aws_iot_expects(
     harness: GuardHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harness.publish(Entry(2))
@@ -80,7 +80,7 @@ def test_without_an_index_the_configuration_decides_and_the_log_warns(
     assert (line["finding"], line["level"]) == ("unknown", "WARNING")
 
 
-def test_a_defect_is_no_answer(harness: GuardHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_raised(harness: GuardHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS IoT goes on only with `true`, and a failed invocation is counted."""
     harness.publish()
     module = started(monkeypatch, harness.store.bucket, "admit")
@@ -90,7 +90,7 @@ def test_a_defect_is_no_answer(harness: GuardHarness, monkeypatch: pytest.Monkey
         decision(module, connect_of(GOOD))
 
 
-def test_another_value_of_on_unknown_is_not_taken_for_one(
+def test_another_value_of_on_unknown_is_refused(
     harness: GuardHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ValueError, match="maybe"):
@@ -101,7 +101,7 @@ def test_its_code_can_read_objects_and_nothing_else() -> None:
     assert calls_of(f"{HANDLER}.handle") == {("s3:GetObject",)}
 
 
-def test_it_starts_without_what_it_does_not_need() -> None:
+def test_it_starts_without_libraries_that_it_does_not_need() -> None:
     program = f"import sys, {HANDLER}; print(*sorted({{each.partition('.')[0] for each in sys.modules}}))"
     run = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60

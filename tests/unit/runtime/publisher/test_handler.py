@@ -185,7 +185,9 @@ def test_any_other_event_is_an_error(harness: Harness, event: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(("cas", "seconds"), [(1, 60), (4, 60), (12, 20)])
-def test_silent_servers_leave_time_for_all_cas(harness: Harness, cas: int, seconds: float) -> None:
+def test_servers_without_a_response_leave_time_for_all_cas(
+    harness: Harness, cas: int, seconds: float
+) -> None:
     configured = {f"{number:064x}": {"url": f"http://crl.example/{number}"} for number in range(cas)}
     harness.variables[environment.CRL_SOURCES] = json.dumps(configured)
 

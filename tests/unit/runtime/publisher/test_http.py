@@ -233,7 +233,7 @@ def test_the_thread_of_a_dripping_body_ends_by_itself(
     assert next(times) == 5, "it has read until the deadline, and no further"
 
 
-def test_a_silent_server_times_out() -> None:
+def test_a_server_without_a_response_times_out() -> None:
     with silent_port() as port:
         assert problem(f"http://127.0.0.1:{port}/", pause_seconds=0.2) is FetchProblem.TIMED_OUT
 

@@ -394,7 +394,7 @@ def test_history_is_read_once_and_changes_nothing(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
-def test_without_what_is_known_everything_is_read_again(harness: Harness, fault: Fault) -> None:
+def test_without_the_known_objects_everything_is_read_again(harness: Harness, fault: Fault) -> None:
     harness.upload(harness.crl(1, number=1), "1.crl")
     harness.upload(harness.crl(2, number=2), "2.crl")
     harness.publish()
@@ -525,7 +525,7 @@ def test_a_crl_over_http_comes_into_force_and_is_not_fetched_again_unchanged(
     assert server.requests[-1][1]["If-None-Match"] == '"1"'
 
 
-def test_a_server_that_names_no_etag_is_read_every_time(harness: Harness, server: CrlServer) -> None:
+def test_a_server_without_etags_is_read_every_time(harness: Harness, server: CrlServer) -> None:
     over_http(harness, server)
     server.serve(harness.crl(1, number=1))
     harness.publish()

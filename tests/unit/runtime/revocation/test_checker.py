@@ -112,14 +112,14 @@ def test_a_fresh_index_ends_the_deferral(harness: Harness) -> None:
     assert harness.check() == published.version
 
 
-def test_a_ca_that_was_declared_to_have_no_crl_is_not_asked_for(harness: Harness) -> None:
+def test_a_ca_that_was_declared_to_have_no_crl_needs_no_request(harness: Harness) -> None:
     checker = IndexedRevocation(harness.store, without_crl={CA_ID})
     with counted(harness.s3) as calls:
         assert checker.check(CA_ID, device(1)) is None
     assert calls == []
 
 
-def test_s3_is_asked_once_a_minute_at_most(harness: Harness) -> None:
+def test_one_request_a_minute_is_sent_to_s3_at_most(harness: Harness) -> None:
     harness.publish()
     with counted(harness.s3) as calls:
         for _ in range(5):
@@ -220,9 +220,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_no_damage_of_the_index_becomes_a_statement_about_the_certificate(
-    harness: Harness, damage: str
-) -> None:
+def test_no_damage_of_the_index_decides_about_the_certificate(harness: Harness, damage: str) -> None:
     former = harness.publish(Entry(1))
     path = harness.folder / "1"
     with sqlite3.connect(path) as database:
@@ -262,7 +260,7 @@ def test_a_local_copy_that_got_damaged_is_downloaded_again(harness: Harness) -> 
         max_size=12,
     )
 )
-def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
+def test_no_certificate_is_good_by_an_index_replaced_longer_ago_than_the_refresh(
     harness: Harness, events: list[str]
 ) -> None:
     harness.checker = IndexedRevocation(harness.store, clock=harness.clock)
@@ -302,7 +300,7 @@ def test_good_is_never_said_on_an_index_replaced_longer_ago_than_the_refresh(
         assert version in acceptable
 
 
-def test_the_copy_at_hand_contains_why_it_lists_a_certificate_however_old_it_is(harness: Harness) -> None:
+def test_the_local_copy_contains_why_it_lists_a_certificate_at_any_age(harness: Harness) -> None:
     known = harness.checker.last_known_reason
     harness.publish(Entry(1, KEY_COMPROMISE), Entry(2))
     assert known(CA_ID, device(1)) is None, "there is no copy yet"
@@ -324,7 +322,7 @@ def test_a_damaged_copy_lists_no_certificate(harness: Harness) -> None:
     assert harness.checker.last_known_reason(CA_ID, device(1500)) is None
 
 
-def test_a_loaded_index_answers_without_a_request(harness: Harness) -> None:
+def test_a_loaded_index_decides_without_a_request(harness: Harness) -> None:
     harness.checker.load(CA_ID)
     assert not harness.checker.is_fresh(CA_ID)
     harness.publish(Entry(1))

@@ -102,5 +102,5 @@ def test_changed_bytes_are_never_usable_as_something_else(data: st.DataObject) -
 
 @settings(max_examples=MUTATED)
 @given(signed_crls)
-def test_whatever_the_ca_signs_raises_nothing_but_unusable_crl_error(crl: bytes) -> None:
+def test_any_bytes_that_the_ca_signs_raise_nothing_but_unusable_crl_error(crl: bytes) -> None:
     examine(crl)

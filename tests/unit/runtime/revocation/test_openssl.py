@@ -178,7 +178,7 @@ def test_a_crl_by_openssl_stops_a_revoked_certificate(
     assert directory.engine_accepts(crl, certificate) is False
 
 
-def test_partitions_by_openssl_speak_for_their_certificates_only(directory: OpensslDirectory) -> None:
+def test_partitions_by_openssl_cover_their_certificates_only(directory: OpensslDirectory) -> None:
     crl = directory.crl(f"issuingDistributionPoint = critical,@idp\n[idp]\nfullname = URI:{URL}\n")
     inside, outside = directory.certificate(0x3000, URL), directory.certificate(0x3001, OTHER_URL)
 

@@ -85,7 +85,7 @@ def test_a_crl_covers_the_certificates_that_name_one_of_its_points(
     assert scope.covers(of) is covered
 
 
-def test_every_point_of_a_certificate_counts_whatever_is_before_it() -> None:
+def test_every_point_of_a_certificate_counts_after_any_other() -> None:
     several = certificate(
         point(x509.UniformResourceIdentifier("http://crl.example/some.crl"), reasons=SOME),
         point(x509.UniformResourceIdentifier("http://crl.example/foreign.crl"), crl_issuer=[OTHER_ISSUER]),
@@ -131,14 +131,14 @@ def test_unreadable_extensions_are_an_error(scope: Scope, broken: Extension) -> 
         scope.covers(unreadable)
 
 
-def test_the_scope_says_what_the_extension_says() -> None:
+def test_the_scope_is_read_from_the_extension() -> None:
     extension, _ = idp(ONE, TWO, only_contains_user_certs=True)
     assert isinstance(extension, x509.IssuingDistributionPoint)
 
     assert Scope.of(extension, ISSUER) == Scope(frozenset({ONE, TWO}), only_user_certificates=True)
 
 
-def test_the_scope_reads_well() -> None:
+def test_the_scope_is_written_as_text() -> None:
     assert str(partition(TWO, ONE)) == f"{ONE}, {TWO}"
     assert str(Scope()) == "all certificates of the CA"
 

@@ -66,7 +66,7 @@ def hash_of(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("entries", [0, 1, 3, 400, 3000])
-def test_what_is_signed_is_what_cryptography_says_is_signed(entries: int) -> None:
+def test_the_signed_bytes_are_those_of_cryptography(entries: int) -> None:
     crl = Crl.load(make_crl(CA, CrlSpec(entries=[Entry(serial) for serial in range(1, entries + 1)])))
 
     assert crl.signed == crl.parsed.tbs_certlist_bytes
@@ -92,7 +92,7 @@ class NotSerializedAgain:
 
 
 @pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.EC_P256])
-def test_the_signature_is_checked_over_the_bytes_where_they_lie(kind: KeyKind) -> None:
+def test_the_signature_is_checked_over_the_bytes_in_place(kind: KeyKind) -> None:
     ca = ca_with(kind)
     crl = Crl.load(make_crl(ca))
 
