@@ -186,9 +186,8 @@ class Table:
                 f"{verb} {', '.join(changes)}" for verb, changes in clauses.items() if changes
             ),
             **condition,
+            "ExpressionAttributeNames": names,
         }
-        if names:
-            request["ExpressionAttributeNames"] = names
         if values:
             request["ExpressionAttributeValues"] = values
         return request

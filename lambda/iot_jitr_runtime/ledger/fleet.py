@@ -54,14 +54,15 @@ class Fleet:
         row = replace(update, sets={**update.sets, IN_FLEET: joins or None}, condition=condition)
         shard = int(update.key[:8], 16) % SHARDS
         count = Update(_counter(ca, shard), adds={_COUNT: 1 if joins else -1})
-        for left in reversed(range(_TRIES)):
+        left = _TRIES
+        while True:
+            left -= 1
             try:
                 return self.items.update_together(row, count)
             except self.items.client.exceptions.TransactionCanceledException as error:
                 if "TransactionConflict" not in cancellation_codes(error) or not left:
                     raise
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
-        return None
 
     def correct(self, certificate_id: CertificateId, *, active: bool) -> None:
         """Count a certificate of the ledger if it is ACTIVE, and do not count it if it is not.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from iot_jitr_runtime.dynamodb import ConditionFailedError, Item, Table, Update
-from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTRIBUTE
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 
@@ -20,15 +19,6 @@ RELEASED = {LEASE_TOKEN: None, LEASE_EXPIRES_AT: None}
 """What is written into an item to release its lease."""
 _HOLDER = "leaseHolder"
 _UNUSED_SECONDS = 86_400
-
-
-class LeaseTakenError(JitrError):
-    """Another worker holds the lease, or the item does not meet the caller's condition."""
-
-    def __init__(self, key: str, found: Item) -> None:
-        """`found` is the item as it is."""
-        super().__init__(f"another worker holds the lease on {key}")
-        self.found = found
 
 
 class LeaseLostError(DeferredError):
@@ -80,7 +70,7 @@ class Lease:
             adds: What is added to numbers of the item with the lease.
 
         Raises:
-            LeaseTakenError: Another worker holds it, or `only_if` is not met.
+            ConditionFailedError: Another worker holds it, or `only_if` is not met.
         """
         token = secrets.token_hex(8)
         sets: dict[str, object] = {LEASE_TOKEN: token, LEASE_EXPIRES_AT: expires_at}
@@ -91,10 +81,7 @@ class Lease:
             condition |= Attr(_HOLDER).eq(holder)
         if only_if is not None:
             condition &= only_if
-        try:
-            item = table.update(Update(key, sets, defaults or {}, adds or {}, condition=condition))
-        except ConditionFailedError as error:
-            raise LeaseTakenError(key, error.found) from error
+        item = table.update(Update(key, sets, defaults or {}, adds or {}, condition=condition))
         return cls(table, key, token, item)
 
     @property

@@ -11,7 +11,7 @@ from iot_jitr_runtime.dynamodb import ConditionFailedError, Table, Update, still
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
-from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, LeaseTakenError, is_free
+from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, is_free
 from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
 from iot_jitr_runtime.ledger.tasks import SUPERSEDED_BY, ScheduledTasks
 from iot_jitr_runtime.outcome_events import EventType
@@ -88,7 +88,7 @@ class Ledger:
                 defaults={"firstSeenAt": min(sent_at, now)},
                 adds={"attempts": 1},
             )
-        except LeaseTakenError as error:
+        except ConditionFailedError as error:
             raise why_not(error.found, sent_at, message_id) from error
         return Claim(lease, Row.read(lease.item))
 

@@ -14,8 +14,9 @@ from iot_jitr_runtime.activator.build import build_outbox, build_revocation, par
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
 from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.dynamodb import ConditionFailedError
 from iot_jitr_runtime.ledger import CLAIM_MARGIN, Ledger
-from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
+from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.ledger.tasks import Task
 from iot_jitr_runtime.policy import PolicyKind
@@ -99,7 +100,7 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
         lease = Lease.acquire(
             run.passes.ledger.items, LEASE_KEY, now=milliseconds(datetime.now(UTC)), expires_at=expires_at
         )
-    except LeaseTakenError:
+    except ConditionFailedError:
         logger.info("another run is in progress")
         return
     try:

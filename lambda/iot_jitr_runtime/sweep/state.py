@@ -153,7 +153,7 @@ class SweepStates:
         """Acquire the lease on a CA's sweep; return it and how far the sweep has come.
 
         Raises:
-            LeaseTakenError: Another invocation sweeps this CA.
+            ConditionFailedError: Another invocation sweeps this CA.
         """
         lease = Lease.acquire(self.items, _key(ca), now=now, expires_at=expires_at)
         return lease, _state(lease.item)

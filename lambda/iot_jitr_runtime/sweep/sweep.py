@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.deadline import Deadline
+from iot_jitr_runtime.dynamodb import ConditionFailedError
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
 from iot_jitr_runtime.ledger import CLAIM_MARGIN
-from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
+from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Verdict
@@ -84,7 +85,7 @@ class Sweep:
             lease, state = SweepStates(self.ledger.items).acquire(
                 ca, now=milliseconds(self.clock()), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
             )
-        except LeaseTakenError:
+        except ConditionFailedError:
             return
         try:
             # Read under the lease: read before, it could be older than what another run has settled since.

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from iot_jitr_runtime.aws_errors import AwsError
 from iot_jitr_runtime.device_certificate import DeviceCertificate
+from iot_jitr_runtime.dynamodb import ConditionFailedError
 from iot_jitr_runtime.ledger import Ledger
-from iot_jitr_runtime.ledger.lease import Lease, LeaseTakenError
+from iot_jitr_runtime.ledger.lease import Lease
 from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
 from iot_jitr_runtime.things.description import create_request, registry_name
@@ -74,7 +75,7 @@ class Things:
                 # The caller holds the certificate's claim, so no other worker registers it.
                 holder=device.certificate_id,
             )
-        except LeaseTakenError as error:
+        except ConditionFailedError as error:
             raise DeferredError(
                 Reason.CLAIMED_ELSEWHERE, f"another certificate is being attached to the thing '{name}'"
             ) from error
