@@ -96,12 +96,6 @@ class TestResource:
             "FactoryCaNotAfter": f"${{{name}.NotAfter}}",
         }
 
-    def test_no_private_key_gets_into_the_template(self) -> None:
-        text = str(synthesized(FACTORY_CA))
-
-        assert "PRIVATE KEY" not in text
-        assert "BEGIN CERTIFICATE" in text
-
 
 class TestRefusals:
     @pytest.mark.parametrize(

@@ -95,13 +95,6 @@ def test_each_function_may_change_the_policies_of_its_own_pipeline_only(part: st
     assert policies == {arn(f"policy/{prefix}*")}
 
 
-def test_the_shared_policy_is_retained_for_active_devices(template: dict[str, Any]) -> None:
-    [policy] = of_type(template, "AWS::IoT::Policy").values()
-
-    assert (policy["DeletionPolicy"], policy["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    assert "PolicyName" not in policy["Properties"]
-
-
 @pytest.mark.parametrize("make", [DevicePolicy.shared, DevicePolicy.per_device])
 def test_the_policies_of_the_project_break_no_rule(make: Callable[..., DevicePolicy]) -> None:
     assert make(options=PolicyOption).acknowledged == ()
