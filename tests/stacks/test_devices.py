@@ -59,13 +59,6 @@ def arn(resource: str) -> str:
     return f"arn:${{AWS::Partition}}:iot:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"
 
 
-def test_what_is_not_configured_is_no_setting_and_no_permission(template: dict[str, Any]) -> None:
-    for name in (environment.ADMISSION, environment.THINGS, environment.ON_REFUSAL):
-        assert setting_of(template, name) is None
-    actions = {action for action, _ in allowed(template)}
-    assert not actions & {"iot:CreateThing", "iot:CreatePolicy", "lambda:InvokeFunction"}
-
-
 def test_an_information_can_be_acknowledged() -> None:
     with app_without_bundling() as app:
         stack = JitrStack(app, "Jitr", DEFAULTS)
