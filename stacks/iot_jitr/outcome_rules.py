@@ -109,8 +109,7 @@ class OutcomeRules:
     def on_activated(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each certificate that is activated.
 
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.ACTIVATED, construct_id, None, options)
 
@@ -120,33 +119,28 @@ class OutcomeRules:
         """Define a rule for each certificate that is refused.
 
         A device that is refused again for the same reason causes no further event.
-
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.REFUSED, construct_id, reason, options)
 
     def on_revoked(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each active certificate that is revoked because its CA's CRL lists it.
 
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.REVOKED, construct_id, None, options)
 
     def on_suspended(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each active certificate that is suspended because its CA's CRL has it on hold.
 
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.SUSPENDED, construct_id, None, options)
 
     def on_released(self, construct_id: str, **options: Unpack[EventOptions]) -> events.Rule:
         """Define a rule for each suspended certificate that is active again, because its hold is over.
 
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.RELEASED, construct_id, None, options)
 
@@ -157,18 +151,12 @@ class OutcomeRules:
 
         `ReconcilerSettings` sets how long that is. There is one event in each wait, whose reason is
         that of the deferral. A certificate that only waits for its slot of the rate limiter does not count.
-
-        Raises:
-            ConfigurationError: As of `on_outcome`, which describes the options.
+        Options and errors are those of `on_outcome`.
         """
         return self._on(EventType.WAITING_TOO_LONG, construct_id, reason, options)
 
     def _on(
-        self,
-        event_type: EventType,
-        construct_id: str,
-        reason: _SomeReasons,
-        options: EventOptions,
+        self, event_type: EventType, construct_id: str, reason: _SomeReasons, options: EventOptions
     ) -> events.Rule:
         rule = self.on_outcome(construct_id, reason=reason, **options)
         rule.add_event_pattern(detail_type=[event_type.value])

@@ -16,7 +16,7 @@ import pytest
 
 from iot_jitr_cli.lab.project import write_project
 from tests.support.scenarios import NAMES, add_to
-from tests.support.stacks import FEATURE_FLAGS, app_without_bundling, as_list, template
+from tests.support.stacks import FEATURE_FLAGS, app_without_bundling, as_list, readable, template
 
 ROOT = Path(__file__).parents[2]
 UPDATE = "JITR_UPDATE_SNAPSHOTS"
@@ -96,27 +96,26 @@ def _templates(feature_flags: Mapping[str, Any]) -> dict[str, Template]:
         return {name: template(stack) for name, stack in stacks.items()}
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(template: Template) -> Any:
     """A template with its policies as sets of single permissions, and with the partition `aws`."""
-    if isinstance(value, list):
-        return [_comparable(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    if value == {"Ref": "AWS::Partition"}:
-        return "aws"
-    if "Fn::Join" in value:
-        separator, parts = value["Fn::Join"]
-        parts = _comparable(parts)
-        return separator.join(parts) if all(isinstance(part, str) for part in parts) else [separator, parts]
-    if "Statement" in value:
-        return {**value, "Statement": {each for one in value["Statement"] for each in _permissions(one)}}
-    return {key: _comparable(each) for key, each in value.items()}
+    return _with_permissions(json.loads(json.dumps(readable(template)).replace("${AWS::Partition}", "aws")))
+
+
+def _with_permissions(value: Any) -> Any:
+    match value:
+        case list():
+            return [_with_permissions(each) for each in value]
+        case {"Statement": statements}:
+            return {**value, "Statement": {each for one in statements for each in _permissions(one)}}
+        case dict():
+            return {key: _with_permissions(each) for key, each in value.items()}
+    return value
 
 
 def _permissions(statement: dict[str, Any]) -> list[str]:
     """One text for each action on each resource."""
     return [
-        json.dumps(_comparable({**statement, "Action": action, "Resource": resource}), sort_keys=True)
+        json.dumps({**statement, "Action": action, "Resource": resource}, sort_keys=True)
         for action in as_list(statement["Action"])
         for resource in as_list(statement.get("Resource"))
     ]

@@ -28,6 +28,7 @@ from tests.support.stacks import (
     as_list,
     of_type,
     only,
+    readable,
     template,
 )
 
@@ -40,25 +41,17 @@ SUFFIXES = {
 PARTITIONS = {"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eu-central-1": "aws"}
 
 
-def in_words(value: Any, region: str) -> Any:
+def deployed(template: Template, region: str) -> Template:
     """A template with what CloudFormation would fill in: partition, region and the domain of the services."""
-    known = {
-        "AWS::Partition": PARTITIONS[region],
-        "AWS::Region": region,
-        "AWS::URLSuffix": SUFFIXES[region],
-        "AWS::AccountId": "123456789012",
-    }
-    match value:
-        case {"Ref": name} if name in known:
-            return known[name]
-        case {"Fn::Join": [separator, parts]}:
-            parts = [in_words(part, region) for part in parts]
-            return separator.join(parts) if all(isinstance(part, str) for part in parts) else parts
-        case dict():
-            return {key: in_words(each, region) for key, each in value.items()}
-        case list():
-            return [in_words(each, region) for each in value]
-    return value
+    text = json.dumps(readable(template))
+    for name, value in {
+        "Partition": PARTITIONS[region],
+        "Region": region,
+        "URLSuffix": SUFFIXES[region],
+        "AccountId": "123456789012",
+    }.items():
+        text = text.replace(f"${{AWS::{name}}}", value)
+    return dict(json.loads(text))
 
 
 @pytest.fixture(scope="module", params=SUFFIXES)
@@ -84,7 +77,7 @@ def everything(region: str) -> Iterator[Template]:
             network=FunctionNetwork(ec2.Vpc(stack, "Vpc")),
         )
         cdk.Tags.of(pipeline).add("team", "fleet")
-        yield in_words(template(stack), region)
+        yield deployed(template(stack), region)
 
 
 def test_every_arn_is_of_the_partition(everything: Template, region: str) -> None:
