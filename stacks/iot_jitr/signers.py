@@ -4,7 +4,7 @@ It may use one secret, one key or one Private CA, and nothing else.
 """
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_acmpca as acmpca
@@ -40,14 +40,14 @@ _SUFFIX = r"-[A-Za-z0-9]{6}"
 """Secrets Manager ends a secret's ARN in six characters of its own."""
 
 
-def is_secret(signer: CaSigner) -> bool:
-    """Whether it is a secret of the CDK."""
+def is_secret(signer: CaSigner) -> TypeGuard[secretsmanager.ISecret]:
+    """Return whether a signer is a secret of the CDK."""
     # The CDK's interfaces are protocols, and what it imports is an instance of none of its classes.
     return hasattr(signer, "secret_arn")
 
 
-def is_key(signer: CaSigner) -> bool:
-    """Whether it is a KMS key of the CDK; an alias is one too."""
+def is_key(signer: CaSigner) -> TypeGuard[kms.IKey]:
+    """Return whether a signer is a KMS key of the CDK; an alias is one too."""
     return hasattr(signer, "key_arn") and not isinstance(signer, KmsSigner)
 
 
@@ -61,19 +61,19 @@ def arn_of_private_ca(signer: CaSigner) -> str | None:
 
 def aliased(signer: CaSigner) -> str | None:
     """Return which key of a signer of the CDK is an alias: `key`, `encryption_key` or None."""
-    if is_key(signer) and is_alias(cast("kms.IKey", signer)):
+    if is_key(signer) and is_alias(signer):
         return "key"
-    encryption_key = cast("secretsmanager.ISecret", signer).encryption_key if is_secret(signer) else None
-    return "encryption_key" if encryption_key is not None and is_alias(encryption_key) else None
+    if is_secret(signer) and signer.encryption_key is not None and is_alias(signer.encryption_key):
+        return "encryption_key"
+    return None
 
 
 def plain_signer(signer: CaSigner) -> Signer:
     """Return the signer as the template names it."""
     if is_secret(signer):
-        secret = cast("secretsmanager.ISecret", signer)
-        return SecretSigner(secret.secret_full_arn or secret.secret_arn)
+        return SecretSigner(signer.secret_full_arn or signer.secret_arn)
     if is_key(signer):
-        return KmsSigner(cast("kms.IKey", signer).key_arn)
+        return KmsSigner(signer.key_arn)
     return cast("Signer", signer)
 
 
@@ -99,13 +99,12 @@ def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
             get = _allow([arn], "acm-pca:GetCertificate", "acm-pca:GetCertificateAuthorityCertificate")
             function.allow(issue, get)
         case _ if is_secret(signer):
-            secret = cast("secretsmanager.ISecret", signer)
-            secret.grant_read(function.role)
-            if secret.encryption_key is not None:
+            signer.grant_read(function.role)
+            if signer.encryption_key is not None:
                 # `grant_read` changes the key's own policy, and an imported key has none to change.
-                secret.encryption_key.grant_decrypt(function.role)
+                signer.encryption_key.grant_decrypt(function.role)
         case _ if is_key(signer):
-            cast("kms.IKey", signer).grant(function.role, "kms:GetPublicKey", "kms:Sign")
+            signer.grant(function.role, "kms:GetPublicKey", "kms:Sign")
 
 
 def _allow(resources: list[str], *actions: str) -> iam.PolicyStatement:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from iot_jitr.allowed import refusal, text
 from iot_jitr.choices import OneOfClasses
@@ -100,7 +100,7 @@ def read_signer(value: Any, read: "ValidatorFunctionWrapHandler") -> CaSigner:
     if is_secret(value) or is_key(value):
         if (which := aliased(value)) is not None:
             raise refusal(which, "an alias", "the key that the alias is of: IAM matches no alias")
-        return cast("CaSigner", value)
+        return value
     if (authority := arn_of_private_ca(value)) is not None:
         value = PrivateCaSigner(authority)
     keys = read(_as_in_json(value))
