@@ -97,8 +97,9 @@ class AdmissionResource(Construct):
         """
         super().__init__(scope, construct_id)
         self.key: KeyKind | None = None
-        self._function = None if isinstance(admission, AllowList) else admission.function
         self.table: dynamodb.Table | None = None
+        self._arn = ""
+        self._of_this_app: lambda_.IFunction | None = None
         if isinstance(admission, AllowList):
             self.key = KeyKind(admission.key)
             self.table = self._allow_list(encryption, removal_policy)
@@ -108,6 +109,10 @@ class AdmissionResource(Construct):
                 "key": self.key.value,
             }
         else:
+            function = admission.function
+            self._arn = function if isinstance(function, str) else function.function_arn
+            if not isinstance(function, str) and cdk.Resource.is_owned_resource(function):
+                self._of_this_app = function
             seconds = int(as_timedelta(admission.timeout).total_seconds())
             settings = {"kind": "function", "function": self._arn, "timeout_seconds": seconds}
             self._warn_of_another_account()
@@ -119,29 +124,18 @@ class AdmissionResource(Construct):
             function.allow(
                 iam.PolicyStatement(actions=["dynamodb:GetItem"], resources=[self.table.table_arn])
             )
-        else:
-            function.allow(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._arn]))
-            function_of_app = self._of_this_app
-            if function_of_app is not None and function_of_app.env.account != cdk.Stack.of(self).account:
-                # This changes the function's own policy, which must allow another account.
-                function_of_app.grant_invoke(function.role)
-                acknowledge_wildcard(
-                    function.role, f"{self._arn}:*", "grant_invoke covers the function's versions"
-                )
-
-    @property
-    def _of_this_app(self) -> lambda_.IFunction | None:
-        """The function, where this app makes it; None where it is imported or named by its ARN."""
-        if isinstance(self._function, str | None) or not cdk.Resource.is_owned_resource(self._function):
-            return None
-        return self._function
+            return
+        function.allow(iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self._arn]))
+        if self._of_this_app is None or self._of_this_app.env.account == cdk.Stack.of(self).account:
+            return
+        # This changes the function's own policy, which must allow another account.
+        self._of_this_app.grant_invoke(function.role)
+        acknowledge_wildcard(function.role, f"{self._arn}:*", "grant_invoke covers the function's versions")
 
     def _warn_of_another_account(self) -> None:
-        if self._of_this_app is not None:
-            return
         ours = cdk.Stack.of(self).account
         theirs = ours if cdk.Token.is_unresolved(self._arn) else self._arn.split(":")[4]
-        if ours == theirs or cdk.Token.is_unresolved(ours):
+        if self._of_this_app is not None or ours == theirs or cdk.Token.is_unresolved(ours):
             return
         cdk.Annotations.of(self).add_warning_v2(
             "iot-jitr:admission-function-of-another-account",
@@ -162,7 +156,3 @@ class AdmissionResource(Construct):
             encryption_key=encryption.key,
             removal_policy=removal_policy,
         )
-
-    @property
-    def _arn(self) -> str:
-        return getattr(self._function, "function_arn", None) or str(self._function)
