@@ -18,13 +18,13 @@ from tests.support.account_log import GROUP_ARN, account_log
 from tests.support.scenarios import KEY, scenario
 from tests.support.stacks import (
     DEFAULTS,
+    all_statements,
     app_without_bundling,
     granted,
     infos,
     named,
     of_type,
     only,
-    statements,
     template,
     template_of,
 )
@@ -41,11 +41,6 @@ GROUP = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:A
 @pytest.fixture(scope="module")
 def managed() -> Template:
     return template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE))
-
-
-@pytest.fixture(scope="module")
-def adopted() -> Template:
-    return template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.ADOPT))
 
 
 def custom_resource(app_or_stage: "Construct") -> tuple[str, dict[str, Any]]:
@@ -100,72 +95,36 @@ def test_the_former_settings_are_restored_after_the_stack_has_moved_under_a_stag
     assert restored == found
 
 
-def test_the_role_may_write_to_this_log_group_only(managed: Template) -> None:
-    assert {resource for _, resource in granted(managed, "AccountLoggingRole")} == {f"{GROUP}:*"}
-
-
 def test_the_role_can_write_before_aws_iot_uses_it(managed: Template) -> None:
     resource = only(managed, RESOURCE_TYPE)
 
     assert any("AccountLoggingRoleDefaultPolicy" in each for each in resource["DependsOn"])
 
 
-READ = {("iot:GetV2LoggingOptions", "*"), ("logs:DescribeLogGroups", "*")}
-OF_THE_GROUP = {
-    ("logs:CreateLogGroup", f"{GROUP}:*"),
-    ("logs:ListTagsForResource", GROUP),
-    ("logs:TagResource", GROUP),
-    ("logs:UntagResource", GROUP),
-}
-MANAGE = {
-    ("iot:SetV2LoggingOptions", "*"),
-    ("logs:DeleteLogGroup", f"{GROUP}:*"),
-    ("logs:DeleteRetentionPolicy", f"{GROUP}:*"),
-    ("logs:DisassociateKmsKey", f"{GROUP}:*"),
-    ("logs:PutRetentionPolicy", f"{GROUP}:*"),
-}
+def test_the_role_may_be_passed_to_aws_iot_only(managed: Template) -> None:
+    (statement,) = (each for _, each in all_statements(managed) if each["Action"] == "iam:PassRole")
+
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
 
 
-def may(template: Template) -> set[tuple[str, str]]:
-    """What the function may do besides writing its own log and using the key of its environment."""
-    return {
-        (action, resource)
-        for action, resource in granted(template, "AccountLoggingOnEvent")
-        if not action.startswith("kms:") and action not in {"logs:CreateLogStream", "logs:PutLogEvents"}
-    }
+@pytest.mark.parametrize(
+    ("name", "key"), [("everything_on", KEY), ("foreign_stack", None)], ids=["managed", "adopted"]
+)
+def test_a_managed_log_is_encrypted_with_the_key_and_an_adopted_one_is_not(
+    name: str, key: str | None
+) -> None:
+    template = scenario(name)
+
+    may_encrypt = ("logs:AssociateKmsKey", f"{GROUP}:*") in granted(template, "AccountLoggingOnEvent")
+    assert only(template, RESOURCE_TYPE)["Properties"].get("EncryptionKeyArn") == key
+    assert may_encrypt is (key is not None)
 
 
-def test_the_function_may_change_this_log_group_only_and_pass_this_role_only(managed: Template) -> None:
-    role, _ = named(managed, "AWS::IAM::Role", "AccountLoggingRole")
-    passed = ("iam:PassRole", f"${{{role}.Arn}}")
-    (condition,) = (
-        each["Condition"]
-        for each in statements(managed, "AccountLoggingOnEvent")
-        if each["Action"] == "iam:PassRole"
-    )
+def test_adopt_needs_no_role() -> None:
+    adopted = template_of(replace(DEFAULTS, account_logging=AccountLoggingMode.ADOPT))
 
-    assert may(managed) == {*READ, *OF_THE_GROUP, *MANAGE, passed}
-    assert condition == {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
-
-
-def test_with_an_encryption_key_it_may_encrypt_this_log_group() -> None:
-    under_key = scenario("everything_on")
-
-    assert only(under_key, RESOURCE_TYPE)["Properties"]["EncryptionKeyArn"] == KEY
-    assert ("logs:AssociateKmsKey", f"{GROUP}:*") in may(under_key)
-
-
-def test_adopt_needs_no_role_and_may_change_no_options(adopted: Template) -> None:
-    assert may(adopted) == {*READ, *OF_THE_GROUP}
     assert only(adopted, RESOURCE_TYPE)["Properties"]["RoleArn"] == ""
     assert [name for name in of_type(adopted, "AWS::IAM::Role") if "AccountLoggingRole" in name] == []
-
-
-def test_an_adopted_log_gets_no_key() -> None:
-    adopted_beside_a_key = scenario("foreign_stack")
-
-    assert "EncryptionKeyArn" not in only(adopted_beside_a_key, RESOURCE_TYPE)["Properties"]
-    assert "logs:AssociateKmsKey" not in {action for action, _ in may(adopted_beside_a_key)}
 
 
 def test_the_function_runs_the_handler_of_the_runtime(managed: Template) -> None:

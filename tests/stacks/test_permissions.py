@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from iot_jitr import ConnectGuard, CrlBucket
+from iot_jitr import AccountLoggingMode, ConnectGuard, CrlBucket
 from iot_jitr.permissions import WITHOUT_RESOURCE, without_resource
 from iot_jitr_runtime.sweep.state import STATE_PREFIX
 from tests.support.scenarios import scenario
@@ -35,8 +35,13 @@ READ_INDEXES = {
     "${RevocationBucketObjects.Arn}": "s3:ListBucket",
     "${RevocationBucketObjects.Arn}/index/*": "s3:GetObject",
 }
+GROUP = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:AWSIotLogsV2"
+TAG_GROUP = {GROUP: "logs:ListTagsForResource logs:TagResource logs:UntagResource"}
+SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
 CONFIGURATIONS = {
     "defaults": DEFAULTS,
+    "managed log": replace(DEFAULTS, account_logging=AccountLoggingMode.MANAGE),
+    "adopted log": replace(DEFAULTS, account_logging=AccountLoggingMode.ADOPT),
     "with CRLs": replace(with_ca(revocation=CrlBucket()), connect_guard=ConnectGuard("refuse")),
 }
 OF_THE_ACTIVATOR = {
@@ -64,6 +69,34 @@ EXACTLY: dict[tuple[str, str], dict[str, str]] = {
     ("defaults", "RulesRole"): {
         "${QueuesActivation.Arn}": "sqs:SendMessage",
         "${QueuesDeadLetters.Arn}": "sqs:SendMessage",
+    },
+    ("defaults", "CaRegistrationOnEvent"): {
+        "${CaRegistrationOnEventLogs.Arn}": LOG,
+        "*": "iot:GetRegistrationCode iot:ListCACertificates iot:RegisterCACertificate",
+        f"{IOT}:cacert/*": (
+            "iot:DeleteCACertificate iot:DescribeCACertificate iot:ListTagsForResource iot:TagResource "
+            "iot:UntagResource iot:UpdateCACertificate"
+        ),
+        f"{SECRET}iot-jitr/factory-ca-key-??????": "secretsmanager:GetSecretValue",
+    },
+    ("managed log", "AccountLoggingRole"): {
+        f"{GROUP}:*": "logs:CreateLogGroup logs:CreateLogStream logs:PutLogEvents"
+    },
+    ("managed log", "AccountLoggingOnEvent"): {
+        "${AccountLoggingOnEventLogs.Arn}": LOG,
+        "*": "iot:GetV2LoggingOptions iot:SetV2LoggingOptions logs:DescribeLogGroups",
+        "${AccountLoggingRole.Arn}": "iam:PassRole",
+        f"{GROUP}:*": (
+            "logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy logs:DisassociateKmsKey "
+            "logs:PutRetentionPolicy"
+        ),
+        **TAG_GROUP,
+    },
+    ("adopted log", "AccountLoggingOnEvent"): {
+        "${AccountLoggingOnEventLogs.Arn}": LOG,
+        "*": "iot:GetV2LoggingOptions logs:DescribeLogGroups",
+        f"{GROUP}:*": "logs:CreateLogGroup",
+        **TAG_GROUP,
     },
     ("with CRLs", "Activator"): {**OF_THE_ACTIVATOR, **READ_INDEXES},
     ("with CRLs", "Reconciler"): {**OF_THE_RECONCILER, **READ_INDEXES},

@@ -28,7 +28,7 @@ from tests.support.ca_certificates import WORKSHOP
 from tests.support.stacks import (
     FACTORY_CA,
     app_without_bundling,
-    as_list,
+    granted,
     joined,
     named,
     of_type,
@@ -37,7 +37,6 @@ from tests.support.stacks import (
     template_of,
 )
 
-IOT = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
 SECRET = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
 FULL_SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ca-key-AbCdEf"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/factory-ca"
@@ -57,19 +56,13 @@ def synthesized(*cas: CaConfiguration) -> dict[str, Any]:
     return template_of(JitrConfiguration(cas=cas))
 
 
-def granted(found: dict[str, Any]) -> dict[str, str]:
-    """What the registration may do, and on what, besides writing its log."""
-    return {
-        action: joined(statement["Resource"])
-        for statement in statements(found, "OnEventRole")
-        for action in as_list(statement["Action"])
-        if not action.startswith("logs:")
-    }
-
-
 def of_signer(found: dict[str, Any]) -> dict[str, str]:
-    """What the registration may do besides calling AWS IoT."""
-    return {action: on for action, on in granted(found).items() if not action.startswith("iot:")}
+    """What the registration may do, and on what, besides writing its log and calling AWS IoT."""
+    return {
+        action: resource
+        for action, resource in granted(found, "CaRegistrationOnEventRole")
+        if not action.startswith(("logs:", "iot:"))
+    }
 
 
 def read(arn: str) -> dict[str, str]:
@@ -211,27 +204,6 @@ def test_several_cas_each_bring_their_own() -> None:
     assert of_signer(synthesized(FACTORY_CA, workshop)) == {
         **read(f"{SECRET}iot-jitr/factory-ca-key-??????"),
         **sign(KEY_ARN),
-    }
-
-
-def test_calls_about_a_ca_are_allowed_on_ca_certificates_only() -> None:
-    found = granted(synthesized(FACTORY_CA))
-
-    assert {action: on for action, on in found.items() if action.startswith("iot:")} == {
-        **dict.fromkeys(
-            ("iot:GetRegistrationCode", "iot:ListCACertificates", "iot:RegisterCACertificate"), "*"
-        ),
-        **dict.fromkeys(
-            (
-                "iot:DescribeCACertificate",
-                "iot:UpdateCACertificate",
-                "iot:DeleteCACertificate",
-                "iot:TagResource",
-                "iot:UntagResource",
-                "iot:ListTagsForResource",
-            ),
-            f"{IOT}:cacert/*",
-        ),
     }
 
 
