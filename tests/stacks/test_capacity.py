@@ -39,7 +39,7 @@ def test_a_full_batch_fits_into_half_of_the_time_out(rate: int) -> None:
 
 
 @given(RATES)
-def test_a_message_stays_hidden_while_its_worker_may_live(rate: int) -> None:
+def test_a_message_stays_hidden_for_six_time_outs(rate: int) -> None:
     capacity = Capacity(rate)
 
     assert capacity.visibility_timeout == 6 * capacity.function_timeout

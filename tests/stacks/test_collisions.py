@@ -14,16 +14,15 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
-from iot_jitr import ConfigurationError, CrlBucket, JitrPipeline, JitrStack
+from iot_jitr import CrlBucket, JitrPipeline, JitrStack
 from iot_jitr.configuration.ca import RESERVED_NAMES
 from tests.support.ca_builder import CaSpec
 from tests.support.ca_certificates import FACTORY, WORKSHOP
 from tests.support.scenarios import NAMES, SCENARIOS, WORKSHOP_CA, add_to, scenario
-from tests.support.stacks import FACTORY_CA, all_statements, app_without_bundling, as_list
+from tests.support.stacks import AWAY, FACTORY_CA, HOME, all_statements, app_without_bundling, as_list
 
-HOME = cdk.Environment(account="123456789012", region="eu-central-1")
+Neighbours = list[tuple[str, dict[str, Any]]]
 LINE = CaSpec("Line CA").build().pem
-AWAY = cdk.Environment(account="123456789012", region="us-east-1")
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "AWS::CloudWatch::Alarm": ("AlarmName",),
     "AWS::CloudWatch::Dashboard": ("DashboardName",),
@@ -59,8 +58,8 @@ OF_THE_ACCOUNT = {"Custom::JitrAccountLogging"}
 
 
 @pytest.fixture(scope="module")
-def templates() -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """The region and the template of each stack of an app with all these neighbours."""
+def templates() -> Iterator[Neighbours]:
+    """Each stack of an app with many pipelines: its region and its template."""
     with app_without_bundling() as app:
         ca = replace(FACTORY_CA, revocation=CrlBucket())
         two = cdk.Stack(app, "Two", env=HOME)
@@ -80,7 +79,7 @@ def templates() -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 
 def names(template: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The names that a template chooses: type and name. What it refers to in itself is made its own."""
+    """The names that a template chooses, each with its type. References differ from template to template."""
     for resource in template["Resources"].values():
         if resource["Type"] in NAMED_BY:
             chosen = [resource["Properties"].get(key) for key in NAMED_BY[resource["Type"]]]
@@ -88,15 +87,13 @@ def names(template: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield resource["Type"], json.dumps(chosen)
 
 
-def test_all_neighbours_are_there(templates: list[tuple[str, dict[str, Any]]]) -> None:
+def test_all_stacks_are_synthesized(templates: Neighbours) -> None:
     assert len(templates) == 5
     kinds = [each["Type"] for _, template in templates for each in template["Resources"].values()]
     assert kinds.count("Custom::JitrCaCertificate") == 6
 
 
-def test_no_two_resources_of_a_region_have_the_same_name(
-    templates: list[tuple[str, dict[str, Any]]],
-) -> None:
+def test_no_two_resources_of_a_region_have_the_same_name(templates: Neighbours) -> None:
     chosen = [
         (region, kind, name)
         for region, template in templates
@@ -108,15 +105,13 @@ def test_no_two_resources_of_a_region_have_the_same_name(
     assert [each for each, times in Counter(chosen).items() if times > 1] == []
 
 
-def test_no_two_policies_of_a_role_have_the_same_name(
-    templates: list[tuple[str, dict[str, Any]]],
-) -> None:
+def test_no_two_policies_of_a_role_have_the_same_name(templates: Neighbours) -> None:
     for _, template in templates:
         in_roles = [name for kind, name in names(template) if kind == "AWS::IAM::Policy"]
         assert len(set(in_roles)) == len(in_roles)
 
 
-def test_no_two_pipelines_write_the_same_metrics(templates: list[tuple[str, dict[str, Any]]]) -> None:
+def test_no_two_pipelines_write_the_same_metrics(templates: Neighbours) -> None:
     services = [
         (region, service)
         for region, template in templates
@@ -128,12 +123,6 @@ def test_no_two_pipelines_write_the_same_metrics(templates: list[tuple[str, dict
     ]
 
     assert len(services) == len(set(services)) == 6
-
-
-@pytest.mark.parametrize("name", ["Registration", "Role"])
-def test_a_ca_cannot_have_the_name_of_a_construct(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf'^CaConfiguration.name: found "{name}"; .* not one of'):
-        replace(FACTORY_CA, name=name)
 
 
 def test_each_name_that_a_ca_cannot_have_is_known() -> None:
@@ -151,7 +140,7 @@ def test_each_name_that_a_ca_cannot_have_is_known() -> None:
     assert taken - {FACTORY_CA.name, WORKSHOP_CA.name} == set(RESERVED_NAMES)
 
 
-def test_no_output_is_exported_under_a_name_of_ours(templates: list[tuple[str, dict[str, Any]]]) -> None:
+def test_no_output_is_exported_under_a_name_of_ours(templates: Neighbours) -> None:
     assert [out for _, each in templates for out in each.get("Outputs", {}).values() if "Export" in out] == []
 
 

@@ -1,4 +1,4 @@
-"""What Lambda allows a function, checked before a deployment finds out."""
+"""Lambda's limits for a function, checked before a deployment."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.support.stacks import DEFAULTS, FACTORY_CA, app_without_bundling, of_
 
 @cache
 def plants(count: int) -> tuple[CaConfiguration, ...]:
-    """So many CAs, each with a certificate of its own."""
+    """As many CAs, each with a certificate of its own."""
     return tuple(
         replace(
             FACTORY_CA,

@@ -20,7 +20,7 @@ PLUGIN = "AwsSolutions"
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    """What one run of cdk-nag finds in all scenarios, and in a stack without care."""
+    """What one run of cdk-nag finds in all scenarios, and in a stack that breaks rules."""
     with app_without_bundling() as app:
         for name in NAMES:
             add_to(app, name)

@@ -88,7 +88,7 @@ def test_every_arn_is_of_the_partition(everything: Template, region: str) -> Non
     assert f"arn:{PARTITIONS[region]}:iot:{region}:123456789012:cert/*" in text
 
 
-def test_services_are_named_as_they_are_there(everything: Template, region: str) -> None:
+def test_services_have_their_names_of_the_partition(everything: Template, region: str) -> None:
     """Of the services in use, the name of CloudWatch Logs alone has the region and its domain in it."""
     principals = set()
     for policy in (each for each in _policies(everything) if "Statement" in each):
