@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from iot_jitr_runtime.dynamodb import Update
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Claim, Identity, LeaseLostError, Row, State
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
@@ -152,6 +153,28 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
         **SEEN,
     )
     assert not is_claimed(aws)
+
+
+@pytest.mark.parametrize(
+    ("state", "superseded_by", "expected"),
+    [
+        (State.ACTIVATED, "d" * 64, (State.RETIRED, 6_000)),
+        (State.REVOKED, "d" * 64, (State.REVOKED, 4_000)),
+        (State.ACTIVATED, None, (State.ACTIVATED, 4_000)),
+    ],
+    ids=["replaced", "revoked meanwhile", "not replaced"],
+)
+def test_a_retirement(
+    aws: Account, claimed: Claim, state: State, superseded_by: str | None, expected: tuple[State, int]
+) -> None:
+    activating = aws.ledger.record_activating(claimed, IDENTITY, None)
+    aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, look_again_at=5_000)
+    aws.ledger.items.update(Update(CERTIFICATE, {"state": state, "supersededBy": superseded_by}))
+
+    aws.ledger.record_retired(CERTIFICATE, now=6_000)
+
+    assert (row(aws).state, row(aws).decided_at) == expected
+    assert aws.ledger.fleet.size(CA) == 0
 
 
 # Nothing to decide.
