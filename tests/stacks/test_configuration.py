@@ -13,10 +13,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from iot_jitr import (
     AdmissionFunction,
     AllowList,
+    AwsManagedDomain,
     CaConfiguration,
     CaStatus,
     ConfigurationError,
+    ConnectGuard,
+    CustomDomain,
     DevicePolicy,
+    ExistingDomain,
     JitrConfiguration,
     KeyKind,
     KmsSigner,
@@ -25,10 +29,13 @@ from iot_jitr import (
     NoSigner,
     OnDelete,
     OnExisting,
+    OnUnknown,
+    OutcomeEvents,
     PresignedSigner,
     PrivateCaSigner,
     ReconcilerSettings,
     Renewal,
+    RevocationSettings,
     SecretSigner,
     ThingRegistration,
 )
@@ -37,6 +44,7 @@ from iot_jitr.configuration import Removal
 from iot_jitr.configuration.ca import CaOptions
 from iot_jitr.retention import RETENTION_OF
 from tests.support.ca_certificates import FACTORY, WORKSHOP
+from tests.support.scenarios import EVENT_BUS, SERVER
 
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:is-it-ours"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1"
@@ -146,11 +154,46 @@ def test_the_minimum_has_the_documented_defaults(folder: Path) -> None:
         ),
         ({"reconciler": {"every": "2 hours"}}, {"reconciler": ReconcilerSettings(every=timedelta(hours=2))}),
         ({"alarms": "none"}, {"alarms": "none"}),
+        (
+            {
+                "revocation": {
+                    "every": "5 minutes",
+                    "refresh": "1 second",
+                    "mass_revocation_limit_percent": 100,
+                    "mass_revocation_limit_minimum": 1,
+                    "dry_run": True,
+                }
+            },
+            {
+                "revocation": RevocationSettings(
+                    timedelta(minutes=5), timedelta(seconds=1), 100, 1, dry_run=True
+                )
+            },
+        ),
+        *(
+            (
+                {"connect_guard": {"on_unknown": "refuse", "domain": domain}},
+                {"connect_guard": ConnectGuard("refuse", in_python)},
+            )
+            for domain, in_python in [
+                ("aws", AwsManagedDomain()),
+                ({"type": "aws"}, AwsManagedDomain()),
+                (
+                    {"type": "custom", "name": "iot.example.com", "certificate": SERVER},
+                    CustomDomain("iot.example.com", SERVER),
+                ),
+                ({"type": "existing", "name": "devices"}, ExistingDomain("devices")),
+            ]
+        ),
+        ({"connect_guard": {"on_unknown": "admit"}}, {"connect_guard": ConnectGuard(OnUnknown.ADMIT)}),
+        ({"outcome_events": {}}, {"outcome_events": OutcomeEvents()}),
+        ({"outcome_events": {"event_bus": EVENT_BUS}}, {"outcome_events": OutcomeEvents(EVENT_BUS)}),
         ({"removal": "destroy"}, {"removal": Removal.DESTROY}),
         *(
             ({name: value}, {name: value})
             for name, value in {
                 "activations_per_second": 100,
+                "dashboard": False,
                 "encryption_key": KEY_ARN,
                 "log_level": "DEBUG",
                 "log_retention_days": 365,

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -10,7 +9,6 @@ import pytest
 from aws_cdk import aws_certificatemanager as acm
 
 from iot_jitr import (
-    AwsManagedDomain,
     ConfigurationError,
     ConnectGuard,
     CrlBucket,
@@ -21,7 +19,6 @@ from iot_jitr import (
     OnUnknown,
 )
 from iot_jitr_runtime import environment
-from tests.support.ca_certificates import FACTORY
 from tests.support.scenarios import SERVER, WORKSHOP_CA
 from tests.support.stacks import (
     DEFAULTS,
@@ -154,7 +151,7 @@ def test_environments_that_are_kept_are_those_of_a_version(guard: ConnectGuard) 
     assert only(found, "AWS::Lambda::Version")["DeletionPolicy"] == "Delete"
 
 
-# what is refused, and what cdk.json takes
+# what is refused
 
 
 def test_a_guard_without_any_list_is_refused() -> None:
@@ -172,27 +169,3 @@ def test_govcloud_is_refused() -> None:
 
     with app_without_bundling() as app, pytest.raises(ConfigurationError, match="region us-gov-west-1"):
         JitrStack(app, "Jitr", guarded(REFUSING), env=place)
-
-
-@pytest.mark.parametrize(
-    ("domain", "expected"),
-    [
-        ({}, "aws"),
-        ({"domain": "aws"}, AwsManagedDomain()),
-        ({"domain": {"type": "aws"}}, AwsManagedDomain()),
-        (
-            {"domain": {"type": "custom", "name": "iot.example.com", "certificate": SERVER}},
-            CustomDomain("iot.example.com", SERVER),
-        ),
-        ({"domain": {"type": "existing", "name": "devices"}}, ExistingDomain("devices")),
-    ],
-)
-def test_cdk_json_means_the_same_as_python(domain: Any, expected: object, tmp_path: Path) -> None:
-    ca = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": {"type": "bucket"}}
-
-    found = JitrConfiguration.parse(
-        {"cas": [ca], "connect_guard": {"on_unknown": "refuse", **domain}}, tmp_path
-    )
-
-    assert found.connect_guard is not None
-    assert (found.connect_guard.domain, found.connect_guard.on_unknown) == (expected, OnUnknown.REFUSE)

@@ -274,17 +274,12 @@ def test_a_dashboard_without_alarms_shows_none() -> None:
     assert [each for each in widgets(found) if each["type"] == "alarm"] == []
 
 
-def test_the_same_is_configured_in_cdk_json(tmp_path: Path) -> None:
+def test_what_is_no_alarm_setting_is_refused_in_cdk_json(tmp_path: Path) -> None:
     cas = [{"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}]
 
-    read = JitrConfiguration.parse({"cas": cas, "alarms": "none", "dashboard": False}, tmp_path)
-
-    assert (read.alarms, read.dashboard) == ("none", False)
-    for value, message in (("nine", "did you mean 'none'"), (None, "null"), ([], "or .none. for no alarms")):
+    for value, message in ((None, "null"), ([], "or .none. for no alarms")):
         with pytest.raises(ConfigurationError, match=rf"^jitr\.alarms: .*{message}"):
             JitrConfiguration.parse({"cas": cas, "alarms": value}, tmp_path)
-    with pytest.raises(ConfigurationError, match=r"^jitr\.alarms\.refused: found 0"):
-        JitrConfiguration.parse({"cas": cas, "alarms": {"refused": 0}}, tmp_path)
 
 
 # dashboard

@@ -19,13 +19,11 @@ from iot_jitr import (
     DeploymentOutputs,
     ExportedOutputs,
     IJitrPipeline,
-    JitrConfiguration,
     JitrPipeline,
     OutcomeEvents,
     Reason,
 )
 from iot_jitr_runtime.outcome_events import OWED_INDEX, OWED_SHARD, OWED_SINCE, EventType
-from tests.support.ca_certificates import FACTORY
 from tests.support.stacks import (
     AWAY,
     FACTORY_CA,
@@ -351,11 +349,3 @@ def test_a_bus_of_another_account_takes_the_events_and_the_rules_are_made_there(
     imported(there, event_bus_arn=THEIR_BUS).on_activated("Rule")
     assert rule(there)["EventBusName"] == "theirs"
     assert {each["Resource"] for each in publishers(template(fleet)).values()} == {THEIR_BUS}
-
-
-def test_cdk_json_turns_them_on(tmp_path: Path) -> None:
-    ca = {"name": "Factory", "certificate": FACTORY, "mode": "SNI_ONLY", "revocation": "none"}
-
-    for section, bus in (({}, None), ({"event_bus": THEIR_BUS}, THEIR_BUS)):
-        read = JitrConfiguration.parse({"cas": [ca], "outcome_events": section}, tmp_path)
-        assert read.outcome_events == OutcomeEvents(bus)

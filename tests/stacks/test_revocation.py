@@ -363,19 +363,3 @@ def test_what_is_wrong_is_named(tmp_path: Path, written: Any, key: str) -> None:
 
 def test_a_bucket_of_yours_may_contain_crls_only() -> None:
     assert upload_prefix(CrlBucket(prefix="", bucket="my-crls"), "Factory") == ""
-
-
-def test_how_crls_are_acted_on_is_read(tmp_path: Path) -> None:
-    written = {
-        "every": "5 minutes",
-        "refresh": "1 second",
-        "mass_revocation_limit_percent": 100,
-        "mass_revocation_limit_minimum": 1,
-        "dry_run": True,
-    }
-
-    settings = parsed(tmp_path, "none", revocation=written).revocation
-
-    expected = RevocationSettings(timedelta(minutes=5), timedelta(seconds=1), 100, 1, dry_run=True)
-    assert settings == expected
-    assert parsed(tmp_path, "none").revocation is None
