@@ -5,7 +5,7 @@ do what `permissions` says, nothing else: no managed policy is attached.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -46,18 +46,18 @@ class LogLevel(StrEnum):
 class FunctionSettings:
     """The settings that all functions of one pipeline share."""
 
-    log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH
+    log_retention: logs.RetentionDays
     """How long CloudWatch keeps their logs."""
-    log_level: LogLevel = LogLevel.INFO
+    log_level: LogLevel
     """Level of the structured logs."""
-    metrics_namespace: str = "IotJitr"
+    metrics_namespace: str
     """CloudWatch namespace of the metrics."""
-    service_name: str = "iot-jitr"
+    service_name: str
     """Names the pipeline in logs and metrics, so that two in one namespace do not add up."""
-    encryption: Encryption = field(default_factory=Encryption)
+    encryption: Encryption
     """The key of their environment variables and logs, and of the data that they read and write."""
-    network: FunctionNetwork | None = None
-    """The VPC that they run in; none by default."""
+    network: FunctionNetwork | None
+    """The VPC that they run in; None: none."""
 
 
 class JitrFunction(Construct):

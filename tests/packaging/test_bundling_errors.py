@@ -8,16 +8,20 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk.aws_logs import RetentionDays
 
 from iot_jitr.bundling import BundlingError, FunctionBundle, Variant, asset
-from iot_jitr.functions import FunctionSettings, JitrFunction
+from iot_jitr.encryption import Encryption
+from iot_jitr.functions import FunctionSettings, JitrFunction, LogLevel
+
+SETTINGS = FunctionSettings(
+    RetentionDays.ONE_MONTH, LogLevel.INFO, "IotJitr", "service", Encryption(), network=None
+)
 
 
 def make_function(outdir: Path) -> JitrFunction:
     stack = cdk.Stack(cdk.App(outdir=str(outdir)), "Stack")
-    return JitrFunction(
-        stack, "F", handler="m.f", description="d", settings=FunctionSettings(), environment={}
-    )
+    return JitrFunction(stack, "F", handler="m.f", description="d", settings=SETTINGS, environment={})
 
 
 def test_an_unreachable_index_is_reported_in_one_line(
@@ -86,7 +90,7 @@ def test_other_errors_of_the_cdk_are_not_changed(tmp_path: Path) -> None:
             "F",
             handler="m.f",
             description="d" * 300,
-            settings=FunctionSettings(),
+            settings=SETTINGS,
             environment={},
         )
 

@@ -32,6 +32,7 @@ from tests.support.stacks import (
     HOME,
     app_without_bundling,
     as_list,
+    imported,
     joined,
     named,
     of_type,
@@ -74,18 +75,11 @@ def measured() -> Iterator[JitrPipeline]:
         yield everything_granted(cdk.Stack(app, "Fleet", env=HOME))
 
 
-def imported_by_attributes(team: cdk.Stack) -> IJitrPipeline:
-    return JitrPipeline.from_pipeline_attributes(
-        team,
-        "Jitr",
-        ledger_table_name="ledger",
-        activation_queue_url=DEPLOYED[Output.ACTIVATION_QUEUE_URL],
-        dead_letter_queue_url=DEPLOYED[Output.DEAD_LETTER_QUEUE_URL],
-        service_name="fleet/Jitr",
-        allow_list_table_name="allow-list",
-        revocation_bucket_name="crls",
-        ca_certificate_ids={"Factory": "ab" * 32},
-    )
+PARTS: dict[str, Any] = {
+    "allow_list_table_name": "allow-list",
+    "revocation_bucket_name": "crls",
+    "ca_certificate_ids": {"Factory": "ab" * 32},
+}
 
 
 def role(stack: cdk.Stack) -> iam.Role:
@@ -173,7 +167,7 @@ def test_another_team_gets_a_right_and_no_others(
     elif by == "outputs":
         pipeline = JitrPipeline.from_stack_outputs(team, "Jitr", DEPLOYED)
     else:
-        pipeline = imported_by_attributes(team)
+        pipeline = imported(team, **PARTS)
     grant, expected, resources, forbidden = RIGHTS[right]
     grantee = role(team)
 
@@ -196,10 +190,10 @@ def test_a_right_covers_the_key_that_encrypts(app: cdk.App, fleet: cdk.Stack, te
     pipeline = JitrPipeline(fleet, "Jitr", cas=[FACTORY_CA], encryption_key=kms.Key(fleet, "Key"))
     there = cdk.Stack(app, "There", env=HOME)
     known = kms.Key.from_key_arn(there, "Key", KEY)
-    imported = JitrPipeline.from_stack_outputs(there, "Jitr", DEPLOYED, encryption_key=known)
+    theirs = JitrPipeline.from_stack_outputs(there, "Jitr", DEPLOYED, encryption_key=known)
 
     pipeline.grant_read_ledger(role(team))
-    imported.grant_redrive(role(there))
+    theirs.grant_redrive(role(there))
 
     (key,) = allowed(team)["kms:Decrypt"]
     assert re.fullmatch(r"<.*Key.*Arn.*>", key)
@@ -309,7 +303,7 @@ def test_a_metric_that_does_not_exist_is_refused_with_those_that_do(
 def test_an_imported_pipeline_has_the_same_metrics(team: cdk.Stack) -> None:
     for pipeline in (
         JitrPipeline.from_stack_outputs(team, "ByOutputs", DEPLOYED),
-        imported_by_attributes(team),
+        imported(team, **PARTS),
     ):
         metric = pipeline.metric_crl_age("Factory")
         assert metric.dimensions == {"service": "fleet/Jitr", "ca": "ab" * 32}
@@ -346,9 +340,9 @@ def test_exports_of_another_stack_are_imported_by_the_deployment(
     pipeline: JitrPipeline, team: cdk.Stack
 ) -> None:
     DeploymentOutputs(pipeline, export_prefix="fleet")
-    imported = JitrPipeline.from_stack_outputs(team, "Jitr", ExportedOutputs("fleet"))
-    imported.grant_write_allow_list(role(team))
-    imported.grant_redrive(role(cdk.Stack(team, "Other")))
+    theirs = JitrPipeline.from_stack_outputs(team, "Jitr", ExportedOutputs("fleet"))
+    theirs.grant_write_allow_list(role(team))
+    theirs.grant_redrive(role(cdk.Stack(team, "Other")))
 
     exported = {
         output["Export"]["Name"]

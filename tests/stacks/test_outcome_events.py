@@ -18,7 +18,6 @@ from iot_jitr import (
     CrlBucket,
     DeploymentOutputs,
     ExportedOutputs,
-    IJitrPipeline,
     JitrPipeline,
     OutcomeEvents,
     Reason,
@@ -32,6 +31,7 @@ from tests.support.stacks import (
     app_without_bundling,
     as_list,
     granted,
+    imported,
     joined,
     named,
     of_type,
@@ -255,18 +255,6 @@ def test_a_rule_of_the_pipelines_stack_may_invoke_a_function_of_another(
 
     assert rule(fleet)["Targets"]
     assert [each.stack_name for each in fleet.dependencies] == ["Team"]
-
-
-def imported(stack: cdk.Stack, **more: Any) -> IJitrPipeline:
-    return JitrPipeline.from_pipeline_attributes(
-        stack,
-        "Imported",
-        ledger_table_name="ledger",
-        activation_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
-        dead_letter_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
-        service_name="fleet/Jitr",
-        **more,
-    )
 
 
 def test_an_imported_pipeline_has_the_same_rules(team: cdk.Stack) -> None:

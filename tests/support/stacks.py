@@ -12,7 +12,15 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk.assertions import Annotations, Match, Template
 
-from iot_jitr import CaConfiguration, JitrConfiguration, JitrStack, NoRevocation, SecretSigner
+from iot_jitr import (
+    CaConfiguration,
+    IJitrPipeline,
+    JitrConfiguration,
+    JitrPipeline,
+    JitrStack,
+    NoRevocation,
+    SecretSigner,
+)
 from iot_jitr_cli.lab.app import adapt
 from tests.support.ca_certificates import FACTORY
 
@@ -65,6 +73,19 @@ def local_template_of(configuration: JitrConfiguration) -> dict[str, Any]:
     with app_without_bundling() as app:
         adapt(app)
         return template(JitrStack(app, "Jitr", configuration))
+
+
+def imported(stack: cdk.Stack, **more: Any) -> IJitrPipeline:
+    """A pipeline of another app, known by its parts."""
+    return JitrPipeline.from_pipeline_attributes(
+        stack,
+        "Imported",
+        ledger_table_name="ledger",
+        activation_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/activation",
+        dead_letter_queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters",
+        service_name="fleet/Jitr",
+        **more,
+    )
 
 
 def template(stack: cdk.Stack) -> dict[str, Any]:
