@@ -1,7 +1,6 @@
 """The activator's entry point: environment, clients, telemetry, and one call of the logic."""
 
 import os
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from iot_jitr_runtime.activator.build import (
 from iot_jitr_runtime.activator.on_refusal import check_statuses
 from iot_jitr_runtime.activator.telemetry import Telemetry
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
+from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.ledger import Ledger
 from iot_jitr_runtime.rate_limiter import RateLimiter
 
@@ -67,7 +67,7 @@ def _batch() -> Batch:
 def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Process one batch of registration events (Lambda SQS event, partial batch response)."""
     telemetry = Telemetry(logger, metrics)
-    stopped_by = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    stopped_by = Deadline.of_invocation(context).at
     try:
         return _batch().process(event["Records"], stopped_by=stopped_by, on_decision=telemetry.decided)
     finally:

@@ -7,7 +7,7 @@ one, so no event is needed for it, and none can be lost.
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class SweepFailedError(JitrError):
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     """Sweep every CA that has a CRL, as far as there is something to do and the time allows."""
     cas, sweep = _sweep()
-    stopped_by = datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    stopped_by = Deadline.of_invocation(context).at
     failed = []
     for ca in cas:
         try:
