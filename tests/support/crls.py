@@ -19,6 +19,7 @@ from tests.support.pkix_der import ALGORITHMS, CrlFields, extension, integer, ut
 NOW = datetime.now(UTC).replace(microsecond=0)
 KEY_COMPROMISE = x509.ReasonFlags.key_compromise
 HOLD = x509.ReasonFlags.certificate_hold
+SUPERSEDED = x509.ReasonFlags.superseded
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """No well-defined expiration date (RFC 5280 section 4.1.2.5)."""
 
