@@ -78,9 +78,12 @@ class Enforcement:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def is_active(self, certificate_id: CertificateId) -> bool:
-        """Whether AWS IoT has the certificate and it is ACTIVE."""
+        """Whether AWS IoT has the certificate and it is ACTIVE; if not, it leaves the fleet."""
         description = describe(self.iot, certificate_id)
-        return description is not None and description["status"] == "ACTIVE"
+        if description is not None and description["status"] == "ACTIVE":
+            return True
+        self.ledger.fleet.correct(certificate_id, active=False)
+        return False
 
     def revoke(
         self,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 from iot_jitr_runtime.aws_errors import AwsError, deferral
 from iot_jitr_runtime.deadline import Deadline
@@ -45,8 +45,6 @@ NAMED_IN_A_LINE = 100
 """Certificates that one line of a dry run's report names."""
 PASS_SHARE = 0.8
 """Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -168,8 +166,9 @@ class _Run:
             active: bool | None = target.row.in_fleet
             if active and reading and devices < CHECKED_AT_MOST:
                 until = min(self.sweep.clock() + WAIT_FOR_STATUS, self.pass_deadline.at)
+                read = partial(self.sweep.enforcement.is_active, target.certificate_id)
                 try:
-                    active = self._attempt(target.certificate_id, partial(self._is_active, target), until)
+                    active = self._attempt(target.certificate_id, read, until)
                 except NoSlotError:
                     if not self.pass_deadline.allows():
                         raise
@@ -181,20 +180,13 @@ class _Run:
         phase = Phase.REVOKING if allowed else Phase.TRIPPED
         return replace(current, phase=phase, cursor="", devices=devices)
 
-    def _is_active(self, target: Target) -> bool:
-        """Whether a device is ACTIVE; if not, an operator has deactivated it, and it leaves the fleet."""
-        if self.sweep.enforcement.is_active(target.certificate_id):
-            return True
-        self.sweep.ledger.fleet.correct(target.certificate_id, active=False)
-        return False
-
     def _revoke(self, current: Pass, page: Page) -> Pass:
         """Revoke or suspend the certificates on a page; in a dry run, report them."""
         missed = current.missed
         if current.dry_run:
             self._report_dry_run(page.targets)
         for target in [] if current.dry_run else page.targets:
-            # One that cannot be changed now does not keep the others from it.
+            # One that cannot be changed now does not stop the others.
             act = partial(self._revoke_one, target)
             missed |= not self._attempt(target.certificate_id, act, self.pass_deadline.at)
         if page.cursor is None:
@@ -271,8 +263,8 @@ class _Run:
         return True
 
     def _attempt(
-        self, certificate_id: CertificateId, act: Callable[[], _Result], until: datetime
-    ) -> _Result | None:
+        self, certificate_id: CertificateId, act: Callable[[], bool], until: datetime
+    ) -> bool | None:
         """Act on one certificate when the rate limiter allows it; None if that was not possible.
 
         Raises:
