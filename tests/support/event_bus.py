@@ -20,7 +20,7 @@ PIPELINE = "Fleet/Jitr"
 
 @dataclass
 class EventBus:
-    """A bus of its own for each test; `received` returns what its one rule has got."""
+    """A bus of its own for each test; `received` returns the events of its one rule."""
 
     events: Any = field(default_factory=lambda: aws_client("events"))
     unpublished: list[tuple[int, str]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from iot_jitr_runtime.ledger.rows import Identity
 from iot_jitr_runtime.ledger.tasks import TaskResult
 from iot_jitr_runtime.sweep.enforce import RevocationResult
 from iot_jitr_runtime.sweep.sessions import REPEAT_AFTER, SessionResult
+from iot_jitr_runtime.sweep.targets import MassRevocationLimit
 from tests.support.account import POLICY
 from tests.support.crls import HOLD, KEY_COMPROMISE, SUPERSEDED
 from tests.support.faults import EVERY_FAULT, Crash, Fault, counted, injected
@@ -56,7 +57,7 @@ def test_the_session_of_a_listed_device_is_closed_and_no_other(harness: SweepHar
 
 
 def test_the_session_is_closed_once_more_after_a_delay_and_then_no_more(harness: SweepHarness) -> None:
-    """A broker that did not know the new status yet has let the device in again."""
+    """A broker that did not have the new status yet has accepted the device again."""
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
     harness.sweep()
@@ -251,11 +252,16 @@ def test_a_repeated_run_closes_nothing_again(harness: SweepHarness) -> None:
     assert harness.connections.calls == [name_of(harness, device)]
 
 
-def test_a_dry_run_and_a_tripped_limit_close_nothing(harness: SweepHarness) -> None:
+@pytest.mark.parametrize(
+    "parts",
+    [{"dry_run": True}, {"limit": MassRevocationLimit(share=0.1, minimum=1)}],
+    ids=["a dry run", "a tripped limit"],
+)
+def test_what_revokes_nothing_closes_nothing(harness: SweepHarness, parts: dict[str, Any]) -> None:
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
 
-    harness.sweep(dry_run=True)
+    harness.sweep(**parts)
     harness.clock.pass_time(minutes=5)
     harness.repeat_closings()
 
@@ -273,7 +279,7 @@ def test_where_the_client_id_is_not_known_nothing_is_closed(harness: SweepHarnes
     assert harness.status(device) == "REVOKED"
 
 
-def test_a_row_without_what_the_client_id_is_made_of_says_so(harness: SweepHarness) -> None:
+def test_a_row_without_a_field_of_the_client_id_is_reported(harness: SweepHarness) -> None:
     [device] = connected(harness)
     harness.publish({device: KEY_COMPROMISE})
 
