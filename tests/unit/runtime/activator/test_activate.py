@@ -14,6 +14,7 @@ from iot_jitr_cli.pki.device import DeviceSpec
 from iot_jitr_cli.pki.extensions import Extension
 from iot_jitr_cli.pki.keys import KeyKind
 from iot_jitr_cli.pki.validity import Validity
+from iot_jitr_runtime.activator.activate import TIME_FOR_ONE
 from iot_jitr_runtime.activator.issuers import Issuers
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CertificateId
@@ -370,3 +371,33 @@ def test_a_certificate_revoked_after_its_status_was_read_stays_revoked(aws: Acco
 
     assert aws.reason is Reason.NOT_PENDING
     assert aws.decisions[0].verdict.detail.startswith("the certificate changed meanwhile: ")
+
+
+class Slow:
+    """An admission that takes some seconds."""
+
+    def __init__(self, aws: Account, seconds: float) -> None:
+        self.aws = aws
+        self.seconds = seconds
+
+    def admit(self, _device: object) -> dict[str, str]:
+        self.aws.clock.pass_time(seconds=self.seconds)
+        return {}
+
+
+def test_a_status_that_was_read_too_long_ago_is_read_again(aws: Account) -> None:
+    admission = aws.parts["admission"] = Slow(aws, TIME_FOR_ONE.total_seconds() + 1)
+    certificate_id = aws.pending()
+    record = aws.event(certificate_id)
+
+    with counted(aws.iot) as calls:
+        back = aws.process(record)
+
+    assert back == [record["messageId"]]
+    assert aws.decisions[0].verdict == Verdict(Reason.OUT_OF_TIME, "the checks took longer than 8 s")
+    assert "UpdateCertificate" not in calls
+
+    admission.seconds = TIME_FOR_ONE.total_seconds()
+    aws.clock.pass_time(minutes=1)
+    assert aws.process(aws.redelivered(record)) == []
+    assert aws.status(certificate_id) == "ACTIVE"

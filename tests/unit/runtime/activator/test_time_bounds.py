@@ -8,13 +8,13 @@ from iot_jitr.capacity import MAXIMUM_RECEIVE_COUNT
 from iot_jitr_runtime.activator.activate import TIME_FOR_ONE
 from iot_jitr_runtime.activator.retry import retry_delay
 from iot_jitr_runtime.aws_errors import CLIENT_CONFIG
-from iot_jitr_runtime.outcomes import Outcome, Reason
+from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.revocation.checker import IndexedRevocation
 from iot_jitr_runtime.revocation.store import IndexStore
 from tests.support.account import Account
 from tests.support.buckets import new_bucket, s3_client
 from tests.support.crls import CrlSpec
-from tests.support.faults import counted, stepped
+from tests.support.faults import stepped
 from tests.support.indexes import publish_index
 
 if TYPE_CHECKING:
@@ -45,37 +45,6 @@ def test_the_earliest_end_of_a_message_that_the_page_states_follows_from_the_wai
     seconds = sum(retry_delay(Reason.CRL_MISSING, count) for count in range(1, MAXIMUM_RECEIVE_COUNT))
 
     assert re.findall(r"after (\d+) hours of a missing CRL", ARCHITECTURE) == [str(seconds // 3600)]
-
-
-class Slow:
-    """An admission that takes some seconds."""
-
-    def __init__(self, aws: Account, seconds: float) -> None:
-        self.aws = aws
-        self.seconds = seconds
-
-    def admit(self, _device: object) -> dict[str, str]:
-        self.aws.clock.pass_time(seconds=self.seconds)
-        return {}
-
-
-def test_a_status_that_was_read_too_long_ago_is_read_again(aws: Account) -> None:
-    admission = aws.parts["admission"] = Slow(aws, TIME_FOR_ONE.total_seconds() + 1)
-    certificate_id = aws.pending()
-    record = aws.event(certificate_id)
-
-    with counted(aws.iot) as calls:
-        back = aws.process(record)
-
-    [decision] = aws.decisions
-    assert back == [record["messageId"]]
-    assert (decision.verdict.outcome, decision.verdict.reason) == (Outcome.DEFERRED, Reason.OUT_OF_TIME)
-    assert "UpdateCertificate" not in calls
-
-    admission.seconds = TIME_FOR_ONE.total_seconds()
-    aws.clock.pass_time(minutes=1)
-    assert aws.process(aws.redelivered(record)) == []
-    assert aws.status(certificate_id) == "ACTIVE"
 
 
 def test_the_revocation_index_is_refreshed_before_the_status_is_read(aws: Account, tmp_path: Path) -> None:
