@@ -1,6 +1,6 @@
-"""What the custom resources' functions share: typed properties, and retries while IAM propagates.
+"""Shared code of the custom resources' functions: typed properties, and retries while IAM propagates.
 
-CloudFormation makes a text of every scalar in the properties, so each is converted by the type of its field.
+CloudFormation turns every scalar property into a string, so each is converted by the type of its field.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ IAM_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 class MalformedPropertiesError(JitrError):
-    """A property of the resource is not what this version of the stack writes."""
+    """A property of the resource differs from the format of this version of the stack."""
 
 
 class Properties:
@@ -39,7 +39,7 @@ class Properties:
 
     @classmethod
     def from_cloudformation(cls, properties: Mapping[str, Any]) -> Self:
-        """Read the properties of an event; those that no field has are ignored.
+        """Read the properties of an event; properties without a field are ignored.
 
         Raises:
             MalformedPropertiesError: One is missing or has no allowed value.
@@ -71,8 +71,8 @@ def retry_while_iam_propagates(events: "BaseEventHooks", calls: str, codes: Coll
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 
     Args:
-        events: Of a client, or of a session: then of each client that the session makes from now on.
-        calls: Which calls, as an event of botocore: `needs-retry.<service>.<operation>` or its beginning.
+        events: The events of a client, or of a session: then for each client that the session makes later.
+        calls: The calls, as an event name of botocore: `needs-retry.<service>.<operation>` or its beginning.
         codes: The error codes.
     """
 
@@ -81,7 +81,7 @@ def retry_while_iam_propagates(events: "BaseEventHooks", calls: str, codes: Coll
             return None
         return IAM_DELAYS[attempts - 1] if response[1].get("Error", {}).get("Code") in codes else None
 
-    # Of this event botocore uses the answer.
+    # botocore uses the return value of this event's handler.
     events.register(calls, delay, unique_id=f"iot-jitr {calls}")  # type: ignore[arg-type]
 
 

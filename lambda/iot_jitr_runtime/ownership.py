@@ -1,12 +1,12 @@
-"""Which CloudFormation resource manages something that an account has only once: a CA certificate, a log.
+"""Ownership: which CloudFormation resource manages a CA certificate, or the account's AWS IoT log.
 
-Tags of the managed thing itself name it, so that the record survives every stack. `jitr:stack` and
-`jitr:logical-id` are the CloudFormation resource, `jitr:former-state` is the state to restore when that
-resource is deleted, `jitr:claim` is whether it still exists.
+The owner is recorded in tags of the managed object itself, so that the record remains when a stack is
+deleted. `jitr:stack` and `jitr:logical-id` identify the CloudFormation resource, `jitr:former-state` is the
+state to restore when that resource is deleted, `jitr:claim` is whether it still exists.
 
 The stack's name is used, not its ARN: a stack that is deleted and deployed again has another ARN and must
-find what it kept. The logical id is used, not the construct's path: CloudFormation takes a resource with the
-same logical id for the same resource, wherever its stack moves in the construct tree.
+find the CA that it retained. The logical id is used, not the construct's path: for CloudFormation, the same
+logical id is the same resource, wherever its stack is in the construct tree.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Ownership:
 
     owner: Owner
     former_state: str
-    """The state before the owner took it, as the code that writes and reads the tags encodes it."""
+    """The state before the owner acquired it, in the encoding of the code that writes and reads the tags."""
     claim: Claim = Claim.HELD
 
     def to_tags(self) -> dict[str, str]:
@@ -86,7 +86,7 @@ class Ownership:
         """Read the tags; None where nothing manages it.
 
         Raises:
-            UnreadableOwnershipError: Some of the tags are missing, or the claim is none.
+            UnreadableOwnershipError: Some of the tags are missing, or the claim's value is not known.
         """
         if not KEYS & tags.keys():
             return None

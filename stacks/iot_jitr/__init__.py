@@ -1,4 +1,4 @@
-"""AWS IoT just-in-time registration: `JitrPipeline` for any CDK stack, `JitrStack` as the app deploys it."""
+"""AWS IoT just-in-time registration: `JitrPipeline` for any CDK stack, `JitrStack` for the app."""
 
 from iot_jitr.admission import AdmissionFunction, AllowList
 from iot_jitr.bundling.asset import BundlingError

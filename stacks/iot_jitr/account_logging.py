@@ -1,8 +1,8 @@
 """AWS IoT's own log: the only place for errors of auto-registration that happen before an event is published.
 
-There is one for each account and region. `AWS::IoT::Logging` fails where logging is on already, and turns it
-off for the whole account when it is deleted. So a custom resource manages it: it changes only what it has
-turned on, and restores the former settings.
+There is one log for each account and region. `AWS::IoT::Logging` fails if logging is on already, and turns it
+off for the whole account when it is deleted. So a custom resource manages the log: it changes only settings
+that it has made itself, and restores the former settings.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,8 @@ from iot_jitr_runtime.environment import ACCOUNT_LOGGING_HANDLER
 
 _DAYS = {retention: days for days, retention in RETENTION_OF.items()}
 _TIMEOUT = timedelta(minutes=2)
-"""Time for half a minute of retries, once in each of two calls: a function that times out undoes nothing."""
+"""Time for half a minute of retries in each of two calls; a function that times out cannot undo its
+changes."""
 FAILURES = "RegistrationFailures"
 """Metric: failures in AWS IoT's own log that concern registration."""
 
@@ -75,10 +76,9 @@ class AccountLogging(Construct):
             scope: Where it belongs.
             construct_id: Its name in the construct tree.
             mode: `manage` or `adopt`.
-            rule_names: The topic rules whose failures count.
-            settings: What it has in common with the pipeline's other functions. Where this stack turns the
-                log on, the log has their retention and their encryption key. The failures are counted in
-                their namespace.
+            rule_names: The topic rules whose failures are counted.
+            settings: The settings of all functions of the pipeline. If this stack turns the log on, the log
+                has their retention and their encryption key. The failures are counted in their namespace.
         """
         super().__init__(scope, construct_id)
         stack = cdk.Stack.of(self)
@@ -109,7 +109,8 @@ class AccountLogging(Construct):
         if role is not None:
             self.resource.node.add_dependency(role)
         self.log_group_name = self.resource.get_att_string(LOG_GROUP_ATTRIBUTE)
-        # A metric filter takes dimensions from the log line only, so the metric's name names the pipeline.
+        # A metric filter reads dimensions only from the log line, so the metric's name contains the
+        # pipeline's name.
         metric_name = f"{FAILURES}/{settings.service_name}"
         self.metric_filter = logs.CfnMetricFilter(
             self,

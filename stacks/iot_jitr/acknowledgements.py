@@ -1,7 +1,7 @@
 """Findings of cdk-nag (AwsSolutions) that are intended, each with its reason.
 
-They are recorded on the constructs, so cdk-nag over a stack that has a `JitrPipeline` in it shows
-the reasons and no errors. cdk-nag itself is not needed for that.
+They are recorded on the constructs, so cdk-nag shows the reasons and no errors for a stack that contains a
+`JitrPipeline`. cdk-nag itself is not needed for that.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ _PACK = "AwsSolutions"
 
 
 def acknowledge(scope: "IConstruct", rule: str, reason: str) -> None:
-    """Record why `rule` does not hold below `scope`, for example `AwsSolutions-L1`."""
+    """Record why `rule`, for example `AwsSolutions-L1`, is not met below `scope`."""
     cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=f"{_PACK}::{rule}", reason=reason))
 
 
@@ -26,8 +26,8 @@ def acknowledge_wildcard(scope: "IConstruct", resource: str, reason: str) -> Non
 
     Args:
         scope: The role, or what contains it.
-        resource: The resource as the statement has it, tokens and all.
-        reason: Why nothing narrower can be named.
+        resource: The resource exactly as in the statement, with its tokens.
+        reason: Why no narrower resource is possible.
     """
     as_cdk_nag_writes = written(cdk.Stack.of(scope).resolve(resource), lambda name: f"<{name}>")
     acknowledge(scope, f"{_PACK}-IAM5[Resource::{as_cdk_nag_writes}]", reason)

@@ -12,14 +12,15 @@ from iot_jitr.permissions import on_certificates
 from iot_jitr_runtime import environment
 
 MEMORY_MIB = 512
-"""Lambda gives CPU by memory. Start-up is CPU: at 256 MiB and a seventh of a core it would take seconds."""
+"""Lambda allocates CPU in proportion to memory. Start-up needs CPU: with 256 MiB (a seventh of a core) it
+would take seconds."""
 
 _WITHOUT_TAGS = ("cn-", "us-gov-")
-"""How the names of the regions begin in which an event source mapping has no tags."""
+"""Prefixes of the regions in which an event source mapping cannot have tags."""
 
 
 class Activator(Construct):
-    """The activator function, fed from the activation queue.
+    """The activator function, with the activation queue as its event source.
 
     Attributes:
         function: The function with its role and log group.
@@ -76,11 +77,11 @@ class Activator(Construct):
             report_batch_item_failures=True,
         )
         self._leave_out_tags()
-        # Lambda checks the role's permissions on the queue when the mapping is made.
+        # Lambda checks the role's permissions on the queue when the mapping is created.
         self.event_source.node.add_dependency(self.function.role)
 
     def _leave_out_tags(self) -> None:
-        """Leave the tags of an app out in regions where event source mappings have none.
+        """Remove the app's tags in regions where event source mappings cannot have tags.
 
         https://docs.amazonaws.cn/en_us/aws/latest/userguide/lambda.html
         https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html

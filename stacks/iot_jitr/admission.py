@@ -1,4 +1,4 @@
-"""Admission: which of the devices with a certificate in order are expected.
+"""Admission: which of the devices with a valid certificate are expected.
 
 `AllowList()` deploys a table that `jitr allow` fills; `AdmissionFunction(fn)` calls a function of the user.
 Without either, every certificate of the deployment's CAs is expected.
@@ -31,8 +31,8 @@ class AllowList:
     """Only listed devices are expected; a table is deployed for the list, and `jitr allow load` fills it."""
 
     key: Annotated[KeyKind | str, one_of(KeyKind)] = KeyKind.CA_SERIAL
-    """By what devices are listed: each certificate by CA and serial number (the default), or each device by
-    a field of its certificates' subject, so that renewed certificates need no entry."""
+    """The kind of key: each certificate by CA and serial number (the default), or each device by a field of
+    its certificates' subject, so that renewed certificates need no new entry."""
 
 
 @options
@@ -73,7 +73,7 @@ class AdmissionResource(Construct):
 
     Attributes:
         table: The allow list's table; None for an admission function.
-        key: By what its devices are listed.
+        key: The kind of key of the listed devices.
         setting: The activator's setting, the value of `JITR_ADMISSION`.
     """
 
@@ -92,8 +92,8 @@ class AdmissionResource(Construct):
             scope: Where it belongs.
             construct_id: Its name in the construct tree.
             admission: What to deploy.
-            encryption: The key of an allow list; without one DynamoDB's own.
-            removal_policy: What becomes of an allow list when the stack is deleted.
+            encryption: The encryption key of an allow list; without one, DynamoDB's own key.
+            removal_policy: Whether an allow list is retained when the stack is deleted.
         """
         super().__init__(scope, construct_id)
         self.key: KeyKind | None = None

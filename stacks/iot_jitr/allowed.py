@@ -1,4 +1,4 @@
-"""What an option may be: the check of each kind of value, and its words for messages and the reference."""
+"""The allowed values of options: the check of each kind of value, and its words for messages and docs."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def refusal(option: str, found: str, allowed: str) -> PydanticCustomError:
 
 
 def shown(value: object) -> str:
-    """Return a value as error messages show it: JSON as it is, other objects by their type, cut at 60."""
+    """Return a value for error messages: JSON unchanged, other objects by type, 60 characters at most."""
     match value:
         case None:
             found = "nothing"
@@ -67,15 +67,15 @@ def did_you_mean(value: object, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Allowed:
-    """What an option takes, as metadata of its annotation."""
+    """The allowed values of an option, as metadata of its annotation."""
 
     words: str
     read: Callable[[Any, Path], Any]
-    """Returns the value as it is kept, given the folder that relative paths are relative to.
+    """Returns the value to store; its second argument is the folder for relative paths.
 
-    Raises ValueError or TypeError where the value is not allowed, or a `refusal` with other words."""
+    Raises ValueError or TypeError if the value is not allowed, or a `refusal` with other words."""
     hint: Callable[[Any], str] = lambda _: ""
-    """What was probably meant."""
+    """Returns the hint for a wrong value, for example "did you mean"."""
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"}, hash=False, compare=False)
     """The JSON schema of its form in `cdk.json`."""
 
@@ -95,7 +95,7 @@ class Allowed:
 
 
 def _where(accepted: Callable[[Any], bool], words: str, schema: Mapping[str, Any]) -> Allowed:
-    """A value for which `accepted` is true, kept as it is."""
+    """A value for which `accepted` is true; it is stored unchanged."""
 
     def read(value: Any, _: Path) -> Any:
         if not accepted(value):
@@ -169,8 +169,8 @@ def text(pattern: str, words: str, *, at_synthesis: str | None = None) -> Allowe
     Args:
         pattern: A regular expression.
         words: The pattern in words.
-        at_synthesis: Where the text must be known at synthesis, what to give in the place of a value that is
-            known at deployment only, in words; None: such a value passes.
+        at_synthesis: If the text must be known at synthesis: a description of the value to use instead of a
+            value that is known only at deployment. None: such a value is allowed.
     """
 
     def read(value: Any, _: Path) -> str:
@@ -215,12 +215,12 @@ def having(attribute: str, words: str, pattern: str | None = None) -> Allowed:
             return cdk.Token.is_unresolved(value) or re.fullmatch(pattern, value) is not None
         return not isinstance(value, type) and hasattr(value, attribute)
 
-    # Where no text is possible, JSON has no form for it.
+    # Without a pattern, the object cannot be written in JSON.
     return _where(accepted, words, {"not": {}} if pattern is None else _text_schema(pattern))
 
 
 def list_of(item: Allowed, words: str, *, most: int | None = None) -> Allowed:
-    """A list of at most `most` items, each of which `item` allows. A text is no list of its letters."""
+    """A list of at most `most` items that `item` allows. A string is not accepted as a list of characters."""
 
     def read(value: Any, folder: Path) -> tuple[Any, ...]:
         if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
@@ -265,7 +265,7 @@ def file(words: str) -> Allowed:
 
 
 def or_none(annotated: object, schema: core_schema.CoreSchema) -> core_schema.CoreSchema:
-    """Return a schema that takes None as well where the annotation does."""
+    """Return a schema that also accepts None if the annotation does."""
     return core_schema.nullable_schema(schema) if type(None) in get_args(annotated) else schema
 
 
@@ -273,7 +273,7 @@ def as_timedelta(value: object) -> timedelta:
     """Return the value of an option that is a length of time.
 
     Raises:
-        ValueError: It is no length of time, or one that is known at deployment only.
+        ValueError: It is not a length of time, or its value is known only at deployment.
     """
     match value:
         case timedelta():

@@ -13,7 +13,7 @@ from iot_jitr_runtime.errors import JitrError
 
 STACK_ID = "Jitr"
 CONTEXT_VARIABLE = "CDK_CONTEXT_JSON"
-"""The environment variable in which the `cdk` command hands over the context."""
+"""The environment variable in which the `cdk` command passes the context."""
 
 
 def build(app: cdk.App, folder: Path, synthesizer: cdk.IStackSynthesizer | None = None) -> JitrStack:
@@ -21,7 +21,7 @@ def build(app: cdk.App, folder: Path, synthesizer: cdk.IStackSynthesizer | None 
 
     Args:
         app: The app, whose context holds the configuration.
-        folder: The folder of `cdk.json`, which relative paths in the configuration are relative to.
+        folder: The folder of `cdk.json`; relative paths in the configuration start there.
         synthesizer: How assets are published; None: that of the app.
 
     Raises:
@@ -38,7 +38,7 @@ def main(build: Callable[[cdk.App, Path], JitrStack] = build) -> int:
         build: Adds the stack to the app.
 
     Returns:
-        0; 1 after one line on standard error with what is wrong and what is allowed.
+        0 on success; 1 after one line on standard error with the error and the allowed values.
     """
     try:
         app = _app()
@@ -54,7 +54,7 @@ def _app() -> cdk.App:
     try:
         return cdk.App()
     except RuntimeError as error:
-        # An error of the CDK comes from jsii as a text, whose last line names what was found.
+        # jsii returns an error of the CDK as text; its last line contains the value that was found.
         found = f"text that is not JSON ({str(error).splitlines()[-1]})"
         raise ConfigurationError(
             CONTEXT_VARIABLE, found, "the context as JSON, as the cdk command gives it"

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from iot_jitr.configuration import CaConfiguration
 
 _TIMEOUT = timedelta(minutes=10)
-"""Time for every retry of every call: a function that times out undoes nothing."""
+"""Time for all retries of all calls; a function that times out cannot undo its changes."""
 
 _ON_ANY_CA = [
     "iot:DescribeCACertificate",
@@ -103,7 +103,7 @@ class CaRegistrationProvider(Construct):
         """Allow the function to sign for `ca`: with this one secret, key or Private CA, nothing else.
 
         Raises:
-            CaTwiceError: Another CA of the app, in the same account and region, is this very one.
+            CaTwiceError: Another CA of the app, in the same account and region, is the same certificate.
         """
         _register_once(self, ca)
         let_sign(self.function, ca.signer)
@@ -114,7 +114,7 @@ class CaRegistration(Construct):
     """One CA certificate, registered and managed. `Tags.of` tags it like any other resource.
 
     Attributes:
-        configuration: What it was made from.
+        configuration: Its configuration.
         resource: The custom resource.
         certificate_id: AWS IoT's id of the CA certificate.
         certificate_arn: Its ARN.
@@ -139,7 +139,7 @@ class CaRegistration(Construct):
 
         Raises:
             CaCertificateError: The certificate cannot be a CA certificate of devices, or the verification
-                certificate is not this CA's.
+                certificate belongs to another CA.
             CaTwiceError: A pipeline of the app registers this CA already, in this account and region.
         """
         super().__init__(scope, construct_id)

@@ -1,13 +1,13 @@
-"""How fast certificates are activated, and what the queue and its workers are set to for that.
+"""The rate of activations, and the settings of the queue and its workers that follow from it.
 
 The AWS IoT API is the limit: one activation is at least three calls (DescribeCertificate, AttachPolicy,
 UpdateCertificate), and a default account may make 10 DescribeCertificate and 10 UpdateCertificate calls a
 second (https://docs.aws.amazon.com/general/latest/gr/iot-core.html), so it activates 10 devices a second at
-best. Each activation takes a slot (`iot_jitr_runtime.rate_limiter`), so all workers together keep to the
-rate however many they are, and throttling is the exception and not the regulator.
+best. Each activation reserves a slot (`iot_jitr_runtime.rate_limiter`), so any number of workers together
+keeps to the rate, and AWS IoT throttles calls only in exceptional cases.
 
-The load is not the devices but their events: a device that waits connects again, and each connect is one
-more. `docs/performance.md` has the arithmetic from here to fleets of 10 million.
+The load depends on the number of events, not of devices: a device that waits connects again, and each connect
+causes one more event. `docs/performance.md` has the calculation for fleets of up to 10 million devices.
 """
 
 import math
@@ -21,24 +21,25 @@ DEFAULT_ACTIVATIONS_PER_SECOND = 10
 """The default quota of DescribeCertificate and UpdateCertificate."""
 MAXIMUM_ACTIVATIONS_PER_SECOND = 1000
 MAXIMUM_RECEIVE_COUNT = 1000
-"""SQS's maximum, a backstop only: the code decides which errors are permanent."""
+"""SQS's maximum, only as a safeguard: the code decides which errors are permanent."""
 RETENTION_DAYS = 14
-"""SQS's maximum: deferred messages wait for days if they must."""
+"""SQS's maximum: a deferred message may wait for days."""
 
 CONNECTS_PER_SECOND = 500
-"""The MQTT connects, hence events, that the workers are sized for. AWS's default quota is 3,000 in most
-regions and 100 in some (https://docs.aws.amazon.com/general/latest/gr/iot-core.html): where it is more, a
-large fleet's duplicates come faster than the workers drop them, and the queue grows until its devices are in.
+"""The MQTT connects a second, and so the events, for which the workers are sized. AWS's default quota is
+3,000 in most regions and 100 in some (https://docs.aws.amazon.com/general/latest/gr/iot-core.html): if it is
+higher, a large fleet's duplicates arrive faster than the workers drop them, and the queue grows until the
+devices are active.
 """
 EVENTS_PER_ACTIVATION = 10
-"""For accounts whose quotas were raised: their connect quota grows at least so many times faster."""
+"""For accounts with raised quotas: the workers process this many events for each activation."""
 
 _SECONDS_AN_ACTIVATION = 0.4
-"""Three IoT calls and three ledger writes, one after the other, with room for a slow one."""
+"""Three IoT calls and three ledger writes, one after the other, with extra time for a slow call."""
 _SECONDS_A_BATCH = 0.05
 """A batch of stale events: the invocation and one BatchGetItem."""
 _LEAST_CONCURRENCY = 2
-"""The least maximum concurrency that an SQS event source allows."""
+"""The lowest maximum concurrency that an SQS event source allows."""
 _VISIBILITY_FACTOR = 6
 """AWS's advice for queues that feed functions: room for the retries of a throttled invocation
 (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html)."""
@@ -49,7 +50,7 @@ RATE = whole_number(1, MAXIMUM_ACTIVATIONS_PER_SECOND)
 
 @options
 class Capacity:
-    """What follows from `activations_per_second`; a pipeline's is its attribute `capacity`.
+    """Settings that follow from `activations_per_second`; a pipeline's attribute `capacity` has its own.
 
     Raises:
         ConfigurationError: It is not from 1 to 1,000.
@@ -72,12 +73,12 @@ class Capacity:
 
     @property
     def events_per_second(self) -> int:
-        """How many events a second, duplicates almost all, the workers must keep up with."""
+        """How many events a second the workers must process; almost all of them are duplicates."""
         return max(CONNECTS_PER_SECOND, EVENTS_PER_ACTIVATION * self.activations_per_second)
 
     @property
     def concurrency(self) -> int:
-        """How many workers run at most at once, at least 2.
+        """The maximum number of workers at the same time, at least 2.
 
         Little's law: 10 activations a second, 0.4 s each, keep 4 workers busy; 500 stale events a second,
         0.05 s for each batch of 10, keep 2.5 more.
@@ -90,10 +91,10 @@ class Capacity:
 
     @property
     def batch_size(self) -> int:
-        """Messages a worker takes at once: 10, the most that need no batching window.
+        """Messages in one batch of a worker: 10, the maximum without a batching window.
 
-        Larger batches would save invocations, the smallest item of the bill, and delay a single device by a
-        second.
+        Larger batches would save invocations, which are the smallest part of the cost, and would delay a
+        single device by a second.
         """
         return 10
 
@@ -101,7 +102,7 @@ class Capacity:
     def visibility_timeout(self) -> timedelta:
         """How long a message that a worker took is hidden from the others: 6 times the function's time-out.
 
-        With the receive count of 1,000 a message outlives 50 hours in which every invocation fails. A device
-        that is waiting does not depend on it: its next connect makes a new event.
+        With a maximum receive count of 1,000, a message is not lost if every invocation fails for 50 hours. A
+        waiting device does not depend on its message: its next connect causes a new event.
         """
         return _VISIBILITY_FACTOR * self.function_timeout

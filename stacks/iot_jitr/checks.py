@@ -47,7 +47,7 @@ def check(
     """Refuse options of a pipeline that are out of range or contradict one another.
 
     Raises:
-        ConfigurationError: They do; the first one is named.
+        ConfigurationError: An option is refused; the message names the first one.
     """
     names = [ca.name for ca in cas]
     if not names or len(set(names)) != len(names):

@@ -1,4 +1,4 @@
-"""Options that are one of several option classes, or a word in the place of one."""
+"""Options whose value is an object of one of several option classes, or a word instead of an object."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 from iot_jitr.allowed import did_you_mean, or_none, refusal, shown
 
 TAG: Final = "type="
-"""Begins the part of an error's location that names the chosen class."""
+"""Prefix of the part of an error's location that contains the name of the chosen class."""
 _TYPE = "type"
 
 
@@ -20,11 +20,11 @@ class OneOfClasses:
     """One of several option classes: an object in Python, and in `cdk.json` one whose key `type` names it."""
 
     classes: Mapping[str, type]
-    """By the name in `cdk.json`; the only class may have the empty name, and its object no key `type`."""
+    """Name in `cdk.json` → class. A single class may have the empty name; its object has no key `type`."""
     words: str
     alone: tuple[str, ...] = ()
-    """Words that are possible in the place of an object: names of classes without options, which make one,
-    or others, which are kept."""
+    """Words that are allowed instead of an object. The name of a class without options creates an object of
+    that class; any other word is the value itself."""
 
     def __get_pydantic_core_schema__(self, annotated: object, handler: Any) -> core_schema.CoreSchema:
         choices: dict[Any, Any] = {f"{TAG}{word}": core_schema.literal_schema([word]) for word in self.alone}

@@ -71,10 +71,10 @@ class DeviceProfile:
 
     @property
     def client_id(self) -> str:
-        """The one client id that a certificate connects with, as a template over the ledger's values.
+        """The only client id with which a certificate may connect, as a template over the ledger's values.
 
         Raises:
-            UnknownClientIdError: The policy allows another number of client ids than one.
+            UnknownClientIdError: The policy does not allow exactly one client id.
         """
         return client_id_template(self.policy.document, has_things=self.things is not None)
 
@@ -87,8 +87,9 @@ class DeviceResources:
         device_policy: The policy of the devices.
         admission: Which devices are expected; None where all are.
         environment: The activator's settings, by the names in `iot_jitr_runtime.environment`.
-        task_permissions: What the reconciler may do: end the grace periods of renewals, and delete the
-            policies of revoked certificates. To revoke takes those of `device_policy` too.
+        task_permissions: The permissions for the reconciler's tasks: end the grace periods of renewals, and
+            delete the policies of revoked certificates. A revocation needs the permissions of `device_policy`
+            too.
     """
 
     def __init__(
@@ -105,9 +106,9 @@ class DeviceResources:
         Args:
             scope: The pipeline, in which the policy and the admission are made.
             devices: Device policy, admission and things.
-            activator_timeout: The activator's time-out, which leases on things outlast.
-            encryption: The key of an allow list; without one DynamoDB's own.
-            removal_policy: What becomes of an allow list when the stack is deleted.
+            activator_timeout: The activator's time-out; leases on things last longer.
+            encryption: The encryption key of an allow list; without one, DynamoDB's own key.
+            removal_policy: Whether an allow list is retained when the stack is deleted.
         """
         self.profile = devices
         self.device_policy = DevicePolicyResource(scope, "DevicePolicy", devices.policy)

@@ -1,7 +1,7 @@
 """One customer managed KMS key for everything that a pipeline stores, and the permissions to use it.
 
-A role may use the key only through the service that holds the data (`kms:ViaService`): code that
-runs as a function can read what the function reads, and can decrypt nothing else that the key protects.
+A role may use the key only through the service that holds the data (`kms:ViaService`): code that runs as a
+function can read the data that the function reads, and cannot decrypt other data under the key.
 https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 KEY_ARN = r"arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+"
-"""A KMS key itself: a permission can name no alias."""
+"""Pattern of a KMS key's ARN; not of an alias, because permissions do not work with an alias."""
 KEY_ARN_ALLOWED = "the ARN of a KMS key, arn:…:key/…"
 
 _ENCRYPT_AND_DECRYPT = (
@@ -37,7 +37,7 @@ _ENCRYPT_AND_DECRYPT = (
 
 
 class KeyUse(Enum):
-    """What a role does with encrypted data: the service that holds it, and the calls of KMS that it takes."""
+    """A role's use of encrypted data: the service that stores it, and the KMS calls that the use needs."""
 
     ENVIRONMENT = ("lambda", ("kms:Decrypt",))
     """Start with environment variables."""
@@ -55,19 +55,20 @@ class KeyUse(Enum):
 
 @dataclass(frozen=True)
 class Encryption:
-    """The key of a pipeline, or none: then AWS's own keys encrypt, which take no permission."""
+    """The key of a pipeline, or none: then AWS's own keys are used, which need no permission."""
 
     key: "kms.IKey | None" = None
     """The customer managed key."""
 
     def permissions(self, *uses: KeyUse) -> list[iam.PolicyStatement]:
-        """Return what a role may do with the key for `uses`: a statement for each service; none without."""
+        """Return a role's permissions for `uses` of the key, one statement a service; none without a key."""
         return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
 
     def let_logs_use_it(self, scope: "Construct", *others: str) -> None:
         """Allow CloudWatch Logs to encrypt the log groups of the stack of `scope`, and `others` by name.
 
-        The policy of an imported key cannot be changed from here: a warning says what it must contain.
+        The stack cannot change the policy of an imported key: a warning contains the statements that it
+        needs.
         """
         if self.key is None:
             return
@@ -86,12 +87,12 @@ class Encryption:
 
 
 def is_alias(key: "kms.IKey") -> bool:
-    """Whether a KMS key of the CDK is an alias, which IAM matches in no statement, as far as is known yet."""
+    """Whether a KMS key of the CDK is known to be an alias; IAM does not match an alias."""
     return hasattr(key, "alias_name") or ":alias/" in key.key_arn
 
 
 def key_permissions(key_arn: str, *uses: KeyUse) -> list[iam.PolicyStatement]:
-    """Return what a role may do with a key for `uses`: a statement for each service."""
+    """Return the permissions of a role for `uses` of a key, one statement for each service."""
     actions_of: dict[str, set[str]] = {}
     for use in uses:
         service, actions = use.value
@@ -112,7 +113,7 @@ def _names_of(service: str) -> list[str]:
 
 
 def _for_logs(stack: cdk.Stack, *others: str) -> iam.PolicyStatement:
-    # CloudFormation begins generated names with the stack's; a nested stack's is not known yet.
+    # CloudFormation's generated names begin with the stack's name; a nested stack's name is not known yet.
     name = "" if cdk.Token.is_unresolved(stack.stack_name) else f"{stack.stack_name}-"
     log_groups = [
         stack.format_arn(

@@ -16,7 +16,7 @@ ENVIRONMENT_LIMIT = 4096
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 _TOKEN_BYTES = 64
-"""The size of a value that is known at deployment only; a CA certificate's id is that long."""
+"""The assumed size of a value that is known only at deployment: the length of a CA certificate's id."""
 
 
 class EnvironmentTooLargeError(JitrError):
@@ -38,10 +38,10 @@ class LimitedFunction(lambda_.Function):
     def add_environment(
         self, key: str, value: str, *, remove_in_edge: bool | None = None
     ) -> lambda_.Function:
-        """Add a variable, as of the base class.
+        """Add a variable, like the method of the base class.
 
         Raises:
-            EnvironmentTooLargeError: With it, the variables would not fit into what Lambda allows.
+            EnvironmentTooLargeError: With it, the variables would exceed Lambda's limit.
         """
         self._variables[key] = value
         self._check_size()

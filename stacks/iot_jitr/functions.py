@@ -33,11 +33,11 @@ class LogLevel(StrEnum):
     """
 
     DEBUG = "DEBUG"
-    """Stale events too: with duplicates, the load of a reconnecting fleet."""
+    """Also stale events, which a reconnecting fleet causes in large numbers."""
     INFO = "INFO"
     """Each decision."""
     WARNING = "WARNING"
-    """What delays devices."""
+    """Only problems that delay devices."""
     ERROR = "ERROR"
     """Defects."""
 
@@ -53,11 +53,12 @@ class FunctionSettings:
     metrics_namespace: str
     """CloudWatch namespace of the metrics."""
     service_name: str
-    """Names the pipeline in logs and metrics, so that two in one namespace do not add up."""
+    """Name of the pipeline in logs and metrics, which separates the values of two pipelines in one
+    namespace."""
     encryption: Encryption
     """The key of their environment variables and logs, and of the data that they read and write."""
     network: FunctionNetwork | None
-    """The VPC that they run in; None: none."""
+    """The VPC that they run in; None: no VPC."""
 
 
 class JitrFunction(Construct):
@@ -91,9 +92,9 @@ class JitrFunction(Construct):
             construct_id: Its name in the construct tree, for example `Activator`.
             handler: Import path of the handler, one of the constants in `iot_jitr_runtime.environment`.
             description: One sentence, shown in the console.
-            settings: What it has in common with the pipeline's other functions.
+            settings: The settings of all functions of the pipeline.
             environment: Its variables, by the names in `iot_jitr_runtime.environment`; never a secret.
-            permissions: What it may do besides writing its log.
+            permissions: Its permissions besides writing its log.
             key_uses: What it does with data under the pipeline's encryption key, besides starting.
             memory_mib: Its memory, which also sets its share of a CPU.
             timeout: Its time-out.
@@ -102,7 +103,7 @@ class JitrFunction(Construct):
                 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
         Raises:
-            EnvironmentTooLargeError: Its variables would not fit into what Lambda allows.
+            EnvironmentTooLargeError: Its variables would exceed Lambda's limit.
         """
         super().__init__(scope, construct_id)
         self._scope = scope
@@ -136,7 +137,7 @@ class JitrFunction(Construct):
                 **placement(settings.network),
             )
         except RuntimeError:
-            # What is raised in the bundler comes back from jsii as a stack trace in a text.
+            # jsii returns an exception of the bundler as text with a stack trace.
             if bundle.failure is not None:
                 raise bundle.failure from None
             raise
@@ -151,8 +152,8 @@ class JitrFunction(Construct):
 
         Args:
             statements: What the function may do.
-            wildcard: Where their resources contain wildcards: why nothing narrower can be named. For `*`
-                itself `WITHOUT_RESOURCE` has the reason.
+            wildcard: If their resources contain wildcards: the reason why no narrower resource is possible.
+                For `*` itself `WITHOUT_RESOURCE` has the reason.
         """
         for statement in statements:
             self.role.add_to_principal_policy(statement)
@@ -164,9 +165,9 @@ class JitrFunction(Construct):
     def on_schedule(
         self, rule_id: str, every: timedelta, description: str, event: Mapping[str, str] | None = None
     ) -> events.Rule:
-        """Add a rule, beside this construct, that invokes the function every so often.
+        """Add a rule, beside this construct, that invokes the function at this interval.
 
-        What an invocation leaves undone, the next one finds: the delivery is not tried again.
+        A failed delivery is not repeated, because the next invocation continues the unfinished work.
         """
         return events.Rule(
             self._scope,
@@ -193,7 +194,8 @@ class JitrFunction(Construct):
                 detail_type=["Object Created"],
                 detail={"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix}]}},
             ),
-            # How often the delivery to Lambda is tried again; what is lost, the function's schedule finds.
+            # How often the delivery to Lambda is repeated; a lost event is covered by the function's
+            # schedule.
             targets=[targets.LambdaFunction(self.function, retry_attempts=2)],
         )
 
@@ -201,14 +203,14 @@ class JitrFunction(Construct):
 def role_and_log_group(
     scope: Construct, description: str, settings: FunctionSettings, *key_uses: KeyUse, prefix: str = ""
 ) -> tuple[iam.Role, logs.LogGroup]:
-    """Make the role of a function and the log group that it may write to.
+    """Create the role of a function and the log group to which it may write.
 
     Args:
         scope: Where they belong, as `Role` and `Logs` after `prefix`.
         description: Of the role.
-        settings: What the pipeline's functions have in common.
+        settings: The settings of all functions of the pipeline.
         key_uses: What the function does with data under the pipeline's encryption key, besides starting.
-        prefix: What their names in the construct tree begin with.
+        prefix: Prefix of their names in the construct tree.
     """
     log_group = logs.LogGroup(
         scope,
@@ -225,7 +227,7 @@ def role_and_log_group(
         role_name=cdk.PhysicalName.GENERATE_IF_NEEDED,
         description=description,
     )
-    # What AWSLambdaBasicExecutionRole allows on every log group, allowed on this one.
+    # The permissions of AWSLambdaBasicExecutionRole, limited to this log group.
     log_group.grant(role, "logs:CreateLogStream", "logs:PutLogEvents")
     statements = settings.encryption.permissions(KeyUse.ENVIRONMENT, *key_uses)
     if settings.network is not None:

@@ -30,12 +30,12 @@ EXPORT_PREFIX_ALLOWED = "1 to 100 letters, digits, : and -"
 class ExportedOutputs(Mapping[str, str]):
     """The outputs that another stack of the account and region exports.
 
-    `DeploymentOutputs(pipeline, export_prefix=…)` exports them. The deployment reads those that are
-    used; before it, their names are not known.
+    `DeploymentOutputs(pipeline, export_prefix=…)` exports them. The deployment reads only the outputs that
+    are used; before the deployment, the names of the outputs are not known.
     """
 
     export_prefix: Annotated[str, text(EXPORT_PREFIX, EXPORT_PREFIX_ALLOWED)]
-    """What the names of the exports begin with.
+    """Prefix of the names of the exports.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html"""
 
     def __getitem__(self, name: str) -> str:
@@ -67,7 +67,7 @@ KEY = having("key_arn", "a KMS key (kms.IKey)")
 
 
 class ImportedPipeline(Construct, IJitrPipeline):
-    """A pipeline of another app; make one with `JitrPipeline.from_stack_outputs`."""
+    """A pipeline of another app; `JitrPipeline.from_stack_outputs` creates it."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class ImportedPipeline(Construct, IJitrPipeline):
 
 
 class Importable(IJitrPipeline):
-    """Makes an `IJitrPipeline` of a pipeline that another app has deployed."""
+    """Creates an `IJitrPipeline` for a pipeline that another app has deployed."""
 
     @classmethod
     @checked_in("JitrPipeline")
@@ -197,7 +197,7 @@ class Importable(IJitrPipeline):
             encryption_key: The key that encrypts it, if it has one of its own: grants then cover the key.
 
         Raises:
-            ConfigurationError: An output is missing; raised when what it names is used.
+            ConfigurationError: An output is missing; raised when its resource is used.
         """
         return ImportedPipeline(
             scope, construct_id, outputs, region=region, account=account, encryption_key=encryption_key
@@ -235,7 +235,7 @@ class Importable(IJitrPipeline):
             metrics_namespace: CloudWatch namespace of its metrics.
             allow_list_table_name: Name of the allow list's table; None where it has none.
             revocation_bucket_name: Name of the bucket of CRLs; None where no CA has a CRL.
-            event_bus_arn: ARN of the bus that its outcome events go to; None where it has none.
+            event_bus_arn: ARN of the bus of its outcome events; None if it has none.
             ca_certificate_ids: Name of each CA → id of its certificate; none by default.
             region: Its region; None: that of the stack it is used in.
             account: Its account; None: that of the stack it is used in.

@@ -1,4 +1,4 @@
-"""`IJitrPipeline`: what other constructs, stacks and apps use of a pipeline, made here or imported."""
+"""`IJitrPipeline`: a created or imported pipeline's interface for other constructs, stacks and apps."""
 
 from typing import TYPE_CHECKING, Annotated, TypedDict, Unpack
 
@@ -36,12 +36,12 @@ class MetricOptions(TypedDict, total=False):
 class IJitrPipeline(OutcomeRules):
     """A pipeline as other constructs use it: they are granted rights, and they watch its metrics.
 
-    `JitrPipeline` is one. `JitrPipeline.from_pipeline_attributes` and `JitrPipeline.from_stack_outputs` make
-    one of a pipeline of another app.
+    `JitrPipeline` implements it. `JitrPipeline.from_pipeline_attributes` and
+    `JitrPipeline.from_stack_outputs` import a pipeline of another app.
 
     Attributes:
         ledger_table: The decision about each certificate.
-        activation_queue: Registration events on their way to the activator.
+        activation_queue: The queue of registration events for the activator.
         dead_letter_queue: Events that could not be decided.
         metrics: Namespace and service of the pipeline's own metrics.
     """
@@ -54,18 +54,18 @@ class IJitrPipeline(OutcomeRules):
 
     @_checked
     def grant_read_ledger(self, grantee: _Grantee) -> iam.Grant:
-        """Let `grantee` read the decision about each certificate, also by its indexes."""
+        """Allow `grantee` to read the decision about each certificate, also by its indexes."""
         return self.ledger_table.grant_read_data(grantee)
 
     @_checked
     def grant_redrive(self, grantee: _Grantee) -> iam.Grant:
-        """Let `grantee` move dead letters back into the activation queue, as `jitr redrive` does."""
+        """Allow `grantee` to move dead letters back into the activation queue, as `jitr redrive` does."""
         taken = self.dead_letter_queue.grant_consume_messages(grantee)
         return taken.combine(self.activation_queue.grant_send_messages(grantee))
 
     @_checked
     def grant_write_allow_list(self, grantee: _Grantee) -> iam.Grant:
-        """Let `grantee` list devices, look them up and remove them.
+        """Allow `grantee` to add, read and remove devices of the allow list.
 
         Raises:
             ConfigurationError: The pipeline has no allow list.
@@ -74,7 +74,7 @@ class IJitrPipeline(OutcomeRules):
 
     @_checked
     def grant_publish_crl(self, grantee: _Grantee, ca: Annotated[str, _CA]) -> iam.Grant:
-        """Let `grantee` upload the CRLs of the CA with the name `ca` to the pipeline's own bucket.
+        """Allow `grantee` to upload the CRLs of the CA with the name `ca` to the pipeline's own bucket.
 
         Raises:
             ConfigurationError: There is no such CA, or its CRLs come from elsewhere.
@@ -96,8 +96,8 @@ class IJitrPipeline(OutcomeRules):
         """One metric of this pipeline, in its own region and account wherever it is shown.
 
         Args:
-            metric: Which; `docs/runbook.md` describes each.
-            reason: For `Decisions`: of which outcome's reason.
+            metric: The metric; `docs/runbook.md` describes each.
+            reason: For `Decisions`: the reason of the counted decisions.
             ca: Name of the CA, for a metric that each CA has.
             statistic: `Sum`, `Maximum`, `p99`, …; None: the one that suits the metric.
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
@@ -140,7 +140,7 @@ class IJitrPipeline(OutcomeRules):
         return self.metric(Metric.DECISIONS, reason=reason, **options)
 
     def metric_blocked(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Deferred events that wait for something to be fixed, not just for their slot."""
+        """Deferred events that wait for a fault to be fixed, not only for their slot."""
         return self.metric(Metric.BLOCKED, **options)
 
     def metric_dead_lettered(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
@@ -184,7 +184,7 @@ class IJitrPipeline(OutcomeRules):
         return self.metric(Metric.EVENTS_UNPUBLISHED, **options)
 
     def metric_backfilled(self, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:
-        """Certificates of others that the reconciler read for the ledger."""
+        """Certificates that this pipeline did not decide and that the reconciler read for the ledger."""
         return self.metric(Metric.BACKFILLED, **options)
 
     def metric_crl_entries(self, ca: str, **options: Unpack[MetricOptions]) -> cloudwatch.Metric:

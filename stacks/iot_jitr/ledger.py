@@ -19,7 +19,7 @@ SUSPENDED_UNDER = "suspendedUnder"
 RELEASE_AT = "releaseAt"
 TTL_ATTRIBUTE = "expiresAt"
 SWEEP_ITEMS = "#sweep/*"
-"""The keys of the items that hold the state of a CA's sweep, as IAM matches them."""
+"""Pattern, for IAM, of the keys of the items with the state of a CA's sweep."""
 
 
 class Ledger(Construct):
@@ -37,7 +37,7 @@ class Ledger(Construct):
         encryption: Encryption,
         removal_policy: cdk.RemovalPolicy,
     ) -> None:
-        """Create the table, under the key of `encryption` or else under one of DynamoDB's own."""
+        """Create the table, encrypted with the key of `encryption`, or with DynamoDB's own key."""
         super().__init__(scope, construct_id)
         self.table = dynamodb.Table(
             self,
@@ -51,7 +51,7 @@ class Ledger(Construct):
             encryption_key=encryption.key,
             removal_policy=removal_policy,
         )
-        # For revoked serial numbers: to search AWS IoT for them would take 10 calls a second.
+        # For revoked serial numbers: a search in AWS IoT would be limited to 10 calls a second.
         self._add_index(SERIAL_INDEX, SERIAL_INDEX_KEY)
         # Only rows with a scheduled task are in it: the end of a grace period, a policy to delete.
         self._add_index(TASK_INDEX, TASK, TASK_DUE_AT)
@@ -81,7 +81,7 @@ class Ledger(Construct):
     def change_certificates(self) -> iam.PolicyStatement:
         """Allow to read and write every item but the state of a sweep.
 
-        It contains whether a person has confirmed a mass revocation, for which the sweep waits.
+        That state contains an operator's confirmation of a mass revocation, for which the sweep waits.
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
         """
         return iam.PolicyStatement(

@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 _LONGEST_SERVICE_NAME = 128
-"""Names of metrics and of saved queries, which contain it, end at 255."""
+"""Names of metrics and of saved queries contain this name and have 255 characters at most."""
 _DIGEST_LENGTH = 8
 _LONGEST_POLICY_PREFIX = 64
-"""What AWS IoT's 128 characters leave beside a certificate's id, which has 64
+"""Maximum length of a prefix: a policy name has 128 characters, and 64 of them are the certificate's id
 (https://docs.aws.amazon.com/iot/latest/apireference/API_CreatePolicy.html)."""
 
 
 def service_name(pipeline: "Construct") -> str:
-    """The stack's name and the pipeline's path in it: no other pipeline of account and region has both."""
+    """The stack's name and the pipeline's path in it; together they are unique in an account and region."""
     name = _stack_and_path(pipeline)
     if len(name) <= _LONGEST_SERVICE_NAME:
         return name
@@ -26,9 +26,9 @@ def service_name(pipeline: "Construct") -> str:
 
 
 def policy_prefix(pipeline: "Construct") -> str:
-    """What the names of a pipeline's per-device policies begin with; 64 characters at most.
+    """Prefix of the names of a pipeline's per-device policies; 64 characters at most.
 
-    The digest comes first and has one length, so that no pipeline's prefix begins another's.
+    The digest comes first and has a fixed length, so no pipeline's prefix is the beginning of another one's.
     """
     name = _stack_and_path(pipeline)
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LENGTH]

@@ -1,4 +1,4 @@
-"""A VPC for the functions: none of them needs one, and some accounts allow no function without."""
+"""A VPC for the functions: they do not need one, but some accounts require a VPC for each function."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,14 +31,14 @@ class FunctionNetwork:
     """The VPC that all functions of a pipeline run in; `docs/security.md` lists what they must reach.
 
     Raises:
-        ConfigurationError: More security groups than Lambda takes.
+        ConfigurationError: There are more security groups than Lambda allows.
     """
 
     vpc: Annotated[ec2.IVpc, having("vpc_id", "a VPC (ec2.IVpc)")]
-    """The VPC, of this account and region; one that was looked up or imported does too.
+    """The VPC, of this account and region; it may be imported or the result of a lookup.
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"""
     subnets: ec2.SubnetSelection | None = None
-    """The subnets; None: the private ones with a way out. In a public one a function reaches nothing.
+    """The subnets; None: the private ones with egress. A function in a public subnet has no internet access.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
     security_groups: Annotated[
         Sequence[ec2.ISecurityGroup],
@@ -48,8 +48,8 @@ class FunctionNetwork:
             most=_MOST_SECURITY_GROUPS,
         ),
     ] = ()
-    """The security groups, 5 at most; none: one of the pipeline's own for all its functions,
-    which lets all out and nothing in.
+    """The security groups, 5 at most; none: the pipeline creates one for all its functions, which allows all
+    outbound and no inbound traffic.
     https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html"""
 
 
@@ -69,7 +69,7 @@ def connections(network: FunctionNetwork | None) -> ec2.Connections | None:
 
 
 def placement(network: FunctionNetwork | None) -> dict[str, Any]:
-    """Return the arguments of the CDK's functions that put one into the network; none without a network."""
+    """Return the arguments that place a function of the CDK into the network; none without a network."""
     if network is None:
         return {}
     return {
@@ -80,10 +80,10 @@ def placement(network: FunctionNetwork | None) -> dict[str, Any]:
 
 
 def network_permissions(role: iam.Role) -> list[iam.PolicyStatement]:
-    """Return what Lambda needs in `role` to put the function into the VPC, and acknowledge its wildcards.
+    """Return the permissions that Lambda needs in `role` for the VPC, and acknowledge their wildcards.
 
-    Lambda uses the function's role for that. The condition keeps the function's own code from it: its
-    requests carry the function's ARN, those of Lambda itself do not
+    Lambda uses the function's role for that. The condition denies these permissions to the function's own
+    code: its requests contain the function's ARN, and Lambda's own requests do not
     (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security).
     """
     everything = _everything_of_ec2(role)

@@ -1,4 +1,4 @@
-"""Outcome events: what has become of each certificate is published to EventBridge for other systems."""
+"""Outcome events: the outcome of each certificate is published to EventBridge for other systems."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +36,7 @@ class OutcomeEvents:
 
 
 class OutcomeEventPublishing(Construct):
-    """The bus that a pipeline's outcome events go to, and the functions that publish them.
+    """The bus that receives a pipeline's outcome events, and the functions that publish them.
 
     Attributes:
         event_bus: The bus.
@@ -45,7 +45,7 @@ class OutcomeEventPublishing(Construct):
     def __init__(
         self, scope: Construct, construct_id: str, *, settings: OutcomeEvents, pipeline_name: str
     ) -> None:
-        """Import the bus where it is given by its ARN; `pipeline_name` is the pipeline's name in its events.
+        """Import the bus if the setting is an ARN; `pipeline_name` is the pipeline's name in its events.
 
         Raises:
             ConfigurationError: The bus is in another region.
@@ -62,7 +62,7 @@ class OutcomeEventPublishing(Construct):
             )
 
     def let_publish(self, function: "JitrFunction") -> None:
-        """Let a function publish the pipeline's events to the bus, and no others."""
+        """Allow a function to publish the pipeline's events to the bus, and no others."""
         setting = {"bus": self.event_bus.event_bus_arn, "pipeline": self._pipeline_name}
         function.function.add_environment(
             environment.OUTCOME_EVENTS, cdk.Stack.of(self).to_json_string(setting)
@@ -92,7 +92,7 @@ def refuse_elsewhere(pipeline: Construct, bus: events.IEventBus) -> None:
     """Refuse rules on a bus of another account or region than the pipeline's: EventBridge refuses them.
 
     Raises:
-        ConfigurationError: The bus is known to be elsewhere.
+        ConfigurationError: The bus is known to be in another account or region.
     """
     here = cdk.Stack.of(pipeline)
     for ours, theirs in ((here.region, bus.env.region), (here.account, bus.env.account)):

@@ -36,18 +36,18 @@ class EventOptions(TypedDict, total=False):
     """The options of every `on_…`, as in the CDK (`events.OnEventOptions`)."""
 
     target: events.IRuleTarget
-    """What is invoked; none by default, `add_target` of the rule adds it.
+    """The target that is invoked; none by default, `add_target` of the rule adds one.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html"""
     description: str
     """Of the rule; none by default."""
     event_pattern: events.EventPattern
-    """What else an event must match, in its detail for example; nothing by default.
+    """Further conditions for an event, for example for its detail; none by default.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html"""
     rule_name: str
     """Name of the rule; one that CloudFormation makes by default."""
     cross_stack_scope: Construct
-    """The construct that the rule belongs to; the pipeline by default. Where the target's stack uses the
-    pipeline too, give that stack: two stacks cannot depend on each other.
+    """The construct that contains the rule; the pipeline by default. If the target's stack also uses the
+    pipeline, give that stack: two stacks cannot depend on each other.
     https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_events.OnEventOptions.html"""
 
 
@@ -77,14 +77,14 @@ class OutcomeRules:
 
         Args:
             construct_id: The rule's name in the construct tree.
-            reason: For this reason, or one of these, only; all by default.
-            target: What is invoked; none by default.
+            reason: Only events with this reason, or with one of these; all by default.
+            target: The target that is invoked; none by default.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
             description: Of the rule; none by default.
-            event_pattern: What else an event must match; nothing by default.
+            event_pattern: Further conditions for an event; none by default.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
             rule_name: Name of the rule; one that CloudFormation makes by default.
-            cross_stack_scope: The construct that the rule belongs to; the pipeline by default.
+            cross_stack_scope: The construct that contains the rule; the pipeline by default.
 
         Raises:
             ConfigurationError: The pipeline has no outcome events, or an argument is of the wrong type.
@@ -163,5 +163,5 @@ class OutcomeRules:
         return rule
 
     def _event_bus(self) -> events.IEventBus:
-        """The bus that the outcome events go to."""
+        """The bus that receives the outcome events."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""`DeploymentOutputs`: the outputs of a stack by which the `jitr` command finds a pipeline."""
+"""`DeploymentOutputs`: the outputs of a stack with which the `jitr` command finds a pipeline."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -30,10 +30,10 @@ _TAKEN = "iot-jitr:outputs"
 
 
 class DeploymentOutputs(Construct):
-    """The outputs of a stack by which the `jitr` command finds a pipeline, under stable names.
+    """The outputs of a stack with which the `jitr` command finds a pipeline, under stable names.
 
-    `JitrStack` has them. In a stack of your own this adds them; `jitr … --stack NAME` names the stack. A
-    second pipeline of the stack, or a stack that has outputs of the same names, needs a prefix:
+    `JitrStack` has them. This construct adds them to a stack of your own; `jitr … --stack NAME` selects the
+    stack. A second pipeline of the stack, or a stack that has outputs of the same names, needs a prefix:
     `jitr … --stack NAME:PREFIX`.
     """
 
@@ -49,10 +49,10 @@ class DeploymentOutputs(Construct):
 
         Args:
             pipeline: The pipeline that they are about.
-            prefix: What their names begin with, letters and digits; nothing by default.
+            prefix: Prefix of their names, letters and digits; none by default.
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/outputs-section-structure.html
-            export_prefix: What the names of their exports begin with, for `ExportedOutputs` of other stacks:
-                letters, digits, `:` and `-`. None: nothing is exported.
+            export_prefix: Prefix of the names of their exports, for `ExportedOutputs` of other stacks:
+                letters, digits, `:` and `-`. None: the outputs are not exported.
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
 
         Raises:
@@ -70,12 +70,12 @@ class DeploymentOutputs(Construct):
         for name, value, description in _all(pipeline):
             export = None if export_prefix is None else export_name(export_prefix, name)
             output = cdk.CfnOutput(self, str(name), value=value, description=description, export_name=export)
-            # Else CloudFormation's name of the output would have the construct's path in it.
+            # Otherwise CloudFormation's name of the output would contain the construct's path.
             output.override_logical_id(f"{prefix}{name}")
 
 
 def _all(pipeline: JitrPipeline) -> Iterator[tuple[str, str, str]]:
-    """Each output: its name, its value and what it is."""
+    """Yield the name, the value and the description of each output."""
     for name, ca in pipeline.cas.items():
         yield f"{name}{CA_CERTIFICATE_ID}", ca.certificate_id, f"Id of CA {name}"
         yield f"{name}{CA_CERTIFICATE_ARN}", ca.certificate_arn, f"ARN of CA {name}"

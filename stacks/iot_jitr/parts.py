@@ -1,4 +1,4 @@
-"""What the functions that change certificates share: activator, reconciler and sweep."""
+"""The common inputs of the functions that change certificates: activator, reconciler and sweep."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from iot_jitr_runtime import environment
 
 @dataclass(frozen=True)
 class PipelineParts:
-    """What a pipeline consists of before its functions are made."""
+    """The parts of a pipeline that its functions need; they are created before the functions."""
 
     cas: Mapping[str, CaRegistration]
     """The registered CA of each name."""
@@ -32,8 +32,8 @@ class PipelineParts:
         """Return the environment variables of a function that reads or changes certificates.
 
         Args:
-            cas: The CAs whose certificates it is about.
-            device_settings: The variables about devices that it reads, where they are configured.
+            cas: The CAs whose certificates the function processes.
+            device_settings: The variables about devices that the function reads, if they are configured.
         """
         of_cas = {ca.certificate_id: ca.configuration.setting for ca in cas}
         of_devices = self.devices.environment

@@ -1,7 +1,7 @@
-"""The actions for which AWS lets no resource be named, each with the reason: all that is ever allowed on `*`.
+"""The actions for which AWS allows no resource, each with the reason: only these are allowed on `*`.
 
 The source is the Service Authorization Reference: an action without a resource type can only be allowed on
-`*` (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html). A test holds that
+`*` (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html). A test checks that
 no other statement of the deployed stack has `Resource: *`.
 """
 

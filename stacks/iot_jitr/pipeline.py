@@ -59,12 +59,12 @@ from iot_jitr_runtime.account_logging.properties import LOG_GROUP, Mode
 class JitrPipeline(Construct, Importable):
     """Activates the certificates of devices that connect for the first time with one of your own CA.
 
-    No resource has a physical name of our choosing, and nothing outside of it is changed: a stack or an
-    account may contain several.
+    No resource has a fixed physical name, and the construct changes nothing outside of itself, so a stack or
+    an account may contain several pipelines.
 
     Attributes:
         ledger_table: The ledger's table.
-        activation_queue: Registration events on their way to the activator.
+        activation_queue: The queue of registration events for the activator.
         dead_letter_queue: Events that could not be decided.
         cas: The registered CA of each name.
         ca_registration: The function that registers them, behind a custom resource for each.
@@ -76,14 +76,14 @@ class JitrPipeline(Construct, Importable):
         reconciler: The function that finds certificates without a decision.
         revocation: CRLs, their indexes and the sweep; None where no CA has a CRL.
         connect_guard: Refuses listed devices at the handshake; None without one.
-        outcome_events: Publishes what has become of each certificate; None without events.
+        outcome_events: Publishes the outcome of each certificate; None without events.
         rules: The topic rules that feed the activation queue.
-        capacity: Pace, concurrency and batches.
+        capacity: Activation rate, concurrency and batches.
         metrics: The pipeline's own metrics.
         observability: Alarms, dashboard and saved queries.
         account_logging: AWS IoT's own log; None with `account_logging: none`.
-        connections: Network connections of the functions, for security groups that let them in; None without
-            a network.
+        connections: Network connections of the functions, for security groups that allow their traffic; None
+            without a network.
     """
 
     @checked
@@ -122,21 +122,21 @@ class JitrPipeline(Construct, Importable):
             cas: The CAs whose devices are registered just in time; at least one, each name once.
             device_policy: What activated devices may do; `DevicePolicy.shared()` by default.
             admission: Which devices are expected, `AllowList()` or `AdmissionFunction(fn)`; all
-                with a certificate in order by default.
-            things: Which things devices become; none by default.
+                with a valid certificate by default.
+            things: The things that devices are registered as; none by default.
             on_refusal: Reason of a refusal → status of its certificate, `pending`, `inactive` or `revoked`;
-                all stay pending by default, so that a device is checked again at its next connect. The
-                reasons that can pass (`not_listed`, `on_hold`, `not_yet_valid`) must.
+                all stay pending by default, so that a device is checked again at its next connect. For
+                temporary reasons (`not_listed`, `on_hold`, `not_yet_valid`) the status must stay pending.
                 https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html
-            revocation: How CRLs are kept fresh and acted on, for all CAs that have one;
+            revocation: How CRLs are updated and applied, for all CAs that have one;
                 `RevocationSettings()` by default.
-            connect_guard: Refuses devices on their CA's list at each TLS handshake; none by default.
+            connect_guard: Refuses devices with a revoked certificate at each TLS handshake; none by default.
                 https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html
-            outcome_events: Publishes to EventBridge what has become of each certificate,
+            outcome_events: Publishes to EventBridge the outcome of each certificate,
                 `OutcomeEvents()`; off by default. See `docs/events.md`.
                 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html
             activations_per_second: The account's quota of `DescribeCertificate` and `UpdateCertificate`,
-                calls a second, 1 to 1,000; 10 by default as AWS's is.
+                calls a second, 1 to 1,000; 10 by default, which is AWS's default quota.
                 https://docs.aws.amazon.com/general/latest/gr/iot-core.html
             log_retention: How long CloudWatch keeps the functions' logs, a day to ten years; a month by
                 default.
@@ -153,16 +153,16 @@ class JitrPipeline(Construct, Importable):
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             dashboard: Whether there is a CloudWatch dashboard; there is by default.
                 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html
-            account_logging: What becomes of AWS IoT's own log, where errors during auto-registration are
-                written: `none` by default, since there is one for the whole account.
-            encryption_key: Customer managed KMS key, symmetric, of this region, no alias, for everything at
+            account_logging: How the stack treats AWS IoT's own log, which contains the errors during
+                auto-registration: `none` by default, because there is one log for the whole account.
+            encryption_key: Customer managed KMS key, symmetric, of this region, not an alias, for all data at
                 rest: queues, ledger, allow list, CRL bucket, logs and environment variables; keys of AWS's
                 own by default. See `docs/security.md` for what its policy must allow.
                 https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-mgn-key
             network: The VPC that the functions run in; none by default.
-            removal_policy: What becomes of the ledger and of an allow list when the stack is deleted;
-                retained by default. The shared device policy and the CRL bucket are retained always: devices
-                that are in stay in, and S3 deletes empty buckets only.
+            removal_policy: Whether the ledger and an allow list are retained when the stack is deleted;
+                retained by default. The shared device policy and the CRL bucket are always retained: active
+                devices stay active, and S3 deletes only empty buckets.
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html
 
         Raises:
@@ -170,7 +170,8 @@ class JitrPipeline(Construct, Importable):
                 one another.
             CaCertificateError: A certificate cannot serve as a CA certificate.
             CaTwiceError: Another pipeline of the app registers one of the CAs in this account and region.
-            EnvironmentTooLargeError: More CAs, or longer URLs of CRLs, than fit into an environment.
+            EnvironmentTooLargeError: The CAs or the URLs of their CRLs exceed Lambda's limit on environment
+                variables.
             DevicePolicyError: The policy needs things, and there are none.
         """
         super().__init__(scope, construct_id)

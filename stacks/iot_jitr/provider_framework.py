@@ -24,7 +24,7 @@ class ProviderFramework:
         role: What the framework's own function may do.
         log_group: Its log group.
         provider: The CDK's provider.
-        service_token: Names the provider in a custom resource.
+        service_token: The provider's ARN for a custom resource.
     """
 
     def __init__(

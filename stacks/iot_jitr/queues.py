@@ -1,4 +1,4 @@
-"""The activation queue, which every registration event goes through, and its dead-letter queue."""
+"""The activation queue, which receives every registration event, and its dead-letter queue."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 class ActivationQueues(Construct):
     """A standard queue and its dead-letter queue, both encrypted and kept for 14 days from the first enqueue.
 
-    The receive count is only a backstop: the activator itself sends a permanent error to the dead-letter
-    queue, and lets what is deferred wait, for days if it must.
+    The maximum receive count is only a safeguard: the activator itself sends a permanent error to the
+    dead-letter queue, and a deferred message may wait for days.
 
     Attributes:
         activation: Registration events on their way to the activator.
-        dead_letters: What could never be decided, and what a topic rule could not deliver.
+        dead_letters: Messages that can never be decided, and events that a topic rule could not deliver.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, capacity: "Capacity", encryption: Encryption
     ) -> None:
-        """Create both queues, under the key of `encryption` or else under one of SQS's own."""
+        """Create both queues, encrypted with the key of `encryption`, or with SQS's own key."""
         super().__init__(scope, construct_id)
         kind = sqs.QueueEncryption
         of_both: dict[str, Any] = {

@@ -57,7 +57,7 @@ class Reconciler(Construct):
             ],
             key_uses=[KeyUse.SEND_MESSAGES, KeyUse.TABLE],
             timeout=timedelta(minutes=10),
-            # What an invocation leaves undone, the next one on the schedule finds.
+            # The next scheduled invocation continues the work of a failed one.
             retry_attempts=0,
         )
         self.function.allow(

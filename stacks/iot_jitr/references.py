@@ -5,7 +5,7 @@ from typing import Any
 
 
 def written(resolved: Any, reference: Callable[[str], str]) -> str:
-    """Return a text that the CDK has resolved, with its references written out.
+    """Return a text that the CDK has resolved, with its references replaced by readable text.
 
     Args:
         resolved: A text, a reference, or a join of both.

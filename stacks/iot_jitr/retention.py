@@ -27,4 +27,4 @@ RETENTION_OF = {
     3288: _DAYS.NINE_YEARS,
     3653: _DAYS.TEN_YEARS,
 }
-"""What CloudWatch Logs allows (API reference, `PutRetentionPolicy`)."""
+"""The values that CloudWatch Logs allows (API reference, `PutRetentionPolicy`)."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REGISTERED_TOPIC = "$aws/events/certificates/registered"
 """AWS IoT publishes below it when a device presents a certificate of a registered CA for the first time, and
-again each time the device comes back while the certificate is pending
+again each time the device reconnects while the certificate is pending
 (https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html)."""
 
 
@@ -25,7 +25,7 @@ class RegistrationRules(Construct):
 
     Attributes:
         rules: The topic rule of each CA, by the CA's name.
-        role: May send to the two queues, nothing else, and only for rules of this account.
+        role: It may only send to the two queues, and only for rules of this account.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class RegistrationRules(Construct):
             scope: The pipeline.
             construct_id: Their name in the construct tree.
             ca_certificate_ids: Each CA's name → the id of its registered certificate, usually a token.
-            queues: For events, and for those that cannot be delivered.
+            queues: The queues for events, and for events that cannot be delivered.
             encryption: The key of the queues.
         """
         super().__init__(scope, construct_id)
@@ -95,6 +95,7 @@ class RegistrationRules(Construct):
                 rule_disabled=False,
             ),
         )
-        # The role's permissions are a resource of their own: without this the first events could be refused.
+        # The role's permissions are a separate resource: without this dependency the first events could be
+        # refused.
         rule.node.add_dependency(self.role)
         return rule

@@ -1,7 +1,7 @@
 """The JSON schema of the context `jitr` of `cdk.json`: `python -m iot_jitr.schema > cdk.schema.json`.
 
-An editor completes keys and values from it, shows their meaning and marks errors. It does not check ranges of
-times, options that contradict one another, and files: only the synthesis can.
+An editor uses it to complete keys and values, to show their descriptions and to mark errors. It does not
+check ranges of times, contradictory options and files: only the synthesis checks these.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes what `cdk.json` takes: no null, and times as texts."""
+    """Generates a schema for the values in `cdk.json`: no null, and times as texts."""
 
     def nullable_schema(self, schema: "core_schema.NullableSchema") -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -30,7 +30,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema of a whole `cdk.json`, of which it covers the context `jitr` only."""
+    """Return a schema for a whole `cdk.json`; it describes only the context `jitr`."""
     found = pydantic.TypeAdapter(JitrConfiguration).json_schema(schema_generator=_Generator)
     definitions = found.pop("$defs", {})
     return {

@@ -24,7 +24,7 @@ from iot_jitr_runtime.ca_registration.signers import (
 if TYPE_CHECKING:
     from iot_jitr.functions import JitrFunction
 
-# To pyright, a class of the CDK does not implement its interface where names of arguments differ.
+# For pyright, a class of the CDK does not implement its interface if the names of arguments differ.
 CaSigner = (
     Signer
     | secretsmanager.ISecret
@@ -34,15 +34,15 @@ CaSigner = (
     | acmpca.ICertificateAuthority
     | acmpca.CfnCertificateAuthority
 )
-"""A signer that names its secret, key or Private CA, or the secret, the key or the Private CA of the CDK."""
+"""A signer with the name or ARN of its secret, key or Private CA, or such an object of the CDK itself."""
 
 _SUFFIX = r"-[A-Za-z0-9]{6}"
-"""Secrets Manager ends a secret's ARN in six characters of its own."""
+"""Secrets Manager adds six random characters to the end of a secret's ARN."""
 
 
 def is_secret(signer: CaSigner) -> TypeGuard[secretsmanager.ISecret]:
     """Return whether a signer is a secret of the CDK."""
-    # The CDK's interfaces are protocols, and what it imports is an instance of none of its classes.
+    # The CDK's interfaces are protocols, and an imported object is not an instance of any of its classes.
     return hasattr(signer, "secret_arn")
 
 
@@ -60,7 +60,7 @@ def arn_of_private_ca(signer: CaSigner) -> str | None:
 
 
 def aliased(signer: CaSigner) -> str | None:
-    """Return which key of a signer of the CDK is an alias: `key`, `encryption_key` or None."""
+    """Return the field of a CDK signer whose key is an alias: `key`, `encryption_key` or None."""
     if is_key(signer) and is_alias(signer):
         return "key"
     if is_secret(signer) and signer.encryption_key is not None and is_alias(signer.encryption_key):
@@ -80,7 +80,7 @@ def plain_signer(signer: CaSigner) -> Signer:
 def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
     """Allow the function of the CA registration to sign with `signer`.
 
-    A secret and a key of the CDK grant it by their own methods, which also change their policies, and the
+    For a secret or a key of the CDK, its own grant methods are used: they also change its policy, and the
     policy of the key that encrypts the secret.
     """
     match signer:
@@ -101,7 +101,8 @@ def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
         case _ if is_secret(signer):
             signer.grant_read(function.role)
             if signer.encryption_key is not None:
-                # `grant_read` changes the key's own policy, and an imported key has none to change.
+                # `grant_read` changes the key's own policy, and the policy of an imported key cannot be
+                # changed.
                 signer.encryption_key.grant_decrypt(function.role)
         case _ if is_key(signer):
             signer.grant(function.role, "kms:GetPublicKey", "kms:Sign")

@@ -51,7 +51,7 @@ class JitrStack(cdk.Stack):
             permissions_boundary: Limits what the stack's roles may do, as of `cdk.Stack`; the
                 configuration's `permissions_boundary` names a managed policy by its ARN instead.
                 https://docs.aws.amazon.com/cdk/v2/guide/customize-permissions-boundaries.html
-            termination_protection: Whether the stack refuses to be deleted; not by default.
+            termination_protection: Whether the stack is protected against deletion; not by default.
                 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
             synthesizer: How assets are published; None: that of the app.
                 https://docs.aws.amazon.com/cdk/v2/guide/configure-synth.html

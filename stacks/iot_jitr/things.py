@@ -43,28 +43,27 @@ _ATTRIBUTES_WITHOUT_TYPE = 3
 
 @options
 class ThingRegistration:
-    """Every activated device becomes a thing. Each text is a template over the fields of its certificate.
+    """A thing for every activated device. Each text is a template over the fields of its certificate.
 
     The fields are `{{common_name}}`, `{{subject_serial_number}}`, `{{organization}}`,
     `{{organizational_unit}}`, `{{country}}`, `{{locality}}`, `{{serial_number}}`, `{{certificate_id}}` and
     `{{ca_certificate_id}}`. A device whose certificate lacks one of those in use is refused.
 
-    Costs three AWS IoT calls more for each activation, and one for each group.
+    Each activation needs three more AWS IoT calls, and one more for each group.
 
     Raises:
         ConfigurationError: A value is not possible, or two of them contradict one another.
     """
 
     name: Annotated[str, _TEMPLATE] = DEFAULT_NAME
-    """The thing's name. It must differ from device to device, so it contains `{{common_name}}`,
+    """The thing's name. It must be different for each device, so it contains `{{common_name}}`,
     `{{subject_serial_number}}`, `{{serial_number}}` or `{{certificate_id}}`.
     https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html"""
     type: Annotated[str | None, _NAME_OF_OURS] = None
-    """Name of its thing type, which must exist, or is made by the same app; none by default.
+    """Name of its thing type, which must exist or be created by the same app; none by default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-types.html"""
     groups: Annotated[Sequence[str], list_of(_NAME_OF_OURS, "a list of names of thing groups")] = ()
-    """Names of the static thing groups it joins, which must exist, or are made by the same app; none by
-    default.
+    """Names of its static thing groups, which must exist or be created by the same app; none by default.
     https://docs.aws.amazon.com/iot/latest/developerguide/thing-groups.html"""
     attributes: Annotated[Mapping[str, str], texts("an object of texts")] = field(
         default_factory=dict, hash=False
@@ -75,7 +74,7 @@ class ThingRegistration:
     """Whether the certificate may belong to other things as well; not by default, and not together with
     renewals."""
     renewal: Annotated[Renewal | str, one_of(Renewal)] = Renewal.REFUSE
-    """What a second certificate for a thing is: a collision, by default, or a renewal."""
+    """How a second certificate for a thing is treated: as a collision (the default) or as a renewal."""
     grace_period: Annotated[timedelta | cdk.Duration, span(timedelta(0), timedelta(days=365))] = (
         DEFAULT_GRACE_PERIOD
     )
@@ -123,7 +122,7 @@ def things_setting(things: ThingRegistration, scope: "Construct", *, lease: time
     """Return the setting of the functions, the value of `JITR_THINGS`.
 
     Args:
-        things: What devices become.
+        things: The settings of the devices' things.
         scope: A construct of the stack it is for.
         lease: How long a lease on a thing lasts; longer than the activator's time-out.
     """
@@ -142,7 +141,7 @@ def things_setting(things: ThingRegistration, scope: "Construct", *, lease: time
 
 
 def registration_permissions(things: ThingRegistration, scope: "Construct") -> list[iam.PolicyStatement]:
-    """Return what the activator may do: make things, list their certificates, attach its own."""
+    """Return the activator's permissions: create things, list their certificates, attach a certificate."""
     names = [_arn(scope, "thing", things.name)]
     statements = [
         iam.PolicyStatement(actions=["iot:CreateThing", "iot:ListThingPrincipals"], resources=names),
@@ -157,7 +156,7 @@ def registration_permissions(things: ThingRegistration, scope: "Construct") -> l
 
 
 def retirement_permissions(things: ThingRegistration, scope: "Construct") -> list[iam.PolicyStatement]:
-    """Return what it takes to end grace periods, besides access to the ledger."""
+    """Return the permissions to end grace periods, besides access to the ledger."""
     if things.renewal is Renewal.REFUSE:
         return []
     certificates = [_arn(scope, "cert", "{{}}")]
@@ -186,7 +185,7 @@ def _check(option: str, template: str | None, pattern: "re.Pattern[str]", allowe
 
 
 def _arn(scope: "Construct", kind: str, name: str) -> str:
-    """The ARN of what a template names, up to the first field and open from there."""
+    """The ARN of the resource that a template names; a wildcard replaces the part from the first field on."""
     literal, field, _ = name.partition("{{")
     return cdk.Stack.of(scope).format_arn(
         service="iot", resource=kind, resource_name=f"{literal}*" if field else name

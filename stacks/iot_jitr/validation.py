@@ -1,6 +1,6 @@
 """Option classes: dataclasses whose fields are checked, whether they come from Python or from JSON.
 
-`@options` makes one; the annotation of each field is what it takes: `Annotated[int, whole_number(1, 10)]`.
+`@options` creates one; a field's annotation has its allowed values: `Annotated[int, whole_number(1, 10)]`.
 `read_options` reads the same class from a section of `cdk.json`, `@checked` checks the arguments of a method.
 """
 
@@ -42,7 +42,7 @@ class ConfigurationError(JitrError):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, pydantic.Field))
 def options(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass whose fields are checked; a wrong one raises `ConfigurationError`."""
+    """Create a frozen dataclass with checked fields; a wrong value raises `ConfigurationError`."""
     config = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
     made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
     made.__doc__ = f"{inspect.getdoc(cls)}\n\n{_fields_in_words(made)}".rstrip()
@@ -51,7 +51,7 @@ def options(cls: type[T]) -> type[T]:
 
 
 def _fields_in_words(made: Any) -> str:
-    """Return the meaning of the fields, for `help()`, which shows docstrings of classes only."""
+    """Return the descriptions of the fields, for `help()`, which shows only the docstrings of classes."""
     texts = {name: each.description for name, each in made.__pydantic_fields__.items() if each.description}
     lines = [f"    {name}: {' '.join(text.split())}" for name, text in texts.items()]
     return "\n".join(["Attributes:", *lines]) if lines else ""
@@ -63,7 +63,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def checked_in(owner: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Check a method as `checked` does; errors name it as one of the class `owner`, which inherits it."""
+    """Check a method as `checked` does; errors name it as a method of `owner`, which inherits it."""
     return lambda function: _checked(function, f"{owner}.{function.__name__}")
 
 
@@ -78,9 +78,9 @@ def read_options(cls: type[T], path: str, values: object, folder: Path) -> T:
 
     Args:
         cls: The class.
-        path: What error messages call `values`.
-        values: What was found.
-        folder: What relative paths in it are relative to.
+        path: The name of `values` in error messages.
+        values: The JSON value.
+        folder: The folder for relative paths in it.
 
     Raises:
         ConfigurationError: A value is wrong, missing or unknown, or contradicts another one.
@@ -115,7 +115,7 @@ def _with_plain_errors(call: Callable[..., R], path: str, of: Any) -> Callable[.
 
 
 def _plain(error: pydantic.ValidationError, path: str, of: Any) -> ConfigurationError:
-    """Return one error: that of an unknown name first, which may be why another name is missing."""
+    """Return one error: an unknown name first, because it may be the cause of a missing name."""
     errors = error.errors(include_url=False)
     found = next((each for each in errors if each["type"].startswith("unexpected")), errors[0])
     kind, where, context = found["type"], [*found["loc"]], found.get("ctx", {})
@@ -148,7 +148,7 @@ def _path(path: str, where: list[int | str]) -> str:
 
 
 def _takes(of: Any) -> dict[str, Any]:
-    """Return what an option class or a function takes: name → annotation."""
+    """Return the options of a class, or the parameters of a function: name → annotation."""
     if not (isinstance(of, type) or inspect.isroutine(of)):
         return {}  # a mapping or a list
     hints = get_type_hints(of, include_extras=True)
@@ -156,7 +156,7 @@ def _takes(of: Any) -> dict[str, Any]:
 
 
 def _class_at(of: Any, where: list[int | str]) -> Any:
-    """Return the option class that the error's location leads to."""
+    """Return the option class at the error's location."""
     for each in where:
         if isinstance(each, str):
             chosen = allowed_of(of) if each.startswith(TAG) else None
@@ -169,7 +169,7 @@ def _class_at(of: Any, where: list[int | str]) -> Any:
 
 
 def allowed_of(annotation: Any) -> Allowed | OneOfClasses | None:
-    """Return what an annotation has about the allowed values."""
+    """Return the metadata of an annotation that describes the allowed values."""
     for each in (*getattr(annotation, "__metadata__", ()), *get_args(annotation)):
         found = each if isinstance(each, Allowed | OneOfClasses) else allowed_of(each)
         if found is not None:
@@ -185,7 +185,7 @@ def option_class(annotation: Any) -> type | None:
 
 
 def in_words(annotation: Any) -> str:
-    """Return what an annotation allows, in words."""
+    """Return the allowed values of an annotation, in words."""
     if (allowed := allowed_of(annotation)) is not None:
         return allowed.words
     kinds = [each for each in (*get_args(annotation), annotation) if isinstance(each, type)]

@@ -1,4 +1,4 @@
-"""The MQTT client id that a device policy allows to a certificate, as a template.
+"""Template of the MQTT client id that a device policy allows for a certificate.
 
 AWS IoT Core replaces the variables when the device connects. For each certificate the ledger has the values
 of two variables, and those of the placeholders of a per-device policy.
@@ -18,11 +18,11 @@ _CONNECT = "iot:connect"
 
 
 class UnknownClientIdError(JitrError):
-    """The policy does not allow exactly one known client id to a certificate; the message has the reason."""
+    """The policy does not allow exactly one known client id for a certificate; the message has the reason."""
 
 
 def client_id_template(document: PolicyDocument, *, has_things: bool) -> str:
-    """Return the one client id that the policy allows, with placeholders for what differs by certificate.
+    """Return the only client id that the policy allows, with placeholders for values of the certificate.
 
     Args:
         document: The device policy.
@@ -58,7 +58,7 @@ def client_id_template(document: PolicyDocument, *, has_things: bool) -> str:
 
 
 def _connects_to(resource: str) -> str | None:
-    """The client id that a statement's resource names, with its wildcards; None: it names no client."""
+    """Return the client id of a statement's resource, with its wildcards; None: no client resource."""
     try:
         parsed = Resource.parse(resource)
     except NotAnIotArnError as error:

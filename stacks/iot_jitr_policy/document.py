@@ -1,4 +1,4 @@
-"""A device policy as data: read from a JSON template, written as AWS accepts it.
+"""A device policy as data: read from a JSON template, written in AWS's format.
 
 The shape is AWS IoT Core's (Developer Guide, "AWS IoT Core policies"), with one additional key: a statement's
 `acknowledge` is the reason for an exception from the rules. It is not deployed.
@@ -29,7 +29,7 @@ class PolicySyntaxError(JitrError):
 
 
 class Effect(StrEnum):
-    """What a statement does to what it matches."""
+    """The effect of a statement: allow or deny."""
 
     ALLOW = "Allow"
     DENY = "Deny"
@@ -82,7 +82,7 @@ class PolicyDocument:
         """Read a policy document or template.
 
         Raises:
-            PolicySyntaxError: Not JSON, a duplicate key, or not the shape of an AWS IoT Core policy.
+            PolicySyntaxError: Not JSON, a duplicate key, or not the structure of an AWS IoT Core policy.
         """
         try:
             raw, lines = json.loads(text), lines_of(text)
@@ -95,19 +95,19 @@ class PolicyDocument:
         return _Reader(lines).document(raw)
 
     def plain(self) -> dict[str, Any]:
-        """Return the document as AWS accepts it."""
+        """Return the document in AWS's format."""
         statements = [
             {key: value for key, value in s.source.items() if key != "acknowledge"} for s in self.statements
         ]
         return {"Version": VERSION, "Statement": statements}
 
     def text(self) -> str:
-        """Return the document as AWS accepts it, without white space between tokens."""
+        """Return the document in AWS's format, without white space between tokens."""
         return json.dumps(self.plain(), separators=(",", ":"))
 
     @property
     def needs_common_name(self) -> bool:
-        """Whether it distinguishes devices by the common name of their certificate."""
+        """Whether it identifies devices by the common name of their certificate."""
         text = self.text()
         return COMMON_NAME in VARIABLE.findall(text) or Placeholder.COMMON_NAME in PLACEHOLDER.findall(text)
 

@@ -1,7 +1,7 @@
 """The rules for a device policy, checked before it is deployed; each finding has its line and a fix.
 
-A finding on a statement with an `acknowledge` does not fail the synthesis: it is shown with that reason. What
-AWS itself refuses cannot be acknowledged.
+A finding on a statement with an `acknowledge` does not fail the synthesis: it is shown with that reason. If
+AWS itself refuses the policy, the finding cannot be acknowledged.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,7 +17,7 @@ from iot_jitr_runtime.policy import PLACEHOLDER, Placeholder, PolicyKind
 
 
 class Rule(StrEnum):
-    """What a finding is about. The values are stable: they are printed and can be searched for."""
+    """The rule of a finding. The values are stable: they are printed and can be searched for."""
 
     TOO_LARGE = "too-large"
     UNKNOWN_PLACEHOLDER = "unknown-placeholder"
@@ -60,7 +60,7 @@ class PolicyRejectedError(JitrError):
 
 
 def lint(document: PolicyDocument, kind: PolicyKind) -> list[Finding]:
-    """Return everything that is wrong with a policy template, in the order of its lines."""
+    """Return all findings about a policy template, in the order of its lines."""
     found = [*_whole(document, kind)]
     for statement in document.statements:
         found += _acknowledged(statement, list(_statement(statement, kind)))
@@ -71,7 +71,7 @@ def check(name: str, document: PolicyDocument, kind: PolicyKind) -> list[Finding
     """Return the acknowledged findings of a policy that may be deployed.
 
     Raises:
-        PolicyRejectedError: There are others.
+        PolicyRejectedError: There are findings that are not acknowledged.
     """
     findings = lint(document, kind)
     broken = [finding for finding in findings if finding.acknowledged is None]
@@ -105,7 +105,7 @@ def _whole(document: PolicyDocument, kind: PolicyKind) -> Iterator[Finding]:
 
 
 def longest_size(document: PolicyDocument) -> int:
-    """Return the characters, white space not counted, that the deployed policy can have at most."""
+    """Return the maximum number of characters of the deployed policy, white space not counted."""
     text = "".join(document.text().split())
     for name, value in v.PSEUDO_PARAMETERS.items():
         text = text.replace(f"${{{name}}}", value)
@@ -186,7 +186,7 @@ def _action(action: Term) -> Iterator[Finding]:
 
 
 def _types(statement: Statement, resources: list[tuple[Term, Resource]]) -> Iterator[Finding]:
-    """Each action needs a resource of its type, and each resource an action that takes it."""
+    """Check that each action has a resource of its type, and each resource an action of its type."""
     present = {resource.type for _, resource in resources}
     known = [action for action in statement.actions if action.text in v.RESOURCE_TYPE_OF]
     for action in known:

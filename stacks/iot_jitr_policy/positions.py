@@ -13,7 +13,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 class DuplicateKeyError(JitrError):
-    """An object holds one key twice, of which parsers take different ones; `line` is that of the second."""
+    """An object has one key twice, and parsers use different ones; `line` is the line of the second."""
 
     def __init__(self, line: int, key: str) -> None:
         super().__init__(f"the key '{key}' appears twice in one object; keep one")

@@ -24,7 +24,7 @@ class NotAnIotArnError(JitrError):
 
 @dataclass(frozen=True)
 class Resource:
-    """What a statement's resource names: a type and, after the slash, a name that may hold wildcards.
+    """A statement's resource: a type and, after the slash, a name that may contain wildcards.
 
     The bare `*` has the type and the name `*`.
     """
@@ -71,7 +71,7 @@ def identity_end(name: str, variables: Collection[str]) -> int | None:
 def reaches_beyond(resource: Resource) -> bool:
     """Return whether a wildcard in the name can match topics or things of other devices.
 
-    It cannot if the device's identity is a whole level before the wildcard. Not so in
+    It cannot if the device's identity is a whole level before the wildcard. It can in
     `devices/${…CommonName}*`: there device `a` has access to `devices/ab`.
     """
     wild = _first_wildcard(resource)
@@ -83,7 +83,7 @@ def reaches_beyond(resource: Resource) -> bool:
 
 
 def _first_wildcard(resource: Resource) -> int | None:
-    # To the policy, `devices/+/data` is one literal filter; to the broker, it matches topics of all devices.
+    # In the policy, `devices/+/data` is one literal filter; for the broker, it matches topics of all devices.
     wildcards = "*?+#" if resource.type == v.ResourceType.TOPIC_FILTER else "*?"
     masked = _IDENTITY.sub(lambda match: "x" * len(match.group()), resource.name)
     return next((at for at, character in enumerate(masked) if character in wildcards), None)

@@ -48,7 +48,7 @@ RESOURCE_TYPE_OF: dict[str, ResourceType | None] = {
     "iotjobsdata:StartNextPendingJobExecution": ResourceType.THING,
     "iotjobsdata:UpdateJobExecution": ResourceType.THING,
 }
-"""Each action a device policy may grant, with the type of resource it works on; None: it takes only `*`."""
+"""Each action that a device policy may grant, with its resource type; None: its only resource is `*`."""
 
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 """A policy variable, `${name}`."""

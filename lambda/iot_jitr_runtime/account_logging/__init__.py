@@ -1,4 +1,4 @@
-"""Turns AWS IoT's own log on for the account, and restores what was there before, as a custom resource.
+"""Custom resource: turns AWS IoT's own log on for the account, and restores the former state on deletion.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/configure-logging.html
 """

@@ -1,4 +1,4 @@
-"""Answers CloudFormation about the account's logging, through the CDK's provider framework."""
+"""Handles CloudFormation's requests about the account's logging, through the CDK's provider framework."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Create, update or delete; CloudFormation shows the message of what is raised."""
+    """Create, update or delete; CloudFormation shows the message of the exception that is raised."""
     logger.info("account logging", extra={"request_type": event.get("RequestType")})
     partition, _, region, account = context.invoked_function_arn.split(":")[1:5]
     return respond(

@@ -1,7 +1,7 @@
-"""What create, update and delete do to AWS IoT's own log.
+"""Create, update and delete of the settings of AWS IoT's own log.
 
-Its former state is recorded as tags of its log group before anything changes, so that a repeated call, or one
-after a call that was cut off, still restores it. Logging that was turned on otherwise is never changed.
+The former state is recorded as tags of the log group before anything changes. So a repeated call, or a call
+after an interrupted one, can still restore it. Logging that this resource did not turn on is never changed.
 """
 
 import logging
@@ -29,12 +29,12 @@ _LEVEL: "LogLevelType" = "ERROR"
 
 
 class AccountLoggingError(JitrError):
-    """Logging is off where it should be adopted, or AWS IoT refuses the role; nothing has changed."""
+    """Logging is off and the mode is `adopt`, or AWS IoT refuses the role; nothing has changed."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The account's logging options. The levels for single event types are not touched.
+    """The account's logging options. The log levels of single event types are not changed.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_GetV2LoggingOptions.html
     """
@@ -50,21 +50,21 @@ class Options:
 
 
 NEVER_CONFIGURED = Options()
-"""An account that never had options. AWS IoT has no call to return to that; with these, nothing is logged."""
+"""Options of an account that never had any. No API call removes options; with these, nothing is logged."""
 
 
 @dataclass(frozen=True)
 class FormerState:
-    """What was there before logging was turned on."""
+    """The state before logging was turned on."""
 
     options: Options
     retention_days: int | None = None
-    """Of the log group; 0: logs were kept for ever; None: there was no log group."""
+    """Retention of the log group in days; 0: unlimited; None: there was no log group."""
     has_key: bool = False
     """Whether the log group had a customer managed key; that key is never changed."""
 
     def to_tag(self) -> str:
-        """The state in the characters that the value of a tag may have."""
+        """Return the state as text, in the characters that the value of a tag may have."""
         return "/".join(
             [
                 self.options.level,
@@ -122,10 +122,11 @@ class AccountLogging:
         self._apply(properties, old)
 
     def delete(self, properties: LoggingProperties) -> None:
-        """Restore the former state, unless the options were changed since."""
+        """Restore the former state, unless the options were changed after this resource had set them."""
         former, current = self._recorded(), self._read_options()
         if properties.mode is Mode.MANAGE and current.role_arn == properties.role_arn:
-            # Also without a record of the former state: the role is about to be deleted.
+            # Logging is turned off also without a record of the former state: the stack deletes the role
+            # next.
             self._write_options(former.options if former else NEVER_CONFIGURED)
         elif former is None or not former.options.is_off or current != former.options:
             log.info("another owner has turned the account's logging on: it stays as it is")
@@ -133,7 +134,7 @@ class AccountLogging:
                 self._set_key(None, former, _keys(properties))
                 self._forget()
             return
-        # The options may have been restored by an earlier call that was cut off before the log group.
+        # An earlier call may have restored the options, and may have stopped before the log group.
         if former is not None:
             self._restore_group(former, properties)
 
@@ -143,7 +144,8 @@ class AccountLogging:
         if not current.is_off and current.role_arn not in ours:
             log.info("the account's logging is on already: it is used as it is")
             if self._group() is None:
-                # A metric filter needs the log group, which AWS IoT creates with its first line only.
+                # A metric filter needs the log group, and AWS IoT creates the log group only with the first
+                # log line.
                 self._record(FormerState(current))
             return
         if properties.mode is Mode.ADOPT:
@@ -151,7 +153,8 @@ class AccountLogging:
                 "account_logging is 'adopt', but AWS IoT's own log is off in this account and region; turn "
                 "it on first, or set account_logging to 'manage'"
             )
-        # Our role without a record: the log group was deleted, and the former options with it.
+        # The role is ours and there is no record: the log group was deleted, with the record of the former
+        # options.
         self._turn_on(properties, old, NEVER_CONFIGURED if current.role_arn in ours else current)
 
     def _turn_on(self, properties: LoggingProperties, old: LoggingProperties, current: Options) -> None:
@@ -187,7 +190,8 @@ class AccountLogging:
         except self._iot.exceptions.NotConfiguredException:
             return NEVER_CONFIGURED
         if not found.get("roleArn"):
-            # A level without a role logs nothing. Restored later beside our role, it would log.
+            # A level without a role logs nothing. If that level were restored while our role is set, it would
+            # log.
             return NEVER_CONFIGURED
         return Options(
             found["roleArn"], found.get("defaultLogLevel", _OFF), found.get("disableAllLogs", False)
@@ -247,9 +251,9 @@ class AccountLogging:
             self._logs.delete_retention_policy(logGroupName=LOG_GROUP)
 
     def _set_key(self, key_arn: str | None, former: FormerState, ours: Collection[str]) -> None:
-        """Encrypt what is written from now on with `key_arn`; None takes a key of `ours` off.
+        """Encrypt new log data with `key_arn`; with None, remove the log group's key if it is one of `ours`.
 
-        Another owner's key is never changed. What was written under a key stays under it.
+        Another owner's key is never changed. Existing log data stays encrypted with the earlier key.
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html
         """
         group = self._group()

@@ -1,4 +1,4 @@
-"""The custom resource's properties: what the stack writes and the function reads."""
+"""The custom resource's properties, which the stack writes and the function reads."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,11 +9,11 @@ RESOURCE_TYPE = "Custom::JitrAccountLogging"
 LOG_GROUP = "AWSIotLogsV2"
 """The log group that AWS IoT writes its own log to; the name is AWS's."""
 LOG_GROUP_ATTRIBUTE = "LogGroup"
-"""The resource's one attribute: the name of the log group, which exists by then."""
+"""The resource's only attribute: the name of the log group. The log group exists when it is returned."""
 
 
 class Mode(StrEnum):
-    """What the stack does about the account's logging."""
+    """How the stack treats the account's logging."""
 
     MANAGE = "manage"
     """Turn it on where it is off; use it as it is where it is on already."""

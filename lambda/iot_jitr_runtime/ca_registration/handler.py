@@ -1,4 +1,4 @@
-"""Answers CloudFormation about one CA certificate, through the CDK's provider framework.
+"""Handles CloudFormation's requests about one CA certificate, through the CDK's provider framework.
 
 The framework turns every exception into a FAILED response with the message as its reason, removes the
 response URL from the event, and ignores the deletion of a resource that was never created.
@@ -31,10 +31,11 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 6},
     user_agent_extra="iot-jitr",
 )
-"""Six attempts with up to half a minute of back-off: it is better for a deployment to wait than to fail."""
+"""Six attempts with up to half a minute of back-off: a deployment that waits is better than one that
+fails."""
 
 _CA_ID = re.compile(r"(0x)?[0-9a-fA-F]{64}")
-"""The ids that AWS IoT takes (API reference, `DescribeCACertificate`)."""
+"""The ids that AWS IoT accepts (API reference, `DescribeCACertificate`)."""
 
 logger = Logger()
 _session = boto3.Session()
@@ -62,7 +63,7 @@ def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:  
         logger.warning("CA registration failed", extra={"reason": reason})
         raise CaRegistrationFailedError(reason) from None
     except Exception as error:  # noqa: BLE001 -- CloudFormation must always get an answer
-        # Without its message and its cause: they may quote what was read, a key for instance.
+        # Without the message and the cause: they may contain data that was read, for example a private key.
         logger.warning("CA registration failed", extra={"reason": type(error).__name__})
         raise CaRegistrationFailedError(
             f"unexpected {type(error).__name__} in the CA registration function; this is a defect, please "

@@ -1,7 +1,7 @@
-"""CA keys in KMS, which signs with them and never hands them out.
+"""CA keys in KMS: KMS signs with them and never returns them.
 
-They are private keys of `cryptography`, so the library builds certificates and signs them with
-such a key. Whatever else a private key can do is refused: it would take the private half.
+The classes implement the private keys of `cryptography`, so the library builds certificates and signs them
+with such a key. All other operations of a private key are refused: they would need the private half.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms.literals import SigningAlgorithmSpecType
 
 KEY_SPECS = ("RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521")
-"""The KMS keys that a CA can have: those whose signatures AWS IoT takes."""
+"""The KMS keys that a CA can have: AWS IoT accepts their signatures."""
 
 _RSA: "Mapping[type[HashAlgorithm], SigningAlgorithmSpecType]" = {
     SHA256: "RSASSA_PKCS1_V1_5_SHA_256",
@@ -97,7 +97,7 @@ class _KmsKey:
 
 
 class KmsRsaKey(_KmsKey, rsa.RSAPrivateKey):
-    """An RSA key in KMS as `cryptography` takes it, to make a CA certificate; PKCS #1 v1.5 padding.
+    """An RSA key in KMS for `cryptography`, to make a CA certificate; PKCS #1 v1.5 padding.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
     """
@@ -110,7 +110,7 @@ class KmsRsaKey(_KmsKey, rsa.RSAPrivateKey):
 
 
 class KmsEcKey(_KmsKey, ec.EllipticCurvePrivateKey):
-    """An elliptic-curve key in KMS as `cryptography` takes it, to make a CA certificate; ECDSA.
+    """An elliptic-curve key in KMS for `cryptography`, to make a CA certificate; ECDSA.
 
     https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
     """

@@ -1,8 +1,8 @@
-"""What create, update and delete do to a CA certificate.
+"""Create, update and delete of the registration of a CA certificate.
 
-Each of the three may be repeated, and may be cut off after any call. Registration is one call that carries
-the state and the ownership tags, and nothing that can fail follows it. Changes of a CA that is registered
-already are undone when one of them fails.
+Each of the three may be repeated, and may be interrupted after any call. Registration is one call with the
+state and the ownership tags, and no step that can fail follows it. Changes of a CA that is registered already
+are undone when one of them fails.
 """
 
 import logging
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _OFF = CaState(CaStatus.INACTIVE, AutoRegistration.DISABLE)
 
 IN_ANOTHER_ACCOUNT = "the CA certificate is already registered, but not in this account"
-"""The reason in CloudFormation for a CA of another account begins so; `jitr doctor` reads it."""
+"""The beginning of the reason in CloudFormation for a CA of another account; `jitr doctor` reads it."""
 
 
 class CaLifecycle:
@@ -64,7 +64,7 @@ class CaLifecycle:
         roll-back to a CA whose key is no longer available must succeed.
 
         Raises:
-            JitrError: It failed, and nothing is left of the attempt.
+            JitrError: It failed, and all changes of the attempt are undone.
         """
         ca = self._ca_certificate(properties)
         try:
@@ -91,8 +91,8 @@ class CaLifecycle:
     ) -> RegisteredCa:
         """Set the CA's new state; for another certificate, register that one.
 
-        The id of the answer differs from `ca_id` when the certificate does. CloudFormation then deletes the
-        old one, with the old properties, after everything else has moved to the new one.
+        For another certificate, the returned id differs from `ca_id`. CloudFormation then deletes the old CA,
+        with the old properties, after all other resources use the new one.
 
         Args:
             ca_id: The registered CA.
@@ -112,9 +112,10 @@ class CaLifecycle:
         return self.take_over(ca_id, ca, properties, former_tags)
 
     def delete(self, ca_id: CaCertificateId, properties: CaProperties) -> None:
-        """Treat the CA as `on_delete` says, or restore the former state of an adopted one.
+        """Apply `on_delete` to the CA, or restore the former state of an adopted CA.
 
-        A CA that is gone, or that this resource does not manage (any more), is left as it is.
+        A CA that no longer exists causes no error. A CA that this resource does not manage (any more) is not
+        changed.
 
         Raises:
             RegistryError: It failed; it may be tried again.
@@ -148,7 +149,7 @@ class CaLifecycle:
         ownership = take_ownership(found, tags, ca, properties, self._owner)
         wanted_tags = {**properties.ca_tags, **ownership.to_tags()}
         obsolete = (former_tags - properties.ca_tags.keys() - KEYS) & tags.keys()
-        # Only what is about to change: AWS's own tags, which begin with "aws:", cannot be set again.
+        # Only the tags that change are restored: AWS's own tags, which begin with "aws:", cannot be set.
         changing = {key: value for key, value in tags.items() if key in wanted_tags.keys() | obsolete}
         with ExitStack() as undo:
             undo.callback(_try, self._registry.tag, found.arn, changing)
@@ -167,7 +168,7 @@ class CaLifecycle:
         return load_ca_certificate(properties.ca_certificate_pem)
 
     def _own_registration(self, ca: Certificate) -> CaCertificateId | None:
-        """The id of this resource's own registration of `ca`; None also where that cannot be found out."""
+        """The id of this resource's own registration of `ca`; None also if the call fails."""
         with suppress(JitrError):
             found = self._registry.find(ca)
             ownership = Ownership.from_tags(self._registry.tags(found.arn)) if found else None
@@ -178,7 +179,7 @@ class CaLifecycle:
     def _id_after(
         self, error: AlreadyRegisteredError | OutcomeUnknownError, ca: Certificate
     ) -> CaCertificateId:
-        """The id `ca` is registered under, after a registration that ended in `error`."""
+        """Return the id under which `ca` is registered, after a registration that failed with `error`."""
         if isinstance(error, AlreadyRegisteredError) and error.ca_id:
             return error.ca_id
         found = self._registry.find(ca)
@@ -214,7 +215,7 @@ class CaLifecycle:
 
 
 def _try(undo: Callable[..., Any], *arguments: Any) -> None:
-    """Undo one change. A failure is only logged: the first one is raised, and the rest is undone."""
+    """Undo one change. A failure is only logged, so that the other changes are undone too."""
     try:
         undo(*arguments)
     except RegistryError as error:

@@ -1,6 +1,6 @@
-"""The custom resource's properties: what the stack writes and the function reads.
+"""The custom resource's properties, which the stack writes and the function reads.
 
-They can be read in the template. So they are public data and references only, never key material.
+They are visible in the template. So they contain only public data and references, never key material.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class AutoRegistration(StrEnum):
 
 
 class OnExisting(StrEnum):
-    """What creation does about a CA that is registered already, and not by a stack of this project."""
+    """The action of creation if the CA is registered already, and not by a stack of this project."""
 
     ADOPT = "adopt"
     """Manage it from now on, and restore its former state on deletion."""
@@ -60,7 +60,7 @@ class OnExisting(StrEnum):
 
 
 class OnDelete(StrEnum):
-    """What deletion does to a CA that this resource registered. Connected devices stay in each case.
+    """The action of deletion on a CA that this resource registered. Devices stay connected in each case.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_DeleteCACertificate.html
     """
@@ -89,7 +89,7 @@ class Attribute(StrEnum):
 
 @dataclass(frozen=True)
 class CaState:
-    """What can change about a registered CA."""
+    """The settings of a registered CA that can change."""
 
     status: CaStatus
     auto_registration: AutoRegistration
@@ -113,11 +113,11 @@ class CaProperties(Properties):
     """The desired registration of one CA certificate."""
 
     ca_certificate_pem: str | None
-    """The CA certificate, PEM. None: read from the AWS Private CA that signs."""
+    """The CA certificate, PEM. None: the function reads it from the AWS Private CA that is the signer."""
     signer: Signer = field(
         default_factory=NoSigner, metadata={"write": signer_properties, "read": signer_from}
     )
-    """What signs the verification certificate."""
+    """The signer of the verification certificate."""
     mode: Mode = Mode.DEFAULT
     desired_status: CaStatus = CaStatus.ACTIVE
     auto_registration: AutoRegistration = AutoRegistration.ENABLE

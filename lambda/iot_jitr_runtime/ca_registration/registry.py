@@ -41,7 +41,7 @@ class DeniedError(RegistryError):
 
 
 class OutcomeUnknownError(RegistryError):
-    """The call failed in a way that leaves open whether it took effect."""
+    """The call failed, and it is unknown whether it took effect."""
 
 
 EXPLAINED: dict[str, tuple[type[RegistryError], str]] = {
@@ -127,7 +127,7 @@ class CaRegistry:
         return RegisteredCa(ca_id, answer["certificateArn"], ca, state, mode, has_template=False)
 
     def describe(self, ca_id: CaCertificateId) -> RegisteredCa:
-        """The CA as it is now.
+        """Return the current registration of the CA.
 
         Raises:
             NotRegisteredError: There is none with this id.
@@ -156,7 +156,7 @@ class CaRegistry:
             ]
 
     def find(self, ca: Certificate) -> RegisteredCa | None:
-        """Find `ca` among all registered CAs by its bytes: AWS does not document how its id is made."""
+        """Find `ca` among all registered CAs by its bytes: AWS does not document how the id is derived."""
         return next(
             (found for found in map(self.describe, self.ids()) if found.certificate.der == ca.der), None
         )
@@ -198,7 +198,7 @@ class CaRegistry:
 
 @contextmanager
 def _translated(call: str) -> Iterator[None]:
-    """Turn an AWS error of `call`, the call's name in the message, into a `RegistryError`."""
+    """Turn an AWS error into a `RegistryError`; `call` is the name of the AWS call in the message."""
     try:
         yield
     except AwsError as error:

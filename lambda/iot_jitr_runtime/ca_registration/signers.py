@@ -25,7 +25,7 @@ class SecretSigner:
 
 @dataclass(frozen=True)
 class KmsSigner:
-    """The CA's key is an asymmetric KMS key, which it never leaves."""
+    """The CA's key is an asymmetric KMS key; it never leaves KMS."""
 
     key_arn: str
     """ARN of the key itself, not of an alias.
@@ -52,7 +52,7 @@ class PresignedSigner:
 
 @dataclass(frozen=True)
 class NoSigner:
-    """Nothing signs: for mode SNI_ONLY, in which AWS IoT refuses a verification certificate."""
+    """There is no signer: for mode SNI_ONLY, in which AWS IoT refuses a verification certificate."""
 
 
 Signer = SecretSigner | KmsSigner | PrivateCaSigner | PresignedSigner | NoSigner

@@ -1,7 +1,7 @@
-"""Gets the verification certificate signed, in one of the five ways.
+"""Signs the verification certificate in one of the five ways.
 
-The pipeline's function calls this with the signer of the CA's properties. Of AWS's services only the one that
-the signer needs is called.
+The pipeline's function calls this with the signer of the CA's properties. Only the AWS service that the
+signer needs is called.
 """
 
 import json
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_acm_pca.literals import SigningAlgorithmType
 
 _VALIDITY_DAYS = 1
-"""Of the certificate that a Private CA issues."""
+"""Validity of the certificate that a Private CA issues."""
 _PRIVATE_KEY = "privateKey"
 _PASSPHRASE = "passphrase"  # noqa: S105 -- the name of a field
 _NEEDS: dict[type[Signer], str] = {
@@ -93,7 +93,7 @@ def verification_certificate(
 
     Raises:
         SignerError: The signer cannot sign.
-        CaCertificateError: The signer has another CA's key, or the presigned certificate does not serve.
+        CaCertificateError: The signer has another CA's key, or the presigned certificate cannot be used.
     """
     match signer:
         case SecretSigner(secret_id):
@@ -138,7 +138,7 @@ def _private_ca_certificate(client: "ACMPCAClient", arn: str) -> Certificate:
 def _issue_certificate(
     client: "ACMPCAClient", arn: str, ca: Certificate, registration_code: Callable[[], str]
 ) -> str:
-    """Have the Private CA issue a verification certificate, valid for a day.
+    """Request a verification certificate from the Private CA, valid for a day.
 
     Raises:
         SignerError: Its key is neither RSA nor EC.
@@ -176,7 +176,7 @@ def _algorithm(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> "SigningAlg
     return "SHA256WITHECDSA"
 
 
-# The errors below have no cause: an exception that has seen the key must not reach a log.
+# The errors below have no cause: an exception whose text may contain the key must not reach a log.
 
 
 def _secret_key(secret_id: str, value: str | None) -> SigningKey:
@@ -191,7 +191,7 @@ def _secret_key(secret_id: str, value: str | None) -> SigningKey:
 
 
 class _UnusableSecretError(Exception):
-    """The fault of a secret's value; the message quotes nothing of it."""
+    """The value of a secret is not valid; the message contains nothing of the value."""
 
 
 def _parse_secret(value: str | None) -> tuple[bytes, bytes | None]:

@@ -1,7 +1,7 @@
 """Checks of a CA certificate before it is registered.
 
-They run at synthesis, which saves a deployment that would fail, and in the function, which alone has the
-certificate of an AWS Private CA. What AWS IoT accepts:
+They run at synthesis, so that a deployment does not fail later, and in the function, because only the
+function can read the certificate of an AWS Private CA. What AWS IoT accepts:
 https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html
 """
 
@@ -23,14 +23,14 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.outcomes import Reason, RefusedError
 
 EXPIRY_WARNING = timedelta(days=90)
-"""How long before the end of a CA certificate there is a warning."""
+"""The warning appears this long before the end of a CA certificate."""
 
 _PEM_HEADER = "-----BEGIN "
 _CERTIFICATE_HEADER = "-----BEGIN CERTIFICATE-----"
 
 
 class CaFault(StrEnum):
-    """What is wrong with a CA certificate, or with the proof that its key is in the right hands."""
+    """The fault of a CA certificate, or of the proof of possession of its key."""
 
     NOT_A_CERTIFICATE = "not_a_certificate"
     """The file holds no X.509 certificate, or one that cannot be read."""
@@ -45,11 +45,11 @@ class CaFault(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     """The certificate's validity has not begun."""
     UNSUPPORTED_KEY = "unsupported_key"
-    """AWS IoT does not take a key of this kind or size."""
+    """AWS IoT does not accept a key of this kind or size."""
     UNSUPPORTED_SIGNATURE = "unsupported_signature"
-    """AWS IoT does not take this signature algorithm."""
+    """AWS IoT does not accept this signature algorithm."""
     KEY_MISMATCH = "key_mismatch"
-    """The private key is another certificate's."""
+    """The private key belongs to another certificate."""
     NOT_SIGNED_BY_CA = "not_signed_by_ca"
     """The CA did not sign the verification certificate."""
     OTHER_REGISTRATION_CODE = "other_registration_code"
@@ -65,7 +65,7 @@ class CaCertificateError(JitrError):
 
 
 def load_ca_certificate(pem: str) -> Certificate:
-    """Read the CA certificate that `pem` holds alone.
+    """Read the CA certificate in `pem`, which must be its only content.
 
     Raises:
         CaCertificateError: It is not one certificate, or there is something else beside it.
@@ -76,7 +76,8 @@ def load_ca_certificate(pem: str) -> Certificate:
 def load_one_certificate(pem: str, *, what: str) -> Certificate:
     """Read the one certificate that `pem` must hold, and nothing else; errors call it `what`.
 
-    A private key beside the certificate is refused unread, because the text becomes part of a template.
+    A private key beside the certificate is refused without parsing it, because the text becomes part of a
+    template.
 
     Raises:
         CaCertificateError: It is not one certificate, or there is something else beside it.
@@ -109,10 +110,10 @@ def load_one_certificate(pem: str, *, what: str) -> Certificate:
 
 
 def check_ca_certificate(ca: Certificate, now: datetime | None = None) -> None:
-    """Check that AWS IoT will take `ca` and that devices can be verified against it.
+    """Check that AWS IoT accepts `ca` and that device certificates can be verified with it.
 
     Raises:
-        CaCertificateError: It will not, or they cannot.
+        CaCertificateError: AWS IoT does not accept it, or its devices cannot be verified.
     """
     _check_may_sign(ca)
     _check_period(ca, now)

@@ -1,7 +1,7 @@
 """Verification certificates: they prove possession of the private key of the CA that is registered.
 
-The common name of the certificate is the account's registration code, and the CA signs it. Its own key is
-made for it and thrown away, because it is never used.
+The common name of the certificate is the account's registration code, and the CA signs it. Its own key pair
+is generated and discarded, because it is never used.
 https://docs.aws.amazon.com/iot/latest/developerguide/register-CA-cert.html
 """
 
@@ -23,7 +23,7 @@ VALIDITY = timedelta(days=1)
 _BACKDATING = timedelta(minutes=5)
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-"""A CA's private key, or something that signs in its place."""
+"""A CA's private key, or an object that signs with it."""
 
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
@@ -40,7 +40,7 @@ def signature_hash(key: SigningKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKe
 
 
 def check_key_belongs(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, ca: Certificate, where: str) -> None:
-    """Check that `key`, whose private half is at `where`, is the key of `ca`.
+    """Check that the public key `key` is the key of `ca`; `where` names the place of the private key.
 
     Raises:
         CaCertificateError: It is another one (`KEY_MISMATCH`).

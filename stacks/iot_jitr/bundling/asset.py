@@ -4,8 +4,8 @@ For AWS, the hash-locked libraries are vendored for the functions' own platform,
 the local cloud, nothing is vendored: it runs the functions in its own interpreter. boto3 is never vendored:
 the Lambda runtime brings it.
 
-Compiled files make a cold import about three times cheaper, but only the functions' own Python version can
-read them: they are added where the machine runs that version; elsewhere they are left out, with a message.
+Compiled files make a cold import about three times faster, but only the functions' own Python version can
+read them: they are added if the machine runs that version; otherwise they are left out, with a message.
 """
 
 import compileall
@@ -54,7 +54,7 @@ class Variant(StrEnum):
 
     @classmethod
     def of(cls, scope: "IConstruct") -> Self:
-        """Return the variant for what is below `scope`."""
+        """Return the variant for the constructs below `scope`."""
         return cls(scope.node.try_get_context(VARIANT_KEY) or cls.AWS)
 
 
@@ -109,7 +109,8 @@ class FunctionBundle:
         if self._variant is Variant.AWS:
             _vendor(folder)
         if _is_compiled():
-            # "Unchecked": Lambda unpacks with its own time stamps, which would void time-stamped ones.
+            # "Unchecked": Lambda unpacks with its own time stamps, which would invalidate files with time
+            # stamps.
             compileall.compile_dir(
                 folder,
                 quiet=2,
@@ -132,7 +133,7 @@ def _is_compiled() -> bool:
 
 
 def _make_readable(folder: Path) -> None:
-    """Give everything the modes that Lambda's user needs, whatever the umask of this machine is."""
+    """Set the file modes that Lambda's user needs, independent of this machine's umask."""
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
@@ -153,7 +154,7 @@ def _vendor(folder: Path) -> None:
             f"the functions' libraries were not fetched within {_INSTALL_SECONDS} s; "
             "is the package index within reach?"
         ) from error
-    # Command line tools of the libraries, which no function runs, and what uv keeps others out with.
+    # Remove the libraries' command line tools, which no function runs, and uv's lock file.
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
 
@@ -172,7 +173,7 @@ def _installer() -> list[str]:
         return [sys.executable, "-m", "pip", "install", *options]
     # `uv run` sets the variable UV; an activated environment has uv on the path.
     if uv := os.environ.get("UV") or shutil.which("uv"):
-        # Copies: links would share their modes with uv's cache.
+        # Copies, because links would share their file modes with uv's cache.
         options = [f"--python={sys.executable}", f"--python-platform={_UV_PLATFORM}", "--link-mode=copy"]
         return [uv, "pip", "install", "--no-progress", *options]
     raise BundlingError(
@@ -182,7 +183,7 @@ def _installer() -> list[str]:
 
 
 def _last_error(output: str) -> str:
-    """The line of pip's or uv's output with the error; of uv's, with its first cause."""
+    """Return the line with the error of pip's or uv's output; for uv, also its first cause."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     of_uv = [line.partition(": ")[2] for line in lines if line.startswith(("error: ", "cause: "))]
     if of_uv:

@@ -1,8 +1,8 @@
-"""Which files of `iot_jitr_runtime` go into the Lambda asset, and the asset's hash.
+"""The files of `iot_jitr_runtime` in the Lambda asset, and the asset's hash.
 
-The hash is made from what goes in (sources, lock, variant, runtime, architecture, and whether files are
-compiled), not from what comes out: compiled files would differ between machines. So it is the same in a
-checkout and from the installed wheel, for one version of Python.
+The hash is computed from the inputs (sources, lock, variant, runtime, architecture, and whether files are
+compiled), not from the built files: compiled files differ between machines. So it is the same in a checkout
+and from the installed wheel, for one version of Python.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ LOCK = Path(str(files("iot_jitr.bundling"))) / "functions.lock"
 """The libraries vendored for AWS: names, versions and hashes."""
 
 _SUFFIXES = frozenset({".py", ".json", ".sql"})
-"""What the package is made of. Anything else that lies about (editors' files, caches) stays out."""
+"""The file types of the package. Other files in its folder (editors' files, caches) are not included."""
 
 
 def source_files() -> list[Path]:
@@ -45,7 +45,7 @@ def fingerprint(*facts: str) -> str:
         *((relative.as_posix(), (PACKAGE.parent / relative).read_bytes()) for relative in source_files()),
         *(("", fact.encode()) for fact in facts),
     ]:
-        # Lengths keep one file's end from being read as the next one's beginning.
+        # With the lengths, the end of a file and the start of the next one cannot be confused.
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

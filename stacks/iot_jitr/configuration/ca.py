@@ -34,7 +34,7 @@ def _possible_tags(tags: Mapping[str, str]) -> bool:
 
 
 class CaOptions(TypedDict, total=False):
-    """The options of a CA besides its name, revocation and certificate, as of `CaConfiguration`."""
+    """The options of `CaConfiguration`, except name, revocation and certificate."""
 
     signer: CaSigner
     mode: Mode | str
@@ -62,19 +62,19 @@ class CaConfiguration:
             at_synthesis=_NAME,
         ),
     ]
-    """Names the CA in the stack; to rename it is to register it anew. A letter, then up to 31 letters and
+    """Name of the CA in the stack; a renamed CA is registered again. A letter, then up to 31 letters and
     digits, not `Registration` or `Role`."""
     revocation: Annotated[Revocation | str, REVOCATIONS]
-    """Where its CRLs come from, or `"none"` for a CA that has none; the synthesis warns of it. There is no
-    default."""
+    """The source of its CRLs, or `"none"` for a CA without CRLs; for `"none"` the synthesis shows a warning.
+    There is no default."""
     certificate: Annotated[str | Path | None, certificate_pem(_CERTIFICATE)] = None
     """The CA certificate without its key: its text, PEM, or the path of its file, PEM or DER, see also
-    `CaConfiguration.from_file`. None: read from the AWS Private CA that signs.
+    `CaConfiguration.from_file`. None: it is read from the AWS Private CA that is the signer.
     https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html"""
     signer: Annotated[CaSigner, SIGNERS, WrapValidator(read_signer)] = field(default_factory=NoSigner)
-    """What signs the verification certificate that mode DEFAULT needs. Also the secret, the KMS key or the
-    Private CA itself (`ISecret`, `IKey`, `ICertificateAuthority`, `CfnCertificateAuthority`); a secret or a
-    key must be given so where its ARN is known at deployment only.
+    """The signer of the verification certificate that mode DEFAULT needs. It may also be the secret, the KMS
+    key or the Private CA itself (`ISecret`, `IKey`, `ICertificateAuthority`, `CfnCertificateAuthority`); if
+    the ARN of a secret or a key is known only at deployment, the object itself is required.
     https://docs.aws.amazon.com/iot/latest/developerguide/manage-your-CA-certs.html"""
     mode: Annotated[Mode | str, one_of(Mode)] = Mode.DEFAULT
     """Whether possession of the CA's key is proved to AWS."""
@@ -85,9 +85,9 @@ class CaConfiguration:
     connected.
     https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCACertificate.html"""
     on_existing: Annotated[OnExisting | str, one_of(OnExisting)] = OnExisting.ADOPT
-    """What to do when this CA is registered already, and not by this stack."""
+    """The action if this CA is registered already, and not by this stack."""
     on_delete: Annotated[OnDelete | str, one_of(OnDelete)] = OnDelete.DISABLE
-    """What becomes of the CA when the stack is deleted."""
+    """The action on the CA when the stack is deleted."""
     accept_ca_certificates_as_devices: Annotated[bool, flag()] = False
     """True: a device may present a certificate with basicConstraints CA:TRUE, for a fleet whose factory set
     it by mistake. The synthesis warns of it.
@@ -100,7 +100,7 @@ class CaConfiguration:
             _possible_tags,
         ),
     ] = field(default_factory=dict, hash=False)
-    """Tags of the CA besides those that say whose it is, which begin with `jitr:`; 45 at most. Those of
+    """Tags of the CA, 45 at most, besides its ownership tags, which begin with `jitr:`. The tags of
     `Tags.of(pipeline)` are added.
     https://docs.aws.amazon.com/iot/latest/apireference/API_TagResource.html"""
 
@@ -123,13 +123,13 @@ class CaConfiguration:
     def from_file(
         cls, path: str | Path, *, name: str, revocation: Revocation | str, **options: Unpack[CaOptions]
     ) -> "CaConfiguration":
-        """Make one of the file of a CA certificate.
+        """Create a configuration from the file of a CA certificate.
 
         Args:
             path: The file, PEM or DER, without the CA's key; relative to the current folder.
                 https://docs.aws.amazon.com/iot/latest/apireference/API_RegisterCACertificate.html
-            name: Names the CA in the stack.
-            revocation: Where its CRLs come from, or `"none"`.
+            name: Name of the CA in the stack.
+            revocation: The source of its CRLs, or `"none"`.
             options: The other options of `CaConfiguration`.
 
         Raises:
@@ -139,7 +139,7 @@ class CaConfiguration:
 
     @property
     def crl_source(self) -> CrlUrl | CrlBucket | None:
-        """Where its CRLs come from; None where it has none."""
+        """The source of its CRLs; None if it has no CRL."""
         return self.revocation if isinstance(self.revocation, CrlUrl | CrlBucket) else None
 
     @property

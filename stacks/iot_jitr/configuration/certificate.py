@@ -1,4 +1,4 @@
-"""An option that takes a certificate: its text, or the path of its file."""
+"""An option whose value is a certificate: its text, or the path of its file."""
 
 from pathlib import Path
 from typing import Any

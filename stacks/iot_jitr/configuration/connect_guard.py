@@ -1,4 +1,4 @@
-"""The connect guard: at which domain devices connect, and what happens when no revocation index is usable."""
+"""Options of the connect guard: the devices' domain, and the decision without a usable revocation index."""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -18,7 +18,7 @@ _CERTIFICATE = having("certificate_arn", "an ACM certificate, or the ARN of one"
 
 @options
 class AwsManagedDomain:
-    """A domain name that AWS IoT makes and has the certificate of. In `cdk.json`: `"aws"`."""
+    """A domain name and a certificate that AWS IoT creates. In `cdk.json`: `"aws"`."""
 
 
 @options
@@ -36,8 +36,8 @@ class CustomDomain:
             "a domain name in lower case, such as devices.example.com",
         ),
     ]
-    """The name that devices connect to and send (SNI), in lower case. You make its DNS record, a CNAME of the
-    account's own endpoint.
+    """The name that devices connect to and send (SNI), in lower case. You create its DNS record, a CNAME of
+    the account's own endpoint.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-custom-endpoints-configurable-custom.html"""
     certificate: Annotated[acm.ICertificate | str, _CERTIFICATE]
     """The server's certificate in ACM, of this region, for that name; or its ARN.
@@ -50,7 +50,7 @@ class CustomDomain:
 
 @options
 class ExistingDomain:
-    """A domain configuration that is there already. In `cdk.json`: `{"type": "existing", "name": "…"}`.
+    """A domain configuration that exists already. In `cdk.json`: `{"type": "existing", "name": "…"}`.
 
     The deployment does not change it: set its callback to the function by the output
     `ConnectGuardCallbackArn`, see `docs/revocation.md`.
@@ -80,28 +80,28 @@ GUARDED_DOMAINS: Final = OneOfClasses(
 class ConnectGuard:
     """Refuses a device on its CA's list at each TLS handshake, from when the revocation index is published.
 
-    Devices must connect to the guarded domain; the account's own endpoint stays as it is. Not in GovCloud. An
-    account and region has 10 domain configurations.
+    Devices must connect to the guarded domain; the account's own endpoint is not changed. The guard is not
+    available in GovCloud. An account may have 10 domain configurations in a region.
 
     Raises:
         ConfigurationError: A value is out of its range, or two of them contradict one another.
     """
 
     on_unknown: Annotated[OnUnknown | str, one_of(OnUnknown)]
-    """What becomes of a connect while there is no usable revocation index of the device's CA: `admit`, as
-    without a guard, or `refuse`, which keeps out every device of that CA. There is no default."""
+    """The decision about a connect while there is no usable revocation index of the device's CA: `admit`, as
+    without a guard, or `refuse`, which refuses every device of that CA. There is no default."""
     domain: Annotated[GuardedDomain | str, GUARDED_DOMAINS] = "aws"
     """Where devices connect: `"aws"` or `AwsManagedDomain()`, `CustomDomain(…)`, or `ExistingDomain(…)`.
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     refresh: Annotated[timedelta | cdk.Duration, span(_SECOND, _MINUTE)] = _SECOND
-    """How often each execution environment checks for a newer index at most, 1 to 60 seconds. A listed device
-    may still be admitted for so long after the publication."""
+    """The minimum time between an execution environment's checks for a newer index, 1 to 60 seconds. A
+    revoked device may still be admitted for this long after the publication."""
     provisioned_concurrency: Annotated[int, whole_number(0, 10_000)] = 0
-    """Execution environments that are kept ready, 0 to 10,000; 0: a connect that finds none waits for a
-    start. See `docs/cost.md` for the price.
+    """Execution environments that are kept ready, 0 to 10,000. With 0, a connect waits for a start if no
+    environment is free. See `docs/cost.md` for the price.
     https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html"""
     snap_start: Annotated[bool, flag()] = False
-    """Start from a snapshot, which makes a start shorter; not together with `provisioned_concurrency`, and
+    """Start from a snapshot, which makes a start faster; not together with `provisioned_concurrency`, and
     not in every region.
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html"""
 

@@ -30,21 +30,22 @@ _OBJECT = f"an object under 'context' of cdk.json, with {_NO_CAS}"
 
 
 class AccountLoggingMode(StrEnum):
-    """What becomes of AWS IoT's own log, `AWSIotLogsV2`, of which an account and region has one.
+    """How the stack treats AWS IoT's own log, `AWSIotLogsV2`; an account has one in each region.
 
     https://docs.aws.amazon.com/iot/latest/developerguide/configure-logging.html
     """
 
     MANAGE = "manage"
-    """Turned on where it is off, used as it is where it is on; the former settings are restored on delete."""
+    """If it is off, it is turned on, and the former settings are restored on deletion; if it is on, it is not
+    changed."""
     ADOPT = "adopt"
-    """Used as it is; the deployment fails where it is off."""
+    """It is used without a change; if it is off, the deployment fails."""
     NONE = "none"
     """Not changed and not read."""
 
 
 class Removal(StrEnum):
-    """What becomes of the ledger and of an allow list when the stack is deleted."""
+    """The action on the ledger and on an allow list when the stack is deleted."""
 
     RETAIN = "retain"
     DESTROY = "destroy"
@@ -66,22 +67,22 @@ class JitrConfiguration:
     admission: Annotated[Admission | None, ADMISSIONS] = None
     """Which devices are expected; all with a valid certificate by default."""
     things: ThingRegistration | None = None
-    """Which things devices become; none by default."""
+    """The things that devices are registered as; none by default."""
     on_refusal: Annotated[Mapping[str, str], ON_REFUSAL] = field(default_factory=dict, hash=False)
-    """Reason of a refusal → status of its certificate, as of `JitrPipeline`; all stay pending by default.
+    """Reason of a refusal → status of its certificate, as for `JitrPipeline`; by default all stay pending.
     https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html"""
     revocation: RevocationSettings | None = None
-    """How CRLs are kept fresh and acted on, for all CAs that have one. Refused where no CA has a CRL."""
+    """How CRLs are updated and applied, for all CAs that have one. Not allowed if no CA has a CRL."""
     connect_guard: ConnectGuard | None = None
-    """Refuses devices on their CA's list at each TLS handshake; none by default. Refused where no CA has a
-    CRL.
+    """Refuses devices whose certificates their CA has revoked, at each TLS handshake; none by default. Not
+    allowed if no CA has a CRL.
     https://docs.aws.amazon.com/iot/latest/developerguide/customize-client-auth.html"""
     outcome_events: OutcomeEvents | None = None
     """Publishes the outcome of each certificate to EventBridge, see `docs/events.md`; `{}` for the account's
     default bus. Off by default.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-what-is.html"""
     reconciler: ReconcilerSettings = field(default_factory=ReconcilerSettings)
-    """How often certificates without a decision are looked for, and how long one may be pending."""
+    """The interval of the search for certificates without a decision, and how long one may be pending."""
     activations_per_second: Annotated[int, RATE] = DEFAULT_ACTIVATIONS_PER_SECOND
     """The account's quota of `DescribeCertificate` and `UpdateCertificate`, calls a second, 1 to 1,000.
     https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
@@ -96,7 +97,7 @@ class JitrConfiguration:
     `AWS/`.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace"""
     account_logging: Annotated[AccountLoggingMode | str, one_of(AccountLoggingMode)] = AccountLoggingMode.NONE
-    """What becomes of AWS IoT's own log. The `cdk.json` of the project has `manage`."""
+    """How the stack treats AWS IoT's own log. The `cdk.json` of the project has `manage`."""
     alarms: Annotated[AlarmOption, ALARMS] = field(default_factory=AlarmSettings)
     """When alarms are raised, and who is notified; `"none"`: no alarms.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
@@ -104,8 +105,8 @@ class JitrConfiguration:
     """Whether there is a CloudWatch dashboard.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Dashboards.html"""
     encryption_key: Annotated[str | None, text(KEY_ARN, KEY_ARN_ALLOWED)] = None
-    """ARN of the customer managed KMS key for everything at rest, not of an alias; None: keys of AWS's own.
-    See `docs/security.md` for what its policy must allow.
+    """ARN of the customer managed KMS key for all data at rest; an alias is not allowed. None: AWS's own
+    keys. See `docs/security.md` for what its policy must allow.
     https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#customer-mgn-key"""
     permissions_boundary: Annotated[
         str | None, text(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+", "the ARN of a managed policy")
@@ -113,8 +114,8 @@ class JitrConfiguration:
     """ARN of the managed policy that limits the permissions of all roles; none by default.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html"""
     removal: Annotated[Removal | str, one_of(Removal)] = Removal.RETAIN
-    """What becomes of the ledger and of an allow list when the stack is deleted: `retain` or `destroy`. The
-    shared policy and the CRL bucket stay in any case.
+    """The action on the ledger and on an allow list when the stack is deleted: `retain` or `destroy`. The
+    shared policy and the CRL bucket are always retained.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html"""
     stack_name: Annotated[
         str, text(r"[A-Za-z][A-Za-z0-9-]{0,127}", "a letter, then up to 127 letters, digits and hyphens")
@@ -136,7 +137,7 @@ class JitrConfiguration:
         Args:
             context: Its value: an object, or its JSON where it comes from the command line (`-c jitr=…`).
                 https://docs.aws.amazon.com/cdk/v2/guide/context.html
-            folder: The folder of `cdk.json`, which relative paths are relative to.
+            folder: The folder of `cdk.json`; relative paths start there.
 
         Raises:
             ConfigurationError: A value is wrong or missing.

@@ -20,14 +20,14 @@ class ReconcilerSettings:
     """
 
     every: Annotated[timedelta | cdk.Duration, span(_MINUTE, _DAY, _MINUTE)] = timedelta(hours=1)
-    """How often it goes through the newest certificates; whole minutes, 1 minute to a day.
+    """The interval at which it reads the newest certificates; whole minutes, 1 minute to a day.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html"""
     pending_after: Annotated[timedelta | cdk.Duration, span(_MINUTE, 14 * _DAY)] = timedelta(minutes=15)
     """How long a certificate may be pending, without a decision, before its event counts as lost; 1 minute to
     14 days, as long as the queue keeps messages.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
     full_pass_every: Annotated[timedelta | cdk.Duration, span(_MINUTE, 366 * _DAY)] = timedelta(days=7)
-    """How often it goes through all certificates; `every` to 366 days.
+    """The interval at which it reads all certificates; `every` to 366 days.
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListCertificatesByCA.html"""
 
     def __post_init__(self) -> None:

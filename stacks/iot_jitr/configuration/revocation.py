@@ -20,7 +20,7 @@ _AGE = span(_HOUR, 366 * _DAY, _HOUR)
 
 @options
 class NoRevocation:
-    """The CA has no CRL: its certificates are admitted until they expire. In `cdk.json`: `"none"`."""
+    """The CA has no CRL: its certificates are accepted until they expire. In `cdk.json`: `"none"`."""
 
 
 @options
@@ -28,13 +28,13 @@ class CrlUrl:
     """The CA publishes its CRL at a URL. In `cdk.json`: `{"type": "url", "url": "https://…"}`.
 
     Raises:
-        ConfigurationError: It is no such URL, or the age is out of its range.
+        ConfigurationError: The URL is not valid, or the age is out of its range.
     """
 
     url: Annotated[
         str, text(r"https?://[^\s/?#@]+(/[^\s#]*)?", "an https:// or http:// URL without credentials")
     ]
-    """`https://` or `http://`, without credentials; a CRL is signed, so both are as safe.
+    """`https://` or `http://`, without credentials; a CRL is signed, so both are equally safe.
     https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.13"""
     max_age: Annotated[timedelta | cdk.Duration | None, _AGE] = None
     """How old a CRL may be, however far away its nextUpdate; 1 hour to 366 days, in whole hours. None:
@@ -44,13 +44,13 @@ class CrlUrl:
 
 @options
 class CrlBucket:
-    """The CA's CRLs are uploaded to S3; every object below the prefix is one.
+    """The CA's CRLs are uploaded to S3; every object below the prefix is a CRL.
 
     In `cdk.json`: `{"type": "bucket"}`.
 
     Raises:
-        ConfigurationError: The prefix is where the pipeline keeps its own indexes, a key without a bucket, a
-            bucket without a prefix, or a value out of its range.
+        ConfigurationError: The prefix is the prefix of the pipeline's own indexes, a key has no bucket, a
+            bucket has no prefix, or a value is out of its range.
     """
 
     prefix: Annotated[str | None, text(r"[^\s*?\[\]]{0,512}", "the beginning of object keys")] = None
@@ -69,9 +69,9 @@ class CrlBucket:
     until its nextUpdate.
     https://www.rfc-editor.org/rfc/rfc5280#section-5.1.2.5"""
     encryption_key: Annotated[kms.IKey | kms.Key | str | None, _KEY] = None
-    """The KMS key that encrypts the bucket of yours, which the publisher may decrypt with, or its ARN;
-    None: the key of the bucket where that is an object, else S3's own. The pipeline's own bucket has the
-    pipeline's `encryption_key`.
+    """The KMS key that encrypts your own bucket, or its ARN; the publisher gets the permission to decrypt
+    with it. None: the key of the bucket if the bucket is a CDK object, otherwise S3's own key. The pipeline's
+    own bucket has the pipeline's `encryption_key`.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ def upload_key_arn(source: CrlBucket) -> str | None:
 
 
 Revocation = NoRevocation | CrlUrl | CrlBucket
-"""How the revocation of a CA's certificates is known."""
+"""The source of a CA's revocations."""
 
 REVOCATIONS: Final = OneOfClasses(
     {"none": NoRevocation, "url": CrlUrl, "bucket": CrlBucket},
@@ -122,7 +122,7 @@ REVOCATIONS: Final = OneOfClasses(
 
 @options
 class RevocationSettings:
-    """How CRLs are kept fresh and acted on, for all CAs that have one.
+    """How CRLs are updated and applied, for all CAs that have one.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -132,16 +132,16 @@ class RevocationSettings:
     """How often each CA's source is checked for a new CRL, 5 minutes to a day. From 15 minutes before a CRL
     becomes stale it is checked every 5 minutes."""
     refresh: Annotated[timedelta | cdk.Duration, span(timedelta(seconds=1), _MINUTE)] = _MINUTE
-    """How often a worker checks for a newer index at most, 1 to 60 seconds."""
+    """The minimum time between a worker's checks for a newer index, 1 to 60 seconds."""
     mass_revocation_limit_percent: Annotated[int, whole_number(1, 100)] = 10
     """A CRL that would revoke or suspend more than this share of a CA's devices in service, 1 to 100
-    percent, waits for `jitr crl confirm`; 100: none waits."""
+    percent, waits for `jitr crl confirm`; 100: no CRL waits."""
     mass_revocation_limit_minimum: Annotated[int, whole_number(1, 1_000_000)] = 50
-    """Fewer devices than this, 1 to 1,000,000, never wait."""
+    """A CRL that revokes fewer devices than this, 1 to 1,000,000, never waits."""
     close_sessions: Annotated[bool | None, flag()] = None
-    """Close the MQTT session of a device as soon as its certificate is revoked or suspended; else AWS IoT
-    ends it within minutes. None: where the device policy gives each certificate one client id, as the
-    project's own does; with true the synthesis fails where it does not.
+    """Close the MQTT session of a device as soon as its certificate is revoked or suspended; otherwise AWS
+    IoT ends it within minutes. None: sessions are closed if the device policy allows each certificate exactly
+    one client id, as the project's own policy does. With true, the synthesis fails if the policy does not.
     https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html"""
     dry_run: Annotated[bool, flag()] = False
     """Only report which certificates a new CRL would revoke or suspend. New devices are checked as usual."""

@@ -1,4 +1,4 @@
-"""The signer of a CA's verification certificate: the keys of each in `cdk.json`, and its objects."""
+"""The signer of a CA's verification certificate: each signer's keys in `cdk.json`, and its CDK objects."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -25,7 +25,7 @@ _VERIFICATION = (
 class SecretKeys:
     """The CA's key is a PEM in Secrets Manager."""
 
-    # An ARN that is known at deployment only may lack the six characters that a permission must name.
+    # If the ARN is known only at deployment, it may lack the six characters that a permission must contain.
     secret: Annotated[
         str,
         text(
@@ -41,9 +41,9 @@ class SecretKeys:
 
 @options
 class KmsKeys:
-    """The CA's key is an asymmetric KMS key, which it never leaves."""
+    """The CA's key is an asymmetric KMS key; it never leaves KMS."""
 
-    # An ARN that is known at deployment only may be that of an alias.
+    # If the ARN is known only at deployment, it may be the ARN of an alias.
     key: Annotated[
         str,
         text(
@@ -52,7 +52,7 @@ class KmsKeys:
             at_synthesis="the key itself (IKey)",
         ),
     ]
-    """The ARN of the KMS key that is the CA's key, arn:…:key/…; IAM matches no alias."""
+    """The ARN of the KMS key that is the CA's key, arn:…:key/…; IAM does not accept an alias."""
 
 
 @options
@@ -74,7 +74,7 @@ class PresignedKeys:
 
 @options
 class NoKeys:
-    """Nothing signs: for mode SNI_ONLY, in which AWS IoT refuses a verification certificate."""
+    """There is no signer: for mode SNI_ONLY, in which AWS IoT refuses a verification certificate."""
 
 
 SIGNERS: Final = OneOfClasses(
@@ -94,7 +94,7 @@ def read_signer(value: Any, read: "ValidatorFunctionWrapHandler") -> CaSigner:
     """Return the signer for an object of `cdk.json`, for one of `KINDS`, or for one of the CDK.
 
     Args:
-        value: What was given.
+        value: The value of the option.
         read: Reads one of the classes of `SIGNERS`.
     """
     if is_secret(value) or is_key(value):

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watched:
-    """What alarms, dashboard and saved queries of a pipeline watch."""
+    """The resources and metrics for alarms, dashboard and saved queries of a pipeline."""
 
     metrics: PipelineMetrics
     queues: "ActivationQueues"
     functions: "Mapping[str, JitrFunction]"
-    """The activator, `Activator`, and the functions beside it: the alarm of `Sweep` is `SweepErrors`."""
+    """Name of each function in alarms → the function: the alarm of `Sweep` is `SweepErrors`."""
     cas: Mapping[str, str]
     """Name of each CA → the id of its certificate."""
     cas_with_crl: Mapping[str, str]
     """Those of `cas` that have a CRL."""
     activations_per_second: int
-    """The quota that the dashboard compares with."""
+    """The quota that the dashboard shows as a line."""
     closes_sessions: bool
     """Whether the sweep closes the sessions of revoked devices."""
     publishes_events: bool
@@ -57,13 +57,13 @@ class _Alarm:
     """Name of the CA that it is about; empty where it is about the pipeline."""
     periods: int = 1
     below: bool = False
-    """Active while the metric is below the threshold; else while it reaches it."""
+    """The alarm is active while the metric is below the threshold; otherwise while it is at or above it."""
 
 
 class Alarms(Construct):
     """The alarms of a pipeline.
 
-    No data is no alarm: in a fleet in which nothing happens none is active.
+    Missing data causes no alarm: without events, no alarm is active.
 
     Attributes:
         alarms: Every alarm, by its id in the construct tree: its name, and that of its CA.
@@ -79,7 +79,7 @@ class Alarms(Construct):
         self._topic = sns.Topic.from_topic_arn(self, "Topic", topic) if isinstance(topic, str) else topic
         self.alarms: dict[str, cloudwatch.Alarm] = {}
         self._cas: dict[str, list[str]] = {}
-        """Name of each alarm → the CAs that have it; one empty name where the pipeline has it."""
+        """Name of each alarm → the CAs that have it; one empty name if the alarm is about the pipeline."""
         for alarm in _all(watched, settings):
             self._add(alarm)
 
@@ -93,7 +93,7 @@ class Alarms(Construct):
         """Return one alarm.
 
         Args:
-            where: What the error message begins with.
+            where: The beginning of the error message.
             name: Its name.
             ca: Name of the CA that it is about; None: it is about the pipeline.
 
@@ -186,7 +186,7 @@ def _all(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
 
 def _of_messages(watched: Watched, settings: AlarmSettings) -> Iterator[_Alarm]:
     activation, dead_letters = watched.queues.activation, watched.queues.dead_letters
-    # One measurement in each period, or the alarm would be over in between.
+    # Each period must contain one measurement; otherwise the alarm would end between two measurements.
     once_measured = max(timedelta(hours=1), watched.reconciled_every)
     over: dict[str, Any] = {"period": FIVE_MINUTES, "statistic": "Maximum"}
     yield _Alarm(

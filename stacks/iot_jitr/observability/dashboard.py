@@ -1,6 +1,6 @@
-"""The dashboard: each row answers one question that an operator asks.
+"""The dashboard: each row answers one question of an operator.
 
-`layout` is data, from which both the dashboard and its picture in the documentation are made.
+`layout` returns data; the dashboard and its picture in the documentation are created from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +34,14 @@ class Panel:
     """Of the vertical axis."""
     stacked: bool = False
     line: tuple[float, str] | None = None
-    """A horizontal line to compare with, and what it is."""
+    """The value of a horizontal line for comparison, and its label."""
 
 
 def layout(watched: Watched) -> dict[str, list[Panel]]:
     """The rows of the dashboard, top down: a question, and the panels that answer it."""
     revocation = {"Is revocation fresh?": _revocation(watched)} if watched.cas_with_crl else {}
     return {
-        "Are devices getting in?": _getting_in(watched),
+        "Are devices getting in?": _activation(watched),
         "How long does it take?": _how_long(watched),
         "Who is refused, and why?": _who_is_refused(watched),
         **revocation,
@@ -96,7 +96,7 @@ def _graph(panel: Panel, width: int) -> cloudwatch.GraphWidget:
     )
 
 
-def _getting_in(watched: Watched) -> list[Panel]:
+def _activation(watched: Watched) -> list[Panel]:
     own, rate = watched.metrics.of, watched.activations_per_second
     outcomes = (Metric.ACTIVATED, Metric.REFUSED, Metric.DEFERRED, Metric.DEAD_LETTERED)
     return [

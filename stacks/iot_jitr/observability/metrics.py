@@ -27,12 +27,12 @@ _STATISTICS: Mapping[Metric, str] = {
     Metric.PENDING_AGE: "Maximum",
     Metric.CA_DAYS_TO_EXPIRY: "Minimum",
 }
-"""The statistic that suits a figure that is not counted; counts are summed."""
+"""The default statistic of a metric that is not a count; counts are summed."""
 
 
 @dataclass(frozen=True)
 class PipelineMetrics:
-    """Where a pipeline's own metrics are."""
+    """Namespace and dimension of a pipeline's own metrics."""
 
     namespace: str
     service: str
@@ -50,8 +50,8 @@ class PipelineMetrics:
         """One metric of this pipeline.
 
         Args:
-            metric: Which.
-            period: That the statistic is about.
+            metric: The metric.
+            period: The period of the statistic.
             statistic: None: the one that suits the metric.
             label: For graphs: an alarm on a metric that has one is written as metric math, which costs more
                 and which the local cloud lacks.
@@ -67,7 +67,7 @@ class PipelineMetrics:
         )
 
     def by_reason(self, label: str) -> cloudwatch.MathExpression:
-        """How many messages ended for each reason: one line for each that there is."""
+        """How many messages ended for each reason: one line for each reason that occurred."""
         dimensions = f"{self.namespace},{Dimension.REASON},{Dimension.SERVICE}"
         return cloudwatch.MathExpression(
             expression=(

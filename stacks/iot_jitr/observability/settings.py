@@ -1,4 +1,4 @@
-"""The names of a pipeline's alarms, and when they are raised."""
+"""The names and the thresholds of a pipeline's alarms."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ _Time = Annotated[timedelta | cdk.Duration, span(timedelta(minutes=1), timedelta
 
 
 class AlarmName(StrEnum):
-    """Name of an alarm, for `JitrPipeline.alarm`; `docs/runbook.md` describes what to do about each."""
+    """Name of an alarm, for `JitrPipeline.alarm`; `docs/runbook.md` describes the steps for each."""
 
     DEAD_LETTERS = "DeadLetters"
     """Events that could not be decided are in the dead-letter queue."""
@@ -26,7 +26,7 @@ class AlarmName(StrEnum):
     OLDEST_MESSAGE = "OldestMessage"
     """Devices have been waiting for their activation for long."""
     DEFERRED = "Deferred"
-    """Devices cannot be activated before something is repaired."""
+    """Devices cannot be activated before a fault is fixed."""
     REFUSED = "Refused"
     """Unusually many devices are refused."""
     API_THROTTLED = "ApiThrottled"
@@ -79,7 +79,7 @@ class AlarmName(StrEnum):
 class AlarmSettings:
     """When the alarms of a pipeline are raised, and who is notified.
 
-    With the defaults no alarm is active in a fleet in which nothing happens. A number is a whole number from
+    With the defaults, no alarm is active while there are no events. A number is a whole number from
     1 to 1,000,000; a time is 1 minute to 10,000 days.
 
     Raises:
@@ -97,7 +97,7 @@ class AlarmSettings:
     """Age of the oldest message in the activation queue. An hour is 36,000 devices at 10 a second.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html"""
     blocked: _Count = 20
-    """Deferrals within 15 minutes that wait for a repair, not just for the rate limit."""
+    """Deferrals within 15 minutes that wait for a fault to be fixed, not only for the rate limiter."""
     refused: _Count = 300
     """Refusals within 15 minutes. A device that connects again and again is refused once a minute at most."""
     crl_time_left: _Time = timedelta(hours=1)
@@ -131,13 +131,13 @@ class AlarmSettings:
     runbook_url: Annotated[
         str, text(r"https?://\S{1,500}", "an address, https://…, of at most 500 characters")
     ] = RUNBOOK_URL
-    """Address of the runbook that the alarms link to, `https://` or `http://`, for a copy of your own; 500
+    """URL of the runbook in the alarms' descriptions, `https://` or `http://`, for your own copy; 500
     characters at most."""
 
 
 NO_ALARMS = "none"
 AlarmOption = AlarmSettings | Literal["none"]
-"""When alarms are raised, or that there are none."""
+"""Settings of the alarms, or a word for no alarms."""
 ALARMS = OneOfClasses(
     {"": AlarmSettings}, 'alarm settings, an object; or "none" for no alarms', alone=(NO_ALARMS,)
 )

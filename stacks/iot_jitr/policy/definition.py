@@ -1,4 +1,4 @@
-"""What devices may do: a JSON template, which is checked when it is read, at synthesis."""
+"""The device policy: a JSON template, which is checked when it is read, at synthesis."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class DevicePolicyError(JitrError):
 
 
 class PolicyOption(StrEnum):
-    """What a device may do besides using its own topics."""
+    """A permission of a device besides the use of its own topics."""
 
     SHADOW = "shadow"
     """Use the shadows of the thing its certificate is attached to.
@@ -43,7 +43,7 @@ def _read_template(value: Any, folder: Path) -> Path | dict[str, Any]:
 
 
 def _read_object(value: Any, _: Path = Path()) -> dict[str, Any]:
-    """Return a copy of a policy or a statement; `json` refuses what JSON has no form for."""
+    """Return a copy of a policy or a statement; `json` refuses a value that JSON cannot represent."""
     match value:
         case iam.PolicyDocument():
             value = value.to_json()
@@ -73,23 +73,23 @@ class DevicePolicy:
 
     kind: Annotated[PolicyKind | str, one_of(PolicyKind)] = PolicyKind.SHARED
     """`shared`: one policy with policy variables, which AWS recommends. `per_device`: a policy of its own
-    for each certificate, made when the device is activated; one API call more for each activation, at 10 a
-    second (`CreatePolicy`). A changed template of this kind applies to devices that are activated from then
-    on.
+    for each certificate, made when the device is activated; each activation needs one more API call, which
+    has a quota of 10 a second (`CreatePolicy`). A changed template of this kind applies only to devices that
+    are activated after the change.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policies.html"""
     template: Annotated[str | Path | Mapping[str, Any] | iam.PolicyDocument | None, _TEMPLATE] = field(
         default=None, hash=False
     )
     """The policy: the path of a JSON file, or an object; in Python see `from_file` and `from_document`.
-    None: the project's own: a device may connect with its common name as client id and use topics below
-    `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
+    None: the project's own policy: a device may connect with its common name as client id and use topics
+    below `devices/<client id>/`, nothing else. With `per_device` the placeholders `{{common_name}}`,
     `{{serial_number}}` and `{{thing_name}}` are possible.
     https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html"""
     options: Annotated[
         Iterable[PolicyOption | str], list_of(one_of(PolicyOption), f"a list of {', '.join(PolicyOption)}")
     ] = ()
-    """Statements of the project to add: `shadow`, `jobs`; none by default. Both need the certificate to
-    have a thing."""
+    """Statements of the project to add: `shadow`, `jobs`; none by default. Both need a thing for the
+    certificate."""
     extra_statements: Annotated[
         Iterable[ExtraStatement], list_of(_STATEMENT, "a list of statements of a device policy")
     ] = field(default=(), hash=False)
@@ -165,7 +165,7 @@ class DevicePolicy:
         """A policy of yours as an object or the CDK's `PolicyDocument`, which may name resources of the app.
 
         Args:
-            document: The policy. A value that is known at deployment only counts as a wildcard to the rules.
+            document: The policy. The rules treat a value that is known only at deployment as a wildcard.
                 https://docs.aws.amazon.com/iot/latest/developerguide/iot-policy-variables.html
             kind: One policy for all devices, `shared`, or one for each, `per_device`.
             options: Statements of the project to add, none by default.
@@ -194,13 +194,13 @@ class DevicePolicy:
 
     @cached_property
     def acknowledged(self) -> tuple[Finding, ...]:
-        """Exceptions from the rules for which the template has a reason; the synthesis shows them."""
+        """The rule exceptions that the template acknowledges with a reason; the synthesis shows them."""
         name = str(self.template) if isinstance(self.template, Path) else "template"
         return tuple(check(name, as_known(self.document), PolicyKind(self.kind)))
 
     @property
     def needs_thing(self) -> bool:
-        """Whether it names the device's thing, so that it grants less where devices have none."""
+        """Whether it refers to the device's thing, so that it grants less to devices without a thing."""
         text = self.document.text()
         return f"${{{THING_NAME}}}" in text or self.needs_thing_name
 

@@ -17,7 +17,7 @@ _ARN = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"
 
 
 def as_known(document: PolicyDocument) -> PolicyDocument:
-    """Return the policy with a wildcard in the place of what is known at deployment only."""
+    """Return the policy with a wildcard for each value that is known only at deployment."""
     if not cdk.Token.is_unresolved(document.text()):
         return document
     text = json.dumps([dict(each.source) for each in document.statements])
@@ -32,7 +32,7 @@ def _known(reference: str) -> str:
 
 
 def _resources(statement: Statement, known: str | list[str]) -> list[str]:
-    """Return the known resources; one that is all unknown is one of the type that the action takes."""
+    """Return the known resources; a completely unknown resource gets the type that the action needs."""
     kind = RESOURCE_TYPE_OF.get(statement.actions[0].text)
     return [
         f"{_ARN}:{kind}/{_WILDCARD}" if kind and each == _WILDCARD != given.text else each

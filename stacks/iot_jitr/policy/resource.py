@@ -1,4 +1,4 @@
-"""The device policy in a stack: what is deployed, the activator's settings and its permissions."""
+"""The device policy in a stack: its resource, the activator's settings and its permissions."""
 
 import json
 from typing import Any
@@ -36,8 +36,8 @@ class DevicePolicyResource(Construct):
         resource: The shared policy; None where each device has its own.
         policy_name: Name of the shared policy; None where each device has its own.
         setting: The activator's setting, the value of `JITR_DEVICE_POLICY`.
-        activator_permissions: What the activator may do besides `AttachPolicy` on certificates.
-        withdrawal_permissions: What it takes to delete the policy of a revoked certificate.
+        activator_permissions: The activator's permissions besides `AttachPolicy` on certificates.
+        withdrawal_permissions: The permissions to delete the policy of a revoked certificate.
     """
 
     def __init__(self, scope: Construct, construct_id: str, policy: DevicePolicy) -> None:
@@ -45,8 +45,8 @@ class DevicePolicyResource(Construct):
 
         A shared one has a generated name and is retained when the stack is deleted or the policy is replaced:
         `DeletePolicy` refuses while certificates are attached, and active devices must stay active.
-        The names of per-device policies begin with that of `scope`, the pipeline; its functions may change
-        these only.
+        The names of per-device policies begin with the name of `scope`, the pipeline; its functions may
+        change only these policies.
         """
         super().__init__(scope, construct_id)
         for number, finding in enumerate(policy.acknowledged, 1):

@@ -1,4 +1,4 @@
-"""Revocation as it is deployed: the bucket of the indexes, the CRL publisher, the sweep, what starts them."""
+"""The resources of revocation: the bucket of the indexes, the CRL publisher, the sweep and their triggers."""
 
 from iot_jitr.revocation.construct import Revocation
 

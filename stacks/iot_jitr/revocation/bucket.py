@@ -20,14 +20,14 @@ KEPT_DAYS = 30
 class RevocationBucket(Construct):
     """A versioned, encrypted, private bucket whose events go to EventBridge.
 
-    It is retained when the stack is deleted, for S3 deletes empty buckets only.
+    It is retained when the stack is deleted, because S3 deletes only empty buckets.
 
     Attributes:
-        bucket: `crl/…` is where CRLs are uploaded, `index/…` is what the functions read.
+        bucket: CRLs are uploaded below `crl/`, and the functions read the indexes below `index/`.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, encryption: Encryption) -> None:
-        """Create the bucket, under the key of `encryption` or else under one of S3's own."""
+        """Create the bucket, encrypted with the key of `encryption`, or with S3's own key."""
         super().__init__(scope, construct_id)
         self._encryption = encryption
         kind = s3.BucketEncryption
@@ -37,7 +37,8 @@ class RevocationBucket(Construct):
             versioned=True,
             encryption=kind.S3_MANAGED if encryption.key is None else kind.KMS,
             encryption_key=encryption.key,
-            # One call of KMS for a bucket's objects of a while, not one for each object.
+            # With a bucket key, one KMS call serves many objects for some time, instead of one call for each
+            # object.
             bucket_key_enabled=None if encryption.key is None else True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -52,8 +53,8 @@ class RevocationBucket(Construct):
         )
         resource = self.bucket.node.default_child
         assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - what the construct is made of
-        # The construct's own option for this brings a hidden function with a broad role. The CDK
-        # adds that function with any notification, and the function replaces this configuration.
+        # The construct's own option for this adds a hidden function with a broad role. The CDK also adds that
+        # function with any notification, and the function then replaces this configuration.
         cdk.Aspects.of(self.bucket).add(_KeepEventBridge())
         resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
@@ -91,9 +92,9 @@ class RevocationBucket(Construct):
 
 @jsii.implements(cdk.IAspect)
 class _KeepEventBridge:
-    """Keeps a bucket's events going to EventBridge where notifications are added to it as well."""
+    """Keeps a bucket's events enabled for EventBridge if other notifications are added to the bucket."""
 
     def visit(self, node: IConstruct) -> None:
-        """Called by the CDK for the bucket and all below it."""
+        """Called by the CDK for the bucket and all constructs below it."""
         if isinstance(node, s3.Bucket) and node.node.try_find_child(_NOTIFICATIONS) is not None:
             node.enable_event_bridge_notification()

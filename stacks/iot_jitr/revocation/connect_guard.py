@@ -1,4 +1,4 @@
-"""The connect guard as it is deployed: the function, who may invoke it, and the domain that calls it."""
+"""The connect guard's resources: the function, the permission to invoke it, and the domain that calls it."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -28,9 +28,9 @@ class ConnectGuardEndpoint(Construct):
 
     Attributes:
         function: The function with its role and log group.
-        callback_arn: What a domain configuration names: the function, or its alias.
-        permission: Lets AWS IoT invoke it, for the domain configurations of this account.
-        domain: The domain configuration; None where an existing one is named.
+        callback_arn: The ARN for a domain configuration: of the function, or of its alias.
+        permission: Allows AWS IoT to invoke it, for the domain configurations of this account.
+        domain: The domain configuration; None if an existing one is used.
         domain_configuration: Name of the domain configuration.
         domain_name: The name that devices connect to; None where AWS IoT chooses it.
     """
@@ -83,7 +83,7 @@ class ConnectGuardEndpoint(Construct):
             function_name=name,
             principal="iot.amazonaws.com",
             source_account=cdk.Stack.of(self).account,
-            # The domain configuration that names the function is made later: its name is not known yet.
+            # The domain configuration that uses the function is created later: its name is not known yet.
             source_arn=cdk.Stack.of(self).format_arn(
                 service="iot", resource="domainconfiguration", resource_name="*"
             ),
@@ -117,9 +117,9 @@ class ConnectGuardEndpoint(Construct):
         self.domain_configuration = self.domain.ref
 
     def _callback(self, settings: ConnectGuard) -> tuple[str, str]:
-        """Return the ARN of the callback, and what the permission is on.
+        """Return the ARN of the callback, and the resource of the permission.
 
-        Lambda keeps environments and snapshots of a version only, which an alias names.
+        Lambda keeps environments ready, or takes snapshots, only for a version; an alias refers to it.
         """
         function = self.function.function
         if not settings.provisioned_concurrency and not settings.snap_start:

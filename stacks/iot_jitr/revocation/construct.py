@@ -1,4 +1,4 @@
-"""`Revocation`: what a pipeline needs whose CAs have CRLs."""
+"""`Revocation`: the resources of a pipeline whose CAs have CRLs."""
 
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,10 @@ class Revocation(Construct):
     Attributes:
         bucket: Where CRLs are uploaded and indexes are kept.
         publisher: Compiles CRLs into indexes.
-        sweep: Revokes or suspends what is revoked after its activation.
+        sweep: Revokes or suspends certificates that their CA revokes after their activation.
         connect_guard: Refuses listed devices at the handshake; None without a guard.
-        locations: Where the CRLs of each CA come from, by its name: a URL, or an S3 URI.
-        uploads: Name of each CA whose CRLs are uploaded to this bucket → the beginning of their keys.
+        locations: Name of each CA → source of its CRLs: a URL, or an S3 URI.
+        uploads: Name of each CA whose CRLs are uploaded to this bucket → prefix of their keys.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Revocation(Construct):
         settings: RevocationSettings,
         connect_guard: ConnectGuard | None,
     ) -> None:
-        """Create all of it, for the CAs that have a CRL; without `connect_guard` no guard."""
+        """Create the resources for the CAs that have a CRL; without `connect_guard`, there is no guard."""
         super().__init__(scope, construct_id)
         sources: CrlSources = {
             ca: source for ca in parts.cas.values() if (source := ca.configuration.crl_source) is not None
@@ -76,7 +76,7 @@ class Revocation(Construct):
         }
 
     def let_check(self, function: "JitrFunction") -> None:
-        """Let a function look up serial numbers in the indexes."""
+        """Allow a function to look up serial numbers in the indexes."""
         function.function.add_environment(environment.REVOCATION_BUCKET, self.bucket.name)
         function.function.add_environment(environment.REVOCATION_REFRESH_SECONDS, self._refresh)
         self.bucket.let_read_indexes(function)

@@ -28,10 +28,10 @@ from iot_jitr_runtime.publisher import Trigger
 from iot_jitr_runtime.revocation import PREFIX
 
 WATCH_EVERY = timedelta(minutes=5)
-"""How often CRLs that are about to become stale, are stale or missing are fetched."""
+"""The interval at which CRLs are fetched that are stale, become stale soon, or are missing."""
 
 CrlSources = Mapping[CaRegistration, CrlUrl | CrlBucket]
-"""The CAs that have a CRL, each with where it comes from."""
+"""The CAs that have a CRL, each with the source of its CRLs."""
 
 
 class CrlPublisher(Construct):
@@ -39,9 +39,9 @@ class CrlPublisher(Construct):
 
     Attributes:
         function: The function with its role and log group.
-        uploads: What starts it when a CRL was uploaded, by the CA's name; empty where all are fetched.
-        schedule: What starts it for a new CRL.
-        watch: What starts it when a CRL is about to become stale.
+        uploads: Name of the CA → rule that starts it when a CRL is uploaded; empty if all CRLs are fetched.
+        schedule: The rule that starts it to search for new CRLs.
+        watch: The rule that starts it for CRLs that become stale soon.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CrlPublisher(Construct):
         functions: FunctionSettings,
         settings: RevocationSettings,
     ) -> None:
-        """Create the function and what starts it."""
+        """Create the function and its triggers."""
         super().__init__(scope, construct_id)
         self.function = JitrFunction(
             self,
@@ -73,10 +73,10 @@ class CrlPublisher(Construct):
                 read_ca_certificates(sources),
             ],
             key_uses=[KeyUse.WRITE_OBJECTS],
-            # A million entries take about 110 MB and a few seconds of CPU, which Lambda gives by memory.
+            # A million entries need about 110 MB and a few seconds of CPU; Lambda allocates CPU by memory.
             memory_mib=1024,
             timeout=timedelta(minutes=5),
-            # What an invocation leaves undone, the next one on the schedule finds.
+            # The next scheduled invocation continues the work of a failed one.
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
@@ -114,7 +114,7 @@ class CrlPublisher(Construct):
 
 
 def crl_location(ca: CaRegistration, source: CrlUrl | CrlBucket, own_bucket: str) -> str:
-    """Return where the CRLs of a CA come from: a URL, or an S3 URI."""
+    """Return the source of a CA's CRLs: a URL, or an S3 URI."""
     if isinstance(source, CrlUrl):
         return source.url
     return f"s3://{upload_bucket(source) or own_bucket}/{upload_prefix(source, ca.configuration.name)}"

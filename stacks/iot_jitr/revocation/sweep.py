@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from iot_jitr.ledger import Ledger
 
 SWEEP_EVERY = timedelta(minutes=1)
-"""How often the sweep continues what was left undone."""
+"""The interval at which the sweep continues unfinished work."""
 LEDGER_LAG = timedelta(seconds=30)
-"""How far the ledger's index by serial number may lag behind its rows; far more than it does."""
+"""The assumed maximum delay of the ledger's index by serial number; the real delay is much shorter."""
 
 
 class SweepFunction(Construct):
-    """The sweep function, and what starts it.
+    """The sweep function and its triggers.
 
     Attributes:
         function: The function with its role and log group.
-        schedule: What starts it when something was left undone.
-        on_new_index: What starts it when a CRL was compiled.
-        client_id: The client id by which it closes sessions, as a template; None where it closes none.
+        schedule: The rule that starts it for unfinished work.
+        on_new_index: The rule that starts it when an index is published.
+        client_id: Template of the client ids whose sessions it closes; None if it closes no sessions.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class SweepFunction(Construct):
         bucket: RevocationBucket,
         settings: RevocationSettings,
     ) -> None:
-        """Create the function, for the CAs that have a CRL, and what starts it."""
+        """Create the function, for the CAs that have a CRL, and its triggers."""
         super().__init__(scope, construct_id)
         devices = parts.devices
         self.client_id = self._client_id(devices, settings)
-        # It repeats the checks of an activation; what becomes of refused certificates is not its concern.
+        # It repeats the checks of an activation, and does not need the settings for refused certificates.
         device_settings = set(devices.environment) - {environment.ON_REFUSAL}
         self.function = JitrFunction(
             self,
@@ -79,7 +79,7 @@ class SweepFunction(Construct):
             key_uses=[KeyUse.TABLE],
             memory_mib=512,
             timeout=timedelta(minutes=5),
-            # What an invocation leaves undone, the next one on the schedule finds.
+            # The next scheduled invocation continues the work of a failed one.
             retry_attempts=0,
         )
         bucket.let_read_indexes(self.function)
@@ -93,7 +93,7 @@ class SweepFunction(Construct):
             wildcard="each device's own policy is made when the device is activated",
         )
         if self.client_id is not None:
-            # What differs from certificate to certificate cannot be named before.
+            # A client id that differs between certificates is not known before.
             clients = cdk.Stack.of(self).format_arn(
                 service="iot", resource="client", resource_name=PLACEHOLDER.sub("*", self.client_id)
             )
@@ -144,7 +144,7 @@ def _ledger_permissions(ledger: "Ledger", *, tasks: bool) -> list[iam.PolicyStat
 
 
 def _setting(settings: RevocationSettings, capacity: "Capacity", client_id: str | None) -> str:
-    # An activator may work on the former index for as long as it keeps a copy, and until its time-out.
+    # An activator may use the former index until its copy is refreshed, and then until its time-out.
     settle = as_timedelta(settings.refresh) + capacity.function_timeout + LEDGER_LAG
     return json.dumps(
         {
