@@ -1,7 +1,7 @@
 """One event from the queue to its outcome. Each way in which other activators fail has its test here."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -371,6 +371,21 @@ def test_a_certificate_revoked_after_its_status_was_read_stays_revoked(aws: Acco
 
     assert aws.reason is Reason.NOT_PENDING
     assert aws.decisions[0].verdict.detail.startswith("the certificate changed meanwhile: ")
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [(TIME_FOR_ONE, None), (TIME_FOR_ONE - timedelta(milliseconds=1), Reason.OUT_OF_TIME)],
+    ids=["just enough", "too little"],
+)
+def test_an_activation_begins_only_with_enough_time_left(
+    aws: Account, left: timedelta, reason: Reason | None
+) -> None:
+    record = aws.event(aws.pending())
+
+    aws.batch().process([record], stopped_by=aws.clock() + left, on_decision=aws.decisions.append)
+
+    assert aws.reason is reason
 
 
 class Slow:
