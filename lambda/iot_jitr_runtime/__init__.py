@@ -1,1 +1,1 @@
-"""What runs in AWS Lambda: one subpackage a function, and the domain they share."""
+"""The code of the Lambda functions: one subpackage for each function, and the modules that they share."""

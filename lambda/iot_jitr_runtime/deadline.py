@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deadline:
-    """The moment after which a task begins nothing more."""
+    """The time after which a task begins no new step."""
 
     at: datetime
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -21,8 +21,8 @@ class Deadline:
         """Return the deadline of a Lambda invocation.
 
         Args:
-            context: Lambda's context, which has the time that is left.
-            kept_free: How long the last step that is begun may take.
+            context: Lambda's context, which contains the remaining time.
+            kept_free: The longest duration of the last step.
         """
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
         return cls(datetime.now(UTC) + left - kept_free)
@@ -32,10 +32,10 @@ class Deadline:
         return self.clock() + duration < self.at
 
     def share(self, fraction: float) -> "Deadline":
-        """Return the deadline of a step that gets a fraction of the time left, more than 0 and at most 1.
+        """Return the deadline of a step that gets a fraction (above 0, at most 1) of the remaining time.
 
-        If each of several steps gets 1 / (number of steps left), they share the time equally, and what a step
-        does not use is shared by those that follow.
+        If each of several steps gets 1 / (number of remaining steps), they share the time equally, and the
+        following steps share the time that a step does not use.
         """
         now = self.clock()
         return replace(self, at=now + (self.at - now) * fraction)

@@ -1,4 +1,4 @@
-"""A DynamoDB table with plain values: the one place that builds expressions, and reads and writes items.
+"""A DynamoDB table with plain values: the only module that builds expressions, and reads and writes items.
 
 Conditions are boto3's (`Attr("state").eq("known")`). A placeholder replaces every name, because many words
 are reserved: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
@@ -35,7 +35,7 @@ class ConditionFailedError(JitrError):
     """An item does not meet the condition of a write. Nothing was written."""
 
     def __init__(self, key: str, found: Item) -> None:
-        """`found` is the item as it is, empty where there is none or it was written in a transaction."""
+        """`found` is the present item; empty if there is none, or if the write was part of a transaction."""
         super().__init__(f"item '{key}' does not meet the condition of a write")
         self.found = found
 
@@ -50,9 +50,9 @@ class Update:
     defaults: Mapping[str, object] = field(default_factory=dict)
     """Values of attributes that the item does not have yet."""
     adds: Mapping[str, int | set[str]] = field(default_factory=dict)
-    """What is added to numbers and to sets; a missing one counts as 0, or as empty."""
+    """Values to add to numbers and to sets; a missing attribute counts as 0, or as an empty set."""
     condition: ConditionBase | None = None
-    """What the item must meet; without it, any will do."""
+    """The condition that the item must meet; None: there is no condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Table:
         return plain(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Sequence[str]) -> Iterator[Item]:
-        """Read the items with these keys, as far as there are any, consistently, 100 in each call.
+        """Read the items with these keys, consistently, 100 in each call; a missing item is left out.
 
         Raises:
             DeferredError: `THROTTLED`: some keys stayed unprocessed.
@@ -90,7 +90,7 @@ class Table:
     def query_keys(
         self, index: str, condition: ConditionBase, *, page_size: int | None = None
     ) -> Iterator[list[str]]:
-        """Return page by page the keys of the items that an index has under a key condition."""
+        """Return, page by page, the keys of an index's items that meet a key condition."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.name,
             IndexName=index,
@@ -104,12 +104,12 @@ class Table:
         """Read the next items of the table that meet a condition, 1 MB of the table at most, consistently.
 
         Args:
-            condition: What they meet.
+            condition: The condition for the items.
             after: The key after which to continue, in the table's own order; empty at the start.
 
         Returns:
-            The items in DynamoDB's JSON, because most callers need few of them (see `plain`), and the key
-            after which to continue; None at the end of the table.
+            The items in DynamoDB's JSON, because most callers convert only a few of them (with `plain`), and
+            the key after which to continue; None at the end of the table.
         """
         start: dict[str, Any] = {"ExclusiveStartKey": self._key(after)} if after else {}
         page = self.client.scan(
@@ -119,7 +119,7 @@ class Table:
         return page["Items"], last[self.key_attribute]["S"] if last else None
 
     def update(self, update: Update) -> Item:
-        """Change an item; return it as it is afterwards.
+        """Change an item; return the new item.
 
         Raises:
             ConditionFailedError: It does not meet the update's condition.
@@ -200,12 +200,12 @@ def plain(item: Mapping[str, Any]) -> Item:
 
 
 def still(attribute: str, value: object) -> ConditionBase:
-    """Return the condition that an attribute has this value, which was read; None: that it is missing."""
+    """Return the condition that an attribute still has this value; None: that it is still missing."""
     return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
 
 
 def cancellation_codes(error: BaseException) -> list[str]:
-    """Return the code of each item of a transaction that was cancelled; `None` for one that is in order."""
+    """Return the error code of each item of a cancelled transaction; `None` for an item without an error."""
     response: Mapping[str, Any] = getattr(error, "response", {})
     return [each.get("Code", "None") for each in response.get("CancellationReasons", [])]
 

@@ -1,8 +1,8 @@
-"""The client of the AWS IoT data plane, with `DeleteConnection` whatever botocore the runtime carries.
+"""The client of the AWS IoT data plane; it has `DeleteConnection` with every version of botocore.
 
-botocore has the call from 1.40.6 on, and AWS no longer publishes which one its Python runtime has. So
-`service_models` holds the call as botocore's own loader takes additions to a service model; where botocore
-has it already, nothing is added.
+botocore has the call since version 1.40.6, and AWS no longer publishes the version in its Python runtime. So
+`service_models` contains the call in the format in which botocore's loader extends a service model. If
+botocore has the call already, nothing is added.
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
 """
 

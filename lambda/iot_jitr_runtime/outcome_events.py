@@ -1,7 +1,7 @@
 """Outcome events: the decisions about certificates, published to other systems over Amazon EventBridge.
 
 `stacks/iot_jitr/schemas/outcome-event-1.json` is the JSON schema of an event's `detail`. An event is composed
-once, when its outcome is recorded, and stays the same however often it is published.
+once, when its outcome is recorded, and does not change if it is published several times.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html
 """
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 SOURCE = "iot-jitr"
 """The `source` of every event."""
 SCHEMA_VERSION = "1"
-"""Of `detail`. Fields are added under the same version; a field that changes or goes makes a new one."""
+"""Version of `detail`. A new field does not change the version; a changed or removed field does."""
 
 OWED_EVENTS = "owedEvents"
 """Attribute of the ledger's row: the set of its unpublished events, each the JSON of its `detail`."""
 OWED_INDEX = "owed-events"
 """Global secondary index of the rows with unpublished events, keys only: `OWED_SHARD`, `OWED_SINCE`."""
 OWED_SHARD = "owedShard"
-"""The first digit of the certificate's id: one partition of an index takes 1,000 writes a second."""
+"""The first digit of the certificate's id: one partition of an index accepts 1,000 writes a second."""
 OWED_SINCE = "owedSince"
 """When the last of them was recorded, in milliseconds since the epoch."""
 LAST_EVENT = "lastEvent"
@@ -35,7 +35,7 @@ class EventType(StrEnum):
     """What has happened; the value is the event's `detail-type`, a stable interface."""
 
     ACTIVATED = "Certificate Activated"
-    """The certificate is ACTIVE by this pipeline."""
+    """This pipeline made the certificate ACTIVE."""
     REFUSED = "Certificate Refused"
     """A check failed. A refusal that repeats the last one of the certificate causes no further event."""
     REVOKED = "Certificate Revoked"
@@ -73,7 +73,7 @@ class OutcomeEvent:
         return f"{self.type.outcome}:{reason}" if reason else self.type.outcome
 
     def added_to(self, update: "Update") -> "Update":
-        """Return the update of a row with this event in it. To repeat it changes nothing."""
+        """Return the update of a row with this event added. Repeating the update changes nothing."""
         return replace(
             update,
             sets={

@@ -20,7 +20,7 @@ class Output(StrEnum):
     ALLOW_LIST_TABLE = "AllowListTable"
     """Name of the allow list's table; missing without one."""
     ALLOW_LIST_KEY = "AllowListKey"
-    """By what the devices of the allow list are listed, a `KeyKind`; missing without one."""
+    """The kind of key of the allow list's devices, a `KeyKind`; missing without an allow list."""
     ACTIVATOR_FUNCTION = "ActivatorFunction"
     """Name of the activator function."""
     ACTIVATOR_LOG_GROUP = "ActivatorLogGroup"
@@ -49,19 +49,19 @@ class Output(StrEnum):
     """Name of the guarded domain configuration, whose domain name is the devices' endpoint; missing without
     a guard."""
     SESSION_CLIENT_ID = "SessionClientId"
-    """By which client id the sweep closes sessions, as a template (see `iot_jitr_runtime.policy.client_id`);
-    missing where it closes none."""
+    """Template of the client ids whose sessions the sweep closes (see `iot_jitr_runtime.policy.client_id`);
+    missing if it closes no sessions."""
     METRICS_NAMESPACE = "MetricsNamespace"
     """CloudWatch namespace of the metrics."""
     SERVICE_NAME = "ServiceName"
     """Value of the metrics' dimension `service`."""
     EVENT_BUS = "EventBus"
-    """ARN of the event bus that outcome events go to; missing where they are off."""
+    """ARN of the event bus for outcome events; missing if they are off."""
     DASHBOARD = "Dashboard"
     """Name of the CloudWatch dashboard."""
 
 
-# Each of the following ends the name of an output that begins with a CA's name: `FactoryRule` for `Factory`.
+# Each of the following is the suffix of an output's name; the prefix is the CA's name: `FactoryRule`.
 CA_CERTIFICATE_ID = "CaCertificateId"
 """The id of its CA certificate."""
 CA_CERTIFICATE_ARN = "CaCertificateArn"

@@ -1,8 +1,8 @@
 """The certificates in the event that AWS IoT sends to the connect guard.
 
-AWS documents neither the encoding of the chain's certificates nor their order, and not that `principalId` is
-the certificate's id. So both encodings are read, in any order, and another `principalId` is no way around the
-list.
+AWS does not document the encoding of the chain's certificates, their order, or that `principalId` is the
+certificate's id. So both encodings are read, in any order, and a different `principalId` does not bypass the
+check.
 """
 
 import base64
@@ -19,13 +19,14 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----"
 
 
 def presented(event: Mapping[str, Any]) -> list[Certificate]:
-    """Return the certificates that the decision rests on.
+    """Return the certificates that are checked for the decision.
 
     Returns:
         The device certificate alone, if `principalId` is the SHA-256 of its DER; else all of the chain.
 
     Raises:
-        MalformedCertificateError: There is none, or one that the decision rests on cannot be read.
+        MalformedCertificateError: There is none, or a certificate that is needed for the decision cannot be
+            read.
     """
     texts = event.get("clientCertificateChain")
     if not isinstance(texts, list) or not texts:

@@ -1,8 +1,9 @@
 """Decides about one connect from the revocation indexes alone, without any AWS IoT call.
 
-A certificate is ours if the key of one of our CAs has signed it. It is refused if it is on the list of its
-CA, and admitted if it is not on a usable index; without a usable index the configuration decides. A
-certificate of another CA is admitted untouched: AWS IoT decides about it as it would without a guard.
+The guard checks a certificate only if the key of one of this deployment's CAs signed it. The connect is
+refused if the index of the CA lists the certificate, and admitted if a usable index does not list it; without
+a usable index, the configured `on_unknown` applies. A certificate of another CA is admitted without a check:
+AWS IoT decides about it as it does without a guard.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -22,18 +23,18 @@ from iot_jitr_runtime.revocation.store import IndexMissingError
 
 
 class ConnectFinding(StrEnum):
-    """The result of a check, from the best to the worst. The values are a stable interface, in the log."""
+    """The result of a check, from the best to the worst. The values in the log are a stable interface."""
 
     NOT_OURS = "not_ours"
-    """None of this deployment's CAs that have a CRL issued the certificate."""
+    """The certificate was not issued by a CA of this deployment that has a CRL."""
     GOOD = "good"
-    """There is a usable index, and the certificate is not on the list."""
+    """There is a usable index, and it does not list the certificate."""
     UNKNOWN = "unknown"
     """There is no usable index, or S3 does not respond."""
     UNREADABLE = "unreadable"
     """The event, or a certificate in it, cannot be read."""
     REVOKED = "revoked"
-    """The certificate is on the list, revoked or on hold."""
+    """The index lists the certificate as revoked or on hold."""
 
 
 ADMITTED = {ConnectFinding.NOT_OURS, ConnectFinding.GOOD}
@@ -60,10 +61,10 @@ class ConnectGuard:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _issuers: dict[CaCertificateId, Certificate] = field(default_factory=dict)
     _failures: dict[CaCertificateId, tuple[datetime, str]] = field(default_factory=dict)
-    """The last request about a CA that gave nothing usable: when, and why."""
+    """The last request about a CA that returned nothing usable: its time and the reason."""
 
     def prepare(self) -> None:
-        """Load the CA certificates and the indexes. What fails here is tried again by `decide`."""
+        """Load the CA certificates and the indexes. `decide` repeats what fails here."""
         for ca in self.cas:
             if self._load_issuer(ca) is not None:
                 try:
@@ -103,7 +104,8 @@ class ConnectGuard:
                     found.append(self._look_up(ca, certificate))
             except RefusedError as error:
                 found.append((ConnectFinding.UNREADABLE, str(error)))
-        # A CA whose certificate is missing may be the issuer only if no other one is.
+        # A CA whose certificate could not be read counts as a possible issuer only if no other CA is the
+        # issuer.
         return _worst(found or unknown or [(ConnectFinding.NOT_OURS, "")])
 
     def _look_up(self, ca: CaCertificateId, certificate: Certificate) -> tuple[ConnectFinding, str]:
@@ -124,7 +126,7 @@ class ConnectGuard:
                 self._pause(why, *self.cas)
             else:
                 return ConnectFinding.GOOD, ""
-        # What the last index lists stays refused, however old that index is.
+        # A certificate that the last index lists is refused, however old that index is.
         reason = self.revocation.last_known_reason(ca, certificate)
         if reason is None:
             return ConnectFinding.UNKNOWN, why
@@ -142,14 +144,14 @@ class ConnectGuard:
         return self._issuers.get(ca)
 
     def _pause(self, why: str, *cas: CaCertificateId) -> None:
-        """Send S3 no request about these CAs for a refresh interval, or each connect would repeat it.
+        """Send no request to S3 about these CAs for one refresh interval, not even at the next connects.
 
-        After a failure of S3 itself these are all CAs, so that a connect waits for one time-out only.
+        After a failure of S3 itself all CAs are paused, so that a connect waits for one time-out only.
         """
         self._failures.update(dict.fromkeys(cas, (self.clock(), why)))
 
     def _recent_failure(self, ca: CaCertificateId) -> str | None:
-        """Return why no request about the CA may be sent now; None if one may."""
+        """Return the reason why requests about the CA are paused; None if they are not."""
         if ca not in self._failures:
             return None
         at, why = self._failures[ca]
@@ -164,7 +166,8 @@ def _is_issued_by(certificate: Certificate, ca: Certificate) -> bool:
     """Return whether the CA's key signed the certificate; the CA's own certificate does not count.
 
     Raises:
-        RefusedError: `UNSUPPORTED_KEY`: it names the CA, and its signature cannot be verified.
+        RefusedError: `UNSUPPORTED_KEY`: the certificate names the CA as its issuer, and its signature cannot
+            be verified.
     """
     if certificate.der == ca.der:
         return False

@@ -1,8 +1,7 @@
 """The connect guard's entry point: settings, one S3 client, and one call of the logic.
 
-It starts as fast as it can: botocore alone instead of boto3, no Powertools, and the CA certificates and
-indexes are loaded while the execution environment starts. Only what is not admitted as a matter of course is
-logged.
+For a fast start, it uses botocore instead of boto3 and no Powertools, and it loads the CA certificates and
+indexes while the execution environment starts. A connect is logged only if its finding is not in `ADMITTED`.
 """
 
 import json
@@ -84,5 +83,6 @@ def _log_line(event: dict[str, Any], decision: ConnectDecision) -> str:
 
 
 if environment.CONNECT_GUARD in os.environ:
-    # Here, not at the first connect: Lambda gives a start more time, and SnapStart keeps its result.
+    # At the start, not at the first connect: Lambda allows more time for a start, and SnapStart keeps its
+    # result.
     _guard().prepare()

@@ -1,8 +1,8 @@
-"""The ledger: one DynamoDB row for each device certificate, saying what was decided about it, when and why.
+"""The ledger: one DynamoDB row for each device certificate, with the decision, its time and its reason.
 
-It does three things. It lets a repeated event stop at one batched read (`Ledger.rows`). It makes two workers
-on one certificate impossible (`Ledger.claim`). And it finds a certificate by CA and serial number when that
-serial is revoked (index `ca-serial`).
+It has three purposes. A repeated event costs only one batched read (`Ledger.rows`). Two workers cannot change
+one certificate at the same time (`Ledger.claim`). And a certificate can be found by CA and serial number when
+that serial number is revoked (index `ca-serial`).
 
 Times are milliseconds since the epoch. The format is a stable interface: attributes are added, never renamed.
 """

@@ -1,4 +1,4 @@
-"""A worker's claim on a certificate, which rows an event may claim, and what a row keeps of a verdict."""
+"""A worker's claim on a certificate, the condition for a claim, and the attributes of a verdict in a row."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Claim:
 
     lease: Lease
     row: Row
-    """The row as the claim found it."""
+    """The row when the claim was acquired."""
 
     @property
     def certificate_id(self) -> CertificateId:
@@ -28,13 +28,13 @@ class Claim:
 
 
 def is_undecided(sent_at: int, message_id: str) -> ConditionBase:
-    """Return the condition that no decision in a row answers an event: the opposite of `Row.makes_stale`."""
+    """Return the condition that a row's decision does not apply to an event: not `Row.makes_stale`."""
     answers_until = Attr("lookAgainAt")
     return answers_until.not_exists() | answers_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
 
 
 def why_not(found: Item, sent_at: int, message_id: str) -> StaleError | DeferredError:
-    """Return why the row as it was found lets an event neither claim the certificate nor wait for it."""
+    """Return the reason why an event can neither claim the certificate of this row nor wait for it."""
     if found and (row := Row.read(found)).makes_stale(sent_at, message_id):
         return StaleError(Reason.ALREADY_DECIDED, f"{row.state} already")
     return DeferredError(Reason.CLAIMED_ELSEWHERE, "another worker has claimed it")

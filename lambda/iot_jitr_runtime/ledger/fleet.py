@@ -1,10 +1,10 @@
-"""The fleet of a CA: how many of its certificates are ACTIVE, counted with the rows in one transaction.
+"""The fleet of a CA: the number of its ACTIVE certificates, counted in the transaction that changes a row.
 
 A certificate counts from its activation, or from the moment at which it is added to the ledger as ACTIVE,
-until this pipeline revokes, suspends or retires it. Its row has `inFleet` while it counts, so no repetition
-counts it twice. If another caller deactivates it, or activates it again, the reconciler's next full pass or
-the sweep corrects that; one that is deleted counts until the sweep reads it. The counter is spread over
-several items, because a transaction fails if another one writes the same item at that moment.
+until this pipeline revokes, suspends or retires it. Its row has `inFleet` while it counts, so a repeated
+write does not count it twice. If another caller deactivates it, or activates it again, the reconciler's next
+full pass or the sweep corrects the count; a deleted certificate counts until the sweep reads it. The counter
+is spread over several items, because a transaction fails if another one writes the same item at that moment.
 """
 
 import random
@@ -40,12 +40,12 @@ class Fleet:
         return sum(item[_COUNT] for item in self.items.get_many(keys))
 
     def write(self, update: Update, ca: CaCertificateId, *, joins: bool) -> None:
-        """Update the row of a certificate that joins or leaves the fleet, and count it, both or neither.
+        """Update the row of a certificate that joins or leaves the fleet, and its count, in one transaction.
 
         Raises:
             ConditionFailedError: The row does not meet the update's condition, or it has joined or left
                 already.
-            ClientError: DynamoDB refused, or too many others wrote the same items.
+            ClientError: DynamoDB refused, or too many other writes changed the same items.
         """
         counted = Attr(IN_FLEET)
         condition: ConditionBase = counted.not_exists() if joins else counted.exists()
@@ -78,10 +78,10 @@ class Fleet:
         try:
             self.write(Update(certificate_id), row.ca_certificate_id, joins=active)
         except ConditionFailedError:
-            # Another worker has just done so.
+            # Another worker has corrected the count already.
             return
 
 
 def _counter(ca: CaCertificateId, shard: int) -> str:
-    # No certificate id begins like this.
+    # No certificate id has this prefix.
     return f"#fleet#{ca}#{shard}"

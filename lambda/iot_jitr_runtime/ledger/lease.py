@@ -1,8 +1,8 @@
 """Leases: exclusive use of one item of the ledger's table until it is released or expires.
 
-A claim on a certificate is the lease on its row. Whatever the holder writes into the item is conditional on
-the lease's token, so a holder whose lease has expired, and that another worker has acquired since, changes
-nothing any more.
+A claim on a certificate is the lease on its row. Each of the holder's writes is conditional on the lease's
+token. So if its lease has expired and another worker has acquired it, the former holder cannot change the
+item.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from iot_jitr_runtime.ledger.rows import LEASE_EXPIRES_AT, LEASE_TOKEN, TTL_ATTR
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 
 RELEASED = {LEASE_TOKEN: None, LEASE_EXPIRES_AT: None}
-"""What is written into an item to release its lease."""
+"""The attributes that release the lease of an item."""
 _HOLDER = "leaseHolder"
 _UNUSED_SECONDS = 86_400
 
@@ -60,21 +60,22 @@ class Lease:
 
         Args:
             table: The ledger's table.
-            key: The item's key: a certificate's id, or one that begins with `#`, as no certificate's does.
+            key: The item's key: a certificate's id, or a key that begins with `#`, which no certificate id
+                has.
             now: This moment, in milliseconds since the epoch.
-            expires_at: A moment after the one at which the caller is stopped for certain.
-            holder: Only for items that hold nothing but the lease: on whose behalf it is acquired. An earlier
-                lease of the same holder is no obstacle. The item expires a day later.
-            only_if: What the item must meet besides.
-            defaults: Values that the item gets with the lease where it has none yet.
-            adds: What is added to numbers of the item with the lease.
+            expires_at: A time after the latest time at which the caller is stopped.
+            holder: Only for items that contain nothing but the lease: the name of the holder. A lease that
+                the same holder acquired earlier does not prevent this one. The item expires a day later.
+            only_if: A further condition that the item must meet.
+            defaults: Initial values of attributes that the item does not have yet.
+            adds: Values to add to the item's numbers in the same write.
 
         Raises:
             ConditionFailedError: Another worker holds it, or `only_if` is not met.
         """
         token = secrets.token_hex(8)
         sets: dict[str, object] = {LEASE_TOKEN: token, LEASE_EXPIRES_AT: expires_at}
-        # The item has this token already where botocore repeats a call whose answer was lost.
+        # The item has this token already if botocore repeats a call whose response was lost.
         condition: ConditionBase = is_free(now) | Attr(LEASE_TOKEN).eq(token)
         if holder is not None:
             sets |= {_HOLDER: holder, TTL_ATTRIBUTE: now // 1000 + _UNUSED_SECONDS}

@@ -1,11 +1,11 @@
 """The outbox: outcome events that stay in the ledger's rows until EventBridge has accepted them.
 
 The write that records an outcome adds its event to the row, and the row to the sparse index `owed-events`;
-publishing removes both again. So no event is lost once its outcome is written, and what is not
-published, for whatever reason, the reconciler publishes later: each event at least once.
+publishing removes both again. So no event is lost after its outcome is written. The reconciler publishes
+later what was not published for any reason: each event is published at least once.
 
-Publishing never delays an outcome: it comes after all outcomes of a batch, its errors end here, and a worker
-whose call has failed publishes nothing for a minute.
+Publishing never delays an outcome: it happens after all outcomes of a batch, its errors do not propagate, and
+a worker whose call has failed publishes nothing for a minute.
 """
 
 import hashlib
@@ -43,13 +43,13 @@ EVENTS_CONFIG = CLIENT_CONFIG.merge(
 )
 """Two attempts of at most 3 s each."""
 TIME_TO_PUBLISH = timedelta(seconds=8)
-"""A call is begun only with so much time left."""
+"""A call begins only if this much time remains."""
 PAUSE = timedelta(minutes=1)
 """How long a worker publishes nothing after a call that failed."""
 IN_FLIGHT = timedelta(minutes=2)
-"""The reconciler leaves out what is younger: the worker that has recorded it is about to publish it."""
+"""The reconciler leaves out younger events: the worker that recorded them publishes them."""
 ENTRIES = 10
-"""Entries of one PutEvents call, at most."""
+"""The maximum number of entries in one PutEvents call."""
 _PAGE = 100
 _SHARDS = "0123456789abcdef"
 
@@ -62,7 +62,7 @@ _ATTRIBUTES = ("caCertificateId", "serialNumber", "commonName", "thingName", "po
 
 @dataclass
 class Outbox:
-    """The owed events in the ledger's table, and the bus that they are for."""
+    """The owed events in the ledger's table, and the event bus that receives them."""
 
     items: Table
     events: "EventBridgeClient"
@@ -71,7 +71,7 @@ class Outbox:
     pipeline: str
     """The pipeline's name, the value of the metrics' dimension `service`."""
     report: Callable[[int, str], None]
-    """Called with the number of events that were not published now, and why."""
+    """Called with the number of events that were not published, and the reason."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _recorded: dict[Owed, None] = field(default_factory=dict)
     _paused_until: datetime = field(default=datetime.min.replace(tzinfo=UTC))
@@ -92,7 +92,7 @@ class Outbox:
         self._recorded[certificate_id, event.detail] = None
 
     def record_waiting(self, ca: CaCertificateId, row: Row, *, since: datetime) -> None:
-        """Record that a certificate waits too long, once in each wait; botocore's errors propagate.
+        """Record that a certificate waits too long, once for each wait; botocore's errors propagate.
 
         Args:
             ca: Its CA.
@@ -116,7 +116,7 @@ class Outbox:
         self.recorded(row.certificate_id, event)
 
     def publish_recorded(self, until: datetime) -> None:
-        """Publish what was recorded since the last call, as far as there is time. AWS's errors end here.
+        """Publish what was recorded since the last call, while time remains. AWS's errors do not propagate.
 
         Args:
             until: When this function is stopped at the latest.
@@ -128,7 +128,7 @@ class Outbox:
             self.report(len(recorded), f"the ledger still has events that are published: {error}")
 
     def publish_owed(self, deadline: Deadline) -> int:
-        """Publish what other workers have left, the oldest first in each shard; return how many events.
+        """Publish other workers' owed events, in each shard the oldest first; return their number.
 
         Errors of the ledger propagate.
         """
@@ -149,7 +149,7 @@ class Outbox:
         return self.clock() >= self._paused_until and deadline.allows(TIME_TO_PUBLISH)
 
     def _publish(self, owed: Sequence[Owed], deadline: Deadline) -> int:
-        """Publish these events, remove the marks of the rows that have no other; return how many events."""
+        """Publish these events, remove the marks of rows without another event; return the number."""
         taken: set[Owed] = set()
         for start in range(0, len(owed), ENTRIES):
             if not self._may_publish(deadline):

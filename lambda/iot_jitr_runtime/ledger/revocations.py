@@ -18,11 +18,11 @@ sort key `RELEASE_AT`."""
 SUSPENDED_UNDER = "suspendedUnder"
 """Id of the CA."""
 RELEASE_AT = "releaseAt"
-"""When to try the release again, in milliseconds since the epoch; 0 where it has not failed yet."""
+"""Time of the next attempt to release, in milliseconds since the epoch; 0 if none has failed yet."""
 
 _NOT_SUSPENDED = {SUSPENDED_UNDER: None, RELEASE_AT: None}
 _ANY_TIME = 10**15
-"""Milliseconds: later than any event, because decisions about events do not apply to the sweep."""
+"""Milliseconds, later than any event: decisions about events do not apply to the sweep's claims."""
 
 
 class RevocationLedger(Ledger):
@@ -45,11 +45,11 @@ class RevocationLedger(Ledger):
 
         Args:
             ca: Only its certificates are returned.
-            after: The certificate after which to go on, in the table's own order; empty at the start.
+            after: The certificate after which to continue, in the table's own order; empty at the start.
             wanted: Whether the row with a serial number is returned.
 
         Returns:
-            The rows, which may be none, and where to go on; None at the end of the table.
+            The rows, which may be empty, and the key after which to continue; None at the end of the table.
         """
         of_ca = Attr("caCertificateId").eq(ca) & Attr("serialNumber").exists()
         items, last = self.items.scan(of_ca, after=after)
@@ -61,9 +61,9 @@ class RevocationLedger(Ledger):
 
         Args:
             ca: The CA.
-            since: Their release is to be tried at this moment or later: 0 for those whose release has not
-                failed yet, 1 for those whose release has failed.
-            until: And not later than at this moment, in milliseconds since the epoch.
+            since: Only certificates whose next attempt to release is at this time or later: 0 includes those
+                whose release has not failed yet, 1 excludes them.
+            until: And not after this time, in milliseconds since the epoch.
         """
         due = Key(SUSPENDED_UNDER).eq(ca) & Key(RELEASE_AT).between(since, until)
         for page in self.items.query_keys(SUSPENDED_INDEX, due):
@@ -128,7 +128,7 @@ class RevocationLedger(Ledger):
         )
 
     def record_releasing(self, claim: Claim, *, index_version: str | None) -> None:
-        """Write on which index the release of a hold rests, before it happens, and keep the claim."""
+        """Write the version of the index that allows the release, before the release, and keep the claim."""
         self._write(claim, {"indexVersion": index_version}, keep_claim=True)
 
     def record_released(
@@ -153,9 +153,9 @@ class RevocationLedger(Ledger):
         )
 
     def record_not_released(self, claim: Claim, *, detail: str, retry_at: int | None) -> None:
-        """Write why the certificate stays on hold and when to try again, None for never."""
+        """Write why the certificate stays on hold and when to try again; None: never."""
         self._write(claim, {"detail": detail, RELEASE_AT: retry_at})
 
     def record_decided_elsewhere(self, claim: Claim, *, state: State | None) -> None:
-        """Write that a certificate is not on hold by us any more but in `state`."""
+        """Write that this pipeline does not hold the certificate any more, and that its state is `state`."""
         self._write(claim, {"state": state, **_NOT_SUSPENDED})

@@ -1,4 +1,4 @@
-"""What the ledger keeps of one certificate: a row, its state and its device's identity."""
+"""The ledger's data about one certificate: a row, its state and its device's identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,14 +18,14 @@ TTL_ATTRIBUTE = "expiresAt"
 LEASE_TOKEN = "leaseToken"  # noqa: S105 - an attribute's name
 LEASE_EXPIRES_AT = "leaseExpiresAt"
 CLAIM_MARGIN = timedelta(seconds=5)
-"""How much longer a claim lasts than its worker may run: two workers' clocks may differ by so much."""
+"""A claim lasts this much longer than its worker may run: two workers' clocks may differ by this much."""
 
 
 class State(StrEnum):
     """The state of a certificate in the ledger."""
 
     ACTIVATING = "activating"
-    """All checks passed; its policy and status are being changed, or were when the worker stopped."""
+    """All checks passed; a worker changes its policy and status, or stopped while it changed them."""
     ACTIVATED = "activated"
     """This pipeline activated it."""
     REFUSED = "refused"
@@ -43,7 +43,7 @@ class State(StrEnum):
 
 
 SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}
-"""States that stay as they are when a worker finds that the certificate is decided."""
+"""States that do not change when a worker finds that the certificate is already decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Row:
     look_again_at: int = 0
     """Events sent up to this moment are stale."""
     waiting_message_id: str | None = None
-    """While deferred: the queue message that retries, by `look_again_at`."""
+    """While deferred: the queue message of the retry, which is delivered at `look_again_at` at the latest."""
     superseded_by: CertificateId | None = None
     """The certificate that replaces it, by a renewal."""
     lease_expires_at: int = 0
@@ -82,14 +82,14 @@ class Row:
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> "Row":
-        """Read a row from its item. A state or reason that only a newer version has reads as None."""
+        """Read a row from its item. An unknown state or reason, of a newer version, is read as None."""
         known = {name: item[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in item}
         known["state"] = next((state for state in State if state == known.get("state")), None)
         known["reason"] = next((reason for reason in Reason if reason == known.get("reason")), None)
         return cls(**known)
 
     def attributes(self) -> dict[str, object]:
-        """Return the row as it is written: the attributes that it has."""
+        """Return the attributes of the row in the table's format."""
         values = {attribute: getattr(self, name) for name, attribute in _ATTRIBUTES.items()}
         return {attribute: value for attribute, value in values.items() if value}
 
@@ -99,7 +99,7 @@ class Row:
         return Row.read({name: value for name, value in written.items() if value is not None})
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:
-        """Whether this row answers an event: the event was sent before `look_again_at`.
+        """Whether this row's decision applies to an event: the event was sent before `look_again_at`.
 
         The message that retries a deferral is never stale.
         """

@@ -28,7 +28,7 @@ _GARBAGE_SECONDS = 86_400
 
 
 class Ledger:
-    """The ledger's operations. Each write is conditional, so each may be repeated, and made twice at once.
+    """The ledger's operations. Each write is conditional, so it may be repeated, also concurrently.
 
     Each `record_…` of a claim releases the claim with its write, unless its docstring has "keep the claim".
     It raises `LeaseLostError` if another worker holds the claim by now. botocore's errors propagate.
@@ -39,7 +39,7 @@ class Ledger:
         self.fleet = Fleet(self.items)
         """How many devices are in service."""
         self.tasks = ScheduledTasks(self.items)
-        """What is to be done later."""
+        """The scheduled tasks of certificates."""
         self.outbox = outbox
         """Composes and publishes outcome events; None where they are off."""
 
@@ -93,12 +93,12 @@ class Ledger:
         return Claim(lease, Row.read(lease.item))
 
     def record_rate_limited(self, row: Row, *, slot: int, sent_at: int, message_id: str, now: int) -> None:
-        """Write that a certificate waits for its slot of the rate limiter, and which message brings it back.
+        """Write that a certificate waits for its slot of the rate limiter, and which message retries it.
 
         Args:
             row: The row of the certificate as it was read.
             slot: Its slot, in milliseconds since the epoch. Its events sent before are stale from now on.
-            sent_at: When the event was sent that waits.
+            sent_at: The time at which the waiting event was sent.
             message_id: The message of that event.
             now: This moment.
 
@@ -108,7 +108,7 @@ class Ledger:
         """
         kept = row.state in {State.ACTIVATING, *SETTLED}
         as_read = still("state", row.state)
-        # True where botocore repeats a call whose answer was lost.
+        # True if botocore repeats a call whose response was lost.
         written = Attr("waitingMessageId").eq(message_id) & Attr("lookAgainAt").eq(slot)
         update = Update(
             row.certificate_id,
@@ -131,10 +131,10 @@ class Ledger:
     def record_activating(self, claim: Claim, identity: Identity, index_version: str | None) -> Claim:
         """Record that the certificate is about to change, and keep the claim.
 
-        From now on the certificate can be found by its serial number.
+        After this write, the certificate can be found by its serial number.
 
         Returns:
-            The claim, with the row as written: the change may have happened.
+            The claim with the new row, which shows that the change may have happened.
         """
         cleared = ("reason", "detail", "decidedAt", "lookAgainAt", "waitingMessageId", "refusalStatus")
         values = {
@@ -216,7 +216,7 @@ class Ledger:
     def record_deferred(
         self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
     ) -> None:
-        """Record why it could not be decided and which message retries.
+        """Record why the certificate could not be decided and which message retries it.
 
         `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `SETTLED`
         stays, because it may still be true.
@@ -259,7 +259,7 @@ class Ledger:
         Args:
             claim: The claim.
             values: The new values; None removes the attribute.
-            keep_claim: Whether the worker goes on under the claim.
+            keep_claim: Whether the worker keeps the claim for its next steps.
             in_fleet: Whether it counts as in service from now on; None: unchanged.
             event: The outcome event that is written with it; None: none.
         """

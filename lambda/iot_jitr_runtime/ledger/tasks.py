@@ -1,7 +1,7 @@
-"""Scheduled tasks: what is to be done about a certificate later.
+"""Scheduled tasks: actions on a certificate that are due later.
 
-A certificate's row carries at most one task and the time at which it is due; the closing of a session, which
-may come on top, has an item of its own. The sparse index `tasks` finds those that are due. A task may be done
+A certificate's row contains at most one task and its due time. The closing of a session can be due at the
+same time, so it has its own item. The sparse index `tasks` contains all tasks by due time. A task may run
 twice with the same result.
 """
 
@@ -26,7 +26,7 @@ _FAILURES = "taskFailures"
 _ERROR = "taskError"
 _ERROR_LENGTH = 500
 _SESSION_PREFIX = "#session/"
-"""The key of an item with the task `CLOSE_SESSION` begins so; no certificate's does."""
+"""Prefix of the key of an item with the task `CLOSE_SESSION`; no certificate id has it."""
 _SESSION_LASTS = 30 * 86_400
 """Seconds after which such an item is removed, done or not."""
 _NO_FAILURES = {_FAILURES: None, _ERROR: None}
@@ -34,18 +34,18 @@ _NO_TASK = {TASK: None, TASK_DUE_AT: None, **_NO_FAILURES}
 
 
 class Task(StrEnum):
-    """What is to be done."""
+    """The kind of a task."""
 
     RETIRE = "retire"
     """Detach the certificate from its thing and make it INACTIVE: another one replaces it."""
     DELETE_POLICY = "delete_policy"
-    """Delete the certificate's own policy: it is revoked, but AWS still saw the policy attached."""
+    """Delete the certificate's own policy: it is revoked, but AWS still reported the policy as attached."""
     CLOSE_SESSION = "close_session"
     """Close the session of the certificate, which is REVOKED or INACTIVE, once more."""
 
 
 class TaskResult(StrEnum):
-    """What became of a task that was due."""
+    """The result of a task that was due."""
 
     DONE = "done"
     POSTPONED = "postponed"
@@ -93,7 +93,7 @@ class ScheduledTasks:
         superseded_by: CertificateId,
         at: int,
     ) -> None:
-        """Schedule the retirement of a certificate. A date once set for the same successor stays.
+        """Schedule the retirement of a certificate. A due time for the same successor is not changed.
 
         If this pipeline has not seen the certificate, its row becomes known, so that the certificate can be
         revoked by serial number during the grace period.
@@ -123,7 +123,7 @@ class ScheduledTasks:
         self._update(Update(certificate_id, sets))
 
     def schedule_session_close(self, certificate_id: CertificateId, *, at: int) -> None:
-        """Schedule the closing of a certificate's session; a date that was set before is replaced."""
+        """Schedule the closing of a certificate's session; an earlier due time is replaced."""
         expires_at = at // 1000 + _SESSION_LASTS
         sets = {TASK: Task.CLOSE_SESSION, TASK_DUE_AT: at, TTL_ATTRIBUTE: expires_at, **_NO_FAILURES}
         self._update(Update(task_key(Task.CLOSE_SESSION, certificate_id), sets))
@@ -146,7 +146,7 @@ class ScheduledTasks:
         return [found for key in keys if (found := self._read(key)) and found.failures]
 
     def postpone(self, due: ScheduledTask, *, at: int) -> None:
-        """Do it later, although nothing has failed."""
+        """Postpone a task that has not failed."""
         self._update(Update(due.key, {TASK_DUE_AT: at, **_NO_FAILURES}, condition=_has(due.task)))
 
     def record_failure(self, due: ScheduledTask, error: str, *, retry_at: int) -> None:

@@ -1,10 +1,10 @@
-"""From a CA's CRLs, over HTTP or in S3, to the revocation index that the activator reads."""
+"""Builds the revocation index that the activator reads from a CA's CRLs, over HTTP or in S3."""
 
 from enum import StrEnum
 
 
 class Trigger(StrEnum):
-    """What a schedule's event starts."""
+    """The task that a scheduled event starts."""
 
     SCHEDULE = "schedule"
     """A publication for every CA."""

@@ -42,7 +42,7 @@ def _build() -> tuple[dict[CaCertificateId, CaSettings], IndexStore, Issuers]:
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], _context: "LambdaContext") -> None:
-    """Publish the indexes of the CAs that the event concerns."""
+    """Publish the indexes of the CAs that the event selects."""
     cas, store, issuers = _build()
     failed = []
     for ca in concerned(event, cas, store, datetime.now(UTC)):
@@ -92,7 +92,7 @@ def _log(report: PublicationReport) -> None:
 
 
 def _measure(report: PublicationReport, now: datetime) -> None:
-    # A stale CRL is counted by the time that is left, not here.
+    # A stale CRL has its own metric, the remaining time, and is not counted here.
     unusable = sum(problem.kind is not IndexProblem.STALE for problem in report.problems)
     figures = [(Metric.CRL_UNUSABLE, MetricUnit.Count, float(unusable))]
     if report.usable_until is None:

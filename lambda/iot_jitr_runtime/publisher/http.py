@@ -1,11 +1,11 @@
 """A CRL at a URL that the operator configured: one GET, bounded in size, time, redirects and addresses.
 
-The server is the CA's, but what it sends is trusted only when the CRL's signature verifies. Until then it
-must not be able to fill the memory, to keep the function busy, or to send it to addresses that only the
-function itself can reach (CWE-918), such as the Lambda runtime's own API on loopback.
+The server belongs to the CA, but its response is not trusted before the CRL's signature is verified. So the
+response must not be able to fill the memory, to block the function, or to redirect it to addresses that only
+the function can reach (CWE-918), for example the Lambda runtime's own API on loopback.
 
-Why `http.client` and not urllib3: urllib3 limits single reads only and does not show to which address it is
-connected, and the boto3 of the Lambda runtime may bring its version 1 or 2.
+Why `http.client` and not urllib3: urllib3 limits single reads only and does not return the address of the
+connection, and the boto3 of the Lambda runtime may bring its version 1 or 2.
 """
 
 import ipaddress
@@ -43,7 +43,7 @@ class HttpSource:
     max_bytes: int = MAX_CRL_BYTES
     """Of the response's body."""
     total_seconds: float = 60
-    """From the look-up of the name to the last byte, redirects included."""
+    """From the DNS query to the last byte, redirects included."""
     pause_seconds: float = 10
     """Between two bytes."""
 
@@ -57,8 +57,8 @@ class HttpSource:
             FetchError: It could not be fetched within the limits.
         """
         last = next((each for each in in_force if each.location == self.url), Origin(self.url))
-        # Time-outs of a socket bound single reads, and look-ups of names not at all. A thread that is left
-        # behind ends at its own deadline.
+        # A socket's time-out limits single reads, and it does not limit DNS queries. So the request runs in a
+        # thread; if it takes too long, the thread ends later, at its own deadline.
         fetched: Future[CrlObject] = Future()
         Thread(target=self._fetch, args=(last, fetched), name="crl-fetch", daemon=True).start()
         try:
@@ -75,7 +75,7 @@ class HttpSource:
             fetched.set_exception(error)
 
     def _follow(self, last: Origin) -> CrlObject:
-        """Follow redirects to the response that counts."""
+        """Follow redirects to the final response."""
         deadline = monotonic() + self.total_seconds
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
@@ -91,7 +91,7 @@ class HttpSource:
         raise FetchError(FetchProblem.BAD_REDIRECT, f"{self.url} redirects more than {MAX_REDIRECTS} times")
 
     def _get(self, url: str, last: Origin, deadline: float) -> CrlObject | str:
-        """Return what came, or the URL that it redirects to."""
+        """Return the CRL object of the response, or the URL of its redirect."""
         headers = {"User-Agent": "iot-jitr", "Accept-Encoding": "identity", "Connection": "close"}
         if last.etag is not None:
             headers["If-None-Match"] = last.etag

@@ -1,7 +1,7 @@
-"""What earlier runs found in a CA's source, by version: what has not changed is not read at every run.
+"""Cache of the objects that earlier runs read from a CA's source: an unchanged object is not read again.
 
-It is kept in S3 beside the CA's index. It is a cache: whatever is wrong with it costs reading the CRLs again.
-What is in force is not in it, for the index contains where that came from.
+It is stored in S3 beside the CA's index. If the cache is missing or damaged, the CRLs are read again. The
+CRLs in force are not in it, because the index contains their origins.
 """
 
 import json
@@ -17,12 +17,12 @@ from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason
 from iot_jitr_runtime.revocation.store import IndexStore
 
 KEPT_FOR = timedelta(days=1)
-"""After that an unusable object is read again: a newer version of this code may find it usable."""
+"""After this time an unusable object is read again: a newer version of this code may accept it."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """An object that is no usable CRL."""
+    """An object that is not a usable CRL."""
 
     origin: Origin
     error: UnusableCrlError
@@ -38,7 +38,7 @@ class KnownObjects:
     ca: CaCertificateId
     now: datetime
     max_age: timedelta | None
-    """With another one than before, nothing is known: a CRL may have been too old for that only."""
+    """If it has changed, the cache is not used: a CRL may have been unusable only because of its age."""
     _current: dict[Origin, CrlRecord | Rejection] = field(default_factory=dict)
 
     def find(self, origin: Origin) -> CrlRecord | UnusableCrlError | None:
@@ -49,7 +49,7 @@ class KnownObjects:
         return known.error if isinstance(known, Rejection) else known
 
     def add_unusable(self, origin: Origin, error: UnusableCrlError) -> None:
-        """Keep why the object at `origin` is unusable, unless time alone may change that."""
+        """Store why the object at `origin` is unusable, unless that can change with time."""
         if origin.etag is not None and error.reason is not RejectionReason.NOT_YET_VALID:
             self._current[origin] = Rejection(origin, error, self.now)
 
@@ -59,7 +59,7 @@ class KnownObjects:
             self._current[record.origin] = record
 
     def save(self) -> None:
-        """Save what this run found or added; what the source no longer has is dropped."""
+        """Save the objects that this run found or added; remove those that the source no longer has."""
         if self._current == (self._former if "_former" in vars(self) else {}):
             return
         known = self._current.values()

@@ -1,7 +1,7 @@
-"""One run for one CA: fetch its CRLs, build the index from those that may be used, publish it.
+"""One run for one CA: fetch its CRLs, build the index from the usable ones, publish it.
 
-An unusable CRL changes nothing: what is in force stays in force, until it is stale, and the run reports what
-was wrong. Each run may be repeated, cut off anywhere, and run twice side by side.
+An unusable CRL changes nothing: the CRL in force stays in force until it is stale, and the run reports the
+problem. A run may be repeated, interrupted at any point, and run twice at the same time.
 """
 
 from contextlib import ExitStack, suppress
@@ -27,18 +27,18 @@ from iot_jitr_runtime.revocation.store import (
 )
 
 _TRIES = 3
-"""How often a run begins again because another one has published meanwhile."""
+"""How often a run starts again after another run has published meanwhile."""
 
 
 class IndexProblem(StrEnum):
-    """What can be wrong besides the CRLs themselves. The values are a stable interface."""
+    """Problems with an index, besides unusable CRLs. The values are a stable interface."""
 
     NOT_OFFERED = "not_offered"
     """A CRL in force is no longer at its source; it stays in force until it is stale."""
     STALE = "stale"
     """A CRL in force is past its nextUpdate or the configured maximum age, and there is no newer one."""
     INDEX_DAMAGED = "index_damaged"
-    """The index in force cannot be read; a new one is built from what the source has."""
+    """The index in force cannot be read; a new one is built from the CRLs at the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class PublicationReport:
-    """What a run found and did."""
+    """The result of a run."""
 
     ca_certificate_id: CaCertificateId
     version: str | None
@@ -70,7 +70,7 @@ def publish(
     """Bring a CA's index up to date. botocore's errors about the index propagate.
 
     Raises:
-        IndexReplacedError: Another run has published meanwhile, at each of three attempts.
+        IndexReplacedError: At each of three attempts, another run has published meanwhile.
     """
     for _ in range(_TRIES - 1):
         with suppress(IndexReplacedError):
@@ -123,7 +123,7 @@ def _former(
 def _examine_source(
     source: Source, builder: IndexBuilder, known: KnownObjects, problems: list[Problem]
 ) -> set[str] | None:
-    """Consider each CRL of the source; return the locations of all, None if they cannot be listed."""
+    """Examine each CRL of the source; return all locations, None if they cannot be listed."""
     try:
         objects = source.objects([record.origin for record in builder.in_force.values()])
     except FetchError as error:

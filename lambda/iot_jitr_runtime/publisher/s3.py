@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 MAX_OBJECTS = 1000
-"""CRLs of one CA: partitions and history."""
+"""Maximum number of CRLs of one CA: partitions and history."""
 _MISSING = {"NoSuchKey", "PreconditionFailed"}
 
 
@@ -28,14 +28,14 @@ class S3Source:
     max_bytes: int = MAX_CRL_BYTES
 
     def contains(self, bucket: str, key: str) -> bool:
-        """Whether an object is one of this source's."""
+        """Whether an object belongs to this source."""
         return bucket == self.bucket and key.startswith(self.prefix)
 
     def objects(self, in_force: Collection[Origin]) -> list[CrlObject]:
         """List what is below the prefix. S3's listing has the ETags, so `in_force` is not needed.
 
         Raises:
-            FetchError: It cannot be listed, there is nothing, or far too much.
+            FetchError: The objects cannot be listed, there are none, or there are too many.
         """
         del in_force
         listed = self._listed()
@@ -54,7 +54,7 @@ class S3Source:
         try:
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
             for page in pages:
-                # What ends in a slash is a folder's mark, made by the console.
+                # A key that ends with a slash is a folder marker of the S3 console.
                 objects += [each for each in page.get("Contents", []) if not each["Key"].endswith("/")]
                 if len(objects) > MAX_OBJECTS:
                     raise FetchError(
@@ -74,7 +74,7 @@ class S3Source:
                 FetchProblem.TOO_LARGE, f"{location} has {size} bytes, more than {self.max_bytes}"
             )
         try:
-            # Of the object that was listed, or the size above would be of another.
+            # Read the version that was listed: the size above is the size of that version.
             response = self.s3.get_object(Bucket=self.bucket, Key=key, IfMatch=etag)
             return response["Body"].read()
         except AwsError as error:

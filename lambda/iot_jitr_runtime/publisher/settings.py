@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Source = HttpSource | S3Source
-"""Where the CRLs of one CA come from: what the operator configured, never a device's certificate."""
+"""The source of one CA's CRLs: the operator configures it; it is never read from a device's certificate."""
 
 FETCHING_SECONDS = 240
-"""For all CAs that have a URL together, of the function's five minutes: a server that does not respond must
-not use up the time of the next CAs."""
+"""The total time for all CAs that have a URL, out of the function's five minutes: a server that does not
+respond must not use the time of the next CAs."""
 
 
 @dataclass(frozen=True)
 class CaSettings:
-    """Where the CRLs of one CA come from, and how old they may be."""
+    """The source of one CA's CRLs, and the maximum age of a CRL."""
 
     source: Source
     max_age: timedelta | None = None
-    """However far away a CRL's nextUpdate."""
+    """Maximum age of a CRL, independent of its nextUpdate."""
 
 
 def read_settings(variables: Mapping[str, str], s3: "S3Client") -> dict[CaCertificateId, CaSettings]:

@@ -1,4 +1,4 @@
-"""Where a CA's CRLs come from: what the sources have in common, and how fetching can fail."""
+"""Sources of a CA's CRLs: the common interface and the possible problems of fetching."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class FetchProblem(StrEnum):
     NOT_FOUND = "not_found"
     """There is no CRL."""
     UNREACHABLE = "unreachable"
-    """No server responded, or not completely."""
+    """No server responded, or the response was not complete."""
     REFUSED = "refused"
-    """The server responded with another status than 200."""
+    """The server responded with a status other than 200."""
     TIMED_OUT = "timed_out"
     """It took too long as a whole, or the server stopped sending."""
     TOO_LARGE = "too_large"
@@ -44,4 +44,4 @@ class CrlObject:
 
     origin: Origin
     read: Callable[[], bytes] | None
-    """Reads it; raises `FetchError`. None: the one in force has not changed."""
+    """Reads the object; raises `FetchError`. None: the object in force has not changed."""

@@ -1,4 +1,4 @@
-"""What starts the publisher, and which CAs that concerns."""
+"""The events that start the publisher, and the CAs that each of them selects."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from iot_jitr_runtime.publisher.settings import CaSettings
 from iot_jitr_runtime.revocation.store import IndexMissingError, IndexStore
 
 LEAD = timedelta(minutes=15)
-"""How long before the first CRL becomes stale its CA is published at every watch."""
+"""If a CA's first CRL becomes stale within this time, the CA is published at every scheduled check."""
 
 
 class UnknownTriggerError(JitrError):

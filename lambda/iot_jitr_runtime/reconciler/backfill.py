@@ -1,6 +1,6 @@
 """Backfill: adding certificates to the ledger that this pipeline did not decide about.
 
-Their serial number comes into the ledger, so that the sweep can revoke them.
+The ledger then has their serial numbers, so that the sweep can revoke them.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Backfilled(StrEnum):
-    """What became of a certificate that the ledger did not have."""
+    """The result for a certificate that the ledger did not have."""
 
     KNOWN = "known"
     """Added with its serial number."""
@@ -37,7 +37,7 @@ class Backfilled(StrEnum):
     UNCHECKED = "unchecked"
     """Not added: its CRL is not usable. The next pass tries again."""
     UNREADABLE = "unreadable"
-    """It is no well-formed certificate, so it has no serial number to be found by."""
+    """It is not a well-formed certificate, so it has no serial number."""
     GONE = "gone"
     """Deleted meanwhile."""
     FAILED = "failed"
@@ -83,7 +83,7 @@ class Backfill:
         return result
 
     def _check(self, ca: CaCertificateId, certificate: Certificate) -> Backfilled:
-        """Check before it is added: if a newer index appears meanwhile, its sweep finds late entries."""
+        """Check before it is added: if a newer index appears meanwhile, its sweep covers rows added late."""
         if self.revocation is None:
             return Backfilled.KNOWN
         try:
@@ -99,8 +99,8 @@ class Backfill:
         """Write a certificate's row; return whether its serial number was not in it yet.
 
         If it is active, it counts as a device in service from now on. A row whose serial number is known
-        already stays as it is. One without, of a refusal before the certificate was read for example, keeps
-        its state and gets the serial number.
+        already stays as it is. A row without a serial number, for example of a refusal before the certificate
+        was read, keeps its state and gets the serial number.
 
         Args:
             certificate_id: The certificate.

@@ -39,7 +39,7 @@ metrics = Metrics()
 LEASE_KEY = "#reconciler"
 """Key of the item in the ledger's table that holds the lease of a run, and the cursors of the passes."""
 _LAST_CALLS = timedelta(seconds=20)
-"""Kept free at the end for the calls that were begun last, with their retries."""
+"""Time that is reserved at the end for the last calls and their retries."""
 
 
 @cache
@@ -93,7 +93,7 @@ def _build(certificate_arn_prefix: str) -> Run:
 
 @logger.inject_lambda_context
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
-    """Compare AWS IoT's certificates with the ledger and do the tasks that are due, as far as time allows."""
+    """Compare AWS IoT's certificates with the ledger and run the tasks that are due, until the deadline."""
     run = _build(_certificate_arn_prefix(context.invoked_function_arn))
     expires_at = milliseconds(Deadline.of_invocation(context).at + CLAIM_MARGIN)
     try:

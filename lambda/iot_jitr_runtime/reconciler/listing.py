@@ -1,4 +1,4 @@
-"""AWS IoT's list of a CA's certificates, page by page, and what a listed certificate needs."""
+"""AWS IoT's list of a CA's certificates, page by page, and the checks of a listed certificate."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ class UnknownMarkerError(JitrError):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A certificate as the list has it, without its serial number."""
+    """A certificate in the list, which does not contain its serial number."""
 
     certificate_id: CertificateId
     status: str
@@ -106,7 +106,7 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
     if not certificate.is_pending or now - certificate.created_at < pending_after:
         return False
     if row.state in _UNDECIDED_STATES or (row.reason and row.reason.outcome is Outcome.DEFERRED):
-        # Until one of these moments a worker holds its claim, or its message comes back.
+        # Until the later of these times, a worker holds the claim, or a message is delivered again.
         busy_until = max(row.look_again_at, row.lease_expires_at)
         return milliseconds(now - pending_after) > busy_until
     return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
@@ -130,5 +130,5 @@ def waits_too_long(certificate: Listed, row: Row, now: datetime, pending_after: 
 
 
 def is_unknown(certificate: Listed, row: Row) -> bool:
-    """Whether the ledger cannot find a certificate by serial number, as this pipeline did not decide it."""
+    """Whether the ledger has no serial number of a certificate, because this pipeline did not decide it."""
     return not certificate.is_pending and row.serial_number is None

@@ -1,7 +1,7 @@
 """The two passes through AWS IoT's list of a CA's certificates.
 
-*Newest first*, down to where the previous one began: cheap, for events that got lost lately. *Full*, oldest
-first: slow, for certificates from before this pipeline, and for events lost in any other way. Both go page by
+*Newest first*, back to the start time of the previous pass: fast, for events that were lost recently. *Full*,
+oldest first: slow, for certificates from before this pipeline, and for all other lost events. Both go page by
 page until their deadline and continue at their cursor in the next run.
 """
 
@@ -36,14 +36,15 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 OVERLAP = timedelta(hours=1)
-"""How far a newest-first pass looks back behind the beginning of the previous one."""
+"""A newest-first pass also covers this much time before the start of the previous pass."""
 FAILURES_AT_MOST = 20
-"""Certificates that may fail in one run of a pass. One more, and the run ends and begins its page again."""
+"""Certificates that may fail in one run of a pass. With one more, the run ends; the next run repeats the
+page."""
 FIRST_LOOK_BACK = timedelta(days=1)
-"""How far the very first newest-first pass looks back; the full pass reads the rest."""
+"""The very first newest-first pass covers this much time; the full pass reads the rest."""
 _COUNTED = {State.ACTIVATED, State.KNOWN, State.REFUSED}
-"""States in which only another caller changes a certificate's status. In the others, the list may be older
-than what this pipeline has just done."""
+"""States in which only another caller changes a certificate's status. In all other states, the list may be
+older than this pipeline's last change."""
 
 _SAVED = ("begun_at", "marker", "incomplete", "previous_begun_at")
 
@@ -52,14 +53,14 @@ class PassKind(StrEnum):
     """Which pass."""
 
     NEWEST = "newest"
-    """Newest first, down to where the previous one began."""
+    """Newest first, back to the start time of the previous pass."""
     FULL = "full"
     """Everything, oldest first."""
 
 
 @dataclass
 class Cursor:
-    """How far the pass of one kind through one CA's certificates has come: an attribute of a leased item."""
+    """The position of one kind of pass in one CA's certificates: an attribute of a leased item."""
 
     lease: Lease
     attribute: str
@@ -70,7 +71,7 @@ class Cursor:
     incomplete: bool = False
     """Whether the unfinished pass could not check a certificate against its CRL."""
     previous_begun_at: int | None = None
-    """When the last complete pass had begun: it has seen what was created before."""
+    """The start time of the last complete pass, which has read all certificates created before it."""
 
     @classmethod
     def read(cls, lease: Lease, ca: CaCertificateId, kind: PassKind) -> "Cursor":
@@ -90,7 +91,7 @@ class Cursor:
 
 @dataclass
 class PassStatistics:
-    """What a pass has seen and done in one run."""
+    """The statistics of one run of a pass."""
 
     seen: int = 0
     pending: int = 0
@@ -119,7 +120,7 @@ class Passes:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def newest(self, ca: CaCertificateId, lease: Lease, deadline: Deadline) -> PassStatistics:
-        """Go through the certificates that were registered since the previous such pass began.
+        """Read the certificates that were registered since the start of the previous such pass.
 
         Raises:
             LeaseLostError: Another run of the reconciler has the lease now.
@@ -145,7 +146,7 @@ class Passes:
     def _run(
         self, ca: CaCertificateId, cursor: Cursor, down_to: datetime | None, deadline: Deadline
     ) -> PassStatistics:
-        """Go on with a pass: newest first down to a moment, or, without one, oldest first to the end."""
+        """Continue a pass: newest first back to `down_to`; if that is None, oldest first to the end."""
         statistics = PassStatistics()
         if cursor.begun_at is None:
             cursor.begun_at = milliseconds(self.clock())
@@ -159,7 +160,7 @@ class Passes:
                 cursor.marker = None
                 continue
             except NoSlotError:
-                # The time is up: the next run repeats this page. What was done of it is in the ledger.
+                # The deadline has passed: the next run repeats this page. The ledger has the completed part.
                 cursor.save()
                 break
             cursor.marker = page.next_marker
@@ -167,8 +168,8 @@ class Passes:
             reached = down_to is not None and any(each.created_at < down_to for each in page.certificates)
             if page.next_marker is None or reached:
                 statistics.ended = True
-                # After an incomplete pass the next one covers as much, so that it checks those certificates
-                # again.
+                # After an incomplete pass the next one covers the same period, so that it checks those
+                # certificates again.
                 previous = cursor.previous_begun_at if cursor.incomplete else cursor.begun_at
                 cursor = Cursor(cursor.lease, cursor.attribute, previous_begun_at=previous)
             cursor.save()
@@ -202,7 +203,7 @@ class Passes:
             try:
                 result = self.backfill.add(ca, listed.certificate_id, until=deadline.at)
             except AwsError as error:
-                # One that fails costs itself only; many are a fault of something else.
+                # A single failure affects only its certificate; many failures have a common cause.
                 if statistics.backfilled[Backfilled.FAILED] >= FAILURES_AT_MOST:
                     raise
                 result = Backfilled.FAILED

@@ -17,12 +17,12 @@ _TRIES = 3
 
 
 class QueueRefusedError(JitrError):
-    """The activation queue did not accept some messages, three times over."""
+    """The activation queue did not accept some messages in three attempts."""
 
 
 @dataclass(frozen=True)
 class ActivationQueue:
-    """The activation queue, from its sending end."""
+    """Sends messages to the activation queue."""
 
     sqs: "SQSClient"
     url: str
@@ -33,7 +33,7 @@ class ActivationQueue:
         A superfluous event does no harm: it is stale, or a duplicate.
 
         Raises:
-            QueueRefusedError: Some were not taken.
+            QueueRefusedError: The queue did not accept some messages.
         """
         for start in range(0, len(certificate_ids), _BATCH):
             self._send([event(ca, each) for each in certificate_ids[start : start + _BATCH]])
@@ -55,7 +55,7 @@ class ActivationQueue:
 
 
 def event(ca: CaCertificateId, certificate_id: CertificateId) -> str:
-    """Return the registration event that stands in for one that got lost."""
+    """Return a registration event that replaces a lost one."""
     return json.dumps(
         {
             "certificateId": certificate_id,

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from iot_jitr_runtime.activator.issuers import Issuers
 
 PERSISTENT = 3
-"""A task that has failed so often in succession is an error of the run."""
+"""A task that has failed this many times in succession is an error of the run."""
 _DAY = timedelta(days=1)
 
 Step = Callable[[Deadline], list[str]]
-"""Does one step until a deadline, and returns what has failed, in words."""
+"""Runs one step until a deadline, and returns descriptions of its failures."""
 
 
 class ReconciliationFailedError(JitrError):
@@ -44,12 +44,12 @@ class Run:
     issuers: "Issuers"
     passes: Passes
     actions: Mapping[Task, Action]
-    """What does the tasks of each kind."""
+    """The action for each kind of task."""
     logger: Logger
     metrics: Metrics | EphemeralMetrics
 
     def do(self, lease: Lease, deadline: Deadline) -> None:
-        """Do what there is time for.
+        """Run all steps until the deadline.
 
         Raises:
             ReconciliationFailedError: Something failed; everything else was done.
@@ -100,7 +100,7 @@ class Run:
         return self._report(ca, PassKind.FULL, statistics) if statistics else []
 
     def _report(self, ca: CaCertificateId, kind: PassKind, statistics: PassStatistics) -> list[str]:
-        """Log and count a pass, or the part of it that there was time for."""
+        """Log and count a pass, or the part of it that this run completed."""
         oldest = statistics.oldest_undecided.total_seconds()
         self.metrics.add_metric(Metric.PENDING_AGE, MetricUnit.Seconds, oldest)
         self.metrics.add_metric(Metric.REQUEUED, MetricUnit.Count, statistics.requeued)
@@ -136,7 +136,7 @@ class Run:
         ]
 
     def _publish(self, outbox: Outbox, deadline: Deadline) -> list[str]:
-        """Publish outcome events that other workers have left."""
+        """Publish outcome events that other workers recorded and did not publish."""
         if count := outbox.publish_owed(deadline):
             self.logger.info("events_published", extra={"events": count})
         return []

@@ -1,4 +1,4 @@
-"""Doing scheduled tasks when they are due. One that fails costs itself only: it is tried again later."""
+"""Runs scheduled tasks when they are due. A failure affects only its own task, which is tried again later."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -19,14 +19,14 @@ _FIRST_RETRY = timedelta(minutes=5)
 _LAST_RETRY = timedelta(days=1)
 
 Action = Callable[[ScheduledTask, datetime], TaskResult | timedelta]
-"""Does a task before the given moment. Returns `DONE`, `CANCELLED`, or after which time the task can be done.
-May raise anything; `NoSlotError`: there is no time for it."""
+"""Runs a task before the given time. Returns `DONE`, `CANCELLED`, or the time to wait until the task can run.
+It may raise any exception; `NoSlotError`: no slot is free before the given time."""
 
 
 def run_tasks(
     tasks: ScheduledTasks, task: Task, action: Action, deadline: Deadline, logger: "Logger"
 ) -> dict[ScheduledTask, TaskResult]:
-    """Do the tasks of one kind until `deadline`, the longest overdue first; return what became of them.
+    """Run the tasks of one kind until `deadline`, the longest overdue first; return their results.
 
     A task that fails is logged. Errors of the ledger propagate.
     """
@@ -73,7 +73,7 @@ def _fail(
 def delete_policy(
     iot: "IoTClient", rate_limiter: RateLimiter, arn_prefix: str, due: ScheduledTask, until: datetime
 ) -> TaskResult | timedelta:
-    """Delete the own policy of a certificate that AWS still saw attached when the certificate was revoked.
+    """Delete a revoked certificate's own policy, which AWS still reported as attached at the revocation.
 
     botocore's errors propagate.
 

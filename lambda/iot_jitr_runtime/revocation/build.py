@@ -18,7 +18,7 @@ from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.verification import check_time, verify
 
 FORGOTTEN_AFTER = timedelta(days=7)
-"""A CRL that is stale for so long while others are in force belongs to a scope that its CA no longer uses."""
+"""If a CRL is stale for this long while others are in force, its CA no longer uses the CRL's scope."""
 
 # The file is deleted unless it is finished: there is nothing to roll back and nothing to sync.
 _PREPARE = f"""
@@ -30,7 +30,7 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 {TABLES}
 """
-# Of a serial that is listed twice, a hold (6) gives way to any other reason.
+# If a serial number is listed twice, any other reason replaces a hold (6).
 _INSERT = """
 INSERT INTO revoked VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = 6
 """
@@ -47,15 +47,15 @@ _ABOUT = "INSERT INTO about VALUES (?, ?)"
 class IndexBuilder:
     """Builds one index in a new file; a context manager, which closes the file.
 
-    Of each scope the CRL with the highest number comes into force. No scope is lost: one whose CRL is no
-    longer offered, or whose new CRL is unusable, stays as it is in the former index, until it is stale.
-    Beside the CRL itself it needs memory for one entry and for SQLite's cache.
+    In each scope, the CRL with the highest number comes into force. No scope is lost: if a scope's CRL is no
+    longer at the source, or its new CRL is unusable, its CRL of the former index stays in force until it is
+    stale. In addition to the CRL itself, it needs memory for one entry and for SQLite's cache.
 
     Args:
         path: The new file.
         ca: The CA certificate.
         now: The time at which the CRLs must be usable.
-        max_age: How old a CRL may be, however far away its nextUpdate.
+        max_age: Maximum age of a CRL, independent of its nextUpdate.
         former: The index in force.
     """
 
@@ -90,9 +90,9 @@ class IndexBuilder:
         self._connection.close()
 
     def keep(self, origin: Origin) -> bool:
-        """Return whether what is at `origin` is in force in the former index, so that it need not be read.
+        """Return whether the object at `origin` is in force in the former index and need not be read.
 
-        Call it for all that the source has before the first `take`.
+        Call it for all objects of the source before the first `take`.
         """
         if origin.etag is None and origin.last_modified is None:
             return False
@@ -101,7 +101,7 @@ class IndexBuilder:
         return bool(known)
 
     def take(self, data: bytes, origin: Origin) -> bool:
-        """Consider one CRL, PEM or DER; return whether it comes into force. Else it is older than another.
+        """Read one CRL, PEM or DER; return whether it comes into force. If not, it is older than another one.
 
         Raises:
             UnusableCrlError: It must not be used.
@@ -116,7 +116,7 @@ class IndexBuilder:
         return True
 
     def is_older(self, record: CrlRecord) -> bool:
-        """Return whether another CRL of the scope is newer, or the same from another place; note it then."""
+        """Return whether the scope has a newer CRL, or an equal one; `older` then contains `record`."""
         in_force = self.in_force.get(record.scope)
         present = self.crls.get(record.scope) or (in_force if record.scope in self._kept else None)
         older = (present is not None and record.order <= present.order) or (

@@ -1,8 +1,8 @@
-"""Is this certificate on its CA's CRL? The activation's check, by a local copy of the index.
+"""The activation's check whether a certificate is on its CA's CRL, with a local copy of the index.
 
-If S3 confirmed the copy longer than `refresh` ago, a newer one is requested; if that request fails,
-nothing is decided. So a decision never rests on an index that was replaced more than `refresh` before it. The
-sweep relies on that (`iot_jitr_runtime.sweep`).
+If S3 confirmed the copy longer than `refresh` ago, a newer one is requested; if that request fails, nothing
+is decided. So a decision never uses an index that was replaced more than `refresh` before it. The sweep
+relies on that (`iot_jitr_runtime.sweep`).
 """
 
 from collections.abc import Callable, Collection
@@ -27,7 +27,7 @@ class _Copy:
     index: Index
     etag: str
     confirmed_at: datetime
-    """When the request was sent by which S3 confirmed that it is in force."""
+    """The send time of the request with which S3 confirmed that the index is in force."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class IndexedRevocation:
     )
 
     def prepare(self) -> None:
-        """Bring the copies in use up to date. What fails here is tried again by `check`."""
+        """Refresh the copies in use. If a refresh fails, `check` tries it again."""
         for ca in list(self._copies):
             with suppress(*AwsError):
                 self.load(ca)
@@ -59,7 +59,7 @@ class IndexedRevocation:
             self._index(ca_certificate_id)
 
     def is_fresh(self, ca_certificate_id: CaCertificateId) -> bool:
-        """Return whether there is a copy by which `check` decides without a request to S3."""
+        """Return whether `check` can decide with the local copy, without a request to S3."""
         copy = self._copies.get(ca_certificate_id)
         return copy is not None and timedelta(0) <= self.clock() - copy.confirmed_at < self.refresh
 
@@ -73,7 +73,7 @@ class IndexedRevocation:
         return None
 
     def check(self, ca_certificate_id: CaCertificateId, certificate: Certificate) -> str | None:
-        """Return the version of the index by which the certificate is good, None where the CA has no CRL.
+        """Return the version of the index that shows that the certificate is good; None if the CA has no CRL.
 
         Raises:
             RefusedError: `REVOKED`, `ON_HOLD`, or `UNPARSABLE_CERTIFICATE` where its extensions are needed.

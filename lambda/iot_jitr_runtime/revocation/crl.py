@@ -60,7 +60,7 @@ class Crl:
 
     @property
     def signed(self) -> memoryview:
-        """What the signature is over (tbsCertList), in place in the DER.
+        """The signed bytes (tbsCertList), in place in the DER.
 
         `parsed.tbs_certlist_bytes` and `is_signature_valid` would serialise it again: for a million entries
         that takes 0.6 s and 90 MB.
@@ -81,7 +81,7 @@ class Crl:
 
     @cached_property
     def next_update(self) -> datetime:
-        """When the next one is issued, at the latest.
+        """The latest time at which the next CRL is issued.
 
         Raises:
             UnusableCrlError: `NO_NEXT_UPDATE`.
@@ -119,7 +119,7 @@ class Crl:
         return number
 
     def record(self, origin: Origin) -> CrlRecord:
-        """Return what an index contains about it, without the number of its entries.
+        """Return its record for an index, without the number of its entries.
 
         Raises:
             UnusableCrlError: It was not verified.

@@ -16,8 +16,8 @@ def entries(crl: Crl) -> Iterator[tuple[bytes, RevocationReason]]:
     """Read all entries of a verified CRL: the serial number as `serial_key` writes it, and the reason.
 
     Raises:
-        UnusableCrlError: `CRITICAL_ENTRY_EXTENSION`, `INDIRECT`, `DELTA` or `MALFORMED`: what was read up to
-            then must not be used either.
+        UnusableCrlError: `CRITICAL_ENTRY_EXTENSION`, `INDIRECT`, `DELTA` or `MALFORMED`: the entries that
+            were read before the error must not be used.
     """
     for entry in crl.parsed:
         yield serial_key(entry.serial_number), _reason(entry)

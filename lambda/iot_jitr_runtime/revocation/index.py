@@ -1,8 +1,8 @@
-"""A revocation index, read in place: is this certificate revoked, and what is new since another index?
+"""Reads a revocation index in place: the status of a certificate, and the entries that another index lacks.
 
 An index is a SQLite file, one for each CA; any `sqlite3` can open it. Table `crl` has the CRLs that it was
-built from, one for each scope. Table `revoked` has one row for each serial number on each of them, written as
-the content of a DER INTEGER, big-endian. Times are seconds since the epoch.
+built from, one for each scope. Table `revoked` has one row for each serial number on each CRL, written as the
+content of a DER INTEGER, big-endian. Times are seconds since the epoch.
 """
 
 import sqlite3
@@ -25,7 +25,7 @@ APPLICATION_ID = 0x4A495452
 """`PRAGMA application_id`: "JITR"."""
 
 FORMAT = 1
-"""`PRAGMA user_version`: raised whenever a reader of the former format would misread the file."""
+"""`PRAGMA user_version`: increased when a reader of the former format would read the file wrongly."""
 
 TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -51,12 +51,12 @@ CREATE TABLE revoked (
 """
 
 _DAMAGE = (sqlite3.Error, LookupError, ValueError, TypeError, ArithmeticError, OSError, RecursionError)
-"""What reading values that the builder never wrote can raise."""
+"""The exceptions when a value is read that the builder did not write."""
 _ABOUT = "SELECT name, value FROM about"
 _CRLS = "SELECT * FROM crl ORDER BY id"
 _FIND = "SELECT crl, reason FROM revoked WHERE serial = ?"
 _ALL = "SELECT serial, reason FROM revoked WHERE serial > ?"
-# What EXCEPT means, without a copy of either side: both are in the order of their serial numbers.
+# The same result as EXCEPT, without a copy of either table: both are sorted by serial number.
 _NEW = """
 SELECT serial, reason FROM main.revoked AS new WHERE serial > ? AND NOT EXISTS (
     SELECT 1 FROM former.revoked AS old WHERE old.serial = new.serial AND old.reason = new.reason
@@ -66,7 +66,7 @@ _ATTACH, _DETACH = "ATTACH ? AS former", "DETACH former"
 
 
 class DamagedIndexError(JitrError):
-    """The file is not a revocation index, or not a whole one."""
+    """The file is not a revocation index, or it is not complete."""
 
 
 class RevocationStatus(StrEnum):
@@ -107,9 +107,9 @@ class Index:
         about = dict(connection.execute(_ABOUT))
         self.ca_certificate_id: str = about["ca_certificate_id"]
         self.version: str = about["version"]
-        """Names this very index; greater than those of earlier ones."""
+        """Identifies this index; greater than the versions of earlier indexes."""
         self.max_age = timedelta(seconds=int(about["max_age"])) if "max_age" in about else None
-        """How old a CRL of it may be, however far away its nextUpdate."""
+        """Maximum age of its CRLs, independent of their nextUpdate."""
         rows = connection.execute(_CRLS).fetchall()
         self._crls = {row[0]: CrlRecord.from_row(row[1:]) for row in rows}
 
@@ -118,7 +118,7 @@ class Index:
         """Open an index.
 
         Raises:
-            DamagedIndexError: It is none.
+            DamagedIndexError: It is not an index.
         """
         try:
             connection = sqlite3.connect(_uri(path), uri=True)
@@ -132,7 +132,7 @@ class Index:
             raise DamagedIndexError(f"{path.name} is not a revocation index: {error}") from error
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._connection.close()
 
     @property
@@ -141,7 +141,7 @@ class Index:
         return list(self._crls.values())
 
     def status(self, certificate: "x509.Certificate", now: datetime) -> StatusResult:
-        """Return the status of a certificate that their CA issued.
+        """Return the status of a certificate that the index's CA issued.
 
         Raises:
             DamagedIndexError: The file is damaged.
@@ -175,7 +175,7 @@ class Index:
         )
 
     def reason(self, serial: int) -> RevocationReason | None:
-        """Why the serial is listed, on whichever CRL; a hold gives way to any other reason. None: it is not.
+        """Why a CRL lists the serial; any other reason has priority over a hold. None: it is not listed.
 
         Raises:
             DamagedIndexError: The file is damaged.
@@ -184,7 +184,7 @@ class Index:
         return max(reasons, key=lambda reason: reason is not RevocationReason.CERTIFICATE_HOLD, default=None)
 
     def newly_revoked(self, former: "Index | None", *, after: int | None = None) -> Generator[Revoked]:
-        """Entries, serial and reason, that are not in `former`; all of them where there is none.
+        """Entries (serial and reason) that are not in `former`; all entries if `former` is None.
 
         They come in the index's own order of serial numbers.
 

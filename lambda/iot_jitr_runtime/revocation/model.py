@@ -34,7 +34,7 @@ class RevocationReason(IntEnum):
 
     @property
     def flag(self) -> x509.ReasonFlags:
-        """The same in `cryptography`."""
+        """The reason as a flag of `cryptography`."""
         return x509.ReasonFlags[self.name.lower()]
 
 
@@ -45,7 +45,7 @@ class RejectionReason(StrEnum):
     """
 
     source: str
-    """Where the rule is written that the CRL breaks."""
+    """The source of the rule that the CRL breaks."""
 
     def __new__(cls, value: str, section: str = "") -> Self:
         """Make a member of its value and its section.
@@ -68,7 +68,7 @@ class RejectionReason(StrEnum):
     NO_CRL_SIGN = "no_crl_sign", "6.3.3 (f)"
     """The CA has a key usage without cRLSign."""
     NO_NEXT_UPDATE = "no_next_update", "5.1.2.5"
-    """It does not contain when the next one is issued, at the latest."""
+    """It does not contain the latest time at which the next CRL is issued."""
     NOT_YET_VALID = "not_yet_valid", "5.1.2.4"
     """Its thisUpdate is in the future."""
     EXPIRED = "expired", "5.1.2.5"
@@ -125,16 +125,16 @@ class CrlRecord:
     """SHA-256 of its DER, hexadecimal."""
     origin: Origin
     entries: int = 0
-    """How many serial numbers it lists; 0 where its entries have not been read."""
+    """The number of serial numbers that it lists; 0 if its entries have not been read."""
 
     @property
     def order(self) -> tuple[int, datetime]:
-        """Grows from one CRL of a scope to the next (RFC 5280 section 5.2.3)."""
+        """Sort key of the CRLs of a scope: the newest one has the highest (RFC 5280 section 5.2.3)."""
         return self.number, self.this_update
 
     def usable_until(self, max_age: timedelta | None) -> datetime:
         """When it becomes stale: at its nextUpdate, or earlier where a maximum age is configured."""
-        # Compared before it is added: the sum may lie beyond the last date there is.
+        # Compared before the addition: the sum may be later than the last possible date.
         if max_age is None or max_age >= self.next_update - self.this_update:
             return self.next_update
         return self.this_update + max_age

@@ -24,12 +24,12 @@ class Scope:
 
     @classmethod
     def of(cls, idp: x509.IssuingDistributionPoint, issuer: x509.Name) -> "Scope":
-        """The scope that an IssuingDistributionPoint extension states."""
+        """The scope of an IssuingDistributionPoint extension."""
         return cls(_names(idp.full_name, idp.relative_name, issuer), idp.only_contains_user_certs)
 
     @property
     def key(self) -> str:
-        """The same for the same scope: a CRL replaces the one whose key it has."""
+        """Identifies the scope: a CRL replaces the CRL with the same key."""
         return json.dumps([sorted(self.points), self.only_user_certificates])
 
     @classmethod
@@ -53,10 +53,10 @@ class Scope:
 
 
 def points_of(certificate: x509.Certificate) -> frozenset[str]:
-    """Names of the distribution points of a certificate whose CRLs are its own issuer's.
+    """Names of a certificate's distribution points with CRLs of its own issuer.
 
-    Left out: points for some reasons only, which alone do not settle whether a certificate is revoked, and
-    points of another CRL issuer.
+    Not included: points for some reasons only, because such a CRL alone does not show that a certificate is
+    not revoked, and points of another CRL issuer.
 
     Raises:
         MalformedCertificateError: The certificate's extensions cannot be read.

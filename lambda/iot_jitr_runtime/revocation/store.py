@@ -1,7 +1,7 @@
-"""Where the indexes are kept: one object for each CA in a versioned, encrypted S3 bucket.
+"""The store of the indexes: one object for each CA in a versioned, encrypted S3 bucket.
 
-An index is written in one atomic put, and only in place of the one it was made from. Its SHA-256 is part of
-the object's metadata, so that a reader can check that it has all of it.
+An index is written in one atomic put, and only if the index from which it was built is still in force. Its
+SHA-256 is part of the object's metadata, so that a reader can check that the download is complete.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ _REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class IndexMissingError(JitrError):
-    """There is no index (of this version) of the CA, or no certificate of it beside the index."""
+    """There is no index (of this version) of the CA, or no CA certificate beside the index."""
 
 
 class IndexReplacedError(JitrError):
-    """Another run has published another index meanwhile; begin again from that one."""
+    """Another run has published a newer index meanwhile; the run must start again from that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Published:
     """S3's version id, under which it stays available after it has been replaced."""
     etag: str
     published_at: datetime
-    """When S3 stored it: from then on each read returns it."""
+    """The time at which S3 stored it: from this time each read returns it."""
     usable_until: datetime | None
     """When the first of its CRLs becomes stale; None where the object's metadata cannot be read."""
 
@@ -66,7 +66,7 @@ class IndexStore:
     bucket: str
 
     def current(self, ca: CaCertificateId) -> Published:
-        """Return which index is in force, without reading it.
+        """Return the data about the index in force, without downloading it.
 
         Raises:
             IndexMissingError: There is none.
@@ -75,12 +75,12 @@ class IndexStore:
             return _published(self.s3.head_object(Bucket=self.bucket, Key=key(ca)))
 
     def download(self, ca: CaCertificateId, path: Path, *, version_id: str | None = None) -> Published:
-        """Read an index into a file, which is written only if all of the index arrives.
+        """Download an index into a file, which is written only if the download is complete.
 
         Args:
             ca: Whose index.
             path: The file.
-            version_id: S3's id of a former version; the one in force if None.
+            version_id: S3's id of a former version; None: the index in force.
 
         Raises:
             IndexMissingError: There is none.
@@ -89,10 +89,10 @@ class IndexStore:
         return self._get(ca, path, {} if version_id is None else {"VersionId": version_id})
 
     def download_newer(self, ca: CaCertificateId, path: Path, etag: str) -> Published | None:
-        """Read the index in force unless it is the one with this ETag; return None if it is.
+        """Download the index in force unless it has this ETag; return None if it has.
 
         Raises:
-            IndexMissingError: There is none any more.
+            IndexMissingError: There is no index any more.
             DamagedIndexError: What arrived is not what was published.
         """
         try:
@@ -117,17 +117,17 @@ class IndexStore:
         instead_of: Published | None,
         usable_until: datetime,
     ) -> None:
-        """Put an index in force.
+        """Publish an index: it is then in force.
 
         Args:
             ca: Whose index.
             path: The finished index.
             version: Its version.
-            instead_of: The one it was made from, None where there was none.
+            instead_of: The index from which it was built; None if there was none.
             usable_until: When the first of its CRLs becomes stale.
 
         Raises:
-            IndexReplacedError: Another one is in force by now.
+            IndexReplacedError: Another index is in force now.
         """
         condition: dict[str, Any] = (
             {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of.etag}
@@ -154,7 +154,7 @@ class IndexStore:
                 raise
 
     def keep_issuer(self, ca: CaCertificateId, certificate: Certificate) -> None:
-        """Keep a CA's certificate beside its index, for readers that make no AWS IoT call.
+        """Store a CA's certificate beside its index, for readers that make no AWS IoT call.
 
         A registered CA certificate never changes, so it is written once.
         """
@@ -171,11 +171,11 @@ class IndexStore:
                 raise
 
     def issuer(self, ca: CaCertificateId) -> Certificate:
-        """Return the certificate of a CA as `keep_issuer` kept it.
+        """Return the certificate of a CA that `keep_issuer` stored.
 
         Raises:
-            IndexMissingError: It was not kept yet.
-            MalformedCertificateError: What was kept is not a certificate.
+            IndexMissingError: It was not stored yet.
+            MalformedCertificateError: The stored object is not a certificate.
         """
         with _missing(f"the publisher has not kept the certificate of CA {ca} yet"):
             response = self.s3.get_object(Bucket=self.bucket, Key=issuer_key(ca))

@@ -1,6 +1,6 @@
-"""May this CRL be used for the device certificates of this CA? RFC 5280 sections 5 and 6.3.3.
+"""Checks whether a CRL may be used for the device certificates of a CA: RFC 5280 sections 5 and 6.3.3.
 
-What may be wrong in an entry is found where the entries are read (`entries`).
+The entries are checked when they are read (`entries`).
 """
 
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ _PROCESSED_WHEN_CRITICAL = {
 
 
 def verify(crl: Crl, ca: Certificate) -> None:
-    """Check everything about a CRL but its time and its entries.
+    """Check a CRL, except its time and its entries.
 
     Raises:
         UnusableCrlError: With the first reason that is found.
@@ -37,14 +37,15 @@ def verify(crl: Crl, ca: Certificate) -> None:
     _check_signature(crl, ca)
     _check_extensions(crl)
     _check_scope(crl)
-    # Reading them checks them.
+    # These reads are checks: they raise an exception if the value is missing or malformed.
     _ = crl.number, crl.next_update
 
 
 def check_time(crl: Crl, now: datetime, max_age: timedelta | None = None) -> None:
     """Check `thisUpdate ≤ now < nextUpdate`, up to the tolerance, and that it is not older than `max_age`.
 
-    Differences are compared, which exist for all dates: 99991231235959Z plus a tolerance does not.
+    Differences are compared, because they exist for all dates; 99991231235959Z plus a tolerance is an
+    overflow.
 
     Raises:
         UnusableCrlError: `NOT_YET_VALID`, `EXPIRED` or `NO_NEXT_UPDATE`.
@@ -120,12 +121,12 @@ def _is_signed_by(crl: Crl, ca: Certificate, algorithm: hashes.HashAlgorithm | N
     try:
         match key, parameters:
             case rsa.RSAPublicKey(), PKCS1v15() | PSS() as padding if algorithm is not None:
-                # It accepts any buffer, although its type is bytes.
+                # `verify` accepts any buffer, although its parameter has the type bytes.
                 key.verify(crl.parsed.signature, crl.signed, padding, algorithm)  # type: ignore[arg-type]
             case ec.EllipticCurvePublicKey(), ec.ECDSA() as ecdsa:
                 key.verify(crl.parsed.signature, crl.signed, ecdsa)
             case _:
-                # It refuses keys that cannot sign, and algorithms of other keys.
+                # The library refuses keys that cannot sign, and algorithms of other kinds of keys.
                 return crl.parsed.is_signature_valid(key)  # type: ignore[arg-type]
     except InvalidSignature:
         return False

@@ -1,4 +1,4 @@
-"""What the sweep does to one certificate: revoke it, suspend it, or release its hold.
+"""The sweep's changes of one certificate: revoke it, suspend it, or release its hold.
 
 `REVOKED` is final, so nothing is written before that change: if it is repeated, the result is the same. A
 hold is written before the change, because only a hold that this pipeline set may be released by it.
@@ -48,7 +48,7 @@ class RevocationResult(StrEnum):
     GONE = "gone"
     """AWS IoT has no such certificate."""
     CONFLICT = "conflict"
-    """AWS IoT does not let its status change, for example during a transfer to another account."""
+    """AWS IoT does not allow a change of its status, for example during a transfer to another account."""
 
 
 class ReleaseResult(StrEnum):
@@ -141,7 +141,7 @@ class Enforcement:
         return RevocationResult.SUSPENDED
 
     def _schedule_session_close(self, claim: Claim, reason: RevocationReason) -> None:
-        """Schedule it after the change and before the ledger has it: then no crash can lose it."""
+        """Schedule it after the change and before the ledger's record, so that no crash can lose it."""
         if self.sessions is not None:
             self.sessions.schedule(claim.row, reason)
 
@@ -162,7 +162,8 @@ class Enforcement:
             verdict = decided.verdict
         except AwsError as error:
             verdict = deferral(error)
-        # CAs remove expired certificates from their lists, which ends no hold: a retry would not help.
+        # A CA removes an expired certificate from its CRL. That does not end the hold: a retry would not
+        # help.
         again = None if verdict.reason is Reason.EXPIRED else milliseconds(self.clock() + RETRY_AFTER)
         self.ledger.record_not_released(claim, detail=f"{verdict.reason}: {verdict.detail}", retry_at=again)
         return ReleaseResult.NOT_RELEASED, verdict
@@ -173,7 +174,7 @@ class Enforcement:
             self.ledger.record_gone(claim)
             return ReleaseResult.GONE
         if description["status"] == "ACTIVE":
-            # The function was cut off after the change, or an operator has activated it.
+            # The function stopped after the change, or an operator has activated the certificate.
             self._record_released(claim, None, None)
         elif description["status"] == "INACTIVE":
             self._activate(claim, description)

@@ -1,7 +1,7 @@
 """The sweep's entry point: settings, clients, telemetry, and one call for each CA into the logic.
 
-It is invoked when an index is published, and every minute. What a run leaves undone is continued by the next
-one, so no event is needed for it, and none can be lost.
+It is invoked when an index is published, and every minute. The next run continues the work of an unfinished
+run, so it needs no event, and no event can be lost.
 """
 
 import json
@@ -54,12 +54,12 @@ _SWEPT = {RevocationResult.REVOKED, RevocationResult.SUSPENDED, ReleaseResult.RE
 
 
 class SweepFailedError(JitrError):
-    """Some CAs could not be swept to the end; the next run continues."""
+    """The sweep of some CAs failed; the next run continues it."""
 
 
 @logger.inject_lambda_context
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
-    """Sweep every CA that has a CRL, as far as there is something to do and the time allows."""
+    """Sweep every CA that has a CRL, until the work is done or the time is over."""
     cas, sweep = _sweep()
     stopped_by = Deadline.of_invocation(context).at
     failed = []
@@ -75,7 +75,7 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
         except Exception as error:
             logger.exception("failed", extra={"task": Task.CLOSE_SESSION.value, "detail": str(error)})
             failed.append(f"the task {Task.CLOSE_SESSION}")
-    # Powertools' decorator would warn of each run that counts nothing, which most are.
+    # Powertools' decorator logs a warning for each run without metrics, and most runs have none.
     if metrics.metric_set:
         metrics.flush_metrics()
     if failed:
@@ -102,7 +102,7 @@ def _sweep() -> tuple[list[CaCertificateId], Sweep]:
     store = IndexStore(s3, env[environment.REVOCATION_BUCKET])
     ledger = RevocationLedger(dynamodb, table, build_outbox(env, dynamodb, logger, metrics))
     things = build_things(env, iot, ledger)
-    # Refreshed for every release: it rests on the index that is in force at that moment.
+    # Refreshed for every release, so that a release uses the index that is in force at that time.
     revocation = IndexedRevocation(store, refresh=timedelta(0))
     rate_limiter = RateLimiter(ledger.items, float(env[environment.ACTIVATIONS_PER_SECOND]))
     sessions = None

@@ -1,10 +1,10 @@
 """Closes the MQTT session of a certificate that the sweep has revoked or suspended.
 
 AWS IoT ends such a session itself, but only "within a few minutes" (Developer Guide, "Revoke a device
-certificate"). `DeleteConnection` ends it at once. The device may come back at once too, so the certificate
-changes first; and since it may take a moment until every broker has its new status, the call is repeated
-once, after `REPEAT_AFTER`, by a scheduled task. The task is written before the ledger's row records
-the certificate as done, so a crash can delay the closing, not lose it. An error of it changes nothing else.
+certificate"). `DeleteConnection` ends it at once. The device may reconnect at once, so the certificate's
+status is changed first. Some brokers may get the new status later, so a scheduled task repeats the call once,
+after `REPEAT_AFTER`. The task is written before the ledger's row records the certificate as done, so a crash
+can delay the closing and cannot lose it. A failed closing does not affect the revocation.
 https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
 """
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 SESSION_REPEATED = "session_repeated"
 """Message of the log for the second closing of a session."""
 REPEAT_AFTER = timedelta(minutes=1)
-"""After which the closing is repeated, by the next run of the sweep."""
+"""The closing is repeated after this time, by the next run of the sweep."""
 _FAILURES = 3
 _PAUSE = timedelta(minutes=1)
-"""After `_FAILURES` failures in succession, closings are left to their tasks for this long: each could take
-its time-outs, and the revocations behind it must not wait for them."""
+"""After `_FAILURES` failures in succession, only the scheduled tasks close sessions for this long: each
+attempt could take its full time-outs, and the next revocations must not wait for them."""
 
 
 class SessionResult(StrEnum):
-    """What became of a session; the values are a stable interface."""
+    """The result of closing a session; the values are a stable interface."""
 
     CLOSED = "closed"
     """AWS IoT has closed it."""
     NONE = "none"
-    """There was none: the device was not connected."""
+    """There was no session: the device was not connected."""
     NOT_CLOSED = "not_closed"
     """It could not be closed now. Its task tries again."""
     UNKNOWN = "client_id_unknown"
-    """The ledger does not have what the client id is made of, so nothing was closed."""
+    """The ledger does not have a value that the client id contains, so nothing was closed."""
     RENEWED = "renewed"
     """Left open: the certificate is superseded, and the one that replaces it has the same client id."""
 
@@ -64,7 +64,7 @@ class Sessions:
     template: str
     """The client id, see `iot_jitr_runtime.policy.client_id`."""
     report: Callable[..., None]
-    """Called for each repetition, as `Sweep.report` is."""
+    """Called for each repetition, with the parameters of `Sweep.report`."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _failed: int = 0
     _paused_until: datetime | None = None
@@ -117,7 +117,7 @@ class Sessions:
         """
         row = self.ledger.row(due.certificate_id)
         name = client_id(self.template, row) if row is not None else None
-        if row is None or name is None or not self._is_out(row, until):
+        if row is None or name is None or not self._is_not_active(row, until):
             return TaskResult.CANCELLED
         self.report(
             "info",
@@ -129,7 +129,7 @@ class Sessions:
         )
         return TaskResult.DONE
 
-    def _is_out(self, row: Row, until: datetime) -> bool:
+    def _is_not_active(self, row: Row, until: datetime) -> bool:
         """Whether the certificate is not ACTIVE. REVOKED is final; a hold may have been released since."""
         if row.state is State.REVOKED:
             return True
@@ -147,11 +147,11 @@ class Sessions:
         return SessionResult.CLOSED
 
     def _is_renewed(self, row: Row, reason: RevocationReason) -> bool:
-        """Whether the session is that of a newer certificate, by the ledger's rows.
+        """Whether the session belongs to a newer certificate, according to the ledger's rows.
 
         `superseded` means that there is no cause to suspect that the key was compromised (ITU-T X.509, reason
-        code extension). With any other reason a thief of the old key may be connected, so the session is
-        closed, and the renewed device connects again.
+        code extension). With any other reason, an attacker with the old key may be connected, so the session
+        is closed, and the renewed device reconnects.
         """
         if reason is not RevocationReason.SUPERSEDED or row.superseded_by is None:
             return False

@@ -1,4 +1,4 @@
-"""How far the sweep of a CA has come, and which invocation works on it: one item beside the ledger's rows."""
+"""The progress of a CA's sweep, and the invocation that runs it: one item in the ledger's table."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -14,16 +14,16 @@ from iot_jitr_runtime.ledger.rows import milliseconds
 from iot_jitr_runtime.revocation.store import Published
 
 STATE_PREFIX = "#sweep/"
-"""Keys of these items begin so; no certificate's does."""
+"""Prefix of the keys of these items; no certificate id has it."""
 
 
 class NotTrippedError(JitrError):
-    """The index does not wait for a person, or not any more."""
+    """The index does not wait for an operator's confirmation, or does not wait any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRef:
-    """A published index, as far as it takes to find it again."""
+    """A reference to a published index."""
 
     version: str
     version_id: str
@@ -37,26 +37,26 @@ class IndexRef:
 
 
 class Phase(StrEnum):
-    """What a pass does."""
+    """The phase of a pass."""
 
     COUNTING = "counting"
-    """It counts the devices that it would revoke or suspend. Each pass begins so, and goes on at once where
-    there is no need for it (`Targets.plan`)."""
+    """It counts the devices that it would revoke or suspend. Each pass starts in this phase, and leaves it at
+    once if a count is not necessary (`Targets.plan`)."""
     TRIPPED = "tripped"
-    """They are more than the mass-revocation limit allows: a person must confirm the index."""
+    """The count exceeds the mass-revocation limit: an operator must confirm the index."""
     REVOKING = "revoking"
     """It revokes and suspends, or reports what it would change in a dry run."""
     DONE = "done"
-    """It has come to the end."""
+    """It is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass over what an index lists and a former one does not."""
+    """One pass over the entries that an index lists and a former index does not list."""
 
     index: IndexRef
     former: IndexRef | None
-    """What it compares the index with; None: everything on the index is new."""
+    """The index for the comparison; None: every entry of the index is new."""
     started_at: int
     """In milliseconds since the epoch."""
     dry_run: bool
@@ -64,11 +64,11 @@ class Pass:
     """It reads the whole ledger, because that takes less time than one look-up for each new serial number."""
     phase: Phase = Phase.COUNTING
     cursor: str = ""
-    """After which to continue: a serial number, or a certificate when scanning. Empty: from the start."""
+    """The pass continues after this serial number, or certificate when scanning. Empty: at the start."""
     devices: int = 0
     """How many devices were counted so far."""
     missed: bool = False
-    """Another pass must follow: a certificate could not be changed, or an entry has been withdrawn since."""
+    """Another pass must follow: a certificate could not be changed, or the CA has removed an entry since."""
 
     @property
     def is_at_its_start(self) -> bool:
@@ -78,16 +78,16 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class SweepState:
-    """How far the sweep of a CA has come."""
+    """The progress of a CA's sweep."""
 
     settled: IndexRef | None = None
-    """Everything that this index lists is dealt with, late activations included."""
+    """Every certificate that this index lists has been processed, late activations included."""
     settled_at: int = 0
-    """When the pass began that settled it, in milliseconds since the epoch."""
+    """Start time of the pass that settled it, in milliseconds since the epoch."""
     current_pass: Pass | None = None
     """The pass that was begun last."""
     confirmed: str | None = None
-    """Version of the index that a person has confirmed."""
+    """Version of the index that an operator has confirmed."""
     rescan_requested_at: int = 0
     """When a rescan was last requested, see `SweepStates.request_rescan`."""
 
@@ -98,13 +98,13 @@ class SweepState:
         return stopped if stopped and stopped.phase is Phase.TRIPPED else None
 
     def next_pass(self, in_force: IndexRef, *, now: int, settle: timedelta, dry_run: bool) -> Pass | None:
-        """Return the pass to work on: the unfinished one, or a new one if it is due; else None.
+        """Return the pass to run: the unfinished one, or a new one if it is due; otherwise None.
 
         Args:
             in_force: The index in force.
             now: This moment, in milliseconds since the epoch.
-            settle: How long after its publication an index may be unknown to an activator, and an entry of
-                the ledger invisible.
+            settle: How long after its publication an activator may still use an older index, and an entry of
+                the ledger may be invisible.
             dry_run: Whether nothing is to be changed.
         """
         last = self.current_pass
@@ -115,7 +115,7 @@ class SweepState:
         if last and last.phase is Phase.TRIPPED:
             if self.confirmed == last.index.version:
                 return replace(last, phase=Phase.REVOKING)
-            # Only a newer index ends the wait for a person. The limit applies to it anew.
+            # The pass waits for a confirmation or a newer index. The limit applies to the newer index again.
             if last.index.version == in_force.version:
                 return None
         visible = [each + _milliseconds(settle) for each in (in_force.published_at, self.rescan_requested_at)]
@@ -123,14 +123,14 @@ class SweepState:
         if former and former.version == in_force.version:
             return None
         if last and last.index.version == in_force.version and not last.missed:
-            # Once more as soon as everything is visible that the last pass could not see.
+            # A further pass, when all entries are visible that were not visible to the last pass.
             due = not dry_run and any(last.started_at < each <= now for each in visible)
         else:
             due = True
         return Pass(in_force, former, now, dry_run) if due else None
 
     def settling(self, settle: timedelta) -> Pass | None:
-        """Return the last pass if it settles its index: it is complete, and began late enough to see all."""
+        """Return the last pass if it settles its index: it is complete and began after the settle time."""
         last = self.current_pass
         if last is None or last.phase is not Phase.DONE or last.missed or last.dry_run:
             return None
@@ -146,11 +146,11 @@ class SweepStates:
     """The ledger's table."""
 
     def read(self, ca: CaCertificateId) -> SweepState:
-        """Read how far a CA's sweep has come."""
+        """Read the progress of a CA's sweep."""
         return _state(self.items.get(_key(ca)) or {})
 
     def acquire(self, ca: CaCertificateId, *, now: int, expires_at: int) -> tuple[Lease, SweepState]:
-        """Acquire the lease on a CA's sweep; return it and how far the sweep has come.
+        """Acquire the lease on a CA's sweep; return the lease and the progress of the sweep.
 
         Raises:
             ConditionFailedError: Another invocation sweeps this CA.
@@ -159,7 +159,7 @@ class SweepStates:
         return lease, _state(lease.item)
 
     def write(self, lease: Lease, state: SweepState) -> SweepState:
-        """Write how far the sweep has come; return the state, with what others have written to it.
+        """Write the progress of the sweep; return the state, which includes other workers' changes.
 
         Raises:
             LeaseLostError: Another invocation has the lease now.
@@ -172,8 +172,8 @@ class SweepStates:
     def request_rescan(self, ca: CaCertificateId, *, now: int) -> None:
         """Request a pass over everything on a CA's list.
 
-        It is for a certificate that enters the ledger after its serial number was listed. If the request is
-        made before the entry, it cannot get lost; the pass waits until the entry is visible.
+        This is for a certificate that is added to the ledger after its serial number was listed. If the
+        request precedes the addition, it cannot be lost; the pass waits until the new row is visible.
 
         Args:
             ca: The CA.
@@ -186,10 +186,10 @@ class SweepStates:
 
         Args:
             ca: The CA.
-            version: The index that a person has looked at. No other one is confirmed.
+            version: The index that the operator has checked. No other index is confirmed.
 
         Raises:
-            NotTrippedError: It does not wait for a person, or not any more.
+            NotTrippedError: It does not wait for a confirmation, or does not wait any more.
         """
         tripped = self.read(ca).tripped
         if tripped is None or tripped.index.version != version:

@@ -1,8 +1,9 @@
 """One run of the sweep over one CA: a part of a pass, and the release of holds that were lifted.
 
-A pass goes page by page through what the index in force lists and the settled one does not. Its cursor is
-saved after each page, so a run that stops, or is cut off, is continued by the next one; what was done already
-is in the ledger and is skipped. `docs/architecture.md` has the functions in order: "The walk of one CRL".
+A pass processes, page by page, the entries that the index in force lists and the settled index does not. Its
+cursor is saved after each page, so the next run continues a run that stopped or was interrupted; certificates
+that are done are recorded in the ledger and are skipped. `docs/architecture.md` has the functions in order:
+"The walk of one CRL".
 """
 
 from collections.abc import Callable
@@ -35,16 +36,18 @@ LIMIT_TRIPPED = "mass_revocation_limit_tripped"
 """Messages of the log, beside the results of `enforce`."""
 
 TIME_FOR_ONE = timedelta(seconds=15)
-"""A page or a certificate is begun only with this much time left."""
+"""A page or a certificate is started only if this much time remains."""
 CHECKED_AT_MOST = 200
-"""ACTIVE devices whose status is read while counting: at the lowest rate, 1 a second, one run can do that."""
+"""The maximum number of devices whose status is read while counting: one run can read them at 1 a second."""
 WAIT_FOR_STATUS = timedelta(seconds=2)
-"""How long a status waits for the rate limiter while counting. While many devices wait for their slots, the
-ledger's count has to do: a page that waited for each status would never be counted to its end."""
+"""How long the reading of a status waits for the rate limiter while counting. While many devices wait for
+their slots, the ledger's count is used: if a page waited for each status, its count would never be
+complete."""
 NAMED_IN_A_LINE = 100
 """Certificates that one line of a dry run's report names."""
 PASS_SHARE = 0.8
-"""Of a run's time; the rest is for releases, which must not wait for the end of a long pass."""
+"""Share of a run's time for the pass; the rest is for releases, which must not wait for the end of a long
+pass."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,18 @@ class Sweep:
     report: Callable[..., None]
     """Called with a level ("info", "warning", "error"), a message, the CA, and facts by name."""
     settle: timedelta
-    """How long after its publication an index may be unknown to an activator, and an entry invisible."""
+    """How long after its publication an activator may still use an older index, and a new row may be
+    invisible."""
     limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
     dry_run: bool = False
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def run(self, ca: CaCertificateId, *, stopped_by: datetime) -> None:
-        """Do what there is to do for a CA, as far as the time allows; botocore's errors propagate.
+        """Continue the sweep of a CA until it is complete or the time is over; botocore's errors propagate.
 
         Args:
             ca: The CA.
-            stopped_by: When this function is stopped for certain.
+            stopped_by: The latest time at which this function is stopped.
 
         Raises:
             DamagedIndexError: The index in force cannot be read.
@@ -77,7 +81,7 @@ class Sweep:
         """
         deadline = Deadline(stopped_by - TIME_FOR_ONE, self.clock)
         if not deadline.allows():
-            # Another CA's sweep took the time; the next invocation does not wait for that CA.
+            # Another CA's sweep used the time; the next invocation does not wait for that CA.
             return
         try:
             lease, state = SweepStates(self.ledger.items).acquire(
@@ -120,8 +124,8 @@ class _Run:
         try:
             self._continue_pass()
         except IndexMissingError:
-            # The bucket keeps former indexes for a time only. Without one, everything on the index in force
-            # counts as new, and what was counted before is void.
+            # The bucket keeps former indexes only for a limited time. Without the former index, every entry
+            # of the index in force counts as new, and the earlier count is not valid.
             self._write(settled=None, current_pass=None)
             self._continue_pass()
         if self.sweep.dry_run:
@@ -144,7 +148,7 @@ class _Run:
         steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
         with self.indexes.targets(current) as targets:
             if current.index.version != self.indexes.in_force.version and targets.has_withdrawn():
-                # What is not listed any more is left out now, so this pass must not settle it.
+                # Entries that are not listed any more are skipped, so this pass must not settle its index.
                 current = replace(current, missed=True)
             if current.is_at_its_start:
                 confirmed = self.state.confirmed == current.index.version
@@ -154,13 +158,13 @@ class _Run:
                 try:
                     current = step(current, targets.page(current.cursor, scanning=current.scanning))
                 except NoSlotError:
-                    # The time is over in the middle of the page: the next run repeats it.
+                    # The time ended in the middle of the page: the next run repeats the page.
                     return
                 self._write(current_pass=current)
                 self.sweep.ledger.publish_events(self.deadline.at)
 
     def _count(self, current: Pass, page: Page) -> Pass:
-        """Count the devices on a page. Where they are few, read whether they are ACTIVE in fact."""
+        """Count the devices on a page. If they are few, read from AWS IoT whether they are ACTIVE."""
         devices, reading = current.devices, True
         for target in page.targets:
             active: bool | None = target.row.in_fleet
@@ -186,7 +190,7 @@ class _Run:
         if current.dry_run:
             self._report_dry_run(page.targets)
         for target in [] if current.dry_run else page.targets:
-            # One that cannot be changed now does not stop the others.
+            # A certificate that cannot be changed now does not stop the others.
             act = partial(self._revoke_one, target)
             missed |= not self._attempt(target.certificate_id, act, self.pass_deadline.at)
         if page.cursor is None:
@@ -227,7 +231,7 @@ class _Run:
             )
 
     def _report_limit(self) -> None:
-        """Report at every run that an index waits for a person, so that the alarm stays active."""
+        """Report at every run that an index waits for a confirmation, so that the alarm stays active."""
         if tripped := self.state.tripped:
             self.sweep.report(
                 "error",
@@ -240,7 +244,7 @@ class _Run:
             )
 
     def _release_holds(self) -> bool:
-        """Release the holds that the index in force does not list; return whether none was left out."""
+        """Release the holds that the index in force does not list; return whether all were processed."""
         settled = self.state.settled
         retries_only = settled is not None and settled.version == self.indexes.in_force.version
         pages = self.sweep.ledger.suspended(

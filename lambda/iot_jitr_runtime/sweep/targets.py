@@ -1,4 +1,4 @@
-"""The certificates that an index lists, page by page; how many may be revoked without a person."""
+"""The certificates that an index lists, page by page; how many may be revoked without a confirmation."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -18,22 +18,22 @@ DEFAULT_SHARE = 0.1
 DEFAULT_MINIMUM = 50
 
 LOOK_UPS_A_PAGE = 100
-"""Serial numbers; their certificates are read with one BatchGetItem call, as a rule."""
+"""Serial numbers on one page; one BatchGetItem call usually reads their certificates."""
 ROWS_A_LOOK_UP = 50
-"""Rows that are scanned in the time of one look-up by serial number."""
+"""The number of rows that are scanned in the time of one look-up by serial number."""
 
 
 @dataclass(frozen=True, slots=True)
 class MassRevocationLimit:
-    """How many devices of a CA one CRL may revoke or suspend without a person."""
+    """How many devices of a CA one CRL may revoke or suspend without an operator's confirmation."""
 
     share: float = DEFAULT_SHARE
-    """Of the devices in service, more than 0 and at most 1. At 1 there is no limit."""
+    """Share of the devices in service, more than 0 and at most 1. At 1 there is no limit."""
     minimum: int = DEFAULT_MINIMUM
-    """Devices: fewer are always allowed."""
+    """Number of devices; fewer than this are always allowed."""
 
     def allows(self, devices: int, fleet: int) -> bool:
-        """Whether so many devices of a fleet may be revoked without a person."""
+        """Whether this number of devices of a fleet may be revoked without a confirmation."""
         return devices < self.minimum or devices <= self.share * fleet or self.share >= 1
 
 
@@ -51,10 +51,10 @@ class Target:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has been dealt with."""
+        """Whether it has been processed."""
         if self.row.state is State.REVOKED:
             return True
-        # With a claim on it, the certificate may only be about to be suspended.
+        # If the row is claimed, the suspension may not be complete yet.
         suspended = self.row.state is State.SUSPENDED and not self.row.lease_expires_at
         return suspended and self.reason is RevocationReason.CERTIFICATE_HOLD
 
@@ -64,18 +64,18 @@ class Page:
     """Some of the targets."""
 
     targets: list[Target]
-    """Those that have not been dealt with."""
+    """The targets that have not been processed."""
     cursor: str | None
-    """After which the next page begins; None: this is the last one."""
+    """The key after which the next page begins; None: this is the last page."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The targets of one pass: what `index` lists and `former` does not, or not for that reason.
+    """The targets of one pass: entries of `index` that `former` does not have, or has with another reason.
 
-    Only what the index in force still lists is a target, with the reason it states: `REVOKED` is final, so
-    the CA's latest word counts. A serial number that no certificate of the ledger has needs nothing: such a
-    certificate will not be activated later.
+    Only a certificate that the index in force still lists is a target, with the reason in that index:
+    `REVOKED` is final, so the CA's latest CRL decides. A serial number without a certificate in the ledger
+    needs no action: such a certificate will not be activated later.
     """
 
     ledger: RevocationLedger
@@ -87,8 +87,8 @@ class Targets:
     def plan(self, begun: Pass, limit: MassRevocationLimit, *, confirmed: bool) -> Pass:
         """Choose how a pass finds its targets, and whether it must count them before it revokes any.
 
-        It need not count if a person has confirmed its index, or if even one device for each new serial
-        number would be few enough.
+        A count is not necessary if an operator has confirmed the index, or if the limit allows one device for
+        each new serial number.
 
         Raises:
             DamagedIndexError: One of the indexes is damaged.
@@ -180,7 +180,7 @@ class Indexes:
         """Open the indexes of a pass.
 
         Raises:
-            IndexMissingError: The bucket has one of them no more, or the former one is damaged.
+            IndexMissingError: The bucket does not have one of them any more, or the former one is damaged.
             DamagedIndexError: One of the others is damaged.
         """
         with ExitStack() as stack:
@@ -196,7 +196,7 @@ class Indexes:
             yield Targets(self.ledger, self.ca, index, former, newest)
 
     def lifted(self, suspended: Sequence[CertificateId]) -> list[CertificateId]:
-        """Return the suspended certificates that are to be released; one that is revoked now is not.
+        """Return the suspended certificates to release; a certificate that is revoked now is not included.
 
         Raises:
             DamagedIndexError: The index in force is damaged.
