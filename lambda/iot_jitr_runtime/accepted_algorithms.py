@@ -1,10 +1,10 @@
-"""What AWS IoT Core takes of a certificate: keys and signatures, and the use that a device makes of it.
+"""The certificates that AWS IoT Core accepts: key types, signature algorithms and key usages.
 
 Used at synthesis, by the functions that register CAs and activate devices, and by `jitr chain check`.
 
 Sources: AWS IoT Core Developer Guide, "X.509 client certificates", for keys and signatures
-(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html). It does not cover
-extensions; RFC 5280 section 4.2.1 does. What neither of them covers is accepted.
+(https://docs.aws.amazon.com/iot/latest/developerguide/x509-client-certs.html). It does not cover extensions;
+RFC 5280 section 4.2.1 does. Everything that neither source restricts is accepted.
 """
 
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ _PROCESSED_WHEN_CRITICAL = {
     x509.KeyUsage.oid,
     x509.ExtendedKeyUsage.oid,
     x509.CRLDistributionPoints.oid,
-    # These restrict nothing: names and identifiers, and policies, of which any will do.
+    # These restrict nothing: names, identifiers, and certificate policies, which are all accepted.
     x509.SubjectAlternativeName.oid,
     x509.IssuerAlternativeName.oid,
     x509.CertificatePolicies.oid,
@@ -51,15 +51,15 @@ _PROCESSED_WHEN_CRITICAL = {
 
 
 class UnsupportedKeyError(JitrError):
-    """AWS IoT Core does not take this kind of key; the message names the kind."""
+    """AWS IoT Core does not accept this kind of key; the message names the kind."""
 
 
 class UnsupportedSignatureError(JitrError):
-    """AWS IoT Core does not take this signature algorithm; the message names it."""
+    """AWS IoT Core does not accept this signature algorithm; the message names it."""
 
 
 def supported_key(certificate: "Certificate") -> str:
-    """Name the certificate's kind of key, if AWS IoT Core takes it.
+    """Return the kind of the certificate's key, if AWS IoT Core accepts it.
 
     Raises:
         UnsupportedKeyError: It does not.
@@ -80,7 +80,7 @@ def supported_key(certificate: "Certificate") -> str:
 
 
 def supported_signature(certificate: "Certificate") -> str:
-    """Name the algorithm that the certificate is signed with, if AWS IoT Core takes it.
+    """Return the certificate's signature algorithm, if AWS IoT Core accepts it.
 
     Raises:
         UnsupportedSignatureError: It does not.
@@ -97,10 +97,10 @@ def supported_signature(certificate: "Certificate") -> str:
 
 
 def check_device_certificate(certificate: "Certificate", *, may_be_a_ca: bool = False) -> None:
-    """Check that `certificate` can be a device's at AWS IoT Core.
+    """Check that AWS IoT Core accepts `certificate` as a device certificate.
 
     Args:
-        certificate: The device certificate. Its issuer and signature are not looked at.
+        certificate: The device certificate. Its issuer and its signature are not checked.
         may_be_a_ca: Whether it may have basicConstraints CA:TRUE.
 
     Raises:

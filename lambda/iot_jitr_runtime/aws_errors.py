@@ -16,10 +16,10 @@ CLIENT_CONFIG = Config(
 )
 """Every client of the functions: three attempts of at most 4 s each, with jitter between them.
 
-A name that resolves to several addresses that do not answer costs a connect time-out for each of them."""
+If a name resolves to several addresses that do not respond, each address costs one connect time-out."""
 
 AwsError = (ClientError, BotoCoreError)
-"""All that a boto3 call raises: the service refused, or could not be reached."""
+"""All exceptions of a boto3 call: the service returned an error, or could not be reached."""
 
 # AWS IoT's LimitExceededException is not here: it is a quota on resources, and waiting does not help.
 _THROTTLED = {
@@ -44,14 +44,14 @@ DENIED = {
 
 
 def error_code(error: BaseException) -> str:
-    """Return the AWS error code, or the exception's class name where no service answered."""
+    """Return the AWS error code, or the exception's class name if no service responded."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
 
 
 def deferral(error: ClientError | BotoCoreError) -> Verdict:
-    """Return the verdict that `error` stands for, a deferral.
+    """Return the verdict for `error`, a deferral.
 
     Every AWS error that the calling code does not handle is a deferral: nothing is lost, and the queue
     delivers the message again.

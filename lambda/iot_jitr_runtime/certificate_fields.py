@@ -1,7 +1,7 @@
-"""Fields of a verified certificate by name, and texts with `{{field}}` in the place of values.
+"""Fields of a verified certificate by name, and templates with `{{field}}` as placeholders.
 
 Configurations use them for certificates that do not exist yet: in names of things and keys of the allow list.
-A certificate must have the field exactly once: of several, two programs may pick different ones.
+A certificate must have the field exactly once: if there are several, two programs may use different ones.
 """
 
 import re
@@ -51,7 +51,7 @@ class Field(StrEnum):
 
 
 IDENTIFYING = {Field.COMMON_NAME, Field.SUBJECT_SERIAL_NUMBER, Field.SERIAL_NUMBER, Field.CERTIFICATE_ID}
-"""The fields that tell one device from another."""
+"""The fields whose values identify one device."""
 
 _ATTRIBUTE_OF = {
     Field.COMMON_NAME: NameOID.COMMON_NAME,
@@ -85,7 +85,7 @@ def value_of(field: Field, certificate: Certificate, ca_certificate_id: CaCertif
 
 
 def fields_of(template: str) -> set[Field]:
-    """Return the fields that a text has `{{field}}` for.
+    """Return the fields whose placeholders `{{field}}` are in a text.
 
     Raises:
         UnknownFieldError: It names a field that is not one of `Field`.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization import Encoding
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
-"""How far the clocks of a CA and of this function may differ."""
+"""The allowed difference between the clocks of a CA and of this function."""
 
 NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """notAfter of a certificate without a well-defined expiration date (RFC 5280 section 4.1.2.5)."""
@@ -59,7 +59,7 @@ class Certificate:
         raw = data.encode() if isinstance(data, str) else data
         try:
             with warnings.catch_warnings():
-                # Unusual but readable certificates (long names, negative serials) are left to the checks.
+                # Unusual but readable certificates (long names, negative serial numbers) cause no error here.
                 warnings.simplefilter("ignore")
                 found = (
                     x509.load_pem_x509_certificates(raw)
@@ -128,7 +128,7 @@ class Certificate:
         Raises:
             RefusedError: `ISSUER_MISMATCH`, `BAD_SIGNATURE` or `UNSUPPORTED_KEY`.
         """
-        # The library compares the same way below: RFC 5280 section 4.1.2.6 requires the same encoding.
+        # The library makes the same comparison below: RFC 5280 section 4.1.2.6 requires the same encoding.
         if self.x509.issuer.public_bytes() != ca.x509.subject.public_bytes():
             raise RefusedError(
                 Reason.ISSUER_MISMATCH,
@@ -151,7 +151,8 @@ class Certificate:
             RefusedError: `NOT_YET_VALID` or `EXPIRED`.
         """
         now = now or datetime.now(UTC)
-        # Differences only: a certificate without an end has notAfter 99991231235959Z, the last that there is.
+        # Compare differences only: notAfter 99991231235959Z is the latest possible time, so adding to it
+        # fails.
         if self.not_before - now > CLOCK_TOLERANCE:
             raise RefusedError(Reason.NOT_YET_VALID, f"valid from {self.not_before:%Y-%m-%d %H:%M:%SZ}")
         if now - self.not_after > CLOCK_TOLERANCE:
@@ -179,7 +180,8 @@ def _read_through(certificate: x509.Certificate) -> None:
 
 
 def _encoding() -> "type[Encoding]":
-    # Its module brings those of all key formats, which an activation does not need: a tenth of its start.
+    # This import loads the modules of all key formats. An activation does not need them; they take a tenth of
+    # its start.
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
 
     return Encoding

@@ -35,7 +35,7 @@ class DeviceCertificate:
 
     @classmethod
     def read(cls, description: "CertificateDescriptionTypeDef") -> "DeviceCertificate":
-        """Read the answer of DescribeCertificate.
+        """Read the response of DescribeCertificate.
 
         Raises:
             MalformedCertificateError: It is not one well-formed X.509 certificate.
@@ -49,7 +49,7 @@ class DeviceCertificate:
 
     @property
     def identity(self) -> Identity:
-        """What the ledger keeps of it."""
+        """The fields that the ledger stores."""
         certificate = self.certificate
         return Identity(
             self.ca_certificate_id, certificate.serial_number, next(iter(certificate.common_names), None)

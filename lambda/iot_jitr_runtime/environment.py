@@ -1,6 +1,7 @@
 """Names of the environment variables that the stack sets and the functions read.
 
-Shared by both sides, so that a name is never written twice. None of them ever contains a secret.
+The stack and the functions share this module, so that each name is written once. None of them ever contains a
+secret.
 """
 
 LEDGER_TABLE = "JITR_LEDGER_TABLE"
@@ -14,7 +15,7 @@ ACTIVATION_QUEUE_URL = "JITR_ACTIVATION_QUEUE_URL"
 
 CAS = "JITR_CAS"
 """JSON object: id of each CA certificate of this deployment → `{"revocation": "none" | "crl"}`, with
-`ACCEPT_CA_CERTIFICATES` where that is configured."""
+`ACCEPT_CA_CERTIFICATES` if it is configured."""
 
 ACCEPT_CA_CERTIFICATES = "accept_ca_certificates_as_devices"
 """Member of a CA's entry in `CAS`; true where its devices may present a certificate with CA:TRUE."""
@@ -24,8 +25,8 @@ DEVICE_POLICY = "JITR_DEVICE_POLICY"
 `prefix` of the policies' names and the `template`, a policy document with placeholders."""
 
 ADMISSION = "JITR_ADMISSION"
-"""JSON object with `kind`; for `allow_list` the `table` and by what `key` devices are listed, for `function`
-the `function` (ARN) and `timeout_seconds`. Unset where every device is expected."""
+"""JSON object with `kind`; for `allow_list` the `table` and the kind of `key` by which devices are listed,
+for `function` the `function` (ARN) and `timeout_seconds`. Unset if every device is expected."""
 
 THINGS = "JITR_THINGS"
 """JSON object: `thing` (see `ThingSettings`), and `lease_seconds`, how long a lease on a thing lasts.
@@ -35,8 +36,8 @@ ON_REFUSAL = "JITR_ON_REFUSAL"
 """JSON object: reason of a refusal → status that its certificate gets. Unset where all stay pending."""
 
 OUTCOME_EVENTS = "JITR_OUTCOME_EVENTS"
-"""JSON object: `bus`, the ARN of the event bus that outcome events go to, and `pipeline`, the pipeline's name
-in them. Unset where they are off."""
+"""JSON object: `bus`, the ARN of the event bus for outcome events, and `pipeline`, the pipeline's name in
+these events. Unset if outcome events are off."""
 
 ACTIVATIONS_PER_SECOND = "JITR_ACTIVATIONS_PER_SECOND"
 """The activator's share of the account's quota, in certificates a second, over all workers."""
@@ -45,26 +46,27 @@ REVOCATION_BUCKET = "JITR_REVOCATION_BUCKET"
 """Name of the bucket that holds the revocation indexes; unset where no CA has a CRL."""
 
 REVOCATION_REFRESH_SECONDS = "JITR_REVOCATION_REFRESH_SECONDS"
-"""How often a worker requests a newer revocation index at most; a minute where it is unset."""
+"""Minimum seconds between a worker's requests for a newer revocation index; 60 if unset."""
 
 CRL_SOURCES = "JITR_CRL_SOURCES"
 """JSON object: id of each CA certificate that has a CRL → `url`, or `bucket` and `prefix`; with
-`max_age_hours` where a CRL may not be older, however far away its nextUpdate."""
+`max_age_hours` if a CRL has a maximum age, independent of its nextUpdate."""
 
 SWEEP = "JITR_SWEEP"
 """JSON object: `share` and `minimum` of the mass-revocation limit, `dry_run` (bool), `settle_seconds`: how
-long after its publication an index may be unknown to an activator at work, and `client_id`: by which client
-id sessions of revoked devices are closed (`iot_jitr_runtime.policy.client_id`), null where they are not."""
+long after its publication a running activator may still use an older index, and `client_id`: the template of
+the client ids whose sessions are closed after a revocation (`iot_jitr_runtime.policy.client_id`), null if no
+sessions are closed."""
 
 CONNECT_GUARD = "JITR_CONNECT_GUARD"
 """JSON object: `cas`, ids of the CA certificates that have a CRL; `on_unknown`, `admit` or `refuse`; and
-`refresh_seconds`, how often the connect guard requests a newer index at most."""
+`refresh_seconds`, the minimum time between the connect guard's requests for a newer index."""
 
 PENDING_AFTER_SECONDS = "JITR_PENDING_AFTER_SECONDS"
 """How long a certificate may be pending, without a decision, before its event counts as lost."""
 
 FULL_LISTING_SECONDS = "JITR_FULL_LISTING_SECONDS"
-"""How often the reconciler goes through all certificates, besides the newest ones."""
+"""The interval at which the reconciler reads all certificates, not only the newest ones."""
 
 ACTIVATOR_HANDLER = "iot_jitr_runtime.activator.handler.handle"
 RECONCILER_HANDLER = "iot_jitr_runtime.reconciler.handler.handle"

@@ -1,9 +1,9 @@
-"""The base of every error that this project raises on purpose."""
+"""The base class of all errors that this project raises intentionally."""
 
 
 class JitrError(Exception):
-    """An error that this project raises on purpose.
+    """An error that this project raises intentionally.
 
-    Subclasses live in the module that raises them, one for each way to fail. The message is one line: what
-    was found, what was expected, what to do. It never contains key material.
+    Each subclass is defined in the module that raises it, one for each kind of failure. The message is one
+    line: the value found, the expected value, and the action to take. It never contains key material.
     """

@@ -1,7 +1,7 @@
 """Registration events as the activation queue delivers them.
 
-The event is a hint: only its `certificateId` is used, everything else is read again from AWS IoT. The time at
-which it was sent is the queue's, not the event's, so neither a forged time nor a device's clock matters.
+The event is a hint: only its `certificateId` is used, everything else is read again from AWS IoT. Its send
+time is the queue's timestamp, not the event's, so a forged time or a device's clock has no effect.
 https://docs.aws.amazon.com/iot/latest/developerguide/auto-register-device-cert.html
 """
 
@@ -15,14 +15,14 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.outcomes import PermanentError, Reason
 
 TOPIC_PREFIX = "$aws/events/certificates/registered/"
-"""The topic of a registration event is this and the CA certificate's id."""
+"""Prefix of the topic of a registration event; the CA certificate's id follows."""
 
 _CERTIFICATE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the activation queue, as the event source mapping hands it over."""
+    """A message of the activation queue, as the event source mapping passes it to the function."""
 
     message_id: str
     receipt_handle: str
@@ -48,7 +48,7 @@ class Message:
 def certificate_id(body: str) -> CertificateId:
     """Return the one field of a registration event that is used.
 
-    All other fields are ignored, whatever they hold: AWS adds fields and writes some as strings or null.
+    All other fields are ignored, with any content: AWS adds fields and writes some as strings or null.
 
     Raises:
         PermanentError: `MALFORMED_EVENT`, with what was found.

@@ -1,4 +1,4 @@
-"""Strings that must not be swapped for one another."""
+"""Separate types for strings that must not be confused with each other."""
 
 from typing import NewType
 
@@ -13,7 +13,7 @@ SerialNumber = NewType("SerialNumber", str)
 
 
 def serial_number(value: int) -> SerialNumber:
-    """Write a serial number as the ledger and the revocation index do.
+    """Return a serial number in the format of the ledger and the revocation index.
 
     >>> serial_number(0x0A1B)
     'a1b'

@@ -1,25 +1,25 @@
 """Names of the CloudWatch metrics: written by the functions, read by alarms, dashboard and `jitr status`.
 
-Every metric has the dimension `service`, which names the pipeline, so that two pipelines of an account that
-share a namespace do not add up. A stable interface: names are added, never changed.
+Every metric has the dimension `service`, which names the pipeline, so that the values of two pipelines that
+share a namespace are not added. A stable interface: names are added, never changed.
 """
 
 from enum import StrEnum
 
 
 class Dimension(StrEnum):
-    """What a metric is divided by."""
+    """A dimension of a metric."""
 
     SERVICE = "service"
     """The pipeline. Powertools adds it to every metric, from `POWERTOOLS_SERVICE_NAME`."""
     REASON = "reason"
     """One of `iot_jitr_runtime.outcomes.Reason`."""
     CA = "ca"
-    """Id of a CA certificate. Only for figures of which a CA has one; decisions carry it as a property."""
+    """Id of a CA certificate. Only for metrics with one value per CA; decisions have it as a property."""
 
 
 class Metric(StrEnum):
-    """What is measured; counts are summed, the others are gauges."""
+    """A metric; counts are summed, the others are gauges."""
 
     ACTIVATED = "Activated"
     """Messages that ended with an activation."""

@@ -1,4 +1,4 @@
-"""How an event can end, and why: closed sets, the same in logs, metrics, ledger, command line and docs.
+"""The outcomes of an event and their reasons: closed sets, the same in logs, metrics, ledger, CLI and docs.
 
 Every attempt at a registration event ends in one `Outcome`; a deferred event has further attempts. Every
 outcome except `ACTIVATED` has a `Reason`. The string values are a stable interface: they are never renamed,
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
     """It cannot be decided now; the message goes back to the queue and is retried."""
     DEAD_LETTERED = "dead_lettered"
-    """A permanent error: no registration event, or not of this deployment. Kept in the dead-letter queue."""
+    """A permanent error: no registration event, or of another deployment. It is in the dead-letter queue."""
 
 
 class Reason(StrEnum):
@@ -52,9 +52,9 @@ class Reason(StrEnum):
     UNPARSABLE_CERTIFICATE = "unparsable_certificate", Outcome.REFUSED
     """The device certificate is not a well-formed X.509 certificate."""
     UNSUPPORTED_KEY = "unsupported_key", Outcome.REFUSED
-    """AWS IoT does not take the certificate's key or signature algorithm, or cannot verify it."""
+    """AWS IoT does not accept the certificate's key or signature algorithm, or cannot verify it."""
     CA_CERTIFICATE = "ca_certificate", Outcome.REFUSED
-    """The device presents a CA's certificate: basicConstraints says CA:TRUE."""
+    """The device presents a CA's certificate: basicConstraints has CA:TRUE."""
     UNSUPPORTED_KEY_USAGE = "unsupported_key_usage", Outcome.REFUSED
     """The certificate's key usage, or its extended key usage, does not allow a TLS client."""
     ISSUER_MISMATCH = "issuer_mismatch", Outcome.REFUSED
@@ -83,7 +83,7 @@ class Reason(StrEnum):
     """The thing's type, a group or an attribute, made from the certificate, is missing or not valid."""
 
     RATE_LIMITED = "rate_limited", Outcome.DEFERRED
-    """Nothing is wrong: the quota allows so many certificates a second, and others came first."""
+    """No fault: the quota limits the certificates per second, and earlier devices use the present slots."""
     CLAIMED_ELSEWHERE = "claimed_elsewhere", Outcome.DEFERRED
     """Another worker holds the claim on this certificate."""
     NOT_VISIBLE_YET = "not_visible_yet", Outcome.DEFERRED
@@ -123,7 +123,7 @@ PASSES_BY_ITSELF = {
     Reason.NOT_VISIBLE_YET,
     Reason.OUT_OF_TIME,
 }
-"""Deferrals that pass by themselves, however many they are; all others are counted as blocked too."""
+"""Deferrals that end without an operator's action; all others are counted as blocked too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Verdict:
     reason: Reason | None = None
     """Why it is not activated; None where it is."""
     detail: str = ""
-    """One line of evidence for a person."""
+    """One line of evidence for an operator."""
     defect: Exception | None = field(default=None, compare=False)
     """The exception, where it is a defect of this software."""
 

@@ -1,16 +1,17 @@
 """The rate limiter: one budget of AWS IoT calls for the activator, the sweep and the reconciler.
 
 AWS IoT's quotas bound how many calls an account may make in a second. The budget is handed out in *slots*.
-One slot allows one `DescribeCertificate` and one `UpdateCertificate` call, and the calls with higher quotas
-that go with them: what one activation needs. A caller that needs more of these two calls reserves more slots.
+One slot allows the calls of one activation: one `DescribeCertificate`, one `UpdateCertificate`, and its other
+calls, which have higher quotas. A caller that needs more of these two calls reserves more slots.
 
 One item of the ledger's table holds the time of the next free slot, so the rate holds for any number of
 workers (generic cell rate algorithm, virtual scheduling: ITU-T I.371, annex A).
 
-* **Devices** are served first come, first served (`activator.slots`).
+* **Devices** get slots in the order of their arrival (`activator.slots`).
 * **Background tasks** (`RateLimiter.wait_for_background_slot`) reserve one slot at a time, and only while the
-  queue of reservations is short, so each delays a device by one slot at most. While it is long they get
-  `BACKGROUND_SHARE` of the rate, which devices never get: revocations go on during a storm of any length.
+  queue of reservations is short, so each task delays a device by one slot at most. While the queue is long,
+  they get `BACKGROUND_SHARE` of the rate, which devices never get: revocations continue during a mass connect
+  of any length.
 * **`DeleteConnection`** has a quota of its own (`RateLimiter.wait_to_disconnect`).
 
 Quotas: https://docs.aws.amazon.com/general/latest/gr/iot-core.html
@@ -40,10 +41,10 @@ _ONE_CLIENT = 1000
 """Milliseconds between two `DeleteConnection` calls for one client id (AWS IoT Core quotas)."""
 
 UTILISATION = 0.97
-"""Share of the rate that is handed out. Without a margin, an empty quota bucket would never fill again."""
+"""Share of the rate that is handed out. Without a margin, an exhausted quota would never recover."""
 BACKGROUND_SHARE = 0.02
-"""Share of the rate that only background tasks get, and only while the queue is long. It comes out of the
-margin: together with `UTILISATION` it stays below 1, so it delays no device."""
+"""Share of the rate that only background tasks get, and only while the queue is long. It is a part of the
+margin: together with `UTILISATION` it is below 1, so it delays no device."""
 SHORT_QUEUE = timedelta(seconds=5)
 """The queue of reservations is short if its next free slot is no further away."""
 _CONFLICTS = 4
@@ -85,8 +86,8 @@ class RateLimiter:
     def wait_until(self, slot: int) -> None:
         """Sleep until a slot, and until one interval after the last slot that this worker waited for.
 
-        Messages come out of the queue up to a second after their slots, several at once. The spacing spreads
-        them again.
+        SQS delivers messages up to a second after their slots, several at once. The interval separates them
+        again.
         """
         start = max(slot, self._not_before)
         now = self._sleep_until(start)
@@ -111,9 +112,9 @@ class RateLimiter:
     def wait_to_disconnect(self, client_id: str, *, until: datetime) -> None:
         """Reserve a slot for `DeleteConnection` of a client id and sleep until then.
 
-        The account's quota holds over all workers, that of the client id within this worker: another one
-        that disconnects it within the same second is throttled by AWS IoT, and tries again. botocore's errors
-        propagate.
+        The account's quota is kept over all workers, the quota of the client id only within this worker: if
+        another worker disconnects the same client id in the same second, AWS IoT throttles the call, and that
+        worker tries again. botocore's errors propagate.
 
         Args:
             client_id: The client id.
@@ -128,7 +129,7 @@ class RateLimiter:
         self._disconnected = recent | {client_id: now}
 
     def _sleep_until(self, moment: int) -> int:
-        """Sleep until a moment, if it is not over, and return the time, in milliseconds since the epoch."""
+        """Sleep until a future time; return the present time. Both are in milliseconds since the epoch."""
         if (pause := moment - milliseconds(self.clock())) > 0:
             self.sleep(pause / 1000)
         return milliseconds(self.clock())
@@ -152,7 +153,7 @@ class RateLimiter:
         if latest is not None:
             free &= Attr(attribute).lte(latest * 1000)
         behind_the_last = Update(RATE_LIMITER_KEY, adds={attribute: span}, condition=free)
-        # All reservations lie in the past.
+        # All reserved slots are in the past.
         from_now = Update(
             RATE_LIMITER_KEY,
             {attribute: now * 1000 + span},

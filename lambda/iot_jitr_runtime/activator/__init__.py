@@ -1,1 +1,1 @@
-"""From a registration event to an ACTIVE certificate, or to the recorded reason why not."""
+"""Activates the certificate of a registration event, or records the reason why it is not activated."""

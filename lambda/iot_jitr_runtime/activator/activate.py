@@ -1,8 +1,8 @@
 """The activation of one certificate: claim, describe, validate, attach the policy, set ACTIVE, record.
 
 Three IoT calls: DescribeCertificate, AttachPolicy, UpdateCertificate. The worker may stop after any call and
-each step may be repeated; the ledger's row shows how far it came. The policy is attached before the status
-changes, because AWS IoT refuses the connect of an ACTIVE certificate that has no policy.
+each step may be repeated; the ledger's row shows which steps are complete. The policy is attached before the
+status changes, because AWS IoT refuses the connect of an ACTIVE certificate that has no policy.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,19 +33,20 @@ only within this time after it was read. It is far more than the calls take wher
 _PENDING = "PENDING_ACTIVATION"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _READS_UNTIL_GONE = 3
-"""A certificate that AWS IoT does not have may not be visible yet; after so many reads it counts as gone."""
+"""A certificate that AWS IoT does not return may not be visible yet; after this many reads it counts as
+deleted."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one message ends with, and all that its log line needs."""
+    """The verdict on one message, and all values of its log line."""
 
     message: Message
     certificate_id: CertificateId | None
-    """None where the message is no registration event."""
+    """None if the message is not a registration event."""
     verdict: Verdict
     retry_in: int | None = None
-    """Seconds until the message comes back; None where it ends."""
+    """Seconds until the message is retried; None if the message is final."""
     identity: Identity | None = None
     waited: float | None = None
     """Seconds since the certificate was first seen; only for an activation."""
@@ -61,7 +62,7 @@ class Decision:
 
 @dataclass
 class Progress:
-    """How far one activation has come: what its record and its log line need when a step raises."""
+    """The state of one activation: the values for its record and log line if a step raises an exception."""
 
     message: Message
     certificate_id: CertificateId
@@ -76,7 +77,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Activation:
-    """Activates certificates. It has no state besides its collaborators."""
+    """Activates certificates. It has no state of its own."""
 
     iot: "IoTClient"
     ledger: Ledger
@@ -85,7 +86,8 @@ class Activation:
     """Registers things; None where devices have none."""
     policy: SharedPolicy | PerDevicePolicy
     on_refusal: Mapping[Reason, RefusalStatus] = field(default_factory=dict)
-    """The status of refused certificates, by the reason; it stays as it is for any other reason."""
+    """The status that a refused certificate gets, by reason; for any other reason its status does not
+    change."""
     time_for_one: timedelta = TIME_FOR_ONE
     """Longer where an admission function is called."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -96,7 +98,7 @@ class Activation:
         Args:
             message: The registration event's message.
             certificate_id: The certificate it names.
-            stopped_by: When this function is stopped at the latest; the claim lasts a little longer.
+            stopped_by: The latest time at which this function is stopped; the claim lasts a little longer.
         """
         if self.clock() + self.time_for_one > stopped_by:
             return Decision.about(message, certificate_id, Verdict(Reason.OUT_OF_TIME))
@@ -108,11 +110,11 @@ class Activation:
         unrecorded = attempt(self.record, progress, decision)
         if unrecorded is None:
             return decision
-        # What could not be recorded has not happened: the message comes back, the claim expires.
+        # A decision that is not recorded does not count: the message is retried, and the claim expires.
         return Decision.about(message, certificate_id, unrecorded)
 
     def activate(self, progress: Progress, stopped_by: datetime) -> float:
-        """Take the certificate through all steps; a step that does not succeed raises.
+        """Run all steps for the certificate; a step that fails raises an exception.
 
         Returns:
             How long the device has waited since the certificate was first seen, in seconds.
@@ -121,7 +123,8 @@ class Activation:
         device = self.describe(progress)
         progress.identity = device.identity
         if progress.status == "ACTIVE" and claim.row.state is State.ACTIVATING:
-            # This pipeline set it, and was cut off before the record. The thing exists; this gives its name.
+            # This pipeline set the status, and stopped before the record. The thing exists; this returns its
+            # name.
             attributes: Mapping[str, str] = {}
         elif progress.status != _PENDING:
             raise StaleError(Reason.NOT_PENDING, f"the certificate is {progress.status}")

@@ -1,4 +1,4 @@
-"""One batch of the activation queue: drop what is decided, reserve slots, decide the rest, end each message.
+"""One batch of the activation queue: drop decided events, reserve slots, decide the others, end each message.
 
 A message ends acknowledged (activated, stale, refused), in the dead-letter queue (permanent error), or back
 in the activation queue with a growing visibility time-out (deferred). A bad message never affects the others.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ENTRIES = 10
-"""SQS takes so many entries in one batch request."""
+"""The maximum number of entries in one SQS batch request."""
 _NOT_HIDDEN = "%d messages keep the queue's visibility time-out: %s"
 
 
@@ -55,7 +55,7 @@ class Batch:
             stopped_by: When this function is stopped at the latest.
             on_decision: Called with each decision at once, for logs and metrics.
         """
-        # The device that has waited longest comes first, whatever the order in which SQS delivers.
+        # The device that has waited longest is processed first, in whatever order SQS delivers the messages.
         messages = sorted(map(Message.from_record, records), key=lambda message: message.sent_at)
         decided, arrivals = self.drop_decided(messages)
         waiting, due = assign_slots(self.rate_limiter, self.activation.ledger, arrivals)
@@ -71,7 +71,7 @@ class Batch:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
     def drop_decided(self, messages: Sequence[Message]) -> tuple[list[Decision], list[Arrival]]:
-        """Separate what the ledger has decided already, and what is no event, by one batched read."""
+        """Separate decided events, and messages that are not events, with one batched read of the ledger."""
         decided: list[Decision] = []
         named: list[tuple[Message, CertificateId]] = []
         for message in messages:
@@ -129,9 +129,9 @@ class Batch:
         )
 
     def _hide(self, back: Sequence[tuple[Message, int]]) -> None:
-        """Hide messages in the queue until their retry, in so many seconds.
+        """Hide each message in the queue for the given number of seconds, until its retry.
 
-        What SQS does not hide comes back all the same, after the queue's own visibility time-out.
+        If SQS does not hide a message, it is delivered again after the queue's own visibility time-out.
         """
         for start in range(0, len(back), _ENTRIES):
             entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [

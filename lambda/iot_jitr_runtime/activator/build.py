@@ -1,6 +1,7 @@
 """Builds the parts of an activation from a function's environment, see `iot_jitr_runtime.environment`.
 
-Every `env` is the function's environment. What a pipeline does not use is not imported, for a faster start.
+Every `env` is the function's environment. Modules that a pipeline does not use are not imported, for a faster
+start.
 """
 
 import json
@@ -49,7 +50,7 @@ def parsed(env: Env, name: str) -> Any:
 def build_validation(
     env: Env, iot: "IoTClient", dynamodb: "DynamoDBClient", revocation: "IndexedRevocation | None"
 ) -> Validation:
-    """Return what checks certificates."""
+    """Return the checks of certificates."""
     cas = json.loads(env[environment.CAS])
     return Validation(
         issuers=Issuers(iot, cas),
@@ -61,7 +62,7 @@ def build_validation(
 
 
 def build_revocation(env: Env) -> "IndexedRevocation | None":
-    """Return what checks the CAs' revocation lists; None where no CA has one.
+    """Return the check against the CAs' CRLs; None if no CA has one.
 
     Raises:
         NoRevocationBucketError: A CA has a CRL, and no bucket is set. Nothing is activated then.
@@ -84,7 +85,7 @@ def build_revocation(env: Env) -> "IndexedRevocation | None":
 
 
 def build_admission(env: Env, dynamodb: "DynamoDBClient") -> "AllowList | AdmissionFunction | None":
-    """Return what admits devices; None where every device is expected."""
+    """Return the admission check; None if every device is expected."""
     config = parsed(env, environment.ADMISSION)
     if config is None:
         return None
@@ -105,7 +106,7 @@ def admission_timeout(env: Env) -> timedelta:
 
 
 def build_things(env: Env, iot: "IoTClient", ledger: "Ledger") -> "Things | None":
-    """Return what registers things; None where devices have none."""
+    """Return the registration of things; None if devices have no things."""
     config = parsed(env, environment.THINGS)
     if config is None:
         return None
@@ -123,7 +124,7 @@ def build_things(env: Env, iot: "IoTClient", ledger: "Ledger") -> "Things | None
 def build_outbox(
     env: Env, dynamodb: "DynamoDBClient", logger: "Logger", metrics: "Metrics"
 ) -> "Outbox | None":
-    """Return what publishes outcome events; None where they are off.
+    """Return the outbox of outcome events; None if they are turned off.
 
     Args:
         env: The environment.
@@ -152,7 +153,7 @@ def build_outbox(
 
 
 def build_policy(env: Env, iot: "IoTClient") -> SharedPolicy | PerDevicePolicy:
-    """Return what attaches devices' policies."""
+    """Return the object that attaches the devices' policies."""
     config = json.loads(env[environment.DEVICE_POLICY])
     if config["kind"] == PolicyKind.SHARED:
         return SharedPolicy(iot, config["name"])

@@ -1,4 +1,4 @@
-"""The CA certificates of this deployment, read from AWS IoT once and kept for the container's life."""
+"""The CA certificates of this deployment, read from AWS IoT once and cached in the execution environment."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING

@@ -1,7 +1,8 @@
-"""The status of a refused certificate: it stays pending, unless the configuration says otherwise.
+"""The status of a refused certificate: it stays pending, unless another status is configured.
 
-A pending certificate causes an event at its device's next connect, so it is activated once the reason has
-passed. An INACTIVE or REVOKED one causes none. So a reason that can pass may not have such a status.
+A pending certificate causes an event at its device's next connect, so it is activated when the reason no
+longer applies. An INACTIVE or REVOKED certificate causes no event. So these statuses are not allowed for a
+temporary reason.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from iot_jitr_runtime.errors import JitrError
 from iot_jitr_runtime.outcomes import Outcome, Reason
 
 CAN_PASS = frozenset({Reason.NOT_LISTED, Reason.ON_HOLD, Reason.NOT_YET_VALID})
-"""Refusals that can end, by themselves or by an operator: the certificate must stay pending."""
+"""Temporary refusals, which end with time or by an operator's action: the certificate must stay pending."""
 
 
 class RefusalStatusError(JitrError):
@@ -33,7 +34,7 @@ def check_statuses(statuses: Mapping[str, str]) -> dict[Reason, RefusalStatus]:
     """Read the statuses of refused certificates, by reason.
 
     Raises:
-        RefusalStatusError: Not a refusal's reason, not a status, or a status for a reason that can pass.
+        RefusalStatusError: Not the reason of a refusal, not a status, or a status for a temporary reason.
     """
     found = {}
     for name, status in statuses.items():

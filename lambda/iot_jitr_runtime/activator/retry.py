@@ -1,4 +1,4 @@
-"""What follows from a failed step: its verdict, the delay of the retry, and how long a decision holds."""
+"""The result of a failed step: its verdict, the delay of the retry, and the decision TTL."""
 
 import random
 from collections.abc import Callable
@@ -12,11 +12,11 @@ AFTER_ACTIVATION = timedelta(seconds=5)
 """Decision TTL of an activation: events sent this long after it still belong to connects before it."""
 
 DECISION_TTL = timedelta(seconds=60)
-"""How long any other decision answers the device's further events, unless its reason says otherwise."""
+"""Decision TTL of any other decision, unless its reason has its own TTL."""
 
 _DAY = timedelta(days=1)
 _TTL_OF = {
-    # The certificate itself is the reason: nothing makes it pass.
+    # The reason is in the certificate itself, so it is permanent.
     Reason.EXPIRED: _DAY,
     Reason.BAD_SIGNATURE: _DAY,
     Reason.ISSUER_MISMATCH: _DAY,
@@ -56,10 +56,11 @@ T = TypeVar("T")
 
 
 def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Verdict:
-    """Return what `step` returns, or the verdict that its exception stands for.
+    """Return the result of `step`, or the verdict for its exception.
 
-    Nothing else in the activator turns an exception into an outcome and a reason. An unknown exception is a
-    defect of this software: it defers the message, so it costs time, never a device.
+    This is the only place in the activator that turns an exception into an outcome and a reason. An unknown
+    exception is a defect of this software: the message is deferred, so a defect delays a device and never
+    refuses it.
     """
     try:
         return step(*args, **kwargs)
@@ -72,14 +73,14 @@ def attempt(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Verd
 
 
 def decision_ttl(reason: Reason) -> timedelta:
-    """Return how long a decision answers events that are sent after it; a deferral has `retry_delay`."""
+    """Return how long a decision applies to later events of its certificate; a deferral has `retry_delay`."""
     return _TTL_OF.get(reason, DECISION_TTL)
 
 
 def retry_delay(reason: Reason, receive_count: int) -> int:
     """Return after how many seconds a deferred message is retried: exponential, with equal jitter.
 
-    Half of the delay is random, so that messages deferred together do not come back together.
+    Half of the delay is random, so that messages that were deferred together are not retried together.
     """
     backoff = _BACKOFF_OF.get(reason, _OPERATOR_MUST_ACT)
     delay = min(backoff.first * 2 ** min(receive_count - 1, 16), backoff.longest)

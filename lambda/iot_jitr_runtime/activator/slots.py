@@ -1,8 +1,8 @@
 """Which certificates of a batch are processed now, and which wait for their slot of the rate limiter.
 
-Devices are served first come, first served. A slot within a second is waited for in the function. A message
-with a later slot sleeps in the activation queue. Until then all further events of its device are stale, so
-they cost one ledger read and do not pile up behind the devices that wait.
+Devices are processed in the order of their arrival. If the slot is within a second, the function waits for
+it. A message with a later slot is hidden in the activation queue. Until the slot, all further events of its
+device are stale: each costs one ledger read, and they do not delay the devices that wait.
 """
 
 import math
@@ -19,9 +19,9 @@ from iot_jitr_runtime.outcomes import Reason, StaleError, Verdict
 from iot_jitr_runtime.rate_limiter import SHORT_QUEUE, NoSlotError, RateLimiter
 
 WAIT_IN_FUNCTION = timedelta(seconds=1)
-"""A slot this near is waited for in the function: SQS counts in whole seconds."""
+"""The function itself waits for a slot that is at most this far away: SQS counts in whole seconds."""
 LONGEST_QUEUE = 100_000
-"""Messages that sleep in the activation queue at most. A standard queue holds 120,000 in flight
+"""The maximum number of hidden messages in the activation queue. A standard queue holds 120,000 in flight
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html)."""
 LONGEST_SLEEP = timedelta(hours=11)
 """SQS hides a message for at most 12 hours."""
@@ -41,15 +41,16 @@ def assign_slots(
     """Reserve a slot for each certificate; separate those that wait from those that are processed now.
 
     A certificate that was refused before gets a slot only while the queue of reservations is short; otherwise
-    its earlier refusal answers it again.
+    its earlier refusal applies again.
 
     Args:
         limiter: The rate limiter.
-        ledger: Where a slot is written that lies further ahead than a second.
+        ledger: Stores each slot that is more than a second away.
         arrivals: One for each certificate, the longest waiting first.
 
     Returns:
-        The decisions about those that wait or get no slot; the others with their slots, in order.
+        The decisions about the arrivals that wait or get no slot; the other arrivals with their slots, in
+        order.
     """
     assigned: list[tuple[Arrival, int | Decision]] = []
     newcomers: list[Arrival] = []
@@ -76,15 +77,16 @@ def assign_slots(
 
 
 def slot_or_later(limiter: RateLimiter, arrival: Arrival, slot: int) -> int | Decision:
-    """Return the slot if the function can wait for it, else for how long its message sleeps.
+    """Return the slot if the function can wait for it; otherwise the decision that delays its message.
 
-    A slot further away than SQS can hide a message ends the message, and the ledger keeps the slot: the
-    device's next connect after it, or the reconciler, brings the certificate back.
+    If the slot is further away than SQS can hide a message, the message ends and the ledger keeps the slot.
+    The device's next connect after the slot, or the reconciler, causes a new event for the certificate.
     """
     left = timedelta(milliseconds=slot - milliseconds(limiter.clock()))
     if left <= WAIT_IN_FUNCTION:
         return slot
-    # Rounded up: the workers have the waiting devices' further events to drop, so none sleeps for a message.
+    # Rounded up: a worker does not wait for a message, because it must drop the waiting devices' further
+    # events.
     seconds = math.ceil(left.total_seconds())
     longest = min(LONGEST_SLEEP, timedelta(seconds=LONGEST_QUEUE / limiter.per_second))
     return Decision(

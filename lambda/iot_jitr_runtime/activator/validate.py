@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the decision to activate rests on."""
+    """The evidence for the decision to activate."""
 
     index_version: str | None
-    """Version of the revocation index, None where the CA has no CRL."""
+    """Version of the revocation index; None if the CA has no CRL."""
     attributes: Mapping[str, str]
     """Attributes of the device's thing, from its admission."""
 
@@ -41,12 +41,12 @@ class Validation:
     admission: "AllowList | AdmissionFunction | None"
     """Checks whether a device is expected; None where every device is."""
     needs_common_name: bool
-    """Whether the device policy tells devices apart by their common name."""
+    """Whether the device policy identifies devices by their common name."""
     ca_devices: Collection[CaCertificateId] = ()
     """CAs whose devices may present a certificate with basicConstraints CA:TRUE, by configuration."""
 
     def identify(self, description: "CertificateDescriptionTypeDef") -> DeviceCertificate:
-        """Read the answer of DescribeCertificate.
+        """Read the response of DescribeCertificate.
 
         Raises:
             PermanentError: `FOREIGN_CA`.

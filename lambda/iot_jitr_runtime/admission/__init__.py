@@ -1,4 +1,4 @@
-"""Admission: is this device, whose certificate is valid, expected?
+"""Admission: the check whether a device with a valid certificate is expected.
 
 This module imports nothing: the stack imports `admission.keys` and must synthesize without the AWS SDK.
 """

@@ -1,4 +1,4 @@
-"""Admission by a list of expected devices, in a DynamoDB table that `jitr allow` keeps."""
+"""Admission by a list of expected devices, in a DynamoDB table that `jitr allow` maintains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

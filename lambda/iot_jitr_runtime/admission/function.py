@@ -37,7 +37,8 @@ def client_config(timeout_seconds: int) -> Config:
 class AdmissionFunction:
     """Admits the devices that a Lambda function admits.
 
-    Only a clear answer in time counts. Everything else defers the device until the function answers.
+    Only a valid answer within the time-out is a decision. Anything else defers the device until a retry gets
+    a decision.
     """
 
     lambda_: "LambdaClient"
@@ -50,7 +51,7 @@ class AdmissionFunction:
 
         Raises:
             RefusedError: `REFUSED_BY_FUNCTION`.
-            DeferredError: `ADMISSION_FAILED`: an error, no answer in time, or none that can be read.
+            DeferredError: `ADMISSION_FAILED`: an error, no answer in time, or an answer that is not valid.
         """
         try:
             response = self.lambda_.invoke(FunctionName=self.function, Payload=json.dumps(facts(device)))

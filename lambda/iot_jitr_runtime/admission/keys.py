@@ -20,7 +20,7 @@ _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}")
 _LONGEST_VALUE = 256
 _WILDCARDS = "*?"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode's categories of control and format characters, surrogates and separators of lines."""
+"""Unicode categories: control and format characters, surrogates, and line and paragraph separators."""
 
 
 DeviceKey = NewType("DeviceKey", str)
@@ -61,7 +61,7 @@ def ca_serial_key(ca_certificate_id: str, serial_number: str) -> DeviceKey:
             leading zeros make no difference.
 
     Raises:
-        InvalidKeyError: One of them is not that.
+        InvalidKeyError: One of them has another format.
     """
     ca = ca_certificate_id.strip().lower()
     if not _CA_ID.fullmatch(ca):
@@ -80,8 +80,9 @@ def field_key(value: str) -> DeviceKey:
     """Return the key of a device that is listed by one field of its subject: the value, unchanged.
 
     Raises:
-        InvalidKeyError: Nothing, or longer than any such field; white space at an end or control characters,
-            which are invisible in a file; `*` or `?`, which look like wildcards, and the list has none.
+        InvalidKeyError: The value is empty or too long; it begins or ends with white space or has control
+            characters, which are invisible in a file; or it has `*` or `?`, because the list has no
+            wildcards.
     """
     if not 1 <= len(value) <= _LONGEST_VALUE:
         raise InvalidKeyError(f"found {len(value)} characters, expected 1 to {_LONGEST_VALUE}")

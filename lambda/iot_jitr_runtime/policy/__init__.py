@@ -11,7 +11,7 @@ class PolicyKind(StrEnum):
     """
 
     SHARED = "shared"
-    """One policy for all devices, with policy variables for what differs."""
+    """One policy for all devices, with policy variables for the values that differ."""
     PER_DEVICE = "per_device"
     """One for each device, rendered from a template when the device is activated."""
 

@@ -1,9 +1,9 @@
 """Attaches the device policy to a certificate before it is activated.
 
-A policy of the device's own is rendered from a template: three placeholders are replaced by verified values.
-Values are refused rather than escaped: only characters without a meaning in JSON, policies and topics are
-accepted, and the document is written by `json.dumps`. So a field of a certificate cannot end its string, and
-cannot add a wildcard, a policy variable or a placeholder.
+A per-device policy is rendered from a template: three placeholders are replaced by verified values. Unsafe
+values are refused, not escaped: only characters without a meaning in JSON, policies and topics are accepted,
+and the document is written by `json.dumps`. So a field of a certificate cannot end its string, and cannot add
+a wildcard, a policy variable or a placeholder.
 """
 
 import json
@@ -45,7 +45,7 @@ class SharedPolicy:
 
 @dataclass(frozen=True)
 class PerDevicePolicy:
-    """Renders the template for each certificate. Its name is the prefix and the certificate's id."""
+    """Renders the template for each certificate. The policy's name is the prefix and the certificate's id."""
 
     iot: "IoTClient"
     prefix: str
@@ -54,8 +54,8 @@ class PerDevicePolicy:
     def attach(self, device: DeviceCertificate, thing_name: str | None) -> str:
         """Create the device's policy, attach it and return its name. Idempotent.
 
-        Two calls. If the policy exists, from an interrupted attempt, its document is updated where the
-        template has changed since.
+        Two calls. If the policy exists, from an interrupted attempt, its document is updated if the template
+        has changed.
 
         Raises:
             RefusedError: `INVALID_COMMON_NAME` or `INVALID_THING_NAME`.
@@ -86,7 +86,7 @@ def delete_old_versions(iot: "IoTClient", name: str) -> None:
 
 
 def render(template: Mapping[str, Any], certificate: Certificate, thing_name: str | None) -> str:
-    """Return the policy of one device as AWS takes it.
+    """Return the policy document of one device, in AWS's format.
 
     Args:
         template: The policy with placeholders, a parsed JSON document that `lint` has accepted.

@@ -1,7 +1,7 @@
-"""The MQTT client id of a certificate: the one with which the device policy lets it connect.
+"""The MQTT client id of a certificate: the id with which the device policy allows it to connect.
 
-The stack reads from the device policy which id that is (`iot_jitr_policy.client_id`), and gives the functions
-a template with the placeholders of per-device policies, for example `{{common_name}}`.
+The stack derives this id from the device policy (`iot_jitr_policy.client_id`) and passes to the functions a
+template with the placeholders of per-device policies, for example `{{common_name}}`.
 """
 
 from iot_jitr_runtime.ledger.rows import Row
@@ -14,9 +14,9 @@ LONGEST_CLIENT_ID = 128
 
 
 def client_id(template: str, row: Row) -> str | None:
-    """Return the client id of the certificate in a row of the ledger, None where the row lacks a part of it.
+    """Return the client id of the certificate in a row of the ledger, None if the row lacks a part of it.
 
-    A value that AWS IoT, or this pipeline, would not put into a policy gives no id: the certificate cannot
+    Also None for a value that AWS IoT or this pipeline does not insert into a policy: the certificate cannot
     connect with it.
 
     >>> from iot_jitr_runtime.identifiers import CertificateId

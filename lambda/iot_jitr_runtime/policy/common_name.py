@@ -1,4 +1,4 @@
-"""The common name as the device's identity in policies: exactly one, short, of safe characters only."""
+"""The common name as the device's identity in policies: exactly one, short, with safe characters only."""
 
 import re
 
@@ -12,7 +12,7 @@ _SAFE = re.compile(r"[A-Za-z0-9!%&()\-.,:;<=>@\[\]^_`|~]")
 
 
 def is_safe(name: str) -> bool:
-    """Tell whether a common name is one that `check_common_name` accepts."""
+    """Return whether `check_common_name` accepts a common name."""
     return 1 <= len(name) <= LONGEST and all(map(_SAFE.fullmatch, name))
 
 

@@ -1,4 +1,4 @@
-"""Deletes the policy of a device's own after the revocation of its certificate."""
+"""Deletes a per-device policy after the revocation of its certificate."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -50,8 +50,8 @@ def delete_or_schedule(  # noqa: PLR0913  the policy, and what deletes it now or
 
     AWS may report a policy as attached for some minutes after it was detached (`DeletePolicy`, API
     reference). Its deletion is then scheduled for the reconciler; the device cannot use the policy any more.
-    The same is done where the permission is missing, because the stack now deploys a shared policy: a
-    revocation does not wait for the deletion.
+    The deletion is also scheduled if the permission is missing because the stack now deploys a shared policy:
+    a revocation does not wait for the deletion.
     """
     try:
         delete_own_policy(iot, certificate_id, certificate_arn, policy_name)

@@ -1,7 +1,7 @@
 """One device's thing: its name, type, groups and attributes, filled from the certificate and checked.
 
 The patterns are those of the AWS IoT API reference (CreateThing, AddThingToThingGroup). A value that does not
-match is refused, never trimmed: a shortened name could be another device's.
+match is refused, never trimmed: a shortened name could be the name of another device.
 """
 
 import re
@@ -74,7 +74,7 @@ def registry_name(
     """Return a name in the registry of things: of a thing, a thing type or a thing group.
 
     Raises:
-        RefusedError: `invalid`: the certificate lacks a field, or the name is not one that AWS IoT takes.
+        RefusedError: `invalid`: the certificate lacks a field, or AWS IoT does not accept the name.
     """
     return _filled(what, template, device, _NAME, invalid)
 

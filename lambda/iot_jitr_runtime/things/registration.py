@@ -3,8 +3,8 @@
 Three IoT calls (CreateThing, ListThingPrincipals, AttachThingPrincipal), one more for each group, and one
 for each certificate that is replaced in a renewal. Each step may be repeated.
 
-All of it happens under a lease on the thing. To read whose it is and to attach it takes two calls: without a
-lease, two certificates that need the same thing at the same moment would both find it free.
+All steps run under a lease on the thing. Reading the thing's certificates and attaching a new one are two
+calls: without a lease, two certificates that need the same thing at the same time would both find it unused.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,7 +100,7 @@ class Things:
     def _attach(self, name: str, device: DeviceCertificate) -> None:
         principals = self._principals(name)
         if device.certificate_arn in principals:
-            return  # an earlier try came this far
+            return  # an earlier attempt has attached it
         if principals and self.settings.renewal == Renewal.REFUSE:
             raise RefusedError(
                 Reason.THING_TAKEN,
@@ -117,8 +117,8 @@ class Things:
     def _supersede(self, principals: Iterable[str], successor: DeviceCertificate, name: str) -> None:
         """Schedule the retirement of the certificates that `successor` replaces.
 
-        It is called before `successor` is attached: in the other order, a crash in between would leave both
-        certificates on the thing for good. All are checked before anything is written.
+        It is called before `successor` is attached: in the other order, a crash between the two steps would
+        leave both certificates attached permanently. All are checked before anything is written.
         """
         predecessors = [
             older_certificate(self.iot, principal, successor, name, self.settings.name)

@@ -1,8 +1,8 @@
 """Renewal: a newer certificate of the same device replaces an older one.
 
-Two certificates are of the same device if they have the same CA and the same common name, and give their
-thing the same name. An older certificate never displaces a newer one: a key that was stolen years ago is no
-renewal.
+Two certificates belong to the same device if they have the same CA and the same common name, and result in
+the same thing name. An older certificate never replaces a newer one: a key that was stolen years ago must not
+cause a renewal.
 """
 
 from typing import TYPE_CHECKING

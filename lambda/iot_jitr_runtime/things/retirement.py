@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RETRY_AFTER = timedelta(hours=1)
 _ENDED = {State.REFUSED, State.REVOKED, State.RETIRED, State.KNOWN}
-"""States of the new certificate in which it will not replace the old one."""
+"""States of the new certificate in which it does not replace the old one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Retirement:
             until: When the caller's time is up.
 
         Returns:
-            What became of the task, or after which time the certificate can be retired.
+            The result of the task, or the time to wait until the certificate can be retired.
 
         Raises:
             NoSlotError: The rate limiter has no slot until then.
@@ -60,7 +60,7 @@ class Retirement:
         return TaskResult.DONE
 
     def _wait_for_successor(self, due: ScheduledTask, until: datetime) -> TaskResult | timedelta | None:
-        """Return what became of the task if the new certificate does not replace the old one now."""
+        """Return the result of the task if the new certificate does not replace the old one now."""
         successor = self.ledger.row(due.superseded_by) if due.superseded_by else None
         if successor is None or successor.state in _ENDED:
             return TaskResult.CANCELLED

@@ -10,7 +10,7 @@ DEFAULT_GRACE_PERIOD = timedelta(hours=24)
 
 
 class Renewal(StrEnum):
-    """What happens when a certificate is to be attached to a thing that has another one already."""
+    """The action if a thing that needs a new certificate has another one already."""
 
     REFUSE = "refuse"
     """It is refused."""
@@ -25,14 +25,14 @@ class Attachment(StrEnum):
     """
 
     EXCLUSIVE = "EXCLUSIVE_THING"
-    """The thing is the certificate's only one."""
+    """The certificate is attached to this thing only."""
     NON_EXCLUSIVE = "NON_EXCLUSIVE_THING"
     """The certificate may be attached to other things as well."""
 
 
 @dataclass(frozen=True)
 class ThingSettings:
-    """How the thing of a device is made: `thing` in the value of `JITR_THINGS`.
+    """The settings of a device's thing: `thing` in the value of `JITR_THINGS`.
 
     Texts are templates over certificate fields, see `iot_jitr_runtime.certificate_fields`.
     """
