@@ -183,7 +183,7 @@ def test_a_device_is_refused_until_it_is_listed(listed_cloud: Cloud) -> None:
 
     list_device(listed_cloud, "late-7")
     # A refusal holds for a minute: let it end.
-    listed_cloud.look_again(certificate_id, after=0)
+    listed_cloud.end_decision_ttl(certificate_id, after=0)
     result = listed_cloud.connect(identity)
 
     assert result.ending == "published"

@@ -63,7 +63,7 @@ def test_an_activation_takes_three_iot_calls_and_duplicates_of_its_event_take_no
     cloud.send_event(certificate_id)
     cloud.wait_for_state(certificate_id, State.ACTIVATED)
     # Some seconds are allowed for clocks; on a busy machine those that follow could come after them.
-    cloud.look_again(certificate_id, after=3600)
+    cloud.end_decision_ttl(certificate_id, after=3600)
     for _ in range(20):
         cloud.send_event(certificate_id)
     cloud.wait_until_drained()
@@ -86,7 +86,7 @@ def test_a_replayed_event_does_not_activate_a_certificate_that_an_operator_deact
     identity = cloud.admit_device(f"shut-out-{status.lower()}")
     certificate_id = identity.certificate.fingerprint
     cloud.client("iot").update_certificate(certificateId=certificate_id, newStatus=status)
-    cloud.look_again(certificate_id, after=0)
+    cloud.end_decision_ttl(certificate_id, after=0)
     before = cloud.iot_calls_of_activator()
 
     cloud.send_event(certificate_id)

@@ -32,7 +32,7 @@ from iot_jitr_cli.verify.pipeline import Pipeline
 from iot_jitr_cli.waiting import wait_until
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.ledger.rows import KEY, Row
+from iot_jitr_runtime.ledger.rows import KEY, VALID_UNTIL, Row
 from iot_jitr_runtime.outcomes import Reason
 from iot_jitr_runtime.stack_outputs import Output
 
@@ -176,13 +176,13 @@ class Cloud:
         """The ledger's row of a certificate."""
         return self.pipeline.row(CertificateId(certificate_id))
 
-    def look_again(self, certificate_id: str, after: int) -> None:
-        """Let the ledger's decision answer events for `after` seconds from now, and no later ones."""
+    def end_decision_ttl(self, certificate_id: str, after: int) -> None:
+        """Apply the ledger's decision to events sent up to `after` seconds from now, and to no later ones."""
         at = int((datetime.now(UTC).timestamp() + after) * 1000)
         self.client("dynamodb").update_item(
             TableName=self.outputs[Output.LEDGER_TABLE],
             Key={KEY: {"S": certificate_id}},
-            UpdateExpression="SET lookAgainAt = :at",
+            UpdateExpression=f"SET {VALID_UNTIL} = :at",
             ExpressionAttributeValues={":at": {"N": str(at)}},
         )
 

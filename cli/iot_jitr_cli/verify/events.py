@@ -23,7 +23,7 @@ def duplicate(v: Verification) -> str:
     if row is None:
         raise CheckFailedError("the certificate is ACTIVE, but its row in the ledger is not 'activated'")
     # Events of these seconds are dropped without a record, so one of them would prove nothing.
-    settled = v.active_since + (row.look_again_at - row.decided_at) / 1000 + _FOR_CLOCKS
+    settled = v.active_since + (row.valid_until - row.decided_at) / 1000 + _FOR_CLOCKS
     v.pipeline.sleep(max(0.0, settled - v.pipeline.clock()))
     message_id = v.pipeline.send_event(v.device.certificate_id)
     decided = v.pipeline.wait_until(lambda: _row(v, lambda row: row.waiting_message_id == message_id))

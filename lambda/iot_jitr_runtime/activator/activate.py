@@ -143,7 +143,7 @@ class Activation:
             policy_name=policy_name,
             thing_name=thing_name,
             now=milliseconds(now),
-            look_again_at=milliseconds(now + AFTER_ACTIVATION),
+            valid_until=milliseconds(now + AFTER_ACTIVATION),
         )
         return (milliseconds(now) - claim.row.first_seen_at) / 1000
 
@@ -196,10 +196,10 @@ class Activation:
         at, until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
         if verdict.outcome is Outcome.REFUSED:
             self.set_refused(progress, claim, verdict, now=at)
-            self.ledger.record_refused(claim, verdict, identity, now=at, look_again_at=until)
+            self.ledger.record_refused(claim, verdict, identity, now=at, valid_until=until)
         elif decision.retry_in is not None:
             retry_at = milliseconds(now + timedelta(seconds=decision.retry_in))
-            self.ledger.record_deferred(claim, verdict, message_id=message_id, now=at, look_again_at=retry_at)
+            self.ledger.record_deferred(claim, verdict, message_id=message_id, now=at, valid_until=retry_at)
         else:
             self.ledger.record_stale(
                 claim,
@@ -207,7 +207,7 @@ class Activation:
                 active=progress.status == "ACTIVE",
                 message_id=message_id,
                 now=at,
-                look_again_at=until,
+                valid_until=until,
             )
 
     def set_refused(self, progress: Progress, claim: Claim, verdict: Verdict, *, now: int) -> None:

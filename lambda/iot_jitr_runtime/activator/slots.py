@@ -57,7 +57,7 @@ def assign_slots(
     refused: list[Arrival] = []
     for arrival in arrivals:
         if arrival.row.reason is Reason.RATE_LIMITED:
-            assigned.append((arrival, slot_or_later(limiter, arrival, arrival.row.look_again_at)))
+            assigned.append((arrival, slot_or_later(limiter, arrival, arrival.row.valid_until)))
         elif arrival.row.state is State.REFUSED:
             refused.append(arrival)
         else:

@@ -7,7 +7,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from iot_jitr_runtime.dynamodb import Item
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.lease import Lease
-from iot_jitr_runtime.ledger.rows import Row
+from iot_jitr_runtime.ledger.rows import VALID_UNTIL, Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, StaleError, Verdict
 
 _DETAIL_LENGTH = 500
@@ -29,8 +29,8 @@ class Claim:
 
 def is_undecided(sent_at: int, message_id: str) -> ConditionBase:
     """Return the condition that a row's decision does not apply to an event: not `Row.makes_stale`."""
-    answers_until = Attr("lookAgainAt")
-    return answers_until.not_exists() | answers_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
+    valid_until = Attr(VALID_UNTIL)
+    return valid_until.not_exists() | valid_until.lt(sent_at) | Attr("waitingMessageId").eq(message_id)
 
 
 def why_not(found: Item, sent_at: int, message_id: str) -> StaleError | DeferredError:

@@ -7,7 +7,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from iot_jitr_runtime.dynamodb import plain
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId, SerialNumber
 from iot_jitr_runtime.ledger.claim import Claim
-from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, Row, State, ca_serial
+from iot_jitr_runtime.ledger.rows import SERIAL_INDEX, SERIAL_INDEX_KEY, VALID_UNTIL, Row, State, ca_serial
 from iot_jitr_runtime.ledger.table import Ledger
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason
@@ -132,7 +132,7 @@ class RevocationLedger(Ledger):
         self._write(claim, {"indexVersion": index_version}, keep_claim=True)
 
     def record_released(
-        self, claim: Claim, *, policy_name: str | None, thing_name: str | None, now: int, look_again_at: int
+        self, claim: Claim, *, policy_name: str | None, thing_name: str | None, now: int, valid_until: int
     ) -> None:
         """Write that the certificate is ACTIVE again."""
         self._write(
@@ -144,7 +144,7 @@ class RevocationLedger(Ledger):
                 "policyName": policy_name or claim.row.policy_name,
                 "thingName": thing_name or claim.row.thing_name,
                 "decidedAt": now,
-                "lookAgainAt": look_again_at,
+                VALID_UNTIL: valid_until,
                 "waitingMessageId": None,
                 **_NOT_SUSPENDED,
             },

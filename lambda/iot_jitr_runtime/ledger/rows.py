@@ -13,6 +13,8 @@ KEY = "certificateId"
 SERIAL_INDEX = "ca-serial"
 """Global secondary index, keys only, partition key `SERIAL_INDEX_KEY`."""
 SERIAL_INDEX_KEY = "caSerial"
+VALID_UNTIL = "lookAgainAt"
+"""The attribute of `Row.valid_until`, in milliseconds since the epoch: the end of the decision TTL."""
 TTL_ATTRIBUTE = "expiresAt"
 """Seconds since the epoch; only rows without a decision about a certificate have it."""
 LEASE_TOKEN = "leaseToken"  # noqa: S105 - an attribute's name
@@ -65,10 +67,10 @@ class Row:
     first_seen_at: int = 0
     """When its first event was sent."""
     decided_at: int = 0
-    look_again_at: int = 0
-    """Events sent up to this moment are stale."""
+    valid_until: int = 0
+    """The decision applies to events sent up to this time, which are stale."""
     waiting_message_id: str | None = None
-    """While deferred: the queue message of the retry, which is delivered at `look_again_at` at the latest."""
+    """While deferred: the queue message of the retry, which is delivered at `valid_until` at the latest."""
     superseded_by: CertificateId | None = None
     """The certificate that replaces it, by a renewal."""
     lease_expires_at: int = 0
@@ -99,11 +101,11 @@ class Row:
         return Row.read({name: value for name, value in written.items() if value is not None})
 
     def makes_stale(self, sent_at: int, message_id: str) -> bool:
-        """Whether this row's decision applies to an event: the event was sent before `look_again_at`.
+        """Whether this row's decision applies to an event: the event was sent by `valid_until`.
 
         The message that retries a deferral is never stale.
         """
-        return sent_at <= self.look_again_at and message_id != self.waiting_message_id
+        return sent_at <= self.valid_until and message_id != self.waiting_message_id
 
 
 def _attribute(field: str) -> str:
@@ -111,8 +113,8 @@ def _attribute(field: str) -> str:
     return first + "".join(map(str.title, others))
 
 
-_ATTRIBUTES = {field.name: _attribute(field.name) for field in fields(Row)}
-"""The row's attribute of each field: its name in camel case."""
+_ATTRIBUTES = {field.name: _attribute(field.name) for field in fields(Row)} | {"valid_until": VALID_UNTIL}
+"""The row's attribute of each field: its name in camel case, with one exception."""
 
 
 @dataclass(frozen=True, slots=True)

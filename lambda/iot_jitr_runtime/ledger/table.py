@@ -12,7 +12,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, is_free
-from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, Identity, Row, State
+from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, VALID_UNTIL, Identity, Row, State
 from iot_jitr_runtime.ledger.tasks import SUPERSEDED_BY, ScheduledTasks
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason, Verdict
@@ -109,7 +109,7 @@ class Ledger:
         kept = row.state in {State.ACTIVATING, *SETTLED}
         as_read = still("state", row.state)
         # True if botocore repeats a call whose response was lost.
-        written = Attr("waitingMessageId").eq(message_id) & Attr("lookAgainAt").eq(slot)
+        written = Attr("waitingMessageId").eq(message_id) & Attr(VALID_UNTIL).eq(slot)
         update = Update(
             row.certificate_id,
             {
@@ -117,7 +117,7 @@ class Ledger:
                 "reason": Reason.RATE_LIMITED,
                 "detail": None,
                 "decidedAt": now,
-                "lookAgainAt": slot,
+                VALID_UNTIL: slot,
                 "waitingMessageId": message_id,
             },
             {"firstSeenAt": sent_at},
@@ -136,7 +136,7 @@ class Ledger:
         Returns:
             The claim with the new row, which shows that the change may have happened.
         """
-        cleared = ("reason", "detail", "decidedAt", "lookAgainAt", "waitingMessageId", "refusalStatus")
+        cleared = ("reason", "detail", "decidedAt", VALID_UNTIL, "waitingMessageId", "refusalStatus")
         values = {
             "state": State.ACTIVATING,
             "indexVersion": index_version,
@@ -146,7 +146,7 @@ class Ledger:
         return replace(claim, row=self._write(claim, values, keep_claim=True))
 
     def record_activated(
-        self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, look_again_at: int
+        self, claim: Claim, *, policy_name: str, thing_name: str | None, now: int, valid_until: int
     ) -> None:
         """Record that the certificate is ACTIVE."""
         self._write(
@@ -158,7 +158,7 @@ class Ledger:
                 "policyName": policy_name,
                 "thingName": thing_name,
                 "decidedAt": now,
-                "lookAgainAt": look_again_at,
+                VALID_UNTIL: valid_until,
                 "waitingMessageId": None,
             },
             in_fleet=True,
@@ -173,12 +173,12 @@ class Ledger:
         self._write(claim, values, keep_claim=True, event=EventType.REFUSED)
 
     def record_refused(
-        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, now: int, look_again_at: int
+        self, claim: Claim, verdict: Verdict, identity: Identity | None, *, now: int, valid_until: int
     ) -> None:
-        """Record a refusal that holds until `look_again_at`."""
+        """Record a refusal that holds until `valid_until`."""
         values = {
             **_refusal(verdict, identity, now),
-            "lookAgainAt": look_again_at,
+            VALID_UNTIL: valid_until,
             "waitingMessageId": None,
         }
         self._write(claim, values, event=EventType.REFUSED)
@@ -191,7 +191,7 @@ class Ledger:
         active: bool,
         message_id: str,
         now: int,
-        look_again_at: int,
+        valid_until: int,
     ) -> None:
         """Record that there is nothing to decide.
 
@@ -199,7 +199,7 @@ class Ledger:
         revoked. If it is `active`, it counts as a device in service from now on.
         A row of a certificate that does not exist, or is of another deployment, expires after a day.
         """
-        values: dict[str, object] = {"lookAgainAt": look_again_at, "waitingMessageId": message_id}
+        values: dict[str, object] = {VALID_UNTIL: valid_until, "waitingMessageId": message_id}
         no_reason = {"reason": None, "detail": None}
         if claim.row.reason is Reason.RATE_LIMITED:
             values |= no_reason
@@ -214,7 +214,7 @@ class Ledger:
         self._write(claim, values, in_fleet=in_fleet)
 
     def record_deferred(
-        self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, look_again_at: int
+        self, claim: Claim, verdict: Verdict, *, message_id: str, now: int, valid_until: int
     ) -> None:
         """Record why the certificate could not be decided and which message retries it.
 
@@ -228,7 +228,7 @@ class Ledger:
                 "state": claim.row.state if kept else State.DEFERRED,
                 **reasons(verdict),
                 "decidedAt": now,
-                "lookAgainAt": look_again_at,
+                VALID_UNTIL: valid_until,
                 "waitingMessageId": message_id,
                 TTL_ATTRIBUTE: None,
             },

@@ -107,7 +107,7 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
         return False
     if row.state in _UNDECIDED_STATES or (row.reason and row.reason.outcome is Outcome.DEFERRED):
         # Until the later of these times, a worker holds the claim, or a message is delivered again.
-        busy_until = max(row.look_again_at, row.lease_expires_at)
+        busy_until = max(row.valid_until, row.lease_expires_at)
         return milliseconds(now - pending_after) > busy_until
     return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
 

@@ -199,7 +199,7 @@ class Enforcement:
             policy_name=policy_name,
             thing_name=thing_name,
             now=milliseconds(now),
-            look_again_at=milliseconds(now + AFTER_ACTIVATION),
+            valid_until=milliseconds(now + AFTER_ACTIVATION),
         )
 
     def _claim(self, certificate_id: CertificateId) -> Claim:

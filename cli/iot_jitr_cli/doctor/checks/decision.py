@@ -88,7 +88,7 @@ def check_decision(case: Case) -> Finding:
 
 
 def _over(row: Row, reason: Reason, decided: str) -> Finding:
-    again = moment(row.look_again_at)
+    again = moment(row.valid_until)
     if reason.outcome is Outcome.DEFERRED:
         return failed(
             Cause.BEING_DECIDED,
@@ -139,7 +139,7 @@ def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -
 
 def _recorded(row: Row, reason: Reason) -> Finding:
     """The finding for a refusal or deferral in the ledger."""
-    again = f", tried again {moment(row.look_again_at)}" if reason.outcome is Outcome.DEFERRED else ""
+    again = f", tried again {moment(row.valid_until)}" if reason.outcome is Outcome.DEFERRED else ""
     detail = f": {row.detail}" if row.detail else ""
     return failed(
         OF_REASONS[reason], f"{_VERBS[reason.outcome]} {moment(row.decided_at)}, {reason}{detail}{again}"

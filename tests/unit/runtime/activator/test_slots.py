@@ -203,7 +203,7 @@ def test_a_message_sleeps_as_long_as_a_queue_can_hide_it(
     dropped: bool,  # noqa: FBT001
 ) -> None:
     certificate, now = CertificateId("a" * 64), aws.clock.milliseconds
-    row = Row(certificate, reason=Reason.RATE_LIMITED, look_again_at=now + milliseconds)
+    row = Row(certificate, reason=Reason.RATE_LIMITED, valid_until=now + milliseconds)
     arrival = Arrival(Message("m", "handle", "", now, 2), row)
 
     assigned = assign_slots(aws.rate_limiter(per_second), aws.ledger, [arrival])
@@ -221,7 +221,7 @@ def test_beyond_what_a_queue_can_hide_the_ledger_alone_keeps_the_slot(aws: Accou
 
     row = aws.row(aws.decisions[0].certificate_id or "")
     assert (back, aws.reasons, aws.hidden) == ([], [Reason.RATE_LIMITED], [])
-    assert row.look_again_at - aws.clock.milliseconds > 100_000_000
+    assert row.valid_until - aws.clock.milliseconds > 100_000_000
     aws.clock.pass_time(days=2)
     assert (aws.process(aws.send(record["body"])), aws.reasons) == ([], [None])
 

@@ -15,7 +15,7 @@ from tests.support.account import Account
 from tests.support.faults import Crash, Fault, injected
 
 CA = CaCertificateId("ca" * 32)
-LATER = {"now": 1, "look_again_at": 2}
+LATER = {"now": 1, "valid_until": 2}
 
 
 class LedgerAndTime(RevocationLedger):

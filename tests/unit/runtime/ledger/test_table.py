@@ -61,7 +61,7 @@ def test_a_claim_whose_answer_was_lost_succeeds_when_the_call_is_repeated(aws: A
     assert taken.row.certificate_id == CERTIFICATE
 
 
-LATER = {"now": 1, "look_again_at": 2}
+LATER = {"now": 1, "valid_until": 2}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_worker_that_lost_its_claim_can_write_nothing(
 
 
 def test_an_event_older_than_the_decision_cannot_claim(aws: Account) -> None:
-    aws.ledger.record_activated(claim(aws), policy_name="p", thing_name=None, now=2_000, look_again_at=7_000)
+    aws.ledger.record_activated(claim(aws), policy_name="p", thing_name=None, now=2_000, valid_until=7_000)
 
     with pytest.raises(StaleError, match=r"^activated already$"):
         claim(aws, now=6_000, sent_at=7_000)
@@ -96,7 +96,7 @@ def test_an_event_older_than_the_decision_cannot_claim(aws: Account) -> None:
 
 def test_the_message_that_a_deferral_waits_for_may_claim_early(aws: Account) -> None:
     throttled = Verdict(Reason.THROTTLED)
-    aws.ledger.record_deferred(claim(aws), throttled, message_id="waiting", now=1_000, look_again_at=9_000)
+    aws.ledger.record_deferred(claim(aws), throttled, message_id="waiting", now=1_000, valid_until=9_000)
 
     with pytest.raises(StaleError):
         claim(aws, now=2_000, message="other")
@@ -104,16 +104,16 @@ def test_the_message_that_a_deferral_waits_for_may_claim_early(aws: Account) -> 
 
 
 @given(
-    look_again_at=st.integers(0, 100),
+    valid_until=st.integers(0, 100),
     sent_at=st.integers(0, 100),
     waiting=st.sampled_from([None, "m1", "m2"]),
     message=st.sampled_from(["m1", "m2"]),
 )
-def test_an_event_is_stale_exactly_up_to_the_moment_to_look_again(
-    look_again_at: int, sent_at: int, waiting: str | None, message: str
+def test_a_decision_applies_exactly_to_the_events_sent_up_to_its_valid_until(
+    valid_until: int, sent_at: int, waiting: str | None, message: str
 ) -> None:
-    known = Row(CERTIFICATE, look_again_at=look_again_at, waiting_message_id=waiting)
-    assert known.makes_stale(sent_at, message) == (sent_at <= look_again_at and waiting != message)
+    known = Row(CERTIFICATE, valid_until=valid_until, waiting_message_id=waiting)
+    assert known.makes_stale(sent_at, message) == (sent_at <= valid_until and waiting != message)
 
 
 # Waiting for a slot of the rate limiter.
@@ -135,7 +135,7 @@ def test_the_row_names_the_slot_and_the_message_that_brings_the_certificate_back
         Reason.RATE_LIMITED,
         first_seen_at=NOW - 5,
         decided_at=NOW,
-        look_again_at=NOW + 9,
+        valid_until=NOW + 9,
         waiting_message_id="m",
     )
     with pytest.raises(StaleError, match=r"^deferred already$"):
@@ -146,12 +146,12 @@ def test_an_event_that_was_answered_meanwhile_does_not_wait_though_the_state_is_
     aws: Account,
 ) -> None:
     refused = aws.ledger.claim(CERTIFICATE, sent_at=NOW - 9, message_id="n", now=NOW, expires_at=NOW + 1000)
-    aws.ledger.record_refused(refused, EXPIRED, None, now=NOW, look_again_at=NOW + 60_000)
+    aws.ledger.record_refused(refused, EXPIRED, None, now=NOW, valid_until=NOW + 60_000)
 
     with pytest.raises(StaleError, match=r"^refused already$"):
         wait(aws, State.REFUSED)
 
-    assert (row(aws).reason, row(aws).look_again_at) == (Reason.EXPIRED, NOW + 60_000)
+    assert (row(aws).reason, row(aws).valid_until) == (Reason.EXPIRED, NOW + 60_000)
 
 
 def test_a_certificate_that_another_worker_has_claimed_does_not_wait(aws: Account) -> None:

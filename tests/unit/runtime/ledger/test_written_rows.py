@@ -32,8 +32,8 @@ def claim(aws: Account, at: int = 900, message: str = "m") -> Claim:
 def claimed(aws: Account) -> Claim:
     """A claim on a row that was deferred, and of which nothing was known: it was to expire."""
     throttled = Verdict(Reason.THROTTLED, "slow")
-    aws.ledger.record_deferred(claim(aws), throttled, message_id="m", now=2_000, look_again_at=3_000)
-    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, look_again_at=3_000)
+    aws.ledger.record_deferred(claim(aws), throttled, message_id="m", now=2_000, valid_until=3_000)
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=2_500, valid_until=3_000)
     return claim(aws)
 
 
@@ -64,16 +64,16 @@ def test_a_refusal(
         State.REFUSED,
         Reason.EXPIRED,
         refusal_status="revoked",
-        look_again_at=3_000,
+        valid_until=3_000,
         waiting_message_id="m",
         lease_expires_at=1_100,
         **refused,
     )
 
-    aws.ledger.record_refused(claimed, EXPIRED, identity, now=4_000, look_again_at=5_000)
+    aws.ledger.record_refused(claimed, EXPIRED, identity, now=4_000, valid_until=5_000)
 
     assert row(aws) == Row(
-        CERTIFICATE, State.REFUSED, Reason.EXPIRED, refusal_status="revoked", look_again_at=5_000, **refused
+        CERTIFICATE, State.REFUSED, Reason.EXPIRED, refusal_status="revoked", valid_until=5_000, **refused
     )
     assert not is_claimed(aws)
 
@@ -81,7 +81,7 @@ def test_a_refusal(
 def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
     long = Verdict(Reason.EXPIRED, "x" * 10_000)
 
-    aws.ledger.record_refused(claimed, long, IDENTITY, now=4_000, look_again_at=5_000)
+    aws.ledger.record_refused(claimed, long, IDENTITY, now=4_000, valid_until=5_000)
 
     assert row(aws) == Row(
         CERTIFICATE,
@@ -89,7 +89,7 @@ def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
         Reason.EXPIRED,
         "x" * 500,
         decided_at=4_000,
-        look_again_at=5_000,
+        valid_until=5_000,
         **IDENTIFIED,
         **SEEN,
     )
@@ -99,7 +99,7 @@ def test_a_refusal_at_once(aws: Account, claimed: Claim) -> None:
 def test_a_deferral(aws: Account, claimed: Claim) -> None:
     verdict = Verdict(Reason.CRL_STALE, "since noon")
 
-    aws.ledger.record_deferred(claimed, verdict, message_id="n", now=4_000, look_again_at=5_000)
+    aws.ledger.record_deferred(claimed, verdict, message_id="n", now=4_000, valid_until=5_000)
 
     assert row(aws) == Row(
         CERTIFICATE,
@@ -107,7 +107,7 @@ def test_a_deferral(aws: Account, claimed: Claim) -> None:
         Reason.CRL_STALE,
         "since noon",
         decided_at=4_000,
-        look_again_at=5_000,
+        valid_until=5_000,
         waiting_message_id="n",
         **SEEN,
     )
@@ -115,11 +115,11 @@ def test_a_deferral(aws: Account, claimed: Claim) -> None:
 
 
 def test_a_deferral_of_a_refused_certificate_is_no_refusal_any_more(aws: Account, claimed: Claim) -> None:
-    aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
+    aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, valid_until=5_000)
     throttled = Verdict(Reason.THROTTLED)
 
     aws.ledger.record_deferred(
-        claim(aws, 6_000, "n"), throttled, message_id="n", now=6_500, look_again_at=8_000
+        claim(aws, 6_000, "n"), throttled, message_id="n", now=6_500, valid_until=8_000
     )
 
     assert (row(aws).state, row(aws).reason, row(aws).detail) == (State.DEFERRED, Reason.THROTTLED, "")
@@ -137,7 +137,7 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
     assert RevocationLedger(aws.dynamodb, aws.table).find(CA, IDENTITY.serial_number) == [CERTIFICATE]
 
     aws.ledger.record_activated(
-        activating, policy_name="policy", thing_name="thing", now=4_000, look_again_at=5_000
+        activating, policy_name="policy", thing_name="thing", now=4_000, valid_until=5_000
     )
 
     assert row(aws) == Row(
@@ -147,7 +147,7 @@ def test_an_activation(aws: Account, claimed: Claim) -> None:
         policy_name="policy",
         thing_name="thing",
         decided_at=4_000,
-        look_again_at=5_000,
+        valid_until=5_000,
         in_fleet=True,
         **IDENTIFIED,
         **SEEN,
@@ -168,7 +168,7 @@ def test_a_retirement(
     aws: Account, claimed: Claim, state: State, superseded_by: str | None, expected: tuple[State, int]
 ) -> None:
     activating = aws.ledger.record_activating(claimed, IDENTITY, None)
-    aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, look_again_at=5_000)
+    aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, valid_until=5_000)
     aws.ledger.items.update(Update(CERTIFICATE, {"state": state, "supersededBy": superseded_by}))
 
     aws.ledger.record_retired(CERTIFICATE, now=6_000)
@@ -191,7 +191,7 @@ def put_state(aws: Account, state: State) -> Claim:
 def test_a_deferral_keeps_a_state_that_was_begun_or_settled(aws: Account, kept: State) -> None:
     verdict = Verdict(Reason.CRL_MISSING, "none")
 
-    aws.ledger.record_deferred(put_state(aws, kept), verdict, message_id="m", now=1, look_again_at=2)
+    aws.ledger.record_deferred(put_state(aws, kept), verdict, message_id="m", now=1, valid_until=2)
 
     assert (row(aws).state, row(aws).reason, row(aws).detail) == (kept, Reason.CRL_MISSING, "none")
 
@@ -200,7 +200,7 @@ def test_a_deferral_keeps_a_state_that_was_begun_or_settled(aws: Account, kept: 
 def test_finding_a_certificate_decided_leaves_a_settled_state(aws: Account, kept: State) -> None:
     found = put_state(aws, kept)
 
-    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
+    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, valid_until=2)
 
     assert row(aws).state is kept
 
@@ -209,13 +209,13 @@ def test_finding_a_certificate_decided_leaves_a_settled_state(aws: Account, kept
 def test_a_certificate_decided_by_another_caller_is_recorded(aws: Account, replaced: State) -> None:
     found = put_state(aws, replaced)
 
-    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, look_again_at=2)
+    aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, valid_until=2)
 
     assert row(aws) == Row(
         CERTIFICATE,
         State.KNOWN,
         decided_at=1,
-        look_again_at=2,
+        valid_until=2,
         waiting_message_id="m",
         **IDENTIFIED,
         **SEEN,
@@ -224,7 +224,7 @@ def test_a_certificate_decided_by_another_caller_is_recorded(aws: Account, repla
 
 
 def test_a_row_that_was_to_expire_stays_once_another_caller_has_decided(aws: Account, claimed: Claim) -> None:
-    aws.ledger.record_stale(claimed, IDENTITY, active=False, message_id="m", now=4_000, look_again_at=5_000)
+    aws.ledger.record_stale(claimed, IDENTITY, active=False, message_id="m", now=4_000, valid_until=5_000)
 
     assert (row(aws).state, row(aws).expires_at) == (State.KNOWN, 0)
 
@@ -232,7 +232,7 @@ def test_a_row_that_was_to_expire_stays_once_another_caller_has_decided(aws: Acc
 @pytest.mark.parametrize("active", [True, False])
 def test_a_certificate_recorded_as_active_counts_as_in_service_once(aws: Account, *, active: bool) -> None:
     for _ in range(2):
-        aws.ledger.record_stale(claim(aws), IDENTITY, active=active, message_id="m", now=1, look_again_at=2)
+        aws.ledger.record_stale(claim(aws), IDENTITY, active=active, message_id="m", now=1, valid_until=2)
 
     assert aws.ledger.fleet.size(CA) == active
 
@@ -244,26 +244,26 @@ def test_a_certificate_recorded_since_it_was_claimed_is_not_counted_twice(aws: A
     backfill.record(CERTIFICATE, IDENTITY, active=True)
 
     with pytest.raises(LeaseLostError):
-        aws.ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, look_again_at=2)
+        aws.ledger.record_stale(claimed, IDENTITY, active=True, message_id="m", now=1, valid_until=2)
 
     assert aws.ledger.fleet.size(CA) == 1
 
 
 def test_a_row_of_a_missing_certificate_expires_after_a_day(aws: Account) -> None:
-    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=5_000, look_again_at=6_000)
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=5_000, valid_until=6_000)
 
     assert row(aws) == Row(
-        CERTIFICATE, look_again_at=6_000, waiting_message_id="m", expires_at=5 + 86_400, **SEEN
+        CERTIFICATE, valid_until=6_000, waiting_message_id="m", expires_at=5 + 86_400, **SEEN
     )
     assert not is_claimed(aws)
 
 
 def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claimed: Claim) -> None:
     activating = aws.ledger.record_activating(claimed, IDENTITY, None)
-    aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, look_again_at=5_000)
+    aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, valid_until=5_000)
 
     again = claim(aws, 6_000, "n")
-    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
+    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, valid_until=8_000)
 
     assert (row(aws).state, row(aws).expires_at) == (State.ACTIVATED, 0)
     assert not is_claimed(aws)
@@ -272,10 +272,10 @@ def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claime
 def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
     aws: Account, claimed: Claim
 ) -> None:
-    aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, look_again_at=5_000)
+    aws.ledger.record_refused(claimed, EXPIRED, IDENTITY, now=4_000, valid_until=5_000)
 
     again = claim(aws, 6_000, "n")
-    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, look_again_at=8_000)
+    aws.ledger.record_stale(again, None, active=False, message_id="n", now=6_500, valid_until=8_000)
 
     assert (row(aws).state, row(aws).serial_number) == (State.REFUSED, IDENTITY.serial_number)
     assert row(aws).expires_at == 0
@@ -283,9 +283,9 @@ def test_a_refused_certificate_that_is_gone_stays_with_its_serial_number(
 
 def test_a_slot_of_a_certificate_that_is_gone_ends_with_its_claim(aws: Account, claimed: Claim) -> None:
     waiting = Verdict(Reason.RATE_LIMITED, "in a while")
-    aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, look_again_at=5_000)
+    aws.ledger.record_deferred(claimed, waiting, message_id="m", now=4_000, valid_until=5_000)
 
-    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, look_again_at=7_000)
+    aws.ledger.record_stale(claim(aws), None, active=False, message_id="m", now=6_000, valid_until=7_000)
 
     assert (row(aws).reason, row(aws).detail) == (None, "")
     assert not is_claimed(aws)

@@ -37,7 +37,7 @@ def owed(aws: Account, certificate_id: str) -> set[str]:
     return set(item.get(OWED_EVENTS, {}).get("SS", ()))
 
 
-def look_again(aws: Account, certificate_id: CertificateId) -> None:
+def connect_after_decision_ttl(aws: Account, certificate_id: CertificateId) -> None:
     """The device connects again after its refusal has expired."""
     aws.clock.pass_time(minutes=2)
     assert aws.process(aws.event(certificate_id)) == []
@@ -86,15 +86,15 @@ def test_a_refusal_that_repeats_the_last_one_is_not_published_again(aws: Account
     certificate_id = aws.pending()
 
     aws.process(aws.event(certificate_id))
-    look_again(aws, certificate_id)
+    connect_after_decision_ttl(aws, certificate_id)
     assert bus.outcomes() == ["refused"]
 
     refuses.reason = Reason.REFUSED_BY_FUNCTION
-    look_again(aws, certificate_id)
+    connect_after_decision_ttl(aws, certificate_id)
     assert [each["detail"]["reason"] for each in bus.received()] == ["refused_by_function"]
 
     del aws.parts["admission"]
-    look_again(aws, certificate_id)
+    connect_after_decision_ttl(aws, certificate_id)
     assert bus.outcomes() == ["activated"]
 
 
@@ -103,7 +103,7 @@ def test_each_decision_has_an_id_of_its_own(aws: Account, bus: EventBus) -> None
     aws.process(aws.event(certificate_id))
     aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
     aws.iot.update_certificate(certificateId=certificate_id, newStatus="PENDING_ACTIVATION")
-    look_again(aws, certificate_id)
+    connect_after_decision_ttl(aws, certificate_id)
 
     first, second = bus.received()
     assert first["detail"]["outcome"] == second["detail"]["outcome"] == "activated"

@@ -38,8 +38,8 @@ def undecided(certificate: Listed, found: Row) -> bool:
         pytest.param(60, {}, True, id="without a row"),
         pytest.param(15, {}, True, id="pending for as long as its event may take"),
         pytest.param(14, {}, False, id="pending for less"),
-        pytest.param(300, {**RATE_LIMITED, "look_again_at": ago(-180)}, False, id="its message comes back"),
-        pytest.param(300, {**RATE_LIMITED, "look_again_at": ago(16)}, True, id="its slot has passed"),
+        pytest.param(300, {**RATE_LIMITED, "valid_until": ago(-180)}, False, id="its message comes back"),
+        pytest.param(300, {**RATE_LIMITED, "valid_until": ago(16)}, True, id="its slot has passed"),
         pytest.param(
             60, {"state": State.ACTIVATING, "lease_expires_at": ago(1)}, False, id="a worker has it"
         ),
@@ -69,7 +69,7 @@ def test_a_decision_counts_unless_it_is_about_an_earlier_registration(state: Sta
 
 @pytest.mark.parametrize("state", [State.ACTIVATED, State.KNOWN, State.RETIRED])
 def test_a_slot_is_no_decision_about_one_that_was_registered_again(state: State) -> None:
-    missed = row(state=state, reason=Reason.RATE_LIMITED, decided_at=ago(240), look_again_at=ago(16))
+    missed = row(state=state, reason=Reason.RATE_LIMITED, decided_at=ago(240), valid_until=ago(16))
 
     assert undecided(listed(minutes=300), missed)
 
