@@ -66,7 +66,7 @@ class Activator(Construct):
             on_certificates(self, "iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"),
             wildcard="device certificates get their ids when the devices connect, and cannot be named before",
         )
-        parts.devices.let_admit(self.function)
+        parts.devices.grant_admit(self.function)
         self.event_source = lambda_.EventSourceMapping(
             self,
             "Events",

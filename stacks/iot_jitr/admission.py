@@ -118,7 +118,7 @@ class AdmissionResource(Construct):
             self._warn_of_another_account()
         self.setting = cdk.Stack.of(self).to_json_string(settings)
 
-    def let_call(self, function: JitrFunction) -> None:
+    def grant_call(self, function: JitrFunction) -> None:
         """Allow a function of the pipeline to check whether a device is expected."""
         if self.table is not None:
             function.allow(

@@ -16,7 +16,7 @@ from constructs import Construct
 from iot_jitr.functions import FunctionSettings, JitrFunction
 from iot_jitr.permissions import without_resource
 from iot_jitr.provider_framework import ProviderFramework
-from iot_jitr.signers import let_sign, plain_signer
+from iot_jitr.signers import grant_sign, plain_signer
 from iot_jitr_runtime.ca_registration.properties import (
     RESOURCE_TYPE,
     Attribute,
@@ -106,7 +106,7 @@ class CaRegistrationProvider(Construct):
             CaTwiceError: Another CA of the app, in the same account and region, is the same certificate.
         """
         _register_once(self, ca)
-        let_sign(self.function, ca.signer)
+        grant_sign(self.function, ca.signer)
 
 
 @jsii.implements(cdk.ITaggableV2)

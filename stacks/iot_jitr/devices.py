@@ -131,8 +131,8 @@ class DeviceResources:
         if devices.on_refusal:
             self.environment[environment.ON_REFUSAL] = json.dumps(dict(devices.on_refusal))
 
-    def let_admit(self, function: JitrFunction) -> None:
-        """Allow a function what the profile takes to activate a device.
+    def grant_admit(self, function: JitrFunction) -> None:
+        """Allow a function to do what the profile needs when a device is activated.
 
         The permissions to attach a policy and to change a certificate's status are not among them.
         """
@@ -141,7 +141,7 @@ class DeviceResources:
             wildcard="each device's own policy and thing are made when the device is activated",
         )
         if self.admission is not None:
-            self.admission.let_call(function)
+            self.admission.grant_call(function)
 
 
 def _warn_of_missing_things(scope: "Construct") -> None:

@@ -64,7 +64,7 @@ class Encryption:
         """Return a role's permissions for `uses` of the key, one statement a service; none without a key."""
         return [] if self.key is None else key_permissions(self.key.key_arn, *uses)
 
-    def let_logs_use_it(self, scope: "Construct", *others: str) -> None:
+    def allow_logs(self, scope: "Construct", *others: str) -> None:
         """Allow CloudWatch Logs to encrypt the log groups of the stack of `scope`, and `others` by name.
 
         The stack cannot change the policy of an imported key: a warning contains the statements that it

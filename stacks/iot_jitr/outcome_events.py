@@ -61,7 +61,7 @@ class OutcomeEventPublishing(Construct):
                 f"a bus in {ours}, where the pipeline is: a rule there can hand its events on",
             )
 
-    def let_publish(self, function: "JitrFunction") -> None:
+    def grant_publish(self, function: "JitrFunction") -> None:
         """Allow a function to publish the pipeline's events to the bus, and no others."""
         setting = {"bus": self.event_bus.event_bus_arn, "pipeline": self._pipeline_name}
         function.function.add_environment(

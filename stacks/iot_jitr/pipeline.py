@@ -192,7 +192,7 @@ class JitrPipeline(Construct, Importable):
         )
         self.metrics = PipelineMetrics(metrics_namespace, service_name(self))
         managed = account_logging is AccountLoggingMode.MANAGE
-        encryption.let_logs_use_it(self, *([LOG_GROUP] if managed else []))
+        encryption.allow_logs(self, *([LOG_GROUP] if managed else []))
         network = with_security_group(self, network)
         self.connections = connections(network)
         settings = FunctionSettings(
@@ -276,11 +276,11 @@ class JitrPipeline(Construct, Importable):
         publishing = OutcomeEventPublishing(
             self, "OutcomeEvents", settings=settings, pipeline_name=self.metrics.service
         )
-        publishing.let_publish(self.activator.function)
-        publishing.let_publish(self.reconciler.function)
+        publishing.grant_publish(self.activator.function)
+        publishing.grant_publish(self.reconciler.function)
         self.reconciler.function.allow(self.ledger.read_owed_events())
         if self.revocation is not None:
-            publishing.let_publish(self.revocation.sweep.function)
+            publishing.grant_publish(self.revocation.sweep.function)
         return publishing
 
     def _event_bus(self) -> events.IEventBus:
@@ -331,8 +331,8 @@ class JitrPipeline(Construct, Importable):
         if not any(ca.configuration.crl_source for ca in self.cas.values()):
             return None
         revocation = Revocation(self, "Revocation", parts, settings, connect_guard)
-        revocation.let_check(self.activator.function)
-        revocation.let_check(self.reconciler.function)
+        revocation.grant_check(self.activator.function)
+        revocation.grant_check(self.reconciler.function)
         return revocation
 
     def _functions(self) -> dict[str, JitrFunction]:

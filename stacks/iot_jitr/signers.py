@@ -77,7 +77,7 @@ def plain_signer(signer: CaSigner) -> Signer:
     return cast("Signer", signer)
 
 
-def let_sign(function: "JitrFunction", signer: CaSigner) -> None:
+def grant_sign(function: "JitrFunction", signer: CaSigner) -> None:
     """Allow the function of the CA registration to sign with `signer`.
 
     For a secret or a key of the CDK, its own grant methods are used: they also change its policy, and the

@@ -154,7 +154,7 @@ def test_a_key_of_this_app_lets_cloudwatch_logs_encrypt_the_log_groups_of_this_s
 def test_the_log_group_of_aws_iot_may_be_encrypted_where_its_log_is_turned_on() -> None:
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Company")
-        Encryption(kms.Key(stack, "Key")).let_logs_use_it(stack, LOG_GROUP)
+        Encryption(kms.Key(stack, "Key")).allow_logs(stack, LOG_GROUP)
         _, of_logs = only(template(stack), "AWS::KMS::Key")["Properties"]["KeyPolicy"]["Statement"]
 
     groups = of_logs["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]

@@ -77,8 +77,8 @@ class RevocationBucket(Construct):
         """The ARN of all objects below a prefix."""
         return self.bucket.arn_for_objects(f"{prefix}*")
 
-    def let_read_indexes(self, function: JitrFunction) -> None:
-        """Let a function read the indexes."""
+    def grant_read_indexes(self, function: JitrFunction) -> None:
+        """Allow a function to read the indexes."""
         function.allow(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.objects(PREFIX)]),
             wildcard="there is one index for each CA, named by the CA's id",

@@ -74,7 +74,7 @@ class ConnectGuardEndpoint(Construct):
             # AWS IoT's other callbacks have 5 seconds.
             timeout=timedelta(seconds=5),
         )
-        bucket.let_read_indexes(self.function)
+        bucket.grant_read_indexes(self.function)
         self.callback_arn, name = self._callback(settings)
         self.permission = lambda_.CfnPermission(
             self,

@@ -75,8 +75,8 @@ class Revocation(Construct):
             for ca, source in sources.items()
         }
 
-    def let_check(self, function: "JitrFunction") -> None:
+    def grant_check(self, function: "JitrFunction") -> None:
         """Allow a function to look up serial numbers in the indexes."""
         function.function.add_environment(environment.REVOCATION_BUCKET, self.bucket.name)
         function.function.add_environment(environment.REVOCATION_REFRESH_SECONDS, self._refresh)
-        self.bucket.let_read_indexes(function)
+        self.bucket.grant_read_indexes(function)

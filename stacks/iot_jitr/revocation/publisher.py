@@ -79,7 +79,7 @@ class CrlPublisher(Construct):
             # The next scheduled invocation continues the work of a failed one.
             retry_attempts=0,
         )
-        bucket.let_read_indexes(self.function)
+        bucket.grant_read_indexes(self.function)
         self.uploads = {
             ca.configuration.name: self._read_uploads(ca.configuration.name, source, bucket)
             for ca, source in sources.items()

@@ -82,8 +82,8 @@ class SweepFunction(Construct):
             # The next scheduled invocation continues the work of a failed one.
             retry_attempts=0,
         )
-        bucket.let_read_indexes(self.function)
-        devices.let_admit(self.function)
+        bucket.grant_read_indexes(self.function)
+        devices.grant_admit(self.function)
         self.function.allow(
             on_certificates(self, "iot:DescribeCertificate", "iot:UpdateCertificate", "iot:AttachPolicy"),
             wildcard="a CRL may revoke any certificate",

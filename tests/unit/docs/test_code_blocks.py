@@ -171,7 +171,7 @@ def of_an_imported_key() -> Any:
     place = cdk.Environment(account="123456789012", region="eu-central-1")
     with app_without_bundling() as app:
         stack = cdk.Stack(app, "Stack", stack_name="iot-jitr", env=place)
-        Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).let_logs_use_it(stack, LOG_GROUP)
+        Encryption(kms.Key.from_key_arn(stack, "Key", KEY)).allow_logs(stack, LOG_GROUP)
         (text,) = warnings(stack)
     resolved = text.replace("${AWS::Partition}", "aws").replace("${AWS::URLSuffix}", "amazonaws.com")
     statement, _ = json.JSONDecoder().raw_decode(resolved[resolved.index('{"') :])
