@@ -42,5 +42,5 @@ class GuardHarness(IndexBucket):
         revocation = IndexedRevocation(self.store, refresh=REFRESH, clock=self.clock)
         return ConnectGuard(revocation, cas or [CA_ID], on_unknown, self.clock)
 
-    def keep_issuer(self) -> None:
-        self.store.keep_issuer(CA_ID, self.ca.certificate)
+    def store_issuer(self) -> None:
+        self.store.store_issuer(CA_ID, self.ca.certificate)

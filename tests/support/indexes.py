@@ -28,7 +28,7 @@ def compile_index(
     """Compile CRLs, all of which must be usable now."""
     with IndexBuilder(path, ca.certificate, compiled_at, max_age) as builder:
         for number, spec in enumerate(specs):
-            builder.take(make_crl(ca, spec), Origin(f"crl-{number}", etag=str(number)))
+            builder.add_crl(make_crl(ca, spec), Origin(f"crl-{number}", etag=str(number)))
         builder.finish(ca_id)
     return Index.open(path)
 
@@ -79,7 +79,7 @@ class IndexBucket:
         """Publish the next CRL, issued an hour ago and good for a day, as the publisher does."""
         self.number += 1
         now = self.clock()
-        self.store.keep_issuer(ca_id, self.ca.certificate)
+        self.store.store_issuer(ca_id, self.ca.certificate)
         times = {"this_update": now - timedelta(hours=1), "next_update": now + timedelta(days=1)}
         spec = CrlSpec(entries, self.number, **(times | values))
         path = self.folder / f"{self.number}"

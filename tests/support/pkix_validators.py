@@ -76,7 +76,7 @@ def _on_crls(
     with IndexBuilder(path, ca, NOW) as builder:
         for number, crl in enumerate(case.crls):
             try:
-                why.add("in_force" if builder.take(crl, Origin(str(number))) else "superseded")
+                why.add("in_force" if builder.add_crl(crl, Origin(str(number))) else "superseded")
             except UnusableCrlError as error:
                 why.add(error.reason.value)
         builder.finish(CaCertificateId("oracle"))

@@ -92,7 +92,7 @@ def check(certificate: Certificate, ca: Certificate, crls: Sequence[Path], at: d
 
 def _take(builder: IndexBuilder, file: Path) -> CheckedCrl:
     try:
-        in_force = builder.take(file.read_bytes(), Origin(str(file)))
+        in_force = builder.add_crl(file.read_bytes(), Origin(str(file)))
     except UnusableCrlError as error:
         reason = error.reason
         return CheckedCrl(file, usable=False, detail=str(error), rejection=reason, source=reason.source)

@@ -48,7 +48,7 @@ def handle(event: dict[str, Any], _context: "LambdaContext") -> None:
     for ca in concerned(event, cas, store, datetime.now(UTC)):
         try:
             issuer = issuers.certificate(ca)
-            store.keep_issuer(ca, issuer)
+            store.store_issuer(ca, issuer)
             report = publish(store, ca, issuer, cas[ca], datetime.now(UTC))
         except Exception as error:
             # The failure of one CA must not stop the others.

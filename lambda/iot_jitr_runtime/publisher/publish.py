@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from iot_jitr_runtime.certificates import Certificate
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.publisher.known_objects import KnownObjects
+from iot_jitr_runtime.publisher.object_cache import ObjectCache
 from iot_jitr_runtime.publisher.settings import CaSettings, Source
 from iot_jitr_runtime.publisher.sources import CrlObject, FetchError, FetchProblem
 from iot_jitr_runtime.revocation.build import IndexBuilder
@@ -83,14 +83,14 @@ def _attempt(
 ) -> PublicationReport:
     max_age = settings.max_age
     problems: list[Problem] = []
-    known = KnownObjects(store, ca_id, now, max_age)
+    cache = ObjectCache(store, ca_id, now, max_age)
     with TemporaryDirectory(prefix="jitr-publication-") as folder, ExitStack() as opened:
         published, former = _former(store, ca_id, Path(folder), problems)
         if former is not None:
             opened.callback(former.close)
         path = Path(folder) / "new.sqlite"
         builder = opened.enter_context(IndexBuilder(path, ca, now, max_age, former))
-        listed = _examine_source(settings.source, builder, known, problems)
+        listed = _examine_source(settings.source, builder, cache, problems)
         for origin, error in builder.complete().items():
             problems.append(Problem(error.reason, origin.location, str(error)))
         crls = list(builder.crls.values())
@@ -102,7 +102,7 @@ def _attempt(
             version = builder.finish(ca_id)
             store.publish(ca_id, path, version, instead_of=published, usable_until=usable_until)
             changed = True
-    known.save()
+    cache.save()
     return PublicationReport(ca_id, version, crls, usable_until, problems, changed)
 
 
@@ -121,7 +121,7 @@ def _former(
 
 
 def _examine_source(
-    source: Source, builder: IndexBuilder, known: KnownObjects, problems: list[Problem]
+    source: Source, builder: IndexBuilder, cache: ObjectCache, problems: list[Problem]
 ) -> set[str] | None:
     """Examine each CRL of the source; return all locations, None if they cannot be listed."""
     try:
@@ -129,31 +129,31 @@ def _examine_source(
     except FetchError as error:
         problems.append(Problem(error.problem, "source", str(error)))
         return None
-    for each in [each for each in objects if not builder.keep(each.origin)]:
+    for each in [each for each in objects if not builder.reuse(each.origin)]:
         try:
-            _examine(each, builder, known)
+            _examine(each, builder, cache)
         except FetchError as error:
             problems.append(Problem(error.problem, each.origin.location, str(error)))
         except UnusableCrlError as error:
             problems.append(Problem(error.reason, each.origin.location, str(error)))
     for record in builder.older:
-        known.add_older(record)
+        cache.add_older(record)
     return {each.origin.location for each in objects}
 
 
-def _examine(found: CrlObject, builder: IndexBuilder, known: KnownObjects) -> None:
+def _examine(found: CrlObject, builder: IndexBuilder, cache: ObjectCache) -> None:
     if found.read is None:
         return
-    before = known.find(found.origin)
+    before = cache.find(found.origin)
     if isinstance(before, UnusableCrlError):
         raise before
     if before is not None and builder.is_older(before):
         return
     data = found.read()
     try:
-        builder.take(data, found.origin)
+        builder.add_crl(data, found.origin)
     except UnusableCrlError as error:
-        known.add_unusable(found.origin, error)
+        cache.add_unusable(found.origin, error)
         raise
 
 

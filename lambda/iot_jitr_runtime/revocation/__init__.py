@@ -10,4 +10,4 @@ REFRESH = timedelta(seconds=60)
 """Time between two requests to S3 for a newer index, unless configured otherwise."""
 
 PREFIX = "index/"
-"""Prefix of the indexes, of the CA certificates beside them, and of the publisher's known objects."""
+"""Prefix of the indexes, of the CA certificates beside them, and of the publisher's object cache."""

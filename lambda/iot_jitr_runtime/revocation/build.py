@@ -17,7 +17,7 @@ from iot_jitr_runtime.revocation.model import CrlRecord, Origin, RejectionReason
 from iot_jitr_runtime.revocation.scope import Scope
 from iot_jitr_runtime.revocation.verification import check_time, verify
 
-FORGOTTEN_AFTER = timedelta(days=7)
+UNUSED_AFTER = timedelta(days=7)
 """If a CRL is stale for this long while others are in force, its CA no longer uses the CRL's scope."""
 
 # The file is deleted unless it is finished: there is nothing to roll back and nothing to sync.
@@ -34,7 +34,7 @@ PRAGMA user_version = {FORMAT};
 _INSERT = """
 INSERT INTO revoked VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = 6
 """
-_CARRY = """
+_COPY = """
 INSERT INTO revoked SELECT serial, :crl, reason FROM former.revoked
 WHERE crl = (SELECT id FROM former.crl WHERE scope = :scope) ORDER BY serial
 """
@@ -74,7 +74,7 @@ class IndexBuilder:
         """CRLs that were considered and are older than another one of their scope."""
         self.in_force = {record.scope: record for record in former.crls} if former else {}
         """The CRLs of the former index."""
-        self._kept: set[Scope] = set()
+        self._reused: set[Scope] = set()
         self._ids: dict[Scope, int] = {}
         self._next_id = count(1)
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -89,18 +89,18 @@ class IndexBuilder:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def keep(self, origin: Origin) -> bool:
+    def reuse(self, origin: Origin) -> bool:
         """Return whether the object at `origin` is in force in the former index and need not be read.
 
-        Call it for all objects of the source before the first `take`.
+        Call it for all objects of the source before the first `add_crl`.
         """
         if origin.etag is None and origin.last_modified is None:
             return False
         known = [record.scope for record in self.in_force.values() if record.origin == origin]
-        self._kept.update(known)
+        self._reused.update(known)
         return bool(known)
 
-    def take(self, data: bytes, origin: Origin) -> bool:
+    def add_crl(self, data: bytes, origin: Origin) -> bool:
         """Read one CRL, PEM or DER; return whether it comes into force. If not, it is older than another one.
 
         Raises:
@@ -118,7 +118,7 @@ class IndexBuilder:
     def is_older(self, record: CrlRecord) -> bool:
         """Return whether the scope has a newer CRL, or an equal one; `older` then contains `record`."""
         in_force = self.in_force.get(record.scope)
-        present = self.crls.get(record.scope) or (in_force if record.scope in self._kept else None)
+        present = self.crls.get(record.scope) or (in_force if record.scope in self._reused else None)
         older = (present is not None and record.order <= present.order) or (
             in_force is not None and record.order < in_force.order
         )
@@ -135,15 +135,15 @@ class IndexBuilder:
         Raises:
             DamagedIndexError: The former index is damaged.
         """
-        taken = set(self.crls)
+        added = set(self.crls)
         for scope, record in self.in_force.items():
-            forgotten = self._now - record.usable_until(self._max_age) >= FORGOTTEN_AFTER
-            if scope not in taken and not (taken and forgotten):
-                self._carry_over(record)
+            unused = self._now - record.usable_until(self._max_age) >= UNUSED_AFTER
+            if scope not in added and not (added and unused):
+                self._copy_from_former(record)
         return {
             older.origin: _rolled_back(older, self.in_force[older.scope])
             for older in self.older
-            if older.scope not in taken | self._kept
+            if older.scope not in added | self._reused
         }
 
     def finish(self, ca_certificate_id: CaCertificateId) -> str:
@@ -177,10 +177,10 @@ class IndexBuilder:
         self._ids[record.scope] = crl_id
         self.crls[record.scope] = replace(record, entries=added)
 
-    def _carry_over(self, record: CrlRecord) -> None:
+    def _copy_from_former(self, record: CrlRecord) -> None:
         crl_id = next(self._next_id)
         try:
-            self._connection.execute(_CARRY, {"crl": crl_id, "scope": record.scope.key})
+            self._connection.execute(_COPY, {"crl": crl_id, "scope": record.scope.key})
         except sqlite3.DatabaseError as error:
             raise DamagedIndexError(f"the former index is damaged: {error}") from error
         self._ids[record.scope] = crl_id

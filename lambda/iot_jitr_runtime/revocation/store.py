@@ -153,7 +153,7 @@ class IndexStore:
                     raise IndexReplacedError(f"the index of CA {ca} was published by another run") from error
                 raise
 
-    def keep_issuer(self, ca: CaCertificateId, certificate: Certificate) -> None:
+    def store_issuer(self, ca: CaCertificateId, certificate: Certificate) -> None:
         """Store a CA's certificate beside its index, for readers that make no AWS IoT call.
 
         A registered CA certificate never changes, so it is written once.
@@ -171,13 +171,13 @@ class IndexStore:
                 raise
 
     def issuer(self, ca: CaCertificateId) -> Certificate:
-        """Return the certificate of a CA that `keep_issuer` stored.
+        """Return the certificate of a CA that `store_issuer` stored.
 
         Raises:
             IndexMissingError: It was not stored yet.
             MalformedCertificateError: The stored object is not a certificate.
         """
-        with _missing(f"the publisher has not kept the certificate of CA {ca} yet"):
+        with _missing(f"the publisher has not stored the certificate of CA {ca} yet"):
             response = self.s3.get_object(Bucket=self.bucket, Key=issuer_key(ca))
         return Certificate.load(response["Body"].read())
 

@@ -166,7 +166,7 @@ def damaged(name: str) -> Callable[[GuardHarness], None]:
 
 UNUSABLE: dict[str, Callable[[GuardHarness], None]] = {
     "no CA certificate": lambda _: None,
-    "no index": GuardHarness.keep_issuer,
+    "no index": GuardHarness.store_issuer,
     "stale": stale,
     "of another partition": of_another_partition,
     "damaged CA certificate": damaged(issuer_key(CA_ID)),
@@ -189,7 +189,7 @@ def test_without_a_usable_index_the_configuration_decides(
 def test_a_device_of_another_ca_is_recognised_by_the_ca_certificate_alone(harness: GuardHarness) -> None:
     event = connect_of(device(1, FOREIGN))
     assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.UNKNOWN
-    harness.keep_issuer()
+    harness.store_issuer()
     assert harness.guard(OnUnknown.REFUSE).decide(event).finding is ConnectFinding.NOT_OURS
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
 from iot_jitr_runtime.publisher.http import HttpSource
-from iot_jitr_runtime.publisher.known_objects import key as known_objects_key
+from iot_jitr_runtime.publisher.object_cache import key as object_cache_key
 from iot_jitr_runtime.publisher.publish import IndexProblem, PublicationReport, publish
 from iot_jitr_runtime.publisher.s3 import S3Source
 from iot_jitr_runtime.publisher.settings import CaSettings
@@ -280,12 +280,12 @@ AT = r'"[^"]*\+00:00"'
         lambda text: re.sub(r'\+00:00"', '"', text),
     ],
 )
-def test_damaged_known_objects_are_read_and_written_anew(
+def test_a_damaged_object_cache_is_read_and_written_anew(
     harness: Harness, damage: Callable[[str], str]
 ) -> None:
     harness.upload(b"garbage")
     harness.publish()
-    place = {"Bucket": harness.bucket, "Key": known_objects_key(CA_ID)}
+    place = {"Bucket": harness.bucket, "Key": object_cache_key(CA_ID)}
     stored = harness.s3.get_object(**place)["Body"].read().decode()
     assert damage(stored) != stored
     harness.s3.put_object(**place, Body=damage(stored).encode())
@@ -394,7 +394,7 @@ def test_history_is_read_once_and_changes_nothing(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.ACCESS_DENIED])
-def test_without_the_known_objects_everything_is_read_again(harness: Harness, fault: Fault) -> None:
+def test_without_the_object_cache_everything_is_read_again(harness: Harness, fault: Fault) -> None:
     harness.upload(harness.crl(1, number=1), "1.crl")
     harness.upload(harness.crl(2, number=2), "2.crl")
     harness.publish()

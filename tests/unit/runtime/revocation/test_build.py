@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iot_jitr_cli.pki.authority import DevelopmentCa
-from iot_jitr_runtime.revocation.build import FORGOTTEN_AFTER, IndexBuilder
+from iot_jitr_runtime.revocation.build import UNUSED_AFTER, IndexBuilder
 from iot_jitr_runtime.revocation.index import DamagedIndexError, Index
 from iot_jitr_runtime.revocation.model import Origin, RejectionReason, RevocationReason, UnusableCrlError
 from tests.support.crls import HOLD, KEY_COMPROMISE, NO_END, NOW, CrlSpec, Entry, idp, make_crl
@@ -34,7 +34,7 @@ def crl(*serials: int, number: int = 1, url: str | None = None, **values: Any) -
 class Run:
     """One build: what came into force of what was offered, or why it was rejected; and the index."""
 
-    taken: dict[str, bool | RejectionReason]
+    results: dict[str, bool | RejectionReason]
     rolled_back: dict[Origin, UnusableCrlError]
     older: list[str]
     index: Index
@@ -64,20 +64,20 @@ def build(tmp_path: Path) -> Iterator[Build]:
         **offered: bytes | None,
     ) -> Run:
         path = tmp_path / f"index-{len(runs)}"
-        taken: dict[str, bool | RejectionReason] = {}
+        results: dict[str, bool | RejectionReason] = {}
         with IndexBuilder(path, CA.certificate, now, max_age, former and former.index) as builder:
             for location, data in offered.items():
                 if data is None:
-                    assert builder.keep(Origin(location, "etag"))
+                    assert builder.reuse(Origin(location, "etag"))
                     continue
                 try:
-                    taken[location] = builder.take(data, Origin(location, "etag"))
+                    results[location] = builder.add_crl(data, Origin(location, "etag"))
                 except UnusableCrlError as error:
-                    taken[location] = error.reason
+                    results[location] = error.reason
             rolled_back = builder.complete()
             builder.finish(CA_ID)
         older = [record.origin.location for record in builder.older]
-        runs.append(Run(taken, rolled_back, older, Index.open(path)))
+        runs.append(Run(results, rolled_back, older, Index.open(path)))
         return runs[-1]
 
     yield run
@@ -88,7 +88,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
 def test_the_first_crl_comes_into_force(build: Build) -> None:
     run = build(a=crl(1, 2, number=5))
 
-    assert (run.taken, run.rolled_back, run.older) == ({"a": True}, {}, [])
+    assert (run.results, run.rolled_back, run.older) == ({"a": True}, {}, [])
     assert (run.numbers(), run.listed()) == ({ALL: 5}, {1, 2})
 
 
@@ -96,7 +96,7 @@ EARLIER, LATER = NOW - timedelta(hours=2), NOW
 
 
 @pytest.mark.parametrize(
-    ("offered", "taken"),
+    ("offered", "accepted"),
     [
         pytest.param(crl(2, 3, number=6), True, id="higher number"),
         pytest.param(crl(2, 3, number=4), False, id="lower number"),
@@ -106,15 +106,15 @@ EARLIER, LATER = NOW - timedelta(hours=2), NOW
     ],
 )
 def test_a_crl_replaces_the_one_in_force_or_is_a_rollback_as_long_as_it_is_offered(
-    build: Build, offered: bytes, *, taken: bool
+    build: Build, offered: bytes, *, accepted: bool
 ) -> None:
     run = build(a=crl(1, number=5))
     for _ in range(2):
         run = build(run, a=offered)
-        assert run.taken == {"a": taken}
-        assert run.listed() == ({2, 3} if taken else {1})
+        assert run.results == {"a": accepted}
+        assert run.listed() == ({2, 3} if accepted else {1})
         reasons = {origin: error.reason for origin, error in run.rolled_back.items()}
-        assert reasons == ({} if taken else {Origin("a", "etag"): RejectionReason.ROLLED_BACK})
+        assert reasons == ({} if accepted else {Origin("a", "etag"): RejectionReason.ROLLED_BACK})
 
 
 def test_a_rollback_names_both_numbers(build: Build) -> None:
@@ -137,7 +137,7 @@ def test_history_beside_the_crl_in_force_is_no_rollback(build: Build) -> None:
     first = build(new=crl(2, number=9), old=crl(1, number=8))
     second = build(first, new=None, old=crl(1, number=8))
 
-    assert (second.taken, second.rolled_back, second.listed()) == ({"old": False}, {}, {2})
+    assert (second.results, second.rolled_back, second.listed()) == ({"old": False}, {}, {2})
 
 
 @pytest.mark.parametrize("second", [{"a": None, "b": crl(1)}, {"a": crl(1), "b": crl(1)}])
@@ -146,14 +146,14 @@ def test_the_same_crl_in_two_places_is_in_force_from_the_first(
 ) -> None:
     run = build(build(a=crl(1)), **second)
 
-    assert (run.taken["b"], run.places()) == (False, ["a"])
+    assert (run.results["b"], run.places()) == (False, ["a"])
 
 
 def test_expired_history_is_history(build: Build) -> None:
     week = timedelta(days=7)
     old = crl(1, number=8, this_update=NOW - 2 * week, next_update=NOW - week)
 
-    assert build(new=crl(2, number=9), old=old).taken == {"new": True, "old": False}
+    assert build(new=crl(2, number=9), old=old).results == {"new": True, "old": False}
 
 
 def test_a_partition_that_changed_leaves_the_other_as_it_is(build: Build) -> None:
@@ -196,14 +196,14 @@ def test_an_unusable_crl_changes_nothing_and_does_not_prevent_usable_ones(
     second = build(first, bad=data, good=crl(1, number=5))
     third = build(second, good=data, also=crl(2, url=ONE))
 
-    assert (first.taken, first.index.crls) == ({"bad": reason}, [])
-    assert (second.taken, second.listed()) == ({"bad": reason, "good": True}, {1})
-    assert (third.taken, third.listed()) == ({"good": reason, "also": True}, {1, 2})
+    assert (first.results, first.index.crls) == ({"bad": reason}, [])
+    assert (second.results, second.listed()) == ({"bad": reason, "good": True}, {1})
+    assert (third.results, third.listed()) == ({"good": reason, "also": True}, {1, 2})
     assert third.numbers() == {ONE: 1, ALL: 5}
 
 
 def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(build: Build) -> None:
-    later = NOW + timedelta(days=1) + FORGOTTEN_AFTER
+    later = NOW + timedelta(days=1) + UNUSED_AFTER
     fresh = crl(
         1, number=2, url=ONE, this_update=later - timedelta(hours=1), next_update=later + timedelta(days=1)
     )
@@ -218,7 +218,7 @@ def test_a_crl_stale_for_a_week_is_forgotten_while_others_are_in_force(build: Bu
 
 def test_the_week_begins_when_the_maximum_age_is_reached(build: Build) -> None:
     age = timedelta(hours=3)
-    later = NOW - timedelta(hours=1) + age + FORGOTTEN_AFTER
+    later = NOW - timedelta(hours=1) + age + UNUSED_AFTER
     fresh = crl(1, number=2, url=ONE, this_update=later, next_update=later + timedelta(days=1))
     first = build(a=crl(1, url=ONE), b=crl(2, url=TWO), max_age=age)
 
@@ -254,7 +254,7 @@ def test_the_maximum_age_is_kept_in_the_index(build: Build) -> None:
     age = timedelta(hours=3)
 
     assert build(a=crl(1), max_age=age).index.max_age == age
-    assert build(a=crl(this_update=NOW - age), max_age=age).taken == {"a": RejectionReason.EXPIRED}
+    assert build(a=crl(this_update=NOW - age), max_age=age).results == {"a": RejectionReason.EXPIRED}
 
 
 def test_only_what_has_a_cache_validator_is_kept_without_being_read(tmp_path: Path) -> None:
@@ -262,15 +262,15 @@ def test_only_what_has_a_cache_validator_is_kept_without_being_read(tmp_path: Pa
     dated = Origin("dated", last_modified="Mon, 23 Nov 2026 12:00:00 GMT")
     with IndexBuilder(tmp_path / "former", CA.certificate, NOW) as builder:
         for origin, url in ((tagged, None), (dated, ONE), (bare, TWO)):
-            builder.take(crl(1, url=url), origin)
+            builder.add_crl(crl(1, url=url), origin)
         builder.finish(CA_ID)
     former = Index.open(tmp_path / "former")
 
     with IndexBuilder(tmp_path / "next", CA.certificate, NOW, None, former) as builder:
-        kept = [builder.keep(origin) for origin in (tagged, dated, bare, Origin("tagged", "2"))]
+        reused = [builder.reuse(origin) for origin in (tagged, dated, bare, Origin("tagged", "2"))]
     former.close()
 
-    assert kept == [True, True, False, False]
+    assert reused == [True, True, False, False]
 
 
 def test_a_damaged_former_index_is_an_error(build: Build, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class OpensslDirectory:
         path.unlink(missing_ok=True)
         with IndexBuilder(path, ca, at) as builder:
             try:
-                builder.take(crl, Origin("crl"))
+                builder.add_crl(crl, Origin("crl"))
             except UnusableCrlError as error:
                 return error.reason
             builder.finish("ca")  # type: ignore[arg-type]

@@ -186,7 +186,7 @@ def test_a_put_that_loses_a_race_is_a_replacement(s3: Any, indexes: Indexes) -> 
 def test_a_failure_to_keep_or_read_a_ca_certificate_propagates(s3: Any, store: IndexStore) -> None:
     certificate = DevelopmentCa.create().certificate
     with injected(s3, "PutObject", Fault.SERVER_ERROR), pytest.raises(ClientError):
-        store.keep_issuer(CA_ID, certificate)
+        store.store_issuer(CA_ID, certificate)
     with injected(s3, "GetObject", Fault.ACCESS_DENIED), pytest.raises(ClientError):
         store.issuer(CA_ID)
 
@@ -196,8 +196,8 @@ def test_the_certificate_of_a_ca_is_kept_as_it_was_first(s3: Any, store: IndexSt
     with pytest.raises(IndexMissingError, match=CA_ID):
         store.issuer(CA_ID)
 
-    store.keep_issuer(CA_ID, first)
-    store.keep_issuer(CA_ID, second)
+    store.store_issuer(CA_ID, first)
+    store.store_issuer(CA_ID, second)
 
     assert store.issuer(CA_ID) == first
     kept = s3.head_object(Bucket=store.bucket, Key=issuer_key(CA_ID))

@@ -31,7 +31,7 @@ class Rejection:
 
 
 @dataclass
-class KnownObjects:
+class ObjectCache:
     """The objects of one CA's source that are not in force. They are read from S3 at the first `find`."""
 
     store: IndexStore
@@ -54,7 +54,7 @@ class KnownObjects:
             self._current[origin] = Rejection(origin, error, self.now)
 
     def add_older(self, record: CrlRecord) -> None:
-        """Keep a CRL that is older than the one in force."""
+        """Store a CRL that is older than the one in force."""
         if record.origin.etag is not None:
             self._current[record.origin] = record
 
@@ -100,7 +100,7 @@ class KnownObjects:
 
 
 def key(ca: CaCertificateId) -> str:
-    """Return the key of what is known about a CA's objects."""
+    """Return the key of a CA's object cache."""
     return f"{PREFIX}{ca}.objects.json"
 
 
