@@ -12,7 +12,8 @@ from iot_jitr.allowed import did_you_mean, or_none, refusal, shown
 
 TAG: Final = "type="
 """Prefix of the part of an error's location that contains the name of the chosen class."""
-_TYPE = "type"
+TYPE: Final = "type"
+"""The key in `cdk.json` that contains the name of the chosen class."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class OneOfClasses:
                 schema = dict(handler.resolve_ref_schema(schema))
                 if name in self.alone and not schema.get("properties"):
                     continue
-                schema["properties"] = {_TYPE: {"const": name}, **schema.get("properties", {})}
-                schema["required"] = [_TYPE, *schema.get("required", [])]
+                schema["properties"] = {TYPE: {"const": name}, **schema.get("properties", {})}
+                schema["required"] = [TYPE, *schema.get("required", [])]
             forms.append(schema)
         return {"anyOf": forms}
 
     def _name(self, value: Any) -> str | None:
         if isinstance(value, Mapping):
-            value = value.get(_TYPE) if "" not in self.classes else ""
+            value = value.get(TYPE) if "" not in self.classes else ""
             return next((name for name in self.classes if name == value), None)
         named = (name for name, kind in self.classes.items() if isinstance(value, kind))
         return next((word for word in self.alone if word == value), next(named, None))
@@ -61,13 +62,13 @@ class OneOfClasses:
     def _check(self, value: Any) -> Any:
         if self._name(value) is None:
             if isinstance(value, Mapping):
-                found, names = value.get(_TYPE), ", ".join(self.classes)
-                raise refusal(_TYPE, shown(found), did_you_mean(found, self.classes) + names)
+                found, names = value.get(TYPE), ", ".join(self.classes)
+                raise refusal(TYPE, shown(found), did_you_mean(found, self.classes) + names)
             raise refusal("", shown(value), did_you_mean(value, self.alone) + self.words)
         return value
 
 
 def _without_type(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: each for key, each in value.items() if key != _TYPE}
+        return {key: each for key, each in value.items() if key != TYPE}
     return {} if isinstance(value, str) else value

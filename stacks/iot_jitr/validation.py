@@ -24,7 +24,7 @@ import pydantic
 import pydantic.dataclasses
 
 from iot_jitr.allowed import NOT_ALLOWED, Allowed, did_you_mean, shown
-from iot_jitr.choices import TAG, OneOfClasses
+from iot_jitr.choices import TAG, TYPE, OneOfClasses
 from iot_jitr_runtime.errors import JitrError
 
 T = TypeVar("T")
@@ -127,7 +127,8 @@ def _plain(error: pydantic.ValidationError, path: str, of: Any) -> Configuration
         return ConfigurationError(_path(path, where), context["found"], context["allowed"])
     takes = _takes(_class_at(of, where[:-1]))
     if kind.startswith("unexpected"):
-        known = sorted(takes)
+        chosen = str(where[-2]) if len(where) > 1 else ""
+        known = sorted([*takes, TYPE] if chosen.startswith(TAG) and chosen != TAG else takes)
         words = did_you_mean(where[-1], known) + ", ".join(known)
         return ConfigurationError(_path(path, where), "an unknown key", words)
     missing = kind.startswith("missing")
