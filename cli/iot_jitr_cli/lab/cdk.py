@@ -82,7 +82,7 @@ class Cdk:
                 for line in _lines(process, record, check):
                     printed.append(line)
                     on_line(line)
-                code = process.wait()
+                code = _exit_code(process, check)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -102,6 +102,14 @@ def _lines(process: subprocess.Popen[bytes], record: BinaryIO, check: Callable[[
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines if more or not rest else [rest]:
                 yield line.decode(errors="replace").rstrip()
+
+
+def _exit_code(process: subprocess.Popen[bytes], check: Callable[[], None]) -> int:
+    """Wait until a process that prints nothing more has ended; `check` is called meanwhile."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_INTERVAL)
+        check()
 
 
 def find_cdk() -> Cdk:

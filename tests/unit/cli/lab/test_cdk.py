@@ -207,6 +207,17 @@ class TestRunning:
 
         assert wait_until(lambda: is_gone(started[0]), limit=LONGEST_WAIT)
 
+    def test_one_that_has_closed_its_output_is_still_checked(self, tmp_path: Path) -> None:
+        checks: list[int] = []
+
+        def check() -> None:
+            checks.append(1)
+            if len(checks) > 5:
+                raise CliError("enough")
+
+        with pytest.raises(CliError, match="enough"):
+            self.run(tmp_path, "sh", "-c", "exec sleep 600 >&- 2>&-", check=check)
+
     def test_it_ends_at_its_next_line_when_the_caller_was_killed(self, tmp_path: Path) -> None:
         log = tmp_path / "cdk.log"
         caller = subprocess.Popen([sys.executable, "-c", CALLER, str(log)])
