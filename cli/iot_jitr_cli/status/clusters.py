@@ -12,6 +12,36 @@ from iot_jitr_cli.doctor.ledger_causes import FIXES
 from iot_jitr_runtime.ledger import Row
 
 
+@dataclass(frozen=True)
+class Example:
+    """One device of a cluster: what was read of its row. Times are in milliseconds; 0: unknown."""
+
+    certificate_id: str
+    state: str
+    reason: str | None
+    ca_certificate_id: str | None
+    serial_number: str | None
+    common_name: str | None
+    in_service: bool
+    first_seen_at: int
+    decided_at: int
+
+    @classmethod
+    def of(cls, row: Row) -> "Example":
+        """The device of a row."""
+        return cls(
+            certificate_id=row.certificate_id,
+            state=row.state or "unknown",
+            reason=row.reason,
+            ca_certificate_id=row.ca_certificate_id,
+            serial_number=row.serial_number,
+            common_name=row.common_name,
+            in_service=row.in_fleet,
+            first_seen_at=row.first_seen_at,
+            decided_at=row.decided_at,
+        )
+
+
 @dataclass
 class Cluster:
     """The devices that are not active because of one cause."""
@@ -21,7 +51,7 @@ class Cluster:
     """How many; for `dead_lettered`, messages of the dead-letter queue."""
     reasons: Counter[str] = field(default_factory=Counter)
     """The ledger's reasons (or states, where there is none) → certificates."""
-    example: Row | None = None
+    example: Example | None = None
     """The one that was decided about last; None where only messages are counted."""
     first_seen_at: int = 0
     """When the first of them connected for the first time, in milliseconds since the epoch; 0: unknown."""
@@ -40,6 +70,6 @@ class Cluster:
         self.certificates += 1
         self.reasons[row.reason or row.state or "unknown"] += 1
         if self.example is None or row.decided_at > self.example.decided_at:
-            self.example = row
+            self.example = Example.of(row)
         known = [time for time in (self.first_seen_at, row.first_seen_at) if time]
         self.first_seen_at = min(known, default=0)

@@ -36,7 +36,7 @@ class LedgerCounts:
     by_ca: dict[str, Counter[Group]] = field(default_factory=dict)
     """Id of a CA certificate (empty: unknown) → group → certificates."""
     clusters: list[Cluster] = field(default_factory=list)
-    """Those that are waiting or refused, by cause."""
+    """Those that are waiting or refused, by cause, the largest first."""
 
     @property
     def certificates(self) -> int:
@@ -92,4 +92,5 @@ def count(pipeline: Pipeline, limit: int, seen: Callable[[Row], object]) -> Ledg
                 row = Row.read(item)
                 counts.add(row)
                 seen(row)
+    counts.clusters.sort(key=lambda cluster: (-cluster.certificates, cluster.cause))
     return counts

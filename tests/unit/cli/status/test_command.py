@@ -158,8 +158,32 @@ def test_certificates_are_counted_by_ca_and_group_and_other_items_are_not() -> N
         "": {"refused": 1},
     }
     assert (found["states"]["activated"], found["states"]["unknown"], found["rows"]) == (2, 1, 10)
-    assert {each["cause"] for each in found["clusters"]} == {"crl_stale", "not_signed_by_ca"}
+    assert [each["cause"] for each in found["clusters"]] == ["crl_stale", "not_signed_by_ca"]
     assert all(each["title"] and each["fix"] and each["example"] for each in found["clusters"])
+
+
+def test_causes_are_in_the_order_of_their_devices_and_an_example_has_what_was_read_of_it() -> None:
+    account = HEALTHY.but(
+        fleet=[
+            ledger_row(1, state="refused", reason="expired", decidedAt=7, commonName="one"),
+            *(ledger_row(number, state="deferred", reason="crl_stale") for number in (2, 3)),
+        ]
+    )
+
+    first, second = status(account)["ledger"]["clusters"]
+
+    assert (first["cause"], first["certificates"]) == ("crl_stale", 2)
+    assert second["example"] == {
+        "certificate_id": ledger_row(1)["certificateId"]["S"],
+        "state": "refused",
+        "reason": "expired",
+        "ca_certificate_id": None,
+        "serial_number": None,
+        "common_name": "one",
+        "in_service": False,
+        "first_seen_at": 0,
+        "decided_at": 7,
+    }
 
 
 # what cannot be read
