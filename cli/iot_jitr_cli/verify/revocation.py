@@ -72,11 +72,12 @@ def guard_refuses(v: Verification) -> str:
     if log_group is None:
         raise SkippedError("the pipeline has no connect guard")
     _check_revoked(v)
-    logs = v.pipeline.session.client("logs")
+    logs = v.pipeline.session.client("logs").get_paginator("filter_log_events")
 
     def is_logged(_tried: Tried) -> bool:
-        found = logs.filter_log_events(logGroupName=log_group, filterPattern=f'"{v.device.certificate_id}"')
-        return any('"connect_refused"' in event["message"] for event in found["events"])
+        # A page may be empty although a later one is not.
+        pages = logs.paginate(logGroupName=log_group, filterPattern=f'"{v.device.certificate_id}"')
+        return any('"connect_refused"' in event["message"] for page in pages for event in page["events"])
 
     refused, _, count = v.connect_until(is_logged)
     if not refused:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from botocore.stub import Stubber
 
 from iot_jitr_cli.connect import Step
 from iot_jitr_cli.verify import events, steps
@@ -387,6 +388,19 @@ def test_a_guard_that_refused_the_device_has_logged_it(with_guard: Harness) -> N
     result = harness.run("guard_refuses")["guard_refuses"]
 
     assert (result.status, "try 2" in result.detail) == (P, True)
+
+
+def test_a_refusal_is_found_on_a_later_page_of_the_log(with_guard: Harness) -> None:
+    logs = aws_client("logs", REGION)
+    with_guard.session.clients["logs"] = logs
+    line = json.dumps({"message": "connect_refused", "principal_id": with_guard.device.certificate_id})
+    with Stubber(logs) as stubbed:
+        stubbed.add_response("filter_log_events", {"events": [], "nextToken": "more"})
+        stubbed.add_response("filter_log_events", {"events": [{"timestamp": 1, "message": line}]})
+
+        result = with_guard.run("guard_refuses")["guard_refuses"]
+
+    assert (result.status, "try 1" in result.detail) == (P, True), result
 
 
 def test_a_guard_that_is_not_invoked_fails(with_guard: Harness) -> None:
