@@ -28,28 +28,34 @@ def run_tasks(
 ) -> dict[ScheduledTask, TaskResult]:
     """Run the tasks of one kind until `deadline`, the longest overdue first; return their results.
 
-    A task that fails is logged. Errors of the ledger propagate.
+    A task that fails, or whose result cannot be recorded, is logged and tried again later. Other errors of
+    the ledger propagate.
     """
     results: dict[ScheduledTask, TaskResult] = {}
     for due in tasks.due(task, now=milliseconds(deadline.clock())):
         if not deadline.allows():
             break
         try:
-            result = action(due, deadline.at)
+            results[due] = _run(tasks, due, action, deadline)
         except NoSlotError:
             break
         except Exception as error:  # noqa: BLE001 - one task that fails does not stop the others
             _fail(tasks, due, error, deadline.clock(), logger)
-            result = TaskResult.FAILED
-        if isinstance(result, timedelta):
-            tasks.postpone(due, at=milliseconds(deadline.clock() + result))
-            result = TaskResult.POSTPONED
-        elif result is TaskResult.DONE:
-            tasks.remove(due)
-        elif result is TaskResult.CANCELLED:
-            tasks.cancel(due)
-        results[due] = result
+            results[due] = TaskResult.FAILED
     return results
+
+
+def _run(tasks: ScheduledTasks, due: ScheduledTask, action: Action, deadline: Deadline) -> TaskResult:
+    """Run one task and record its result."""
+    result = action(due, deadline.at)
+    if isinstance(result, timedelta):
+        tasks.postpone(due, at=milliseconds(deadline.clock() + result))
+        return TaskResult.POSTPONED
+    if result is TaskResult.DONE:
+        tasks.remove(due)
+    else:
+        tasks.cancel(due)
+    return result
 
 
 def _fail(

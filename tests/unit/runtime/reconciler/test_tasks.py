@@ -106,6 +106,20 @@ def test_a_task_that_always_fails_costs_itself_only_and_comes_back_later_and_lat
     assert (line["message"], line["task"], line["failures"]) == ("task_failed", "delete_policy", 1)
 
 
+@pytest.mark.parametrize("result", [TaskResult.DONE, TaskResult.CANCELLED, timedelta(hours=1)])
+def test_a_result_that_cannot_be_recorded_is_a_failure_of_its_task_only(
+    aws: Account, result: TaskResult | timedelta
+) -> None:
+    schedule(aws, 2)
+
+    with injected(aws.dynamodb, "UpdateItem", Fault.THROTTLE):
+        [first, second] = run(aws, lambda *_: result)
+
+    assert first is TaskResult.FAILED
+    assert second is not TaskResult.FAILED
+    assert [each.failures for each in aws.ledger.tasks.failing(certificate(0))] == [1]
+
+
 def test_a_session_that_cannot_be_closed_is_a_failing_task_of_its_certificate(aws: Account) -> None:
     tasks = aws.ledger.tasks
     tasks.schedule_session_close(certificate(0), at=aws.clock.milliseconds)
