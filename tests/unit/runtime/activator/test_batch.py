@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from iot_jitr_runtime.identifiers import CertificateId
-from iot_jitr_runtime.outcomes import Reason, Verdict
+from iot_jitr_runtime.outcomes import Outcome, Reason, Verdict
 from tests.support.account import Account
 from tests.support.faults import Fault, counted, injected
 
@@ -63,6 +63,26 @@ def test_a_malformed_message_does_not_affect_the_others(aws: Account) -> None:
 
     assert back == []
     assert (aws.status(first), aws.status(second)) == ("ACTIVE", "ACTIVE")
+
+
+def test_every_message_of_a_batch_has_exactly_one_decision(aws: Account) -> None:
+    twice, once = aws.pending(), aws.pending()
+    records = [
+        *(aws.event(each) for each in (twice, twice, once, "0" * 64)),
+        aws.send("poison"),
+    ]
+
+    assert aws.process(*records) == [records[3]["messageId"]]
+
+    decided = {decision.message.message_id: decision.verdict.outcome for decision in aws.decisions}
+    assert len(aws.decisions) == len(records)
+    assert [decided[record["messageId"]] for record in records] == [
+        Outcome.ACTIVATED,
+        Outcome.STALE,
+        Outcome.ACTIVATED,
+        Outcome.DEFERRED,
+        Outcome.DEAD_LETTERED,
+    ]
 
 
 def test_one_failing_certificate_does_not_fail_the_batch(aws: Account) -> None:

@@ -116,3 +116,4 @@ def test_what_an_operator_decided_during_the_hold_is_left_as_it_is(
 
     assert (harness.status(lifted), harness.row(lifted).state) == (status, state)
     assert harness.on_hold() == []
+    assert harness.on_hold() == []

@@ -13,8 +13,10 @@ from tests.support.faults import (
     EVERY_FAULT,
     Crash,
     Fault,
+    Step,
     counted,
     injected,
+    step_name,
 )
 from tests.support.things import (
     arn_of,
@@ -159,20 +161,27 @@ def test_a_repeated_event_does_not_postpone_a_retirement(
 @pytest.mark.parametrize(
     "call",
     [
-        ("dynamodb", "Query"),
-        ("iot", "DescribeCertificate"),
-        ("iot", "DetachThingPrincipal"),
-        ("iot", "UpdateCertificate"),
-        ("dynamodb", "UpdateItem"),
+        ("dynamodb", "Query", 1),
+        ("iot", "DescribeCertificate", 1),
+        ("iot", "DetachThingPrincipal", 1),
+        ("iot", "UpdateCertificate", 1),
+        ("dynamodb", "TransactWriteItems", 1),  # the device leaves the fleet
+        ("dynamodb", "UpdateItem", 1),  # the rate limiter
+        ("dynamodb", "UpdateItem", 4),  # the row is retired
+        ("dynamodb", "UpdateItem", 5),  # the task is removed
     ],
+    ids=step_name,
 )
 def test_after_any_fault_in_the_retirement_the_next_run_completes_it(
-    aws: Account, old: CertificateId, new: CertificateId, call: tuple[str, str], fault: Fault
+    aws: Account, old: CertificateId, new: CertificateId, call: Step, fault: Fault
 ) -> None:
-    client, operation = call
+    client, operation, at_call = call
     aws.clock.pass_time(hours=25)
 
-    with injected(getattr(aws, client), operation, fault) as struck, suppress(Exception, Crash):
+    with (
+        injected(getattr(aws, client), operation, fault, at_call=at_call) as struck,
+        suppress(Exception, Crash),
+    ):
         retire_due(aws)
     assert struck() == 1
     aws.clock.pass_time(minutes=6)
