@@ -17,15 +17,15 @@ class Deadline:
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     @classmethod
-    def of_invocation(cls, context: "LambdaContext", *, kept_free: timedelta = timedelta(0)) -> "Deadline":
+    def of_invocation(cls, context: "LambdaContext", *, reserved: timedelta = timedelta(0)) -> "Deadline":
         """Return the deadline of a Lambda invocation.
 
         Args:
             context: Lambda's context, which contains the remaining time.
-            kept_free: The longest duration of the last step.
+            reserved: The time that is reserved for the last step: its longest duration.
         """
         left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        return cls(datetime.now(UTC) + left - kept_free)
+        return cls(datetime.now(UTC) + left - reserved)
 
     def allows(self, duration: timedelta = timedelta(0)) -> bool:
         """Return whether there is time for one more step, which takes `duration` at most."""

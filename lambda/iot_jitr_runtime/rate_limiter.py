@@ -97,7 +97,7 @@ class RateLimiter:
         """Reserve one slot for a background task and sleep until then; botocore's errors propagate.
 
         Args:
-            until: When the caller's time is up.
+            until: The latest time of a slot.
 
         Raises:
             NoSlotError: No slot is free by then, or too many workers reserve at this moment. The next run
@@ -118,7 +118,7 @@ class RateLimiter:
 
         Args:
             client_id: The client id.
-            until: When the caller's time is up.
+            until: The latest time of a slot.
 
         Raises:
             NoSlotError: No slot is free by then, or too many workers reserve at this moment.
@@ -139,7 +139,7 @@ class RateLimiter:
     ) -> int:
         left = until - self.clock()
         if left <= timedelta(0):
-            raise NoSlotError("the caller's time is up")
+            raise NoSlotError("the deadline has passed")
         try:
             [slot] = self._reserve(attribute, 1, _interval(per_second), min(left, longest))
         except DeferredError as error:

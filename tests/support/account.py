@@ -212,7 +212,7 @@ class Account:
         self.decisions = []
         self.hidden.clear()
         response = (batch or self.batch()).process(
-            records, stopped_by=self.clock() + FUNCTION_TIMEOUT, on_decision=self.decisions.append
+            records, stops_at=self.clock() + FUNCTION_TIMEOUT, on_decision=self.decisions.append
         )
         for decision in self.decisions:
             named = _NAMED.search(decision.message.body)

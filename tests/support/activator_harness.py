@@ -113,7 +113,7 @@ class Harness:
         try:
             with self.checker.working(worker):
                 response = self.aws.batch().process(
-                    records, stopped_by=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
+                    records, stops_at=self.aws.clock() + FUNCTION_TIMEOUT, on_decision=decisions.append
                 )
         except Crash:
             # The queue gets no outcome: all messages come back.

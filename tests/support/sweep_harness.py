@@ -186,8 +186,8 @@ class SweepHarness:
     def sweep(self, seconds: float = 300, **parts: Any) -> Recorder:
         """One run; return what it did."""
         self.seen = Recorder()
-        stopped_by = self.clock() + timedelta(seconds=seconds)
-        self.make_sweep(report=self.seen, **parts).run(self.ca, stopped_by=stopped_by)
+        stops_at = self.clock() + timedelta(seconds=seconds)
+        self.make_sweep(report=self.seen, **parts).run(self.ca, stops_at=stops_at)
         return self.seen
 
     def sessions(self, template: str = "{{common_name}}") -> Sessions:

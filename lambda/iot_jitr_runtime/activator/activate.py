@@ -92,18 +92,18 @@ class Activation:
     """Longer where an admission function is called."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def decide(self, message: Message, certificate_id: CertificateId, *, stopped_by: datetime) -> Decision:
+    def decide(self, message: Message, certificate_id: CertificateId, *, stops_at: datetime) -> Decision:
         """Activate one certificate, or record why not.
 
         Args:
             message: The registration event's message.
             certificate_id: The certificate it names.
-            stopped_by: The latest time at which this function is stopped; the claim lasts a little longer.
+            stops_at: The time at which the function must stop; the claim lasts a little longer.
         """
-        if self.clock() + self.time_for_one > stopped_by:
+        if self.clock() + self.time_for_one > stops_at:
             return Decision.about(message, certificate_id, Verdict(Reason.OUT_OF_TIME))
         progress = Progress(message, certificate_id)
-        result = attempt(self.activate, progress, stopped_by)
+        result = attempt(self.activate, progress, stops_at)
         if not isinstance(result, Verdict):
             return Decision(message, certificate_id, ACTIVATED, identity=progress.identity, waited=result)
         decision = replace(Decision.about(message, certificate_id, result), identity=progress.identity)
@@ -113,13 +113,13 @@ class Activation:
         # A decision that is not recorded does not count: the message is retried, and the claim expires.
         return Decision.about(message, certificate_id, unrecorded)
 
-    def activate(self, progress: Progress, stopped_by: datetime) -> float:
+    def activate(self, progress: Progress, stops_at: datetime) -> float:
         """Run all steps for the certificate; a step that fails raises an exception.
 
         Returns:
             How long the device has waited since the certificate was first seen, in seconds.
         """
-        claim = progress.claim = self.claim(progress, stopped_by)
+        claim = progress.claim = self.claim(progress, stops_at)
         device = self.describe(progress)
         progress.identity = device.identity
         if progress.status == "ACTIVE" and claim.row.state is State.ACTIVATING:
@@ -147,14 +147,14 @@ class Activation:
         )
         return (milliseconds(now) - claim.row.first_seen_at) / 1000
 
-    def claim(self, progress: Progress, stopped_by: datetime) -> Claim:
+    def claim(self, progress: Progress, stops_at: datetime) -> Claim:
         """Claim the certificate: no other worker changes it while the claim lasts."""
         return self.ledger.claim(
             progress.certificate_id,
             sent_at=progress.message.sent_at,
             message_id=progress.message.message_id,
             now=milliseconds(self.clock()),
-            expires_at=milliseconds(stopped_by + CLAIM_MARGIN),
+            expires_at=milliseconds(stops_at + CLAIM_MARGIN),
         )
 
     def describe(self, progress: Progress) -> DeviceCertificate:
@@ -193,10 +193,10 @@ class Activation:
             return
         message_id = progress.message.message_id
         now = self.clock()
-        at, until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
+        at, valid_until = milliseconds(now), milliseconds(now + decision_ttl(verdict.reason))
         if verdict.outcome is Outcome.REFUSED:
             self.set_refused(progress, claim, verdict, now=at)
-            self.ledger.record_refused(claim, verdict, identity, now=at, valid_until=until)
+            self.ledger.record_refused(claim, verdict, identity, now=at, valid_until=valid_until)
         elif decision.retry_in is not None:
             retry_at = milliseconds(now + timedelta(seconds=decision.retry_in))
             self.ledger.record_deferred(claim, verdict, message_id=message_id, now=at, valid_until=retry_at)
@@ -207,7 +207,7 @@ class Activation:
                 active=progress.status == "ACTIVE",
                 message_id=message_id,
                 now=at,
-                valid_until=until,
+                valid_until=valid_until,
             )
 
     def set_refused(self, progress: Progress, claim: Claim, verdict: Verdict, *, now: int) -> None:

@@ -45,14 +45,14 @@ class Batch:
         self,
         records: Iterable[Mapping[str, Any]],
         *,
-        stopped_by: datetime,
+        stops_at: datetime,
         on_decision: Callable[[Decision], None],
     ) -> dict[str, Any]:
         """Decide about every record and return Lambda's partial batch response.
 
         Args:
             records: The records of the SQS event.
-            stopped_by: When this function is stopped at the latest.
+            stops_at: The time at which the function must stop.
             on_decision: Called with each decision at once, for logs and metrics.
         """
         # The device that has waited longest is processed first, in whatever order SQS delivers the messages.
@@ -63,11 +63,9 @@ class Batch:
         back = self.end(decided + waiting, on_decision)
         for arrival, slot in due:
             self.rate_limiter.wait_until(slot)
-            decision = self.activation.decide(
-                arrival.message, arrival.row.certificate_id, stopped_by=stopped_by
-            )
+            decision = self.activation.decide(arrival.message, arrival.row.certificate_id, stops_at=stops_at)
             back += self.end([decision], on_decision)
-        self.activation.ledger.publish_events(stopped_by)
+        self.activation.ledger.publish_events(stops_at)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in back]}
 
     def drop_decided(self, messages: Sequence[Message]) -> tuple[list[Decision], list[Arrival]]:

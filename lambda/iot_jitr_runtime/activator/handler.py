@@ -67,8 +67,8 @@ def _batch() -> Batch:
 def handle(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Process one batch of registration events (Lambda SQS event, partial batch response)."""
     telemetry = Telemetry(logger, metrics)
-    stopped_by = Deadline.of_invocation(context).at
+    stops_at = Deadline.of_invocation(context).at
     try:
-        return _batch().process(event["Records"], stopped_by=stopped_by, on_decision=telemetry.decided)
+        return _batch().process(event["Records"], stops_at=stops_at, on_decision=telemetry.decided)
     finally:
         telemetry.flush()

@@ -115,15 +115,15 @@ class Outbox:
             return  # decided meanwhile
         self.recorded(row.certificate_id, event)
 
-    def publish_recorded(self, until: datetime) -> None:
+    def publish_recorded(self, stops_at: datetime) -> None:
         """Publish what was recorded since the last call, while time remains. AWS's errors do not propagate.
 
         Args:
-            until: When this function is stopped at the latest.
+            stops_at: The time at which the function must stop.
         """
         recorded, self._recorded = list(self._recorded), {}
         try:
-            self._publish(recorded, Deadline(until, self.clock))
+            self._publish(recorded, Deadline(stops_at, self.clock))
         except AwsError as error:
             self.report(len(recorded), f"the ledger still has events that are published: {error}")
 

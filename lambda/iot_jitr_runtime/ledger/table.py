@@ -57,14 +57,14 @@ class Ledger:
         item = self.items.get(certificate_id)
         return Row.read(item) if item else None
 
-    def publish_events(self, until: "datetime") -> None:
+    def publish_events(self, stops_at: "datetime") -> None:
         """Publish the outcome events of what was recorded since the last call. AWS's errors end here.
 
         Args:
-            until: When this function is stopped at the latest.
+            stops_at: The time at which the function must stop.
         """
         if self.outbox is not None:
-            self.outbox.publish_recorded(until)
+            self.outbox.publish_recorded(stops_at)
 
     def claim(
         self, certificate_id: CertificateId, *, sent_at: int, message_id: str, now: int, expires_at: int

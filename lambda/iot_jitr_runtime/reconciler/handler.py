@@ -104,7 +104,7 @@ def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
         logger.info("another run is in progress")
         return
     try:
-        run.do(lease, Deadline.of_invocation(context, kept_free=_LAST_CALLS))
+        run.do(lease, Deadline.of_invocation(context, reserved=_LAST_CALLS))
     finally:
         lease.release()
         metrics.flush_metrics()

@@ -88,10 +88,10 @@ def delete_policy(
         rate_limiter: The rate limiter.
         arn_prefix: The ARN of a certificate without its id.
         due: The task.
-        until: When the caller's time is up.
+        until: The latest time of a slot.
 
     Raises:
-        NoSlotError: The rate limiter has no slot until then.
+        NoSlotError: The rate limiter has no slot until `until`.
     """
     if due.policy_name is None:
         return TaskResult.CANCELLED

@@ -61,17 +61,17 @@ class SweepFailedError(JitrError):
 def handle(_event: dict[str, Any], context: "LambdaContext") -> None:
     """Sweep every CA that has a CRL, until the work is done or the time is over."""
     cas, sweep = _sweep()
-    stopped_by = Deadline.of_invocation(context).at
+    stops_at = Deadline.of_invocation(context).at
     failed = []
     for ca in cas:
         try:
-            sweep.run(ca, stopped_by=stopped_by)
+            sweep.run(ca, stops_at=stops_at)
         except Exception as error:
             logger.exception("failed", extra={"ca_certificate_id": ca, "detail": str(error)})
             failed.append(f"the certificates of {ca}")
     if sessions := sweep.enforcement.sessions:
         try:
-            _repeat_closings(sessions, Deadline(stopped_by - TIME_FOR_ONE))
+            _repeat_closings(sessions, Deadline(stops_at - TIME_FOR_ONE))
         except Exception as error:
             logger.exception("failed", extra={"task": Task.CLOSE_SESSION.value, "detail": str(error)})
             failed.append(f"the task {Task.CLOSE_SESSION}")

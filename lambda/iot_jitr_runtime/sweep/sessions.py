@@ -86,7 +86,7 @@ class Sessions:
         Args:
             row: The certificate's row.
             reason: Why its CA has revoked it.
-            until: When the caller's time is up.
+            until: The latest time of a slot.
 
         Returns:
             `session`, the `SessionResult`, and `session_error` where it could not be closed: for the log.

@@ -67,25 +67,25 @@ class Sweep:
     dry_run: bool = False
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def run(self, ca: CaCertificateId, *, stopped_by: datetime) -> None:
+    def run(self, ca: CaCertificateId, *, stops_at: datetime) -> None:
         """Continue the sweep of a CA until it is complete or the time is over; botocore's errors propagate.
 
         Args:
             ca: The CA.
-            stopped_by: The latest time at which this function is stopped.
+            stops_at: The time at which the function must stop.
 
         Raises:
             DamagedIndexError: The index in force cannot be read.
             DeferredError: `THROTTLED`: the ledger could not be read.
             LeaseLostError: Another invocation sweeps this CA, which should not be possible.
         """
-        deadline = Deadline(stopped_by - TIME_FOR_ONE, self.clock)
+        deadline = Deadline(stops_at - TIME_FOR_ONE, self.clock)
         if not deadline.allows():
             # Another CA's sweep used the time; the next invocation does not wait for that CA.
             return
         try:
             lease, state = SweepStates(self.ledger.items).acquire(
-                ca, now=milliseconds(self.clock()), expires_at=milliseconds(stopped_by + CLAIM_MARGIN)
+                ca, now=milliseconds(self.clock()), expires_at=milliseconds(stops_at + CLAIM_MARGIN)
             )
         except ConditionFailedError:
             return
@@ -97,7 +97,7 @@ class Sweep:
                     _Run(self, lease, state, deadline, indexes).do()
         finally:
             lease.release()
-            self.ledger.publish_events(stopped_by)
+            self.ledger.publish_events(stops_at)
 
     def _in_force(self, ca: CaCertificateId) -> IndexRef | None:
         with suppress(IndexMissingError):

@@ -39,13 +39,13 @@ class Retirement:
 
         Args:
             due: The task.
-            until: When the caller's time is up.
+            until: The latest time of a slot.
 
         Returns:
             The result of the task, or the time to wait until the certificate can be retired.
 
         Raises:
-            NoSlotError: The rate limiter has no slot until then.
+            NoSlotError: The rate limiter has no slot until `until`.
         """
         if (unchanged := self._wait_for_successor(due, until)) is not None:
             return unchanged

@@ -114,7 +114,7 @@ class Scale:
     def run(self, time_out: float) -> None:
         """One run; the next one begins with the next minute."""
         began = self.clock()
-        self.sweep.run(CA_ID, stopped_by=began + timedelta(seconds=time_out))
+        self.sweep.run(CA_ID, stops_at=began + timedelta(seconds=time_out))
         assert self.clock() - began < timedelta(seconds=time_out)
 
 

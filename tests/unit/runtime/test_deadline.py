@@ -33,6 +33,6 @@ def test_steps_share_the_time_and_leave_what_they_do_not_use_to_the_others() -> 
 def test_an_invocation_keeps_time_for_its_last_step() -> None:
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
 
-    left = Deadline.of_invocation(context, kept_free=timedelta(seconds=20)).at - datetime.now(UTC)
+    left = Deadline.of_invocation(context, reserved=timedelta(seconds=20)).at - datetime.now(UTC)
 
     assert timedelta(seconds=39) < left <= timedelta(seconds=40)

@@ -383,7 +383,7 @@ def test_an_activation_begins_only_with_enough_time_left(
 ) -> None:
     record = aws.event(aws.pending())
 
-    aws.batch().process([record], stopped_by=aws.clock() + left, on_decision=aws.decisions.append)
+    aws.batch().process([record], stops_at=aws.clock() + left, on_decision=aws.decisions.append)
 
     assert aws.reason is reason
 

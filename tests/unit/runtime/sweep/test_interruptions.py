@@ -104,7 +104,7 @@ def test_only_one_of_two_concurrent_runs_changes_anything(harness: SweepHarness)
     def run_beside(**_: Any) -> None:
         harness.aws.iot.meta.events.unregister("before-call.iot.UpdateCertificate", run_beside)
         with counted(harness.aws.iot) as calls:
-            harness.make_sweep().run(harness.ca, stopped_by=harness.clock() + timedelta(seconds=300))
+            harness.make_sweep().run(harness.ca, stops_at=harness.clock() + timedelta(seconds=300))
         second.append(calls)
 
     harness.aws.iot.meta.events.register_first("before-call.iot.UpdateCertificate", run_beside)
@@ -205,7 +205,7 @@ def test_while_one_ca_is_swept_another_invocation_sweeps_the_next(harness: Sweep
     harness.publish({device: None})
 
     for ca in (other, harness.ca):
-        harness.make_sweep().run(ca, stopped_by=harness.clock() + timedelta(seconds=300))
+        harness.make_sweep().run(ca, stops_at=harness.clock() + timedelta(seconds=300))
 
     assert harness.status(device) == "REVOKED"
 
