@@ -8,6 +8,7 @@ from iot_jitr_cli.session import explain
 from iot_jitr_runtime.aws_errors import DENIED, AwsError, error_code
 from iot_jitr_runtime.ca_registration.registry import DeniedError, RegistryError
 from iot_jitr_runtime.errors import JitrError
+from iot_jitr_runtime.outcomes import DeferredError
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -27,10 +28,13 @@ class CannotTellError(JitrError):
 
 @contextmanager
 def aws_call(permission: str) -> Iterator[None]:
-    """Turn the AWS errors of the block, which needs the IAM action `permission`, into `CannotTellError`."""
+    """Turn the AWS errors of the block, which needs the IAM action `permission`, into `CannotTellError`.
+
+    The ledger's error for a throttled table is one of them.
+    """
     try:
         yield
-    except (*AwsError, RegistryError) as error:
+    except (*AwsError, RegistryError, DeferredError) as error:
         if isinstance(error, DeniedError) or error_code(error) in DENIED:
             raise CannotTellError(f"the permission {permission} is missing", permission) from error
         raise CannotTellError(explain(error) or str(error)) from error

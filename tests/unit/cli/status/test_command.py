@@ -199,6 +199,11 @@ def damaged(_: Any) -> dict[str, Any]:
     }
 
 
+def unprocessed(parameters: Any) -> dict[str, Any]:
+    """What DynamoDB returns while it throttles a table."""
+    return {"Responses": {}, "UnprocessedKeys": parameters["RequestItems"]}
+
+
 @pytest.mark.parametrize(
     ("account", "part", "why", "permission"),
     [
@@ -214,6 +219,7 @@ def damaged(_: Any) -> dict[str, Any]:
             None,
         ),
         (HEALTHY.responding(dynamodb_BatchGetItem=DENIED), "cas", "", "dynamodb:BatchGetItem"),
+        (HEALTHY.responding(dynamodb_BatchGetItem=unprocessed), "cas", "left keys unprocessed", None),
         (HEALTHY.but(has_crl=True), "crls", "CA 'Factory'", None),
         (
             HEALTHY.but(has_crl=True).responding(s3_GetObject=damaged),
