@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iot_jitr_runtime.identifiers import CaCertificateId
-from iot_jitr_runtime.reconciler.listing import Listed, Page, UnknownMarkerError
+from iot_jitr_runtime.reconciler.listing import CertificateSummary, Page, UnknownMarkerError
 from tests.support.account import Account
 
 
@@ -16,7 +16,7 @@ class FakeList:
     """
 
     aws: Account
-    certificates: list[Listed] = field(default_factory=list)
+    certificates: list[CertificateSummary] = field(default_factory=list)
     page_size: int = 2
     calls: list[tuple[str | None, bool]] = field(default_factory=list)
     refuse_markers: bool = False

@@ -160,7 +160,7 @@ class Outbox:
             events_of.setdefault(certificate_id, set()).add(event)
         for certificate_id, events in events_of.items():
             if all((certificate_id, event) in taken for event in events):
-                self._settle(certificate_id, events)
+                self._remove_marks(certificate_id, events)
         return len(taken)
 
     def _put(self, owed: Sequence[Owed]) -> set[Owed]:
@@ -180,7 +180,7 @@ class Outbox:
             self.report(len(owed) - len(taken), f"the event bus did not accept them: {named}")
         return taken
 
-    def _settle(self, certificate_id: CertificateId, events: set[str]) -> None:
+    def _remove_marks(self, certificate_id: CertificateId, events: set[str]) -> None:
         """Remove the marks of a row. If it has other events too, the reconciler publishes all of them."""
         published = Attr(OWED_EVENTS).eq(events)
         marks = dict.fromkeys((OWED_EVENTS, OWED_SHARD, OWED_SINCE))

@@ -44,8 +44,8 @@ class State(StrEnum):
     """Not decided by this pipeline; recorded so that it can be revoked by serial number."""
 
 
-SETTLED = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}
-"""States that do not change when a worker finds that the certificate is already decided."""
+LASTING = {State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.RETIRED, State.KNOWN}
+"""States that a deferral, or a worker that has nothing to decide, does not overwrite."""
 
 
 @dataclass(frozen=True, slots=True)

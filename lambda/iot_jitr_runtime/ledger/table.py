@@ -12,7 +12,7 @@ from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger.claim import Claim, is_undecided, reasons, why_not
 from iot_jitr_runtime.ledger.fleet import Fleet
 from iot_jitr_runtime.ledger.lease import RELEASED, Lease, LeaseLostError, is_free
-from iot_jitr_runtime.ledger.rows import KEY, SETTLED, TTL_ATTRIBUTE, VALID_UNTIL, Identity, Row, State
+from iot_jitr_runtime.ledger.rows import KEY, LASTING, TTL_ATTRIBUTE, VALID_UNTIL, Identity, Row, State
 from iot_jitr_runtime.ledger.tasks import SUPERSEDED_BY, ScheduledTasks
 from iot_jitr_runtime.outcome_events import EventType
 from iot_jitr_runtime.outcomes import Reason, Verdict
@@ -106,7 +106,7 @@ class Ledger:
             StaleError: `ALREADY_DECIDED`: decided, or waiting, meanwhile.
             DeferredError: `CLAIMED_ELSEWHERE`.
         """
-        kept = row.state in {State.ACTIVATING, *SETTLED}
+        kept = row.state in {State.ACTIVATING, *LASTING}
         as_read = still("state", row.state)
         # True if botocore repeats a call whose response was lost.
         written = Attr("waitingMessageId").eq(message_id) & Attr(VALID_UNTIL).eq(slot)
@@ -203,13 +203,13 @@ class Ledger:
         no_reason = {"reason": None, "detail": None}
         if claim.row.reason is Reason.RATE_LIMITED:
             values |= no_reason
-        settled = claim.row.state in SETTLED or claim.row.refusal_status is not None
+        lasting = claim.row.state in LASTING or claim.row.refusal_status is not None
         in_fleet = None
-        if identity is not None and not settled:
+        if identity is not None and not lasting:
             in_fleet = True if active else None
             values |= {"state": State.KNOWN, "decidedAt": now, **identity.attributes(), **no_reason}
             values[TTL_ATTRIBUTE] = None
-        elif claim.row.serial_number is None and not settled:
+        elif claim.row.serial_number is None and not lasting:
             values[TTL_ATTRIBUTE] = now // 1000 + _GARBAGE_SECONDS
         self._write(claim, values, in_fleet=in_fleet)
 
@@ -218,10 +218,10 @@ class Ledger:
     ) -> None:
         """Record why the certificate could not be decided and which message retries it.
 
-        `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `SETTLED`
+        `ACTIVATING` stays: the retry must find out whether the change has happened. A state of `LASTING`
         stays, because it may still be true.
         """
-        kept = claim.row.state in {State.ACTIVATING, *SETTLED}
+        kept = claim.row.state in {State.ACTIVATING, *LASTING}
         self._write(
             claim,
             {

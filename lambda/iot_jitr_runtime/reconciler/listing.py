@@ -24,8 +24,8 @@ class UnknownMarkerError(JitrError):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A certificate in the list, which does not contain its serial number."""
+class CertificateSummary:
+    """A certificate as the list contains it: without its serial number."""
 
     certificate_id: CertificateId
     status: str
@@ -46,7 +46,7 @@ class Listed:
 class Page:
     """Up to 250 certificates, and where the list continues."""
 
-    certificates: tuple[Listed, ...]
+    certificates: tuple[CertificateSummary, ...]
     next_marker: str | None
     """None on the last page."""
 
@@ -84,14 +84,16 @@ class CertificateList:
             ) from error
         return Page(
             tuple(
-                Listed(CertificateId(found["certificateId"]), found["status"], found["creationDate"])
+                CertificateSummary(
+                    CertificateId(found["certificateId"]), found["status"], found["creationDate"]
+                )
                 for found in response["certificates"]
             ),
             response.get("nextMarker") or None,
         )
 
 
-def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: timedelta) -> bool:
+def is_undecided(certificate: CertificateSummary, row: Row, now: datetime, pending_after: timedelta) -> bool:
     """Whether a certificate has been pending for too long and no worker or message is about to decide it.
 
     A decision about an earlier registration does not count: the certificate was deleted since, and registered
@@ -112,7 +114,9 @@ def is_undecided(certificate: Listed, row: Row, now: datetime, pending_after: ti
     return row.decided_at < milliseconds(certificate.created_at - _CLOCK_SKEW)
 
 
-def waits_too_long(certificate: Listed, row: Row, now: datetime, pending_after: timedelta) -> bool:
+def waits_too_long(
+    certificate: CertificateSummary, row: Row, now: datetime, pending_after: timedelta
+) -> bool:
     """Whether a certificate has been pending for too long, and not just for its slot of the rate limiter.
 
     Either no worker or message is about to decide it, or its deferral lasts until an operator acts.
@@ -129,6 +133,6 @@ def waits_too_long(certificate: Listed, row: Row, now: datetime, pending_after: 
     return bool(blocked) or is_undecided(certificate, row, now, pending_after)
 
 
-def is_unknown(certificate: Listed, row: Row) -> bool:
-    """Whether the ledger has no serial number of a certificate, because this pipeline did not decide it."""
+def needs_backfill(certificate: CertificateSummary, row: Row) -> bool:
+    """Whether the ledger has no serial number of a certificate that this pipeline did not decide."""
     return not certificate.is_pending and row.serial_number is None

@@ -23,11 +23,11 @@ from iot_jitr_runtime.rate_limiter import NoSlotError, RateLimiter
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
 from iot_jitr_runtime.reconciler.listing import (
     CertificateList,
-    Listed,
+    CertificateSummary,
     Page,
     UnknownMarkerError,
     is_undecided,
-    is_unknown,
+    needs_backfill,
     waits_too_long,
 )
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
@@ -178,19 +178,19 @@ class Passes:
     def _compare(
         self, ca: CaCertificateId, page: Page, statistics: PassStatistics, deadline: Deadline
     ) -> None:
-        """Compare a page with the ledger: queue what is undecided, backfill what is unknown."""
+        """Compare a page with the ledger: queue what is undecided, backfill what has no serial number."""
         rows = self.ledger.rows(listed.certificate_id for listed in page.certificates)
         now = self.clock()
-        undecided: list[Listed] = []
-        unknown: list[Listed] = []
+        undecided: list[CertificateSummary] = []
+        to_backfill: list[CertificateSummary] = []
         for listed in page.certificates:
             row = rows.get(listed.certificate_id) or Row(listed.certificate_id)
             if self.ledger.outbox and waits_too_long(listed, row, now, self.pending_after):
                 self.ledger.outbox.record_waiting(ca, row, since=listed.created_at)
             if is_undecided(listed, row, now, self.pending_after):
                 undecided.append(listed)
-            elif is_unknown(listed, row):
-                unknown.append(listed)
+            elif needs_backfill(listed, row):
+                to_backfill.append(listed)
             elif row.state in _COUNTED and not listed.is_pending and row.in_fleet is not listed.is_active:
                 # Another caller has deactivated it, or has activated it again.
                 self.ledger.fleet.correct(listed.certificate_id, active=listed.is_active)
@@ -199,7 +199,7 @@ class Passes:
         statistics.requeued += self.queue.send(ca, [listed.certificate_id for listed in undecided])
         ages = [now - listed.created_at for listed in undecided]
         statistics.oldest_undecided = max([statistics.oldest_undecided, *ages])
-        for listed in unknown:
+        for listed in to_backfill:
             try:
                 result = self.backfill.add(ca, listed.certificate_id, until=deadline.at)
             except AwsError as error:

@@ -81,9 +81,10 @@ class SweepState:
     """The progress of a CA's sweep."""
 
     settled: IndexRef | None = None
-    """Every certificate that this index lists has been processed, late activations included."""
+    """The last index of which every entry is processed: a complete pass began after its settle time, so it
+    also found the certificates that were activated from an older index. None before the first."""
     settled_at: int = 0
-    """Start time of the pass that settled it, in milliseconds since the epoch."""
+    """Start time of that pass, in milliseconds since the epoch."""
     current_pass: Pass | None = None
     """The pass that was begun last."""
     confirmed: str | None = None
@@ -103,8 +104,7 @@ class SweepState:
         Args:
             in_force: The index in force.
             now: This moment, in milliseconds since the epoch.
-            settle: How long after its publication an activator may still use an older index, and an entry of
-                the ledger may be invisible.
+            settle: The settle time, see `Sweep.settle`.
             dry_run: Whether nothing is to be changed.
         """
         last = self.current_pass
@@ -130,7 +130,11 @@ class SweepState:
         return Pass(in_force, former, now, dry_run) if due else None
 
     def settling(self, settle: timedelta) -> Pass | None:
-        """Return the last pass if it settles its index: it is complete and began after the settle time."""
+        """Return the last pass if its index becomes `settled`: it is complete, begun after the settle time.
+
+        Args:
+            settle: The settle time, see `Sweep.settle`.
+        """
         last = self.current_pass
         if last is None or last.phase is not Phase.DONE or last.missed or last.dry_run:
             return None

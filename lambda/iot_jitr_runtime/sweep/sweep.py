@@ -61,8 +61,8 @@ class Sweep:
     report: Callable[..., None]
     """Called with a level ("info", "warning", "error"), a message, the CA, and facts by name."""
     settle: timedelta
-    """How long after its publication an activator may still use an older index, and a new row may be
-    invisible."""
+    """The settle time: for so long after the publication of an index, an activator may use an older one, and
+    a new row may be missing in a query of the ledger."""
     limit: MassRevocationLimit = field(default_factory=MassRevocationLimit)
     dry_run: bool = False
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -90,7 +90,7 @@ class Sweep:
         except ConditionFailedError:
             return
         try:
-            # Read under the lease: read before, it could be older than what another run has settled since.
+            # Read under the lease: read earlier, it could be older than what another run has written since.
             if in_force := self._in_force(ca):
                 with TemporaryDirectory(prefix="jitr-sweep-") as folder:
                     indexes = Indexes(self.store, self.ledger, ca, in_force, Path(folder))
@@ -148,7 +148,7 @@ class _Run:
         steps = {Phase.COUNTING: self._count, Phase.REVOKING: self._revoke}
         with self.indexes.targets(current) as targets:
             if current.index.version != self.indexes.in_force.version and targets.has_withdrawn():
-                # Entries that are not listed any more are skipped, so this pass must not settle its index.
+                # Entries that are not listed any more are skipped, so its index must not become `settled`.
                 current = replace(current, missed=True)
             if current.is_at_its_start:
                 confirmed = self.state.confirmed == current.index.version

@@ -12,7 +12,7 @@ from iot_jitr_cli import redrive as redrive_module
 from iot_jitr_cli.deployment import Deployment
 from iot_jitr_cli.main import jitr
 from iot_jitr_cli.redrive import redrive_dead_letters, redrive_pending
-from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.listing import CertificateSummary
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from iot_jitr_runtime.stack_outputs import Output
 from tests.support.account import REGION, Account, account
@@ -79,8 +79,10 @@ def test_pending_certificates_without_a_decision_are_queued(aws: Account) -> Non
     lost = [aws.pending() for _ in range(3)]
     decided = aws.pending()
     aws.process(aws.event(decided))
-    listing.certificates += [Listed(name, "PENDING_ACTIVATION", aws.clock() - hour) for name in lost]
-    listing.certificates.append(Listed(decided, "ACTIVE", aws.clock() - hour))
+    listing.certificates += [
+        CertificateSummary(name, "PENDING_ACTIVATION", aws.clock() - hour) for name in lost
+    ]
+    listing.certificates.append(CertificateSummary(decided, "ACTIVE", aws.clock() - hour))
     bodies(aws, aws.queue_url)
     slept: list[float] = []
     queue = ActivationQueue(aws.sqs, aws.queue_url)

@@ -173,7 +173,7 @@ def test_a_state_that_changed_meanwhile_is_not_overwritten(aws: Account) -> None
 
 
 @pytest.mark.parametrize("state", [State.ACTIVATING, State.ACTIVATED, State.SUSPENDED, State.REVOKED])
-def test_a_state_that_was_begun_or_settled_is_kept(aws: Account, state: State) -> None:
+def test_a_state_that_was_begun_or_lasts_is_kept(aws: Account, state: State) -> None:
     put(aws, state)
 
     wait(aws, state)

@@ -197,7 +197,7 @@ def test_a_deferral_keeps_a_state_that_was_begun_or_settled(aws: Account, kept: 
 
 
 @pytest.mark.parametrize("kept", [State.ACTIVATED, State.SUSPENDED, State.REVOKED, State.KNOWN])
-def test_finding_a_certificate_decided_leaves_a_settled_state(aws: Account, kept: State) -> None:
+def test_finding_a_certificate_decided_leaves_a_lasting_state(aws: Account, kept: State) -> None:
     found = put_state(aws, kept)
 
     aws.ledger.record_stale(found, IDENTITY, active=False, message_id="m", now=1, valid_until=2)
@@ -258,7 +258,7 @@ def test_a_row_of_a_missing_certificate_expires_after_a_day(aws: Account) -> Non
     assert not is_claimed(aws)
 
 
-def test_a_settled_certificate_that_is_gone_does_not_expire(aws: Account, claimed: Claim) -> None:
+def test_a_certificate_in_a_lasting_state_that_is_gone_does_not_expire(aws: Account, claimed: Claim) -> None:
     activating = aws.ledger.record_activating(claimed, IDENTITY, None)
     aws.ledger.record_activated(activating, policy_name="p", thing_name=None, now=4_000, valid_until=5_000)
 

@@ -13,7 +13,7 @@ from iot_jitr_runtime.deadline import Deadline
 from iot_jitr_runtime.identifiers import CertificateId
 from iot_jitr_runtime.ledger import Row
 from iot_jitr_runtime.outcomes import DeferredError, Reason, RefusedError
-from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.listing import CertificateSummary
 from iot_jitr_runtime.reconciler.passes import Passes
 from tests.support.account import POLICY, Account, add_the_ca
 from tests.support.certificate_list import FakeList
@@ -60,7 +60,7 @@ def reconciler(aws: Account, bus: EventBus, listing: FakeList) -> Passes:
 def device(aws: Account, listing: FakeList) -> CertificateId:
     """A device that has just connected for the first time; its event is lost."""
     certificate_id = aws.pending()
-    listing.certificates.append(Listed(certificate_id, "PENDING_ACTIVATION", aws.clock()))
+    listing.certificates.append(CertificateSummary(certificate_id, "PENDING_ACTIVATION", aws.clock()))
     return certificate_id
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from iot_jitr_runtime.identifiers import CaCertificateId, CertificateId
-from iot_jitr_runtime.reconciler.listing import CertificateList, Listed, Page, UnknownMarkerError
+from iot_jitr_runtime.reconciler.listing import CertificateList, CertificateSummary, Page, UnknownMarkerError
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue, QueueRefusedError
 from tests.support.account import REGION, Account
 
@@ -41,7 +41,9 @@ def test_a_page_is_requested_and_read_as_the_api_defines_it(*, oldest_first: boo
 
     found = page("here", {"certificates": [listed], "nextMarker": "further"}, oldest_first=oldest_first)
 
-    assert found == Page((Listed(CertificateId("a" * 64), "PENDING_ACTIVATION", CREATED),), "further")
+    assert found == Page(
+        (CertificateSummary(CertificateId("a" * 64), "PENDING_ACTIVATION", CREATED),), "further"
+    )
 
 
 def test_the_last_page_has_no_further_marker() -> None:

@@ -15,7 +15,7 @@ from iot_jitr_runtime.ledger.lease import Lease, LeaseLostError
 from iot_jitr_runtime.ledger.revocations import RevocationLedger
 from iot_jitr_runtime.outcomes import DeferredError, Reason
 from iot_jitr_runtime.reconciler.backfill import Backfill, Backfilled
-from iot_jitr_runtime.reconciler.listing import Listed
+from iot_jitr_runtime.reconciler.listing import CertificateSummary
 from iot_jitr_runtime.reconciler.passes import FAILURES_AT_MOST, Cursor, Passes, PassKind, PassStatistics
 from iot_jitr_runtime.reconciler.requeue import ActivationQueue
 from tests.support.account import Account
@@ -93,7 +93,7 @@ def register(
     if status != "PENDING_ACTIVATION":
         aws.iot.update_certificate(certificateId=certificate_id, newStatus=status)
     listing.certificates.append(
-        Listed(certificate_id, status, aws.clock() - timedelta(**(ago or {"hours": 1})))
+        CertificateSummary(certificate_id, status, aws.clock() - timedelta(**(ago or {"hours": 1})))
     )
     return certificate_id
 
@@ -139,7 +139,7 @@ def test_a_device_that_an_operator_deactivates_and_activates_again_counts_accord
     run = passes(aws, listing)
     sizes = []
     for listed_status in ("ACTIVE", status, "ACTIVE"):
-        listing.certificates = [Listed(certificate_id, listed_status, aws.clock() - LATER)]
+        listing.certificates = [CertificateSummary(certificate_id, listed_status, aws.clock() - LATER)]
         newest(aws, run)
         sizes.append(aws.ledger.fleet.size(aws.ca_id))
 
@@ -296,7 +296,7 @@ def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, li
     run = passes(aws, listing)
     newest(aws, run, until=aws.clock() + timedelta(seconds=2))
     # It comes in at the front of the list, so every marker now points one further back.
-    young = Listed(aws.pending(), "PENDING_ACTIVATION", aws.clock())
+    young = CertificateSummary(aws.pending(), "PENDING_ACTIVATION", aws.clock())
     listing.certificates.append(young)
     newest(aws, run)
     queued(aws)
@@ -309,7 +309,7 @@ def test_a_device_registered_while_a_page_is_read_is_not_missed(aws: Account, li
 
 
 def test_a_young_certificate_is_found_by_a_later_pass(aws: Account, listing: FakeList) -> None:
-    listing.certificates.append(Listed(aws.pending(), "PENDING_ACTIVATION", aws.clock()))
+    listing.certificates.append(CertificateSummary(aws.pending(), "PENDING_ACTIVATION", aws.clock()))
     assert newest(aws, passes(aws, listing)).requeued == 0
 
     aws.clock.pass_time(hours=1)

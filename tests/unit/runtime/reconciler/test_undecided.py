@@ -7,7 +7,7 @@ import pytest
 from iot_jitr_runtime.identifiers import CertificateId, SerialNumber
 from iot_jitr_runtime.ledger import Row, State
 from iot_jitr_runtime.outcomes import Reason
-from iot_jitr_runtime.reconciler.listing import Listed, is_undecided, is_unknown
+from iot_jitr_runtime.reconciler.listing import CertificateSummary, is_undecided, needs_backfill
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 CERTIFICATE = CertificateId("c" * 64)
@@ -20,15 +20,15 @@ def ago(minutes: int) -> int:
     return int((NOW - timedelta(minutes=minutes)).timestamp() * 1000)
 
 
-def listed(status: str = "PENDING_ACTIVATION", minutes: int = 60) -> Listed:
-    return Listed(CERTIFICATE, status, NOW - timedelta(minutes=minutes))
+def listed(status: str = "PENDING_ACTIVATION", minutes: int = 60) -> CertificateSummary:
+    return CertificateSummary(CERTIFICATE, status, NOW - timedelta(minutes=minutes))
 
 
 def row(**known: object) -> Row:
     return Row(CERTIFICATE, **known)  # type: ignore[arg-type]
 
 
-def undecided(certificate: Listed, found: Row) -> bool:
+def undecided(certificate: CertificateSummary, found: Row) -> bool:
     return is_undecided(certificate, found, NOW, timedelta(minutes=15))
 
 
@@ -75,13 +75,13 @@ def test_a_slot_is_no_decision_about_one_that_was_registered_again(state: State)
 
 
 @pytest.mark.parametrize("status", NOT_PENDING)
-def test_one_that_another_caller_decided_about_is_unknown_until_its_serial_number_is_known(
+def test_one_that_another_caller_decided_about_needs_a_backfill_without_a_serial_number(
     status: str,
 ) -> None:
-    assert is_unknown(listed(status), row())
-    assert is_unknown(listed(status), row(state=State.DEFERRED))
-    assert not is_unknown(listed(status), row(state=State.KNOWN, serial_number=SerialNumber("a1")))
+    assert needs_backfill(listed(status), row())
+    assert needs_backfill(listed(status), row(state=State.DEFERRED))
+    assert not needs_backfill(listed(status), row(state=State.KNOWN, serial_number=SerialNumber("a1")))
 
 
-def test_a_pending_one_is_not_unknown_but_undecided() -> None:
-    assert not is_unknown(listed(), row())
+def test_a_pending_one_needs_no_backfill() -> None:
+    assert not needs_backfill(listed(), row())
