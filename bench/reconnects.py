@@ -54,9 +54,9 @@ class Reconnect:
     after: float
     """Seconds from the publication of the index."""
     guarded: bool
-    """Whether the guarded domain let it in."""
+    """Whether the guarded domain accepted the connect."""
     unguarded: bool
-    """Whether the account's own endpoint let it in, right after that."""
+    """Whether the account's own endpoint accepted the connect, right after that."""
 
 
 @dataclass

@@ -25,17 +25,18 @@ class RealDevice:
     attempts: int = 0
     first_attempt: float = 0.0
     """Seconds since 1970."""
-    let_in: float | None = None
+    connected_at: float | None = None
+    """Seconds since 1970; None until the broker accepts its connect."""
 
     async def run(self, behaviour: Behaviour, delay: float) -> None:
         """Switch on after `delay` seconds, and come back until connected."""
         await asyncio.sleep(delay)
         self.first_attempt = time.time()
-        while self.let_in is None:
+        while self.connected_at is None:
             begun = time.monotonic()
             self.attempts += 1
             if await self._connect():
-                self.let_in = time.time()
+                self.connected_at = time.time()
                 return
             pause = behaviour.wait_after(self.attempts) - (time.monotonic() - begun)
             await asyncio.sleep(max(0.0, pause))

@@ -144,7 +144,7 @@ class RealCrowd(Crowd):
             )
         finally:
             # Each connect that was turned away was one event.
-            self.events = sum(device.attempts - (device.let_in is not None) for device in self._devices)
+            self.events = sum(device.attempts - (device.connected_at is not None) for device in self._devices)
             self.first_attempt = {
                 name: device.first_attempt for name, device in zip(self._ids, self._devices, strict=True)
             }

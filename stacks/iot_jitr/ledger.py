@@ -58,7 +58,7 @@ class Ledger(Construct):
         # Only suspended certificates are in it, which are checked whenever a CA has a new CRL.
         self._add_index(SUSPENDED_INDEX, SUSPENDED_UNDER, RELEASE_AT)
 
-    def keep_owed_events(self) -> None:
+    def add_owed_events_index(self) -> None:
         """Add the index of the rows that owe an outcome event; most of the time it is empty."""
         self._add_index(OWED_INDEX, OWED_SHARD, OWED_SINCE)
 

@@ -272,7 +272,7 @@ class JitrPipeline(Construct, Importable):
     def _outcome_events(self, settings: OutcomeEvents | None) -> OutcomeEventPublishing | None:
         if settings is None:
             return None
-        self.ledger.keep_owed_events()
+        self.ledger.add_owed_events_index()
         publishing = OutcomeEventPublishing(
             self, "OutcomeEvents", settings=settings, pipeline_name=self.metrics.service
         )

@@ -337,7 +337,7 @@ def test_an_invalid_common_name(doctor: Doctor) -> None:
 
 
 def test_a_thing_that_belongs_to_another_certificate(doctor: Doctor) -> None:
-    doctor.brought_in("twin")
+    doctor.activated("twin")
     now = datetime.now(UTC)
     second = doctor.registered(doctor.identity("twin", validity=Validity(now - 30 * DAY, now + DAY)))
     doctor.cloud.wait_for_state(second.certificate.fingerprint, "refused")
@@ -412,7 +412,7 @@ def test_a_missing_thing_setup_and_a_missing_policy(doctor: Doctor) -> None:
 
 
 def test_an_active_device(doctor: Doctor) -> None:
-    device = doctor.brought_in("in")
+    device = doctor.activated("active")
 
     answer = doctor.about(device)
 
@@ -423,7 +423,7 @@ def test_an_active_device(doctor: Doctor) -> None:
 
 
 def test_a_policy_that_was_detached(doctor: Doctor) -> None:
-    device = doctor.brought_in("detached")
+    device = doctor.activated("detached")
     iot, certificate_id = doctor.cloud.client("iot"), device.certificate.fingerprint
     arn = iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificateArn"]
     for policy in doctor.cloud.policies_of(certificate_id):
@@ -433,7 +433,7 @@ def test_a_policy_that_was_detached(doctor: Doctor) -> None:
 
 
 def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
-    device, cloud = doctor.brought_in("task"), doctor.cloud
+    device, cloud = doctor.activated("task"), doctor.cloud
     dynamodb, table = cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE]
     certificate_id, later = device.certificate.fingerprint, milliseconds(datetime.now(UTC) + DAY)
     tasks = Ledger(dynamodb, table).tasks
@@ -449,7 +449,7 @@ def test_a_scheduled_task_that_fails(doctor: Doctor) -> None:
 
 
 def test_the_connection_of_a_device(doctor: Doctor) -> None:
-    device = doctor.brought_in("connected")
+    device = doctor.activated("connected")
     assert "is not connected since" in doctor.about(device).check("connection")["evidence"]
     with session(doctor.cloud.credentials(device), doctor.cloud.lab.broker(), "connected"):
         assert "'connected' is connected since" in doctor.about(device).check("connection")["evidence"]
@@ -460,7 +460,7 @@ def test_the_connection_of_a_device(doctor: Doctor) -> None:
 
 
 def test_a_certificate_that_an_operator_deactivated(doctor: Doctor) -> None:
-    device = doctor.brought_in("taken-out")
+    device = doctor.activated("taken-out")
     iot, certificate_id = doctor.cloud.client("iot"), device.certificate.fingerprint
 
     iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
@@ -471,7 +471,7 @@ def test_a_certificate_that_an_operator_deactivated(doctor: Doctor) -> None:
 
 def test_a_certificate_that_a_renewal_replaced(doctor: Doctor) -> None:
     cloud = doctor.cloud
-    old, new = doctor.brought_in("renewed"), doctor.brought_in("renewed")
+    old, new = doctor.activated("renewed"), doctor.activated("renewed")
     cloud.wait_for_state(new.certificate.fingerprint, State.ACTIVATED)
 
     ledger = Ledger(cloud.client("dynamodb"), cloud.outputs[Output.LEDGER_TABLE])
@@ -492,7 +492,7 @@ def operator(doctor: Doctor) -> Iterator[Any]:
 
 
 def test_the_least_policy_is_enough_for_every_check(doctor: Doctor, operator: Any) -> None:
-    device = doctor.brought_in("least")
+    device = doctor.activated("least")
 
     answer = doctor.diagnose(doctor.files(device).chain, variables=operator())
 

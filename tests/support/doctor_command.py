@@ -39,7 +39,7 @@ class Doctor:
         assert self.cloud.is_registered(identity.certificate.fingerprint)
         return identity
 
-    def brought_in(self, name: str) -> DeviceIdentity:
+    def activated(self, name: str) -> DeviceIdentity:
         self.expect(name)
         return self.cloud.admit_device(name)
 

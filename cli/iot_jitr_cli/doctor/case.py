@@ -216,7 +216,7 @@ class Case:
         return Ledger(self.session.client("dynamodb"), table).row(self.subject.certificate_id)
 
     @property
-    def standing_row(self) -> Row | None:
+    def current_row(self) -> Row | None:
         """The ledger's row, unless it is about an earlier registration of the same certificate."""
         row, registered = self.row, self.registered
         if row is None or registered is None or row.decided_at == 0:

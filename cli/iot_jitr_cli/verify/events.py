@@ -52,7 +52,7 @@ def malformed(v: Verification) -> str:
     taken: list[Any] = []
 
     def take() -> bool:
-        if not taken and (message := v.pipeline.take_dead_letter(mark)) is not None:
+        if not taken and (message := v.pipeline.remove_dead_letter(mark)) is not None:
             taken.append(message)
         return bool(taken)
 

@@ -85,7 +85,7 @@ class Pipeline:
         )
         return str(sent["MessageId"])
 
-    def take_dead_letter(self, text: str) -> Any:
+    def remove_dead_letter(self, text: str) -> Any:
         """Remove the message that holds `text` from the dead-letter queue and return it, None if not found.
 
         Up to 200 others are received; they are hidden from other consumers for half a minute.

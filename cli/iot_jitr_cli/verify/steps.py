@@ -96,19 +96,19 @@ def reconnect(v: Verification) -> str:
 def neighbour_subscribe(v: Verification) -> str:
     """Try to subscribe to another device's topic."""
     topic = _neighbour_topic(v)
-    return _kept_out(v.device.try_once(subscribe=topic), Point.SUBSCRIBED, f"subscribe to {topic}")
+    return _check_refused(v.device.try_once(subscribe=topic), Point.SUBSCRIBED, f"subscribe to {topic}")
 
 
 def neighbour_publish(v: Verification) -> str:
     """Try to publish as another device."""
     topic = _neighbour_topic(v)
-    return _kept_out(v.device.try_once(publish=topic), Point.PUBLISHED, f"publish to {topic}")
+    return _check_refused(v.device.try_once(publish=topic), Point.PUBLISHED, f"publish to {topic}")
 
 
 def other_client_id(v: Verification) -> str:
     """Try to connect as another device."""
     name = v.device.neighbour
-    return _kept_out(v.device.try_once(client_id=name), Point.CONNECTED, f"connect as {name}")
+    return _check_refused(v.device.try_once(client_id=name), Point.CONNECTED, f"connect as {name}")
 
 
 STEPS = (
@@ -129,7 +129,7 @@ STEPS = (
 )
 
 
-def _kept_out(tried: Tried, point: Point, what: str) -> str:
+def _check_refused(tried: Tried, point: Point, what: str) -> str:
     """Check that the device was refused before it reached this point."""
     if point in tried.steps:
         raise CheckFailedError(f"it may {what}: the device policy is too broad (jitr policy check)")

@@ -46,7 +46,7 @@ def check_crl(case: Case) -> Finding:
 @check("decision.revocation", "revocation", *_causes(_REVOCATION))
 def check_revocation(case: Case) -> Finding:
     """The certificate is on no CRL of its CA."""
-    row = case.standing_row
+    row = case.current_row
     if row is not None and row.state in {State.SUSPENDED, State.REVOKED}:
         cause = Cause.ON_HOLD if row.state is State.SUSPENDED else Cause.SERIAL_REVOKED
         return failed(cause, f"{row.state} by the sweep {moment(row.decided_at)}")
@@ -76,7 +76,7 @@ def check_thing(case: Case) -> Finding:
 def check_decision(case: Case) -> Finding:
     """The pipeline has decided about the certificate."""
     registered = required(case.registered, "not registered")
-    row = case.standing_row
+    row = case.current_row
     if row is None:
         return _undecided(case, registered)
     decided = f"{row.state or 'claimed'}{f', {row.reason}' if row.reason else ''} ({moment(row.decided_at)})"
@@ -120,7 +120,7 @@ def check_tasks(case: Case) -> Finding:
 
 def _decided(case: Case, reasons: Collection[Reason], present: Verdict | None) -> Finding:
     """The ledger's decision, unless the `present` verdict differs, as far as it concerns `reasons`."""
-    row = case.standing_row
+    row = case.current_row
     recorded = row.reason if row is not None and row.reason in reasons else None
     if present is not None and present.reason is not None and present.reason in reasons:
         evidence = f"would be {_VERBS[present.outcome]} now: {present.detail}"
