@@ -69,8 +69,10 @@ def test_resources_are_those_of_the_deployment() -> None:
         return [f"arn:aws:{service}:{da.REGION}:{da.ACCOUNT}:{name}" for name in names]
 
     found = {each["Sid"]: each["Resource"] for each in (*statements(status), *statements(doctor))}
-    logs = {each["Sid"]: each["Resource"] for each in statements(status)}["Logs"]
+    of_status = {each["Sid"]: each["Resource"] for each in statements(status)}
+    logs = of_status["Logs"]
 
+    assert of_status["CaCertificates"] == arns("iot", f"cacert/{da.CA_ID}")
     assert found["DeadLetters"] == arns("sqs", "dead-letters")
     assert found["Queues"] == arns("sqs", "activation", "dead-letters")
     assert found["Tables"] == arns("dynamodb", "table/ledger", "table/list")

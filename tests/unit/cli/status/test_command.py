@@ -343,3 +343,16 @@ def test_the_least_policy_is_printed_for_the_deployment(command: str) -> None:
 
     assert f"arn:aws:dynamodb:{da.REGION}:{da.ACCOUNT}:table/ledger" in str(document)
     assert "arn:aws:s3:::indexes/*" in str(document)
+
+
+def test_the_printed_policy_allows_exactly_the_calls_that_are_made(tmp_path: Path) -> None:
+    account = HEALTHY.but(has_crl=True, crl=CrlSpec(this_update=NOW, number=7))
+
+    result = account.jitr("status", "--html", tmp_path / "page")
+
+    assert result.exit_code == 0, result.err
+    made = set(account.calls)
+    policy = account.jitr("status", "--iam-policy").json
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    # Needed so that S3 reports a missing index as missing.
+    assert made == allowed - {"s3:ListBucket"}
