@@ -3,13 +3,16 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
 from iot_jitr_cli.connect import Step
+from iot_jitr_cli.least_policy import Resources
 from iot_jitr_cli.verify import events, steps
 from iot_jitr_cli.verify.device import Tried
+from iot_jitr_cli.verify.permissions import minimal_policy
 from iot_jitr_cli.verify.report import StepStatus
 from iot_jitr_cli.verify.run import CheckFailedError
 from iot_jitr_runtime.admission.keys import TABLE_KEY
@@ -124,15 +127,24 @@ def test_a_topic_that_is_the_same_for_all_has_no_neighbour(aws: Account) -> None
     assert harness.run("neighbour_subscribe")["neighbour_subscribe"].status is S
 
 
-def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(aws: Account) -> None:
+ALLOW_LIST = {Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "common_name"}
+
+
+@pytest.fixture
+def with_allow_list(aws: Account) -> Harness:
     aws.dynamodb.create_table(
         TableName="list",
         KeySchema=[{"AttributeName": TABLE_KEY, "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": TABLE_KEY, "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    outputs = {Output.ALLOW_LIST_TABLE: "list", Output.ALLOW_LIST_KEY: "common_name"}
-    harness = Harness(aws, **outputs)
+    return Harness(aws, **ALLOW_LIST)
+
+
+def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(
+    aws: Account, with_allow_list: Harness
+) -> None:
+    harness = with_allow_list
     seen: list[int] = []
     harness.on_connect = lambda: seen.append(len(aws.dynamodb.scan(TableName="list")["Items"]))
 
@@ -140,8 +152,26 @@ def test_the_device_is_listed_and_taken_off_again_unless_it_was_listed_before(aw
     assert (seen, aws.dynamodb.scan(TableName="list")["Items"]) == ([1], [])
 
     aws.dynamodb.put_item(TableName="list", Item={TABLE_KEY: {"S": "jitr-verify-1"}})
-    assert "already" in Harness(aws, **outputs).run("allow_list")["allow_list"].detail
+    assert "already" in Harness(aws, **ALLOW_LIST).run("allow_list")["allow_list"].detail
     assert len(aws.dynamodb.scan(TableName="list")["Items"]) == 1
+
+
+def test_the_printed_policy_allows_exactly_the_calls_on_the_allow_list(
+    aws: Account, with_allow_list: Harness
+) -> None:
+    made: set[str] = set()
+
+    def note(params: dict[str, Any], model: Any, **_: object) -> None:
+        if "list" in {params.get("TableName"), *params.get("RequestItems", ())}:
+            made.add(f"dynamodb:{model.name}")
+
+    aws.dynamodb.meta.events.register("before-parameter-build.dynamodb", note)
+
+    with_allow_list.run("allow_list")
+
+    policy = minimal_policy(Resources(with_allow_list.deployment, "123456789012"))
+    [allowed] = (each["Action"] for each in policy["Statement"] if each["Sid"] == "AllowList")
+    assert made == set(allowed)
 
 
 def test_an_admission_that_refuses_says_what_it_needs(aws: Account) -> None:
